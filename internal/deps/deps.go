@@ -1,0 +1,27 @@
+package deps
+
+import (
+	_ "github.com/coreos/go-systemd/v22/daemon"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/hashicorp/hcl/v2/ext/dynblock"
+	_ "github.com/hashicorp/hcl/v2/gohcl"
+	_ "github.com/hashicorp/hcl/v2/hclparse"
+	_ "github.com/mdlayher/arp"
+	_ "github.com/mdlayher/ethernet"
+	_ "github.com/mdlayher/genetlink"
+	_ "github.com/mdlayher/ndp"
+	_ "github.com/mdlayher/netlink"
+	_ "github.com/mdlayher/packet"
+	_ "github.com/moby/ipvs"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/vishvananda/netlink"
+	_ "github.com/vishvananda/netns"
+	_ "github.com/zclconf/go-cty/cty/function/stdlib"
+	_ "go.uber.org/goleak"
+	_ "golang.org/x/net/bpf"
+	_ "golang.org/x/net/ipv4"
+	_ "golang.org/x/net/ipv6"
+	_ "golang.org/x/sys/unix"
+	_ "pgregory.net/rapid"
+)

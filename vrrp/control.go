@@ -1,0 +1,55 @@
+package vrrp
+
+import "time"
+
+// Wanted is the whole state that the director wants of the speaker. It is level-triggered: each message replaces the
+// one before, and what is already so is left alone.
+type Wanted struct {
+	DirectorGrace time.Duration    `json:"director_grace"` // without a director for so long, the speaker hands over
+	Instances     []WantedInstance `json:"instances"`
+}
+
+// WantedInstance is an instance with what the director adds to its configuration.
+type WantedInstance struct {
+	Instance
+	PriorityOffset int    `json:"priority_offset,omitempty"` // sum of the director's own tracks
+	HoldPreempt    string `json:"hold_preempt,omitempty"`    // not empty: a reason not to take over from a living master now
+}
+
+// State is a virtual router's state. Its text is RFC 9568's.
+type State string
+
+// The states.
+const (
+	Initialize State = "INITIALIZE" // not taking part: Status.Reason says what it waits for
+	Backup     State = "BACKUP"
+	Master     State = "MASTER"
+	Leaving    State = "LEAVING" // has said priority 0, still answers and forwards until the next master is heard
+)
+
+// Status is what the speaker says of one instance: sent whole at each change, and for every instance when a
+// director connects or asks.
+type Status struct {
+	Name              string            `json:"name"`
+	Interface         string            `json:"interface"`
+	VirtualRouterID   uint8             `json:"virtual_router_id"`
+	Family            Family            `json:"family"`
+	Version           uint8             `json:"version"`
+	State             State             `json:"state"`
+	Reason            string            `json:"reason"` // a named reason of the last transition, e.g. "master-down-timer"
+	Since             time.Time         `json:"since"`
+	Priority          uint8             `json:"priority"`           // configured
+	EffectivePriority uint8             `json:"effective_priority"` // with tracks
+	MasterAddress     string            `json:"master_address,omitempty"`
+	MasterPriority    uint8             `json:"master_priority,omitempty"`
+	AdvertiseInterval time.Duration     `json:"advertise_interval"` // in use; a v3 backup adopts the master's
+	SkewTime          time.Duration     `json:"skew_time"`
+	MasterDownTime    time.Duration     `json:"master_down_interval"`
+	Transitions       uint64            `json:"transitions"` // times it became master
+	AdvertsSent       uint64            `json:"adverts_sent"`
+	AdvertsReceived   uint64            `json:"adverts_received"`
+	AnnouncesSent     uint64            `json:"announcements_sent"` // ARP and NA packets
+	Dropped           map[string]uint64 `json:"dropped,omitempty"`  // by named reason
+	AddressesRestored uint64            `json:"addresses_restored"` // put back after somebody deleted them
+	Addresses         []string          `json:"addresses"`          // prefixes, as configured
+}

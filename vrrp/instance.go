@@ -1,0 +1,83 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Protocol limits.
+const (
+	PriorityResign  = 0   // in an advert: the master is leaving (RFC 9568, 5.2.4)
+	PriorityDefault = 100 // RFC 9568, 5.2.4
+	PriorityOwner   = 255 // the router owns the virtual addresses
+
+	MinAdvertiseInterval   = 10 * time.Millisecond     // one centisecond, version 3
+	MaxAdvertiseInterval   = 40_950 * time.Millisecond // 12 bits of centiseconds, version 3
+	MinAdvertiseIntervalV2 = time.Second
+	MaxAdvertiseIntervalV2 = 255 * time.Second
+)
+
+// Family is an address family of virtual addresses; an instance has one.
+type Family uint8
+
+// The address families.
+const (
+	IPv4 Family = 4
+	IPv6 Family = 6
+)
+
+func (f Family) String() string {
+	if f == IPv6 {
+		return "ipv6"
+	}
+	return "ipv4"
+}
+
+// Address is a virtual address with the prefix length it gets on the interface.
+type Address struct {
+	Prefix    netip.Prefix `json:"prefix"`
+	Interface string       `json:"interface,omitempty"` // empty: the instance's
+	Label     string       `json:"label,omitempty"`     // IPv4 only, "eth0:vip", at most 15 bytes
+}
+
+// TrackInterface makes an instance follow the link of another interface.
+type TrackInterface struct {
+	Interface string `json:"interface"`
+	Weight    int    `json:"weight"` // -253..253: added to the priority while the link is down (<0) or up (>0); 0: link down is a fault
+}
+
+// Announce says how gratuitous ARP and unsolicited neighbour advertisements are sent.
+type Announce struct {
+	Count       int           `json:"count"`        // a burst's repeats, at least 1
+	RepeatAfter time.Duration `json:"repeat_after"` // the second burst after becoming master; 0: none
+	Refresh     time.Duration `json:"refresh"`      // while master; 0: never
+}
+
+// Instance is the configuration of one virtual router: plain values, validated by package config.
+type Instance struct {
+	Name              string           `json:"name"`
+	Interface         string           `json:"interface"`
+	VirtualRouterID   uint8            `json:"virtual_router_id"`
+	Version           uint8            `json:"version"` // 2 or 3
+	Family            Family           `json:"family"`
+	Priority          uint8            `json:"priority"`           // 1..255
+	AdvertiseInterval time.Duration    `json:"advertise_interval"` // v3: whole centiseconds, v2: whole seconds
+	Addresses         []Address        `json:"addresses"`
+	Preempt           bool             `json:"preempt"`
+	PreemptDelay      time.Duration    `json:"preempt_delay"`
+	SourceAddress     netip.Addr       `json:"source_address,omitzero"` // of adverts; unset: the interface's first
+	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"` // none: multicast
+	AuthPass          string           `json:"auth_pass,omitempty"`     // v2 only, at most 8 bytes
+	Checksum          ChecksumMode     `json:"checksum,omitempty"`
+	TrackInterfaces   []TrackInterface `json:"track_interfaces,omitempty"`
+	Announce          Announce         `json:"announce"`
+}
+
+// ChecksumMode says what a version 3 IPv4 checksum covers.
+type ChecksumMode string
+
+// The checksum modes.
+const (
+	ChecksumPseudoHeader ChecksumMode = ""               // with the IPv4 pseudo-header: keepalived's and FRR's default
+	ChecksumPacketOnly   ChecksumMode = "without-pseudo" // RFC 9568 as Cisco and Juniper read it
+)
