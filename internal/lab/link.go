@@ -1,0 +1,192 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Bridge is a switch that hosts' network cards are attached to. It floods multicast and has no spanning tree.
+type Bridge struct {
+	lab  *Lab
+	name string
+	link netlink.Link
+}
+
+// NIC is a network card of a host.
+type NIC struct {
+	Name      string // within the host
+	Bridge    *Bridge
+	MAC       net.HardwareAddr // the kernel chooses one if empty
+	MTU       int              // 1500 if 0
+	Addresses []netip.Prefix
+}
+
+// Bridge makes a bridge in the lab's fabric.
+func (l *Lab) Bridge(name string) (*Bridge, error) {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	br := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: new(bool)}
+	if err := l.fabric.netlink.LinkAdd(br); err != nil {
+		return nil, fmt.Errorf("make bridge %s: %w", name, err)
+	}
+	if err := l.fabric.netlink.LinkSetUp(br); err != nil {
+		return nil, fmt.Errorf("set bridge %s up: %w", name, err)
+	}
+	return &Bridge{lab: l, name: name, link: br}, nil
+}
+
+// Name is the bridge's name.
+func (b *Bridge) Name() string { return b.name }
+
+// Prefixes parses addresses with their prefix lengths, and panics on a wrong one.
+func Prefixes(addresses ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, a := range addresses {
+		out = append(out, netip.MustParsePrefix(a))
+	}
+	return out
+}
+
+// Attach gives the host a network card on a bridge and sets it up.
+func (h *Node) Attach(nic NIC) error {
+	if nic.Bridge == nil {
+		return fmt.Errorf("attach %s to host %s: no bridge given", nic.Name, h.name)
+	}
+	if err := h.attach(nic); err != nil {
+		return fmt.Errorf("attach %s of host %s to bridge %s: %w", nic.Name, h.name, nic.Bridge.name, err)
+	}
+	for _, a := range nic.Addresses {
+		if err := h.AddAddress(nic.Name, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *Node) attach(nic NIC) error {
+	fabric := h.lab.fabric.netlink
+	port, err := h.lab.addPort(nic, func(v *netlink.Veth) {
+		v.PeerName = nic.Name
+		v.PeerNamespace = netlink.NsFd(h.ns)
+	})
+	if err != nil {
+		return err
+	}
+	if err := fabric.LinkSetAlias(port, h.name+" "+nic.Name); err != nil {
+		return fmt.Errorf("name the port: %w", err)
+	}
+	return h.Up(nic.Name)
+}
+
+// addPort makes a bridge port; peer says what is at its other end.
+func (l *Lab) addPort(nic NIC, peer func(*netlink.Veth)) (netlink.Link, error) {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = fmt.Sprintf("port%d", l.nextPort())
+	attrs.MTU = nic.MTU
+	if attrs.MTU == 0 {
+		attrs.MTU = 1500
+	}
+	attrs.MasterIndex = nic.Bridge.link.Attrs().Index
+	veth := netlink.NewVeth(attrs)
+	veth.PeerHardwareAddr = nic.MAC
+	peer(veth)
+	if err := l.fabric.netlink.LinkAdd(veth); err != nil {
+		return nil, fmt.Errorf("make a veth pair: %w", err)
+	}
+	if err := l.fabric.netlink.LinkSetUp(veth); err != nil {
+		return nil, fmt.Errorf("set the port up: %w", err)
+	}
+	return veth, nil
+}
+
+// Link is a network interface of the host.
+func (h *Node) Link(iface string) (netlink.Link, error) {
+	link, err := h.netlink.LinkByName(iface)
+	if err != nil {
+		return nil, fmt.Errorf("host %s: find interface %s: %w", h.name, iface, err)
+	}
+	return link, nil
+}
+
+// Up sets an interface up.
+func (h *Node) Up(iface string) error {
+	return h.onLink(iface, "set up", h.netlink.LinkSetUp)
+}
+
+// Down sets an interface down.
+func (h *Node) Down(iface string) error {
+	return h.onLink(iface, "set down", h.netlink.LinkSetDown)
+}
+
+// AddAddress gives an interface an address, at once usable.
+func (h *Node) AddAddress(iface string, p netip.Prefix) error {
+	return h.onLink(iface, "add "+p.String(), func(link netlink.Link) error {
+		return h.netlink.AddrReplace(link, address(p))
+	})
+}
+
+// DelAddress takes an address from an interface.
+func (h *Node) DelAddress(iface string, p netip.Prefix) error {
+	return h.onLink(iface, "remove "+p.String(), func(link netlink.Link) error {
+		return h.netlink.AddrDel(link, address(p))
+	})
+}
+
+func address(p netip.Prefix) *netlink.Addr {
+	a := &netlink.Addr{IPNet: &net.IPNet{
+		IP:   p.Addr().AsSlice(),
+		Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+	}}
+	if p.Addr().Is6() {
+		a.Flags = unix.IFA_F_NODAD
+	}
+	return a
+}
+
+func (h *Node) onLink(iface, what string, f func(netlink.Link) error) error {
+	link, err := h.Link(iface)
+	if err != nil {
+		return err
+	}
+	if err := f(link); err != nil {
+		return fmt.Errorf("host %s: interface %s: %s: %w", h.name, iface, what, err)
+	}
+	return nil
+}
+
+// AddRoute adds a route to dst, the default route if dst is zero, through a gateway.
+func (h *Node) AddRoute(dst netip.Prefix, via netip.Addr) error {
+	r := &netlink.Route{Gw: via.AsSlice()}
+	if dst.IsValid() {
+		r.Dst = &net.IPNet{IP: dst.Addr().AsSlice(), Mask: net.CIDRMask(dst.Bits(), dst.Addr().BitLen())}
+	}
+	if err := h.netlink.RouteReplace(r); err != nil {
+		return fmt.Errorf("host %s: add route to %v via %v: %w", h.name, dst, via, err)
+	}
+	return nil
+}
+
+// removeLinks removes all virtual interfaces, so that their peers go at once and not when the last reference to
+// the namespace goes.
+func (h *Node) removeLinks() error {
+	links, err := h.netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("host %s: list interfaces: %w", h.name, err)
+	}
+	for _, link := range links {
+		switch link.(type) {
+		case *netlink.Veth, *netlink.Bridge, *netlink.Macvlan, *netlink.Dummy, *netlink.Vlan:
+			// Gone already if its peer or parent was removed before.
+			err := h.netlink.LinkDel(link)
+			if err != nil && !errors.Is(err, unix.ENODEV) {
+				return fmt.Errorf("host %s: remove interface %s: %w", h.name, link.Attrs().Name, err)
+			}
+		}
+	}
+	return nil
+}
