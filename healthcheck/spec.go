@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"net/netip"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
 // Kind is a check's protocol.
@@ -40,8 +42,8 @@ type HTTPSpec struct {
 
 // Header is one request header.
 type Header struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name  string      `json:"name"`
+	Value secret.Text `json:"value"`
 }
 
 // StatusRange is an inclusive range of HTTP status codes, 100..599.

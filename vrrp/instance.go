@@ -3,6 +3,8 @@ package vrrp
 import (
 	"net/netip"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
 // Protocol limits.
@@ -67,7 +69,7 @@ type Instance struct {
 	PreemptDelay      time.Duration    `json:"preempt_delay"`
 	SourceAddress     netip.Addr       `json:"source_address,omitzero"` // of adverts; unset: the interface's first
 	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"` // none: multicast
-	AuthPass          string           `json:"auth_pass,omitempty"`     // v2 only, at most 8 bytes
+	AuthPass          secret.Text      `json:"auth_pass,omitempty"`     // v2 only, at most 8 bytes
 	Checksum          ChecksumMode     `json:"checksum,omitempty"`
 	TrackInterfaces   []TrackInterface `json:"track_interfaces,omitempty"`
 	Announce          Announce         `json:"announce"`
