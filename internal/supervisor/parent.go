@@ -1,0 +1,125 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// stopTimeout is how long a worker may take to stop. The speaker resigns within a second.
+const stopTimeout = 5 * time.Second
+
+// parentEnv tells a worker its parent's process id.
+const parentEnv = "LVS_HA_PARENT"
+
+// Parent keeps workers running until it is told to stop.
+type Parent struct {
+	Binary  string   // path of lvs-ha
+	Workers []Worker // SIGHUP goes to the one named Reload
+	Reload  string
+	Logger  *slog.Logger
+
+	mu    sync.Mutex
+	pids  map[string]int
+	ready map[string]bool
+}
+
+// Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is
+// a *RefusedError if a worker refuses its configuration at its first start.
+func (p *Parent) Run(ctx context.Context) error {
+	p.pids, p.ready = map[string]int{}, map[string]bool{}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
+	workersCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, len(p.Workers))
+	for i := range p.Workers {
+		go func() {
+			runtime.LockOSThread()
+			ended <- p.Workers[i].keep(workersCtx, p)
+		}()
+	}
+	var errs []error
+	for running := len(p.Workers); running > 0; {
+		select {
+		case <-hup:
+			p.reload()
+		case <-workersCtx.Done():
+			daemon.SdNotify(false, daemon.SdNotifyStopping)
+			errs = append(errs, <-ended)
+			running--
+		case err := <-ended:
+			errs = append(errs, err)
+			running--
+			cancel()
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Parent) reload() {
+	p.mu.Lock()
+	pid := p.pids[p.Reload]
+	p.mu.Unlock()
+	if pid == 0 {
+		return
+	}
+	p.Logger.Info("reload asked for by signal", "worker", p.Reload, "pid", pid)
+	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
+		p.Logger.Error("reload signal not delivered", "worker", p.Reload, "pid", pid, "error", err)
+	}
+}
+
+func (p *Parent) setPID(name string, pid int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pids[name] = pid
+}
+
+func (p *Parent) setReady(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	already := len(p.ready) == len(p.Workers)
+	p.ready[name] = true
+	if !already && len(p.ready) == len(p.Workers) {
+		daemon.SdNotify(false, daemon.SdNotifyReady)
+		p.Logger.Info("ready")
+	}
+}
+
+// Attach is called by a worker when it starts: it returns a function that says "ready" to the parent. A worker whose
+// parent has died before the kernel could be asked for a signal gets an error and must end.
+func Attach() (ready func(), err error) {
+	parent, err := strconv.Atoi(os.Getenv(parentEnv))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not set: this command is started by `lvs-ha run`, not by hand", parentEnv)
+	}
+	if os.Getppid() != parent {
+		return nil, fmt.Errorf("the parent process %d is gone", parent)
+	}
+	pipe := os.NewFile(readyFD, "ready")
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			fmt.Fprintln(pipe, "ready")
+			pipe.Close()
+		})
+	}, nil
+}
+
+// Restarted says whether this worker replaces one that ended unexpectedly.
+func Restarted() bool { return os.Getenv(RestartedEnv) != "" }

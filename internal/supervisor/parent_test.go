@@ -1,0 +1,198 @@
+package supervisor
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain is also the worker: the parent under test starts this very binary.
+func TestMain(m *testing.M) {
+	if os.Getenv(parentEnv) == "" {
+		os.Exit(m.Run())
+	}
+	os.Exit(worker(os.Args[1], os.Args[2]))
+}
+
+// worker says on a socket who it is, and does as its first argument says.
+func worker(role, socket string) int {
+	if role == "refuse" {
+		return ExitRefused
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM, syscall.SIGHUP)
+	ready, err := Attach()
+	if err != nil {
+		return 1
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return 1
+	}
+	defer conn.Close()
+	ready()
+	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), Restarted())
+	for s := range term {
+		fmt.Fprintln(conn, s)
+		if s == syscall.SIGTERM {
+			return 0
+		}
+	}
+	return 1
+}
+
+// story is a parent under test with the socket on which its workers report.
+type story struct {
+	t      *testing.T
+	socket string
+	l      net.Listener
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func begin(t *testing.T, role string) *story {
+	t.Helper()
+	s := &story{t: t, socket: filepath.Join(t.TempDir(), "s"), ended: make(chan error, 1)}
+	var err error
+	if s.l, err = net.Listen("unix", s.socket); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.l.Close() })
+	parent := Parent{
+		Binary:  os.Args[0],
+		Workers: []Worker{{Name: role, Args: []string{role, s.socket}}},
+		Reload:  role,
+		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s.cancel = cancel
+	go func() { s.ended <- parent.Run(ctx) }()
+	return s
+}
+
+// report is what a worker says when it has started.
+type report struct {
+	pid       int
+	restarted bool
+	lines     *bufio.Reader
+}
+
+func (s *story) next() report {
+	s.t.Helper()
+	s.l.(*net.UnixListener).SetDeadline(time.Now().Add(10 * time.Second))
+	conn, err := s.l.Accept()
+	if err != nil {
+		s.t.Fatalf("no worker reports: %v", err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	r := report{lines: bufio.NewReader(conn)}
+	var role string
+	if _, err := fmt.Fscanf(r.lines, "%s %d restarted=%t\n", &role, &r.pid, &r.restarted); err != nil {
+		s.t.Fatalf("reading the worker's report: %v", err)
+	}
+	return r
+}
+
+func (s *story) end() error {
+	s.t.Helper()
+	select {
+	case err := <-s.ended:
+		return err
+	case <-time.After(10 * time.Second):
+		s.t.Fatal("the parent does not end")
+		return nil
+	}
+}
+
+func TestAKilledWorkerIsStartedAgainAndKnowsIt(t *testing.T) {
+	s := begin(t, "worker")
+	first := s.next()
+	if first.restarted {
+		t.Error("the first worker believes that it was restarted")
+	}
+	syscall.Kill(first.pid, syscall.SIGKILL)
+	if second := s.next(); !second.restarted || second.pid == first.pid {
+		t.Errorf("the second worker: pid %d after %d, restarted %t", second.pid, first.pid, second.restarted)
+	}
+	s.cancel()
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStoppingAsksTheWorkerToStop(t *testing.T) {
+	s := begin(t, "worker")
+	w := s.next()
+	s.cancel()
+	if line, _ := w.lines.ReadString('\n'); strings.TrimSpace(line) != syscall.SIGTERM.String() {
+		t.Errorf("the worker got %q", line)
+	}
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReloadSignalIsPassedOn(t *testing.T) {
+	s := begin(t, "worker")
+	w := s.next()
+	syscall.Kill(os.Getpid(), syscall.SIGHUP)
+	if line, _ := w.lines.ReadString('\n'); strings.TrimSpace(line) != syscall.SIGHUP.String() {
+		t.Errorf("the worker got %q", line)
+	}
+	s.cancel()
+	s.end()
+}
+
+func TestAWorkerThatRefusesItsConfigurationEndsTheParent(t *testing.T) {
+	err := begin(t, "refuse").end()
+	if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Worker != "refuse" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for _, c := range []struct {
+		pause, ran time.Duration
+		starts     int
+		want       time.Duration
+	}{
+		{0, time.Millisecond, 1, 0},
+		{0, time.Millisecond, 2, backoffFirst},
+		{backoffFirst, time.Millisecond, 3, 2 * backoffFirst},
+		{4 * time.Second, time.Millisecond, 9, backoffMax},
+		{backoffMax, steadyAfter, 10, 0},
+	} {
+		if got := backoff(c.pause, c.ran, c.starts); got != c.want {
+			t.Errorf("backoff(%v, %v, %d) = %v, want %v", c.pause, c.ran, c.starts, got, c.want)
+		}
+	}
+}
+
+func TestOneParentARuntimeDirectory(t *testing.T) {
+	dir := RuntimeDir(filepath.Join(t.TempDir(), "run"))
+	lock, err := dir.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dir.Lock(); err == nil || !strings.Contains(err.Error(), "another lvs-ha runs in") {
+		t.Errorf("a second lock: %v", err)
+	}
+	lock.Close()
+	again, err := dir.Lock()
+	if err != nil {
+		t.Fatal("the lock outlives its holder:", err)
+	}
+	again.Close()
+}
