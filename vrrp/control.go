@@ -45,7 +45,8 @@ type Status struct {
 	AdvertiseInterval time.Duration     `json:"advertise_interval"` // in use; a v3 backup adopts the master's
 	SkewTime          time.Duration     `json:"skew_time"`
 	MasterDownTime    time.Duration     `json:"master_down_interval"`
-	Transitions       uint64            `json:"transitions"` // times it became master
+	PreemptHeld       string            `json:"preempt_held,omitempty"` // why a backup leaves a master of lower priority alone
+	Transitions       uint64            `json:"transitions"`            // times it became master
 	AdvertsSent       uint64            `json:"adverts_sent"`
 	AdvertsReceived   uint64            `json:"adverts_received"`
 	AnnouncesSent     uint64            `json:"announcements_sent"` // ARP and NA packets

@@ -1,0 +1,161 @@
+package vrrp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+)
+
+// AuthType is version 2's authentication type (RFC 2338, 5.3.6).
+type AuthType uint8
+
+// The authentication types. AuthHeader is IPsec's and not supported.
+const (
+	AuthNone   AuthType = 0
+	AuthSimple AuthType = 1
+	AuthHeader AuthType = 2
+)
+
+// AuthData is version 2's authentication data: the password, filled up with zeros.
+type AuthData [authDataLen]byte
+
+// Format implements fmt.Formatter: the password does not print.
+func (AuthData) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, secret.Hidden) }
+
+// Advert is one advertisement, the only packet that VRRP has.
+type Advert struct {
+	Version         uint8
+	Family          Family
+	VirtualRouterID uint8
+	Priority        uint8
+	Interval        time.Duration
+	Addresses       []netip.Addr
+	AuthType        AuthType     // version 2
+	AuthData        AuthData     // version 2
+	Checksum        ChecksumMode // version 3 over IPv4: what the checksum covers
+}
+
+// Advert is the instance's advertisement with the given priority. It shares no memory with the instance.
+func (in *Instance) Advert(priority uint8) Advert {
+	a := Advert{
+		Version:         in.Version,
+		Family:          in.Family,
+		VirtualRouterID: in.VirtualRouterID,
+		Priority:        priority,
+		Interval:        in.AdvertiseInterval,
+		Addresses:       in.advertised(),
+	}
+	switch {
+	case in.Version == 2 && in.AuthPass != "":
+		a.AuthType = AuthSimple
+		a.AuthData = authData(in.AuthPass.Reveal())
+	case in.Version == 3 && in.Family == IPv4:
+		a.Checksum = in.Checksum
+	}
+	return a
+}
+
+func authData(pass string) (d AuthData) {
+	copy(d[:], pass)
+	return d
+}
+
+// advertised lists the virtual addresses as adverts carry them: for IPv6 link-local ones first (RFC 9568, 5.2.9), and
+// no more than the packet holds. What does not fit is on the interface all the same.
+func (in *Instance) advertised() []netip.Addr {
+	addrs := make([]netip.Addr, 0, len(in.Addresses))
+	for _, a := range in.Addresses {
+		addrs = append(addrs, a.Prefix.Addr())
+	}
+	if in.Family == IPv6 {
+		slices.SortStableFunc(addrs, func(a, b netip.Addr) int {
+			switch {
+			case a.IsLinkLocalUnicast() == b.IsLinkLocalUnicast():
+				return 0
+			case a.IsLinkLocalUnicast():
+				return -1
+			default:
+				return 1
+			}
+		})
+	}
+	return addrs[:min(len(addrs), maxAdvertised(in.Family))]
+}
+
+// maxAdvertised is how many addresses an advert carries: for IPv4 as many as the count byte counts, for IPv6 as many
+// as fit into an Ethernet frame.
+func maxAdvertised(f Family) int {
+	if f == IPv6 {
+		return (ethernetMTU - ipv6Header - headerLen) / 16
+	}
+	return 255
+}
+
+// Append appends the packet to b: what follows the IP header. Source and destination enter the checksum.
+func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error) {
+	units, err := a.wireInterval()
+	if err != nil {
+		return b, err
+	}
+	if n := len(a.Addresses); n == 0 || n > 255 {
+		return b, fmt.Errorf("build an advert with %d addresses: it carries 1 to 255", n)
+	}
+	start := len(b)
+	b = append(b, a.Version<<4|advertType, a.VirtualRouterID, a.Priority, byte(len(a.Addresses)))
+	if a.Version == 2 {
+		b = append(b, byte(a.AuthType), byte(units))
+	} else {
+		b = binary.BigEndian.AppendUint16(b, units)
+	}
+	b = append(b, 0, 0)
+	for _, addr := range a.Addresses {
+		if !a.Family.has(addr) {
+			return b[:start], fmt.Errorf("build an %s advert: %s is of the other family", a.Family, addr)
+		}
+		b = appendAddr(b, addr)
+	}
+	if a.Version == 2 {
+		b = append(b, a.AuthData[:]...)
+	}
+	var sum checksum
+	if a.Version == 3 && a.Checksum == ChecksumPseudoHeader {
+		if !a.Family.has(source) || !a.Family.has(destination) {
+			return b[:start], fmt.Errorf("build an %s advert from %s to %s: addresses of the other family", a.Family, source, destination)
+		}
+		sum.addPseudoHeader(source, destination, len(b)-start)
+	}
+	sum.add(b[start:])
+	binary.BigEndian.PutUint16(b[start+checksumAt:], sum.value())
+	return b, nil
+}
+
+// wireInterval is the interval in the version's unit.
+func (a *Advert) wireInterval() (uint16, error) {
+	switch {
+	case a.Version == 2 && a.Family == IPv4:
+		if msg := intervalProblem(2, a.Interval); msg != "" {
+			return 0, fmt.Errorf("build an advert: interval %s: %s", a.Interval, msg)
+		}
+		return uint16(a.Interval / time.Second), nil
+	case a.Version == 3:
+		if msg := intervalProblem(3, a.Interval); msg != "" {
+			return 0, fmt.Errorf("build an advert: interval %s: %s", a.Interval, msg)
+		}
+		return uint16(a.Interval / centisecond), nil
+	}
+	return 0, fmt.Errorf("build an advert: there is no version %d for %s", a.Version, a.Family)
+}
+
+func appendAddr(b []byte, a netip.Addr) []byte {
+	if a.Is4() {
+		v := a.As4()
+		return append(b, v[:]...)
+	}
+	v := a.As16()
+	return append(b, v[:]...)
+}

@@ -1,0 +1,96 @@
+package vrrp
+
+import "time"
+
+// becomeBackup follows the given master, or waits for one to be heard.
+func (m *Machine) becomeBackup(master heard, reason Reason, now time.Time) {
+	m.master, m.rival, m.masterLeft = master, heard{}, false
+	m.again, m.refresh, m.preemptAfter = time.Time{}, time.Time{}, time.Time{}
+	m.enter(Backup, reason, now)
+	m.due = now.Add(m.masterDown())
+}
+
+func (m *Machine) backupReceived(r Received, now time.Time) {
+	if r.Priority == PriorityResign {
+		m.masterLeft = true
+		if t := now.Add(m.skew()); t.Before(m.due) {
+			m.due = t
+		}
+		return
+	}
+	m.disown() // leftovers: another router answers for these addresses
+	other := heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}
+	if r.Priority >= m.Priority() {
+		m.preemptAfter = time.Time{}
+		m.follow(other)
+		return
+	}
+	if m.startPreempting(now) {
+		m.rival = other
+		return
+	}
+	m.follow(other)
+}
+
+// follow accepts a master and waits for its next adverts.
+func (m *Machine) follow(other heard) {
+	known := m.master.address == other.address && m.master.priority == other.priority && m.master.interval == other.interval
+	m.master, m.rival, m.masterLeft = other, heard{}, false
+	m.due = other.at.Add(m.masterDown())
+	if !known {
+		m.act(MasterHeard{Address: other.address, Priority: other.priority, Interval: m.interval()})
+	}
+}
+
+// takeOver ends the wait for a master.
+func (m *Machine) takeOver(now time.Time) {
+	switch {
+	case m.masterLeft:
+		m.becomeMaster(ReasonPriorityZero, now)
+	case m.rivalLives(now):
+		m.becomeMaster(ReasonPreempt, now)
+	default:
+		m.becomeMaster(ReasonMasterDownTimer, now)
+	}
+}
+
+// startPreempting says whether a living master of lower priority may be preempted now, and starts the delay if it is
+// the first such master that is heard.
+func (m *Machine) startPreempting(now time.Time) bool {
+	if m.preemptAfter.IsZero() {
+		m.preemptAfter = now.Add(m.in.PreemptDelay)
+	}
+	return m.preemptBar() == "" && !now.Before(m.preemptAfter)
+}
+
+// preemptBar names what forbids to preempt a living master, the delay apart. An owner preempts whatever Preempt says
+// (RFC 9568, 6.1).
+func (m *Machine) preemptBar() string {
+	if m.hold == "" && !m.in.Preempt && m.Priority() != PriorityOwner {
+		return "nopreempt"
+	}
+	return m.hold
+}
+
+// heldBecause names why a backup leaves a master of lower priority alone, for those who look.
+func (m *Machine) heldBecause() string {
+	if m.state != Backup || !m.master.address.IsValid() || m.master.priority >= m.Priority() {
+		return ""
+	}
+	if bar := m.preemptBar(); bar != "" {
+		return bar
+	}
+	return "preempt-delay"
+}
+
+// rivalLives says whether the master that is about to be preempted may still be heard.
+func (m *Machine) rivalLives(now time.Time) bool {
+	return !m.rival.at.IsZero() && now.Before(m.rival.at.Add(m.downAfter(m.rival.interval)))
+}
+
+// reconsiderRival follows the master that was about to be preempted, if that is now forbidden.
+func (m *Machine) reconsiderRival(now time.Time) {
+	if m.state == Backup && m.rivalLives(now) && (m.rival.priority >= m.Priority() || !m.startPreempting(now)) {
+		m.follow(m.rival)
+	}
+}

@@ -1,0 +1,80 @@
+package vrrp
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Check says whether a parsed advert counts for the instance whose own primary address is self.
+func (in *Instance) Check(a *Advert, e Envelope, self netip.Addr) DropReason {
+	switch {
+	case a.VirtualRouterID != in.VirtualRouterID:
+		return DropVRIDUnknown
+	case a.Family != in.Family:
+		return DropFamily
+	case a.Version != in.Version:
+		return DropInstanceVersion
+	case e.Source.WithZone("") == self.WithZone(""):
+		return DropOwnPacket
+	}
+	if r := in.checkPath(e); r != NotDropped {
+		return r
+	}
+	if in.Version == 2 {
+		return in.checkV2(a)
+	}
+	if in.Family == IPv4 && a.Checksum != in.Checksum {
+		return DropChecksumMode
+	}
+	return NotDropped
+}
+
+// checkPath checks where the packet came from and went to. The TTL says nothing of a unicast peer, which may be
+// several hops away: there the source address must be a peer's.
+func (in *Instance) checkPath(e Envelope) DropReason {
+	multicast := len(in.UnicastPeers) == 0
+	switch {
+	case e.Destination.IsMulticast() != multicast:
+		return DropDestination
+	case !multicast && !slices.Contains(in.UnicastPeers, e.Source.WithZone("")):
+		return DropNotAPeer
+	case multicast && e.Destination.WithZone("") != Group(in.Family):
+		return DropDestination
+	case multicast && e.HopLimit != HopLimit:
+		return DropTTL
+	}
+	return NotDropped
+}
+
+func (in *Instance) checkV2(a *Advert) DropReason {
+	want := AuthNone
+	if in.AuthPass != "" {
+		want = AuthSimple
+	}
+	switch {
+	case a.AuthType != want:
+		return DropAuthType
+	case want == AuthSimple && a.AuthData != authData(in.AuthPass.Reveal()):
+		return DropAuthFailed
+	case a.Interval != in.AdvertiseInterval:
+		return DropIntervalMismatch
+	}
+	return NotDropped
+}
+
+// SameAddresses says whether an advert lists the addresses that the instance itself would advertise, in any order. An
+// advert that does not still counts (RFC 9568, 7.1).
+func (in *Instance) SameAddresses(a *Advert) bool {
+	if len(a.Addresses) != min(len(in.Addresses), maxAdvertised(in.Family)) {
+		return false
+	}
+	if len(in.Addresses) > maxAdvertised(in.Family) {
+		return true
+	}
+	for _, addr := range in.Addresses {
+		if !slices.Contains(a.Addresses, addr.Prefix.Addr()) {
+			return false
+		}
+	}
+	return true
+}

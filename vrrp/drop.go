@@ -1,0 +1,59 @@
+package vrrp
+
+// DropReason says why a received packet does not count. Its text is the name under which it is counted and shown.
+type DropReason uint8
+
+// The reasons, in the order in which they are looked for. NotDropped means that the packet counts.
+const (
+	NotDropped DropReason = iota
+	DropTruncated
+	DropVersion
+	DropType
+	DropCountZero
+	DropLength
+	DropChecksum
+	DropIntervalZero
+	DropVRIDUnknown
+	DropFamily
+	DropInstanceVersion
+	DropOwnPacket
+	DropDestination
+	DropTTL
+	DropNotAPeer
+	DropChecksumMode
+	DropAuthType
+	DropAuthFailed
+	DropIntervalMismatch
+	DropNotRunning
+	DropReasons // how many there are, for arrays of counters
+)
+
+var dropNames = [DropReasons]string{
+	NotDropped:           "",
+	DropTruncated:        "truncated",         // shorter than its header or its address count says
+	DropVersion:          "version",           // neither 2 nor 3, or version 2 over IPv6
+	DropType:             "type",              // not an advert
+	DropCountZero:        "count-zero",        // no address (RFC 9568, erratum 8299)
+	DropLength:           "length",            // more bytes behind it than Ethernet's padding explains
+	DropChecksum:         "checksum",          // wrong
+	DropIntervalZero:     "interval-zero",     // an interval of nothing
+	DropVRIDUnknown:      "vrid-unknown",      // no instance of this number on the interface
+	DropFamily:           "family",            // the instance is of the other family
+	DropInstanceVersion:  "version-mismatch",  // the instance speaks the other version
+	DropOwnPacket:        "own-packet",        // from our own address
+	DropDestination:      "destination",       // unicast to a multicast instance, or the reverse
+	DropTTL:              "ttl",               // not 255: it came through a router
+	DropNotAPeer:         "not-a-peer",        // from an address that is not among unicast_peers
+	DropChecksumMode:     "checksum-mode",     // right only in the other reading of the RFC: the peers' settings differ
+	DropAuthType:         "auth-type",         // one side has a password, the other has not, or it is AH
+	DropAuthFailed:       "auth-failed",       // another password
+	DropIntervalMismatch: "interval-mismatch", // version 2: the peers' intervals differ
+	DropNotRunning:       "not-running",       // the instance is in Initialize
+}
+
+func (r DropReason) String() string {
+	if r < DropReasons {
+		return dropNames[r]
+	}
+	return "unknown"
+}

@@ -1,0 +1,63 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Event is what happens to a Machine. The types below are all there are.
+type Event interface{ isEvent() }
+
+// Up says that the interface is usable and has a primary address. Once running, it only changes the address.
+type Up struct {
+	Source        netip.Addr // the primary address, from which adverts are sent
+	HaveAddresses bool       // the virtual addresses are on the interface already
+	Adopt         bool       // ... because this node was master until its speaker was killed: go on as master
+}
+
+// Down says that the instance cannot go on: its interface is gone or a tracked one is.
+type Down struct {
+	Reason     Reason
+	LinkUsable bool // the instance's own link works: leave cleanly, so that nothing is lost
+}
+
+// Timeout says that the machine's deadline has come. Before the deadline it does nothing.
+type Timeout struct{}
+
+// Received is an advert that Instance.Check let through.
+type Received struct {
+	Source   netip.Addr
+	Priority uint8
+	Interval time.Duration
+}
+
+// Configure replaces the configuration. Interface, virtual router id and family are the machine's identity: where
+// they change, resign and start another machine.
+type Configure struct{ Instance Instance }
+
+// SetPriority sets what tracks add to the configured priority, together.
+type SetPriority struct{ Offset int }
+
+// Hold forbids to preempt a living master of lower priority while Reason is not empty. A dead master is replaced all
+// the same.
+type Hold struct{ Reason string }
+
+// Resign hands over to another router.
+type Resign struct {
+	Reason   Reason
+	Final    bool // the process ends: over within FinalLeave whatever happens
+	Fallback bool // go on as master at priority 1 if nobody takes over, and keep priority 1 until Restore
+}
+
+// Restore ends what Resign.Fallback began.
+type Restore struct{ Reason Reason }
+
+func (Up) isEvent()          {}
+func (Down) isEvent()        {}
+func (Timeout) isEvent()     {}
+func (Received) isEvent()    {}
+func (Configure) isEvent()   {}
+func (SetPriority) isEvent() {}
+func (Hold) isEvent()        {}
+func (Resign) isEvent()      {}
+func (Restore) isEvent()     {}

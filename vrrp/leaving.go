@@ -1,0 +1,112 @@
+package vrrp
+
+import "time"
+
+const (
+	// FinalLeave is the longest that a final resignation takes, so that a stop is over within a second. A version 2
+	// backup of priority 26 or more takes over within it.
+	FinalLeave = 900 * time.Millisecond
+
+	// leaveMargin is added to the longest skew time that a backup may wait, for its advert to come.
+	leaveMargin = 100 * time.Millisecond
+
+	// againPart is the part of the longest skew time after which priority 0 is said again, in case it was lost.
+	againPart = 8
+)
+
+// departure is what comes after Leaving.
+type departure struct {
+	next     State
+	reason   Reason // of Initialize
+	final    bool
+	fallback bool
+}
+
+// leave says priority 0 and goes on serving until a successor is heard.
+func (m *Machine) leave(d departure, now time.Time) {
+	m.leaving = d
+	longest := SkewTime(m.in.Version, 1, m.in.AdvertiseInterval)
+	m.act(SendAdvert{PriorityResign})
+	m.due = now.Add(longest + leaveMargin)
+	m.again, m.refresh = now.Add(longest/againPart), time.Time{}
+	if d.final {
+		m.hurry(now)
+	}
+	m.enter(Leaving, d.reason, now)
+}
+
+// hurry bounds the rest of the stay in Leaving.
+func (m *Machine) hurry(now time.Time) {
+	if end := now.Add(FinalLeave); end.Before(m.due) {
+		m.due = end
+	}
+}
+
+func (m *Machine) resign(ev Resign, now time.Time) {
+	if ev.Fallback {
+		m.retime(now, func() { m.demoted = true })
+	}
+	d := departure{next: Backup, reason: ev.Reason, fallback: ev.Fallback}
+	if ev.Final {
+		d = departure{next: Initialize, reason: ev.Reason, final: true}
+	}
+	switch {
+	case m.state == Master:
+		m.leave(d, now)
+	case m.state == Leaving && ev.Final:
+		m.leaving = d
+		m.hurry(now)
+	case m.state == Leaving && ev.Fallback && m.leaving.next == Backup:
+		m.leaving.fallback = true
+	case m.state == Backup && ev.Final:
+		m.initialize(ev.Reason, now)
+	}
+}
+
+// restore gives a demoted router its priority back. If it was leaving for lack of it, it stays.
+func (m *Machine) restore(reason Reason, now time.Time) {
+	m.retime(now, func() { m.demoted = false })
+	if m.state == Leaving && m.leaving.fallback {
+		m.stay(reason, now)
+	}
+}
+
+// stay ends Leaving without having left.
+func (m *Machine) stay(reason Reason, now time.Time) {
+	m.advertise(now)
+	m.announce(now)
+	m.again = later(now, m.in.Announce.RepeatAfter)
+	m.refresh = later(now, m.in.Announce.Refresh)
+	m.enter(Master, reason, now)
+}
+
+func (m *Machine) leavingReceived(r Received, now time.Time) {
+	if r.Priority == PriorityResign {
+		return
+	}
+	m.left(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, ReasonSuccessorHeard, now)
+}
+
+func (m *Machine) leavingTimeout(now time.Time) {
+	if expired(m.again, now) {
+		m.again = time.Time{}
+		m.act(SendAdvert{PriorityResign})
+	}
+	switch {
+	case now.Before(m.due):
+	case m.leaving.fallback:
+		m.stay(ReasonNobodyTookOver, now)
+	default:
+		m.left(heard{}, ReasonSuccessorMissing, now)
+	}
+}
+
+// left ends Leaving: the addresses are the successor's, if there is one.
+func (m *Machine) left(successor heard, reason Reason, now time.Time) {
+	if m.leaving.next == Initialize {
+		m.initialize(m.leaving.reason, now)
+		return
+	}
+	m.disown()
+	m.becomeBackup(successor, reason, now)
+}

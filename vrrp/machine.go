@@ -1,0 +1,187 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Machine is the state machine of one virtual router (RFC 9568, 6.4; RFC 3768, 6.4), with a state Leaving between
+// Master and Backup or Initialize. It does nothing by itself: Step takes an event and says what is to be done.
+type Machine struct {
+	in      Instance
+	offset  int    // of tracks, to the configured priority
+	hold    string // not empty: why a living master is not preempted
+	demoted bool   // priority 1 until Restore
+
+	state       State
+	reason      Reason
+	since       time.Time
+	transitions uint64
+
+	source netip.Addr // primary address
+	owns   bool       // the virtual addresses are on the interface
+
+	due       time.Time // Master: next advert. Backup: master-down. Leaving: the end of patience.
+	again     time.Time // Master: second announcement. Leaving: second priority 0.
+	refresh   time.Time // Master: next refreshing announcement
+	sent      time.Time // last advert
+	announced time.Time
+
+	master       heard     // whom a backup follows
+	masterLeft   bool      // it has said priority 0
+	rival        heard     // a master of lower priority that the backup is about to preempt
+	preemptAfter time.Time // end of the preemption delay; zero: it has not begun
+
+	leaving departure
+
+	actions []Action
+}
+
+// heard is what is known of another master.
+type heard struct {
+	address  netip.Addr
+	priority uint8
+	interval time.Duration
+	at       time.Time
+}
+
+// NewMachine returns a machine in Initialize, which waits for Up.
+func NewMachine(in Instance) *Machine {
+	return &Machine{in: in, state: Initialize, reason: ReasonStart}
+}
+
+// Step takes one event and returns what is to be done, in order. The slice is valid until the next Step. Adverts that
+// have arrived come before a Timeout that is due: a late reader is no dead master.
+func (m *Machine) Step(ev Event, now time.Time) []Action {
+	m.actions = m.actions[:0]
+	switch ev := ev.(type) {
+	case Timeout:
+		m.timeout(now)
+	case Received:
+		m.received(ev, now)
+	case Up:
+		m.up(ev, now)
+	case Down:
+		m.down(ev, now)
+	case Configure:
+		m.configure(ev.Instance, now)
+	case SetPriority:
+		m.retime(now, func() { m.offset = ev.Offset })
+	case Hold:
+		m.hold = ev.Reason
+		m.reconsiderRival(now)
+	case Resign:
+		m.resign(ev, now)
+	case Restore:
+		m.restore(ev.Reason, now)
+	}
+	return m.actions
+}
+
+// Deadline says when Step wants a Timeout, and false when it waits for other events only. It may have passed already.
+func (m *Machine) Deadline() (time.Time, bool) {
+	if m.state == Initialize {
+		return time.Time{}, false
+	}
+	first := m.due
+	for _, t := range [...]time.Time{m.again, m.refresh} {
+		if !t.IsZero() && t.Before(first) {
+			first = t
+		}
+	}
+	return first, true
+}
+
+// State returns the state.
+func (m *Machine) State() State { return m.state }
+
+// Instance returns the configuration in force.
+func (m *Machine) Instance() Instance { return m.in }
+
+// Priority is the effective priority: the configured one with tracks, 1 to 254, or 255 for an owner; 1 while demoted.
+func (m *Machine) Priority() uint8 {
+	switch {
+	case m.demoted:
+		return 1
+	case m.in.Priority == PriorityOwner:
+		return PriorityOwner
+	}
+	return uint8(min(max(int(m.in.Priority)+m.offset, 1), PriorityOwner-1))
+}
+
+// Status returns what the machine knows of itself. The counters of packets are the speaker's.
+func (m *Machine) Status() Status {
+	s := Status{
+		Name:              m.in.Name,
+		Interface:         m.in.Interface,
+		VirtualRouterID:   m.in.VirtualRouterID,
+		Family:            m.in.Family,
+		Version:           m.in.Version,
+		State:             m.state,
+		Reason:            string(m.reason),
+		Since:             m.since,
+		Priority:          m.in.Priority,
+		EffectivePriority: m.Priority(),
+		AdvertiseInterval: m.interval(),
+		SkewTime:          m.skew(),
+		MasterDownTime:    m.masterDown(),
+		Transitions:       m.transitions,
+		PreemptHeld:       m.heldBecause(),
+		Addresses:         make([]string, 0, len(m.in.Addresses)),
+	}
+	for _, a := range m.in.Addresses {
+		s.Addresses = append(s.Addresses, a.Prefix.String())
+	}
+	switch m.state {
+	case Master:
+		s.MasterAddress, s.MasterPriority = m.source.String(), m.Priority()
+	case Backup:
+		if m.master.address.IsValid() {
+			s.MasterAddress, s.MasterPriority = m.master.address.String(), m.master.priority
+		}
+	}
+	return s
+}
+
+func (m *Machine) act(a Action) { m.actions = append(m.actions, a) }
+
+// enter makes the transition known; what it needs has been done.
+func (m *Machine) enter(to State, reason Reason, now time.Time) {
+	from := m.state
+	m.state, m.reason, m.since = to, reason, now
+	m.act(Changed{From: from, To: to, Reason: reason})
+}
+
+// disown takes the virtual addresses off the interface, if they are there.
+func (m *Machine) disown() {
+	if !m.owns {
+		return
+	}
+	m.owns = false
+	m.act(RemoveAddresses{m.in.Addresses})
+}
+
+func (m *Machine) timeout(now time.Time) {
+	switch m.state {
+	case Backup:
+		if !now.Before(m.due) {
+			m.takeOver(now)
+		}
+	case Master:
+		m.masterTimeout(now)
+	case Leaving:
+		m.leavingTimeout(now)
+	}
+}
+
+func (m *Machine) received(r Received, now time.Time) {
+	r.Source = r.Source.WithZone("")
+	switch m.state {
+	case Backup:
+		m.backupReceived(r, now)
+	case Master:
+		m.masterReceived(r, now)
+	case Leaving:
+		m.leavingReceived(r, now)
+	}
+}

@@ -1,0 +1,106 @@
+package vrrp
+
+import "time"
+
+const (
+	// announceGap is the least time between announcements that adverts of others cause: receivers ignore a second
+	// ARP for the same address within one second (Linux: net.ipv4.neigh.*.locktime).
+	announceGap = time.Second
+
+	// assertPart is the part of an interval within which one advert in answer to lower ones is enough. It ends the
+	// exchange of two routers that each think the other lower.
+	assertPart = 10
+)
+
+// becomeMaster takes over. Where a master still serves, it yields when it hears our advert: then the addresses and
+// announcements come first, so that they are nobody's at no time. Where none does, the advert comes first, before
+// other backups take over too.
+func (m *Machine) becomeMaster(reason Reason, now time.Time) {
+	m.owns = true
+	m.transitions++
+	m.master, m.rival, m.masterLeft = heard{}, heard{}, false
+	handOver := reason == ReasonPreempt || reason == ReasonPriorityZero
+	if !handOver {
+		m.advertise(now)
+	}
+	m.act(AddAddresses{m.in.Addresses})
+	m.announce(now)
+	if handOver {
+		m.advertise(now)
+	}
+	m.again = later(now, m.in.Announce.RepeatAfter)
+	m.refresh = later(now, m.in.Announce.Refresh)
+	m.enter(Master, reason, now)
+}
+
+// later is the time d after now, or none if d is none.
+func later(now time.Time, d time.Duration) time.Time {
+	if d <= 0 {
+		return time.Time{}
+	}
+	return now.Add(d)
+}
+
+// due says whether a timer that may be unset has expired.
+func expired(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
+
+// advertise sends an advert now and the next one an interval later.
+func (m *Machine) advertise(now time.Time) {
+	m.act(SendAdvert{m.Priority()})
+	m.sent = now
+	m.due = now.Add(m.in.AdvertiseInterval)
+}
+
+func (m *Machine) announce(now time.Time) {
+	m.announced = now
+	m.act(SendAnnouncements{m.in.Addresses})
+}
+
+func (m *Machine) masterTimeout(now time.Time) {
+	if !now.Before(m.due) {
+		due := m.due
+		m.advertise(now)
+		if next := due.Add(m.in.AdvertiseInterval); next.After(now) {
+			m.due = next // a late timer does not delay all that follow
+		}
+	}
+	if expired(m.again, now) {
+		m.again = time.Time{}
+		m.announce(now)
+	}
+	if expired(m.refresh, now) {
+		m.refresh = later(now, m.in.Announce.Refresh)
+		m.announce(now)
+	}
+}
+
+func (m *Machine) masterReceived(r Received, now time.Time) {
+	switch {
+	case r.Priority == PriorityResign:
+		m.advertise(now)
+	case r.Priority > m.Priority():
+		m.yield(r, ReasonHigherPriority, now)
+	case r.Priority == m.Priority() && r.Source.Compare(m.source) > 0:
+		m.yield(r, ReasonEqualHigherAddress, now)
+	default:
+		m.assert(now)
+	}
+}
+
+// yield leaves the addresses to a better master, which owns them already.
+func (m *Machine) yield(r Received, reason Reason, now time.Time) {
+	m.disown()
+	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, reason, now)
+}
+
+// assert answers a lesser master: it gives up when it hears us, and then those who listened to its announcements have
+// to hear ours.
+func (m *Machine) assert(now time.Time) {
+	if now.Sub(m.sent) >= m.in.AdvertiseInterval/assertPart {
+		m.advertise(now)
+	}
+	if now.Sub(m.announced) >= announceGap {
+		m.announce(now)
+	}
+	m.again = now.Add(max(m.in.Announce.RepeatAfter, announceGap))
+}

@@ -1,0 +1,97 @@
+package vrrp
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// Envelope is what the IP header says of a received packet.
+type Envelope struct {
+	Family      Family
+	Source      netip.Addr
+	Destination netip.Addr
+	HopLimit    uint8 // or TTL
+}
+
+// Parse reads the packet that follows an IP header into a, whose Addresses keep their memory. What it checks needs no
+// configuration; Instance.Check does the rest. Unless it returns NotDropped, a is of no use.
+func Parse(payload []byte, e Envelope, a *Advert) DropReason {
+	if len(payload) < headerLen {
+		return DropTruncated
+	}
+	version, kind, count := payload[0]>>4, payload[0]&0x0f, int(payload[3])
+	switch {
+	case version != 2 && version != 3, version == 2 && e.Family == IPv6:
+		return DropVersion
+	case kind != advertType:
+		return DropType
+	case count == 0:
+		return DropCountZero
+	}
+	size := headerLen + count*e.Family.addrLen()
+	if version == 2 {
+		size += authDataLen
+	}
+	switch {
+	case len(payload) < size:
+		return DropTruncated
+	case len(payload) > size && len(payload) > minEthernet-ipv4Header:
+		return DropLength
+	}
+	payload = payload[:size]
+
+	*a = Advert{
+		Version:         version,
+		Family:          e.Family,
+		VirtualRouterID: payload[1],
+		Priority:        payload[2],
+		Addresses:       a.Addresses[:0],
+	}
+	if !a.verify(payload, e) {
+		return DropChecksum
+	}
+	if version == 2 {
+		a.AuthType = AuthType(payload[4])
+		a.Interval = time.Duration(payload[5]) * time.Second
+		a.AuthData = AuthData(payload[size-authDataLen:])
+	} else {
+		a.Interval = time.Duration(binary.BigEndian.Uint16(payload[4:])&maxCentisec) * centisecond
+	}
+	if a.Interval == 0 {
+		return DropIntervalZero
+	}
+	a.readAddresses(payload[headerLen:], count)
+	return NotDropped
+}
+
+// verify checks the checksum and notes which of the two readings of it was right.
+func (a *Advert) verify(packet []byte, e Envelope) bool {
+	var plain checksum
+	plain.add(packet)
+	if a.Version == 2 {
+		return plain.value() == 0
+	}
+	covered := plain
+	covered.addPseudoHeader(e.Source, e.Destination, len(packet))
+	if covered.value() == 0 {
+		return true
+	}
+	if a.Family == IPv4 && plain.value() == 0 {
+		a.Checksum = ChecksumPacketOnly
+		return true
+	}
+	return false
+}
+
+func (a *Advert) readAddresses(b []byte, count int) {
+	for range count {
+		if a.Family == IPv6 {
+			a.Addresses = append(a.Addresses, netip.AddrFrom16([16]byte(b)))
+			b = b[16:]
+			continue
+		}
+		a.Addresses = append(a.Addresses, netip.AddrFrom4([4]byte(b)))
+		b = b[4:]
+	}
+}

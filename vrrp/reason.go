@@ -1,0 +1,37 @@
+package vrrp
+
+// Reason names why a transition happened.
+type Reason string
+
+// Why an instance is in Initialize, or leaves for it.
+const (
+	ReasonStart            Reason = "start"             // nothing has happened yet
+	ReasonInterfaceMissing Reason = "interface-missing" // there is no interface of this name
+	ReasonInterfaceDown    Reason = "interface-down"    // no link, or set down
+	ReasonNoAddress        Reason = "no-address"        // the interface has no address to send adverts from
+	ReasonTrack            Reason = "track"             // a tracked interface without weight is down
+	ReasonRemoved          Reason = "removed"           // no longer in the configuration
+	ReasonResignStop       Reason = "resign-stop"       // the daemon stops
+)
+
+// Why it became backup.
+const (
+	ReasonStartup            Reason = "startup"                       // the interface is usable
+	ReasonHigherPriority     Reason = "higher-priority-advert"        // as master
+	ReasonEqualHigherAddress Reason = "equal-priority-higher-address" // as master
+	ReasonSuccessorHeard     Reason = "successor-heard"               // left: the next master's advert has come
+	ReasonSuccessorMissing   Reason = "successor-missing"             // left: nobody took over in time
+	ReasonResignFailover     Reason = "resign-failover"               // an operator's wish
+	ReasonDirectorLost       Reason = "director-lost"                 // no director process for longer than the grace time
+)
+
+// Why it became master.
+const (
+	ReasonMasterDownTimer Reason = "master-down-timer"   // nothing heard of a master
+	ReasonPriorityZero    Reason = "priority-0-received" // the master has left
+	ReasonPreempt         Reason = "preempt"             // a master lives, of lower priority
+	ReasonOwner           Reason = "owner"               // priority 255: at once
+	ReasonAdopted         Reason = "adopted"             // it was master before its process was killed
+	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it wanted to leave, with Resign.Fallback
+	ReasonDirectorBack    Reason = "director-back"       // it was leaving, and what made it leave is over
+)

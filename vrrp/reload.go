@@ -1,0 +1,74 @@
+package vrrp
+
+import (
+	"slices"
+	"time"
+)
+
+// configure takes a new configuration without leaving the state and without missing an advert.
+func (m *Machine) configure(in Instance, now time.Time) {
+	removed, added := addressChanges(m.in.Addresses, in.Addresses)
+	replaced := replacedBy(removed, added)
+	removed = slices.DeleteFunc(removed, func(a Address) bool { return slices.Contains(replaced, a) })
+	interval, advertised, version := m.interval(), m.in.AdvertiseInterval, m.in.Version
+	m.retime(now, func() { m.in = in })
+
+	switch m.state {
+	case Backup:
+		if m.interval() != interval || in.Version != version {
+			m.due = now.Add(m.masterDown())
+		}
+		m.removeIfOwned(append(replaced, removed...))
+	case Leaving:
+		m.removeIfOwned(append(replaced, removed...))
+	case Master:
+		m.removeIfOwned(replaced)
+		if len(added) > 0 {
+			m.act(AddAddresses{added})
+		}
+		if len(added)+len(removed) > 0 || in.AdvertiseInterval != advertised {
+			m.advertise(now) // backups learn the new list, and the interval before they think us late
+		}
+		if len(added) > 0 {
+			m.act(SendAnnouncements{added})
+			m.again = later(now, in.Announce.RepeatAfter)
+		}
+		m.removeIfOwned(removed)
+		m.refresh = later(now, in.Announce.Refresh)
+	}
+}
+
+func (m *Machine) removeIfOwned(addresses []Address) {
+	if m.owns && len(addresses) > 0 {
+		m.act(RemoveAddresses{addresses})
+	}
+}
+
+// addressChanges lists what is only in the old list and what is only in the new one.
+func addressChanges(old, new []Address) (removed, added []Address) {
+	for _, a := range old {
+		if !slices.Contains(new, a) {
+			removed = append(removed, a)
+		}
+	}
+	for _, a := range new {
+		if !slices.Contains(old, a) {
+			added = append(added, a)
+		}
+	}
+	return removed, added
+}
+
+// replacedBy picks the removed addresses that come back with another prefix length or label: the kernel keeps an
+// address once an interface, so the old one goes before the new one comes.
+func replacedBy(removed, added []Address) []Address {
+	var out []Address
+	for _, r := range removed {
+		if slices.ContainsFunc(added, func(a Address) bool {
+			return a.Interface == r.Interface && a.Prefix.Addr() == r.Prefix.Addr()
+		}) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,170 @@
+package vrrp
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// FieldError is one thing that is wrong with an Instance.
+type FieldError struct {
+	Field string // its JSON name, which is also its name in configuration files
+	Index int    // the element of a list field; -1 for all of it
+	Msg   string // what is wrong and what to write instead
+}
+
+func (e FieldError) Error() string {
+	if e.Index >= 0 {
+		return fmt.Sprintf("%s[%d]: %s", e.Field, e.Index, e.Msg)
+	}
+	return fmt.Sprintf("%s: %s", e.Field, e.Msg)
+}
+
+// The limits of what the kernel and keepalived's users know.
+const (
+	maxLabel       = 15 // bytes, IFNAMSIZ - 1
+	maxTrackWeight = 253
+)
+
+// Validate lists all that is wrong with the instance by itself.
+func (in *Instance) Validate() []FieldError {
+	var v validation
+	v.identity(in)
+	v.timing(in)
+	v.addresses(in)
+	v.transport(in)
+	v.tracks(in)
+	return v.errs
+}
+
+type validation struct{ errs []FieldError }
+
+func (v *validation) field(field, format string, args ...any) { v.element(field, -1, format, args...) }
+
+func (v *validation) element(field string, index int, format string, args ...any) {
+	v.errs = append(v.errs, FieldError{Field: field, Index: index, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (v *validation) identity(in *Instance) {
+	if in.Name == "" {
+		v.field("name", "an instance needs a name")
+	}
+	if in.Interface == "" {
+		v.field("interface", "an instance needs an interface")
+	}
+	if in.VirtualRouterID == 0 {
+		v.field("virtual_router_id", "must be 1 to 255")
+	}
+	if in.Family != IPv4 && in.Family != IPv6 {
+		v.field("family", "must be 4 or 6")
+	}
+	switch {
+	case in.Version != 2 && in.Version != 3:
+		v.field("version", "must be 2 or 3")
+	case in.Version == 2 && in.Family == IPv6:
+		v.field("version", "version 2 is for IPv4 only: IPv6 needs version 3")
+	}
+}
+
+func (v *validation) timing(in *Instance) {
+	if in.Priority == 0 {
+		v.field("priority", "must be 1 to 254, or 255 for the owner of the addresses; 0 is what a leaving master says")
+	}
+	if in.Version == 2 || in.Version == 3 {
+		if msg := intervalProblem(in.Version, in.AdvertiseInterval); msg != "" {
+			v.field("advertise_interval", "%s is not possible: %s", in.AdvertiseInterval, msg)
+		}
+	}
+	switch {
+	case in.PreemptDelay < 0:
+		v.field("preempt_delay", "must not be negative")
+	case in.PreemptDelay > 0 && !in.Preempt:
+		v.field("preempt_delay", "has no effect with preempt = false: leave one of them out")
+	}
+	if in.Priority == PriorityOwner && !in.Preempt {
+		v.field("preempt", "an owner (priority 255) always preempts: use a priority up to 254, or leave preempt out")
+	}
+	if in.Announce.Count < 1 {
+		v.field("announce.count", "must be at least 1")
+	}
+	if in.Announce.RepeatAfter < 0 {
+		v.field("announce.repeat_after", "must not be negative")
+	}
+	if in.Announce.Refresh < 0 {
+		v.field("announce.refresh", "must not be negative")
+	}
+}
+
+func (v *validation) addresses(in *Instance) {
+	if len(in.Addresses) == 0 {
+		v.field("addresses", "an instance needs at least one virtual address")
+	}
+	seen := make(map[netip.Addr]bool, len(in.Addresses))
+	for i, a := range in.Addresses {
+		addr := a.Prefix.Addr()
+		switch {
+		case !a.Prefix.IsValid():
+			v.element("addresses", i, "is not an address with a prefix length, as in 192.0.2.1/24")
+		case !in.Family.has(addr):
+			v.element("addresses", i, "%s is not an %s address: each family needs an instance of its own", addr, in.Family)
+		case addr.IsMulticast() || addr.IsUnspecified() || addr.IsLoopback():
+			v.element("addresses", i, "%s cannot be a virtual address", addr)
+		case seen[addr]:
+			v.element("addresses", i, "%s is listed twice", addr)
+		}
+		seen[addr] = true
+		switch {
+		case a.Label == "":
+		case in.Family == IPv6:
+			v.element("addresses", i, "label: only IPv4 addresses have labels")
+		case len(a.Label) > maxLabel:
+			v.element("addresses", i, "label %q is longer than %d bytes", a.Label, maxLabel)
+		}
+	}
+}
+
+func (v *validation) transport(in *Instance) {
+	if in.SourceAddress.IsValid() && (!in.Family.has(in.SourceAddress) || in.SourceAddress.IsMulticast()) {
+		v.field("source_address", "%s is not an %s address that packets can come from", in.SourceAddress, in.Family)
+	}
+	seen := make(map[netip.Addr]bool, len(in.UnicastPeers))
+	for i, p := range in.UnicastPeers {
+		switch {
+		case !in.Family.has(p) || p.IsMulticast() || p.IsUnspecified():
+			v.element("unicast_peers", i, "%s is not an %s unicast address", p, in.Family)
+		case p == in.SourceAddress:
+			v.element("unicast_peers", i, "%s is this node's own source_address", p)
+		case seen[p]:
+			v.element("unicast_peers", i, "%s is listed twice", p)
+		}
+		seen[p] = true
+	}
+	switch {
+	case in.AuthPass == "":
+	case in.Version != 2:
+		v.field("auth_pass", "only version 2 has passwords")
+	case len(in.AuthPass) > authDataLen:
+		v.field("auth_pass", "is longer than %d bytes: keepalived cuts it there, and so must you", authDataLen)
+	}
+	switch {
+	case in.Checksum == ChecksumPseudoHeader:
+	case in.Checksum != ChecksumPacketOnly:
+		v.field("checksum", "%q is unknown: write %q or leave it out", in.Checksum, ChecksumPacketOnly)
+	case in.Version != 3 || in.Family != IPv4:
+		v.field("checksum", "only version 3 over IPv4 has a choice of checksums")
+	}
+}
+
+func (v *validation) tracks(in *Instance) {
+	seen := make(map[string]bool, len(in.TrackInterfaces))
+	for i, t := range in.TrackInterfaces {
+		switch {
+		case t.Interface == "":
+			v.element("track_interfaces", i, "needs the name of an interface")
+		case seen[t.Interface]:
+			v.element("track_interfaces", i, "%s is tracked twice", t.Interface)
+		case t.Weight < -maxTrackWeight || t.Weight > maxTrackWeight:
+			v.element("track_interfaces", i, "weight %d is not within -%d and %d", t.Weight, maxTrackWeight, maxTrackWeight)
+		}
+		seen[t.Interface] = true
+	}
+}

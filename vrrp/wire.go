@@ -1,0 +1,66 @@
+package vrrp
+
+import (
+	"net"
+	"net/netip"
+)
+
+// Protocol is VRRP's IP protocol number (RFC 9568, 5.1.1.4).
+const Protocol = 112
+
+// HopLimit is the TTL or hop limit that a multicast advert must arrive with (RFC 9568, 5.1.1.3).
+const HopLimit = 255
+
+// MaxPacketLen is the length of the longest advert this package builds or reads: 255 IPv6 addresses.
+const MaxPacketLen = headerLen + 255*16 + authDataLen
+
+// The multicast groups that adverts are sent to.
+var (
+	GroupIPv4 = netip.AddrFrom4([4]byte{224, 0, 0, 18})
+	GroupIPv6 = netip.MustParseAddr("ff02::12")
+)
+
+// Group is the multicast group of a family.
+func Group(f Family) netip.Addr {
+	if f == IPv6 {
+		return GroupIPv6
+	}
+	return GroupIPv4
+}
+
+// VirtualMAC is the virtual router's MAC address (RFC 9568, 7.3).
+func VirtualMAC(f Family, virtualRouterID uint8) net.HardwareAddr {
+	kind := byte(0x01)
+	if f == IPv6 {
+		kind = 0x02
+	}
+	return net.HardwareAddr{0x00, 0x00, 0x5e, 0x00, kind, virtualRouterID}
+}
+
+// Lengths in bytes, and the packet type (RFC 9568, 5.1).
+const (
+	headerLen   = 8
+	authDataLen = 8 // version 2 only, behind the addresses
+	checksumAt  = 6
+	advertType  = 1
+	minEthernet = 46 // a frame's payload is padded to this
+	ipv4Header  = 20 // without options
+	ethernetMTU = 1500
+	ipv6Header  = 40
+	maxCentisec = 0x0fff // centiseconds in 12 bits
+)
+
+func (f Family) addrLen() int {
+	if f == IPv6 {
+		return 16
+	}
+	return 4
+}
+
+// has says whether an address is of the family.
+func (f Family) has(a netip.Addr) bool {
+	if f == IPv6 {
+		return a.Is6() && !a.Is4In6()
+	}
+	return a.Is4()
+}
