@@ -1,0 +1,123 @@
+package ipvsnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mdlayher/netlink"
+)
+
+// A batch is cut into pieces of at most so many requests and bytes: the refusals of all of a piece must fit into the
+// socket's receive buffer (208 KiB by default, about 1 KiB for each), since the kernel drops what does not.
+const (
+	pieceRequests = 128
+	pieceBytes    = 64 << 10
+)
+
+// ErrUnknownOutcome says of a request that was sent whether it was carried out is not known.
+var ErrUnknownOutcome = errors.New("outcome unknown")
+
+// Batch sends requests in order, many in one system call, and returns one error or nil for each. A refused request does
+// not keep those after it from being carried out. The kernel is asked to answer refused requests and the last of a
+// piece only, which saves a system call for each of the others.
+func (c *Conn) Batch(ctx context.Context, requests []Request) []error {
+	errs := make([]error, 0, len(requests))
+	for len(requests) > 0 {
+		n := pieceLength(requests)
+		piece, err := c.piece(ctx, requests[:n])
+		errs = append(errs, piece...)
+		requests = requests[n:]
+		if err != nil {
+			for range requests {
+				errs = append(errs, err)
+			}
+			return errs
+		}
+	}
+	return errs
+}
+
+// pieceLength returns how many of the requests go into one system call: at least one.
+func pieceLength(requests []Request) int {
+	bytes := 0
+	for i, r := range requests {
+		bytes += len(r.Attributes) + 32 // both headers, and some
+		if i > 0 && (i == pieceRequests || bytes > pieceBytes) {
+			return i
+		}
+	}
+	return len(requests)
+}
+
+// piece sends requests in one system call. It returns an error for each request, and one for the whole exchange if the
+// outcome of some is not known.
+func (c *Conn) piece(ctx context.Context, requests []Request) ([]error, error) {
+	var refusals []error
+	err := c.exchange(ctx, func(s *socket) error {
+		var err error
+		refusals, err = s.pipeline(requests)
+		return err
+	})
+	if err == nil {
+		return refusals, nil
+	}
+	errs := make([]error, len(requests))
+	for i := range errs {
+		errs[i] = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	}
+	return errs, err
+}
+
+func (s *socket) pipeline(requests []Request) ([]error, error) {
+	messages := make([]netlink.Message, len(requests))
+	for i, r := range requests {
+		var flags netlink.HeaderFlags
+		if i == len(requests)-1 {
+			flags = netlink.Acknowledge
+		}
+		m, err := r.message(s.family, flags)
+		if err != nil {
+			return nil, err
+		}
+		messages[i] = m
+	}
+	sent, err := s.nl.SendMessages(messages)
+	if err != nil {
+		return nil, err
+	}
+	return s.answers(sent)
+}
+
+// answers reads refusals until the last of the sent requests is answered.
+func (s *socket) answers(sent []netlink.Message) ([]error, error) {
+	index := make(map[uint32]int, len(sent))
+	for i, m := range sent {
+		index[m.Header.Sequence] = i
+	}
+	last := len(sent) - 1
+	errs := make([]error, len(sent))
+	for {
+		replies, err := s.nl.Receive()
+		if err != nil {
+			op, ok := errors.AsType[*netlink.OpError](err)
+			if !ok || op.Sequence == 0 {
+				return nil, err
+			}
+			i, ours := index[op.Sequence]
+			if !ours {
+				return nil, errors.New("the kernel answered an ipvs request that was not sent")
+			}
+			errs[i] = err
+			if i == last {
+				return errs, nil
+			}
+			continue
+		}
+		for _, reply := range replies {
+			if i, ours := index[reply.Header.Sequence]; ours && i == last {
+				return errs, nil
+			}
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package ipvsnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+)
+
+// ErrDumpInterrupted says that the table changed under every attempt to read it whole.
+var ErrDumpInterrupted = errors.New("the kernel's table changed while it was read, each time")
+
+// dumpAttempts is how often a dump is begun again that the kernel marks as inconsistent.
+const dumpAttempts = 5
+
+// Request is a command with its encoded attributes.
+type Request struct {
+	Command    uint8
+	Attributes []byte
+}
+
+func (r Request) message(family uint16, flags netlink.HeaderFlags) (netlink.Message, error) {
+	data, err := genetlink.Message{
+		Header: genetlink.Header{Command: r.Command, Version: familyVersion},
+		Data:   r.Attributes,
+	}.MarshalBinary()
+	return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family), Flags: netlink.Request | flags}, Data: data}, err
+}
+
+// Do sends a request and waits until the kernel has carried it out.
+func (c *Conn) Do(ctx context.Context, r Request) error {
+	return c.exchange(ctx, func(s *socket) error {
+		_, err := s.execute(r, netlink.Acknowledge)
+		return err
+	})
+}
+
+// Get sends a request and returns the attributes of its answer.
+func (c *Conn) Get(ctx context.Context, r Request) ([]byte, error) {
+	answers, err := c.collect(ctx, r, 0)
+	if err != nil {
+		return nil, err
+	}
+	if len(answers) != 1 {
+		return nil, fmt.Errorf("the kernel sent %d answers to ipvs command %d, want 1", len(answers), r.Command)
+	}
+	return answers[0], nil
+}
+
+// Dump sends a request for a list and returns the attributes of each of its entries. A dump that the kernel marks as
+// inconsistent is begun again, a few times.
+func (c *Conn) Dump(ctx context.Context, r Request) ([][]byte, error) {
+	for range dumpAttempts {
+		answers, err := c.collect(ctx, r, netlink.Dump)
+		if !errors.Is(err, ErrDumpInterrupted) {
+			return answers, err
+		}
+	}
+	return nil, ErrDumpInterrupted
+}
+
+func (c *Conn) collect(ctx context.Context, r Request, flags netlink.HeaderFlags) ([][]byte, error) {
+	var answers [][]byte
+	err := c.exchange(ctx, func(s *socket) error {
+		var err error
+		answers, err = s.execute(r, flags)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answers, nil
+}
+
+// execute sends a request and returns the attributes of its answers.
+func (s *socket) execute(r Request, flags netlink.HeaderFlags) ([][]byte, error) {
+	m, err := r.message(s.family, flags)
+	if err != nil {
+		return nil, err
+	}
+	replies, err := s.nl.Execute(m)
+	if err != nil {
+		return nil, err
+	}
+	answers := make([][]byte, 0, len(replies))
+	for _, reply := range replies {
+		if reply.Header.Flags&netlink.DumpInterrupted != 0 {
+			return nil, ErrDumpInterrupted
+		}
+		if reply.Header.Type != netlink.HeaderType(s.family) {
+			continue // an acknowledgement
+		}
+		var m genetlink.Message
+		if err := m.UnmarshalBinary(reply.Data); err != nil {
+			return nil, fmt.Errorf("decoding the kernel's answer to ipvs command %d: %w", r.Command, err)
+		}
+		answers = append(answers, m.Data)
+	}
+	return answers, nil
+}

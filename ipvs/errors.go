@@ -1,0 +1,94 @@
+package ipvs
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
+)
+
+// IsRefusal reports whether err is the kernel's answer to a request: the connection is in order, and what was asked is
+// not possible now.
+func IsRefusal(err error) bool {
+	_, ok := errors.AsType[*ipvsnl.Error](err)
+	return ok
+}
+
+// IsDrift reports whether err says that the table is no longer what it was when it was read: the thing to add is there
+// (EEXIST), or the one to change is not (ESRCH for a service, ENOENT for a server). Reading it again is the mend.
+func IsDrift(err error) bool {
+	step, ok := errors.AsType[*StepError](err)
+	if !ok {
+		return false
+	}
+	switch step.Step.Action {
+	case AddService:
+		return errors.Is(err, syscall.EEXIST)
+	case EditService, DeleteService:
+		return errors.Is(err, syscall.ESRCH)
+	case AddDestination:
+		return errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.ESRCH)
+	}
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ESRCH)
+}
+
+// StepError is a step that failed.
+type StepError struct {
+	Step Step
+	Err  error
+}
+
+// Error says what was being done to what, why it failed, and the mend.
+func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step.subject(), e.Err) }
+
+// Unwrap returns the cause.
+func (e *StepError) Unwrap() error { return e.Err }
+
+func explain(err error, mends map[syscall.Errno]string) error {
+	return ipvsnl.Explain(err, mends)
+}
+
+// mends are what the kernel's answers to a step mean (net/netfilter/ipvs/ip_vs_ctl.c).
+func (s Step) mends() map[syscall.Errno]string {
+	m := map[syscall.Errno]string{syscall.ESRCH: "there is no such virtual service; something else removed it"}
+	switch s.Action {
+	case AddService, EditService:
+		m[syscall.EEXIST] = "the virtual service is there already; something else added it"
+		m[syscall.ENOENT] = s.Service.missingModule()
+		m[syscall.EINVAL] = "the kernel does not take this combination of address, netmask and flags"
+		m[syscall.EAFNOSUPPORT] = "the kernel has no IPv6; load the module ipv6"
+		m[syscall.EPROTONOSUPPORT] = "this kernel's IPVS does not balance " + s.Service.Protocol.String()
+	case AddDestination, EditDestination:
+		m[syscall.EEXIST] = "the real server is there already; something else added it"
+		m[syscall.ENOENT] = "there is no such real server; something else removed it"
+		m[syscall.ERANGE] = "the weight is over 2147483647, or the lower threshold is above the upper one"
+		m[syscall.EINVAL] = s.Destination.invalid(s.Service.Family)
+		m[syscall.EAFNOSUPPORT] = "the kernel has no IPv6; load the module ipv6"
+	case DeleteDestination:
+		m[syscall.ENOENT] = "there is no such real server; something else removed it"
+	}
+	return m
+}
+
+// missingModule names the module whose absence is ENOENT.
+func (s Service) missingModule() string {
+	text := fmt.Sprintf("the kernel has no scheduler %s; run `modprobe ip_vs_%s`", s.Scheduler, s.Scheduler)
+	if s.PersistenceEngine != "" {
+		text += fmt.Sprintf(", or no persistence engine %s; run `modprobe ip_vs_pe_%s`", s.PersistenceEngine, s.PersistenceEngine)
+	}
+	return text
+}
+
+// invalid says what the kernel answers EINVAL to.
+func (d Destination) invalid(of Family) string {
+	switch {
+	case family(d.Address) != of && d.Forward != Tunnel:
+		return "a real server of another address family than its service's must be a tunnel"
+	case family(d.Address) != of:
+		return "tunnels into another address family and connection-sync daemons exclude each other"
+	case d.TunnelType == TunnelGUE && d.TunnelPort == 0:
+		return "a gue tunnel needs a port"
+	}
+	return "the kernel does not take this combination of address and forwarding method, or the address is not unicast"
+}

@@ -1,0 +1,104 @@
+package ipvs
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// field is one attribute as people read it. Unset ones have no text.
+type field struct{ name, text string }
+
+func (s Service) fields() []field {
+	return []field{
+		{"scheduler", s.Scheduler},
+		{"flags", FormatFlags(s.Scheduler, s.Flags&^FlagPersistent)},
+		{"persistence", s.persistence()},
+		{"netmask", s.netmask()},
+		{"pe", s.PersistenceEngine},
+	}
+}
+
+func (s Service) persistence() string {
+	if s.Flags&FlagPersistent == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%ds", s.PersistenceTimeout)
+}
+
+// netmask returns the granularity of persistence, if it is not by client.
+func (s Service) netmask() string {
+	switch {
+	case s.Family == IPv6 && s.Netmask != hostPrefix:
+		return fmt.Sprintf("/%d", s.Netmask)
+	case s.Family == IPv4 && s.Netmask != hostMask:
+		m := s.Netmask
+		return netip.AddrFrom4([4]byte{byte(m >> 24), byte(m >> 16), byte(m >> 8), byte(m)}).String()
+	}
+	return ""
+}
+
+func (d Destination) fields() []field {
+	fields := []field{
+		{"forward", d.Forward.String()},
+		{"weight", fmt.Sprint(d.Weight)},
+		{"upper_threshold", number(d.UpperThreshold)},
+		{"lower_threshold", number(d.LowerThreshold)},
+	}
+	if d.Forward != Tunnel {
+		return fields
+	}
+	fields = append(fields, field{"tunnel_type", d.TunnelType.String()})
+	if d.TunnelType == TunnelIPIP {
+		return fields
+	}
+	return append(fields, field{"tunnel_port", number(uint32(d.TunnelPort))}, field{"tunnel_checksum", d.TunnelFlags.String()})
+}
+
+// number returns the decimal number, or no text for 0.
+func number(n uint32) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func (s Service) options() string     { return options(s.fields()) }
+func (d Destination) options() string { return options(d.fields()) }
+
+// options returns those fields that are set.
+func options(fields []field) string {
+	var list []string
+	for _, f := range fields {
+		if f.text != "" {
+			list = append(list, f.name+" "+f.text)
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// changes returns the fields that differ.
+func changes(from, to []field) []Change {
+	var list []Change
+	seen := map[string]bool{}
+	for _, f := range append(to[:len(to):len(to)], from...) {
+		if seen[f.name] {
+			continue
+		}
+		seen[f.name] = true
+		if a, b := find(from, f.name), find(to, f.name); a != b {
+			list = append(list, Change{Field: f.name, From: cmp.Or(a, "none"), To: cmp.Or(b, "none")})
+		}
+	}
+	return list
+}
+
+func find(fields []field, name string) string {
+	for _, f := range fields {
+		if f.name == name {
+			return f.text
+		}
+	}
+	return ""
+}

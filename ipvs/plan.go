@@ -1,0 +1,27 @@
+package ipvs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Plan is an ordered list of changes, and what is left alone because it is somebody else's.
+type Plan struct {
+	Steps   []Step       `json:"steps"`
+	Foreign []ServiceKey `json:"foreign,omitempty"`
+}
+
+// Empty reports whether there is nothing to do.
+func (p Plan) Empty() bool { return len(p.Steps) == 0 }
+
+// String returns one line a step, and one for each foreign service.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, s := range p.Steps {
+		fmt.Fprintln(&b, s)
+	}
+	for _, k := range p.Foreign {
+		fmt.Fprintf(&b, "leave service %s: it is not ours\n", k)
+	}
+	return b.String()
+}

@@ -1,0 +1,125 @@
+package ipvs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
+)
+
+// Table reads all virtual services with their real servers, in the kernel's order.
+//
+// The kernel lists services and each service's servers one after the other: what changes meanwhile is seen before or
+// after its change. A service that goes away meanwhile is left out.
+func (c *Client) Table(ctx context.Context) ([]ServiceState, error) {
+	services, err := c.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.withDestinations(ctx, services)
+}
+
+// Lookup reads those of the named virtual services that exist, with their real servers.
+func (c *Client) Lookup(ctx context.Context, keys []ServiceKey) ([]ServiceState, error) {
+	var services []ServiceState
+	for _, key := range keys {
+		s, err := c.Service(ctx, key)
+		if errors.Is(err, syscall.ESRCH) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		services = append(services, s)
+	}
+	return c.withDestinations(ctx, services)
+}
+
+func (c *Client) withDestinations(ctx context.Context, services []ServiceState) ([]ServiceState, error) {
+	present := services[:0]
+	for _, s := range services {
+		var err error
+		s.Destinations, err = c.Destinations(ctx, s.ServiceKey)
+		if errors.Is(err, syscall.ESRCH) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		present = append(present, s)
+	}
+	return present, nil
+}
+
+// Services reads all virtual services without their real servers.
+func (c *Client) Services(ctx context.Context) ([]ServiceState, error) {
+	answers, err := c.conn.Dump(ctx, ipvsnl.Request{Command: ipvsnl.CmdGetService})
+	if err != nil {
+		return nil, fmt.Errorf("listing the virtual services: %w", explain(err, nil))
+	}
+	services := make([]ServiceState, 0, len(answers))
+	seen := make(map[ServiceKey]bool, len(answers))
+	for _, b := range answers {
+		s, err := decodeService(b)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[s.ServiceKey] { // a change in the middle of a dump can repeat an entry
+			seen[s.ServiceKey] = true
+			services = append(services, s)
+		}
+	}
+	return services, nil
+}
+
+// Service reads one virtual service without its real servers. The error of one that does not exist is ESRCH.
+func (c *Client) Service(ctx context.Context, key ServiceKey) (ServiceState, error) {
+	request, err := keyRequest(ipvsnl.CmdGetService, key)
+	if err != nil {
+		return ServiceState{}, fmt.Errorf("reading service %s: %w", key, err)
+	}
+	b, err := c.conn.Get(ctx, request)
+	if err != nil {
+		return ServiceState{}, fmt.Errorf("reading service %s: %w", key, explain(err, noService))
+	}
+	return decodeService(b)
+}
+
+// Destinations reads the real servers of a virtual service, in the kernel's order. The error of a service that does not
+// exist is ESRCH.
+func (c *Client) Destinations(ctx context.Context, key ServiceKey) ([]DestinationState, error) {
+	request, err := keyRequest(ipvsnl.CmdGetDest, key)
+	if err != nil {
+		return nil, fmt.Errorf("listing the real servers of %s: %w", key, err)
+	}
+	answers, err := c.conn.Dump(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("listing the real servers of %s: %w", key, explain(err, noService))
+	}
+	destinations := make([]DestinationState, 0, len(answers))
+	seen := make(map[DestinationKey]bool, len(answers))
+	for _, b := range answers {
+		d, err := decodeDestination(b, key.normal().Family)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[d.DestinationKey] {
+			seen[d.DestinationKey] = true
+			destinations = append(destinations, d)
+		}
+	}
+	return destinations, nil
+}
+
+var noService = map[syscall.Errno]string{syscall.ESRCH: "there is no such virtual service"}
+
+// keyRequest is a command that names a service and nothing else.
+func keyRequest(command uint8, key ServiceKey) (ipvsnl.Request, error) {
+	if err := key.check(); err != nil {
+		return ipvsnl.Request{}, err
+	}
+	attributes, err := encode(key.encode, nil)
+	return ipvsnl.Request{Command: command, Attributes: attributes}, err
+}

@@ -1,0 +1,84 @@
+package ipvs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	moby "github.com/moby/ipvs"
+)
+
+// schedulers are all that the kernel has had a module for.
+var schedulers = []string{
+	moby.RoundRobin, moby.WeightedRoundRobin, moby.LeastConnection, moby.WeightedLeastConnection,
+	"lblc", "lblcr", moby.DestinationHashing, moby.SourceHashing, "sed", "nq", "fo", "ovf", "mh", "twos",
+}
+
+// Schedulers returns the kernel's scheduling algorithms.
+func Schedulers() []string { return slices.Clone(schedulers) }
+
+// ParseScheduler reads the name of a scheduling algorithm. Whether this kernel has its module is another question.
+func ParseScheduler(s string) (string, error) {
+	name := strings.ToLower(s)
+	if slices.Contains(schedulers, name) {
+		return name, nil
+	}
+	return "", fmt.Errorf("unknown scheduler %q: use one of %s", s, strings.Join(schedulers, ", "))
+}
+
+// schedulerFlags are the names that a scheduler gives to FlagSched1 and on, as ipvsadm has them.
+var schedulerFlags = map[string][]string{
+	"sh": {"sh-fallback", "sh-port"},
+	"mh": {"mh-fallback", "mh-port"},
+}
+
+var flagBits = []ServiceFlags{FlagSched1, FlagSched2, FlagSched3}
+
+// ParseFlags reads a comma-separated list of a scheduler's flags, as ipvsadm's --sched-flags has them (sh-fallback,
+// sh-port, mh-fallback, mh-port, flag-1, flag-2, flag-3), and ops.
+func ParseFlags(scheduler, s string) (ServiceFlags, error) {
+	var flags ServiceFlags
+	for name := range strings.SplitSeq(s, ",") {
+		bit, err := parseFlag(scheduler, strings.TrimSpace(name))
+		if err != nil {
+			return 0, err
+		}
+		flags |= bit
+	}
+	return flags, nil
+}
+
+func parseFlag(scheduler, name string) (ServiceFlags, error) {
+	if name == "ops" {
+		return FlagOnePacket, nil
+	}
+	for i, bit := range flagBits {
+		if name == fmt.Sprintf("flag-%d", i+1) {
+			return bit, nil
+		}
+	}
+	if i := slices.Index(schedulerFlags[scheduler], name); i >= 0 {
+		return flagBits[i], nil
+	}
+	known := append(slices.Clone(schedulerFlags[scheduler]), "ops")
+	return 0, fmt.Errorf("unknown flag %q of scheduler %s: use %s", name, scheduler, strings.Join(known, ", "))
+}
+
+// FormatFlags writes a scheduler's flags and ops as ParseFlags reads them; persistence is not among them.
+func FormatFlags(scheduler string, flags ServiceFlags) string {
+	var list []string
+	for i, bit := range flagBits {
+		if flags&bit == 0 {
+			continue
+		}
+		if known := schedulerFlags[scheduler]; i < len(known) {
+			list = append(list, known[i])
+		} else {
+			list = append(list, fmt.Sprintf("flag-%d", i+1))
+		}
+	}
+	if flags&FlagOnePacket != 0 {
+		list = append(list, "ops")
+	}
+	return strings.Join(list, ",")
+}

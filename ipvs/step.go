@@ -1,0 +1,73 @@
+package ipvs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Action is what a step does.
+type Action string
+
+// The actions.
+const (
+	AddService        Action = "add-service"
+	EditService       Action = "edit-service"
+	DeleteService     Action = "delete-service"
+	AddDestination    Action = "add-server"
+	EditDestination   Action = "edit-server"
+	DeleteDestination Action = "delete-server"
+)
+
+// Step is one change of the table.
+type Step struct {
+	Action      Action      `json:"action"`
+	Service     Service     `json:"service"`               // of destination actions the key counts
+	Destination Destination `json:"destination,omitzero"`  // of destination actions
+	Changes     []Change    `json:"changes,omitempty"`     // of edits, for people: the kernel is given the whole value
+	NeedsAdded  bool        `json:"needs_added,omitempty"` // a removal that would leave the service empty if no server could be added
+}
+
+// Change is one field of an edit.
+type Change struct {
+	Field string `json:"field"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+}
+
+// Applier carries out steps in order, one error or nil for each. A failing step does not keep the next from being tried.
+type Applier interface {
+	Execute(ctx context.Context, steps []Step) []error
+}
+
+// String returns the step in one line, with its changes field by field.
+func (s Step) String() string {
+	text := s.subject()
+	switch s.Action {
+	case AddService:
+		text += " " + s.Service.options()
+	case AddDestination:
+		text += " " + s.Destination.options()
+	}
+	changes := make([]string, len(s.Changes))
+	for i, c := range s.Changes {
+		changes[i] = fmt.Sprintf("%s %s -> %s", c.Field, c.From, c.To)
+	}
+	if len(changes) > 0 {
+		text += ": " + strings.Join(changes, ", ")
+	}
+	return text
+}
+
+// subject says what is done to what.
+func (s Step) subject() string {
+	verb, _, _ := strings.Cut(string(s.Action), "-")
+	if s.onService() {
+		return fmt.Sprintf("%s service %s", verb, s.Service.ServiceKey)
+	}
+	return fmt.Sprintf("%s server %s of %s", verb, s.Destination.DestinationKey, s.Service.ServiceKey)
+}
+
+func (s Step) onService() bool {
+	return s.Action == AddService || s.Action == EditService || s.Action == DeleteService
+}

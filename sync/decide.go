@@ -1,0 +1,92 @@
+package connsync
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// The kernel's defaults (net/netfilter/ipvs/ip_vs_sync.c).
+var defaultGroup = netip.AddrFrom4([4]byte{224, 0, 0, 81})
+
+const (
+	defaultPort = 8848
+	defaultTTL  = 1
+)
+
+// Step is one thing to do: start or stop a daemon.
+type Step struct {
+	Start  bool    `json:"start"` // else stop
+	Daemon Running `json:"daemon"`
+	Reason string  `json:"reason"`
+}
+
+// String returns the step with its reason.
+func (s Step) String() string {
+	if s.Start {
+		return fmt.Sprintf("start %s (%s)", s.Daemon, s.Reason)
+	}
+	return fmt.Sprintf("stop %s (%s)", s.Daemon, s.Reason)
+}
+
+// Wanted returns a daemon of each role with the same configuration.
+func Wanted(d Daemon, roles ...Role) []Running {
+	list := make([]Running, 0, len(roles))
+	for _, role := range roles {
+		list = append(list, Running{Role: role, Daemon: d})
+	}
+	return list
+}
+
+// Decide returns the steps from the daemons that run to those that are wanted: what must go is stopped first, so that a
+// new master does not take in its own messages, and a running daemon with another configuration is stopped and started. What a wanted daemon leaves to the kernel is taken as the kernel's default;
+// only MaxLen, whose default is derived from the interface, then agrees with any.
+func Decide(wanted, actual []Running) []Step {
+	var stops, starts []Step
+	for _, a := range actual {
+		w, ok := find(wanted, a.Role)
+		switch {
+		case !ok:
+			stops = append(stops, Step{Daemon: a, Reason: "not wanted"})
+		case !a.Daemon.satisfies(w.Daemon):
+			stops = append(stops, Step{Daemon: a, Reason: "configured otherwise"})
+			starts = append(starts, Step{Start: true, Daemon: w, Reason: "configured otherwise"})
+		}
+	}
+	for _, w := range wanted {
+		if _, ok := find(actual, w.Role); !ok {
+			starts = append(starts, Step{Start: true, Daemon: w, Reason: "not running"})
+		}
+	}
+	return append(stops, starts...)
+}
+
+func find(list []Running, role Role) (Running, bool) {
+	for _, r := range list {
+		if r.Role == role {
+			return r, true
+		}
+	}
+	return Running{}, false
+}
+
+// satisfies reports whether a daemon as the kernel runs it is the wanted one.
+func (d Daemon) satisfies(wanted Daemon) bool {
+	d, wanted = d.withDefaults(), wanted.withDefaults()
+	if wanted.MaxLen == 0 {
+		d.MaxLen = 0
+	}
+	return d == wanted
+}
+
+func (d Daemon) withDefaults() Daemon {
+	if d.Group = d.Group.Unmap(); !d.Group.IsValid() {
+		d.Group = defaultGroup
+	}
+	if d.Port == 0 {
+		d.Port = defaultPort
+	}
+	if d.TTL == 0 {
+		d.TTL = defaultTTL
+	}
+	return d
+}

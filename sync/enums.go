@@ -1,0 +1,45 @@
+package connsync
+
+import "fmt"
+
+// String returns master or backup, as ipvsadm has them.
+func (r Role) String() string {
+	switch r {
+	case Master:
+		return "master"
+	case Backup:
+		return "backup"
+	}
+	return fmt.Sprintf("role %d", uint32(r))
+}
+
+// ParseRole reads master or backup.
+func ParseRole(s string) (Role, error) {
+	switch s {
+	case "master":
+		return Master, nil
+	case "backup":
+		return Backup, nil
+	}
+	return 0, fmt.Errorf("unknown role %q of a connection-sync daemon: use master or backup", s)
+}
+
+// String returns the daemon's configuration, of which what is left to the kernel is not named.
+func (d Daemon) String() string {
+	text := fmt.Sprintf("on %s, sync id %d", d.Interface, d.SyncID)
+	if d.Group.IsValid() {
+		text += ", group " + d.Group.String()
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"port", int(d.Port)}, {"ttl", int(d.TTL)}, {"maxlen", int(d.MaxLen)}} {
+		if f.value != 0 {
+			text += fmt.Sprintf(", %s %d", f.name, f.value)
+		}
+	}
+	return text
+}
+
+// String returns role and configuration.
+func (r Running) String() string { return fmt.Sprintf("%s %s", r.Role, r.Daemon) }
