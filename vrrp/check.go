@@ -36,7 +36,7 @@ func (in *Instance) checkPath(e Envelope) DropReason {
 	switch {
 	case e.Destination.IsMulticast() != multicast:
 		return DropDestination
-	case !multicast && !slices.Contains(in.UnicastPeers, e.Source.WithZone("")):
+	case !multicast && !in.isPeer(e.Source):
 		return DropNotAPeer
 	case multicast && e.Destination.WithZone("") != Group(in.Family):
 		return DropDestination
@@ -44,6 +44,11 @@ func (in *Instance) checkPath(e Envelope) DropReason {
 		return DropTTL
 	}
 	return NotDropped
+}
+
+func (in *Instance) isPeer(source netip.Addr) bool {
+	source = source.WithZone("")
+	return slices.ContainsFunc(in.UnicastPeers, func(p netip.Addr) bool { return p.WithZone("") == source })
 }
 
 func (in *Instance) checkV2(a *Advert) DropReason {

@@ -106,7 +106,7 @@ func (v *validation) addresses(in *Instance) {
 			v.element("addresses", i, "is not an address with a prefix length, as in 192.0.2.1/24")
 		case !in.Family.has(addr):
 			v.element("addresses", i, "%s is not an %s address: each family needs an instance of its own", addr, in.Family)
-		case addr.IsMulticast() || addr.IsUnspecified() || addr.IsLoopback():
+		case addr.IsMulticast() || addr.IsUnspecified() || addr.IsLoopback() || addr.Is4In6():
 			v.element("addresses", i, "%s cannot be a virtual address", addr)
 		case seen[addr]:
 			v.element("addresses", i, "%s is listed twice", addr)

@@ -58,9 +58,4 @@ func (f Family) addrLen() int {
 }
 
 // has says whether an address is of the family.
-func (f Family) has(a netip.Addr) bool {
-	if f == IPv6 {
-		return a.Is6() && !a.Is4In6()
-	}
-	return a.Is4()
-}
+func (f Family) has(a netip.Addr) bool { return a.BitLen() == 8*f.addrLen() }

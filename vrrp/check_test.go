@@ -1,0 +1,161 @@
+package vrrp
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func prefixes(s ...string) []Address {
+	var out []Address
+	for _, p := range s {
+		out = append(out, Address{Prefix: netip.MustParsePrefix(p)})
+	}
+	return out
+}
+
+func TestCheck(t *testing.T) {
+	self := netip.MustParseAddr("10.9.0.2")
+	base := Instance{VirtualRouterID: 31, Version: 3, Family: IPv4, Priority: 100, AdvertiseInterval: time.Second}
+	v2 := Instance{VirtualRouterID: 21, Version: 2, Family: IPv4, Priority: 100, AdvertiseInterval: time.Second}
+	v6 := Instance{VirtualRouterID: 33, Version: 3, Family: IPv6, Priority: 100, AdvertiseInterval: time.Second}
+	unicast := base
+	unicast.VirtualRouterID = 32
+	unicast.UnicastPeers = addrs("10.9.0.1", "10.9.0.3")
+	for _, tc := range []struct {
+		name     string
+		packet   string
+		instance Instance
+		change   func(in *Instance, e *Envelope)
+		want     DropReason
+	}{
+		{"version 3, another interval", "keepalived-v3", base, nil, NotDropped},
+		{"version 2", "keepalived-v2", v2, nil, NotDropped},
+		{"IPv6", "keepalived-v3-ipv6", v6, nil, NotDropped},
+		{"IPv6 with zones", "keepalived-v3-ipv6", v6, func(_ *Instance, e *Envelope) {
+			e.Source, e.Destination = e.Source.WithZone("eth0"), e.Destination.WithZone("eth0")
+		}, NotDropped},
+		{"another router", "keepalived-v3", base, func(in *Instance, _ *Envelope) { in.VirtualRouterID = 30 }, DropVRIDUnknown},
+		{"another family", "keepalived-v3", v6, func(in *Instance, _ *Envelope) { in.VirtualRouterID = 31 }, DropFamily},
+		{"another version", "keepalived-v3", v2, func(in *Instance, _ *Envelope) { in.VirtualRouterID = 31 }, DropInstanceVersion},
+		{"our own", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.Source = self }, DropOwnPacket},
+		{"TTL 254", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.HopLimit = 254 }, DropTTL},
+		{"TTL 1, IPv6", "keepalived-v3-ipv6", v6, func(_ *Instance, e *Envelope) { e.HopLimit = 1 }, DropTTL},
+		{"unicast to multicast", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.Destination = self }, DropDestination},
+		{"another group", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.Destination = netip.MustParseAddr("224.0.0.5") }, DropDestination},
+		{"unicast", "keepalived-v3-unicast", unicast, nil, NotDropped},
+		{"unicast over routers", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.HopLimit = 60 }, NotDropped},
+		{"multicast to unicast", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.Destination = GroupIPv4 }, DropDestination},
+		{"a stranger", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.Source = netip.MustParseAddr("10.9.0.9") }, DropNotAPeer},
+		{"plain checksum unasked", "by-hand-v3-plain", base, func(in *Instance, _ *Envelope) { in.VirtualRouterID = 51 }, DropChecksumMode},
+		{"plain checksum", "by-hand-v3-plain", base, func(in *Instance, _ *Envelope) { in.VirtualRouterID, in.Checksum = 51, ChecksumPacketOnly }, NotDropped},
+		{"pseudo-header unasked", "keepalived-v3", base, func(in *Instance, _ *Envelope) { in.Checksum = ChecksumPacketOnly }, DropChecksumMode},
+		{"password", "keepalived-v2-auth", v2, func(in *Instance, _ *Envelope) { in.VirtualRouterID, in.AuthPass = 22, "s3cret" }, NotDropped},
+		{"wrong password", "keepalived-v2-auth", v2, func(in *Instance, _ *Envelope) { in.VirtualRouterID, in.AuthPass = 22, "secret" }, DropAuthFailed},
+		{"password unasked", "keepalived-v2-auth", v2, func(in *Instance, _ *Envelope) { in.VirtualRouterID = 22 }, DropAuthType},
+		{"password missing", "keepalived-v2", v2, func(in *Instance, _ *Envelope) { in.AuthPass = "s3cret" }, DropAuthType},
+		{"version 2, another interval", "keepalived-v2", v2, func(in *Instance, _ *Envelope) { in.AdvertiseInterval = 2 * time.Second }, DropIntervalMismatch},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := golden(t, tc.packet)
+			var a Advert
+			if r := Parse(p.wire, p.env, &a); r != NotDropped {
+				t.Fatalf("dropped as %s", r)
+			}
+			in, env := tc.instance, p.env
+			if tc.change != nil {
+				tc.change(&in, &env)
+			}
+			if got := in.Check(&a, env, self); got != tc.want {
+				t.Errorf("dropped as %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestInstanceAdvert(t *testing.T) {
+	in := Instance{
+		VirtualRouterID: 22, Version: 2, Family: IPv4, Priority: 150, AdvertiseInterval: time.Second,
+		Addresses: prefixes("10.9.0.102/24"), AuthPass: "s3cret",
+	}
+	p := golden(t, "keepalived-v2-auth")
+	a := in.Advert(150)
+	wire, err := a.Append(nil, p.env.Source, p.env.Destination)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(wire) != string(p.wire) {
+		t.Errorf("built %x, want keepalived's %x", wire, p.wire)
+	}
+
+	six := Instance{
+		VirtualRouterID: 33, Version: 3, Family: IPv6, AdvertiseInterval: time.Second,
+		Addresses: prefixes("2001:db8::2/64", "2001:db8::1/64", "fe80::2/64", "fe80::1/64"),
+	}
+	got, want := fmt.Sprint(six.Advert(1).Addresses), "[fe80::2 fe80::1 2001:db8::2 2001:db8::1]"
+	if got != want {
+		t.Errorf("IPv6 addresses %s, want the link-local ones first: %s", got, want)
+	}
+}
+
+func TestMoreAddressesThanAnAdvertHolds(t *testing.T) {
+	for _, tc := range []struct {
+		family Family
+		first  string
+		want   int
+	}{{IPv4, "10.0.0.1", 255}, {IPv6, "2001:db8::1", 90}} {
+		in := Instance{VirtualRouterID: 1, Version: 3, Family: tc.family, AdvertiseInterval: time.Second}
+		addr := netip.MustParseAddr(tc.first)
+		for range 300 {
+			in.Addresses = append(in.Addresses, Address{Prefix: netip.PrefixFrom(addr, addr.BitLen())})
+			addr = addr.Next()
+		}
+		a := in.Advert(100)
+		if len(a.Addresses) != tc.want {
+			t.Errorf("%s: %d addresses, want %d", tc.family, len(a.Addresses), tc.want)
+		}
+		wire, err := a.Append(nil, in.Addresses[0].Prefix.Addr(), Group(tc.family))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(wire) > ethernetMTU-ipv6Header {
+			t.Errorf("%s: %d bytes do not fit into a frame", tc.family, len(wire))
+		}
+		if !in.SameAddresses(&a) {
+			t.Errorf("%s: its own advert seems to list other addresses", tc.family)
+		}
+	}
+}
+
+func TestSameAddresses(t *testing.T) {
+	in := Instance{Version: 3, Family: IPv4, Addresses: prefixes("10.0.0.1/24", "10.0.0.2/32")}
+	for _, tc := range []struct {
+		addresses []netip.Addr
+		want      bool
+	}{
+		{addrs("10.0.0.1", "10.0.0.2"), true},
+		{addrs("10.0.0.2", "10.0.0.1"), true},
+		{addrs("10.0.0.1"), false},
+		{addrs("10.0.0.1", "10.0.0.3"), false},
+		{addrs("10.0.0.1", "10.0.0.2", "10.0.0.3"), false},
+	} {
+		if got := in.SameAddresses(&Advert{Addresses: tc.addresses}); got != tc.want {
+			t.Errorf("%v: %v, want %v", tc.addresses, got, tc.want)
+		}
+	}
+}
+
+func TestDropReasonNames(t *testing.T) {
+	seen := map[string]bool{}
+	for r := NotDropped; r < DropReasons; r++ {
+		name := r.String()
+		if seen[name] || (name == "") != (r == NotDropped) {
+			t.Errorf("reason %d is called %q", r, name)
+		}
+		seen[name] = true
+	}
+	if got := DropReasons.String(); got != "unknown" {
+		t.Errorf("beyond the last: %q", got)
+	}
+}
