@@ -1,0 +1,154 @@
+package sysctl_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+	"github.com/lvs-ha/lvs-ha/internal/sysctl/sysctltest"
+)
+
+func forwarding() map[string]string {
+	return map[string]string{
+		"net.ipv4.ip_forward":                "0",
+		"net.ipv4.conf.all.accept_redirects": "0",
+		"net.ipv4.conf.eth0.rp_filter":       "1",
+		"net.ipv4.vs.sync_threshold":         "3 50",
+	}
+}
+
+var (
+	forward  = sysctl.Setting{Key: "net.ipv4.ip_forward", Value: "1", Disturbs: []string{"net.ipv4.conf.*.accept_redirects"}}
+	rpFilter = sysctl.Setting{Key: "net.ipv4.conf.eth0.rp_filter", Value: "0", Accept: []string{"2"}}
+)
+
+func keeper(t *testing.T, k *sysctltest.Kernel) *sysctl.Keeper {
+	k.Couple("net.ipv4.ip_forward", "net.ipv4.conf.all.accept_redirects", func(v string) string {
+		return map[string]string{"0": "1", "1": "0"}[v]
+	})
+	return &sysctl.Keeper{Kernel: k, Identity: "boot/1", File: filepath.Join(t.TempDir(), "run", "sysctl.json")}
+}
+
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func TestKeeperPutsBackExactly(t *testing.T) {
+	kernel := sysctltest.New(forwarding())
+	k := keeper(t, kernel)
+	changes, err := k.Apply([]sysctl.Setting{forward, rpFilter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "changes", changes, []sysctl.Change{
+		{Key: forward.Key, From: "0", To: "1"}, {Key: rpFilter.Key, From: "1", To: "0"},
+	})
+	if changes, err := k.Apply([]sysctl.Setting{forward, rpFilter}); err != nil || len(changes) != 0 {
+		t.Errorf("applying again: %v, %v", changes, err)
+	}
+	// A new process knows as much from the file.
+	again := *k
+	if _, err := again.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after restore", kernel.Values(), forwarding())
+	if _, err := os.Stat(k.File); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the state file is still there: %v", err)
+	}
+}
+
+func TestKeeperDropsWhatIsNoLongerWanted(t *testing.T) {
+	kernel := sysctltest.New(forwarding())
+	k := keeper(t, kernel)
+	if _, err := k.Apply([]sysctl.Setting{forward, rpFilter}); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := k.Apply([]sysctl.Setting{forward})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "changes", changes, []sysctl.Change{{Key: rpFilter.Key, From: "0", To: "1", Why: "it was so before"}})
+	if _, err := k.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after restore", kernel.Values(), forwarding())
+}
+
+func TestKeeperLeavesWhatIsGoodOrForeign(t *testing.T) {
+	kernel := sysctltest.New(forwarding())
+	if err := kernel.Write(rpFilter.Key, "2"); err != nil {
+		t.Fatal(err)
+	}
+	k := keeper(t, kernel)
+	if changes, err := k.Apply([]sysctl.Setting{rpFilter}); err != nil || len(changes) != 0 {
+		t.Errorf("an accepted value: %v, %v", changes, err)
+	}
+	if _, err := k.Apply([]sysctl.Setting{forward, {Key: "net.ipv4.vs.sync_threshold", Value: "0 1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := kernel.Write("net.ipv4.vs.sync_threshold", "8 9"); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := k.Restore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "changes", changes, []sysctl.Change{
+		{Key: "net.ipv4.vs.sync_threshold", From: "8 9", To: "3 50", Why: "it was so before", Kept: true},
+		{Key: forward.Key, From: "1", To: "0", Why: "it was so before"},
+	})
+	if v := kernel.Values()["net.ipv4.vs.sync_threshold"]; v != "8 9" {
+		t.Errorf("somebody else's value became %q", v)
+	}
+}
+
+func TestKeeperGoesOnAfterAnError(t *testing.T) {
+	kernel := sysctltest.New(forwarding())
+	k := keeper(t, kernel)
+	refused := errors.New("refused")
+	kernel.Fail(forward.Key, refused)
+	changes, err := k.Apply([]sysctl.Setting{forward, {Key: "net.ipv4.vs.conntrack", Value: "1"}, rpFilter})
+	if !errors.Is(err, refused) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v, want both", err)
+	}
+	equal(t, "changes", changes, []sysctl.Change{{Key: rpFilter.Key, From: "1", To: "0"}})
+	kernel.Fail(rpFilter.Key, refused)
+	if _, err := k.Restore(); !errors.Is(err, refused) {
+		t.Errorf("restore: %v", err)
+	}
+	kernel.Fail(rpFilter.Key, nil)
+	if _, err := k.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after the second restore", kernel.Values(), forwarding())
+}
+
+func TestKeeperForgetsAnotherKernel(t *testing.T) {
+	kernel := sysctltest.New(forwarding())
+	k := keeper(t, kernel)
+	if _, err := k.Apply([]sysctl.Setting{rpFilter}); err != nil {
+		t.Fatal(err)
+	}
+	k.Identity = "boot/2"
+	if changes, err := k.Restore(); err != nil || len(changes) != 0 {
+		t.Errorf("restored another boot's values: %v, %v", changes, err)
+	}
+}
+
+func TestKeeperDamagedFile(t *testing.T) {
+	k := keeper(t, sysctltest.New(forwarding()))
+	k.File = filepath.Join(t.TempDir(), "sysctl.json")
+	if err := os.WriteFile(k.File, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Apply([]sysctl.Setting{forward}); err == nil || !strings.Contains(err.Error(), "is damaged, remove it") {
+		t.Errorf("error %v", err)
+	}
+}

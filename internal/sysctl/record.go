@@ -1,0 +1,116 @@
+package sysctl
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Saved is a parameter's value before it was set, and what it was set to.
+type Saved struct {
+	Before    string            `json:"before"`
+	Set       string            `json:"set"`
+	Disturbed map[string]string `json:"disturbed,omitempty"` // what else the kernel changed with it, as it was before
+}
+
+// record is what the state file holds.
+type record struct {
+	Kernel string           `json:"kernel"`
+	Values map[string]Saved `json:"values"`
+}
+
+// Identity names this boot of the kernel and the calling thread's network namespace. What was remembered under
+// another identity is gone together with the kernel it was true of.
+func Identity() (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the kernel's boot id: %w", err)
+	}
+	namespace, err := namespaceID()
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(boot)) + "/" + namespace, nil
+}
+
+// namespaceID is the network namespace's cookie, which is never used twice (Linux 5.14), or else its inode.
+func namespaceID() (string, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("identify the network namespace: %w", err)
+	}
+	defer unix.Close(fd)
+	if cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err == nil {
+		return fmt.Sprint(cookie), nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		return "", fmt.Errorf("identify the network namespace: %w", err)
+	}
+	return fmt.Sprintf("inode-%d", st.Ino), nil
+}
+
+// load reads the state file. A missing one, and one of another kernel, is empty.
+func load(file, identity string) (record, error) {
+	empty := record{Kernel: identity, Values: map[string]Saved{}}
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return empty, nil
+	}
+	if err != nil {
+		return empty, fmt.Errorf("read what kernel parameters were before: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return empty, fmt.Errorf("read what kernel parameters were before: %s is damaged, remove it: %w", file, err)
+	}
+	if r.Kernel != identity || r.Values == nil {
+		return empty, nil
+	}
+	return r, nil
+}
+
+// save writes the state file, or removes it if there is nothing to remember.
+func (r record) save(file string) error {
+	if len(r.Values) == 0 {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the record of kernel parameters: %w", err)
+		}
+		return nil
+	}
+	if err := WriteJSON(file, r); err != nil {
+		return fmt.Errorf("remember what kernel parameters were before: %w", err)
+	}
+	return nil
+}
+
+// WriteJSON writes a state file whole or not at all, and makes its folder.
+func WriteJSON(file string, value any) error {
+	raw, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(append(raw, '\n'))
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return err
+}
