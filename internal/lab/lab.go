@@ -4,17 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 )
-
-const namespaceDir = "/run/netns"
 
 var serial struct {
 	sync.Mutex
@@ -28,11 +21,12 @@ type Lab struct {
 	id     string
 	fabric *Node
 
-	mu      sync.Mutex
-	hosts   map[string]*Node
-	ports   int
-	closers []func() error
-	closed  bool
+	mu       sync.Mutex
+	hosts    map[string]*Node
+	ports    int
+	machines int
+	closers  []func() error
+	closed   bool
 }
 
 // New makes an empty lab and removes what killed runs with the same prefix left behind.
@@ -116,91 +110,4 @@ func (l *Lab) nextPort() int {
 	defer l.mu.Unlock()
 	l.ports++
 	return l.ports
-}
-
-func removeLeftovers(prefix string) error {
-	names, err := filepath.Glob(filepath.Join(namespaceDir, prefix+"-*"))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, path := range names {
-		name := filepath.Base(path)
-		pid, err := strconv.Atoi(strings.Split(name, "-")[1])
-		if err != nil || processExists(pid) {
-			continue
-		}
-		errs = append(errs, removeNamespace(name))
-	}
-	return errors.Join(errs...)
-}
-
-func processExists(pid int) bool {
-	return unix.Kill(pid, 0) != unix.ESRCH
-}
-
-func removeNamespace(name string) error {
-	path := filepath.Join(namespaceDir, name)
-	killErr := killInside(path)
-	// EINVAL: the run was killed between making the file and mounting the namespace on it.
-	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-		return errors.Join(killErr, fmt.Errorf("unmount namespace %s: %w", name, err))
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return errors.Join(killErr, fmt.Errorf("remove namespace: %w", err))
-	}
-	return killErr
-}
-
-// killInside ends every process whose main thread is in the namespace.
-func killInside(path string) error {
-	var want, got unix.Stat_t
-	if err := unix.Stat(path, &want); err != nil {
-		return fmt.Errorf("look at namespace %s: %w", path, err)
-	}
-	// A process may have forked since /proc was read: go on until none is found.
-	for range 10 {
-		found := false
-		procs, err := filepath.Glob("/proc/[0-9]*/ns/net")
-		if err != nil {
-			return err
-		}
-		for _, p := range procs {
-			if unix.Stat(p, &got) != nil || got.Ino != want.Ino || got.Dev != want.Dev {
-				continue
-			}
-			pid, err := strconv.Atoi(strings.Split(p, "/")[2])
-			if err != nil || pid == os.Getpid() || isZombie(pid) {
-				continue
-			}
-			found = true
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-		if !found {
-			return nil
-		}
-	}
-	return nil
-}
-
-func isZombie(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return true
-	}
-	_, rest, ok := strings.Cut(string(stat), ") ")
-	return !ok || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
-}
-
-func makeNamespace(name string) (netns.NsHandle, error) {
-	var ns netns.NsHandle
-	err := onOwnThread(func() error {
-		made, err := netns.NewNamed(name)
-		if err != nil {
-			return fmt.Errorf("make network namespace %s: %w", name, err)
-		}
-		ns = made
-		return netns.Set(homeNamespace())
-	})
-	return ns, err
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -21,6 +22,7 @@ type Node struct {
 	ns      netns.NsHandle
 	netlink *netlink.Handle
 	spawner *spawner
+	close   func() error
 }
 
 // Host makes a host with network cards, each attached to its bridge and up. `lo` is up as well.
@@ -51,6 +53,7 @@ func (l *Lab) addHost(name string) (*Node, error) {
 		return nil, fmt.Errorf("make host %s: %w", name, err)
 	}
 	h.ns = ns
+	h.close = sync.OnceValue(h.dismantle)
 	if err := l.onClose(h.close); err != nil {
 		return nil, err
 	}
@@ -79,8 +82,16 @@ func (l *Lab) addHost(name string) (*Node, error) {
 	return h, nil
 }
 
-func (h *Node) close() error {
-	err := killInside(filepath.Join(namespaceDir, h.Namespace()))
+// remove takes a host out of the lab.
+func (l *Lab) remove(h *Node) error {
+	l.mu.Lock()
+	delete(l.hosts, h.name)
+	l.mu.Unlock()
+	return h.close()
+}
+
+func (h *Node) dismantle() error {
+	err := killInside(h.path())
 	if h.spawner != nil {
 		h.spawner.close()
 	}
@@ -96,6 +107,8 @@ func (h *Node) Name() string { return h.name }
 
 // Namespace is the name of the host's network namespace, as `ip netns` shows it.
 func (h *Node) Namespace() string { return h.lab.id + "-" + h.name }
+
+func (h *Node) path() string { return filepath.Join(namespaceDir, h.Namespace()) }
 
 // Netlink is a route netlink handle in the host.
 func (h *Node) Netlink() *netlink.Handle { return h.netlink }

@@ -1,0 +1,319 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
+)
+
+// agentPort is where the guest's agent listens on the management network.
+const agentPort = 1
+
+// Machine is a director with a kernel of its own: user-mode-linux on one core, its network cards plugged into the
+// lab's bridges. It implements Director.
+type Machine struct {
+	lab    *Lab
+	config DirectorConfig
+	dir    string
+	guest  guest.Spec
+	cards  []string // words of the kernel's command line
+	cpu    int
+
+	mu      sync.Mutex
+	power   *powered
+	console *tail
+}
+
+// powered is one run of a machine, from power on to power off.
+type powered struct {
+	cmd   *Cmd
+	ctx   context.Context // ends with the machine
+	ended chan struct{}
+}
+
+var _ Director = (*Machine)(nil)
+
+// NewMachine makes a machine, switched off, with its network cards plugged in.
+func (l *Lab) NewMachine(c DirectorConfig) (*Machine, error) {
+	m, err := l.newMachine(c)
+	if err != nil {
+		return nil, fmt.Errorf("make machine %s: %w", c.Name, err)
+	}
+	return m, nil
+}
+
+func (l *Lab) newMachine(c DirectorConfig) (*Machine, error) {
+	if _, err := kernelPath(); err != nil {
+		return nil, err
+	}
+	if _, err := guestInit(); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "lab-machine-")
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{lab: l, config: c, dir: dir, console: &tail{}}
+	if err := l.onClose(func() error { return errors.Join(m.Kill(), os.RemoveAll(dir)) }); err != nil {
+		return nil, err
+	}
+	number := l.nextMachine()
+	m.cpu = c.CPU
+	if c.CPU < 0 {
+		m.cpu = (number - 1) % runtime.NumCPU()
+	}
+	m.guest = guest.Spec{
+		Hostname: c.Name,
+		Modules:  append(DirectorModules(), c.Modules...),
+		Sysctls:  c.Sysctls,
+	}
+	for _, r := range c.Routes {
+		m.guest.Routes = append(m.guest.Routes, guest.Route(r))
+	}
+	for _, nic := range c.NICs {
+		if err := m.plug(nic); err != nil {
+			return nil, fmt.Errorf("plug in %s: %w", nic.Name, err)
+		}
+	}
+	if err := m.plugManagement(number); err != nil {
+		return nil, fmt.Errorf("plug in the management card: %w", err)
+	}
+	return m, nil
+}
+
+func (l *Lab) nextMachine() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.machines++
+	return l.machines
+}
+
+// plug makes a bridge port whose other end, a veth in the fabric too, is the card's wire.
+func (m *Machine) plug(nic NIC) error {
+	device := fmt.Sprintf("vec%d", len(m.cards))
+	wire := fmt.Sprintf("wire%d", m.lab.nextPort())
+	port, err := m.lab.addPort(nic, func(v *netlink.Veth) {
+		v.PeerName, v.PeerHardwareAddr = wire, nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.lab.fabric.netlink.LinkSetAlias(port, m.config.Name+" "+nic.Name); err != nil {
+		return err
+	}
+	mac := nic.MAC
+	if mac == nil {
+		mac = net.HardwareAddr{0x02, 0x1a, 0xb0, 0, 0, byte(port.Attrs().Index)}
+	}
+	m.addCard(device, wire, mac)
+	m.guest.NICs = append(m.guest.NICs, guest.NIC{
+		Device: device, Name: nic.Name, MTU: nic.MTU, Addresses: nic.Addresses,
+	})
+	return m.lab.fabric.Up(wire)
+}
+
+func (m *Machine) addCard(device, wire string, mac net.HardwareAddr) {
+	m.cards = append(m.cards, fmt.Sprintf("%s:transport=raw,ifname=%s,mac=%s,depth=64", device, wire, mac))
+}
+
+func (m *Machine) plugManagement(number int) error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = fmt.Sprintf("mgmt%d", number)
+	veth := netlink.NewVeth(attrs)
+	veth.PeerName = fmt.Sprintf("mwire%d", number)
+	fabric := m.lab.fabric
+	if err := fabric.netlink.LinkAdd(veth); err != nil {
+		return err
+	}
+	outside := netip.AddrFrom4([4]byte{169, 254, byte(number), 1})
+	inside := outside.Next()
+	err := errors.Join(
+		fabric.AddAddress(attrs.Name, netip.PrefixFrom(outside, 30)),
+		fabric.Up(attrs.Name), fabric.Up(veth.PeerName))
+	if err != nil {
+		return err
+	}
+	device := fmt.Sprintf("vec%d", len(m.cards))
+	m.addCard(device, veth.PeerName, net.HardwareAddr{0x02, 0x1a, 0xb1, 0, 0, byte(number)})
+	m.guest.Management = guest.Management{
+		Device:  device,
+		Address: netip.PrefixFrom(inside, 30),
+		Listen:  netip.AddrPortFrom(inside, agentPort),
+		Ready:   netip.AddrPortFrom(outside, 0),
+	}
+	return nil
+}
+
+// Name is the machine's name.
+func (m *Machine) Name() string { return m.config.Name }
+
+// Describe says what the machine is.
+func (m *Machine) Describe() string {
+	return fmt.Sprintf("a machine with a kernel of its own (user-mode-linux on CPU %d)", m.cpu)
+}
+
+// Console is the last of what the kernel and init said.
+func (m *Machine) Console() string { return m.console.String() }
+
+// Start boots the machine and returns when its network cards are up.
+func (m *Machine) Start(ctx context.Context) error {
+	if err := m.start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("start machine %s: %w; its console: %q", m.config.Name, err, m.Console()), m.Kill())
+	}
+	return nil
+}
+
+func (m *Machine) start(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.power != nil {
+		return errors.New("it is on already")
+	}
+	ready, err := m.lab.fabric.Listen("tcp", m.guest.Management.Ready.String())
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	spec := m.guest
+	spec.Management.Ready = ready.Addr().(*net.TCPAddr).AddrPort()
+	specPath := filepath.Join(m.dir, "spec.json")
+	if err := spec.WriteFile(specPath); err != nil {
+		return err
+	}
+	if m.power, err = m.boot(specPath); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = ready.Close() })
+	defer stop()
+	// Nobody will connect to the listener of a machine that has ended.
+	stopEnded := context.AfterFunc(m.power.ctx, func() { _ = ready.Close() })
+	defer stopEnded()
+	if err := awaitReady(ready); err != nil {
+		return errors.Join(err, ctx.Err(), m.power.ctx.Err())
+	}
+	return nil
+}
+
+func (m *Machine) boot(specPath string) (*powered, error) {
+	kernel, err := kernelPath()
+	if err != nil {
+		return nil, err
+	}
+	init, err := guestInit()
+	if err != nil {
+		return nil, err
+	}
+	memory := m.config.MemoryMB
+	if memory == 0 {
+		memory = 256
+	}
+	args := []string{
+		fmt.Sprintf("mem=%dM", memory), "rootfstype=hostfs", "rootflags=/", "rw", "noreboot", "panic=-1", "quiet",
+		"con=null", "con0=null,fd:1", "uml_dir=" + m.dir, "umid=" + m.config.Name,
+		"init=" + init, guest.EnvSpec + "=" + specPath,
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cmd := m.lab.fabric.Command(ctx, kernel, append(args, m.cards...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR=/dev/shm")
+	cmd.Stdout, cmd.Stderr = m.console, m.console
+	if err := m.lab.fabric.spawner.do(func() error { return startPinned(cmd, m.cpu) }); err != nil {
+		cancel(err)
+		return nil, fmt.Errorf("start %s: %w", kernel, err)
+	}
+	p := &powered{cmd: cmd, ctx: ctx, ended: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		cancel(errors.New("the machine is off"))
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// startPinned starts a program on one core. The threads and processes it makes stay there too.
+func startPinned(cmd *Cmd, cpu int) error {
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return fmt.Errorf("get CPU affinity: %w", err)
+	}
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
+	}
+	return errors.Join(cmd.Cmd.Start(), unix.SchedSetaffinity(0, &all))
+}
+
+func awaitReady(ln net.Listener) error {
+	conn, err := ln.Accept()
+	if err != nil {
+		return fmt.Errorf("wait until it is ready: %w", err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return err
+	}
+	f, err := guest.ReadFrame(conn)
+	if err != nil {
+		return fmt.Errorf("wait until it is ready: %w", err)
+	}
+	var r guest.Ready
+	if err := json.Unmarshal(f.Payload, &r); err != nil {
+		return fmt.Errorf("wait until it is ready: %w", err)
+	}
+	if r.Error != "" {
+		return errors.New(r.Error)
+	}
+	return nil
+}
+
+// Kill switches the machine off at once: a power failure.
+func (m *Machine) Kill() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.power == nil {
+		return nil
+	}
+	err := m.power.cmd.Kill()
+	<-m.power.ended
+	m.power = nil
+	if err != nil {
+		return fmt.Errorf("kill machine %s: %w", m.config.Name, err)
+	}
+	return nil
+}
+
+// tail keeps the last of what is written to it.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	const limit = 64 << 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - limit; over > 0 {
+		t.buf = t.buf[over:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.buf))
+}

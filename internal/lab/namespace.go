@@ -1,0 +1,161 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+const namespaceDir = "/run/netns"
+
+func removeLeftovers(prefix string) error {
+	names, err := filepath.Glob(filepath.Join(namespaceDir, prefix+"-*"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range names {
+		name := filepath.Base(path)
+		pid, err := strconv.Atoi(strings.Split(name, "-")[1])
+		if err != nil || processExists(pid) {
+			continue
+		}
+		errs = append(errs, removeNamespace(name))
+	}
+	return errors.Join(errs...)
+}
+
+func processExists(pid int) bool {
+	return unix.Kill(pid, 0) != unix.ESRCH
+}
+
+func removeNamespace(name string) error {
+	path := filepath.Join(namespaceDir, name)
+	killErr := killInside(path)
+	// EINVAL: the run was killed between making the file and mounting the namespace on it.
+	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+		return errors.Join(killErr, fmt.Errorf("unmount namespace %s: %w", name, err))
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(killErr, fmt.Errorf("remove namespace: %w", err))
+	}
+	return killErr
+}
+
+// killInside ends every process whose main thread is in the namespace, and waits until they are gone.
+func killInside(path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// A process may have forked since /proc was read: again until none is found.
+	for {
+		if err := signalInside(path, unix.SIGKILL); err != nil {
+			return err
+		}
+		pause, stop := context.WithTimeout(ctx, 10*time.Millisecond)
+		err := awaitEmpty(pause, path)
+		stop()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func signalInside(path string, sig unix.Signal) error {
+	pids, err := processesInside(path)
+	if err != nil {
+		return err
+	}
+	for pid := range pids {
+		// ESRCH: it has ended meanwhile.
+		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("send %v to process %d: %w", sig, pid, err)
+		}
+	}
+	return nil
+}
+
+// awaitEmpty waits until no process is in the namespace.
+func awaitEmpty(ctx context.Context, path string) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		pids, err := processesInside(path)
+		if err != nil {
+			return err
+		}
+		empty := true
+		for range pids {
+			empty = false
+			break
+		}
+		if empty {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until all processes in %s have ended: %w", path, context.Cause(ctx))
+		}
+	}
+}
+
+// processesInside finds the processes whose main thread is in the namespace, but for this one.
+func processesInside(path string) (iter.Seq[int], error) {
+	var want unix.Stat_t
+	if err := unix.Stat(path, &want); err != nil {
+		return nil, fmt.Errorf("look at namespace %s: %w", path, err)
+	}
+	found, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(int) bool) {
+		for _, p := range found {
+			var got unix.Stat_t
+			if unix.Stat(p, &got) != nil || got.Ino != want.Ino || got.Dev != want.Dev {
+				continue
+			}
+			pid, err := strconv.Atoi(strings.Split(p, "/")[2])
+			if err != nil || pid == os.Getpid() || isZombie(pid) {
+				continue
+			}
+			if !yield(pid) {
+				return
+			}
+		}
+	}, nil
+}
+
+func isZombie(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, rest, ok := strings.Cut(string(stat), ") ")
+	return !ok || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+}
+
+func makeNamespace(name string) (netns.NsHandle, error) {
+	var ns netns.NsHandle
+	err := onOwnThread(func() error {
+		made, err := netns.NewNamed(name)
+		if err != nil {
+			return fmt.Errorf("make network namespace %s: %w", name, err)
+		}
+		ns = made
+		return netns.Set(homeNamespace())
+	})
+	return ns, err
+}
