@@ -49,8 +49,11 @@ type Status struct {
 	Transitions       uint64            `json:"transitions"`            // times it became master
 	AdvertsSent       uint64            `json:"adverts_sent"`
 	AdvertsReceived   uint64            `json:"adverts_received"`
-	AnnouncesSent     uint64            `json:"announcements_sent"` // ARP and NA packets
-	Dropped           map[string]uint64 `json:"dropped,omitempty"`  // by named reason
-	AddressesRestored uint64            `json:"addresses_restored"` // put back after somebody deleted them
-	Addresses         []string          `json:"addresses"`          // prefixes, as configured
+	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets
+	Dropped           map[string]uint64 `json:"dropped,omitempty"`            // by named reason
+	AddressesRestored uint64            `json:"addresses_restored"`           // put back after somebody deleted them
+	SendErrors        uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
+	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // adverts that counted, with other addresses than ours
+	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances
+	Addresses         []string          `json:"addresses"`                    // prefixes, as configured
 }

@@ -1,0 +1,192 @@
+package speaker
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// announceTarget is an address with the interface it is announced on.
+type announceTarget struct {
+	Interface netInterface
+	Address   netip.Addr
+}
+
+// framer sends the announcement of one address: for IPv4 an ARP request and a reply, for IPv6 a neighbour
+// advertisement. It returns how many packets went out.
+type framer interface {
+	Announce(t announceTarget) (packets int, err error)
+}
+
+// burst is a number of rounds in which all addresses of a router are announced.
+type burst struct {
+	router  routerKey
+	name    string // of the instance
+	targets []announceTarget
+	rounds  int
+	counts  *counters
+}
+
+func newBurst(t task, addresses []vrrp.Address, lookup func(string) netInterface) burst {
+	b := burst{router: t.router, name: t.name, rounds: max(t.count, 1), counts: t.counts}
+	for _, a := range addresses {
+		if ifc := lookup(t.router.place(a).Interface); ifc.Index != 0 && !ifc.NoARP {
+			b.targets = append(b.targets, announceTarget{ifc, a.Prefix.Addr()})
+		}
+	}
+	return b
+}
+
+const (
+	// secondRound follows the first soon, in case a switch or a receiver lost it.
+	secondRound = 100 * time.Millisecond
+
+	// roundGap lies between all further rounds: Linux receivers ignore a second ARP for the same address within
+	// one second (net.ipv4.neigh.*.locktime).
+	roundGap = 1100 * time.Millisecond
+
+	// paceFrames packets are sent in a row, then the announcer pauses for pacePause: 64,000 packets a second are a
+	// twentieth of a gigabit and leave receivers' queues room for traffic.
+	paceFrames = 64
+	pacePause  = time.Millisecond
+)
+
+// announcer sends bursts: the first round on the caller's goroutine, the others on its own.
+type announcer struct {
+	log    *slog.Logger
+	framer framer
+	wake   chan struct{}
+
+	mu      sync.Mutex
+	running map[routerKey]*running
+	paced   int
+}
+
+type running struct {
+	burst
+	sent int // rounds
+	next time.Time
+	last time.Time // start of the last round
+}
+
+func newAnnouncer(log *slog.Logger, f framer) *announcer {
+	return &announcer{log: log, framer: f, wake: make(chan struct{}, 1), running: map[routerKey]*running{}}
+}
+
+// Announce starts a burst in place of the router's former one and returns when its first round is sent. A router that
+// has just sent a round sends the next one only after secondRound.
+func (a *announcer) Announce(b burst) {
+	now := time.Now()
+	r := &running{burst: b}
+	a.mu.Lock()
+	former := a.running[b.router]
+	a.running[b.router] = r
+	if former != nil && now.Sub(former.last) < secondRound {
+		r.last, r.next = former.last, former.last.Add(secondRound)
+	} else {
+		r.started(now)
+	}
+	a.mu.Unlock()
+	if r.sent > 0 {
+		a.round(r)
+	}
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends a router's burst: the addresses are no longer its own.
+func (a *announcer) stop(router routerKey) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.running, router)
+}
+
+// started notes the begin of a round.
+func (r *running) started(now time.Time) {
+	r.sent++
+	r.last = now
+	r.next = now.Add(roundGap)
+	if r.sent == 1 {
+		r.next = now.Add(secondRound)
+	}
+}
+
+// run sends the rounds that follow the first until ctx ends.
+func (a *announcer) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.wake:
+		case <-timer.C:
+		}
+		for {
+			r, in := a.due(time.Now())
+			if r == nil {
+				if in > 0 {
+					timer.Reset(in)
+				}
+				break
+			}
+			a.round(r)
+		}
+	}
+}
+
+// due returns a burst whose next round is due, or in how long one will be; zero is never.
+func (a *announcer) due(now time.Time) (*running, time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var first time.Time
+	for _, r := range a.running {
+		switch {
+		case r.sent >= r.rounds:
+		case !r.next.After(now):
+			r.started(now)
+			return r, 0
+		case first.IsZero() || r.next.Before(first):
+			first = r.next
+		}
+	}
+	if first.IsZero() {
+		return nil, 0
+	}
+	return nil, first.Sub(now)
+}
+
+// round announces each address once, unless the burst is stopped meanwhile.
+func (a *announcer) round(r *running) {
+	for _, t := range r.targets {
+		if !a.pace(r) {
+			return
+		}
+		n, err := a.framer.Announce(t)
+		r.counts.announced.Add(uint64(n))
+		if err != nil {
+			a.log.Warn("announcement not sent", "instance", r.name, "interface", t.Interface.Name, "address", t.Address,
+				"error", err)
+			return
+		}
+	}
+}
+
+// pace pauses when enough packets were sent in a row. It is false when the burst is over.
+func (a *announcer) pace(r *running) bool {
+	a.mu.Lock()
+	wanted := a.running[r.router] == r
+	a.paced++
+	full := a.paced%paceFrames == 0
+	a.mu.Unlock()
+	if wanted && full {
+		time.Sleep(pacePause)
+	}
+	return wanted
+}

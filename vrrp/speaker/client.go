@@ -1,0 +1,197 @@
+package speaker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// ClientOptions are what a Client is made of.
+type ClientOptions struct {
+	Path      string              // of the speaker's Unix socket
+	Statuses  func([]vrrp.Status) // called with statuses that have changed, and with all after connecting; may be nil
+	Connected func(bool)          // called when the speaker is heard and when it is lost; may be nil
+	Logger    *slog.Logger
+}
+
+// Client is the director's side of the connection to the speaker. It connects again whenever the speaker comes back,
+// and sends it the whole wanted state again.
+type Client struct {
+	ClientOptions
+	dial func(ctx context.Context) (net.Conn, error)
+	wake chan struct{}
+
+	mu      sync.Mutex
+	wanted  *vrrp.Wanted
+	unsent  bool
+	asking  bool
+	waiting []chan []vrrp.Status
+}
+
+// Back-off between attempts to connect: a speaker that was killed is back within a few milliseconds, and at 100 ms
+// adverts its peers wait only 300 ms.
+const (
+	connectRetryFirst  = 5 * time.Millisecond
+	connectRetryMost   = 250 * time.Millisecond
+	clientWriteTimeout = 2 * time.Second
+)
+
+// NewClient makes a client; Run makes it work.
+func NewClient(o ClientOptions) *Client {
+	return &Client{
+		ClientOptions: o,
+		wake:          make(chan struct{}, 1),
+		dial: func(ctx context.Context) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", o.Path)
+		},
+	}
+}
+
+// Set gives the speaker a new wanted state, at once or as soon as it is there.
+func (c *Client) Set(w vrrp.Wanted) {
+	w.Instances = slices.Clone(w.Instances)
+	c.mu.Lock()
+	c.wanted, c.unsent = &w, true
+	c.mu.Unlock()
+	c.poke()
+}
+
+// Report asks for the statuses of all instances with their counters of now.
+func (c *Client) Report(ctx context.Context) ([]vrrp.Status, error) {
+	answer := make(chan []vrrp.Status, 1)
+	c.mu.Lock()
+	c.waiting = append(c.waiting, answer)
+	c.asking = true
+	c.mu.Unlock()
+	c.poke()
+	select {
+	case s := <-answer:
+		return s, nil
+	case <-ctx.Done():
+		c.mu.Lock()
+		c.waiting = slices.DeleteFunc(c.waiting, func(x chan []vrrp.Status) bool { return x == answer })
+		c.mu.Unlock()
+		return nil, fmt.Errorf("ask the speaker for a report: %w", context.Cause(ctx))
+	}
+}
+
+func (c *Client) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps connected until ctx ends.
+func (c *Client) Run(ctx context.Context) error {
+	wait, complained := connectRetryFirst, false
+	for ctx.Err() == nil {
+		conn, err := c.dial(ctx)
+		if err != nil {
+			if !complained && ctx.Err() == nil {
+				complained = true
+				c.Logger.Warn("speaker not reached; trying again", "path", c.Path, "error", err)
+			}
+			pause(ctx, wait)
+			wait = min(2*wait, connectRetryMost)
+			continue
+		}
+		wait, complained = connectRetryFirst, false
+		err = c.talk(ctx, conn)
+		if ctx.Err() == nil {
+			c.Logger.Warn("speaker lost; connecting again", "error", err)
+		}
+	}
+	return nil
+}
+
+// talk serves one connection until it fails or ctx ends.
+func (c *Client) talk(ctx context.Context, conn net.Conn) error {
+	c.mu.Lock()
+	c.unsent, c.asking = c.wanted != nil, len(c.waiting) > 0
+	c.mu.Unlock()
+	failed := make(chan error, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() { failed <- c.listen(conn) })
+	defer wg.Wait()
+	defer conn.Close()
+
+	out := json.NewEncoder(conn)
+	for {
+		for {
+			o, ok := c.next()
+			if !ok {
+				break
+			}
+			if err := conn.SetWriteDeadline(time.Now().Add(clientWriteTimeout)); err != nil {
+				return err
+			}
+			if err := out.Encode(o); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case <-c.wake:
+		}
+	}
+}
+
+// next is what is to be sent, if anything is.
+func (c *Client) next() (order, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var o order
+	if c.unsent {
+		o.Wanted = c.wanted
+	}
+	o.Report = c.asking
+	c.unsent, c.asking = false, false
+	return o, o.Wanted != nil || o.Report
+}
+
+func (c *Client) listen(conn net.Conn) error {
+	d := json.NewDecoder(conn)
+	for heard := false; ; heard = true {
+		var n news
+		if err := d.Decode(&n); err != nil {
+			return fmt.Errorf("read from the speaker: %w", err)
+		}
+		if !heard {
+			// Not before: while no speaker runs, the parent's socket takes connections that nobody serves yet.
+			c.connected(true)
+			defer c.connected(false)
+		}
+		if len(n.Statuses) > 0 && c.Statuses != nil {
+			c.Statuses(n.Statuses)
+		}
+		if n.Report {
+			c.answer(n.Statuses)
+		}
+	}
+}
+
+func (c *Client) answer(statuses []vrrp.Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.waiting {
+		w <- statuses
+	}
+	c.waiting = nil
+}
+
+func (c *Client) connected(yes bool) {
+	if c.Connected != nil {
+		c.Connected(yes)
+	}
+}

@@ -1,0 +1,135 @@
+package speaker
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// reasonSocket says that an instance waits for its socket; the log says why it cannot be opened.
+const reasonSocket vrrp.Reason = "socket"
+
+// condition is what a router's surroundings allow it.
+type condition struct {
+	up         bool
+	source     netip.Addr  // if up
+	reason     vrrp.Reason // if not up
+	linkUsable bool        // if not up: adverts can be sent all the same
+}
+
+// conditionOf looks at a router's surroundings.
+func (e *engine) conditionOf(r *router) condition {
+	ifc := e.interfaces[r.key.Interface]
+	switch {
+	case ifc.Index == 0:
+		return condition{reason: vrrp.ReasonInterfaceMissing}
+	case !ifc.Up:
+		return condition{reason: vrrp.ReasonInterfaceDown}
+	case r.wire.socket == nil:
+		return condition{reason: reasonSocket}
+	}
+	source := e.sourceOf(r, ifc)
+	switch {
+	case !source.IsValid():
+		return condition{reason: vrrp.ReasonNoAddress}
+	case e.trackFault(r):
+		return condition{reason: vrrp.ReasonTrack, linkUsable: true}
+	}
+	return condition{up: true, source: source}
+}
+
+// sourceOf is the address to send adverts from: the configured one, or the interface's first that is nobody's virtual
+// address. IPv6 adverts come from the link-local address (RFC 9568, 5.1.2.1), unless a peer is further away.
+func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
+	if want := r.instance.SourceAddress; want.IsValid() {
+		for _, other := range e.interfaces {
+			for _, a := range other.Addresses {
+				if a.Usable && a.Prefix.Addr() == want.WithZone("") {
+					return want.WithZone("")
+				}
+			}
+		}
+		return netip.Addr{}
+	}
+	linkLocal := true
+	for _, peer := range r.instance.UnicastPeers {
+		linkLocal = linkLocal && peer.IsLinkLocalUnicast()
+	}
+	for _, a := range ifc.Addresses {
+		addr := a.Prefix.Addr()
+		switch {
+		case !a.Usable || e.virtual[addr] > 0:
+		case r.key.Family == vrrp.IPv4 && addr.Is4(),
+			r.key.Family == vrrp.IPv6 && addr.Is6() && addr.IsLinkLocalUnicast() == linkLocal:
+			return addr
+		}
+	}
+	return netip.Addr{}
+}
+
+func (e *engine) trackFault(r *router) bool {
+	for _, t := range r.instance.TrackInterfaces {
+		if t.Weight == 0 && !e.interfaces[t.Interface].Up {
+			return true
+		}
+	}
+	return false
+}
+
+// trackOffset is what tracked interfaces add to the priority.
+func (e *engine) trackOffset(r *router) int {
+	offset := 0
+	for _, t := range r.instance.TrackInterfaces {
+		if up := e.interfaces[t.Interface].Up; up == (t.Weight > 0) {
+			offset += t.Weight
+		}
+	}
+	return offset
+}
+
+// present lists the router's addresses that are on their interfaces.
+func (e *engine) present(r *router) []vrrp.Address {
+	var out []vrrp.Address
+	for _, a := range r.instance.Addresses {
+		if e.interfaces[r.key.place(a).Interface].has(a.Prefix) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// tend tells a router's machine what its surroundings have become.
+func (e *engine) tend(r *router, now time.Time) {
+	if r.removed || e.stopping {
+		return
+	}
+	if offset := r.offset + e.trackOffset(r); offset != r.toldOffset {
+		r.toldOffset = offset
+		e.step(r, vrrp.SetPriority{Offset: offset}, now)
+	}
+	c := e.conditionOf(r)
+	if c == r.state {
+		return
+	}
+	r.state = c
+	if !c.up {
+		e.step(r, vrrp.Down{Reason: c.reason, LinkUsable: c.linkUsable}, now)
+		return
+	}
+	r.source, r.advertReady = c.source, false
+	e.step(r, e.up(r, now), now)
+}
+
+// up is the event that a router's surroundings have become good.
+func (e *engine) up(r *router, now time.Time) vrrp.Up {
+	present := e.present(r)
+	ev := vrrp.Up{Source: r.source, HaveAddresses: len(present) > 0 && len(present) == len(r.instance.Addresses)}
+	ev.Adopt = ev.HaveAddresses && now.Before(r.adoptUntil)
+	if !r.started && !ev.HaveAddresses && len(present) > 0 {
+		// Half of a former master's addresses: nobody can go on with them.
+		r.waiting = append(r.waiting, vrrp.RemoveAddresses{Addresses: present})
+	}
+	r.started, r.adoptUntil = true, time.Time{}
+	return ev
+}

@@ -1,0 +1,60 @@
+package speaker
+
+import (
+	"fmt"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// A raw socket receives from the moment it exists, from every interface. refuseAll keeps its queue empty until it is
+// bound and has its real filter.
+var refuseAll = []bpf.Instruction{bpf.RetConstant{Val: 0}}
+
+const (
+	wholePacket     = 1 << 16
+	ipv4ProtocolAt  = 9
+	ipv4DestAt      = 16
+	ipv4Multicast   = 0xe0000000 // 224.0.0.0/4
+	ipv4ClassDBits  = 0xf0000000
+	ipv4VRRPGroup   = 0xe0000012 // 224.0.0.18
+	ipv4BroadcastTo = 0xffffffff
+)
+
+// filterFor is what a receive socket lets through. The IPv4 filter sees the IP header: what was sent to the broadcast
+// address or to a foreign group ends in the kernel. The rest, right or wrong, is let in, since a packet that is
+// dropped here cannot be counted by its reason. An IPv6 filter sees the VRRP header only.
+func filterFor(f vrrp.Family) []bpf.Instruction {
+	if f == vrrp.IPv6 {
+		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}
+	}
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: ipv4ProtocolAt, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: vrrp.Protocol, SkipTrue: 6},
+		bpf.LoadAbsolute{Off: ipv4DestAt, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv4VRRPGroup, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv4BroadcastTo, SkipTrue: 3},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ipv4ClassDBits},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv4Multicast, SkipTrue: 1},
+		bpf.RetConstant{Val: wholePacket},
+		bpf.RetConstant{Val: 0},
+	}
+}
+
+func attachFilter(fd int, filter []bpf.Instruction) error {
+	raw, err := bpf.Assemble(filter)
+	if err != nil {
+		return fmt.Errorf("assemble packet filter: %w", err)
+	}
+	code := make([]unix.SockFilter, len(raw))
+	for i, ins := range raw {
+		code[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		return fmt.Errorf("attach packet filter: %w", err)
+	}
+	return nil
+}

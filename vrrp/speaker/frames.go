@@ -1,0 +1,181 @@
+package speaker
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+	"github.com/mdlayher/ndp"
+	"github.com/mdlayher/packet"
+	"golang.org/x/net/ipv6"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+const frameTimeout = 100 * time.Millisecond
+
+// frameSender announces addresses on the wire. It keeps its sockets: the kernel takes milliseconds to close a packet
+// socket.
+type frameSender struct {
+	mu    sync.Mutex
+	conns map[socketKey]frameConn
+}
+
+type frameConn struct {
+	index int // of the interface when it was opened
+	announcementConn
+}
+
+// announcementConn sends the announcement of an address and says how many packets that took.
+type announcementConn interface {
+	announce(t announceTarget) (int, error)
+	io.Closer
+}
+
+func newFrameSender() *frameSender { return &frameSender{conns: map[socketKey]frameConn{}} }
+
+// Announce sends what is due for the address's family. A socket that fails is opened anew, once: the interface or its
+// own address may have been replaced.
+func (s *frameSender) Announce(t announceTarget) (int, error) {
+	key := socketKey{t.Interface.Name, vrrp.IPv4}
+	if t.Address.Is6() {
+		key.Family = vrrp.IPv6
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.conns[key]; ok && c.index == t.Interface.Index {
+		if n, err := c.announce(t); err == nil {
+			return n, nil
+		}
+	}
+	s.drop(key)
+	c, err := openAnnouncementConn(key.Family, t)
+	if err != nil {
+		return 0, fmt.Errorf("open socket for announcements on %s: %w%s", key.Interface, err, capabilityHint(err, "CAP_NET_RAW"))
+	}
+	s.conns[key] = frameConn{t.Interface.Index, c}
+	n, err := c.announce(t)
+	if err != nil {
+		return n, fmt.Errorf("announce %s on %s: %w", t.Address, key.Interface, err)
+	}
+	return n, nil
+}
+
+func (s *frameSender) drop(key socketKey) {
+	if c, ok := s.conns[key]; ok {
+		delete(s.conns, key)
+		go c.Close()
+	}
+}
+
+func (s *frameSender) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.conns {
+		s.drop(key)
+	}
+}
+
+func openAnnouncementConn(f vrrp.Family, t announceTarget) (announcementConn, error) {
+	ifi := &net.Interface{Index: t.Interface.Index, Name: t.Interface.Name, HardwareAddr: t.Interface.Hardware}
+	if f == vrrp.IPv4 {
+		conn, err := packet.Listen(ifi, packet.Raw, 0, nil) // protocol 0 receives nothing
+		return arpConn{conn}, err
+	}
+	conn, _, err := ndp.Listen(ifi, ndp.LinkLocal)
+	if err != nil {
+		// The announced address itself is on the interface too, without duplicate address detection.
+		conn, _, err = ndp.Listen(ifi, ndp.Addr(t.Address.String()))
+	}
+	if err != nil {
+		return nil, err
+	}
+	var nothing ipv6.ICMPFilter
+	nothing.SetAll(true)
+	if err := conn.SetICMPFilter(&nothing); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return ndpConn{conn}, nil
+}
+
+type arpConn struct{ *packet.Conn }
+
+// announce sends a gratuitous request and a gratuitous reply, both to everybody: some receivers heed only the one,
+// some only the other.
+func (c arpConn) announce(t announceTarget) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return 0, err
+	}
+	to := &packet.Addr{HardwareAddr: ethernet.Broadcast}
+	for sent, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
+		frame, err := arpFrame(op, t)
+		if err == nil {
+			_, err = c.WriteTo(frame, to)
+		}
+		if err != nil {
+			return sent, err
+		}
+	}
+	return 2, nil
+}
+
+func arpFrame(op arp.Operation, t announceTarget) ([]byte, error) {
+	target := make(net.HardwareAddr, 6) // a request asks for it
+	if op == arp.OperationReply {
+		target = t.Interface.Hardware
+	}
+	p, err := arp.NewPacket(op, t.Interface.Hardware, t.Address, target, t.Address)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := p.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	f := &ethernet.Frame{
+		Destination: ethernet.Broadcast,
+		Source:      t.Interface.Hardware,
+		EtherType:   ethernet.EtherTypeARP,
+		Payload:     payload,
+	}
+	return f.MarshalBinary()
+}
+
+type ndpConn struct{ *ndp.Conn }
+
+// announce sends an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6).
+func (c ndpConn) announce(t announceTarget) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
+		return 0, err
+	}
+	if err := c.WriteTo(advertisement(t, forwards(t.Interface.Name)), nil, netip.IPv6LinkLocalAllNodes()); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+func advertisement(t announceTarget, router bool) *ndp.NeighborAdvertisement {
+	return &ndp.NeighborAdvertisement{
+		Router:        router,
+		Override:      true,
+		TargetAddress: t.Address,
+		Options: []ndp.Option{&ndp.LinkLayerAddress{
+			Direction: ndp.Target,
+			Addr:      t.Interface.Hardware,
+		}},
+	}
+}
+
+// forwards says whether the kernel is an IPv6 router on the interface.
+func forwards(name string) bool {
+	b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/forwarding")
+	return err == nil && strings.TrimSpace(string(b)) != "0"
+}

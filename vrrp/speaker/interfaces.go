@@ -1,0 +1,104 @@
+package speaker
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// netInterface is what is known of a network interface. It is a value: a change makes a new one.
+type netInterface struct {
+	Index     int // 0: there is none of this name
+	Name      string
+	Up        bool // set up, and with a carrier
+	NoARP     bool // nobody asks for neighbours on it
+	Hardware  net.HardwareAddr
+	Addresses []ifAddress // in the kernel's order
+}
+
+type ifAddress struct {
+	Prefix netip.Prefix
+	Usable bool // not waiting for duplicate address detection, nor refused by it
+}
+
+func (a netInterface) equal(b netInterface) bool {
+	return a.Index == b.Index && a.Name == b.Name && a.Up == b.Up && a.NoARP == b.NoARP &&
+		slices.Equal(a.Hardware, b.Hardware) && slices.Equal(a.Addresses, b.Addresses)
+}
+
+// has says whether the prefix is on the interface.
+func (a netInterface) has(p netip.Prefix) bool {
+	return slices.ContainsFunc(a.Addresses, func(x ifAddress) bool { return x.Prefix == p })
+}
+
+// interfaceTable follows the kernel's interfaces and addresses, told of by messages in any order and number.
+type interfaceTable struct {
+	links     map[int]netInterface // by index, without addresses
+	addresses map[int][]ifAddress
+}
+
+func newInterfaceTable() *interfaceTable {
+	return &interfaceTable{links: map[int]netInterface{}, addresses: map[int][]ifAddress{}}
+}
+
+// byName is the whole table.
+func (t *interfaceTable) byName() map[string]netInterface {
+	out := make(map[string]netInterface, len(t.links))
+	for index, l := range t.links {
+		l.Addresses = t.addresses[index]
+		out[l.Name] = l
+	}
+	return out
+}
+
+func (t *interfaceTable) setLink(l netlink.Link) {
+	a := l.Attrs()
+	t.links[a.Index] = netInterface{
+		Index:    a.Index,
+		Name:     a.Name,
+		Up:       a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0,
+		NoARP:    a.RawFlags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) != 0 || len(a.HardwareAddr) != 6,
+		Hardware: a.HardwareAddr,
+	}
+}
+
+func (t *interfaceTable) dropLink(index int) {
+	delete(t.links, index)
+	delete(t.addresses, index)
+}
+
+// setAddress notes an address that appeared or changed. Lists are not changed in place: they have been handed out.
+func (t *interfaceTable) setAddress(index int, p netip.Prefix, flags int) {
+	a := ifAddress{Prefix: p, Usable: flags&unix.IFA_F_DADFAILED == 0 && (flags&unix.IFA_F_TENTATIVE == 0 || flags&unix.IFA_F_OPTIMISTIC != 0)}
+	list := slices.Clone(t.addresses[index])
+	if i := slices.IndexFunc(list, func(x ifAddress) bool { return x.Prefix == p }); i >= 0 {
+		list[i] = a
+	} else {
+		list = append(list, a)
+	}
+	t.addresses[index] = list
+}
+
+func (t *interfaceTable) dropAddress(index int, p netip.Prefix) {
+	t.addresses[index] = slices.DeleteFunc(slices.Clone(t.addresses[index]), func(x ifAddress) bool { return x.Prefix == p })
+}
+
+// prefixOf converts an address of netlink's; it is false for what has no prefix of ours.
+func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	addr, ok := netip.AddrFromSlice(n.IP)
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	ones, bits := n.Mask.Size()
+	addr = addr.Unmap()
+	if bits != addr.BitLen() {
+		return netip.Prefix{}, false
+	}
+	return netip.PrefixFrom(addr, ones), true
+}

@@ -1,0 +1,144 @@
+package speaker
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// loop runs an engine on the calling goroutine: it sleeps in the poller and brings it packets, timers and the other
+// goroutines' calls.
+type loop struct {
+	engine   *engine
+	poller   *poller
+	receiver *receiver
+	publish  func([]vrrp.Status)
+
+	mu     sync.Mutex
+	calls  []func(now time.Time)
+	closed bool
+}
+
+// maxBatches bounds what is read from one socket before timers get their turn: 8,192 packets.
+const maxBatches = 256
+
+// lateEnough is by how much a timer must be late before the sockets are looked at once more: the process may have been
+// stopped after it looked.
+const lateEnough = time.Millisecond
+
+// post runs a function on the engine's goroutine soon. It may be called from any goroutine. It is false when the loop
+// has ended.
+func (l *loop) post(f func(now time.Time)) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.calls = append(l.calls, f)
+	if len(l.calls) == 1 {
+		l.poller.wake()
+	}
+	return true
+}
+
+func (l *loop) takeCalls() []func(time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	calls := l.calls
+	l.calls = nil
+	return calls
+}
+
+// run works until the engine has stopped.
+func (l *loop) run() error {
+	defer l.close()
+	for !l.engine.stopped() {
+		next := l.engine.timers.next()
+		if err := l.poller.wait(next); err != nil {
+			return err
+		}
+		// Packets come before timers: an advert that has arrived must not be late because we are.
+		l.drain()
+		now := time.Now()
+		if !next.IsZero() && now.Sub(next) > lateEnough {
+			if err := l.poller.look(); err != nil {
+				return err
+			}
+			l.drain()
+		}
+		for _, call := range l.takeCalls() {
+			call(now)
+		}
+		l.engine.timers.fire(now)
+		if statuses := l.engine.takeChanged(); statuses != nil {
+			l.publish(statuses)
+		}
+	}
+	return nil
+}
+
+// drain reads all packets that wait on the readable sockets.
+func (l *loop) drain() {
+	for _, s := range l.poller.ready {
+		l.drainSocket(s)
+	}
+}
+
+func (l *loop) drainSocket(s *socket) {
+	w := l.engine.wires[s.key]
+	if w == nil || w.socket != s {
+		return
+	}
+	for range maxBatches {
+		n, err := l.receiver.read(s.fd)
+		now := time.Now()
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+			return
+		case err != nil:
+			l.engine.broken(w, err, now)
+			return
+		}
+		for i := range n {
+			l.engine.receive(w, l.receiver.at(i, s.key.Family), now)
+		}
+		if n < batchLen {
+			return
+		}
+	}
+}
+
+func (l *loop) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed, l.calls = true, nil
+	l.poller.close()
+}
+
+// Open opens a socket on a goroutine of its own.
+func (l *loop) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time)) {
+	go func() {
+		s, err := openSocket(ifc, f)
+		running := l.post(func(now time.Time) {
+			if err == nil {
+				if err = l.poller.add(s); err != nil {
+					s.close()
+				}
+			}
+			opened(s, err, now)
+		})
+		if !running && err == nil {
+			s.close()
+		}
+	}()
+}
+
+// Close closes a socket.
+func (l *loop) Close(s *socket) { l.poller.remove(s) }
+
+// Send sends an advert.
+func (l *loop) Send(s *socket, o *outgoing) error { return o.send(s.fd) }

@@ -1,0 +1,93 @@
+package speaker
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// kernelAddresses changes the addresses of this network namespace's interfaces.
+type kernelAddresses struct{ handle *netlink.Handle }
+
+func newKernelAddresses() (*kernelAddresses, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open route netlink: %w", err)
+	}
+	if err := h.SetSocketTimeout(netlinkTimeout); err != nil {
+		return nil, fmt.Errorf("set route netlink's timeout: %w", err)
+	}
+	return &kernelAddresses{h}, nil
+}
+
+func (k *kernelAddresses) Close() { k.handle.Close() }
+
+// Add puts an address on an interface. One that is there already is no error.
+func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
+	n := netlinkAddress(index, a.Prefix)
+	if a.Prefix.Addr().Is6() {
+		// It works at once: duplicate address detection would find the old master, which is about to leave.
+		n.Flags = unix.IFA_F_NODAD
+		if a.Prefix.IsSingleIP() {
+			// A host address is for those who ask for it: the kernel shall not choose it as a source.
+			n.ValidLft, n.PreferedLft = math.MaxUint32, 0
+		}
+	}
+	n.Label = a.Label
+	err := k.handle.AddrAdd(nil, n)
+	if err == nil || errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return fmt.Errorf("add address %s: %w%s", a.Prefix, err, addHint(err, a.Prefix))
+}
+
+func addHint(err error, p netip.Prefix) string {
+	switch {
+	case errors.Is(err, unix.EACCES) && p.Addr().Is6():
+		return ": IPv6 is off on the interface; set net.ipv6.conf.<interface>.disable_ipv6 = 0"
+	default:
+		return capabilityHint(err, "CAP_NET_ADMIN")
+	}
+}
+
+// Remove takes an address off an interface. One that is gone, or whose interface is, is no error.
+func (k *kernelAddresses) Remove(index int, p netip.Prefix) error {
+	err := k.handle.AddrDel(nil, netlinkAddress(index, p))
+	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return fmt.Errorf("remove address %s: %w%s", p, err, capabilityHint(err, "CAP_NET_ADMIN"))
+}
+
+// List returns the addresses of all interfaces by index; an interface that is set down is left out.
+func (k *kernelAddresses) List() (map[int][]netip.Prefix, error) {
+	t, err := listInterfaces(k.handle)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[int][]netip.Prefix, len(t.links))
+	for index, l := range t.links {
+		if !l.Up {
+			continue
+		}
+		out[index] = []netip.Prefix{}
+		for _, a := range t.addresses[index] {
+			out[index] = append(out[index], a.Prefix)
+		}
+	}
+	return out, nil
+}
+
+func netlinkAddress(index int, p netip.Prefix) *netlink.Addr {
+	return &netlink.Addr{
+		IPNet:     &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
+		LinkIndex: index,
+	}
+}

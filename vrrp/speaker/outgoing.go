@@ -1,0 +1,74 @@
+package speaker
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// outgoing is an advert ready to be sent to one destination, again and again: the arguments of sendmsg(2), built once.
+type outgoing struct {
+	hdr     unix.Msghdr
+	iov     unix.Iovec
+	name    unix.RawSockaddrInet6
+	control [8]uint64 // aligned as control messages must be
+	data    []byte
+}
+
+// newOutgoing builds a message from a source address to a destination through an interface.
+func newOutgoing(data []byte, from, to netip.Addr, index int) *outgoing {
+	o := &outgoing{data: data}
+	o.iov.Base = &o.data[0]
+	o.iov.SetLen(len(o.data))
+	o.hdr.Iov = &o.iov
+	o.hdr.SetIovlen(1)
+	o.hdr.Name = (*byte)(unsafe.Pointer(&o.name))
+	o.hdr.Control = (*byte)(unsafe.Pointer(&o.control))
+	if to.Is4() {
+		o.address4(from, to, index)
+	} else {
+		o.address6(from, to, index)
+	}
+	return o
+}
+
+func (o *outgoing) address4(from, to netip.Addr, index int) {
+	sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&o.name))
+	*sa = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: to.As4()}
+	o.hdr.Namelen = unix.SizeofSockaddrInet4
+	value := o.controlMessage(unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
+	info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&value[0]))
+	info.Ifindex, info.Spec_dst = int32(index), from.As4()
+}
+
+func (o *outgoing) address6(from, to netip.Addr, index int) {
+	o.name = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: to.As16()}
+	if to.IsLinkLocalUnicast() || to.IsLinkLocalMulticast() {
+		o.name.Scope_id = uint32(index)
+	}
+	o.hdr.Namelen = unix.SizeofSockaddrInet6
+	value := o.controlMessage(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
+	source := from.As16()
+	copy(value, source[:])
+	binary.NativeEndian.PutUint32(value[16:], uint32(index))
+}
+
+func (o *outgoing) controlMessage(level, kind int32, length int) []byte {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&o.control))
+	h.Level, h.Type = level, kind
+	h.SetLen(unix.CmsgLen(length))
+	o.hdr.SetControllen(unix.CmsgSpace(length))
+	return unsafe.Slice((*byte)(unsafe.Pointer(&o.control)), len(o.control)*8)[unix.CmsgLen(0):unix.CmsgLen(length)]
+}
+
+// send hands the message to the kernel without waiting.
+func (o *outgoing) send(fd int) error {
+	_, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&o.hdr)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}

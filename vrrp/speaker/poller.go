@@ -1,0 +1,148 @@
+package speaker
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller is where the loop sleeps: sockets, a wake-up from other goroutines, and a timer of its own, since a Go timer
+// is rounded to the runtime's milliseconds of epoll.
+type poller struct {
+	epoll, timer, wakeup int
+	sockets              map[int32]*socket
+	ready                []*socket // readable at the last wait or look
+	events               [64]unix.EpollEvent
+	armed                time.Time // when the timer fires; zero: not set
+	fired                bool      // and has not been read or set since
+}
+
+func newPoller() (*poller, error) {
+	p := &poller{epoll: -1, timer: -1, wakeup: -1, sockets: map[int32]*socket{}}
+	if err := p.open(); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *poller) open() (err error) {
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return fmt.Errorf("create epoll: %w", err)
+	}
+	if p.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		return fmt.Errorf("create timer: %w", err)
+	}
+	if p.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("create eventfd: %w", err)
+	}
+	for _, fd := range []int{p.timer, p.wakeup} {
+		if err := p.watch(fd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *poller) watch(fd int) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return fmt.Errorf("watch descriptor %d: %w", fd, err)
+	}
+	return nil
+}
+
+// add takes a socket over.
+func (p *poller) add(s *socket) error {
+	if err := p.watch(s.fd); err != nil {
+		return err
+	}
+	p.sockets[int32(s.fd)] = s
+	return nil
+}
+
+// remove closes a socket.
+func (p *poller) remove(s *socket) {
+	delete(p.sockets, int32(s.fd))
+	s.close()
+}
+
+// wake ends a wait from any goroutine.
+func (p *poller) wake() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	// It fails only when the counter is full, and then the loop wakes anyway.
+	_, _ = unix.Write(p.wakeup, one[:])
+}
+
+// wait sleeps until a socket is readable, wake is called or the deadline comes; zero is none.
+func (p *poller) wait(deadline time.Time) error {
+	if err := p.arm(deadline); err != nil {
+		return err
+	}
+	return p.poll(-1)
+}
+
+// look finds out which sockets are readable, without waiting.
+func (p *poller) look() error { return p.poll(0) }
+
+func (p *poller) poll(timeout int) error {
+	n, err := unix.EpollWait(p.epoll, p.events[:], timeout)
+	if err != nil && err != unix.EINTR {
+		return fmt.Errorf("wait for events: %w", err)
+	}
+	p.ready = p.ready[:0]
+	for i := range max(n, 0) {
+		switch fd := p.events[i].Fd; int(fd) {
+		case p.timer:
+			p.armed, p.fired = time.Time{}, true
+		case p.wakeup:
+			p.drain(p.wakeup)
+		default:
+			if s := p.sockets[fd]; s != nil {
+				p.ready = append(p.ready, s)
+			}
+		}
+	}
+	return nil
+}
+
+func (p *poller) drain(fd int) {
+	var b [8]byte
+	_, _ = unix.Read(fd, b[:])
+}
+
+// arm sets the timer, which also takes back that it has fired. A timer that is set to an earlier moment is left: it
+// wakes the loop for nothing, once, where a backup's receding deadline would set it anew for every advert.
+func (p *poller) arm(deadline time.Time) error {
+	if deadline.IsZero() {
+		if p.fired {
+			p.drain(p.timer)
+			p.fired = false
+		}
+		return nil
+	}
+	if !p.armed.IsZero() && !p.armed.After(deadline) {
+		return nil
+	}
+	in := max(time.Until(deadline), 1) // zero would disarm it
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(in))}
+	if err := unix.TimerfdSettime(p.timer, 0, &spec, nil); err != nil {
+		return fmt.Errorf("set timer: %w", err)
+	}
+	p.armed, p.fired = deadline, false
+	return nil
+}
+
+func (p *poller) close() {
+	for _, s := range p.sockets {
+		s.close()
+	}
+	for _, fd := range []int{p.epoll, p.timer, p.wakeup} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}

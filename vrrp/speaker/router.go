@@ -1,0 +1,147 @@
+package speaker
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// routerKey is a virtual router's identity. Its instance's name and all else may change while it runs.
+type routerKey struct {
+	Interface       string
+	Family          vrrp.Family
+	VirtualRouterID uint8
+}
+
+func (k routerKey) String() string {
+	return fmt.Sprintf("%s/%s/%d", k.Interface, k.Family, k.VirtualRouterID)
+}
+
+func (k routerKey) wire() socketKey { return socketKey{k.Interface, k.Family} }
+
+func keyOf(in *vrrp.Instance) routerKey {
+	return routerKey{in.Interface, in.Family, in.VirtualRouterID}
+}
+
+// router is a virtual router: a machine with what carries its actions out.
+type router struct {
+	key      routerKey
+	instance vrrp.Instance // the machine's
+	machine  *vrrp.Machine
+	wire     *wire
+	timer    timer
+
+	// Actions are carried out in order; those behind one that the keeper works on wait.
+	waiting []vrrp.Action
+	busy    bool
+
+	offset     int       // the director's part of the priority
+	toldOffset int       // with tracks, as last told to the machine
+	hold       string    // the director's reason not to preempt
+	state      condition // as last told to the machine
+	source     netip.Addr
+	started    bool      // has been up
+	adoptUntil time.Time // until then it may go on as master of the addresses it finds; zero: never
+	removed    bool      // leaving for good
+	changed    bool      // the director does not know yet
+
+	adverts       []*outgoing // built for advertPriority
+	advertReady   bool
+	advertPrio    uint8
+	peerAddresses []netip.Addr // of the last advert that counted
+	peersDiffer   bool         // ... and they are not ours
+
+	sent, sendErrors, received, mismatched uint64
+	dropped                                [vrrp.DropReasons]uint64
+	warned                                 time.Time // of a failed send
+	counts                                 *counters
+}
+
+func newRouter(in vrrp.Instance, w *wire) *router {
+	return &router{
+		key:      keyOf(&in),
+		instance: in,
+		machine:  vrrp.NewMachine(in),
+		wire:     w,
+		counts:   &counters{},
+	}
+}
+
+// idle says that nothing is left to be done.
+func (r *router) idle() bool { return !r.busy && len(r.waiting) == 0 }
+
+// gone says that the router has left for good.
+func (r *router) gone() bool { return r.idle() && r.machine.State() == vrrp.Initialize }
+
+// dependsOn says whether the interface matters to the router.
+func (r *router) dependsOn(name string) bool {
+	return r.key.Interface == name || r.instance.SourceAddress.IsValid() ||
+		slices.ContainsFunc(r.instance.TrackInterfaces, func(t vrrp.TrackInterface) bool { return t.Interface == name })
+}
+
+func (r *router) status() vrrp.Status {
+	s := r.machine.Status()
+	s.AdvertsSent = r.sent
+	s.SendErrors = r.sendErrors
+	s.AdvertsReceived = r.received
+	s.AddressMismatches = r.mismatched
+	s.AnnouncesSent = r.counts.announced.Load()
+	s.AddressesRestored = r.counts.restored.Load()
+	s.Dropped = named(&r.dropped)
+	s.InterfaceDropped = named(&r.wire.dropped)
+	return s
+}
+
+// named lists counters that are not zero by their reason.
+func named(counts *[vrrp.DropReasons]uint64) map[string]uint64 {
+	var out map[string]uint64
+	for reason, n := range counts {
+		if n == 0 {
+			continue
+		}
+		if out == nil {
+			out = map[string]uint64{}
+		}
+		out[vrrp.DropReason(reason).String()] = n
+	}
+	return out
+}
+
+// prepare builds the router's adverts of a priority, unless they are built.
+func (r *router) prepare(priority uint8) error {
+	if r.advertReady && r.advertPrio == priority {
+		return nil
+	}
+	r.adverts, r.advertReady = nil, false
+	destinations := r.instance.UnicastPeers
+	if len(destinations) == 0 {
+		destinations = []netip.Addr{vrrp.Group(r.key.Family)}
+	}
+	a := r.instance.Advert(priority)
+	for _, to := range destinations {
+		data, err := a.Append(nil, r.source, to)
+		if err != nil {
+			return err
+		}
+		r.adverts = append(r.adverts, newOutgoing(data, r.source, to, r.wire.socket.index))
+	}
+	r.advertReady, r.advertPrio = true, priority
+	return nil
+}
+
+// checkAddresses compares an advert's addresses with our own, and says whether they differ otherwise than before.
+func (r *router) checkAddresses(a *vrrp.Advert) (news bool) {
+	if !slices.Equal(a.Addresses, r.peerAddresses) {
+		r.peerAddresses = append(r.peerAddresses[:0], a.Addresses...)
+		differ := !r.instance.SameAddresses(a)
+		news = differ
+		r.peersDiffer = differ
+	}
+	if r.peersDiffer {
+		r.mismatched++
+	}
+	return news
+}

@@ -1,0 +1,167 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Options are what a speaker is made of.
+type Options struct {
+	Listener net.Listener // where the director connects; Run closes it
+	Adopt    bool         // this process replaces one that was killed: go on as master of the addresses that are there
+	Realtime bool         // take real-time priority and lock memory, for the whole process
+	Ready    func()       // called once, when directors are served; may be nil
+	Logger   *slog.Logger
+}
+
+const (
+	// stopTimeout bounds a stop, hand-over included: a little more than vrrp.FinalLeave.
+	stopTimeout = 950 * time.Millisecond
+
+	farewellTimeout = 40 * time.Millisecond // for the last statuses to reach the director
+)
+
+// ErrStopTimeout says that a stop was not over in time. Addresses may be left on their interfaces.
+var ErrStopTimeout = errors.New("the speaker did not stop in time: virtual addresses may be left on their interfaces")
+
+// Run is the speaker. When ctx ends it hands over with priority 0, takes its addresses down and returns within a
+// second.
+func Run(ctx context.Context, o Options) error {
+	defer o.Listener.Close()
+	if o.Realtime {
+		prepareProcess(o.Logger)
+	}
+	s, err := newSpeaker(o)
+	if err != nil {
+		return fmt.Errorf("start the speaker: %w", err)
+	}
+	return s.run(ctx)
+}
+
+// speaker is the parts of the process.
+type speaker struct {
+	Options
+	loop      *loop
+	watcher   *watcher
+	kernel    *kernelAddresses
+	frames    *frameSender
+	keeper    *keeper
+	announcer *announcer
+	server    *server
+}
+
+func newSpeaker(o Options) (*speaker, error) {
+	log := o.Logger
+	poller, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	kernel, err := newKernelAddresses()
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := newWatcher(log)
+	if err != nil {
+		return nil, err
+	}
+	s := &speaker{Options: o, kernel: kernel, watcher: watcher, frames: newFrameSender()}
+	s.announcer = newAnnouncer(log, s.frames)
+	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup)
+	s.loop = &loop{poller: poller, receiver: newReceiver()}
+	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
+	s.loop.publish = s.server.publish
+	e := newEngine(log, s.loop, s, func(f func(time.Time)) { s.loop.post(f) })
+	e.adopt = o.Adopt
+	s.loop.engine = e
+	watcher.changed = func(ifc netInterface) {
+		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })
+		s.keeper.suspect()
+	}
+	watcher.deleted = func(int) { s.keeper.suspect() }
+	return s, nil
+}
+
+func (s *speaker) submit(t task)            { s.keeper.submit(t) }
+func (s *speaker) silence(router routerKey) { s.announcer.stop(router) }
+
+func (s *speaker) run(ctx context.Context) error {
+	defer s.kernel.Close()
+	defer s.frames.close()
+	// The interfaces are known before the first director speaks: adoption needs them.
+	if _, err := s.watcher.resync(); err != nil {
+		return fmt.Errorf("start the speaker: %w", err)
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { s.watcher.run(background) })
+	wg.Go(func() { s.keeper.run(background) })
+	wg.Go(func() { s.announcer.run(background) })
+	served := make(chan error, 1)
+	wg.Go(func() { served <- s.server.serve(background, s.Listener) })
+	ended := make(chan error, 1)
+	wg.Go(func() {
+		// Not unlocked: the thread may have a priority of its own, and ends with the goroutine.
+		runtime.LockOSThread()
+		if s.Realtime {
+			prepareLoopThread(s.Logger)
+		}
+		ended <- s.loop.run()
+	})
+	if s.Ready != nil {
+		s.Ready()
+	}
+	err := s.wait(ctx, ended, served)
+	s.server.finish(farewellTimeout)
+	cancel()
+	s.Listener.Close()
+	if !errors.Is(err, ErrStopTimeout) {
+		wg.Wait()
+	}
+	return err
+}
+
+// wait waits for the end: of the context and then of the loop, or of something that failed.
+func (s *speaker) wait(ctx context.Context, ended, served <-chan error) error {
+	var failure error
+	select {
+	case <-ctx.Done():
+	case err := <-ended:
+		return fmt.Errorf("event loop: %w", err)
+	case err := <-served:
+		// Without a way to be told anything, hand over and end; the parent starts another.
+		failure = fmt.Errorf("accept directors: %w", err)
+	}
+	s.Logger.Info("stopping: handing over")
+	s.loop.post(s.loop.engine.stop)
+	select {
+	case err := <-ended:
+		return errors.Join(failure, err)
+	case <-time.After(stopTimeout):
+		return errors.Join(failure, ErrStopTimeout)
+	}
+}
+
+func (s *speaker) ordered(c *directorConn, o order) {
+	s.loop.post(func(now time.Time) {
+		if o.Wanted != nil {
+			s.loop.engine.setWanted(*o.Wanted, now)
+		}
+		if o.Report {
+			c.put(news{Statuses: s.loop.engine.statuses(), Report: true})
+		}
+	})
+}
+
+func (s *speaker) arrived(c *directorConn) {
+	s.loop.post(func(time.Time) { c.put(news{Statuses: s.loop.engine.statuses()}) })
+}
+
+func (s *speaker) left() {
+	s.loop.post(s.loop.engine.directorGone)
+}

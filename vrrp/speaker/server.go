@@ -1,0 +1,227 @@
+package speaker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+const (
+	// directorWriteTimeout is how long a director may leave its connection unread before it is cut off.
+	directorWriteTimeout = 2 * time.Second
+
+	acceptRetry = 100 * time.Millisecond
+)
+
+// server talks to the director. It never makes the engine wait: statuses that a director has not read yet are replaced
+// by newer ones.
+type server struct {
+	log     *slog.Logger
+	ordered func(c *directorConn, o order) // a line has come
+	arrived func(c *directorConn)          // in place of any former director
+	left    func()                         // the latest director, with none in its place
+
+	mu      sync.Mutex
+	current *directorConn
+}
+
+// serve accepts directors until the listener is closed.
+func (s *server) serve(ctx context.Context, l net.Listener) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.replace(nil)
+	for {
+		conn, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case err != nil:
+			s.log.Warn("director not accepted", "error", err)
+			pause(ctx, acceptRetry)
+			continue
+		}
+		c := newDirectorConn(conn)
+		s.log.Info("director connected")
+		s.replace(c)
+		s.arrived(c)
+		wg.Go(func() { c.write(s.log) })
+		wg.Go(func() { s.read(c) })
+	}
+}
+
+// replace makes c the current connection and closes the one before it.
+func (s *server) replace(c *directorConn) {
+	s.mu.Lock()
+	former := s.current
+	s.current = c
+	s.mu.Unlock()
+	if former != nil {
+		former.close()
+	}
+}
+
+func (s *server) read(c *directorConn) {
+	defer c.close()
+	d := json.NewDecoder(c.conn)
+	for {
+		var o order
+		err := d.Decode(&o)
+		if err == nil {
+			if s.isCurrent(c) {
+				s.ordered(c, o)
+			}
+			continue
+		}
+		if s.forget(c) {
+			if errors.Is(err, io.EOF) {
+				s.log.Warn("director disconnected")
+			} else {
+				s.log.Warn("director disconnected", "error", err)
+			}
+			s.left()
+		}
+		return
+	}
+}
+
+// forget says whether c was the current connection.
+func (s *server) forget(c *directorConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != c {
+		return false
+	}
+	s.current = nil
+	return true
+}
+
+func (s *server) isCurrent(c *directorConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current == c
+}
+
+// publish sends statuses to the director, if there is one.
+func (s *server) publish(statuses []vrrp.Status) {
+	s.mu.Lock()
+	c := s.current
+	s.mu.Unlock()
+	if c != nil {
+		c.put(news{Statuses: statuses})
+	}
+}
+
+// finish closes the connection when the director has been told everything, or when the time is up.
+func (s *server) finish(timeout time.Duration) {
+	s.mu.Lock()
+	c := s.current
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	close(c.finish)
+	select {
+	case <-c.done:
+	case <-time.After(timeout):
+		c.close()
+	}
+}
+
+// directorConn is a connection to a director, with what it has not been told yet.
+type directorConn struct {
+	conn net.Conn
+	wake chan struct{}
+	once sync.Once
+	done chan struct{}
+
+	finish chan struct{} // closed: nothing more will come
+
+	mu      sync.Mutex
+	order   []string // names, in the order of their first change
+	waiting map[string]vrrp.Status
+	report  bool
+	due     bool // a line, even an empty one
+}
+
+func newDirectorConn(conn net.Conn) *directorConn {
+	return &directorConn{
+		conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{}), finish: make(chan struct{}),
+		waiting: map[string]vrrp.Status{},
+	}
+}
+
+func (c *directorConn) close() {
+	c.once.Do(func() {
+		close(c.done)
+		c.conn.Close()
+	})
+}
+
+// put queues a line; it may go out as one with others.
+func (c *directorConn) put(n news) {
+	c.mu.Lock()
+	for _, s := range n.Statuses {
+		if _, ok := c.waiting[s.Name]; !ok {
+			c.order = append(c.order, s.Name)
+		}
+		c.waiting[s.Name] = s
+	}
+	c.report = c.report || n.Report
+	c.due = true
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *directorConn) take() (n news, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.due {
+		return news{}, false
+	}
+	n = news{Report: c.report, Statuses: make([]vrrp.Status, 0, len(c.order))}
+	for _, name := range c.order {
+		n.Statuses = append(n.Statuses, c.waiting[name])
+	}
+	c.order, c.report, c.due = nil, false, false
+	clear(c.waiting)
+	return n, true
+}
+
+// write sends what is queued until the connection is closed.
+func (c *directorConn) write(log *slog.Logger) {
+	defer c.close()
+	for last := false; !last; {
+		select {
+		case <-c.done:
+			return
+		case <-c.wake:
+		case <-c.finish:
+			last = true
+		}
+		for n, ok := c.take(); ok; n, ok = c.take() {
+			if err := c.send(n); err != nil {
+				log.Warn("director does not listen; cutting it off", "error", err)
+				return
+			}
+		}
+	}
+}
+
+func (c *directorConn) send(n news) error {
+	if err := c.conn.SetWriteDeadline(time.Now().Add(directorWriteTimeout)); err != nil {
+		return err
+	}
+	return json.NewEncoder(c.conn).Encode(n)
+}

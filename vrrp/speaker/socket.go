@@ -1,0 +1,137 @@
+package speaker
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// socketKey names a receive socket: all instances of a family on an interface share one.
+type socketKey struct {
+	Interface string
+	Family    vrrp.Family
+}
+
+// socket is a raw socket bound to an interface. Adverts are received and sent through it. The loop's poller owns the
+// descriptor once it is open.
+type socket struct {
+	key   socketKey
+	index int // of the interface when it was opened
+	fd    int
+}
+
+// Buffer sizes in bytes: a queued advert costs about 800 bytes of them, and all 255 masters of a network may speak at
+// the same instant.
+const (
+	receiveBuffer = 4 << 20
+	sendBuffer    = 1 << 20
+)
+
+const (
+	classSelector6 = 0xc0 // TOS internetwork control, as keepalived and routers send
+	priorityCtl    = 7    // TC_PRIO_CONTROL of linux/pkt_sched.h
+)
+
+type socketOption struct {
+	level, name, value int
+	optional           bool // an older kernel or a missing capability does no harm
+}
+
+func ipv4Options() []socketOption {
+	return []socketOption{
+		{unix.IPPROTO_IP, unix.IP_TOS, classSelector6, false},
+		{unix.IPPROTO_IP, unix.IP_TTL, vrrp.HopLimit, false},
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, vrrp.HopLimit, false},
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0, false},
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0, false},
+	}
+}
+
+func ipv6Options(index int) []socketOption {
+	return []socketOption{
+		{unix.IPPROTO_IPV6, unix.IPV6_TCLASS, classSelector6, false},
+		{unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, vrrp.HopLimit, false},
+		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, vrrp.HopLimit, false},
+		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0, false},
+		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index, false},
+		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0, true}, // since Linux 4.20
+		{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1, false},
+		{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1, false},
+	}
+}
+
+func commonOptions() []socketOption {
+	return []socketOption{
+		// After IP_TOS, which sets a priority of its own.
+		{unix.SOL_SOCKET, unix.SO_PRIORITY, priorityCtl, true},
+		{unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer, true},
+		{unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer, true},
+		{unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer, true},
+		{unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer, true},
+	}
+}
+
+// openSocket opens the socket of a family on an interface. It may wait for the kernel's routing lock.
+func openSocket(ifc netInterface, f vrrp.Family) (*socket, error) {
+	domain := unix.AF_INET
+	if f == vrrp.IPv6 {
+		domain = unix.AF_INET6
+	}
+	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, vrrp.Protocol)
+	if err == nil {
+		if err = setUp(fd, ifc, f); err != nil {
+			unix.Close(fd)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s socket for VRRP on %s: %w%s", f, ifc.Name, err, capabilityHint(err, "CAP_NET_RAW"))
+	}
+	return &socket{key: socketKey{ifc.Name, f}, index: ifc.Index, fd: fd}, nil
+}
+
+func setUp(fd int, ifc netInterface, f vrrp.Family) error {
+	if err := attachFilter(fd, refuseAll); err != nil {
+		return err
+	}
+	if err := unix.BindToDevice(fd, ifc.Name); err != nil {
+		return fmt.Errorf("bind to device: %w", err)
+	}
+	options := ipv4Options()
+	if f == vrrp.IPv6 {
+		options = ipv6Options(ifc.Index)
+	}
+	for _, o := range append(options, commonOptions()...) {
+		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil && !o.optional {
+			return fmt.Errorf("set socket option %d/%d to %d: %w", o.level, o.name, o.value, err)
+		}
+	}
+	if err := join(fd, ifc.Index, f); err != nil {
+		return fmt.Errorf("join group %s: %w", vrrp.Group(f), err)
+	}
+	return attachFilter(fd, filterFor(f))
+}
+
+func join(fd, index int, f vrrp.Family) error {
+	if f == vrrp.IPv6 {
+		mreq := &unix.IPv6Mreq{Multiaddr: vrrp.GroupIPv6.As16(), Interface: uint32(index)}
+		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, mreq)
+	}
+	mreq := &unix.IPMreqn{Multiaddr: vrrp.GroupIPv4.As4(), Ifindex: int32(index)}
+	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, mreq); err != nil {
+		return err
+	}
+	return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, mreq)
+}
+
+func (s *socket) close() { unix.Close(s.fd) }
+
+// capabilityHint names the mend where the kernel refused for want of a capability.
+func capabilityHint(err error, capability string) string {
+	if errors.Is(err, unix.EPERM) {
+		return ": give the process " + capability
+	}
+	return ""
+}

@@ -1,0 +1,121 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+const (
+	debugInterval    = time.Second // between two notes of one kind, lest a flood of packets be a flood of logs
+	sendWarnInterval = 10 * time.Second
+)
+
+// advertise sends the router's advert of a priority to all its destinations.
+func (e *engine) advertise(r *router, priority uint8, now time.Time) {
+	s := r.wire.socket
+	if s == nil {
+		r.sendErrors++
+		return
+	}
+	if err := r.prepare(priority); err != nil {
+		r.sendErrors++
+		e.log.Error("advert not built", "instance", r.instance.Name, "error", err)
+		return
+	}
+	for _, o := range r.adverts {
+		if err := e.sockets.Send(s, o); err != nil {
+			r.sendErrors++
+			e.sendFailed(r, err, now)
+			continue
+		}
+		r.sent++
+	}
+}
+
+func (e *engine) sendFailed(r *router, err error, now time.Time) {
+	if now.Sub(r.warned) < sendWarnInterval {
+		return
+	}
+	r.warned = now
+	hint := capabilityHint(err, "CAP_NET_RAW")
+	if errors.Is(err, unix.EPERM) {
+		hint = ": a packet filter on this host drops it; let protocol 112 out"
+	}
+	e.log.Warn("advert not sent", "instance", r.instance.Name, "interface", r.key.Interface, "error", err.Error()+hint)
+}
+
+// receive is a packet's way to its router.
+func (e *engine) receive(w *wire, p datagram, now time.Time) {
+	env := vrrp.Envelope{Family: w.key.Family, Source: p.From, Destination: p.To, HopLimit: p.TTL}
+	reason := vrrp.DropTruncated
+	if !p.Truncated {
+		reason = vrrp.Parse(p.Data, env, &e.advert)
+	}
+	var r *router
+	if len(p.Data) > 1 {
+		r = w.routers[p.Data[1]] // the virtual router id, whatever else is wrong
+	}
+	if reason == vrrp.NotDropped {
+		reason = e.check(r, env)
+	}
+	if reason != vrrp.NotDropped {
+		e.drop(w, r, reason, env, now)
+		return
+	}
+	r.received++
+	if r.checkAddresses(&e.advert) {
+		e.log.Warn("another router advertises other addresses", "instance", r.instance.Name, "router", p.From,
+			"addresses", e.advert.Addresses)
+	}
+	e.step(r, vrrp.Received{Source: p.From, Priority: e.advert.Priority, Interval: e.advert.Interval}, now)
+}
+
+func (e *engine) check(r *router, env vrrp.Envelope) vrrp.DropReason {
+	if r == nil {
+		return vrrp.DropVRIDUnknown
+	}
+	if reason := r.instance.Check(&e.advert, env, r.source); reason != vrrp.NotDropped {
+		return reason
+	}
+	if r.machine.State() == vrrp.Initialize {
+		return vrrp.DropNotRunning
+	}
+	return vrrp.NotDropped
+}
+
+// drop counts a packet that does not count: at its router, or at the interface if it has none.
+func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envelope, now time.Time) {
+	name := ""
+	if r != nil {
+		r.dropped[reason]++
+		name = r.instance.Name
+	} else {
+		w.dropped[reason]++
+	}
+	level, every := slog.LevelDebug, debugInterval
+	if r != nil && settingsDiffer(reason) {
+		level, every = slog.LevelWarn, time.Minute
+	}
+	if !e.log.Enabled(context.Background(), level) || now.Sub(w.noted[reason]) < every {
+		return
+	}
+	w.noted[reason] = now
+	e.log.Log(context.Background(), level, "packet dropped", "reason", reason, "instance", name,
+		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit)
+}
+
+// settingsDiffer says whether a packet was dropped because somebody configured two routers of one group differently.
+func settingsDiffer(reason vrrp.DropReason) bool {
+	switch reason {
+	case vrrp.DropInstanceVersion, vrrp.DropChecksumMode, vrrp.DropAuthType, vrrp.DropAuthFailed,
+		vrrp.DropIntervalMismatch, vrrp.DropDestination, vrrp.DropNotAPeer:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,163 @@
+package speaker
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// setWanted makes the director's wish come true. What is already so is left alone.
+func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
+	e.directorBack(now)
+	if e.stopping {
+		return
+	}
+	e.wanted = w
+	seen := make(map[routerKey]bool, len(w.Instances))
+	refused := map[string]string{}
+	for i := range w.Instances {
+		in := &w.Instances[i]
+		key := keyOf(&in.Instance)
+		if problem := problemOf(in, seen[key]); problem != "" {
+			refused[in.Name] = problem
+			if e.refused[in.Name] != problem {
+				e.log.Error("instance refused", "instance", in.Name, "interface", in.Interface, "error", problem)
+			}
+			continue
+		}
+		seen[key] = true
+		e.want(key, in, now)
+	}
+	e.refused = refused
+	e.adopt = false
+	for key, r := range e.routers {
+		if !seen[key] && !r.removed {
+			r.removed = true
+			e.step(r, vrrp.Resign{Reason: vrrp.ReasonRemoved, Final: true}, now)
+			e.bury(r, now)
+		}
+	}
+}
+
+func problemOf(in *vrrp.WantedInstance, taken bool) string {
+	if errs := in.Validate(); len(errs) > 0 {
+		return errs[0].Error()
+	}
+	if taken {
+		return "another instance has this virtual router id on the interface"
+	}
+	return ""
+}
+
+// want starts a router, or tells a running one what is different.
+func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
+	r := e.routers[key]
+	switch {
+	case r == nil:
+		e.start(key, in, now)
+		return
+	case r.removed:
+		return // it starts anew when it has left
+	}
+	if !reflect.DeepEqual(r.instance, in.Instance) {
+		e.countVirtual(&r.instance, -1)
+		e.countVirtual(&in.Instance, +1)
+		if r.instance.Name != in.Name {
+			e.log.Info("instance renamed", "instance", in.Name, "from", r.instance.Name)
+		}
+		r.instance, r.advertReady, r.peerAddresses = in.Instance, false, nil
+		e.step(r, vrrp.Configure{Instance: in.Instance}, now)
+		e.note(r)
+	}
+	e.adjust(r, in, now)
+	e.tend(r, now)
+}
+
+func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
+	w := e.wireFor(key.wire())
+	r := newRouter(in.Instance, w)
+	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
+	w.routers[key.VirtualRouterID] = r
+	w.users++
+	e.routers[key] = r
+	e.countVirtual(&r.instance, +1)
+	if e.adopt && e.interfaces[key.Interface].Up {
+		r.adoptUntil = now.Add(adoptWithin)
+	}
+	e.log.Info("instance started", "instance", in.Name, "interface", key.Interface, "family", key.Family,
+		"virtual_router_id", key.VirtualRouterID, "priority", in.Priority)
+	e.note(r)
+	e.adjust(r, in, now)
+	e.tendWire(w, now)
+	e.tend(r, now)
+}
+
+// adjust passes on what the director adds to an instance's configuration.
+func (e *engine) adjust(r *router, in *vrrp.WantedInstance, now time.Time) {
+	if in.PriorityOffset != r.offset {
+		r.offset = in.PriorityOffset
+		e.note(r)
+	}
+	if in.HoldPreempt != r.hold {
+		r.hold = in.HoldPreempt
+		e.step(r, vrrp.Hold{Reason: r.hold}, now)
+		e.note(r)
+	}
+}
+
+// bury forgets a removed router that has left, and starts it anew if it is wanted again.
+func (e *engine) bury(r *router, now time.Time) {
+	if !r.removed || !r.gone() || e.routers[r.key] != r {
+		return
+	}
+	e.log.Info("instance removed", "instance", r.instance.Name, "interface", r.key.Interface,
+		"virtual_router_id", r.key.VirtualRouterID)
+	e.timers.unset(&r.timer)
+	e.countVirtual(&r.instance, -1)
+	delete(e.routers, r.key)
+	e.leaveWire(r)
+	for i := range e.wanted.Instances {
+		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.refused[in.Name] == "" && !e.stopping {
+			e.want(r.key, in, now)
+		}
+	}
+}
+
+func (e *engine) countVirtual(in *vrrp.Instance, by int) {
+	for _, a := range in.Addresses {
+		addr := a.Prefix.Addr()
+		if e.virtual[addr] += by; e.virtual[addr] == 0 {
+			delete(e.virtual, addr)
+		}
+	}
+}
+
+// directorGone starts the grace time at whose end all routers hand over.
+func (e *engine) directorGone(now time.Time) {
+	if e.wanted.DirectorGrace > 0 && !e.stopping {
+		e.timers.set(&e.directorLost, now.Add(e.wanted.DirectorGrace))
+	}
+}
+
+// abandon hands over: nobody looks after the real servers.
+func (e *engine) abandon(now time.Time) {
+	e.log.Error("no director for longer than the grace time; handing over", "director_grace", e.wanted.DirectorGrace)
+	e.abandoned = true
+	for _, r := range e.routers {
+		e.step(r, vrrp.Resign{Reason: vrrp.ReasonDirectorLost, Fallback: true}, now)
+		e.note(r)
+	}
+}
+
+func (e *engine) directorBack(now time.Time) {
+	e.timers.unset(&e.directorLost)
+	if !e.abandoned {
+		return
+	}
+	e.abandoned = false
+	for _, r := range e.routers {
+		e.step(r, vrrp.Restore{Reason: vrrp.ReasonDirectorBack}, now)
+		e.note(r)
+	}
+}

@@ -1,0 +1,273 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	resyncInterval  = 5 * time.Second // a safety net under the kernel's messages
+	resubscribeWait = 100 * time.Millisecond
+	netlinkTimeout  = 2 * time.Second
+	netlinkBuffer   = 4 << 20 // bytes
+)
+
+// watcher follows the interfaces of this network namespace and tells of each change: by the kernel's messages at once,
+// and by looking at everything when messages were lost and every few seconds.
+type watcher struct {
+	log     *slog.Logger
+	handle  *netlink.Handle
+	changed func(netInterface)                             // an interface is new, different or gone (Index 0)
+	deleted func(index int)                                // an address was deleted, whosever it was
+	list    func(*netlink.Handle) (*interfaceTable, error) // replaced in tests
+
+	mu    sync.Mutex
+	known map[string]netInterface
+}
+
+func newWatcher(log *slog.Logger) (*watcher, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open route netlink: %w", err)
+	}
+	if err := h.SetSocketTimeout(netlinkTimeout); err != nil {
+		return nil, fmt.Errorf("set route netlink's timeout: %w", err)
+	}
+	return &watcher{log: log, handle: h, list: listInterfaces, known: map[string]netInterface{}}, nil
+}
+
+// lookup returns what is known of an interface; Index is 0 if there is none.
+func (w *watcher) lookup(name string) netInterface {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ifc, ok := w.known[name]
+	if !ok {
+		return netInterface{Name: name}
+	}
+	return ifc
+}
+
+// publish compares the table with what was known and tells of the differences.
+func (w *watcher) publish(t *interfaceTable) {
+	now := t.byName()
+	var news []netInterface
+	w.mu.Lock()
+	for name, ifc := range now {
+		if old, ok := w.known[name]; !ok || !old.equal(ifc) {
+			news = append(news, ifc)
+		}
+	}
+	for name := range w.known {
+		if _, ok := now[name]; !ok {
+			news = append(news, netInterface{Name: name})
+		}
+	}
+	w.known = now
+	w.mu.Unlock()
+	for _, ifc := range news {
+		w.changed(ifc)
+	}
+}
+
+// resync looks at everything.
+func (w *watcher) resync() (*interfaceTable, error) {
+	t, err := w.list(w.handle)
+	if err != nil {
+		return nil, err
+	}
+	w.publish(t)
+	return t, nil
+}
+
+// run follows the kernel until ctx ends. A subscription that fails, as it does when messages were lost, is made anew
+// and followed by a look at everything.
+func (w *watcher) run(ctx context.Context) {
+	defer w.handle.Close()
+	for ctx.Err() == nil {
+		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
+			w.log.Warn("kernel messages interrupted; looking at all interfaces again", "error", err)
+			pause(ctx, resubscribeWait)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (w *watcher) follow(ctx context.Context) error {
+	links, addrs, failed, stop, err := subscribe()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	table, err := w.resync()
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(resyncInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case <-tick.C:
+			if table, err = w.resync(); err != nil {
+				return err
+			}
+			continue
+		case u, ok := <-links:
+			if !ok {
+				return lostReason(failed)
+			}
+			applyLink(table, u)
+		case u, ok := <-addrs:
+			if !ok {
+				return lostReason(failed)
+			}
+			w.applyAddress(table, u)
+		}
+		w.applyWaiting(table, links, addrs)
+		w.publish(table)
+	}
+}
+
+// applyWaiting takes what else has come, so that a thousand changed addresses are told of once.
+func (w *watcher) applyWaiting(t *interfaceTable, links <-chan netlink.LinkUpdate, addrs <-chan netlink.AddrUpdate) {
+	for {
+		select {
+		case u, ok := <-links:
+			if !ok {
+				return
+			}
+			applyLink(t, u)
+		case u, ok := <-addrs:
+			if !ok {
+				return
+			}
+			w.applyAddress(t, u)
+		default:
+			return
+		}
+	}
+}
+
+func applyLink(t *interfaceTable, u netlink.LinkUpdate) {
+	if u.IfInfomsg.Family == unix.AF_BRIDGE {
+		return // a port leaving its bridge looks like a deleted link
+	}
+	if u.Header.Type == unix.RTM_DELLINK {
+		t.dropLink(int(u.IfInfomsg.Index))
+		return
+	}
+	t.setLink(u.Link)
+}
+
+func (w *watcher) applyAddress(t *interfaceTable, u netlink.AddrUpdate) {
+	p, ok := prefixOf(&u.LinkAddress)
+	if !ok {
+		return
+	}
+	if u.NewAddr {
+		t.setAddress(u.LinkIndex, p, u.Flags)
+		return
+	}
+	t.dropAddress(u.LinkIndex, p)
+	w.deleted(u.LinkIndex)
+}
+
+func lostReason(failed <-chan error) error {
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return errors.New("route netlink subscription ended")
+	}
+}
+
+func subscribe() (<-chan netlink.LinkUpdate, <-chan netlink.AddrUpdate, <-chan error, func(), error) {
+	done := make(chan struct{})
+	links, addrs := make(chan netlink.LinkUpdate, 64), make(chan netlink.AddrUpdate, 64)
+	failed := make(chan error, 1)
+	report := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+	err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{
+		ErrorCallback: report, ReceiveBufferSize: netlinkBuffer,
+	})
+	if err != nil {
+		close(links)
+	} else {
+		err = netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{
+			ErrorCallback: report, ReceiveBufferSize: netlinkBuffer,
+		})
+	}
+	if err != nil {
+		close(addrs)
+	}
+	// The subscriptions' goroutines may be about to send.
+	stop := func() {
+		close(done)
+		go drain(links)
+		go drain(addrs)
+	}
+	if err != nil {
+		stop()
+		return nil, nil, nil, nil, fmt.Errorf("subscribe to interface changes: %w", err)
+	}
+	return links, addrs, failed, stop, nil
+}
+
+func drain[T any](ch <-chan T) {
+	for range ch {
+	}
+}
+
+// listInterfaces reads the kernel's tables. A dump that something else disturbed is read again.
+func listInterfaces(h *netlink.Handle) (*interfaceTable, error) {
+	for range 5 {
+		t, err := readInterfaces(h)
+		if err == nil || !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return t, err
+		}
+	}
+	return nil, fmt.Errorf("list interfaces: %w", netlink.ErrDumpInterrupted)
+}
+
+func readInterfaces(h *netlink.Handle) (*interfaceTable, error) {
+	links, err := h.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	addrs, err := h.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	t := newInterfaceTable()
+	for _, l := range links {
+		t.setLink(l)
+	}
+	for _, a := range addrs {
+		if p, ok := prefixOf(a.IPNet); ok {
+			t.setAddress(a.LinkIndex, p, a.Flags)
+		}
+	}
+	return t, nil
+}

@@ -1,0 +1,126 @@
+package speaker
+
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// wire is an interface in one family: the socket that the routers on it share.
+type wire struct {
+	key     socketKey
+	socket  *socket // nil: not open
+	opening bool
+	index   int // of the interface that the last attempt was for
+	retry   timer
+	backoff time.Duration
+	problem string
+
+	routers [256]*router // by virtual router id
+	users   int
+	dropped [vrrp.DropReasons]uint64 // packets that belong to no router
+	noted   [vrrp.DropReasons]time.Time
+}
+
+// Back-off between attempts to open a socket.
+const (
+	openRetryFirst = 100 * time.Millisecond
+	openRetryMost  = 5 * time.Second
+)
+
+// sockets opens, closes and sends. Open is asynchronous: it calls opened on the loop's goroutine.
+type sockets interface {
+	Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time))
+	Close(s *socket)
+	Send(s *socket, o *outgoing) error
+}
+
+// wireFor returns the wire of a key, made if it is new.
+func (e *engine) wireFor(key socketKey) *wire {
+	w := e.wires[key]
+	if w == nil {
+		w = &wire{key: key}
+		w.retry.fire = func(now time.Time) { e.tendWire(w, now) }
+		e.wires[key] = w
+	}
+	return w
+}
+
+// tendWire opens, reopens or closes the wire's socket as the interface asks.
+func (e *engine) tendWire(w *wire, now time.Time) {
+	ifc := e.interfaces[w.key.Interface]
+	if w.socket != nil && w.socket.index != ifc.Index {
+		e.closeWire(w)
+	}
+	if ifc.Index != w.index {
+		w.backoff = 0
+		e.timers.unset(&w.retry)
+	}
+	if w.socket != nil || w.opening || w.retry.position != 0 || w.users == 0 || !ifc.Up {
+		return
+	}
+	w.opening, w.index = true, ifc.Index
+	e.sockets.Open(ifc, w.key.Family, func(s *socket, err error, now time.Time) { e.opened(w, s, err, now) })
+}
+
+func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
+	w.opening = false
+	if err != nil {
+		if problem := err.Error(); problem != w.problem {
+			w.problem = problem
+			e.log.Error("socket not opened; trying again", "interface", w.key.Interface, "family", w.key.Family, "error", err)
+		}
+		w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
+		e.timers.set(&w.retry, now.Add(w.backoff))
+		e.tendWire(w, now)
+		return
+	}
+	if w.users == 0 {
+		e.sockets.Close(s)
+		return
+	}
+	w.socket, w.backoff, w.problem = s, 0, ""
+	e.tendWire(w, now) // the interface may have been replaced meanwhile
+	e.tendRouters(w, now)
+}
+
+// broken closes a socket that fails and tries again.
+func (e *engine) broken(w *wire, err error, now time.Time) {
+	e.log.Warn("socket failed; opening it again", "interface", w.key.Interface, "family", w.key.Family, "error", err)
+	e.closeWire(w)
+	w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
+	e.timers.set(&w.retry, now.Add(w.backoff))
+	e.tendRouters(w, now)
+}
+
+func (e *engine) closeWire(w *wire) {
+	e.sockets.Close(w.socket)
+	w.socket = nil
+	for _, r := range w.routers {
+		if r != nil {
+			r.advertReady = false
+		}
+	}
+}
+
+func (e *engine) tendRouters(w *wire, now time.Time) {
+	for _, r := range w.routers {
+		if r != nil {
+			e.tend(r, now)
+		}
+	}
+}
+
+// leaveWire takes a router off its wire, and closes the wire with the last.
+func (e *engine) leaveWire(r *router) {
+	w := r.wire
+	w.routers[r.key.VirtualRouterID] = nil
+	if w.users--; w.users > 0 {
+		return
+	}
+	if w.socket != nil {
+		e.closeWire(w)
+	}
+	e.timers.unset(&w.retry)
+	delete(e.wires, w.key)
+}
