@@ -6,10 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
@@ -113,36 +109,4 @@ func (c *endingConn) Close() error {
 		return err
 	}
 	return nil
-}
-
-const guestInitPackage = "github.com/lvs-ha/lvs-ha/internal/lab/guestinit"
-
-// guestInit builds init once a process. The binary lies where the guest sees it too.
-var guestInit = sync.OnceValues(func() (string, error) {
-	path, err := buildGuestInit()
-	if err != nil {
-		return "", fmt.Errorf("build the test kernel's init: %w", err)
-	}
-	return path, nil
-})
-
-func buildGuestInit() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
-	}
-	dir := filepath.Join(cache, "lvs-ha-lab")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	// Others may build or run it at the same time: replace it as a whole.
-	fresh := filepath.Join(dir, fmt.Sprintf("guestinit.%d", os.Getpid()))
-	defer os.Remove(fresh)
-	cmd := exec.Command("go", "build", "-o", fresh, guestInitPackage)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
-	}
-	path := filepath.Join(dir, "guestinit")
-	return path, os.Rename(fresh, path)
 }

@@ -23,6 +23,8 @@ func must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
+func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
 func TestHostTalk(t *testing.T) {
 	Need(t, Host)
 	l := NewT(t, "labtest")
@@ -55,7 +57,7 @@ func TestHostTalk(t *testing.T) {
 		_ = conn.Close()
 		_ = ln.Close()
 	}
-	if err := a.AddRoute(netip.Prefix{}, netip.MustParseAddr("10.0.0.2")); err != nil {
+	if err := a.AddRoute(Default, mustAddr("10.0.0.2")); err != nil {
 		t.Error(err)
 	}
 	if err := a.DelAddress("eth0", netip.MustParsePrefix("10.0.0.1/24")); err != nil {

@@ -43,6 +43,9 @@ func (l *Lab) Bridge(name string) (*Bridge, error) {
 // Name is the bridge's name.
 func (b *Bridge) Name() string { return b.name }
 
+// Default is the destination of a default route.
+var Default netip.Prefix
+
 // Prefixes parses addresses with their prefix lengths, and panics on a wrong one.
 func Prefixes(addresses ...string) []netip.Prefix {
 	var out []netip.Prefix

@@ -1,0 +1,72 @@
+# Run `make help` for what there is. Targets that need root say so; `make test` runs all kinds of tests.
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+RUNTESTS    := $(GO) run ./internal/lab/runtests
+FUZZTIME    ?= 5s
+RUN         ?=
+V           ?=
+KEEP        ?=
+
+testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') -fuzztime $(FUZZTIME)
+
+.PHONY: help
+help: ## list all targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variables: RUN=regexp (only these tests), V=1 (all output), FUZZTIME=5s, KEEP=1 (leave the demo up)"
+
+.PHONY: build
+build: ## build bin/lvs-ha
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lvs-ha ./cmd/lvs-ha
+
+.PHONY: setup
+setup: ## install what tests and demo need (root, Debian)
+	scripts/setup
+
+.PHONY: demo
+demo: setup ## bring up a pair of directors, fail it over, narrate it (root; KEEP=1 leaves it up)
+	$(GO) build -o bin/demo ./e2e/demo
+	KEEP=$(KEEP) bin/demo
+
+.PHONY: test
+test: setup lint ## everything: lint and all kinds of tests (root)
+	$(RUNTESTS) $(testflags) unit fuzz host kernel pair
+
+.PHONY: unit
+unit: ## unit tests with -race: no root, no network
+	$(RUNTESTS) $(testflags) unit
+
+.PHONY: test-host
+test-host: setup ## tests in network namespaces of this kernel (root)
+	$(RUNTESTS) $(testflags) host
+
+.PHONY: test-kernel
+test-kernel: setup ## tests inside one test kernel with IPVS (root)
+	$(RUNTESTS) $(testflags) kernel
+
+.PHONY: test-pair
+test-pair: setup ## tests with director machines (root)
+	$(RUNTESTS) $(testflags) pair
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	$(RUNTESTS) $(testflags) fuzz
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
+	@echo "== gofmt"; files=$$(gofmt -l .) || exit 1; \
+	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; fi
+	@echo "== go vet"; $(GO) vet ./...
+	@echo "== staticcheck"; $(GO) run $(STATICCHECK) ./...
+	@echo "== go mod tidy"; $(GO) mod tidy -diff
+
+.PHONY: bench
+bench: setup ## benchmarks (root for most)
+	LVS_HA_TEST=host,kernel,pair $(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+	$(GO) clean -testcache
