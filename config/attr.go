@@ -1,0 +1,238 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+)
+
+// attr is the value of an attribute or a label, with the place where it was written. gohcl's plain fields cannot tell
+// an attribute that was not written from one that is zero, and have no durations and addresses.
+type attr[T any] struct {
+	value T
+	at    hcl.Range // of the value; of the block where it was not written
+	state attrState
+}
+
+type attrState uint8
+
+const (
+	absent  attrState = iota // not written: value is the default
+	written                  // written and understood
+	broken                   // written and not understood: there is a message, and rules must not use the value
+)
+
+// isSet reports whether the value was written in the configuration and understood.
+func (a *attr[T]) isSet() bool { return a.state == written }
+
+// isOK reports whether rules may use the value, written or default.
+func (a *attr[T]) isOK() bool { return a.state != broken }
+
+// item is an element of a list with its place.
+type item[T any] struct {
+	value T
+	at    hcl.Range
+}
+
+// field is what the decoder needs of an attr of any type.
+type field interface {
+	place(at hcl.Range)
+	decode(value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag) hcl.Diagnostics
+	fail(at hcl.Range)
+	setDefault(tag *tag)
+	typeName() string
+}
+
+// place says where to point when the attribute is missing.
+func (a *attr[T]) place(at hcl.Range) { a.at = at }
+
+// fail marks an attribute whose expression has no value.
+func (a *attr[T]) fail(at hcl.Range) { a.at, a.state = at, broken }
+
+// decode takes a value that was written.
+func (a *attr[T]) decode(value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag) hcl.Diagnostics {
+	a.at, a.state = at, broken
+	if value.IsNull() {
+		if tag.Kind == "attr" {
+			return invalid(at, tag, "A value is required here, not null.")
+		}
+		a.state = absent // as if it was not written: what an expression gives to say "the default"
+		return nil
+	}
+	diags := a.assign(value, elements, tag)
+	if !diags.HasErrors() {
+		a.state = written
+	}
+	return diags
+}
+
+// setDefault takes the default of the tag. It panics if the default is wrong, which a test of the schema finds.
+func (a *attr[T]) setDefault(tag *tag) {
+	if tag.Default == "" {
+		return
+	}
+	if diags := a.assign(cty.StringVal(tag.Default), nil, tag); diags.HasErrors() {
+		panic(fmt.Sprintf("the default of %s: %s", tag.Name, diags.Error()))
+	}
+}
+
+// typeName is the type in the words of the reference.
+func (a *attr[T]) typeName() string {
+	switch any(a.value).(type) {
+	case string, ifname, secret.Text:
+		return "string"
+	case int64:
+		return "number"
+	case bool:
+		return "bool"
+	case time.Duration:
+		return "duration"
+	case netip.Addr:
+		return "address"
+	case netip.Prefix:
+		return "address/length"
+	case endpoint:
+		return "address:port"
+	case map[string]string:
+		return "map of strings"
+	case []item[string]:
+		return "list of strings"
+	case []item[netip.Addr]:
+		return "list of addresses"
+	case []item[netip.Prefix]:
+		return "list of address/length"
+	}
+	panic(fmt.Sprintf("no name for the type %T", a.value))
+}
+
+// assign converts a value to the field's type and checks what the tag says of it.
+func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Diagnostics {
+	switch target := any(&a.value).(type) {
+	case *string:
+		return scalar(target, value, a.at, tag, func(s string) (string, error) { return s, tag.checkWord(s) })
+	case *ifname:
+		return scalar(target, value, a.at, tag, parseInterface)
+	case *secret.Text:
+		return scalar(target, value, a.at, tag, func(s string) (secret.Text, error) { return secret.Text(s), nil })
+	case *time.Duration:
+		return scalar(target, value, a.at, tag, func(s string) (time.Duration, error) { return parseDuration(s, tag) })
+	case *netip.Addr:
+		return scalar(target, value, a.at, tag, parseAddress)
+	case *netip.Prefix:
+		return scalar(target, value, a.at, tag, parsePrefix)
+	case *endpoint:
+		return scalar(target, value, a.at, tag, parseEndpoint)
+	case *int64:
+		return number(target, value, a.at, tag)
+	case *bool:
+		converted, err := convert.Convert(value, cty.Bool)
+		if err != nil {
+			return invalid(a.at, tag, "Write true or false.")
+		}
+		*target = converted.True()
+		return nil
+	case *map[string]string:
+		return texts(target, value, a.at, tag)
+	case *[]item[string]:
+		return list(target, value, a.at, elements, tag, func(s string) (string, error) { return s, tag.checkWord(s) })
+	case *[]item[netip.Addr]:
+		return list(target, value, a.at, elements, tag, parseAddress)
+	case *[]item[netip.Prefix]:
+		return list(target, value, a.at, elements, tag, parsePrefix)
+	}
+	panic(fmt.Sprintf("no way to decode the type %T", a.value))
+}
+
+// invalid is the message for a value that does not fit its attribute.
+func invalid(at hcl.Range, tag *tag, detail string, args ...any) hcl.Diagnostics {
+	return hcl.Diagnostics{problem(at, fmt.Sprintf("Invalid %s", tag.Name), detail, args...)}
+}
+
+// scalar decodes a text through parse.
+func scalar[T any](target *T, value cty.Value, at hcl.Range, tag *tag, parse func(string) (T, error)) hcl.Diagnostics {
+	if !value.Type().IsPrimitiveType() || value.Type() == cty.Bool {
+		return invalid(at, tag, "A text in quotes is required here, not %s.", value.Type().FriendlyName())
+	}
+	text, err := convert.Convert(value, cty.String)
+	if err != nil {
+		return invalid(at, tag, "A text in quotes is required here: %s.", err)
+	}
+	parsed, err := parse(text.AsString())
+	if err != nil {
+		return invalid(at, tag, "%s", sentence(err))
+	}
+	*target = parsed
+	return nil
+}
+
+// number decodes a whole number.
+func number(target *int64, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnostics {
+	converted, err := convert.Convert(value, cty.Number)
+	if err != nil {
+		return invalid(at, tag, "A number is required here.")
+	}
+	whole, exact := converted.AsBigFloat().Int64()
+	if exact != 0 || !converted.AsBigFloat().IsInt() {
+		return invalid(at, tag, "%s is not a whole number that fits here%s.",
+			converted.AsBigFloat().Text('g', 10), tag.allowed(", write a number of "))
+	}
+	if err := tag.checkNumber(whole); err != nil {
+		return invalid(at, tag, "%s", sentence(err))
+	}
+	*target = whole
+	return nil
+}
+
+// texts decodes a map of strings.
+func texts(target *map[string]string, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnostics {
+	converted, err := convert.Convert(value, cty.Map(cty.String))
+	if err != nil {
+		return invalid(at, tag, "A map of texts is required here, as { name = \"value\" }.")
+	}
+	all := make(map[string]string, converted.LengthInt())
+	for name, text := range converted.AsValueMap() {
+		if text.IsNull() {
+			return invalid(at, tag, "%q has no value.", name)
+		}
+		all[name] = text.AsString()
+	}
+	*target = all
+	return nil
+}
+
+// list decodes a list of texts, each through parse.
+func list[T any](
+	target *[]item[T], value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag, parse func(string) (T, error),
+) hcl.Diagnostics {
+	converted, err := convert.Convert(value, cty.List(cty.String))
+	if err != nil || value.Type().IsPrimitiveType() {
+		return invalid(at, tag, "A list of texts is required here, as [\"…\", \"…\"].")
+	}
+	texts := converted.AsValueSlice()
+	if len(elements) != len(texts) {
+		elements = slices.Repeat([]hcl.Range{at}, len(texts))
+	}
+	var diags hcl.Diagnostics
+	parsed := make([]item[T], 0, len(texts))
+	for i, text := range texts {
+		if text.IsNull() {
+			diags = append(diags, invalid(elements[i], tag, "An element of this list has no value.")...)
+			continue
+		}
+		one, err := parse(text.AsString())
+		if err != nil {
+			diags = append(diags, invalid(elements[i], tag, "%s", sentence(err))...)
+			continue
+		}
+		parsed = append(parsed, item[T]{one, elements[i]})
+	}
+	*target = parsed
+	return diags
+}

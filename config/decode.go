@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/gohcl"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+)
+
+// decoder fills decode structs: structs with package gohcl's tags, whose fields are attr, *hcl.Attribute for what is
+// evaluated later, pointers to decode structs for blocks of which there is at most one, slices of such pointers for
+// others, hcl.Range for the place of the block, and hcl.Body for the rest.
+type decoder struct {
+	secrets *secrets
+}
+
+// body fills the decode struct that target points to.
+func (d *decoder) body(body hcl.Body, context *hcl.EvalContext, target any) hcl.Diagnostics {
+	return d.structure(body, hcl.Range{}, context, reflect.ValueOf(target).Elem())
+}
+
+var (
+	attributeType = reflect.TypeFor[*hcl.Attribute]()
+	bodyType      = reflect.TypeFor[hcl.Body]()
+)
+
+func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
+	schema, partial := schemaOf(target)
+	var content *hcl.BodyContent
+	var rest hcl.Body
+	var diags hcl.Diagnostics
+	if partial {
+		content, rest, diags = body.PartialContent(schema)
+	} else {
+		content, diags = body.Content(schema)
+	}
+	if content == nil {
+		return diags
+	}
+	blocks := content.Blocks.ByType()
+	tags := tagsOf(target.Type())
+	for i := range tags {
+		tag, value := &tags[i], target.Field(tags[i].index)
+		switch tag.Kind {
+		case "attr", "optional":
+			diags = append(diags, d.attribute(content.Attributes[tag.Name], at, context, value, tag)...)
+		case "block":
+			diags = append(diags, d.blocks(blocks[tag.Name], context, value)...)
+		case "remain":
+			value.Set(reflect.ValueOf(&rest).Elem())
+		case "def_range":
+			value.Set(reflect.ValueOf(at))
+		}
+	}
+	return diags
+}
+
+// attribute fills one field from an attribute, which is nil where it was not written.
+func (d *decoder) attribute(a *hcl.Attribute, at hcl.Range, context *hcl.EvalContext, target reflect.Value, tag *tag) hcl.Diagnostics {
+	if target.Type() == attributeType {
+		if a == nil && tag.Kind == "attr" {
+			return hcl.Diagnostics{problem(at, "Missing required argument",
+				"The argument %q is required, but no definition was found.", tag.Name)}
+		}
+		if a != nil {
+			target.Set(reflect.ValueOf(a))
+		}
+		return nil
+	}
+	f := target.Addr().Interface().(field)
+	f.place(at)
+	f.setDefault(tag)
+	if a == nil {
+		if tag.Kind == "attr" {
+			f.fail(at) // package hcl has said that it is missing
+		}
+		return nil
+	}
+	value, diags := a.Expr.Value(context)
+	if diags.HasErrors() || !value.IsWhollyKnown() {
+		if !diags.HasErrors() {
+			diags = append(diags, consequence(a.Expr.Range()))
+		}
+		f.fail(a.Expr.Range())
+		return diags
+	}
+	diags = append(diags, f.decode(value, a.Expr.Range(), elementRanges(a.Expr), tag)...)
+	switch f := f.(type) {
+	case *attr[secret.Text]:
+		d.secrets.add(value)
+	case *attr[map[string]string]:
+		for name, text := range f.value {
+			if secretHeader.MatchString(name) {
+				d.secrets.addText(text)
+			}
+		}
+	}
+	return diags
+}
+
+// elementRanges returns the places of a list's elements where they are written out.
+func elementRanges(expr hcl.Expression) []hcl.Range {
+	elements, diags := hcl.ExprList(expr)
+	if diags.HasErrors() {
+		return nil
+	}
+	ranges := make([]hcl.Range, len(elements))
+	for i, element := range elements {
+		ranges[i] = element.Range()
+	}
+	return ranges
+}
+
+// blocks fills a field from the blocks of its type.
+func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	if target.Kind() != reflect.Slice {
+		if len(blocks) == 0 {
+			return nil
+		}
+		one := reflect.New(target.Type().Elem())
+		diags = d.block(blocks[0], context, one.Elem())
+		target.Set(one)
+		for _, extra := range blocks[1:] {
+			diags = append(diags, problem(extra.DefRange, fmt.Sprintf("Duplicate %s block", extra.Type),
+				"There is already one at %s. Put everything into one.", blocks[0].DefRange))
+		}
+		return diags
+	}
+	all := reflect.MakeSlice(target.Type(), 0, len(blocks))
+	for _, block := range blocks {
+		one := reflect.New(target.Type().Elem().Elem())
+		diags = append(diags, d.block(block, context, one.Elem())...)
+		all = reflect.Append(all, one)
+	}
+	target.Set(all)
+	return diags
+}
+
+// block fills a decode struct from a block with its labels.
+func (d *decoder) block(block *hcl.Block, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	tags, n := tagsOf(target.Type()), 0
+	for i := range tags {
+		if tags[i].Kind != "label" {
+			continue
+		}
+		f := target.Field(tags[i].index).Addr().Interface().(field)
+		diags = append(diags, f.decode(cty.StringVal(block.Labels[n]), block.LabelRanges[n], nil, &tags[i])...)
+		n++
+	}
+	return append(diags, d.structure(block.Body, block.DefRange, context, target)...)
+}
+
+// schemaOf returns what package hcl needs to know of a decode struct.
+func schemaOf(target reflect.Value) (*hcl.BodySchema, bool) {
+	return gohcl.ImpliedBodySchema(target.Addr().Interface())
+}
+
+// withDefaults returns the decode struct of an empty block.
+func withDefaults[T any]() *T {
+	var block T
+	value := reflect.ValueOf(&block).Elem()
+	tags := tagsOf(value.Type())
+	for i := range tags {
+		if f, ok := value.Field(tags[i].index).Addr().Interface().(field); ok {
+			f.setDefault(&tags[i])
+		}
+	}
+	return &block
+}

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// file is the decode struct of a whole configuration, but for the language's own blocks.
+type file struct {
+	Director *directorBlock  `hcl:"director,block"`
+	VRRP     []*vrrpBlock    `hcl:"vrrp,block"`
+	Services []*serviceBlock `hcl:"virtual_service,block"`
+	Timeouts *timeoutsBlock  `hcl:"timeouts,block"`
+}
+
+// directorBlock is the `director` block.
+type directorBlock struct {
+	At             hcl.Range           `hcl:",def_range"`
+	Grace          attr[time.Duration] `hcl:"grace,optional" default:"5s" range:"100ms..1h"`
+	OnStop         attr[string]        `hcl:"on_stop,optional" default:"leave" oneof:"leave|remove"`
+	RepairInterval attr[time.Duration] `hcl:"repair_interval,optional" default:"5s" range:"100ms..1h"`
+}
+
+// timeoutsBlock is the `timeouts` block.
+type timeoutsBlock struct {
+	At     hcl.Range           `hcl:",def_range"`
+	TCP    attr[time.Duration] `hcl:"tcp,optional" unset:"the kernel's stays" range:"1s..744h"`
+	TCPFin attr[time.Duration] `hcl:"tcp_fin,optional" unset:"the kernel's stays" range:"1s..744h"`
+	UDP    attr[time.Duration] `hcl:"udp,optional" unset:"the kernel's stays" range:"1s..744h"`
+}
+
+// config makes the plain values of a configuration that has no errors.
+func (f *file) config(node, directory string) *Config {
+	if f.Director == nil {
+		f.Director = withDefaults[directorBlock]()
+	}
+	c := &Config{Node: node, Director: f.Director.config()}
+	for _, block := range f.VRRP {
+		v := VRRP{Instance: block.instance()}
+		if block.ConnectionSync != nil {
+			v.ConnectionSync = block.ConnectionSync.config(v.VirtualRouterID)
+		}
+		c.VRRP = append(c.VRRP, v)
+	}
+	for _, block := range f.Services {
+		c.Services = append(c.Services, block.config(directory))
+	}
+	if f.Timeouts != nil {
+		c.Timeouts = f.Timeouts.config()
+	}
+	return c
+}
+
+func (b *directorBlock) config() Director {
+	return Director{Grace: b.Grace.value, OnStop: b.OnStop.value, Repair: b.RepairInterval.value}
+}
+
+func (b *timeoutsBlock) config() *ipvs.Timeouts {
+	return &ipvs.Timeouts{TCP: seconds(b.TCP.value), TCPFin: seconds(b.TCPFin.value), UDP: seconds(b.UDP.value)}
+}
+
+func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
+
+// wholeSeconds refuses timeouts that the kernel cannot count.
+func wholeSeconds(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	check := func(name string, a *attr[time.Duration]) {
+		if a.isSet() && a.value%time.Second != 0 {
+			diags = append(diags, problem(a.at, "Invalid "+name,
+				"The kernel counts whole seconds here, and %s is none. Write %q.", a.value, a.value.Round(time.Second)))
+		}
+	}
+	if f.Timeouts != nil {
+		check("tcp", &f.Timeouts.TCP)
+		check("tcp_fin", &f.Timeouts.TCPFin)
+		check("udp", &f.Timeouts.UDP)
+	}
+	for _, service := range f.Services {
+		if service.Persistence != nil {
+			check("timeout", &service.Persistence.Timeout)
+		}
+	}
+	return diags
+}

@@ -1,0 +1,207 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// consequenceOf marks a problem that another one caused: a value that is not known, since the variable or local value
+// that it comes from is wrong.
+type consequenceOf struct{}
+
+func consequence(at hcl.Range) *hcl.Diagnostic {
+	diag := problem(at, "Value not known", "This value depends on one that is not known. Name the local values that it needs one by one.")
+	diag.Extra = consequenceOf{}
+	return diag
+}
+
+func isConsequence(diag *hcl.Diagnostic) bool {
+	_, marked := diag.Extra.(consequenceOf)
+	return marked
+}
+
+// explain makes messages of package hcl say what to do in this language.
+func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*hcl.File) hcl.Diagnostics {
+	causes := slices.ContainsFunc(diags, func(diag *hcl.Diagnostic) bool {
+		return diag.Severity == hcl.DiagError && !isConsequence(diag)
+	})
+	var explained hcl.Diagnostics
+	for _, diag := range diags {
+		if isConsequence(diag) && causes {
+			continue
+		}
+		explained = append(explained, explainOne(diag, context, files))
+	}
+	return explained
+}
+
+func explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext, files map[string]*hcl.File) *hcl.Diagnostic {
+	switch diag.Summary {
+	case "Invalid index":
+		return explainIndex(diag)
+	case "Unsupported attribute":
+		return explainName(diag, context)
+	case "Unsupported argument", "Unsupported block type":
+		if !strings.Contains(diag.Detail, "Did you mean") && diag.Subject != nil {
+			if file := files[diag.Subject.Filename]; file != nil && diag.Subject.CanSliceBytes(file.Bytes) {
+				word := strings.Trim(string(diag.Subject.SliceBytes(file.Bytes)), `"`)
+				return withDetail(diag, diag.Detail+unknownWord(word))
+			}
+		}
+	}
+	if mentionsNode(diag) {
+		return withDetail(diag, diag.Detail+fmt.Sprintf(" This node is called %q; --node overrides that.", nodeNameOf(diag.EvalContext)))
+	}
+	return diag
+}
+
+func withDetail(diag *hcl.Diagnostic, detail string) *hcl.Diagnostic {
+	changed := *diag
+	changed.Detail = detail
+	return &changed
+}
+
+// explainIndex says which keys there are, and how to be another node where the key is the name of this node.
+func explainIndex(diag *hcl.Diagnostic) *hcl.Diagnostic {
+	index, ok := diag.Expression.(*hclsyntax.IndexExpr)
+	if !ok || diag.EvalContext == nil {
+		return diag
+	}
+	key, keyDiags := index.Key.Value(diag.EvalContext)
+	collection, diags := index.Collection.Value(diag.EvalContext)
+	if keyDiags.HasErrors() || diags.HasErrors() || !isText(key) || !collection.IsKnown() || collection.IsNull() {
+		return diag
+	}
+	if t := collection.Type(); !t.IsObjectType() && !t.IsMapType() {
+		return diag
+	}
+	keys := slices.Sorted(maps.Keys(collection.AsValueMap()))
+	has := "Nothing is in this object."
+	if len(keys) > 0 {
+		has = fmt.Sprintf("This object has %s.", strings.ReplaceAll(enumerate(keys), " or ", " and "))
+	}
+	if !mentionsNode(diag) {
+		return withDetail(diag, fmt.Sprintf("There is no %q in this object. %s%s", key.AsString(), has, didYouMean(key.AsString(), keys)))
+	}
+	changed := withDetail(diag, fmt.Sprintf("This node is called %q, and there is no value for it here. %s "+
+		"Add one for %q, set the name in a node block, or say with --node which of them this node is.",
+		key.AsString(), has, key.AsString()))
+	changed.Summary = "No value for this node"
+	return changed
+}
+
+// explainName suggests a variable, a local value or a node's attribute.
+func explainName(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic {
+	scope, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr)
+	if !ok || len(scope.Traversal) < 2 {
+		return diag
+	}
+	kind := map[string]string{"var": "variable", "local": "local value", "node": "attribute of a node"}[scope.Traversal.RootName()]
+	step, isAttr := scope.Traversal[1].(hcl.TraverseAttr)
+	if kind == "" || !isAttr {
+		return diag
+	}
+	for ; context != nil; context = context.Parent() {
+		object, ok := context.Variables[scope.Traversal.RootName()]
+		if !ok {
+			continue
+		}
+		if object.Type().HasAttribute(step.Name) {
+			return diag
+		}
+		known := slices.Sorted(maps.Keys(object.Type().AttributeTypes()))
+		changed := withDetail(diag, fmt.Sprintf("There is no %s %q.%s", kind, step.Name, didYouMean(step.Name, known)))
+		changed.Summary = "Unknown " + kind
+		return changed
+	}
+	return diag
+}
+
+// mentionsNode reports whether the expression of a problem uses node.name.
+func mentionsNode(diag *hcl.Diagnostic) bool {
+	if diag.Expression == nil || diag.EvalContext == nil || diag.Severity != hcl.DiagError {
+		return false
+	}
+	return slices.ContainsFunc(diag.Expression.Variables(), func(t hcl.Traversal) bool { return t.RootName() == "node" })
+}
+
+func nodeNameOf(context *hcl.EvalContext) string {
+	for ; context != nil; context = context.Parent() {
+		if node, ok := context.Variables["node"]; ok && node.Type().HasAttribute("name") {
+			if name := node.GetAttr("name"); isText(name) {
+				return name.AsString()
+			}
+		}
+	}
+	return ""
+}
+
+// unknownWord says where a word belongs that is not expected where it stands, or what it is called here.
+func unknownWord(word string) string {
+	if hint, ok := otherWords[word]; ok {
+		return " " + hint
+	}
+	var homes []string
+	walkSchema(Schema(), func(block Block) {
+		for _, a := range block.Attributes {
+			if a.Name == word {
+				homes = append(homes, block.Type)
+			}
+		}
+		for _, b := range block.Blocks {
+			if b.Type == word && block.Type != "" {
+				homes = append(homes, block.Type)
+			}
+		}
+	})
+	slices.Sort(homes)
+	if homes = slices.Compact(homes); len(homes) > 0 {
+		return fmt.Sprintf(" It belongs into a block %s.", enumerate(homes))
+	}
+	var known []string
+	walkSchema(Schema(), func(block Block) {
+		if block.Type != "" {
+			known = append(known, block.Type)
+		}
+	})
+	return didYouMean(word, known)
+}
+
+// otherWords are keepalived's and ipvsadm's words for what is called otherwise here.
+var otherWords = map[string]string{
+	"advert_int":             `Write advertise_interval = "1s".`,
+	"authentication":         `Write auth_pass = "…", with version = 2.`,
+	"connect_timeout":        `Write timeout = "1s".`,
+	"delay_loop":             `Write interval = "2s" in the health_check.`,
+	"garp_master_refresh":    `Write announce { refresh = "60s" }.`,
+	"global_defs":            "Nothing here needs it; leave it out.",
+	"inhibit_on_failure":     `Write on_failure = "weight" in the virtual_service.`,
+	"lb_algo":                `Write scheduler = "wlc".`,
+	"lb_kind":                `Write forwarding = "nat", "dr" or "tun".`,
+	"lvs_method":             `Write forwarding = "nat", "dr" or "tun".`,
+	"lvs_sched":              `Write scheduler = "wlc".`,
+	"lvs_sync_daemon":        `Write a connection_sync block in the vrrp block.`,
+	"nb_get_retry":           "Write fall = 3.",
+	"nopreempt":              "Write preempt = false.",
+	"ops":                    "Write one_packet = true.",
+	"persistence_timeout":    `Write persistence { timeout = "5m" }.`,
+	"retry":                  "Write fall = 3.",
+	"state":                  "There is none: the priority decides who is master. Leave it out.",
+	"unicast_peer":           `Write unicast_peers = ["192.0.2.2"].`,
+	"unicast_src_ip":         `Write source_address = "192.0.2.1".`,
+	"v3_checksum_as_v2":      `Write checksum = "without-pseudo".`,
+	"virtual_ipaddress":      `Write addresses = ["192.0.2.10/24"].`,
+	"virtual_server":         `Write virtual_service "name" { address = "192.0.2.10:80" }.`,
+	"vrrp_instance":          `Write vrrp "name" { … }.`,
+	"vrrp_sync_group":        "Give one vrrp block all addresses that must move together: an address block names another interface.",
+	"HTTP_GET":               `Write health_check "http" { … }.`,
+	"SSL_GET":                `Write health_check "https" { … }.`,
+	"TCP_CHECK":              `Write health_check "tcp" { … }.`,
+	"lower_connection_limit": "Write lower_threshold = 100.",
+	"upper_connection_limit": "Write upper_threshold = 200.",
+}

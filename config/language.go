@@ -1,0 +1,71 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// languageBlocks are the blocks that what follows is evaluated with.
+type languageBlocks struct {
+	Nodes     []*nodeBlock     `hcl:"node,block"`
+	Variables []*variableBlock `hcl:"variable,block"`
+	Locals    []*localsBlock   `hcl:"locals,block"`
+	Settings  hcl.Body         `hcl:",remain"`
+}
+
+// nodeBlock is the `node` block.
+type nodeBlock struct {
+	At   hcl.Range      `hcl:",def_range"`
+	Name *hcl.Attribute `hcl:"name,optional" unset:"hostname()"`
+}
+
+// localsBlock is a `locals` block: its attributes have names of the user's own.
+type localsBlock struct {
+	At     hcl.Range `hcl:",def_range"`
+	Values hcl.Body  `hcl:",remain"`
+}
+
+// node evaluates the name of this node into the object "node" of the context.
+func (l *loader) node(blocks []*nodeBlock) string {
+	name := l.nodeName(blocks)
+	l.context.Variables["node"] = cty.ObjectVal(map[string]cty.Value{"name": name})
+	if !isText(name) {
+		return ""
+	}
+	return name.AsString()
+}
+
+func (l *loader) nodeName(blocks []*nodeBlock) cty.Value {
+	for _, block := range blocks[min(1, len(blocks)):] {
+		l.diags = append(l.diags, problem(block.At, "Duplicate node block",
+			"There is already a node block at %s.", blocks[0].At))
+	}
+	if l.options.Node != "" {
+		return cty.StringVal(l.options.Node)
+	}
+	if len(blocks) == 0 || blocks[0].Name == nil {
+		name, err := l.context.Functions["hostname"].Call(nil)
+		if err != nil {
+			l.diags = append(l.diags, problem(hcl.Range{}, "The name of this node is not known",
+				"%s. Say which node this is with --node.", err))
+			return cty.UnknownVal(cty.String)
+		}
+		return name
+	}
+	expr := blocks[0].Name.Expr
+	name, diags := expr.Value(l.context)
+	l.diags = append(l.diags, diags...)
+	if diags.HasErrors() {
+		return cty.UnknownVal(cty.String)
+	}
+	name, err := convert.Convert(name, cty.String)
+	if err != nil || !isText(name) || name.AsString() == "" {
+		if err == nil && !name.IsKnown() {
+			return name
+		}
+		l.diags = append(l.diags, problem(expr.Range(), "Invalid node name", "The name of a node is a text, not empty."))
+		return cty.UnknownVal(cty.String)
+	}
+	return name
+}

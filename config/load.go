@@ -1,0 +1,98 @@
+package config
+
+import (
+	"os"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/dynblock"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Options say what a configuration is read for. The zero value reads it for this machine, without variables.
+type Options struct {
+	Node     string            // the name of this node, in place of what the `node` block says
+	Vars     map[string]string // values of variables; they override VarFiles and the environment
+	VarFiles []string          // files of `name = value` lines; a later one overrides an earlier
+
+	LookupEnv func(string) (string, bool) // the environment; nil: os.LookupEnv
+	Hostname  func() (string, error)      // nil: os.Hostname
+}
+
+// Load reads the configuration at path, a file or a directory of *.hcl files, as the node of the options sees it. It
+// touches nothing but these files. All problems are found in one run; the configuration is nil if one is an error.
+func Load(path string, o Options) (*Config, *Diagnostics) {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	l := &loader{
+		options: o,
+		source:  source{files: map[string]*hcl.File{}},
+		secrets: newSecrets(),
+		context: &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o)},
+	}
+	cfg := l.load(path)
+	diags := &Diagnostics{list: tidy(l.diags), sources: l.source.files, secrets: l.secrets}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return cfg, diags
+}
+
+// loader is one run of Load.
+type loader struct {
+	options Options
+	source  source
+	secrets secrets
+	context *hcl.EvalContext
+	diags   hcl.Diagnostics
+}
+
+func (l *loader) load(path string) *Config {
+	l.diags = l.source.read(path)
+	if l.diags.HasErrors() {
+		return nil // what a broken syntax seems to mean is not worth a message
+	}
+	body := hcl.MergeBodies(l.source.bodies)
+
+	var lang languageBlocks
+	decoder := &decoder{secrets: &l.secrets}
+	l.diags = append(l.diags, decoder.body(body, l.context, &lang)...)
+	defaults := l.variables(lang.Variables)
+	node := l.node(lang.Nodes)
+	locals := l.locals(lang.Locals)
+
+	finder := secretFinder{
+		found: &l.secrets, variables: defaults, locals: locals,
+		values: l.context.Variables["var"].AsValueMap(), seen: map[hcl.Expression]bool{},
+	}
+	for _, file := range l.source.bodies {
+		finder.body(file)
+	}
+
+	var f file
+	expanded := dynblock.Expand(lang.Settings, l.context, dynblock.OptCheckForEach(checkForEach))
+	l.diags = append(l.diags, decoder.body(expanded, l.context, &f)...)
+	for _, rule := range rules {
+		l.diags = append(l.diags, rule(&f)...)
+	}
+	l.diags = explain(l.diags, l.context, l.source.files)
+	if l.diags.HasErrors() {
+		return nil
+	}
+	return f.config(node, l.source.directory)
+}
+
+// maxDynamic bounds how many blocks a dynamic block makes.
+const maxDynamic = 100_000
+
+// checkForEach refuses what a dynamic block cannot be made of.
+func checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
+	if !value.IsKnown() {
+		return hcl.Diagnostics{consequence(expr.Range())}
+	}
+	if !value.IsNull() && value.CanIterateElements() && value.LengthInt() > maxDynamic {
+		return hcl.Diagnostics{problem(expr.Range(), "Too many blocks",
+			"This would make %d blocks; %d are the most.", value.LengthInt(), maxDynamic)}
+	}
+	return nil
+}

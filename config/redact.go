@@ -1,0 +1,51 @@
+package config
+
+import (
+	"slices"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+)
+
+// Redacted returns a copy that is safe to show as JSON: its secrets are replaced. Package fmt and log/slog hide them
+// by themselves; encoding/json does not, since the last good configuration is kept and read back with it.
+func (c *Config) Redacted() *Config {
+	shown := *c
+	shown.VRRP = slices.Clone(c.VRRP)
+	for i := range shown.VRRP {
+		shown.VRRP[i].AuthPass = hidden(shown.VRRP[i].AuthPass)
+	}
+	shown.Services = slices.Clone(c.Services)
+	for i := range shown.Services {
+		s := &shown.Services[i]
+		s.Checks = redactChecks(s.Checks)
+		s.RealServers = slices.Clone(s.RealServers)
+		for j := range s.RealServers {
+			s.RealServers[j].Checks = redactChecks(s.RealServers[j].Checks)
+		}
+	}
+	return &shown
+}
+
+func redactChecks(checks []healthcheck.Spec) []healthcheck.Spec {
+	checks = slices.Clone(checks)
+	for i := range checks {
+		if checks[i].HTTP == nil {
+			continue
+		}
+		request := *checks[i].HTTP
+		request.Header = slices.Clone(request.Header)
+		for j := range request.Header {
+			request.Header[j].Value = hidden(request.Header[j].Value)
+		}
+		checks[i].HTTP = &request
+	}
+	return checks
+}
+
+func hidden(text secret.Text) secret.Text {
+	if text == "" {
+		return ""
+	}
+	return secret.Hidden
+}

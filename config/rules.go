@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// rules are what a configuration must obey beyond the form of each attribute. A rule looks only at attributes that are
+// understood, so that one mistake makes one message.
+var rules = []func(*file) hcl.Diagnostics{
+	names,
+	wholeSeconds,
+	validInstances,
+	uniqueRouters,
+	virtualAddresses,
+	ownAddresses,
+	trackedInterfaces,
+	oneConnectionSync,
+	syncGroups,
+	serviceIdentities,
+	uniqueServices,
+	serviceAddresses,
+	schedulerFlags,
+	persistence,
+	onePacket,
+	hasRealServers,
+	carriedAddresses,
+	realServerAddresses,
+	uniqueRealServers,
+	forwardedFamilies,
+	forwardedPorts,
+	thresholds,
+	tunnels,
+	checkTimes,
+	checkKinds,
+	checkRequests,
+	checkPorts,
+}
+
+// names refuses names that are used twice or that are awkward in messages, metrics and command lines.
+func names(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	check := func(kind string, name *attr[string], seen map[string]hcl.Range) {
+		if name.value == "" || len(name.value) > 64 || strings.ContainsFunc(name.value, isNoNameRune) {
+			diags = append(diags, problem(name.at, "Invalid name",
+				"The name of a %s has 1 to 64 bytes, without spaces, quotes and control characters.", kind))
+			return
+		}
+		if first, duplicate := seen[name.value]; duplicate {
+			diags = append(diags, problem(name.at, "Duplicate name",
+				"There is already a %s %q at %s. Give this one another name.", kind, name.value, where(first)))
+			return
+		}
+		seen[name.value] = name.at
+	}
+	instances, services := map[string]hcl.Range{}, map[string]hcl.Range{}
+	for _, block := range f.VRRP {
+		check("vrrp", &block.Name, instances)
+	}
+	for _, block := range f.Services {
+		check("virtual_service", &block.Name, services)
+	}
+	return diags
+}
+
+func isNoNameRune(r rune) bool {
+	return r == '"' || r == '\'' || r == '\\' || r == unicode.ReplacementChar || !unicode.IsPrint(r) || unicode.IsSpace(r)
+}
+
+// where writes a place as people look for it.
+func where(at hcl.Range) string { return fmt.Sprintf("%s line %d", at.Filename, at.Start.Line) }

@@ -1,0 +1,160 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// eachServer calls check for every real server whose address is understood, of every service that has an identity.
+func eachServer(f *file, check func(*serviceBlock, *realServerBlock)) {
+	for _, service := range f.Services {
+		if !service.hasIdentity() {
+			continue
+		}
+		for _, server := range service.RealServers {
+			if server.Address.isOK() {
+				check(service, server)
+			}
+		}
+	}
+}
+
+// realServerAddresses refuses addresses that the kernel takes no real server at (EINVAL in
+// net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_new_dest) and the service itself.
+func realServerAddresses(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+		address := server.Address.value.address
+		switch {
+		case address.IsUnspecified(), address.IsMulticast(), address == broadcast:
+			diags = append(diags, problem(server.Address.at, "Invalid real_server", "%s is no address of a host.", address))
+		case address.Is6() && address.IsLinkLocalUnicast():
+			diags = append(diags, problem(server.Address.at, "Invalid real_server",
+				"The kernel takes no link-local address of a real server. Write its global or unique local one."))
+		case service.Address.isSet() && address == service.Address.value.address:
+			diags = append(diags, problem(server.Address.at, "Invalid real_server",
+				"%s is the address of the service itself. Write the real server's own.", address))
+		}
+	})
+	return diags
+}
+
+// uniqueRealServers refuses two real servers of a service that are one for the kernel (EEXIST).
+func uniqueRealServers(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	type key struct {
+		service *serviceBlock
+		server  ipvs.DestinationKey
+	}
+	seen := map[key]hcl.Range{}
+	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+		k := key{service, ipvs.DestinationKey{Address: server.Address.value.address, Port: service.port(server)}}
+		if first, duplicate := seen[k]; duplicate {
+			diags = append(diags, problem(server.Address.at, "Duplicate real_server",
+				"The service %q has %s already, at %s. Give one of them more weight instead.",
+				service.Name.value, k.server, where(first)))
+			return
+		}
+		seen[k] = server.Address.at
+	})
+	return diags
+}
+
+// forwardedFamilies refuses a real server of another family than its service's, but in a tunnel; and that too where
+// connections are synchronized (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_set_cmd and ip_vs_genl_new_daemon).
+func forwardedFamilies(f *file) hcl.Diagnostics {
+	var sync *connectionSyncBlock
+	for _, block := range f.VRRP {
+		if block.ConnectionSync != nil {
+			sync = block.ConnectionSync
+			break
+		}
+	}
+	var diags hcl.Diagnostics
+	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+		of, to := service.family(), family(server.Address.value.address)
+		forwarding := service.forwarding(server)
+		if of == to || !forwarding.isOK() {
+			return
+		}
+		switch {
+		case forwarding.value != "tun":
+			diags = append(diags, problem(server.Address.at, "Mixed address families",
+				"The service is %s and this real server %s: only a tunnel leads from one to the other. "+
+					"Write forwarding = \"tun\", or the real server's %s address.", of, to, of))
+		case sync != nil:
+			diags = append(diags, problem(server.Address.at, "Mixed address families with connection_sync",
+				"The service is %s and this real server %s. The kernel does not synchronize connections while there is such a real server: "+
+					"write its %s address, or remove the connection_sync block at %s.", of, to, of, where(sync.At)))
+		}
+	})
+	return diags
+}
+
+// forwardedPorts refuses another port than the service's where packets are forwarded as they are.
+func forwardedPorts(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+		forwarding := service.forwarding(server)
+		if !service.Address.isSet() || !forwarding.isOK() || forwarding.value == "nat" {
+			return // a mark stands for any port
+		}
+		if port := service.Address.value.port; service.port(server) != port {
+			diags = append(diags, problem(server.Address.at, "Port mapped without NAT",
+				"Packets reach the real server as they are with forwarding = %q, at port %d. Leave the port off here, or write forwarding = \"nat\".",
+				forwarding.value, port))
+		}
+	})
+	return diags
+}
+
+// thresholds refuses a lower threshold above the upper one (ERANGE in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_add_dest).
+func thresholds(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, service := range f.Services {
+		for _, server := range service.RealServers {
+			lower, upper := &server.LowerThreshold, &server.UpperThreshold
+			switch {
+			case !lower.isOK() || !upper.isOK() || lower.value <= upper.value:
+			case upper.value == 0:
+				diags = append(diags, problem(lower.at, "Invalid lower_threshold",
+					"A lower threshold says when a server that was at its upper threshold gets connections again. Write upper_threshold too."))
+			default:
+				diags = append(diags, problem(lower.at, "Invalid lower_threshold",
+					"%d is above the upper_threshold, %d.", lower.value, upper.value))
+			}
+		}
+	}
+	return diags
+}
+
+// tunnels sees that a tunnel block fits the forwarding and its own type.
+func tunnels(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, service := range f.Services {
+		for _, server := range service.RealServers {
+			t, forwarding := server.Tunnel, service.forwarding(server)
+			if t == nil || !t.Type.isOK() {
+				continue
+			}
+			if forwarding.isOK() && forwarding.value != "tun" {
+				diags = append(diags, problem(t.At, "Tunnel without tunnelling",
+					"This real server is reached with forwarding = %q. Write forwarding = \"tun\", or leave the tunnel block out.",
+					forwarding.value))
+			}
+			if t.Type.value == "gue" && t.Port.state == absent {
+				diags = append(diags, problem(t.Type.at, "Tunnel without a port",
+					"A GUE tunnel needs the UDP port that the real server listens on. Write port = 6080 or what it is."))
+			}
+			if t.Type.value != "gue" && t.Port.isSet() {
+				diags = append(diags, problem(t.Port.at, "Invalid port", "Only a gue tunnel has a port. Leave it out."))
+			}
+			if c := &t.Checksum; c.isSet() && (t.Type.value == "ipip" && c.value != "nocsum" || t.Type.value == "gre" && c.value == "remcsum") {
+				diags = append(diags, problem(c.at, "Invalid checksum",
+					"A tunnel of type %s has no %s. Checksums are for gue and gre, remcsum for gue.", t.Type.value, c.value))
+			}
+		}
+	}
+	return diags
+}

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"net/netip"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// hasIdentity reports whether the kernel's key of the service is known.
+func (b *serviceBlock) hasIdentity() bool {
+	return b.Address.isOK() && b.Mark.isOK() && b.Family.isOK() && b.Protocol.isOK() && b.Address.isSet() != b.Mark.isSet()
+}
+
+// serviceIdentities sees that a service is identified by an address or by a mark.
+func serviceIdentities(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		switch {
+		case !b.Address.isOK() || !b.Mark.isOK():
+		case b.Address.isSet() && b.Mark.isSet():
+			diags = append(diags, problem(b.Mark.at, "Address and mark",
+				"A virtual_service is identified by its address or by a firewall mark. Leave one of them out."))
+		case !b.Address.isSet() && !b.Mark.isSet():
+			diags = append(diags, problem(b.At, "Neither address nor mark",
+				"A virtual_service needs an address, as \"192.0.2.1:80\", or a firewall mark."))
+		case b.Address.isSet() && b.Family.isSet():
+			diags = append(diags, problem(b.Family.at, "Invalid family",
+				"The address says what family it is of. Leave family out: it belongs to a mark."))
+		case b.Mark.isSet() && b.Protocol.isSet():
+			diags = append(diags, problem(b.Protocol.at, "Invalid protocol",
+				"A firewall mark stands for packets of any protocol. Leave protocol out, and mark only packets of this protocol."))
+		}
+	}
+	return diags
+}
+
+// uniqueServices refuses two services that are one for the kernel (EEXIST).
+func uniqueServices(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	seen := map[ipvs.ServiceKey]*serviceBlock{}
+	for _, b := range f.Services {
+		if !b.hasIdentity() {
+			continue
+		}
+		key := b.key()
+		if first, duplicate := seen[key]; duplicate {
+			at := b.Address.at
+			if b.isByMark() {
+				at = b.Mark.at
+			}
+			diags = append(diags, problem(at, "Duplicate virtual_service",
+				"The virtual_service %q at %s is %s already. Put the real servers of both into one.",
+				first.Name.value, where(first.At), key))
+			continue
+		}
+		seen[key] = b
+	}
+	return diags
+}
+
+// serviceAddresses refuses addresses that no packet is sent to, and ports that the kernel schedules nothing for.
+func serviceAddresses(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		if !b.Address.isSet() {
+			continue
+		}
+		address := b.Address.value
+		if address.address.IsUnspecified() || address.address.IsMulticast() {
+			diags = append(diags, problem(b.Address.at, "Invalid address",
+				"%s is no address of a service. Write the virtual address.", address.address))
+		}
+		// net/netfilter/ipvs/ip_vs_core.c, ip_vs_schedule: "port zero only supported in persistent services"
+		if address.port == 0 && b.Persistence == nil {
+			diags = append(diags, problem(b.Address.at, "Service without a port",
+				"Write a port, as %q. Without one a service takes all ports, and then the kernel requires a persistence block.",
+				netip.AddrPortFrom(address.address, 80)))
+		}
+	}
+	return diags
+}
+
+// schedulerFlags refuses flags of another scheduler.
+func schedulerFlags(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		if !b.Scheduler.isOK() {
+			continue
+		}
+		for _, flag := range b.SchedulerFlags.value {
+			if _, err := ipvs.ParseFlags(b.Scheduler.value, flag.value); err != nil {
+				diags = append(diags, problem(flag.at, "Invalid scheduler_flags",
+					"The scheduler %s has no flag %q. Leave it out, or write scheduler = %q.",
+					b.Scheduler.value, flag.value, flag.value[:min(2, len(flag.value))]))
+			}
+		}
+	}
+	return diags
+}
+
+// persistence sees that granularity and engine fit the service.
+func persistence(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		p := b.Persistence
+		if p == nil || !b.hasIdentity() {
+			continue
+		}
+		isIPv6 := b.family() == "ipv6"
+		switch {
+		case p.Netmask.isSet() && p.Prefix.isSet():
+			diags = append(diags, problem(p.Prefix.at, "Netmask and prefix", "Both say the same. Leave one of them out."))
+		case p.Netmask.isSet() && (isIPv6 || !p.Netmask.value.Is4()):
+			diags = append(diags, problem(p.Netmask.at, "Invalid netmask",
+				"A netmask is for IPv4. Write the granularity of IPv6 as prefix = 64."))
+		case p.Netmask.isSet() && !isContiguous(p.Netmask.value):
+			diags = append(diags, warning(p.Netmask.at, "Unusual netmask",
+				"%s is not the mask of a network. The kernel takes it and groups clients by these bits.", p.Netmask.value))
+		case p.Prefix.isSet() && (p.Prefix.value < 1 || p.Prefix.value > prefixBits(isIPv6)):
+			diags = append(diags, problem(p.Prefix.at, "Invalid prefix",
+				"%d is out of range. Write a number from 1 to %d.", p.Prefix.value, prefixBits(isIPv6)))
+		}
+		// net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param: it reads UDP only, and what it cannot read is not scheduled.
+		if p.Engine.isSet() && p.Engine.value == "sip" && b.protocol() != "udp" && !b.isByMark() {
+			diags = append(diags, problem(p.Engine.at, "Invalid engine",
+				"The engine sip reads SIP over UDP; a %s service with it would forward nothing. Write protocol = \"udp\", or leave engine out.",
+				b.protocol()))
+		}
+	}
+	return diags
+}
+
+func prefixBits(isIPv6 bool) int64 {
+	if isIPv6 {
+		return 128
+	}
+	return 32
+}
+
+// onePacket refuses one-packet scheduling where there are connections.
+func onePacket(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		if b.OnePacket.isSet() && b.OnePacket.value && b.hasIdentity() && b.protocol() != "udp" && !b.isByMark() {
+			diags = append(diags, problem(b.OnePacket.at, "Invalid one_packet",
+				"Only UDP packets can be scheduled one by one, and this service is %s. Leave one_packet out.", b.protocol()))
+		}
+	}
+	return diags
+}
+
+// hasRealServers warns of a service that refuses every connection.
+func hasRealServers(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		if len(b.RealServers) == 0 {
+			diags = append(diags, warning(b.At, "No real servers",
+				"The virtual_service %q has no real_server, so it serves nobody.", b.Name.value))
+		}
+	}
+	return diags
+}
+
+// carriedAddresses warns of a service whose address no vrrp block moves.
+func carriedAddresses(f *file) hcl.Diagnostics {
+	if len(f.VRRP) == 0 {
+		return nil
+	}
+	carried := map[netip.Addr]bool{}
+	for _, block := range f.VRRP {
+		if !block.Addresses.isOK() {
+			return nil
+		}
+		for _, p := range block.prefixes() {
+			carried[p.value.Addr()] = true
+		}
+	}
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		if b.Address.isSet() && !carried[b.Address.value.address] {
+			diags = append(diags, warning(b.Address.at, "Address without failover",
+				"No vrrp block has %s among its addresses, so it stays where it is when a director fails.", b.Address.value.address))
+		}
+	}
+	return diags
+}

@@ -1,0 +1,229 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// validInstances lets package vrrp judge each instance by itself.
+func validInstances(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		in := block.instance()
+		for _, e := range in.Validate() {
+			at, ok := block.placeOf(e)
+			if !ok {
+				continue // it is not understood, and there is a message
+			}
+			field, _, _ := strings.Cut(e.Field, ".")
+			diags = append(diags, problem(at, "Invalid "+field, "%s", fieldSentence(e)))
+		}
+	}
+	return diags
+}
+
+// fieldSentence makes a sentence of a message that may begin with the verb to its field.
+func fieldSentence(e vrrp.FieldError) string {
+	msg := strings.ToUpper(e.Msg[:1]) + e.Msg[1:] + "."
+	for _, verb := range []string{"must ", "is ", "has ", "needs "} {
+		if strings.HasPrefix(e.Msg, verb) {
+			msg = e.Field + " " + e.Msg + "."
+		}
+	}
+	return msg
+}
+
+// placeOf finds what a message of package vrrp is about; false if that is broken.
+func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
+	switch e.Field {
+	case "name":
+		return b.Name.at, false // rule names says more
+	case "interface":
+		return b.Interface.at, b.Interface.isOK()
+	case "virtual_router_id":
+		return b.VirtualRouterID.at, b.VirtualRouterID.isOK()
+	case "version":
+		return b.Version.at, b.Version.isOK()
+	case "priority":
+		return b.Priority.at, b.Priority.isOK()
+	case "advertise_interval":
+		return b.AdvertiseInterval.at, b.AdvertiseInterval.isOK() && b.Version.isOK()
+	case "preempt":
+		return b.Preempt.at, b.Preempt.isOK() && b.Priority.isOK()
+	case "preempt_delay":
+		return b.PreemptDelay.at, b.PreemptDelay.isOK() && b.Preempt.isOK()
+	case "source_address":
+		return b.SourceAddress.at, b.SourceAddress.isOK() && b.familyIsOK()
+	case "auth_pass":
+		return b.AuthPass.at, b.AuthPass.isOK() && b.Version.isOK()
+	case "checksum":
+		return b.Checksum.at, b.Checksum.isOK() && b.Version.isOK()
+	case "unicast_peers":
+		return element(b.UnicastPeers.value, e.Index, b.UnicastPeers.at), b.UnicastPeers.isOK() && b.familyIsOK()
+	case "addresses":
+		return b.placeOfAddress(e)
+	case "track_interfaces":
+		track := b.TrackInterfaces[e.Index]
+		return track.Interface.at, track.Interface.isOK() && track.Weight.isOK()
+	}
+	return b.At, true
+}
+
+// familyIsOK reports whether the virtual addresses that the family is derived from are understood.
+func (b *vrrpBlock) familyIsOK() bool { return b.Addresses.isOK() && len(b.prefixes()) > 0 }
+
+func (b *vrrpBlock) placeOfAddress(e vrrp.FieldError) (hcl.Range, bool) {
+	if e.Index < 0 {
+		understood := b.Addresses.isOK()
+		for _, block := range b.AddressBlocks {
+			understood = understood && block.Prefix.isOK()
+		}
+		return b.Addresses.at, understood
+	}
+	p := b.prefixes()[e.Index]
+	if p.block != nil && strings.Contains(e.Msg, "label") {
+		return p.block.Label.at, p.block.Label.isOK()
+	}
+	return p.at, true
+}
+
+func element[T any](items []item[T], index int, list hcl.Range) hcl.Range {
+	if index < 0 || index >= len(items) {
+		return list
+	}
+	return items[index].at
+}
+
+// uniqueRouters refuses two virtual routers of one number on one network: each would drop the other's master.
+func uniqueRouters(f *file) hcl.Diagnostics {
+	type router struct {
+		device ifname
+		family vrrp.Family
+		id     int64
+	}
+	var diags hcl.Diagnostics
+	seen := map[router]*vrrpBlock{}
+	for _, block := range f.VRRP {
+		if !block.Interface.isOK() || !block.VirtualRouterID.isOK() || !block.familyIsOK() {
+			continue
+		}
+		key := router{block.Interface.value, block.family(), block.VirtualRouterID.value}
+		if first, duplicate := seen[key]; duplicate {
+			diags = append(diags, problem(block.VirtualRouterID.at, "Duplicate virtual_router_id",
+				"The vrrp block %q at %s has %d on %s for %s already. Give each of them a number of its own, the same on both directors.",
+				first.Name.value, where(first.At), key.id, key.device, key.family))
+			continue
+		}
+		seen[key] = block
+	}
+	return diags
+}
+
+// virtualAddresses refuses addresses that two instances would move, and those that no host can have.
+func virtualAddresses(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	seen := map[netip.Addr]*vrrpBlock{}
+	for _, block := range f.VRRP {
+		for _, p := range block.prefixes() {
+			address := p.value.Addr()
+			if first, duplicate := seen[address]; duplicate && first != block {
+				diags = append(diags, problem(p.at, "Duplicate virtual address",
+					"The vrrp block %q at %s moves %s already. Remove it from one of them.",
+					first.Name.value, where(first.At), address))
+			}
+			seen[address] = block
+			if name := networkName(p.value); name != "" {
+				diags = append(diags, problem(p.at, "Invalid addresses",
+					"%s is the %s address of its network, no host's.", p.value, name))
+			}
+		}
+	}
+	return diags
+}
+
+// networkName is "network" or "broadcast" for those addresses of an IPv4 network.
+func networkName(p netip.Prefix) string {
+	if !p.Addr().Is4() || p.Bits() > 30 {
+		return "" // RFC 3021: in a /31 both addresses are hosts
+	}
+	bits, hosts := maskBits(p.Addr()), ^uint32(0)>>p.Bits()
+	switch bits & hosts {
+	case 0:
+		return "network"
+	case hosts:
+		return "broadcast"
+	}
+	return ""
+}
+
+// ownAddresses refuses virtual addresses as the source or as the peers of adverts: a backup does not have them.
+func ownAddresses(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		virtual := map[netip.Addr]bool{}
+		for _, p := range block.prefixes() {
+			virtual[p.value.Addr()] = true
+		}
+		owner := block.Priority.value == vrrp.PriorityOwner
+		if block.SourceAddress.isSet() && virtual[block.SourceAddress.value] && !owner {
+			diags = append(diags, problem(block.SourceAddress.at, "Invalid source_address",
+				"%s is a virtual address of this block, which this node has only while it is master. Write an address of its own.",
+				block.SourceAddress.value))
+		}
+		for _, peer := range block.UnicastPeers.value {
+			if virtual[peer.value] {
+				diags = append(diags, problem(peer.at, "Invalid unicast_peers",
+					"%s is a virtual address of this block. Write the other director's own address.", peer.value))
+			}
+		}
+	}
+	return diags
+}
+
+// trackedInterfaces warns of a track that says nothing.
+func trackedInterfaces(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		for _, track := range block.TrackInterfaces {
+			if track.Interface.isOK() && track.Interface.value == block.Interface.value {
+				diags = append(diags, warning(track.Interface.at, "Interface tracked anyway",
+					"%s is the interface of this block, whose link is always tracked. Leave this out.", track.Interface.value))
+			}
+		}
+	}
+	return diags
+}
+
+// oneConnectionSync refuses a second connection_sync block: a network namespace has one master and one backup daemon.
+func oneConnectionSync(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	var first *vrrpBlock
+	for _, block := range f.VRRP {
+		switch {
+		case block.ConnectionSync == nil:
+		case first == nil:
+			first = block
+		default:
+			diags = append(diags, problem(block.ConnectionSync.At, "Second connection_sync",
+				"The kernel has one pair of sync daemons, and it follows the vrrp block %q at %s already. Leave one of them out.",
+				first.Name.value, where(first.At)))
+		}
+	}
+	return diags
+}
+
+// syncGroups refuses what is no multicast group (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_new_daemon).
+func syncGroups(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		if c := block.ConnectionSync; c != nil && c.Group.isSet() && !c.Group.value.IsMulticast() {
+			diags = append(diags, problem(c.Group.at, "Invalid group",
+				"%s is no multicast address. Write one as \"224.0.0.81\" or \"ff02::81\".", c.Group.value))
+		}
+	}
+	return diags
+}

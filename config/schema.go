@@ -1,0 +1,89 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+)
+
+// Block is a kind of block of the language; its attributes and blocks are in the order of the reference.
+type Block struct {
+	Type       string // "" for the whole configuration
+	Label      string // what its label is; "" without one
+	Repeats    bool   // there may be more than one
+	Free       bool   // its attributes have names of the user's own
+	Attributes []Attribute
+	Blocks     []Block
+}
+
+// Attribute is an attribute of a block.
+type Attribute struct {
+	Name     string
+	Type     string
+	Required bool
+	Default  string // what is so where it is not written
+	Range    string // what it may hold; "" for anything of its type
+}
+
+// Schema returns the whole language as the decoder knows it.
+func Schema() Block {
+	root := blockSchema(reflect.TypeFor[languageBlocks]())
+	root.Blocks = append(root.Blocks, blockSchema(reflect.TypeFor[file]()).Blocks...)
+	root.Free = false
+	return root
+}
+
+// walkSchema calls visit for a block and all blocks within it.
+func walkSchema(block Block, visit func(Block)) {
+	visit(block)
+	for _, inner := range block.Blocks {
+		walkSchema(inner, visit)
+	}
+}
+
+func blockSchema(t reflect.Type) Block {
+	var block Block
+	for _, tag := range tagsOf(t) {
+		f := t.Field(tag.index)
+		switch tag.Kind {
+		case "label":
+			block.Label = attributeSchema(f.Type, tag).Range
+			if block.Label == "" {
+				block.Label = tag.Name
+			}
+		case "attr", "optional":
+			block.Attributes = append(block.Attributes, attributeSchema(f.Type, tag))
+		case "remain":
+			block.Free = true
+		case "block":
+			inner := f.Type
+			repeats := inner.Kind() == reflect.Slice
+			if repeats {
+				inner = inner.Elem()
+			}
+			b := blockSchema(inner.Elem())
+			b.Type, b.Repeats = tag.Name, repeats
+			block.Blocks = append(block.Blocks, b)
+		}
+	}
+	return block
+}
+
+func attributeSchema(t reflect.Type, tag tag) Attribute {
+	a := Attribute{Name: tag.Name, Required: tag.Kind == "attr", Type: "expression", Default: tag.Unset, Range: tag.Holds}
+	if t != attributeType {
+		a.Type = reflect.New(t).Interface().(field).typeName()
+	}
+	if tag.Default != "" {
+		a.Default = tag.Default
+	}
+	switch {
+	case a.Range != "":
+	case tag.Range != "":
+		a.Range = strings.Replace(tag.Range, "..", " to ", 1)
+	case len(tag.OneOf) > 0:
+		a.Range = strings.Join(tag.OneOf, ", ")
+	case a.Type == "bool":
+		a.Range = "true, false"
+	}
+	return a
+}

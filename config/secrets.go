@@ -1,0 +1,166 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+)
+
+// minSecret is the shortest text that is starred out wherever it stands: shorter ones would make messages unreadable
+// and hide little. Where a secret is written in the source, it is starred out at any length.
+const minSecret = 4
+
+// secretHeader matches the names of HTTP headers whose values are secret.
+var secretHeader = regexp.MustCompile(`(?i)auth|cookie|token|secret|pass|key`)
+
+// secrets knows what must not be printed with a diagnostic: the journal of a machine has more readers than its
+// configuration. It holds values, and places in the source that must be hidden even where their value is not known,
+// since the expression around them is wrong.
+type secrets struct {
+	values map[string]bool
+	places map[hcl.Range]bool
+}
+
+func newSecrets() secrets {
+	return secrets{values: map[string]bool{}, places: map[hcl.Range]bool{}}
+}
+
+// add keeps all texts in a value as secrets.
+func (s *secrets) add(value cty.Value) {
+	_ = cty.Walk(value, func(_ cty.Path, v cty.Value) (bool, error) {
+		if v.IsKnown() && !v.IsNull() && v.Type() == cty.String {
+			s.addText(v.AsString())
+		}
+		return true, nil
+	})
+}
+
+func (s *secrets) addText(text string) {
+	if len(text) >= minSecret {
+		s.values[text] = true
+	}
+}
+
+// mask hides the secrets in a text.
+func (s *secrets) mask(text string) string {
+	longestFirst := slices.SortedFunc(maps.Keys(s.values), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	for _, value := range longestFirst {
+		text = strings.ReplaceAll(text, value, secret.Hidden)
+	}
+	return text
+}
+
+// maskSources returns copies of the files with a star for each byte of a secret, so that places stay what they are.
+func (s *secrets) maskSources(files map[string]*hcl.File) map[string]*hcl.File {
+	masked := make(map[string]*hcl.File, len(files))
+	for name, file := range files {
+		text := bytes.Clone(file.Bytes)
+		for value := range s.values {
+			text = bytes.ReplaceAll(text, []byte(value), bytes.Repeat([]byte("*"), len(value)))
+		}
+		for place := range s.places {
+			if place.Filename == name && place.CanSliceBytes(text) {
+				copy(place.SliceBytes(text), bytes.Repeat([]byte("*"), len(text)))
+			}
+		}
+		masked[name] = &hcl.File{Bytes: text, Body: file.Body, Nav: file.Nav}
+	}
+	return masked
+}
+
+// secretFinder looks through source for expressions that give secrets.
+type secretFinder struct {
+	found     *secrets
+	variables map[string]hcl.Expression // defaults
+	locals    map[string]hcl.Expression
+	values    map[string]cty.Value // of variables
+	seen      map[hcl.Expression]bool
+}
+
+// body looks at every attribute in a body and its blocks.
+func (f *secretFinder) body(body hcl.Body) {
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		return
+	}
+	for name, attribute := range native.Attributes {
+		switch name {
+		case "auth_pass":
+			f.expression(attribute.Expr)
+		case "headers":
+			f.headers(attribute.Expr)
+		}
+	}
+	for _, block := range native.Blocks {
+		f.body(block.Body)
+	}
+}
+
+// headers looks at the values of secret headers, or at the whole expression where it is no plain object.
+func (f *secretFinder) headers(expr hcl.Expression) {
+	pairs, diags := hcl.ExprMap(expr)
+	if diags.HasErrors() {
+		f.expression(expr)
+		return
+	}
+	for _, pair := range pairs {
+		if key, _ := pair.Key.Value(nil); isText(key) && !secretHeader.MatchString(key.AsString()) {
+			continue
+		}
+		f.expression(pair.Value)
+	}
+}
+
+func isText(value cty.Value) bool {
+	return value.IsKnown() && !value.IsNull() && value.Type() == cty.String
+}
+
+// expression hides every literal text in an expression, and those that its variables and locals come from.
+func (f *secretFinder) expression(expr hcl.Expression) {
+	if f.seen[expr] {
+		return
+	}
+	f.seen[expr] = true
+	if node, ok := expr.(hclsyntax.Node); ok {
+		_ = hclsyntax.VisitAll(node, func(node hclsyntax.Node) hcl.Diagnostics {
+			if literal, ok := node.(*hclsyntax.LiteralValueExpr); ok && literal.Val.Type() == cty.String {
+				f.found.places[literal.SrcRange] = true
+				f.found.add(literal.Val)
+			}
+			return nil
+		})
+	}
+	for _, traversal := range expr.Variables() {
+		if len(traversal) < 2 {
+			continue
+		}
+		name, ok := traversal[1].(hcl.TraverseAttr)
+		if !ok {
+			continue
+		}
+		switch traversal.RootName() {
+		case "var":
+			if value, ok := f.values[name.Name]; ok {
+				f.found.add(value)
+			}
+			if from, ok := f.variables[name.Name]; ok {
+				f.expression(from)
+			}
+		case "local":
+			if from, ok := f.locals[name.Name]; ok {
+				f.expression(from)
+			}
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package config
+
+import (
+	"math/bits"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// serviceBlock is a `virtual_service` block.
+type serviceBlock struct {
+	At             hcl.Range            `hcl:",def_range"`
+	Name           attr[string]         `hcl:"name,label"`
+	Address        attr[endpoint]       `hcl:"address,optional" unset:"none: mark is required"`
+	Mark           attr[int64]          `hcl:"mark,optional" unset:"none: address is required" range:"1..4294967295"`
+	Family         attr[string]         `hcl:"family,optional" unset:"that of address; with mark ipv4" oneof:"ipv4|ipv6"`
+	Protocol       attr[string]         `hcl:"protocol,optional" unset:"tcp; with mark all" oneof:"tcp|udp|sctp"`
+	Scheduler      attr[string]         `hcl:"scheduler,optional" default:"wlc" oneof:"rr|wrr|lc|wlc|lblc|lblcr|dh|sh|sed|nq|fo|ovf|mh|twos"`
+	SchedulerFlags attr[[]item[string]] `hcl:"scheduler_flags,optional" unset:"none" oneof:"sh-fallback|sh-port|mh-fallback|mh-port|flag-1|flag-2|flag-3"`
+	Forwarding     attr[string]         `hcl:"forwarding,optional" default:"dr" oneof:"nat|dr|tun"`
+	OnePacket      attr[bool]           `hcl:"one_packet,optional" default:"false"`
+	OnFailure      attr[string]         `hcl:"on_failure,optional" default:"remove" oneof:"remove|weight"`
+
+	Persistence  *persistenceBlock   `hcl:"persistence,block"`
+	HealthChecks []*healthCheckBlock `hcl:"health_check,block"`
+	RealServers  []*realServerBlock  `hcl:"real_server,block"`
+}
+
+// persistenceBlock is a `persistence` block within a `virtual_service` block.
+type persistenceBlock struct {
+	At      hcl.Range           `hcl:",def_range"`
+	Timeout attr[time.Duration] `hcl:"timeout,optional" default:"5m" range:"1s..744h"`
+	Netmask attr[netip.Addr]    `hcl:"netmask,optional" unset:"each client" holds:"an IPv4 mask"`
+	Prefix  attr[int64]         `hcl:"prefix,optional" unset:"each client" holds:"1 to 32 with IPv4, 1 to 128 with IPv6"`
+	Engine  attr[string]        `hcl:"engine,optional" unset:"none" oneof:"sip"`
+}
+
+// realServerBlock is a `real_server` block within a `virtual_service` block. The kernel keeps weights as signed numbers
+// of 32 bits (include/net/ip_vs.h); ipvsadm itself writes no more than 65535.
+type realServerBlock struct {
+	At             hcl.Range      `hcl:",def_range"`
+	Address        attr[endpoint] `hcl:"address,label"`
+	Weight         attr[int64]    `hcl:"weight,optional" default:"1" range:"0..2147483647"`
+	Forwarding     attr[string]   `hcl:"forwarding,optional" unset:"that of the virtual_service" oneof:"nat|dr|tun"`
+	UpperThreshold attr[int64]    `hcl:"upper_threshold,optional" default:"0" range:"0..4294967295"`
+	LowerThreshold attr[int64]    `hcl:"lower_threshold,optional" default:"0" range:"0..4294967295"`
+
+	Tunnel       *tunnelBlock        `hcl:"tunnel,block"`
+	HealthChecks []*healthCheckBlock `hcl:"health_check,block"`
+}
+
+// tunnelBlock is a `tunnel` block within a `real_server` block.
+type tunnelBlock struct {
+	At       hcl.Range    `hcl:",def_range"`
+	Type     attr[string] `hcl:"type,optional" default:"ipip" oneof:"ipip|gue|gre"`
+	Port     attr[int64]  `hcl:"port,optional" unset:"none: gue requires one" range:"1..65535"`
+	Checksum attr[string] `hcl:"checksum,optional" default:"nocsum" oneof:"nocsum|csum|remcsum"`
+}
+
+// family is the address family of a service in the words of the language.
+func (b *serviceBlock) family() string {
+	switch {
+	case b.Address.isSet():
+		return family(b.Address.value.address)
+	case b.Family.isSet():
+		return b.Family.value
+	}
+	return "ipv4"
+}
+
+// isByMark reports whether the service is identified by a firewall mark.
+func (b *serviceBlock) isByMark() bool { return b.Mark.isSet() && !b.Address.isSet() }
+
+// protocol is the service's protocol in the words of the language, "" for all.
+func (b *serviceBlock) protocol() string {
+	switch {
+	case b.Protocol.isSet():
+		return b.Protocol.value
+	case b.isByMark():
+		return ""
+	}
+	return "tcp"
+}
+
+// forwarding is how packets reach a real server of the service.
+func (b *serviceBlock) forwarding(server *realServerBlock) *attr[string] {
+	if server.Forwarding.state != absent {
+		return &server.Forwarding
+	}
+	return &b.Forwarding
+}
+
+// port is a real server's port: the service's where it has none of its own.
+func (b *serviceBlock) port(server *realServerBlock) uint16 {
+	if server.Address.value.hasPort {
+		return server.Address.value.port
+	}
+	return b.Address.value.port
+}
+
+// key is the service's identity in the kernel.
+func (b *serviceBlock) key() ipvs.ServiceKey {
+	if b.isByMark() {
+		family := ipvs.IPv4
+		if b.family() == "ipv6" {
+			family = ipvs.IPv6
+		}
+		return ipvs.ServiceByMark(family, uint32(b.Mark.value))
+	}
+	protocol, _ := ipvs.ParseProtocol(b.protocol())
+	return ipvs.ServiceAt(protocol, netip.AddrPortFrom(b.Address.value.address, b.Address.value.port))
+}
+
+func (b *serviceBlock) config(directory string) VirtualService {
+	service := VirtualService{
+		Name: b.Name.value,
+		Service: ipvs.Service{
+			ServiceKey: b.key(),
+			Scheduler:  b.Scheduler.value,
+			Netmask:    hostMask(b.family()),
+		},
+		OnFailure: OnFailure(b.OnFailure.value),
+		Checks:    specs(b.HealthChecks, directory),
+	}
+	for _, flag := range b.SchedulerFlags.value {
+		bit, _ := ipvs.ParseFlags(b.Scheduler.value, flag.value)
+		service.Flags |= bit
+	}
+	if b.OnePacket.value {
+		service.Flags |= ipvs.FlagOnePacket
+	}
+	if p := b.Persistence; p != nil {
+		service.Flags |= ipvs.FlagPersistent
+		service.PersistenceTimeout = seconds(p.Timeout.value)
+		service.PersistenceEngine = p.Engine.value
+		switch {
+		case p.Netmask.isSet():
+			service.Netmask = maskBits(p.Netmask.value)
+		case p.Prefix.isSet() && b.family() == "ipv6":
+			service.Netmask = uint32(p.Prefix.value)
+		case p.Prefix.isSet():
+			service.Netmask = ^uint32(0) << (32 - p.Prefix.value)
+		}
+	}
+	for _, server := range b.RealServers {
+		service.RealServers = append(service.RealServers, b.server(server, directory))
+	}
+	return service
+}
+
+func (b *serviceBlock) server(server *realServerBlock, directory string) RealServer {
+	forward, _ := ipvs.ParseForward(b.forwarding(server).value)
+	rs := RealServer{
+		Destination: ipvs.Destination{
+			DestinationKey: ipvs.DestinationKey{Address: server.Address.value.address, Port: b.port(server)},
+			Forward:        forward,
+			Weight:         uint32(server.Weight.value),
+			UpperThreshold: uint32(server.UpperThreshold.value),
+			LowerThreshold: uint32(server.LowerThreshold.value),
+		},
+		Checks: specs(server.HealthChecks, directory),
+	}
+	if t := server.Tunnel; t != nil {
+		rs.TunnelType, _ = ipvs.ParseTunnelType(t.Type.value)
+		rs.TunnelPort = uint16(t.Port.value)
+		rs.TunnelFlags, _ = ipvs.ParseTunnelFlags(t.Checksum.value)
+	}
+	return rs
+}
+
+// hostMask is the granularity of persistence by client.
+func hostMask(family string) uint32 {
+	if family == "ipv6" {
+		return 128
+	}
+	return ^uint32(0)
+}
+
+// maskBits is an IPv4 mask in host order.
+func maskBits(mask netip.Addr) uint32 {
+	b := mask.As4()
+	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+}
+
+// isContiguous reports whether a mask is that of a prefix.
+func isContiguous(mask netip.Addr) bool {
+	m := maskBits(mask)
+	return bits.LeadingZeros32(^m)+bits.TrailingZeros32(m) == 32
+}

@@ -1,0 +1,1 @@
+# A configuration without any block is one of a daemon that does nothing yet.

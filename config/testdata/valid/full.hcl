@@ -1,0 +1,179 @@
+# Every attribute and block once, none at its default.
+variable "vip" {
+  description = "the virtual address of the shop"
+  type        = string
+  default     = "192.0.2.10"
+  sensitive   = false
+
+  validation {
+    condition     = cidrhost("${var.vip}/24", 0) == "192.0.2.0"
+    error_message = "The virtual address must be in 192.0.2.0/24."
+  }
+}
+
+node { name = lower(hostname()) }
+
+locals {
+  peers = { for name, address in local.own : name => address if name != node.name }
+  own   = { lb1 = "192.0.2.1", lb2 = "192.0.2.2" }
+}
+
+director {
+  grace           = "3s"
+  on_stop         = "remove"
+  repair_interval = "500ms"
+}
+
+timeouts {
+  tcp     = "15m"
+  tcp_fin = "1m"
+  udp     = "2m"
+}
+
+vrrp "shop" {
+  interface          = "eth0"
+  virtual_router_id  = 51
+  version            = 3
+  priority           = { lb1 = 150, lb2 = 120 }[node.name]
+  advertise_interval = "100ms"
+  addresses          = ["${var.vip}/24", "192.0.2.11"]
+  preempt            = true
+  preempt_delay      = "30s"
+  source_address     = local.own[node.name]
+  unicast_peers      = values(local.peers)
+  checksum           = "without-pseudo"
+
+  address "198.51.100.1/24" {
+    interface = "eth1"
+    label     = "eth1:gw"
+  }
+
+  track_interface "eth1" { weight = -60 }
+  track_interface "eth2" {}
+
+  announce {
+    count        = 3
+    repeat_after = "2s"
+    refresh      = "60s"
+  }
+
+  connection_sync {
+    interface  = "eth2"
+    sync_id    = 7
+    maxlen     = 1400
+    group      = "224.0.0.99"
+    port       = 8849
+    ttl        = 2
+    learn_time = "20s"
+  }
+}
+
+vrrp "old" {
+  interface          = "eth0"
+  virtual_router_id  = 52
+  version            = 2
+  priority           = 90
+  advertise_interval = "2s"
+  addresses          = ["192.0.2.20/24"]
+  preempt            = false
+  auth_pass          = "s3cret"
+}
+
+vrrp "six" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  addresses         = ["fe80::51/64", "2001:db8::10/64"]
+}
+
+virtual_service "shop" {
+  address         = "${var.vip}:443"
+  protocol        = "tcp"
+  scheduler       = "sh"
+  scheduler_flags = ["sh-fallback", "sh-port"]
+  forwarding      = "nat"
+  on_failure      = "weight"
+
+  persistence {
+    timeout = "10m"
+    prefix  = 24
+  }
+
+  health_check "https" {
+    interval = "5s"
+    timeout  = "2s"
+    rise     = 3
+    fall     = 2
+    port     = 8443
+    method   = "POST"
+    path     = "/health?full=1"
+    host     = "shop.example.com"
+    headers  = { Authorization = "Bearer abcdef", Accept = "text/plain" }
+    status   = [200, "204-206"]
+    body     = "^ok"
+
+    tls {
+      skip_verify = false
+      server_name = "shop.internal"
+      ca_file     = "ca.pem"
+    }
+  }
+
+  health_check "tcp" { address = "192.0.2.99" }
+
+  real_server "198.51.100.11:8443" {
+    weight          = 100000
+    upper_threshold = 1000
+    lower_threshold = 800
+  }
+
+  real_server "198.51.100.12" {
+    forwarding = "dr"
+
+    health_check "http" {
+      method = "HEAD"
+    }
+  }
+
+  real_server "198.51.100.13" {
+    forwarding = "tun"
+
+    tunnel {
+      type     = "gue"
+      port     = 6080
+      checksum = "remcsum"
+    }
+  }
+}
+
+virtual_service "sip" {
+  address    = "[2001:db8::10]:5060"
+  protocol   = "udp"
+  one_packet = true
+
+  persistence {
+    prefix = 64
+    engine = "sip"
+  }
+
+  real_server "[2001:db8::21]" {}
+}
+
+virtual_service "marked" {
+  mark   = 5
+  family = "ipv6"
+
+  real_server "2001:db8::31" { weight = 0 }
+}
+
+virtual_service "every-port" {
+  address = "192.0.2.11"
+
+  persistence { netmask = "255.255.0.0" }
+
+  dynamic "real_server" {
+    for_each = [for n in range(1, 4) : cidrhost("203.0.113.0/24", n)]
+    iterator = host
+    labels   = [host.value]
+    content { weight = host.key + 1 }
+  }
+}

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// ifname is the name of a network interface.
+type ifname string
+
+// maxInterfaceName is IFNAMSIZ without its final zero (include/uapi/linux/if.h).
+const maxInterfaceName = 15
+
+// parseInterface takes what the kernel takes for a name (net/core/dev.c, dev_valid_name).
+func parseInterface(text string) (ifname, error) {
+	switch {
+	case text == "":
+		return "", errors.New("the name of a network interface is required here")
+	case len(text) > maxInterfaceName:
+		return "", fmt.Errorf("%q is too long for the name of a network interface: %d bytes, %d are the most",
+			text, len(text), maxInterfaceName)
+	case text == "." || text == ".." || strings.ContainsFunc(text, isNoInterfaceRune):
+		return "", fmt.Errorf("%q cannot be the name of a network interface", text)
+	}
+	return ifname(text), nil
+}
+
+func isNoInterfaceRune(r rune) bool {
+	return r == '/' || r == ':' || unicode.IsSpace(r) || unicode.IsControl(r)
+}
+
+// parseDuration takes Go's notation of durations, and sees that the tag's range has it.
+func parseDuration(text string, t *tag) (time.Duration, error) {
+	duration, err := time.ParseDuration(text)
+	if err != nil {
+		if _, bare := strconv.ParseFloat(text, 64); bare == nil {
+			return 0, fmt.Errorf("%q has no unit. Write %q for seconds, or %q", text, text+"s", text+"ms")
+		}
+		return 0, fmt.Errorf("%q is no duration. Write a number and a unit, as \"1s\", \"100ms\" or \"1m30s\"", text)
+	}
+	return duration, t.checkDuration(duration)
+}
+
+// parseAddress takes an IP address of a host.
+func parseAddress(text string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(text)
+	switch {
+	case err != nil && strings.Contains(text, "/"):
+		return netip.Addr{}, fmt.Errorf("%q has a prefix length. Write the address alone", text)
+	case err != nil:
+		return netip.Addr{}, fmt.Errorf("%q is no IP address. Names are not looked up", text)
+	}
+	return address, checkAddress(address)
+}
+
+// checkAddress refuses the notations of addresses that a configuration has no use for.
+func checkAddress(address netip.Addr) error {
+	switch {
+	case address.Zone() != "":
+		return fmt.Errorf("%q has a zone. Leave it off: interfaces are named elsewhere", address)
+	case address.Is4In6():
+		return fmt.Errorf("%q is an IPv4 address in IPv6 notation. Write %q", address, address.Unmap())
+	}
+	return nil
+}
+
+// parsePrefix takes an address with a prefix length, or an address alone, which is a network of its own.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if !strings.Contains(text, "/") {
+		address, err := parseAddress(text)
+		return netip.PrefixFrom(address, address.BitLen()), err
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is no address with a prefix length, as \"192.0.2.1/24\"", text)
+	}
+	return prefix, checkAddress(prefix.Addr())
+}
+
+// endpoint is an address with a port; 0 where there is none.
+type endpoint struct {
+	address netip.Addr
+	port    uint16
+	hasPort bool
+}
+
+// parseEndpoint takes "address:port", "[address]:port" or an address alone.
+func parseEndpoint(text string) (endpoint, error) {
+	if address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil {
+		return endpoint{address: address}, checkAddress(address)
+	}
+	both, err := netip.ParseAddrPort(text)
+	if err == nil {
+		return endpoint{both.Addr(), both.Port(), true}, checkAddress(both.Addr())
+	}
+	host, port, found := cutLast(text, ":")
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if _, badHost := netip.ParseAddr(host); found && badHost == nil {
+		return endpoint{}, fmt.Errorf("%q is no port. Write a number from 0 to 65535", port)
+	}
+	return endpoint{}, fmt.Errorf("%q is no IP address with a port, as \"192.0.2.1:80\" or \"[2001:db8::1]:80\". Names are not looked up", text)
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	if i := strings.LastIndex(text, separator); i >= 0 {
+		return text[:i], text[i+len(separator):], true
+	}
+	return text, "", false
+}
+
+// family is an address family in the words of the language.
+func family(address netip.Addr) string {
+	if address.Is4() {
+		return "ipv4"
+	}
+	return "ipv6"
+}

@@ -1,0 +1,168 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// vrrpBlock is a `vrrp` block.
+type vrrpBlock struct {
+	At                hcl.Range                  `hcl:",def_range"`
+	Name              attr[string]               `hcl:"name,label"`
+	Interface         attr[ifname]               `hcl:"interface,attr"`
+	VirtualRouterID   attr[int64]                `hcl:"virtual_router_id,attr" range:"1..255"`
+	Version           attr[int64]                `hcl:"version,optional" default:"3" range:"2..3"`
+	Priority          attr[int64]                `hcl:"priority,optional" default:"100" range:"1..255"`
+	AdvertiseInterval attr[time.Duration]        `hcl:"advertise_interval,optional" default:"1s" holds:"10ms to 40.95s in steps of 10ms; version 2: 1s to 255s in whole seconds"`
+	Addresses         attr[[]item[netip.Prefix]] `hcl:"addresses,optional" unset:"none: address blocks are required"`
+	Preempt           attr[bool]                 `hcl:"preempt,optional" default:"true"`
+	PreemptDelay      attr[time.Duration]        `hcl:"preempt_delay,optional" default:"0s" range:"0s..1h"`
+	SourceAddress     attr[netip.Addr]           `hcl:"source_address,optional" unset:"the interface's first"`
+	UnicastPeers      attr[[]item[netip.Addr]]   `hcl:"unicast_peers,optional" unset:"none: adverts are multicast"`
+	AuthPass          attr[secret.Text]          `hcl:"auth_pass,optional" unset:"none" holds:"at most 8 bytes, with version 2"`
+	Checksum          attr[string]               `hcl:"checksum,optional" default:"pseudo-header" oneof:"pseudo-header|without-pseudo"`
+
+	AddressBlocks   []*addressBlock        `hcl:"address,block"`
+	TrackInterfaces []*trackInterfaceBlock `hcl:"track_interface,block"`
+	Announce        *announceBlock         `hcl:"announce,block"`
+	ConnectionSync  *connectionSyncBlock   `hcl:"connection_sync,block"`
+}
+
+// addressBlock is an `address` block within a `vrrp` block: a virtual address that needs more than its prefix.
+type addressBlock struct {
+	At        hcl.Range          `hcl:",def_range"`
+	Prefix    attr[netip.Prefix] `hcl:"address,label"`
+	Interface attr[ifname]       `hcl:"interface,optional" unset:"that of the vrrp block"`
+	Label     attr[string]       `hcl:"label,optional" unset:"none" holds:"at most 15 bytes, with IPv4"`
+}
+
+// trackInterfaceBlock is a `track_interface` block within a `vrrp` block.
+type trackInterfaceBlock struct {
+	At        hcl.Range    `hcl:",def_range"`
+	Interface attr[ifname] `hcl:"interface,label"`
+	Weight    attr[int64]  `hcl:"weight,optional" default:"0" range:"-253..253"`
+}
+
+// announceBlock is an `announce` block within a `vrrp` block.
+type announceBlock struct {
+	At          hcl.Range           `hcl:",def_range"`
+	Count       attr[int64]         `hcl:"count,optional" default:"5" range:"1..100"`
+	RepeatAfter attr[time.Duration] `hcl:"repeat_after,optional" default:"5s" range:"0s..1h"`
+	Refresh     attr[time.Duration] `hcl:"refresh,optional" default:"0s" range:"0s..24h"`
+}
+
+// connectionSyncBlock is a `connection_sync` block within a `vrrp` block. The kernel (net/netfilter/ipvs/ip_vs_sync.c,
+// start_sync_thread) takes any maxlen and bends it: a backup daemon's to 1,024 bytes at least, and either to 65,535
+// less the IP and UDP headers.
+type connectionSyncBlock struct {
+	At        hcl.Range           `hcl:",def_range"`
+	Interface attr[ifname]        `hcl:"interface,attr"`
+	SyncID    attr[int64]         `hcl:"sync_id,optional" unset:"virtual_router_id" range:"0..255"`
+	MaxLen    attr[int64]         `hcl:"maxlen,optional" unset:"what fits the interface's MTU" range:"1024..65487"`
+	Group     attr[netip.Addr]    `hcl:"group,optional" unset:"224.0.0.81" holds:"a multicast address"`
+	Port      attr[int64]         `hcl:"port,optional" unset:"8848" range:"1..65535"`
+	TTL       attr[int64]         `hcl:"ttl,optional" unset:"1" range:"1..255"`
+	LearnTime attr[time.Duration] `hcl:"learn_time,optional" default:"10s" range:"0s..1h"`
+}
+
+// prefix is a virtual address of an instance and the block it is from, nil for one of the list.
+type prefix struct {
+	item[netip.Prefix]
+	block *addressBlock
+}
+
+// prefixes returns the virtual addresses that are understood: those of the list and then those of the blocks.
+func (b *vrrpBlock) prefixes() []prefix {
+	var all []prefix
+	for _, one := range b.Addresses.value {
+		all = append(all, prefix{item: one})
+	}
+	for _, block := range b.AddressBlocks {
+		if block.Prefix.isOK() {
+			all = append(all, prefix{item[netip.Prefix]{block.Prefix.value, block.Prefix.at}, block})
+		}
+	}
+	return all
+}
+
+// family is that of the first virtual address.
+func (b *vrrpBlock) family() vrrp.Family {
+	if all := b.prefixes(); len(all) > 0 && !all[0].value.Addr().Is4() {
+		return vrrp.IPv6
+	}
+	return vrrp.IPv4
+}
+
+// instance makes the plain values; what is not understood is zero or the default.
+func (b *vrrpBlock) instance() vrrp.Instance {
+	if b.Announce == nil {
+		b.Announce = withDefaults[announceBlock]()
+	}
+	in := vrrp.Instance{
+		Name:              b.Name.value,
+		Interface:         string(b.Interface.value),
+		VirtualRouterID:   uint8(b.VirtualRouterID.value),
+		Version:           uint8(b.Version.value),
+		Family:            b.family(),
+		Priority:          uint8(b.Priority.value),
+		AdvertiseInterval: b.AdvertiseInterval.value,
+		Preempt:           b.Preempt.value,
+		PreemptDelay:      b.PreemptDelay.value,
+		SourceAddress:     b.SourceAddress.value,
+		UnicastPeers:      values(b.UnicastPeers.value),
+		AuthPass:          b.AuthPass.value,
+		Announce: vrrp.Announce{
+			Count:       int(b.Announce.Count.value),
+			RepeatAfter: b.Announce.RepeatAfter.value,
+			Refresh:     b.Announce.Refresh.value,
+		},
+	}
+	if b.Checksum.value == string(vrrp.ChecksumPacketOnly) {
+		in.Checksum = vrrp.ChecksumPacketOnly
+	}
+	for _, p := range b.prefixes() {
+		address := vrrp.Address{Prefix: p.value}
+		if p.block != nil {
+			address.Interface, address.Label = string(p.block.Interface.value), p.block.Label.value
+		}
+		in.Addresses = append(in.Addresses, address)
+	}
+	for _, track := range b.TrackInterfaces {
+		in.TrackInterfaces = append(in.TrackInterfaces,
+			vrrp.TrackInterface{Interface: string(track.Interface.value), Weight: int(track.Weight.value)})
+	}
+	return in
+}
+
+func (b *connectionSyncBlock) config(virtualRouterID uint8) *ConnectionSync {
+	c := &ConnectionSync{
+		Daemon: connsync.Daemon{
+			Interface: string(b.Interface.value),
+			SyncID:    uint32(virtualRouterID),
+			MaxLen:    uint16(b.MaxLen.value),
+			Group:     b.Group.value,
+			Port:      uint16(b.Port.value),
+			TTL:       uint8(b.TTL.value),
+		},
+		LearnTime: b.LearnTime.value,
+	}
+	if b.SyncID.isSet() {
+		c.SyncID = uint32(b.SyncID.value)
+	}
+	return c
+}
+
+// values returns the values of a list's elements.
+func values[T any](items []item[T]) []T {
+	var all []T
+	for _, one := range items {
+		all = append(all, one.value)
+	}
+	return all
+}
