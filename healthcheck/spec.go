@@ -58,9 +58,3 @@ type TLSSpec struct {
 	ServerName string `json:"server_name,omitempty"` // SNI and name to verify; default: Host, else the address
 	CAFile     string `json:"ca_file,omitempty"`     // PEM; default: the system's
 }
-
-// Target is one check of one endpoint. Equal targets are probed once, however many real servers they stand for.
-type Target struct {
-	Endpoint netip.AddrPort
-	Spec     Spec
-}

@@ -1,0 +1,137 @@
+package healthcheck
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Limits of what a check reads of a response.
+const (
+	maxHeader   = 64 << 10 // bytes, of all header lines
+	maxBody     = 1 << 20  // bytes; what follows is not read
+	maxFraming  = maxBody  // bytes of chunk headers and trailers around the body
+	maxInterims = 5        // responses 1xx before the one that counts
+)
+
+// workspace is what an exchange needs for as long as it lasts.
+type workspace struct {
+	limited  io.LimitedReader
+	buffered *bufio.Reader
+	request  []byte
+}
+
+var workspaces = sync.Pool{New: func() any { return &workspace{buffered: bufio.NewReaderSize(nil, 4096)} }}
+
+// exchange sends the request and judges the response. open says that the server has not closed the connection.
+func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server netip.AddrPort) (result Result, open bool) {
+	w := workspaces.Get().(*workspace)
+	defer func() {
+		w.limited.R = nil
+		workspaces.Put(w)
+	}()
+	w.request = c.appendRequest(w.request[:0], server)
+	if _, err := conn.Write(w.request); err != nil {
+		return failed(ctx, c.timeout, "while sending the request", err), false
+	}
+	w.limited = io.LimitedReader{R: conn, N: maxHeader}
+	w.buffered.Reset(&w.limited)
+
+	response, err := c.readHeader(w.buffered)
+	if err != nil {
+		if w.limited.N <= 0 {
+			return Result{Detail: fmt.Sprintf("response header over %d KiB", maxHeader>>10)}, true
+		}
+		return failed(ctx, c.timeout, "while waiting for the response header", err), true
+	}
+	if response == nil {
+		return Result{Detail: "more than " + strconv.Itoa(maxInterims) + " interim responses"}, true
+	}
+	if !c.accepts(response.StatusCode) {
+		return Result{Detail: "status " + strconv.Itoa(response.StatusCode) + ", want " + describeStatus(c.status)}, true
+	}
+	w.limited.N = maxBody + maxFraming
+	matched, err := c.readBody(response.Body)
+	if err != nil {
+		return failed(ctx, c.timeout, "while reading the response body", err), true
+	}
+	if !matched {
+		return Result{Detail: "body does not match"}, true
+	}
+	if response.Close {
+		// The server is about to close: let it be the first, whose socket it is then that stays in TIME_WAIT.
+		_, err := w.buffered.ReadByte()
+		open = err != io.EOF
+	} else {
+		open = true
+	}
+	return Result{OK: true, Detail: "status " + strconv.Itoa(response.StatusCode)}, open
+}
+
+// readHeader reads up to the header of the response that is not an interim one. It returns nil if there are too many
+// of those.
+func (c *httpCheck) readHeader(r *bufio.Reader) (*http.Response, error) {
+	for range maxInterims + 1 {
+		response, err := http.ReadResponse(r, c.request)
+		if err != nil {
+			return nil, err
+		}
+		if response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
+			return response, nil
+		}
+	}
+	return nil, nil
+}
+
+func (c *httpCheck) accepts(status int) bool {
+	for _, r := range c.status {
+		if r.First <= status && status <= r.Last {
+			return true
+		}
+	}
+	return false
+}
+
+func describeStatus(ranges []StatusRange) string {
+	words := make([]string, 0, len(ranges))
+	for _, r := range ranges {
+		if r.First == r.Last {
+			words = append(words, strconv.Itoa(r.First))
+		} else {
+			words = append(words, strconv.Itoa(r.First)+"-"+strconv.Itoa(r.Last))
+		}
+	}
+	return strings.Join(words, " or ")
+}
+
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxPooled is the largest buffer that is kept for the next check.
+const maxPooled = 64 << 10 // bytes
+
+// readBody reads the body, its first MiB at most, and matches it.
+func (c *httpCheck) readBody(body io.Reader) (matched bool, err error) {
+	limited := io.LimitReader(body, maxBody)
+	if c.body == nil {
+		_, err := io.Copy(io.Discard, limited)
+		return true, err
+	}
+	b := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= maxPooled {
+			b.Reset()
+			bodies.Put(b)
+		}
+	}()
+	if _, err := b.ReadFrom(limited); err != nil {
+		return false, err
+	}
+	return c.body.Match(b.Bytes()), nil
+}

@@ -1,0 +1,101 @@
+package healthcheck
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// httpCheck is a compiled HTTP or HTTPS check: one HTTP/1.1 request on a connection of its own. It follows no redirect
+// and uses no proxy.
+type httpCheck struct {
+	timeout time.Duration
+	tls     *tls.Config   // nil: HTTP
+	host    string        // Host header; "": the server's address
+	port    uint16        // left out of a Host header that is the server's address
+	before  string        // of the request: up to the Host header's value
+	after   string        // of the request: from there on
+	request *http.Request // tells http.ReadResponse the method
+	status  []StatusRange
+	body    *regexp.Regexp
+}
+
+func newHTTP(spec Spec) (Probe, error) {
+	c, err := compileHTTP(spec)
+	if err != nil {
+		return nil, err
+	}
+	c.port = 80
+	return c.probe, nil
+}
+
+func newHTTPS(spec Spec) (Probe, error) {
+	c, err := compileHTTP(spec)
+	if err != nil {
+		return nil, err
+	}
+	c.port = 443
+	if c.tls, err = tlsConfig(spec.TLS, c.host); err != nil {
+		return nil, err
+	}
+	return c.probe, nil
+}
+
+func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) Result {
+	raw, err := dial(ctx, server, dialOptions{lateACK: true})
+	if err != nil {
+		return failed(ctx, c.timeout, "", err)
+	}
+	defer raw.Close()
+	if c.tls == nil {
+		result, _ := c.exchange(ctx, raw, server)
+		return result
+	}
+	config := c.tls
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName = server.Addr().Unmap().WithZone("").String()
+	}
+	secured := tls.Client(raw, config)
+	// Without a context of its own: raw breaks when ctx ends.
+	if err := secured.HandshakeContext(context.Background()); err != nil {
+		return failed(ctx, c.timeout, "in the TLS handshake", err)
+	}
+	result, open := c.exchange(ctx, secured, server)
+	if open && ctx.Err() == nil {
+		_ = secured.CloseWrite()
+	}
+	return result
+}
+
+// appendRequest appends the request for a server.
+func (c *httpCheck) appendRequest(b []byte, server netip.AddrPort) []byte {
+	b = append(b, c.before...)
+	if c.host != "" {
+		b = append(b, c.host...)
+	} else {
+		b = appendHost(b, server, c.port)
+	}
+	return append(b, c.after...)
+}
+
+// appendHost appends an address as a Host header has it (RFC 9110 section 7.2).
+func appendHost(b []byte, server netip.AddrPort, defaultPort uint16) []byte {
+	ip := server.Addr().Unmap().WithZone("")
+	if ip.Is6() {
+		b = append(b, '[')
+	}
+	b = ip.AppendTo(b)
+	if ip.Is6() {
+		b = append(b, ']')
+	}
+	if server.Port() == defaultPort {
+		return b
+	}
+	b = append(b, ':')
+	return strconv.AppendUint(b, uint64(server.Port()), 10)
+}

@@ -1,0 +1,81 @@
+package healthcheck
+
+import (
+	"fmt"
+	"time"
+)
+
+// State is what the results of a target's checks amount to.
+type State uint8
+
+// The states.
+const (
+	Unknown State = iota // no result yet: gets no traffic
+	Up
+	Down
+)
+
+var stateNames = [...]string{Unknown: "unknown", Up: "up", Down: "down"}
+
+// String is the state's name.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (s State) MarshalText() ([]byte, error) {
+	if int(s) >= len(stateNames) {
+		return nil, fmt.Errorf("encode a health check's state: %d is none", uint8(s))
+	}
+	return []byte(stateNames[s]), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *State) UnmarshalText(text []byte) error {
+	for i, name := range stateNames {
+		if string(text) == name {
+			*s = State(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("decode a health check's state: %q is none of unknown, up, down", text)
+}
+
+// Health is a target's state and what led to it.
+type Health struct {
+	State   State     `json:"state"`
+	Since   time.Time `json:"since,omitzero"`   // when the state began
+	Good    int       `json:"good"`             // good results in a row, the last one included
+	Bad     int       `json:"bad"`              // bad results in a row, the last one included
+	Checked time.Time `json:"checked,omitzero"` // when the last result came
+	Detail  string    `json:"detail"`           // of the last result
+}
+
+// Judge returns a target's health after one more result. The first result decides at once. Later ones have to agree:
+// so many bad ones in a row as fall says take a target down, so many good ones as rise says bring it up again. A check
+// that could not be carried out changes nothing but the detail.
+func Judge(h Health, r Result, rise, fall int, now time.Time) Health {
+	h.Checked, h.Detail = now, r.Detail
+	next := h.State
+	switch {
+	case r.Local:
+		return h
+	case r.OK:
+		h.Good, h.Bad = h.Good+1, 0
+		if h.State == Unknown || h.Good >= rise {
+			next = Up
+		}
+	default:
+		h.Good, h.Bad = 0, h.Bad+1
+		if h.State == Unknown || h.Bad >= fall {
+			next = Down
+		}
+	}
+	if next != h.State {
+		h.State, h.Since = next, now
+	}
+	return h
+}

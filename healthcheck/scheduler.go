@@ -1,0 +1,270 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options are what a Scheduler is made of.
+type Options struct {
+	// Report is told every result, one at a time and in the order of the judgements. It must not block. It may call
+	// the scheduler. An event may still come just after the Update that removed its target.
+	Report func(Event)
+
+	Concurrency int                       // checks in flight at most; 0: DefaultConcurrency()
+	NewProbe    func(Spec) (Probe, error) // nil: the package's own
+	Logger      *slog.Logger              // nil: none
+}
+
+// Status is a target with what is known of it.
+type Status struct {
+	Key    string
+	Target Target
+	Health
+}
+
+// Event is one result and what it amounts to.
+type Event struct {
+	Status
+	Result  Result
+	Changed bool          // the state
+	Took    time.Duration // from the start of the check
+	Late    time.Duration // of the start, because there was no free slot
+}
+
+// Stats tell how busy a scheduler is.
+type Stats struct {
+	Targets int
+	Running int           // checks in flight
+	Waiting int           // targets that are due and wait for a free slot
+	Stuck   int           // probes that have not ended, long past their timeout
+	Results uint64        // so far
+	Late    time.Duration // of the check that started last
+}
+
+// Scheduler probes a set of targets, each in its interval. It has one goroutine of its own, and one for each check
+// that is in flight; an idle target is an entry in a heap.
+type Scheduler struct {
+	report      func(Event)
+	concurrency int
+	newProbe    func(Spec) (Probe, error)
+	log         *slog.Logger
+
+	wake      chan struct{}
+	flights   sync.WaitGroup
+	updating  sync.Mutex // one Update at a time
+	reporting sync.Mutex // one report at a time; taken before mu
+
+	mu      sync.Mutex
+	ctx     context.Context // of Run; nil before
+	entries map[string]*entry
+	fresh   []*entry // to be spread when Run begins
+	timers  timers
+	waiting queue     // entries that are due
+	planned time.Time // Run wakes up by then
+	quiet   time.Time // and not before
+	warned  time.Time
+	running int
+	stuck   int
+	results uint64
+	late    time.Duration
+}
+
+// maxConcurrency bounds the checks in flight, whatever the limit of open files.
+const maxConcurrency = 4096
+
+// DefaultConcurrency is half of the open files that this process may have, at most 4,096.
+func DefaultConcurrency() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return maxConcurrency
+	}
+	return int(max(1, min(limit.Cur/2, maxConcurrency)))
+}
+
+// NewScheduler makes a scheduler without targets.
+func NewScheduler(o Options) *Scheduler {
+	s := &Scheduler{
+		report:      o.Report,
+		concurrency: o.Concurrency,
+		newProbe:    o.NewProbe,
+		log:         o.Logger,
+		wake:        make(chan struct{}, 1),
+		entries:     map[string]*entry{},
+	}
+	if s.report == nil {
+		s.report = func(Event) {}
+	}
+	if s.concurrency <= 0 {
+		s.concurrency = DefaultConcurrency()
+	}
+	if s.newProbe == nil {
+		s.newProbe = NewProbe
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+// Update replaces the set of targets. Those that stay keep their state and their time; those that go are cancelled,
+// and their results are not reported; new ones are checked at once, spread over a short time. Files that specs name
+// are read again.
+//
+// The error tells of the specs whose probe could not be made. Their targets stay without a result, or go on as they
+// were, and come into service when the cause is gone.
+func (s *Scheduler) Update(targets []Target) error {
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	probes, err := s.compile(targets)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wanted := make(map[string]bool, len(targets))
+	var fresh []*entry
+	for i, t := range targets {
+		key := t.Key()
+		if wanted[key] {
+			continue
+		}
+		wanted[key] = true
+		e := s.entries[key]
+		if e == nil {
+			e = &entry{key: key, target: t.canonical(), index: -1}
+			s.entries[key] = e
+			fresh = append(fresh, e)
+		} else if e.removed {
+			e.removed, e.probed, e.health = false, false, Health{}
+			e.life++
+		}
+		if p := probes[i]; p.err == nil || e.probe == nil {
+			e.probe = p.probe
+		}
+	}
+	for key, e := range s.entries {
+		if !wanted[key] {
+			s.remove(e)
+		}
+	}
+	if s.ctx == nil {
+		s.fresh = append(s.fresh, fresh...)
+	} else {
+		s.spread(fresh)
+	}
+	return err
+}
+
+// built is a probe, or one that says why there is none.
+type built struct {
+	probe Probe
+	err   error
+}
+
+// compile makes the probe of each target; targets with equal specs share one.
+func (s *Scheduler) compile(targets []Target) ([]built, error) {
+	probes := make([]built, len(targets))
+	shared := map[[16]byte]built{}
+	var errs []error
+	for i, t := range targets {
+		spec := t.canonical().Spec
+		id := spec.identity()
+		b, ok := shared[id]
+		if !ok {
+			b.probe, b.err = s.newProbe(spec)
+			if b.err != nil {
+				b.probe = s.retry(spec)
+				errs = append(errs, fmt.Errorf("%s: %w", t, b.err))
+			}
+			shared[id] = b
+		}
+		probes[i] = b
+	}
+	return probes, errors.Join(errs...)
+}
+
+// retry is the probe of a spec whose probe cannot be made now, for want of a file, say.
+func (s *Scheduler) retry(spec Spec) Probe {
+	return func(ctx context.Context, server netip.AddrPort) Result {
+		probe, err := s.newProbe(spec)
+		if err != nil {
+			return Result{Local: true, Detail: "not checked: " + err.Error()}
+		}
+		return probe(ctx, server)
+	}
+}
+
+// spread sets the time of first checks.
+func (s *Scheduler) spread(fresh []*entry) {
+	now := time.Now()
+	for i, e := range fresh {
+		if !e.removed {
+			e.due = now.Add(spread(i, len(fresh), e.interval()))
+			s.schedule(e)
+		}
+	}
+}
+
+// schedule puts an entry to its time, and wakes Run if that is before Run would wake up.
+func (s *Scheduler) schedule(e *entry) {
+	s.timers.set(e)
+	if at := later(e.due, s.quiet); s.ctx != nil && at.Before(s.planned) {
+		s.planned = at
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// remove takes an entry out. One whose check is in flight goes when that has ended, so that a target that comes back
+// is never probed twice at a time.
+func (s *Scheduler) remove(e *entry) {
+	if e.removed {
+		return
+	}
+	e.removed = true
+	if e.inFlight {
+		e.cancel()
+		return
+	}
+	s.timers.remove(e)
+	delete(s.entries, e.key)
+}
+
+// Snapshot lists all targets with what is known of them, by key.
+func (s *Scheduler) Snapshot() []Status {
+	s.mu.Lock()
+	list := make([]Status, 0, len(s.entries))
+	for _, e := range s.entries {
+		if !e.removed {
+			list = append(list, e.status())
+		}
+	}
+	s.mu.Unlock()
+	slices.SortFunc(list, func(a, b Status) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+// Stats tells how busy the scheduler is.
+func (s *Scheduler) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Stats{Running: s.running, Stuck: s.stuck, Results: s.results, Late: s.late}
+	for _, e := range s.entries {
+		if !e.removed {
+			st.Targets++
+		}
+	}
+	s.waiting.first() // leaves out the removed ones in front
+	st.Waiting = s.waiting.len()
+	return st
+}

@@ -1,0 +1,112 @@
+package healthcheck
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"hash/maphash"
+	"net/netip"
+)
+
+// Target is one check of one endpoint. Equal targets are probed once, however many real servers they stand for.
+type Target struct {
+	Endpoint netip.AddrPort
+	Spec     Spec
+}
+
+// NewTarget makes the target of a check of a real server: the endpoint is the server's, unless the spec has another
+// address or port.
+func NewTarget(server netip.Addr, port uint16, spec Spec) Target {
+	return Target{Endpoint: netip.AddrPortFrom(server, port), Spec: spec}.canonical()
+}
+
+// canonical moves the spec's address and port into the endpoint.
+func (t Target) canonical() Target {
+	ip, port := t.Endpoint.Addr(), t.Endpoint.Port()
+	if t.Spec.Address.IsValid() {
+		ip = t.Spec.Address
+	}
+	if t.Spec.Port != 0 {
+		port = t.Spec.Port
+	}
+	t.Endpoint = netip.AddrPortFrom(ip.Unmap(), port)
+	t.Spec.Address, t.Spec.Port = netip.Addr{}, 0
+	return t
+}
+
+// String names the target for people.
+func (t Target) String() string {
+	return string(t.Spec.Kind) + " " + t.canonical().Endpoint.String()
+}
+
+// Key identifies the target: equal targets have equal keys, and different ones different keys. It is good for the life
+// of the process and tells nothing of the secrets in the spec.
+func (t Target) Key() string {
+	t = t.canonical()
+	b := make([]byte, 0, 128)
+	b = append(b, t.Spec.Kind...)
+	b = append(b, ' ')
+	b = t.Endpoint.AppendTo(b)
+	b = append(b, ' ')
+	id := t.Spec.identity()
+	return string(hex.AppendEncode(b, id[:]))
+}
+
+// identity is a hash of everything in a spec, keyed with the process's own seeds.
+func (s Spec) identity() [16]byte {
+	b := make([]byte, 0, 512)
+	b = s.appendTo(b)
+	var id [16]byte
+	for i, seed := range seeds {
+		binary.BigEndian.PutUint64(id[8*i:], maphash.Bytes(seed, b))
+	}
+	return id
+}
+
+var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func (s Spec) appendTo(b []byte) []byte {
+	b = appendText(b, string(s.Kind))
+	b = appendInts(b, int(s.Interval), int(s.Timeout), s.Rise, s.Fall, int(s.Port))
+	b = appendText(b, s.Address.String())
+	if s.HTTP != nil {
+		b = s.HTTP.appendTo(append(b, 'h'))
+	}
+	if s.TLS != nil {
+		b = s.TLS.appendTo(append(b, 't'))
+	}
+	return b
+}
+
+func (s *HTTPSpec) appendTo(b []byte) []byte {
+	for _, text := range []string{s.Method, s.Path, s.Host, s.Body} {
+		b = appendText(b, text)
+	}
+	b = appendInts(b, len(s.Header), len(s.Status))
+	for _, h := range s.Header {
+		b = appendText(appendText(b, h.Name), h.Value.Reveal())
+	}
+	for _, r := range s.Status {
+		b = appendInts(b, r.First, r.Last)
+	}
+	return b
+}
+
+func (s *TLSSpec) appendTo(b []byte) []byte {
+	verify := 1
+	if s.SkipVerify {
+		verify = 0
+	}
+	return appendText(appendText(appendInts(b, verify), s.ServerName), s.CAFile)
+}
+
+// appendText appends a text so that none can be taken for the end of another.
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendInts(b []byte, numbers ...int) []byte {
+	for _, n := range numbers {
+		b = binary.AppendVarint(b, int64(n))
+	}
+	return b
+}
