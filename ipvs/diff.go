@@ -85,7 +85,7 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 		switch {
 		case !exists:
 			list = append(list, ranked{rankAdd, Step{Action: AddDestination, Service: service, Destination: w}})
-		case !before.satisfies(w):
+		case before != w:
 			step := Step{Action: EditDestination, Service: service, Destination: w, Changes: changes(before.fields(), w.fields())}
 			rank := rankEdit
 			if w.Weight > before.Weight {
@@ -108,13 +108,4 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 		}
 	}
 	return steps
-}
-
-// satisfies reports whether a destination as the kernel has it is the wanted one.
-func (d Destination) satisfies(wanted Destination) bool {
-	if d.Forward == Local {
-		// The kernel made it local, since the address is this machine's.
-		d.Forward = wanted.Forward
-	}
-	return d == wanted
 }

@@ -3,88 +3,129 @@ package ipvs
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// names is the text of an enum: the first name of a value is the one that is printed.
-type names[T ~uint8 | ~uint16 | ~uint32] []struct {
+// names is the text of an enum: the first name of a value is the one that is printed. A value without a name is printed
+// and read as a number.
+type names[T ~uint8 | ~uint16 | ~uint32] struct {
+	kind   string
+	values []value[T]
+}
+
+type value[T any] struct {
 	value T
 	names []string
 }
 
 func (n names[T]) text(v T) string {
-	for _, e := range n {
+	for _, e := range n.values {
 		if e.value == v {
 			return e.names[0]
 		}
 	}
-	return fmt.Sprint(uint32(v))
+	return strconv.FormatUint(uint64(v), 10)
 }
 
-func (n names[T]) parse(kind, s string) (T, error) {
-	var known []string
-	for _, e := range n {
+func (n names[T]) parse(s string) (T, error) {
+	known := make([]string, len(n.values))
+	for i, e := range n.values {
 		if slices.Contains(e.names, strings.ToLower(s)) {
 			return e.value, nil
 		}
-		known = append(known, e.names[0])
+		known[i] = e.names[0]
 	}
 	var zero T
-	return zero, fmt.Errorf("unknown %s %q: use one of %s", kind, s, strings.Join(known, ", "))
+	return zero, fmt.Errorf("unknown %s %q: use one of %s", n.kind, s, strings.Join(known, ", "))
 }
 
-var protocolNames = names[Protocol]{{TCP, []string{"tcp"}}, {UDP, []string{"udp"}}, {SCTP, []string{"sctp"}}}
+func (n names[T]) unmarshal(v *T, b []byte) error {
+	if number, err := strconv.ParseUint(string(b), 10, 32); err == nil && uint64(T(number)) == number {
+		*v = T(number)
+		return nil
+	}
+	parsed, err := n.parse(string(b))
+	if err == nil {
+		*v = parsed
+	}
+	return err
+}
+
+var protocolNames = names[Protocol]{"protocol", []value[Protocol]{
+	{TCP, []string{"tcp"}}, {UDP, []string{"udp"}}, {SCTP, []string{"sctp"}},
+}}
 
 // String returns the protocol's name as ParseProtocol reads it.
 func (p Protocol) String() string { return protocolNames.text(p) }
 
 // ParseProtocol reads tcp, udp or sctp.
-func ParseProtocol(s string) (Protocol, error) { return protocolNames.parse("protocol", s) }
+func ParseProtocol(s string) (Protocol, error) { return protocolNames.parse(s) }
+
+// MarshalText writes the name.
+func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a name or a number.
+func (p *Protocol) UnmarshalText(b []byte) error { return protocolNames.unmarshal(p, b) }
+
+var familyNames = names[Family]{"address family", []value[Family]{{IPv4, []string{"ipv4"}}, {IPv6, []string{"ipv6"}}}}
 
 // String returns ipv4 or ipv6.
-func (f Family) String() string {
-	switch f {
-	case IPv4:
-		return "ipv4"
-	case IPv6:
-		return "ipv6"
-	}
-	return fmt.Sprint(uint16(f))
-}
+func (f Family) String() string { return familyNames.text(f) }
 
-var forwardNames = names[ForwardMethod]{
+// MarshalText writes the name.
+func (f Family) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a name or a number.
+func (f *Family) UnmarshalText(b []byte) error { return familyNames.unmarshal(f, b) }
+
+var forwardNames = names[ForwardMethod]{"forwarding method", []value[ForwardMethod]{
 	{Masquerade, []string{"nat", "masq", "masquerade", "masquerading"}},
 	{DirectRoute, []string{"dr", "route", "direct", "gatewaying"}},
 	{Tunnel, []string{"tun", "tunnel", "ipip"}},
 	{Local, []string{"local"}},
-}
+}}
 
 // String returns the method's name as ParseForward reads it: nat, dr, tun or local.
 func (m ForwardMethod) String() string { return forwardNames.text(m) }
 
 // ParseForward reads a forwarding method: nat, dr or tun, or ipvsadm's words for them.
-func ParseForward(s string) (ForwardMethod, error) {
-	return forwardNames.parse("forwarding method", s)
-}
+func ParseForward(s string) (ForwardMethod, error) { return forwardNames.parse(s) }
 
-var tunnelNames = names[TunnelType]{{TunnelIPIP, []string{"ipip"}}, {TunnelGUE, []string{"gue"}}, {TunnelGRE, []string{"gre"}}}
+// MarshalText writes the name.
+func (m ForwardMethod) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads a name or a number.
+func (m *ForwardMethod) UnmarshalText(b []byte) error { return forwardNames.unmarshal(m, b) }
+
+var tunnelNames = names[TunnelType]{"tunnel type", []value[TunnelType]{
+	{TunnelIPIP, []string{"ipip"}}, {TunnelGUE, []string{"gue"}}, {TunnelGRE, []string{"gre"}},
+}}
 
 // String returns the type's name as ParseTunnelType reads it.
 func (t TunnelType) String() string { return tunnelNames.text(t) }
 
 // ParseTunnelType reads ipip, gue or gre.
-func ParseTunnelType(s string) (TunnelType, error) { return tunnelNames.parse("tunnel type", s) }
+func ParseTunnelType(s string) (TunnelType, error) { return tunnelNames.parse(s) }
 
-var tunnelFlagNames = names[TunnelFlags]{
-	{TunnelNoChecksum, []string{"nocsum"}},
-	{TunnelChecksum, []string{"csum"}},
-	{TunnelRemoteChecksum, []string{"remcsum"}},
-}
+// MarshalText writes the name.
+func (t TunnelType) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads a name or a number.
+func (t *TunnelType) UnmarshalText(b []byte) error { return tunnelNames.unmarshal(t, b) }
+
+var tunnelFlagNames = names[TunnelFlags]{"tunnel checksum", []value[TunnelFlags]{
+	{TunnelNoChecksum, []string{"nocsum"}}, {TunnelChecksum, []string{"csum"}}, {TunnelRemoteChecksum, []string{"remcsum"}},
+}}
 
 // String returns the flag's name as ipvsadm has it: nocsum, csum or remcsum.
 func (f TunnelFlags) String() string { return tunnelFlagNames.text(f) }
 
 // ParseTunnelFlags reads nocsum, csum or remcsum.
-func ParseTunnelFlags(s string) (TunnelFlags, error) {
-	return tunnelFlagNames.parse("tunnel checksum", s)
-}
+func ParseTunnelFlags(s string) (TunnelFlags, error) { return tunnelFlagNames.parse(s) }
+
+// MarshalText writes the name.
+func (f TunnelFlags) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads a name or a number.
+func (f *TunnelFlags) UnmarshalText(b []byte) error { return tunnelFlagNames.unmarshal(f, b) }

@@ -3,6 +3,7 @@ package ipvs
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
@@ -15,9 +16,13 @@ func IsRefusal(err error) bool {
 	return ok
 }
 
-// IsDrift reports whether err says that the table is no longer what it was when it was read: the thing to add is there
-// (EEXIST), or the one to change is not (ESRCH for a service, ENOENT for a server). Reading it again is the mend.
+// IsDrift reports whether err, and every error joined in it, says that the table is no longer what it was when it was
+// read: the thing to add is there (EEXIST), or the one to change is not (ESRCH for a service, ENOENT for a server).
+// Reading it again is the mend.
 func IsDrift(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !IsDrift(e) })
+	}
 	step, ok := errors.AsType[*StepError](err)
 	if !ok {
 		return false

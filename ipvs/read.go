@@ -110,6 +110,11 @@ func (c *Client) Destinations(ctx context.Context, key ServiceKey) ([]Destinatio
 			destinations = append(destinations, d)
 		}
 	}
+	if len(destinations) == 0 {
+		// The kernel lists nothing for a service that does not exist.
+		_, err := c.Service(ctx, key)
+		return destinations, err
+	}
 	return destinations, nil
 }
 

@@ -3,6 +3,7 @@ package ipvs
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	moby "github.com/moby/ipvs"
@@ -81,4 +82,61 @@ func FormatFlags(scheduler string, flags ServiceFlags) string {
 		list = append(list, "ops")
 	}
 	return strings.Join(list, ",")
+}
+
+// flagNames are the names of flags whatever the scheduler.
+var flagNames = []struct {
+	flag ServiceFlags
+	name string
+}{
+	{FlagPersistent, "persistent"}, {FlagHashed, "hashed"}, {FlagOnePacket, "ops"},
+	{FlagSched1, "flag-1"}, {FlagSched2, "flag-2"}, {FlagSched3, "flag-3"},
+}
+
+// String returns the flags' names, whatever the scheduler: persistent, ops, flag-1 and so on, and unknown ones as a
+// number.
+func (f ServiceFlags) String() string {
+	var list []string
+	for _, n := range flagNames {
+		if f&n.flag != 0 {
+			list = append(list, n.name)
+			f &^= n.flag
+		}
+	}
+	if f != 0 {
+		list = append(list, fmt.Sprintf("%#x", uint32(f)))
+	}
+	return strings.Join(list, ",")
+}
+
+// MarshalText writes the names.
+func (f ServiceFlags) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText reads what String writes.
+func (f *ServiceFlags) UnmarshalText(b []byte) error {
+	*f = 0
+	if len(b) == 0 {
+		return nil
+	}
+	for name := range strings.SplitSeq(string(b), ",") {
+		bit, err := parseFlagName(name)
+		if err != nil {
+			return err
+		}
+		*f |= bit
+	}
+	return nil
+}
+
+func parseFlagName(name string) (ServiceFlags, error) {
+	for _, n := range flagNames {
+		if n.name == name {
+			return n.flag, nil
+		}
+	}
+	bits, err := strconv.ParseUint(name, 0, 32)
+	if err != nil {
+		return 0, fmt.Errorf("unknown service flag %q", name)
+	}
+	return ServiceFlags(bits), nil
 }
