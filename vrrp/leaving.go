@@ -71,9 +71,10 @@ func (m *Machine) restore(reason Reason, now time.Time) {
 	}
 }
 
-// stay ends Leaving without having left.
+// stay ends Leaving without having left. A reload may have brought new addresses meanwhile.
 func (m *Machine) stay(reason Reason, now time.Time) {
 	m.advertise(now)
+	m.act(AddAddresses{m.in.Addresses})
 	m.announce(now)
 	m.again = later(now, m.in.Announce.RepeatAfter)
 	m.refresh = later(now, m.in.Announce.Refresh)

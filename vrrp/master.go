@@ -41,7 +41,7 @@ func later(now time.Time, d time.Duration) time.Time {
 	return now.Add(d)
 }
 
-// due says whether a timer that may be unset has expired.
+// expired says whether a timer that may be unset has expired.
 func expired(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 
 // advertise sends an advert now and the next one an interval later.
@@ -64,12 +64,14 @@ func (m *Machine) masterTimeout(now time.Time) {
 			m.due = next // a late timer does not delay all that follow
 		}
 	}
-	if expired(m.again, now) {
+	again, refresh := expired(m.again, now), expired(m.refresh, now)
+	if again {
 		m.again = time.Time{}
-		m.announce(now)
 	}
-	if expired(m.refresh, now) {
+	if refresh {
 		m.refresh = later(now, m.in.Announce.Refresh)
+	}
+	if again || refresh {
 		m.announce(now)
 	}
 }

@@ -10,12 +10,12 @@ func (m *Machine) configure(in Instance, now time.Time) {
 	removed, added := addressChanges(m.in.Addresses, in.Addresses)
 	replaced := replacedBy(removed, added)
 	removed = slices.DeleteFunc(removed, func(a Address) bool { return slices.Contains(replaced, a) })
-	interval, advertised, version := m.interval(), m.in.AdvertiseInterval, m.in.Version
+	old, interval := m.in, m.interval()
 	m.retime(now, func() { m.in = in })
 
 	switch m.state {
 	case Backup:
-		if m.interval() != interval || in.Version != version {
+		if m.interval() != interval || in.Version != old.Version {
 			m.due = now.Add(m.masterDown())
 		}
 		m.removeIfOwned(append(replaced, removed...))
@@ -26,7 +26,7 @@ func (m *Machine) configure(in Instance, now time.Time) {
 		if len(added) > 0 {
 			m.act(AddAddresses{added})
 		}
-		if len(added)+len(removed) > 0 || in.AdvertiseInterval != advertised {
+		if len(added)+len(removed) > 0 || in.AdvertiseInterval != old.AdvertiseInterval {
 			m.advertise(now) // backups learn the new list, and the interval before they think us late
 		}
 		if len(added) > 0 {
@@ -34,7 +34,9 @@ func (m *Machine) configure(in Instance, now time.Time) {
 			m.again = later(now, in.Announce.RepeatAfter)
 		}
 		m.removeIfOwned(removed)
-		m.refresh = later(now, in.Announce.Refresh)
+		if in.Announce.Refresh != old.Announce.Refresh {
+			m.refresh = later(now, in.Announce.Refresh)
+		}
 	}
 }
 

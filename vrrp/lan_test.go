@@ -1,0 +1,213 @@
+package vrrp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// lan is a simulated network with one virtual router: nothing in it runs by itself, every run is the same.
+type lan struct {
+	now     time.Duration // since epoch
+	delay   time.Duration // of every packet
+	adding  time.Duration // how long it takes to put addresses on an interface; removing them is done at once
+	loss    float64       // part of the packets that are lost, for each receiver
+	rand    *rand.Rand
+	routers []*router
+	flying  []flight
+	watch   func(l *lan) // called after everything that happened at one instant
+
+	history []string
+}
+
+// router is a machine on the lan, with a clock of its own and the addresses on its interface.
+type router struct {
+	name   string
+	m      *Machine
+	source netip.Addr
+	offset time.Duration // of its clock
+	side   int           // packets reach only routers on the same side
+	dead   bool
+	owns   bool
+	adding bool          // addresses, which it owns when it is no longer busy
+	busy   time.Duration // until then it carries out what its last step wanted
+
+	becameMaster time.Duration
+	masterships  int
+}
+
+// flight is a packet on its way to one receiver.
+type flight struct {
+	at   time.Duration
+	to   *router
+	what Received
+}
+
+func newLAN(seed uint64, routers ...Instance) *lan {
+	l := &lan{delay: 100 * time.Microsecond, adding: time.Millisecond, rand: rand.New(rand.NewPCG(seed, seed)), watch: func(*lan) {}}
+	addr := netip.MustParseAddr("10.0.0.1")
+	for i, in := range routers {
+		l.routers = append(l.routers, &router{name: fmt.Sprintf("r%d", i), m: NewMachine(in), source: addr})
+		addr = addr.Next()
+	}
+	return l
+}
+
+// start brings a router up.
+func (l *lan) start(r *router) { l.step(r, Up{Source: r.source}) }
+
+// kill is a power failure: the router and its addresses are gone.
+func (l *lan) kill(r *router) {
+	l.log(r, "killed")
+	r.dead, r.owns = true, false
+}
+
+// step gives a router an event and carries out what it wants.
+func (l *lan) step(r *router, ev Event) {
+	if r.dead {
+		return
+	}
+	done, adds := l.now, false
+	for _, a := range r.m.Step(ev, epoch.Add(l.now+r.offset)) {
+		switch a := a.(type) {
+		case SendAdvert:
+			l.broadcast(r, a.Priority, done)
+		case AddAddresses:
+			done += l.adding
+			adds = true
+		case RemoveAddresses:
+			r.owns = false
+		case Changed:
+			l.log(r, fmt.Sprintf("%s > %s (%s)", a.From, a.To, a.Reason))
+			if a.To == Master {
+				r.becameMaster = l.now
+				r.masterships++
+			}
+		}
+	}
+	if adds {
+		r.adding = true
+		r.busy = done
+	}
+}
+
+func (l *lan) log(r *router, what string) {
+	l.history = append(l.history, fmt.Sprintf("%12s %s (priority %d) %s", l.now, r.name, r.m.Priority(), what))
+}
+
+func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
+	for _, to := range l.routers {
+		if to == from || to.side != from.side || l.rand.Float64() < l.loss {
+			continue
+		}
+		in := from.m.Instance()
+		if in.Version == 2 && in.AdvertiseInterval != to.m.Instance().AdvertiseInterval {
+			continue
+		}
+		l.flying = append(l.flying, flight{at + l.delay, to, Received{from.source, priority, in.AdvertiseInterval}})
+	}
+}
+
+// run lets the given time pass.
+func (l *lan) run(d time.Duration) {
+	end := l.now + d
+	for {
+		next, ok := l.next()
+		if !ok || next > end {
+			l.now = end
+			return
+		}
+		l.now = max(l.now, next)
+		for _, r := range l.routers {
+			if r.adding && r.busy <= l.now {
+				r.owns, r.adding = !r.dead, false
+			}
+		}
+		l.deliver()
+		for _, r := range l.routers {
+			if at, ok := l.due(r); ok && at <= l.now {
+				l.step(r, Timeout{})
+			}
+		}
+		l.watch(l)
+	}
+}
+
+// next is when something happens next.
+func (l *lan) next() (time.Duration, bool) {
+	var first time.Duration
+	found := false
+	consider := func(t time.Duration) {
+		if !found || t < first {
+			first, found = t, true
+		}
+	}
+	for _, f := range l.flying {
+		consider(max(f.at, f.to.busy))
+	}
+	for _, r := range l.routers {
+		if r.adding {
+			consider(r.busy)
+		}
+		if at, ok := l.due(r); ok {
+			consider(at)
+		}
+	}
+	return first, found
+}
+
+func (l *lan) due(r *router) (time.Duration, bool) {
+	at, ok := r.m.Deadline()
+	if !ok || r.dead {
+		return 0, false
+	}
+	return max(at.Sub(epoch)-r.offset, r.busy), true
+}
+
+func (l *lan) deliver() {
+	arrived := l.flying
+	l.flying = nil
+	for _, f := range arrived {
+		if max(f.at, f.to.busy) > l.now {
+			l.flying = append(l.flying, f)
+			continue
+		}
+		l.step(f.to, f.what)
+	}
+}
+
+func (l *lan) in(s State) []*router {
+	var out []*router
+	for _, r := range l.routers {
+		if !r.dead && r.m.State() == s {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (l *lan) owners() int {
+	n := 0
+	for _, r := range l.routers {
+		if r.owns {
+			n++
+		}
+	}
+	return n
+}
+
+// highest is the highest priority of the living: where all preempt, the master's. A backup does not preempt a master of
+// equal priority, whatever their addresses.
+func (l *lan) highest() uint8 {
+	var p uint8
+	for _, r := range l.routers {
+		if !r.dead && r.m.State() != Initialize {
+			p = max(p, r.m.Priority())
+		}
+	}
+	return p
+}
+
+func (l *lan) String() string { return strings.Join(l.history, "\n") }

@@ -1,0 +1,173 @@
+package vrrp
+
+import (
+	"testing"
+	"time"
+)
+
+// mastery makes a version 2 router of priority 100 master at 4 s.
+var mastery = []scene{
+	{"0s", up, asBackup, "3.609375s"},
+	{"4s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "5s"},
+}
+
+func asMaster(scenes ...scene) []scene { return append(mastery[:2:2], scenes...) }
+
+func TestLeaving(t *testing.T) {
+	stop := Resign{Reason: ReasonResignStop, Final: true}
+	lost := Resign{Reason: ReasonDirectorLost, Fallback: true}
+	failover := Resign{Reason: ReasonResignFailover}
+	faulted := Down{Reason: ReasonTrack, LinkUsable: true}
+	runStories(t, []story{
+		{"a stop, and a successor", v2(), asMaster(
+			scene{"4.5s", stop, "advert 0, MASTER>LEAVING resign-stop", "4.624511718s"},
+			scene{"4.624511718s", Timeout{}, "advert 0", "5.4s"},
+			scene{"4.7s", advertFrom(lower, 0, time.Second), "", "5.4s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+			scene{"6s", advertFrom(lower, 50, time.Second), "", "-"},
+		)},
+		{"a stop, and nobody", v2(), asMaster(
+			scene{"4.5s", stop, "advert 0, MASTER>LEAVING resign-stop", "4.624511718s"},
+			scene{"5.4s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+		)},
+		{"a stop at short intervals is as short", v3(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true, Adopt: true}, "advert 100, add .100, announce .100, INITIALIZE>MASTER adopted", "100ms"},
+			{"50ms", stop, "advert 0, MASTER>LEAVING resign-stop", "62.451171ms"},
+			{"70ms", Timeout{}, "advert 0", "249.609375ms"},
+			{"249.609375ms", Timeout{}, "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+		}},
+		{"a stop of a backup", v2(), []scene{
+			{"0s", up, asBackup, "3.609375s"},
+			{"1s", stop, "BACKUP>INITIALIZE resign-stop", "-"},
+		}},
+		{"a stop before the beginning", v2(), []scene{{"1s", stop, "", "-"}}},
+		{"the link goes while leaving", v2(), asMaster(
+			scene{"4.5s", stop, "advert 0, MASTER>LEAVING resign-stop", "4.624511718s"},
+			scene{"4.6s", Down{Reason: ReasonInterfaceDown}, "remove .100, LEAVING>INITIALIZE interface-down", "-"},
+		)},
+		{"a failover", v2(), asMaster(
+			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.624511718s"},
+			scene{"4.624511718s", Timeout{}, "advert 0", "5.59609375s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "8.709375s"},
+		)},
+		{"a failover to nobody", v2(), asMaster(
+			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.624511718s"},
+			scene{"4.624511718s", Timeout{}, "advert 0", "5.59609375s"},
+			scene{"5.59609375s", Timeout{}, "remove .100, LEAVING>BACKUP successor-missing", "9.20546875s"},
+		)},
+		{"a stop during a failover ends in time", v2(), asMaster(
+			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.624511718s"},
+			scene{"4.7s", Timeout{}, "advert 0", "5.59609375s"},
+			scene{"4.75s", stop, "", "5.59609375s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+		)},
+		{"a version 3 stop at long intervals is bounded", v3(func(in *Instance) { in.AdvertiseInterval = 10 * time.Second }), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true, Adopt: true}, "advert 100, add .100, announce .100, INITIALIZE>MASTER adopted", "10s"},
+			{"1s", stop, "advert 0, MASTER>LEAVING resign-stop", "1.9s"},
+			{"1.9s", Timeout{}, "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+		}},
+		{"no director: another takes over, until it is back", v2(), asMaster(
+			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.624511718s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "9.09609375s"},
+			scene{"6.1s", advertFrom(lower, 50, time.Second), "", "10.09609375s"},
+			scene{"6.2s", Restore{ReasonDirectorBack}, "", "9.709375s"},
+			scene{"7.1s", advertFrom(lower, 50, time.Second), "", "9.709375s"},
+			scene{"9.709375s", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "10.709375s"},
+		)},
+		{"no director, and nobody else", v2(), asMaster(
+			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.624511718s"},
+			scene{"5.59609375s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.59609375s"},
+			scene{"6.59609375s", Timeout{}, "advert 1", "7.59609375s"},
+			scene{"7s", Restore{ReasonDirectorBack}, "advert 100", "8s"},
+		)},
+		{"the director is back before anybody takes over", v2(), asMaster(
+			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.624511718s"},
+			scene{"4.6s", Restore{ReasonDirectorBack}, "advert 100, add .100, announce .100, LEAVING>MASTER director-back", "5.6s"},
+		)},
+		{"no director: a backup waits longer", v2(), []scene{
+			{"0s", up, asBackup, "3.609375s"},
+			{"1s", lost, "", "3.99609375s"},
+			{"2s", lost, "", "3.99609375s"},
+			{"2s", Restore{ReasonDirectorBack}, "", "3.609375s"},
+		}},
+		{"no director during a failover", v2(), asMaster(
+			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.624511718s"},
+			scene{"4.6s", lost, "", "4.624511718s"},
+			scene{"5.6s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.6s"},
+		)},
+		{"a stop ends the wait for the director", v2(), asMaster(
+			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.624511718s"},
+			scene{"4.6s", stop, "", "4.624511718s"},
+			scene{"4.7s", Restore{ReasonDirectorBack}, "", "4.624511718s"},
+			scene{"5.5s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+		)},
+		{"a fault, and a successor", v2(), asMaster(
+			scene{"4.5s", faulted, "advert 0, MASTER>LEAVING track", "4.624511718s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>INITIALIZE track", "-"},
+			scene{"6s", up, asBackup, "9.609375s"},
+		)},
+		{"a fault that is mended at once", v2(), asMaster(
+			scene{"4.5s", faulted, "advert 0, MASTER>LEAVING track", "4.624511718s"},
+			scene{"4.6s", up, "", "4.624511718s"},
+			scene{"5.1s", advertFrom(lower, 150, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "8.709375s"},
+		)},
+		{"a fault while the director is lost", v2(), asMaster(
+			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.624511718s"},
+			scene{"4.6s", faulted, "", "4.624511718s"},
+			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE track", "-"},
+		)},
+		{"a fault of a backup", v2(), []scene{
+			{"0s", up, asBackup, "3.609375s"},
+			{"1s", faulted, "BACKUP>INITIALIZE track", "-"},
+		}},
+	})
+}
+
+func TestLink(t *testing.T) {
+	runStories(t, []story{
+		{"what it waits for changes", v2(), []scene{
+			{"0s", Timeout{}, "", "-"},
+			{"1s", Down{Reason: ReasonInterfaceMissing}, "INITIALIZE>INITIALIZE interface-missing", "-"},
+			{"1s", Down{Reason: ReasonInterfaceMissing}, "", "-"},
+			{"2s", Down{Reason: ReasonNoAddress}, "INITIALIZE>INITIALIZE no-address", "-"},
+			{"3s", advertFrom(upper, 1, time.Second), "", "-"},
+			{"4s", up, asBackup, "7.609375s"},
+		}},
+		{"the link of a master goes and comes", v2(), asMaster(
+			scene{"4.5s", Down{Reason: ReasonInterfaceDown}, "remove .100, MASTER>INITIALIZE interface-down", "-"},
+			scene{"5s", up, asBackup, "8.609375s"},
+		)},
+		{"the address changes", v2(), asMaster(
+			scene{"4.5s", Up{Source: upper}, "", "5s"},
+			scene{"4.6s", advertFrom(ours, 100, time.Second), "advert 100", "5.6s"},
+		)},
+		{"adopted after a crash", v2(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true, Adopt: true}, "advert 100, add .100, announce .100, INITIALIZE>MASTER adopted", "1s"},
+		}},
+		{"nothing to adopt", v2(), []scene{
+			{"0s", Up{Source: ours, Adopt: true}, asBackup, "3.609375s"},
+		}},
+		{"leftovers go when a master is heard", v2(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
+			{"1s", advertFrom(upper, 0, time.Second), "", "1.609375s"},
+			{"1.1s", advertFrom(upper, 150, time.Second), "remove .100, master 10.0.0.6 150 1s", "4.709375s"},
+			{"2.1s", advertFrom(upper, 150, time.Second), "", "5.709375s"},
+		}},
+		{"leftovers go when a lower master is heard", v2(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
+			{"1.1s", advertFrom(upper, 50, time.Second), "remove .100", "3.609375s"},
+		}},
+		{"leftovers stay when nobody is heard", v2(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
+			{"4s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "5s"},
+		}},
+		{"leftovers go when the link goes", v2(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
+			{"1s", Down{Reason: ReasonInterfaceDown}, "remove .100, BACKUP>INITIALIZE interface-down", "-"},
+		}},
+		{"leftovers go at a stop", v2(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
+			{"1s", Resign{Reason: ReasonResignStop, Final: true}, "remove .100, BACKUP>INITIALIZE resign-stop", "-"},
+		}},
+	})
+}
