@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/spf13/cobra"
+)
+
+const defaultConfig = "/etc/lvs-ha/lvs-ha.hcl"
+
+// configFlags name a configuration and what it is evaluated with.
+type configFlags struct {
+	path     string
+	node     string
+	vars     []string
+	varFiles []string
+}
+
+func (f *configFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&f.path, "config", "c", defaultConfig, "configuration: a file, or a directory of *.hcl files")
+	flags.StringVar(&f.node, "node", "", "this node's name in the configuration (default: the host name)")
+	flags.StringArrayVar(&f.vars, "var", nil, "value of a variable, `name=value`; may be repeated")
+	flags.StringArrayVar(&f.varFiles, "var-file", nil, "`file` of variable values; may be repeated")
+}
+
+// args are the flags again, for a worker process.
+func (f *configFlags) args() []string {
+	args := []string{"--config", f.path}
+	if f.node != "" {
+		args = append(args, "--node", f.node)
+	}
+	for _, v := range f.vars {
+		args = append(args, "--var", v)
+	}
+	for _, v := range f.varFiles {
+		args = append(args, "--var-file", v)
+	}
+	return args
+}
+
+// load reads and validates the configuration. The error's text is the diagnostics, each with its snippet; color is for a terminal.
+// Warnings are returned beside a good configuration.
+func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err error) {
+	vars := map[string]string{}
+	for _, v := range f.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, "", fmt.Errorf("--var %q: want name=value", v)
+		}
+		vars[name] = value
+	}
+	cfg, diagnostics := config.Load(f.path, config.Options{Node: f.node, Vars: vars, VarFiles: f.varFiles})
+	var text strings.Builder
+	if err := diagnostics.Write(&text, color); err != nil {
+		return nil, "", fmt.Errorf("writing diagnostics: %w", err)
+	}
+	said := strings.TrimRight(text.String(), "\n")
+	if diagnostics.HasErrors() {
+		return nil, "", errors.New(said)
+	}
+	return cfg, said, nil
+}
+
+// logFlags say how to log.
+type logFlags struct {
+	level  string
+	format string
+}
+
+func (f *logFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
+	cmd.Flags().StringVar(&f.format, "log-format", "text", "text or json")
+}
+
+func (f *logFlags) args() []string {
+	return []string{"--log-level", f.level, "--log-format", f.format}
+}
+
+func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.level)); err != nil {
+		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", f.level)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch f.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, fmt.Errorf("--log-format %q: want text or json", f.format)
+}
+
+func registerRuntimeDir(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "runtime-dir", string(supervisor.DefaultRuntimeDir), "sockets and state of the running lvs-ha")
+}
+
+// onTerminal says whether f is a terminal that wants colour (see no-color.org).
+func onTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+}

@@ -1,0 +1,53 @@
+// Command lvs-ha turns Linux machines into highly available LVS directors.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run()) }
+
+// run is main without os.Exit, so that deferred calls happen.
+func run() int {
+	err := newRoot().Execute()
+	if err == nil {
+		return 0
+	}
+	if exit, ok := errors.AsType[*exitError](err); ok {
+		if exit.err != nil {
+			fmt.Fprintln(os.Stderr, exit.err)
+		}
+		return exit.status
+	}
+	fmt.Fprintln(os.Stderr, "lvs-ha:", err)
+	return 1
+}
+
+// exitError asks for an exit status. A nil err means that everything has been said.
+type exitError struct {
+	status int
+	err    error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "lvs-ha",
+		Short:         "Highly available LVS directors: VRRP, health checks, IPVS and connection sync in one daemon",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newVersion(), newSpeaker(), newDirector())
+	return root
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/spf13/cobra"
+)
+
+const runLong = `Run the daemon: VRRP, health checks, IPVS and connection sync as the configuration says.
+
+It stays in the foreground. SIGHUP or ` + "`lvs-ha reload`" + ` loads the configuration again; SIGTERM hands over to
+the peer and stops. Without a vrrp block it is a single health-checking director; without a
+virtual_service block it is a plain VRRP daemon.`
+
+func newRun() *cobra.Command {
+	var conf configFlags
+	var logs logFlags
+	var runtimeDir string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon",
+		Long:  runLong,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logs.logger(os.Stderr)
+			if err != nil {
+				return err
+			}
+			if _, _, err := conf.load(onTerminal(os.Stderr)); err != nil {
+				return &exitError{1, err}
+			}
+			dir := supervisor.RuntimeDir(runtimeDir)
+			lock, err := dir.Lock()
+			if err != nil {
+				return err
+			}
+			defer lock.Close()
+			socket, err := dir.ListenSpeaker()
+			if err != nil {
+				return err
+			}
+			defer socket.Close()
+			binary, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("finding my own binary: %w", err)
+			}
+			directorArgs := append([]string{"director", "--runtime-dir", runtimeDir}, conf.args()...)
+			parent := supervisor.Parent{
+				Binary: binary,
+				Workers: []supervisor.Worker{
+					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket}},
+					{Name: "director", Args: append(directorArgs, logs.args()...)},
+				},
+				Reload: "director",
+				Logger: log,
+			}
+			err = parent.Run(cmd.Context())
+			if _, refused := errors.AsType[*supervisor.RefusedError](err); refused {
+				return &exitError{1, err}
+			}
+			return err
+		},
+	}
+	conf.register(cmd)
+	logs.register(cmd)
+	registerRuntimeDir(cmd, &runtimeDir)
+	return cmd
+}

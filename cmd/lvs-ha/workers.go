@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/director"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
+	"github.com/spf13/cobra"
+)
+
+func newSpeaker() *cobra.Command {
+	var logs logFlags
+	cmd := &cobra.Command{
+		Use:    "speaker",
+		Short:  "The VRRP worker (started by run)",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ready, log, err := attach(&logs, "speaker", newPatientWriter(os.Stderr))
+			if err != nil {
+				return err
+			}
+			listener, err := net.FileListener(os.NewFile(supervisor.FirstFile, "speaker.sock"))
+			if err != nil {
+				return fmt.Errorf("inheriting the director's socket: %w", err)
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			ready()
+			return speaker.Run(ctx, speaker.Options{Listener: listener, Adopt: supervisor.Restarted(), Logger: log})
+		},
+	}
+	logs.register(cmd)
+	return cmd
+}
+
+func newDirector() *cobra.Command {
+	var conf configFlags
+	var logs logFlags
+	var runtimeDir string
+	cmd := &cobra.Command{
+		Use:    "director",
+		Short:  "The worker for checks, IPVS, connection sync and the API (started by run)",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ready, log, err := attach(&logs, "director", os.Stderr)
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			err = runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, ready, log)
+			if bad, ok := errors.AsType[*director.ConfigError](err); ok {
+				return &exitError{supervisor.ExitRefused, bad}
+			}
+			return err
+		},
+	}
+	conf.register(cmd)
+	logs.register(cmd)
+	registerRuntimeDir(cmd, &runtimeDir)
+	return cmd
+}
+
+// attach joins a worker to its parent.
+func attach(logs *logFlags, name string, out io.Writer) (ready func(), log *slog.Logger, err error) {
+	if log, err = logs.logger(out); err != nil {
+		return nil, nil, err
+	}
+	if ready, err = supervisor.Attach(); err != nil {
+		return nil, nil, err
+	}
+	return ready, log.With("worker", name), nil
+}
+
+func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, ready func(), log *slog.Logger) error {
+	path, err := filepath.Abs(conf.path)
+	if err != nil {
+		path = conf.path
+	}
+	d := director.New(director.Options{
+		Version:    versionText(),
+		ConfigPath: path,
+		Load: func() (*config.Config, error) {
+			cfg, warnings, err := conf.load(false)
+			if warnings != "" {
+				log.Warn("configuration", "diagnostics", warnings)
+			}
+			return cfg, err
+		},
+		StateFile:  dir.StateFile(),
+		Restarted:  supervisor.Restarted(),
+		OpenKernel: director.OpenKernel,
+		NewChecker: func(report func(healthcheck.Event)) director.Checker {
+			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
+		},
+		NewSpeaker: func(report func([]vrrp.Status), connected func(bool)) director.Speaker {
+			return speaker.NewClient(speaker.ClientOptions{Path: dir.SpeakerSocket(), Statuses: report, Connected: connected, Logger: log})
+		},
+		Ready:  ready,
+		Logger: log,
+	})
+	listener, err := api.Listen(dir.APISocket())
+	if err != nil {
+		return err
+	}
+	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAPI()
+	go func() {
+		if err := api.Serve(apiCtx, listener, d); err != nil {
+			log.Error("the API ended", "error", err)
+		}
+	}()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				d.Reload(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return d.Run(ctx)
+}

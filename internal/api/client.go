@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Client talks to the director that serves a socket.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// NewClient returns a client of the API socket at a path. It connects with the first request.
+func NewClient(socket string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, http: &http.Client{
+		Timeout:   requestTimeout + 10*time.Second,
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+	}}
+}
+
+// Status asks for everything the director knows.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	return s, c.do(ctx, http.MethodGet, "/v1/status", &s)
+}
+
+// Reload asks the director to load its configuration again. The error holds the diagnostics of a configuration that was refused; the
+// old one then stays in force.
+func (c *Client) Reload(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/v1/reload", &struct{}{})
+}
+
+func (c *Client) do(ctx context.Context, method, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://lvs-ha"+path, strings.NewReader(""))
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		var f failure
+		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Error == "" {
+			return fmt.Errorf("%s %s: the director answered %s", method, path, resp.Status)
+		}
+		return errors.New(f.Error)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("reading the director's answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+func (c *Client) explain(err error) error {
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no lvs-ha runs here: nothing listens on %s (start it with `lvs-ha run -c FILE`, or name its --runtime-dir)", c.socket)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("no permission to use %s: run this as root", c.socket)
+	}
+	return fmt.Errorf("talking to lvs-ha on %s: %w", c.socket, err)
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Director is what the API asks of a running director.
+type Director interface {
+	Status(ctx context.Context) (Status, error)
+	Reload(ctx context.Context) error
+}
+
+// requestTimeout bounds every request, however slow its client.
+const requestTimeout = 30 * time.Second
+
+// failure is the body of an answer that is not 2xx.
+type failure struct {
+	Error string `json:"error"`
+}
+
+// Listen makes the API's Unix socket, for root only, in place of one that an earlier director left.
+func Listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing the old API socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the API: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("closing the API socket to other users: %w", err)
+	}
+	return l, nil
+}
+
+// Serve answers requests on l until ctx ends.
+func Serve(ctx context.Context, l net.Listener, d Director) error {
+	server := &http.Server{
+		Handler:           handler(d),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout + 5*time.Second,
+		IdleTimeout:       requestTimeout,
+		MaxHeaderBytes:    1 << 16,
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the API: %w", err)
+	}
+	return nil
+}
+
+func handler(d Director) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		status, err := d.Status(ctx)
+		answer(w, status, err)
+	})
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		answer(w, struct{}{}, d.Reload(ctx))
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, body any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		body = failure{err.Error()}
+	}
+	json.NewEncoder(w).Encode(body)
+}

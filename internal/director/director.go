@@ -1,0 +1,289 @@
+package director
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Kernel is the IPVS table and the connection-sync daemons of this network namespace.
+type Kernel interface {
+	ipvs.Applier
+	Table(ctx context.Context) ([]ipvs.ServiceState, error)
+	Lookup(ctx context.Context, keys []ipvs.ServiceKey) ([]ipvs.ServiceState, error) // those of them that exist
+	SetTimeouts(ctx context.Context, t ipvs.Timeouts) error
+	connsync.Kernel
+	Close() error
+}
+
+// Checker runs the health checks; it reports to the director's inbox.
+type Checker interface {
+	Run(ctx context.Context) error
+	Update(targets []healthcheck.Target) error
+}
+
+// Speaker is the VRRP process.
+type Speaker interface {
+	Run(ctx context.Context) error
+	Set(w vrrp.Wanted)
+	Report(ctx context.Context) ([]vrrp.Status, error)
+}
+
+// Options are what a Director is made of.
+type Options struct {
+	Version    string
+	ConfigPath string
+	Load       func() (*config.Config, error) // reads and validates the configuration
+	StateFile  string
+	Restarted  bool // this process replaces a director that ended unexpectedly
+	OpenKernel func(ctx context.Context) (Kernel, error)
+	NewChecker func(report func(healthcheck.Event)) Checker
+	NewSpeaker func(report func([]vrrp.Status), connected func(bool)) Speaker
+	Ready      func() // called once, when the first configuration is in force
+	Logger     *slog.Logger
+}
+
+// Deadlines and pauses.
+const (
+	kernelTimeout = 10 * time.Second // of one pass over the kernel's table
+	stopWait      = 2 * time.Second  // for the speaker to hand over, at stop
+)
+
+// Director owns the state; only the goroutine in Run touches it.
+type Director struct {
+	Options
+	inbox    *inbox
+	requests chan func()
+	checker  Checker
+	speaker  Speaker
+	kernel   Kernel // nil while it cannot be opened
+
+	cfg       *config.Config
+	loaded    time.Time
+	started   time.Time
+	reloadErr error
+	memory    memory
+
+	results  map[string]healthcheck.Event
+	health   health
+	users    map[string][]ipvs.ServiceKey // of a target
+	kept     map[serverKey]ipvs.Destination
+	unkept   bool // kept is still to be taken from the kernel
+	vrrp     map[string]vrrp.Status
+	linked   bool // with the speaker
+	gate     gate
+	gateOpen *time.Timer
+	touched  touched
+	problems problems
+}
+
+// New makes a director.
+func New(o Options) *Director {
+	d := &Director{
+		Options:  o,
+		inbox:    newInbox(),
+		requests: make(chan func()),
+		results:  map[string]healthcheck.Event{},
+		health:   health{},
+		vrrp:     map[string]vrrp.Status{},
+		gateOpen: time.NewTimer(0),
+		problems: problems{log: o.Logger},
+	}
+	d.checker = o.NewChecker(d.inbox.result)
+	d.speaker = o.NewSpeaker(d.inbox.statuses, d.inbox.connected)
+	return d
+}
+
+// Run loads the configuration and keeps the kernel as it asks until ctx ends; then it stops in order. The error is a
+// *ConfigError if there is no good configuration to start with.
+func (d *Director) Run(ctx context.Context) error {
+	d.started = time.Now()
+	d.gate.follow(connsync.Backup, d.started)
+	if err := d.start(); err != nil {
+		return err
+	}
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 2)
+	go func() { ended <- d.checker.Run(background) }()
+	go func() { ended <- d.speaker.Run(background) }()
+	defer func() {
+		cancel()
+		<-ended
+		<-ended
+	}()
+
+	d.load(ctx, d.cfg)
+	d.reconcile(ctx)
+	d.Ready()
+	repair := time.NewTicker(d.cfg.Director.Repair)
+	defer repair.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.stop(context.WithoutCancel(ctx))
+			return nil
+		case request := <-d.requests:
+			request()
+			repair.Reset(d.cfg.Director.Repair)
+		case <-d.inbox.signal:
+			d.take(d.inbox.take())
+		case <-d.gateOpen.C:
+			d.tellSpeaker()
+		case <-repair.C:
+			d.touched.everything()
+		}
+		d.reconcile(ctx)
+	}
+}
+
+// start finds the first configuration: the file, or, for a director that replaces one that crashed, the last good one
+// if the file has become bad since.
+func (d *Director) start() error {
+	var err error
+	if d.memory, err = recall(d.StateFile); err != nil {
+		d.Logger.Warn("starting without what was remembered", "error", err)
+	}
+	cfg, err := d.Load()
+	if err != nil {
+		if !d.Restarted || d.memory.Config == nil {
+			return &ConfigError{err}
+		}
+		d.Logger.Error("configuration is bad; the last good one stays", "path", d.ConfigPath, "error", err)
+		cfg, d.reloadErr = d.memory.Config, err
+	}
+	d.cfg = cfg
+	return nil
+}
+
+// ConfigError says that a configuration was refused.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// load puts a configuration in force. What did not change is not touched.
+func (d *Director) load(ctx context.Context, cfg *config.Config) {
+	d.cfg, d.loaded = cfg, time.Now()
+	d.users = map[string][]ipvs.ServiceKey{}
+	for _, vs := range cfg.Services {
+		for _, rs := range vs.RealServers {
+			for _, t := range targetsOf(vs, rs) {
+				key := t.Key()
+				d.users[key] = append(d.users[key], vs.ServiceKey)
+			}
+		}
+	}
+	for key := range d.results {
+		if d.users[key] == nil {
+			delete(d.results, key)
+			delete(d.health, key)
+		}
+	}
+	names := map[string]bool{}
+	for _, v := range cfg.VRRP {
+		names[v.Name] = true
+	}
+	for name := range d.vrrp {
+		if !names[name] {
+			delete(d.vrrp, name)
+		}
+	}
+	d.unkept = true
+	if err := d.checker.Update(targets(cfg)); err != nil {
+		d.Logger.Error("health checks not set up", "error", err)
+	}
+	d.tellSpeaker()
+	d.touched.everything()
+	d.touched.times = true
+	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
+		"services", len(cfg.Services), "checks", len(d.users))
+}
+
+// tellSpeaker sends the speaker what is wanted of it now, and comes back when the preemption gate opens.
+func (d *Director) tellSpeaker() {
+	now := time.Now()
+	d.speaker.Set(wanted(d.cfg, &d.gate, now))
+	if v := followed(d.cfg); v != nil {
+		if at := d.gate.opens(v.ConnectionSync.LearnTime, now); !at.IsZero() {
+			d.gateOpen.Reset(at.Sub(now))
+		}
+	}
+}
+
+// take notes the news and what it touches.
+func (d *Director) take(n news) {
+	if n.speaker != nil && *n.speaker != d.linked {
+		d.linked = *n.speaker
+		d.Logger.Info("speaker", "connected", d.linked)
+	}
+	for name, status := range n.vrrp {
+		was, known := d.vrrp[name]
+		d.vrrp[name] = status
+		if !known || was.State != status.State {
+			d.Logger.Info("vrrp state", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
+			d.touched.sync = true
+		}
+	}
+	for key, result := range n.results {
+		if d.users[key] == nil {
+			continue
+		}
+		d.results[key] = result
+		if d.health[key] == result.State {
+			continue
+		}
+		d.Logger.Info("health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind, "from", d.health[key],
+			"to", result.State, "detail", result.Detail)
+		d.health[key] = result.State
+		d.touched.services(d.users[key])
+	}
+}
+
+// Reload loads the configuration file again. A bad one changes nothing; the error holds its diagnostics.
+func (d *Director) Reload(ctx context.Context) error {
+	cfg, err := d.Load()
+	return d.do(ctx, func() error {
+		if err != nil {
+			d.reloadErr = err
+			d.Logger.Error("configuration refused; the old one stays in force", "path", d.ConfigPath, "error", err)
+			return err
+		}
+		d.reloadErr = nil
+		d.load(ctx, cfg)
+		return nil
+	})
+}
+
+// do runs f in the goroutine that owns the state.
+func (d *Director) do(ctx context.Context, f func() error) error {
+	result := make(chan error, 1)
+	select {
+	case d.requests <- func() { result <- f() }:
+		return <-result
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// stop ends in order: the speaker hands over, the sync daemons stop, the table stays or goes as configured.
+func (d *Director) stop(ctx context.Context) {
+	d.Logger.Info("stopping", "ipvs_table", d.cfg.Director.OnStop)
+	deadline := time.After(stopWait)
+	for d.linked && len(d.cfg.VRRP) > 0 {
+		select {
+		case <-d.inbox.signal:
+			d.take(d.inbox.take())
+			continue
+		case <-deadline:
+			d.Logger.Warn("the speaker did not finish its hand-over in time", "waited", stopWait.String())
+		}
+		break
+	}
+	d.clear(ctx)
+}

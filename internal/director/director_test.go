@@ -1,0 +1,426 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// fakeKernel is an in-memory table with sync daemons.
+type fakeKernel struct {
+	*ipvstest.Kernel
+	running []connsync.Running
+}
+
+func (k *fakeKernel) Daemons(context.Context) ([]connsync.Running, error) { return k.running, nil }
+
+func (k *fakeKernel) Start(_ context.Context, role connsync.Role, d connsync.Daemon) error {
+	k.running = append(k.running, connsync.Running{Role: role, Daemon: d})
+	return nil
+}
+
+func (k *fakeKernel) Stop(_ context.Context, role connsync.Role) error {
+	k.running = slices.DeleteFunc(k.running, func(r connsync.Running) bool { return r.Role == role })
+	return nil
+}
+
+// fakeChecker remembers what it was told to check.
+type fakeChecker struct{ targets []healthcheck.Target }
+
+func (c *fakeChecker) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+
+func (c *fakeChecker) Update(targets []healthcheck.Target) error {
+	c.targets = targets
+	return nil
+}
+
+// fakeSpeaker remembers what is wanted of it.
+type fakeSpeaker struct{ wanted vrrp.Wanted }
+
+func (s *fakeSpeaker) Run(ctx context.Context) error                 { <-ctx.Done(); return nil }
+func (s *fakeSpeaker) Set(w vrrp.Wanted)                             { s.wanted = w }
+func (s *fakeSpeaker) Report(context.Context) ([]vrrp.Status, error) { return nil, nil }
+
+// bench is a director among fakes. It is used within a synctest bubble, where settle waits until nothing moves.
+type bench struct {
+	t        *testing.T
+	dir      string
+	cfg      *config.Config
+	cfgErr   error
+	kernel   *fakeKernel
+	noKernel error
+	checker  *fakeChecker
+	speaker  *fakeSpeaker
+	director *Director
+	stop     func()
+}
+
+func newBench(t *testing.T) *bench {
+	return &bench{t: t, dir: t.TempDir(), cfg: twoServers(), kernel: &fakeKernel{Kernel: ipvstest.New()}}
+}
+
+func (b *bench) start(restarted bool) {
+	b.t.Helper()
+	b.checker, b.speaker = &fakeChecker{}, &fakeSpeaker{}
+	b.director = New(Options{
+		ConfigPath: "lvs-ha.hcl",
+		Load:       func() (*config.Config, error) { return b.cfg, b.cfgErr },
+		StateFile:  filepath.Join(b.dir, "director.json"),
+		Restarted:  restarted,
+		OpenKernel: func(context.Context) (Kernel, error) {
+			if b.noKernel != nil {
+				return nil, b.noKernel
+			}
+			return b.kernel, nil
+		},
+		NewChecker: func(func(healthcheck.Event)) Checker { return b.checker },
+		NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return b.speaker },
+		Ready:      func() {},
+		Logger:     slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(b.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.director.Run(ctx) }()
+	b.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.t.Errorf("the director ended with %v", err)
+		}
+	}
+	synctest.Wait()
+}
+
+// judge reports a check result of a server.
+func (b *bench) judge(server string, state healthcheck.State) {
+	for _, t := range b.checker.targets {
+		if t.Endpoint == netip.MustParseAddrPort(server) {
+			b.director.inbox.result(healthcheck.Event{Status: healthcheck.Status{Key: t.Key(), Target: t, Health: healthcheck.Health{State: state}}})
+		}
+	}
+	synctest.Wait()
+}
+
+func (b *bench) vrrpState(s vrrp.State) {
+	b.director.inbox.statuses([]vrrp.Status{{Name: "web", State: s}})
+	synctest.Wait()
+}
+
+// pool is the kernel's table in short: "192.168.10.1:80=1", sorted.
+func (b *bench) pool() string {
+	table, _ := b.kernel.Table(b.t.Context())
+	var list []string
+	for _, s := range table {
+		for _, d := range s.Destinations {
+			list = append(list, netip.AddrPortFrom(d.Address, d.Port).String()+"="+string('0'+rune(d.Weight)))
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
+}
+
+func (b *bench) wantPool(want string) {
+	b.t.Helper()
+	if got := b.pool(); got != want {
+		b.t.Errorf("the pool is %q, want %q", got, want)
+	}
+}
+
+func (b *bench) status() api.Status {
+	b.t.Helper()
+	s, err := b.director.Status(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+func twoServers() *config.Config {
+	check := healthcheck.Spec{Kind: healthcheck.TCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}
+	vs := config.VirtualService{
+		Name: "http",
+		Service: ipvs.Service{
+			ServiceKey: ipvs.ServiceKey{Protocol: ipvs.TCP, Address: netip.MustParseAddr("202.99.59.110"), Port: 80, Family: ipvs.IPv4},
+			Scheduler:  "rr", Netmask: 0xffffffff,
+		},
+		Checks: []healthcheck.Spec{check}, OnFailure: config.Remove,
+	}
+	for _, a := range []string{"192.168.10.1", "192.168.10.2"} {
+		vs.RealServers = append(vs.RealServers, config.RealServer{Destination: ipvs.Destination{
+			DestinationKey: ipvs.DestinationKey{Address: netip.MustParseAddr(a), Port: 80}, Weight: 1,
+		}})
+	}
+	return &config.Config{
+		Node:     "lb1",
+		Director: config.Director{Grace: 5 * time.Second, OnStop: "leave", Repair: 2 * time.Second},
+		Services: []config.VirtualService{vs},
+	}
+}
+
+const (
+	first  = "192.168.10.1:80"
+	second = "192.168.10.2:80"
+)
+
+func TestNoTrafficBeforeTheFirstGoodCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.wantPool("")
+		b.judge(first, healthcheck.Up)
+		b.wantPool(first + "=1")
+		b.judge(second, healthcheck.Up)
+		b.wantPool(first + "=1 " + second + "=1")
+		b.judge(first, healthcheck.Down)
+		b.wantPool(second + "=1")
+	})
+}
+
+func TestOnFailureWeightKeepsTheServerWithoutNewConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.Services[0].OnFailure = config.Weight
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		b.judge(second, healthcheck.Down)
+		b.wantPool(first + "=1 " + second + "=0")
+	})
+}
+
+func TestARestartKeepsThePoolUntilFirstResults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		b.judge(first, healthcheck.Up)
+		b.judge(second, healthcheck.Up)
+		b.stop()
+		b.start(true)
+		defer b.stop()
+		b.wantPool(first + "=1 " + second + "=1")
+		b.judge(second, healthcheck.Down)
+		b.wantPool(first + "=1")
+	})
+}
+
+func TestAReloadThatChangesACheckKeepsThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		b.cfg = twoServers()
+		b.cfg.Services[0].Checks[0].Interval = 5 * time.Second
+		if err := b.director.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.wantPool(first + "=1")
+		if got := b.checker.targets[0].Spec.Interval; got != 5*time.Second {
+			t.Errorf("the check's interval is %v", got)
+		}
+	})
+}
+
+func TestABadReloadChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		steps := len(b.kernel.Steps())
+		b.cfg, b.cfgErr = nil, errors.New("lvs-ha.hcl:3: no such scheduler")
+		if err := b.director.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "no such scheduler") {
+			t.Errorf("reload answered %v", err)
+		}
+		if len(b.kernel.Steps()) != steps {
+			t.Error("the table was touched")
+		}
+		if s := b.status(); !strings.Contains(s.Config.ReloadError, "no such scheduler") || len(s.Services) != 1 {
+			t.Errorf("status: %+v", s.Config)
+		}
+	})
+}
+
+func TestADirectorThatCrashedWhileTheFileIsBadKeepsTheLastGoodConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		b.judge(first, healthcheck.Up)
+		b.stop()
+		b.cfg, b.cfgErr = nil, errors.New("bad")
+		b.start(true)
+		defer b.stop()
+		b.wantPool(first + "=1")
+		if len(b.checker.targets) != 2 {
+			t.Errorf("%d checks go on, want 2", len(b.checker.targets))
+		}
+	})
+}
+
+func TestABadConfigurationAtTheFirstStartIsRefused(t *testing.T) {
+	b := newBench(t)
+	b.cfgErr = errors.New("bad")
+	d := New(Options{
+		Load: func() (*config.Config, error) { return nil, b.cfgErr }, StateFile: filepath.Join(b.dir, "director.json"),
+		NewChecker: func(func(healthcheck.Event)) Checker { return nil },
+		NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return nil },
+		Logger:     slog.New(slog.DiscardHandler),
+	})
+	if _, ok := errors.AsType[*ConfigError](d.Run(t.Context())); !ok {
+		t.Error("the director did not refuse")
+	}
+}
+
+func TestDriftIsRepairedAndForeignServicesAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		foreign := ipvs.Entry{Service: ipvs.Service{ServiceKey: ipvs.ServiceKey{Mark: 7, Family: ipvs.IPv4}, Scheduler: "sh", Netmask: 0xffffffff}}
+		b := newBench(t)
+		b.kernel.Kernel = ipvstest.New(ipvstest.State(foreign))
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		b.kernel.Edit(func([]ipvs.ServiceState) []ipvs.ServiceState { return []ipvs.ServiceState{ipvstest.State(foreign)} })
+		b.wantPool("")
+		time.Sleep(b.cfg.Director.Repair + time.Millisecond)
+		synctest.Wait()
+		b.wantPool(first + "=1")
+		if s := b.status(); len(s.Foreign) != 1 || s.Foreign[0].Mark != 7 {
+			t.Errorf("foreign services: %+v", s.Foreign)
+		}
+	})
+}
+
+func TestAServiceThatLeavesTheConfigurationLeavesTheKernel(t *testing.T) {
+	for _, story := range []struct {
+		name   string
+		reload func(b *bench)
+	}{
+		{"by reload", func(b *bench) {
+			if err := b.director.Reload(b.t.Context()); err != nil {
+				b.t.Fatal(err)
+			}
+			synctest.Wait()
+		}},
+		{"by restart", func(b *bench) { b.stop(); b.start(false) }},
+	} {
+		t.Run(story.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.start(false)
+				b.judge(first, healthcheck.Up)
+				b.cfg = twoServers()
+				b.cfg.Services = nil
+				story.reload(b)
+				defer b.stop()
+				if table, _ := b.kernel.Table(t.Context()); len(table) != 0 {
+					t.Errorf("left in the kernel: %+v", table)
+				}
+			})
+		})
+	}
+}
+
+func TestOnStopRemoveTakesTheTableDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.Director.OnStop = "remove"
+		b.start(false)
+		b.judge(first, healthcheck.Up)
+		b.stop()
+		if table, _ := b.kernel.Table(t.Context()); len(table) != 0 {
+			t.Errorf("left in the kernel: %+v", table)
+		}
+	})
+}
+
+func TestWithoutIPVSTheKernelIsAskedAgainAndVRRPGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.VRRP = []config.VRRP{{Instance: vrrp.Instance{Name: "web"}}}
+		b.noKernel = errors.New("this kernel has no IPVS: run `modprobe ip_vs`")
+		b.start(false)
+		defer b.stop()
+		if len(b.speaker.wanted.Instances) != 1 {
+			t.Error("the speaker was not told of the instance")
+		}
+		if s := b.status(); len(s.Problems) == 0 || s.Problems[0].What != "ipvs" {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		b.judge(first, healthcheck.Up)
+		b.noKernel = nil
+		time.Sleep(b.cfg.Director.Repair + time.Millisecond)
+		synctest.Wait()
+		b.wantPool(first + "=1")
+	})
+}
+
+func withSync() *config.Config {
+	cfg := twoServers()
+	cfg.VRRP = []config.VRRP{{
+		Instance:       vrrp.Instance{Name: "web", Preempt: true},
+		ConnectionSync: &config.ConnectionSync{Daemon: connsync.Daemon{Interface: "eth1", SyncID: 51}, LearnTime: 3 * time.Second},
+	}}
+	return cfg
+}
+
+func TestConnectionSyncFollowsTheInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		b.kernel.running = []connsync.Running{{Role: connsync.Master, Daemon: connsync.Daemon{Interface: "eth9", SyncID: 9}}} // left by a crash
+		b.start(false)
+		for _, step := range []struct {
+			state vrrp.State
+			role  connsync.Role
+		}{{vrrp.Backup, connsync.Backup}, {vrrp.Master, connsync.Master}, {vrrp.Leaving, connsync.Master}, {vrrp.Backup, connsync.Backup}} {
+			b.vrrpState(step.state)
+			want := []connsync.Running{{Role: step.role, Daemon: connsync.Daemon{Interface: "eth1", SyncID: 51}}}
+			if !slices.Equal(b.kernel.running, want) {
+				t.Errorf("in state %s these run: %v", step.state, b.kernel.running)
+			}
+		}
+		b.stop()
+		if len(b.kernel.running) != 0 {
+			t.Errorf("these outlive the daemon: %v", b.kernel.running)
+		}
+	})
+}
+
+func TestAReturningDirectorDoesNotPreemptBeforeItHasLearntTheConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		b.start(false)
+		defer b.stop()
+		b.vrrpState(vrrp.Backup)
+		if got := b.speaker.wanted.Instances[0].HoldPreempt; got != holdReason {
+			t.Errorf("the gate is open at once: %q", got)
+		}
+		time.Sleep(3*time.Second + time.Millisecond)
+		synctest.Wait()
+		if got := b.speaker.wanted.Instances[0].HoldPreempt; got != "" {
+			t.Errorf("the gate does not open: %q", got)
+		}
+		b.vrrpState(vrrp.Master)
+		b.vrrpState(vrrp.Backup)
+		if got := b.speaker.wanted.Instances[0].HoldPreempt; got != holdReason {
+			t.Errorf("the gate is open after mastership was lost: %q", got)
+		}
+	})
+}

@@ -1,0 +1,70 @@
+package director
+
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// followed is the VRRP instance that the connection-sync daemons follow, or nil. The kernel has one pair of daemons a
+// network namespace, so a configuration names one at most.
+func followed(cfg *config.Config) *config.VRRP {
+	for i := range cfg.VRRP {
+		if cfg.VRRP[i].ConnectionSync != nil {
+			return &cfg.VRRP[i]
+		}
+	}
+	return nil
+}
+
+// syncRole is the daemon role for a VRRP state. A master that is leaving still forwards, so it still tells; whoever is
+// not master learns.
+func syncRole(s vrrp.State) connsync.Role {
+	if s == vrrp.Master || s == vrrp.Leaving {
+		return connsync.Master
+	}
+	return connsync.Backup
+}
+
+// gate is the preemption gate: a director that comes back does not take over from a living master before its backup
+// daemon has run long enough to hold the connections.
+type gate struct {
+	role  connsync.Role
+	since time.Time // the backup daemon runs since
+}
+
+// follow notes the role that the daemons are in.
+func (g *gate) follow(role connsync.Role, now time.Time) {
+	if role != g.role {
+		g.role, g.since = role, now
+	}
+}
+
+// holdReason is what the speaker shows while the gate is closed.
+const holdReason = "connection sync is still learning the connections"
+
+// opens is when the gate opens; zero if it is not closed at now.
+func (g *gate) opens(learn time.Duration, now time.Time) time.Time {
+	if g.role == connsync.Master || learn == 0 {
+		return time.Time{}
+	}
+	if at := g.since.Add(learn); at.After(now) {
+		return at
+	}
+	return time.Time{}
+}
+
+// wanted is what the speaker is to do.
+func wanted(cfg *config.Config, g *gate, now time.Time) vrrp.Wanted {
+	w := vrrp.Wanted{DirectorGrace: cfg.Director.Grace, Instances: make([]vrrp.WantedInstance, 0, len(cfg.VRRP))}
+	for _, v := range cfg.VRRP {
+		instance := vrrp.WantedInstance{Instance: v.Instance}
+		if s := v.ConnectionSync; s != nil && !g.opens(s.LearnTime, now).IsZero() {
+			instance.HoldPreempt = holdReason
+		}
+		w.Instances = append(w.Instances, instance)
+	}
+	return w
+}

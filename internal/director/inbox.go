@@ -1,0 +1,67 @@
+package director
+
+import (
+	"sync"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// inbox is what checks and speaker have said since the director last looked: the newest word on each target and each
+// instance. Putting never blocks and nothing is lost, so that a slow kernel delays neither checks nor VRRP.
+type inbox struct {
+	mu      sync.Mutex
+	results map[string]healthcheck.Event
+	vrrp    map[string]vrrp.Status
+	speaker *bool // connected or not, if that changed
+	signal  chan struct{}
+}
+
+// news is what an inbox held.
+type news struct {
+	results map[string]healthcheck.Event
+	vrrp    map[string]vrrp.Status
+	speaker *bool
+}
+
+func newInbox() *inbox {
+	return &inbox{
+		results: map[string]healthcheck.Event{},
+		vrrp:    map[string]vrrp.Status{},
+		signal:  make(chan struct{}, 1),
+	}
+}
+
+func (b *inbox) put(change func()) {
+	b.mu.Lock()
+	change()
+	b.mu.Unlock()
+	select {
+	case b.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (b *inbox) result(e healthcheck.Event) {
+	b.put(func() { b.results[e.Key] = e })
+}
+
+func (b *inbox) statuses(list []vrrp.Status) {
+	b.put(func() {
+		for _, s := range list {
+			b.vrrp[s.Name] = s
+		}
+	})
+}
+
+func (b *inbox) connected(yes bool) {
+	b.put(func() { b.speaker = &yes })
+}
+
+func (b *inbox) take() news {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := news{b.results, b.vrrp, b.speaker}
+	b.results, b.vrrp, b.speaker = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil
+	return n
+}

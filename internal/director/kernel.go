@@ -1,0 +1,30 @@
+package director
+
+import (
+	"context"
+
+	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// kernel is the table and the sync daemons over one connection.
+type kernel struct {
+	*ipvs.Client
+	daemons
+	conn *ipvsnl.Conn
+}
+
+// daemons keeps the sync client's Close out of kernel's methods.
+type daemons interface{ connsync.Kernel }
+
+// OpenKernel connects to the IPVS of this network namespace. The error says so where the kernel has none.
+func OpenKernel(ctx context.Context) (Kernel, error) {
+	conn, err := ipvsnl.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return kernel{ipvs.NewClient(conn), connsync.NewClient(conn), conn}, nil
+}
+
+func (k kernel) Close() error { return k.conn.Close() }

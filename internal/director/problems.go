@@ -1,0 +1,34 @@
+package director
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+)
+
+// problems are what is out of service now. Each is logged when it begins, when its text changes and when it ends, so
+// that something retried every second does not fill the log.
+type problems struct {
+	log  *slog.Logger
+	open []api.Problem
+}
+
+// set notes how what stands: err says why it is out of service, nil that it is not.
+func (p *problems) set(what string, err error) {
+	i := slices.IndexFunc(p.open, func(o api.Problem) bool { return o.What == what })
+	switch {
+	case err == nil && i >= 0:
+		p.log.Info("back in service", "what", what, "after", time.Since(p.open[i].Since).Round(time.Millisecond).String())
+		p.open = slices.Delete(p.open, i, i+1)
+	case err != nil && i < 0:
+		p.log.Error("out of service", "what", what, "error", err)
+		p.open = append(p.open, api.Problem{Since: time.Now(), What: what, Text: err.Error()})
+		slices.SortFunc(p.open, func(a, b api.Problem) int { return strings.Compare(a.What, b.What) })
+	case err != nil && p.open[i].Text != err.Error():
+		p.log.Error("out of service", "what", what, "error", err)
+		p.open[i].Text = err.Error()
+	}
+}

@@ -1,0 +1,221 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// touched is what the events since the last pass may have changed.
+type touched struct {
+	all   bool
+	keys  map[ipvs.ServiceKey]struct{}
+	sync  bool
+	times bool
+}
+
+func (t *touched) everything() { t.all, t.sync = true, true }
+
+func (t *touched) services(keys []ipvs.ServiceKey) {
+	if t.keys == nil {
+		t.keys = map[ipvs.ServiceKey]struct{}{}
+	}
+	for _, k := range keys {
+		t.keys[k] = struct{}{}
+	}
+}
+
+func (t *touched) nothing() bool { return !t.all && len(t.keys) == 0 && !t.sync && !t.times }
+
+// needsKernel says whether there is anything to do in the kernel's IPVS.
+func (d *Director) needsKernel() bool {
+	return len(d.cfg.Services) > 0 || followed(d.cfg) != nil || len(d.memory.Owned) > 0 || d.memory.OwnsSync
+}
+
+// reconcile makes the kernel agree with what is wanted, for what was touched. What fails is tried again at the next repair.
+func (d *Director) reconcile(ctx context.Context) {
+	if d.touched.nothing() {
+		return
+	}
+	todo := d.touched
+	d.touched = touched{}
+	d.follow(time.Now())
+	if !d.needsKernel() {
+		d.remember(nil, false)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	if d.kernel == nil {
+		kernel, err := d.OpenKernel(ctx)
+		d.problems.set("ipvs", err)
+		if err != nil {
+			return
+		}
+		d.kernel = kernel
+		todo.everything()
+		todo.times = true
+	}
+	if todo.all || len(todo.keys) > 0 {
+		d.lost(d.reconcileTable(ctx, todo))
+	}
+	if todo.times && d.kernel != nil && d.cfg.Timeouts != nil {
+		d.problems.set("timeouts", d.kernel.SetTimeouts(ctx, *d.cfg.Timeouts))
+	}
+	if todo.sync && d.kernel != nil {
+		d.problems.set("connection-sync", d.reconcileSync(ctx))
+	}
+}
+
+// lost closes a kernel connection that no longer works, to open another one at the next repair.
+func (d *Director) lost(err error) {
+	if err == nil || ipvs.IsRefusal(err) {
+		return
+	}
+	d.kernel.Close()
+	d.kernel = nil
+}
+
+func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
+	var actual []ipvs.ServiceState
+	var err error
+	if todo.all || d.unkept {
+		todo.all = true
+		actual, err = d.kernel.Table(ctx)
+	} else {
+		actual, err = d.kernel.Lookup(ctx, slices.Collect(maps.Keys(todo.keys)))
+	}
+	if err != nil {
+		d.problems.set("ipvs", err)
+		return err
+	}
+	if d.unkept {
+		d.kept, d.unkept = adopt(d.cfg, actual), false
+	}
+	d.remember(d.owned(), d.memory.OwnsSync)
+	var want []ipvs.Entry
+	for _, vs := range d.cfg.Services {
+		if _, ok := todo.keys[vs.ServiceKey]; ok || todo.all {
+			want = append(want, desiredEntry(vs, d.health, d.kept))
+		}
+	}
+	plan := ipvs.Diff(want, actual, d.owns())
+	if plan.Empty() {
+		d.problems.set("ipvs", nil)
+		return nil
+	}
+	err = ipvs.Apply(ctx, d.kernel, plan)
+	d.problems.set("ipvs", err)
+	for _, step := range plan.Steps {
+		d.Logger.Info("ipvs", "step", step.String())
+	}
+	if err == nil && todo.all {
+		d.remember(d.configured(), d.memory.OwnsSync)
+	}
+	return err
+}
+
+// configured are the services that the configuration names.
+func (d *Director) configured() []ipvs.ServiceKey {
+	keys := make([]ipvs.ServiceKey, 0, len(d.cfg.Services))
+	for _, vs := range d.cfg.Services {
+		keys = append(keys, vs.ServiceKey)
+	}
+	return keys
+}
+
+// owned are the services that lvs-ha may change: those that the configuration names, and those it made before.
+func (d *Director) owned() []ipvs.ServiceKey {
+	keys := d.configured()
+	named := make(map[ipvs.ServiceKey]bool, len(keys))
+	for _, k := range keys {
+		named[k] = true
+	}
+	for _, k := range d.memory.Owned {
+		if !named[k] {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// owns says of a service whether lvs-ha may change it.
+func (d *Director) owns() func(ipvs.ServiceKey) bool {
+	owned := make(map[ipvs.ServiceKey]bool, len(d.memory.Owned))
+	for _, k := range d.memory.Owned {
+		owned[k] = true
+	}
+	return func(k ipvs.ServiceKey) bool { return owned[k] }
+}
+
+// remember saves what is owned, before the kernel is touched: after a crash nothing of ours is taken for foreign.
+func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
+	if d.memory.Config == d.cfg && slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync {
+		return
+	}
+	d.memory = memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
+	d.problems.set("state file", d.memory.save(d.StateFile))
+}
+
+// follow sets the role of the connection sync and with it the preemption gate.
+func (d *Director) follow(now time.Time) {
+	v := followed(d.cfg)
+	if v == nil {
+		return
+	}
+	was := d.gate.role
+	d.gate.follow(syncRole(d.vrrp[v.Name].State), now)
+	if d.gate.role != was {
+		d.tellSpeaker()
+	}
+}
+
+// reconcileSync makes the kernel's connection-sync daemons follow.
+func (d *Director) reconcileSync(ctx context.Context) error {
+	var want []connsync.Running
+	if v := followed(d.cfg); v != nil {
+		d.remember(d.memory.Owned, true)
+		want = []connsync.Running{{Role: d.gate.role, Daemon: v.ConnectionSync.Daemon}}
+	} else if !d.memory.OwnsSync {
+		return nil
+	}
+	steps, err := connsync.Follow(ctx, d.kernel, want)
+	for _, step := range steps {
+		d.Logger.Info("connection sync", "step", step.String())
+	}
+	if err == nil && len(want) == 0 {
+		d.remember(d.memory.Owned, false)
+	}
+	return err
+}
+
+// clear takes down at stop what must not outlive the daemon: the sync daemons, and the table if the configuration says so.
+func (d *Director) clear(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	if d.kernel == nil {
+		return
+	}
+	defer d.kernel.Close()
+	var errs []error
+	if d.memory.OwnsSync {
+		_, err := connsync.Follow(ctx, d.kernel, nil)
+		errs = append(errs, err)
+		d.remember(d.memory.Owned, err != nil)
+	}
+	if d.cfg.Director.OnStop == "remove" {
+		actual, err := d.kernel.Table(ctx)
+		if err == nil {
+			err = ipvs.Apply(ctx, d.kernel, ipvs.Diff(nil, actual, d.owns()))
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.Logger.Error("not everything was taken down", "error", err)
+	}
+}

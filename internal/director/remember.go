@@ -1,0 +1,53 @@
+package director
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// memory is what a director remembers over its own restart.
+type memory struct {
+	Owned    []ipvs.ServiceKey `json:"owned,omitempty"`     // services it created or took over
+	OwnsSync bool              `json:"owns_sync,omitempty"` // it started a connection-sync daemon
+	Config   *config.Config    `json:"config,omitempty"`    // the last good one
+}
+
+// recall reads the state file. A missing file is an empty memory.
+func recall(path string) (memory, error) {
+	var m memory
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return m, fmt.Errorf("reading the state file: %w", err)
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return memory{}, fmt.Errorf("state file %s is damaged: %w", path, err)
+	}
+	return m, nil
+}
+
+// save replaces the state file in one step, so that a crash leaves the old one or the new one.
+func (m memory) save(path string) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encoding the state: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".director-*")
+	if err != nil {
+		return fmt.Errorf("writing the state file: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("writing the state file: %w", err)
+	}
+	return os.Rename(f.Name(), path)
+}
