@@ -226,7 +226,7 @@ func (d *Director) take(n news) {
 		was, known := d.vrrp[name]
 		d.vrrp[name] = status
 		if !known || was.State != status.State {
-			d.Logger.Info("vrrp state", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
+			d.Logger.Debug("vrrp state", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
 			d.touched.sync = true
 		}
 	}
