@@ -22,6 +22,7 @@ type Lab struct {
 	fabric *Node
 
 	mu       sync.Mutex
+	cables   map[string]cable // by host and interface
 	hosts    map[string]*Node
 	ports    int
 	machines int
@@ -42,7 +43,7 @@ func New(prefix string) (*Lab, error) {
 	id := fmt.Sprintf("%s-%d-%d", prefix, os.Getpid(), serial.last)
 	serial.Unlock()
 
-	l := &Lab{prefix: prefix, id: id, hosts: map[string]*Node{}}
+	l := &Lab{prefix: prefix, id: id, hosts: map[string]*Node{}, cables: map[string]cable{}}
 	fabric, err := l.addHost("fabric")
 	if err != nil {
 		return nil, errors.Join(err, l.Close())

@@ -106,13 +106,10 @@ func (l *Lab) nextMachine() int {
 func (m *Machine) plug(nic NIC) error {
 	device := fmt.Sprintf("vec%d", len(m.cards))
 	wire := fmt.Sprintf("wire%d", m.lab.nextPort())
-	port, err := m.lab.addPort(nic, func(v *netlink.Veth) {
+	port, err := m.lab.addPort(m.config.Name, nic, func(v *netlink.Veth) {
 		v.PeerName, v.PeerHardwareAddr = wire, nil
 	})
 	if err != nil {
-		return err
-	}
-	if err := m.lab.fabric.netlink.LinkSetAlias(port, m.config.Name+" "+nic.Name); err != nil {
 		return err
 	}
 	mac := nic.MAC
@@ -123,7 +120,10 @@ func (m *Machine) plug(nic NIC) error {
 	m.guest.NICs = append(m.guest.NICs, guest.NIC{
 		Device: device, Name: nic.Name, MTU: nic.MTU, Addresses: nic.Addresses,
 	})
-	return m.lab.fabric.Up(wire)
+	if err := m.lab.fabric.Up(wire); err != nil {
+		return err
+	}
+	return m.lab.awaitForwarding(port)
 }
 
 func (m *Machine) addCard(device, wire string, mac net.HardwareAddr) {

@@ -1,0 +1,157 @@
+package lab
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ServerHeader names the HTTP header with the name of the server that answered.
+const ServerHeader = "X-Lab-Server"
+
+// WebConfig says what a web server is.
+type WebConfig struct {
+	Name    string // the host's name if empty
+	Address string // where it listens, host:port
+	TLS     *Certificate
+}
+
+// Web is a real server: it says its name at /, its health at /healthz, and sends a body that can be checked, slowly,
+// at /slow?bytes=N&rate=BYTES_PER_SECOND.
+type Web struct {
+	host   *Node
+	config WebConfig
+	sick   atomic.Bool
+
+	mu       sync.Mutex
+	server   *http.Server
+	requests map[string]int
+}
+
+// Web makes a web server in the host and starts it.
+func (h *Node) Web(c WebConfig) (*Web, error) {
+	if c.Name == "" {
+		c.Name = h.name
+	}
+	w := &Web{host: h, config: c, requests: map[string]int{}}
+	if err := w.Start(); err != nil {
+		return nil, err
+	}
+	return w, h.lab.onClose(w.Stop)
+}
+
+// Start opens the listener, if it is not open.
+func (w *Web) Start() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.server != nil {
+		return nil
+	}
+	ln, err := w.host.Listen("tcp", w.config.Address)
+	if err != nil {
+		return fmt.Errorf("start web server %s: %w", w.config.Name, err)
+	}
+	if w.config.TLS != nil {
+		ln = tls.NewListener(ln, &tls.Config{
+			Certificates: []tls.Certificate{w.config.TLS.pair},
+			NextProtos:   []string{"h2", "http/1.1"},
+		})
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", w.serveName)
+	mux.HandleFunc("/healthz", w.serveHealth)
+	mux.HandleFunc("/slow", w.serveSlow)
+	// Clients say what went wrong; a server that is stopped in a handshake has nothing to add.
+	s := &http.Server{Handler: w.count(mux), ErrorLog: log.New(io.Discard, "", 0)}
+	w.server = s
+	go func() { _ = s.Serve(ln) }()
+	return nil
+}
+
+// Stop closes the listener and all connections: the next client is refused.
+func (w *Web) Stop() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.server == nil {
+		return nil
+	}
+	err := w.server.Close()
+	w.server = nil
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("stop web server %s: %w", w.config.Name, err)
+	}
+	return nil
+}
+
+// Name is the server's name.
+func (w *Web) Name() string { return w.config.Name }
+
+// SetHealthy says what /healthz answers: 200 or 503.
+func (w *Web) SetHealthy(healthy bool) { w.sick.Store(!healthy) }
+
+// Requests are the numbers of requests by path.
+func (w *Web) Requests() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.requests)
+}
+
+func (w *Web) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		w.requests[r.URL.Path]++
+		w.mu.Unlock()
+		rw.Header().Set(ServerHeader, w.config.Name)
+		next.ServeHTTP(rw, r)
+	})
+}
+
+func (w *Web) serveName(rw http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(rw, w.config.Name+"\n")
+}
+
+func (w *Web) serveHealth(rw http.ResponseWriter, _ *http.Request) {
+	if w.sick.Load() {
+		http.Error(rw, "sick", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(rw, "ok\n")
+}
+
+func (w *Web) serveSlow(rw http.ResponseWriter, r *http.Request) {
+	size, err := strconv.ParseInt(r.FormValue("bytes"), 10, 64)
+	rate, err2 := strconv.ParseInt(r.FormValue("rate"), 10, 64)
+	if errors.Join(err, err2) != nil || size < 0 || rate <= 0 {
+		http.Error(rw, "want bytes and rate, both numbers", http.StatusBadRequest)
+		return
+	}
+	rw.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	const pause = 20 * time.Millisecond
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	body := &bodyReader{size: size}
+	chunk := max(1, rate*int64(pause)/int64(time.Second))
+	flush := http.NewResponseController(rw)
+	for body.offset < size {
+		if _, err := io.CopyN(rw, body, min(chunk, size-body.offset)); err != nil {
+			return
+		}
+		if err := flush.Flush(); err != nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
