@@ -170,12 +170,21 @@ func (a *announcer) round(r *running) {
 		}
 		n, err := a.framer.Announce(t)
 		r.counts.announced.Add(uint64(n))
-		if err != nil {
+		if err != nil && a.wants(r) {
 			a.log.Warn("announcement not sent", "instance", r.name, "interface", t.Interface.Name, "address", t.Address,
 				"error", err)
+		}
+		if err != nil {
 			return
 		}
 	}
+}
+
+// wants says whether the burst is still to be sent.
+func (a *announcer) wants(r *running) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.running[r.router] == r
 }
 
 // pace pauses when enough packets were sent in a row. It is false when the burst is over.

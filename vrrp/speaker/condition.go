@@ -109,7 +109,7 @@ func (e *engine) tend(r *router, now time.Time) {
 		e.step(r, vrrp.SetPriority{Offset: offset}, now)
 	}
 	c := e.conditionOf(r)
-	if c == r.state {
+	if c == r.state || c.reason == reasonSocket && r.wire.opening {
 		return
 	}
 	r.state = c

@@ -26,6 +26,9 @@ type loop struct {
 // maxBatches bounds what is read from one socket before timers get their turn: 8,192 packets.
 const maxBatches = 256
 
+// maxCalls bounds what is done for other goroutines before timers get their turn.
+const maxCalls = 32
+
 // lateEnough is by how much a timer must be late before the sockets are looked at once more: the process may have been
 // stopped after it looked.
 const lateEnough = time.Millisecond
@@ -45,12 +48,28 @@ func (l *loop) post(f func(now time.Time)) bool {
 	return true
 }
 
-func (l *loop) takeCalls() []func(time.Time) {
+// call runs what was posted, as long as there is time for it: then packets and timers get their turn.
+func (l *loop) call(now time.Time) {
+	for range maxCalls {
+		f := l.takeCall()
+		if f == nil {
+			return
+		}
+		f(now)
+	}
+	l.poller.wake()
+}
+
+func (l *loop) takeCall() func(time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	calls := l.calls
-	l.calls = nil
-	return calls
+	if len(l.calls) == 0 {
+		return nil
+	}
+	f := l.calls[0]
+	l.calls[0] = nil
+	l.calls = l.calls[1:]
+	return f
 }
 
 // run works until the engine has stopped.
@@ -70,9 +89,7 @@ func (l *loop) run() error {
 			}
 			l.drain()
 		}
-		for _, call := range l.takeCalls() {
-			call(now)
-		}
+		l.call(now)
 		l.engine.timers.fire(now)
 		if statuses := l.engine.takeChanged(); statuses != nil {
 			l.publish(statuses)

@@ -148,14 +148,16 @@ func (s *speaker) wait(ctx context.Context, ended, served <-chan error) error {
 }
 
 func (s *speaker) ordered(c *directorConn, o order) {
-	s.loop.post(func(now time.Time) {
-		if o.Wanted != nil {
-			s.loop.engine.setWanted(*o.Wanted, now)
-		}
-		if o.Report {
+	if o.Wanted != nil {
+		s.loop.post(func(now time.Time) { s.loop.engine.setWanted(*o.Wanted, now) })
+	}
+	// One answer does for all who ask before it is given.
+	if o.Report && c.asked.CompareAndSwap(false, true) {
+		s.loop.post(func(time.Time) {
+			c.asked.Store(false)
 			c.put(news{Statuses: s.loop.engine.statuses(), Report: true})
-		}
-	})
+		})
+	}
 }
 
 func (s *speaker) arrived(c *directorConn) {

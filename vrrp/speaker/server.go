@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -124,6 +125,7 @@ func (s *server) publish(statuses []vrrp.Status) {
 func (s *server) finish(timeout time.Duration) {
 	s.mu.Lock()
 	c := s.current
+	s.current = nil
 	s.mu.Unlock()
 	if c == nil {
 		return
@@ -144,6 +146,7 @@ type directorConn struct {
 	done chan struct{}
 
 	finish chan struct{} // closed: nothing more will come
+	asked  atomic.Bool   // a report is on its way
 
 	mu      sync.Mutex
 	order   []string // names, in the order of their first change
