@@ -1,0 +1,50 @@
+package realserver
+
+import "fmt"
+
+// loopback is the device of virtual addresses with direct routing, unless another is asked for.
+const loopback = "lo"
+
+// device is where the packets to a virtual address come out, and what makes it exist.
+type device struct {
+	name   string
+	module string // empty: always there
+	port   uint16 // UDP port of GUE; 0: none
+	outer4 bool
+	any    bool // ip6tnl0 must take IPv4 as well as IPv6
+}
+
+// device is the kernel's catch-all tunnel device for the VIP's encapsulation: it takes packets from any director.
+func (v VIP) device() (device, error) {
+	if v.Tunnel == nil {
+		return device{}, fmt.Errorf("mode tun without a tunnel")
+	}
+	t, inner4 := *v.Tunnel, v.Address.Is4()
+	d := device{outer4: t.Outer4}
+	switch t.Type {
+	case GRE:
+		if t.Outer4 {
+			d.name, d.module = "gre0", "ip_gre"
+		} else {
+			d.name, d.module = "ip6gre0", "ip6_gre"
+		}
+		return d, nil
+	case GUE:
+		d.port = t.Port
+		if d.port == 0 {
+			d.port = DefaultGUEPort
+		}
+	case IPIP:
+	default:
+		return d, fmt.Errorf("tunnel type %q: want ipip, gre or gue", t.Type)
+	}
+	switch {
+	case t.Outer4 && inner4:
+		d.name, d.module = "tunl0", "ipip"
+	case t.Outer4:
+		d.name, d.module = "sit0", "sit"
+	default:
+		d.name, d.module, d.any = "ip6tnl0", "ip6_tunnel", inner4
+	}
+	return d, nil
+}

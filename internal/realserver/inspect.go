@@ -1,0 +1,292 @@
+package realserver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+)
+
+// Status is what is right and what is wrong on a real server.
+type Status struct {
+	OK     bool    `json:"ok"`
+	Checks []Check `json:"checks"`
+}
+
+// Check is one thing that was looked at.
+type Check struct {
+	Code string `json:"code"` // stable: for scripts
+	OK   bool   `json:"ok"`
+	What string `json:"what"`
+	Why  string `json:"why,omitempty"`  // it matters, of what is wrong
+	Mend string `json:"mend,omitempty"` // the command
+}
+
+// The codes of checks.
+const (
+	CodeAddress      = "address"
+	CodeElsewhere    = "address-elsewhere"
+	CodeHostRoute    = "host-route"
+	CodeDevice       = "device"
+	CodeGUE          = "gue-port"
+	CodeARPIgnore    = "arp-ignore"
+	CodeARPAnnounce  = "arp-announce"
+	CodeReversePath  = "reverse-path"
+	CodeNeighbor     = "neighbor-proxy"
+	CodeIPv6Disabled = "ipv6-disabled"
+	CodeGateway      = "gateway"
+	CodeListener     = "listener"
+)
+
+// Inspect compares what is wanted with what is observed.
+func Inspect(w Wanted, o Observed) Status {
+	places := w.placements()
+	checks := slices.Concat(
+		inspectConflicts(w, o, places),
+		inspectDevices(places, o),
+		inspectAddresses(places, o),
+		inspectARP(places, o),
+		inspectNeighbors(places, o),
+		inspectGateway(w, o),
+		inspectListeners(w, o),
+	)
+	return Status{OK: !slices.ContainsFunc(checks, func(c Check) bool { return !c.OK }), Checks: checks}
+}
+
+func inspectConflicts(w Wanted, o Observed, places []placed) []Check {
+	var out []Check
+	for _, v := range w.VIPs {
+		for _, h := range o.holders(v.Address) {
+			if problem := misplaced(v, h, places); problem != "" {
+				out = append(out, Check{Code: CodeElsewhere, What: fmt.Sprintf("%s: %s", v.Address, problem), Mend: removeCommand(h)})
+			}
+		}
+	}
+	return out
+}
+
+func inspectDevices(places []placed, o Observed) []Check {
+	var out []Check
+	var seen []device
+	for _, p := range places {
+		d := p.device
+		if slices.Contains(seen, d) {
+			continue
+		}
+		seen = append(seen, d)
+		link, exists := o.link(d.name)
+		c := Check{Code: CodeDevice, OK: exists && link.Up && (!d.any || link.Any), What: d.name + " is up"}
+		var mends []Step
+		switch {
+		case !exists:
+			c.What = d.name + " does not exist"
+			if d.module != "" {
+				mends = append(mends, Step{Action: LoadModule, Module: d.module})
+			}
+			mends = append(mends, Step{Action: SetUp, Interface: d.name})
+		case !link.Up:
+			c.What = d.name + " is down"
+			mends = append(mends, Step{Action: SetUp, Interface: d.name})
+		}
+		if exists && d.any && !link.Any {
+			c.What += ", but takes no IPv4 packets"
+			mends = append(mends, Step{Action: TakeAny, Interface: d.name})
+		}
+		if !c.OK {
+			c.Why, c.Mend = "packets from the director do not come in", describe(mends)
+		}
+		out = append(out, c)
+		if d.port != 0 {
+			s := Step{Action: AddFOU, IPv6: !d.outer4, Port: d.port}
+			g := Check{Code: CodeGUE, OK: s.done(o), What: fmt.Sprintf("the kernel unwraps GUE at port %d", d.port)}
+			if !g.OK {
+				g.What = fmt.Sprintf("the kernel does not unwrap GUE at port %d", d.port)
+				g.Why, g.Mend = "packets from the director do not come in", s.Command()
+			}
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func inspectAddresses(places []placed, o Observed) []Check {
+	var out []Check
+	for _, p := range places {
+		add := Step{Action: AddAddress, Interface: p.device.name, Address: p.address}
+		c := Check{Code: CodeAddress, OK: add.done(o), What: fmt.Sprintf("%s is on %s", HostPrefix(p.address), p.device.name)}
+		if !c.OK {
+			c.What = fmt.Sprintf("%s is not on %s", HostPrefix(p.address), p.device.name)
+			c.Why, c.Mend = "packets for it are not this machine's own, and are dropped or passed on", add.Command()
+		}
+		out = append(out, c)
+		if !p.address.Is4() {
+			continue
+		}
+		route := Step{Action: AddRoute, Interface: p.device.name, Address: p.address}
+		r := Check{Code: CodeHostRoute, OK: route.done(o), What: fmt.Sprintf("the host route to %s leads to %s", p.address, p.device.name)}
+		if !r.OK {
+			r.What = fmt.Sprintf("there is no host route to %s through %s", p.address, p.device.name)
+			r.Why, r.Mend = "without the address, its packets would leave this machine again", route.Command()
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// inspectARP looks at the values that the kernel goes by on every device.
+func inspectARP(places []placed, o Observed) []Check {
+	ipv4 := slices.ContainsFunc(places, func(p placed) bool { return p.address.Is4() })
+	if !ipv4 {
+		return nil
+	}
+	out := slices.Concat(
+		inspectEverywhere(o, CodeARPIgnore, "arp_ignore", arpIgnore,
+			"no device answers ARP for an address of another", "this machine answers ARP for the virtual addresses and takes them from the director"),
+		inspectEverywhere(o, CodeARPAnnounce, "arp_announce", arpAnnounce,
+			"no ARP request names an address of another device", "ARP requests name a virtual address as their sender, and the neighbours learn it from them"),
+	)
+	var seen []string
+	for _, p := range places {
+		name := p.device.name
+		if !p.address.Is4() || p.device.module == "" || slices.Contains(seen, name) {
+			continue
+		}
+		seen = append(seen, name)
+		now := o.effective(name, "rp_filter")
+		c := Check{Code: CodeReversePath, OK: now != "" && now != "1", What: fmt.Sprintf("%s takes packets of clients that live elsewhere", name)}
+		if !c.OK {
+			c.What = fmt.Sprintf("%s drops packets of clients that live elsewhere: rp_filter is %s there", name, orNothing(now))
+			c.Why, c.Mend = "every client lives elsewhere than behind the tunnel", looseSource(name).Command()
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func inspectEverywhere(o Observed, code, name string, setting func(string) sysctl.Setting, right, why string) []Check {
+	var out []Check
+	all := o.Sysctls[conf(everywhere, name)]
+	for _, l := range o.Links {
+		now := o.effective(l.Name, name)
+		if l.Loopback || l.NoARP || setting(everywhere).Good(now) {
+			continue
+		}
+		where := l.Name
+		if !setting(everywhere).Good(all) {
+			where = everywhere
+		}
+		mend := setting(where).Command()
+		if slices.ContainsFunc(out, func(c Check) bool { return c.Mend == mend }) {
+			continue
+		}
+		out = append(out, Check{Code: code, What: fmt.Sprintf("%s is %s on %s", name, orNothing(now), l.Name), Why: why, Mend: mend})
+	}
+	if len(out) == 0 {
+		out = append(out, Check{Code: code, OK: true, What: fmt.Sprintf("%s: %s", name, right)})
+	}
+	return out
+}
+
+func orNothing(value string) string {
+	if value == "" {
+		return "not set"
+	}
+	return value
+}
+
+// inspectNeighbors: IPv6 needs no parameter, since neighbour discovery answers only for addresses of the device that
+// was asked (ndisc_recv_ns, net/ipv6/ndisc.c), unless it is a proxy for the address.
+func inspectNeighbors(places []placed, o Observed) []Check {
+	var out []Check
+	for _, p := range places {
+		if !p.address.Is6() {
+			continue
+		}
+		if key := sysctl.Conf("ipv6", p.device.name, "disable_ipv6"); o.Sysctls[key] == "1" {
+			out = append(out, Check{Code: CodeIPv6Disabled, What: "IPv6 is off on " + p.device.name,
+				Why: p.address.String() + " cannot be there", Mend: sysctl.Command(key, "0")})
+		}
+		c := Check{Code: CodeNeighbor, OK: !slices.Contains(o.Proxied, p.address), What: fmt.Sprintf("no device answers neighbour solicitations for %s", p.address)}
+		if !c.OK {
+			c.What = fmt.Sprintf("this machine is a neighbour discovery proxy for %s", p.address)
+			c.Why = "it answers for the address and takes it from the director"
+			c.Mend = fmt.Sprintf("ip -6 neigh show proxy; ip -6 neigh del proxy %s dev DEVICE", p.address)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func inspectGateway(w Wanted, o Observed) []Check {
+	var out []Check
+	for _, ipv6 := range []bool{false, true} {
+		wanted := slices.ContainsFunc(w.VIPs, func(v VIP) bool { return v.Mode == NAT && v.Address.Is6() == ipv6 })
+		if wanted {
+			out = append(out, gatewayCheck(ipv6, w.Directors, o))
+		}
+	}
+	return out
+}
+
+func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
+	directors = slices.DeleteFunc(slices.Clone(directors), func(a netip.Addr) bool { return a.Is6() != ipv6 })
+	c := Check{Code: CodeGateway}
+	why := "replies that go past the director keep the real server's address, and clients drop them"
+	flag, through := "-4", "DIRECTOR"
+	if ipv6 {
+		flag = "-6"
+	}
+	if len(directors) > 0 {
+		through = directors[0].String()
+	}
+	i := slices.IndexFunc(o.Defaults, func(d Default) bool { return d.IPv6 == ipv6 })
+	switch {
+	case i < 0:
+		c.What, c.Why = "there is no default route", why
+	case slices.Contains(directors, o.Defaults[i].Gateway):
+		c.OK, c.What = true, fmt.Sprintf("the way back leads through the director %s", o.Defaults[i].Gateway)
+	case len(directors) == 0 && o.Defaults[i].Gateway.IsValid():
+		c.OK, c.What = true, fmt.Sprintf("the way back leads through %s; that it is the director is for you to know: --director names it", o.Defaults[i].Gateway)
+	case !o.Defaults[i].Gateway.IsValid():
+		c.What, c.Why = fmt.Sprintf("the default route has no gateway: it leads straight out of %s", o.Defaults[i].Interface), why
+	default:
+		c.What, c.Why = fmt.Sprintf("the default route leads through %s, which is not the director %s", o.Defaults[i].Gateway, joined(directors)), why
+	}
+	if !c.OK {
+		c.Mend = fmt.Sprintf("ip %s route replace default via %s", flag, through)
+	}
+	return c
+}
+
+func joined(addresses []netip.Addr) string {
+	var out []string
+	for _, a := range addresses {
+		out = append(out, a.String())
+	}
+	return strings.Join(out, " or ")
+}
+
+func inspectListeners(w Wanted, o Observed) []Check {
+	var out []Check
+	for _, l := range w.Listeners {
+		c := Check{Code: CodeListener, OK: slices.ContainsFunc(o.Sockets, l.servedBy), What: fmt.Sprintf("something listens on %s %s", l.Network, l.Address)}
+		if !c.OK {
+			c.What = fmt.Sprintf("nothing listens on %s %s", l.Network, l.Address)
+			c.Why = "connections through the director are refused"
+			c.Mend = fmt.Sprintf("make the server listen on %s or on all addresses", l.Address.Addr())
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (l Listener) servedBy(s Listener) bool {
+	if s.Network != l.Network || s.Address.Port() != l.Address.Port() {
+		return false
+	}
+	a := s.Address.Addr()
+	// A socket of all IPv6 addresses takes IPv4 as well, unless it says otherwise.
+	return a == l.Address.Addr() || a.IsUnspecified() && (a.Is6() || l.Address.Addr().Is4())
+}

@@ -1,0 +1,111 @@
+package realserver_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/internal/realserver"
+	"github.com/lvs-ha/lvs-ha/internal/realserver/realservertest"
+)
+
+func wrong(s realserver.Status) []realserver.Check {
+	return slices.DeleteFunc(slices.Clone(s.Checks), func(c realserver.Check) bool { return c.OK })
+}
+
+func TestInspect(t *testing.T) {
+	const arpWhy = "this machine answers ARP for the virtual addresses and takes them from the director"
+	const packetsWhy = "packets from the director do not come in"
+	nat := func(directors ...string) realserver.Wanted {
+		w := realserver.Wanted{VIPs: []realserver.VIP{{Address: addr("202.99.59.110"), Mode: realserver.NAT}}}
+		for _, d := range directors {
+			w.Directors = append(w.Directors, addr(d))
+		}
+		return w
+	}
+	gateway := func(what, mend string) []realserver.Check {
+		return []realserver.Check{{Code: "gateway", What: what, Mend: mend,
+			Why: "replies that go past the director keep the real server's address, and clients drop them"}}
+	}
+	ipip := realserver.Tunnel{Type: realserver.IPIP, Outer4: true}
+	for _, c := range []struct {
+		name   string
+		up     realserver.Wanted // brought up first
+		change func(*realservertest.Machine)
+		wanted realserver.Wanted
+		wrong  []realserver.Check
+	}{
+		{"DR as it should be", dr("192.0.2.9", "fd00::9"), nil, dr("192.0.2.9", "fd00::9"), nil},
+		{"DR on a bare machine", realserver.Wanted{}, nil, dr("192.0.2.9", "fd00::9"), []realserver.Check{
+			{Code: "address", What: "192.0.2.9/32 is not on lo", Why: "packets for it are not this machine's own, and are dropped or passed on", Mend: "ip -4 address replace 192.0.2.9/32 dev lo"},
+			{Code: "host-route", What: "there is no host route to 192.0.2.9 through lo", Why: "without the address, its packets would leave this machine again", Mend: "ip -4 route replace 192.0.2.9/32 dev lo scope link"},
+			{Code: "address", What: "fd00::9/128 is not on lo", Why: "packets for it are not this machine's own, and are dropped or passed on", Mend: "ip -6 address replace fd00::9/128 dev lo nodad preferred_lft 0"},
+			{Code: "arp-ignore", What: "arp_ignore is 0 on eth0", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.all.arp_ignore=1"},
+			{Code: "arp-announce", What: "arp_announce is 0 on eth0", Why: "ARP requests name a virtual address as their sender, and the neighbours learn it from them", Mend: "sysctl -w net.ipv4.conf.all.arp_announce=2"},
+		}},
+		{"one device is of another mind", dr("192.0.2.9"), func(m *realservertest.Machine) { m.Set("net.ipv4.conf.eth0.arp_ignore", "3") }, dr("192.0.2.9"),
+			[]realserver.Check{{Code: "arp-ignore", What: "arp_ignore is 3 on eth0", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.eth0.arp_ignore=1"}}},
+		{"stricter is as good", dr("192.0.2.9"), func(m *realservertest.Machine) { m.Set("net.ipv4.conf.eth0.arp_ignore", "8") }, dr("192.0.2.9"), nil},
+		{"the address twice", dr("192.0.2.9"), func(m *realservertest.Machine) { m.AddAddress("eth0", "192.0.2.9/24") }, dr("192.0.2.9"),
+			[]realserver.Check{{Code: "address-elsewhere", What: "192.0.2.9: eth0 has it: the machine may answer ARP or neighbour discovery there and take the address from the director", Mend: "ip -4 address del 192.0.2.9/24 dev eth0"}}},
+		{"a proxy", dr("fd00::9"), func(m *realservertest.Machine) {
+			m.Change(func(o *realserver.Observed) { o.Proxied = []netip.Addr{addr("fd00::9")} })
+		}, dr("fd00::9"), []realserver.Check{{Code: "neighbor-proxy", What: "this machine is a neighbour discovery proxy for fd00::9",
+			Why: "it answers for the address and takes it from the director", Mend: "ip -6 neigh show proxy; ip -6 neigh del proxy fd00::9 dev DEVICE"}}},
+		{"a tunnel with a strict reverse path", tun("192.0.2.9", ipip), func(m *realservertest.Machine) {
+			m.Set("net.ipv4.conf.tunl0.rp_filter", "0")
+			m.Set("net.ipv4.conf.all.rp_filter", "1")
+		}, tun("192.0.2.9", ipip), []realserver.Check{{Code: "reverse-path", What: "tunl0 drops packets of clients that live elsewhere: rp_filter is 1 there",
+			Why: "every client lives elsewhere than behind the tunnel", Mend: "sysctl -w net.ipv4.conf.tunl0.rp_filter=2"}}},
+		{"a tunnel that is down", tun("192.0.2.9", ipip), func(m *realservertest.Machine) {
+			_ = m.Do(t.Context(), realserver.Step{Action: realserver.SetDown, Interface: "tunl0"})
+		}, tun("192.0.2.9", ipip), []realserver.Check{{Code: "device", What: "tunl0 is down", Why: packetsWhy, Mend: "ip link set dev tunl0 up"}}},
+		{"no GUE", tun("fd00::9", realserver.Tunnel{Type: realserver.GUE}), func(m *realservertest.Machine) {
+			m.Change(func(o *realserver.Observed) { o.FOU = nil })
+		}, tun("fd00::9", realserver.Tunnel{Type: realserver.GUE}), []realserver.Check{{Code: "gue-port", What: "the kernel does not unwrap GUE at port 6080", Why: packetsWhy, Mend: "ip -6 fou add port 6080 gue"}}},
+		{"IPv4 in IPv6 not taken", tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP}), func(m *realservertest.Machine) {
+			_ = m.Do(t.Context(), realserver.Step{Action: realserver.TakeIPv6, Interface: "ip6tnl0"})
+		}, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP}), []realserver.Check{{Code: "device", What: "ip6tnl0 is up, but takes no IPv4 packets", Why: packetsWhy, Mend: "ip -6 tunnel change ip6tnl0 mode any"}}},
+		{"NAT through the director", realserver.Wanted{}, nil, nat("192.0.2.253", "192.0.2.1"), nil},
+		{"NAT, nobody knows", realserver.Wanted{}, nil, nat(), nil},
+		{"NAT past the director", realserver.Wanted{}, nil, nat("192.0.2.254"),
+			gateway("the default route leads through 192.0.2.1, which is not the director 192.0.2.254", "ip -4 route replace default via 192.0.2.254")},
+		{"NAT without a way", realserver.Wanted{}, func(m *realservertest.Machine) { m.Change(func(o *realserver.Observed) { o.Defaults = nil }) }, nat(),
+			gateway("there is no default route", "ip -4 route replace default via DIRECTOR")},
+		{"NAT straight out", realserver.Wanted{}, func(m *realservertest.Machine) {
+			m.Change(func(o *realserver.Observed) { o.Defaults[0].Gateway = netip.Addr{} })
+		}, nat("fd00::1", "192.0.2.254"), gateway("the default route has no gateway: it leads straight out of eth0", "ip -4 route replace default via 192.0.2.254")},
+		{"nobody listens", realserver.Wanted{}, func(m *realservertest.Machine) {
+			m.Change(func(o *realserver.Observed) {
+				o.Sockets = []realserver.Listener{{Network: "tcp", Address: netip.MustParseAddrPort("[::]:80")}, {Network: "udp", Address: netip.MustParseAddrPort("0.0.0.0:53")}}
+			})
+		}, realserver.Wanted{VIPs: nat().VIPs, Listeners: []realserver.Listener{
+			{Network: "tcp", Address: netip.MustParseAddrPort("192.0.2.8:80")}, {Network: "udp", Address: netip.MustParseAddrPort("192.0.2.8:80")},
+			{Network: "udp", Address: netip.MustParseAddrPort("[fd00::8]:53")},
+		}}, []realserver.Check{
+			{Code: "listener", What: "nothing listens on udp 192.0.2.8:80", Why: "connections through the director are refused", Mend: "make the server listen on 192.0.2.8 or on all addresses"},
+			{Code: "listener", What: "nothing listens on udp [fd00::8]:53", Why: "connections through the director are refused", Mend: "make the server listen on fd00::8 or on all addresses"},
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := realservertest.New("192.0.2.1", "192.0.2.8/24", "fd00::8/64")
+			s := newServer(t, m)
+			if len(c.up.VIPs) > 0 {
+				if _, err := s.Up(t.Context(), c.up); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.change != nil {
+				c.change(m)
+			}
+			status, err := s.Status(t.Context(), c.wanted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "what is wrong", wrong(status), c.wrong)
+			if status.OK != (len(c.wrong) == 0) {
+				t.Errorf("ok is %v", status.OK)
+			}
+		})
+	}
+}

@@ -1,0 +1,244 @@
+package realserver
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+)
+
+const everywhere = "all" // the parameter's value for all devices
+
+func conf(iface, name string) string { return sysctl.Conf("ipv4", iface, name) }
+
+// arpIgnore makes a device answer ARP only for its own addresses. Two and eight are stricter (ip-sysctl.rst).
+func arpIgnore(iface string) sysctl.Setting {
+	return sysctl.Setting{Key: conf(iface, "arp_ignore"), Value: "1", Accept: []string{"2", "8"}}
+}
+
+// arpAnnounce keeps virtual addresses out of ARP requests.
+func arpAnnounce(iface string) sysctl.Setting {
+	return sysctl.Setting{Key: conf(iface, "arp_announce"), Value: "2"}
+}
+
+// looseSource lets a tunnel hand in packets of clients that live elsewhere. The kernel takes the greater of this and
+// the value for all devices, so that 2 holds even where all is 1; 0 would not. It needs an address on the tunnel
+// (fib_validate_source, net/ipv4/fib_frontend.c).
+func looseSource(iface string) sysctl.Setting {
+	return sysctl.Setting{Key: conf(iface, "rp_filter"), Value: "2"}
+}
+
+// placed is a virtual address with the device that it belongs on.
+type placed struct {
+	address netip.Addr
+	device  device
+}
+
+// placements are the devices of all addresses that this machine itself must have: none for NAT.
+func (w Wanted) placements() []placed {
+	var out []placed
+	for _, v := range w.VIPs {
+		p := placed{address: v.Address, device: device{name: w.Interface}}
+		switch v.Mode {
+		case NAT:
+			continue
+		case TUN:
+			d, err := v.device()
+			if err != nil {
+				continue
+			}
+			p.device = d
+		}
+		if p.device.name == "" {
+			p.device.name = loopback
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// settings are the kernel parameters for the addresses.
+func settings(places []placed, o Observed) []sysctl.Setting {
+	var out []sysctl.Setting
+	add := func(s sysctl.Setting) {
+		if !slices.ContainsFunc(out, func(t sysctl.Setting) bool { return t.Key == s.Key }) {
+			out = append(out, s)
+		}
+	}
+	for _, p := range places {
+		if !p.address.Is4() {
+			continue
+		}
+		for _, iface := range []string{everywhere, p.device.name} {
+			add(arpIgnore(iface))
+			add(arpAnnounce(iface))
+		}
+		if p.device.name != loopback && p.device.module != "" {
+			add(looseSource(p.device.name))
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	// A greater number of another device wins over the one for all, and not all of them are stricter.
+	for _, l := range o.Links {
+		for _, s := range []sysctl.Setting{arpIgnore(l.Name), arpAnnounce(l.Name)} {
+			v, exists := o.Sysctls[s.Key]
+			if exists && !l.Loopback && !l.NoARP && !s.Good(v) && greater(v, s.Value) {
+				add(s)
+			}
+		}
+	}
+	return out
+}
+
+// Script is every step towards what is wanted, in order: devices, silence by ARP, and only then the addresses.
+func Script(w Wanted, o Observed) []Step {
+	var steps []Step
+	add := func(s Step) {
+		if !slices.Contains(steps, s) {
+			steps = append(steps, s)
+		}
+	}
+	places := w.placements()
+	for _, p := range places {
+		if p.device.module != "" {
+			add(Step{Action: LoadModule, Module: p.device.module, Interface: p.device.name})
+		}
+		if p.device.port != 0 {
+			add(Step{Action: LoadModule, Module: "fou"})
+		}
+	}
+	for _, p := range places {
+		if p.device.any {
+			add(Step{Action: TakeAny, Interface: p.device.name})
+		}
+		if p.device.port != 0 {
+			add(Step{Action: AddFOU, IPv6: !p.device.outer4, Port: p.device.port})
+		}
+		add(Step{Action: SetUp, Interface: p.device.name})
+	}
+	for _, s := range settings(places, o) {
+		add(Step{Action: SetSysctl, Key: s.Key, Value: s.Value})
+	}
+	for _, p := range places {
+		add(Step{Action: AddAddress, Interface: p.device.name, Address: p.address})
+		if p.address.Is4() {
+			add(Step{Action: AddRoute, Interface: p.device.name, Address: p.address})
+		}
+	}
+	return steps
+}
+
+// Up is the steps from what is observed to what is wanted: none if it is so already. Where a module is missing only
+// the loading of modules is returned: what comes after depends on the devices that they bring.
+func Up(w Wanted, o Observed) ([]Step, error) {
+	if err := errors.Join(w.Validate(), conflicts(w, o)); err != nil {
+		return nil, err
+	}
+	var modules, steps []Step
+	for _, s := range Script(w, o) {
+		switch {
+		case s.done(o):
+		case s.Action == LoadModule:
+			modules = append(modules, s)
+		default:
+			s.Before = o.Sysctls[s.Key]
+			steps = append(steps, s)
+		}
+	}
+	if len(modules) > 0 {
+		return modules, nil
+	}
+	return steps, nil
+}
+
+// done reports whether the step has nothing left to do.
+func (s Step) done(o Observed) bool {
+	link, exists := o.link(s.Interface)
+	switch s.Action {
+	case LoadModule:
+		return exists || s.Interface == "" && o.FOU != nil
+	case SetUp:
+		return link.Up
+	case SetDown:
+		return !link.Up
+	case TakeAny:
+		return link.Any
+	case TakeIPv6:
+		return !link.Any
+	case AddFOU, RemoveFOU:
+		return slices.Contains(o.FOU, FOU{IPv6: s.IPv6, Port: s.Port}) == (s.Action == AddFOU)
+	case SetSysctl:
+		now, exists := o.Sysctls[s.Key]
+		return exists && settingOf(s).Good(now)
+	case AddAddress, RemoveAddress:
+		return o.has(Address{Interface: s.Interface, Prefix: HostPrefix(s.Address)}) == (s.Action == AddAddress)
+	case AddRoute, RemoveRoute:
+		return o.routed(s.Interface, s.Address) == (s.Action == AddRoute)
+	}
+	return false
+}
+
+// settingOf is the setting that a step makes, with the values that do as well.
+func settingOf(s Step) sysctl.Setting {
+	if strings.HasSuffix(s.Key, ".arp_ignore") && s.Value == "1" {
+		return sysctl.Setting{Key: s.Key, Value: s.Value, Accept: []string{"2", "8"}}
+	}
+	return sysctl.Setting{Key: s.Key, Value: s.Value}
+}
+
+// conflicts says what stands against the wanted addresses and is not ours to remove.
+func conflicts(w Wanted, o Observed) error {
+	var errs []error
+	places := w.placements()
+	for _, v := range w.VIPs {
+		for _, h := range o.holders(v.Address) {
+			if problem := misplaced(v, h, places); problem != "" {
+				errs = append(errs, fmt.Errorf("%s: %s: remove it: %s", v.Address, problem, removeCommand(h)))
+			}
+		}
+	}
+	for _, p := range places {
+		link, exists := o.link(p.device.name)
+		switch {
+		case !exists && p.device.module == "":
+			errs = append(errs, fmt.Errorf("%s: there is no device %s", p.address, p.device.name))
+		case exists && !link.Loopback && !link.NoARP:
+			errs = append(errs, fmt.Errorf("%s: %s asks and answers by ARP: there a virtual address competes with the director's; use %s",
+				p.address, p.device.name, loopback))
+		}
+		if key := sysctl.Conf("ipv6", p.device.name, "disable_ipv6"); p.address.Is6() && o.Sysctls[key] == "1" {
+			errs = append(errs, fmt.Errorf("%s: IPv6 is off on %s: %s", p.address, p.device.name, sysctl.Command(key, "0")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// misplaced says what is wrong with an address of this machine that is a virtual address, or "".
+func misplaced(v VIP, h Address, places []placed) string {
+	if v.Mode == NAT {
+		return fmt.Sprintf("%s has it, but with NAT only the director does: this machine would answer its own clients by itself", h.Interface)
+	}
+	here := slices.ContainsFunc(places, func(p placed) bool { return p.address == v.Address && p.device.name == h.Interface })
+	if !here {
+		return fmt.Sprintf("%s has it: the machine may answer ARP or neighbour discovery there and take the address from the director", h.Interface)
+	}
+	if !h.Prefix.IsSingleIP() {
+		return fmt.Sprintf("%s has it as %s: every address of %s would be this machine's own", h.Interface, h.Prefix, h.Prefix.Masked())
+	}
+	return ""
+}
+
+func removeCommand(a Address) string {
+	family := "-4"
+	if a.Prefix.Addr().Is6() {
+		family = "-6"
+	}
+	return fmt.Sprintf("ip %s address del %s dev %s", family, a.Prefix, a.Interface)
+}

@@ -1,0 +1,91 @@
+package realserver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+)
+
+// State is what was done on this machine, so that it can be taken back.
+type State struct {
+	Kernel string `json:"kernel"` // see sysctl.Identity
+	Wanted Wanted `json:"wanted"`
+	Steps  []Step `json:"steps"` // in the order they were done
+}
+
+// Store keeps the state in a folder, one file for each network namespace.
+type Store struct {
+	Dir      string
+	Identity string
+}
+
+// File is the path of the state file.
+func (s Store) File() string {
+	_, namespace, _ := strings.Cut(s.Identity, "/")
+	return filepath.Join(s.Dir, "net-"+namespace+".json")
+}
+
+// Load reads the state. Where there is none, or one of an earlier boot, it is empty.
+func (s Store) Load() (State, error) {
+	empty := State{Kernel: s.Identity}
+	raw, err := os.ReadFile(s.File())
+	if errors.Is(err, fs.ErrNotExist) {
+		return empty, nil
+	}
+	if err != nil {
+		return empty, fmt.Errorf("read the record of what was done: %w", err)
+	}
+	var state State
+	if err := json.Unmarshal(raw, &state); err != nil {
+		return empty, fmt.Errorf("read the record of what was done: %s is damaged: undo by hand and remove it: %w", s.File(), err)
+	}
+	if state.Kernel != s.Identity {
+		return empty, nil
+	}
+	return state, nil
+}
+
+// Save writes the state, or removes the file if there is nothing to take back.
+func (s Store) Save(state State) error {
+	if len(state.Steps) == 0 && len(state.Wanted.VIPs) == 0 {
+		if err := os.Remove(s.File()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the record of what was done: %w", err)
+		}
+		return nil
+	}
+	if err := sysctl.WriteJSON(s.File(), state); err != nil {
+		return fmt.Errorf("record what is done, to be able to take it back: %w", err)
+	}
+	return nil
+}
+
+// with is the state after more was wanted and done.
+func (s State) with(w Wanted, steps []Step) State {
+	next := State{Kernel: s.Kernel, Wanted: w, Steps: slices.Concat(s.Steps, steps)}
+	next.Wanted.VIPs = slices.Clone(s.Wanted.VIPs)
+	for _, v := range w.VIPs {
+		if !slices.ContainsFunc(next.Wanted.VIPs, v.equal) {
+			next.Wanted.VIPs = append(next.Wanted.VIPs, v)
+		}
+	}
+	for _, d := range s.Wanted.Directors {
+		if !slices.Contains(next.Wanted.Directors, d) {
+			next.Wanted.Directors = append(slices.Clone(next.Wanted.Directors), d)
+		}
+	}
+	return next
+}
+
+func (v VIP) equal(u VIP) bool {
+	if (v.Tunnel == nil) != (u.Tunnel == nil) || v.Tunnel != nil && *v.Tunnel != *u.Tunnel {
+		return false
+	}
+	return v.Address == u.Address && v.Mode == u.Mode
+}

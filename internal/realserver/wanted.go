@@ -1,0 +1,142 @@
+package realserver
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Mode is how packets reach this real server.
+type Mode string
+
+// The modes.
+const (
+	DR  Mode = "dr"  // direct routing, "gatewaying"
+	TUN Mode = "tun" // tunnelling
+	NAT Mode = "nat" // masquerading
+)
+
+// TunnelType is a tunnel's encapsulation.
+type TunnelType string
+
+// The tunnel types.
+const (
+	IPIP TunnelType = "ipip"
+	GRE  TunnelType = "gre"
+	GUE  TunnelType = "gue"
+)
+
+// VIP is a virtual address as a real server serves it.
+type VIP struct {
+	Address netip.Addr `json:"address"`
+	Mode    Mode       `json:"mode"`
+	Tunnel  *Tunnel    `json:"tunnel,omitempty"` // with TUN
+}
+
+// Tunnel is how the director wraps packets to this real server.
+type Tunnel struct {
+	Type   TunnelType `json:"type"`
+	Outer4 bool       `json:"outer_ipv4"`     // the outer packets are IPv4, whatever the virtual address is
+	Port   uint16     `json:"port,omitempty"` // of GUE
+}
+
+// Wanted is what a real server is to be.
+type Wanted struct {
+	VIPs      []VIP        `json:"vips"`
+	Interface string       `json:"interface"`           // for DR; "lo"
+	Directors []netip.Addr `json:"directors,omitempty"` // for NAT: any of them is the right gateway; none: not known
+	Listeners []Listener   `json:"listeners,omitempty"` // where something must listen; none: not known
+}
+
+// Listener is a port of a virtual address that the real server must serve.
+type Listener struct {
+	Network string         `json:"network"` // tcp or udp
+	Address netip.AddrPort `json:"address"`
+}
+
+// DefaultGUEPort is the port that IANA gave to GUE.
+const DefaultGUEPort = 6080
+
+// ParseVIP reads a virtual address: a bare address, or one with a host mask.
+func ParseVIP(s string) (netip.Addr, error) {
+	bare, bits, masked := strings.Cut(s, "/")
+	a, err := netip.ParseAddr(bare)
+	if err != nil {
+		if ap, e := netip.ParseAddrPort(s); e == nil {
+			return a, fmt.Errorf("virtual address %q: want an address without a port: %s", s, ap.Addr())
+		}
+		return a, fmt.Errorf("virtual address %q: want an IPv4 or IPv6 address such as 192.0.2.10", s)
+	}
+	if masked && bits != fmt.Sprint(a.BitLen()) {
+		return a, fmt.Errorf("virtual address %q: on a real server it is a host address: write %s", s, a)
+	}
+	if err := checkVIP(a); err != nil {
+		return a, fmt.Errorf("virtual address %q: %w", s, err)
+	}
+	return a, nil
+}
+
+func checkVIP(a netip.Addr) error {
+	switch {
+	case !a.IsValid():
+		return errors.New("no address")
+	case a.Zone() != "":
+		return errors.New("an address with a zone cannot be balanced")
+	case a.Is4In6():
+		return fmt.Errorf("an IPv4 address in IPv6's clothes: write %s", a.Unmap())
+	case a.IsUnspecified(), a.IsMulticast(), a.IsLoopback(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return errors.New("not a host's address")
+	case a.IsLinkLocalUnicast() && a.Is6():
+		return errors.New("a link-local address cannot be balanced")
+	}
+	return nil
+}
+
+// Validate says what cannot be, all of it.
+func (w Wanted) Validate() error {
+	var errs []error
+	if len(w.VIPs) == 0 {
+		errs = append(errs, errors.New("no virtual address: give --vip ADDRESS or -c FILE"))
+	}
+	modes := map[netip.Addr]Mode{}
+	for _, v := range w.VIPs {
+		if err := checkVIP(v.Address); err != nil {
+			errs = append(errs, fmt.Errorf("virtual address %s: %w", v.Address, err))
+		}
+		if other, twice := modes[v.Address]; twice && (other == NAT) != (v.Mode == NAT) {
+			errs = append(errs, fmt.Errorf("virtual address %s: wanted by nat and by %s at once: "+
+				"a real server that has the address answers in the director's place", v.Address, either(other, v.Mode)))
+		}
+		modes[v.Address] = v.Mode
+		switch v.Mode {
+		case DR, NAT:
+		case TUN:
+			if _, err := v.device(); err != nil {
+				errs = append(errs, fmt.Errorf("virtual address %s: %w", v.Address, err))
+			}
+		default:
+			errs = append(errs, fmt.Errorf("virtual address %s: mode %q: want dr, tun or nat", v.Address, v.Mode))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func either(a, b Mode) Mode {
+	if a != NAT {
+		return a
+	}
+	return b
+}
+
+// HostPrefix is the address with the mask of a single host.
+func HostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// Addresses are the virtual addresses.
+func (w Wanted) Addresses() []netip.Addr {
+	var out []netip.Addr
+	for _, v := range w.VIPs {
+		out = append(out, v.Address)
+	}
+	return out
+}
