@@ -158,7 +158,7 @@ func invalid(at hcl.Range, tag *tag, detail string, args ...any) hcl.Diagnostics
 // scalar decodes a text through parse.
 func scalar[T any](target *T, value cty.Value, at hcl.Range, tag *tag, parse func(string) (T, error)) hcl.Diagnostics {
 	if !value.Type().IsPrimitiveType() || value.Type() == cty.Bool {
-		return invalid(at, tag, "A text in quotes is required here, not %s.", value.Type().FriendlyName())
+		return invalid(at, tag, "A text in quotes is required here, not %s.", kindOf(value))
 	}
 	text, err := convert.Convert(value, cty.String)
 	if err != nil {
@@ -172,6 +172,17 @@ func scalar[T any](target *T, value cty.Value, at hcl.Range, tag *tag, parse fun
 	return nil
 }
 
+// kindOf says what a value is, in the words of the language.
+func kindOf(value cty.Value) string {
+	switch t := value.Type(); {
+	case t == cty.Bool:
+		return "true or false"
+	case t.IsObjectType(), t.IsMapType():
+		return "an object"
+	}
+	return "a list"
+}
+
 // number decodes a whole number.
 func number(target *int64, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnostics {
 	converted, err := convert.Convert(value, cty.Number)
@@ -180,8 +191,7 @@ func number(target *int64, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnost
 	}
 	whole, exact := converted.AsBigFloat().Int64()
 	if exact != 0 || !converted.AsBigFloat().IsInt() {
-		return invalid(at, tag, "%s is not a whole number that fits here%s.",
-			converted.AsBigFloat().Text('g', 10), tag.allowed(", write a number of "))
+		return invalid(at, tag, "%s is no whole number that fits here.", converted.AsBigFloat().Text('g', 10))
 	}
 	if err := tag.checkNumber(whole); err != nil {
 		return invalid(at, tag, "%s", sentence(err))

@@ -127,7 +127,7 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 		target.Set(one)
 		for _, extra := range blocks[1:] {
 			diags = append(diags, problem(extra.DefRange, fmt.Sprintf("Duplicate %s block", extra.Type),
-				"There is already one at %s. Put everything into one.", blocks[0].DefRange))
+				"There is already one at %s. Put everything into one.", where(blocks[0].DefRange)))
 		}
 		return diags
 	}

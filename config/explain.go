@@ -25,15 +25,15 @@ func isConsequence(diag *hcl.Diagnostic) bool {
 	return marked
 }
 
-// explain makes messages of package hcl say what to do in this language.
+// explain makes messages of package hcl say what to do in this language, and leaves out what errors have caused.
 func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*hcl.File) hcl.Diagnostics {
-	causes := slices.ContainsFunc(diags, func(diag *hcl.Diagnostic) bool {
+	hasCause := slices.ContainsFunc(diags, func(diag *hcl.Diagnostic) bool {
 		return diag.Severity == hcl.DiagError && !isConsequence(diag)
 	})
 	var explained hcl.Diagnostics
 	for _, diag := range diags {
-		if isConsequence(diag) && causes {
-			continue
+		if hasCause && (isConsequence(diag) || diag.Severity == hcl.DiagWarning) {
+			continue // a warning about what is not all understood may be wrong
 		}
 		explained = append(explained, explainOne(diag, context, files))
 	}
@@ -41,21 +41,21 @@ func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*
 }
 
 func explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext, files map[string]*hcl.File) *hcl.Diagnostic {
-	switch diag.Summary {
-	case "Invalid index":
+	switch summary := diag.Summary; {
+	case summary == "Invalid index":
 		return explainIndex(diag)
-	case "Unsupported attribute":
+	case summary == "Unsupported attribute":
 		return explainName(diag, context)
-	case "Unsupported argument", "Unsupported block type":
-		if !strings.Contains(diag.Detail, "Did you mean") && diag.Subject != nil {
-			if file := files[diag.Subject.Filename]; file != nil && diag.Subject.CanSliceBytes(file.Bytes) {
-				word := strings.Trim(string(diag.Subject.SliceBytes(file.Bytes)), `"`)
-				return withDetail(diag, diag.Detail+unknownWord(word))
-			}
-		}
+	case summary == "Unsupported argument", summary == "Unsupported block type":
+		return explainWord(diag, files)
+	case strings.HasPrefix(summary, "Missing name for "):
+		return withDetail(diag, fmt.Sprintf("This block has a label, in quotes between %q and the bracket.",
+			strings.TrimPrefix(summary, "Missing name for ")))
+	case strings.HasPrefix(summary, "Extraneous label for "):
+		return withDetail(diag, "Remove this label.")
 	}
-	if mentionsNode(diag) {
-		return withDetail(diag, diag.Detail+fmt.Sprintf(" This node is called %q; --node overrides that.", nodeNameOf(diag.EvalContext)))
+	if name := nodeNameOf(diag.EvalContext); name != "" && mentionsNode(diag) {
+		return withDetail(diag, diag.Detail+fmt.Sprintf(" This node is called %q; --node overrides that.", name))
 	}
 	return diag
 }
@@ -64,6 +64,26 @@ func withDetail(diag *hcl.Diagnostic, detail string) *hcl.Diagnostic {
 	changed := *diag
 	changed.Detail = detail
 	return &changed
+}
+
+// explainWord says where an unknown word belongs, or what it is called here.
+func explainWord(diag *hcl.Diagnostic, files map[string]*hcl.File) *hcl.Diagnostic {
+	if diag.Subject == nil {
+		return diag
+	}
+	file := files[diag.Subject.Filename]
+	if file == nil || !diag.Subject.CanSliceBytes(file.Bytes) {
+		return diag
+	}
+	word := strings.Trim(string(diag.Subject.SliceBytes(file.Bytes)), `"`)
+	detail, suggestion, _ := strings.Cut(diag.Detail, " Did you mean")
+	if hint, ok := otherWords[word]; ok {
+		return withDetail(diag, detail+" "+hint)
+	}
+	if suggestion != "" {
+		return diag
+	}
+	return withDetail(diag, detail+unknownWord(word))
 }
 
 // explainIndex says which keys there are, and how to be another node where the key is the name of this node.
@@ -101,7 +121,7 @@ func explainName(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic
 	if !ok || len(scope.Traversal) < 2 {
 		return diag
 	}
-	kind := map[string]string{"var": "variable", "local": "local value", "node": "attribute of a node"}[scope.Traversal.RootName()]
+	kind := map[string]string{"var": "variable", "local": "local value", "node": "node attribute"}[scope.Traversal.RootName()]
 	step, isAttr := scope.Traversal[1].(hcl.TraverseAttr)
 	if kind == "" || !isAttr {
 		return diag
@@ -141,10 +161,10 @@ func nodeNameOf(context *hcl.EvalContext) string {
 	return ""
 }
 
-// unknownWord says where a word belongs that is not expected where it stands, or what it is called here.
+// unknownWord says where a word belongs that is not expected where it stands.
 func unknownWord(word string) string {
-	if hint, ok := otherWords[word]; ok {
-		return " " + hint
+	if slices.ContainsFunc(Schema().Blocks, func(b Block) bool { return b.Type == word }) {
+		return " It stands by itself, in no other block."
 	}
 	var homes []string
 	walkSchema(Schema(), func(block Block) {

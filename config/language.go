@@ -8,7 +8,7 @@ import (
 
 // languageBlocks are the blocks that what follows is evaluated with.
 type languageBlocks struct {
-	Nodes     []*nodeBlock     `hcl:"node,block"`
+	Node      *nodeBlock       `hcl:"node,block"`
 	Variables []*variableBlock `hcl:"variable,block"`
 	Locals    []*localsBlock   `hcl:"locals,block"`
 	Settings  hcl.Body         `hcl:",remain"`
@@ -27,8 +27,8 @@ type localsBlock struct {
 }
 
 // node evaluates the name of this node into the object "node" of the context.
-func (l *loader) node(blocks []*nodeBlock) string {
-	name := l.nodeName(blocks)
+func (l *loader) node(block *nodeBlock) string {
+	name := l.nodeName(block)
 	l.context.Variables["node"] = cty.ObjectVal(map[string]cty.Value{"name": name})
 	if !isText(name) {
 		return ""
@@ -36,15 +36,11 @@ func (l *loader) node(blocks []*nodeBlock) string {
 	return name.AsString()
 }
 
-func (l *loader) nodeName(blocks []*nodeBlock) cty.Value {
-	for _, block := range blocks[min(1, len(blocks)):] {
-		l.diags = append(l.diags, problem(block.At, "Duplicate node block",
-			"There is already a node block at %s.", blocks[0].At))
-	}
+func (l *loader) nodeName(block *nodeBlock) cty.Value {
 	if l.options.Node != "" {
 		return cty.StringVal(l.options.Node)
 	}
-	if len(blocks) == 0 || blocks[0].Name == nil {
+	if block == nil || block.Name == nil {
 		name, err := l.context.Functions["hostname"].Call(nil)
 		if err != nil {
 			l.diags = append(l.diags, problem(hcl.Range{}, "The name of this node is not known",
@@ -53,7 +49,7 @@ func (l *loader) nodeName(blocks []*nodeBlock) cty.Value {
 		}
 		return name
 	}
-	expr := blocks[0].Name.Expr
+	expr := block.Name.Expr
 	name, diags := expr.Value(l.context)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {

@@ -58,7 +58,7 @@ func (l *loader) load(path string) *Config {
 	decoder := &decoder{secrets: &l.secrets}
 	l.diags = append(l.diags, decoder.body(body, l.context, &lang)...)
 	defaults := l.variables(lang.Variables)
-	node := l.node(lang.Nodes)
+	node := l.node(lang.Node)
 	locals := l.locals(lang.Locals)
 
 	finder := secretFinder{

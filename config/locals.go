@@ -18,7 +18,7 @@ func (l *loader) locals(blocks []*localsBlock) map[string]hcl.Expression {
 		for name, attribute := range attributes {
 			if before, duplicate := g.attributes[name]; duplicate {
 				l.diags = append(l.diags, problem(attribute.NameRange, "Duplicate local value",
-					"There is already a local value %q at %s.", name, before.NameRange))
+					"There is already a local value %q at %s. Remove one of them.", name, where(before.NameRange)))
 				continue
 			}
 			g.attributes[name] = attribute

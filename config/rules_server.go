@@ -102,8 +102,8 @@ func forwardedPorts(f *file) hcl.Diagnostics {
 		}
 		if port := service.Address.value.port; service.port(server) != port {
 			diags = append(diags, problem(server.Address.at, "Port mapped without NAT",
-				"Packets reach the real server as they are with forwarding = %q, at port %d. Leave the port off here, or write forwarding = \"nat\".",
-				forwarding.value, port))
+				"With forwarding = %q packets reach the real server as they are, at the port that they were sent to. "+
+					"Leave the port off here, or write forwarding = \"nat\".", forwarding.value))
 		}
 	})
 	return diags

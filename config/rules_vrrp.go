@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -28,13 +29,12 @@ func validInstances(f *file) hcl.Diagnostics {
 
 // fieldSentence makes a sentence of a message that may begin with the verb to its field.
 func fieldSentence(e vrrp.FieldError) string {
-	msg := strings.ToUpper(e.Msg[:1]) + e.Msg[1:] + "."
 	for _, verb := range []string{"must ", "is ", "has ", "needs "} {
 		if strings.HasPrefix(e.Msg, verb) {
-			msg = e.Field + " " + e.Msg + "."
+			return e.Field + " " + e.Msg + "."
 		}
 	}
-	return msg
+	return sentence(errors.New(e.Msg))
 }
 
 // placeOf finds what a message of package vrrp is about; false if that is broken.
@@ -78,11 +78,7 @@ func (b *vrrpBlock) familyIsOK() bool { return b.Addresses.isOK() && len(b.prefi
 
 func (b *vrrpBlock) placeOfAddress(e vrrp.FieldError) (hcl.Range, bool) {
 	if e.Index < 0 {
-		understood := b.Addresses.isOK()
-		for _, block := range b.AddressBlocks {
-			understood = understood && block.Prefix.isOK()
-		}
-		return b.Addresses.at, understood
+		return b.Addresses.at, false // rule hasAddresses says more
 	}
 	p := b.prefixes()[e.Index]
 	if p.block != nil && strings.Contains(e.Msg, "label") {
@@ -96,6 +92,18 @@ func element[T any](items []item[T], index int, list hcl.Range) hcl.Range {
 		return list
 	}
 	return items[index].at
+}
+
+// hasAddresses refuses instances that have nothing to move.
+func hasAddresses(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		if block.Addresses.isOK() && len(block.Addresses.value) == 0 && len(block.AddressBlocks) == 0 {
+			diags = append(diags, problem(block.Addresses.at, "No virtual address",
+				"A vrrp block needs at least one. Write addresses = [\"192.0.2.10/24\"]."))
+		}
+	}
+	return diags
 }
 
 // uniqueRouters refuses two virtual routers of one number on one network: each would drop the other's master.

@@ -8,7 +8,7 @@ import (
 // Block is a kind of block of the language; its attributes and blocks are in the order of the reference.
 type Block struct {
 	Type       string // "" for the whole configuration
-	Label      string // what its label is; "" without one
+	Label      string // what its label stands for; "" without one
 	Repeats    bool   // there may be more than one
 	Free       bool   // its attributes have names of the user's own
 	Attributes []Attribute
@@ -46,10 +46,7 @@ func blockSchema(t reflect.Type) Block {
 		f := t.Field(tag.index)
 		switch tag.Kind {
 		case "label":
-			block.Label = attributeSchema(f.Type, tag).Range
-			if block.Label == "" {
-				block.Label = tag.Name
-			}
+			block.Label = tag.Name
 		case "attr", "optional":
 			block.Attributes = append(block.Attributes, attributeSchema(f.Type, tag))
 		case "remain":

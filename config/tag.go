@@ -60,20 +60,6 @@ func tagsOf(t reflect.Type) []tag {
 	return tags
 }
 
-// allowed says in words what the attribute may hold, after a lead; "" if anything.
-func (t *tag) allowed(lead string) string {
-	switch {
-	case t.Holds != "":
-		return lead + t.Holds
-	case t.Range != "":
-		first, last, _ := strings.Cut(t.Range, "..")
-		return fmt.Sprintf("%s%s to %s", lead, first, last)
-	case len(t.OneOf) > 0:
-		return lead + enumerate(t.OneOf)
-	}
-	return ""
-}
-
 // checkWord refuses a word that is none of the allowed ones.
 func (t *tag) checkWord(word string) error {
 	if len(t.OneOf) == 0 {
@@ -124,6 +110,9 @@ func (t *tag) checkDuration(d time.Duration) error {
 // sentence makes an error's text into a sentence.
 func sentence(err error) string {
 	text := err.Error()
+	if word, _, _ := strings.Cut(text, " "); strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		return text + "." // a name or a number stays as it is
+	}
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:] + "."
 }

@@ -20,7 +20,7 @@ type variableBlock struct {
 	Name        attr[string]       `hcl:"name,label"`
 	Type        *hcl.Attribute     `hcl:"type,optional" unset:"that of default, else string"`
 	Default     *hcl.Attribute     `hcl:"default,optional" unset:"none: a value has to be given"`
-	Description attr[string]       `hcl:"description,optional"`
+	Description attr[string]       `hcl:"description,optional" unset:"none"`
 	Sensitive   attr[bool]         `hcl:"sensitive,optional" default:"false"`
 	Validations []*validationBlock `hcl:"validation,block"`
 }
@@ -78,7 +78,8 @@ func (l *loader) variable(block *variableBlock, given *assignment) cty.Value {
 	value, at := cty.NilVal, block.At
 	if block.Default != nil {
 		var diags hcl.Diagnostics
-		value, diags = block.Default.Expr.Value(l.context)
+		// Variables come first: a default cannot use what is evaluated after them.
+		value, diags = block.Default.Expr.Value(&hcl.EvalContext{Functions: l.context.Functions})
 		l.diags = append(l.diags, diags...)
 		if diags.HasErrors() {
 			return cty.DynamicVal

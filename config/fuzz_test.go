@@ -1,0 +1,63 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// FuzzLoad reads arbitrary bytes as a configuration: it must end, without a panic, in a configuration that survives
+// JSON or in an error that can be printed.
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/valid/*.hcl", "testdata/invalid/*.hcl", "../examples/*.hcl"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range found {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text)
+		}
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if len(text) > 1<<16 {
+			return // long inputs are slow and find nothing more
+		}
+		path := filepath.Join(dir, "fuzz.hcl")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, diags := Load(path, asLB1())
+		if (cfg == nil) != diags.HasErrors() || (diags.Err() != nil) != diags.HasErrors() {
+			t.Fatalf("configuration %v, error %v", cfg, diags.Err())
+		}
+		var printed bytes.Buffer
+		if err := diags.Write(&printed, true); err != nil {
+			t.Fatal(err)
+		}
+		if cfg == nil {
+			return
+		}
+		encoded, err := json.Marshal(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var decoded Config
+		if err := json.Unmarshal(encoded, &decoded); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(cfg, &decoded, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("JSON does not keep it:\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// TestDefaultsFit decodes the default of every attribute: a wrong one would panic in front of a user.
+func TestDefaultsFit(t *testing.T) {
+	withDefaults[directorBlock]()
+	withDefaults[timeoutsBlock]()
+	withDefaults[vrrpBlock]()
+	withDefaults[addressBlock]()
+	withDefaults[trackInterfaceBlock]()
+	withDefaults[announceBlock]()
+	withDefaults[connectionSyncBlock]()
+	withDefaults[serviceBlock]()
+	withDefaults[persistenceBlock]()
+	withDefaults[realServerBlock]()
+	withDefaults[tunnelBlock]()
+	withDefaults[healthCheckBlock]()
+	withDefaults[tlsBlock]()
+	withDefaults[variableBlock]()
+	withDefaults[validationBlock]()
+}
+
+// TestSchedulersAreTheKernels compares the words of the language with those of package ipvs.
+func TestSchedulersAreTheKernels(t *testing.T) {
+	for _, tag := range tagsOf(reflect.TypeFor[serviceBlock]()) {
+		if tag.Name == "scheduler" {
+			if diff := cmp.Diff(ipvs.Schedulers(), tag.OneOf); diff != "" {
+				t.Errorf("package ipvs and the language differ:\n%s", diff)
+			}
+		}
+	}
+}
+
+// TestReference compares docs/reference.md with the schema: each block has a heading and says where it may stand and how
+// often, and a table has a row for each attribute with its type, default and range. Nothing may be missing, and nothing
+// may be there that is not so.
+func TestReference(t *testing.T) {
+	var got []string
+	block := ""
+	for line := range strings.Lines(reference(t)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "## "):
+			block = strings.Trim(strings.TrimPrefix(line, "## "), "`")
+			if !strings.Contains(line, "`") {
+				block = "" // a chapter of prose
+			}
+		case block == "":
+		case strings.HasPrefix(line, "Within ") || strings.HasPrefix(line, "At the top level"):
+			place, _, _ := strings.Cut(line, ".")
+			got = append(got, block+": "+place)
+		case strings.HasPrefix(line, "| `"):
+			cells := strings.Split(strings.Trim(line, "|"), "|")
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
+			}
+			if len(cells) != 5 || cells[4] == "" {
+				t.Errorf("not name, type, default, range and meaning: %s", line)
+				continue
+			}
+			got = append(got, block+": "+strings.Join(cells[:4], " | "))
+		}
+	}
+	want := described(Schema())
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/reference.md and the schema differ (-schema +reference):\n%s", diff)
+	}
+}
+
+// TestReferenceFunctions compares the chapter of functions with the functions.
+func TestReferenceFunctions(t *testing.T) {
+	_, chapter, _ := strings.Cut(reference(t), "\n## Functions\n")
+	chapter, _, _ = strings.Cut(chapter, "\n## ")
+	var got []string
+	for _, match := range regexp.MustCompile("`([a-z]+)(?:\\([^`]*)?`").FindAllStringSubmatch(chapter, -1) {
+		got = append(got, match[1])
+	}
+	slices.Sort(got)
+	want := slices.Sorted(maps.Keys(functions(asLB1())))
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+		t.Errorf("docs/reference.md and the functions differ (-functions +reference):\n%s", diff)
+	}
+}
+
+func reference(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// described writes the schema as TestReference reads the reference. A block that may stand in several others is in
+// the reference once.
+func described(schema Block) []string {
+	homes := map[string][]string{}
+	walkSchema(schema, func(outer Block) {
+		for _, b := range outer.Blocks {
+			if home := "`" + outer.Type + "`"; outer.Type != "" && !slices.Contains(homes[b.Type], home) {
+				homes[b.Type] = append(homes[b.Type], home)
+			}
+		}
+	})
+	var lines []string
+	walkSchema(schema, func(b Block) {
+		if b.Type == "" {
+			return
+		}
+		name, place, often := b.Type, "At the top level", "at most one"
+		if b.Label != "" {
+			name = fmt.Sprintf("%s %q", b.Type, b.Label)
+		}
+		if len(homes[b.Type]) > 0 {
+			place = "Within " + strings.Join(homes[b.Type], " and ")
+		}
+		if b.Repeats {
+			often = "any number"
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s, %s", name, place, often))
+		for _, a := range b.Attributes {
+			def := a.Default
+			if a.Required {
+				def = "required"
+			}
+			lines = append(lines, fmt.Sprintf("%s: `%s` | %s | %s | %s", name, a.Name, a.Type, def, a.Range))
+		}
+	})
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+)
+
+// Each configuration has the secret "hunter22" and a mistake as near to it as can be.
+var withSecrets = map[string]string{
+	"in the value itself": `
+vrrp "a" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  addresses         = ["192.0.2.1"]
+  auth_pass         = "hunter22" # hunter22
+}`,
+	"too long":          vrrpWith(`version = 2`, `auth_pass = "x-hunter22-x"`),
+	"of a wrong type":   vrrpWith(`version = 2`, `auth_pass = ["hunter22"]`),
+	"in a wrong sum":    vrrpWith(`version = 2`, `auth_pass = "hunter22" + 1`),
+	"in a wrong call":   vrrpWith(`version = 2`, `auth_pass = upper("hunter22", 1)`),
+	"in a template":     vrrpWith(`version = 2`, `auth_pass = "${"hunter22"}${nothing}"`),
+	"in a local":        vrrpWith(`version = 2`, `auth_pass = local.pass`) + "\nlocals { pass = \"hunter22\" + 1 }\n",
+	"in locals in turn": vrrpWith(`version = 2`, `auth_pass = local.a`) + "\nlocals {\n a = local.b\n b = upper(\"hunter22\", 2)\n}\n",
+	"in a variable":     vrrpWith(`version = 2`, `auth_pass = "${var.pass + 1}"`) + "\nvariable \"pass\" { default = \"hunter22\" }\n",
+	"in a wrong default": vrrpWith(`version = 2`, `auth_pass = var.pass`) +
+		"\nvariable \"pass\" {\n type = number\n default = \"hunter22\"\n}\n",
+	"in a sensitive variable": "variable \"pass\" {\n sensitive = true\n default = \"hunter22\"\n}\n" +
+		"director { grace = var.pass }\n",
+	"given to a variable": vrrpWith(`version = 3`, `auth_pass = var.given`) + "\nvariable \"given\" {}\n" +
+		"director { grace = \"${var.given}s\" }\n",
+	"out of the environment": vrrpWith(`version = 3`, `auth_pass = env("PASS")`) + "director { grace = env(\"PASS\") }\n",
+	"in a dynamic block": `
+locals { routers = [{ id = 51, pass = "hunter22" }] }
+
+dynamic "vrrp" {
+  for_each = local.routers
+  labels   = ["a"]
+
+  content {
+    interface         = "eth0"
+    virtual_router_id = vrrp.value.id
+    addresses         = ["192.0.2.1"]
+    priority          = vrrp.value.pass
+    auth_pass         = vrrp.value.pass
+  }
+}`,
+	"in a header":                               headers(`{ "A B" = "x", Authorization = "hunter22" }`),
+	"in a header's bad value":                   headers(`{ Authorization = "hunter22\n" }`),
+	"in a header's sum":                         headers(`{ Authorization = "hunter22" + 1 }`),
+	"in a merge of headers":                     headers(`merge({ X-Token = "hunter22" }, 5)`),
+	"in a header with a name that is not known": headers(`{ (nothing) = "hunter22" }`),
+	"beside an unknown argument":                vrrpWith(`version = 2`, `auth_pas = 1`) + "\nlocals { a = 1 }\n" + vrrpWith(`auth_pass = "hunter22"`, `x = 1`),
+}
+
+func vrrpWith(lines ...string) string {
+	return "vrrp \"a\" {\n interface = \"eth0\"\n virtual_router_id = 51\n addresses = [\"192.0.2.1\"]\n " +
+		strings.Join(lines, "\n ") + "\n}\n"
+}
+
+func headers(value string) string {
+	return "virtual_service \"a\" {\n address = \"192.0.2.1:80\"\n health_check \"http\" { headers = " + value +
+		" }\n real_server \"192.0.2.2\" {}\n}\n"
+}
+
+func TestDiagnosticsHideSecrets(t *testing.T) {
+	for name, text := range withSecrets {
+		t.Run(name, func(t *testing.T) {
+			o := asLB1()
+			o.LookupEnv = func(name string) (string, bool) { return "hunter22", name == "PASS" }
+			if strings.Contains(text, "var.given") {
+				o.Vars = map[string]string{"given": "hunter22"}
+			}
+			_, diags := Load(write(t, t.TempDir(), "a.hcl", text), o)
+			if !diags.HasErrors() {
+				t.Fatal("this has no error that could print the secret")
+			}
+			printed := printed(t, diags) + diags.Err().Error() + strings.Join(diags.Warnings(), "\n")
+			var colored bytes.Buffer
+			if err := diags.Write(&colored, true); err != nil {
+				t.Fatal(err)
+			}
+			if all := printed + colored.String(); strings.Contains(all, "hunter22") {
+				t.Errorf("the secret is in:\n%s", all)
+			}
+		})
+	}
+}
+
+// Where a secret stands in the source it is hidden however short it is, and where it is escaped.
+func TestDiagnosticsHideShortAndEscapedSecrets(t *testing.T) {
+	for _, pass := range []string{`q7`, `\"q7\\`} {
+		_, diags := Load(write(t, t.TempDir(), "a.hcl", vrrpWith(`version = 3`, `auth_pass = "`+pass+`"`)), asLB1())
+		if text := printed(t, diags); strings.Contains(text, "q7") || !strings.Contains(text, "auth_pass = \"**") {
+			t.Errorf("got %s", text)
+		}
+	}
+}
+
+func TestConfigNeverPrintsSecrets(t *testing.T) {
+	text := vrrpWith(`version = 2`, `auth_pass = "hunter22"`) + headers(`{ Authorization = "Bearer hunter22" }`)
+	cfg, diags := Load(write(t, t.TempDir(), "a.hcl", text), asLB1())
+	if diags.HasErrors() {
+		t.Fatal(printed(t, diags))
+	}
+	var logs bytes.Buffer
+	slog.New(slog.NewTextHandler(&logs, nil)).Info("configured", "config", cfg, "vrrp", cfg.VRRP[0], "service", cfg.Services[0])
+	shown, err := json.Marshal(cfg.Redacted())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := logs.String() + string(shown) + fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg) + fmt.Sprint(*cfg, cfg.VRRP, cfg.Services[0].Checks[0].HTTP)
+	if strings.Contains(all, "hunter22") {
+		t.Errorf("the secret is in:\n%s", all)
+	}
+	if !strings.Contains(string(shown), secret.Hidden) {
+		t.Errorf("nothing is said to be hidden in %s", shown)
+	}
+	if got := cfg.VRRP[0].AuthPass.Reveal() + " " + cfg.Services[0].Checks[0].HTTP.Header[0].Value.Reveal(); got != "hunter22 Bearer hunter22" {
+		t.Errorf("Redacted changed the original to %q", got)
+	}
+}

@@ -1,0 +1,11 @@
+timeouts {}
+timeouts {}
+
+vrrp "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  addresses         = ["192.0.2.10/24"]
+
+  announce {}
+  announce {}
+}

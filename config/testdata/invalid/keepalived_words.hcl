@@ -1,0 +1,13 @@
+global_defs {}
+
+vrrp "web" {
+  state             = "MASTER"
+  interface         = "eth0"
+  virtual_router_id = 51
+  advert_int        = 1
+  nopreempt         = true
+
+  virtual_ipaddress {}
+}
+
+virtual_server "192.0.2.10 80" {}

@@ -1,0 +1,2 @@
+vrrp {}
+virtual_service "a" "b" {}

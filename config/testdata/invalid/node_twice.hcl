@@ -1,0 +1,2 @@
+node { name = "lb1" }
+node { name = "lb2" }

@@ -1,0 +1,5 @@
+vrrp "web" {
+  interface =
+}
+
+director { grace = "5s" on_stop = "leave" }

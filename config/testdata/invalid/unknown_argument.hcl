@@ -1,0 +1,4 @@
+director {
+  gracee  = "5s"
+  on_stop = "leave"
+}

@@ -1,0 +1,2 @@
+virtual_servce "web" {}
+varable "x" {}
