@@ -1,0 +1,238 @@
+package scene
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Options say what runs on the directors.
+type Options struct {
+	Binary string   // of lvs-ha
+	Config string   // path of the configuration, the same on both
+	Args   []string // more arguments of `lvs-ha run`
+}
+
+// Scene is a pair of directors with real servers and a client.
+type Scene struct {
+	Directors  []*Director
+	Servers    []*lab.Web
+	Client     *lab.Client
+	ClientHost *lab.Node
+}
+
+// Director is a machine on which lvs-ha runs.
+type Director struct {
+	lab.Director
+	options Options
+
+	mu     sync.Mutex
+	daemon *lab.Process
+	log    *bytes.Buffer
+}
+
+// Build makes the hosts of a layout. The directors are switched off.
+func Build(on *lab.Lab, layout Layout, o Options) (*Scene, error) {
+	p, err := layout.plan(on)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scene{}
+	if s.ClientHost, err = on.Host("client", p.client...); err != nil {
+		return nil, err
+	}
+	s.Client = s.ClientHost.Client(nil)
+	for _, v := range p.servers {
+		web, err := v.build(on)
+		if err != nil {
+			return nil, err
+		}
+		s.Servers = append(s.Servers, web)
+	}
+	for _, c := range p.directors {
+		d, err := on.NewDirector(c)
+		if err != nil {
+			return nil, err
+		}
+		s.Directors = append(s.Directors, &Director{Director: d, options: o, log: &bytes.Buffer{}})
+	}
+	return s, nil
+}
+
+func (v server) build(on *lab.Lab) (*lab.Web, error) {
+	host, err := on.Host(v.name, v.nic)
+	if err != nil {
+		return nil, err
+	}
+	if v.prepare != nil {
+		if err := v.prepare(host); err != nil {
+			return nil, err
+		}
+	}
+	if v.gateway != "" {
+		if err := host.AddRoute(lab.Default, netip.MustParseAddr(v.gateway)); err != nil {
+			return nil, err
+		}
+	}
+	return host.Web(lab.WebConfig{Address: v.listen})
+}
+
+// Start switches all directors on, at the same time, and starts lvs-ha on each.
+func (s *Scene) Start(ctx context.Context) error {
+	errs := make([]error, len(s.Directors))
+	var wg sync.WaitGroup
+	for i, d := range s.Directors {
+		wg.Go(func() { errs[i] = d.PowerOn(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// PowerOn boots a director and starts lvs-ha on it.
+func (d *Director) PowerOn(ctx context.Context) error {
+	if err := d.Director.Start(ctx); err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}
+
+// Run starts lvs-ha on a director that is on.
+func (d *Director) Run(ctx context.Context) error {
+	argv := append([]string{d.options.Binary, "run", "-c", d.options.Config, "--node", d.Name()}, d.options.Args...)
+	daemon, err := d.Spawn(context.WithoutCancel(ctx), lab.Command{Argv: argv, Stdout: d, Stderr: d})
+	if err != nil {
+		return fmt.Errorf("%s: start lvs-ha: %w", d.Name(), err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.daemon = daemon
+	return nil
+}
+
+// Stop asks lvs-ha on a director to stop, and waits for its end.
+func (d *Director) Stop(ctx context.Context) error {
+	d.mu.Lock()
+	daemon := d.daemon
+	d.mu.Unlock()
+	if err := daemon.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	code, err := daemon.Wait(ctx)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("%s: lvs-ha ended with status %d", d.Name(), code)
+	}
+	return err
+}
+
+// Write takes lvs-ha's log.
+func (d *Director) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.Write(p)
+}
+
+// Log is what lvs-ha has logged on this director.
+func (d *Director) Log() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.log.String()
+}
+
+// Command runs a command of lvs-ha on the director and returns its output.
+func (d *Director) Command(ctx context.Context, args ...string) (string, error) {
+	return lab.Output(ctx, d.Director, append([]string{d.options.Binary}, args...)...)
+}
+
+// Status asks lvs-ha for its status.
+func (d *Director) Status(ctx context.Context) (api.Status, error) {
+	var s api.Status
+	out, err := d.Command(ctx, "status", "-o", "json")
+	if err != nil {
+		return s, err
+	}
+	if err := json.NewDecoder(strings.NewReader(out)).Decode(&s); err != nil && err != io.EOF {
+		return s, fmt.Errorf("%s: status: %w", d.Name(), err)
+	}
+	return s, nil
+}
+
+// IsMaster says whether all VRRP instances of a director are master.
+func IsMaster(s api.Status) bool { return allInState(s, vrrp.Master) }
+
+// IsBackup says whether all VRRP instances of a director are backup.
+func IsBackup(s api.Status) bool { return allInState(s, vrrp.Backup) }
+
+func allInState(s api.Status, want vrrp.State) bool {
+	for _, v := range s.VRRP {
+		if v.State != want {
+			return false
+		}
+	}
+	return len(s.VRRP) > 0
+}
+
+// Pool are the addresses of the real servers that the kernel's table holds with a weight, over all services.
+func Pool(s api.Status) []string {
+	var pool []string
+	for _, service := range s.Services {
+		for _, r := range service.Servers {
+			if r.Present && r.KernelWeight > 0 {
+				pool = append(pool, r.Address.String())
+			}
+		}
+	}
+	return pool
+}
+
+// Await asks a director for its status again and again until it is as wanted. The error tells the last one.
+func (d *Director) Await(ctx context.Context, what string, wanted func(api.Status) bool) (api.Status, error) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s, err := d.Status(ctx)
+		if err == nil && wanted(s) {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			return s, fmt.Errorf("%s is not %s in time: %w", d.Name(), what, errors.Join(context.Cause(ctx), err))
+		case <-tick.C:
+		}
+	}
+}
+
+// Ready waits until the first director is master, the others are backup, and all have the whole pool.
+func (s *Scene) Ready(ctx context.Context) error {
+	for i, d := range s.Directors {
+		in, what := IsBackup, "backup with the whole pool"
+		if i == 0 {
+			in, what = IsMaster, "master with the whole pool"
+		}
+		_, err := d.Await(ctx, what, func(st api.Status) bool { return in(st) && len(Pool(st)) == len(s.Servers) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Connections are the client's sides of the TCP connections in a director's IPVS connection table.
+func (d *Director) Connections(ctx context.Context) (map[netip.AddrPort]bool, error) {
+	out, err := lab.Output(ctx, d.Director, "cat", "/proc/net/ip_vs_conn")
+	if err != nil {
+		return nil, err
+	}
+	return parseConnections(out)
+}
