@@ -56,7 +56,15 @@ func newLAN(seed uint64, routers ...Instance) *lan {
 }
 
 // start brings a router up.
-func (l *lan) start(r *router) { l.step(r, Up{Source: r.source}) }
+func (l *lan) start(r *router) { l.tell(r, Up{Source: r.source}) }
+
+// tell gives a router an event as soon as it has time for it.
+func (l *lan) tell(r *router, ev Event) {
+	if r.busy > l.now {
+		l.run(r.busy - l.now)
+	}
+	l.step(r, ev)
+}
 
 // kill is a power failure: the router and its addresses are gone.
 func (l *lan) kill(r *router) {
