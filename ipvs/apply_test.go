@@ -1,9 +1,7 @@
 package ipvs_test
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,8 +14,6 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
 )
-
-func cmpString(a, b fmt.Stringer) int { return cmp.Compare(a.String(), b.String()) }
 
 // drawTable draws services out of few keys, with servers out of few keys, so that two tables overlap.
 func drawTable(t *rapid.T, label string) []ipvs.Entry {

@@ -1,19 +1,20 @@
 package ipvs_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/netip"
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
 )
 
-var values = cmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()}
+var values = gocmp.Options{cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()}
 
 func at(p ipvs.Protocol, s string) ipvs.ServiceKey {
 	return ipvs.ServiceAt(p, netip.MustParseAddrPort(s))
@@ -156,7 +157,7 @@ func TestPlanJSON(t *testing.T) {
 	if err := json.Unmarshal(got, &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(plan, back, values); diff != "" {
+	if diff := gocmp.Diff(plan, back, values); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -184,10 +185,12 @@ func entries(table []ipvs.ServiceState) []ipvs.Entry {
 
 func sorted(list []ipvs.Entry) []ipvs.Entry {
 	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b ipvs.Entry) int { return cmpString(a.ServiceKey, b.ServiceKey) })
+	slices.SortFunc(list, func(a, b ipvs.Entry) int { return cmp.Compare(a.ServiceKey.String(), b.ServiceKey.String()) })
 	for i := range list {
 		list[i].Destinations = slices.Clone(list[i].Destinations)
-		slices.SortFunc(list[i].Destinations, func(a, b ipvs.Destination) int { return cmpString(a.DestinationKey, b.DestinationKey) })
+		slices.SortFunc(list[i].Destinations, func(a, b ipvs.Destination) int {
+			return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port))
+		})
 	}
 	return list
 }

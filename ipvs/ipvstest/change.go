@@ -34,25 +34,23 @@ func (k *Kernel) change(s ipvs.Step) syscall.Errno {
 func changeDestination(of *ipvs.ServiceState, s ipvs.Step) syscall.Errno {
 	d := s.Destination
 	i := slices.IndexFunc(of.Destinations, func(e ipvs.DestinationState) bool { return e.DestinationKey == d.DestinationKey })
-	switch s.Action {
-	case ipvs.AddDestination:
-		if i >= 0 {
-			return syscall.EEXIST
-		}
-	default:
+	if s.Action == ipvs.DeleteDestination {
 		if i < 0 {
 			return syscall.ENOENT
 		}
-	}
-	if s.Action == ipvs.DeleteDestination {
 		of.Destinations = slices.Delete(of.Destinations, i, i+1)
 		return 0
 	}
+	// What is wrong in itself is refused before the server is looked for.
 	switch {
 	case d.Address.Is4() != (of.Family == ipvs.IPv4) && d.Forward != ipvs.Tunnel:
 		return syscall.EINVAL
 	case d.Weight > 1<<31-1, d.LowerThreshold > d.UpperThreshold:
 		return syscall.ERANGE
+	case s.Action == ipvs.AddDestination && i >= 0:
+		return syscall.EEXIST
+	case s.Action == ipvs.EditDestination && i < 0:
+		return syscall.ENOENT
 	}
 	if i < 0 {
 		of.Destinations = append(of.Destinations, ipvs.DestinationState{Destination: d})
