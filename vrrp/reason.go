@@ -9,6 +9,7 @@ const (
 	ReasonInterfaceMissing Reason = "interface-missing" // there is no interface of this name
 	ReasonInterfaceDown    Reason = "interface-down"    // no link, or set down
 	ReasonNoAddress        Reason = "no-address"        // the interface has no address to send adverts from
+	ReasonSocket           Reason = "socket"            // adverts cannot be sent or received
 	ReasonTrack            Reason = "track"             // a tracked interface without weight is down
 	ReasonRemoved          Reason = "removed"           // no longer in the configuration
 	ReasonResignStop       Reason = "resign-stop"       // the daemon stops
