@@ -53,7 +53,7 @@ func (s *Scheduler) advance() time.Duration {
 		if !ok {
 			break
 		}
-		s.quiet = now.Add(batch)
+		s.quiet = now.Add(s.batch)
 		s.flights.Go(func() { s.work(f) })
 	}
 	s.planned = now.Add(time.Hour)

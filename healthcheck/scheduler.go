@@ -72,6 +72,7 @@ type Scheduler struct {
 	waiting queue     // entries that are due
 	planned time.Time // Run wakes up by then
 	quiet   time.Time // and not before
+	batch   time.Duration
 	warned  time.Time
 	running int
 	stuck   int
@@ -129,6 +130,7 @@ func (s *Scheduler) Update(targets []Target) error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.batch = maxBatch
 	wanted := make(map[string]bool, len(targets))
 	var fresh []*entry
 	for i, t := range targets {
@@ -146,6 +148,7 @@ func (s *Scheduler) Update(targets []Target) error {
 			e.removed, e.probed, e.health = false, false, Health{}
 			e.life++
 		}
+		s.batch = min(s.batch, e.interval()/batchPart)
 		if p := probes[i]; p.err == nil || e.probe == nil {
 			e.probe = p.probe
 		}

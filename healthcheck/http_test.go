@@ -1,0 +1,239 @@
+package healthcheck_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+)
+
+func httpSpec(change func(*HTTPSpec)) Spec {
+	h := &HTTPSpec{Method: "GET", Path: "/", Status: []StatusRange{{First: 200, Last: 399}}}
+	if change != nil {
+		change(h)
+	}
+	return Spec{Kind: HTTP, Timeout: 5 * time.Second, HTTP: h}
+}
+
+func response(status int, body string) string {
+	return fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: %d\r\n\r\n%s", status, http.StatusText(status), len(body), body)
+}
+
+func TestHTTPStatus(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		want   []StatusRange
+		ok     bool
+		detail string
+	}{
+		{200, nil, true, "status 200"},
+		{204, nil, true, "status 204"},
+		{302, nil, true, "status 302"}, // not followed
+		{404, nil, false, "status 404, want 200-399"},
+		{503, nil, false, "status 503, want 200-399"},
+		{199, nil, false, "more than 5 interim responses"},
+		{101, []StatusRange{{101, 101}}, true, "status 101"},
+		{200, []StatusRange{{204, 204}}, false, "status 200, want 204"},
+		{401, []StatusRange{{200, 299}, {401, 401}}, true, "status 401"},
+		{500, []StatusRange{{200, 299}, {401, 401}}, false, "status 500, want 200-299 or 401"},
+	} {
+		answer := response(c.status, "")
+		if c.status == 199 {
+			answer = strings.Repeat(answer, 10)
+		}
+		spec := httpSpec(func(h *HTTPSpec) { h.Status = c.want })
+		wantResult(t, check(t, spec, serve(t, loopback, answering(answer))), c.ok, c.detail)
+	}
+}
+
+func TestHTTPResponses(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	match := func(h *HTTPSpec) { h.Body = "^he.*lo$" }
+	for name, c := range map[string]struct {
+		answer string
+		change func(*HTTPSpec)
+		ok     bool
+		detail string
+	}{
+		"content length":     {response(200, "hello"), match, true, "status 200"},
+		"until closed":       {ok + "\r\nhello", match, true, "status 200"},
+		"chunked":            {ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", match, true, "status 200"},
+		"HTTP/1.0":           {"HTTP/1.0 200 OK\r\n\r\nhello", match, true, "status 200"},
+		"no reason":          {"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", nil, true, "status 200"},
+		"early hints":        {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + response(200, "hello"), match, true, "status 200"},
+		"says close":         {ok + "Connection: close\r\nContent-Length: 5\r\n\r\nhello", match, true, "status 200"},
+		"other body":         {response(200, "goodbye"), match, false, "body does not match"},
+		"no body":            {response(200, ""), match, false, "body does not match"},
+		"HEAD":               {ok + "Content-Length: 5\r\n\r\n", func(h *HTTPSpec) { h.Method = "HEAD" }, true, "status 200"},
+		"nothing":            {"", nil, false, "connection closed while waiting for the response header"},
+		"half a header":      {ok + "Content-Length: 5\r\n", nil, false, "connection closed while waiting for the response header"},
+		"half a body":        {ok + "Content-Length: 50\r\n\r\nhello", nil, false, "connection closed while reading the response body"},
+		"half a chunk":       {ok + "Transfer-Encoding: chunked\r\n\r\n9\r\nhello", nil, false, "connection closed while reading the response body"},
+		"bad chunk":          {ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello", nil, false, "protocol error while reading the response body"},
+		"garbage":            {"\x00\x01\x02\xff\xfe\r\n\r\n", nil, false, "protocol error while waiting for the response header"},
+		"another protocol":   {"220 mail.example.com ESMTP\r\n\r\n", nil, false, "protocol error while waiting for the response header"},
+		"bad length":         {ok + "Content-Length: -5\r\n\r\n", nil, false, "protocol error while waiting for the response header"},
+		"long header":        {ok + "X: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", nil, false, "response header over 64 KiB"},
+		"many headers":       {ok + strings.Repeat("X: y\r\n", 20<<10) + "\r\n", nil, false, "response header over 64 KiB"},
+		"match in first MiB": {ok + "\r\n" + strings.Repeat(" ", 1<<20-5) + "hello", func(h *HTTPSpec) { h.Body = "hello" }, true, "status 200"},
+		"match after first MiB": {ok + "\r\n" + strings.Repeat(" ", 1<<20-4) + "hello", func(h *HTTPSpec) { h.Body = "hello" }, false,
+			"body does not match"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantResult(t, check(t, httpSpec(c.change), serve(t, loopback, answering(c.answer))), c.ok, c.detail)
+		})
+	}
+}
+
+func TestHTTPSlow(t *testing.T) {
+	for name, c := range map[string]struct{ sent, detail string }{
+		"half-open": {"", "timeout after 100ms while waiting for the response header"},
+		"header":    {"HTTP/1.1 200 OK\r\nContent-", "timeout after 100ms while waiting for the response header"},
+		"body":      {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", "timeout after 100ms while reading the response body"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := httpSpec(nil)
+			spec.Timeout = 100 * time.Millisecond
+			server := serve(t, loopback, func(conn net.Conn) {
+				request(conn)
+				_, _ = io.WriteString(conn, c.sent)
+				hold(conn)
+			})
+			wantResult(t, check(t, spec, server), false, c.detail)
+		})
+	}
+}
+
+// TestHTTPServerThatKeepsTheConnection: an answer that is complete is good, whatever the server does with the
+// connection after it.
+func TestHTTPServerThatKeepsTheConnection(t *testing.T) {
+	for _, header := range []string{"", "Connection: close\r\n"} {
+		spec := httpSpec(nil)
+		spec.Timeout = 300 * time.Millisecond
+		server := serve(t, loopback, func(c net.Conn) {
+			request(c)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+header+"\r\n")
+			hold(c)
+		})
+		wantResult(t, check(t, spec, server), true, "status 200")
+	}
+}
+
+func TestHTTPEndlessBody(t *testing.T) {
+	for _, body := range []string{"", "^x"} {
+		server := serve(t, loopback, func(c net.Conn) {
+			request(c)
+			_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+			for filler := strings.Repeat("x", 64<<10); err == nil; {
+				_, err = io.WriteString(c, filler)
+			}
+		})
+		wantResult(t, check(t, httpSpec(func(h *HTTPSpec) { h.Body = body }), server), true, "status 200")
+	}
+}
+
+func TestHTTPReset(t *testing.T) {
+	reset := func(c net.Conn) {
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+	}
+	atOnce := check(t, httpSpec(nil), serve(t, loopback, reset))
+	if atOnce.OK || !strings.HasPrefix(atOnce.Detail, "connection reset while") {
+		t.Errorf("reset at once: %+v", atOnce)
+	}
+	later := serve(t, loopback, func(c net.Conn) {
+		request(c)
+		reset(c)
+	})
+	wantResult(t, check(t, httpSpec(nil), later), false, "connection reset while waiting for the response header")
+	wantResult(t, check(t, httpSpec(nil), closedPort(t, loopback)), false, "connection refused")
+}
+
+// seen is the request that a server got from a check.
+func seen(t *testing.T, spec Spec, address string) (*http.Request, netip.AddrPort) {
+	t.Helper()
+	got := make(chan *http.Request, 1)
+	server := serve(t, address, func(c net.Conn) {
+		got <- request(c)
+		_, _ = io.WriteString(c, response(200, ""))
+	})
+	wantResult(t, check(t, spec, server), true, "status 200")
+	return <-got, server
+}
+
+func TestHTTPRequest(t *testing.T) {
+	r, server := seen(t, httpSpec(nil), loopback)
+	if r.Method != "GET" || r.RequestURI != "/" || r.Host != server.String() || !r.Close || r.UserAgent() != "lvs-ha" || r.Proto != "HTTP/1.1" {
+		t.Errorf("the plainest request: %+v", r)
+	}
+	r, server = seen(t, httpSpec(nil), "[::1]:0")
+	if r.Host != server.String() {
+		t.Errorf("Host %q, want %s", r.Host, server)
+	}
+	r, _ = seen(t, httpSpec(func(h *HTTPSpec) {
+		h.Method, h.Path, h.Host = "POST", "/check?deep=1", "www.example.com"
+		h.Header = []Header{{"User-Agent", "probe/1"}, {"X-Two", "a"}, {"X-Two", "b"}, {"Authorization", "Basic eA=="}}
+	}), loopback)
+	if r.Method != "POST" || r.RequestURI != "/check?deep=1" || r.Host != "www.example.com" || r.ContentLength != 0 {
+		t.Errorf("the request line or Host: %+v", r)
+	}
+	if r.UserAgent() != "probe/1" || fmt.Sprint(r.Header["X-Two"]) != "[a b]" || r.Header.Get("Authorization") != "Basic eA==" {
+		t.Errorf("headers: %+v", r.Header)
+	}
+}
+
+// TestHTTPUsesNoProxy: what the environment says of proxies is for browsers.
+func TestHTTPUsesNoProxy(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	t.Setenv("http_proxy", "http://127.0.0.1:1")
+	seen(t, httpSpec(nil), loopback)
+}
+
+func TestBadSpecs(t *testing.T) {
+	const hidden = "c2VjcmV0"
+	header := func(name, value string) func(*HTTPSpec) {
+		return func(h *HTTPSpec) { h.Header = []Header{{name, secret.Text(value)}} }
+	}
+	for _, c := range []struct {
+		change func(*HTTPSpec)
+		want   string
+	}{
+		{func(h *HTTPSpec) { h.Method = "BREW" }, `http check: method "BREW": use one of GET, HEAD, OPTIONS, POST`},
+		{func(h *HTTPSpec) { h.Path = "index" }, `http check: path "index": it must begin with /`},
+		{func(h *HTTPSpec) { h.Path = "*" }, `http check: path "*": it must begin with /`},
+		{func(h *HTTPSpec) { h.Path = "/a b" }, `http check: path "/a b": write spaces, control characters and all beyond ASCII as %XX, and leave out #`},
+		{func(h *HTTPSpec) { h.Path = "/\r\nX: y" }, `http check: path "/\r\nX: y": write spaces, control characters and all beyond ASCII as %XX, and leave out #`},
+		{func(h *HTTPSpec) { h.Host = "a\r\nX: y" }, `http check: host "a\r\nX: y": not a host name`},
+		{func(h *HTTPSpec) { h.Body = "(" }, "http check: body: error parsing regexp: missing closing ): `(`"},
+		{func(h *HTTPSpec) { h.Method, h.Body = "HEAD", "x" }, `http check: body "x": a response to HEAD has none; use GET`},
+		{func(h *HTTPSpec) { h.Status = []StatusRange{{99, 200}} }, "http check: status 99-200: a range lies within 100-599"},
+		{func(h *HTTPSpec) { h.Status = []StatusRange{{200, 600}} }, "http check: status 200-600: a range lies within 100-599"},
+		{func(h *HTTPSpec) { h.Status = []StatusRange{{300, 200}} }, "http check: status 300-200: a range lies within 100-599"},
+		{header("", hidden), `http check: header "": not a header's name`},
+		{header("a:b", hidden), `http check: header "a:b": not a header's name`},
+		{header("host", hidden), "http check: header host: set host instead"},
+		{header("Content-Length", hidden), "http check: header Content-Length: a check sends no body"},
+		{header("Authorization", hidden+"\r\nX: y"), "http check: header Authorization: its value has control characters"},
+	} {
+		_, err := NewProbe(httpSpec(c.change))
+		if err == nil || err.Error() != c.want {
+			t.Errorf("got %v\nwant %s", err, c.want)
+		}
+		if strings.Contains(fmt.Sprint(err), hidden) {
+			t.Errorf("%v: tells the secret", err)
+		}
+	}
+	if _, err := NewProbe(Spec{Kind: "telnet"}); err == nil || err.Error() != `health check kind "telnet": unknown; use one of http, https, tcp` {
+		t.Errorf("an unknown kind: %v", err)
+	}
+	if _, err := NewProbe(httpSpec(func(h *HTTPSpec) { h.Method, h.Path = "OPTIONS", "*" })); err != nil {
+		t.Errorf("OPTIONS *: %v", err)
+	}
+}

@@ -1,0 +1,204 @@
+package healthcheck_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+const (
+	benchRounds = 2
+	benchWarmUp = 4 * time.Second
+	benchWindow = 8 * time.Second
+	clockTick   = time.Second / 100 // of /proc/PID/stat: USER_HZ
+)
+
+// BenchmarkHostBesideKeepalived runs the checks of 5,000 real servers, each every two seconds, with a Scheduler and with
+// keepalived in turn, and tells the CPU time of each per check.
+func BenchmarkHostBesideKeepalived(b *testing.B) {
+	lab.Need(b, lab.Host)
+	for _, program := range []string{"keepalived", "gcc"} {
+		if _, err := exec.LookPath(program); err != nil {
+			b.Skipf("%s is not installed", program)
+		}
+	}
+	dir := b.TempDir()
+	shim := filepath.Join(dir, "shim.so")
+	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-O2", "-Wall", "-o", shim, "testdata/ipvs_shim.c").CombinedOutput(); err != nil {
+		b.Fatalf("compile the shim: %v\n%s", err, out)
+	}
+	host, err := lab.NewT(b, "hcbench").Host("checks")
+	if err != nil {
+		b.Fatal(err)
+	}
+	servers := play(b, host, "servers")
+	for _, kind := range []healthcheck.Kind{healthcheck.TCP, healthcheck.HTTP} {
+		b.Run(string(kind), func(b *testing.B) {
+			for b.Loop() {
+				var ours, theirs usage
+				for range benchRounds {
+					ours.add(measureScheduler(b, host, kind))
+					theirs.add(measureKeepalived(b, host, servers, kind, shim))
+				}
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(ours.perCheck(), "µs/check")
+				b.ReportMetric(theirs.perCheck(), "keepalived-µs/check")
+				b.ReportMetric(ours.perCheck()/theirs.perCheck(), "ratio")
+				b.ReportMetric(1e6/ours.perCheck(), "checks/cpu-s")
+				b.ReportMetric(float64(ours.RSS)/1e6, "MB-rss")
+				b.ReportMetric(float64(theirs.RSS)/1e6, "keepalived-MB-rss")
+				if ours.Bad > 0 {
+					b.Errorf("%d of %d checks failed", ours.Bad, ours.Checks)
+				}
+			}
+		})
+	}
+}
+
+func (u *usage) add(v usage) {
+	u.Checks += v.Checks
+	u.Bad += v.Bad
+	u.CPU += v.CPU
+	u.RSS = max(u.RSS, v.RSS)
+}
+
+// perCheck is the CPU time of a check in microseconds.
+func (u usage) perCheck() float64 {
+	return float64(u.CPU.Nanoseconds()) / 1e3 / float64(max(u.Checks, 1))
+}
+
+// between measures over a window after the warm-up.
+func between(read func() usage) usage {
+	<-time.After(benchWarmUp)
+	before := read()
+	<-time.After(benchWindow)
+	after := read()
+	return usage{Checks: after.Checks - before.Checks, Bad: after.Bad - before.Bad, CPU: after.CPU - before.CPU, RSS: after.RSS}
+}
+
+func measureScheduler(b *testing.B, host *lab.Node, kind healthcheck.Kind) usage {
+	checker := play(b, host, "checker", "LVS_HA_BENCH_KIND="+string(kind))
+	defer checker.stop()
+	return between(func() usage { return checker.ask(b) })
+}
+
+func measureKeepalived(b *testing.B, host *lab.Node, servers *part, kind healthcheck.Kind, shim string) usage {
+	dir := b.TempDir()
+	conf, pids := filepath.Join(dir, "keepalived.conf"), filepath.Join(dir, "checkers.pid")
+	if err := os.WriteFile(conf, []byte(keepalivedConf(kind)), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	// Without -G every line it logs goes to the console, at a millisecond each.
+	cmd := host.Command(b.Context(), "keepalived", "-n", "-G", "-C", "-f", conf, "-p", filepath.Join(dir, "parent.pid"), "-c", pids)
+	cmd.Env = append(os.Environ(), "LD_PRELOAD="+shim)
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Kill()
+		_ = cmd.Wait()
+	}()
+	return between(func() usage {
+		text, err := os.ReadFile(pids)
+		if err != nil {
+			b.Fatalf("keepalived's checkers did not start: %v", err)
+		}
+		pid := strings.TrimSpace(string(text))
+		return usage{Checks: servers.ask(b).Checks, CPU: processCPU(b, pid), RSS: residentBytes(pid)}
+	})
+}
+
+func keepalivedConf(kind healthcheck.Kind) string {
+	check := "TCP_CHECK {\n connect_timeout 1\n }"
+	if kind == healthcheck.HTTP {
+		check = "HTTP_GET {\n url {\n path /\n status_code 200\n }\n connect_timeout 1\n }"
+	}
+	var c strings.Builder
+	fmt.Fprintf(&c, "virtual_server 10.99.0.1 80 {\n delay_loop %d\n lvs_sched rr\n lvs_method NAT\n protocol TCP\n", benchInterval/time.Second)
+	for i := range benchServers {
+		fmt.Fprintf(&c, " real_server %s %d {\n weight 1\n %s\n }\n", benchServer(i), benchPort, check)
+	}
+	return c.String() + "}\n"
+}
+
+// processCPU is the user and system time of a process.
+func processCPU(b *testing.B, pid string) time.Duration {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest) // from field 3; utime is field 14, stime 15
+	var ticks int
+	for _, field := range fields[11:13] {
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick
+}
+
+// part is a process that plays a part of the benchmark.
+type part struct {
+	cmd *lab.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+func play(b *testing.B, host *lab.Node, role string, env ...string) *part {
+	b.Helper()
+	cmd := host.Command(b.Context(), os.Args[0])
+	cmd.Env = append(append(os.Environ(), envRole+"="+role), env...)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	p := &part{cmd, in, bufio.NewReader(out)}
+	b.Cleanup(p.stop)
+	return p
+}
+
+func (p *part) ask(b *testing.B) usage {
+	b.Helper()
+	if _, err := io.WriteString(p.in, "\n"); err != nil {
+		b.Fatal(err)
+	}
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	var u usage
+	if err := json.Unmarshal(line, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u
+}
+
+// stop ends the process. It may be called more than once.
+func (p *part) stop() {
+	if p.cmd.ProcessState == nil {
+		_ = p.in.Close()
+		_ = p.cmd.Wait()
+	}
+}

@@ -1,0 +1,22 @@
+package healthcheck_test
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// envRole makes this test binary play a part in a benchmark instead of running tests.
+const envRole = "LVS_HA_BENCH_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(envRole) {
+	case "servers":
+		playServers()
+	case "checker":
+		playChecker()
+	default:
+		goleak.VerifyTestMain(m)
+	}
+}

@@ -1,0 +1,145 @@
+package healthcheck_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+// The parts that the test binary plays in a benchmark. Each answers a line on its standard input with a JSON line, and
+// ends with its input.
+
+const (
+	benchServers  = 5000
+	benchPort     = 8080
+	benchInterval = 2 * time.Second
+)
+
+// benchServer is the address of the i-th real server: one of the loopback network's.
+func benchServer(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
+}
+
+// usage is what a part answers.
+type usage struct {
+	Checks uint64        // that it has seen or made so far
+	Bad    uint64        // checks of those
+	CPU    time.Duration // user and system
+	RSS    uint64        // bytes
+}
+
+func answer(f func() usage) {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		_ = json.NewEncoder(os.Stdout).Encode(f())
+	}
+}
+
+// playServers is all real servers in one process.
+func playServers() {
+	ln, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", benchPort))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	var accepted atomic.Uint64
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			go answerHTTP(c)
+		}
+	}()
+	answer(func() usage { return usage{Checks: accepted.Load()} })
+}
+
+const benchResponse = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
+
+// answerHTTP answers one request, or none if the client only connects.
+func answerHTTP(c net.Conn) {
+	defer c.Close()
+	var b [2048]byte
+	for n := 0; !bytes.HasSuffix(b[:n], []byte("\r\n\r\n")); {
+		k, err := c.Read(b[n:])
+		if err != nil {
+			return
+		}
+		n += k
+	}
+	_, _ = c.Write([]byte(benchResponse))
+}
+
+// playChecker is a scheduler with one check of each real server.
+func playChecker() {
+	if path := os.Getenv("LVS_HA_BENCH_PROFILE"); path != "" {
+		f, err := os.Create(path)
+		if err == nil && pprof.StartCPUProfile(f) == nil {
+			defer pprof.StopCPUProfile()
+		}
+	}
+	spec := healthcheck.Spec{
+		Kind: healthcheck.Kind(os.Getenv("LVS_HA_BENCH_KIND")), Interval: benchInterval, Timeout: time.Second, Rise: 1, Fall: 2,
+		HTTP: &healthcheck.HTTPSpec{Path: "/", Status: []healthcheck.StatusRange{{First: 200, Last: 200}}},
+	}
+	var results, bad atomic.Uint64
+	s := healthcheck.NewScheduler(healthcheck.Options{Report: func(e healthcheck.Event) {
+		results.Add(1)
+		if !e.Result.OK {
+			bad.Add(1)
+		}
+	}})
+	var targets []healthcheck.Target
+	for i := range benchServers {
+		targets = append(targets, healthcheck.NewTarget(benchServer(i), benchPort, spec))
+	}
+	if err := s.Update(targets); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Run(ctx)
+	}()
+	answer(func() usage {
+		var r unix.Rusage
+		_ = unix.Getrusage(unix.RUSAGE_SELF, &r)
+		return usage{
+			Checks: results.Load(), Bad: bad.Load(), RSS: residentBytes("self"),
+			CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()),
+		}
+	})
+	cancel()
+	<-ended
+	runtime.KeepAlive(s)
+}
+
+// residentBytes is a process's resident set, or 0 if it cannot be told.
+func residentBytes(pid string) uint64 {
+	status, err := os.ReadFile("/proc/" + pid + "/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	var kilobytes uint64
+	_, _ = fmt.Sscanf(rest, "%d kB", &kilobytes)
+	return kilobytes << 10
+}

@@ -1,0 +1,191 @@
+package healthcheck_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+// serve accepts connections on a listener of its own and hands each to handle, which need not close it.
+func serve(t *testing.T, address string, handle func(net.Conn)) netip.AddrPort {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Skipf("listen on %s: %v", address, err)
+	}
+	var handlers sync.WaitGroup
+	var mu sync.Mutex
+	open := map[net.Conn]bool{}
+	handlers.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			open[c] = true
+			mu.Unlock()
+			handlers.Go(func() {
+				defer func() {
+					_ = c.Close()
+					mu.Lock()
+					delete(open, c)
+					mu.Unlock()
+				}()
+				handle(c)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = ln.Close()
+		mu.Lock()
+		for c := range open {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		handlers.Wait()
+	})
+	return netip.MustParseAddrPort(ln.Addr().String())
+}
+
+const loopback = "127.0.0.1:0"
+
+// request reads a request, or returns nil if there is none.
+func request(c net.Conn) *http.Request {
+	r, err := http.ReadRequest(bufio.NewReader(c))
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+// answering reads a request and sends a response, after which the connection is closed.
+func answering(response string) func(net.Conn) {
+	return func(c net.Conn) {
+		if request(c) != nil {
+			_, _ = c.Write([]byte(response))
+		}
+	}
+}
+
+// hold leaves the connection open until the other side closes it or the test ends.
+func hold(c net.Conn) {
+	var b [512]byte
+	for {
+		if _, err := c.Read(b[:]); err != nil {
+			return
+		}
+	}
+}
+
+// check runs one check as a scheduler does.
+func check(t *testing.T, spec Spec, server netip.AddrPort) Result {
+	t.Helper()
+	if spec.Timeout == 0 {
+		spec.Timeout = 5 * time.Second
+	}
+	probe, err := NewProbe(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), spec.Timeout)
+	defer cancel()
+	return probe(ctx, server)
+}
+
+func wantResult(t *testing.T, got Result, ok bool, detail string) {
+	t.Helper()
+	if got.OK != ok || got.Detail != detail || got.Local {
+		t.Errorf("got %+v, want OK %v with detail %q", got, ok, detail)
+	}
+}
+
+// authority is a certificate authority for tests.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	file string // PEM
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key := newKey(t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	cert := signed(t, template, template, key, key)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &authority{cert, key, file}
+}
+
+// issue makes a server's certificate; change may be nil.
+func (a *authority) issue(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "test server"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"www.example.com"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if change != nil {
+		change(template)
+	}
+	key := newKey(t)
+	cert := signed(t, template, a.cert, key, a.key)
+	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func signed(t *testing.T, template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// overTLS handles a connection as the server's side of TLS.
+func overTLS(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
+	return func(c net.Conn) {
+		secured := tls.Server(c, config)
+		if secured.Handshake() == nil {
+			handle(secured)
+			_ = secured.Close()
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package healthcheck_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+func httpsSpec(trust *TLSSpec) Spec {
+	spec := httpSpec(nil)
+	spec.Kind, spec.TLS = HTTPS, trust
+	return spec
+}
+
+func TestHTTPSCertificates(t *testing.T) {
+	ca, stranger := newAuthority(t), newAuthority(t)
+	past, future := time.Now().Add(-time.Minute), time.Now().Add(time.Minute)
+	good := ca.issue(t, nil)
+	expired := ca.issue(t, func(c *x509.Certificate) { c.NotAfter = past })
+	early := ca.issue(t, func(c *x509.Certificate) { c.NotBefore = future })
+	client := ca.issue(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
+	named := ca.issue(t, func(c *x509.Certificate) { c.IPAddresses = nil })
+	const unknown = "certificate signed by an unknown authority in the TLS handshake"
+	for name, c := range map[string]struct {
+		cert   tls.Certificate
+		trust  *TLSSpec
+		ok     bool
+		detail string
+	}{
+		"good, by address":    {good, &TLSSpec{CAFile: ca.file}, true, "status 200"},
+		"good, by name":       {named, &TLSSpec{CAFile: ca.file, ServerName: "www.example.com"}, true, "status 200"},
+		"default trust":       {good, nil, false, unknown},
+		"another authority":   {good, &TLSSpec{CAFile: stranger.file}, false, unknown},
+		"anything":            {expired, &TLSSpec{SkipVerify: true}, true, "status 200"},
+		"wrong name":          {good, &TLSSpec{CAFile: ca.file, ServerName: "other.example.com"}, false, "certificate not valid for other.example.com in the TLS handshake"},
+		"no address":          {named, &TLSSpec{CAFile: ca.file}, false, "certificate not valid for 127.0.0.1 in the TLS handshake"},
+		"expired":             {expired, &TLSSpec{CAFile: ca.file}, false, "certificate expired " + past.UTC().Format(time.RFC3339) + " in the TLS handshake"},
+		"not yet valid":       {early, &TLSSpec{CAFile: ca.file}, false, "certificate not valid before " + future.UTC().Format(time.RFC3339) + " in the TLS handshake"},
+		"a client's":          {client, &TLSSpec{CAFile: ca.file}, false, "certificate not acceptable: not meant for servers in the TLS handshake"},
+		"skip without a file": {good, &TLSSpec{SkipVerify: true, CAFile: "/none"}, true, "status 200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := &tls.Config{Certificates: []tls.Certificate{c.cert}}
+			server := serve(t, loopback, overTLS(config, answering(response(200, ""))))
+			wantResult(t, check(t, httpsSpec(c.trust), server), c.ok, c.detail)
+		})
+	}
+}
+
+func TestHTTPSServerName(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.issue(t, nil)
+	for _, c := range []struct {
+		host, name, want string
+	}{
+		{"", "", ""}, // an address is not sent (RFC 6066 section 3)
+		{"www.example.com", "", "www.example.com"},
+		{"www.example.com:8443", "", "www.example.com"},
+		{"other.example.com", "www.example.com", "www.example.com"},
+	} {
+		asked := make(chan string, 1)
+		config := &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			asked <- h.ServerName
+			return &cert, nil
+		}}
+		spec := httpsSpec(&TLSSpec{CAFile: ca.file, ServerName: c.name})
+		spec.HTTP.Host = c.host
+		wantResult(t, check(t, spec, serve(t, loopback, overTLS(config, answering(response(200, ""))))), true, "status 200")
+		if got := <-asked; got != c.want {
+			t.Errorf("host %q, server_name %q: asked for %q, want %q", c.host, c.name, got, c.want)
+		}
+	}
+}
+
+func TestHTTPSWithoutTLS(t *testing.T) {
+	spec := httpsSpec(&TLSSpec{SkipVerify: true})
+	plain := serve(t, loopback, func(c net.Conn) {
+		_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+		hold(c)
+	})
+	wantResult(t, check(t, spec, plain), false, "no TLS spoken there in the TLS handshake")
+	if r := check(t, spec, serve(t, loopback, func(net.Conn) {})); r.OK || !strings.HasPrefix(r.Detail, "connection ") {
+		t.Errorf("a server that hangs up: %+v", r)
+	}
+
+	config := &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
+	old := serve(t, loopback, overTLS(config, hold))
+	wantResult(t, check(t, spec, old), false, "TLS alert received: protocol version not supported in the TLS handshake")
+
+	spec.Timeout = 100 * time.Millisecond
+	wantResult(t, check(t, spec, serve(t, loopback, hold)), false, "timeout after 100ms in the TLS handshake")
+}
+
+// TestHTTPSSaysGoodbye: a server that keeps the connection open sees an orderly end.
+func TestHTTPSSaysGoodbye(t *testing.T) {
+	ca := newAuthority(t)
+	ended := make(chan error, 1)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}}
+	server := serve(t, loopback, overTLS(config, func(c net.Conn) {
+		answering(response(200, ""))(c)
+		_, err := c.Read(make([]byte, 1))
+		ended <- err
+	}))
+	wantResult(t, check(t, httpsSpec(&TLSSpec{CAFile: ca.file}), server), true, "status 200")
+	if err := <-ended; err == nil || err.Error() != "EOF" {
+		t.Errorf("the server sees %v", err)
+	}
+}
+
+func TestBadAuthorityFiles(t *testing.T) {
+	_, err := NewProbe(httpsSpec(&TLSSpec{CAFile: "/nonexistent/ca.pem"}))
+	if err == nil || err.Error() != "https check: read the certificate authorities: open /nonexistent/ca.pem: no such file or directory" {
+		t.Errorf("a missing file: %v", err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("no certificate\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewProbe(httpsSpec(&TLSSpec{CAFile: empty}))
+	if err == nil || !strings.HasSuffix(err.Error(), "empty.pem holds no PEM certificate") {
+		t.Errorf("a file without a certificate: %v", err)
+	}
+}
