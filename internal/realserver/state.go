@@ -24,6 +24,7 @@ type State struct {
 type Store struct {
 	Dir      string
 	Identity string
+	Record   string // the state that files for the next boot were made of, for when there is no other; "" for none
 }
 
 // File is the path of the state file.
@@ -32,29 +33,42 @@ func (s Store) File() string {
 	return filepath.Join(s.Dir, "net-"+namespace+".json")
 }
 
-// Load reads the state. Where there is none, or one of an earlier boot, it is empty.
+// Load reads the state of this boot, or else what is brought up at every boot. Where there is neither it is empty.
 func (s Store) Load() (State, error) {
-	empty := State{Kernel: s.Identity}
-	raw, err := os.ReadFile(s.File())
+	state, err := readState(s.File())
+	if err != nil || state.Kernel == s.Identity {
+		return state, err
+	}
+	if s.Record != "" {
+		state, err = readState(s.Record)
+		if err == nil && state.Kernel != "" {
+			return state.reborn(s.Identity), nil
+		}
+	}
+	return State{Kernel: s.Identity}, err
+}
+
+// readState returns an empty state if there is no file.
+func readState(file string) (State, error) {
+	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return empty, nil
+		return State{}, nil
 	}
 	if err != nil {
-		return empty, fmt.Errorf("read the record of what was done: %w", err)
+		return State{}, fmt.Errorf("read the record of what was done: %w", err)
 	}
 	var state State
 	if err := json.Unmarshal(raw, &state); err != nil {
-		return empty, fmt.Errorf("read the record of what was done: %s is damaged: undo by hand and remove it: %w", s.File(), err)
-	}
-	if state.Kernel != s.Identity {
-		return empty, nil
+		return State{}, fmt.Errorf("read the record of what was done: %s is damaged: undo by hand and remove it: %w", file, err)
 	}
 	return state, nil
 }
 
 // Save writes the state, or removes the file if there is nothing to take back.
 func (s Store) Save(state State) error {
-	if len(state.Steps) == 0 && len(state.Wanted.VIPs) == 0 {
+	_, err := os.Stat(s.Record)
+	// Where there is a record for every boot, only an empty state says that this boot is another matter.
+	if len(state.Steps) == 0 && len(state.Wanted.VIPs) == 0 && (s.Record == "" || errors.Is(err, fs.ErrNotExist)) {
 		if err := os.Remove(s.File()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the record of what was done: %w", err)
 		}
@@ -64,6 +78,17 @@ func (s Store) Save(state State) error {
 		return fmt.Errorf("record what is done, to be able to take it back: %w", err)
 	}
 	return nil
+}
+
+// reborn is the state after a boot that brought up all that is wanted, whoever had done it the first time.
+func (s State) reborn(identity string) State {
+	next := State{Kernel: identity, Wanted: s.Wanted, Steps: slices.Clone(s.Steps)}
+	for _, step := range Script(s.Wanted, Observed{}) {
+		if step.Action != SetSysctl && step.Action != LoadModule && !slices.ContainsFunc(s.Steps, step.same) {
+			next.Steps = append(next.Steps, step)
+		}
+	}
+	return next
 }
 
 // with is the state after more was wanted and done.

@@ -1,0 +1,98 @@
+package realserver
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// FromConfig finds in a director's configuration what the machine with these addresses serves. The notes are about
+// services that the configuration does not tell enough of.
+func FromConfig(cfg *config.Config, local []netip.Addr) (w Wanted, notes []string, err error) {
+	w.Interface = loopback
+	for _, s := range cfg.Services {
+		for _, r := range s.RealServers {
+			if !slices.Contains(local, r.Address) || r.Forward == ipvs.Local {
+				continue
+			}
+			if !s.Address.IsValid() {
+				notes = append(notes, fmt.Sprintf("virtual service %q goes by firewall mark: name its addresses by --vip", s.Name))
+				continue
+			}
+			v, err := vipOf(s, r)
+			if err != nil {
+				return w, notes, fmt.Errorf("virtual service %q, real server %s: %w", s.Name, r.Address, err)
+			}
+			if !slices.ContainsFunc(w.VIPs, v.equal) {
+				w.VIPs = append(w.VIPs, v)
+			}
+			if l, ok := listenerOf(s, r); ok && !slices.Contains(w.Listeners, l) {
+				w.Listeners = append(w.Listeners, l)
+			}
+		}
+	}
+	if len(w.VIPs) == 0 && len(notes) == 0 {
+		return w, nil, fmt.Errorf("no real server of the configuration has an address of this machine (%s)", joined(local))
+	}
+	for _, v := range cfg.VRRP {
+		for _, a := range v.Addresses {
+			if addr := a.Prefix.Addr(); !slices.Contains(w.Directors, addr) {
+				w.Directors = append(w.Directors, addr)
+			}
+		}
+	}
+	return w, notes, nil
+}
+
+func vipOf(s config.VirtualService, r config.RealServer) (VIP, error) {
+	v := VIP{Address: s.Address}
+	switch r.Forward {
+	case ipvs.Masquerade:
+		v.Mode = NAT
+	case ipvs.DirectRoute:
+		v.Mode = DR
+	case ipvs.Tunnel:
+		v.Mode = TUN
+		v.Tunnel = &Tunnel{Outer4: r.Address.Is4()}
+		switch r.TunnelType {
+		case ipvs.TunnelGUE:
+			v.Tunnel.Type, v.Tunnel.Port = GUE, r.TunnelPort
+		case ipvs.TunnelGRE:
+			v.Tunnel.Type = GRE
+			if r.TunnelFlags&ipvs.TunnelChecksum != 0 {
+				// ip_tunnel_rcv, net/ipv4/ip_tunnel.c: the flag of the device and of the packet must be the same.
+				return v, fmt.Errorf("gre0 drops packets with a checksum: turn it off in the configuration, or make a gre device with csum by hand")
+			}
+		default:
+			v.Tunnel.Type = IPIP
+		}
+	default:
+		return v, fmt.Errorf("unknown forwarding method %d", r.Forward)
+	}
+	return v, nil
+}
+
+// listenerOf is where the real server must listen. Port 0 is any port.
+func listenerOf(s config.VirtualService, r config.RealServer) (Listener, bool) {
+	network, ok := map[ipvs.Protocol]string{ipvs.TCP: "tcp", ipvs.UDP: "udp"}[s.Protocol]
+	at := netip.AddrPortFrom(s.Address, s.Port)
+	if r.Forward == ipvs.Masquerade {
+		at = netip.AddrPortFrom(r.Address, r.Port)
+	}
+	return Listener{Network: network, Address: at}, ok && at.Port() != 0
+}
+
+// LocalAddresses are the machine's own addresses, where a director could reach it.
+func (o Observed) LocalAddresses() []netip.Addr {
+	var out []netip.Addr
+	for _, a := range o.Addresses {
+		addr := a.Prefix.Addr()
+		if link, _ := o.link(a.Interface); !link.Loopback && !addr.IsLinkLocalUnicast() && !slices.Contains(out, addr) {
+			out = append(out, addr)
+		}
+	}
+	return out
+}

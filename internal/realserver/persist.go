@@ -1,0 +1,199 @@
+package realserver
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+)
+
+// Persistence keeps a real server up over a reboot by files of its own below Root. It never touches another's file.
+type Persistence struct {
+	Root string // "/"
+}
+
+// File is a file that makes part of a real server at boot. Its path is below the root.
+type File struct {
+	Path    string `json:"path"`
+	Content string `json:"content"`
+}
+
+// Who brings up network devices at boot.
+type networkManager string
+
+const (
+	networkd networkManager = "systemd-networkd"
+	ifupdown networkManager = "ifupdown"
+)
+
+const (
+	header = "# Written by lvs-ha realserver up --persist; lvs-ha realserver down --persist removes it.\n"
+
+	sysctlFile   = "etc/sysctl.d/60-lvs-ha-realserver.conf"
+	modulesFile  = "etc/modules-load.d/lvs-ha-realserver.conf"
+	ifupdownFile = "etc/network/interfaces.d/lvs-ha-realserver"
+	networkdDir  = "etc/systemd/network"
+	networkdName = "05-lvs-ha-realserver-%s.network"
+	recordFile   = "var/lib/lvs-ha/realserver.json"
+
+	interfacesFile = "etc/network/interfaces"
+)
+
+// manager finds out who brings up network devices on this machine.
+func (p Persistence) manager() (networkManager, error) {
+	// Its state file is there only while it runs.
+	if _, err := os.Stat(p.path("run/systemd/netif/state")); err == nil {
+		return networkd, nil
+	}
+	interfaces, err := os.ReadFile(p.path(interfacesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", errors.New("neither systemd-networkd nor ifupdown brings up this machine's network: " +
+			"run `lvs-ha realserver up` at boot by a unit of systemd or whatever starts services here (docs/realserver.md has one)")
+	}
+	if err != nil {
+		return "", fmt.Errorf("find out who brings up the network: %w", err)
+	}
+	for line := range strings.Lines(string(interfaces)) {
+		f := strings.Fields(line)
+		if len(f) == 2 && (f[0] == "source" || f[0] == "source-directory") && strings.HasPrefix(f[1], "/etc/network/interfaces.d") {
+			return ifupdown, nil
+		}
+	}
+	return "", fmt.Errorf("/%s does not read /etc/network/interfaces.d: add the line `source /etc/network/interfaces.d/*` to it", interfacesFile)
+}
+
+func (p Persistence) path(below string) string { return filepath.Join(p.Root, below) }
+
+// Files are what makes a real server at boot.
+func (p Persistence) Files(w Wanted) ([]File, error) {
+	steps := Script(w, Observed{})
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	m, err := p.manager()
+	if err != nil {
+		return nil, err
+	}
+	var files []File
+	if m == networkd {
+		if files, err = networkdFiles(w); err == nil {
+			err = p.foreignNetworks(w)
+		}
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		files = []File{{Path: ifupdownFile, Content: header + ifupdownStanzas(steps)}}
+	}
+	if content := sysctlLines(steps); content != "" {
+		files = append(files, File{Path: sysctlFile, Content: header + content})
+	}
+	if content := moduleLines(steps); content != "" {
+		files = append(files, File{Path: modulesFile, Content: header + content})
+	}
+	return files, nil
+}
+
+// Write makes the files those of what is wanted, and removes files of an earlier call that it does not need. The
+// record tells a later `down` what was there before.
+func (p Persistence) Write(state State) (written, removed []string, err error) {
+	files, err := p.Files(state.Wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range files {
+		if err := p.write(f); err != nil {
+			return written, nil, err
+		}
+		written = append(written, "/"+f.Path)
+	}
+	removed, err = p.remove(files)
+	if err != nil || len(files) == 0 {
+		return written, removed, err
+	}
+	if err := sysctl.WriteJSON(p.path(recordFile), state); err != nil {
+		return written, removed, fmt.Errorf("record what is kept over a reboot: %w", err)
+	}
+	return append(written, "/"+recordFile), removed, nil
+}
+
+func (p Persistence) write(f File) error {
+	path := p.path(f.Path)
+	old, err := os.ReadFile(path)
+	if err == nil && !strings.HasPrefix(string(old), header) {
+		return fmt.Errorf("write %s: it is there, and not by lvs-ha: move it away", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, []byte(f.Content), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// Remove removes everything that Write wrote.
+func (p Persistence) Remove() (removed []string, err error) { return p.remove(nil) }
+
+func (p Persistence) remove(but []File) ([]string, error) {
+	paths := []string{sysctlFile, modulesFile, ifupdownFile}
+	found, err := filepath.Glob(p.path(filepath.Join(networkdDir, fmt.Sprintf(networkdName, "*"))))
+	if err != nil {
+		return nil, fmt.Errorf("find files of systemd-networkd: %w", err)
+	}
+	for _, f := range found {
+		paths = append(paths, filepath.Join(networkdDir, filepath.Base(f)))
+	}
+	if len(but) == 0 {
+		paths = append(paths, recordFile)
+	}
+	var removed []string
+	for _, path := range paths {
+		if slices.ContainsFunc(but, func(f File) bool { return f.Path == path }) {
+			continue
+		}
+		content, err := os.ReadFile(p.path(path))
+		if errors.Is(err, fs.ErrNotExist) || err == nil && path != recordFile && !strings.HasPrefix(string(content), header) {
+			continue
+		}
+		if err = errors.Join(err, os.Remove(p.path(path))); err != nil {
+			return removed, fmt.Errorf("remove what is kept over a reboot: %w", err)
+		}
+		removed = append(removed, "/"+path)
+	}
+	return removed, nil
+}
+
+// Record is the path of the file that Write leaves for a later boot.
+func (p Persistence) Record() string { return p.path(recordFile) }
+
+func sysctlLines(steps []Step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		if s.Action != SetSysctl {
+			continue
+		}
+		// A tunnel's device may not be there yet: systemd-udevd sets its values when it comes.
+		mark := ""
+		if !strings.Contains(s.Key, ".conf.all.") && !strings.Contains(s.Key, ".conf.lo.") {
+			mark = "-"
+		}
+		fmt.Fprintf(&b, "%s%s = %s\n", mark, s.Key, s.Value)
+	}
+	return b.String()
+}
+
+func moduleLines(steps []Step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		if s.Action == LoadModule {
+			b.WriteString(s.Module + "\n")
+		}
+	}
+	return b.String()
+}

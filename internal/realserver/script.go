@@ -1,0 +1,50 @@
+package realserver
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ShellScript is a script that makes any machine what is wanted, whatever it was before. It needs ip and sysctl, not
+// lvs-ha.
+func ShellScript(w Wanted) (string, error) {
+	if err := w.Validate(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("#!/bin/sh\nset -eu\n")
+	for _, s := range Script(w, Observed{}) {
+		b.WriteString(s.idempotent() + "\n")
+	}
+	for _, v := range w.VIPs {
+		if v.Mode == NAT {
+			fmt.Fprintf(&b, "# %s by nat: nothing to do but to route the way back through the director\n", v.Address)
+		}
+	}
+	return b.String(), nil
+}
+
+// idempotent is the step's command in a form that may be run again.
+func (s Step) idempotent() string {
+	if s.Action != AddFOU {
+		return s.Command()
+	}
+	line := fmt.Sprintf("port %d gue", s.Port)
+	if s.IPv6 {
+		line += " -6"
+	}
+	return fmt.Sprintf("ip fou show | grep -qxF -e '%s' || %s", line, s.Command())
+}
+
+// UndoScript is the commands of a Report of Down.
+func UndoScript(r Report) string {
+	var b strings.Builder
+	b.WriteString("#!/bin/sh\nset -eu\n")
+	for _, s := range r.Steps {
+		b.WriteString(s.Command() + "\n")
+	}
+	for _, n := range r.Notes {
+		b.WriteString("# " + n + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,138 @@
+package realserver_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/realserver"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func TestParseVIP(t *testing.T) {
+	for _, s := range []string{"192.0.2.9", "192.0.2.9/32"} {
+		if a, err := realserver.ParseVIP(s); err != nil || a != addr("192.0.2.9") {
+			t.Errorf("%s: %v, %v", s, a, err)
+		}
+	}
+	if a, err := realserver.ParseVIP("fd00::9/128"); err != nil || a != addr("fd00::9") {
+		t.Errorf("%v, %v", a, err)
+	}
+	for s, want := range map[string]string{
+		"":                 `virtual address "": want an IPv4 or IPv6 address such as 192.0.2.10`,
+		"www":              `virtual address "www": want an IPv4 or IPv6 address such as 192.0.2.10`,
+		"192.0.2.9:80":     `virtual address "192.0.2.9:80": want an address without a port: 192.0.2.9`,
+		"[fd00::9]:80":     `virtual address "[fd00::9]:80": want an address without a port: fd00::9`,
+		"192.0.2.9/24":     `virtual address "192.0.2.9/24": on a real server it is a host address: write 192.0.2.9`,
+		"fd00::9/64":       `virtual address "fd00::9/64": on a real server it is a host address: write fd00::9`,
+		"fe80::1%eth0":     `virtual address "fe80::1%eth0": an address with a zone cannot be balanced`,
+		"fe80::1":          `virtual address "fe80::1": a link-local address cannot be balanced`,
+		"::ffff:192.0.2.9": `virtual address "::ffff:192.0.2.9": an IPv4 address in IPv6's clothes: write 192.0.2.9`,
+		"0.0.0.0":          `virtual address "0.0.0.0": not a host's address`,
+		"224.0.0.1":        `virtual address "224.0.0.1": not a host's address`,
+		"127.0.0.1":        `virtual address "127.0.0.1": not a host's address`,
+		"255.255.255.255":  `virtual address "255.255.255.255": not a host's address`,
+	} {
+		if _, err := realserver.ParseVIP(s); err == nil || err.Error() != want {
+			t.Errorf("%q: error %q\nwant %q", s, err, want)
+		}
+	}
+}
+
+func service(name, at string, p ipvs.Protocol, servers ...config.RealServer) config.VirtualService {
+	s := config.VirtualService{Name: name, RealServers: servers}
+	if at != "" {
+		ap := netip.MustParseAddrPort(at)
+		s.Protocol, s.Address, s.Port = p, ap.Addr(), ap.Port()
+	}
+	return s
+}
+
+func server(at string, f ipvs.ForwardMethod, change ...func(*ipvs.Destination)) config.RealServer {
+	ap := netip.MustParseAddrPort(at)
+	r := config.RealServer{Destination: ipvs.Destination{DestinationKey: ipvs.DestinationKey{Address: ap.Addr(), Port: ap.Port()}, Forward: f}}
+	for _, c := range change {
+		c(&r.Destination)
+	}
+	return r
+}
+
+func tunnel(kind ipvs.TunnelType, port uint16, flags ipvs.TunnelFlags) func(*ipvs.Destination) {
+	return func(d *ipvs.Destination) { d.TunnelType, d.TunnelPort, d.TunnelFlags = kind, port, flags }
+}
+
+func TestFromConfig(t *testing.T) {
+	cfg := &config.Config{
+		VRRP: []config.VRRP{{Instance: vrrp.Instance{Addresses: []vrrp.Address{
+			{Prefix: netip.MustParsePrefix("192.0.2.9/24")}, {Prefix: netip.MustParsePrefix("10.0.0.254/24")}}}}},
+		Services: []config.VirtualService{
+			service("web", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:8080", ipvs.Masquerade), server("10.0.0.2:8080", ipvs.Masquerade)),
+			service("dns", "192.0.2.10:53", ipvs.UDP, server("10.0.0.2:53", ipvs.DirectRoute), server("10.0.0.1:53", ipvs.DirectRoute)),
+			service("dns by tcp", "192.0.2.10:53", ipvs.TCP, server("10.0.0.1:53", ipvs.DirectRoute)),
+			service("all ports", "192.0.2.11:0", ipvs.TCP, server("10.0.0.1:0", ipvs.Tunnel)),
+			service("gue", "[fd00::9]:80", ipvs.TCP, server("10.0.0.1:80", ipvs.Tunnel, tunnel(ipvs.TunnelGUE, 6081, 0))),
+			service("gre", "[fd00::9]:81", ipvs.SCTP, server("10.0.0.1:81", ipvs.Tunnel, tunnel(ipvs.TunnelGRE, 0, 0))),
+			service("marked", "", 0, server("10.0.0.1:80", ipvs.DirectRoute)),
+			service("other", "192.0.2.12:80", ipvs.TCP, server("10.0.0.3:80", ipvs.DirectRoute)),
+			service("itself", "192.0.2.13:80", ipvs.TCP, server("10.0.0.1:80", ipvs.Local)),
+		},
+	}
+	w, notes, err := realserver.FromConfig(cfg, []netip.Addr{addr("10.0.0.1"), addr("10.1.0.1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "wanted", w, realserver.Wanted{
+		Interface: "lo",
+		Directors: []netip.Addr{addr("192.0.2.9"), addr("10.0.0.254")},
+		VIPs: []realserver.VIP{
+			{Address: addr("192.0.2.9"), Mode: realserver.NAT},
+			{Address: addr("192.0.2.10"), Mode: realserver.DR},
+			{Address: addr("192.0.2.11"), Mode: realserver.TUN, Tunnel: &realserver.Tunnel{Type: realserver.IPIP, Outer4: true}},
+			{Address: addr("fd00::9"), Mode: realserver.TUN, Tunnel: &realserver.Tunnel{Type: realserver.GUE, Outer4: true, Port: 6081}},
+			{Address: addr("fd00::9"), Mode: realserver.TUN, Tunnel: &realserver.Tunnel{Type: realserver.GRE, Outer4: true}},
+		},
+		Listeners: []realserver.Listener{
+			{Network: "tcp", Address: netip.MustParseAddrPort("10.0.0.1:8080")},
+			{Network: "udp", Address: netip.MustParseAddrPort("192.0.2.10:53")},
+			{Network: "tcp", Address: netip.MustParseAddrPort("192.0.2.10:53")},
+			{Network: "tcp", Address: netip.MustParseAddrPort("[fd00::9]:80")},
+		},
+	})
+	equal(t, "notes", notes, []string{`virtual service "marked" goes by firewall mark: name its addresses by --vip`})
+
+	for _, c := range []struct {
+		services []config.VirtualService
+		want     string
+	}{
+		{nil, "no real server of the configuration has an address of this machine (10.0.0.1)"},
+		{[]config.VirtualService{service("gre", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:80", ipvs.Tunnel, tunnel(ipvs.TunnelGRE, 0, ipvs.TunnelChecksum)))},
+			`virtual service "gre", real server 10.0.0.1: gre0 drops packets with a checksum: turn it off in the configuration, or make a gre device with csum by hand`},
+		{[]config.VirtualService{service("x", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:80", 9))}, `virtual service "x", real server 10.0.0.1: unknown forwarding method 9`},
+	} {
+		if _, _, err := realserver.FromConfig(&config.Config{Services: c.services}, []netip.Addr{addr("10.0.0.1")}); err == nil || err.Error() != c.want {
+			t.Errorf("error %q\nwant %q", err, c.want)
+		}
+	}
+}
+
+func TestShellScript(t *testing.T) {
+	w := tun("fd00::9", realserver.Tunnel{Type: realserver.GUE})
+	w.VIPs = append(w.VIPs, realserver.VIP{Address: addr("192.0.2.9"), Mode: realserver.NAT})
+	script, err := realserver.ShellScript(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "script", script, `#!/bin/sh
+set -eu
+modprobe ip6_tunnel
+modprobe fou
+ip fou show | grep -qxF -e 'port 6080 gue -6' || ip -6 fou add port 6080 gue
+ip link set dev ip6tnl0 up
+ip -6 address replace fd00::9/128 dev ip6tnl0 nodad preferred_lft 0
+# 192.0.2.9 by nat: nothing to do but to route the way back through the director
+`)
+	if _, err := realserver.ShellScript(realserver.Wanted{}); err == nil {
+		t.Error("a script of nothing")
+	}
+}
