@@ -51,7 +51,7 @@ func newRun() *cobra.Command {
 			parent := supervisor.Parent{
 				Binary: binary,
 				Workers: []supervisor.Worker{
-					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket}},
+					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket}, Spare: true},
 					{Name: "director", Args: append(directorArgs, logs.args()...)},
 				},
 				Reload: "director",

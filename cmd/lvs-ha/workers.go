@@ -30,7 +30,7 @@ func newSpeaker() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ready, log, err := attach(&logs, "speaker", newPatientWriter(os.Stderr))
+			seat, log, err := attach(&logs, "speaker", newPatientWriter(os.Stderr))
 			if err != nil {
 				return err
 			}
@@ -40,8 +40,11 @@ func newSpeaker() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			ready()
-			return speaker.Run(ctx, speaker.Options{Listener: listener, Adopt: supervisor.Restarted(), Logger: log})
+			err = speaker.Run(ctx, speaker.Options{Listener: listener, Realtime: true, Turn: seat.Turn, Ready: seat.Ready, Logger: log})
+			if errors.Is(err, supervisor.ErrNoTurn) {
+				return nil
+			}
+			return err
 		},
 	}
 	logs.register(cmd)
@@ -58,13 +61,17 @@ func newDirector() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ready, log, err := attach(&logs, "director", os.Stderr)
+			seat, log, err := attach(&logs, "director", os.Stderr)
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			err = runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, ready, log)
+			restarted, err := seat.Turn(ctx)
+			if err != nil {
+				return err
+			}
+			err = runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, restarted, seat.Ready, log)
 			if bad, ok := errors.AsType[*director.ConfigError](err); ok {
 				return &exitError{supervisor.ExitRefused, bad}
 			}
@@ -78,17 +85,17 @@ func newDirector() *cobra.Command {
 }
 
 // attach joins a worker to its parent.
-func attach(logs *logFlags, name string, out io.Writer) (ready func(), log *slog.Logger, err error) {
+func attach(logs *logFlags, name string, out io.Writer) (seat *supervisor.Seat, log *slog.Logger, err error) {
 	if log, err = logs.logger(out); err != nil {
 		return nil, nil, err
 	}
-	if ready, err = supervisor.Attach(); err != nil {
+	if seat, err = supervisor.Attach(); err != nil {
 		return nil, nil, err
 	}
-	return ready, log.With("worker", name), nil
+	return seat, log.With("worker", name), nil
 }
 
-func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, ready func(), log *slog.Logger) error {
+func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, restarted bool, ready func(), log *slog.Logger) error {
 	path, err := filepath.Abs(conf.path)
 	if err != nil {
 		path = conf.path
@@ -104,7 +111,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 			return cfg, err
 		},
 		StateFile:  dir.StateFile(),
-		Restarted:  supervisor.Restarted(),
+		Restarted:  restarted,
 		OpenKernel: director.OpenKernel,
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
 			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})

@@ -19,13 +19,17 @@ func followed(cfg *config.Config) *config.VRRP {
 	return nil
 }
 
-// syncRole is the daemon role for a VRRP state. A master that is leaving still forwards, so it still tells; whoever is
-// not master learns.
-func syncRole(s vrrp.State) connsync.Role {
-	if s == vrrp.Master || s == vrrp.Leaving {
-		return connsync.Master
+// syncRole is the daemon role for an instance's status. A master that is leaving still forwards, so it still tells;
+// whoever is not master learns. An instance that has only just started, in a new speaker or for a new director, has no
+// role yet: what runs goes on.
+func syncRole(s vrrp.Status) (role connsync.Role, known bool) {
+	switch {
+	case s.State == vrrp.Master || s.State == vrrp.Leaving:
+		return connsync.Master, true
+	case s.State == "" || s.State == vrrp.Initialize && s.Reason == string(vrrp.ReasonStart):
+		return 0, false
 	}
-	return connsync.Backup
+	return connsync.Backup, true
 }
 
 // gate is the preemption gate: a director that comes back does not take over from a living master before its backup

@@ -168,9 +168,9 @@ func (d *Director) follow(now time.Time) {
 	if v == nil {
 		return
 	}
-	was := d.gate.role
-	d.gate.follow(syncRole(d.vrrp[v.Name].State), now)
-	if d.gate.role != was {
+	role, known := syncRole(d.vrrp[v.Name])
+	if known && role != d.gate.role {
+		d.gate.follow(role, now)
 		d.tellSpeaker()
 	}
 }
@@ -179,6 +179,9 @@ func (d *Director) follow(now time.Time) {
 func (d *Director) reconcileSync(ctx context.Context) error {
 	var want []connsync.Running
 	if v := followed(d.cfg); v != nil {
+		if _, known := syncRole(d.vrrp[v.Name]); !known {
+			return nil
+		}
 		d.remember(d.memory.Owned, true)
 		want = []connsync.Running{{Role: d.gate.role, Daemon: v.ConnectionSync.Daemon}}
 	} else if !d.memory.OwnsSync {

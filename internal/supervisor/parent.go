@@ -3,12 +3,10 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -100,26 +98,3 @@ func (p *Parent) setReady(name string) {
 		p.Logger.Info("ready")
 	}
 }
-
-// Attach is called by a worker when it starts: it returns a function that says "ready" to the parent. A worker whose
-// parent has died before the kernel could be asked for a signal gets an error and must end.
-func Attach() (ready func(), err error) {
-	parent, err := strconv.Atoi(os.Getenv(parentEnv))
-	if err != nil {
-		return nil, fmt.Errorf("%s is not set: this command is started by `lvs-ha run`, not by hand", parentEnv)
-	}
-	if os.Getppid() != parent {
-		return nil, fmt.Errorf("the parent process %d is gone", parent)
-	}
-	pipe := os.NewFile(readyFD, "ready")
-	var once sync.Once
-	return func() {
-		once.Do(func() {
-			fmt.Fprintln(pipe, "ready")
-			pipe.Close()
-		})
-	}, nil
-}
-
-// Restarted says whether this worker replaces one that ended unexpectedly.
-func Restarted() bool { return os.Getenv(RestartedEnv) != "" }

@@ -32,17 +32,21 @@ func worker(role, socket string) int {
 	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM, syscall.SIGHUP)
-	ready, err := Attach()
+	seat, err := Attach()
 	if err != nil {
 		return 1
+	}
+	restarted, err := seat.Turn(context.Background())
+	if err != nil {
+		return 0
 	}
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		return 1
 	}
 	defer conn.Close()
-	ready()
-	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), Restarted())
+	seat.Ready()
+	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), restarted)
 	for s := range term {
 		fmt.Fprintln(conn, s)
 		if s == syscall.SIGTERM {
@@ -71,7 +75,7 @@ func begin(t *testing.T, role string) *story {
 	t.Cleanup(func() { s.l.Close() })
 	parent := Parent{
 		Binary:  os.Args[0],
-		Workers: []Worker{{Name: role, Args: []string{role, s.socket}}},
+		Workers: []Worker{{Name: role, Args: []string{role, s.socket}, Spare: role == "spared"}},
 		Reload:  role,
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
@@ -125,6 +129,23 @@ func TestAKilledWorkerIsStartedAgainAndKnowsIt(t *testing.T) {
 	syscall.Kill(first.pid, syscall.SIGKILL)
 	if second := s.next(); !second.restarted || second.pid == first.pid {
 		t.Errorf("the second worker: pid %d after %d, restarted %t", second.pid, first.pid, second.restarted)
+	}
+	s.cancel()
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASpareWaitsForItsTurn(t *testing.T) {
+	s := begin(t, "spared")
+	pid := s.next().pid
+	for range 3 {
+		syscall.Kill(pid, syscall.SIGKILL)
+		next := s.next()
+		if !next.restarted || next.pid == pid {
+			t.Errorf("pid %d after %d, restarted %t", next.pid, pid, next.restarted)
+		}
+		pid = next.pid
 	}
 	s.cancel()
 	if err := s.end(); err != nil {

@@ -1,14 +1,9 @@
 package supervisor
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
-	"os/exec"
-	"syscall"
 	"time"
 )
 
@@ -16,17 +11,9 @@ import (
 type Worker struct {
 	Name  string
 	Args  []string   // of this binary
-	Files []*os.File // inherited as descriptors 4, 5, …; 3 is the pipe on which it says "ready"
+	Files []*os.File // inherited as descriptors FirstFile, FirstFile+1, …
+	Spare bool       // keep another process started, prepared and waiting for its turn
 }
-
-// RestartedEnv is in the environment of a worker that replaces one that ended unexpectedly.
-const RestartedEnv = "LVS_HA_RESTARTED"
-
-// readyFD is where a worker says that it is ready.
-const readyFD = 3
-
-// FirstFile is the descriptor number of a worker's first inherited file.
-const FirstFile = readyFD + 1
 
 // Back-off between starts of a worker that keeps ending. The first restart is immediate: at 100 ms adverts the peers
 // wait only 300 ms.
@@ -62,14 +49,26 @@ func (e *RefusedError) Error() string {
 // lives as long as the parent, since the kernel ties a worker's parent-death signal to the thread that started it.
 func (w *Worker) keep(ctx context.Context, p *Parent) error {
 	log := p.Logger.With("worker", w.Name)
+	var spare *process
+	defer func() {
+		if spare != nil {
+			spare.discard()
+		}
+	}()
 	var pause time.Duration
 	for starts := 1; ; starts++ {
 		began := time.Now()
-		proc, err := w.start(p, starts > 1, log)
-		if err != nil {
-			log.Error("worker does not start", "error", err)
-		} else {
-			err = w.wait(ctx, proc, log)
+		now := spare
+		spare = nil
+		err := w.turn(p, &now, starts > 1)
+		if err == nil {
+			log.Info("worker started", "pid", now.pid(), "restarted", starts > 1)
+			if w.Spare {
+				if spare, err = w.start(p); err != nil {
+					log.Warn("no spare worker", "error", err)
+				}
+			}
+			err = now.wait(ctx, log)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -87,61 +86,15 @@ func (w *Worker) keep(ctx context.Context, p *Parent) error {
 	}
 }
 
-func (w *Worker) start(p *Parent, restarted bool, log *slog.Logger) (*exec.Cmd, error) {
-	r, pw, err := os.Pipe()
+// turn gives the spare its turn, or, without one that lives, a new process.
+func (w *Worker) turn(p *Parent, proc **process, restarted bool) error {
+	if *proc != nil && (*proc).begin(p, restarted) == nil {
+		return nil
+	}
+	fresh, err := w.start(p)
 	if err != nil {
-		return nil, fmt.Errorf("making the %s's ready pipe: %w", w.Name, err)
-	}
-	defer pw.Close()
-	cmd := exec.Command(p.Binary, w.Args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = append([]*os.File{pw}, w.Files...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", parentEnv, os.Getpid()))
-	if restarted {
-		cmd.Env = append(cmd.Env, RestartedEnv+"=1")
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		r.Close()
-		return nil, fmt.Errorf("starting the %s: %w", w.Name, err)
-	}
-	log.Info("worker started", "pid", cmd.Process.Pid, "restarted", restarted)
-	p.setPID(w.Name, cmd.Process.Pid)
-	go func() {
-		defer r.Close()
-		if line, err := bufio.NewReader(io.LimitReader(r, 64)).ReadString('\n'); err == nil && line == "ready\n" {
-			p.setReady(w.Name)
-		}
-	}()
-	return cmd, nil
-}
-
-// wait waits for the worker's end. When ctx ends it asks the worker to stop, and kills it after stopTimeout.
-func (w *Worker) wait(ctx context.Context, cmd *exec.Cmd, log *slog.Logger) error {
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case err := <-done:
-		if err == nil {
-			err = fmt.Errorf("ended by itself with status 0")
-		}
 		return err
-	case <-ctx.Done():
 	}
-	cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(stopTimeout):
-		log.Error("worker does not stop; killing it", "after", stopTimeout.String())
-		cmd.Process.Kill()
-		return <-done
-	}
-}
-
-func exitStatus(err error) int {
-	if exit, ok := err.(*exec.ExitError); ok {
-		return exit.ExitCode()
-	}
-	return 0
+	*proc = fresh
+	return fresh.begin(p, restarted)
 }

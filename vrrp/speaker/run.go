@@ -17,7 +17,12 @@ type Options struct {
 	Adopt    bool         // this process replaces one that was killed: go on as master of the addresses that are there
 	Realtime bool         // take real-time priority and lock memory, for the whole process
 	Ready    func()       // called once, when directors are served; may be nil
-	Logger   *slog.Logger
+
+	// Turn, if set, is called when the process is prepared, and returns when it is its turn to work and whether it is to
+	// Adopt. It makes this a spare, which takes over from a killed speaker within milliseconds.
+	Turn func(ctx context.Context) (adopt bool, err error)
+
+	Logger *slog.Logger
 }
 
 const (
@@ -36,6 +41,13 @@ func Run(ctx context.Context, o Options) error {
 	defer o.Listener.Close()
 	if o.Realtime {
 		prepareProcess(o.Logger)
+	}
+	if o.Turn != nil {
+		adopt, err := o.Turn(ctx)
+		if err != nil {
+			return fmt.Errorf("wait for my turn: %w", err)
+		}
+		o.Adopt = adopt
 	}
 	s, err := newSpeaker(o)
 	if err != nil {

@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+)
+
+// The descriptors that every worker inherits.
+const (
+	readyFD = 3
+	turnFD  = 4
+
+	// FirstFile is the descriptor number of a worker's first inherited file.
+	FirstFile = 5
+)
+
+// Seat is a worker's side of its parent.
+type Seat struct {
+	ready, turn *os.File
+	once        sync.Once
+}
+
+// Attach is called by a worker when it starts. A worker whose parent has died before the kernel could be asked for a
+// signal gets an error and must end.
+func Attach() (*Seat, error) {
+	parent, err := strconv.Atoi(os.Getenv(parentEnv))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not set: this command is started by `lvs-ha run`, not by hand", parentEnv)
+	}
+	if os.Getppid() != parent {
+		return nil, fmt.Errorf("the parent process %d is gone", parent)
+	}
+	return &Seat{ready: os.NewFile(readyFD, "ready"), turn: os.NewFile(turnFD, "turn")}, nil
+}
+
+// ErrNoTurn says that a worker's turn will not come: it is a spare, and the parent stops.
+var ErrNoTurn = errors.New("the parent stops")
+
+// Turn waits until it is this worker's turn, and says whether it replaces one that ended unexpectedly.
+func (s *Seat) Turn(ctx context.Context) (restarted bool, err error) {
+	word := make(chan byte, 1)
+	go func() {
+		defer s.turn.Close()
+		b := make([]byte, 1)
+		if n, _ := s.turn.Read(b); n == 0 {
+			b[0] = 0
+		}
+		word <- b[0]
+	}()
+	select {
+	case w := <-word:
+		if w != turnFirst && w != turnRestarted {
+			return false, ErrNoTurn
+		}
+		return w == turnRestarted, nil
+	case <-ctx.Done():
+		return false, ErrNoTurn
+	}
+}
+
+// Ready tells the parent that this worker works.
+func (s *Seat) Ready() {
+	s.once.Do(func() {
+		fmt.Fprintln(s.ready, "ready")
+		s.ready.Close()
+	})
+}
