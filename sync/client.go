@@ -60,7 +60,12 @@ func (c *Client) Start(ctx context.Context, role Role, d Daemon) error {
 func (c *Client) Stop(ctx context.Context, role Role) error {
 	attributes, err := encodeStop(role)
 	if err == nil {
-		err = c.conn.Do(ctx, ipvsnl.Request{Command: ipvsnl.CmdDelDaemon, Attributes: attributes})
+		// A daemon that has not run yet since it was started ends with EINTR (kernel/kthread.c), and netlink answers every
+		// request but one that ends so (net/netlink/af_netlink.c). So only a refusal is waited for, up to the answer to a
+		// second request, which changes nothing.
+		err = c.conn.Batch(ctx, []ipvsnl.Request{
+			{Command: ipvsnl.CmdDelDaemon, Attributes: attributes}, {Command: ipvsnl.CmdSetConfig},
+		})[0]
 	}
 	if err != nil {
 		return fmt.Errorf("stopping the sync daemon %s: %w", role, ipvsnl.Explain(err, stopMends))
