@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/gohcl"
@@ -23,20 +24,17 @@ func (d *decoder) body(body hcl.Body, context *hcl.EvalContext, target any) hcl.
 	return d.structure(body, hcl.Range{}, context, reflect.ValueOf(target).Elem())
 }
 
-var (
-	attributeType = reflect.TypeFor[*hcl.Attribute]()
-	bodyType      = reflect.TypeFor[hcl.Body]()
-)
+var attributeType = reflect.TypeFor[*hcl.Attribute]()
 
 func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
-	schema, partial := schemaOf(target)
+	schema := schemaOf(target.Type())
 	var content *hcl.BodyContent
 	var rest hcl.Body
 	var diags hcl.Diagnostics
-	if partial {
-		content, rest, diags = body.PartialContent(schema)
+	if schema.partial {
+		content, rest, diags = body.PartialContent(schema.BodySchema)
 	} else {
-		content, diags = body.Content(schema)
+		content, diags = body.Content(schema.BodySchema)
 	}
 	if content == nil {
 		return diags
@@ -156,9 +154,22 @@ func (d *decoder) block(block *hcl.Block, context *hcl.EvalContext, target refle
 	return append(diags, d.structure(block.Body, block.DefRange, context, target)...)
 }
 
-// schemaOf returns what package hcl needs to know of a decode struct.
-func schemaOf(target reflect.Value) (*hcl.BodySchema, bool) {
-	return gohcl.ImpliedBodySchema(target.Addr().Interface())
+// bodySchema is what package hcl needs to know of a decode struct.
+type bodySchema struct {
+	*hcl.BodySchema
+	partial bool
+}
+
+var schemaCache sync.Map // reflect.Type of a decode struct to bodySchema
+
+// schemaOf returns the schema of a decode struct. Package gohcl would make it anew for each block.
+func schemaOf(t reflect.Type) bodySchema {
+	if known, ok := schemaCache.Load(t); ok {
+		return known.(bodySchema)
+	}
+	schema, partial := gohcl.ImpliedBodySchema(reflect.New(t).Interface())
+	schemaCache.Store(t, bodySchema{schema, partial})
+	return bodySchema{schema, partial}
 }
 
 // withDefaults returns the decode struct of an empty block.

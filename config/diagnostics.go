@@ -23,15 +23,12 @@ type Diagnostics struct {
 // HasErrors reports whether the configuration cannot be used.
 func (d *Diagnostics) HasErrors() bool { return d.list.HasErrors() }
 
-// List returns the problems, errors and warnings. Their text may have secrets in it: print them with Write.
-func (d *Diagnostics) List() hcl.Diagnostics { return d.list }
-
 // Write prints every problem with file, line and snippet. Secrets in them are starred out.
 func (d *Diagnostics) Write(w io.Writer, color bool) error {
 	var text bytes.Buffer
 	printer := hcl.NewDiagnosticTextWriter(&text, d.secrets.maskSources(d.sources), 0, color)
 	for _, diag := range d.list {
-		if err := printer.WriteDiagnostic(withoutEmptyContext(diag)); err != nil {
+		if err := printer.WriteDiagnostic(diag); err != nil {
 			return fmt.Errorf("printing a problem of the configuration: %w", err)
 		}
 	}
@@ -44,8 +41,10 @@ func (d *Diagnostics) Write(w io.Writer, color bool) error {
 // Err returns the errors as one error of a line each, without snippets, or nil when there is none.
 func (d *Diagnostics) Err() error {
 	var lines []string
-	for _, diag := range d.list.Errs() {
-		lines = append(lines, d.secrets.mask(oneLine(diag)))
+	for _, diag := range d.list {
+		if diag.Severity == hcl.DiagError {
+			lines = append(lines, d.secrets.mask(oneLine(diag)))
+		}
 	}
 	if len(lines) == 0 {
 		return nil
@@ -53,39 +52,13 @@ func (d *Diagnostics) Err() error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// Warnings returns a line for each problem that does not keep the configuration from being used.
-func (d *Diagnostics) Warnings() []string {
-	var lines []string
-	for _, diag := range d.list {
-		if diag.Severity == hcl.DiagWarning {
-			lines = append(lines, d.secrets.mask(oneLine(diag)))
-		}
-	}
-	return lines
-}
-
-// oneLine prints a problem as file:line: detail.
-func oneLine(err error) string {
-	diag := &hcl.Diagnostic{Summary: err.Error()}
-	if known, ok := errors.AsType[*hcl.Diagnostic](err); ok {
-		diag = known
-	}
-	text := strings.TrimSpace(diag.Summary + ". " + diag.Detail)
-	text = strings.Join(strings.Fields(text), " ")
-	if diag.Subject == nil || diag.Subject.Filename == "" {
+// oneLine prints a problem as "file:line: summary. Detail".
+func oneLine(diag *hcl.Diagnostic) string {
+	text := strings.Join(strings.Fields(diag.Summary+". "+diag.Detail), " ")
+	if diag.Subject == nil {
 		return text
 	}
 	return fmt.Sprintf("%s:%d: %s", diag.Subject.Filename, diag.Subject.Start.Line, text)
-}
-
-// withoutEmptyContext removes a subject that names no file: package hcl gives one for what no file holds.
-func withoutEmptyContext(diag *hcl.Diagnostic) *hcl.Diagnostic {
-	if diag.Subject == nil || (diag.Subject.Filename != "" && diag.Subject.Filename != "<empty>") {
-		return diag
-	}
-	bare := *diag
-	bare.Subject, bare.Context = nil, nil
-	return &bare
 }
 
 // tidy sorts problems by place and removes repetitions, which a problem in a dynamic block makes many of.

@@ -19,6 +19,7 @@ type source struct {
 	files  map[string]*hcl.File
 	bodies []hcl.Body
 	bytes  int
+	budget budget
 
 	directory string // names of files in the configuration are relative to it
 }
@@ -54,11 +55,22 @@ func (s *source) parse(name string) (*hcl.File, hcl.Diagnostics) {
 	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	if file != nil {
 		s.files[name] = file
+		if body, ok := file.Body.(*hclsyntax.Body); ok {
+			s.budget.limit(body)
+		}
 	}
 	return file, diags
 }
 
+// load reads one file. What is no regular file is not opened: a pipe would be waited for.
 func (s *source) load(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -82,9 +94,6 @@ func fileNames(path string) ([]string, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		if !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s is neither a file nor a directory", path)
-		}
 		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path) // sorted by name

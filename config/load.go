@@ -75,6 +75,7 @@ func (l *loader) load(path string) *Config {
 	for _, rule := range rules {
 		l.diags = append(l.diags, rule(&f)...)
 	}
+	l.diags = append(l.diags, l.source.budget.exceeded...)
 	l.diags = explain(l.diags, l.context, l.source.files)
 	if l.diags.HasErrors() {
 		return nil

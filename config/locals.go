@@ -48,7 +48,7 @@ type localGraph struct {
 
 // maxLocalSize bounds the texts and elements of all local values together, so that values that double each other end
 // in a message and not in the memory of the machine.
-const maxLocalSize = 64 << 20
+const maxLocalSize = 16 << 20
 
 // evaluate evaluates a local value after all that it needs; path is how it was reached.
 func (g *localGraph) evaluate(name string, path []string) {

@@ -80,7 +80,7 @@ func TestDiagnosticsHideSecrets(t *testing.T) {
 			if !diags.HasErrors() {
 				t.Fatal("this has no error that could print the secret")
 			}
-			printed := printed(t, diags) + diags.Err().Error() + strings.Join(diags.Warnings(), "\n")
+			printed := printed(t, diags) + diags.Err().Error()
 			var colored bytes.Buffer
 			if err := diags.Write(&colored, true); err != nil {
 				t.Fatal(err)

@@ -111,7 +111,7 @@ func (l *loader) variable(block *variableBlock, given *assignment) cty.Value {
 	}
 	if value == cty.NilVal {
 		l.diags = append(l.diags, problem(block.Name.at, "No value for a variable",
-			"The variable %q has no default. Give a value with -var %s=…, in a file named by -var-file, or in the environment as %s%s.",
+			"The variable %q has no default. Give a value with --var %s=…, in a file named by --var-file, or in the environment as %s%s.",
 			block.Name.value, block.Name.value, environmentPrefix, block.Name.value))
 		return cty.DynamicVal
 	}
@@ -143,6 +143,7 @@ func (l *loader) parseAssignment(given *assignment, want cty.Type) (cty.Value, b
 	expr, diags := hclsyntax.ParseExpression([]byte(given.text), name, hcl.InitialPos)
 	if !diags.HasErrors() {
 		var valueDiags hcl.Diagnostics
+		l.source.budget.limit(expr)
 		given.value, valueDiags = expr.Value(nil)
 		given.at = expr.Range()
 		diags = append(diags, valueDiags...)
@@ -196,10 +197,10 @@ func (l *loader) assignments(blocks []*variableBlock) map[string]*assignment {
 	for _, name := range slices.Sorted(maps.Keys(l.options.Vars)) {
 		if !slices.Contains(known, name) {
 			l.diags = append(l.diags, problem(hcl.Range{}, "Unknown variable",
-				"-var %s: the configuration has no variable of that name.%s", name, didYouMean(name, known)))
+				"--var %s: the configuration has no variable of that name.%s", name, didYouMean(name, known)))
 			continue
 		}
-		given[name] = &assignment{text: l.options.Vars[name], from: "-var " + name}
+		given[name] = &assignment{text: l.options.Vars[name], from: "--var " + name}
 	}
 	return given
 }

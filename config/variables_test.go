@@ -69,12 +69,12 @@ func TestVariableGivenWrongly(t *testing.T) {
 		o    Options
 		want []string
 	}{
-		{"unknown option", Options{Vars: map[string]string{"ids": "1"}}, []string{`-var ids`, `Did you mean "id"?`}},
-		{"no number", Options{Vars: map[string]string{"id": "x"}}, []string{`-var id does not fit the type of the variable "id"`}},
-		{"no expression", Options{Vars: map[string]string{"addresses": "[1"}}, []string{"<-var addresses> line 1", "[1"}},
+		{"unknown option", Options{Vars: map[string]string{"ids": "1"}}, []string{`--var ids`, `Did you mean "id"?`}},
+		{"no number", Options{Vars: map[string]string{"id": "x"}}, []string{`--var id does not fit the type of the variable "id"`}},
+		{"no expression", Options{Vars: map[string]string{"addresses": "[1"}}, []string{"<--var addresses> line 1", "[1"}},
 		{"too deep", Options{Vars: map[string]string{"addresses": strings.Repeat("[", 200)}}, []string{"Too deep"}},
 		{"expression with a call", Options{Vars: map[string]string{"addresses": `[env("HOME")]`}}, []string{"Function calls not allowed"}},
-		{"wrong element", Options{Vars: map[string]string{"addresses": "[[]]"}}, []string{"<-var addresses> line 1", "string required"}},
+		{"wrong element", Options{Vars: map[string]string{"addresses": "[[]]"}}, []string{"<--var addresses> line 1", "string required"}},
 		{"missing file", Options{VarFiles: []string{dir + "/none"}}, []string{"no such file"}},
 		{"unknown name in a file", Options{VarFiles: []string{write(t, dir, "1.vars", "idd = 1\n")}}, []string{"1.vars line 1", `Did you mean "id"?`}},
 		{"wrong value in a file", Options{VarFiles: []string{write(t, dir, "2.vars", "id = []\n")}}, []string{"2.vars line 1", "does not fit"}},
