@@ -94,10 +94,27 @@ func (a *announcer) Announce(b burst) {
 	if r.sent > 0 {
 		a.round(r)
 	}
+	a.poke()
+}
+
+func (a *announcer) poke() {
 	select {
 	case a.wake <- struct{}{}:
 	default:
 	}
+}
+
+// repeat adds two rounds to a router's burst, the first of them soon.
+func (a *announcer) repeat(router routerKey) {
+	a.mu.Lock()
+	if r := a.running[router]; r != nil {
+		r.rounds = max(r.rounds, r.sent+2)
+		if soon := time.Now().Add(secondRound); soon.Before(r.next) || r.next.Before(time.Now()) {
+			r.next = soon
+		}
+	}
+	a.mu.Unlock()
+	a.poke()
 }
 
 // stop ends a router's burst: the addresses are no longer its own.

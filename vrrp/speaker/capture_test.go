@@ -32,6 +32,7 @@ type seen struct {
 type capture struct {
 	mu     sync.Mutex
 	frames []seen
+	echoes []echo
 	news   chan struct{}
 }
 
@@ -85,11 +86,16 @@ func (c *capture) read(f *os.File) {
 		if err != nil || n <= 0 {
 			return
 		}
+		at := timestamp(oob[:oobn])
+		if request, seq, ok := decodeEcho(buf[:n]); ok {
+			c.noteEcho(at, request, seq)
+			continue
+		}
 		s, ok := decodeFrame(buf[:n])
 		if !ok {
 			continue
 		}
-		s.at = timestamp(oob[:oobn])
+		s.at = at
 		c.mu.Lock()
 		c.frames = append(c.frames, s)
 		c.mu.Unlock()
@@ -151,6 +157,24 @@ func decodeFrame(b []byte) (seen, bool) {
 		}
 	}
 	return seen{}, false
+}
+
+// decodeEcho recognizes a prober's packet.
+func decodeEcho(b []byte) (request bool, seq uint16, ok bool) {
+	var icmp []byte
+	var ask, answer byte
+	switch {
+	case len(b) >= 42 && b[12] == 0x08 && b[13] == 0 && b[23] == unix.IPPROTO_ICMP:
+		icmp, ask, answer = b[34:], 8, 0
+	case len(b) >= 62 && b[12] == 0x86 && b[13] == 0xdd && b[20] == unix.IPPROTO_ICMPV6:
+		icmp, ask, answer = b[54:], 128, 129
+	default:
+		return false, 0, false
+	}
+	if icmp[0] != ask && icmp[0] != answer || binary.BigEndian.Uint16(icmp[4:]) != probeID {
+		return false, 0, false
+	}
+	return icmp[0] == ask, binary.BigEndian.Uint16(icmp[6:]), true
 }
 
 func (s seen) withAdvert(data []byte, e vrrp.Envelope) (seen, bool) {

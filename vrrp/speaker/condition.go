@@ -128,7 +128,7 @@ func (e *engine) up(r *router, now time.Time) vrrp.Up {
 	ev.Adopt = ev.HaveAddresses && now.Before(r.adoptUntil)
 	if !r.started && !ev.HaveAddresses && len(present) > 0 {
 		// Half of a former master's addresses: nobody can go on with them.
-		r.waiting = append(r.waiting, vrrp.RemoveAddresses{Addresses: present})
+		r.waiting = append(r.waiting, work{Action: vrrp.RemoveAddresses{Addresses: present}})
 	}
 	r.started, r.adoptUntil = true, time.Time{}
 	return ev

@@ -11,6 +11,7 @@ import (
 // hands carry out what may wait for the kernel.
 type hands interface {
 	submit(t task)            // addresses and announcements, in order
+	repeat(router routerKey)  // more rounds of the last announcements, soon
 	silence(router routerKey) // no more announcements
 }
 
@@ -56,16 +57,25 @@ func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time)))
 	return e
 }
 
+// work is an action that waits for its turn.
+type work struct {
+	vrrp.Action
+	linger bool // first wait for lingerTime
+}
+
+// lingerTime is how long a master that has heard its successor keeps its addresses: what is on the way to it is served.
+// It is short, since both answer for the addresses meanwhile.
+const lingerTime = 5 * time.Millisecond
+
 // step gives a machine an event and starts what it wants done.
 func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
+	_, heard := ev.(vrrp.Received)
 	for _, a := range r.machine.Step(ev, now) {
-		if n := len(r.waiting); n > 0 {
-			// A master whose addresses take long does not owe the adverts of the meantime.
-			if ad, ok := a.(vrrp.SendAdvert); ok && r.waiting[n-1] == vrrp.Action(ad) {
-				continue
-			}
+		if e.repeats(r, a) {
+			continue
 		}
-		r.waiting = append(r.waiting, a)
+		_, removes := a.(vrrp.RemoveAddresses)
+		r.waiting = append(r.waiting, work{a, heard && removes})
 	}
 	e.proceed(r, now)
 	if at, ok := r.machine.Deadline(); ok {
@@ -75,11 +85,20 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	}
 }
 
-// proceed carries out waiting actions up to the first that the keeper has to work on.
+// repeats says whether the same advert waits already: a master whose addresses take long does not owe those of the
+// meantime.
+func (e *engine) repeats(r *router, a vrrp.Action) bool {
+	n := len(r.waiting)
+	advert, ok := a.(vrrp.SendAdvert)
+	return ok && n > 0 && r.waiting[n-1].Action == vrrp.Action(advert)
+}
+
+// proceed carries out waiting actions up to the first that takes time.
 func (e *engine) proceed(r *router, now time.Time) {
 	done := 0
 	for done < len(r.waiting) && !r.busy {
-		switch a := r.waiting[done].(type) {
+		w := &r.waiting[done]
+		switch a := w.Action.(type) {
 		case vrrp.SendAdvert:
 			e.advertise(r, a.Priority, now)
 		case vrrp.Changed:
@@ -89,6 +108,11 @@ func (e *engine) proceed(r *router, now time.Time) {
 				"advertise_interval", a.Interval)
 			e.note(r)
 		default:
+			if w.linger {
+				w.linger, r.busy = false, true
+				e.timers.set(&r.linger, now.Add(lingerTime))
+				continue
+			}
 			done += e.delegate(r, r.waiting[done:])
 			continue
 		}
@@ -99,27 +123,34 @@ func (e *engine) proceed(r *router, now time.Time) {
 	r.waiting = r.waiting[:n]
 }
 
+// goOn ends what kept the router busy.
+func (e *engine) goOn(r *router, now time.Time) {
+	r.busy = false
+	e.proceed(r, now)
+	e.bury(r, now)
+}
+
 // delegate hands over the leading actions that may wait for the kernel. It returns how many.
-func (e *engine) delegate(r *router, actions []vrrp.Action) int {
+func (e *engine) delegate(r *router, waiting []work) int {
 	t := task{router: r.key, name: r.instance.Name, counts: r.counts, count: r.instance.Announce.Count}
-	for _, a := range actions {
-		switch a.(type) {
-		case vrrp.AddAddresses, vrrp.RemoveAddresses, vrrp.SendAnnouncements:
-			t.actions = append(t.actions, a)
-			continue
+	for _, w := range waiting {
+		if w.linger || !delegated(w.Action) {
+			break
 		}
-		break
+		t.actions = append(t.actions, w.Action)
 	}
 	r.busy = true
-	t.done = func() {
-		e.post(func(now time.Time) {
-			r.busy = false
-			e.proceed(r, now)
-			e.bury(r, now)
-		})
-	}
+	t.done = func() { e.post(func(now time.Time) { e.goOn(r, now) }) }
 	e.hands.submit(t)
 	return len(t.actions)
+}
+
+func delegated(a vrrp.Action) bool {
+	switch a.(type) {
+	case vrrp.AddAddresses, vrrp.RemoveAddresses, vrrp.SendAnnouncements:
+		return true
+	}
+	return false
 }
 
 func (e *engine) transition(r *router, c vrrp.Changed) {

@@ -27,7 +27,7 @@ func TestHostStopLosesNothing(t *testing.T) {
 			a.awaitState("v", vrrp.Master)
 			b.want(backup)
 			b.await("v", "backup of a", func(s vrrp.Status) bool { return s.State == vrrp.Backup && s.MasterPriority == 200 })
-			p := startProber(t, n.observer, master.Addresses[0].Prefix.Addr())
+			p := startProber(t, n.observer, n.capture, master.Addresses[0].Prefix.Addr())
 			p.awaitMore(t, 100)
 
 			took := a.stop()
@@ -44,9 +44,9 @@ func TestHostStopLosesNothing(t *testing.T) {
 			b.awaitState("v", vrrp.Backup)
 			p.awaitMore(t, 300)
 
-			lost, of := p.lost()
+			lost, of, _ := n.capture.probes()
 			if len(lost) > 0 {
-				t.Errorf("%d of %d requests were not answered, over %s", len(lost), of, lost[len(lost)-1].Sub(lost[0]))
+				t.Errorf("%d of %d requests were not answered, over %s", len(lost), of, lost[len(lost)-1].sent.Sub(lost[0].sent))
 			}
 			if has(t, n.b, "eth0", master.Addresses[0].Prefix.String()) {
 				t.Error("b still has the address")

@@ -14,6 +14,7 @@ import (
 // addresser changes and reads the kernel's addresses.
 type addresser interface {
 	Add(index int, a vrrp.Address) error
+	Serves(p netip.Prefix) bool
 	Remove(index int, p netip.Prefix) error
 	List() (map[int][]netip.Prefix, error)
 }
@@ -75,6 +76,9 @@ type heldAddress struct {
 const (
 	checkInterval = 5 * time.Second       // a safety net under the kernel's messages
 	restorePause  = 50 * time.Millisecond // between two restorations, lest two programs fight at full speed
+
+	servicePause   = 200 * time.Microsecond
+	serviceTimeout = 50 * time.Millisecond // for all IPv6 addresses of a task to work
 )
 
 func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func(string) netInterface) *keeper {
@@ -158,6 +162,7 @@ func (k *keeper) carryOut(t task) {
 			for _, addr := range a.Addresses {
 				k.hold(t, addr)
 			}
+			k.awaitService(t, a.Addresses)
 		case vrrp.RemoveAddresses:
 			// The last first: the kernel drops the others of a subnet with the first.
 			for _, addr := range slices.Backward(a.Addresses) {
@@ -175,6 +180,19 @@ func (r routerKey) place(a vrrp.Address) placed {
 		return placed{a.Interface, a.Prefix}
 	}
 	return placed{r.Interface, a.Prefix}
+}
+
+// awaitService waits until added IPv6 addresses work, lest we announce what we do not serve yet.
+func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
+	deadline := time.Now().Add(serviceTimeout)
+	for _, a := range addresses {
+		if h := k.held[t.router.place(a)]; a.Prefix.Addr().Is4() || h == nil || !h.installed {
+			continue
+		}
+		for !k.kernel.Serves(a.Prefix) && time.Now().Before(deadline) {
+			time.Sleep(servicePause)
+		}
+	}
 }
 
 func (k *keeper) hold(t task, a vrrp.Address) {

@@ -57,6 +57,13 @@ func addHint(err error, p netip.Prefix) string {
 	}
 }
 
+// Serves says whether the kernel takes packets to an address for its own. It does some time after Add returns for
+// IPv6, where a kernel worker completes what Add began.
+func (k *kernelAddresses) Serves(p netip.Prefix) bool {
+	routes, err := k.handle.RouteGet(p.Addr().AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+}
+
 // Remove takes an address off an interface. One that is gone, or whose interface is, is no error.
 func (k *kernelAddresses) Remove(index int, p netip.Prefix) error {
 	err := k.handle.AddrDel(nil, netlinkAddress(index, p))

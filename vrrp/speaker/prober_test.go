@@ -15,70 +15,63 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// prober sends an echo request to an address every millisecond and notes which are answered.
+// prober sends an echo request to an address every millisecond. Which are answered is the capture's to say, by the
+// kernel's clock: on a busy machine the test's own would blame the network for its late hours.
 type prober struct {
 	conn    *icmp.PacketConn
 	to      *net.IPAddr
-	request icmp.Type
-	reply   icmp.Type
-	proto   int
-
-	mu   sync.Mutex
-	sent []time.Time
-	back []time.Time
-
-	stop chan struct{}
-	wg   sync.WaitGroup
+	kind    icmp.Type
+	capture *capture
+	stop    chan struct{}
+	wg      sync.WaitGroup
 }
 
-// lateReply is when a reply is too late to count: an old master may have queued it for the new one.
-const lateReply = 50 * time.Millisecond
+const (
+	probeID = 77
 
-func startProber(t testing.TB, h *lab.Node, to netip.Addr) *prober {
+	// lateReply is when a reply is too late to count: an old master may have queued it for the new one.
+	lateReply = 50 * time.Millisecond
+)
+
+// echo is a request, with the time of its reply if one came.
+type echo struct{ sent, back time.Time }
+
+func (e echo) good() bool { return !e.back.IsZero() && e.back.Sub(e.sent) < lateReply }
+
+func startProber(t testing.TB, h *lab.Node, c *capture, to netip.Addr) *prober {
 	t.Helper()
-	p := &prober{to: &net.IPAddr{IP: to.AsSlice()}, stop: make(chan struct{})}
-	network, any := "ip4:icmp", "0.0.0.0"
-	p.request, p.reply, p.proto = ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply, 1
+	p := &prober{to: &net.IPAddr{IP: to.AsSlice()}, capture: c, kind: ipv4.ICMPTypeEcho, stop: make(chan struct{})}
+	network, local := "ip4:icmp", "0.0.0.0"
 	if to.Is6() {
-		network, any = "ip6:ipv6-icmp", "::"
-		p.request, p.reply, p.proto = ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply, 58
+		network, local, p.kind = "ip6:ipv6-icmp", "::", ipv6.ICMPTypeEchoRequest
 	}
 	if err := h.Do(func() (err error) {
-		p.conn, err = icmp.ListenPacket(network, any)
+		p.conn, err = icmp.ListenPacket(network, local)
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
 	p.wg.Go(p.send)
-	p.wg.Go(p.receive)
 	t.Cleanup(p.close)
 	return p
 }
 
 func (p *prober) close() {
-	select {
-	case <-p.stop:
-	default:
-		close(p.stop)
-	}
-	p.conn.Close()
+	close(p.stop)
 	p.wg.Wait()
+	p.conn.Close()
 }
 
 func (p *prober) send() {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for {
+	for seq := 0; ; seq++ {
 		select {
 		case <-p.stop:
 			return
 		case <-tick.C:
 		}
-		p.mu.Lock()
-		seq := len(p.sent)
-		p.sent, p.back = append(p.sent, time.Now()), append(p.back, time.Time{})
-		p.mu.Unlock()
-		m := icmp.Message{Type: p.request, Body: &icmp.Echo{ID: 77, Seq: seq, Data: make([]byte, 8)}}
+		m := icmp.Message{Type: p.kind, Body: &icmp.Echo{ID: probeID, Seq: seq, Data: make([]byte, 8)}}
 		b, err := m.Marshal(nil)
 		if err == nil {
 			_, _ = p.conn.WriteTo(b, p.to)
@@ -86,68 +79,52 @@ func (p *prober) send() {
 	}
 }
 
-func (p *prober) receive() {
-	buf := make([]byte, 1500)
-	for {
-		n, _, err := p.conn.ReadFrom(buf)
-		if err != nil {
-			return
-		}
-		m, err := icmp.ParseMessage(p.proto, buf[:n])
-		if err != nil || m.Type != p.reply {
-			continue
-		}
-		if e, ok := m.Body.(*icmp.Echo); ok && e.ID == 77 {
-			p.mu.Lock()
-			if e.Seq < len(p.back) && p.back[e.Seq].IsZero() {
-				p.back[e.Seq] = time.Now()
-			}
-			p.mu.Unlock()
-		}
-	}
-}
-
-// answered is the number of answered requests so far.
-func (p *prober) answered() (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range p.back {
-		if p.good(i) {
-			n++
-		}
-	}
-	return n
-}
-
-func (p *prober) good(i int) bool {
-	return !p.back[i].IsZero() && p.back[i].Sub(p.sent[i]) < lateReply
-}
-
 // awaitMore waits until n more requests are answered.
 func (p *prober) awaitMore(t testing.TB, n int) {
 	t.Helper()
-	have := p.answered()
-	eventually(t, fmt.Sprintf("%d more answers", n), func() bool { return p.answered() >= have+n })
+	_, _, have := p.capture.probes()
+	eventually(t, fmt.Sprintf("%d more answers", n), func() bool {
+		_, _, answered := p.capture.probes()
+		return answered >= have+n
+	})
 }
 
-// lost lists the requests since the first answer, without the newest, that were not answered.
-func (p *prober) lost() (lost []time.Time, of int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	started := false
-	newest := time.Now().Add(-lateReply)
-	for i := range p.sent {
-		if p.sent[i].After(newest) {
-			break
+// probes lists the requests since the first answer that were not answered in time, without the newest.
+func (c *capture) probes() (lost []echo, of, answered int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	newest := time.Now().Add(-2 * lateReply)
+	for _, e := range c.echoes {
+		if e.good() {
+			answered++
 		}
-		started = started || p.good(i)
-		if !started {
+		if e.sent.After(newest) || answered == 0 {
 			continue
 		}
 		of++
-		if !p.good(i) {
-			lost = append(lost, p.sent[i])
+		if !e.good() {
+			lost = append(lost, e)
 		}
 	}
-	return lost, of
+	return lost, of, answered
+}
+
+// noteEcho records a probe's packet.
+func (c *capture) noteEcho(at time.Time, request bool, seq uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if request {
+		// Sequence numbers start at 0 and are sent in order.
+		if int(seq) == len(c.echoes)&0xffff {
+			c.echoes = append(c.echoes, echo{sent: at})
+		}
+		return
+	}
+	i := len(c.echoes)&^0xffff + int(seq)
+	if i >= len(c.echoes) {
+		i -= 1 << 16
+	}
+	if i >= 0 && c.echoes[i].back.IsZero() {
+		c.echoes[i].back = at
+	}
 }

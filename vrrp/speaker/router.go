@@ -35,8 +35,9 @@ type router struct {
 	timer    timer
 
 	// Actions are carried out in order; those behind one that the keeper works on wait.
-	waiting []vrrp.Action
+	waiting []work
 	busy    bool
+	linger  timer
 
 	offset     int       // the director's part of the priority
 	toldOffset int       // with tracks, as last told to the machine
@@ -57,6 +58,7 @@ type router struct {
 	sent, sendErrors, received, mismatched uint64
 	dropped                                [vrrp.DropReasons]uint64
 	warned                                 time.Time // of a failed send
+	contested                              time.Time // last reaction to another master
 	counts                                 *counters
 }
 

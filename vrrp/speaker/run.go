@@ -100,6 +100,7 @@ func newSpeaker(o Options) (*speaker, error) {
 }
 
 func (s *speaker) submit(t task)            { s.keeper.submit(t) }
+func (s *speaker) repeat(router routerKey)  { s.announcer.repeat(router) }
 func (s *speaker) silence(router routerKey) { s.announcer.stop(router) }
 
 func (s *speaker) run(ctx context.Context) error {

@@ -74,6 +74,20 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 			"addresses", e.advert.Addresses)
 	}
 	e.step(r, vrrp.Received{Source: p.From, Priority: e.advert.Priority, Interval: e.advert.Interval}, now)
+	e.contested(r, now)
+}
+
+// contestedGap is the least time between two reactions to another master.
+const contestedGap = time.Second
+
+// contested has a master that stays master though it hears another one announce its addresses again, soon and once
+// more: the other may have announced them too, and after us.
+func (e *engine) contested(r *router, now time.Time) {
+	if r.machine.State() != vrrp.Master || e.advert.Priority == vrrp.PriorityResign || now.Sub(r.contested) < contestedGap {
+		return
+	}
+	r.contested = now
+	e.hands.repeat(r.key)
 }
 
 func (e *engine) check(r *router, env vrrp.Envelope) vrrp.DropReason {

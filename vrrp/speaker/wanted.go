@@ -78,6 +78,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	w := e.wireFor(key.wire())
 	r := newRouter(in.Instance, w)
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
+	r.linger.fire = func(now time.Time) { e.goOn(r, now) }
 	w.routers[key.VirtualRouterID] = r
 	w.users++
 	e.routers[key] = r
