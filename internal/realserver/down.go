@@ -83,12 +83,20 @@ func kept(back Step, o Observed, removing map[Address]bool) string {
 		}
 	case SetDown:
 		for _, a := range o.Addresses {
-			if a.Interface == back.Interface && !removing[a] && !a.Prefix.Addr().IsLinkLocalUnicast() {
+			if a.Interface == back.Interface && !removing[a] && !automatic(a.Prefix.Addr()) {
 				return fmt.Sprintf("%s stays up: it has %s as well", a.Interface, a.Prefix)
 			}
 		}
 	}
 	return ""
+}
+
+var ipv4Compatible = netip.MustParsePrefix("::/96")
+
+// automatic reports whether an address may have come by itself when the device came up: link-local ones, and on sit0
+// one for each IPv4 address (sit_add_v4_addrs, net/ipv6/addrconf.c).
+func automatic(a netip.Addr) bool {
+	return a.IsLinkLocalUnicast() || ipv4Compatible.Contains(a)
 }
 
 // isSilence reports whether the step keeps a device from speaking of the virtual addresses by ARP.
