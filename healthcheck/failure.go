@@ -32,34 +32,38 @@ var errnos = []struct {
 
 // failed is the result of a check that ended with an error; doing says what was under way, and is empty for connecting.
 func failed(ctx context.Context, timeout time.Duration, doing string, err error) Result {
-	detail, local := describe(ctx, timeout, err)
-	if doing != "" && !local {
-		detail += " " + doing
-	}
-	return Result{Local: local, Detail: detail}
-}
-
-func describe(ctx context.Context, timeout time.Duration, err error) (detail string, local bool) {
-	if cause := ctx.Err(); cause != nil {
-		if errors.Is(cause, context.DeadlineExceeded) {
-			return "timeout after " + timeout.String(), false
+	while := func(detail string) Result {
+		if doing != "" {
+			detail += " " + doing
 		}
-		return "not checked: cancelled", true
+		return Result{Detail: detail}
+	}
+	if cause := ctx.Err(); errors.Is(cause, context.DeadlineExceeded) {
+		return while("timeout after " + timeout.String())
+	} else if cause != nil {
+		return Result{Local: true, Detail: "not checked: cancelled"}
 	}
 	for _, e := range errnos {
-		if errors.Is(err, e.errno) {
-			return e.detail, e.local
+		if !errors.Is(err, e.errno) {
+			continue
 		}
-	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno.Error(), false
+		if e.local {
+			return Result{Local: true, Detail: e.detail}
+		}
+		return while(e.detail)
 	}
 	if detail := describeTLS(err); detail != "" {
-		return detail, false
+		return Result{Detail: detail}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "connection closed", false
+		return while("connection closed")
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return while(errno.Error())
+	}
+	if doing == "" {
+		return Result{Detail: err.Error()}
 	}
 	// The text of other errors may quote what the server sent, and a server may send our headers back.
-	return "protocol error", false
+	return while("protocol error")
 }
