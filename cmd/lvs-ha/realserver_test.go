@@ -1,0 +1,123 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+// lvsha runs the program in a host and returns its exit status.
+type lvsha struct {
+	t      *testing.T
+	host   *lab.Node
+	binary string
+	prefix []string // a program that runs it
+}
+
+func newLVSHA(t *testing.T, addresses ...string) lvsha {
+	t.Helper()
+	binary, err := lab.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := lab.NewT(t, "command")
+	lan, err := l.Bridge("lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := l.Host("host", lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes(addresses...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lvsha{t: t, host: host, binary: binary}
+}
+
+// want runs the program and expects an exit status, and texts in what it writes.
+func (p lvsha) want(status int, args []string, texts ...string) {
+	p.t.Helper()
+	argv := append(append([]string{}, p.prefix...), append([]string{p.binary}, args...)...)
+	cmd := p.host.Command(p.t.Context(), argv[0], argv[1:]...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		p.t.Fatalf("%v: %v", argv, err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != status {
+		p.t.Errorf("%v: exit status %d, want %d:\n%s", args, got, status, out)
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(out), text) {
+			p.t.Errorf("%v: %q is missing in\n%s", args, text, out)
+		}
+	}
+}
+
+func TestHostRealserver(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newLVSHA(t, "202.99.59.108/24")
+	dir := filepath.Join(t.TempDir(), "state")
+	cmd := func(words string, more ...string) []string {
+		return append(append([]string{"realserver"}, strings.Fields(words)...), append(more, "--state-dir", dir)...)
+	}
+	p.want(1, cmd("up --vip 202.99.59.110/24"), "on a real server it is a host address: write 202.99.59.110")
+	p.want(1, cmd("up"), "no virtual address: give --vip ADDRESS or -c FILE")
+	p.want(1, cmd("status"), "nothing was brought up here")
+	p.want(1, cmd("status --vip 202.99.59.110"), "WRONG  202.99.59.110/32 is not on lo", "mend: ip -4 address replace 202.99.59.110/32 dev lo")
+	p.want(0, cmd("up --vip 202.99.59.110"), "sysctl -w net.ipv4.conf.all.arp_ignore=1", "ip -4 route replace 202.99.59.110/32 dev lo scope link")
+	p.want(0, cmd("up --vip 202.99.59.110"), "nothing to do: it is so already")
+	p.want(0, cmd("status"), "ok     202.99.59.110/32 is on lo")
+	p.want(0, cmd("status -o json"), `"ok": true`)
+	p.want(1, cmd("status -o yaml"), `--output "yaml": want table or json`)
+	p.want(0, cmd("down --print"), "ip -4 address del 202.99.59.110/32 dev lo")
+	p.want(0, cmd("down"), "sysctl -w net.ipv4.conf.all.arp_ignore=0")
+	p.want(0, cmd("down"), "nothing to take back")
+	p.want(1, cmd("up --mode tun --outer ipx --vip 10.0.0.1"), `--outer "ipx": want ipv4 or ipv6`)
+	p.want(1, cmd("up --mode nat --vip 192.0.2.1 --director 202.99.59.1"), "WRONG  there is no default route", "mend: ip -4 route replace default via 202.99.59.1")
+	p.want(1, cmd("up --vip 202.99.59.108"), "eth0 has it", "remove it: ip -4 address del 202.99.59.108/24 dev eth0")
+
+	p.prefix = []string{"setpriv", "--bounding-set", "-net_admin"}
+	p.want(1, cmd("up --vip 202.99.59.110"), "CAP_NET_ADMIN is missing: run it as root")
+	p.prefix = nil
+	p.want(0, cmd("down"), "nothing to take back")
+}
+
+const realserverConfig = `
+vrrp "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  addresses         = ["202.99.59.110/24"]
+}
+virtual_service "http" {
+  address    = "202.99.59.110:80"
+  protocol   = "tcp"
+  scheduler  = "wlc"
+  forwarding = "dr"
+  real_server "202.99.59.108:80" {}
+  real_server "202.99.59.107:80" {}
+}
+`
+
+func TestHostRealserverFromConfig(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newLVSHA(t, "202.99.59.108/24")
+	file := filepath.Join(t.TempDir(), "lvs-ha.hcl")
+	if err := os.WriteFile(file, []byte(realserverConfig), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := func(verb string) []string {
+		return []string{"realserver", verb, "-c", file, "--state-dir", t.TempDir()}
+	}
+	p.want(1, args("up"), "ip -4 address replace 202.99.59.110/32 dev lo", "WRONG  nothing listens on tcp 202.99.59.110:80")
+	ln, err := p.host.Listen("tcp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	p.want(0, args("status"), "ok     something listens on tcp 202.99.59.110:80")
+	p.want(0, append(args("up"), "--print"), "#!/bin/sh\nset -eu\n")
+
+	other := newLVSHA(t, "202.99.59.99/24")
+	other.want(1, args("up"), "no real server of the configuration has an address of this machine (202.99.59.99)")
+}
