@@ -115,7 +115,7 @@ func newStation(t testing.TB, host *lab.Node) *station {
 	t.Cleanup(func() {
 		s.pauseDirector()
 		s.kill()
-		if t.Failed() || testing.Verbose() {
+		if t.Failed() {
 			t.Logf("log of the speaker on %s:\n%s", host.Name(), s.log.String())
 		}
 	})

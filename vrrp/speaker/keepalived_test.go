@@ -1,0 +1,166 @@
+package speaker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// keepalived is Debian's, in a host of the lab.
+type keepalived struct {
+	t    testing.TB
+	host *lab.Node
+	dir  string
+	cmd  *lab.Cmd
+	log  output
+}
+
+func needKeepalived(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("keepalived")
+	if err != nil {
+		t.Fatalf("keepalived is not installed: run scripts/setup: %v", err)
+	}
+	return path
+}
+
+// startKeepalived runs instances as keepalived's configuration says them.
+func startKeepalived(t testing.TB, host *lab.Node, console bool, instances ...vrrp.Instance) *keepalived {
+	t.Helper()
+	path := needKeepalived(t)
+	k := &keepalived{t: t, host: host, dir: t.TempDir()}
+	file := filepath.Join(k.dir, "keepalived.conf")
+	if err := os.WriteFile(file, []byte(keepalivedConfig(instances)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-n", "-G", "-P", "-f", file, "-p", k.dir + "/p", "-r", k.dir + "/r", "-c", k.dir + "/c"}
+	if console {
+		args = append(args, "-l", "-D")
+	}
+	k.cmd = host.Command(context.Background(), path, args...)
+	k.cmd.Stdout, k.cmd.Stderr = &k.log, &k.log
+	if err := k.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		k.kill()
+		if t.Failed() {
+			t.Logf("log of keepalived on %s:\n%s", host.Name(), k.log.String())
+		}
+	})
+	return k
+}
+
+func keepalivedConfig(instances []vrrp.Instance) string {
+	var b strings.Builder
+	b.WriteString("global_defs {\n vrrp_garp_master_refresh 0\n}\n")
+	for _, in := range instances {
+		fmt.Fprintf(&b, "vrrp_instance %s {\n state BACKUP\n interface %s\n version %d\n virtual_router_id %d\n priority %d\n advert_int %g\n",
+			in.Name, in.Interface, in.Version, in.VirtualRouterID, in.Priority, in.AdvertiseInterval.Seconds())
+		if in.AuthPass != "" {
+			fmt.Fprintf(&b, " authentication {\n auth_type PASS\n auth_pass %s\n }\n", in.AuthPass.Reveal())
+		}
+		if len(in.UnicastPeers) > 0 {
+			b.WriteString(" unicast_peer {\n")
+			for _, p := range in.UnicastPeers {
+				fmt.Fprintf(&b, " %s\n", p)
+			}
+			b.WriteString(" }\n")
+		}
+		if in.Family == vrrp.IPv6 {
+			b.WriteString(" native_ipv6\n")
+		}
+		b.WriteString(" virtual_ipaddress {\n")
+		for _, a := range in.Addresses {
+			fmt.Fprintf(&b, " %s\n", a.Prefix)
+		}
+		b.WriteString(" }\n}\n")
+	}
+	return b.String()
+}
+
+// stop ends it in order: it says priority 0.
+func (k *keepalived) stop() {
+	k.t.Helper()
+	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		k.t.Fatal(err)
+	}
+	if err := k.cmd.Wait(); err != nil {
+		k.t.Logf("keepalived: %v", err)
+	}
+}
+
+// kill ends it and its children at once, without a word to the network.
+func (k *keepalived) kill() {
+	if k.cmd.ProcessState != nil {
+		return
+	}
+	pids := k.pids()
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, sig)
+		}
+	}
+	_ = k.cmd.Wait()
+}
+
+func (k *keepalived) pids() []int {
+	pid := k.cmd.Process.Pid
+	pids := []int{pid}
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, f := range strings.Fields(string(b)) {
+		if child, err := strconv.Atoi(f); err == nil {
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// awaitLog waits until the log has matched the expression n times.
+func (k *keepalived) awaitLog(expr string, n int) {
+	k.t.Helper()
+	re := regexp.MustCompile(expr)
+	eventually(k.t, fmt.Sprintf("keepalived logs %q %d times", expr, n), func() bool {
+		return len(re.FindAllString(k.log.String(), -1)) >= n
+	})
+}
+
+var complaint = regexp.MustCompile(`(?i)invalid|bogus|mismatch|wrong|incorrect|malformed|checksum|not received|ignoring received`)
+
+// checkLog fails the test if keepalived did not like what it received.
+func (k *keepalived) checkLog() {
+	k.t.Helper()
+	for line := range bytes.Lines([]byte(k.log.String())) {
+		if complaint.Match(line) {
+			k.t.Errorf("keepalived complains: %s", bytes.TrimSpace(line))
+		}
+	}
+}
+
+type interop struct {
+	name     string
+	version  uint8
+	family   vrrp.Family
+	interval time.Duration
+	pass     string
+}
+
+var interops = []interop{
+	{"v2", 2, vrrp.IPv4, time.Second, ""},
+	{"v2 password", 2, vrrp.IPv4, time.Second, "s3cret"},
+	{"v3 ipv4", 3, vrrp.IPv4, 100 * time.Millisecond, ""},
+	{"v3 ipv6", 3, vrrp.IPv6, 100 * time.Millisecond, ""},
+	{"v3 ipv4 10ms", 3, vrrp.IPv4, 10 * time.Millisecond, ""},
+}
