@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Keeper sets kernel parameters and remembers in a file what they were before, so that they can be put back even
@@ -36,6 +37,10 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 	var errs []error
 	wanted := map[string]bool{}
 	var todo []Setting
+	settings, err = k.expand(settings)
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range settings {
 		wanted[s.Key] = true
 		now, err := k.Kernel.Read(s.Key)
@@ -91,6 +96,25 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 	}
 	errs = append(errs, next.save(k.File))
 	return changes, errors.Join(errs...)
+}
+
+// expand replaces patterns by the parameters that match.
+func (k *Keeper) expand(settings []Setting) ([]Setting, error) {
+	var out []Setting
+	for _, s := range settings {
+		if !strings.Contains(s.Key, "*") {
+			out = append(out, s)
+			continue
+		}
+		keys, err := k.Kernel.Glob(s.Key)
+		if err != nil {
+			return nil, err
+		}
+		for _, s.Key = range keys {
+			out = append(out, s)
+		}
+	}
+	return out, nil
 }
 
 // Restore puts everything back as it was before the first Apply.

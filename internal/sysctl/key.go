@@ -7,7 +7,9 @@ import (
 
 // Setting is a kernel parameter with the value it should have.
 type Setting struct {
-	Key    string   `json:"key"` // as sysctl(8) writes it: dots between the parts, a dot in an interface's name as a slash
+	// Key is as sysctl(8) writes it: dots between the parts, a dot in an interface's name as a slash. A Keeper takes a *
+	// for any one part: every parameter that matches is to have the value.
+	Key    string   `json:"key"`
 	Value  string   `json:"value"`
 	Accept []string `json:"accept,omitempty"` // other values that do as well and are left alone
 	Why    string   `json:"why,omitempty"`
