@@ -26,7 +26,7 @@ setup: ## install what tests and demo need (root, Debian)
 	scripts/setup
 
 .PHONY: demo
-demo: setup ## bring up a pair of directors, fail it over, narrate it (root; KEEP=1 leaves it up)
+demo: setup build ## bring up a pair of directors, fail it over, narrate it (root; KEEP=1 leaves it up)
 	$(GO) build -o bin/demo ./e2e/demo
 	KEEP=$(KEEP) bin/demo
 
