@@ -79,6 +79,7 @@ func (o *output) String() string {
 type station struct {
 	t        testing.TB
 	host     *lab.Node
+	wrapper  []string
 	listener *os.File
 	path     string
 	client   *Client
@@ -94,7 +95,13 @@ type station struct {
 
 func newStation(t testing.TB, host *lab.Node) *station {
 	t.Helper()
-	s := &station{t: t, host: host, statuses: map[string]vrrp.Status{}, changed: make(chan struct{}, 1)}
+	return newStationBy(t, host)
+}
+
+// newStationBy starts the speaker by way of a wrapper command.
+func newStationBy(t testing.TB, host *lab.Node, wrapper ...string) *station {
+	t.Helper()
+	s := &station{t: t, host: host, wrapper: wrapper, statuses: map[string]vrrp.Status{}, changed: make(chan struct{}, 1)}
 	dir, err := os.MkdirTemp("", "speaker")
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +146,8 @@ func (s *station) resumeDirector() {
 
 func (s *station) start(how string) {
 	s.t.Helper()
-	s.cmd = s.host.Command(context.Background(), os.Args[0])
+	argv := append(slices.Clone(s.wrapper), os.Args[0])
+	s.cmd = s.host.Command(context.Background(), argv[0], argv[1:]...)
 	s.cmd.Env = append(os.Environ(), childEnv+"="+how)
 	s.cmd.ExtraFiles = []*os.File{s.listener}
 	s.cmd.Stderr = &s.log

@@ -73,6 +73,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 		w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
 		e.timers.set(&w.retry, now.Add(w.backoff))
 		e.tendWire(w, now)
+		e.tendRouters(w, now)
 		return
 	}
 	if w.users == 0 {
