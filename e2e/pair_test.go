@@ -3,10 +3,7 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,36 +24,6 @@ const (
 	takeoverGoal = 500 * time.Millisecond // at 100 ms adverts; the RFC's timer is 361 ms at priority 100
 )
 
-// binary builds lvs-ha once for all stories.
-func binary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(buildDir, "lvs-ha")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/lvs-ha/lvs-ha/cmd/lvs-ha")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building lvs-ha: %v\n%s", err, out)
-	}
-	return path
-}
-
-var buildDir string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "lvs-ha-e2e-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		buildDir = dir
-		return m.Run()
-	}())
-}
-
 // story is a scene in a test: ready, with the first director active.
 type story struct {
 	*scene.Scene
@@ -69,7 +36,11 @@ func begin(t *testing.T, layout scene.Layout, args ...string) *story {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := scene.Build(lab.NewT(t, "e2e"), layout, scene.Options{Binary: binary(t), Config: example, Args: args})
+	binary, err := lab.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := scene.Build(lab.NewT(t, "e2e"), layout, scene.Options{Binary: binary, Config: example, Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func writeStatus(w io.Writer, s api.Status, now time.Time) error {
 		if !v.Present {
 			missing = "not in the kernel"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t\t%s\n", v.Name, v.ServiceKey, v.Scheduler, missing)
+		fmt.Fprintf(t, "%s\t%s\t%s\t\t%s\t\t\t\t\n", v.Name, v.ServiceKey, v.Scheduler, missing)
 		for _, r := range v.Servers {
 			writeServer(t, r, now)
 		}

@@ -26,6 +26,7 @@ type plan struct {
 	directors []lab.DirectorConfig
 	servers   []server
 	client    []lab.NIC
+	router    []lab.NIC // none in most layouts
 }
 
 type server struct {
@@ -75,9 +76,15 @@ func (l Layout) plan(on *lab.Lab) (plan, error) {
 			listen:  ":80",
 		}
 		if l == TUN {
-			s.prepare = holdVIP("tunl0")
+			s.prepare, s.gateway = holdVIP("tunl0"), "192.168.10.251"
 		}
 		p.servers = append(p.servers, s)
+	}
+	if l == TUN {
+		p.router = []lab.NIC{
+			{Name: "eth0", Bridge: outside, Addresses: lab.Prefixes("202.99.59.1/24")},
+			{Name: "eth1", Bridge: inside, Addresses: lab.Prefixes("192.168.10.251/24")},
+		}
 	}
 	return p, nil
 }

@@ -54,6 +54,15 @@ func Build(on *lab.Lab, layout Layout, o Options) (*Scene, error) {
 		return nil, err
 	}
 	s.Client = s.ClientHost.Client(nil)
+	if p.router != nil {
+		router, err := on.Host("router", p.router...)
+		if err == nil {
+			err = router.Sysctl("net.ipv4.ip_forward", "1")
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, v := range p.servers {
 		web, err := v.build(on)
 		if err != nil {

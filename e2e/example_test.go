@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/e2e/scene"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+// TestKernelExamples runs the examples for both directors as they are, in namespaces of one kernel with IPVS.
+func TestKernelExamples(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	for _, layout := range []scene.Layout{scene.NAT, scene.DR, scene.TUN} {
+		t.Run(string(layout), func(t *testing.T) {
+			s := begin(t, layout)
+			url := "http://" + scene.VIP + "/"
+			servers := func(want int) {
+				t.Helper()
+				counts, err := s.Client.Spread(t.Context(), 12, url)
+				if err != nil || len(counts) != want {
+					t.Errorf("answers came from %v (%v), want %d servers", counts, err, want)
+				}
+			}
+			servers(len(s.Servers))
+
+			s.Servers[0].SetHealthy(false)
+			for _, d := range s.Directors {
+				s.await(d, "rid of the sick server", func(st api.Status) bool { return len(scene.Pool(st)) == len(s.Servers)-1 })
+			}
+			servers(len(s.Servers) - 1)
+
+			s.shell(s.active(), "ipvsadm -C")
+			s.await(s.active(), "whole again after ipvsadm -C", func(st api.Status) bool { return len(scene.Pool(st)) == len(s.Servers)-1 })
+			s.Servers[0].SetHealthy(true)
+			s.await(s.active(), "using all servers", func(st api.Status) bool { return len(scene.Pool(st)) == len(s.Servers) })
+			servers(len(s.Servers))
+
+			if out, err := s.active().Command(t.Context(), "reload"); err != nil || strings.TrimSpace(out) != "reloaded" {
+				t.Errorf("reload said %q, %v", out, err)
+			}
+			if err := s.active().Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			s.await(s.standby(), "master", scene.IsMaster)
+			servers(len(s.Servers))
+		})
+	}
+}
