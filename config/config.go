@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Node     string           `json:"node"`
 	Director Director         `json:"director"`
+	Sysctl   Sysctl           `json:"sysctl,omitzero"`
 	VRRP     []VRRP           `json:"vrrp,omitempty"`
 	Services []VirtualService `json:"services,omitempty"`
 	Timeouts *ipvs.Timeouts   `json:"timeouts,omitempty"`
@@ -23,6 +24,11 @@ type Director struct {
 	Grace  time.Duration `json:"grace"`   // without a director process for so long, the speaker hands over
 	OnStop string        `json:"on_stop"` // the IPVS table at stop: "leave" (default) or "remove"
 	Repair time.Duration `json:"repair"`  // interval of drift repair, at least 100 ms
+}
+
+// Sysctl is the `sysctl` block: kernel parameters.
+type Sysctl struct {
+	Manage bool `json:"manage"` // the daemon sets those that the configured forwarding needs, and puts them back
 }
 
 // VRRP is a `vrrp` block.

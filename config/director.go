@@ -11,6 +11,7 @@ import (
 // file is the decode struct of a whole configuration, but for the language's own blocks.
 type file struct {
 	Director *directorBlock  `hcl:"director,block"`
+	Sysctl   *sysctlBlock    `hcl:"sysctl,block"`
 	VRRP     []*vrrpBlock    `hcl:"vrrp,block"`
 	Services []*serviceBlock `hcl:"virtual_service,block"`
 	Timeouts *timeoutsBlock  `hcl:"timeouts,block"`
@@ -22,6 +23,12 @@ type directorBlock struct {
 	Grace          attr[time.Duration] `hcl:"grace,optional" default:"5s" range:"100ms..1h"`
 	OnStop         attr[string]        `hcl:"on_stop,optional" default:"leave" oneof:"leave|remove"`
 	RepairInterval attr[time.Duration] `hcl:"repair_interval,optional" default:"5s" range:"100ms..1h"`
+}
+
+// sysctlBlock is the `sysctl` block.
+type sysctlBlock struct {
+	At     hcl.Range  `hcl:",def_range"`
+	Manage attr[bool] `hcl:"manage,optional" default:"false"`
 }
 
 // timeoutsBlock is the `timeouts` block.
@@ -38,6 +45,9 @@ func (f *file) config(node, directory string) *Config {
 		f.Director = withDefaults[directorBlock]()
 	}
 	c := &Config{Node: node, Director: f.Director.config()}
+	if f.Sysctl != nil {
+		c.Sysctl.Manage = f.Sysctl.Manage.value
+	}
 	for _, block := range f.VRRP {
 		v := VRRP{Instance: block.instance()}
 		if block.ConnectionSync != nil {

@@ -18,6 +18,7 @@ import (
 // TestDefaultsFit decodes the default of every attribute: a wrong one would panic in front of a user.
 func TestDefaultsFit(t *testing.T) {
 	withDefaults[directorBlock]()
+	withDefaults[sysctlBlock]()
 	withDefaults[timeoutsBlock]()
 	withDefaults[vrrpBlock]()
 	withDefaults[addressBlock]()

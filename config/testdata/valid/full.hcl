@@ -24,6 +24,8 @@ director {
   repair_interval = "500ms"
 }
 
+sysctl { manage = true }
+
 timeouts {
   tcp     = "15m"
   tcp_fin = "1m"
