@@ -68,9 +68,10 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 		}
 	}
 	// Remembered before it is done: a crash in between must not lose what was there.
-	if err := next.save(k.File); err != nil {
+	if err := next.replace(old, k.File); err != nil {
 		return nil, errors.Join(append(errs, err)...)
 	}
+	recorded := record{Kernel: next.Kernel, Values: maps.Clone(next.Values)}
 	for _, s := range todo {
 		if err := k.Kernel.Write(s.Key, s.Value); err != nil {
 			errs = append(errs, err)
@@ -94,7 +95,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 		}
 		delete(next.Values, key)
 	}
-	errs = append(errs, next.save(k.File))
+	errs = append(errs, next.replace(recorded, k.File))
 	return changes, errors.Join(errs...)
 }
 

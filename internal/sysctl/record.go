@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -74,6 +75,14 @@ func load(file, identity string) (record, error) {
 		return empty, nil
 	}
 	return r, nil
+}
+
+// replace makes the state file, which holds old, hold r. Called every few seconds, it seldom has to write.
+func (r record) replace(old record, file string) error {
+	if reflect.DeepEqual(r, old) {
+		return nil
+	}
+	return r.save(file)
 }
 
 // save writes the state file, or removes it if there is nothing to remember.
