@@ -3,7 +3,9 @@ package lab
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -54,6 +56,19 @@ func (l *Lab) NewDirector(c DirectorConfig) (Director, error) {
 		return l.NewNamespaceDirector(c)
 	}
 	return l.NewMachine(c)
+}
+
+// withMACs gives cards addresses of their own where they have none, so that they keep them when the director is
+// switched off and on.
+func (l *Lab) withMACs(nics []NIC) []NIC {
+	nics = slices.Clone(nics)
+	for i := range nics {
+		if nics[i].MAC == nil {
+			n := l.nextPort()
+			nics[i].MAC = net.HardwareAddr{0x02, 0x1a, 0xb0, 0, byte(n >> 8), byte(n)}
+		}
+	}
+	return nics
 }
 
 // Output runs a program on a director and returns its standard output. An exit status other than 0 is an error.

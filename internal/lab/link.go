@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -77,108 +73,31 @@ func (h *Node) Attach(nic NIC) error {
 }
 
 func (h *Node) attach(nic NIC) error {
-	port, err := h.lab.addPort(h.name, nic, func(v *netlink.Veth) {
-		v.PeerName = nic.Name
-		v.PeerNamespace = netlink.NsFd(h.ns)
-	})
-	if err != nil {
-		return err
-	}
-	if err := h.Up(nic.Name); err != nil {
-		return err
-	}
-	return h.lab.awaitForwarding(port)
-}
-
-// cable joins a host's card to a bridge.
-type cable struct {
-	port   netlink.Link
-	bridge *Bridge
-}
-
-// Unplug takes a host's or a director's card from its bridge. The card does not notice: its carrier stays.
-func (l *Lab) Unplug(host, iface string) error {
-	c, err := l.cable(host, iface)
-	if err == nil {
-		err = l.fabric.netlink.LinkSetNoMaster(c.port)
-	}
-	if err != nil {
-		return fmt.Errorf("unplug %s of %s: %w", iface, host, err)
-	}
-	return nil
-}
-
-// Plug puts a card that was unplugged back on its bridge.
-func (l *Lab) Plug(host, iface string) error {
-	c, err := l.cable(host, iface)
-	if err == nil {
-		err = l.fabric.netlink.LinkSetMaster(c.port, c.bridge.link)
-	}
-	if err == nil {
-		err = l.awaitForwarding(c.port)
-	}
-	if err != nil {
-		return fmt.Errorf("plug in %s of %s: %w", iface, host, err)
-	}
-	return nil
-}
-
-func (l *Lab) cable(host, iface string) (cable, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c, ok := l.cables[host+" "+iface]
-	if !ok {
-		return cable{}, errors.New("there is no such card")
-	}
-	return c, nil
-}
-
-// awaitForwarding waits until a bridge port forwards, which the kernel decides in the background once both ends of
-// the veth pair are up. A frame that came before would be lost, and ARP asks again only after a second.
-func (l *Lab) awaitForwarding(port netlink.Link) error {
-	const forwarding = "3" // BR_STATE_FORWARDING, include/uapi/linux/if_bridge.h
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	path := filepath.Join("/sys/class/net", port.Attrs().Name, "brport/state")
-	err := Await(ctx, func() bool {
-		var state []byte
-		err := l.fabric.spawner.do(func() (err error) {
-			state, err = os.ReadFile(path)
-			return err
-		})
-		return err == nil && strings.TrimSpace(string(state)) == forwarding
-	})
-	if err != nil {
-		return fmt.Errorf("wait until the bridge port forwards: %w", err)
-	}
-	return nil
-}
-
-// addPort makes a bridge port for a host's card; peer says what is at its other end.
-func (l *Lab) addPort(host string, nic NIC, peer func(*netlink.Veth)) (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = fmt.Sprintf("port%d", l.nextPort())
-	attrs.MTU = nic.MTU
-	if attrs.MTU == 0 {
-		attrs.MTU = 1500
-	}
+	attrs.Name = fmt.Sprintf("port%d", h.lab.nextPort())
+	attrs.MTU = nic.mtu()
 	attrs.MasterIndex = nic.Bridge.link.Attrs().Index
-	veth := netlink.NewVeth(attrs)
-	veth.PeerHardwareAddr = nic.MAC
-	peer(veth)
-	if err := l.fabric.netlink.LinkAdd(veth); err != nil {
-		return nil, fmt.Errorf("make a veth pair: %w", err)
+	port := netlink.NewVeth(attrs)
+	port.PeerName, port.PeerHardwareAddr = nic.Name, nic.MAC
+	port.PeerNamespace = netlink.NsFd(h.ns)
+	fabric := h.lab.fabric.netlink
+	if err := fabric.LinkAdd(port); err != nil {
+		return fmt.Errorf("make a veth pair: %w", err)
 	}
-	if err := l.fabric.netlink.LinkSetAlias(veth, host+" "+nic.Name); err != nil {
-		return nil, fmt.Errorf("name the port: %w", err)
+	if err := h.lab.addCable(h.name, nic, port); err != nil {
+		return err
 	}
-	l.mu.Lock()
-	l.cables[host+" "+nic.Name] = cable{port: veth, bridge: nic.Bridge}
-	l.mu.Unlock()
-	if err := l.fabric.netlink.LinkSetUp(veth); err != nil {
-		return nil, fmt.Errorf("set the port up: %w", err)
+	if err := errors.Join(fabric.LinkSetUp(port), h.Up(nic.Name)); err != nil {
+		return err
 	}
-	return veth, nil
+	return h.lab.awaitForwarding(context.Background(), port)
+}
+
+func (n NIC) mtu() int {
+	if n.MTU == 0 {
+		return 1500
+	}
+	return n.MTU
 }
 
 // Link is a network interface of the host.

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,6 +29,7 @@ type Machine struct {
 	dir    string
 	guest  guest.Spec
 	cards  []string // words of the kernel's command line
+	ports  []netlink.Link
 	cpu    int
 
 	mu      sync.Mutex
@@ -72,6 +71,7 @@ func (l *Lab) newMachine(c DirectorConfig) (*Machine, error) {
 		return nil, err
 	}
 	number := l.nextMachine()
+	c.NICs = l.withMACs(c.NICs)
 	m.cpu = c.CPU
 	if c.CPU < 0 {
 		m.cpu = (number - 1) % runtime.NumCPU()
@@ -102,62 +102,6 @@ func (l *Lab) nextMachine() int {
 	return l.machines
 }
 
-// plug makes a bridge port whose other end, a veth in the fabric too, is the card's wire.
-func (m *Machine) plug(nic NIC) error {
-	device := fmt.Sprintf("vec%d", len(m.cards))
-	wire := fmt.Sprintf("wire%d", m.lab.nextPort())
-	port, err := m.lab.addPort(m.config.Name, nic, func(v *netlink.Veth) {
-		v.PeerName, v.PeerHardwareAddr = wire, nil
-	})
-	if err != nil {
-		return err
-	}
-	mac := nic.MAC
-	if mac == nil {
-		mac = net.HardwareAddr{0x02, 0x1a, 0xb0, 0, 0, byte(port.Attrs().Index)}
-	}
-	m.addCard(device, wire, mac)
-	m.guest.NICs = append(m.guest.NICs, guest.NIC{
-		Device: device, Name: nic.Name, MTU: nic.MTU, Addresses: nic.Addresses,
-	})
-	if err := m.lab.fabric.Up(wire); err != nil {
-		return err
-	}
-	return m.lab.awaitForwarding(port)
-}
-
-func (m *Machine) addCard(device, wire string, mac net.HardwareAddr) {
-	m.cards = append(m.cards, fmt.Sprintf("%s:transport=raw,ifname=%s,mac=%s,depth=64", device, wire, mac))
-}
-
-func (m *Machine) plugManagement(number int) error {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = fmt.Sprintf("mgmt%d", number)
-	veth := netlink.NewVeth(attrs)
-	veth.PeerName = fmt.Sprintf("mwire%d", number)
-	fabric := m.lab.fabric
-	if err := fabric.netlink.LinkAdd(veth); err != nil {
-		return err
-	}
-	outside := netip.AddrFrom4([4]byte{169, 254, byte(number), 1})
-	inside := outside.Next()
-	err := errors.Join(
-		fabric.AddAddress(attrs.Name, netip.PrefixFrom(outside, 30)),
-		fabric.Up(attrs.Name), fabric.Up(veth.PeerName))
-	if err != nil {
-		return err
-	}
-	device := fmt.Sprintf("vec%d", len(m.cards))
-	m.addCard(device, veth.PeerName, net.HardwareAddr{0x02, 0x1a, 0xb1, 0, 0, byte(number)})
-	m.guest.Management = guest.Management{
-		Device:  device,
-		Address: netip.PrefixFrom(inside, 30),
-		Listen:  netip.AddrPortFrom(inside, agentPort),
-		Ready:   netip.AddrPortFrom(outside, 0),
-	}
-	return nil
-}
-
 // Name is the machine's name.
 func (m *Machine) Name() string { return m.config.Name }
 
@@ -171,18 +115,18 @@ func (m *Machine) Console() string { return m.console.String() }
 
 // Start boots the machine and returns when its network cards are up.
 func (m *Machine) Start(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.power != nil {
+		return fmt.Errorf("start machine %s: it is on already", m.config.Name)
+	}
 	if err := m.start(ctx); err != nil {
-		return errors.Join(fmt.Errorf("start machine %s: %w; its console: %q", m.config.Name, err, m.Console()), m.Kill())
+		return errors.Join(fmt.Errorf("start machine %s: %w; its console: %q", m.config.Name, err, m.Console()), m.cutPower())
 	}
 	return nil
 }
 
 func (m *Machine) start(ctx context.Context) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.power != nil {
-		return errors.New("it is on already")
-	}
 	ready, err := m.lab.fabric.Listen("tcp", m.guest.Management.Ready.String())
 	if err != nil {
 		return err
@@ -203,7 +147,12 @@ func (m *Machine) start(ctx context.Context) error {
 	stopEnded := context.AfterFunc(m.power.ctx, func() { _ = ready.Close() })
 	defer stopEnded()
 	if err := awaitReady(ready); err != nil {
-		return errors.Join(err, ctx.Err(), m.power.ctx.Err())
+		return errors.Join(err, context.Cause(ctx), context.Cause(m.power.ctx))
+	}
+	for _, port := range m.ports {
+		if err := m.lab.awaitForwarding(ctx, port); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -283,6 +232,10 @@ func awaitReady(ln net.Listener) error {
 func (m *Machine) Kill() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.cutPower()
+}
+
+func (m *Machine) cutPower() error {
 	if m.power == nil {
 		return nil
 	}
@@ -293,27 +246,4 @@ func (m *Machine) Kill() error {
 		return fmt.Errorf("kill machine %s: %w", m.config.Name, err)
 	}
 	return nil
-}
-
-// tail keeps the last of what is written to it.
-type tail struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	const limit = 64 << 10
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p...)
-	if over := len(t.buf) - limit; over > 0 {
-		t.buf = t.buf[over:]
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(string(t.buf))
 }

@@ -29,6 +29,7 @@ func (l *Lab) NewNamespaceDirector(c DirectorConfig) (*NamespaceDirector, error)
 	if err := HasIPVS(); err != nil {
 		return nil, fmt.Errorf("make namespace director %s: %w", c.Name, err)
 	}
+	c.NICs = l.withMACs(c.NICs)
 	return &NamespaceDirector{lab: l, config: c}, nil
 }
 
