@@ -43,6 +43,7 @@ type Options struct {
 	StateFile  string
 	Restarted  bool // this process replaces a director that ended unexpectedly
 	OpenKernel func(ctx context.Context) (Kernel, error)
+	Sysctls    Sysctls // nil: none are managed
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewSpeaker func(report func([]vrrp.Status), connected func(bool)) Speaker
 	Ready      func() // called once, when the first configuration is in force
@@ -136,6 +137,7 @@ func (d *Director) Run(ctx context.Context) error {
 		case <-d.gateOpen.C:
 			d.tellSpeaker()
 		case <-repair.C:
+			d.manageSysctls()
 			d.touched.everything()
 		}
 		d.reconcile(ctx)
@@ -198,6 +200,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	if err := d.checker.Update(targets(cfg)); err != nil {
 		d.Logger.Error("health checks not set up", "error", err)
 	}
+	d.manageSysctls()
 	d.tellSpeaker()
 	d.touched.everything()
 	d.touched.times = true
@@ -286,4 +289,5 @@ func (d *Director) stop(ctx context.Context) {
 		break
 	}
 	d.clear(ctx)
+	d.restoreSysctls()
 }

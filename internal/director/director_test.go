@@ -64,6 +64,7 @@ type bench struct {
 	cfgErr   error
 	kernel   *fakeKernel
 	noKernel error
+	sysctls  Sysctls
 	checker  *fakeChecker
 	speaker  *fakeSpeaker
 	director *Director
@@ -88,6 +89,7 @@ func (b *bench) start(restarted bool) {
 			}
 			return b.kernel, nil
 		},
+		Sysctls:    b.sysctls,
 		NewChecker: func(func(healthcheck.Event)) Checker { return b.checker },
 		NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return b.speaker },
 		Ready:      func() {},

@@ -1,0 +1,51 @@
+package director
+
+import (
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+)
+
+// Sysctls sets kernel parameters, and puts back those that it set before and that are no longer asked for.
+type Sysctls interface {
+	Apply(settings []sysctl.Setting) ([]sysctl.Change, error)
+}
+
+// manageSysctls makes the kernel parameters what the configuration needs, if it asks for that. What cannot be set is
+// tried again at the next repair.
+func (d *Director) manageSysctls() {
+	if !d.cfg.Sysctl.Manage {
+		d.setSysctls(nil)
+		return
+	}
+	d.setSysctls(sysctl.Wanted(d.cfg))
+}
+
+// restoreSysctls puts the parameters back at stop.
+func (d *Director) restoreSysctls() {
+	if leavesTraffic(d.cfg) {
+		d.Logger.Info("kernel parameters stay with the IPVS table that is left")
+		return
+	}
+	d.setSysctls(nil)
+}
+
+// leavesTraffic reports whether packets go on being forwarded after this process stops: the table stays, and no
+// virtual address goes away with the speaker.
+func leavesTraffic(cfg *config.Config) bool {
+	return cfg.Sysctl.Manage && cfg.Director.OnStop == "leave" && len(cfg.VRRP) == 0 && len(cfg.Services) > 0
+}
+
+func (d *Director) setSysctls(settings []sysctl.Setting) {
+	if d.Sysctls == nil {
+		return
+	}
+	changes, err := d.Sysctls.Apply(settings)
+	for _, c := range changes {
+		if c.Kept {
+			d.Logger.Warn("kernel parameter was changed by somebody else and stays", "key", c.Key, "value", c.From)
+			continue
+		}
+		d.Logger.Info("kernel parameter", "key", c.Key, "from", c.From, "to", c.To, "reason", c.Why)
+	}
+	d.problems.set("sysctl", err)
+}
