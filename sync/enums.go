@@ -13,6 +13,15 @@ func (r Role) String() string {
 	return fmt.Sprintf("role %d", uint32(r))
 }
 
+// MarshalText writes master or backup.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads master or backup.
+func (r *Role) UnmarshalText(b []byte) (err error) {
+	*r, err = ParseRole(string(b))
+	return err
+}
+
 // ParseRole reads master or backup.
 func ParseRole(s string) (Role, error) {
 	switch s {

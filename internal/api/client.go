@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,10 +9,14 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
 )
+
+// ErrNotRunning says that no director serves the socket.
+var ErrNotRunning = errors.New("no lvs-ha runs here")
 
 // Client talks to the director that serves a socket.
 type Client struct {
@@ -33,17 +38,29 @@ func NewClient(socket string) *Client {
 // Status asks for everything the director knows.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	return s, c.do(ctx, http.MethodGet, "/v1/status", &s)
+	return s, c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
 // Reload asks the director to load its configuration again. The error holds the diagnostics of a configuration that was refused; the
 // old one then stays in force.
 func (c *Client) Reload(ctx context.Context) error {
-	return c.do(ctx, http.MethodPost, "/v1/reload", &struct{}{})
+	return c.do(ctx, http.MethodPost, "/v1/reload", nil, &struct{}{})
 }
 
-func (c *Client) do(ctx context.Context, method, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://lvs-ha"+path, strings.NewReader(""))
+// Plan asks what putting a configuration in force would change. Nothing is changed.
+func (c *Client) Plan(ctx context.Context, cfg *config.Config) (Plan, error) {
+	var p Plan
+	return p, c.do(ctx, http.MethodPost, "/v1/plan", cfg, &p)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
+	var text bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&text).Encode(body); err != nil {
+			return fmt.Errorf("encoding the request %s %s: %w", method, path, err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://lvs-ha"+path, &text)
 	if err != nil {
 		return err
 	}
@@ -68,7 +85,7 @@ func (c *Client) do(ctx context.Context, method, path string, into any) error {
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no lvs-ha runs here: nothing listens on %s (start it with `lvs-ha run -c FILE`, or name its --runtime-dir)", c.socket)
+		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or name its --runtime-dir)", ErrNotRunning, c.socket)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("no permission to use %s: run this as root", c.socket)
 	}

@@ -9,16 +9,22 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
 )
 
 // Director is what the API asks of a running director.
 type Director interface {
 	Status(ctx context.Context) (Status, error)
 	Reload(ctx context.Context) error
+	Plan(ctx context.Context, cfg *config.Config) (Plan, error)
 }
 
 // requestTimeout bounds every request, however slow its client.
 const requestTimeout = 30 * time.Second
+
+// maxRequest bounds the body of a request, which is a configuration at most. One of 40,000 real servers has 20 MB.
+const maxRequest = 256 << 20
 
 // failure is the body of an answer that is not 2xx.
 type failure struct {
@@ -71,6 +77,19 @@ func handler(d Director) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		answer(w, struct{}{}, d.Reload(ctx))
+	})
+	mux.HandleFunc("POST /v1/plan", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		var cfg config.Config
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&cfg); err != nil {
+			answer(w, nil, fmt.Errorf("reading the configuration to plan: %w (is this program newer than the running lvs-ha?)", err))
+			return
+		}
+		plan, err := d.Plan(ctx, &cfg)
+		answer(w, plan, err)
 	})
 	return mux
 }

@@ -17,6 +17,7 @@ type Kernel interface {
 	ipvs.Applier
 	Table(ctx context.Context) ([]ipvs.ServiceState, error)
 	Lookup(ctx context.Context, keys []ipvs.ServiceKey) ([]ipvs.ServiceState, error) // those of them that exist
+	Timeouts(ctx context.Context) (ipvs.Timeouts, error)
 	SetTimeouts(ctx context.Context, t ipvs.Timeouts) error
 	connsync.Kernel
 	Close() error

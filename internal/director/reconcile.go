@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
@@ -33,8 +34,8 @@ func (t *touched) services(keys []ipvs.ServiceKey) {
 func (t *touched) nothing() bool { return !t.all && len(t.keys) == 0 && !t.sync && !t.times }
 
 // needsKernel says whether there is anything to do in the kernel's IPVS.
-func (d *Director) needsKernel() bool {
-	return len(d.cfg.Services) > 0 || followed(d.cfg) != nil || len(d.memory.Owned) > 0 || d.memory.OwnsSync
+func needsKernel(cfg *config.Config, m memory) bool {
+	return len(cfg.Services) > 0 || followed(cfg) != nil || cfg.Timeouts != nil || len(m.Owned) > 0 || m.OwnsSync
 }
 
 // reconcile makes the kernel agree with what is wanted, for what was touched. What fails is tried again at the next repair.
@@ -45,7 +46,7 @@ func (d *Director) reconcile(ctx context.Context) {
 	todo := d.touched
 	d.touched = touched{}
 	d.follow(time.Now())
-	if !d.needsKernel() {
+	if !needsKernel(d.cfg, d.memory) {
 		d.remember(nil, false)
 		return
 	}
@@ -104,7 +105,7 @@ func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
 			want = append(want, desiredEntry(vs, d.health, d.kept))
 		}
 	}
-	plan := ipvs.Diff(want, actual, d.owns())
+	plan := ipvs.Diff(want, actual, d.memory.owns())
 	if plan.Empty() {
 		d.problems.set("ipvs", nil)
 		return nil
@@ -145,9 +146,9 @@ func (d *Director) owned() []ipvs.ServiceKey {
 }
 
 // owns says of a service whether lvs-ha may change it.
-func (d *Director) owns() func(ipvs.ServiceKey) bool {
-	owned := make(map[ipvs.ServiceKey]bool, len(d.memory.Owned))
-	for _, k := range d.memory.Owned {
+func (m memory) owns() func(ipvs.ServiceKey) bool {
+	owned := make(map[ipvs.ServiceKey]bool, len(m.Owned))
+	for _, k := range m.Owned {
 		owned[k] = true
 	}
 	return func(k ipvs.ServiceKey) bool { return owned[k] }
@@ -214,7 +215,7 @@ func (d *Director) clear(ctx context.Context) {
 	if d.cfg.Director.OnStop == "remove" {
 		actual, err := d.kernel.Table(ctx)
 		if err == nil {
-			err = ipvs.Apply(ctx, d.kernel, ipvs.Diff(nil, actual, d.owns()))
+			err = ipvs.Apply(ctx, d.kernel, ipvs.Diff(nil, actual, d.memory.owns()))
 		}
 		errs = append(errs, err)
 	}

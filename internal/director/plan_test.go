@@ -1,0 +1,222 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func (b *bench) plan(cfg *config.Config) api.Plan {
+	b.t.Helper()
+	p, err := b.director.Plan(b.t.Context(), cfg)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return p
+}
+
+func (b *bench) planStopped(cfg *config.Config) (api.Plan, error) {
+	open := func(context.Context) (Kernel, error) { return b.kernel, b.noKernel }
+	return PlanStopped(b.t.Context(), open, cfg, filepath.Join(b.dir, "director.json"))
+}
+
+// said is a plan in short, a line for each thing to do.
+func said(p api.Plan) []string {
+	var lines []string
+	for _, s := range p.Table {
+		lines = append(lines, s.String())
+	}
+	for _, s := range p.Sync {
+		lines = append(lines, s.String())
+	}
+	for _, c := range p.Timeouts {
+		lines = append(lines, fmt.Sprintf("timeout %s %s -> %s", c.Field, c.From, c.To))
+	}
+	for _, s := range p.Settings {
+		lines = append(lines, s.Action+" "+s.What)
+		for _, c := range s.Changes {
+			lines = append(lines, fmt.Sprintf("  %s %s -> %s", c.Field, c.From, c.To))
+		}
+	}
+	return lines
+}
+
+func wantPlan(t *testing.T, p api.Plan, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, said(p)); diff != "" {
+		t.Errorf("the plan differs (-want +got):\n%s", diff)
+	}
+	if p.Empty() != (len(want) == 0) {
+		t.Errorf("Empty is %v", p.Empty())
+	}
+}
+
+func TestPlanWithoutADirectorIsAsIfAllChecksPassed(t *testing.T) {
+	foreign := ipvstest.State(ipvs.Entry{Service: ipvs.Service{ServiceKey: ipvs.ServiceByMark(ipvs.IPv4, 7), Scheduler: "sh", Netmask: 1<<32 - 1}})
+	b := newBench(t)
+	b.kernel.Kernel = ipvstest.New(foreign)
+	b.cfg.Timeouts = &ipvs.Timeouts{TCP: 600, UDP: 300}
+	p, err := b.planStopped(b.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPlan(t, p,
+		"add service tcp 202.99.59.110:80 scheduler rr",
+		"add server 192.168.10.1:80 of tcp 202.99.59.110:80 forward nat weight 1",
+		"add server 192.168.10.2:80 of tcp 202.99.59.110:80 forward nat weight 1",
+		"timeout tcp 900s -> 600s")
+	if p.Running || p.Assumed != 2 || !slices.Equal(p.Foreign, []ipvs.ServiceKey{foreign.ServiceKey}) {
+		t.Errorf("got %+v", p)
+	}
+	if len(b.kernel.Steps()) != 0 {
+		t.Error("planning touched the table")
+	}
+}
+
+func TestPlanRightAfterALoadIsEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		wantPlan(t, b.plan(b.cfg)) // nothing has been checked yet
+		b.judge(first, healthcheck.Up)
+		b.judge(second, healthcheck.Down)
+		p := b.plan(b.cfg)
+		wantPlan(t, p)
+		if !p.Running || p.Assumed != 0 {
+			t.Errorf("got %+v", p)
+		}
+	})
+}
+
+func TestPlanUsesTheStatesOfTheRunningDirector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		b.judge(second, healthcheck.Down)
+		next := twoServers()
+		vs := &next.Services[0]
+		vs.Scheduler = "wlc"
+		vs.RealServers[0].Weight = 3
+		third := vs.RealServers[1]
+		third.Port = 81
+		vs.RealServers = append(vs.RealServers, third)
+		p := b.plan(next)
+		wantPlan(t, p,
+			"edit service tcp 202.99.59.110:80: scheduler rr -> wlc",
+			"add server 192.168.10.2:81 of tcp 202.99.59.110:80 forward nat weight 1",
+			"edit server 192.168.10.1:80 of tcp 202.99.59.110:80: weight 1 -> 3")
+		if p.Assumed != 1 {
+			t.Errorf("%d servers count as passing, want 1", p.Assumed)
+		}
+		b.cfg = next
+		if err := b.director.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		wantPlan(t, b.plan(next))
+	})
+}
+
+func TestPlanRemovesWhatAnEarlierConfigurationMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		empty := twoServers()
+		empty.Services = nil
+		want := "delete service tcp 202.99.59.110:80"
+		wantPlan(t, b.plan(empty), want)
+		b.stop()
+		p, err := b.planStopped(empty)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantPlan(t, p, want)
+	})
+}
+
+func TestPlanOfSettingsThatAreInNoTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.VRRP = []config.VRRP{
+			{Instance: vrrp.Instance{Name: "web", Priority: 150, AuthPass: "old"}},
+			{Instance: vrrp.Instance{Name: "gone"}},
+		}
+		b.start(false)
+		defer b.stop()
+		next := twoServers()
+		next.Director.Grace = 9 * time.Second
+		next.VRRP = []config.VRRP{
+			{Instance: vrrp.Instance{Name: "web", Priority: 100, AuthPass: "new"}},
+			{Instance: vrrp.Instance{Name: "fresh"}},
+		}
+		next.Services[0].Checks[0].Interval = 5 * time.Second
+		wantPlan(t, b.plan(next),
+			// The servers that the new check does not know yet count as passing.
+			"add server 192.168.10.1:80 of tcp 202.99.59.110:80 forward nat weight 1",
+			"add server 192.168.10.2:80 of tcp 202.99.59.110:80 forward nat weight 1",
+			"edit director", "  grace 5s -> 9s",
+			`edit vrrp "web"`, "  auth_pass (hidden) -> (hidden)", "  priority 150 -> 100",
+			`add vrrp "fresh"`,
+			`edit virtual_service "http"`, "  health_check[0].interval 1s -> 5s",
+			`delete vrrp "gone"`)
+	})
+}
+
+func TestPlanOfConnectionSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		b.cfg.Services = nil
+		p, err := b.planStopped(b.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantPlan(t, p, "start backup on eth1, sync id 51 (not running)")
+		b.start(false)
+		defer b.stop()
+		b.vrrpState(vrrp.Master)
+		wantPlan(t, b.plan(b.cfg))
+		if p, err = b.planStopped(b.cfg); err != nil {
+			t.Fatal(err)
+		}
+		wantPlan(t, p) // whichever role runs
+		next := withSync()
+		next.Services = nil
+		next.VRRP[0].ConnectionSync.Daemon = connsync.Daemon{Interface: "eth2", SyncID: 51}
+		wantPlan(t, b.plan(next),
+			"stop master on eth1, sync id 51 (configured otherwise)",
+			"start master on eth2, sync id 51 (configured otherwise)",
+			`edit vrrp "web"`, "  connection_sync.interface eth1 -> eth2")
+	})
+}
+
+func TestPlanWithoutIPVS(t *testing.T) {
+	b := newBench(t)
+	b.noKernel = errors.New("this kernel has no IPVS")
+	if _, err := b.planStopped(b.cfg); !errors.Is(err, b.noKernel) {
+		t.Errorf("got error %v", err)
+	}
+	p, err := b.planStopped(&config.Config{VRRP: []config.VRRP{{Instance: vrrp.Instance{Name: "web"}}}})
+	if err != nil {
+		t.Errorf("without anything for IPVS to do: %v", err)
+	}
+	wantPlan(t, p)
+}

@@ -1,0 +1,155 @@
+package director
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/secret"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// settings compares what is in no kernel table: VRRP instances, health checks and the daemon's own behaviour. It is
+// nothing where no configuration is in force.
+func settings(inForce, cfg *config.Config) []api.Setting {
+	if inForce == nil {
+		return nil
+	}
+	before, after := parts(inForce), parts(cfg)
+	var list []api.Setting
+	for _, what := range slices.Concat(after.order, before.order) {
+		a, had := before.fields[what]
+		b, has := after.fields[what]
+		switch {
+		case had && has:
+			if changes := differences(a, b); len(changes) > 0 {
+				list = append(list, api.Setting{What: what, Action: "edit", Changes: changes})
+			}
+			delete(before.fields, what)
+		case strings.HasPrefix(what, "virtual_service "):
+			// The table's own steps tell of it.
+		case has:
+			list = append(list, api.Setting{What: what, Action: "add"})
+		case had:
+			list = append(list, api.Setting{What: what, Action: "delete"})
+		}
+		delete(after.fields, what)
+	}
+	return list
+}
+
+// fieldValue is a value as people read it, and what it is compared by, which differ where it is a secret.
+type fieldValue struct{ text, compared string }
+
+// compared are the named parts of a configuration, with their fields.
+type compared struct {
+	order  []string
+	fields map[string]map[string]fieldValue
+}
+
+func (c *compared) add(what string, value any) {
+	fields := map[string]fieldValue{}
+	flatten(reflect.ValueOf(value), "", fields)
+	c.order = append(c.order, what)
+	c.fields[what] = fields
+}
+
+// judging is what a virtual service's settings have beside its entry in the kernel's table.
+type judging struct {
+	OnFailure config.OnFailure              `json:"on_failure"`
+	Checks    []healthcheck.Spec            `json:"health_check"`
+	Servers   map[string][]healthcheck.Spec `json:"real_server"` // checks of their own
+}
+
+func parts(cfg *config.Config) compared {
+	c := compared{fields: map[string]map[string]fieldValue{}}
+	c.add("director", cfg.Director)
+	for _, v := range cfg.VRRP {
+		c.add(fmt.Sprintf("vrrp %q", v.Name), struct {
+			vrrp.Instance
+			Sync *config.ConnectionSync `json:"connection_sync"`
+		}{v.Instance, v.ConnectionSync})
+	}
+	for _, vs := range cfg.Services {
+		j := judging{OnFailure: vs.OnFailure, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}}
+		for _, rs := range vs.RealServers {
+			if len(rs.Checks) > 0 {
+				j.Servers[rs.DestinationKey.String()] = rs.Checks
+			}
+		}
+		c.add(fmt.Sprintf("virtual_service %q", vs.Name), j)
+	}
+	return c
+}
+
+// flatten takes a plain value apart into named fields: "health_check[0].http.path".
+func flatten(v reflect.Value, name string, into map[string]fieldValue) {
+	switch value := v.Interface().(type) {
+	case secret.Text:
+		into[name] = fieldValue{fmt.Sprint(value), value.Reveal()}
+		return
+	case time.Duration, netip.Addr, netip.Prefix, netip.AddrPort:
+		into[name] = plainField(value)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			flatten(v.Elem(), name, into)
+		}
+	case reflect.Struct:
+		for field, member := range v.Fields() {
+			tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Anonymous && tag == "" {
+				flatten(member, name, into)
+			} else {
+				flatten(member, strings.TrimPrefix(name+"."+cmp.Or(tag, field.Name), "."), into)
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			flatten(v.Index(i), fmt.Sprintf("%s[%d]", name, i), into)
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			flatten(v.MapIndex(key), fmt.Sprintf("%s[%v]", name, key), into)
+		}
+	default:
+		into[name] = plainField(v.Interface())
+	}
+}
+
+func plainField(value any) fieldValue {
+	text := fmt.Sprint(value)
+	if s, ok := value.(netip.Addr); ok && !s.IsValid() {
+		text = ""
+	}
+	return fieldValue{text, text}
+}
+
+// differences are the fields that differ, by name.
+func differences(from, to map[string]fieldValue) []ipvs.Change {
+	names := slices.Sorted(maps.Keys(from))
+	for name := range to {
+		if _, both := from[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var list []ipvs.Change
+	for _, name := range names {
+		if a, b := from[name], to[name]; a.compared != b.compared {
+			list = append(list, ipvs.Change{Field: name, From: cmp.Or(a.text, "none"), To: cmp.Or(b.text, "none")})
+		}
+	}
+	return list
+}
