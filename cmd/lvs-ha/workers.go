@@ -17,6 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 	"github.com/spf13/cobra"
@@ -100,6 +101,10 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	if err != nil {
 		path = conf.path
 	}
+	identity, err := sysctl.Identity()
+	if err != nil {
+		return err
+	}
 	d := director.New(director.Options{
 		Version:    versionText(),
 		ConfigPath: path,
@@ -113,6 +118,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		StateFile:  dir.StateFile(),
 		Restarted:  restarted,
 		OpenKernel: director.OpenKernel,
+		Sysctls:    &sysctl.Keeper{Kernel: sysctl.System, Identity: identity, File: filepath.Join(string(dir), "sysctl.json")},
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
 			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
 		},
