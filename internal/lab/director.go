@@ -47,7 +47,7 @@ type DirectorConfig struct {
 	Sysctls  map[string]string
 	Modules  []string // beyond DirectorModules
 	MemoryMB int      // 256 if 0
-	CPU      int      // the core of the machine; -1 to spread machines over all cores
+	CPU      int      // the core of the machine, counted from 1; the lab spreads machines over all cores if not positive
 }
 
 // NewDirector makes a director, switched off: a namespace if this kernel has IPVS, else a machine of its own.

@@ -8,18 +8,19 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
 // agentPort is where the guest's agent listens on the management network.
 const agentPort = 1
+
+// bootLimit bounds the boot, which takes 2 to 3 seconds and much longer on a machine that is overloaded.
+const bootLimit = time.Minute
 
 // Machine is a director with a kernel of its own: user-mode-linux on one core, its network cards plugged into the
 // lab's bridges. It implements Director.
@@ -72,9 +73,8 @@ func (l *Lab) newMachine(c DirectorConfig) (*Machine, error) {
 	}
 	number := l.nextMachine()
 	c.NICs = l.withMACs(c.NICs)
-	m.cpu = c.CPU
-	if c.CPU < 0 {
-		m.cpu = (number - 1) % runtime.NumCPU()
+	if m.cpu, err = chooseCPU(c.CPU, number); err != nil {
+		return nil, err
 	}
 	m.guest = guest.Spec{
 		Hostname: c.Name,
@@ -141,13 +141,13 @@ func (m *Machine) start(ctx context.Context) error {
 	if m.power, err = m.boot(specPath); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = ready.Close() })
-	defer stop()
-	// Nobody will connect to the listener of a machine that has ended.
-	stopEnded := context.AfterFunc(m.power.ctx, func() { _ = ready.Close() })
-	defer stopEnded()
-	if err := awaitReady(ready); err != nil {
-		return errors.Join(err, context.Cause(ctx), context.Cause(m.power.ctx))
+	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("not ready after %v", bootLimit))
+	defer cancel()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	defer context.AfterFunc(m.power.ctx, func() { fail(context.Cause(m.power.ctx)) })()
+	if err := awaitReady(ctx, ready); err != nil {
+		return err
 	}
 	for _, port := range m.ports {
 		if err := m.lab.awaitForwarding(ctx, port); err != nil {
@@ -192,35 +192,22 @@ func (m *Machine) boot(specPath string) (*powered, error) {
 	return p, nil
 }
 
-// startPinned starts a program on one core. The threads and processes it makes stay there too.
-func startPinned(cmd *Cmd, cpu int) error {
-	var all, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil {
-		return fmt.Errorf("get CPU affinity: %w", err)
-	}
-	one.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
-	}
-	return errors.Join(cmd.Cmd.Start(), unix.SchedSetaffinity(0, &all))
-}
-
-func awaitReady(ln net.Listener) error {
+// awaitReady waits until the guest has connected and said how its setup went.
+func awaitReady(ctx context.Context, ln net.Listener) error {
+	defer context.AfterFunc(ctx, func() { _ = ln.Close() })()
 	conn, err := ln.Accept()
 	if err != nil {
-		return fmt.Errorf("wait until it is ready: %w", err)
+		return errors.Join(context.Cause(ctx), err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return err
-	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	f, err := guest.ReadFrame(conn)
 	if err != nil {
-		return fmt.Errorf("wait until it is ready: %w", err)
+		return errors.Join(context.Cause(ctx), err)
 	}
 	var r guest.Ready
 	if err := json.Unmarshal(f.Payload, &r); err != nil {
-		return fmt.Errorf("wait until it is ready: %w", err)
+		return fmt.Errorf("parse what it says about its setup: %w", err)
 	}
 	if r.Error != "" {
 		return errors.New(r.Error)
@@ -239,9 +226,15 @@ func (m *Machine) cutPower() error {
 	if m.power == nil {
 		return nil
 	}
-	err := m.power.cmd.Kill()
-	<-m.power.ended
+	power := m.power
 	m.power = nil
+	select {
+	case <-power.ended:
+		return nil
+	default:
+	}
+	err := power.cmd.Kill()
+	<-power.ended
 	if err != nil {
 		return fmt.Errorf("kill machine %s: %w", m.config.Name, err)
 	}

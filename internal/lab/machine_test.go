@@ -32,7 +32,7 @@ func startMachines(t *testing.T) machines {
 	for i, machine := range []**Machine{&m.one, &m.two} {
 		number := i + 1
 		*machine = must[*Machine](t)(l.NewMachine(DirectorConfig{
-			Name: fmt.Sprintf("lb%d", number), CPU: -1,
+			Name: fmt.Sprintf("lb%d", number),
 			NICs: []NIC{{Name: "eth0", Bridge: lan, Addresses: Prefixes(
 				fmt.Sprintf("10.0.0.%d/24", number), fmt.Sprintf("fd00::%d/64", number))}},
 			Sysctls: map[string]string{"net.ipv4.ip_forward": "1"},

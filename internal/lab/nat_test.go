@@ -24,7 +24,7 @@ func testNAT(t *testing.T, newDirector func(*Lab, DirectorConfig) (Director, err
 	inside := must[*Bridge](t)(l.Bridge("inside"))
 	client := must[*Node](t)(l.Host("client", NIC{Name: "eth0", Bridge: outside, Addresses: Prefixes("10.0.0.9/24")})).Client(nil)
 	director := must[Director](t)(newDirector(l, DirectorConfig{
-		Name: "lb", CPU: -1,
+		Name: "lb",
 		NICs: []NIC{
 			{Name: "eth0", Bridge: outside, Addresses: Prefixes("10.0.0.1/24")},
 			{Name: "eth1", Bridge: inside, Addresses: Prefixes("10.1.0.1/24")},

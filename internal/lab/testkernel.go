@@ -30,7 +30,7 @@ func BootTestKernel(ctx context.Context, memoryMB int) (*TestKernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.NewMachine(DirectorConfig{Name: "testkernel", Modules: TestKernelModules(), MemoryMB: memoryMB, CPU: -1})
+	m, err := l.NewMachine(DirectorConfig{Name: "testkernel", Modules: TestKernelModules(), MemoryMB: memoryMB})
 	if err == nil {
 		err = m.Start(ctx)
 	}

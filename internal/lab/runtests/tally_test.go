@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTally(t *testing.T) {
+	events := func(lines ...string) string { return strings.Join(lines, "\n") }
+	tests := []struct {
+		name, in string
+		err      error
+		ok       bool
+		summary  string
+		output   []string
+		hidden   []string
+	}{{
+		name: "all well",
+		in: events(
+			`{"Action":"run","Package":"p","Test":"TestA"}`,
+			`{"Action":"output","Package":"p","Test":"TestA","Output":"chatter\n"}`,
+			`{"Action":"pass","Package":"p","Test":"TestA/sub"}`,
+			`{"Action":"pass","Package":"p","Test":"TestA"}`,
+			`{"Action":"skip","Package":"p","Test":"TestB"}`,
+			`{"Action":"pass","Package":"p","Elapsed":1.5}`),
+		ok: true, summary: "ok    host       1 passed    0 failed    1 skipped     2.0 s",
+		output: []string{"pass\tp\t1.5 s"}, hidden: []string{"chatter"},
+	}, {
+		name: "a test fails",
+		in: events(
+			`{"Action":"output","Package":"p","Test":"TestA/sub","Output":"why\n"}`,
+			`{"Action":"fail","Package":"p","Test":"TestA/sub"}`,
+			`{"Action":"fail","Package":"p","Test":"TestA"}`,
+			`{"Action":"fail","Package":"p"}`),
+		summary: "FAIL  host       0 passed    1 failed    0 skipped     2.0 s: 1 packages failed",
+		output:  []string{"why", "fail\tp"},
+	}, {
+		name: "a panic leaves a test without an end",
+		in: events(
+			`{"Action":"run","Package":"p","Test":"TestA"}`,
+			`{"Action":"output","Package":"p","Test":"TestA","Output":"panic: oh\n"}`,
+			`{"Action":"fail","Package":"p"}`),
+		summary: "FAIL  host       0 passed    0 failed    0 skipped     2.0 s: 1 packages failed",
+		output:  []string{"panic: oh"},
+	}, {
+		name: "a package does not build",
+		in: events(
+			`{"Action":"build-output","ImportPath":"p","Output":"p.go:1: syntax error\n"}`,
+			`{"Action":"build-fail","ImportPath":"p"}`,
+			`{"Action":"fail","Package":"p"}`),
+		summary: "FAIL  host       0 passed    0 failed    0 skipped     2.0 s: 1 packages failed",
+		output:  []string{"p.go:1: syntax error"},
+	}, {
+		name:    "nothing ran",
+		in:      events(`{"Action":"skip","Package":"p","Test":"TestA"}`, `{"Action":"pass","Package":"p"}`),
+		summary: "FAIL  host       0 passed    0 failed    1 skipped     2.0 s: no test ran",
+	}, {
+		name:    "it could not run",
+		err:     errors.New("no kernel\nand more"),
+		summary: "FAIL  host       0 passed    0 failed    0 skipped     2.0 s: no kernel",
+		output:  []string{"no kernel\nand more"},
+	}, {
+		name:    "the go tool speaks plainly",
+		in:      events("go: no such module", `{"Action":"pass","Package":"p","Test":"TestA"}`),
+		ok:      true,
+		summary: "ok    host       1 passed    0 failed    0 skipped     2.0 s",
+		output:  []string{"go: no such module"},
+	}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			tally := &tally{out: &out}
+			if err := tally.read(strings.NewReader(tt.in)); err != nil {
+				t.Fatal(err)
+			}
+			summary, ok := tally.summary("host", tt.err, 2*time.Second)
+			if ok != tt.ok || summary != tt.summary {
+				t.Errorf("summary is %q, %v, want %q, %v", summary, ok, tt.summary, tt.ok)
+			}
+			for _, want := range tt.output {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("the output lacks %q:\n%s", want, out.String())
+				}
+			}
+			for _, not := range tt.hidden {
+				if strings.Contains(out.String(), not) {
+					t.Errorf("the output has %q:\n%s", not, out.String())
+				}
+			}
+		})
+	}
+}
+
+func TestFindTests(t *testing.T) {
+	t.Chdir("../../..")
+	found, err := findTests(t.Context(), "TestTally")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || len(found[0].functions) != 1 || !strings.HasSuffix(found[0].ImportPath, "/runtests") {
+		t.Errorf("found %+v, want this package's one TestTally", found)
+	}
+	if found, err := findTests(t.Context(), "TestTal"); err != nil || len(found) != 0 {
+		t.Errorf("found %+v, %v, though the name does not end there", found, err)
+	}
+}
