@@ -123,7 +123,8 @@ func (d *Director) Run(ctx context.Context) error {
 	d.load(ctx, d.cfg)
 	d.reconcile(ctx)
 	d.Ready()
-	repair := time.NewTicker(d.cfg.Director.Repair)
+	interval := d.cfg.Director.Repair
+	repair := time.NewTicker(interval)
 	defer repair.Stop()
 	for {
 		select {
@@ -132,7 +133,10 @@ func (d *Director) Run(ctx context.Context) error {
 			return nil
 		case request := <-d.requests:
 			request()
-			repair.Reset(d.cfg.Director.Repair)
+			if d.cfg.Director.Repair != interval {
+				interval = d.cfg.Director.Repair
+				repair.Reset(interval)
+			}
 		case <-d.inbox.signal:
 			d.take(d.inbox.take())
 		case <-d.gateOpen.C:

@@ -308,6 +308,21 @@ func TestDriftIsRepairedAndForeignServicesAreLeftAlone(t *testing.T) {
 	})
 }
 
+func TestWatchingTheStatusDoesNotPutOffRepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		b.kernel.Edit(func([]ipvs.ServiceState) []ipvs.ServiceState { return nil })
+		for range 30 {
+			time.Sleep(b.cfg.Director.Repair / 10)
+			b.status()
+		}
+		b.wantPool(first + "=1")
+	})
+}
+
 func TestAServiceThatLeavesTheConfigurationLeavesTheKernel(t *testing.T) {
 	for _, story := range []struct {
 		name   string
