@@ -64,8 +64,11 @@ func number(n uint32) string {
 	return fmt.Sprint(n)
 }
 
-func (s Service) options() string     { return options(s.fields()) }
-func (d Destination) options() string { return options(d.fields()) }
+// Options returns what is set of a service beside its key, as in "scheduler rr persistence 300s".
+func (s Service) Options() string { return options(s.fields()) }
+
+// Options returns what is set of a real server beside its key, as in "forward nat weight 1".
+func (d Destination) Options() string { return options(d.fields()) }
 
 // options returns those fields that are set.
 func options(fields []field) string {

@@ -45,9 +45,9 @@ func (s Step) String() string {
 	text := s.subject()
 	switch s.Action {
 	case AddService:
-		text += " " + s.Service.options()
+		text += " " + s.Service.Options()
 	case AddDestination:
-		text += " " + s.Destination.options()
+		text += " " + s.Destination.Options()
 	}
 	changes := make([]string, len(s.Changes))
 	for i, c := range s.Changes {

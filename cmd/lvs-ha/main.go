@@ -48,6 +48,6 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 	}
-	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newVersion(), newRealserver(), newSpeaker(), newDirector())
+	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newVersion(), newRealserver(), newSpeaker(), newDirector())
 	return root
 }

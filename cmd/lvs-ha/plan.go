@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/director"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/spf13/cobra"
+)
+
+const planLong = `Show what a configuration would change in this kernel's IPVS table, connection sync and timeouts. Nothing is changed.
+
+If lvs-ha runs, it is asked: its health checks count, and what would change in its VRRP instances and checks is shown as
+well. Real servers that it does not check yet count as passing. If it does not run, all health checks count as passing.
+
+Exit status: 0 nothing to do, 2 there are changes, 1 error.`
+
+// planChanges is the exit status of a plan that is not empty.
+const planChanges = 2
+
+func newPlan() *cobra.Command {
+	var conf configFlags
+	var runtimeDir, output string
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what a configuration would change in this kernel",
+		Long:  planLong,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return fmt.Errorf("--output %q: want text or json", output)
+			}
+			cfg, warnings, err := conf.load(onTerminal(os.Stderr))
+			if err != nil {
+				return &exitError{1, err}
+			}
+			if warnings != "" {
+				fmt.Fprintln(cmd.ErrOrStderr(), warnings)
+			}
+			dir := supervisor.RuntimeDir(runtimeDir)
+			plan, err := api.NewClient(dir.APISocket()).Plan(cmd.Context(), cfg)
+			if errors.Is(err, api.ErrNotRunning) {
+				plan, err = director.PlanStopped(cmd.Context(), director.OpenKernel, cfg, dir.StateFile())
+			}
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				err = encoder.Encode(plan)
+			} else {
+				printer := planPrinter{w: cmd.OutOrStdout(), color: onTerminal(os.Stdout), names: serviceNames(cfg)}
+				err = printer.print(plan)
+			}
+			if err == nil && !plan.Empty() {
+				err = &exitError{status: planChanges}
+			}
+			return err
+		},
+	}
+	conf.register(cmd)
+	registerRuntimeDir(cmd, &runtimeDir)
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return cmd
+}

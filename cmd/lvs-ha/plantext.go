@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// sign is what a line of a plan begins with: what happens to what it names.
+type sign string
+
+const (
+	adds    sign = "+"
+	changes sign = "~"
+	removes sign = "-"
+	leaves  sign = " "
+)
+
+// The colours of the signs (ECMA-48).
+var signColors = map[sign]string{adds: "\x1b[32m", changes: "\x1b[33m", removes: "\x1b[31m", leaves: "\x1b[2m"}
+
+const colorOff = "\x1b[0m"
+
+// planPrinter prints a plan for people.
+type planPrinter struct {
+	w     io.Writer
+	color bool
+	names map[ipvs.ServiceKey]string
+
+	text  bytes.Buffer
+	count map[sign]int
+}
+
+// serviceNames are the configured names of the services.
+func serviceNames(cfg *config.Config) map[ipvs.ServiceKey]string {
+	names := map[ipvs.ServiceKey]string{}
+	for _, vs := range cfg.Services {
+		names[vs.ServiceKey] = vs.Name
+	}
+	return names
+}
+
+func (p *planPrinter) print(plan api.Plan) error {
+	p.count = map[sign]int{}
+	p.preamble(plan)
+	p.table(plan.Table)
+	for _, key := range plan.Foreign {
+		p.line(1, leaves, "service %s is foreign and left alone", key)
+	}
+	for _, s := range plan.Sync {
+		if s.Start {
+			p.do(1, adds, "connection sync: %s", s)
+		} else {
+			p.do(1, removes, "connection sync: %s", s)
+		}
+	}
+	for _, c := range plan.Timeouts {
+		p.do(1, changes, "timeout %s: %s -> %s", c.Field, c.From, c.To)
+	}
+	for _, s := range plan.Settings {
+		p.setting(s)
+	}
+	if p.text.Len() > 0 {
+		fmt.Fprintln(&p.text)
+	}
+	if plan.Empty() {
+		fmt.Fprintln(&p.text, "Nothing to do.")
+	} else {
+		fmt.Fprintf(&p.text, "%d to add, %d to change, %d to remove.\n", p.count[adds], p.count[changes], p.count[removes])
+	}
+	_, err := p.w.Write(p.text.Bytes())
+	return err
+}
+
+func (p *planPrinter) preamble(plan api.Plan) {
+	switch {
+	case !plan.Running:
+		fmt.Fprint(&p.text, "No lvs-ha runs here: this is as if all health checks passed.\n\n")
+	case plan.Assumed == 1:
+		fmt.Fprint(&p.text, "1 real server that is not checked yet counts as passing.\n\n")
+	case plan.Assumed > 1:
+		fmt.Fprintf(&p.text, "%d real servers that are not checked yet count as passing.\n\n", plan.Assumed)
+	}
+}
+
+// table prints the steps service by service, as they are ordered.
+func (p *planPrinter) table(steps []ipvs.Step) {
+	var current ipvs.ServiceKey
+	for _, s := range steps {
+		if s.Service.ServiceKey != current {
+			current = s.Service.ServiceKey
+			p.service(s)
+		}
+		switch s.Action {
+		case ipvs.AddDestination:
+			p.do(2, adds, "server %s %s", s.Destination.DestinationKey, s.Destination.Options())
+		case ipvs.DeleteDestination:
+			p.do(2, removes, "server %s", s.Destination.DestinationKey)
+		case ipvs.EditDestination:
+			p.edit(2, "server "+s.Destination.DestinationKey.String(), s.Changes)
+		}
+	}
+}
+
+// service prints the line of a service, of which s is the first step.
+func (p *planPrinter) service(s ipvs.Step) {
+	what := "service " + s.Service.ServiceKey.String()
+	if name := p.names[s.Service.ServiceKey]; name != "" {
+		what += fmt.Sprintf(" %q", name)
+	}
+	switch s.Action {
+	case ipvs.AddService:
+		p.do(1, adds, "%s %s", what, s.Service.Options())
+	case ipvs.DeleteService:
+		p.do(1, removes, "%s", what)
+	case ipvs.EditService:
+		p.edit(1, what, s.Changes)
+	default:
+		p.line(1, changes, "%s", what)
+	}
+}
+
+func (p *planPrinter) setting(s api.Setting) {
+	switch s.Action {
+	case "add":
+		p.do(1, adds, "%s", s.What)
+	case "delete":
+		p.do(1, removes, "%s", s.What)
+	default:
+		p.edit(1, s.What, s.Changes)
+	}
+}
+
+// edit prints what is changed, with its fields below.
+func (p *planPrinter) edit(depth int, what string, fields []ipvs.Change) {
+	p.do(depth, changes, "%s", what)
+	for _, c := range fields {
+		p.line(depth+1, leaves, "%s: %s -> %s", c.Field, c.From, c.To)
+	}
+}
+
+// do prints a line and counts what it does.
+func (p *planPrinter) do(depth int, s sign, format string, args ...any) {
+	p.count[s]++
+	p.line(depth, s, format, args...)
+}
+
+func (p *planPrinter) line(depth int, s sign, format string, args ...any) {
+	text := strings.Repeat("  ", depth) + string(s) + " " + fmt.Sprintf(format, args...)
+	if p.color {
+		text = signColors[s] + text + colorOff
+	}
+	fmt.Fprintln(&p.text, text)
+}
