@@ -46,8 +46,8 @@ func (f *configFlags) args() []string {
 	return args
 }
 
-// load reads and validates the configuration. The error's text is the diagnostics, each with its snippet; color is for a terminal.
-// Warnings are returned beside a good configuration.
+// load reads and validates the configuration. The error of a bad one is an exitError whose text is the diagnostics, each
+// with its snippet; color is for a terminal. Warnings are returned beside a good configuration.
 func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err error) {
 	vars := map[string]string{}
 	for _, v := range f.vars {
@@ -64,7 +64,7 @@ func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err
 	}
 	said := strings.TrimRight(text.String(), "\n")
 	if diagnostics.HasErrors() {
-		return nil, "", errors.New(said)
+		return nil, "", &exitError{1, errors.New(said)}
 	}
 	return cfg, said, nil
 }
@@ -97,6 +97,18 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, fmt.Errorf("--log-format %q: want text or json", f.format)
+}
+
+// noArgs refuses arguments that are no flags.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	mend := ""
+	if cmd.Flags().Lookup("config") != nil {
+		mend = "; a configuration is named with -c"
+	}
+	return fmt.Errorf("%s takes no argument %q%s", cmd.CommandPath(), args[0], mend)
 }
 
 func registerRuntimeDir(cmd *cobra.Command, dir *string) {

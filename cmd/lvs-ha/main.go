@@ -46,8 +46,9 @@ func newRoot() *cobra.Command {
 		Short:         "Highly available LVS directors: VRRP, health checks, IPVS and connection sync in one daemon",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Version:       versionText(),
 	}
+	root.SetVersionTemplate(versionLine())
 	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newVersion(), newRealserver(), newSpeaker(), newDirector())
 	return root
 }

@@ -29,14 +29,14 @@ func newPlan() *cobra.Command {
 		Use:   "plan",
 		Short: "Show what a configuration would change in this kernel",
 		Long:  planLong,
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
 				return fmt.Errorf("--output %q: want text or json", output)
 			}
 			cfg, warnings, err := conf.load(onTerminal(os.Stderr))
 			if err != nil {
-				return &exitError{1, err}
+				return err
 			}
 			if warnings != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), warnings)

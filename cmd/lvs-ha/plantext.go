@@ -65,7 +65,7 @@ func (p *planPrinter) print(plan api.Plan) error {
 	for _, s := range plan.Settings {
 		p.setting(s)
 	}
-	if p.text.Len() > 0 {
+	if !bytes.HasSuffix(p.text.Bytes(), []byte("\n\n")) && p.text.Len() > 0 {
 		fmt.Fprintln(&p.text)
 	}
 	if plan.Empty() {

@@ -40,7 +40,7 @@ func newRealserver() *cobra.Command {
 		Use:   "realserver",
 		Short: "Prepare a real server for direct routing, tunnelling or NAT",
 		Long:  realserverLong,
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRealserverUp(), newRealserverDown(), newRealserverStatus())
@@ -59,7 +59,7 @@ If a step fails, those before it are taken back. Exit status: 0 all is as it sho
   lvs-ha realserver up --mode tun --vip 192.0.2.10 --vip 2001:db8::10 --persist
   lvs-ha realserver up --mode nat --vip 192.0.2.10 --director 192.168.10.254
   lvs-ha realserver up -c /etc/lvs-ha/lvs-ha.hcl --print`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), realserverTimeout)
 			defer cancel()
@@ -116,7 +116,7 @@ func newRealserverDown() *cobra.Command {
 		Short: "Take back what up did",
 		Long: `Take back what up did on this real server, for some addresses or for all, exactly: what was there before it, or was
 changed by somebody else since, stays.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), realserverTimeout)
 			defer cancel()
@@ -167,7 +167,7 @@ func newRealserverStatus() *cobra.Command {
 		Short: "Show what is right and what is wrong on this real server",
 		Long: `Show what is right and what is wrong on this real server, with the command that mends it. Without --vip and -c it is
 about what up brought up. Exit status: 0 all is right, 1 something is wrong.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), realserverTimeout)
 			defer cancel()

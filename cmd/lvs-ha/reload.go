@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
@@ -15,11 +16,15 @@ func newReload() *cobra.Command {
 		Short: "Make the running daemon load its configuration again",
 		Long: `Make the running daemon load its configuration again. Only what changed is touched. A configuration that is
 refused changes nothing: its errors are printed here and the exit status is 1.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
-			if err := client.Reload(cmd.Context()); err != nil {
-				return &exitError{1, err}
+			err := client.Reload(cmd.Context())
+			if refusal, ok := errors.AsType[*api.Refusal](err); ok {
+				return &exitError{1, refusal}
+			}
+			if err != nil {
+				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
 			return nil

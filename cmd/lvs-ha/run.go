@@ -23,14 +23,14 @@ func newRun() *cobra.Command {
 		Use:   "run",
 		Short: "Run the daemon",
 		Long:  runLong,
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logs.logger(os.Stderr)
 			if err != nil {
 				return err
 			}
 			if _, _, err := conf.load(onTerminal(os.Stderr)); err != nil {
-				return &exitError{1, err}
+				return err
 			}
 			dir := supervisor.RuntimeDir(runtimeDir)
 			lock, err := dir.Lock()

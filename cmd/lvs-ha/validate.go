@@ -13,11 +13,11 @@ func newValidate() *cobra.Command {
 		Use:   "validate",
 		Short: "Check a configuration without touching anything",
 		Long:  "Check a configuration without touching anything. Exit status: 0 good, 1 bad.",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, warnings, err := conf.load(onTerminal(os.Stderr))
 			if err != nil {
-				return &exitError{1, err}
+				return err
 			}
 			if warnings != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), warnings)
@@ -26,11 +26,19 @@ func newValidate() *cobra.Command {
 			for _, vs := range cfg.Services {
 				servers += len(vs.RealServers)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid for node %s: %d VRRP instances, %d virtual services, %d real servers\n",
-				conf.path, cfg.Node, len(cfg.VRRP), len(cfg.Services), servers)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid for node %s: %s, %s, %s\n", conf.path, cfg.Node,
+				counted(len(cfg.VRRP), "VRRP instance"), counted(len(cfg.Services), "virtual service"), counted(servers, "real server"))
 			return nil
 		},
 	}
 	conf.register(cmd)
 	return cmd
+}
+
+// counted is a number of things: "1 real server", "3 real servers".
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -29,7 +29,7 @@ func newSpeaker() *cobra.Command {
 		Use:    "speaker",
 		Short:  "The VRRP worker (started by run)",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			seat, log, err := attach(&logs, "speaker", newPatientWriter(os.Stderr))
 			if err != nil {
@@ -41,6 +41,7 @@ func newSpeaker() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
+			signal.Ignore(syscall.SIGHUP) // from the kernel, if the parent is killed while this process is stopped
 			err = speaker.Run(ctx, speaker.Options{Listener: listener, Realtime: true, Turn: seat.Turn, Ready: seat.Ready, Logger: log})
 			if errors.Is(err, supervisor.ErrNoTurn) {
 				return nil
@@ -60,7 +61,7 @@ func newDirector() *cobra.Command {
 		Use:    "director",
 		Short:  "The worker for checks, IPVS, connection sync and the API (started by run)",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			seat, log, err := attach(&logs, "director", os.Stderr)
 			if err != nil {

@@ -18,6 +18,11 @@ import (
 // ErrNotRunning says that no director serves the socket.
 var ErrNotRunning = errors.New("no lvs-ha runs here")
 
+// Refusal is a director's answer that it did not do what was asked, in its own words.
+type Refusal struct{ text string }
+
+func (r *Refusal) Error() string { return r.text }
+
 // Client talks to the director that serves a socket.
 type Client struct {
 	socket string
@@ -74,7 +79,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Error == "" {
 			return fmt.Errorf("%s %s: the director answered %s", method, path, resp.Status)
 		}
-		return errors.New(f.Error)
+		return &Refusal{f.Error}
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return fmt.Errorf("reading the director's answer to %s %s: %w", method, path, err)
