@@ -1,0 +1,184 @@
+package speaker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+	"github.com/mdlayher/ndp"
+)
+
+// fakeFramer notes when each address was announced.
+type fakeFramer struct {
+	mu   sync.Mutex
+	at   []time.Duration
+	zero time.Time
+	fail error
+}
+
+func (f *fakeFramer) Announce(announceTarget) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return 0, f.fail
+	}
+	f.at = append(f.at, time.Since(f.zero))
+	return 2, nil
+}
+
+func (f *fakeFramer) times() []time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.at)
+}
+
+func withAnnouncer(t *testing.T, f func(t *testing.T, a *announcer, framer *fakeFramer, log *bytes.Buffer)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		framer, log := &fakeFramer{zero: time.Now()}, &bytes.Buffer{}
+		a := newAnnouncer(slog.New(slog.NewTextHandler(log, nil)), framer)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); a.run(ctx) }()
+		f(t, a, framer, log)
+		cancel()
+		<-done
+	})
+}
+
+func someBurst(rounds, addresses int) burst {
+	b := burst{router: keyA, name: "v", rounds: rounds, counts: &counters{}}
+	for range addresses {
+		b.targets = append(b.targets, announceTarget{Address: netip.MustParseAddr("10.9.0.100")})
+	}
+	return b
+}
+
+func TestAnnouncerRounds(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name string
+		do   func(a *announcer)
+		want []time.Duration
+	}{
+		{"one", func(a *announcer) { a.Announce(someBurst(1, 1)) }, []time.Duration{0}},
+		{"five", func(a *announcer) { a.Announce(someBurst(5, 1)) }, []time.Duration{0, 100 * ms, 1200 * ms, 2300 * ms, 3400 * ms}},
+		{"stopped", func(a *announcer) {
+			a.Announce(someBurst(5, 1))
+			time.Sleep(50 * ms)
+			a.stop(keyA)
+		}, []time.Duration{0}},
+		{"two bursts in a row", func(a *announcer) {
+			a.Announce(someBurst(2, 1))
+			time.Sleep(50 * ms)
+			a.Announce(someBurst(2, 1))
+		}, []time.Duration{0, 100 * ms, 200 * ms}},
+		{"a burst after a while", func(a *announcer) {
+			a.Announce(someBurst(2, 1))
+			time.Sleep(500 * ms)
+			a.Announce(someBurst(1, 1))
+		}, []time.Duration{0, 100 * ms, 500 * ms}},
+		{"repeated after its end", func(a *announcer) {
+			a.Announce(someBurst(1, 1))
+			time.Sleep(time.Second)
+			a.repeat(keyA)
+		}, []time.Duration{0, 1100 * ms, 2200 * ms}},
+		{"repeated during it", func(a *announcer) {
+			a.Announce(someBurst(2, 1))
+			time.Sleep(150 * ms)
+			a.repeat(keyA)
+		}, []time.Duration{0, 100 * ms, 250 * ms, 1350 * ms}},
+		{"repeated though nothing was announced", func(a *announcer) { a.repeat(keyB) }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
+				c.do(a)
+				time.Sleep(10 * time.Second)
+				if got := framer.times(); !slices.Equal(got, c.want) {
+					t.Errorf("rounds at %v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAnnouncerPaces(t *testing.T) {
+	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
+		b := someBurst(1, 10*paceFrames)
+		a.Announce(b)
+		if took := framer.times()[len(b.targets)-1]; took < 9*pacePause {
+			t.Errorf("%d announcements within %s", len(b.targets), took)
+		}
+		if got := b.counts.announced.Load(); got != uint64(2*len(b.targets)) {
+			t.Errorf("counted %d packets", got)
+		}
+	})
+}
+
+func TestAnnouncerFailure(t *testing.T) {
+	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, log *bytes.Buffer) {
+		framer.fail = errors.New("network is down")
+		a.Announce(someBurst(1, 3))
+		if got := bytes.Count(log.Bytes(), []byte("announcement not sent")); got != 1 {
+			t.Errorf("logged %d times:\n%s", got, log)
+		}
+	})
+}
+
+func TestARPFrames(t *testing.T) {
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	target := announceTarget{netInterface{Hardware: mac}, netip.MustParseAddr("10.9.0.100")}
+	for op, wantTarget := range map[arp.Operation]net.HardwareAddr{
+		arp.OperationRequest: make(net.HardwareAddr, 6), // unknown
+		arp.OperationReply:   mac,                       // Linux heeds a gratuitous reply only so
+	} {
+		b, err := arpFrame(op, target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f ethernet.Frame
+		var p arp.Packet
+		if err := errors.Join(f.UnmarshalBinary(b), p.UnmarshalBinary(f.Payload)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(f.Destination, ethernet.Broadcast) || !slices.Equal(f.Source, mac) || f.EtherType != ethernet.EtherTypeARP {
+			t.Errorf("frame %+v", f)
+		}
+		if p.Operation != op || p.SenderIP != target.Address || p.TargetIP != target.Address ||
+			!slices.Equal(p.SenderHardwareAddr, mac) || !slices.Equal(p.TargetHardwareAddr, wantTarget) {
+			t.Errorf("packet %+v", p)
+		}
+	}
+}
+
+func TestAdvertisement(t *testing.T) {
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	target := announceTarget{netInterface{Hardware: mac}, netip.MustParseAddr("fd09::100")}
+	for _, router := range []bool{false, true} {
+		b, err := ndp.MarshalMessage(advertisement(target, router))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := ndp.ParseMessage(b)
+		na, ok := m.(*ndp.NeighborAdvertisement)
+		if err != nil || !ok {
+			t.Fatal(m, err)
+		}
+		if na.Router != router || !na.Override || na.Solicited || na.TargetAddress != target.Address {
+			t.Errorf("advertisement %+v", na)
+		}
+		if o, ok := na.Options[0].(*ndp.LinkLayerAddress); !ok || o.Direction != ndp.Target || !slices.Equal(o.Addr, mac) {
+			t.Errorf("option %+v", na.Options[0])
+		}
+	}
+}

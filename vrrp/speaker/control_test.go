@@ -1,0 +1,339 @@
+package speaker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// pipeListener accepts what is dialled in memory.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return nil }
+
+func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case l.conns <- theirs:
+		return ours, nil
+	case <-l.closed:
+		return nil, errors.New("connection refused")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// office is a server whose engine is a list.
+type office struct {
+	*server
+	listener *pipeListener
+	mu       sync.Mutex
+	statuses []vrrp.Status
+	wanted   []vrrp.Wanted
+	lost     int
+}
+
+func (o *office) all() []vrrp.Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.statuses
+}
+
+func withOffice(t *testing.T, f func(t *testing.T, o *office)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		o := &office{listener: newPipeListener(), statuses: []vrrp.Status{{Name: "v", State: vrrp.Backup}, {Name: "w"}}}
+		o.server = &server{
+			log:     slog.New(slog.DiscardHandler),
+			arrived: func(c *directorConn) { c.put(news{Statuses: o.all()}) },
+			ordered: func(c *directorConn, in order) {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				if in.Wanted != nil {
+					o.wanted = append(o.wanted, *in.Wanted)
+				}
+				if in.Report {
+					c.put(news{Statuses: o.statuses, Report: true})
+				}
+			},
+			left: func() {
+				o.mu.Lock()
+				defer o.mu.Unlock()
+				o.lost++
+			},
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := o.serve(ctx, o.listener); err != nil {
+				t.Error(err)
+			}
+		}()
+		f(t, o)
+		cancel()
+		o.listener.Close()
+		<-done
+	})
+}
+
+// desk is a client with what it has heard.
+type desk struct {
+	*Client
+	mu     sync.Mutex
+	heard  []vrrp.Status
+	linked []bool
+	stop   func()
+}
+
+func newDesk(t *testing.T, dial func(context.Context) (net.Conn, error)) *desk {
+	d := &desk{}
+	d.Client = NewClient(ClientOptions{
+		Logger: slog.New(slog.DiscardHandler),
+		Statuses: func(s []vrrp.Status) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.heard = append(d.heard, s...)
+		},
+		Connected: func(yes bool) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.linked = append(d.linked, yes)
+		},
+	})
+	d.dial = dial
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := d.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	d.stop = func() { cancel(); <-done }
+	return d
+}
+
+func (d *desk) take() (heard []vrrp.Status, linked []bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	heard, linked = d.heard, d.linked
+	d.heard, d.linked = nil, nil
+	return heard, linked
+}
+
+func TestClientAndServer(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		d := newDesk(t, o.listener.dial)
+		defer d.stop()
+		synctest.Wait()
+		heard, linked := d.take()
+		if len(heard) != 2 || fmt.Sprint(linked) != "[true]" {
+			t.Errorf("on connecting: heard %v, connected %v", heard, linked)
+		}
+		d.Set(vrrp.Wanted{DirectorGrace: time.Second})
+		synctest.Wait()
+		if len(o.wanted) != 1 || o.wanted[0].DirectorGrace != time.Second {
+			t.Errorf("wanted: %+v", o.wanted)
+		}
+		o.publish([]vrrp.Status{{Name: "v", State: vrrp.Master}})
+		synctest.Wait()
+		if heard, _ := d.take(); len(heard) != 1 || heard[0].State != vrrp.Master {
+			t.Errorf("heard %v", heard)
+		}
+		report, err := d.Report(t.Context())
+		if err != nil || len(report) != 2 {
+			t.Errorf("report %v, %v", report, err)
+		}
+	})
+}
+
+func TestClientComesBack(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		tries, refuse := 0, true
+		d := newDesk(t, func(ctx context.Context) (net.Conn, error) {
+			tries++
+			if refuse {
+				return nil, errors.New("connection refused")
+			}
+			return o.listener.dial(ctx)
+		})
+		defer d.stop()
+		d.Set(vrrp.Wanted{DirectorGrace: time.Second})
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if tries < 40 || tries > 60 {
+			t.Errorf("tried %d times in 10 s", tries)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := d.Report(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a report without a speaker: %v", err)
+		}
+		refuse = false
+		time.Sleep(connectRetryMost)
+		synctest.Wait()
+		o.current.close() // the speaker ends
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(o.wanted) != 2 {
+			t.Errorf("told what is wanted %d times, want once for each connection", len(o.wanted))
+		}
+		if _, linked := d.take(); fmt.Sprint(linked) != "[true false true]" {
+			t.Errorf("connected %v", linked)
+		}
+	})
+}
+
+// TestNewDirectorReplacesOld has a second director connect beside the first.
+func TestNewDirectorReplacesOld(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		first, err := o.listener.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n news
+		if err := json.NewDecoder(first).Decode(&n); err != nil {
+			t.Fatal(err)
+		}
+		second := newDesk(t, o.listener.dial)
+		synctest.Wait()
+		if _, err := first.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the first director's connection: %v", err)
+		}
+		if o.lost != 0 {
+			t.Error("the director counts as lost")
+		}
+		second.stop()
+		synctest.Wait()
+		if o.lost != 1 {
+			t.Errorf("the director is lost %d times", o.lost)
+		}
+	})
+}
+
+// TestStuckDirector never reads: it is cut off, and nobody waits for it.
+func TestStuckDirector(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		conn, err := o.listener.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		for i := range 10000 {
+			o.publish([]vrrp.Status{{Name: "v", Transitions: uint64(i)}})
+		}
+		if time.Since(began) != 0 {
+			t.Error("publishing waited for the director")
+		}
+		time.Sleep(directorWriteTimeout)
+		synctest.Wait()
+		if _, err := conn.Write([]byte("{}")); err == nil {
+			t.Error("it was not cut off")
+		}
+	})
+}
+
+// TestSlowDirector hears the latest of each instance, not all that has been.
+func TestSlowDirector(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		conn, err := o.listener.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // the writer is busy with the first line
+		for i := range 1000 {
+			o.publish([]vrrp.Status{{Name: "v", Transitions: uint64(i)}, {Name: "w"}})
+		}
+		d := json.NewDecoder(conn)
+		var lines []news
+		for range 2 {
+			var n news
+			if err := d.Decode(&n); err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, n)
+		}
+		if got := lines[1].Statuses; len(got) != 2 || got[0].Transitions != 999 || got[1].Name != "w" {
+			t.Errorf("second line: %+v", got)
+		}
+	})
+}
+
+func TestFarewell(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		first := true
+		d := newDesk(t, func(ctx context.Context) (net.Conn, error) {
+			if !first {
+				return nil, errors.New("connection refused")
+			}
+			first = false
+			return o.listener.dial(ctx)
+		})
+		defer d.stop()
+		synctest.Wait()
+		d.take()
+		o.publish([]vrrp.Status{{Name: "v", State: vrrp.Initialize}})
+		o.finish(farewellTimeout)
+		synctest.Wait()
+		heard, linked := d.take()
+		if len(heard) != 1 || heard[0].State != vrrp.Initialize || fmt.Sprint(linked) != "[false]" {
+			t.Errorf("heard %v, connected %v", heard, linked)
+		}
+		if o.lost != 0 {
+			t.Error("the director counts as lost")
+		}
+		o.finish(farewellTimeout) // nobody is there
+	})
+}
+
+func TestJunkFromDirector(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		conn, err := o.listener.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go io.Copy(io.Discard, conn)
+		for _, line := range []string{`{"something":"new"}`, `{"wanted":{"instances":[]}}`, `{"wanted":7}`} {
+			if _, err := io.WriteString(conn, line+"\n"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if len(o.wanted) != 1 || o.lost != 1 {
+			t.Errorf("wanted %v, lost %d times", o.wanted, o.lost)
+		}
+	})
+}

@@ -1,0 +1,54 @@
+package speaker
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// BenchmarkReceive is a backup's way of an advert, without the kernel, among 255 instances.
+func BenchmarkReceive(b *testing.B) {
+	g, instances := crowd(b)
+	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	var packets []datagram
+	for _, in := range instances {
+		packets = append(packets, g.datagram(in, 200, "10.9.0.2"))
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		g.now = g.now.Add(400 * time.Microsecond)
+		g.engine.receive(w, packets[i%len(packets)], g.now)
+		i++
+	}
+}
+
+// BenchmarkMasterTimer is a master's way of an advert, without the kernel, among 255 instances.
+func BenchmarkMasterTimer(b *testing.B) {
+	g, _ := crowd(b)
+	g.advance(time.Second)
+	g.quiet = true
+	g.advance(30 * time.Second)
+	b.ReportAllocs()
+	for b.Loop() {
+		g.now = g.engine.timers.next()
+		g.engine.timers.fire(g.now)
+	}
+}
+
+func crowd(b *testing.B) (*rig, []vrrp.Instance) {
+	g := newRig(b)
+	g.up("eth0", 2, "10.9.0.1/24")
+	var instances []vrrp.Instance
+	for id := 1; id <= 255; id++ {
+		in := instance(3, vrrp.IPv4, 100, 100*time.Millisecond)
+		in.Name, in.VirtualRouterID = fmt.Sprintf("v%d", id), uint8(id)
+		in.Addresses = []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, 0, byte(id)}), 32)}}
+		instances = append(instances, in)
+	}
+	g.want(instances...)
+	return g, instances
+}

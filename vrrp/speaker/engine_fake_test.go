@@ -1,0 +1,195 @@
+package speaker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// rig is an engine among fakes, with a clock that only the test moves.
+type rig struct {
+	t      testing.TB
+	now    time.Time
+	engine *engine
+	posts  []func(time.Time)
+
+	refuse  error // of the next Open
+	opened  []netInterface
+	closed  int
+	holding bool // tasks wait for finish
+	tasks   []task
+
+	quiet bool     // nothing is traced
+	trace []string // what the engine did, in order
+}
+
+func newRig(t testing.TB) *rig {
+	g := &rig{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	g.engine = newEngine(slog.New(slog.DiscardHandler), g, g, func(f func(time.Time)) { g.posts = append(g.posts, f) })
+	return g
+}
+
+func (g *rig) note(format string, args ...any) {
+	if !g.quiet {
+		g.trace = append(g.trace, fmt.Sprintf(format, args...))
+	}
+}
+
+// did returns what was done since the last call.
+func (g *rig) did() string {
+	s := strings.Join(g.trace, ", ")
+	g.trace = nil
+	return s
+}
+
+// Open implements sockets.
+func (g *rig) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time)) {
+	g.opened = append(g.opened, ifc)
+	err := g.refuse
+	g.posts = append(g.posts, func(now time.Time) {
+		if err != nil {
+			opened(nil, err, now)
+			return
+		}
+		opened(&socket{key: socketKey{ifc.Name, f}, index: ifc.Index, fd: -1}, nil, now)
+	})
+}
+
+// Close implements sockets.
+func (g *rig) Close(*socket) { g.closed++ }
+
+// Send implements sockets.
+func (g *rig) Send(_ *socket, o *outgoing) error {
+	if !g.quiet {
+		g.note("advert %d", o.data[2])
+	}
+	return nil
+}
+
+func (g *rig) submit(t task) {
+	g.tasks = append(g.tasks, t)
+	if !g.holding {
+		g.finish()
+	}
+}
+
+func (g *rig) repeat(routerKey)  { g.note("repeat") }
+func (g *rig) silence(routerKey) { g.note("silence") }
+
+// finish completes the tasks that were submitted.
+func (g *rig) finish() {
+	for _, t := range g.tasks {
+		for _, a := range t.actions {
+			switch a.(type) {
+			case vrrp.AddAddresses:
+				g.note("add")
+			case vrrp.RemoveAddresses:
+				g.note("remove")
+			case vrrp.SendAnnouncements:
+				g.note("announce")
+			}
+		}
+		g.posts = append(g.posts, func(time.Time) { t.done() })
+	}
+	g.tasks = nil
+}
+
+// settle runs what was posted.
+func (g *rig) settle() {
+	for len(g.posts) > 0 {
+		f := g.posts[0]
+		g.posts = g.posts[1:]
+		f(g.now)
+	}
+}
+
+// advance moves the clock, timer by timer.
+func (g *rig) advance(d time.Duration) {
+	end := g.now.Add(d)
+	g.settle()
+	for next := g.engine.timers.next(); !next.IsZero() && !next.After(end); next = g.engine.timers.next() {
+		if next.After(g.now) {
+			g.now = next
+		}
+		g.engine.timers.fire(g.now)
+		g.settle()
+	}
+	g.now = end
+}
+
+// up gives the engine an interface with addresses.
+func (g *rig) up(name string, index int, addresses ...string) {
+	ifc := netInterface{Index: index, Name: name, Up: true, Hardware: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
+	for _, a := range addresses {
+		ifc.Addresses = append(ifc.Addresses, ifAddress{netip.MustParsePrefix(a), true})
+	}
+	g.engine.setInterface(ifc, g.now)
+	g.settle()
+}
+
+func (g *rig) down(name string, index int) {
+	g.engine.setInterface(netInterface{Index: index, Name: name}, g.now)
+	g.settle()
+}
+
+func (g *rig) want(instances ...vrrp.Instance) {
+	w := vrrp.Wanted{DirectorGrace: 2 * time.Second}
+	for _, in := range instances {
+		w.Instances = append(w.Instances, vrrp.WantedInstance{Instance: in})
+	}
+	g.engine.setWanted(w, g.now)
+	g.settle()
+}
+
+// hear gives the engine an advert of another router.
+func (g *rig) hear(in vrrp.Instance, priority uint8, from string) {
+	g.t.Helper()
+	d := g.datagram(in, priority, from)
+	g.engine.receive(g.engine.wires[keyOf(&in).wire()], d, g.now)
+	g.settle()
+}
+
+func (g *rig) datagram(in vrrp.Instance, priority uint8, from string) datagram {
+	g.t.Helper()
+	a := in.Advert(priority)
+	source := netip.MustParseAddr(from)
+	data, err := a.Append(nil, source, vrrp.Group(in.Family))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return datagram{Data: data, From: source, To: vrrp.Group(in.Family), TTL: 255}
+}
+
+func (g *rig) status(name string) vrrp.Status {
+	g.t.Helper()
+	statuses := g.engine.statuses()
+	i := slices.IndexFunc(statuses, func(s vrrp.Status) bool { return s.Name == name })
+	if i < 0 {
+		g.t.Fatalf("no instance %s", name)
+	}
+	return statuses[i]
+}
+
+func (g *rig) expect(name string, state vrrp.State, reason vrrp.Reason) {
+	g.t.Helper()
+	if s := g.status(name); s.State != state || s.Reason != string(reason) {
+		g.t.Errorf("%s is %s because of %q, want %s because of %q", name, s.State, s.Reason, state, reason)
+	}
+}
+
+func (g *rig) expectDid(want string) {
+	g.t.Helper()
+	if got := g.did(); got != want {
+		g.t.Errorf("did %q\nwant %q", got, want)
+	}
+}
+
+var errRefused = errors.New("refused by the test")

@@ -1,0 +1,136 @@
+package speaker
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func link(index int, name string, flags uint32) netlink.Link {
+	a := netlink.NewLinkAttrs()
+	a.Index, a.Name, a.RawFlags, a.HardwareAddr = index, name, flags, net.HardwareAddr{2, 0, 0, 0, 0, byte(index)}
+	return &netlink.Device{LinkAttrs: a}
+}
+
+func TestInterfaceTable(t *testing.T) {
+	const running = unix.IFF_UP | unix.IFF_RUNNING
+	tbl := newInterfaceTable()
+	first, second := netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fe80::1/64")
+	tbl.setLink(link(2, "eth0", running))
+	tbl.setLink(link(3, "eth1", unix.IFF_UP))
+	tbl.setLink(link(4, "tun0", running|unix.IFF_NOARP))
+	tbl.setAddress(2, first, 0)
+	before := tbl.byName()["eth0"]
+	tbl.setAddress(2, second, unix.IFA_F_TENTATIVE)
+	after := tbl.byName()["eth0"]
+	if len(before.Addresses) != 1 || len(after.Addresses) != 2 || before.equal(after) {
+		t.Errorf("addresses before %v, after %v", before.Addresses, after.Addresses)
+	}
+	if after.Addresses[1].Usable {
+		t.Error("a tentative address is usable")
+	}
+	tbl.setAddress(2, second, unix.IFA_F_TENTATIVE|unix.IFA_F_OPTIMISTIC)
+	if !tbl.byName()["eth0"].Addresses[1].Usable || after.Addresses[1].Usable {
+		t.Error("an optimistic address is not usable, or the list that was handed out changed")
+	}
+	tbl.setAddress(2, second, unix.IFA_F_DADFAILED)
+	if tbl.byName()["eth0"].Addresses[1].Usable {
+		t.Error("an address refused by duplicate address detection is usable")
+	}
+	tbl.dropAddress(2, first)
+	if x := tbl.byName()["eth0"]; x.has(first) || !x.has(second) {
+		t.Errorf("addresses %v", x.Addresses)
+	}
+	if all := tbl.byName(); !all["eth0"].Up || all["eth1"].Up || all["eth0"].NoARP || !all["tun0"].NoARP {
+		t.Errorf("table %+v", all)
+	}
+	tbl.setLink(link(2, "renamed", running))
+	if all := tbl.byName(); all["renamed"].Index != 2 || all["eth0"].Index != 0 || !all["renamed"].has(second) {
+		t.Errorf("after a rename: %+v", all)
+	}
+	tbl.dropLink(2)
+	tbl.setLink(link(2, "eth0", running))
+	if len(tbl.byName()["eth0"].Addresses) != 0 {
+		t.Error("a deleted interface's addresses are on the next one")
+	}
+}
+
+func TestPrefixOf(t *testing.T) {
+	for _, c := range []struct {
+		in   *net.IPNet
+		want string
+	}{
+		{&net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(24, 32)}, "10.0.0.1/24"},
+		{&net.IPNet{IP: net.ParseIP("fd00::1"), Mask: net.CIDRMask(64, 128)}, "fd00::1/64"},
+		{&net.IPNet{IP: net.IP{1, 2, 3}, Mask: net.CIDRMask(24, 32)}, ""},
+		{&net.IPNet{IP: net.ParseIP("fd00::1"), Mask: net.CIDRMask(24, 32)}, ""},
+		{nil, ""},
+	} {
+		p, ok := prefixOf(c.in)
+		if ok != (c.want != "") || ok && p.String() != c.want {
+			t.Errorf("%v: %s, %v", c.in, p, ok)
+		}
+	}
+}
+
+func TestWatcherPublishes(t *testing.T) {
+	var told []string
+	w := &watcher{known: map[string]netInterface{}, changed: func(i netInterface) {
+		state := "down"
+		switch {
+		case i.Index == 0:
+			state = "gone"
+		case i.Up:
+			state = "up"
+		}
+		told = append(told, i.Name+" "+state)
+	}}
+	deleted := 0
+	w.deleted = func(int) { deleted++ }
+	tbl := newInterfaceTable()
+	step := func(want ...string) {
+		t.Helper()
+		told = nil
+		w.publish(tbl)
+		slices.Sort(told)
+		if !slices.Equal(told, want) {
+			t.Errorf("told %v, want %v", told, want)
+		}
+	}
+	update := func(kind uint16, family uint8, l netlink.Link) {
+		u := netlink.LinkUpdate{Link: l}
+		u.Header.Type, u.IfInfomsg.Family, u.IfInfomsg.Index = kind, family, int32(l.Attrs().Index)
+		applyLink(tbl, u)
+	}
+	up, down := link(2, "eth0", unix.IFF_UP|unix.IFF_RUNNING), link(2, "eth0", unix.IFF_UP)
+	update(unix.RTM_NEWLINK, unix.AF_UNSPEC, up)
+	step("eth0 up")
+	step()
+	update(unix.RTM_DELLINK, unix.AF_BRIDGE, up) // it has left a bridge
+	step()
+	update(unix.RTM_NEWLINK, unix.AF_UNSPEC, down)
+	step("eth0 down")
+	address := netlink.AddrUpdate{LinkIndex: 2, NewAddr: true, LinkAddress: net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(24, 32)}}
+	w.applyAddress(tbl, address)
+	step("eth0 down")
+	if got := w.lookup("eth0").Addresses; len(got) != 1 {
+		t.Errorf("addresses %v", got)
+	}
+	address.NewAddr = false
+	w.applyAddress(tbl, address)
+	step("eth0 down")
+	if deleted != 1 {
+		t.Errorf("told of %d deletions", deleted)
+	}
+	update(unix.RTM_NEWLINK, unix.AF_UNSPEC, link(2, "lan0", unix.IFF_UP))
+	step("eth0 gone", "lan0 down")
+	update(unix.RTM_DELLINK, unix.AF_UNSPEC, link(2, "lan0", 0))
+	step("lan0 gone")
+	if got := w.lookup("lan0"); got.Index != 0 || got.Name != "lan0" {
+		t.Errorf("a missing interface is %+v", got)
+	}
+}

@@ -1,0 +1,257 @@
+package speaker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// fakeKernel has the addresses of interfaces, and does what a kernel does to them.
+type fakeKernel struct {
+	mu        sync.Mutex
+	addresses map[int][]netip.Prefix // of the interfaces that are up
+	fail      error
+	slow      int // so often a new address does not work yet
+	adds      int
+	removed   []string
+}
+
+func (k *fakeKernel) Add(index int, a vrrp.Address) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.adds++
+	if k.fail != nil {
+		return k.fail
+	}
+	if !slices.Contains(k.addresses[index], a.Prefix) {
+		k.addresses[index] = append(k.addresses[index], a.Prefix)
+	}
+	return nil
+}
+
+func (k *fakeKernel) Remove(index int, p netip.Prefix) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.removed = append(k.removed, p.Addr().String())
+	k.addresses[index] = slices.DeleteFunc(k.addresses[index], func(x netip.Prefix) bool { return x == p })
+	return k.fail
+}
+
+func (k *fakeKernel) Serves(netip.Prefix) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.slow--
+	return k.slow < 0
+}
+
+func (k *fakeKernel) List() (map[int][]netip.Prefix, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := map[int][]netip.Prefix{}
+	for i, p := range k.addresses {
+		out[i] = slices.Clone(p)
+	}
+	return out, k.fail
+}
+
+func (k *fakeKernel) set(index int, p ...netip.Prefix) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.addresses[index] = p
+}
+
+func (k *fakeKernel) get(index int) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []string
+	for _, p := range k.addresses[index] {
+		out = append(out, p.String())
+	}
+	return strings.Join(out, " ")
+}
+
+type keeperRig struct {
+	*keeper
+	kernel *fakeKernel
+	log    bytes.Buffer
+	bursts []burst
+	links  map[string]netInterface
+}
+
+func (g *keeperRig) Announce(b burst) { g.bursts = append(g.bursts, b) }
+
+// withKeeper runs a keeper in a bubble of synctest.
+func withKeeper(t *testing.T, f func(t *testing.T, g *keeperRig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		g := &keeperRig{
+			kernel: &fakeKernel{addresses: map[int][]netip.Prefix{2: nil, 3: nil}},
+			links:  map[string]netInterface{"eth0": {Index: 2, Name: "eth0"}, "eth1": {Index: 3, Name: "eth1", NoARP: true}},
+		}
+		g.keeper = newKeeper(slog.New(slog.NewTextHandler(&g.log, nil)), g.kernel, g, func(name string) netInterface { return g.links[name] })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); g.run(ctx) }()
+		f(t, g)
+		cancel()
+		<-done
+	})
+}
+
+var (
+	vip1 = vrrp.Address{Prefix: netip.MustParsePrefix("10.9.0.100/24")}
+	vip2 = vrrp.Address{Prefix: netip.MustParsePrefix("10.9.0.101/24"), Interface: "eth1"}
+	vip6 = vrrp.Address{Prefix: netip.MustParsePrefix("fd09::100/64")}
+	keyA = routerKey{"eth0", vrrp.IPv4, 51}
+	keyB = routerKey{"eth0", vrrp.IPv4, 52}
+)
+
+// do submits a task and waits for its completion.
+func (g *keeperRig) do(key routerKey, c *counters, actions ...vrrp.Action) {
+	done := make(chan struct{})
+	g.submit(task{router: key, name: key.String(), counts: c, count: 3, actions: actions, done: func() { close(done) }})
+	<-done
+}
+
+func TestKeeperHoldsAndReleases(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		all := []vrrp.Address{vip1, vip2}
+		g.do(keyA, &counters{}, vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all})
+		if g.kernel.get(2) != "10.9.0.100/24" || g.kernel.get(3) != "10.9.0.101/24" {
+			t.Errorf("addresses: %q, %q", g.kernel.get(2), g.kernel.get(3))
+		}
+		// eth1 has no neighbours to tell.
+		if len(g.bursts) != 1 || len(g.bursts[0].targets) != 1 || g.bursts[0].rounds != 3 {
+			t.Errorf("announced: %+v", g.bursts)
+		}
+		g.do(keyB, &counters{}, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}}) // not its own
+		if g.kernel.get(2) == "" {
+			t.Error("another router removed the address")
+		}
+		g.do(keyA, &counters{}, vrrp.RemoveAddresses{Addresses: all})
+		if g.kernel.get(2)+g.kernel.get(3) != "" || !slices.Equal(g.kernel.removed, []string{"10.9.0.101", "10.9.0.100"}) {
+			t.Errorf("left: %q %q, removed %v", g.kernel.get(2), g.kernel.get(3), g.kernel.removed)
+		}
+	})
+}
+
+func TestKeeperRestores(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		var c counters
+		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
+		g.kernel.set(2)
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.get(2) == "" || c.restored.Load() != 1 {
+			t.Fatalf("after a deletion: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		}
+		// A second deletion right away waits a little.
+		g.kernel.set(2)
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.get(2) != "" {
+			t.Error("restored without a pause")
+		}
+		time.Sleep(restorePause)
+		synctest.Wait()
+		if g.kernel.get(2) == "" || c.restored.Load() != 2 {
+			t.Errorf("after the pause: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		}
+		// No message about the third: the safety net.
+		g.kernel.set(2)
+		time.Sleep(checkInterval)
+		synctest.Wait()
+		if g.kernel.get(2) == "" || c.restored.Load() != 3 {
+			t.Errorf("after the interval: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		}
+		if n := strings.Count(g.log.String(), "deleted by somebody"); n != 3 {
+			t.Errorf("logged %d times", n)
+		}
+	})
+}
+
+func TestKeeperFollowsInterfaces(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		var c counters
+		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
+		// Down: the kernel lists nothing of it, and nothing is done.
+		delete(g.kernel.addresses, 3)
+		adds := g.kernel.adds
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.adds != adds {
+			t.Error("an address was added to an interface that is down")
+		}
+		// Made anew: not a deletion.
+		g.links["eth1"] = netInterface{Index: 7, Name: "eth1"}
+		g.kernel.set(7)
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.get(7) == "" || c.restored.Load() != 0 {
+			t.Errorf("on the new interface: %q, restored %d", g.kernel.get(7), c.restored.Load())
+		}
+		// Gone: complained of once.
+		g.links["eth1"] = netInterface{}
+		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
+		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
+		if n := strings.Count(g.log.String(), "interface does not exist"); n != 1 {
+			t.Errorf("complained %d times", n)
+		}
+		g.do(keyA, &c, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip2}})
+	})
+}
+
+func TestKeeperFailures(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		var c counters
+		g.kernel.fail = errors.New("no buffer space")
+		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
+		time.Sleep(3 * checkInterval)
+		if n := strings.Count(g.log.String(), "virtual address not added"); n != 1 {
+			t.Errorf("the failure is logged %d times", n)
+		}
+		g.kernel.mu.Lock()
+		g.kernel.fail = nil
+		g.kernel.mu.Unlock()
+		time.Sleep(checkInterval)
+		synctest.Wait()
+		if g.kernel.get(2) == "" || c.restored.Load() != 0 {
+			t.Errorf("after the cause is gone: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		}
+	})
+}
+
+func TestKeeperWaitsForIPv6(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		key := routerKey{"eth0", vrrp.IPv6, 51}
+		g.kernel.slow = 5
+		began := time.Now()
+		g.do(key, &counters{}, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
+		if d := time.Since(began); d != 5*servicePause {
+			t.Errorf("waited %s", d)
+		}
+		g.kernel.slow = 1 << 30
+		began = time.Now()
+		g.do(key, &counters{}, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
+		if d := time.Since(began); d < serviceTimeout || d > serviceTimeout+servicePause {
+			t.Errorf("waited %s for an address that never works", d)
+		}
+		// The kernel has it with another prefix length: it is there.
+		g.kernel.set(2, netip.MustParsePrefix("fd09::100/128"))
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.get(2) != "fd09::100/128" {
+			t.Errorf("addresses: %q", g.kernel.get(2))
+		}
+	})
+}
