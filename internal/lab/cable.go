@@ -86,27 +86,3 @@ func (l *Lab) awaitForwarding(ctx context.Context, port netlink.Link) error {
 	}
 	return nil
 }
-
-// addPort makes a bridge port for a host's card; peer says what is at its other end.
-func (l *Lab) addPort(host string, nic NIC, peer func(*netlink.Veth)) (netlink.Link, error) {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = fmt.Sprintf("port%d", l.nextPort())
-	attrs.MTU = nic.MTU
-	if attrs.MTU == 0 {
-		attrs.MTU = 1500
-	}
-	attrs.MasterIndex = nic.Bridge.link.Attrs().Index
-	veth := netlink.NewVeth(attrs)
-	veth.PeerHardwareAddr = nic.MAC
-	peer(veth)
-	if err := l.fabric.netlink.LinkAdd(veth); err != nil {
-		return nil, fmt.Errorf("make a veth pair: %w", err)
-	}
-	if err := l.addCable(host, nic, veth); err != nil {
-		return nil, err
-	}
-	if err := l.fabric.netlink.LinkSetUp(veth); err != nil {
-		return nil, fmt.Errorf("set the port up: %w", err)
-	}
-	return veth, nil
-}
