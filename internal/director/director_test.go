@@ -441,3 +441,32 @@ func TestAReturningDirectorDoesNotPreemptBeforeItHasLearntTheConnections(t *test
 		}
 	})
 }
+
+// stuckKernel answers no request for the table before its context ends.
+type stuckKernel struct{ *fakeKernel }
+
+func (k stuckKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestAStopInTheMiddleOfAPassStillTakesDownWhatMustGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		b.start(false)
+		b.vrrpState(vrrp.Master)
+		if len(b.kernel.running) != 1 {
+			t.Fatalf("these run: %v", b.kernel.running)
+		}
+		b.director.kernel = stuckKernel{b.kernel}
+		time.Sleep(b.cfg.Director.Repair + time.Millisecond) // the next pass is stuck
+		b.stop()
+		if len(b.kernel.running) != 0 {
+			t.Errorf("these outlive the daemon: %v", b.kernel.running)
+		}
+		if len(b.director.problems.open) != 0 {
+			t.Errorf("the stop is called a problem: %v", b.director.problems.open)
+		}
+	})
+}

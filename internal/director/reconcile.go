@@ -54,7 +54,7 @@ func (d *Director) reconcile(ctx context.Context) {
 	defer cancel()
 	if d.kernel == nil {
 		kernel, err := d.OpenKernel(ctx)
-		d.problems.set("ipvs", err)
+		d.outcome(ctx, "ipvs", err)
 		if err != nil {
 			return
 		}
@@ -66,10 +66,17 @@ func (d *Director) reconcile(ctx context.Context) {
 		d.lost(d.reconcileTable(ctx, todo))
 	}
 	if todo.times && d.kernel != nil && d.cfg.Timeouts != nil {
-		d.problems.set("timeouts", d.kernel.SetTimeouts(ctx, *d.cfg.Timeouts))
+		d.outcome(ctx, "timeouts", d.kernel.SetTimeouts(ctx, *d.cfg.Timeouts))
 	}
 	if todo.sync && d.kernel != nil {
-		d.problems.set("connection-sync", d.reconcileSync(ctx))
+		d.outcome(ctx, "connection-sync", d.reconcileSync(ctx))
+	}
+}
+
+// outcome notes how what stands, unless it only failed because the director stops.
+func (d *Director) outcome(ctx context.Context, what string, err error) {
+	if err == nil || !errors.Is(ctx.Err(), context.Canceled) {
+		d.problems.set(what, err)
 	}
 }
 
@@ -92,7 +99,7 @@ func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
 		actual, err = d.kernel.Lookup(ctx, slices.Collect(maps.Keys(todo.keys)))
 	}
 	if err != nil {
-		d.problems.set("ipvs", err)
+		d.outcome(ctx, "ipvs", err)
 		return err
 	}
 	if d.unkept {
@@ -111,7 +118,7 @@ func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
 		return nil
 	}
 	err = ipvs.Apply(ctx, d.kernel, plan)
-	d.problems.set("ipvs", err)
+	d.outcome(ctx, "ipvs", err)
 	for _, step := range plan.Steps {
 		d.Logger.Info("ipvs", "step", step.String())
 	}
@@ -202,10 +209,23 @@ func (d *Director) reconcileSync(ctx context.Context) error {
 func (d *Director) clear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()
-	if d.kernel == nil {
+	if d.kernel != nil {
+		defer d.kernel.Close()
+	}
+	if !d.memory.OwnsSync && d.cfg.Director.OnStop != "remove" {
 		return
 	}
-	defer d.kernel.Close()
+	if d.kernel == nil { // lost, perhaps because the stop came in the middle of something
+		kernel, err := d.OpenKernel(ctx)
+		if err != nil {
+			if !errors.Is(err, ipvs.ErrNoIPVS) {
+				d.Logger.Error("not everything was taken down", "error", err)
+			}
+			return
+		}
+		defer kernel.Close()
+		d.kernel = kernel
+	}
 	var errs []error
 	if d.memory.OwnsSync {
 		_, err := connsync.Follow(ctx, d.kernel, nil)
