@@ -23,6 +23,7 @@ type entry struct {
 	inFlight bool
 	stuck    bool // in flight long past its timeout
 	probed   bool // at least once in this life
+	excused  bool // its last result was passed over
 	removed  bool
 }
 

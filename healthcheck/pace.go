@@ -24,6 +24,9 @@ const (
 	// overrun is how long after its timeout a probe may take to end before its target is judged without it.
 	overrun = time.Second
 
+	// stallAtLeast is by how much the scheduler must be late itself to say that this machine stood still.
+	stallAtLeast = 100 * time.Millisecond
+
 	// warnPause is the time between two warnings of the same kind.
 	warnPause = time.Minute
 

@@ -25,7 +25,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		return errors.New("run the health checks: they were run already")
 	}
 	s.ctx = ctx
-	s.spread(s.fresh)
+	s.spread(s.fresh, time.Now())
 	s.fresh = nil
 	s.mu.Unlock()
 	defer s.flights.Wait()
@@ -47,6 +47,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 func (s *Scheduler) advance() time.Duration {
 	s.mu.Lock()
 	now := time.Now()
+	stall := s.stalls.notice(now)
+	if stall > 0 {
+		s.spreadDue(now)
+	}
 	stuck := s.collect(now)
 	for {
 		f, ok := s.begin(now)
@@ -56,21 +60,46 @@ func (s *Scheduler) advance() time.Duration {
 		s.quiet = now.Add(s.batch)
 		s.flights.Go(func() { s.work(f) })
 	}
-	s.planned = now.Add(time.Hour)
-	if len(s.timers) > 0 {
-		s.planned = later(s.timers[0].due, s.quiet)
-	}
-	wait := s.planned.Sub(now)
+	wait := s.plan(now)
 	late, waiting := s.lag(now), s.waiting.len()
+	if stall > 0 && !s.stalls.worthSaying(now) {
+		stall = 0
+	}
 	s.mu.Unlock()
 
 	if late > 0 {
 		s.log.Warn("health checks run late", "late", late.String(), "waiting", waiting, "limit", s.concurrency)
 	}
+	if stall > 0 {
+		s.log.Warn("this machine stood still; checks that timed out meanwhile do not count", "stalled", stall.String())
+	}
 	for _, e := range stuck {
 		s.overrun(e)
 	}
 	return wait
+}
+
+// plan sets the time of the next wake-up.
+func (s *Scheduler) plan(now time.Time) time.Duration {
+	next := now.Add(time.Hour)
+	if len(s.timers) > 0 {
+		next = later(s.timers[0].due, s.quiet)
+	}
+	if pulse := now.Add(stallAtLeast); s.running > 0 && pulse.Before(next) {
+		next = pulse // keeps an eye on the clock while checks are in flight
+	}
+	s.stalls.planned = next
+	return next.Sub(now)
+}
+
+// spreadDue spreads what is due like first checks: after a stall that may be everything.
+func (s *Scheduler) spreadDue(now time.Time) {
+	var due []*entry
+	for len(s.timers) > 0 && !s.timers[0].due.After(now) && !s.timers[0].inFlight {
+		due = append(due, s.timers[0])
+		s.timers.remove(s.timers[0])
+	}
+	s.spread(due, now)
 }
 
 // collect queues what is due, and returns the entries whose check should have ended long ago. Those give up their slot.
@@ -138,6 +167,7 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	defer s.reporting.Unlock()
 	s.mu.Lock()
 	now, e := time.Now(), f.entry
+	s.stalls.notice(now)
 	wasStuck := e.stuck
 	e.inFlight, e.stuck, e.cancel = false, false, nil
 	if wasStuck {
@@ -159,6 +189,9 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 		e.due = e.next(now)
 		s.schedule(e)
 	default:
+		if e.excused = s.stalls.excuses(f, r); e.excused {
+			r = Result{Local: true, Detail: "not checked: this machine stood still"}
+		}
 		event, judged = e.judge(r, now), true
 		s.results++
 		e.due = e.next(now)
@@ -175,10 +208,10 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 // overrun judges a target whose check does not end: a bad result, once an interval.
 func (s *Scheduler) overrun(e *entry) {
 	s.reporting.Lock()
-	defer s.reporting.Unlock()
 	s.mu.Lock()
 	if !e.stuck || e.removed || s.ctx.Err() != nil {
 		s.mu.Unlock()
+		s.reporting.Unlock()
 		return
 	}
 	now := time.Now()
@@ -186,8 +219,9 @@ func (s *Scheduler) overrun(e *entry) {
 	event := e.judge(Result{Detail: detail}, now)
 	s.results++
 	s.mu.Unlock()
-	s.log.Error("health check does not end", "endpoint", e.target.Endpoint, "check", e.target.Spec.Kind, "detail", detail)
 	s.report(event)
+	s.reporting.Unlock()
+	s.log.Error("health check does not end", "endpoint", e.target.Endpoint, "check", e.target.Spec.Kind, "detail", detail)
 }
 
 // lag returns how late the longest waiting check is, if that is more than its interval and was not said lately.

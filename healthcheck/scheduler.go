@@ -48,6 +48,7 @@ type Stats struct {
 	Waiting int           // targets that are due and wait for a free slot
 	Stuck   int           // probes that have not ended, long past their timeout
 	Results uint64        // so far
+	Stalls  uint64        // times that this machine stood still
 	Late    time.Duration // of the check that started last
 }
 
@@ -69,9 +70,9 @@ type Scheduler struct {
 	entries map[string]*entry
 	fresh   []*entry // to be spread when Run begins
 	timers  timers
-	waiting queue     // entries that are due
-	planned time.Time // Run wakes up by then
-	quiet   time.Time // and not before
+	waiting queue // entries that are due
+	stalls  stalls
+	quiet   time.Time // Run wakes up no sooner
 	batch   time.Duration
 	warned  time.Time
 	running int
@@ -161,7 +162,7 @@ func (s *Scheduler) Update(targets []Target) error {
 	if s.ctx == nil {
 		s.fresh = append(s.fresh, fresh...)
 	} else {
-		s.spread(fresh)
+		s.spread(fresh, time.Now())
 	}
 	return err
 }
@@ -206,8 +207,7 @@ func (s *Scheduler) retry(spec Spec) Probe {
 }
 
 // spread sets the time of first checks.
-func (s *Scheduler) spread(fresh []*entry) {
-	now := time.Now()
+func (s *Scheduler) spread(fresh []*entry, now time.Time) {
 	for i, e := range fresh {
 		if !e.removed {
 			e.due = now.Add(spread(i, len(fresh), e.interval()))
@@ -219,8 +219,8 @@ func (s *Scheduler) spread(fresh []*entry) {
 // schedule puts an entry to its time, and wakes Run if that is before Run would wake up.
 func (s *Scheduler) schedule(e *entry) {
 	s.timers.set(e)
-	if at := later(e.due, s.quiet); s.ctx != nil && at.Before(s.planned) {
-		s.planned = at
+	if at := later(e.due, s.quiet); s.ctx != nil && at.Before(s.stalls.planned) {
+		s.stalls.planned = at
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -261,7 +261,7 @@ func (s *Scheduler) Snapshot() []Status {
 func (s *Scheduler) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{Running: s.running, Stuck: s.stuck, Results: s.results, Late: s.late}
+	st := Stats{Running: s.running, Stuck: s.stuck, Results: s.results, Stalls: s.stalls.count, Late: s.late}
 	for _, e := range s.entries {
 		if !e.removed {
 			st.Targets++
