@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,18 +25,29 @@ import (
 // fakeKernel is an in-memory table with sync daemons.
 type fakeKernel struct {
 	*ipvstest.Kernel
-	running []connsync.Running
+	mu   sync.Mutex
+	sync []connsync.Running
 }
 
-func (k *fakeKernel) Daemons(context.Context) ([]connsync.Running, error) { return k.running, nil }
+func (k *fakeKernel) running() []connsync.Running {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.sync)
+}
+
+func (k *fakeKernel) Daemons(context.Context) ([]connsync.Running, error) { return k.running(), nil }
 
 func (k *fakeKernel) Start(_ context.Context, role connsync.Role, d connsync.Daemon) error {
-	k.running = append(k.running, connsync.Running{Role: role, Daemon: d})
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sync = append(k.sync, connsync.Running{Role: role, Daemon: d})
 	return nil
 }
 
 func (k *fakeKernel) Stop(_ context.Context, role connsync.Role) error {
-	k.running = slices.DeleteFunc(k.running, func(r connsync.Running) bool { return r.Role == role })
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sync = slices.DeleteFunc(k.sync, func(r connsync.Running) bool { return r.Role == role })
 	return nil
 }
 
@@ -50,10 +62,24 @@ func (c *fakeChecker) Update(targets []healthcheck.Target) error {
 }
 
 // fakeSpeaker remembers what is wanted of it.
-type fakeSpeaker struct{ wanted vrrp.Wanted }
+type fakeSpeaker struct {
+	mu   sync.Mutex
+	last vrrp.Wanted
+}
+
+func (s *fakeSpeaker) wanted() vrrp.Wanted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+func (s *fakeSpeaker) Set(w vrrp.Wanted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = w
+}
 
 func (s *fakeSpeaker) Run(ctx context.Context) error                 { <-ctx.Done(); return nil }
-func (s *fakeSpeaker) Set(w vrrp.Wanted)                             { s.wanted = w }
 func (s *fakeSpeaker) Report(context.Context) ([]vrrp.Status, error) { return nil, nil }
 
 // bench is a director among fakes. It is used within a synctest bubble, where settle waits until nothing moves.
@@ -63,7 +89,7 @@ type bench struct {
 	cfg      *config.Config
 	cfgErr   error
 	kernel   *fakeKernel
-	noKernel error
+	noKernel error // changed in the director's goroutine where one runs
 	sysctls  Sysctls
 	checker  *fakeChecker
 	speaker  *fakeSpeaker
@@ -373,14 +399,16 @@ func TestWithoutIPVSTheKernelIsAskedAgainAndVRRPGoesOn(t *testing.T) {
 		b.noKernel = errors.New("this kernel has no IPVS: run `modprobe ip_vs`")
 		b.start(false)
 		defer b.stop()
-		if len(b.speaker.wanted.Instances) != 1 {
+		if len(b.speaker.wanted().Instances) != 1 {
 			t.Error("the speaker was not told of the instance")
 		}
 		if s := b.status(); len(s.Problems) == 0 || s.Problems[0].What != "ipvs" {
 			t.Errorf("problems: %+v", s.Problems)
 		}
 		b.judge(first, healthcheck.Up)
-		b.noKernel = nil
+		if err := b.director.do(t.Context(), func() error { b.noKernel = nil; return nil }); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(b.cfg.Director.Repair + time.Millisecond)
 		synctest.Wait()
 		b.wantPool(first + "=1")
@@ -400,7 +428,7 @@ func TestConnectionSyncFollowsTheInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withSync()
-		b.kernel.running = []connsync.Running{{Role: connsync.Master, Daemon: connsync.Daemon{Interface: "eth9", SyncID: 9}}} // left by a crash
+		b.kernel.sync = []connsync.Running{{Role: connsync.Master, Daemon: connsync.Daemon{Interface: "eth9", SyncID: 9}}} // left by a crash
 		b.start(false)
 		for _, step := range []struct {
 			state vrrp.State
@@ -408,13 +436,13 @@ func TestConnectionSyncFollowsTheInstance(t *testing.T) {
 		}{{vrrp.Backup, connsync.Backup}, {vrrp.Master, connsync.Master}, {vrrp.Leaving, connsync.Master}, {vrrp.Backup, connsync.Backup}} {
 			b.vrrpState(step.state)
 			want := []connsync.Running{{Role: step.role, Daemon: connsync.Daemon{Interface: "eth1", SyncID: 51}}}
-			if !slices.Equal(b.kernel.running, want) {
-				t.Errorf("in state %s these run: %v", step.state, b.kernel.running)
+			if !slices.Equal(b.kernel.running(), want) {
+				t.Errorf("in state %s these run: %v", step.state, b.kernel.running())
 			}
 		}
 		b.stop()
-		if len(b.kernel.running) != 0 {
-			t.Errorf("these outlive the daemon: %v", b.kernel.running)
+		if len(b.kernel.running()) != 0 {
+			t.Errorf("these outlive the daemon: %v", b.kernel.running())
 		}
 	})
 }
@@ -426,17 +454,17 @@ func TestAReturningDirectorDoesNotPreemptBeforeItHasLearntTheConnections(t *test
 		b.start(false)
 		defer b.stop()
 		b.vrrpState(vrrp.Backup)
-		if got := b.speaker.wanted.Instances[0].HoldPreempt; got != holdReason {
+		if got := b.speaker.wanted().Instances[0].HoldPreempt; got != holdReason {
 			t.Errorf("the gate is open at once: %q", got)
 		}
 		time.Sleep(3*time.Second + time.Millisecond)
 		synctest.Wait()
-		if got := b.speaker.wanted.Instances[0].HoldPreempt; got != "" {
+		if got := b.speaker.wanted().Instances[0].HoldPreempt; got != "" {
 			t.Errorf("the gate does not open: %q", got)
 		}
 		b.vrrpState(vrrp.Master)
 		b.vrrpState(vrrp.Backup)
-		if got := b.speaker.wanted.Instances[0].HoldPreempt; got != holdReason {
+		if got := b.speaker.wanted().Instances[0].HoldPreempt; got != holdReason {
 			t.Errorf("the gate is open after mastership was lost: %q", got)
 		}
 	})
@@ -456,14 +484,16 @@ func TestAStopInTheMiddleOfAPassStillTakesDownWhatMustGo(t *testing.T) {
 		b.cfg = withSync()
 		b.start(false)
 		b.vrrpState(vrrp.Master)
-		if len(b.kernel.running) != 1 {
-			t.Fatalf("these run: %v", b.kernel.running)
+		if len(b.kernel.running()) != 1 {
+			t.Fatalf("these run: %v", b.kernel.running())
 		}
-		b.director.kernel = stuckKernel{b.kernel}
+		if err := b.director.do(t.Context(), func() error { b.director.kernel = stuckKernel{b.kernel}; return nil }); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(b.cfg.Director.Repair + time.Millisecond) // the next pass is stuck
 		b.stop()
-		if len(b.kernel.running) != 0 {
-			t.Errorf("these outlive the daemon: %v", b.kernel.running)
+		if len(b.kernel.running()) != 0 {
+			t.Errorf("these outlive the daemon: %v", b.kernel.running())
 		}
 		if len(b.director.problems.open) != 0 {
 			t.Errorf("the stop is called a problem: %v", b.director.problems.open)
