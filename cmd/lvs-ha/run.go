@@ -29,7 +29,11 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, _, err := conf.load(onTerminal(os.Stderr)); err != nil {
+			cfg, _, err := conf.load(onTerminal(os.Stderr))
+			if err != nil {
+				return err
+			}
+			if err := refuseWithout(cfg); err != nil {
 				return err
 			}
 			dir := supervisor.RuntimeDir(runtimeDir)

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+// patience is how long a test waits for what should happen at once.
+const patience = 20 * time.Second
+
+// place is a host with a card eth0 where lvs-ha runs.
+type place struct {
+	t    *testing.T
+	host *lab.Node
+	dir  string // of its configuration and runtime directory
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	l := lab.NewT(t, "cli")
+	lan, err := l.Bridge("lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := l.Host("director", lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes("192.0.2.1/24")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &place{t: t, host: host, dir: t.TempDir()}
+}
+
+func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
+
+// configure writes the configuration.
+func (p *place) configure(text string) {
+	p.t.Helper()
+	if err := os.WriteFile(p.path("lvs-ha.hcl"), []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// answer is what a command said, and its exit status.
+type answer struct {
+	stdout, stderr string
+	status         int
+}
+
+// lvsha runs a command that ends by itself.
+func (p *place) lvsha(args ...string) answer {
+	p.t.Helper()
+	return p.run(append([]string{"lvs-ha"}, args...)...)
+}
+
+func (p *place) run(argv ...string) answer {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := p.host.Command(ctx, argv[0], argv[1:]...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		p.t.Fatalf("%q: %v", argv, err)
+	}
+	return answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// asked runs a command that talks to the daemon in this place.
+func (p *place) asked(args ...string) answer {
+	p.t.Helper()
+	return p.lvsha(append(args, "--runtime-dir", p.path("run"))...)
+}
+
+// wantAnswer sees that a command ended so, and that each text is in its stdout, or in its stderr if it ended badly. The
+// other of the two is empty.
+func (p *place) wantAnswer(got answer, status int, texts ...string) {
+	p.t.Helper()
+	said, silent := got.stdout, got.stderr
+	if status == 1 {
+		said, silent = silent, said
+	}
+	if got.status != status || silent != "" {
+		p.t.Errorf("exit status %d, want %d\nstdout: %s\nstderr: %s", got.status, status, got.stdout, got.stderr)
+	}
+	for _, text := range texts {
+		if !strings.Contains(said, text) {
+			p.t.Errorf("%q is missing in\n%s", text, said)
+		}
+	}
+}
+
+// daemon is a running lvs-ha.
+type daemon struct {
+	*place
+	cmd    *lab.Cmd
+	stdout output
+	stderr output
+	ended  chan struct{}
+}
+
+// start starts `lvs-ha run`, behind a command such as setpriv if one is named.
+func (p *place) start(behind ...string) *daemon {
+	p.t.Helper()
+	d := &daemon{place: p, ended: make(chan struct{})}
+	argv := append(behind, "lvs-ha", "run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path("run"))
+	d.cmd = p.host.Command(context.Background(), argv[0], argv[1:]...)
+	d.cmd.Stdout, d.cmd.Stderr = &d.stdout, &d.stderr
+	if err := d.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		_ = d.cmd.Wait()
+		close(d.ended)
+	}()
+	p.t.Cleanup(func() {
+		if p.t.Failed() {
+			p.t.Logf("the daemon said:\n%s%s", d.stdout.text(), d.stderr.text())
+		}
+		d.stop()
+	})
+	return d
+}
+
+// stop ends the daemon with SIGTERM and returns how long that took.
+func (d *daemon) stop() time.Duration {
+	d.t.Helper()
+	began := time.Now()
+	select {
+	case <-d.ended:
+		return 0
+	default:
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		d.t.Fatal(err)
+	}
+	d.awaitEnd()
+	return time.Since(began)
+}
+
+func (d *daemon) awaitEnd() {
+	d.t.Helper()
+	select {
+	case <-d.ended:
+	case <-time.After(patience):
+		d.t.Fatal("the daemon does not end")
+	}
+}
+
+// status asks the daemon for its status until it is as wanted.
+func (d *daemon) awaitStatus(what string, so func(api.Status) bool) api.Status {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	client := api.NewClient(d.path("run/api.sock"))
+	var last api.Status
+	var lastErr error
+	err := lab.Await(ctx, func() bool {
+		last, lastErr = client.Status(ctx)
+		return lastErr == nil && so(last)
+	})
+	if err != nil {
+		text, _ := json.MarshalIndent(last, "", " ")
+		d.t.Fatalf("not %s: %v: %s", what, lastErr, text)
+	}
+	return last
+}
+
+// awaitLog waits until the daemon has logged a text.
+func (d *daemon) awaitLog(text string) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	if lab.Await(ctx, func() bool { return strings.Contains(d.stderr.text(), text) }) != nil {
+		d.t.Fatalf("%q is not logged", text)
+	}
+}
+
+// output collects what a running process writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) text() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
