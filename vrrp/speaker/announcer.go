@@ -10,33 +10,25 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// announceTarget is an address with the interface it is announced on.
-type announceTarget struct {
-	Interface netInterface
-	Address   netip.Addr
-}
-
 // framer sends the announcement of one address: for IPv4 an ARP request and a reply, for IPv6 a neighbour
 // advertisement. It returns how many packets went out.
 type framer interface {
-	Announce(t announceTarget) (packets int, err error)
+	Announce(ifc netInterface, a netip.Addr) (packets int, err error)
 }
 
 // burst is a number of rounds in which all addresses of a router are announced.
 type burst struct {
 	router  routerKey
 	name    string // of the instance
-	targets []announceTarget
+	targets []placed
 	rounds  int
 	counts  *counters
 }
 
-func newBurst(t task, addresses []vrrp.Address, lookup func(string) netInterface) burst {
+func newBurst(t task, addresses []vrrp.Address) burst {
 	b := burst{router: t.router, name: t.name, rounds: max(t.count, 1), counts: t.counts}
 	for _, a := range addresses {
-		if ifc := lookup(t.router.place(a).Interface); ifc.Index != 0 && !ifc.NoARP {
-			b.targets = append(b.targets, announceTarget{ifc, a.Prefix.Addr()})
-		}
+		b.targets = append(b.targets, t.router.place(a))
 	}
 	return b
 }
@@ -59,6 +51,7 @@ const (
 type announcer struct {
 	log    *slog.Logger
 	framer framer
+	lookup func(name string) netInterface
 	wake   chan struct{}
 
 	mu      sync.Mutex
@@ -73,8 +66,8 @@ type running struct {
 	last time.Time // start of the last round
 }
 
-func newAnnouncer(log *slog.Logger, f framer) *announcer {
-	return &announcer{log: log, framer: f, wake: make(chan struct{}, 1), running: map[routerKey]*running{}}
+func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) *announcer {
+	return &announcer{log: log, framer: f, lookup: lookup, wake: make(chan struct{}, 1), running: map[routerKey]*running{}}
 }
 
 // Announce starts a burst in place of the router's former one and returns when its first round is sent. A router that
@@ -182,13 +175,17 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 // round announces each address once, unless the burst is stopped meanwhile.
 func (a *announcer) round(r *running) {
 	for _, t := range r.targets {
+		ifc := a.lookup(t.Interface)
+		if ifc.Index == 0 || ifc.NoARP {
+			continue
+		}
 		if !a.pace(r) {
 			return
 		}
-		n, err := a.framer.Announce(t)
+		n, err := a.framer.Announce(ifc, t.Prefix.Addr())
 		r.counts.announced.Add(uint64(n))
 		if err != nil && a.wants(r) {
-			a.log.Warn("announcement not sent", "instance", r.name, "interface", t.Interface.Name, "address", t.Address,
+			a.log.Warn("announcement not sent", "instance", r.name, "interface", t.Interface, "address", t.Prefix.Addr(),
 				"error", err)
 		}
 		if err != nil {

@@ -26,7 +26,7 @@ type fakeFramer struct {
 	fail error
 }
 
-func (f *fakeFramer) Announce(announceTarget) (int, error) {
+func (f *fakeFramer) Announce(netInterface, netip.Addr) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
@@ -46,7 +46,9 @@ func withAnnouncer(t *testing.T, f func(t *testing.T, a *announcer, framer *fake
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		framer, log := &fakeFramer{zero: time.Now()}, &bytes.Buffer{}
-		a := newAnnouncer(slog.New(slog.NewTextHandler(log, nil)), framer)
+		a := newAnnouncer(slog.New(slog.NewTextHandler(log, nil)), framer, func(name string) netInterface {
+			return map[string]netInterface{"eth0": {Index: 2, Name: name}, "tun0": {Index: 3, Name: name, NoARP: true}}[name]
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); a.run(ctx) }()
@@ -59,7 +61,7 @@ func withAnnouncer(t *testing.T, f func(t *testing.T, a *announcer, framer *fake
 func someBurst(rounds, addresses int) burst {
 	b := burst{router: keyA, name: "v", rounds: rounds, counts: &counters{}}
 	for range addresses {
-		b.targets = append(b.targets, announceTarget{Address: netip.MustParseAddr("10.9.0.100")})
+		b.targets = append(b.targets, placed{"eth0", vip1.Prefix}, placed{"tun0", vip1.Prefix}, placed{"gone", vip1.Prefix})
 	}
 	return b
 }
@@ -116,10 +118,10 @@ func TestAnnouncerPaces(t *testing.T) {
 	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
 		b := someBurst(1, 10*paceFrames)
 		a.Announce(b)
-		if took := framer.times()[len(b.targets)-1]; took < 9*pacePause {
+		if took := framer.times()[10*paceFrames-1]; took < 9*pacePause {
 			t.Errorf("%d announcements within %s", len(b.targets), took)
 		}
-		if got := b.counts.announced.Load(); got != uint64(2*len(b.targets)) {
+		if got := b.counts.announced.Load(); got != uint64(20*paceFrames) {
 			t.Errorf("counted %d packets", got)
 		}
 	})
@@ -137,12 +139,12 @@ func TestAnnouncerFailure(t *testing.T) {
 
 func TestARPFrames(t *testing.T) {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	target := announceTarget{netInterface{Hardware: mac}, netip.MustParseAddr("10.9.0.100")}
+	a := netip.MustParseAddr("10.9.0.100")
 	for op, wantTarget := range map[arp.Operation]net.HardwareAddr{
 		arp.OperationRequest: make(net.HardwareAddr, 6), // unknown
 		arp.OperationReply:   mac,                       // Linux heeds a gratuitous reply only so
 	} {
-		b, err := arpFrame(op, target)
+		b, err := arpFrame(op, mac, a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +156,7 @@ func TestARPFrames(t *testing.T) {
 		if !slices.Equal(f.Destination, ethernet.Broadcast) || !slices.Equal(f.Source, mac) || f.EtherType != ethernet.EtherTypeARP {
 			t.Errorf("frame %+v", f)
 		}
-		if p.Operation != op || p.SenderIP != target.Address || p.TargetIP != target.Address ||
+		if p.Operation != op || p.SenderIP != a || p.TargetIP != a ||
 			!slices.Equal(p.SenderHardwareAddr, mac) || !slices.Equal(p.TargetHardwareAddr, wantTarget) {
 			t.Errorf("packet %+v", p)
 		}
@@ -163,9 +165,9 @@ func TestARPFrames(t *testing.T) {
 
 func TestAdvertisement(t *testing.T) {
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 1}
-	target := announceTarget{netInterface{Hardware: mac}, netip.MustParseAddr("fd09::100")}
+	a := netip.MustParseAddr("fd09::100")
 	for _, router := range []bool{false, true} {
-		b, err := ndp.MarshalMessage(advertisement(target, router))
+		b, err := ndp.MarshalMessage(advertisement(mac, a, router))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +176,7 @@ func TestAdvertisement(t *testing.T) {
 		if err != nil || !ok {
 			t.Fatal(m, err)
 		}
-		if na.Router != router || !na.Override || na.Solicited || na.TargetAddress != target.Address {
+		if na.Router != router || !na.Override || na.Solicited || na.TargetAddress != a {
 			t.Errorf("advertisement %+v", na)
 		}
 		if o, ok := na.Options[0].(*ndp.LinkLayerAddress); !ok || o.Direction != ndp.Target || !slices.Equal(o.Addr, mac) {

@@ -2,7 +2,6 @@ package speaker
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,27 +78,18 @@ func takeovers(b *testing.B, version uint8, interval time.Duration, rounds int, 
 // BenchmarkHostAdverts measures how many adverts a CPU second sends and receives, with 255 instances on a network card.
 func BenchmarkHostAdverts(b *testing.B) {
 	const interval = 100 * time.Millisecond
-	many := func(priority uint8) (out []vrrp.Instance) {
-		for id := 1; id <= 255; id++ {
-			in := instance(3, vrrp.IPv4, priority, interval)
-			in.Name, in.VirtualRouterID = fmt.Sprintf("v%d", id), uint8(id)
-			in.Addresses = []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, 0, byte(id)}), 32)}}
-			out = append(out, in)
-		}
-		return out
-	}
 	for b.Loop() {
 		ours := adverts(b, func(n *lan) (int, int) {
 			master, backup := newStation(b, n.a), newStation(b, n.b)
-			master.want(many(200)...)
+			master.want(fullHouse(200, interval)...)
 			master.awaitState("v255", vrrp.Master)
-			backup.want(many(100)...)
+			backup.want(fullHouse(100, interval)...)
 			return master.cmd.Process.Pid, backup.cmd.Process.Pid
 		})
 		theirs := adverts(b, func(n *lan) (int, int) {
-			master := startKeepalived(b, n.a, false, many(200)...)
+			master := startKeepalived(b, n.a, false, fullHouse(200, interval)...)
 			n.capture.await(b, 0, "an advert", func(s seen) bool { return s.advert != nil && s.advert.VirtualRouterID == 255 })
-			backup := startKeepalived(b, n.b, false, many(100)...)
+			backup := startKeepalived(b, n.b, false, fullHouse(100, interval)...)
 			eventually(b, "keepalived has its children", func() bool { return len(master.pids()) > 1 && len(backup.pids()) > 1 })
 			return master.pids()[1], backup.pids()[1]
 		})

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,10 +183,11 @@ func TestClientAndServer(t *testing.T) {
 
 func TestClientComesBack(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
-		tries, refuse := 0, true
+		var tries atomic.Int64
+		var up atomic.Bool
 		d := newDesk(t, func(ctx context.Context) (net.Conn, error) {
-			tries++
-			if refuse {
+			tries.Add(1)
+			if !up.Load() {
 				return nil, errors.New("connection refused")
 			}
 			return o.listener.dial(ctx)
@@ -194,18 +196,21 @@ func TestClientComesBack(t *testing.T) {
 		d.Set(vrrp.Wanted{DirectorGrace: time.Second})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if tries < 40 || tries > 60 {
-			t.Errorf("tried %d times in 10 s", tries)
+		if n := tries.Load(); n < 40 || n > 60 {
+			t.Errorf("tried %d times in 10 s", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := d.Report(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a report without a speaker: %v", err)
 		}
-		refuse = false
+		up.Store(true)
 		time.Sleep(connectRetryMost)
 		synctest.Wait()
-		o.current.close() // the speaker ends
+		o.server.mu.Lock()
+		c := o.current
+		o.server.mu.Unlock()
+		c.close() // the speaker ends
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(o.wanted) != 2 {

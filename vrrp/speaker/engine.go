@@ -3,6 +3,7 @@ package speaker
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -105,7 +106,7 @@ func (e *engine) proceed(r *router, now time.Time) {
 			e.transition(r, a)
 		case vrrp.MasterHeard:
 			e.log.Info("master heard", "instance", r.instance.Name, "master", a.Address, "priority", a.Priority,
-				"advertise_interval", a.Interval)
+				"advertise_interval", a.Interval.String())
 			e.note(r)
 		default:
 			if w.linger {
@@ -157,7 +158,7 @@ func (e *engine) transition(r *router, c vrrp.Changed) {
 	if c.To != vrrp.Master {
 		e.hands.silence(r.key)
 	}
-	e.log.Info("state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family,
+	e.log.Info("state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
 		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", r.machine.Priority())
 	e.note(r)
 }
@@ -196,19 +197,25 @@ func (e *engine) statuses() []vrrp.Status {
 
 // setInterface notes what an interface has become.
 func (e *engine) setInterface(ifc netInterface, now time.Time) {
+	former := e.interfaces[ifc.Name]
 	if ifc.Index == 0 {
 		delete(e.interfaces, ifc.Name)
 	} else {
 		e.interfaces[ifc.Name] = ifc
 	}
+	newHardware := former.Index == ifc.Index && !slices.Equal(former.Hardware, ifc.Hardware)
 	for _, w := range e.wires {
 		if w.key.Interface == ifc.Name {
 			e.tendWire(w, now)
 		}
 	}
 	for _, r := range e.routers {
-		if r.dependsOn(ifc.Name) {
-			e.tend(r, now)
+		if !r.dependsOn(ifc.Name) {
+			continue
+		}
+		e.tend(r, now)
+		if newHardware && r.machine.State() == vrrp.Master {
+			e.hands.repeat(r.key) // neighbours know the old address
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package speaker
 
 import (
-	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -42,13 +40,7 @@ func BenchmarkMasterTimer(b *testing.B) {
 func crowd(b *testing.B) (*rig, []vrrp.Instance) {
 	g := newRig(b)
 	g.up("eth0", 2, "10.9.0.1/24")
-	var instances []vrrp.Instance
-	for id := 1; id <= 255; id++ {
-		in := instance(3, vrrp.IPv4, 100, 100*time.Millisecond)
-		in.Name, in.VirtualRouterID = fmt.Sprintf("v%d", id), uint8(id)
-		in.Addresses = []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, 0, byte(id)}), 32)}}
-		instances = append(instances, in)
-	}
+	instances := fullHouse(100, 100*time.Millisecond)
 	g.want(instances...)
 	return g, instances
 }

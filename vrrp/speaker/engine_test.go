@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -237,6 +238,20 @@ func TestAdoption(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNewHardwareAddress(t *testing.T) {
+	g := newRig(t)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(200))
+	g.advance(time.Second)
+	g.did()
+	ifc := g.engine.interfaces["eth0"]
+	ifc.Hardware = net.HardwareAddr{2, 0, 0, 0, 0, 9}
+	g.engine.setInterface(ifc, g.now)
+	g.expectDid("repeat")
+	g.engine.setInterface(ifc, g.now)
+	g.expectDid("")
 }
 
 func TestRemoveAndReturn(t *testing.T) {

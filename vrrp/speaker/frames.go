@@ -35,7 +35,7 @@ type frameConn struct {
 
 // announcementConn sends the announcement of an address and says how many packets that took.
 type announcementConn interface {
-	announce(t announceTarget) (int, error)
+	announce(ifc netInterface, a netip.Addr) (int, error)
 	io.Closer
 }
 
@@ -43,27 +43,27 @@ func newFrameSender() *frameSender { return &frameSender{conns: map[socketKey]fr
 
 // Announce sends what is due for the address's family. A socket that fails is opened anew, once: the interface or its
 // own address may have been replaced.
-func (s *frameSender) Announce(t announceTarget) (int, error) {
-	key := socketKey{t.Interface.Name, vrrp.IPv4}
-	if t.Address.Is6() {
+func (s *frameSender) Announce(ifc netInterface, a netip.Addr) (int, error) {
+	key := socketKey{ifc.Name, vrrp.IPv4}
+	if a.Is6() {
 		key.Family = vrrp.IPv6
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.conns[key]; ok && c.index == t.Interface.Index {
-		if n, err := c.announce(t); err == nil {
+	if c, ok := s.conns[key]; ok && c.index == ifc.Index {
+		if n, err := c.announce(ifc, a); err == nil {
 			return n, nil
 		}
 	}
 	s.drop(key)
-	c, err := openAnnouncementConn(key.Family, t)
+	c, err := openAnnouncementConn(ifc, a)
 	if err != nil {
 		return 0, fmt.Errorf("open socket for announcements on %s: %w%s", key.Interface, err, capabilityHint(err, "CAP_NET_RAW"))
 	}
-	s.conns[key] = frameConn{t.Interface.Index, c}
-	n, err := c.announce(t)
+	s.conns[key] = frameConn{ifc.Index, c}
+	n, err := c.announce(ifc, a)
 	if err != nil {
-		return n, fmt.Errorf("announce %s on %s: %w", t.Address, key.Interface, err)
+		return n, fmt.Errorf("announce %s on %s: %w", a, ifc.Name, err)
 	}
 	return n, nil
 }
@@ -83,16 +83,16 @@ func (s *frameSender) close() {
 	}
 }
 
-func openAnnouncementConn(f vrrp.Family, t announceTarget) (announcementConn, error) {
-	ifi := &net.Interface{Index: t.Interface.Index, Name: t.Interface.Name, HardwareAddr: t.Interface.Hardware}
-	if f == vrrp.IPv4 {
+func openAnnouncementConn(ifc netInterface, a netip.Addr) (announcementConn, error) {
+	ifi := &net.Interface{Index: ifc.Index, Name: ifc.Name, HardwareAddr: ifc.Hardware}
+	if a.Is4() {
 		conn, err := packet.Listen(ifi, packet.Raw, 0, nil) // protocol 0 receives nothing
 		return arpConn{conn}, err
 	}
 	conn, _, err := ndp.Listen(ifi, ndp.LinkLocal)
 	if err != nil {
 		// The announced address itself is on the interface too, without duplicate address detection.
-		conn, _, err = ndp.Listen(ifi, ndp.Addr(t.Address.String()))
+		conn, _, err = ndp.Listen(ifi, ndp.Addr(a.String()))
 	}
 	if err != nil {
 		return nil, err
@@ -110,13 +110,13 @@ type arpConn struct{ *packet.Conn }
 
 // announce sends a gratuitous request and a gratuitous reply, both to everybody: some receivers heed only the one,
 // some only the other.
-func (c arpConn) announce(t announceTarget) (int, error) {
+func (c arpConn) announce(ifc netInterface, a netip.Addr) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
 		return 0, err
 	}
 	to := &packet.Addr{HardwareAddr: ethernet.Broadcast}
 	for sent, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
-		frame, err := arpFrame(op, t)
+		frame, err := arpFrame(op, ifc.Hardware, a)
 		if err == nil {
 			_, err = c.WriteTo(frame, to)
 		}
@@ -127,12 +127,12 @@ func (c arpConn) announce(t announceTarget) (int, error) {
 	return 2, nil
 }
 
-func arpFrame(op arp.Operation, t announceTarget) ([]byte, error) {
+func arpFrame(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
 	target := make(net.HardwareAddr, 6) // a request asks for it
 	if op == arp.OperationReply {
-		target = t.Interface.Hardware
+		target = mac
 	}
-	p, err := arp.NewPacket(op, t.Interface.Hardware, t.Address, target, t.Address)
+	p, err := arp.NewPacket(op, mac, a, target, a)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func arpFrame(op arp.Operation, t announceTarget) ([]byte, error) {
 	}
 	f := &ethernet.Frame{
 		Destination: ethernet.Broadcast,
-		Source:      t.Interface.Hardware,
+		Source:      mac,
 		EtherType:   ethernet.EtherTypeARP,
 		Payload:     payload,
 	}
@@ -152,24 +152,24 @@ func arpFrame(op arp.Operation, t announceTarget) ([]byte, error) {
 type ndpConn struct{ *ndp.Conn }
 
 // announce sends an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6).
-func (c ndpConn) announce(t announceTarget) (int, error) {
+func (c ndpConn) announce(ifc netInterface, a netip.Addr) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
 		return 0, err
 	}
-	if err := c.WriteTo(advertisement(t, forwards(t.Interface.Name)), nil, netip.IPv6LinkLocalAllNodes()); err != nil {
+	if err := c.WriteTo(advertisement(ifc.Hardware, a, forwards(ifc.Name)), nil, netip.IPv6LinkLocalAllNodes()); err != nil {
 		return 0, err
 	}
 	return 1, nil
 }
 
-func advertisement(t announceTarget, router bool) *ndp.NeighborAdvertisement {
+func advertisement(mac net.HardwareAddr, a netip.Addr, router bool) *ndp.NeighborAdvertisement {
 	return &ndp.NeighborAdvertisement{
 		Router:        router,
 		Override:      true,
-		TargetAddress: t.Address,
+		TargetAddress: a,
 		Options: []ndp.Option{&ndp.LinkLayerAddress{
 			Direction: ndp.Target,
-			Addr:      t.Interface.Hardware,
+			Addr:      mac,
 		}},
 	}
 }

@@ -57,6 +57,26 @@ func (n *lan) host(t testing.TB, name string, addresses ...string) *lab.Node {
 	return h
 }
 
+// attempts runs a story until it ends well, three times at most. Where the hypervisor takes the CPU away for longer than
+// a few adverts at 10 ms, a failover is right and the story another one.
+func attempts(t *testing.T, story func(n *lan) error) {
+	t.Helper()
+	for i := 1; ; i++ {
+		n := newLAN(t)
+		err := story(n)
+		if err == nil {
+			return
+		}
+		if i == 3 {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+		t.Logf("attempt %d: %v", i, err)
+		if err := n.lab.Close(); err != nil {
+			t.Logf("%v", err)
+		}
+	}
+}
+
 // output is a child's log.
 type output struct {
 	mu sync.Mutex

@@ -162,5 +162,5 @@ var interops = []interop{
 	{"v2 password", 2, vrrp.IPv4, time.Second, "s3cret"},
 	{"v3 ipv4", 3, vrrp.IPv4, 100 * time.Millisecond, ""},
 	{"v3 ipv6", 3, vrrp.IPv6, 100 * time.Millisecond, ""},
-	{"v3 ipv4 10ms", 3, vrrp.IPv4, 10 * time.Millisecond, ""},
+	{"v3 ipv4 30ms", 3, vrrp.IPv4, 30 * time.Millisecond, ""},
 }

@@ -49,6 +49,7 @@ type keeper struct {
 
 	held     map[placed]*heldAddress
 	restored time.Time
+	blind    bool // the last look at the kernel's addresses failed
 }
 
 // placed is an address on an interface.
@@ -169,7 +170,7 @@ func (k *keeper) carryOut(t task) {
 				k.release(t, addr)
 			}
 		case vrrp.SendAnnouncements:
-			k.announce.Announce(newBurst(t, a.Addresses, k.lookup))
+			k.announce.Announce(newBurst(t, a.Addresses))
 		}
 	}
 }
@@ -247,9 +248,13 @@ func (k *keeper) release(t task, a vrrp.Address) {
 func (k *keeper) restore() {
 	actual, err := k.kernel.List()
 	if err != nil {
-		k.log.Warn("virtual addresses not checked", "error", err)
+		if !k.blind {
+			k.log.Warn("virtual addresses not checked; trying again", "error", err)
+		}
+		k.blind = true
 		return
 	}
+	k.blind = false
 	for at, h := range k.held {
 		index := k.lookup(at.Interface).Index
 		present, up := actual[index]

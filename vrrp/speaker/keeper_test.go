@@ -96,7 +96,7 @@ func withKeeper(t *testing.T, f func(t *testing.T, g *keeperRig)) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &keeperRig{
 			kernel: &fakeKernel{addresses: map[int][]netip.Prefix{2: nil, 3: nil}},
-			links:  map[string]netInterface{"eth0": {Index: 2, Name: "eth0"}, "eth1": {Index: 3, Name: "eth1", NoARP: true}},
+			links:  map[string]netInterface{"eth0": {Index: 2, Name: "eth0"}, "eth1": {Index: 3, Name: "eth1"}},
 		}
 		g.keeper = newKeeper(slog.New(slog.NewTextHandler(&g.log, nil)), g.kernel, g, func(name string) netInterface { return g.links[name] })
 		ctx, cancel := context.WithCancel(t.Context())
@@ -130,8 +130,7 @@ func TestKeeperHoldsAndReleases(t *testing.T) {
 		if g.kernel.get(2) != "10.9.0.100/24" || g.kernel.get(3) != "10.9.0.101/24" {
 			t.Errorf("addresses: %q, %q", g.kernel.get(2), g.kernel.get(3))
 		}
-		// eth1 has no neighbours to tell.
-		if len(g.bursts) != 1 || len(g.bursts[0].targets) != 1 || g.bursts[0].rounds != 3 {
+		if len(g.bursts) != 1 || len(g.bursts[0].targets) != 2 || g.bursts[0].rounds != 3 {
 			t.Errorf("announced: %+v", g.bursts)
 		}
 		g.do(keyB, &counters{}, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}}) // not its own
@@ -217,6 +216,7 @@ func TestKeeperFailures(t *testing.T) {
 		g.kernel.fail = errors.New("no buffer space")
 		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
 		time.Sleep(3 * checkInterval)
+		synctest.Wait()
 		if n := strings.Count(g.log.String(), "virtual address not added"); n != 1 {
 			t.Errorf("the failure is logged %d times", n)
 		}

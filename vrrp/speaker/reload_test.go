@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -12,7 +13,10 @@ import (
 
 // TestHostReload changes everything that may change under a running master at 10 ms adverts: the backup notices nothing.
 func TestHostReload(t *testing.T) {
-	n := newLAN(t)
+	attempts(t, func(n *lan) error { return reload(t, n) })
+}
+
+func reload(t *testing.T, n *lan) error {
 	a, b := pair(t, n, vrrp.IPv4, 10*time.Millisecond)
 	before := len(b.transitions())
 	in := instance(3, vrrp.IPv4, 200, 10*time.Millisecond)
@@ -32,7 +36,7 @@ func TestHostReload(t *testing.T) {
 		}
 		st := a.report(in.Name, "as wanted", func(s vrrp.Status) bool { return s.Priority == in.Priority })
 		if st.State != vrrp.Master || st.Transitions != 1 {
-			t.Fatalf("round %d: %+v", i, st)
+			return fmt.Errorf("round %d: %+v", i, st)
 		}
 		for j := range 3 {
 			addr := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(100 + j)}), 24).String()
@@ -41,10 +45,11 @@ func TestHostReload(t *testing.T) {
 	}
 	b.report("v", "backup", func(s vrrp.Status) bool { return s.State == vrrp.Backup })
 	if got := b.transitions(); len(got) != before {
-		t.Errorf("the backup went through %v", got)
+		return fmt.Errorf("the backup went through %v", got)
 	}
 	eventually(t, "the removed instance's address is gone", func() bool { return !has(t, n.a, "eth0", "fd09::100/64") })
 	a.report("renamed", "master alone", func(s vrrp.Status) bool { return s.State == vrrp.Master })
+	return nil
 }
 
 // TestHostMissingCapability says which capability is missing, and comes up no further.

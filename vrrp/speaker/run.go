@@ -83,7 +83,7 @@ func newSpeaker(o Options) (*speaker, error) {
 		return nil, err
 	}
 	s := &speaker{Options: o, kernel: kernel, watcher: watcher, frames: newFrameSender()}
-	s.announcer = newAnnouncer(log, s.frames)
+	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
 	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup)
 	s.loop = &loop{poller: poller, receiver: newReceiver()}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}

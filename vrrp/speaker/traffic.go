@@ -120,7 +120,7 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 		return
 	}
 	w.noted[reason] = now
-	e.log.Log(context.Background(), level, "packet dropped", "reason", reason, "instance", name,
+	e.log.Log(context.Background(), level, "packet dropped", "reason", reason.String(), "instance", name,
 		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit)
 }
 

@@ -86,7 +86,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	if e.adopt && e.interfaces[key.Interface].Up {
 		r.adoptUntil = now.Add(adoptWithin)
 	}
-	e.log.Info("instance started", "instance", in.Name, "interface", key.Interface, "family", key.Family,
+	e.log.Info("instance started", "instance", in.Name, "interface", key.Interface, "family", key.Family.String(),
 		"virtual_router_id", key.VirtualRouterID, "priority", in.Priority)
 	e.note(r)
 	e.adjust(r, in, now)
@@ -143,7 +143,7 @@ func (e *engine) directorGone(now time.Time) {
 
 // abandon hands over: nobody looks after the real servers.
 func (e *engine) abandon(now time.Time) {
-	e.log.Error("no director for longer than the grace time; handing over", "director_grace", e.wanted.DirectorGrace)
+	e.log.Error("no director for longer than the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true
 	for _, r := range e.routers {
 		e.step(r, vrrp.Resign{Reason: vrrp.ReasonDirectorLost, Fallback: true}, now)

@@ -68,7 +68,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 	if err != nil {
 		if problem := err.Error(); problem != w.problem {
 			w.problem = problem
-			e.log.Error("socket not opened; trying again", "interface", w.key.Interface, "family", w.key.Family, "error", err)
+			e.log.Error("socket not opened; trying again", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 		}
 		w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
 		e.timers.set(&w.retry, now.Add(w.backoff))
@@ -87,7 +87,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 
 // broken closes a socket that fails and tries again.
 func (e *engine) broken(w *wire, err error, now time.Time) {
-	e.log.Warn("socket failed; opening it again", "interface", w.key.Interface, "family", w.key.Family, "error", err)
+	e.log.Warn("socket failed; opening it again", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 	e.closeWire(w)
 	w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
 	e.timers.set(&w.retry, now.Add(w.backoff))
