@@ -1,7 +1,6 @@
 package sysctl_test
 
 import (
-	"net/netip"
 	"path/filepath"
 	"testing"
 
@@ -55,8 +54,7 @@ func TestHostKeeper(t *testing.T) {
 	before := values()
 	k := sysctl.Keeper{Kernel: sysctl.System, Identity: "x", File: filepath.Join(t.TempDir(), "sysctl.json")}
 	cfg := director("192.0.2.9/24", ipvs.Masquerade, "192.0.2.1", "fd00::1")
-	cfg.VRRP[0].Addresses[1].Prefix = netip.MustParsePrefix("192.0.2.10/24")
-	cfg.VRRP[0].Addresses[1].Interface = "eth1.5"
+	cfg.VRRP[0].Addresses[0].Interface = "eth1.5"
 	for range 2 {
 		if err := host.Do(func() error { _, err := k.Apply(sysctl.Wanted(cfg)); return err }); err != nil {
 			t.Fatal(err)

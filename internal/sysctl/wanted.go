@@ -1,6 +1,7 @@
 package sysctl
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -67,21 +68,32 @@ func natServers(cfg *config.Config) func(func(netip.Addr) bool) {
 	}
 }
 
-// oneArmed are the devices with a virtual address in whose network there is a real server that is reached by NAT.
+// oneArmed are the devices where both clients and real servers come in: those of a virtual address in whose network
+// there is a real server of its service that is reached by NAT.
 func oneArmed(cfg *config.Config) []string {
 	var out []string
-	for _, v := range cfg.VRRP {
-		for _, a := range v.Addresses {
-			iface := a.Interface
-			if iface == "" {
-				iface = v.Interface
-			}
-			for r := range natServers(cfg) {
-				if r.Is4() && !a.Prefix.IsSingleIP() && a.Prefix.Contains(r) && !slices.Contains(out, iface) {
-					out = append(out, iface)
-				}
-			}
+	for _, s := range cfg.Services {
+		prefix, iface, found := homeOf(cfg, s.Address)
+		if !found || !prefix.Addr().Is4() || prefix.IsSingleIP() || slices.Contains(out, iface) {
+			continue
+		}
+		if slices.ContainsFunc(s.RealServers, func(r config.RealServer) bool {
+			return r.Forward == ipvs.Masquerade && prefix.Contains(r.Address)
+		}) {
+			out = append(out, iface)
 		}
 	}
 	return out
+}
+
+// homeOf is the prefix of a virtual address, and the device that it is on.
+func homeOf(cfg *config.Config, a netip.Addr) (netip.Prefix, string, bool) {
+	for _, v := range cfg.VRRP {
+		for _, address := range v.Addresses {
+			if address.Prefix.Addr() == a {
+				return address.Prefix, cmp.Or(address.Interface, v.Interface), true
+			}
+		}
+	}
+	return netip.Prefix{}, "", false
 }

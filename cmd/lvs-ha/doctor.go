@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/doctor"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/spf13/cobra"
+)
+
+// doctorTimeout bounds everything that doctor looks at.
+const doctorTimeout = 30 * time.Second
+
+const doctorLong = `Look at this machine beside the configuration: kernel modules, kernel parameters, devices, addresses, real servers,
+peers, and what else bites a director. Each finding says why it matters and what mends it.
+
+With --fix it makes the mends that are safe, kernel parameters and modules. They last until the next boot; with
+sysctl { manage = true } in the configuration the daemon makes them itself.
+
+Without a configuration it looks at the machine alone.
+
+Exit status: 0 all well (or worth knowing only), 1 errors, 2 warnings only. What was fixed does not count.`
+
+func newDoctor() *cobra.Command {
+	var conf configFlags
+	var runtimeDir, output string
+	var fix, quiet bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find what is wrong with a director's machine, and mend it",
+		Long:  doctorLong,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "table" && output != "json" {
+				return fmt.Errorf("--output %q: want table or json", output)
+			}
+			cfg, err := doctorConfig(cmd, &conf)
+			if err != nil {
+				return &exitError{doctor.ExitErrors, err}
+			}
+			if listen := doctor.ListenTime(cfg); output == "table" && listen > time.Second {
+				fmt.Fprintf(cmd.ErrOrStderr(), "listening for adverts for %s\n", listen.Round(time.Second/10))
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), doctorTimeout)
+			defer cancel()
+			machine := doctor.Linux{APISocket: supervisor.RuntimeDir(runtimeDir).APISocket()}
+			findings := doctor.Examine(cfg, machine.Observe(ctx, cfg))
+			if fix {
+				findings = doctor.Cure(context.WithoutCancel(ctx), machine, findings)
+			}
+			status := doctor.ExitStatus(findings)
+			if output == "json" {
+				err = writeDoctorJSON(cmd.OutOrStdout(), findings, status)
+			} else {
+				err = writeFindings(cmd.OutOrStdout(), findings, quiet, fix)
+			}
+			if err != nil {
+				return err
+			}
+			if status != doctor.ExitWell {
+				return &exitError{status: status}
+			}
+			return nil
+		},
+	}
+	conf.register(cmd)
+	registerRuntimeDir(cmd, &runtimeDir)
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().BoolVar(&fix, "fix", false, "make the mends that are safe: kernel parameters and modules")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show warnings and errors only")
+	return cmd
+}
+
+// doctorConfig loads the configuration. That there is none is no error, unless one was named.
+func doctorConfig(cmd *cobra.Command, conf *configFlags) (*config.Config, error) {
+	if _, err := os.Stat(conf.path); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
+		fmt.Fprintf(cmd.ErrOrStderr(), "there is no %s: looking at the machine alone; -c names a configuration\n", conf.path)
+		return &config.Config{}, nil
+	}
+	cfg, _, err := conf.load(onTerminal(os.Stderr))
+	return cfg, err
+}
+
+func writeDoctorJSON(w io.Writer, findings []doctor.Finding, status int) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(struct {
+		Status   int              `json:"exit_status"`
+		Findings []doctor.Finding `json:"findings"`
+	}{status, findings})
+}
+
+func writeFindings(w io.Writer, findings []doctor.Finding, quiet, fix bool) error {
+	var b strings.Builder
+	var errs, warnings, fixable int
+	for _, f := range findings {
+		bad := f.Severity == doctor.Error || f.Severity == doctor.Warning
+		switch {
+		case f.Fixed:
+		case f.Severity == doctor.Error:
+			errs++
+		case f.Severity == doctor.Warning:
+			warnings++
+		}
+		if bad && !f.Fixed && len(f.Fixes) > 0 {
+			fixable++
+		}
+		if bad || !quiet {
+			writeFinding(&b, f)
+		}
+	}
+	fmt.Fprintf(&b, "%d errors, %d warnings\n", errs, warnings)
+	if fixable > 0 && !fix {
+		fmt.Fprintf(&b, "%d of them are mended by --fix\n", fixable)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeFinding(w io.Writer, f doctor.Finding) {
+	label := string(f.Severity)
+	if f.Fixed {
+		label = "fixed"
+	}
+	fmt.Fprintf(w, "%-8s %-18s %s\n", label, f.Code, f.What)
+	detail := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "%-27s %-5s %s\n", "", name, text)
+		}
+	}
+	if f.Severity == doctor.OK {
+		return
+	}
+	detail("why:", f.Why)
+	if f.Fixed {
+		detail("done:", f.Mend)
+		return
+	}
+	detail("mend:", f.Mend)
+	detail("--fix failed:", f.FixError)
+}

@@ -1,0 +1,163 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	kernelTimeout  = 5 * time.Second // of one request to the kernel
+	commandTimeout = 5 * time.Second // of one program
+	statusTimeout  = 2 * time.Second // of the running daemon
+)
+
+// Linux is this machine, in the network namespace of the process.
+type Linux struct {
+	APISocket string // of the daemon that may be running
+}
+
+var _ Machine = Linux{}
+
+// part observes one subject. It writes only fields that no other part writes.
+type part struct {
+	what string
+	see  func(ctx context.Context, cfg *config.Config, o *Observed) error
+}
+
+// Observe looks at everything, all subjects at the same time. It ends with its context at the latest.
+func (l Linux) Observe(ctx context.Context, cfg *config.Config) *Observed {
+	o := &Observed{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	for _, p := range []part{
+		{"kernel modules", seeModules},
+		{"kernel parameters", seeSysctls},
+		{"capabilities", seeCapabilities},
+		{"the clock", seeClock},
+		{"packet filters", seeFirewall},
+		{"other programs", seeDaemons},
+		{"adverts", seeAdverts},
+		{"the network", seeNetwork},
+		{"the running daemon", l.seeRunning},
+	} {
+		group.Go(func() {
+			if err := p.see(ctx, cfg, o); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				o.Unseen = append(o.Unseen, Unseen{What: p.what, Err: err.Error()})
+			}
+		})
+	}
+	group.Wait()
+	return o
+}
+
+func seeSysctls(_ context.Context, _ *config.Config, o *Observed) error {
+	o.Sysctls = map[string]string{}
+	for _, pattern := range []string{
+		"net.ipv4.ip_forward", "net.ipv4.vs.*",
+		"net.ipv4.conf.*.arp_ignore", "net.ipv4.conf.*.arp_announce", "net.ipv4.conf.*.rp_filter",
+		"net.ipv4.conf.*.send_redirects", "net.ipv4.conf.*.forwarding",
+		"net.ipv6.conf.*.accept_ra", "net.ipv6.conf.*.forwarding",
+	} {
+		keys, err := sysctl.System.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			// Some are for writing only, and devices come and go.
+			if v, err := sysctl.System.Read(key); err == nil {
+				o.Sysctls[key] = v
+			}
+		}
+	}
+	return nil
+}
+
+func seeCapabilities(_ context.Context, _ *config.Config, o *Observed) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	o.Capabilities = uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
+	return nil
+}
+
+func seeClock(_ context.Context, _ *config.Config, o *Observed) error {
+	var t unix.Timex
+	if _, err := unix.Adjtimex(&t); err != nil {
+		return fmt.Errorf("ask the kernel for its clock's state: %w", err)
+	}
+	o.Clock = Clock{Known: true, Synchronized: t.Status&unix.STA_UNSYNC == 0}
+	return nil
+}
+
+// seeRunning asks the daemon for its state. None is running if nobody answers.
+func (l Linux) seeRunning(ctx context.Context, _ *config.Config, o *Observed) error {
+	if _, err := os.Stat(l.APISocket); err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	status, err := api.NewClient(l.APISocket).Status(ctx)
+	if errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	o.Running = &Running{States: map[string]vrrp.State{}}
+	for _, v := range status.VRRP {
+		o.Running.States[v.Name] = v.State
+	}
+	return nil
+}
+
+// Fix mends one thing until the next boot.
+func (Linux) Fix(ctx context.Context, f Fix) error {
+	if f.Module == "" {
+		return sysctl.System.Write(f.Key, f.Value)
+	}
+	out, err := output(ctx, "modprobe", f.Module)
+	if err != nil {
+		return fmt.Errorf("load module %s: %w: %s", f.Module, err, strings.TrimSpace(out))
+	}
+	return nil
+}
+
+// output runs a program to its end, which comes soon, and returns all that it wrote.
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program(name), args...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// program finds a program also where a plain user's PATH does not lead.
+func program(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{"/usr/sbin/", "/sbin/"} {
+		if _, err := os.Stat(dir + name); err == nil {
+			return dir + name
+		}
+	}
+	return name
+}

@@ -1,0 +1,162 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	listenIntervals = 3
+	listenSlack     = 200 * time.Millisecond
+	listenMost      = 10 * time.Second
+	maxAdverts      = 10_000 // remembered of one device: a flood must not eat the memory
+)
+
+// ListenTime is how long adverts are listened for.
+func ListenTime(cfg *config.Config) time.Duration {
+	var longest time.Duration
+	for _, v := range cfg.VRRP {
+		longest = max(longest, listenFor(v.Instance))
+	}
+	return longest
+}
+
+func listenFor(in vrrp.Instance) time.Duration {
+	return min(listenIntervals*in.AdvertiseInterval+listenSlack, listenMost)
+}
+
+// ear is a socket for the adverts of a family on a device.
+type ear struct {
+	iface  string
+	family vrrp.Family
+}
+
+// seeAdverts listens on the devices of all VRRP instances.
+func seeAdverts(ctx context.Context, cfg *config.Config, o *Observed) error {
+	ears := map[ear]time.Duration{}
+	for _, v := range cfg.VRRP {
+		e := ear{v.Interface, v.Family}
+		ears[e] = max(ears[e], listenFor(v.Instance))
+	}
+	o.Listened = map[string]time.Duration{}
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	var errs []error
+	for e, long := range ears {
+		group.Go(func() {
+			heard, err := e.listen(ctx, long)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("listen for adverts on %s: %w", e.iface, err))
+				return
+			}
+			o.Adverts = append(o.Adverts, heard...)
+			o.Listened[e.iface] = long
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
+	ifi, err := net.InterfaceByName(e.iface)
+	if err != nil {
+		return nil, errors.New("there is no such device")
+	}
+	listener := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if e := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), ifi.Name) }); e != nil {
+			return e
+		}
+		return err
+	}}
+	network, local := "ip4:112", "0.0.0.0"
+	if e.family == vrrp.IPv6 {
+		network, local = "ip6:112", "::"
+	}
+	conn, err := listener.ListenPacket(ctx, network, local)
+	if err != nil {
+		if errors.Is(err, os.ErrPermission) {
+			return nil, errors.New("CAP_NET_RAW is missing")
+		}
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })()
+	if err := conn.SetReadDeadline(time.Now().Add(long)); err != nil {
+		return nil, err
+	}
+	read, err := e.join(conn, ifi)
+	if err != nil {
+		return nil, err
+	}
+	var heard []Advert
+	buf := make([]byte, vrrp.MaxPacketLen+1)
+	for len(heard) < maxAdverts {
+		n, envelope, err := read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		a := Advert{Interface: e.iface, Source: envelope.Source, Envelope: envelope}
+		a.Dropped = vrrp.Parse(buf[:n], envelope, &a.Advert)
+		heard = append(heard, a)
+	}
+	return heard, nil
+}
+
+// join enters the group and returns how to read one packet.
+func (e ear) join(conn net.PacketConn, ifi *net.Interface) (func([]byte) (int, vrrp.Envelope, error), error) {
+	group := &net.IPAddr{IP: vrrp.Group(e.family).AsSlice()}
+	if e.family == vrrp.IPv6 {
+		p := ipv6.NewPacketConn(conn)
+		err := errors.Join(p.JoinGroup(ifi, group), p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst, true))
+		return func(b []byte) (int, vrrp.Envelope, error) {
+			n, cm, from, err := p.ReadFrom(b)
+			v := vrrp.Envelope{Family: e.family, Source: addressOf(from)}
+			if cm != nil {
+				v.HopLimit, v.Destination = uint8(cm.HopLimit), ipOf(cm.Dst)
+			}
+			return n, v, err
+		}, err
+	}
+	p := ipv4.NewPacketConn(conn)
+	err := errors.Join(p.JoinGroup(ifi, group), p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true))
+	return func(b []byte) (int, vrrp.Envelope, error) {
+		n, cm, from, err := p.ReadFrom(b)
+		v := vrrp.Envelope{Family: e.family, Source: addressOf(from)}
+		if cm != nil {
+			v.HopLimit, v.Destination = uint8(cm.TTL), ipOf(cm.Dst)
+		}
+		return n, v, err
+	}, err
+}
+
+func addressOf(a net.Addr) netip.Addr {
+	ip, ok := a.(*net.IPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return ipOf(ip.IP)
+}
+
+func ipOf(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
+}
