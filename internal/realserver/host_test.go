@@ -14,13 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
-	"github.com/mdlayher/arp"
-	"github.com/mdlayher/ethernet"
-	"github.com/mdlayher/ndp"
-	"github.com/mdlayher/packet"
 )
-
-const askTimeout = 5 * time.Second
 
 // lan is a real server and a neighbour of it.
 type lan struct {
@@ -67,117 +61,6 @@ func hostServer(t *testing.T, h *lab.Node) *realserver.Server {
 		t.Fatal(err)
 	}
 	return &realserver.Server{System: inHost{h}, Store: store}
-}
-
-// asksARP reports whether anybody answers for the address. It asks for the address and then for one that is
-// answered: who answered that has had its chance.
-func (l lan) asksARP(t *testing.T, address, control string) (answered bool) {
-	t.Helper()
-	err := l.peer.Do(func() error {
-		ifi, err := net.InterfaceByName("eth0")
-		if err != nil {
-			return err
-		}
-		conn, err := packet.Listen(ifi, packet.Raw, int(ethernet.EtherTypeARP), nil)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(askTimeout)); err != nil {
-			return err
-		}
-		for _, target := range []string{address, control} {
-			p, err := arp.NewPacket(arp.OperationRequest, ifi.HardwareAddr, netip.MustParseAddr("202.99.59.1"), net.HardwareAddr{0, 0, 0, 0, 0, 0}, netip.MustParseAddr(target))
-			if err != nil {
-				return err
-			}
-			body, err := p.MarshalBinary()
-			if err != nil {
-				return err
-			}
-			frame := ethernet.Frame{Destination: ethernet.Broadcast, Source: ifi.HardwareAddr, EtherType: ethernet.EtherTypeARP, Payload: body}
-			raw, err := frame.MarshalBinary()
-			if err != nil {
-				return err
-			}
-			if _, err := conn.WriteTo(raw, &packet.Addr{HardwareAddr: ethernet.Broadcast}); err != nil {
-				return err
-			}
-		}
-		buf := make([]byte, 1500)
-		for {
-			n, _, err := conn.ReadFrom(buf)
-			if err != nil {
-				return err
-			}
-			var frame ethernet.Frame
-			var reply arp.Packet
-			if frame.UnmarshalBinary(buf[:n]) != nil || reply.UnmarshalBinary(frame.Payload) != nil || reply.Operation != arp.OperationReply {
-				continue
-			}
-			switch reply.SenderIP.String() {
-			case address:
-				answered = true
-			case control:
-				return nil
-			}
-		}
-	})
-	if err != nil {
-		t.Fatalf("asking by ARP for %s: %v", address, err)
-	}
-	return answered
-}
-
-// asksNDP is asksARP for IPv6: by multicast as a resolver asks, and straight to the real server as a prober does.
-func (l lan) asksNDP(t *testing.T, address, control netip.Addr) (answered bool) {
-	t.Helper()
-	err := l.peer.Do(func() error {
-		ifi, err := net.InterfaceByName("eth0")
-		if err != nil {
-			return err
-		}
-		conn, _, err := ndp.Listen(ifi, ndp.Addr("fd00::1"))
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		if err := conn.SetDeadline(time.Now().Add(askTimeout)); err != nil {
-			return err
-		}
-		ask := func(target, to netip.Addr) error {
-			return conn.WriteTo(&ndp.NeighborSolicitation{TargetAddress: target,
-				Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: ifi.HardwareAddr}}}, nil, to)
-		}
-		group, err := ndp.SolicitedNodeMulticast(address)
-		if err != nil {
-			return err
-		}
-		for _, to := range []netip.Addr{group, netip.MustParseAddr("ff02::1"), control} {
-			if err := ask(address, to); err != nil {
-				return err
-			}
-		}
-		if err := ask(control, control); err != nil {
-			return err
-		}
-		for {
-			m, _, _, err := conn.ReadFrom()
-			if err != nil {
-				return err
-			}
-			if na, ok := m.(*ndp.NeighborAdvertisement); ok {
-				answered = answered || na.TargetAddress == address
-				if na.TargetAddress == control {
-					return nil
-				}
-			}
-		}
-	})
-	if err != nil {
-		t.Fatalf("asking by neighbour discovery for %s: %v", address, err)
-	}
-	return answered
 }
 
 // comparable is what is to be the same again: without what the kernel keeps for a device that was up once.

@@ -1,0 +1,30 @@
+package realserver_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Every code that a script may meet is in the documentation.
+func TestCodesAreDocumented(t *testing.T) {
+	source, err := os.ReadFile("inspect.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/realserver.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`(?m)^\tCode\w+ += "([a-z0-9-]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(codes) < 10 {
+		t.Fatalf("found only %d codes", len(codes))
+	}
+	_, table, _ := strings.Cut(string(doc), "## What `status` looks at")
+	for _, c := range codes {
+		if !strings.Contains(table, "`"+c[1]+"`") {
+			t.Errorf("docs/realserver.md does not tell of %s", c[1])
+		}
+	}
+}
