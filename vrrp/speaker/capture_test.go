@@ -189,6 +189,12 @@ func (c *capture) all() []seen {
 	return append([]seen(nil), c.frames...)
 }
 
+func (c *capture) at(i int) seen {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frames[i]
+}
+
 // mark is the number of frames so far.
 func (c *capture) mark() int {
 	c.mu.Lock()
@@ -202,7 +208,7 @@ func (c *capture) await(t testing.TB, mark int, what string, ok func(seen) bool)
 	deadline := time.After(patience)
 	for {
 		for ; mark < c.mark(); mark++ {
-			if f := c.all()[mark]; ok(f) {
+			if f := c.at(mark); ok(f) {
 				return f
 			}
 		}

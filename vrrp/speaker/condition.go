@@ -7,9 +7,6 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// reasonSocket says that an instance waits for its socket; the log says why it cannot be opened.
-const reasonSocket vrrp.Reason = "socket"
-
 // condition is what a router's surroundings allow it.
 type condition struct {
 	up         bool
@@ -27,7 +24,7 @@ func (e *engine) conditionOf(r *router) condition {
 	case !ifc.Up:
 		return condition{reason: vrrp.ReasonInterfaceDown}
 	case r.wire.socket == nil:
-		return condition{reason: reasonSocket}
+		return condition{reason: vrrp.ReasonSocket}
 	}
 	source := e.sourceOf(r, ifc)
 	switch {
@@ -109,7 +106,7 @@ func (e *engine) tend(r *router, now time.Time) {
 		e.step(r, vrrp.SetPriority{Offset: offset}, now)
 	}
 	c := e.conditionOf(r)
-	if c == r.state || c.reason == reasonSocket && r.wire.opening {
+	if c == r.state || c.reason == vrrp.ReasonSocket && r.wire.opening {
 		return
 	}
 	r.state = c

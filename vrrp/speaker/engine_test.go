@@ -82,7 +82,7 @@ func TestConditions(t *testing.T) {
 
 	g.refuse = errRefused
 	g.up("eth0", 2)
-	g.expect("v", vrrp.Initialize, reasonSocket)
+	g.expect("v", vrrp.Initialize, vrrp.ReasonSocket)
 	g.refuse = nil
 	g.advance(openRetryFirst)
 	g.expect("v", vrrp.Initialize, vrrp.ReasonNoAddress)
@@ -121,7 +121,7 @@ func TestSocketBackoff(t *testing.T) {
 		t.Fatalf("wire after the cause is gone: %+v", w)
 	}
 	g.engine.broken(w, errRefused, g.now)
-	g.expect("v", vrrp.Initialize, reasonSocket)
+	g.expect("v", vrrp.Initialize, vrrp.ReasonSocket)
 	g.advance(openRetryFirst)
 	g.expect("v", vrrp.Backup, vrrp.ReasonStartup)
 }

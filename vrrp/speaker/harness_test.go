@@ -168,7 +168,8 @@ func (s *station) start(how string) {
 	s.t.Helper()
 	argv := append(slices.Clone(s.wrapper), os.Args[0])
 	s.cmd = s.host.Command(context.Background(), argv[0], argv[1:]...)
-	s.cmd.Env = append(os.Environ(), childEnv+"="+how)
+	// The race detector would sleep for a second at the end.
+	s.cmd.Env = append(os.Environ(), childEnv+"="+how, "GORACE=atexit_sleep_ms=0")
 	s.cmd.ExtraFiles = []*os.File{s.listener}
 	s.cmd.Stderr = &s.log
 	if err := s.cmd.Start(); err != nil {

@@ -1,10 +1,18 @@
 package speaker
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -75,6 +83,76 @@ func TestPrefixOf(t *testing.T) {
 			t.Errorf("%v: %s, %v", c.in, p, ok)
 		}
 	}
+}
+
+// TestWatcherLosesMessages has a subscription fail while something changes: the next look finds it.
+func TestWatcherLosesMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const running = unix.IFF_UP | unix.IFF_RUNNING
+		var mu sync.Mutex
+		var told []string
+		tbl := newInterfaceTable()
+		w := &watcher{log: slog.New(slog.DiscardHandler), known: map[string]netInterface{}, deleted: func(int) {}}
+		w.changed = func(i netInterface) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, i.Name)
+		}
+		w.list = func() (*interfaceTable, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			fresh := newInterfaceTable()
+			maps.Copy(fresh.links, tbl.links)
+			return fresh, nil
+		}
+		subs := []*subscription{newSubscription(), nil, newSubscription()}
+		next := 0
+		w.subscribe = func() (*subscription, error) {
+			s := subs[next]
+			next++
+			if s == nil {
+				return nil, errors.New("too many open files")
+			}
+			return s, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); w.run(ctx) }()
+		expect := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			slices.Sort(told)
+			if got := strings.Join(told, " "); got != want {
+				t.Errorf("told %q, want %q", got, want)
+			}
+			told = nil
+		}
+		expect("")
+		u := netlink.LinkUpdate{Link: link(2, "eth0", running)}
+		u.IfInfomsg.Index = 2
+		subs[0].links <- u
+		expect("eth0")
+		mu.Lock()
+		tbl.setLink(link(2, "eth0", unix.IFF_UP))
+		tbl.setLink(link(3, "eth1", running))
+		mu.Unlock()
+		subs[0].fail(unix.ENOBUFS)
+		close(subs[0].links)
+		close(subs[0].addrs)
+		time.Sleep(2 * resubscribeWait)
+		expect("eth0 eth1")
+		mu.Lock()
+		tbl.dropLink(3)
+		mu.Unlock()
+		time.Sleep(resyncInterval)
+		expect("eth1")
+		cancel()
+		<-done
+		close(subs[2].links)
+		close(subs[2].addrs)
+	})
 }
 
 func TestWatcherPublishes(t *testing.T) {

@@ -26,6 +26,9 @@ type loop struct {
 // maxBatches bounds what is read from one socket before timers get their turn: 8,192 packets.
 const maxBatches = 256
 
+// maxLooks bounds how often the sockets are looked at before timers get their turn.
+const maxLooks = 16
+
 // maxCalls bounds what is done for other goroutines before timers get their turn.
 const maxCalls = 32
 
@@ -83,7 +86,12 @@ func (l *loop) run() error {
 		// Packets come before timers: an advert that has arrived must not be late because we are.
 		l.drain()
 		now := time.Now()
-		if !next.IsZero() && now.Sub(next) > lateEnough {
+		late := !next.IsZero() && now.Sub(next) > lateEnough
+		for range maxLooks {
+			if !late && !l.poller.more {
+				break
+			}
+			late = false
 			if err := l.poller.look(); err != nil {
 				return err
 			}

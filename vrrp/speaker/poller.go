@@ -14,7 +14,8 @@ type poller struct {
 	epoll, timer, wakeup int
 	sockets              map[int32]*socket
 	ready                []*socket // readable at the last wait or look
-	events               [64]unix.EpollEvent
+	more                 bool      // there may be others
+	events               [256]unix.EpollEvent
 	armed                time.Time // when the timer fires; zero: not set
 	fired                bool      // and has not been read or set since
 }
@@ -93,7 +94,7 @@ func (p *poller) poll(timeout int) error {
 	if err != nil && err != unix.EINTR {
 		return fmt.Errorf("wait for events: %w", err)
 	}
-	p.ready = p.ready[:0]
+	p.ready, p.more = p.ready[:0], n == len(p.events)
 	for i := range max(n, 0) {
 		switch fd := p.events[i].Fd; int(fd) {
 		case p.timer:

@@ -105,6 +105,7 @@ func (s *speaker) silence(router routerKey) { s.announcer.stop(router) }
 
 func (s *speaker) run(ctx context.Context) error {
 	defer s.kernel.Close()
+	defer s.watcher.handle.Close()
 	defer s.frames.close()
 	// The interfaces are known before the first director speaks: adoption needs them.
 	if _, err := s.watcher.resync(); err != nil {

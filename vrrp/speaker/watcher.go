@@ -2,7 +2,6 @@ package speaker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -24,9 +23,11 @@ const (
 type watcher struct {
 	log     *slog.Logger
 	handle  *netlink.Handle
-	changed func(netInterface)                             // an interface is new, different or gone (Index 0)
-	deleted func(index int)                                // an address was deleted, whosever it was
-	list    func(*netlink.Handle) (*interfaceTable, error) // replaced in tests
+	changed func(netInterface) // an interface is new, different or gone (Index 0)
+	deleted func(index int)    // an address was deleted, whosever it was
+
+	list      func() (*interfaceTable, error)
+	subscribe func() (*subscription, error)
 
 	mu    sync.Mutex
 	known map[string]netInterface
@@ -40,7 +41,11 @@ func newWatcher(log *slog.Logger) (*watcher, error) {
 	if err := h.SetSocketTimeout(netlinkTimeout); err != nil {
 		return nil, fmt.Errorf("set route netlink's timeout: %w", err)
 	}
-	return &watcher{log: log, handle: h, list: listInterfaces, known: map[string]netInterface{}}, nil
+	return &watcher{
+		log: log, handle: h, known: map[string]netInterface{},
+		list:      func() (*interfaceTable, error) { return listInterfaces(h) },
+		subscribe: subscribe,
+	}, nil
 }
 
 // lookup returns what is known of an interface; Index is 0 if there is none.
@@ -78,7 +83,7 @@ func (w *watcher) publish(t *interfaceTable) {
 
 // resync looks at everything.
 func (w *watcher) resync() (*interfaceTable, error) {
-	t, err := w.list(w.handle)
+	t, err := w.list()
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +94,6 @@ func (w *watcher) resync() (*interfaceTable, error) {
 // run follows the kernel until ctx ends. A subscription that fails, as it does when messages were lost, is made anew
 // and followed by a look at everything.
 func (w *watcher) run(ctx context.Context) {
-	defer w.handle.Close()
 	for ctx.Err() == nil {
 		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
 			w.log.Warn("kernel messages interrupted; looking at all interfaces again", "error", err)
@@ -108,11 +112,11 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 func (w *watcher) follow(ctx context.Context) error {
-	links, addrs, failed, stop, err := subscribe()
+	s, err := w.subscribe()
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer s.stop()
 	table, err := w.resync()
 	if err != nil {
 		return err
@@ -123,39 +127,39 @@ func (w *watcher) follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
+		case err := <-s.failed:
 			return err
 		case <-tick.C:
 			if table, err = w.resync(); err != nil {
 				return err
 			}
 			continue
-		case u, ok := <-links:
+		case u, ok := <-s.links:
 			if !ok {
-				return lostReason(failed)
+				return s.reason()
 			}
 			applyLink(table, u)
-		case u, ok := <-addrs:
+		case u, ok := <-s.addrs:
 			if !ok {
-				return lostReason(failed)
+				return s.reason()
 			}
 			w.applyAddress(table, u)
 		}
-		w.applyWaiting(table, links, addrs)
+		w.applyWaiting(table, s)
 		w.publish(table)
 	}
 }
 
 // applyWaiting takes what else has come, so that a thousand changed addresses are told of once.
-func (w *watcher) applyWaiting(t *interfaceTable, links <-chan netlink.LinkUpdate, addrs <-chan netlink.AddrUpdate) {
+func (w *watcher) applyWaiting(t *interfaceTable, s *subscription) {
 	for {
 		select {
-		case u, ok := <-links:
+		case u, ok := <-s.links:
 			if !ok {
 				return
 			}
 			applyLink(t, u)
-		case u, ok := <-addrs:
+		case u, ok := <-s.addrs:
 			if !ok {
 				return
 			}
@@ -188,86 +192,4 @@ func (w *watcher) applyAddress(t *interfaceTable, u netlink.AddrUpdate) {
 	}
 	t.dropAddress(u.LinkIndex, p)
 	w.deleted(u.LinkIndex)
-}
-
-func lostReason(failed <-chan error) error {
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return errors.New("route netlink subscription ended")
-	}
-}
-
-func subscribe() (<-chan netlink.LinkUpdate, <-chan netlink.AddrUpdate, <-chan error, func(), error) {
-	done := make(chan struct{})
-	links, addrs := make(chan netlink.LinkUpdate, 64), make(chan netlink.AddrUpdate, 64)
-	failed := make(chan error, 1)
-	report := func(err error) {
-		select {
-		case failed <- err:
-		default:
-		}
-	}
-	err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{
-		ErrorCallback: report, ReceiveBufferSize: netlinkBuffer,
-	})
-	if err != nil {
-		close(links)
-	} else {
-		err = netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{
-			ErrorCallback: report, ReceiveBufferSize: netlinkBuffer,
-		})
-	}
-	if err != nil {
-		close(addrs)
-	}
-	// The subscriptions' goroutines may be about to send.
-	stop := func() {
-		close(done)
-		go drain(links)
-		go drain(addrs)
-	}
-	if err != nil {
-		stop()
-		return nil, nil, nil, nil, fmt.Errorf("subscribe to interface changes: %w", err)
-	}
-	return links, addrs, failed, stop, nil
-}
-
-func drain[T any](ch <-chan T) {
-	for range ch {
-	}
-}
-
-// listInterfaces reads the kernel's tables. A dump that something else disturbed is read again.
-func listInterfaces(h *netlink.Handle) (*interfaceTable, error) {
-	for range 5 {
-		t, err := readInterfaces(h)
-		if err == nil || !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return t, err
-		}
-	}
-	return nil, fmt.Errorf("list interfaces: %w", netlink.ErrDumpInterrupted)
-}
-
-func readInterfaces(h *netlink.Handle) (*interfaceTable, error) {
-	links, err := h.LinkList()
-	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
-	}
-	addrs, err := h.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
-	}
-	t := newInterfaceTable()
-	for _, l := range links {
-		t.setLink(l)
-	}
-	for _, a := range addrs {
-		if p, ok := prefixOf(a.IPNet); ok {
-			t.setAddress(a.LinkIndex, p, a.Flags)
-		}
-	}
-	return t, nil
 }
