@@ -85,6 +85,16 @@ func (l lan) observe(t *testing.T) realserver.Observed {
 
 func TestHostDirectRouting(t *testing.T) {
 	lab.Need(t, lab.Host)
+	directRouting(t)
+}
+
+// The test kernel is an older one.
+func TestKernelDirectRouting(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	directRouting(t)
+}
+
+func directRouting(t *testing.T) {
 	l := newLAN(t)
 	const rip, vip = "202.99.59.108", "202.99.59.110"
 	before := l.observe(t)
@@ -109,6 +119,14 @@ func TestHostDirectRouting(t *testing.T) {
 	}
 	if l.asksNDP(t, addr("fd00::110"), addr("fd00::108")) {
 		t.Error("neighbour discovery for the virtual address is answered")
+	}
+	for _, key := range []string{"forwarding", "proxy_ndp"} {
+		if err := l.real.Sysctl("net.ipv6.conf.all."+key, "1"); err != nil {
+			t.Fatal(err)
+		}
+		if l.asksNDP(t, addr("fd00::110"), addr("fd00::108")) {
+			t.Errorf("neighbour discovery for the virtual address is answered with %s on", key)
+		}
 	}
 	if report, err := s.Up(t.Context(), dr(vip, "fd00::110")); err != nil || len(report.Steps) != 0 {
 		t.Errorf("up again took %v, %v", report.Steps, err)
