@@ -48,6 +48,10 @@ func (s *source) parse(name string) (*hcl.File, hcl.Diagnostics) {
 	if err != nil {
 		return nil, hcl.Diagnostics{problem(hcl.Range{}, "Cannot read the configuration", "%s.", err)}
 	}
+	return s.parseText(name, text)
+}
+
+func (s *source) parseText(name string, text []byte) (*hcl.File, hcl.Diagnostics) {
 	s.files[name] = &hcl.File{Bytes: text}
 	if diags := checkNesting(text, name); diags.HasErrors() {
 		return nil, diags

@@ -21,6 +21,21 @@ type Options struct {
 // Load reads the configuration at path, a file or a directory of *.hcl files, as the node of the options sees it. It
 // touches nothing but these files. All problems are found in one run; the configuration is nil if one is an error.
 func Load(path string, o Options) (*Config, *Diagnostics) {
+	return load(o, func(s *source) hcl.Diagnostics { return s.read(path) })
+}
+
+// LoadText reads a configuration that is in no file yet; name is what problems call it.
+func LoadText(name string, text []byte, o Options) (*Config, *Diagnostics) {
+	return load(o, func(s *source) hcl.Diagnostics {
+		file, diags := s.parseText(name, text)
+		if file != nil {
+			s.bodies = append(s.bodies, file.Body)
+		}
+		return diags
+	})
+}
+
+func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
@@ -30,7 +45,8 @@ func Load(path string, o Options) (*Config, *Diagnostics) {
 		secrets: newSecrets(),
 		context: &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o)},
 	}
-	cfg := l.load(path)
+	l.diags = read(&l.source)
+	cfg := l.load()
 	diags := &Diagnostics{list: tidy(l.diags), sources: l.source.files, secrets: l.secrets}
 	if diags.HasErrors() {
 		return nil, diags
@@ -47,8 +63,7 @@ type loader struct {
 	diags   hcl.Diagnostics
 }
 
-func (l *loader) load(path string) *Config {
-	l.diags = l.source.read(path)
+func (l *loader) load() *Config {
 	if l.diags.HasErrors() {
 		return nil // what a broken syntax seems to mean is not worth a message
 	}
