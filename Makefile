@@ -6,16 +6,17 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 RUNTESTS    := $(GO) run ./internal/lab/runtests
 FUZZTIME    ?= 5s
 RUN         ?=
+PKG         ?=
 V           ?=
 KEEP        ?=
 
-testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') -fuzztime $(FUZZTIME)
+testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') $(if $(PKG),-packages '$(PKG)') -fuzztime $(FUZZTIME)
 
 .PHONY: help
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: RUN=regexp (only these tests), V=1 (all output), FUZZTIME=5s, KEEP=1 (leave the demo up)"
+	@echo "Variables: RUN=regexp and PKG=./path/... (only these tests), V=1 (all output), FUZZTIME=5s, KEEP=1 (leave the demo up)"
 
 .PHONY: build
 build: ## build bin/lvs-ha

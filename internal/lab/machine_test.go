@@ -65,9 +65,32 @@ func TestPairMachines(t *testing.T) {
 	t.Run("exec", func(t *testing.T) { testExec(t, m.one) })
 	t.Run("cancel", func(t *testing.T) { testCancel(t, m.one) })
 	t.Run("spawn", func(t *testing.T) { testSpawn(t, m.one) })
-	t.Run("own files", func(t *testing.T) { testOwnFiles(t, m) })
+	t.Run("own files", func(t *testing.T) { testOwnFiles(t, m.one, m.two) })
 	t.Run("kill", func(t *testing.T) { testKill(t, m) })
 	t.Run("power off", func(t *testing.T) { testPowerOff(t, m.two) })
+}
+
+func TestKernelDirectors(t *testing.T) {
+	Need(t, Kernel)
+	l := NewT(t, "labtest")
+	lan := must[*Bridge](t)(l.Bridge("lan"))
+	one := must[*NamespaceDirector](t)(l.NewNamespaceDirector(DirectorConfig{Name: "lb1", NICs: []NIC{{Name: "eth0", Bridge: lan}}}))
+	two := must[*NamespaceDirector](t)(l.NewNamespaceDirector(DirectorConfig{Name: "lb2"}))
+	for range 2 {
+		start(t, one)
+		start(t, two)
+		t.Run("exec", func(t *testing.T) { testExec(t, one) })
+		t.Run("cancel", func(t *testing.T) { testCancel(t, one) })
+		t.Run("spawn", func(t *testing.T) { testSpawn(t, one) })
+		t.Run("own files", func(t *testing.T) { testOwnFiles(t, one, two) })
+		if err := one.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := one.Exec(t.Context(), "true"); err == nil {
+			t.Error("a dead director runs programs")
+		}
+		t.Run("power off", func(t *testing.T) { testPowerOff(t, two) })
+	}
 }
 
 func testReach(t *testing.T, m machines) {
@@ -156,18 +179,18 @@ func testSpawn(t *testing.T, d Director) {
 	}
 }
 
-func testOwnFiles(t *testing.T, m machines) {
+func testOwnFiles(t *testing.T, one, two Director) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
-	if err := m.one.WriteFile(t.Context(), "/run/some/file", content); err != nil {
+	if err := one.WriteFile(t.Context(), "/run/some/file", content); err != nil {
 		t.Fatal(err)
 	}
-	if got := must[string](t)(Output(t.Context(), m.one, "cat", "/run/some/file")); got != string(content) {
+	if got := must[string](t)(Output(t.Context(), one, "cat", "/run/some/file")); got != string(content) {
 		t.Errorf("read %d other bytes, want %d", len(got), len(content))
 	}
-	if r := must[Result](t)(m.two.Exec(t.Context(), "cat", "/run/some/file")); r.ExitCode == 0 {
-		t.Error("the other machine sees the file")
+	if r := must[Result](t)(two.Exec(t.Context(), "cat", "/run/some/file")); r.ExitCode == 0 {
+		t.Error("the other director sees the file")
 	}
-	if err := m.one.WriteFile(t.Context(), "/proc/no/file", nil); err == nil {
+	if err := one.WriteFile(t.Context(), "/proc/no/file", nil); err == nil {
 		t.Error("a file that cannot be written gives no error")
 	}
 }
@@ -196,8 +219,8 @@ func testKill(t *testing.T, m machines) {
 	if alive(ctx) {
 		t.Error("a machine without power answers")
 	}
-	if took > 100*time.Millisecond {
-		t.Errorf("the power failure took %v, want less than 100 ms", took)
+	if took > 500*time.Millisecond {
+		t.Errorf("the power failure took %v, want far less than 500 ms", took)
 	}
 	t.Logf("the power failure took %v", took)
 	if _, err := p.Wait(t.Context()); err == nil {
@@ -219,7 +242,10 @@ func testKill(t *testing.T, m machines) {
 }
 
 func testPowerOff(t *testing.T, d Director) {
-	note := filepath.Join(t.TempDir(), "note")
+	// Not t.TempDir, which may be in a /dev/shm that is not the director's.
+	dir := must[string](t)(os.MkdirTemp("/var/tmp", "labtest-"))
+	defer os.RemoveAll(dir)
+	note := filepath.Join(dir, "note")
 	ready := make(chan struct{})
 	must[*Process](t)(d.Spawn(t.Context(), Command{
 		Argv:   []string{"sh", "-c", `trap 'echo bye >"$0"; exit' TERM; echo ready; while :; do sleep 0.01; done`, note},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -21,7 +23,7 @@ const (
 
 // runKernel builds the test binaries of all packages with kernel tests and runs them in one test kernel.
 func runKernel(ctx context.Context, o options, t *tally) error {
-	packages, err := findTests(ctx, "TestKernel")
+	packages, err := findTests(ctx, o.packages, "TestKernel")
 	if err != nil || len(packages) == 0 {
 		return err
 	}
@@ -61,17 +63,27 @@ func runKernel(ctx context.Context, o options, t *tally) error {
 
 // buildTests builds the test binaries that can be built.
 func buildTests(ctx context.Context, dir string, packages []testPackage) (map[string]string, error) {
+	var mu sync.Mutex
 	binaries := map[string]string{}
 	var errs []error
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, runtime.NumCPU())
 	for i, p := range packages {
-		binary := filepath.Join(dir, fmt.Sprintf("%d.test", i))
-		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, p.ImportPath)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			errs = append(errs, fmt.Errorf("build the tests of %s: %w: %s", p.ImportPath, err, out))
-			continue
-		}
-		binaries[p.ImportPath] = binary
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			binary := filepath.Join(dir, fmt.Sprintf("%d.test", i))
+			out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, p.ImportPath).CombinedOutput()
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, fmt.Errorf("build the tests of %s: %w: %s", p.ImportPath, err, out))
+				return
+			}
+			binaries[p.ImportPath] = binary
+		})
 	}
+	wg.Wait()
 	return binaries, errors.Join(errs...)
 }
 

@@ -17,9 +17,10 @@ import (
 
 // options are what the command line says about all kinds of tests.
 type options struct {
-	run     string        // regular expression; empty for all of a kind
-	verbose bool          // show the output of tests that pass
-	fuzz    time.Duration // for each target
+	run      string        // regular expression; empty for all of a kind
+	packages string        // pattern
+	verbose  bool          // show the output of tests that pass
+	fuzz     time.Duration // for each target
 }
 
 type kind struct {
@@ -40,6 +41,7 @@ func kinds() []kind {
 func main() {
 	var o options
 	flag.StringVar(&o.run, "run", "", "run only tests that match `regexp`")
+	flag.StringVar(&o.packages, "packages", "./...", "only packages that match `pattern`")
 	flag.BoolVar(&o.verbose, "v", false, "show the output of tests that pass too")
 	flag.DurationVar(&o.fuzz, "fuzztime", 5*time.Second, "how long each fuzz target runs")
 	flag.Usage = usage

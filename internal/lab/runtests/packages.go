@@ -24,9 +24,9 @@ type testPackage struct {
 // wordEnd is what may follow a prefix in a test's name, so that TestHostname is not a TestHost.
 const wordEnd = `([^a-z].*)?$`
 
-// findTests lists the packages of the module with test functions whose names start with prefix as a word.
-func findTests(ctx context.Context, prefix string) ([]testPackage, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles", "./...")
+// findTests lists the packages out of a pattern with test functions whose names start with prefix as a word.
+func findTests(ctx context.Context, packages, prefix string) ([]testPackage, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles", packages)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -17,7 +17,7 @@ func runUnit(ctx context.Context, o options, t *tally) error {
 	if o.run != "" {
 		args = append(args, "-run", o.run)
 	}
-	return goTest(ctx, t, "", append(args, "./...")...)
+	return goTest(ctx, t, "", append(args, o.packages)...)
 }
 
 func runHost(ctx context.Context, o options, t *tally) error {
@@ -33,7 +33,7 @@ func runPrivileged(ctx context.Context, o options, t *tally, k lab.Kind, prefix 
 	if err := lab.Able(k); err != nil {
 		return err
 	}
-	packages, err := findTests(ctx, prefix)
+	packages, err := findTests(ctx, o.packages, prefix)
 	if err != nil || len(packages) == 0 {
 		return err
 	}
@@ -90,7 +90,7 @@ func readEvents(t *tally, cmd *exec.Cmd) error {
 
 // runFuzz runs each fuzz target for a while. A target counts as a test.
 func runFuzz(ctx context.Context, o options, t *tally) error {
-	packages, err := findTests(ctx, "Fuzz")
+	packages, err := findTests(ctx, o.packages, "Fuzz")
 	if err != nil {
 		return err
 	}

@@ -95,14 +95,14 @@ func TestTally(t *testing.T) {
 
 func TestFindTests(t *testing.T) {
 	t.Chdir("../../..")
-	found, err := findTests(t.Context(), "TestTally")
+	found, err := findTests(t.Context(), "./internal/lab/...", "TestTally")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(found) != 1 || len(found[0].functions) != 1 || !strings.HasSuffix(found[0].ImportPath, "/runtests") {
 		t.Errorf("found %+v, want this package's one TestTally", found)
 	}
-	if found, err := findTests(t.Context(), "TestTal"); err != nil || len(found) != 0 {
+	if found, err := findTests(t.Context(), "./internal/lab/...", "TestTal"); err != nil || len(found) != 0 {
 		t.Errorf("found %+v, %v, though the name does not end there", found, err)
 	}
 }
