@@ -146,8 +146,14 @@ func TestHostLeftovers(t *testing.T) {
 	if _, err := makeNamespace(dead); err != nil {
 		t.Fatal(err)
 	}
+	files := filepath.Join(SharedDir, dead)
+	if err := os.Mkdir(files, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	NewT(t, "labtest")
-	if _, err := os.Stat(filepath.Join(namespaceDir, dead)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the dead run's namespace is still there: %v", err)
+	for _, path := range []string{filepath.Join(namespaceDir, dead), files} {
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("of the dead run there is still %s: %v", path, err)
+		}
 	}
 }

@@ -63,8 +63,8 @@ func (l *Lab) newMachine(c DirectorConfig) (*Machine, error) {
 	if _, err := guestInit(); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "lab-machine-")
-	if err != nil {
+	dir := filepath.Join(SharedDir, l.id+"-"+c.Name)
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
 	m := &Machine{lab: l, config: c, dir: dir, console: &tail{}}
@@ -73,6 +73,7 @@ func (l *Lab) newMachine(c DirectorConfig) (*Machine, error) {
 	}
 	number := l.nextMachine()
 	c.NICs = l.withMACs(c.NICs)
+	var err error
 	if m.cpu, err = chooseCPU(c.CPU, number); err != nil {
 		return nil, err
 	}

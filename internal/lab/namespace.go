@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,21 +18,29 @@ import (
 
 const namespaceDir = "/run/netns"
 
+// SharedDir is for temporary files that test kernels see as well. Their /run and /dev are their own.
+const SharedDir = "/tmp"
+
+// removeLeftovers removes the namespaces and the directories of runs that have ended.
 func removeLeftovers(prefix string) error {
-	names, err := filepath.Glob(filepath.Join(namespaceDir, prefix+"-*"))
-	if err != nil {
-		return err
-	}
 	var errs []error
-	for _, path := range names {
-		name := filepath.Base(path)
-		pid, err := strconv.Atoi(strings.Split(name, "-")[1])
-		if err != nil || processExists(pid) {
-			continue
-		}
-		errs = append(errs, removeNamespace(name))
+	for _, path := range leftovers(namespaceDir, prefix) {
+		errs = append(errs, removeNamespace(filepath.Base(path)))
+	}
+	for _, path := range leftovers(SharedDir, prefix) {
+		errs = append(errs, os.RemoveAll(path))
 	}
 	return errors.Join(errs...)
+}
+
+// leftovers are the files prefix-pid-… of processes that are no more.
+func leftovers(dir, prefix string) []string {
+	// The pattern is well-formed: that is the only error of Glob.
+	paths, _ := filepath.Glob(filepath.Join(dir, prefix+"-*"))
+	return slices.DeleteFunc(paths, func(path string) bool {
+		pid, err := strconv.Atoi(strings.Split(filepath.Base(path), "-")[1])
+		return err != nil || processExists(pid)
+	})
 }
 
 func processExists(pid int) bool {

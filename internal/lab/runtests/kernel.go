@@ -30,7 +30,7 @@ func runKernel(ctx context.Context, o options, t *tally) error {
 	if err := provideBinary(packages); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "kerneltests-")
+	dir, err := os.MkdirTemp(lab.SharedDir, "kerneltests-")
 	if err != nil {
 		return err
 	}
