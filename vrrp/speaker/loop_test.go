@@ -47,7 +47,7 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// TestTimersEnd has a timer that sets itself for now.
+// TestTimersEnd has a timer that sets itself for the same moment.
 func TestTimersEnd(t *testing.T) {
 	var ts timers
 	n := 0

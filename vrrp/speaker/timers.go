@@ -40,7 +40,7 @@ func (t *timers) next() time.Time {
 	return t.heap[0].at
 }
 
-// fire calls what is due. What a timer sets for now or earlier waits for the next call, so that it ends.
+// fire calls what is due. What a timer sets for the same moment waits for the next call, so that it ends.
 func (t *timers) fire(now time.Time) {
 	for range len(t.heap) {
 		if len(t.heap) == 0 || t.heap[0].at.After(now) {
