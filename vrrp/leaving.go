@@ -10,8 +10,10 @@ const (
 	// leaveMargin is added to the longest skew time that a backup may wait, for its advert to come.
 	leaveMargin = 100 * time.Millisecond
 
-	// againPart is the part of the longest skew time after which priority 0 is said again, in case it was lost.
+	// Priority 0 is said again in case it was lost: after this part of the longest skew time, but soon, since
+	// keepalived starts its skew timer again with it.
 	againPart = 8
+	againMost = 10 * time.Millisecond
 )
 
 // departure is what comes after Leaving.
@@ -28,7 +30,7 @@ func (m *Machine) leave(d departure, now time.Time) {
 	longest := SkewTime(m.in.Version, 1, m.in.AdvertiseInterval)
 	m.act(SendAdvert{PriorityResign})
 	m.due = now.Add(longest + leaveMargin)
-	m.again, m.refresh = now.Add(longest/againPart), time.Time{}
+	m.again, m.refresh = now.Add(min(longest/againPart, againMost)), time.Time{}
 	if d.final {
 		m.hurry(now)
 	}
