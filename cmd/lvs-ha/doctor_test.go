@@ -93,15 +93,16 @@ vrrp "web" {
 }
 `
 
-// become runs the daemon until it is master.
-func (p lvsha) become(config string, vip string) {
+// become runs the daemon until it is master, and returns its runtime directory.
+func (p lvsha) become(config string, vip string) string {
 	p.t.Helper()
 	dir := p.t.TempDir()
+	runtimeDir := filepath.Join(dir, "run")
 	file := filepath.Join(dir, "lvs-ha.hcl")
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		p.t.Fatal(err)
 	}
-	cmd := p.host.Command(p.t.Context(), p.binary, "run", "-c", file, "--runtime-dir", filepath.Join(dir, "run"))
+	cmd := p.host.Command(p.t.Context(), p.binary, "run", "-c", file, "--runtime-dir", runtimeDir)
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -120,6 +121,7 @@ func (p lvsha) become(config string, vip string) {
 	if err != nil {
 		p.t.Fatalf("%s is not master: %v", p.host.Name(), err)
 	}
+	return runtimeDir
 }
 
 func TestHostDoctorHearsThePeer(t *testing.T) {
@@ -129,10 +131,13 @@ func TestHostDoctorHearsThePeer(t *testing.T) {
 	if f := lb1.diagnose(ours).find("peer-silent"); !strings.Contains(f.What, "no master was heard within") {
 		t.Errorf("on a silent network: %+v", f)
 	}
-	lb2.become(ours, "10.0.0.100")
+	runtimeDir := lb2.become(ours, "10.0.0.100")
 	d := lb1.diagnose(ours)
 	if f := d.find("peer-heard"); f.What != "web: 10.0.0.2 (priority 100) is master and is heard" {
 		t.Errorf("beside a master: %+v in %q", f, d.codes())
+	}
+	if f := lb2.diagnose(ours, "--runtime-dir", runtimeDir).find("peer-heard"); f.What != "web: this node is master, and nobody contests it" {
+		t.Errorf("on the master: %+v", f)
 	}
 	if f := lb1.diagnose(fmt.Sprintf(vrrpOnly, "10.0.0.200/24")).find("addresses-differ"); !strings.Contains(f.What, "10.0.0.2 advertises [10.0.0.100]") {
 		t.Errorf("beside a stranger: %+v", f)
