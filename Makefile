@@ -64,8 +64,8 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
 	@echo "== go mod tidy"; $(GO) mod tidy -diff
 
 .PHONY: bench
-bench: setup ## benchmarks (root for most)
-	LVS_HA_TEST=host,kernel,pair $(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+bench: setup ## benchmarks (root)
+	$(RUNTESTS) $(testflags) bench
 
 .PHONY: clean
 clean: ## remove what was built

@@ -8,7 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
-	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
 // Cmd is an exec.Cmd that starts in a host's network namespace. Start, Run, Output and CombinedOutput are its own.
@@ -23,7 +24,7 @@ func (h *Node) Command(ctx context.Context, name string, args ...string) *Cmd {
 	c := exec.CommandContext(ctx, name, args...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.Cancel = func() error { return killGroup(c.Process.Pid) }
-	c.WaitDelay = time.Second
+	c.WaitDelay = guest.OutputDelay
 	return &Cmd{Cmd: c, host: h}
 }
 

@@ -126,6 +126,11 @@ func testExec(t *testing.T, d Director) {
 	if _, err := Output(t.Context(), d, "sh", "-c", "echo why >&2; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3: why") {
 		t.Errorf("Output of a failing program gives %v", err)
 	}
+	// A daemon that keeps the output open does not hold it up for long.
+	pid := strings.TrimSpace(must[string](t)(Output(t.Context(), d, "sh", "-c", "sleep 4322 & echo $!")))
+	if r := must[Result](t)(d.Exec(t.Context(), "kill", pid)); r.ExitCode != 0 {
+		t.Errorf("the daemon %q is gone: %s", pid, r.Stderr)
+	}
 	const n = 20
 	begin := time.Now()
 	for range n {

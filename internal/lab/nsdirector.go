@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -28,6 +29,10 @@ var _ Director = (*NamespaceDirector)(nil)
 func (l *Lab) NewNamespaceDirector(c DirectorConfig) (*NamespaceDirector, error) {
 	if err := HasIPVS(); err != nil {
 		return nil, fmt.Errorf("make namespace director %s: %w", c.Name, err)
+	}
+	// What is built in or not there shows when it is used.
+	if path, err := exec.LookPath("modprobe"); err == nil {
+		_ = exec.Command(path, append([]string{"-aq"}, slices.Concat(DirectorModules(), c.Modules)...)...).Run()
 	}
 	c.NICs = l.withMACs(c.NICs)
 	return &NamespaceDirector{lab: l, config: c}, nil
@@ -154,7 +159,7 @@ func (d *NamespaceDirector) Spawn(ctx context.Context, c Command) (*Process, err
 	p.signal = func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) }
 	go func() {
 		err := cmd.Wait()
-		if _, ok := errors.AsType[*exec.ExitError](err); ok {
+		if _, ok := errors.AsType[*exec.ExitError](err); ok || errors.Is(err, exec.ErrWaitDelay) {
 			err = nil
 		}
 		p.finish(cmd.ProcessState.ExitCode(), err)

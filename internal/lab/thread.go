@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -55,12 +56,14 @@ func inNamespace(ns netns.NsHandle, f func() error) error {
 // spawner is an OS thread that stays in a namespace, with a /sys that belongs to it, and starts processes there.
 // It lives as long as its host: the kernel sends a child's parent-death signal when the *thread* that made it ends.
 type spawner struct {
-	work chan func()
-	once sync.Once
+	work   chan func()
+	closed <-chan struct{}
+	close  func()
 }
 
 func newSpawner(ns netns.NsHandle) (*spawner, error) {
-	s := &spawner{work: make(chan func())}
+	closed := make(chan struct{})
+	s := &spawner{work: make(chan func()), closed: closed, close: sync.OnceFunc(func() { close(closed) })}
 	ready := make(chan error, 1)
 	go func() {
 		// Never unlocked: the thread ends with this goroutine.
@@ -70,8 +73,13 @@ func newSpawner(ns netns.NsHandle) (*spawner, error) {
 		if err != nil {
 			return
 		}
-		for f := range s.work {
-			f()
+		for {
+			select {
+			case f := <-s.work:
+				f()
+			case <-closed:
+				return
+			}
 		}
 	}()
 	if err := <-ready; err != nil {
@@ -98,10 +106,10 @@ func settleIn(ns netns.NsHandle) error {
 
 func (s *spawner) do(f func() error) error {
 	result := make(chan error, 1)
-	s.work <- func() { result <- f() }
-	return <-result
-}
-
-func (s *spawner) close() {
-	s.once.Do(func() { close(s.work) })
+	select {
+	case s.work <- func() { result <- f() }:
+		return <-result
+	case <-s.closed:
+		return errors.New("the host is no more")
+	}
 }

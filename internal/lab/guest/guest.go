@@ -7,10 +7,14 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 )
 
 // EnvSpec names the kernel command-line word, and so init's environment variable, with the path of the Spec.
 const EnvSpec = "LAB_SPEC"
+
+// OutputDelay is how long the output of a program that has ended is still taken from the daemons it left.
+const OutputDelay = time.Second
 
 // Spec is what a test kernel makes of itself at boot.
 type Spec struct {

@@ -78,6 +78,7 @@ func parseCommand(f guest.Frame) (*exec.Cmd, error) {
 	cmd.Dir = c.Dir
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = guest.OutputDelay
 	return cmd, nil
 }
 
@@ -103,7 +104,7 @@ func obey(r io.Reader, stdin io.WriteCloser, signal func(syscall.Signal)) {
 }
 
 func exitOf(err error) guest.Exit {
-	if err == nil {
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
 		return guest.Exit{}
 	}
 	exit, ok := errors.AsType[*exec.ExitError](err)

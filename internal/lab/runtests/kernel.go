@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,11 +22,26 @@ const (
 	kernelLimit = 20 * time.Minute
 )
 
-// runKernel builds the test binaries of all packages with kernel tests and runs them in one test kernel.
+// runKernel runs the kernel tests of all packages in one test kernel.
 func runKernel(ctx context.Context, o options, t *tally) error {
 	packages, err := findTests(ctx, o.packages, "TestKernel")
-	if err != nil || len(packages) == 0 {
+	if err != nil {
 		return err
+	}
+	args := []string{"-test.v=test2json", "-test.timeout=10m", "-test.run=" + pattern(o, "TestKernel")}
+	return inTestKernel(ctx, t, packages, func(ctx context.Context, k *lab.TestKernel, p testPackage, binary string) error {
+		return convert(ctx, t, p.ImportPath, func(out io.Writer) (int, error) {
+			return runBinary(ctx, k, p, binary, args, out)
+		})
+	})
+}
+
+// inTestKernel builds the test binaries of the packages and runs each in the same test kernel.
+func inTestKernel(ctx context.Context, t *tally, packages []testPackage,
+	run func(ctx context.Context, k *lab.TestKernel, p testPackage, binary string) error,
+) error {
+	if len(packages) == 0 {
+		return nil
 	}
 	if err := provideBinary(packages); err != nil {
 		return err
@@ -36,7 +52,7 @@ func runKernel(ctx context.Context, o options, t *tally) error {
 	}
 	defer os.RemoveAll(dir)
 	binaries, buildErr := buildTests(ctx, dir, packages)
-	ctx, cancel := context.WithTimeoutCause(ctx, kernelLimit, fmt.Errorf("the kernel tests took more than %v", kernelLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, kernelLimit, fmt.Errorf("the test kernel took more than %v", kernelLimit))
 	defer cancel()
 	start := time.Now()
 	k, err := lab.BootTestKernel(ctx, kernelMemoryMB)
@@ -49,12 +65,7 @@ func runKernel(ctx context.Context, o options, t *tally) error {
 		if binaries[p.ImportPath] == "" {
 			continue
 		}
-		err := runInKernel(ctx, k, t, p, lab.Command{
-			Argv: []string{binaries[p.ImportPath], "-test.v=test2json", "-test.timeout=10m", "-test.run=" + pattern(o, "TestKernel")},
-			Env:  []string{lab.EnvKinds + "=" + string(lab.Kernel), lab.EnvBinary + "=" + os.Getenv(lab.EnvBinary)},
-			Dir:  p.Dir,
-		})
-		if err != nil {
+		if err := run(ctx, k, p, binaries[p.ImportPath]); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.ImportPath, err))
 		}
 	}
@@ -87,34 +98,39 @@ func buildTests(ctx context.Context, dir string, packages []testPackage) (map[st
 	return binaries, errors.Join(errs...)
 }
 
-// runInKernel runs one test binary; test2json turns what it prints into events.
-func runInKernel(ctx context.Context, k *lab.TestKernel, t *tally, p testPackage, c lab.Command) error {
-	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-t", "-p", p.ImportPath)
+// runBinary runs a test binary in the kernel and returns its exit status.
+func runBinary(ctx context.Context, k *lab.TestKernel, p testPackage, binary string, args []string, out io.Writer) (int, error) {
+	process, err := k.Spawn(ctx, lab.Command{
+		Argv:   append([]string{binary}, args...),
+		Env:    []string{lab.EnvKinds + "=" + string(lab.Kernel), lab.EnvBinary + "=" + os.Getenv(lab.EnvBinary)},
+		Dir:    p.Dir,
+		Stdout: out, Stderr: out,
+	})
+	if err != nil {
+		return -1, err
+	}
+	<-process.Done()
+	status, err := process.Wait(context.WithoutCancel(ctx))
+	if err != nil {
+		err = fmt.Errorf("%w; the kernel's console: %q", errors.Join(context.Cause(ctx), err), k.Console())
+	}
+	return status, err
+}
+
+// convert turns what a test binary prints into events.
+func convert(ctx context.Context, t *tally, importPath string, run func(io.Writer) (int, error)) error {
+	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-t", "-p", importPath)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
 	}
-	c.Stdout, c.Stderr = in, in
 	converted := make(chan error, 1)
 	go func() { converted <- readEvents(t, cmd) }()
-
 	failedBefore := t.failed + t.packages
-	status, err := runToEnd(ctx, k, c)
+	status, err := run(in)
 	err = errors.Join(err, in.Close(), <-converted)
 	if err == nil && status != 0 && t.failed+t.packages == failedBefore {
 		err = fmt.Errorf("exit status %d, though no test failed", status)
 	}
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w; the kernel's console: %q", context.Cause(ctx), k.Console())
-	}
 	return err
-}
-
-func runToEnd(ctx context.Context, k *lab.TestKernel, c lab.Command) (int, error) {
-	p, err := k.Spawn(ctx, c)
-	if err != nil {
-		return -1, err
-	}
-	<-p.Done()
-	return p.Wait(context.WithoutCancel(ctx))
 }

@@ -35,6 +35,7 @@ func kinds() []kind {
 		{"host", "TestHost…: root and network namespaces on this kernel", runHost},
 		{"kernel", "TestKernel…: inside one test kernel with IPVS", runKernel},
 		{"pair", "TestPair…: director machines, each with a kernel of its own", runPair},
+		{"bench", "benchmarks, those named BenchmarkKernel… in one test kernel", runBench},
 	}
 }
 
