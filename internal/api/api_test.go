@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// fakeDirector answers what it is told to, and remembers the configuration that it was to plan.
+type fakeDirector struct {
+	status Status
+	plan   Plan
+	err    error
+	given  *config.Config
+}
+
+func (d *fakeDirector) Status(context.Context) (Status, error) { return d.status, d.err }
+func (d *fakeDirector) Reload(context.Context) error           { return d.err }
+
+func (d *fakeDirector) Plan(_ context.Context, cfg *config.Config) (Plan, error) {
+	d.given = cfg
+	return d.plan, d.err
+}
+
+func serve(t *testing.T, d Director) (client *Client, socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "api.sock")
+	listener, err := Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, listener, d) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return NewClient(socket), socket
+}
+
+func TestAPlanGoesThereAndBackWhole(t *testing.T) {
+	cfg, problems := config.Load("../../config/testdata/valid/full.hcl", config.Options{Node: "lb1"})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	d := &fakeDirector{plan: Plan{
+		Running: true, Assumed: 3,
+		Table: []ipvs.Step{{
+			Action: ipvs.EditDestination, Service: cfg.Services[0].Service, Destination: cfg.Services[0].RealServers[0].Destination,
+			Changes: []ipvs.Change{{Field: "weight", From: "1", To: "2"}},
+		}},
+		Foreign:  []ipvs.ServiceKey{ipvs.ServiceByMark(ipvs.IPv6, 7)},
+		Sync:     []connsync.Step{{Start: true, Daemon: connsync.Running{Role: connsync.Backup, Daemon: connsync.Daemon{Interface: "eth1"}}}},
+		Timeouts: []ipvs.Change{{Field: "tcp", From: "900s", To: "60s"}},
+		Settings: []Setting{{What: "director", Action: "edit"}},
+	}}
+	client, _ := serve(t, d)
+	got, err := client.Plan(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exact := cmp.Comparer(func(a, b ipvs.DestinationKey) bool { return a == b })
+	if diff := cmp.Diff(d.plan, got, exact, cmp.Comparer(func(a, b ipvs.ServiceKey) bool { return a == b }),
+		cmp.Comparer(func(a, b connsync.Daemon) bool { return a == b })); diff != "" {
+		t.Errorf("the plan differs (-want +got):\n%s", diff)
+	}
+	if config := cmp.Diff(text(t, cfg), text(t, d.given)); config != "" {
+		t.Errorf("the configuration arrived as another (-want +got):\n%s", config)
+	}
+}
+
+func TestRefusalsAndAbsence(t *testing.T) {
+	d := &fakeDirector{err: errors.New("lvs-ha.hcl line 3: no such scheduler")}
+	client, socket := serve(t, d)
+	if _, ok := errors.AsType[*Refusal](client.Reload(t.Context())); !ok {
+		t.Error("a refusal is not one")
+	}
+	if _, err := client.Status(t.Context()); err == nil || err.Error() != d.err.Error() {
+		t.Errorf("got error %v", err)
+	}
+	nowhere := filepath.Join(t.TempDir(), "api.sock")
+	if err := NewClient(nowhere).Reload(t.Context()); !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), nowhere) {
+		t.Errorf("got error %v", err)
+	}
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket is open to others: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestASocketThatACrashLeftIsNobodys(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "api.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewClient(socket).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got error %v", err)
+	}
+	again, err := Listen(socket)
+	if err != nil {
+		t.Fatalf("it is in the way: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	client, _ := serve(t, &fakeDirector{})
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{http.MethodPost, "/v1/plan", "", http.StatusUnprocessableEntity},
+		{http.MethodPost, "/v1/plan", "{", http.StatusUnprocessableEntity},
+		{http.MethodPost, "/v1/plan", `{"colour": "red"}`, http.StatusUnprocessableEntity},
+		{http.MethodGet, "/v1/plan", "", http.StatusMethodNotAllowed},
+		{http.MethodGet, "/v1/nothing", "", http.StatusNotFound},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, "http://lvs-ha"+tt.path, strings.NewReader(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		if resp.StatusCode != tt.status {
+			t.Errorf("%s %s %s: %s, want %d", tt.method, tt.path, tt.body, resp.Status, tt.status)
+		}
+	}
+}
+
+// text is a configuration as JSON, secrets and all.
+func text(t *testing.T, cfg *config.Config) string {
+	t.Helper()
+	b, err := json.MarshalIndent(cfg, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
