@@ -72,7 +72,7 @@ func (d Destination) encode(ae *netlink.AttributeEncoder) {
 // encodeAddress writes union nf_inet_addr: 16 bytes, of which IPv4 uses the first four.
 func encodeAddress(a netip.Addr) []byte {
 	b := make([]byte, 16)
-	copy(b, a.Unmap().AsSlice())
+	copy(b, a.AsSlice())
 	return b
 }
 

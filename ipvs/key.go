@@ -32,9 +32,9 @@ func (d Destination) String() string {
 	return fmt.Sprintf("%s %s weight %d", d.DestinationKey, d.Forward, d.Weight)
 }
 
-// family returns the address family of an address.
+// family returns the address family of an address as it is written.
 func family(a netip.Addr) Family {
-	if a.Is4() || a.Is4In6() {
+	if a.Is4() {
 		return IPv4
 	}
 	return IPv6

@@ -6,7 +6,8 @@ const (
 	hostPrefix uint32 = 128
 )
 
-// normal returns the key as the kernel gives it back.
+// normal returns the key as the kernel gives it back. An IPv4 address written as IPv6 is IPv4, unless the family says
+// otherwise.
 func (k ServiceKey) normal() ServiceKey {
 	if k.Mark != 0 {
 		if k.Family == 0 {
@@ -14,7 +15,10 @@ func (k ServiceKey) normal() ServiceKey {
 		}
 		return ServiceKey{Mark: k.Mark, Family: k.Family}
 	}
-	k.Address = k.Address.Unmap().WithZone("")
+	k.Address = k.Address.WithZone("")
+	if k.Family != IPv6 {
+		k.Address = k.Address.Unmap()
+	}
 	k.Family = family(k.Address)
 	return k
 }
@@ -41,7 +45,7 @@ func (s Service) withDefaults() Service {
 	return s
 }
 
-// normal returns the key as the kernel gives it back.
+// normal returns the key as the kernel gives it back: an IPv4 address written as IPv6 is IPv4.
 func (k DestinationKey) normal() DestinationKey {
 	k.Address = k.Address.Unmap().WithZone("")
 	return k

@@ -1,0 +1,56 @@
+package ipvsadm
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// endpoint is host[:port] as it was read.
+type endpoint struct {
+	address netip.Addr
+	port    uint16
+}
+
+// parseEndpoint reads host[:port]. An IPv6 address with a port is in brackets, one without is not; a host name stands
+// for its IPv4 address. The name of a port is one of the protocol's; without a protocol there are no names.
+func parseEndpoint(s string, p ipvs.Protocol, names Names) (endpoint, bool) {
+	if inner, found := strings.CutPrefix(s, "["); found {
+		host, port, found := strings.Cut(inner, "]:")
+		if !found {
+			return endpoint{}, false
+		}
+		if address, ok := parseIPv6(host); ok {
+			return withPort(address, port, p, names)
+		}
+		// ipvsadm takes an IPv4 host in brackets, and no notice of what follows.
+		address, ok := parseHost(host, names)
+		return endpoint{address: address}, ok
+	}
+	if address, ok := parseIPv6(s); ok {
+		return endpoint{address: address}, true
+	}
+	host, port, found := strings.Cut(s, ":")
+	address, ok := parseHost(host, names)
+	if !found || !ok {
+		return endpoint{address: address}, ok
+	}
+	return withPort(address, port, p, names)
+}
+
+// parseHost reads an IPv4 address or a host's name.
+func parseHost(s string, names Names) (netip.Addr, bool) {
+	if address, ok := parseIPv4(s); ok {
+		return address, true
+	}
+	return names.Address(s)
+}
+
+func withPort(a netip.Addr, port string, p ipvs.Protocol, names Names) (endpoint, bool) {
+	if n, ok := parseNumber(port, 0, 65535); ok {
+		return endpoint{a, uint16(n)}, true
+	}
+	n, ok := names.Port(port, p)
+	return endpoint{a, n}, ok
+}

@@ -1,0 +1,170 @@
+package ipvsadm
+
+import (
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// command is a command line that was read.
+type command struct {
+	verb     verb
+	given    set
+	force    bool
+	service  ipvs.Service
+	server   ipvs.Destination
+	timeouts ipvs.Timeouts
+	role     connsync.Role
+	daemon   connsync.Daemon
+
+	flags string // --sched-flags, which depend on the scheduler
+}
+
+// ipvsadm's defaults.
+const (
+	defaultScheduler          = "wlc"
+	defaultPersistenceTimeout = 360 // seconds
+	defaultWeight             = 1
+	hostMask                  = 0xffffffff
+	hostPrefix                = 128
+)
+
+var verbs = map[string]verb{
+	"A": addService, "E": editService, "D": deleteService, "C": flush, "R": restore, "S": save,
+	"a": addServer, "e": editServer, "d": deleteServer, "L": list, "Z": zero, "set": setTimeouts,
+	"start-daemon": startDaemon, "stop-daemon": stopDaemon, "h": help, "v": version,
+}
+
+// parse reads a command line. A line of a rule file cannot be another -R.
+func parse(args []string, names Names, restoring bool) (*command, *failure) {
+	s := &scanner{args: args}
+	first, _, ok := s.next()
+	v := verbs[first.id]
+	if !ok || v == 0 || (v == restore && restoring) {
+		return nil, tryHelp
+	}
+	c := newCommand(v)
+	switch v {
+	case help:
+		return nil, &failure{text: helpText, ends: true, stdout: true}
+	case version:
+		return nil, &failure{text: versionText, ends: true, stdout: true}
+	case startDaemon, stopDaemon:
+		if f := c.parseRole(first.value); f != nil {
+			return nil, f
+		}
+	}
+	for {
+		o, problem, ok := s.next()
+		if problem != "" {
+			return nil, refused(s.word + ": " + problem)
+		}
+		if !ok {
+			break
+		}
+		if f := c.take(o, s.word, names); f != nil {
+			return nil, f
+		}
+	}
+	return c, c.finish(s.rest)
+}
+
+func newCommand(v verb) *command {
+	c := &command{verb: v}
+	c.service.Family = ipvs.IPv4
+	c.service.Scheduler = defaultScheduler
+	c.service.Netmask = hostMask
+	c.server.Forward = ipvs.DirectRoute
+	c.server.Weight = defaultWeight
+	return c
+}
+
+func (c *command) parseRole(s string) *failure {
+	role, err := connsync.ParseRole(s)
+	if err != nil {
+		if c.verb == startDaemon {
+			return fail("illegal start-daemon parameter specified")
+		}
+		return fail("illegal start_daemon specified")
+	}
+	c.role = role
+	return nil
+}
+
+// finish reads the words that are no options, and checks the whole.
+func (c *command) finish(rest []string) *failure {
+	if c.verb == setTimeouts {
+		var f *failure
+		if rest, f = c.parseTimeouts(rest); f != nil {
+			return f
+		}
+	}
+	if len(rest) > 0 {
+		return fail("unexpected argument %s", rest[0])
+	}
+	if c.verb == addService || c.verb == editService {
+		if f := c.parseFlags(); f != nil {
+			return f
+		}
+	}
+	if c.verb == list {
+		if f := c.checkListing(); f != nil {
+			return f
+		}
+	}
+	if f := rules[c.verb].check(c.given); f != nil {
+		return f
+	}
+	switch c.verb {
+	case addService, editService:
+		return c.checkService()
+	case addServer, editServer:
+		return c.checkServer()
+	}
+	return nil
+}
+
+func (c *command) parseTimeouts(rest []string) ([]string, *failure) {
+	fields := []*uint32{&c.timeouts.TCP, &c.timeouts.TCPFin, &c.timeouts.UDP}
+	if len(rest) < len(fields) {
+		return nil, fail("--set option requires 3 timeout values")
+	}
+	for i, field := range fields {
+		n, ok := parseNumber(rest[i], 0, maxTimeout)
+		if !ok {
+			return nil, fail("invalid timeout value `%s' specified", rest[i])
+		}
+		*field = uint32(n)
+	}
+	return rest[len(fields):], nil
+}
+
+func (c *command) checkService() *failure {
+	s := &c.service
+	if s.Mark == 0 && s.Port == 0 && s.Flags&ipvs.FlagPersistent == 0 {
+		return fail("Zero port specified for non-persistent service")
+	}
+	if s.Flags&ipvs.FlagOnePacket != 0 && s.Mark == 0 && s.Protocol != ipvs.UDP {
+		return fail("One-Packet Scheduling is only for UDP virtual services")
+	}
+	return nil
+}
+
+// checkListing reports listings that exclude each other.
+func (c *command) checkListing() *failure {
+	for _, pair := range [][2]option{
+		{serviceAddress, connection}, {timeout, connection}, {timeout, serviceAddress},
+		{daemon, connection}, {daemon, serviceAddress}, {daemon, timeout},
+	} {
+		if c.given.has(pair[0]) && c.given.has(pair[1]) {
+			return fail("The option '%s' conflicts with the '%s' option in the 'list' command", pair[0], pair[1])
+		}
+	}
+	tables := setOf(stats, rate, thresholds)
+	if c.given&setOf(timeout, daemon) != 0 {
+		tables |= setOf(persistentConn)
+	}
+	if c.given&setOf(connection, timeout, daemon) != 0 && c.given&tables != 0 {
+		return fail("options conflicts in the list command")
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package ipvsadm
+
+import (
+	"context"
+
+	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// Table is the kernel's table.
+type Table interface {
+	ipvs.Applier
+	Table(ctx context.Context) ([]ipvs.ServiceState, error)
+	Lookup(ctx context.Context, keys []ipvs.ServiceKey) ([]ipvs.ServiceState, error)
+	Flush(ctx context.Context) error
+	Zero(ctx context.Context, key ipvs.ServiceKey) error
+	ZeroAll(ctx context.Context) error
+}
+
+// Settings are what the kernel has beside the table.
+type Settings interface {
+	Info(ctx context.Context) (ipvs.Info, error)
+	Timeouts(ctx context.Context) (ipvs.Timeouts, error)
+	SetTimeouts(ctx context.Context, t ipvs.Timeouts) error
+}
+
+// Kernel is all that ipvsadm talks to.
+type Kernel struct {
+	Table    Table
+	Settings Settings
+	Daemons  connsync.Kernel
+	Close    func() error
+}
+
+// OpenKernel connects to the kernel in the network namespace of the calling thread.
+func OpenKernel(ctx context.Context) (Kernel, error) {
+	conn, err := ipvsnl.Open(ctx)
+	if err != nil {
+		return Kernel{}, err
+	}
+	client := ipvs.NewClient(conn)
+	return Kernel{Table: client, Settings: client, Daemons: connsync.NewClient(conn), Close: conn.Close}, nil
+}

@@ -1,0 +1,176 @@
+package ipvsadm_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
+)
+
+// outcome is all that can be seen of a command.
+type outcome struct {
+	Stdout, Stderr string
+	Status         int
+}
+
+// director is a network namespace with a table of its own.
+type director struct {
+	host  *lab.Node
+	table *ipvs.Client
+}
+
+func newDirector(t testing.TB, l *lab.Lab, name string) director {
+	t.Helper()
+	host, err := l.Host(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := director{host: host}
+	err = host.Do(func() (err error) {
+		d.table, err = ipvs.Open(t.Context())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.table.Close() })
+	return d
+}
+
+// real runs the real ipvsadm.
+func (d director) real(t testing.TB, stdin string, args ...string) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := d.host.Command(t.Context(), "ipvsadm", args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || !exit.Exited()) {
+		t.Fatalf("ipvsadm %q: %v", args, err)
+	}
+	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+// ours runs our own.
+func (d director) ours(t testing.TB, stdin string, args ...string) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status := ipvsadm.Main(t.Context(), args, ipvsadm.Environment{
+		Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
+		Open: func(ctx context.Context) (k ipvsadm.Kernel, err error) {
+			err = d.host.Do(func() error {
+				k, err = ipvsadm.OpenKernel(ctx)
+				return err
+			})
+			return k, err
+		},
+		Connections: func() (r io.ReadCloser, err error) {
+			err = d.host.Do(func() error {
+				b, err := os.ReadFile("/proc/thread-self/net/ip_vs_conn")
+				r = io.NopCloser(bytes.NewReader(b))
+				return err
+			})
+			return r, err
+		},
+	})
+	return outcome{out.String(), errs.String(), status}
+}
+
+// rivals are two directors that are given the same commands, one with the real ipvsadm and one with ours.
+type rivals struct {
+	real, ours director
+	compared   int
+}
+
+func newRivals(t testing.TB) *rivals {
+	t.Helper()
+	lab.Need(t, lab.Kernel)
+	l := lab.NewT(t, "ipvsadm")
+	return &rivals{real: newDirector(t, l, "real"), ours: newDirector(t, l, "ours")}
+}
+
+// run gives both the same command and compares what can be seen of it, and the tables after it. A listing is made by both
+// of the same table.
+func (r *rivals) run(t *testing.T, stdin string, args ...string) {
+	t.Helper()
+	if lists(args) {
+		r.compareHere(t, args...)
+		return
+	}
+	r.compared++
+	want, got := r.real.real(t, stdin, args...), r.ours.ours(t, stdin, args...)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ipvsadm %q with input %q:\n%s", args, stdin, diff)
+	}
+	if want, got := r.real.snapshot(t), r.ours.snapshot(t); want != got {
+		t.Fatalf("after ipvsadm %q with input %q the tables differ:\n%s", args, stdin, cmp.Diff(want, got))
+	}
+}
+
+// snapshot returns table and timeouts, in an order that does not depend on the kernel's.
+func (d director) snapshot(t *testing.T) string {
+	t.Helper()
+	table, err := d.table.Table(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	timeouts, err := d.table.Timeouts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, s := range table {
+		b, err := json.Marshal(s.Service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, string(b))
+		for _, dest := range s.Destinations {
+			b, err := json.Marshal(dest.Destination)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, s.ServiceKey.String()+" "+string(b))
+		}
+	}
+	slices.Sort(lines)
+	return fmt.Sprintln(timeouts) + strings.Join(lines, "\n")
+}
+
+// list compares all listings of the real one's table.
+func (r *rivals) list(t *testing.T) {
+	t.Helper()
+	for _, form := range []string{"", "--stats", "--rate", "--thresholds", "--persistent-conn", "--tun-info", "--exact", "-c", "--timeout", "--daemon"} {
+		for _, more := range []string{"", "-n", "--nosort", "-n --exact", "-n --nosort"} {
+			args := strings.Fields("-L " + form + " " + more)
+			if form == "--exact" && strings.Contains(more, "--exact") {
+				continue
+			}
+			r.compareHere(t, args...)
+		}
+	}
+	for _, args := range []string{"-S", "-S -n"} {
+		r.compareHere(t, strings.Fields(args)...)
+	}
+}
+
+// compareHere runs both in the same director, for commands that change nothing.
+func (r *rivals) compareHere(t *testing.T, args ...string) {
+	t.Helper()
+	r.compared++
+	if diff := cmp.Diff(r.real.real(t, "", args...), r.real.ours(t, "", args...)); diff != "" {
+		t.Errorf("ipvsadm %q:\n%s", args, diff)
+	}
+}
