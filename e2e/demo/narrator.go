@@ -31,6 +31,7 @@ const progressAfter = 3 * time.Second
 // step runs one step of the story and notes how it went. A step that takes long says so.
 func (n *narrator) step(ctx context.Context, title string, do func(context.Context) (string, error)) error {
 	n.say("%s", title)
+	began := time.Now()
 	done := make(chan struct{})
 	stopped := make(chan struct{})
 	go func() {
@@ -40,7 +41,7 @@ func (n *narrator) step(ctx context.Context, title string, do func(context.Conte
 		for {
 			select {
 			case <-tick.C:
-				n.say("  …")
+				n.say("  … %.0f s", time.Since(began).Seconds())
 			case <-done:
 				return
 			}
