@@ -25,7 +25,7 @@ type dialOptions struct {
 type conn struct {
 	*os.File
 	remote netip.AddrPort
-	stop   func() bool
+	keep   func() // stops watching the context
 }
 
 // dial connects to a server.
@@ -43,7 +43,7 @@ func dial(ctx context.Context, server netip.AddrPort, o dialOptions) (*conn, err
 	}
 	err = unix.Connect(fd, to)
 	f := os.NewFile(uintptr(fd), "tcp")
-	c := &conn{File: f, remote: server, stop: context.AfterFunc(ctx, func() { _ = f.SetDeadline(time.Unix(0, 1)) })}
+	c := &conn{File: f, remote: server, keep: cut(ctx, func() { _ = f.SetDeadline(time.Unix(0, 1)) })}
 	if connecting(err) {
 		err = c.connected(to)
 	}
@@ -90,9 +90,18 @@ func (c *conn) connected(to unix.Sockaddr) error {
 	return outcome
 }
 
+// abort closes the connection with RST.
+func (c *conn) abort() error {
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { _ = dialOptions{reset: true}.set(int(fd)) })
+	}
+	return errors.Join(err, c.Close())
+}
+
 // Close closes the connection.
 func (c *conn) Close() error {
-	c.stop()
+	c.keep()
 	return c.File.Close()
 }
 

@@ -1,24 +1,20 @@
 package healthcheck
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
-// entry is a target in a scheduler. The scheduler's lock guards it.
+// entry is a target in a scheduler, whose lock guards it. Times are since the scheduler's beginning.
 type entry struct {
 	key    string
 	target Target
 	probe  Probe
 	health Health
 
-	due   time.Time // of the next start, or, while a check is in flight, of giving it up for stuck
-	index int       // in the timers; -1: not there
-
-	life    int // incremented when a removed target comes back while its check is in flight
-	started time.Time
-	late    time.Duration // of the start
-	cancel  context.CancelFunc
+	due     time.Duration // next start
+	started time.Duration // last start
+	late    time.Duration // of the last start
+	ctx     *deadline     // of the check in flight
+	index   int           // in the timers; -1: not there
+	life    int           // incremented when a removed target comes back while its check is in flight
 
 	inFlight bool
 	stuck    bool // in flight long past its timeout
@@ -36,11 +32,11 @@ func (e *entry) timeout() time.Duration {
 	return e.target.Spec.Timeout
 }
 
-// next is the time of the next start, after a check that started at e.started.
-func (e *entry) next(now time.Time) time.Time {
-	at := e.started.Add(pause(e.interval(), !e.probed))
+// begin notes the start of a check.
+func (e *entry) begin(now time.Duration) {
+	e.inFlight, e.started, e.late = true, now, now-e.due
+	e.due = now + pause(e.interval(), !e.probed)
 	e.probed = true
-	return later(at, now)
 }
 
 func (e *entry) status() Status {
@@ -48,14 +44,8 @@ func (e *entry) status() Status {
 }
 
 // judge takes one more result into account.
-func (e *entry) judge(r Result, now time.Time) Event {
+func (e *entry) judge(r Result, took time.Duration) Event {
 	before := e.health.State
-	e.health = Judge(e.health, r, e.target.Spec.Rise, e.target.Spec.Fall, now)
-	return Event{
-		Status:  e.status(),
-		Result:  r,
-		Changed: e.health.State != before,
-		Took:    now.Sub(e.started),
-		Late:    e.late,
-	}
+	e.health = Judge(e.health, r, e.target.Spec.Rise, e.target.Spec.Fall, time.Now())
+	return Event{Status: e.status(), Result: r, Changed: e.health.State != before, Took: took, Late: e.late}
 }

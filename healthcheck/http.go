@@ -45,31 +45,44 @@ func newHTTPS(spec Spec) (Probe, error) {
 	return c.probe, nil
 }
 
-func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) Result {
+func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Result) {
 	raw, err := dial(ctx, server, dialOptions{lateACK: true})
 	if err != nil {
 		return failed(ctx, c.timeout, "", err)
 	}
-	defer raw.Close()
+	open := true
+	defer func() {
+		if open {
+			_ = raw.Close()
+		} else {
+			// The server has closed its side: with RST no state is left there, nor in connection tracking on the way.
+			_ = raw.abort()
+		}
+	}()
+	result, open = c.converse(ctx, raw)
+	return result
+}
+
+// converse does what is to be done on a connection. open says that the server has not closed it.
+func (c *httpCheck) converse(ctx context.Context, raw *conn) (result Result, open bool) {
 	if c.tls == nil {
-		result, _ := c.exchange(ctx, raw, server)
-		return result
+		return c.exchange(ctx, raw, raw.remote)
 	}
 	config := c.tls
 	if config.ServerName == "" {
 		config = config.Clone()
-		config.ServerName = server.Addr().Unmap().WithZone("").String()
+		config.ServerName = raw.remote.Addr().Unmap().WithZone("").String()
 	}
 	secured := tls.Client(raw, config)
 	// Without a context of its own: raw breaks when ctx ends.
 	if err := secured.HandshakeContext(context.Background()); err != nil {
-		return failed(ctx, c.timeout, "in the TLS handshake", err)
+		return failed(ctx, c.timeout, "in the TLS handshake", err), true
 	}
-	result, open := c.exchange(ctx, secured, server)
+	result, open = c.exchange(ctx, secured, raw.remote)
 	if open && ctx.Err() == nil {
 		_ = secured.CloseWrite()
 	}
-	return result
+	return result, open
 }
 
 // appendRequest appends the request for a server.

@@ -126,6 +126,17 @@ func TestHTTPServerThatKeepsTheConnection(t *testing.T) {
 	}
 }
 
+// TestHTTPLeavesNoTrace: nothing stays in TIME_WAIT after a server that closes as it is asked to.
+func TestHTTPLeavesNoTrace(t *testing.T) {
+	server := serve(t, loopback, answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"))
+	for range 20 {
+		wantResult(t, check(t, httpSpec(nil), server), true, "status 200")
+	}
+	if n := socketsInTimeWait(t, server.Port()); n > 0 {
+		t.Errorf("%d sockets are left in TIME_WAIT", n)
+	}
+}
+
 func TestHTTPEndlessBody(t *testing.T) {
 	for _, body := range []string{"", "^x"} {
 		server := serve(t, loopback, func(c net.Conn) {

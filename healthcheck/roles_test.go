@@ -51,7 +51,9 @@ func answer(f func() usage) {
 
 // playServers is all real servers in one process.
 func playServers() {
-	ln, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", benchPort))
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // as most real servers are
+	ln, err := config.Listen(context.Background(), "tcp4", fmt.Sprintf("0.0.0.0:%d", benchPort))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

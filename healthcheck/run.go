@@ -11,10 +11,9 @@ import (
 // flight is one check on its way.
 type flight struct {
 	*entry
-	probe  Probe
-	ctx    context.Context
-	cancel context.CancelFunc
-	life   int // of the entry when the check started
+	probe Probe
+	ctx   *deadline
+	life  int // of the entry when the check started
 }
 
 // Run probes the targets until ctx ends, and returns when no check is in flight any more. It runs once.
@@ -25,10 +24,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		return errors.New("run the health checks: they were run already")
 	}
 	s.ctx = ctx
-	s.spread(s.fresh, time.Now())
+	s.spread(s.fresh, s.now())
 	s.fresh = nil
 	s.mu.Unlock()
 	defer s.flights.Wait()
+	defer s.cancelAll()
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -43,76 +43,55 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 }
 
+// cancelAll ends the contexts of all checks in flight.
+func (s *Scheduler) cancelAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.entries {
+		if e.inFlight {
+			e.ctx.cancel()
+		}
+	}
+}
+
 // advance starts what is due and returns how long there is nothing more to do.
 func (s *Scheduler) advance() time.Duration {
 	s.mu.Lock()
-	now := time.Now()
+	now := s.now()
 	stall := s.stalls.notice(now)
 	if stall > 0 {
 		s.spreadDue(now)
 	}
 	stuck := s.collect(now)
-	for {
-		f, ok := s.begin(now)
-		if !ok {
-			break
-		}
-		s.quiet = now.Add(s.batch)
+	for f, ok := s.next(now); ok; f, ok = s.next(now) {
+		s.quiet = now + s.batch
 		s.flights.Go(func() { s.work(f) })
 	}
 	wait := s.plan(now)
-	late, waiting := s.lag(now), s.waiting.len()
-	if stall > 0 && !s.stalls.worthSaying(now) {
-		stall = 0
-	}
+	warn := s.complaint(now, stall)
 	s.mu.Unlock()
 
-	if late > 0 {
-		s.log.Warn("health checks run late", "late", late.String(), "waiting", waiting, "limit", s.concurrency)
-	}
-	if stall > 0 {
-		s.log.Warn("this machine stood still; checks that timed out meanwhile do not count", "stalled", stall.String())
-	}
+	warn()
 	for _, e := range stuck {
 		s.overrun(e)
 	}
 	return wait
 }
 
-// plan sets the time of the next wake-up.
-func (s *Scheduler) plan(now time.Time) time.Duration {
-	next := now.Add(time.Hour)
-	if len(s.timers) > 0 {
-		next = later(s.timers[0].due, s.quiet)
-	}
-	if pulse := now.Add(stallAtLeast); s.running > 0 && pulse.Before(next) {
-		next = pulse // keeps an eye on the clock while checks are in flight
-	}
-	s.stalls.planned = next
-	return next.Sub(now)
-}
-
-// spreadDue spreads what is due like first checks: after a stall that may be everything.
-func (s *Scheduler) spreadDue(now time.Time) {
-	var due []*entry
-	for len(s.timers) > 0 && !s.timers[0].due.After(now) && !s.timers[0].inFlight {
-		due = append(due, s.timers[0])
-		s.timers.remove(s.timers[0])
-	}
-	s.spread(due, now)
-}
-
 // collect queues what is due, and returns the entries whose check should have ended long ago. Those give up their slot.
-func (s *Scheduler) collect(now time.Time) (stuck []*entry) {
-	for len(s.timers) > 0 && !s.timers[0].due.After(now) {
-		e := s.timers[0]
+func (s *Scheduler) collect(now time.Duration) (stuck []*entry) {
+	for len(s.timers) > 0 && s.timers[0].due <= now {
+		e := s.timers[0].entry
 		if !e.inFlight {
 			s.timers.remove(e)
 			s.waiting.push(e)
 			continue
 		}
-		e.due = now.Add(e.interval())
-		s.timers.set(e)
+		if limit := e.started + e.timeout() + overrun; now < limit {
+			s.timers.set(e, limit)
+			continue
+		}
+		s.timers.set(e, now+e.interval())
 		if !e.stuck {
 			e.stuck = true
 			s.running--
@@ -123,28 +102,71 @@ func (s *Scheduler) collect(now time.Time) (stuck []*entry) {
 	return stuck
 }
 
-// begin starts the check of the entry that has waited longest, if a slot is free.
-func (s *Scheduler) begin(now time.Time) (flight, bool) {
+// next starts the check of the entry that has waited longest, if a slot is free.
+func (s *Scheduler) next(now time.Duration) (flight, bool) {
 	e := s.waiting.first()
 	if e == nil || s.running >= s.concurrency || s.ctx.Err() != nil {
 		return flight{}, false
 	}
 	s.waiting.drop()
 	s.running++
-	e.inFlight, e.started, e.late = true, now, now.Sub(e.due)
+	e.begin(now)
 	s.late = e.late
-	e.due = now.Add(e.timeout() + overrun)
-	s.timers.set(e)
-	ctx, cancel := context.WithTimeout(s.ctx, e.timeout())
-	e.cancel = cancel
-	return flight{entry: e, probe: e.probe, ctx: ctx, cancel: cancel, life: e.life}, true
+	s.timers.set(e, e.due)
+	e.ctx = newDeadline(s.ctx, e.timeout())
+	return flight{entry: e, probe: e.probe, ctx: e.ctx, life: e.life}, true
+}
+
+// plan sets the time of the next wake-up.
+func (s *Scheduler) plan(now time.Duration) time.Duration {
+	next := now + time.Hour
+	if len(s.timers) > 0 {
+		next = max(s.timers[0].due, s.quiet)
+	}
+	if s.running > 0 { // keep an eye on the clock
+		next = min(next, now+stallAtLeast)
+	}
+	s.stalls.planned = next
+	return next - now
+}
+
+// spreadDue spreads what is due like first checks: after a stall that may be everything.
+func (s *Scheduler) spreadDue(now time.Duration) {
+	var due []*entry
+	for len(s.timers) > 0 && s.timers[0].due <= now && !s.timers[0].inFlight {
+		e := s.timers[0].entry
+		due = append(due, e)
+		s.timers.remove(e)
+	}
+	s.spread(due, now)
+}
+
+// complaint returns what logs that the scheduler cannot keep its time, if that was not said lately.
+func (s *Scheduler) complaint(now, stall time.Duration) func() {
+	var late time.Duration
+	if e := s.waiting.first(); e != nil && now-e.due > e.interval() {
+		late = now - e.due
+	}
+	if late+stall == 0 || s.warned != 0 && now-s.warned < warnPause {
+		return func() {}
+	}
+	s.warned = now
+	waiting := s.waiting.len()
+	return func() {
+		if stall > 0 {
+			s.log.Warn("this machine stood still; checks that timed out meanwhile do not count", "stalled", stall.String())
+		}
+		if late > 0 {
+			s.log.Warn("health checks run late", "late", late.String(), "waiting", waiting, "limit", s.concurrency)
+		}
+	}
 }
 
 // work carries out a check, and then those that wait for its slot.
 func (s *Scheduler) work(f flight) {
 	for ok := true; ok; {
 		r := s.call(f)
-		f.cancel()
+		f.ctx.cancel()
 		f, ok = s.finish(f, r)
 	}
 }
@@ -166,40 +188,35 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
 	s.mu.Lock()
-	now, e := time.Now(), f.entry
+	now, e := s.now(), f.entry
 	s.stalls.notice(now)
-	wasStuck := e.stuck
-	e.inFlight, e.stuck, e.cancel = false, false, nil
-	if wasStuck {
+	counts := f.life == e.life && !e.removed && !e.stuck && s.ctx.Err() == nil
+	if e.stuck {
 		s.stuck--
 	} else {
 		s.running--
 	}
+	e.inFlight, e.stuck, e.ctx = false, false, nil
 	var event Event
-	judged := false
-	switch {
-	case s.ctx.Err() != nil:
-	case e.removed:
-		s.timers.remove(e)
-		delete(s.entries, e.key)
-	case f.life != e.life:
-		e.due = now
-		s.schedule(e)
-	case wasStuck: // judged already
-		e.due = e.next(now)
-		s.schedule(e)
-	default:
+	if counts {
 		if e.excused = s.stalls.excuses(f, r); e.excused {
 			r = Result{Local: true, Detail: "not checked: this machine stood still"}
 		}
-		event, judged = e.judge(r, now), true
+		event = e.judge(r, now-e.started)
 		s.results++
-		e.due = e.next(now)
+	} else {
+		e.due = now
+	}
+	if e.removed {
+		s.timers.remove(e)
+		delete(s.entries, e.key)
+	} else if e.due <= now {
+		e.due = now
 		s.schedule(e)
 	}
-	next, more = s.begin(now)
+	next, more = s.next(now)
 	s.mu.Unlock()
-	if judged {
+	if counts {
 		s.report(event)
 	}
 	return next, more
@@ -214,29 +231,12 @@ func (s *Scheduler) overrun(e *entry) {
 		s.reporting.Unlock()
 		return
 	}
-	now := time.Now()
-	detail := "the check has not ended " + now.Sub(e.started).Round(time.Millisecond).String() + " after its start"
-	event := e.judge(Result{Detail: detail}, now)
+	since := s.now() - e.started
+	detail := "the check has not ended " + since.Round(time.Millisecond).String() + " after its start"
+	event := e.judge(Result{Detail: detail}, since)
 	s.results++
 	s.mu.Unlock()
 	s.report(event)
 	s.reporting.Unlock()
 	s.log.Error("health check does not end", "endpoint", e.target.Endpoint, "check", e.target.Spec.Kind, "detail", detail)
-}
-
-// lag returns how late the longest waiting check is, if that is more than its interval and was not said lately.
-func (s *Scheduler) lag(now time.Time) time.Duration {
-	e := s.waiting.first()
-	if e == nil || now.Sub(e.due) <= e.interval() || now.Sub(s.warned) < warnPause {
-		return 0
-	}
-	s.warned = now
-	return now.Sub(e.due)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
 }

@@ -67,14 +67,15 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
+	began   time.Time       // times below are since then
 	entries map[string]*entry
 	fresh   []*entry // to be spread when Run begins
 	timers  timers
-	waiting queue // entries that are due
-	stalls  stalls
-	quiet   time.Time // Run wakes up no sooner
+	waiting queue         // entries that are due
+	quiet   time.Duration // Run wakes up no sooner
 	batch   time.Duration
-	warned  time.Time
+	stalls  stalls
+	warned  time.Duration
 	running int
 	stuck   int
 	results uint64
@@ -101,6 +102,7 @@ func NewScheduler(o Options) *Scheduler {
 		newProbe:    o.NewProbe,
 		log:         o.Logger,
 		wake:        make(chan struct{}, 1),
+		began:       time.Now(),
 		entries:     map[string]*entry{},
 	}
 	if s.report == nil {
@@ -131,7 +133,7 @@ func (s *Scheduler) Update(targets []Target) error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.batch = maxBatch
+	s.batch = min(maxBatch, time.Duration(len(targets))*batchPerTarget)
 	wanted := make(map[string]bool, len(targets))
 	var fresh []*entry
 	for i, t := range targets {
@@ -162,7 +164,7 @@ func (s *Scheduler) Update(targets []Target) error {
 	if s.ctx == nil {
 		s.fresh = append(s.fresh, fresh...)
 	} else {
-		s.spread(fresh, time.Now())
+		s.spread(fresh, s.now())
 	}
 	return err
 }
@@ -206,11 +208,13 @@ func (s *Scheduler) retry(spec Spec) Probe {
 	}
 }
 
+func (s *Scheduler) now() time.Duration { return time.Since(s.began) }
+
 // spread sets the time of first checks.
-func (s *Scheduler) spread(fresh []*entry, now time.Time) {
+func (s *Scheduler) spread(fresh []*entry, now time.Duration) {
 	for i, e := range fresh {
 		if !e.removed {
-			e.due = now.Add(spread(i, len(fresh), e.interval()))
+			e.due = now + spread(i, len(fresh), e.interval())
 			s.schedule(e)
 		}
 	}
@@ -218,8 +222,8 @@ func (s *Scheduler) spread(fresh []*entry, now time.Time) {
 
 // schedule puts an entry to its time, and wakes Run if that is before Run would wake up.
 func (s *Scheduler) schedule(e *entry) {
-	s.timers.set(e)
-	if at := later(e.due, s.quiet); s.ctx != nil && at.Before(s.stalls.planned) {
+	s.timers.set(e, e.due)
+	if at := max(e.due, s.quiet); at < s.stalls.planned {
 		s.stalls.planned = at
 		select {
 		case s.wake <- struct{}{}:
@@ -236,7 +240,7 @@ func (s *Scheduler) remove(e *entry) {
 	}
 	e.removed = true
 	if e.inFlight {
-		e.cancel()
+		e.ctx.cancel()
 		return
 	}
 	s.timers.remove(e)

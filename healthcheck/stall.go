@@ -7,21 +7,20 @@ import (
 )
 
 // stalls notices that this machine stood still: starved of CPU, paused, or moved to another host. Checks that time out
-// meanwhile say nothing about their servers.
+// meanwhile say nothing about their servers. Times are since the scheduler's beginning.
 type stalls struct {
-	planned time.Time // something was to happen by then
-	until   time.Time // end of the last stall
+	planned time.Duration // something was to happen by then; 0: nothing
+	until   time.Duration // end of the last stall
 	count   uint64
-	warned  time.Time
 }
 
 // notice compares the time with the plan, and returns how long the stall was if there was one.
-func (s *stalls) notice(now time.Time) time.Duration {
-	late := now.Sub(s.planned)
-	if s.planned.IsZero() || late < stallAtLeast {
+func (s *stalls) notice(now time.Duration) time.Duration {
+	late := now - s.planned
+	if s.planned == 0 || late < stallAtLeast {
 		return 0
 	}
-	if s.until.Before(s.planned) {
+	if s.until < s.planned {
 		s.count++
 	}
 	s.until = now
@@ -33,14 +32,5 @@ func (s *stalls) notice(now time.Time) time.Duration {
 // of CPU takes dead servers out.
 func (s *stalls) excuses(f flight, r Result) bool {
 	timeout := !r.OK && errors.Is(f.ctx.Err(), context.DeadlineExceeded)
-	return timeout && !f.excused && s.until.After(f.started)
-}
-
-// worthSaying reports whether a stall is to be logged: not again and again.
-func (s *stalls) worthSaying(now time.Time) bool {
-	if now.Sub(s.warned) < warnPause {
-		return false
-	}
-	s.warned = now
-	return true
+	return timeout && !f.excused && s.until > f.started
 }

@@ -63,7 +63,7 @@ func TestStall(t *testing.T) {
 				s := NewScheduler(o)
 				spec := every(500 * time.Millisecond)
 				spec.Timeout, spec.Fall = 2*time.Second, 1
-				slow := every(time.Hour)
+				slow := every(11 * time.Second)
 				slow.Timeout = 10 * time.Second // given up for stuck at 11 s
 				list := append(targets(1, spec), NewTarget(someAddress, 80, slow))
 				update(t, s, list)
@@ -102,7 +102,7 @@ func TestAfterStall(t *testing.T) {
 		var lines strings.Builder
 		o.Logger = slog.New(sleepyLog{sleep: 5 * time.Second, lines: &lines})
 		s := NewScheduler(o)
-		slow := every(time.Hour)
+		slow := every(11 * time.Second)
 		slow.Timeout = 10 * time.Second
 		list := append(targets(2000, every(2*time.Second)), NewTarget(someAddress, 80, slow))
 		update(t, s, list)

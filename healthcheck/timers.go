@@ -1,49 +1,64 @@
 package healthcheck
 
-import "container/heap"
+import "time"
 
-// timers is a heap of entries, the one that is due first on top.
-type timers []*entry
+// timers is a binary heap of entries by the time at which they are due. The times lie in the heap itself: reading them
+// from the entries, which are all over the memory, would cost more than all else that the scheduler does for a check.
+type timers []timer
 
-// set puts an entry that is in the heap or not to the place that its due time asks for.
-func (h *timers) set(e *entry) {
+type timer struct {
+	due time.Duration // since the scheduler's beginning
+	*entry
+}
+
+// set puts an entry, in the heap already or not, to a time.
+func (h *timers) set(e *entry, due time.Duration) {
 	if e.index < 0 {
-		heap.Push(h, e)
-	} else {
-		heap.Fix(h, e.index)
+		e.index = len(*h)
+		*h = append(*h, timer{})
 	}
+	h.settle(e.index, timer{due, e})
 }
 
 // remove takes an entry out, if it is in the heap.
 func (h *timers) remove(e *entry) {
-	if e.index >= 0 {
-		heap.Remove(h, e.index)
+	if e.index < 0 {
+		return
 	}
-}
-
-func (h timers) Len() int           { return len(h) }
-func (h timers) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-
-func (h timers) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (h *timers) Push(x any) {
-	e := x.(*entry)
-	e.index = len(*h)
-	*h = append(*h, e)
-}
-
-// Pop implements heap.Interface.
-func (h *timers) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
+	end := len(*h) - 1
+	last := (*h)[end]
+	(*h)[end] = timer{}
+	*h = (*h)[:end]
+	if last.entry != e {
+		h.settle(e.index, last)
+	}
 	e.index = -1
-	return e
+}
+
+// settle puts t where it belongs, given that the place i is free.
+func (h timers) settle(i int, t timer) {
+	for i > 0 && t.due < h[(i-1)/2].due {
+		i = h.move((i-1)/2, i)
+	}
+	for {
+		child := 2*i + 1
+		if child+1 < len(h) && h[child+1].due < h[child].due {
+			child++
+		}
+		if child >= len(h) || t.due <= h[child].due {
+			break
+		}
+		i = h.move(child, i)
+	}
+	h[i] = t
+	t.index = i
+}
+
+// move moves what is at a place to another one, and returns the place that is free now.
+func (h timers) move(from, to int) int {
+	h[to] = h[from]
+	h[to].index = to
+	return from
 }
 
 // queue holds entries that are due and wait for a free slot, first come, first served.
