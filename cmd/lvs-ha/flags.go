@@ -11,6 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 const defaultConfig = "/etc/lvs-ha/lvs-ha.hcl"
@@ -116,7 +117,9 @@ func registerRuntimeDir(cmd *cobra.Command, dir *string) {
 }
 
 // onTerminal says whether f is a terminal that wants colour (see no-color.org).
-func onTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+func onTerminal(f *os.File) bool { return isTerminal(f) && os.Getenv("NO_COLOR") == "" }
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }

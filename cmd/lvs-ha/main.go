@@ -49,6 +49,6 @@ func newRoot() *cobra.Command {
 		Version:       versionText(),
 	}
 	root.SetVersionTemplate(versionLine())
-	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newVersion(), newRealserver(), newDoctor(), newSpeaker(), newDirector())
+	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newSpeaker(), newDirector())
 	return root
 }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/migrate"
+	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
+	"github.com/spf13/cobra"
+)
+
+// importPartial is the exit status of an import that something had to be left out of.
+const importPartial = 2
+
+func newImport() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import",
+		Short: "Turn another program's configuration into one of lvs-ha",
+		Args:  noArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newImportIpvsadm())
+	return cmd
+}
+
+const importIpvsadmLong = `Write rules of ipvsadm as a configuration, on standard output. Services that differ in their address only become one
+block, and servers that several services share a local value, where that is shorter.
+
+The rules are those of "ipvsadm -S -n", with numbers or names, or any other lines that "ipvsadm -R" reads. A file that is
+not named, or "-", is standard input.
+
+Nothing is dropped in silence: what has no equivalent is listed at the end as a comment, and on standard error.
+Exit status: 0 all is carried over, 2 something is not, 1 the rules are wrong.`
+
+func newImportIpvsadm() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ipvsadm [FILE]",
+		Short: "Turn rules of ipvsadm into a configuration",
+		Long:  importIpvsadmLong,
+		Example: `  ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl
+  lvs-ha import ipvsadm /etc/ipvsadm.rules`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, input, err := openRules(args)
+			if err != nil {
+				return err
+			}
+			defer input.Close()
+			text, lost, err := migrate.FromRules(cmd.Context(), input, ipvsadm.SystemNames(cmd.Context()))
+			if err != nil {
+				return &exitError{1, errors.New(prefixLines(name+": ", err.Error()))}
+			}
+			if _, err := cmd.OutOrStdout().Write(text); err != nil {
+				return fmt.Errorf("writing the configuration: %w", err)
+			}
+			if len(lost) == 0 {
+				return nil
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s not carried over:\n", counted(len(lost), "line"))
+			for _, l := range lost {
+				fmt.Fprintln(cmd.ErrOrStderr(), l)
+			}
+			return &exitError{status: importPartial}
+		},
+	}
+}
+
+// openRules opens the file that is named, or standard input.
+func openRules(args []string) (name string, input io.ReadCloser, err error) {
+	if len(args) == 1 && args[0] != "-" {
+		input, err = os.Open(args[0])
+		return args[0], input, err
+	}
+	if len(args) == 0 && isTerminal(os.Stdin) {
+		return "", nil, errors.New("no rules: name their file, or pipe them in, as with `ipvsadm -S -n | lvs-ha import ipvsadm`")
+	}
+	return "standard input", os.Stdin, nil
+}
+
+func prefixLines(prefix, text string) string {
+	return prefix + strings.ReplaceAll(text, "\n", "\n"+prefix)
+}

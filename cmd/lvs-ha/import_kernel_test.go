@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+const shopRules = `-A -t 192.0.2.100:80 -s rr
+-a -t 192.0.2.100:80 -r 10.0.0.1:80 -m -w 1
+-a -t 192.0.2.100:80 -r 10.0.0.2:8080 -m -w 3
+-A -t 192.0.2.100:443 -s wlc -p 360 -M 255.255.255.0
+-a -t 192.0.2.100:443 -r 10.0.0.1:443 -g -w 1
+-A -u [2001:db8::1]:53 -s sh -o -b sh-port
+-a -u [2001:db8::1]:53 -r 10.0.0.3:53 -i -w 2 --tun-type gue --tun-port 6080 --tun-csum
+-A -f 7 -s lblc
+-a -f 7 -r 10.0.0.1:0 -g -w 1
+`
+
+func TestKernelImportThenPlanIsEmpty(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	p := newPlace(t)
+	if err := os.WriteFile(p.path("rules"), []byte(shopRules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shell := func(status int, script string) string {
+		t.Helper()
+		got := p.run("sh", "-c", "cd "+p.dir+" && "+script)
+		if got.status != status {
+			t.Fatalf("%s: %+v", script, got)
+		}
+		return got.stdout
+	}
+	shell(0, "ipvsadm -R < rules")
+	shell(0, "ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl")
+	shell(0, "lvs-ha validate -c lvs-ha.hcl")
+	p.wantPlan(0, "No lvs-ha runs here: this is as if all health checks passed.\n\nNothing to do.\n")
+
+	// The rules of the table are those of the real one, and those of the configuration mean the same.
+	kernel := shell(0, "ipvsadm -S -n")
+	if diff := cmp.Diff(kernel, shell(0, "lvs-ha export ipvsadm")); diff != "" {
+		t.Errorf("the kernel's rules differ (-ipvsadm +lvs-ha):\n%s", diff)
+	}
+	shell(0, "lvs-ha export ipvsadm -c lvs-ha.hcl > exported && ipvsadm -C && ipvsadm -R < exported")
+	p.wantPlan(0, "No lvs-ha runs here: this is as if all health checks passed.\n\nNothing to do.\n")
+
+	// Once it runs, lvs-ha adopts the table without touching it.
+	d := p.start()
+	d.awaitLog("msg=ready")
+	p.wantPlan(0, "Nothing to do.\n")
+	if strings.Contains(d.stderr.text(), "step=") {
+		t.Errorf("the table was touched:\n%s", d.stderr.text())
+	}
+}

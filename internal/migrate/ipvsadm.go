@@ -1,0 +1,185 @@
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
+)
+
+// FromRules writes rules, as `ipvsadm -S` prints them and `ipvsadm -R` reads them, in the language of lvs-ha. What has no
+// equivalent stands at the end as a comment, and is returned. The error names every line that is wrong.
+//
+// The text is read back before it is returned: it is valid, and means the table that the rules make.
+func FromRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (text []byte, lost []Lost, err error) {
+	m, err := readRules(ctx, r, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	kept := m.expressible()
+	slices.SortStableFunc(m.lost, func(a, b Lost) int { return cmp.Compare(a.Line, b.Line) })
+	text = config.Format([]byte(preface + layOut(blocks(kept)) + timeoutsText(m.timeouts) + lostText(m.lost)))
+	if err := means(text, kept); err != nil {
+		return nil, nil, fmt.Errorf("what was made of the rules is not what they mean: %w", err)
+	}
+	return text, m.lost, nil
+}
+
+const preface = `# Made by "lvs-ha import ipvsadm". Rules know no health checks: as this stands, every real server always counts as up.
+# Write into each service what shows that its real servers work, as health_check "tcp" {}.
+`
+
+func blocks(services []*service) []block {
+	keys := make([]ipvs.ServiceKey, len(services))
+	for i, s := range services {
+		keys[i] = s.ServiceKey
+	}
+	names := nameServices(keys)
+	list := make([]block, len(services))
+	for i, s := range services {
+		list[i] = newBlock(s, names[s.ServiceKey])
+	}
+	return list
+}
+
+// expressible returns the services, with those of their servers, that the language has words for. It notes the others.
+func (m *memory) expressible() []*service {
+	var kept []*service
+	for _, s := range m.services {
+		if expressed(s) == nil {
+			kept = append(kept, s)
+			continue
+		}
+		alone := &service{Service: s.Service, from: s.from}
+		if err := expressed(alone); err != nil {
+			m.loseAll(s.from, reason(err))
+			for _, d := range s.servers {
+				m.loseAll(d.from, "its service is not carried over")
+			}
+			continue
+		}
+		for _, d := range s.servers {
+			if err := expressed(&service{Service: s.Service, servers: []*server{d}}); err != nil {
+				m.loseAll(d.from, reason(err))
+				continue
+			}
+			alone.servers = append(alone.servers, d)
+		}
+		kept = append(kept, alone)
+	}
+	return kept
+}
+
+func (m *memory) loseAll(from lines, why string) {
+	for _, l := range from {
+		m.now = l
+		m.lose(why)
+	}
+}
+
+// expressed returns why a service cannot be said in the language, or nil.
+func expressed(s *service) error {
+	text := layOut(blocks([]*service{s}))
+	return means([]byte(text), []*service{s})
+}
+
+// means returns how the text differs from the services, or nil.
+func means(text []byte, services []*service) error {
+	cfg, problems := config.LoadText("import.hcl", text, config.Options{
+		Node:      "import",
+		LookupEnv: func(string) (string, bool) { return "", false },
+	})
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	actual := make([]ipvs.ServiceState, len(services))
+	for i, s := range services {
+		actual[i].Service = s.Service
+		for _, d := range s.servers {
+			actual[i].Destinations = append(actual[i].Destinations, ipvs.DestinationState{Destination: d.Destination})
+		}
+	}
+	// What is not in the text shows as foreign, or as removed.
+	plan := ipvs.Diff(Entries(cfg), actual, nil)
+	if plan.Empty() && len(plan.Foreign) == 0 {
+		return nil
+	}
+	for _, s := range plan.Steps {
+		for _, c := range s.Changes {
+			return fmt.Errorf("the language has no words for it: %s would be %s instead of %s", c.Field, c.To, c.From)
+		}
+	}
+	return errors.New(strings.TrimSpace(plan.String()))
+}
+
+// Entries are the virtual services of a configuration as if all health checks passed.
+func Entries(cfg *config.Config) []ipvs.Entry {
+	list := make([]ipvs.Entry, 0, len(cfg.Services))
+	for _, vs := range cfg.Services {
+		e := ipvs.Entry{Service: vs.Service}
+		for _, rs := range vs.RealServers {
+			e.Destinations = append(e.Destinations, rs.Destination)
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// reason is what a person is told: the first problem, without its place in a text that nobody sees.
+func reason(err error) string {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	if rest, ok := strings.CutPrefix(first, "import.hcl:"); ok {
+		_, first, _ = strings.Cut(rest, ": ")
+	}
+	return first
+}
+
+func timeoutsText(t ipvs.Timeouts) string {
+	if t == (ipvs.Timeouts{}) {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprint(&b, "\ntimeouts {\n")
+	for _, f := range []struct {
+		name    string
+		seconds uint32
+	}{{"tcp", t.TCP}, {"tcp_fin", t.TCPFin}, {"udp", t.UDP}} {
+		if f.seconds != 0 {
+			fmt.Fprintf(&b, "%s = %q\n", f.name, duration(f.seconds))
+		}
+	}
+	fmt.Fprint(&b, "}\n")
+	return b.String()
+}
+
+func lostText(list []Lost) string {
+	if len(list) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprint(&b, "\n# Not carried over:\n#\n")
+	for _, l := range list {
+		for text := range strings.SplitSeq(printable(l.String()), "\n") {
+			fmt.Fprintf(&b, "# %s\n", text)
+		}
+	}
+	return b.String()
+}
+
+// printable replaces what no line of text should have.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}

@@ -1,0 +1,103 @@
+package migrate
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
+)
+
+// tableOf imports rules and writes what they became as rules again.
+func tableOf(t *testing.T, rules string) string {
+	t.Helper()
+	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
+	if err != nil || len(lost) > 0 {
+		t.Fatalf("lost %v, error %v", lost, err)
+	}
+	cfg, problems := config.LoadText("import.hcl", text, config.Options{Node: "lb1"})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := ipvsadm.WriteRules(&b, Entries(cfg)); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestRulesAreCarriedOutInTheirOrder(t *testing.T) {
+	for _, tt := range []struct{ name, rules, want string }{
+		{"an edit replaces everything",
+			"-A -t 192.0.2.1:80 -s rr -p 60\n-E -t 192.0.2.1:80 -s wlc\n",
+			"-A -t 192.0.2.1:80 -s wlc\n"},
+		{"so does one of a server",
+			"-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r 10.0.0.1 -m -w 5\n-e -t 192.0.2.1:80 -r 10.0.0.1 -g\n",
+			"-A -t 192.0.2.1:80 -s wlc\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 1\n"},
+		{"what is deleted is gone, and may come again",
+			"-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r 10.0.0.1\n-d -t 192.0.2.1:80 -r 10.0.0.1\n-a -t 192.0.2.1:80 -r 10.0.0.1 -w 2\n" +
+				"-A -f 1\n-D -f 1\n-A -f 1 -s rr\n",
+			"-A -t 192.0.2.1:80 -s wlc\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 2\n-A -f 1 -s rr\n"},
+		{"-C empties the table",
+			"-A -t 192.0.2.1:80\n-C\n-A -t 192.0.2.1:80 -s rr\n",
+			"-A -t 192.0.2.1:80 -s rr\n"},
+		{"names are looked up",
+			"-A -t web.example:http\n-a -t web.example:http -r web.example:8080 -m\n-d -t web.example:80 -r 10.0.0.7:8080\n",
+			"-A -t 10.0.0.7:80 -s wlc\n"},
+		{"with NAT alone the port can be another",
+			"-A -t 192.0.2.1:80\n-a -t 192.0.2.1:80 -r 10.0.0.1:8080 -g\n-a -t 192.0.2.1:80 -r 10.0.0.2:8080 -m\n",
+			"-A -t 192.0.2.1:80 -s wlc\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -g -w 1\n-a -t 192.0.2.1:80 -r 10.0.0.2:8080 -m -w 1\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, tableOf(t, tt.rules)); diff != "" {
+				t.Errorf("the table differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWrongRulesAreAllNamed(t *testing.T) {
+	rules := "-A -t 192.0.2.1:80\n-d -t 192.0.2.1:80 -r 10.0.0.1\n-D -f 3\n" + strings.Repeat("x", maxLine+1) + "\n"
+	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
+	const want = "line 2: No such destination: -d -t 192.0.2.1:80 -r 10.0.0.1\nline 3: No such service: -D -f 3\n" +
+		"line 4: reading the rules: bufio.Scanner: token too long"
+	if err == nil || err.Error() != want || text != nil || lost != nil {
+		t.Errorf("got error %v\nwant %s", err, want)
+	}
+}
+
+func TestServicesAreNamedAsShortAsTellsThemApart(t *testing.T) {
+	at := func(p ipvs.Protocol, s string) ipvs.ServiceKey { return ipvs.ServiceAt(p, netip.MustParseAddrPort(s)) }
+	for _, tt := range []struct {
+		keys []ipvs.ServiceKey
+		want []string
+	}{
+		{[]ipvs.ServiceKey{at(ipvs.TCP, "192.0.2.1:80"), at(ipvs.TCP, "192.0.2.1:443"), at(ipvs.TCP, "192.0.2.1:81"), at(ipvs.TCP, "192.0.2.1:0")},
+			[]string{"http", "https", "port-81", "all-ports"}},
+		{[]ipvs.ServiceKey{at(ipvs.TCP, "192.0.2.1:53"), at(ipvs.UDP, "192.0.2.1:53")}, []string{"dns-tcp", "dns-udp"}},
+		{[]ipvs.ServiceKey{at(ipvs.TCP, "192.0.2.1:80"), at(ipvs.TCP, "[2001:db8::1]:80")}, []string{"http-192.0.2.1", "http-2001:db8::1"}},
+		{[]ipvs.ServiceKey{at(ipvs.TCP, "192.0.2.1:53"), at(ipvs.UDP, "192.0.2.1:53"), at(ipvs.UDP, "192.0.2.2:53")},
+			[]string{"dns-tcp-192.0.2.1", "dns-udp-192.0.2.1", "dns-udp-192.0.2.2"}},
+		{[]ipvs.ServiceKey{ipvs.ServiceByMark(ipvs.IPv4, 1), ipvs.ServiceByMark(ipvs.IPv4, 2), ipvs.ServiceByMark(ipvs.IPv6, 2)},
+			[]string{"mark-1", "mark-2-ipv4", "mark-2-ipv6"}},
+	} {
+		names := nameServices(tt.keys)
+		for i, key := range tt.keys {
+			if names[key] != tt.want[i] {
+				t.Errorf("%s is %q, want %q", key, names[key], tt.want[i])
+			}
+		}
+	}
+}
+
+func TestDurationsAreWrittenAsPeopleDo(t *testing.T) {
+	for seconds, want := range map[uint32]string{1: "1s", 60: "1m", 90: "1m30s", 600: "10m", 3600: "1h", 5400: "1h30m", 3601: "1h0m1s", 36000: "10h"} {
+		if got := duration(seconds); got != want {
+			t.Errorf("%d seconds are %q, want %q", seconds, got, want)
+		}
+	}
+}

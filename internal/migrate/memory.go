@@ -1,0 +1,172 @@
+package migrate
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// line is a line of the source.
+type line struct {
+	number int
+	text   string
+}
+
+// lines are those that made something what it is.
+type lines []line
+
+// service is a virtual service with the lines that made it and its servers.
+type service struct {
+	ipvs.Service
+	from    lines
+	servers []*server
+	at      map[ipvs.DestinationKey]*server
+}
+
+type server struct {
+	ipvs.Destination
+	from lines
+}
+
+func (s *service) entry() ipvs.Entry {
+	e := ipvs.Entry{Service: s.Service}
+	for _, d := range s.servers {
+		e.Destinations = append(e.Destinations, d.Destination)
+	}
+	return e
+}
+
+// memory is a table that rules are carried out on. It answers as the kernel does about what is there and what is not,
+// and remembers which line did what.
+type memory struct {
+	now      line
+	services []*service
+	at       map[ipvs.ServiceKey]*service
+	timeouts ipvs.Timeouts
+	lost     []Lost
+}
+
+func (m *memory) kernel(context.Context) (ipvsadm.Kernel, error) {
+	return ipvsadm.Kernel{Table: m, Settings: m, Daemons: m, Close: func() error { return nil }}, nil
+}
+
+func (m *memory) lose(why string) { m.lost = append(m.lost, Lost{m.now.number, m.now.text, why}) }
+
+// Execute carries out steps.
+func (m *memory) Execute(_ context.Context, steps []ipvs.Step) []error {
+	errs := make([]error, len(steps))
+	for i, s := range steps {
+		if errno := m.step(s); errno != 0 {
+			errs[i] = errno
+		}
+	}
+	return errs
+}
+
+func (m *memory) step(s ipvs.Step) syscall.Errno {
+	key := plainKey(s.Service.ServiceKey)
+	s.Service.ServiceKey = key
+	v := m.at[key]
+	switch {
+	case s.Action == ipvs.AddService && v != nil:
+		return syscall.EEXIST
+	case s.Action == ipvs.AddService:
+		v = &service{Service: s.Service, from: lines{m.now}, at: map[ipvs.DestinationKey]*server{}}
+		m.services, m.at[key] = append(m.services, v), v
+	case v == nil:
+		return syscall.ESRCH
+	case s.Action == ipvs.EditService:
+		v.Service, v.from = s.Service, append(v.from, m.now)
+	case s.Action == ipvs.DeleteService:
+		delete(m.at, key)
+		m.services = slices.DeleteFunc(m.services, func(o *service) bool { return o == v })
+	default:
+		return m.stepServer(v, s)
+	}
+	return 0
+}
+
+func (m *memory) stepServer(of *service, s ipvs.Step) syscall.Errno {
+	key := s.Destination.DestinationKey
+	d := of.at[key]
+	switch {
+	case s.Action == ipvs.AddDestination && d != nil:
+		return syscall.EEXIST
+	case s.Action == ipvs.AddDestination:
+		d = &server{s.Destination, lines{m.now}}
+		of.servers, of.at[key] = append(of.servers, d), d
+	case d == nil:
+		return syscall.ENOENT
+	case s.Action == ipvs.EditDestination:
+		d.Destination, d.from = s.Destination, append(d.from, m.now)
+	case s.Action == ipvs.DeleteDestination:
+		delete(of.at, key)
+		of.servers = slices.DeleteFunc(of.servers, func(o *server) bool { return o == d })
+	}
+	return 0
+}
+
+// plainKey is a key as the kernel gives it back.
+func plainKey(k ipvs.ServiceKey) ipvs.ServiceKey {
+	if k.Mark != 0 {
+		return ipvs.ServiceByMark(k.Family, k.Mark)
+	}
+	return ipvs.ServiceAt(k.Protocol, netip.AddrPortFrom(k.Address, k.Port))
+}
+
+// Table is empty: rules that list it change nothing, and are noted as such.
+func (m *memory) Table(context.Context) ([]ipvs.ServiceState, error) { return nil, nil }
+
+// Lookup finds nothing, as Table does.
+func (m *memory) Lookup(context.Context, []ipvs.ServiceKey) ([]ipvs.ServiceState, error) {
+	return nil, nil
+}
+
+// Flush removes all services.
+func (m *memory) Flush(context.Context) error {
+	m.services, m.at = nil, map[ipvs.ServiceKey]*service{}
+	return nil
+}
+
+const noCounters = "counters are not configuration"
+
+// Zero notes that counters cannot be carried over.
+func (m *memory) Zero(context.Context, ipvs.ServiceKey) error { m.lose(noCounters); return nil }
+
+// ZeroAll notes that counters cannot be carried over.
+func (m *memory) ZeroAll(context.Context) error { m.lose(noCounters); return nil }
+
+// Info says nothing.
+func (m *memory) Info(context.Context) (ipvs.Info, error) { return ipvs.Info{}, nil }
+
+// Timeouts are those that were set.
+func (m *memory) Timeouts(context.Context) (ipvs.Timeouts, error) { return m.timeouts, nil }
+
+// SetTimeouts changes those timeouts that are not 0.
+func (m *memory) SetTimeouts(_ context.Context, t ipvs.Timeouts) error {
+	for field, value := range map[*uint32]uint32{&m.timeouts.TCP: t.TCP, &m.timeouts.TCPFin: t.TCPFin, &m.timeouts.UDP: t.UDP} {
+		if value != 0 {
+			*field = value
+		}
+	}
+	return nil
+}
+
+// Daemons are none.
+func (m *memory) Daemons(context.Context) ([]connsync.Running, error) { return nil, nil }
+
+const followsVRRP = "connection sync follows VRRP: write a connection_sync block with this interface and sync_id into a vrrp block"
+
+// Start notes that the daemon needs a vrrp block.
+func (m *memory) Start(context.Context, connsync.Role, connsync.Daemon) error {
+	m.lose(followsVRRP)
+	return nil
+}
+
+// Stop notes that the daemon needs a vrrp block.
+func (m *memory) Stop(context.Context, connsync.Role) error { m.lose(followsVRRP); return nil }

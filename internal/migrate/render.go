@@ -1,0 +1,178 @@
+package migrate
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// block is a virtual_service in words of the language, not laid out yet.
+type block struct {
+	name     string
+	identity string // the attribute that says which service it is
+	value    string // of that attribute
+	options  string
+	servers  []serverBlock
+	nat      bool // by default
+}
+
+// serverBlock is a real_server.
+type serverBlock struct {
+	address string
+	port    uint16
+	own     bool // its port is not the service's
+	weight  uint32
+	options string // beside the weight, a line each
+}
+
+func newBlock(s *service, name string) block {
+	b := block{name: name, identity: "address", value: strconv.Quote(netip.AddrPortFrom(s.Address, s.Port).String())}
+	if s.Mark != 0 {
+		b.identity, b.value = "mark", fmt.Sprint(s.Mark)
+	}
+	forward := usualForward(s)
+	b.nat = forward == ipvs.Masquerade
+	b.options = serviceOptions(s.Service, forward)
+	for _, d := range s.servers {
+		b.servers = append(b.servers, serverBlock{
+			address: d.Address.String(), port: d.Port, own: d.Port != s.Port, weight: d.Weight,
+			options: serverOptions(d.Destination, forward),
+		})
+	}
+	return b
+}
+
+// usualForward is the forwarding method of most servers of a service.
+func usualForward(s *service) ipvs.ForwardMethod {
+	usual, count := ipvs.DirectRoute, map[ipvs.ForwardMethod]int{}
+	for _, d := range s.servers {
+		count[d.Forward]++
+		if count[d.Forward] > count[usual] {
+			usual = d.Forward
+		}
+	}
+	return usual
+}
+
+func serviceOptions(s ipvs.Service, forward ipvs.ForwardMethod) string {
+	var b strings.Builder
+	if s.Mark == 0 && s.Protocol != ipvs.TCP {
+		fmt.Fprintf(&b, "protocol = %q\n", s.Protocol)
+	}
+	if s.Mark != 0 && s.Family == ipvs.IPv6 {
+		fmt.Fprintf(&b, "family = %q\n", s.Family)
+	}
+	fmt.Fprintf(&b, "scheduler = %q\n", s.Scheduler)
+	const schedulers = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
+	if flags := ipvs.FormatFlags(s.Scheduler, s.Flags&schedulers); flags != "" {
+		fmt.Fprintf(&b, "scheduler_flags = [\"%s\"]\n", strings.ReplaceAll(flags, ",", `", "`))
+	}
+	fmt.Fprintf(&b, "forwarding = %q\n", forward)
+	if s.Flags&ipvs.FlagOnePacket != 0 {
+		fmt.Fprint(&b, "one_packet = true\n")
+	}
+	if s.Flags&ipvs.FlagPersistent != 0 {
+		fmt.Fprintf(&b, "\npersistence {\n%s}\n", persistenceOptions(s))
+	}
+	return b.String()
+}
+
+func persistenceOptions(s ipvs.Service) string {
+	text := fmt.Sprintf("timeout = %q\n", duration(s.PersistenceTimeout))
+	switch {
+	case s.Family == ipvs.IPv6 && s.Netmask != 128:
+		text += fmt.Sprintf("prefix = %d\n", s.Netmask)
+	case s.Family == ipvs.IPv4 && s.Netmask != 1<<32-1:
+		m := s.Netmask
+		text += fmt.Sprintf("netmask = %q\n", netip.AddrFrom4([4]byte{byte(m >> 24), byte(m >> 16), byte(m >> 8), byte(m)}))
+	}
+	if s.PersistenceEngine != "" {
+		text += fmt.Sprintf("engine = %q\n", s.PersistenceEngine)
+	}
+	return text
+}
+
+// duration writes seconds as people do: "90s", "5m", "1h30m".
+func duration(seconds uint32) string {
+	text := (time.Duration(seconds) * time.Second).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+func serverOptions(d ipvs.Destination, usual ipvs.ForwardMethod) string {
+	var b strings.Builder
+	if d.Forward != usual {
+		fmt.Fprintf(&b, "forwarding = %q\n", d.Forward)
+	}
+	if d.UpperThreshold != 0 {
+		fmt.Fprintf(&b, "upper_threshold = %d\n", d.UpperThreshold)
+	}
+	if d.LowerThreshold != 0 {
+		fmt.Fprintf(&b, "lower_threshold = %d\n", d.LowerThreshold)
+	}
+	if d.Forward == ipvs.Tunnel && d.TunnelType != ipvs.TunnelIPIP {
+		fmt.Fprintf(&b, "tunnel {\ntype = %q\n", d.TunnelType)
+		if d.TunnelPort != 0 {
+			fmt.Fprintf(&b, "port = %d\n", d.TunnelPort)
+		}
+		if d.TunnelFlags != ipvs.TunnelNoChecksum {
+			fmt.Fprintf(&b, "checksum = %q\n", d.TunnelFlags)
+		}
+		fmt.Fprint(&b, "}\n")
+	}
+	return b.String()
+}
+
+// label names a server: by its address alone where that will do and its port goes without saying.
+func (s serverBlock) label(withPort bool) string {
+	if !withPort && !s.own {
+		return s.address
+	}
+	address, _ := netip.ParseAddr(s.address)
+	return netip.AddrPortFrom(address, s.port).String()
+}
+
+// text writes a real_server, with one attribute on one line.
+func (s serverBlock) text(withPort bool) string {
+	content := s.options
+	if s.weight != 1 {
+		content = fmt.Sprintf("weight = %d\n", s.weight) + content
+	}
+	if lines := strings.Count(content, "\n"); lines == 0 {
+		return fmt.Sprintf("real_server %q {}\n", s.label(withPort))
+	} else if lines == 1 {
+		return fmt.Sprintf("real_server %q { %s }\n", s.label(withPort), strings.TrimSpace(content))
+	}
+	return fmt.Sprintf("real_server %q {\n%s}\n", s.label(withPort), content)
+}
+
+// serverText writes all servers of a block.
+func (b block) serverText(withPort bool) string {
+	var text strings.Builder
+	for _, s := range b.servers {
+		text.WriteString(s.text(withPort))
+	}
+	return text.String()
+}
+
+// text writes the block with its servers as they were written already.
+func (b block) text(servers string) string {
+	return fmt.Sprintf("virtual_service %q {\n%s = %s\n%s%s}\n", b.name, b.identity, b.value, b.options, parted(servers))
+}
+
+// parted puts an empty line before a text that is not empty.
+func parted(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "\n" + text
+}
