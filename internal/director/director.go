@@ -2,7 +2,9 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -69,8 +71,10 @@ type Director struct {
 	cfg       *config.Config
 	loaded    time.Time
 	started   time.Time
+	reloading chan struct{} // holds the turn of a reload
 	reloadErr error
 	memory    memory
+	unsaved   bool // the state file is not what memory is
 
 	results  map[string]healthcheck.Event
 	health   health
@@ -88,14 +92,15 @@ type Director struct {
 // New makes a director.
 func New(o Options) *Director {
 	d := &Director{
-		Options:  o,
-		inbox:    newInbox(),
-		requests: make(chan func()),
-		results:  map[string]healthcheck.Event{},
-		health:   health{},
-		vrrp:     map[string]vrrp.Status{},
-		gateOpen: time.NewTimer(0),
-		problems: problems{log: o.Logger},
+		Options:   o,
+		inbox:     newInbox(),
+		requests:  make(chan func()),
+		reloading: make(chan struct{}, 1),
+		results:   map[string]healthcheck.Event{},
+		health:    health{},
+		vrrp:      map[string]vrrp.Status{},
+		gateOpen:  time.NewTimer(0),
+		problems:  problems{log: o.Logger},
 	}
 	d.checker = o.NewChecker(d.inbox.result)
 	d.speaker = o.NewSpeaker(d.inbox.statuses, d.inbox.connected)
@@ -208,7 +213,6 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.manageSysctls()
 	d.tellSpeaker()
 	d.touched.everything()
-	d.touched.times = true
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
 		"services", len(cfg.Services), "checks", len(d.users))
 }
@@ -231,6 +235,9 @@ func (d *Director) take(n news) {
 		d.Logger.Info("speaker", "connected", d.linked)
 	}
 	for name, status := range n.vrrp {
+		if !slices.ContainsFunc(d.cfg.VRRP, func(v config.VRRP) bool { return v.Name == name }) {
+			continue // the last word of an instance that was removed
+		}
 		was, known := d.vrrp[name]
 		d.vrrp[name] = status
 		if !known || was.State != status.State {
@@ -253,8 +260,15 @@ func (d *Director) take(n news) {
 	}
 }
 
-// Reload loads the configuration file again. A bad one changes nothing; the error holds its diagnostics.
+// Reload loads the configuration file again. A bad one changes nothing; the error holds its diagnostics. Reloads take
+// turns, so that what the file said last is what stays.
 func (d *Director) Reload(ctx context.Context) error {
+	select {
+	case d.reloading <- struct{}{}:
+		defer func() { <-d.reloading }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for another reload: %w", context.Cause(ctx))
+	}
 	cfg, err := d.Load()
 	return d.do(ctx, func() error {
 		if err != nil {
@@ -275,7 +289,7 @@ func (d *Director) do(ctx context.Context, f func() error) error {
 	case d.requests <- func() { result <- f() }:
 		return <-result
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("waiting for the director: %w", context.Cause(ctx))
 	}
 }
 

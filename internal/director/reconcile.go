@@ -20,7 +20,7 @@ type touched struct {
 	times bool
 }
 
-func (t *touched) everything() { t.all, t.sync = true, true }
+func (t *touched) everything() { t.all, t.sync, t.times = true, true, true }
 
 func (t *touched) services(keys []ipvs.ServiceKey) {
 	if t.keys == nil {
@@ -48,6 +48,9 @@ func (d *Director) reconcile(ctx context.Context) {
 	d.follow(time.Now())
 	if !needsKernel(d.cfg, d.memory) {
 		d.remember(nil, false)
+		for _, what := range []string{"ipvs", "timeouts", "connection-sync"} {
+			d.problems.set(what, nil)
+		}
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
@@ -60,13 +63,12 @@ func (d *Director) reconcile(ctx context.Context) {
 		}
 		d.kernel = kernel
 		todo.everything()
-		todo.times = true
 	}
 	if todo.all || len(todo.keys) > 0 {
 		d.lost(d.reconcileTable(ctx, todo))
 	}
-	if todo.times && d.kernel != nil && d.cfg.Timeouts != nil {
-		d.outcome(ctx, "timeouts", d.kernel.SetTimeouts(ctx, *d.cfg.Timeouts))
+	if todo.times && d.kernel != nil {
+		d.outcome(ctx, "timeouts", d.reconcileTimeouts(ctx))
 	}
 	if todo.sync && d.kernel != nil {
 		d.outcome(ctx, "connection-sync", d.reconcileSync(ctx))
@@ -128,6 +130,28 @@ func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
 	return err
 }
 
+// reconcileTimeouts sets the kernel's timeouts of connections where they differ from the configured ones.
+func (d *Director) reconcileTimeouts(ctx context.Context) error {
+	if d.cfg.Timeouts == nil {
+		return nil
+	}
+	current, err := d.kernel.Timeouts(ctx)
+	if err != nil {
+		return err
+	}
+	changes := timeoutChanges(current, *d.cfg.Timeouts)
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := d.kernel.SetTimeouts(ctx, *d.cfg.Timeouts); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		d.Logger.Info("ipvs timeout", "of", c.Field, "from", c.From, "to", c.To)
+	}
+	return nil
+}
+
 // configured are the services that the configuration names.
 func (d *Director) configured() []ipvs.ServiceKey {
 	keys := make([]ipvs.ServiceKey, 0, len(d.cfg.Services))
@@ -163,11 +187,13 @@ func (m memory) owns() func(ipvs.ServiceKey) bool {
 
 // remember saves what is owned, before the kernel is touched: after a crash nothing of ours is taken for foreign.
 func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
-	if d.memory.Config == d.cfg && slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync {
+	if !d.unsaved && d.memory.Config == d.cfg && slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync {
 		return
 	}
 	d.memory = memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
-	d.problems.set("state file", d.memory.save(d.StateFile))
+	err := d.memory.save(d.StateFile)
+	d.unsaved = err != nil
+	d.problems.set("state file", err)
 }
 
 // follow sets the role of the connection sync and with it the preemption gate.
@@ -236,6 +262,9 @@ func (d *Director) clear(ctx context.Context) {
 		actual, err := d.kernel.Table(ctx)
 		if err == nil {
 			err = ipvs.Apply(ctx, d.kernel, ipvs.Diff(nil, actual, d.memory.owns()))
+		}
+		if err == nil {
+			d.remember(nil, d.memory.OwnsSync)
 		}
 		errs = append(errs, err)
 	}

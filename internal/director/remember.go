@@ -49,5 +49,8 @@ func (m memory) save(path string) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("replacing the state file: %w", err)
+	}
+	return nil
 }

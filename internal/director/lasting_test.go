@@ -1,0 +1,213 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// repair waits until the director has looked at everything again.
+func (b *bench) repair() {
+	time.Sleep(b.cfg.Director.Repair + time.Millisecond)
+	synctest.Wait()
+}
+
+func (b *bench) reload() {
+	b.t.Helper()
+	if err := b.director.Reload(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// fickleKernel refuses to set timeouts while err is set.
+type fickleKernel struct {
+	*fakeKernel
+	err error
+}
+
+func (k *fickleKernel) SetTimeouts(ctx context.Context, t ipvs.Timeouts) error {
+	if k.err != nil {
+		return k.err
+	}
+	return k.fakeKernel.SetTimeouts(ctx, t)
+}
+
+func TestTimeoutsAreTriedAgainAndRepaired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		kernel := &fickleKernel{b.kernel, errors.New("busy")}
+		if err := b.director.do(t.Context(), func() error { b.director.kernel = kernel; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		b.cfg = twoServers()
+		b.cfg.Timeouts = &ipvs.Timeouts{TCP: 60}
+		b.reload()
+		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "timeouts" {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		wantTCP := func() {
+			t.Helper()
+			b.repair()
+			if got, _ := b.kernel.Timeouts(t.Context()); got.TCP != 60 || got.UDP != 300 {
+				t.Errorf("timeouts %+v, want 60 s for TCP and UDP's untouched", got)
+			}
+		}
+		if err := b.director.do(t.Context(), func() error { kernel.err = nil; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		wantTCP()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		if err := b.kernel.SetTimeouts(t.Context(), ipvs.Timeouts{TCP: 900}); err != nil {
+			t.Fatal(err)
+		}
+		wantTCP()
+	})
+}
+
+func TestAProblemEndsWithWhatItWasAbout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.noKernel = errors.New("this kernel has no IPVS: run `modprobe ip_vs`")
+		b.start(false)
+		defer b.stop()
+		if s := b.status(); len(s.Problems) != 1 {
+			t.Fatalf("problems: %+v", s.Problems)
+		}
+		b.cfg = twoServers()
+		b.cfg.Services = nil
+		b.reload()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("without any service these are left: %+v", s.Problems)
+		}
+	})
+}
+
+func TestTheStateFileIsWrittenAsSoonAsItCanBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.dir = filepath.Join(b.dir, "run")
+		b.start(false)
+		defer b.stop()
+		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "state file" {
+			t.Fatalf("problems: %+v", s.Problems)
+		}
+		if err := os.Mkdir(b.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		b.repair()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		if m, err := recall(filepath.Join(b.dir, "director.json")); err != nil || len(m.Owned) != 1 || m.Config == nil {
+			t.Errorf("it holds %+v, %v", m, err)
+		}
+	})
+}
+
+func TestWhatWasRemovedAtStopIsOursNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.Director.OnStop = "remove"
+		b.start(false)
+		b.judge(first, healthcheck.Up)
+		b.stop()
+		byHand := ipvs.Entry{Service: b.cfg.Services[0].Service}
+		if err := ipvs.Apply(t.Context(), b.kernel, ipvs.Diff([]ipvs.Entry{byHand}, nil, func(ipvs.ServiceKey) bool { return true })); err != nil {
+			t.Fatal(err)
+		}
+		b.cfg = twoServers()
+		b.cfg.Services = nil
+		b.start(false)
+		defer b.stop()
+		if table, _ := b.kernel.Table(t.Context()); len(table) != 1 {
+			t.Error("a service that somebody else made while lvs-ha was stopped is gone")
+		}
+	})
+}
+
+func TestOfTwoReloadsTheLaterFileStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		older, newer := twoServers(), twoServers()
+		older.Node, newer.Node = "older", "newer"
+		read, slow := make(chan *config.Config, 2), make(chan struct{})
+		read <- older
+		read <- newer
+		b.director.Load = func() (*config.Config, error) {
+			cfg := <-read
+			if cfg == older {
+				<-slow
+			}
+			return cfg, nil
+		}
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() { ended <- b.director.Reload(t.Context()) }()
+			synctest.Wait()
+		}
+		close(slow)
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.status().Node; got != "newer" {
+			t.Errorf("the %s configuration is in force", got)
+		}
+	})
+}
+
+// slowSpeaker's report is read by the time that newer news have come.
+type slowSpeaker struct {
+	*fakeSpeaker
+	report func() []vrrp.Status
+}
+
+func (s slowSpeaker) Report(context.Context) ([]vrrp.Status, error) { return s.report(), nil }
+
+func TestAStatusRequestDoesNotTurnBackTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		b.start(false)
+		defer b.stop()
+		b.director.speaker = slowSpeaker{b.speaker, func() []vrrp.Status {
+			b.director.inbox.statuses([]vrrp.Status{{Name: "web", State: vrrp.Master}})
+			return []vrrp.Status{{Name: "web", State: vrrp.Backup}}
+		}}
+		if s := b.status(); s.VRRP[0].State != vrrp.Master {
+			t.Errorf("after the news of mastership the state is %s", s.VRRP[0].State)
+		}
+	})
+}
+
+func TestTheLastWordOfARemovedInstanceIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		b.start(false)
+		defer b.stop()
+		b.cfg = twoServers()
+		b.reload()
+		b.vrrpState(vrrp.Master)
+		b.cfg = withSync()
+		b.reload()
+		if s := b.status(); s.VRRP[0].State != vrrp.Initialize {
+			t.Errorf("an instance that has only just come back is %s", s.VRRP[0].State)
+		}
+	})
+}
