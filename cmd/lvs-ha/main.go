@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,9 @@ func main() { os.Exit(run()) }
 
 // run is main without os.Exit, so that deferred calls happen.
 func run() int {
+	if calledIpvsadm() {
+		return runIpvsadm(context.Background(), os.Args[1:])
+	}
 	err := newRoot().Execute()
 	if err == nil {
 		return 0
@@ -49,6 +53,6 @@ func newRoot() *cobra.Command {
 		Version:       versionText(),
 	}
 	root.SetVersionTemplate(versionLine())
-	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newSpeaker(), newDirector())
+	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())
 	return root
 }
