@@ -15,7 +15,7 @@ import (
 )
 
 func httpSpec(change func(*HTTPSpec)) Spec {
-	h := &HTTPSpec{Method: "GET", Path: "/", Status: []StatusRange{{First: 200, Last: 399}}}
+	h := &HTTPSpec{Method: "GET", Path: "/"}
 	if change != nil {
 		change(h)
 	}
@@ -35,9 +35,10 @@ func TestHTTPStatus(t *testing.T) {
 	}{
 		{200, nil, true, "status 200"},
 		{204, nil, true, "status 204"},
-		{302, nil, true, "status 302"}, // not followed
-		{404, nil, false, "status 404, want 200-399"},
-		{503, nil, false, "status 503, want 200-399"},
+		{302, []StatusRange{{300, 399}}, true, "status 302"}, // not followed
+		{302, nil, false, "status 302, want 200-299"},
+		{404, nil, false, "status 404, want 200-299"},
+		{503, nil, false, "status 503, want 200-299"},
 		{199, nil, false, "more than 5 interim responses"},
 		{101, []StatusRange{{101, 101}}, true, "status 101"},
 		{200, []StatusRange{{204, 204}}, false, "status 200, want 204"},

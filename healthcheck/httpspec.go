@@ -16,7 +16,7 @@ const (
 )
 
 var (
-	defaultStatus = []StatusRange{{200, 399}}
+	defaultStatus = []StatusRange{{200, 299}}
 	methods       = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}
 )
 
