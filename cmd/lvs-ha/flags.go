@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -30,6 +31,11 @@ func (f *configFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.node, "node", "", "this node's name in the configuration (default: the host name)")
 	flags.StringArrayVar(&f.vars, "var", nil, "value of a variable, `name=value`; may be repeated")
 	flags.StringArrayVar(&f.varFiles, "var-file", nil, "`file` of variable values; may be repeated")
+}
+
+// named says whether the command line names a configuration, or how to read it.
+func (f *configFlags) named(cmd *cobra.Command) bool {
+	return slices.ContainsFunc([]string{"config", "node", "var", "var-file"}, cmd.Flags().Changed)
 }
 
 // args are the flags again, for a worker process.

@@ -15,7 +15,8 @@ import (
 const planLong = `Show what a configuration would change in this kernel's IPVS table, connection sync and timeouts. Nothing is changed.
 
 If lvs-ha runs, it is asked: its health checks count, and what would change in its VRRP instances and checks is shown as
-well. Real servers that it does not check yet count as passing. If it does not run, all health checks count as passing.
+well. Real servers that it does not check yet count as passing. Without -c, --node, --var and --var-file the plan is what
+"lvs-ha reload" would do. If lvs-ha does not run, all health checks count as passing.
 
 Exit status: 0 nothing to do, 2 there are changes, 1 error.`
 
@@ -34,18 +35,7 @@ func newPlan() *cobra.Command {
 			if output != "text" && output != "json" {
 				return fmt.Errorf("--output %q: want text or json", output)
 			}
-			cfg, warnings, err := conf.load(onTerminal(os.Stderr))
-			if err != nil {
-				return err
-			}
-			if warnings != "" {
-				fmt.Fprintln(cmd.ErrOrStderr(), warnings)
-			}
-			dir := supervisor.RuntimeDir(runtimeDir)
-			plan, err := api.NewClient(dir.APISocket()).Plan(cmd.Context(), cfg)
-			if errors.Is(err, api.ErrNotRunning) {
-				plan, err = director.PlanStopped(cmd.Context(), director.OpenKernel, cfg, dir.StateFile())
-			}
+			plan, err := makePlan(cmd, &conf, supervisor.RuntimeDir(runtimeDir))
 			if err != nil {
 				return err
 			}
@@ -54,7 +44,7 @@ func newPlan() *cobra.Command {
 				encoder.SetIndent("", "  ")
 				err = encoder.Encode(plan)
 			} else {
-				printer := planPrinter{w: cmd.OutOrStdout(), color: onTerminal(os.Stdout), names: serviceNames(cfg)}
+				printer := planPrinter{w: cmd.OutOrStdout(), color: onTerminal(os.Stdout)}
 				err = printer.print(plan)
 			}
 			if err == nil && !plan.Empty() {
@@ -67,4 +57,26 @@ func newPlan() *cobra.Command {
 	registerRuntimeDir(cmd, &runtimeDir)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd
+}
+
+// makePlan plans the configuration that the command line names, or else what a reload would do.
+func makePlan(cmd *cobra.Command, conf *configFlags, dir supervisor.RuntimeDir) (api.Plan, error) {
+	client := api.NewClient(dir.APISocket())
+	if !conf.named(cmd) {
+		if plan, err := client.PlanReload(cmd.Context()); !errors.Is(err, api.ErrNotRunning) {
+			return plan, inItsOwnWords(err)
+		}
+	}
+	cfg, warnings, err := conf.load(onTerminal(os.Stderr))
+	if err != nil {
+		return api.Plan{}, err
+	}
+	if warnings != "" {
+		fmt.Fprintln(cmd.ErrOrStderr(), warnings)
+	}
+	plan, err := client.Plan(cmd.Context(), cfg)
+	if errors.Is(err, api.ErrNotRunning) {
+		return director.PlanStopped(cmd.Context(), director.OpenKernel, cfg, dir.StateFile())
+	}
+	return plan, err
 }

@@ -138,8 +138,17 @@ No lvs-ha runs here: this is as if all health checks passed.
 		t.Errorf("%v: %s", err, js.stdout)
 	}
 
+	// Without a named configuration the daemon reads its own again, as a reload would.
+	if diff := cmp.Diff(p.plan().stdout, p.asked("plan").stdout); diff != "" {
+		t.Errorf("what a reload would do differs (-with -c +without):\n%s", diff)
+	}
+	p.configure(strings.Replace(next, "wlc", "fastest", 1))
+	p.wantAnswer(p.asked("plan"), 1, "Invalid scheduler", `"fastest" is not known here`)
+	p.configure(next)
+
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
 	p.wantPlan(0, nothing)
+	p.wantAnswer(p.asked("plan"), 0, nothing)
 	p.wantAnswer(p.run("ipvsadm", "-L", "-n", "--timeout"), 0, "900 120 60")
 
 	// After the stop the table is still ours to remove.

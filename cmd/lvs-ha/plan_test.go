@@ -20,8 +20,9 @@ func aPlan() api.Plan {
 	gone := server
 	gone.Port = 81
 	return api.Plan{
-		Running: true,
-		Assumed: 2,
+		Running:  true,
+		Services: []api.NamedService{{Name: "http", ServiceKey: web.ServiceKey}},
+		Assumed:  2,
 		Table: []ipvs.Step{
 			{Action: ipvs.AddService, Service: web},
 			{Action: ipvs.AddDestination, Service: web, Destination: server},
@@ -39,7 +40,7 @@ func aPlan() api.Plan {
 func printed(t *testing.T, color bool, p api.Plan) string {
 	t.Helper()
 	var out strings.Builder
-	printer := planPrinter{w: &out, color: color, names: map[ipvs.ServiceKey]string{p.Table[0].Service.ServiceKey: "http"}}
+	printer := planPrinter{w: &out, color: color}
 	if err := printer.print(p); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -30,23 +29,17 @@ const colorOff = "\x1b[0m"
 type planPrinter struct {
 	w     io.Writer
 	color bool
-	names map[ipvs.ServiceKey]string
 
 	text  bytes.Buffer
+	names map[ipvs.ServiceKey]string
 	count map[sign]int
 }
 
-// serviceNames are the configured names of the services.
-func serviceNames(cfg *config.Config) map[ipvs.ServiceKey]string {
-	names := map[ipvs.ServiceKey]string{}
-	for _, vs := range cfg.Services {
-		names[vs.ServiceKey] = vs.Name
-	}
-	return names
-}
-
 func (p *planPrinter) print(plan api.Plan) error {
-	p.count = map[sign]int{}
+	p.count, p.names = map[sign]int{}, map[ipvs.ServiceKey]string{}
+	for _, s := range plan.Services {
+		p.names[s.ServiceKey] = s.Name
+	}
 	p.preamble(plan)
 	p.table(plan.Table)
 	for _, key := range plan.Foreign {

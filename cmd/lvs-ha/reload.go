@@ -19,12 +19,8 @@ refused changes nothing: its errors are printed here and the exit status is 1.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
-			err := client.Reload(cmd.Context())
-			if refusal, ok := errors.AsType[*api.Refusal](err); ok {
-				return &exitError{1, refusal}
-			}
-			if err != nil {
-				return err
+			if err := client.Reload(cmd.Context()); err != nil {
+				return inItsOwnWords(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
 			return nil
@@ -32,4 +28,12 @@ refused changes nothing: its errors are printed here and the exit status is 1.`,
 	}
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
+}
+
+// inItsOwnWords leaves a refusal of the daemon, such as the diagnostics of its configuration, as it is.
+func inItsOwnWords(err error) error {
+	if refusal, ok := errors.AsType[*api.Refusal](err); ok {
+		return &exitError{1, refusal}
+	}
+	return err
 }

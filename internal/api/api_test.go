@@ -79,6 +79,12 @@ func TestAPlanGoesThereAndBackWhole(t *testing.T) {
 		cmp.Comparer(func(a, b connsync.Daemon) bool { return a == b })); diff != "" {
 		t.Errorf("the plan differs (-want +got):\n%s", diff)
 	}
+	if _, err := client.PlanReload(t.Context()); err != nil || d.given != nil {
+		t.Errorf("without a configuration: %v, %v", err, d.given)
+	}
+	if _, err := client.Plan(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
 	if config := cmp.Diff(text(t, cfg), text(t, d.given)); config != "" {
 		t.Errorf("the configuration arrived as another (-want +got):\n%s", config)
 	}
@@ -124,13 +130,13 @@ func TestASocketThatACrashLeftIsNobodys(t *testing.T) {
 	}
 }
 
-func TestBadRequests(t *testing.T) {
+func TestRequests(t *testing.T) {
 	client, _ := serve(t, &fakeDirector{})
 	for _, tt := range []struct {
 		method, path, body string
 		status             int
 	}{
-		{http.MethodPost, "/v1/plan", "", http.StatusUnprocessableEntity},
+		{http.MethodPost, "/v1/plan", "", http.StatusOK},
 		{http.MethodPost, "/v1/plan", "{", http.StatusUnprocessableEntity},
 		{http.MethodPost, "/v1/plan", `{"colour": "red"}`, http.StatusUnprocessableEntity},
 		{http.MethodGet, "/v1/plan", "", http.StatusMethodNotAllowed},

@@ -18,6 +18,12 @@ import (
 // ErrNotRunning says that no director serves the socket.
 var ErrNotRunning = errors.New("no lvs-ha runs here")
 
+// ErrNoAnswer says that a director is there, but does not answer in time.
+var ErrNoAnswer = errors.New("no answer")
+
+// statusTimeout is how long a status is waited for. The director answers after its present pass over the kernel's table.
+const statusTimeout = 15 * time.Second
+
 // Refusal is a director's answer that it did not do what was asked, in its own words.
 type Refusal struct{ text string }
 
@@ -42,6 +48,8 @@ func NewClient(socket string) *Client {
 
 // Status asks for everything the director knows.
 func (c *Client) Status(ctx context.Context) (Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
 	var s Status
 	return s, c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
@@ -56,6 +64,12 @@ func (c *Client) Reload(ctx context.Context) error {
 func (c *Client) Plan(ctx context.Context, cfg *config.Config) (Plan, error) {
 	var p Plan
 	return p, c.do(ctx, http.MethodPost, "/v1/plan", cfg, &p)
+}
+
+// PlanReload asks what a Reload would change now. Nothing is changed.
+func (c *Client) PlanReload(ctx context.Context) (Plan, error) {
+	var p Plan
+	return p, c.do(ctx, http.MethodPost, "/v1/plan", nil, &p)
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
@@ -91,8 +105,16 @@ func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or name its --runtime-dir)", ErrNotRunning, c.socket)
+	case isTimeout(err):
+		return fmt.Errorf("%w: lvs-ha runs, but did not answer on %s in time; if that lasts, its process \"lvs-ha director\" is stopped or stuck: "+
+			"its log may say why, and killing that process is safe, it is started again at once", ErrNoAnswer, c.socket)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("no permission to use %s: run this as root", c.socket)
 	}
 	return fmt.Errorf("talking to lvs-ha on %s: %w", c.socket, err)
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }

@@ -14,6 +14,13 @@ type Plan struct {
 	Sync     []connsync.Step   `json:"connection_sync"`
 	Timeouts []ipvs.Change     `json:"timeouts"` // of connections, in seconds
 	Settings []Setting         `json:"settings"` // of the running daemon; nothing of it is in the kernel's table
+	Services []NamedService    `json:"services"` // of the configuration
+}
+
+// NamedService is a virtual service's name in the configuration.
+type NamedService struct {
+	Name string `json:"name"`
+	ipvs.ServiceKey
 }
 
 // Setting is a part of the daemon's configuration that would change.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,7 +18,7 @@ import (
 type Director interface {
 	Status(ctx context.Context) (Status, error)
 	Reload(ctx context.Context) error
-	Plan(ctx context.Context, cfg *config.Config) (Plan, error)
+	Plan(ctx context.Context, cfg *config.Config) (Plan, error) // of its own file, as it is now, if cfg is nil
 }
 
 // requestTimeout bounds every request, however slow its client.
@@ -81,17 +82,30 @@ func handler(d Director) http.Handler {
 	mux.HandleFunc("POST /v1/plan", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
-		var cfg config.Config
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&cfg); err != nil {
-			answer(w, nil, fmt.Errorf("reading the configuration to plan: %w (is this program newer than the running lvs-ha?)", err))
+		cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))
+		if err != nil {
+			answer(w, nil, err)
 			return
 		}
-		plan, err := d.Plan(ctx, &cfg)
+		plan, err := d.Plan(ctx, cfg)
 		answer(w, plan, err)
 	})
 	return mux
+}
+
+// posted reads the configuration in a request, or nil if there is none.
+func posted(body io.Reader) (*config.Config, error) {
+	var cfg config.Config
+	decoder := json.NewDecoder(body)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&cfg)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration to plan: %w (is this program newer than the running lvs-ha?)", err)
+	}
+	return &cfg, nil
 }
 
 func answer(w http.ResponseWriter, body any, err error) {

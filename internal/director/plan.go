@@ -22,8 +22,16 @@ type standing struct {
 	memory  memory
 }
 
-// Plan says what putting cfg in force would change now. Real servers that are not checked yet count as passing.
+// Plan says what putting cfg in force would change now, or, if it is nil, what a Reload would. Real servers that are not
+// checked yet count as passing.
 func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, error) {
+	if cfg == nil {
+		loaded, err := d.Load()
+		if err != nil {
+			return api.Plan{}, err
+		}
+		cfg = loaded
+	}
 	var now standing
 	err := d.do(ctx, func() error {
 		d.take(d.inbox.take())
@@ -55,6 +63,10 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 	p := api.Plan{
 		Running: now.inForce != nil,
 		Table:   []ipvs.Step{}, Foreign: []ipvs.ServiceKey{}, Sync: []connsync.Step{}, Timeouts: []ipvs.Change{}, Settings: []api.Setting{},
+		Services: []api.NamedService{},
+	}
+	for _, vs := range cfg.Services {
+		p.Services = append(p.Services, api.NamedService{Name: vs.Name, ServiceKey: vs.ServiceKey})
 	}
 	known, assumed := now.assume(cfg)
 	p.Assumed = assumed

@@ -220,3 +220,23 @@ func TestPlanWithoutIPVS(t *testing.T) {
 	}
 	wantPlan(t, p)
 }
+
+func TestPlanOfTheDirectorsOwnFileIsWhatAReloadWouldDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		wantPlan(t, b.plan(nil))
+		b.cfg = twoServers()
+		b.cfg.Services[0].Scheduler = "sh"
+		p := b.plan(nil)
+		wantPlan(t, p, "edit service tcp 202.99.59.110:80: scheduler rr -> sh")
+		if len(p.Services) != 1 || p.Services[0].Name != "http" {
+			t.Errorf("the services are called %+v", p.Services)
+		}
+		b.cfgErr = errors.New("no such scheduler")
+		if _, err := b.director.Plan(t.Context(), nil); !errors.Is(err, b.cfgErr) {
+			t.Errorf("a bad file: %v", err)
+		}
+	})
+}
