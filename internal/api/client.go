@@ -66,6 +66,12 @@ func (c *Client) Plan(ctx context.Context, cfg *config.Config) (Plan, error) {
 	return p, c.do(ctx, http.MethodPost, "/v1/plan", cfg, &p)
 }
 
+// PlanReload asks what a Reload would change now. Nothing is changed.
+func (c *Client) PlanReload(ctx context.Context) (Plan, error) {
+	var p Plan
+	return p, c.do(ctx, http.MethodPost, "/v1/plan", nil, &p)
+}
+
 func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
 	var text bytes.Buffer
 	if body != nil {
