@@ -33,14 +33,6 @@ type server struct {
 	from lines
 }
 
-func (s *service) entry() ipvs.Entry {
-	e := ipvs.Entry{Service: s.Service}
-	for _, d := range s.servers {
-		e.Destinations = append(e.Destinations, d.Destination)
-	}
-	return e
-}
-
 // memory is a table that rules are carried out on. It answers as the kernel does about what is there and what is not,
 // and remembers which line did what.
 type memory struct {

@@ -24,9 +24,16 @@ func (d RuntimeDir) APISocket() string { return filepath.Join(string(d), "api.so
 // StateFile is what the director remembers over a restart.
 func (d RuntimeDir) StateFile() string { return filepath.Join(string(d), "director.json") }
 
+// maxSocketPath is what sockaddr_un has room for, with its NUL (include/uapi/linux/un.h, UNIX_PATH_MAX).
+const maxSocketPath = 107
+
 // Lock makes the directory and takes its lock, which the kernel releases when this process ends. The error says so if
 // another lvs-ha holds it.
 func (d RuntimeDir) Lock() (*os.File, error) {
+	if path := d.SpeakerSocket(); len(path) > maxSocketPath {
+		return nil, fmt.Errorf("the runtime directory's name is too long for the sockets in it: %s has %d bytes, %d are the most "+
+			"(choose another with --runtime-dir)", path, len(path), maxSocketPath)
+	}
 	if err := os.MkdirAll(string(d), 0o755); err != nil {
 		return nil, fmt.Errorf("making the runtime directory: %w (choose another with --runtime-dir)", err)
 	}
