@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
@@ -25,6 +27,7 @@ func newRun() *cobra.Command {
 		Long:  runLong,
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			signal.Ignore(syscall.SIGHUP) // until the parent passes it on: the configuration is yet to be read
 			log, err := logs.logger(os.Stderr)
 			if err != nil {
 				return err

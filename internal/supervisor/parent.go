@@ -27,9 +27,11 @@ type Parent struct {
 	Reload  string
 	Logger  *slog.Logger
 
-	mu    sync.Mutex
-	pids  map[string]int
-	ready map[string]bool
+	mu     sync.Mutex
+	pids   map[string]int // of those that have their turn
+	hears  int            // the process of the worker Reload that is ready for SIGHUP, which would kill it before
+	unread bool           // a reload was asked for meanwhile
+	ready  map[string]bool
 }
 
 // Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is
@@ -69,28 +71,49 @@ func (p *Parent) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// reload passes SIGHUP on. A process that is not ready yet gets it when it is; one that has yet to be started will read
+// everything anyway.
 func (p *Parent) reload() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	pid := p.pids[p.Reload]
-	p.mu.Unlock()
 	if pid == 0 {
 		return
 	}
-	p.Logger.Info("reload asked for by signal", "worker", p.Reload, "pid", pid)
+	p.Logger.Info("reload asked for by signal", "worker", p.Reload, "pid", pid, "ready", p.hears == pid)
+	if p.hears != pid {
+		p.unread = true
+		return
+	}
+	p.passReload(pid)
+}
+
+func (p *Parent) passReload(pid int) {
 	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
 		p.Logger.Error("reload signal not delivered", "worker", p.Reload, "pid", pid, "error", err)
 	}
 }
 
+// setPID notes which process has its turn; 0: none.
 func (p *Parent) setPID(name string, pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pids[name] = pid
+	if name == p.Reload {
+		p.unread = false
+	}
 }
 
-func (p *Parent) setReady(name string) {
+func (p *Parent) setReady(name string, pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if name == p.Reload && p.pids[name] == pid {
+		p.hears = pid
+		if p.unread {
+			p.unread = false
+			p.passReload(pid)
+		}
+	}
 	already := len(p.ready) == len(p.Workers)
 	p.ready[name] = true
 	if !already && len(p.ready) == len(p.Workers) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -29,6 +28,9 @@ func TestMain(m *testing.M) {
 func worker(role, socket string) int {
 	if role == "refuse" {
 		return ExitRefused
+	}
+	if role == "slow" {
+		return slowWorker(socket)
 	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM, syscall.SIGHUP)
@@ -56,6 +58,32 @@ func worker(role, socket string) int {
 	return 1
 }
 
+// slowWorker says who it is long before SIGHUP means anything to it, and goes on when it is told to.
+func slowWorker(socket string) int {
+	signal.Reset(syscall.SIGHUP)
+	seat, err := Attach()
+	if err != nil {
+		return 1
+	}
+	if _, err := seat.Turn(context.Background()); err != nil {
+		return 0
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return 1
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "slow %d restarted=false\n", os.Getpid())
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		return 1
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	seat.Ready()
+	fmt.Fprintln(conn, <-hup)
+	return 0
+}
+
 // story is a parent under test with the socket on which its workers report.
 type story struct {
 	t      *testing.T
@@ -67,6 +95,11 @@ type story struct {
 
 func begin(t *testing.T, role string) *story {
 	t.Helper()
+	return beginLogged(t, role, slog.New(slog.DiscardHandler))
+}
+
+func beginLogged(t *testing.T, role string, log *slog.Logger) *story {
+	t.Helper()
 	s := &story{t: t, socket: filepath.Join(t.TempDir(), "s"), ended: make(chan error, 1)}
 	var err error
 	if s.l, err = net.Listen("unix", s.socket); err != nil {
@@ -77,7 +110,7 @@ func begin(t *testing.T, role string) *story {
 		Binary:  os.Args[0],
 		Workers: []Worker{{Name: role, Args: []string{role, s.socket}, Spare: role == "spared"}},
 		Reload:  role,
-		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:  log,
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s.cancel = cancel
@@ -87,6 +120,7 @@ func begin(t *testing.T, role string) *story {
 
 // report is what a worker says when it has started.
 type report struct {
+	conn      net.Conn
 	pid       int
 	restarted bool
 	lines     *bufio.Reader
@@ -101,7 +135,7 @@ func (s *story) next() report {
 	}
 	s.t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	r := report{lines: bufio.NewReader(conn)}
+	r := report{conn: conn, lines: bufio.NewReader(conn)}
 	var role string
 	if _, err := fmt.Fscanf(r.lines, "%s %d restarted=%t\n", &role, &r.pid, &r.restarted); err != nil {
 		s.t.Fatalf("reading the worker's report: %v", err)
@@ -174,6 +208,37 @@ func TestReloadSignalIsPassedOn(t *testing.T) {
 	}
 	s.cancel()
 	s.end()
+}
+
+func TestAReloadSignalWaitsForAWorkerThatIsNotReady(t *testing.T) {
+	said := make(chan string, 16)
+	s := beginLogged(t, "slow", slog.New(slog.NewTextHandler(lineWriter(said), nil)))
+	w := s.next()
+	syscall.Kill(os.Getpid(), syscall.SIGHUP)
+	for line := range said {
+		if strings.Contains(line, "reload asked for by signal") {
+			break
+		}
+	}
+	if _, err := w.conn.Write([]byte("go on")); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := w.lines.ReadString('\n'); strings.TrimSpace(line) != syscall.SIGHUP.String() {
+		t.Errorf("the worker got %q, %v", line, err)
+	}
+	s.cancel()
+	s.end()
+}
+
+// lineWriter passes on what a logger says, as long as there is room.
+type lineWriter chan string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	select {
+	case w <- string(line):
+	default:
+	}
+	return len(line), nil
 }
 
 func TestAWorkerThatRefusesItsConfigurationEndsTheParent(t *testing.T) {

@@ -79,7 +79,7 @@ func (p *process) begin(parent *Parent, restarted bool) error {
 	go func() {
 		defer p.ready.Close()
 		if line, err := bufio.NewReader(io.LimitReader(p.ready, 64)).ReadString('\n'); err == nil && line == "ready\n" {
-			parent.setReady(p.name)
+			parent.setReady(p.name, p.pid())
 		}
 	}()
 	return nil

@@ -69,6 +69,7 @@ func (w *Worker) keep(ctx context.Context, p *Parent) error {
 				}
 			}
 			err = now.wait(ctx, log)
+			p.setPID(w.Name, 0)
 			if ctx.Err() != nil {
 				return nil
 			}
