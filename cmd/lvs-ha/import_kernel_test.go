@@ -38,6 +38,10 @@ func TestKernelImportThenPlanIsEmpty(t *testing.T) {
 	shell(0, "ipvsadm -R < rules")
 	shell(0, "ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl")
 	shell(0, "lvs-ha validate -c lvs-ha.hcl")
+	if named := shell(0, "ipvsadm -S"); !strings.Contains(named, "192.0.2.100:http ") {
+		t.Errorf("-S writes no names here:\n%s", named)
+	}
+	shell(0, "ipvsadm -S | lvs-ha import ipvsadm > named.hcl && cmp named.hcl lvs-ha.hcl")
 	p.wantPlan(0, "No lvs-ha runs here: this is as if all health checks passed.\n\nNothing to do.\n")
 
 	// The rules of the table are those of the real one, and those of the configuration mean the same.
