@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/e2e/scene"
 	"github.com/lvs-ha/lvs-ha/internal/api"
@@ -36,6 +37,24 @@ func TestKernelExamples(t *testing.T) {
 			s.Servers[0].SetHealthy(true)
 			s.await(s.active(), "using all servers", func(st api.Status) bool { return len(scene.Pool(st)) == len(s.Servers) })
 			servers(len(s.Servers))
+
+			if out, err := s.active().Command(t.Context(), "ipvsadm", "-D", "-t", scene.VIP+":80"); err == nil || !strings.Contains(err.Error(), "belongs to http") {
+				t.Errorf("lvs-ha ipvsadm -D of the daemon's own service said %q, %v", out, err)
+			}
+			if out, err := s.active().Command(t.Context(), "ipvsadm", "-E", "-t", scene.VIP+":80", "-s", "wlc", "--force"); err != nil {
+				t.Errorf("with --force: %q, %v", out, err)
+			}
+			eventually(t, 20*time.Second, "the configured scheduler again", func() bool {
+				return strings.Contains(s.shell(s.active(), "ipvsadm -Sn"), "-s rr")
+			})
+			binary, err := lab.Binary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, theirs := s.shell(s.active(), "ln -sf "+binary+" /run/ipvsadm; /run/ipvsadm -Sn"), s.shell(s.active(), "ipvsadm -Sn")
+			if ours != theirs {
+				t.Errorf("under the name ipvsadm it says\n%s\nwhere ipvsadm says\n%s", ours, theirs)
+			}
 
 			if out, err := s.active().Command(t.Context(), "reload"); err != nil || strings.TrimSpace(out) != "reloaded" {
 				t.Errorf("reload said %q, %v", out, err)
