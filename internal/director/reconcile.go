@@ -43,7 +43,7 @@ func (d *Director) reconcile(ctx context.Context) {
 	if d.touched.nothing() {
 		return
 	}
-	todo := d.touched
+	due := d.touched
 	d.touched = touched{}
 	d.follow(time.Now())
 	if !needsKernel(d.cfg, d.memory) {
@@ -62,15 +62,15 @@ func (d *Director) reconcile(ctx context.Context) {
 			return
 		}
 		d.kernel = kernel
-		todo.everything()
+		due.everything()
 	}
-	if todo.all || len(todo.keys) > 0 {
-		d.lost(d.reconcileTable(ctx, todo))
+	if due.all || len(due.keys) > 0 {
+		d.lost(d.reconcileTable(ctx, due))
 	}
-	if todo.times && d.kernel != nil {
+	if due.times && d.kernel != nil {
 		d.outcome(ctx, "timeouts", d.reconcileTimeouts(ctx))
 	}
-	if todo.sync && d.kernel != nil {
+	if due.sync && d.kernel != nil {
 		d.outcome(ctx, "connection-sync", d.reconcileSync(ctx))
 	}
 }
@@ -91,14 +91,14 @@ func (d *Director) lost(err error) {
 	d.kernel = nil
 }
 
-func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
+func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	var actual []ipvs.ServiceState
 	var err error
-	if todo.all || d.unkept {
-		todo.all = true
+	if due.all || d.unkept {
+		due.all = true
 		actual, err = d.kernel.Table(ctx)
 	} else {
-		actual, err = d.kernel.Lookup(ctx, slices.Collect(maps.Keys(todo.keys)))
+		actual, err = d.kernel.Lookup(ctx, slices.Collect(maps.Keys(due.keys)))
 	}
 	if err != nil {
 		d.outcome(ctx, "ipvs", err)
@@ -110,7 +110,7 @@ func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
 	d.remember(d.owned(), d.memory.OwnsSync)
 	var want []ipvs.Entry
 	for _, vs := range d.cfg.Services {
-		if _, ok := todo.keys[vs.ServiceKey]; ok || todo.all {
+		if _, ok := due.keys[vs.ServiceKey]; ok || due.all {
 			want = append(want, desiredEntry(vs, d.health, d.kept))
 		}
 	}
@@ -124,7 +124,7 @@ func (d *Director) reconcileTable(ctx context.Context, todo touched) error {
 	for _, step := range plan.Steps {
 		d.Logger.Info("ipvs", "step", step.String())
 	}
-	if err == nil && todo.all {
+	if err == nil && due.all {
 		d.remember(d.configured(), d.memory.OwnsSync)
 	}
 	return err
