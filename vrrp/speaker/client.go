@@ -106,7 +106,7 @@ func (c *Client) Run(ctx context.Context) error {
 		wait, complained = connectRetryFirst, false
 		err = c.talk(ctx, conn)
 		if ctx.Err() == nil {
-			c.Logger.Warn("speaker lost; connecting again", "error", err)
+			c.Logger.Info("speaker lost; connecting again", "error", err)
 		}
 	}
 	return nil
