@@ -11,8 +11,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxBytes bounds all files of a configuration together. 40,000 real servers written out need 5 MB.
-const maxBytes = 64 << 20
+// maxBytes bounds all files of a configuration together. 40,000 real servers written out need 5 MB. Parsing needs a
+// hundred bytes for each of them, in a file of nothing but short words.
+const maxBytes = 8 << 20
 
 // source is what has been read of a configuration's files.
 type source struct {

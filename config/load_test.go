@@ -174,7 +174,7 @@ func TestTooLarge(t *testing.T) {
 	if err := errors.Join(file.Truncate(maxBytes+1), file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, diags := Load(path, asLB1()); !strings.Contains(printed(t, diags), "larger than 64 MiB") {
+	if _, diags := Load(path, asLB1()); !strings.Contains(printed(t, diags), "larger than 8 MiB") {
 		t.Error(printed(t, diags))
 	}
 }

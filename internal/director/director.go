@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -162,6 +163,12 @@ func (d *Director) start() error {
 		d.Logger.Warn("starting without what was remembered", "error", err)
 	}
 	cfg, err := d.Load()
+	if err == nil && nothing(cfg) {
+		d.Logger.Warn("the configuration has neither a vrrp nor a virtual_service block: there is nothing to do", "path", d.ConfigPath)
+		if last := d.memory.Config; d.Restarted && last != nil && !nothing(last) {
+			err = errEmptied
+		}
+	}
 	if err != nil {
 		if !d.Restarted || d.memory.Config == nil {
 			return &ConfigError{err}
@@ -172,6 +179,13 @@ func (d *Director) start() error {
 	d.cfg = cfg
 	return nil
 }
+
+// errEmptied refuses a file that was cut off, perhaps by a full disk, and would take everything down.
+var errEmptied = errors.New("the configuration has no vrrp and no virtual_service block any more: was its file cut off? " +
+	"To take everything down, stop lvs-ha")
+
+// nothing reports whether a configuration asks for nothing.
+func nothing(cfg *config.Config) bool { return len(cfg.VRRP)+len(cfg.Services) == 0 }
 
 // ConfigError says that a configuration was refused.
 type ConfigError struct{ Err error }
@@ -271,6 +285,9 @@ func (d *Director) Reload(ctx context.Context) error {
 	}
 	cfg, err := d.Load()
 	return d.do(ctx, func() error {
+		if err == nil && nothing(cfg) && !nothing(d.cfg) {
+			err = errEmptied
+		}
 		if err != nil {
 			d.reloadErr = err
 			d.Logger.Error("configuration refused; the old one stays in force", "path", d.ConfigPath, "error", err)

@@ -177,6 +177,13 @@ func (b *bench) status() api.Status {
 	return s
 }
 
+// onlyVRRP is a configuration without services.
+func onlyVRRP() *config.Config {
+	cfg := twoServers()
+	cfg.Services, cfg.VRRP = nil, []config.VRRP{{Instance: vrrp.Instance{Name: "gateway"}}}
+	return cfg
+}
+
 func twoServers() *config.Config {
 	check := healthcheck.Spec{Kind: healthcheck.TCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}
 	vs := config.VirtualService{
@@ -367,8 +374,7 @@ func TestAServiceThatLeavesTheConfigurationLeavesTheKernel(t *testing.T) {
 				b := newBench(t)
 				b.start(false)
 				b.judge(first, healthcheck.Up)
-				b.cfg = twoServers()
-				b.cfg.Services = nil
+				b.cfg = onlyVRRP()
 				story.reload(b)
 				defer b.stop()
 				if table, _ := b.kernel.Table(t.Context()); len(table) != 0 {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -87,10 +89,9 @@ func TestAProblemEndsWithWhatItWasAbout(t *testing.T) {
 		if s := b.status(); len(s.Problems) != 1 {
 			t.Fatalf("problems: %+v", s.Problems)
 		}
-		b.cfg = twoServers()
-		b.cfg.Services = nil
+		b.cfg = onlyVRRP()
 		b.reload()
-		if s := b.status(); len(s.Problems) != 0 {
+		if s := b.status(); slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == "ipvs" }) {
 			t.Errorf("without any service these are left: %+v", s.Problems)
 		}
 	})
@@ -129,8 +130,7 @@ func TestWhatWasRemovedAtStopIsOursNoMore(t *testing.T) {
 		if err := ipvs.Apply(t.Context(), b.kernel, ipvs.Diff([]ipvs.Entry{byHand}, nil, func(ipvs.ServiceKey) bool { return true })); err != nil {
 			t.Fatal(err)
 		}
-		b.cfg = twoServers()
-		b.cfg.Services = nil
+		b.cfg = onlyVRRP()
 		b.start(false)
 		defer b.stop()
 		if table, _ := b.kernel.Table(t.Context()); len(table) != 1 {
@@ -168,6 +168,29 @@ func TestOfTwoReloadsTheLaterFileStays(t *testing.T) {
 		if got := b.status().Node; got != "newer" {
 			t.Errorf("the %s configuration is in force", got)
 		}
+	})
+}
+
+func TestAFileThatWasCutOffTakesNothingDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		b.judge(first, healthcheck.Up)
+		b.cfg = &config.Config{Node: "lb1", Director: b.cfg.Director}
+		if err := b.director.Reload(t.Context()); !errors.Is(err, errEmptied) {
+			t.Errorf("reload answered %v", err)
+		}
+		b.wantPool(first + "=1")
+		b.stop()
+		b.start(true) // after a crash
+		b.wantPool(first + "=1")
+		if s := b.status(); s.Config.ReloadError == "" {
+			t.Error("the status does not say that the file was refused")
+		}
+		b.stop()
+		b.start(false)
+		defer b.stop()
+		b.wantPool("")
 	})
 }
 
