@@ -32,6 +32,9 @@ func parseEndpoint(s string, p ipvs.Protocol, names Names) (endpoint, bool) {
 		return endpoint{address: address}, true
 	}
 	host, port, found := strings.Cut(s, ":")
+	if !found && strings.Trim(s, "0123456789") == "" {
+		return endpoint{}, false // a port alone
+	}
 	address, ok := parseHost(host, names)
 	if !found || !ok {
 		return endpoint{address: address}, ok

@@ -101,10 +101,8 @@ func (c *command) finish(rest []string) *failure {
 	if len(rest) > 0 {
 		return fail("unexpected argument %s", rest[0])
 	}
-	if c.verb == addService || c.verb == editService {
-		if f := c.parseFlags(); f != nil {
-			return f
-		}
+	if f := c.parseFlags(); f != nil {
+		return f
 	}
 	if c.verb == list {
 		if f := c.checkListing(); f != nil {
@@ -115,6 +113,8 @@ func (c *command) finish(rest []string) *failure {
 		return f
 	}
 	switch c.verb {
+	case list:
+		return c.checkForms()
 	case addService, editService:
 		return c.checkService()
 	case addServer, editServer:
@@ -159,6 +159,11 @@ func (c *command) checkListing() *failure {
 			return fail("The option '%s' conflicts with the '%s' option in the 'list' command", pair[0], pair[1])
 		}
 	}
+	return nil
+}
+
+// checkForms reports forms of the table where it is not the table that is listed.
+func (c *command) checkForms() *failure {
 	tables := setOf(stats, rate, thresholds)
 	if c.given&setOf(timeout, daemon) != 0 {
 		tables |= setOf(persistentConn)

@@ -17,7 +17,7 @@ type printer struct {
 
 // endpoint returns host:port, an IPv6 host in brackets.
 func (p printer) endpoint(a netip.Addr, port uint16, protocol ipvs.Protocol) string {
-	host, service := a.String(), strconv.Itoa(int(port))
+	host, service := addressText(a), strconv.Itoa(int(port))
 	if !p.numeric {
 		if name := p.names.Host(a); name != "" {
 			host = name
@@ -30,6 +30,18 @@ func (p printer) endpoint(a netip.Addr, port uint16, protocol ipvs.Protocol) str
 		host = "[" + host + "]"
 	}
 	return host + ":" + service
+}
+
+// addressText writes an address as C's inet_ntop does: one of 96 zero bits and more than 16 others ends as IPv4 does.
+func addressText(a netip.Addr) string {
+	if !a.Is6() {
+		return a.String()
+	}
+	b := a.As16()
+	if [12]byte(b[:12]) == [12]byte{} && (b[12] != 0 || b[13] != 0) {
+		return "::" + netip.AddrFrom4([4]byte(b[12:])).String()
+	}
+	return a.String()
 }
 
 // column returns what endpoint does, filled up to 28 characters, and cut to as many for an IPv4 address.

@@ -51,7 +51,7 @@ func TestKernelCommandLines(t *testing.T) {
 		case line[0] == '<':
 			stdin = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\r`, "\r", `\0`, "\x00", `\v`, "\v", `\f`, "\f", `\\`, `\`).Replace(line[1:])
 		case line == "list":
-			r.list(t)
+			r.list(t, true)
 		default:
 			r.run(t, stdin, words(line)...)
 			stdin = ""

@@ -149,20 +149,26 @@ func (d director) snapshot(t *testing.T) string {
 	return fmt.Sprintln(timeouts) + strings.Join(lines, "\n")
 }
 
-// list compares all listings of the real one's table.
-func (r *rivals) list(t *testing.T) {
+// forms are the listings.
+var forms = []string{
+	"-L", "-L --stats", "-L --rate", "-L --thresholds", "-L --persistent-conn", "-L --tun-info", "-L --stats --exact",
+	"-L --rate --exact", "-L -c", "-L --timeout", "-L --daemon", "-S",
+}
+
+// list compares the listings of the real one's table, by number, and by name as well if that is asked for.
+func (r *rivals) list(t *testing.T, byName bool) {
 	t.Helper()
-	for _, form := range []string{"", "--stats", "--rate", "--thresholds", "--persistent-conn", "--tun-info", "--exact", "-c", "--timeout", "--daemon"} {
-		for _, more := range []string{"", "-n", "--nosort", "-n --exact", "-n --nosort"} {
-			args := strings.Fields("-L " + form + " " + more)
-			if form == "--exact" && strings.Contains(more, "--exact") {
-				continue
-			}
+	for _, form := range forms {
+		args := strings.Fields(form)
+		if byName {
 			r.compareHere(t, args...)
 		}
-	}
-	for _, args := range []string{"-S", "-S -n"} {
-		r.compareHere(t, strings.Fields(args)...)
+		if form != "-L --timeout" && form != "-L --daemon" {
+			r.compareHere(t, append(args, "-n")...)
+		}
+		if strings.HasPrefix(form, "-L") && byName {
+			r.compareHere(t, append(args, "-n", "--nosort")...)
+		}
 	}
 }
 

@@ -89,6 +89,57 @@ func (k *Kernel) SetTimeouts(_ context.Context, t ipvs.Timeouts) error {
 	return nil
 }
 
+// Info returns a version and a size.
+func (k *Kernel) Info(context.Context) (ipvs.Info, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return ipvs.Info{Version: 0x010201, TableSize: 4096}, k.Lost
+}
+
+// Flush deletes all services.
+func (k *Kernel) Flush(context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.Lost == nil {
+		k.table = nil
+	}
+	return k.Lost
+}
+
+// Zero sets the counters of a service to zero.
+func (k *Kernel) Zero(_ context.Context, key ipvs.ServiceKey) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.Lost != nil {
+		return k.Lost
+	}
+	i := slices.IndexFunc(k.table, func(s ipvs.ServiceState) bool { return s.ServiceKey == key })
+	if i < 0 {
+		return &ipvsnl.Error{Errno: syscall.ESRCH}
+	}
+	zero(&k.table[i])
+	return nil
+}
+
+// ZeroAll sets all counters to zero.
+func (k *Kernel) ZeroAll(context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.Lost == nil {
+		for i := range k.table {
+			zero(&k.table[i])
+		}
+	}
+	return k.Lost
+}
+
+func zero(s *ipvs.ServiceState) {
+	s.Stats = ipvs.Stats{}
+	for i := range s.Destinations {
+		s.Destinations[i].Stats = ipvs.Stats{}
+	}
+}
+
 // Execute carries out steps in order.
 func (k *Kernel) Execute(_ context.Context, steps []ipvs.Step) []error {
 	k.mu.Lock()

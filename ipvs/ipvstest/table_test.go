@@ -3,6 +3,7 @@ package ipvstest
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -75,5 +76,47 @@ func TestInjectedErrors(t *testing.T) {
 	k.Edit(func([]ipvs.ServiceState) []ipvs.ServiceState { return nil })
 	if got, err := k.Lookup(t.Context(), []ipvs.ServiceKey{mark.ServiceKey}); err != nil || len(got) != 0 {
 		t.Errorf("got %v, %v, want nothing", got, err)
+	}
+}
+
+func TestCounters(t *testing.T) {
+	state := func(mark uint32) ipvs.ServiceState {
+		return ipvs.ServiceState{
+			Service:      ipvs.Service{ServiceKey: ipvs.ServiceByMark(ipvs.IPv4, mark)},
+			Stats:        ipvs.Stats{Connections: 5},
+			Destinations: []ipvs.DestinationState{{Stats: ipvs.Stats{Connections: 5}}},
+		}
+	}
+	connections := func(k *Kernel) (list []uint64) {
+		table, err := k.Table(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range table {
+			list = append(list, s.Stats.Connections, s.Destinations[0].Stats.Connections)
+		}
+		return list
+	}
+	k := New(state(1), state(2))
+	if err := k.Zero(t.Context(), ipvs.ServiceByMark(ipvs.IPv4, 3)); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("got error %v, want ESRCH", err)
+	}
+	if err := k.Zero(t.Context(), ipvs.ServiceByMark(ipvs.IPv4, 1)); err != nil {
+		t.Error(err)
+	}
+	if got := connections(k); !slices.Equal(got, []uint64{0, 0, 5, 5}) {
+		t.Errorf("after zeroing one: got %v", got)
+	}
+	if err := k.ZeroAll(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := connections(k); !slices.Equal(got, []uint64{0, 0, 0, 0}) {
+		t.Errorf("after zeroing all: got %v", got)
+	}
+	if err := k.Flush(t.Context()); err != nil || len(connections(k)) > 0 {
+		t.Errorf("after a flush: got error %v and a table", err)
+	}
+	if info, err := k.Info(t.Context()); err != nil || info.Version == 0 {
+		t.Errorf("got %+v, %v", info, err)
 	}
 }
