@@ -56,8 +56,12 @@ func writeStatus(w io.Writer, s api.Status, now time.Time) error {
 		if v.EffectivePriority != v.Priority {
 			priority += fmt.Sprintf(" (of %d)", v.Priority)
 		}
+		reason := v.Reason
+		if v.PreemptHeld != "" {
+			reason += "; does not preempt: " + v.PreemptHeld
+		}
 		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.Interface, v.VirtualRouterID, v.State, priority,
-			dash(v.MasterAddress), ago(v.Since, now), v.Reason)
+			dash(v.MasterAddress), ago(v.Since, now), reason)
 	}
 	if len(s.Sync) > 0 {
 		fmt.Fprint(t, "\nCONNECTION SYNC\tINTERFACE\tSYNC ID\tFOLLOWS\n")

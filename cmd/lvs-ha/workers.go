@@ -129,16 +129,11 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		Ready:  ready,
 		Logger: log,
 	})
-	listener, err := api.Listen(dir.APISocket())
-	if err != nil {
-		return err
-	}
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopAPI()
-	go func() {
-		if err := api.Serve(apiCtx, listener, d); err != nil {
-			log.Error("the API ended", "error", err)
-		}
+	served := api.Keep(apiCtx, dir.APISocket(), d, log)
+	defer func() {
+		stopAPI()
+		<-served
 	}()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -105,6 +106,8 @@ func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or name its --runtime-dir)", ErrNotRunning, c.socket)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
+		return fmt.Errorf("lvs-ha's director ended before it answered on %s: it is started again at once; ask once more", c.socket)
 	case isTimeout(err):
 		return fmt.Errorf("%w: lvs-ha runs, but did not answer on %s in time; if that lasts, its process \"lvs-ha director\" is stopped or stuck: "+
 			"its log may say why, and killing that process is safe, it is started again at once", ErrNoAnswer, c.socket)

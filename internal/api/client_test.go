@@ -1,8 +1,11 @@
 package api
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,4 +25,62 @@ func TestADirectorThatStandsStillIsToldFromNone(t *testing.T) {
 	if !errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), socket) || strings.Contains(err.Error(), "Client.Timeout") {
 		t.Errorf("got error %v", err)
 	}
+}
+
+func TestADirectorThatEndsMeanwhileIsSaidToBeBackSoon(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "api.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		conn, err := l.Accept()
+		if err == nil {
+			_, _ = conn.Read(make([]byte, 4096))
+			_ = conn.Close()
+		}
+		_ = l.Close()
+	}()
+	err = NewClient(socket).Reload(t.Context())
+	<-ended
+	if err == nil || !strings.Contains(err.Error(), "ask once more") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestTheAPIComesAsSoonAsItsDirectoryDoes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	ctx, cancel := context.WithCancel(t.Context())
+	said := make(chan string, 8)
+	ended := Keep(ctx, filepath.Join(dir, "api.sock"), &fakeDirector{status: Status{Node: "lb1"}}, slog.New(slog.NewTextHandler(words(said), nil)))
+	defer func() { <-ended }()
+	defer cancel()
+	if line := <-said; !strings.Contains(line, "no such file or directory") {
+		t.Errorf("it says %q", line)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	client, deadline := NewClient(filepath.Join(dir, "api.sock")), time.After(10*time.Second)
+	for {
+		s, err := client.Status(t.Context())
+		if err == nil && s.Node == "lb1" {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("still %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// words passes on what a logger says.
+type words chan<- string
+
+func (w words) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -46,6 +47,35 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("closing the API socket to other users: %w", err)
 	}
 	return l, nil
+}
+
+// listenRetry is the pause before the socket is tried again.
+const listenRetry = time.Second
+
+// Keep serves the API on the socket at path until ctx ends; then the channel it returns is closed. A director that cannot
+// be asked, for want of a directory that can be written, still does its work: the socket is tried again and again.
+func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended <-chan struct{}) {
+	l, err := Listen(path)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for said := ""; ; l, err = Listen(path) {
+			if err == nil {
+				said = ""
+				err = Serve(ctx, l, d)
+			}
+			if err != nil && err.Error() != said {
+				said = err.Error()
+				log.Error("no API: status, reload and plan do not reach this lvs-ha; trying again", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(listenRetry):
+			}
+		}
+	}()
+	return done
 }
 
 // Serve answers requests on l until ctx ends.
