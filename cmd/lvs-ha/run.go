@@ -28,7 +28,9 @@ func newRun() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(syscall.SIGHUP) // until the parent passes it on: the configuration is yet to be read
-			log, err := logs.logger(os.Stderr)
+			out := newPatientWriter(os.Stderr)
+			defer out.flush()
+			log, err := logs.logger(out)
 			if err != nil {
 				return err
 			}

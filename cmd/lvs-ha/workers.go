@@ -31,7 +31,9 @@ func newSpeaker() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			seat, log, err := attach(&logs, "speaker", newPatientWriter(os.Stderr))
+			out := newPatientWriter(os.Stderr)
+			defer out.flush()
+			seat, log, err := attach(&logs, "speaker", out)
 			if err != nil {
 				return err
 			}
@@ -63,7 +65,9 @@ func newDirector() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			seat, log, err := attach(&logs, "director", os.Stderr)
+			out := newPatientWriter(os.Stderr)
+			defer out.flush()
+			seat, log, err := attach(&logs, "director", out)
 			if err != nil {
 				return err
 			}

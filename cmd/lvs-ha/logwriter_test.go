@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+func TestWhatWaitsIsWrittenAtTheEnd(t *testing.T) {
+	var out bytes.Buffer
+	w := newPatientWriter(&out)
+	for n := range 100 {
+		fmt.Fprintf(w, "line %d\n", n)
+	}
+	w.flush()
+	if got := out.String(); strings.Count(got, "\n") != 100 || !strings.HasSuffix(got, "line 99\n") {
+		t.Errorf("written:\n%s", got)
+	}
+}
+
+// clogged is a pipe that nobody reads, full to the brim.
+func clogged(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	if err := w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = w.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestAFlushDoesNotWaitForAReaderThatStandsStill(t *testing.T) {
+	w := newPatientWriter(clogged(t))
+	fmt.Fprintln(w, "a line")
+	began := time.Now()
+	w.flush()
+	if took := time.Since(began); took > 10*patientFlush {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// broken is a pipe whose reader is gone.
+func broken(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestHostALogThatNobodyReadsStopsNoProcess(t *testing.T) {
+	lab.Need(t, lab.Host)
+	for name, pipe := range map[string]func(*testing.T) *os.File{"a reader that stands still": clogged, "a reader that is gone": broken} {
+		t.Run(name, func(t *testing.T) { runsWithLog(t, pipe(t)) })
+	}
+}
+
+func runsWithLog(t *testing.T, pipe *os.File) {
+	p := newPlace(t)
+	p.configure(gateway)
+	d := &daemon{place: p, ended: make(chan struct{})}
+	d.cmd = p.host.Command(context.Background(), "lvs-ha", "run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path("run"))
+	pipe.Fd() // blocking, as a program finds it
+	d.cmd.Stdout, d.cmd.Stderr = pipe, pipe
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = d.cmd.Wait()
+		close(d.ended)
+	}()
+	t.Cleanup(func() {
+		_ = d.cmd.Process.Signal(syscall.SIGKILL)
+		<-d.ended
+	})
+	d.awaitStatus("master", isMaster)
+	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
+	before := d.awaitStatus("master", isMaster)
+	for _, pid := range strings.Fields(p.run("pgrep", "-P", fmt.Sprint(d.cmd.Process.Pid)).stdout) {
+		p.run("kill", "-KILL", pid)
+	}
+	d.awaitStatus("master again, by new processes", func(s api.Status) bool { return isMaster(s) && s.Started.After(before.Started) })
+	if took := d.stop(); took > 2*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+}
