@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -47,7 +48,7 @@ func runIpvsadm(ctx context.Context, args []string) int {
 		Owner: func(key ipvs.ServiceKey) (string, bool) {
 			for _, s := range running().Services {
 				if s.ServiceKey == key {
-					return s.Name, true
+					return fmt.Sprintf("virtual_service %q", s.Name), true
 				}
 			}
 			return "", false
@@ -55,7 +56,7 @@ func runIpvsadm(ctx context.Context, args []string) int {
 		SyncOwner: func() (string, bool) {
 			for _, d := range running().Sync {
 				if d.Instance != "" {
-					return d.Instance, true
+					return fmt.Sprintf("vrrp %q", d.Instance), true
 				}
 			}
 			return "", false

@@ -9,7 +9,7 @@ func (s *session) permit(c *command) *failure {
 	}
 	switch c.verb {
 	case addService, editService, deleteService, addServer, editServer, deleteServer:
-		return s.permitService(c.verb, c.service.ServiceKey)
+		return s.permitService(c.service.ServiceKey)
 	case flush:
 		return s.permitFlush()
 	case startDaemon, stopDaemon:
@@ -17,14 +17,14 @@ func (s *session) permit(c *command) *failure {
 			return nil
 		}
 		if owner, owned := s.env.SyncOwner(); owned {
-			return refused("The connection-sync daemons belong to " + owner + " of the running lvs-ha, which would put them " +
-				"right at once.\nChange its configuration and run `lvs-ha reload', or use --force.")
+			return refused("The connection-sync daemons belong to " + owner + " of the running lvs-ha, which would soon put " +
+				"them right again.\nChange its configuration and run `lvs-ha reload', or use --force.")
 		}
 	}
 	return nil
 }
 
-func (s *session) permitService(v verb, key ipvs.ServiceKey) *failure {
+func (s *session) permitService(key ipvs.ServiceKey) *failure {
 	if s.env.Owner == nil {
 		return nil
 	}
@@ -32,13 +32,8 @@ func (s *session) permitService(v verb, key ipvs.ServiceKey) *failure {
 	if !owned {
 		return nil
 	}
-	instead := "Change its configuration and run `lvs-ha reload'"
-	switch v {
-	case addServer, editServer, deleteServer:
-		instead = "Use `lvs-ha drain', `lvs-ha enable', `lvs-ha disable' or `lvs-ha weight'"
-	}
-	return refused("The service " + key.String() + " belongs to " + owner + " of the running lvs-ha, which would put it " +
-		"right at once.\n" + instead + ", or use --force.")
+	return refused("The service " + key.String() + " belongs to " + owner + " of the running lvs-ha, which would soon put it " +
+		"right again.\nChange its configuration and run `lvs-ha reload', or use --force.")
 }
 
 // permitFlush refuses to clear a table with an owned service.
@@ -51,7 +46,7 @@ func (s *session) permitFlush() *failure {
 		return refused(commonTexts.explain(err))
 	}
 	for _, service := range table {
-		if f := s.permitService(flush, service.ServiceKey); f != nil {
+		if f := s.permitService(service.ServiceKey); f != nil {
 			return f
 		}
 	}
