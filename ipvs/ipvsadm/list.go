@@ -103,7 +103,7 @@ func (s *session) listDaemons() *failure {
 	for _, r := range daemons {
 		d := r.Daemon
 		fmt.Fprintf(s.out, "%s sync daemon (mcast=%s, syncid=%d, maxlen=%d, group=%s, port=%d, ttl=%d)\n",
-			r.Role, d.Interface, d.SyncID, d.MaxLen, d.Group, d.Port, d.TTL)
+			r.Role, d.Interface, d.SyncID, d.MaxLen, addressText(d.Group), d.Port, d.TTL)
 	}
 	return nil
 }
