@@ -4,7 +4,7 @@ GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 RUNTESTS    := $(GO) run ./internal/lab/runtests
-FUZZTIME    ?= 5s
+FUZZTIME    ?= 5000x
 RUN         ?=
 PKG         ?=
 V           ?=
@@ -16,7 +16,7 @@ testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') $(if $(PKG),-packages '$(P
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: RUN=regexp and PKG=./path/... (only these tests), V=1 (all output), FUZZTIME=5s, KEEP=1 (leave the demo up)"
+	@echo "Variables: RUN=regexp and PKG=./path/... (only these tests), V=1 (all output), FUZZTIME=5000x, KEEP=1 (leave the demo up)"
 
 .PHONY: build
 build: ## build bin/lvs-ha

@@ -17,10 +17,10 @@ import (
 
 // options are what the command line says about all kinds of tests.
 type options struct {
-	run      string        // regular expression; empty for all of a kind
-	packages string        // pattern
-	verbose  bool          // show the output of tests that pass
-	fuzz     time.Duration // for each target
+	run      string // regular expression; empty for all of a kind
+	packages string // pattern
+	verbose  bool   // show the output of tests that pass
+	fuzz     string // of each target, as -fuzztime takes it
 }
 
 type kind struct {
@@ -31,7 +31,7 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{"unit", "no root, no network beyond loopback, with -race", runUnit},
-		{"fuzz", "every fuzz target for some seconds", runFuzz},
+		{"fuzz", "every fuzz target for a while", runFuzz},
 		{"host", "TestHost…: root and network namespaces on this kernel", runHost},
 		{"kernel", "TestKernel…: inside one test kernel with IPVS", runKernel},
 		{"pair", "TestPair…: director machines, each with a kernel of its own", runPair},
@@ -44,7 +44,7 @@ func main() {
 	flag.StringVar(&o.run, "run", "", "run only tests that match `regexp`")
 	flag.StringVar(&o.packages, "packages", "./...", "only packages that match `pattern`")
 	flag.BoolVar(&o.verbose, "v", false, "show the output of tests that pass too")
-	flag.DurationVar(&o.fuzz, "fuzztime", 5*time.Second, "how long each fuzz target runs")
+	flag.StringVar(&o.fuzz, "fuzztime", "5000x", "how long each fuzz target runs: inputs, as 5000x, or a duration")
 	flag.Usage = usage
 	flag.Parse()
 	if flag.NArg() == 0 {

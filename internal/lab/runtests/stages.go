@@ -97,7 +97,7 @@ func runFuzz(ctx context.Context, o options, t *tally) error {
 	for _, p := range packages {
 		for _, target := range p.functions {
 			start := time.Now()
-			cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzztime="+o.fuzz.String(), p.ImportPath)
+			cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzztime="+o.fuzz, "-fuzzminimizetime=1x", p.ImportPath)
 			out, err := cmd.CombinedOutput()
 			action := "pass"
 			if err != nil {
