@@ -32,6 +32,7 @@ func Diff(wanted []Entry, actual []ServiceState, owned func(ServiceKey) bool) Pl
 		if _, ok := want[a.ServiceKey]; ok {
 			continue
 		}
+		want[a.ServiceKey] = len(wanted) // a list can repeat an entry
 		if owned != nil && owned(a.ServiceKey) {
 			plan.Steps = append(plan.Steps, Step{Action: DeleteService, Service: a.Service})
 		} else {
@@ -101,9 +102,10 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 	}
 	for _, a := range actual {
 		if _, ok := want[a.DestinationKey]; !ok {
+			want[a.DestinationKey] = len(wanted) // a list can repeat an entry
 			steps = append(steps, Step{
 				Action: DeleteDestination, Service: service, Destination: a.Destination,
-				NeedsAdded: !kept && len(want) > 0,
+				NeedsAdded: !kept && len(wanted) > 0,
 			})
 		}
 	}

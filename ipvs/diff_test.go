@@ -138,6 +138,20 @@ func TestDiffOfEqualKeysTakesTheLast(t *testing.T) {
 	}
 }
 
+// A list that the kernel changed under the reader can repeat an entry.
+func TestDiffOfRepeatedEntries(t *testing.T) {
+	actual := states([]ipvs.Entry{
+		{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1), weighted("10.0.0.2:80", 1), weighted("10.0.0.2:80", 1)}},
+		{service(dns, "rr"), nil}, {service(mark, "rr"), nil}, {service(dns, "rr"), nil}, {service(mark, "rr"), nil},
+	})
+	wanted := []ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1)}}}
+	want := "delete server 10.0.0.2:80 of tcp 192.0.2.1:80\ndelete service fwmark 5 ipv4\n" +
+		"leave service udp [2001:db8::1]:53: it is not ours\n"
+	if got := ipvs.Diff(wanted, actual, func(k ipvs.ServiceKey) bool { return k == mark }).String(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 func TestPlanJSON(t *testing.T) {
 	plan := ipvs.Diff(
 		[]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 2)}}},

@@ -91,14 +91,10 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 
 // decodeNumbers reads u32 attributes into the fields that are named for them.
 func decodeNumbers(b []byte, fields map[uint16]*uint32) error {
-	ad, err := netlink.NewAttributeDecoder(b)
-	if err != nil {
-		return err
-	}
-	for ad.Next() {
-		if field, ok := fields[ad.Type()]; ok {
-			*field = ad.Uint32()
+	return eachAttribute(b, func(typ uint16, value []byte) error {
+		if field, ok := fields[typ]; ok {
+			return readNumber(field, value)
 		}
-	}
-	return ad.Err()
+		return nil
+	})
 }

@@ -12,7 +12,7 @@ import (
 // Table reads all virtual services with their real servers, in the kernel's order.
 //
 // The kernel lists services and each service's servers one after the other: what changes meanwhile is seen before or
-// after its change. A service that goes away meanwhile is left out.
+// after its change, and can repeat an entry or leave one out. A service that goes away meanwhile is left out.
 func (c *Client) Table(ctx context.Context) ([]ServiceState, error) {
 	services, err := c.Services(ctx)
 	if err != nil {
@@ -55,21 +55,14 @@ func (c *Client) withDestinations(ctx context.Context, services []ServiceState) 
 
 // Services reads all virtual services without their real servers.
 func (c *Client) Services(ctx context.Context) ([]ServiceState, error) {
-	answers, err := c.conn.Dump(ctx, ipvsnl.Request{Command: ipvsnl.CmdGetService})
+	var services []ServiceState
+	err := c.conn.Each(ctx, ipvsnl.Request{Command: ipvsnl.CmdGetService}, func() { services = nil }, func(b []byte) error {
+		s, err := decodeService(b)
+		services = append(services, s)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the virtual services: %w", explain(err, nil))
-	}
-	services := make([]ServiceState, 0, len(answers))
-	seen := make(map[ServiceKey]bool, len(answers))
-	for _, b := range answers {
-		s, err := decodeService(b)
-		if err != nil {
-			return nil, err
-		}
-		if !seen[s.ServiceKey] { // a change in the middle of a dump can repeat an entry
-			seen[s.ServiceKey] = true
-			services = append(services, s)
-		}
 	}
 	return services, nil
 }
@@ -94,21 +87,15 @@ func (c *Client) Destinations(ctx context.Context, key ServiceKey) ([]Destinatio
 	if err != nil {
 		return nil, fmt.Errorf("listing the real servers of %s: %w", key, err)
 	}
-	answers, err := c.conn.Dump(ctx, request)
+	var destinations []DestinationState
+	family := key.normal().Family
+	err = c.conn.Each(ctx, request, func() { destinations = nil }, func(b []byte) error {
+		d, err := decodeDestination(b, family)
+		destinations = append(destinations, d)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing the real servers of %s: %w", key, explain(err, noService))
-	}
-	destinations := make([]DestinationState, 0, len(answers))
-	seen := make(map[DestinationKey]bool, len(answers))
-	for _, b := range answers {
-		d, err := decodeDestination(b, key.normal().Family)
-		if err != nil {
-			return nil, err
-		}
-		if !seen[d.DestinationKey] {
-			seen[d.DestinationKey] = true
-			destinations = append(destinations, d)
-		}
 	}
 	if len(destinations) == 0 {
 		// The kernel lists nothing for a service that does not exist.

@@ -155,6 +155,9 @@ func (c *Conn) drop(sock *socket) {
 
 // answered reports whether err is the kernel's answer to a request, after which the socket is in order.
 func answered(err error) bool {
+	if errors.Is(err, ErrDumpInterrupted) {
+		return true // the list was read to its end
+	}
 	op, ok := errors.AsType[*netlink.OpError](err)
 	return ok && op.Sequence != 0
 }

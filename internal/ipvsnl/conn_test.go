@@ -104,7 +104,7 @@ func TestDump(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(append([][]byte{}, entries[:n]...), got); diff != "" {
+		if diff := cmp.Diff(append([][]byte(nil), entries[:n]...), got); diff != "" {
 			t.Errorf("%d entries: %s", n, diff)
 		}
 	}

@@ -39,7 +39,12 @@ func (c *Conn) Do(ctx context.Context, r Request) error {
 
 // Get sends a request and returns the attributes of its answer.
 func (c *Conn) Get(ctx context.Context, r Request) ([]byte, error) {
-	answers, err := c.collect(ctx, r, 0)
+	var answers [][]byte
+	err := c.exchange(ctx, func(s *socket) error {
+		var err error
+		answers, err = s.execute(r, 0)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -49,30 +54,64 @@ func (c *Conn) Get(ctx context.Context, r Request) ([]byte, error) {
 	return answers[0], nil
 }
 
-// Dump sends a request for a list and returns the attributes of each of its entries. A dump that the kernel marks as
-// inconsistent is begun again, a few times.
+// Dump sends a request for a list and returns the attributes of each of its entries.
 func (c *Conn) Dump(ctx context.Context, r Request) ([][]byte, error) {
-	for range dumpAttempts {
-		answers, err := c.collect(ctx, r, netlink.Dump)
-		if !errors.Is(err, ErrDumpInterrupted) {
-			return answers, err
-		}
-	}
-	return nil, ErrDumpInterrupted
-}
-
-func (c *Conn) collect(ctx context.Context, r Request, flags netlink.HeaderFlags) ([][]byte, error) {
 	var answers [][]byte
-	err := c.exchange(ctx, func(s *socket) error {
-		var err error
-		answers, err = s.execute(r, flags)
-		return err
+	err := c.Each(ctx, r, func() { answers = nil }, func(attributes []byte) error {
+		answers = append(answers, attributes)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return answers, nil
 }
+
+// Each sends a request for a list and calls each with the attributes of each of its entries as they come in. A list that
+// the kernel marks as inconsistent is begun again, a few times; begin is called before every attempt. Neither is called
+// any more, or what they did counts no more, if there is an error.
+func (c *Conn) Each(ctx context.Context, r Request, begin func(), each func(attributes []byte) error) error {
+	for range dumpAttempts {
+		err := c.exchange(ctx, func(s *socket) error {
+			begin()
+			return s.dump(r, each)
+		})
+		if !errors.Is(err, ErrDumpInterrupted) {
+			return err
+		}
+	}
+	return ErrDumpInterrupted
+}
+
+// dump sends a request for a list and passes its entries on.
+func (s *socket) dump(r Request, each func([]byte) error) error {
+	m, err := r.message(s.family, netlink.Dump)
+	if err != nil {
+		return err
+	}
+	if m, err = s.nl.Send(m); err != nil {
+		return err
+	}
+	for reply, err := range s.nl.ReceiveIter() {
+		switch {
+		case err != nil:
+			return err
+		case reply.Header.Sequence != m.Header.Sequence:
+			return errors.New("the kernel answered an ipvs request that was not sent")
+		case reply.Header.Flags&netlink.DumpInterrupted != 0:
+			return ErrDumpInterrupted
+		case len(reply.Data) < headerLength:
+			return fmt.Errorf("the kernel's answer to ipvs command %d has %d bytes", r.Command, len(reply.Data))
+		}
+		if err := each(reply.Data[headerLength:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// headerLength is that of a generic netlink header (struct genlmsghdr).
+const headerLength = 4
 
 // execute sends a request and returns the attributes of its answers.
 func (s *socket) execute(r Request, flags netlink.HeaderFlags) ([][]byte, error) {
@@ -86,9 +125,6 @@ func (s *socket) execute(r Request, flags netlink.HeaderFlags) ([][]byte, error)
 	}
 	answers := make([][]byte, 0, len(replies))
 	for _, reply := range replies {
-		if reply.Header.Flags&netlink.DumpInterrupted != 0 {
-			return nil, ErrDumpInterrupted
-		}
 		if reply.Header.Type != netlink.HeaderType(s.family) {
 			continue // an acknowledgement
 		}

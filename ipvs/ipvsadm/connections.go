@@ -58,7 +58,7 @@ func (p printer) connection(line string, engines bool) (string, bool) {
 		if !ok || err != nil {
 			return "", false
 		}
-		ends[i] = p.endpoint(a, uint16(port), protocol)
+		ends[i] = string(p.endpoint(nil, a, uint16(port), protocol))
 	}
 	seconds, err := strconv.ParseUint(fields[8], 10, 32)
 	if err != nil {

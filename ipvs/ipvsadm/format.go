@@ -1,13 +1,66 @@
 package ipvsadm
 
 import (
-	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
+
+// The functions here append to a line rather than return strings: a table of ten thousand servers has hundreds of
+// thousands of columns.
+
+// padTo appends spaces until the line is width characters longer than it was at start.
+func padTo(b []byte, start, width int) []byte {
+	for len(b) < start+width {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// left appends a space and a number in a column.
+func left[N ~int32 | ~uint32](b []byte, n N, width int) []byte {
+	b = append(b, ' ')
+	start := len(b)
+	return padTo(strconv.AppendInt(b, int64(n), 10), start, width)
+}
+
+// leftText appends a space and a text in a column.
+func leftText(b []byte, text string, width int) []byte {
+	b = append(b, ' ')
+	start := len(b)
+	return padTo(append(b, text...), start, width)
+}
+
+// exactly appends a space and a number of at least eight characters.
+func exactly(b []byte, n uint64) []byte {
+	var digits [20]byte
+	text := strconv.AppendUint(digits[:0], n, 10)
+	b = append(b, ' ')
+	b = padTo(b, len(b), 8-len(text))
+	return append(b, text...)
+}
+
+// scaled appends a number of at most nine characters with its space.
+func scaled(b []byte, n uint64) []byte {
+	unit := byte('T')
+	switch {
+	case n < 1e8:
+		return exactly(b, n)
+	case n < 1e9:
+		n, unit = n/1e3, 'K'
+	case n < 1e11:
+		n, unit = n/1e6, 'M'
+	case n < 1e14:
+		n, unit = n/1e9, 'G'
+	default:
+		n /= 1e12
+	}
+	b = exactly(b, n)
+	copy(b[len(b)-9:], b[len(b)-8:]) // the unit takes the place of the space
+	b[len(b)-1] = unit
+	return b
+}
 
 // printer writes addresses and ports as numbers or by name.
 type printer struct {
@@ -15,54 +68,76 @@ type printer struct {
 	names   Names
 }
 
-// endpoint returns host:port, an IPv6 host in brackets.
-func (p printer) endpoint(a netip.Addr, port uint16, protocol ipvs.Protocol) string {
-	host, service := addressText(a), strconv.Itoa(int(port))
+// endpoint appends host:port, an IPv6 host in brackets.
+func (p printer) endpoint(b []byte, a netip.Addr, port uint16, protocol ipvs.Protocol) []byte {
+	host, service := "", ""
 	if !p.numeric {
-		if name := p.names.Host(a); name != "" {
-			host = name
-		}
-		if name := p.names.Service(port, protocol); name != "" && port != 0 {
-			service = name
+		host = p.names.Host(a)
+		if port != 0 {
+			service = p.names.Service(port, protocol)
 		}
 	}
 	if a.Is6() {
-		host = "[" + host + "]"
+		b = append(b, '[')
 	}
-	return host + ":" + service
+	if host != "" {
+		b = append(b, host...)
+	} else {
+		b = appendAddress(b, a)
+	}
+	if a.Is6() {
+		b = append(b, ']')
+	}
+	b = append(b, ':')
+	if service != "" {
+		return append(b, service...)
+	}
+	return strconv.AppendUint(b, uint64(port), 10)
 }
 
-// addressText writes an address as C's inet_ntop does: one of 96 zero bits and more than 16 others ends as IPv4 does.
-func addressText(a netip.Addr) string {
-	if !a.Is6() {
-		return a.String()
-	}
-	b := a.As16()
-	if [12]byte(b[:12]) == [12]byte{} && (b[12] != 0 || b[13] != 0) {
-		return "::" + netip.AddrFrom4([4]byte(b[12:])).String()
-	}
-	return a.String()
-}
-
-// column returns what endpoint does, filled up to 28 characters, and cut to as many for an IPv4 address.
-func (p printer) column(a netip.Addr, port uint16, protocol ipvs.Protocol) string {
-	text := p.endpoint(a, port, protocol)
-	if a.Is4() {
-		return fmt.Sprintf("%-28.28s", text)
-	}
-	return fmt.Sprintf("%-28s", text)
-}
-
-// serviceName returns protocol and address, or the firewall mark, which ipvsadm takes for a signed number.
-func (p printer) serviceName(k ipvs.ServiceKey) string {
-	if k.Mark != 0 {
-		name := fmt.Sprintf("FWM  %d", int32(k.Mark))
-		if k.Family == ipvs.IPv6 {
-			name += " IPv6"
+// appendAddress writes an address as C's inet_ntop does: one of 96 zero bits and more than 16 others ends as IPv4 does.
+func appendAddress(b []byte, a netip.Addr) []byte {
+	if a.Is6() {
+		w := a.As16()
+		if [12]byte(w[:12]) == [12]byte{} && (w[12] != 0 || w[13] != 0) {
+			return netip.AddrFrom4([4]byte(w[12:])).AppendTo(append(b, "::"...))
 		}
-		return name
 	}
-	return fmt.Sprintf("%-4s %s", protocolName(k.Protocol), strings.TrimRight(p.column(k.Address, k.Port, k.Protocol), " "))
+	return a.AppendTo(b)
+}
+
+// columnWidth is that of an address and port in the table. A longer one of IPv4 is cut.
+const columnWidth = 28
+
+// column appends host:port in a column.
+func (p printer) column(b []byte, a netip.Addr, port uint16, protocol ipvs.Protocol) []byte {
+	start := len(b)
+	return padTo(p.cut(b, a, port, protocol), start, columnWidth)
+}
+
+// cut appends host:port, without what is too long if it is of IPv4.
+func (p printer) cut(b []byte, a netip.Addr, port uint16, protocol ipvs.Protocol) []byte {
+	start := len(b)
+	b = p.endpoint(b, a, port, protocol)
+	if a.Is4() {
+		b = b[:min(len(b), start+columnWidth)]
+	}
+	return b
+}
+
+// serviceName appends protocol and address, or the firewall mark, which ipvsadm takes for a signed number.
+func (p printer) serviceName(b []byte, k ipvs.ServiceKey) []byte {
+	if k.Mark != 0 {
+		b = append(b, "FWM  "...)
+		b = strconv.AppendInt(b, int64(int32(k.Mark)), 10)
+		if k.Family == ipvs.IPv6 {
+			b = append(b, " IPv6"...)
+		}
+		return b
+	}
+	start := len(b)
+	b = padTo(append(b, protocolName(k.Protocol)...), start, len("TCP  "))
+	return p.cut(b, k.Address, k.Port, k.Protocol)
 }
 
 func protocolName(p ipvs.Protocol) string {
@@ -101,23 +176,6 @@ func serviceMask(s ipvs.Service) string {
 	return ""
 }
 
-// scaled returns a counter of at most nine characters with its leading space.
-func scaled(n uint64) string {
-	switch {
-	case n < 1e8:
-		return fmt.Sprintf(" %8d", n)
-	case n < 1e9:
-		return fmt.Sprintf("%8dK", n/1e3)
-	case n < 1e11:
-		return fmt.Sprintf("%8dM", n/1e6)
-	case n < 1e14:
-		return fmt.Sprintf("%8dG", n/1e9)
-	}
-	return fmt.Sprintf("%8dT", n/1e12)
-}
-
-func exactly(n uint64) string { return fmt.Sprintf(" %8d", n) }
-
 var forwardNames = map[ipvs.ForwardMethod]string{
 	ipvs.Masquerade: "Masq", ipvs.Local: "Local", ipvs.Tunnel: "Tunnel", ipvs.DirectRoute: "Route",
 }
@@ -140,7 +198,7 @@ func tunnelText(d ipvs.Destination) string {
 	}
 	switch d.TunnelType {
 	case ipvs.TunnelGUE:
-		return fmt.Sprintf("gue:%d:%s", d.TunnelPort, checksumMarks[d.TunnelFlags])
+		return "gue:" + strconv.Itoa(int(d.TunnelPort)) + ":" + checksumMarks[d.TunnelFlags]
 	case ipvs.TunnelGRE:
 		return "gre:" + checksumMarks[d.TunnelFlags]
 	}

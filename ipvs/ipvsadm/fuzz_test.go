@@ -68,7 +68,7 @@ func FuzzEndpoint(f *testing.F) {
 		if !ok {
 			return
 		}
-		printed := printer{numeric: true}.endpoint(e.address, e.port, ipvs.TCP)
+		printed := string(printer{numeric: true}.endpoint(nil, e.address, e.port, ipvs.TCP))
 		if again, ok := parseEndpoint(printed, ipvs.TCP, fakeNames{}); !ok || again != e {
 			t.Errorf("%q is %v, printed as %s, read again as %v, %v", text, e, printed, again, ok)
 		}

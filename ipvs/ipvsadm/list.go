@@ -31,13 +31,29 @@ func (s *session) list(c *command) *failure {
 	}
 	l := layoutOf(c.given)
 	fmt.Fprintln(s.out, l.header)
-	for i := range table {
-		s.printService(p, l, &table[i])
+	for _, i := range c.order(table) {
+		s.printService(p, l, &table[i], c.serverOrder(&table[i]))
 	}
 	return nil
 }
 
-// table reads the table, or the one service that was asked for, and sorts it.
+// order returns the order of services.
+func (c *command) order(table []ipvs.ServiceState) []int {
+	if c.given.has(nosort) {
+		return unsortedOrder(len(table))
+	}
+	return sortedOrder(len(table), func(i, j int) int { return compareServices(&table[i], &table[j]) })
+}
+
+// serverOrder returns the order of a service's servers.
+func (c *command) serverOrder(v *ipvs.ServiceState) []int {
+	if c.given.has(nosort) {
+		return unsortedOrder(len(v.Destinations))
+	}
+	return sortedOrder(len(v.Destinations), func(i, j int) int { return compareServers(&v.Destinations[i], &v.Destinations[j]) })
+}
+
+// table reads the table, or the one service that was asked for.
 func (s *session) table(c *command) ([]ipvs.ServiceState, *failure) {
 	var table []ipvs.ServiceState
 	var err error
@@ -52,26 +68,29 @@ func (s *session) table(c *command) ([]ipvs.ServiceState, *failure) {
 	if err != nil {
 		return nil, refused(commonTexts.explain(err))
 	}
-	if !c.given.has(nosort) {
-		mergeSort(table, compareServices)
-		for i := range table {
-			mergeSort(table[i].Destinations, compareServers)
-		}
-	}
 	return table, nil
 }
 
-func (s *session) printService(p printer, l layout, v *ipvs.ServiceState) {
-	name := p.serviceName(v.ServiceKey)
+func (s *session) printService(p printer, l layout, v *ipvs.ServiceState, order []int) {
+	b := p.serviceName(s.buffer[:0], v.ServiceKey)
 	if l.counters != nil {
-		fmt.Fprintf(s.out, "%-33s%s\n", name, l.counters(&v.Stats))
+		b = l.counters(padTo(b, 0, len("TCP  ")+columnWidth), &v.Stats)
 	} else {
-		fmt.Fprintf(s.out, "%s %s\n", name, serviceText(v.Service))
+		b = append(append(b, ' '), serviceText(v.Service)...)
 	}
-	for i := range v.Destinations {
+	s.line(b)
+	for _, i := range order {
 		d := &v.Destinations[i]
-		fmt.Fprintf(s.out, "  -> %s%s\n", p.column(d.Address, d.Port, v.Protocol), l.server(d))
+		b = append(s.buffer[:0], "  -> "...)
+		s.line(l.server(p.column(b, d.Address, d.Port, v.Protocol), d))
 	}
+}
+
+// line prints a line and keeps its memory for the next one.
+func (s *session) line(b []byte) {
+	b = append(b, '\n')
+	_, _ = s.out.Write(b) // an error stays in the writer until it is flushed
+	s.buffer = b
 }
 
 // serviceText returns scheduler and options as the listing has them.
@@ -103,7 +122,7 @@ func (s *session) listDaemons() *failure {
 	for _, r := range daemons {
 		d := r.Daemon
 		fmt.Fprintf(s.out, "%s sync daemon (mcast=%s, syncid=%d, maxlen=%d, group=%s, port=%d, ttl=%d)\n",
-			r.Role, d.Interface, d.SyncID, d.MaxLen, addressText(d.Group), d.Port, d.TTL)
+			r.Role, d.Interface, d.SyncID, d.MaxLen, appendAddress(nil, d.Group), d.Port, d.TTL)
 	}
 	return nil
 }

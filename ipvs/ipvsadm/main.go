@@ -59,7 +59,7 @@ func newSession(ctx context.Context, env Environment) *session {
 	if env.Names == nil {
 		env.Names = SystemNames(ctx)
 	}
-	return &session{ctx: ctx, env: env, out: bufio.NewWriter(env.Stdout)}
+	return &session{ctx: ctx, env: env, out: bufio.NewWriterSize(env.Stdout, 64<<10)}
 }
 
 // session is one run of the program.
@@ -69,6 +69,7 @@ type session struct {
 	out    *bufio.Writer
 	kernel *Kernel
 	info   ipvs.Info
+	buffer []byte      // of a line
 	queue  []ipvs.Step // changes of a rule file that are not carried out yet
 }
 

@@ -19,7 +19,7 @@ func (s *session) restore(force bool) *failure {
 		line, err := r.ReadString('\n')
 		if args := fields(line); len(args) > 0 {
 			var ends bool
-			if status, ends = s.line(args, force); ends {
+			if status, ends = s.rule(args, force); ends {
 				return &failure{status: status}
 			}
 		}
@@ -36,8 +36,8 @@ func (s *session) restore(force bool) *failure {
 	}
 }
 
-// line reads one line. A change is put into the queue, everything else is done at once.
-func (s *session) line(args []string, force bool) (status int, ends bool) {
+// rule carries out one line. A change is put into the queue, everything else is done at once.
+func (s *session) rule(args []string, force bool) (status int, ends bool) {
 	c, f := parse(args, s.env.Names, true)
 	if f == nil {
 		c.force = c.force || force

@@ -23,7 +23,8 @@ func WriteRules(w io.Writer, services []ipvs.Entry) error {
 		}
 		fmt.Fprintf(out, "-A %s%s\n", at, allOptionsText(s.Service))
 		for _, d := range s.Destinations {
-			fmt.Fprintf(out, "-a %s -r %s%s%s\n", at, p.endpoint(d.Address, d.Port, s.Protocol), serverOptionsText(d), thresholdsText(d))
+			b := appendServerOptions(p.endpoint(nil, d.Address, d.Port, s.Protocol), d)
+			fmt.Fprintf(out, "-a %s -r %s%s\n", at, b, thresholdsText(d))
 		}
 	}
 	return out.Flush()

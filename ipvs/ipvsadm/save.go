@@ -2,6 +2,7 @@ package ipvsadm
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -13,12 +14,14 @@ func (s *session) save(c *command) *failure {
 		return f
 	}
 	p := printer{numeric: c.given.has(numeric), names: s.env.Names}
-	for i := range table {
+	for _, i := range c.order(table) {
 		v := &table[i]
 		at := p.serviceOption(v.ServiceKey)
-		fmt.Fprintf(s.out, "-A %s%s\n", at, serviceOptionsText(v.Service))
-		for _, d := range v.Destinations {
-			fmt.Fprintf(s.out, "-a %s -r %s%s\n", at, p.endpoint(d.Address, d.Port, v.Protocol), serverOptionsText(d.Destination))
+		s.line(append(append(s.buffer[:0], "-A "+at...), serviceOptionsText(v.Service)...))
+		for _, j := range c.serverOrder(v) {
+			d := &v.Destinations[j]
+			b := append(append(append(s.buffer[:0], "-a "...), at...), " -r "...)
+			s.line(appendServerOptions(p.endpoint(b, d.Address, d.Port, v.Protocol), d.Destination))
 		}
 	}
 	return nil
@@ -39,7 +42,7 @@ func (p printer) serviceOption(k ipvs.ServiceKey) string {
 	case ipvs.UDP:
 		option = "-u"
 	}
-	return option + " " + p.endpoint(k.Address, k.Port, k.Protocol)
+	return option + " " + string(p.endpoint(nil, k.Address, k.Port, k.Protocol))
 }
 
 func serviceOptionsText(s ipvs.Service) string {
@@ -64,21 +67,22 @@ func serviceOptionsText(s ipvs.Service) string {
 
 var forwardLetters = map[ipvs.ForwardMethod]string{ipvs.Masquerade: "-m", ipvs.Tunnel: "-i", ipvs.DirectRoute: "-g"}
 
-func serverOptionsText(d ipvs.Destination) string {
+func appendServerOptions(b []byte, d ipvs.Destination) []byte {
 	letter, ok := forwardLetters[d.Forward]
 	if !ok {
 		letter = "-g" // the kernel's own "local" and "bypass" cannot be given
 	}
-	text := fmt.Sprintf(" %s -w %d", letter, int32(d.Weight))
+	b = append(append(append(b, ' '), letter...), " -w "...)
+	b = strconv.AppendInt(b, int64(int32(d.Weight)), 10)
 	if d.Forward != ipvs.Tunnel {
-		return text
+		return b
 	}
-	text += " --tun-type " + d.TunnelType.String()
+	b = append(append(b, " --tun-type "...), d.TunnelType.String()...)
 	if d.TunnelType == ipvs.TunnelGUE {
-		text += fmt.Sprintf(" --tun-port %d", d.TunnelPort)
+		b = strconv.AppendUint(append(b, " --tun-port "...), uint64(d.TunnelPort), 10)
 	}
 	if d.TunnelType != ipvs.TunnelIPIP {
-		text += " --tun-" + d.TunnelFlags.String()
+		b = append(append(b, " --tun-"...), d.TunnelFlags.String()...)
 	}
-	return text
+	return b
 }

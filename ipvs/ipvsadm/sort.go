@@ -7,18 +7,38 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// mergeSort sorts as the C library's qsort does. The order of the comparisons matters, since ipvsadm's comparisons are
-// not transitive: a difference of unsigned numbers that is taken for signed.
-func mergeSort[T any](list []T, compare func(a, b *T) int) {
+// sortedOrder returns the indexes of n entries in the order that the C library's qsort puts them in. The order of the
+// comparisons matters, since ipvsadm's comparisons are not transitive: a difference of unsigned numbers that is taken for
+// signed.
+func sortedOrder(n int, compare func(i, j int) int) []int {
+	order := unsortedOrder(n)
+	mergeSort(order, make([]int, n/2), compare)
+	return order
+}
+
+func unsortedOrder(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+// mergeSort needs room for half of the list.
+func mergeSort(list, room []int, compare func(i, j int) int) {
 	if len(list) < 2 {
 		return
 	}
 	half := len(list) / 2
-	left, right := append([]T(nil), list[:half]...), append([]T(nil), list[half:]...)
-	mergeSort(left, compare)
-	mergeSort(right, compare)
+	left, right := room[:half], list[half:]
+	mergeSort(list[:half], room, compare)
+	mergeSort(right, room, compare)
+	copy(left, list[:half])
 	for i := range list {
-		if len(right) == 0 || len(left) > 0 && compare(&left[0], &right[0]) <= 0 {
+		if len(left) == 0 {
+			return // what is left stands in its place
+		}
+		if len(right) == 0 || compare(left[0], right[0]) <= 0 {
 			list[i], left = left[0], left[1:]
 		} else {
 			list[i], right = right[0], right[1:]
