@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
@@ -37,29 +40,52 @@ is started under the name ipvsadm. It refuses to touch what a running lvs-ha own
 func calledIpvsadm() bool { return filepath.Base(os.Args[0]) == ipvsadmName }
 
 func runIpvsadm(ctx context.Context, args []string) int {
-	running := sync.OnceValue(func() api.Status {
-		status, err := api.NewClient(supervisor.DefaultRuntimeDir.APISocket()).Status(ctx)
-		if err != nil {
-			return api.Status{} // nobody owns anything
-		}
-		return status
-	})
+	running := sync.OnceValue(func() owned { return ownedIn(ctx, supervisor.DefaultRuntimeDir) })
 	return ipvsadm.Main(ctx, args, ipvsadm.Environment{
 		Owner: func(key ipvs.ServiceKey) (string, bool) {
-			for _, s := range running().Services {
-				if s.ServiceKey == key {
-					return fmt.Sprintf("virtual_service %q", s.Name), true
-				}
-			}
-			return "", false
+			name, ok := running().services[key]
+			return fmt.Sprintf("virtual_service %q", name), ok
 		},
 		SyncOwner: func() (string, bool) {
-			for _, d := range running().Sync {
-				if d.Instance != "" {
-					return fmt.Sprintf("vrrp %q", d.Instance), true
-				}
-			}
-			return "", false
+			instance := running().sync
+			return fmt.Sprintf("vrrp %q", instance), instance != ""
 		},
 	})
+}
+
+// owned is what a running lvs-ha looks after: services with their names, and the instance that connection sync follows.
+type owned struct {
+	services map[ipvs.ServiceKey]string
+	sync     string
+}
+
+// ownedIn asks the daemon of a runtime directory. One that runs but does not answer owns what its state file remembers.
+func ownedIn(ctx context.Context, dir supervisor.RuntimeDir) owned {
+	o := owned{services: map[ipvs.ServiceKey]string{}}
+	status, err := api.NewClient(dir.APISocket()).Status(ctx)
+	if errors.Is(err, api.ErrNotRunning) {
+		return o
+	}
+	for _, s := range status.Services {
+		o.services[s.ServiceKey] = s.Name
+	}
+	for _, d := range status.Sync {
+		o.sync = cmp.Or(o.sync, d.Instance)
+	}
+	if err == nil {
+		return o
+	}
+	cfg, err := director.LastConfig(dir.StateFile())
+	if err != nil || cfg == nil {
+		return o
+	}
+	for _, vs := range cfg.Services {
+		o.services[vs.ServiceKey] = vs.Name
+	}
+	for _, v := range cfg.VRRP {
+		if v.ConnectionSync != nil {
+			o.sync = v.Name
+		}
+	}
+	return o
 }

@@ -54,3 +54,9 @@ func (m memory) save(path string) error {
 	}
 	return nil
 }
+
+// LastConfig is the configuration that a state file remembers as the last in force; nil if it remembers none.
+func LastConfig(stateFile string) (*config.Config, error) {
+	m, err := recall(stateFile)
+	return m.Config, err
+}
