@@ -38,7 +38,7 @@ func TestKernelExamples(t *testing.T) {
 			s.await(s.active(), "using all servers", func(st api.Status) bool { return len(scene.Pool(st)) == len(s.Servers) })
 			servers(len(s.Servers))
 
-			if out, err := s.active().Command(t.Context(), "ipvsadm", "-D", "-t", scene.VIP+":80"); err == nil || !strings.Contains(err.Error(), "belongs to http") {
+			if out, err := s.active().Command(t.Context(), "ipvsadm", "-D", "-t", scene.VIP+":80"); err == nil || !strings.Contains(err.Error(), `belongs to virtual_service "http"`) {
 				t.Errorf("lvs-ha ipvsadm -D of the daemon's own service said %q, %v", out, err)
 			}
 			if out, err := s.active().Command(t.Context(), "ipvsadm", "-E", "-t", scene.VIP+":80", "-s", "wlc", "--force"); err != nil {
