@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
@@ -37,28 +38,57 @@ func (c *Client) Lookup(ctx context.Context, keys []ServiceKey) ([]ServiceState,
 	return c.withDestinations(ctx, services)
 }
 
+// withDestinations reads the servers of services, and leaves out those services that have gone meanwhile.
 func (c *Client) withDestinations(ctx context.Context, services []ServiceState) ([]ServiceState, error) {
-	present := services[:0]
-	for _, s := range services {
+	requests := make([]ipvsnl.Request, len(services))
+	for i := range services {
 		var err error
-		s.Destinations, err = c.Destinations(ctx, s.ServiceKey)
-		if errors.Is(err, syscall.ESRCH) {
-			continue
-		}
-		if err != nil {
+		if requests[i], err = keyRequest(ipvsnl.CmdGetDest, services[i].ServiceKey); err != nil {
 			return nil, err
+		}
+	}
+	lists := make([][]DestinationState, len(services))
+	err := c.conn.Each(ctx, requests, func(i int) { lists[i] = nil }, func(i int, b []byte) error {
+		d, err := decodeDestination(b, services[i].Family)
+		lists[i] = grow(lists[i], d)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the real servers: %w", explain(err, noService))
+	}
+	present := services[:0]
+	for i, s := range services {
+		if s.Destinations = lists[i]; len(s.Destinations) == 0 {
+			// The kernel lists nothing for a service that does not exist.
+			_, err := c.Service(ctx, s.ServiceKey)
+			if errors.Is(err, syscall.ESRCH) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
 		present = append(present, s)
 	}
 	return present, nil
 }
 
+// grow appends to a list that may become very long, and makes it four times as long when it is full: append's smaller
+// steps would touch several times the memory that the list needs.
+func grow[T any](list []T, entry T) []T {
+	if len(list) == cap(list) {
+		list = slices.Grow(list, max(3*len(list), 4))
+	}
+	return append(list, entry)
+}
+
 // Services reads all virtual services without their real servers.
 func (c *Client) Services(ctx context.Context) ([]ServiceState, error) {
 	var services []ServiceState
-	err := c.conn.Each(ctx, ipvsnl.Request{Command: ipvsnl.CmdGetService}, func() { services = nil }, func(b []byte) error {
+	request := []ipvsnl.Request{{Command: ipvsnl.CmdGetService}}
+	err := c.conn.Each(ctx, request, func(int) { services = nil }, func(_ int, b []byte) error {
 		s, err := decodeService(b)
-		services = append(services, s)
+		services = grow(services, s)
 		return err
 	})
 	if err != nil {
@@ -83,26 +113,14 @@ func (c *Client) Service(ctx context.Context, key ServiceKey) (ServiceState, err
 // Destinations reads the real servers of a virtual service, in the kernel's order. The error of a service that does not
 // exist is ESRCH.
 func (c *Client) Destinations(ctx context.Context, key ServiceKey) ([]DestinationState, error) {
-	request, err := keyRequest(ipvsnl.CmdGetDest, key)
+	table, err := c.withDestinations(ctx, []ServiceState{{Service: Service{ServiceKey: key.normal()}}})
+	if err == nil && len(table) == 0 {
+		err = &ipvsnl.Error{Errno: syscall.ESRCH, Mend: noService[syscall.ESRCH]}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("listing the real servers of %s: %w", key, err)
+		return nil, fmt.Errorf("service %s: %w", key, err)
 	}
-	var destinations []DestinationState
-	family := key.normal().Family
-	err = c.conn.Each(ctx, request, func() { destinations = nil }, func(b []byte) error {
-		d, err := decodeDestination(b, family)
-		destinations = append(destinations, d)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing the real servers of %s: %w", key, explain(err, noService))
-	}
-	if len(destinations) == 0 {
-		// The kernel lists nothing for a service that does not exist.
-		_, err := c.Service(ctx, key)
-		return destinations, err
-	}
-	return destinations, nil
+	return table[0].Destinations, nil
 }
 
 var noService = map[syscall.Errno]string{syscall.ESRCH: "there is no such virtual service"}

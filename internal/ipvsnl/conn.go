@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -35,7 +36,9 @@ type Conn struct {
 // socket is a netlink socket with the family's number resolved on it.
 type socket struct {
 	nl     *netlink.Conn
+	raw    syscall.RawConn // nil in tests
 	family uint16
+	buffer []byte // for lists
 }
 
 // Open connects to the family in the network namespace of the calling thread. If the kernel does not have the family,
@@ -141,6 +144,7 @@ func (c *Conn) socket() (*socket, error) {
 		return nil, fmt.Errorf("opening a generic netlink socket: %w", err)
 	}
 	c.sock = &socket{nl: nl}
+	c.sock.raw, _ = nl.SyscallConn() // a socket of tests has none
 	return c.sock, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
@@ -57,8 +58,8 @@ func (c *Conn) Get(ctx context.Context, r Request) ([]byte, error) {
 // Dump sends a request for a list and returns the attributes of each of its entries.
 func (c *Conn) Dump(ctx context.Context, r Request) ([][]byte, error) {
 	var answers [][]byte
-	err := c.Each(ctx, r, func() { answers = nil }, func(attributes []byte) error {
-		answers = append(answers, attributes)
+	err := c.Each(ctx, []Request{r}, func(int) { answers = nil }, func(_ int, attributes []byte) error {
+		answers = append(answers, slices.Clone(attributes))
 		return nil
 	})
 	if err != nil {
@@ -67,16 +68,36 @@ func (c *Conn) Dump(ctx context.Context, r Request) ([][]byte, error) {
 	return answers, nil
 }
 
-// Each sends a request for a list and calls each with the attributes of each of its entries as they come in. A list that
-// the kernel marks as inconsistent is begun again, a few times; begin is called before every attempt. Neither is called
-// any more, or what they did counts no more, if there is an error.
-func (c *Conn) Each(ctx context.Context, r Request, begin func(), each func(attributes []byte) error) error {
-	for range dumpAttempts {
+// listsInExchange is how many lists are read without giving others a turn and the deadline a new start.
+const listsInExchange = 64
+
+// Each sends requests for lists, one after the other, and calls each with the number of the request and the attributes
+// of each entry as they come in, which are valid only during the call. A list that the kernel marks as inconsistent is begun again, a few times; begin is
+// called before every attempt. What they did does not count if there is an error.
+func (c *Conn) Each(ctx context.Context, requests []Request, begin func(i int), each func(i int, attributes []byte) error) error {
+	for start := 0; start < len(requests); start += listsInExchange {
+		lists := requests[start:min(start+listsInExchange, len(requests))]
 		err := c.exchange(ctx, func(s *socket) error {
-			begin()
-			return s.dump(r, each)
+			for i, r := range lists {
+				err := s.list(r, func() { begin(start + i) }, func(b []byte) error { return each(start+i, b) })
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
-		if !errors.Is(err, ErrDumpInterrupted) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// list reads a list until it is consistent.
+func (s *socket) list(r Request, begin func(), each func([]byte) error) error {
+	for range dumpAttempts {
+		begin()
+		if err := s.dump(r, each); !errors.Is(err, ErrDumpInterrupted) {
 			return err
 		}
 	}
@@ -92,26 +113,22 @@ func (s *socket) dump(r Request, each func([]byte) error) error {
 	if m, err = s.nl.Send(m); err != nil {
 		return err
 	}
-	for reply, err := range s.nl.ReceiveIter() {
-		switch {
-		case err != nil:
-			return err
-		case reply.Header.Sequence != m.Header.Sequence:
-			return errors.New("the kernel answered an ipvs request that was not sent")
-		case reply.Header.Flags&netlink.DumpInterrupted != 0:
-			return ErrDumpInterrupted
-		case len(reply.Data) < headerLength:
-			return fmt.Errorf("the kernel's answer to ipvs command %d has %d bytes", r.Command, len(reply.Data))
+	interrupted := false
+	err = s.receive(m.Header.Sequence, func(h netlink.Header, data []byte) error {
+		// An interrupted list is read to its end all the same, so that the socket can be used again.
+		if interrupted = interrupted || h.Flags&netlink.DumpInterrupted != 0; interrupted {
+			return nil
 		}
-		if err := each(reply.Data[headerLength:]); err != nil {
-			return err
+		if len(data) < genericLength {
+			return fmt.Errorf("the kernel's answer to ipvs command %d has %d bytes", r.Command, len(data))
 		}
+		return each(data[genericLength:])
+	})
+	if err == nil && interrupted {
+		return ErrDumpInterrupted
 	}
-	return nil
+	return err
 }
-
-// headerLength is that of a generic netlink header (struct genlmsghdr).
-const headerLength = 4
 
 // execute sends a request and returns the attributes of its answers.
 func (s *socket) execute(r Request, flags netlink.HeaderFlags) ([][]byte, error) {
