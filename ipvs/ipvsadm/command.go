@@ -16,7 +16,8 @@ type command struct {
 	role     connsync.Role
 	daemon   connsync.Daemon
 
-	flags string // --sched-flags, which depend on the scheduler
+	flags    string        // --sched-flags, which depend on the scheduler
+	protocol ipvs.Protocol // whose port names a real server may have
 }
 
 // ipvsadm's defaults.

@@ -175,13 +175,15 @@ func TestWithoutIPVS(t *testing.T) {
 
 func TestOwnedServicesAreNotTouched(t *testing.T) {
 	web := ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
+	mark := ipvs.ServiceByMark(ipvs.IPv6, 7)
 	f := newFake(ipvs.ServiceState{Service: ipvs.Service{ServiceKey: web, Scheduler: "rr"}})
-	f.env.Owner = func(k ipvs.ServiceKey) (string, bool) { return `virtual_service "web"`, k == web }
+	f.env.Owner = func(k ipvs.ServiceKey) (string, bool) { return `virtual_service "web"`, k == web || k == mark }
 	f.env.SyncOwner = func() (string, bool) { return `vrrp "web"`, true }
 	for _, tt := range []struct{ stdin, args, instead string }{
 		{"", "-E -t 192.0.2.1:80", "lvs-ha reload"},
 		{"", "-D -t 192.0.2.1:80", "lvs-ha reload"},
 		{"", "-a -t 192.0.2.1:80 -r 10.0.0.1", "lvs-ha reload"},
+		{"", "-a -f 7 -6 -r [fd00::1]:0", "lvs-ha reload"},
 		{"", "-C", "lvs-ha reload"},
 		{"", "--stop-daemon master", "lvs-ha reload"},
 		{"-D -t 192.0.2.1:80\n", "-R", "lvs-ha reload"},

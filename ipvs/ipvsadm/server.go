@@ -11,7 +11,7 @@ func (c *command) takeServer(s string, names Names) *failure {
 	if f := c.once(realServer); f != nil {
 		return f
 	}
-	e, ok := parseEndpoint(s, c.service.Protocol, names)
+	e, ok := parseEndpoint(s, c.protocol, names)
 	if !ok {
 		return fail("illegal real server address[:port] specified")
 	}

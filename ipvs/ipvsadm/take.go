@@ -89,6 +89,7 @@ func (c *command) takeService(p ipvs.Protocol, s string, names Names) *failure {
 		return fail("illegal virtual server address[:port] specified")
 	}
 	c.service.Protocol, c.service.Address, c.service.Port = p, e.address, e.port
+	c.protocol = p
 	if e.address.Is6() {
 		c.service.Family = ipvs.IPv6
 		c.service.Netmask = hostPrefix
@@ -105,7 +106,7 @@ func (c *command) takeMark(s string) *failure {
 		return fail("invalid fwmark value `%s' specified", s)
 	}
 	c.service.Mark = uint32(n)
-	c.service.Protocol = ipvs.TCP // whose port names a real server may have
+	c.protocol = ipvs.TCP
 	return nil
 }
 
