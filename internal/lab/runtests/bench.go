@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
@@ -61,10 +62,20 @@ func (c *resultCounter) Write(p []byte) (int, error) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			continue
 		}
-		if bytes.HasPrefix(c.line, []byte("Benchmark")) && bytes.Contains(c.line, []byte("ns/op")) {
+		if isResult(c.line) {
 			c.tally.passed++
 		}
 		c.line = c.line[:0]
 	}
 	return c.out.Write(p)
+}
+
+// isResult says whether a line is a benchmark's result: its name, the number of its runs, and figures.
+func isResult(line []byte) bool {
+	fields := bytes.Fields(line)
+	if len(fields) < 3 || !bytes.HasPrefix(fields[0], []byte("Benchmark")) {
+		return false
+	}
+	_, err := strconv.Atoi(string(fields[1]))
+	return err == nil
 }
