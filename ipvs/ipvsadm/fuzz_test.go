@@ -77,14 +77,3 @@ func FuzzEndpoint(f *testing.F) {
 		}
 	})
 }
-
-func FuzzConnection(f *testing.F) {
-	f.Add("TCP 0A000009 9C41 C0000201 0050 0A000001 1F90 ESTABLISHED     899")
-	f.Add("UDP 01020304 0000 01020304 0045 7F000001 13C5 NONE 6059 sip 12345abc@host")
-	f.Add("TCP fd00:: 9C43 fd00::1 0050 fd00::2 1F90 SYN_RECV 9")
-	f.Fuzz(func(t *testing.T, line string) {
-		if text, ok := (printer{numeric: true, names: fakeNames{}}).connection(line, true); ok && text == "" {
-			t.Errorf("%q: nothing", line)
-		}
-	})
-}

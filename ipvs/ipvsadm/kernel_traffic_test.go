@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -42,6 +43,27 @@ func TestKernelConnections(t *testing.T) {
 		r.compareMoving(t, strings.Fields(args)...)
 	}
 	t.Logf("%d listings compared", r.compared)
+}
+
+// TestKernelProcess runs the program as it is started by hand, on the kernel of its own network namespace.
+func TestKernelProcess(t *testing.T) {
+	r := newRivals(t)
+	prepareTraffic(t, r.real)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"-L -n", "-L -c -n", "-S", "-L -t 192.0.2.9:80", "-X", ""} {
+		cmd := r.real.host.Command(t.Context(), self, strings.Fields(args)...)
+		cmd.Env = append(os.Environ(), asIpvsadm+"=1")
+		var out, errs strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		_ = cmd.Run() // the status tells
+		got := outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+		if diff := cmp.Diff(r.real.real(t, "", strings.Fields(args)...), got); diff != "" {
+			t.Errorf("ipvsadm %s:\n%s", args, diff)
+		}
+	}
 }
 
 // compareMoving compares a listing that changes by itself: ours must be that of the real one when that says the same

@@ -155,8 +155,7 @@ func TestConnections(t *testing.T) {
 		"TCP 0A000009 9C41 C0000201 0050 0A000001 1F90 ESTABLISHED     899\n" +
 		"IP  01020304 0000 00000007 0000 7F000001 0000 NONE             69\n" +
 		"UDP 01020304 0000 01020304 0045 7F000001 13C5 NONE           6059 sip 12345abc@host\n" +
-		"TCP fd00:0000:0000:0000:0000:0000:0000:0001 9C43 fd00:0000:0000:0000:0000:0000:0000:0100 0050 fd00:0000:0000:0000:0000:0000:0000:0003 1F90 SYN_RECV          9\n" +
-		"garbage\n"
+		"TCP fd00:0000:0000:0000:0000:0000:0000:0001 9C43 fd00:0000:0000:0000:0000:0000:0000:0100 0050 fd00:0000:0000:0000:0000:0000:0000:0003 1F90 SYN_RECV          9\n"
 	want := "IPVS connection entries\npro expire state       source             virtual            destination        pe name          pe_data\n" +
 		"TCP 14:59  ESTABLISHED 10.0.0.9:40001     vip:http           web1:8080\n" +
 		"IP  01:09  NONE        1.2.3.4:0          0.0.0.7:0          127.0.0.1:0\n" +
@@ -164,6 +163,10 @@ func TestConnections(t *testing.T) {
 		"TCP 00:09  SYN_RECV    [six1]:40003       [fd00::100]:http   [fd00::3]:8080\n"
 	if got := f.run(t, "", "-L", "-c", "--persistent-conn"); got.Stdout != want || got.Status != 0 {
 		t.Errorf("got:\n%s%s\nwant:\n%s", got.Stdout, got.Stderr, want)
+	}
+	f.connections += "garbage\n"
+	if got := f.run(t, "", "-L", "-c"); got.Status != 255 || !strings.Contains(got.Stderr, `line "garbage"`) {
+		t.Errorf("garbage: got %+v", got)
 	}
 }
 

@@ -1,0 +1,84 @@
+package ipvs
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Connection is an entry of the kernel's connection table. A persistence template is one as well: its client has port 0,
+// and that of a service by mark has the protocol "IP" and the mark in place of the virtual address.
+type Connection struct {
+	Protocol    string         `json:"protocol"` // TCP, UDP, SCTP or IP
+	Client      netip.AddrPort `json:"client"`
+	Virtual     netip.AddrPort `json:"virtual"`
+	Destination netip.AddrPort `json:"destination"`
+	State       string         `json:"state"`
+	Expires     time.Duration  `json:"expires"`
+	Engine      string         `json:"engine,omitempty"` // of persistence
+	EngineData  string         `json:"engine_data,omitempty"`
+}
+
+// ReadConnections reads /proc/net/ip_vs_conn and calls each with its entries in the kernel's order (net/netfilter/ipvs/
+// ip_vs_conn.c). A process whose threads are in several network namespaces reads /proc/thread-self/net/ip_vs_conn.
+func ReadConnections(r io.Reader, each func(Connection) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Scan() // the header
+	for lines.Scan() {
+		c, err := parseConnection(lines.Text())
+		if err == nil {
+			err = each(c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+// parseConnection reads protocol, three pairs of address and port in hexadecimal, state, seconds left, and perhaps a
+// persistence engine with its data.
+func parseConnection(line string) (Connection, error) {
+	fields := strings.Fields(line)
+	if len(fields) < 9 {
+		return Connection{}, fmt.Errorf("reading the connection table: line %q has %d fields, want 9", line, len(fields))
+	}
+	c := Connection{Protocol: fields[0], State: fields[7]}
+	for i, end := range []*netip.AddrPort{&c.Client, &c.Virtual, &c.Destination} {
+		var err error
+		if *end, err = parseHexEnd(fields[1+2*i], fields[2+2*i]); err != nil {
+			return Connection{}, fmt.Errorf("reading the connection table: line %q: %w", line, err)
+		}
+	}
+	seconds, err := strconv.ParseUint(fields[8], 10, 32)
+	if err != nil {
+		return Connection{}, fmt.Errorf("reading the connection table: line %q: %w", line, err)
+	}
+	c.Expires = time.Duration(seconds) * time.Second
+	if len(fields) > 10 {
+		c.Engine, c.EngineData = fields[9], fields[10]
+	}
+	return c, nil
+}
+
+// parseHexEnd reads an IPv4 address of eight digits or an IPv6 address, and a port.
+func parseHexEnd(address, port string) (netip.AddrPort, error) {
+	n, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if strings.Contains(address, ":") {
+		a, err := netip.ParseAddr(address)
+		return netip.AddrPortFrom(a, uint16(n)), err
+	}
+	b, err := hex.DecodeString(address)
+	if err != nil || len(b) != 4 {
+		return netip.AddrPort{}, fmt.Errorf("address %q is not of eight hexadecimal digits", address)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b)), uint16(n)), nil
+}
