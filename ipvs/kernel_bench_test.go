@@ -3,6 +3,10 @@ package ipvs_test
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -16,6 +20,18 @@ var shapes = []struct {
 }{
 	{"1000x10", manyServices(1000, 10)},
 	{"1x10000", manyServices(1, 10000)},
+}
+
+// bring makes the table what is wanted.
+func (k kernel) bring(b *testing.B, wanted []ipvs.Entry) {
+	b.Helper()
+	table, err := k.Table(b.Context())
+	if err == nil {
+		err = ipvs.Apply(b.Context(), k, ipvs.Diff(wanted, table, func(ipvs.ServiceKey) bool { return true }))
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 func BenchmarkKernelProgram(b *testing.B) {
@@ -66,14 +82,7 @@ func rules(table []ipvs.Entry) []byte {
 func BenchmarkKernelList(b *testing.B) {
 	k := newKernel(b)
 	for _, shape := range shapes {
-		table, err := k.Table(b.Context())
-		if err != nil {
-			b.Fatal(err)
-		}
-		plan := ipvs.Diff(shape.table, table, func(ipvs.ServiceKey) bool { return true })
-		if err := ipvs.Apply(b.Context(), k, plan); err != nil {
-			b.Fatal(err)
-		}
+		k.bring(b, shape.table)
 		b.Run(shape.name+"/lvs-ha", func(b *testing.B) {
 			for b.Loop() {
 				if _, err := k.Table(b.Context()); err != nil {
@@ -84,6 +93,41 @@ func BenchmarkKernelList(b *testing.B) {
 		b.Run(shape.name+"/ipvsadm", func(b *testing.B) {
 			for b.Loop() {
 				k.ipvsadm(b, "-Sn")
+			}
+		})
+	}
+}
+
+// BenchmarkKernelDiff finds the one change in a table: beside it, what a script does.
+func BenchmarkKernelDiff(b *testing.B) {
+	k := newKernel(b)
+	for _, shape := range shapes {
+		k.bring(b, shape.table)
+		saved := filepath.Join(b.TempDir(), "saved")
+		if err := os.WriteFile(saved, []byte(strings.Join(k.ipvsadm(b, "-Sn"), "\n")+"\n"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		changed := slices.Clone(shape.table)
+		changed[0].Destinations = slices.Clone(changed[0].Destinations)
+		changed[0].Destinations[5].Weight = 70000
+		k.bring(b, changed)
+		b.Run(shape.name+"/lvs-ha", func(b *testing.B) {
+			for b.Loop() {
+				table, err := k.Table(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				if plan := ipvs.Diff(shape.table, table, nobody); len(plan.Steps) != 1 {
+					b.Fatalf("got %d steps, want 1", len(plan.Steps))
+				}
+			}
+		})
+		b.Run(shape.name+"/ipvsadm", func(b *testing.B) {
+			for b.Loop() {
+				cmd := k.host.Command(b.Context(), "sh", "-c", "ipvsadm -Sn | diff "+saved+" -")
+				if out, _ := cmd.Output(); bytes.Count(out, []byte("\n")) != 4 { // the status says that there is a difference
+					b.Fatalf("got %.500s, want one line changed", out)
+				}
 			}
 		})
 	}

@@ -40,21 +40,16 @@ func (c *Client) Lookup(ctx context.Context, keys []ServiceKey) ([]ServiceState,
 
 // withDestinations reads the servers of services, and leaves out those services that have gone meanwhile.
 func (c *Client) withDestinations(ctx context.Context, services []ServiceState) ([]ServiceState, error) {
-	requests := make([]ipvsnl.Request, len(services))
+	keys := make([]ServiceKey, len(services))
 	for i := range services {
-		var err error
-		if requests[i], err = keyRequest(ipvsnl.CmdGetDest, services[i].ServiceKey); err != nil {
-			return nil, err
-		}
+		keys[i] = services[i].ServiceKey
 	}
 	lists := make([][]DestinationState, len(services))
-	err := c.conn.Each(ctx, requests, func(i int) { lists[i] = nil }, func(i int, b []byte) error {
-		d, err := decodeDestination(b, services[i].Family)
-		lists[i] = grow(lists[i], d)
-		return err
+	err := c.EachDestination(ctx, keys, func(i int) { lists[i] = nil }, func(i int, d *DestinationState) {
+		lists[i] = grow(lists[i], *d)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("listing the real servers: %w", explain(err, noService))
+		return nil, err
 	}
 	present := services[:0]
 	for i, s := range services {
@@ -71,6 +66,31 @@ func (c *Client) withDestinations(ctx context.Context, services []ServiceState) 
 		present = append(present, s)
 	}
 	return present, nil
+}
+
+// EachDestination reads the real servers of services, one service after the other, and calls each with the number of the
+// service and a server, which is valid only during the call. It calls begin before each list, and again when a list has
+// changed while it was read and is begun anew. A service that does not exist has no servers.
+func (c *Client) EachDestination(ctx context.Context, services []ServiceKey, begin func(i int), each func(i int, d *DestinationState)) error {
+	requests := make([]ipvsnl.Request, len(services))
+	for i, key := range services {
+		var err error
+		if requests[i], err = keyRequest(ipvsnl.CmdGetDest, key); err != nil {
+			return err
+		}
+	}
+	var d DestinationState // one for all
+	err := c.conn.Each(ctx, requests, begin, func(i int, b []byte) error {
+		var err error
+		if d, err = decodeDestination(b, services[i].Family); err == nil {
+			each(i, &d)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("listing the real servers: %w", explain(err, noService))
+	}
+	return nil
 }
 
 // grow appends to a list that may become very long, and makes it four times as long when it is full: append's smaller

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
@@ -36,10 +36,19 @@ is started under the name ipvsadm. It refuses to touch what a running lvs-ha own
 	}
 }
 
-// calledIpvsadm says whether the program was started under ipvsadm's name.
-func calledIpvsadm() bool { return filepath.Base(os.Args[0]) == ipvsadmName }
+// ipvsadmArgs returns ipvsadm's arguments, if the program was started under ipvsadm's name or with its command.
+func ipvsadmArgs(argv []string) ([]string, bool) {
+	if filepath.Base(argv[0]) == ipvsadmName {
+		return argv[1:], true
+	}
+	if len(argv) > 1 && argv[1] == ipvsadmName {
+		return argv[2:], true
+	}
+	return nil, false
+}
 
 func runIpvsadm(ctx context.Context, args []string) int {
+	debug.SetGCPercent(400) // a process that ends in a moment need not collect before it has 16 MB
 	running := sync.OnceValue(func() owned { return ownedIn(ctx, supervisor.DefaultRuntimeDir) })
 	return ipvsadm.Main(ctx, args, ipvsadm.Environment{
 		Owner: func(key ipvs.ServiceKey) (string, bool) {

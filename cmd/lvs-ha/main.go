@@ -14,8 +14,9 @@ func main() { os.Exit(run()) }
 
 // run is main without os.Exit, so that deferred calls happen.
 func run() int {
-	if calledIpvsadm() {
-		return runIpvsadm(context.Background(), os.Args[1:])
+	// Before the commands are built: scripts start ipvsadm in loops.
+	if args, ok := ipvsadmArgs(os.Args); ok {
+		return runIpvsadm(context.Background(), args)
 	}
 	err := newRoot().Execute()
 	if err == nil {
@@ -50,9 +51,9 @@ func newRoot() *cobra.Command {
 		Short:         "Highly available LVS directors: VRRP, health checks, IPVS and connection sync in one daemon",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Version:       versionText(),
+		// Cobra's own form of it: a template of ours would link text/template, and with it every method of the program.
+		Version: buildText(),
 	}
-	root.SetVersionTemplate(versionLine())
 	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())
 	return root
 }

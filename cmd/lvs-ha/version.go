@@ -31,8 +31,9 @@ func versionText() string {
 	return text
 }
 
-func versionLine() string {
-	return fmt.Sprintf("lvs-ha %s (%s %s/%s)\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+// buildText is the version with the compiler and the system it is made for.
+func buildText() string {
+	return fmt.Sprintf("%s (%s %s/%s)", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func newVersion() *cobra.Command {
@@ -41,7 +42,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprint(cmd.OutOrStdout(), versionLine())
+			fmt.Fprintln(cmd.OutOrStdout(), "lvs-ha version", buildText())
 		},
 	}
 }

@@ -41,7 +41,7 @@ func build(name, pkg string) (string, error) {
 	// Others may build or run it at the same time: replace it as a whole.
 	fresh := filepath.Join(dir, fmt.Sprintf("%s.%d", name, os.Getpid()))
 	defer os.Remove(fresh)
-	cmd := exec.Command("go", "build", "-o", fresh, pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", fresh, pkg) // as the Makefile does
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", name, err, bytes.TrimSpace(out))

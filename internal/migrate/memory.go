@@ -111,12 +111,17 @@ func plainKey(k ipvs.ServiceKey) ipvs.ServiceKey {
 	return ipvs.ServiceAt(k.Protocol, netip.AddrPortFrom(k.Address, k.Port))
 }
 
-// Table is empty: rules that list it change nothing, and are noted as such.
-func (m *memory) Table(context.Context) ([]ipvs.ServiceState, error) { return nil, nil }
+// Services are none: rules that list the table change nothing, and are noted as such.
+func (m *memory) Services(context.Context) ([]ipvs.ServiceState, error) { return nil, nil }
 
-// Lookup finds nothing, as Table does.
-func (m *memory) Lookup(context.Context, []ipvs.ServiceKey) ([]ipvs.ServiceState, error) {
-	return nil, nil
+// Service finds nothing, as Services does.
+func (m *memory) Service(context.Context, ipvs.ServiceKey) (ipvs.ServiceState, error) {
+	return ipvs.ServiceState{}, syscall.ESRCH
+}
+
+// EachDestination finds nothing, as Services does.
+func (m *memory) EachDestination(context.Context, []ipvs.ServiceKey, func(int), func(int, *ipvs.DestinationState)) error {
+	return nil
 }
 
 // Flush removes all services.

@@ -11,8 +11,9 @@ import (
 // Table is the kernel's table.
 type Table interface {
 	ipvs.Applier
-	Table(ctx context.Context) ([]ipvs.ServiceState, error)
-	Lookup(ctx context.Context, keys []ipvs.ServiceKey) ([]ipvs.ServiceState, error)
+	Services(ctx context.Context) ([]ipvs.ServiceState, error)
+	Service(ctx context.Context, key ipvs.ServiceKey) (ipvs.ServiceState, error)
+	EachDestination(ctx context.Context, services []ipvs.ServiceKey, begin func(i int), each func(i int, d *ipvs.DestinationState)) error
 	Flush(ctx context.Context) error
 	Zero(ctx context.Context, key ipvs.ServiceKey) error
 	ZeroAll(ctx context.Context) error

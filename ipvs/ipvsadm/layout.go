@@ -5,19 +5,24 @@ import "github.com/lvs-ha/lvs-ha/ipvs"
 // layout is one of the forms of the table.
 type layout struct {
 	header   string
-	counters func(b []byte, s *ipvs.Stats) []byte            // of a service too; nil: the service has its options
-	server   func(b []byte, d *ipvs.DestinationState) []byte // what follows a server's address
+	pick     func(s *ipvs.Stats) counters                    // what is shown of a service's or server's counters; nil: their options
+	counters func(b []byte, c *counters) []byte              // with pick
+	server   func(b []byte, d *ipvs.DestinationState) []byte // without pick: what follows a server's address
 }
 
 const arrow = "\n  -> RemoteAddress:Port"
 
 // layoutOf chooses the form. Of several, one counts.
 func layoutOf(given set) layout {
+	all, bytes := 0, 3
+	if given.has(exact) {
+		all, bytes = len(counters{}), len(counters{})
+	}
 	switch {
 	case given.has(stats):
-		return counterLayout("Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes", given.has(exact), appendCounters)
+		return counterLayout("Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes", pickCounters, all)
 	case given.has(rate):
-		return counterLayout("Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS", given.has(exact), appendRates)
+		return counterLayout("Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS", pickRates, bytes)
 	case given.has(thresholds):
 		return layout{
 			header: "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn " + arrow,
@@ -53,29 +58,27 @@ func appendConnections(b []byte, d *ipvs.DestinationState) []byte {
 	return left(left(b, d.Active, 10), d.Inactive, 10)
 }
 
-type counterForm func(b []byte, s *ipvs.Stats, number func([]byte, uint64) []byte) []byte
+// counters are connections, packets and bytes in and out, or their rates.
+type counters [5]uint64
 
-func counterLayout(header string, exact bool, form counterForm) layout {
-	number := scaled
-	if exact {
-		number = exactly
-	}
-	return layout{
-		header:   header + arrow,
-		counters: func(b []byte, s *ipvs.Stats) []byte { return form(b, s, number) },
-		server:   func(b []byte, d *ipvs.DestinationState) []byte { return form(b, &d.Stats, number) },
-	}
+func pickCounters(s *ipvs.Stats) counters {
+	return counters{s.Connections, s.InPackets, s.OutPackets, s.InBytes, s.OutBytes}
 }
 
-func appendCounters(b []byte, s *ipvs.Stats, number func([]byte, uint64) []byte) []byte {
-	for _, n := range [...]uint64{s.Connections, s.InPackets, s.OutPackets, s.InBytes, s.OutBytes} {
-		b = number(b, n)
-	}
-	return b
+func pickRates(s *ipvs.Stats) counters {
+	return counters{s.ConnectionRate, s.InPacketRate, s.OutPacketRate, s.InByteRate, s.OutByteRate}
 }
 
-// appendRates scales bytes only.
-func appendRates(b []byte, s *ipvs.Stats, number func([]byte, uint64) []byte) []byte {
-	b = exactly(exactly(exactly(b, s.ConnectionRate), s.InPacketRate), s.OutPacketRate)
-	return number(number(b, s.InByteRate), s.OutByteRate)
+// counterLayout has counters in columns, those from scaledFrom on with a unit where they are long.
+func counterLayout(header string, pick func(s *ipvs.Stats) counters, scaledFrom int) layout {
+	return layout{header: header + arrow, pick: pick, counters: func(b []byte, c *counters) []byte {
+		for i, n := range c {
+			if i < scaledFrom {
+				b = exactly(b, n)
+			} else {
+				b = scaled(b, n)
+			}
+		}
+		return b
+	}}
 }

@@ -1,7 +1,9 @@
 package ipvsadm
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -21,7 +23,8 @@ func (s *session) list(c *command) *failure {
 	case c.given.has(daemon):
 		return s.listDaemons()
 	}
-	table, f := s.table(c)
+	l := layoutOf(c.given)
+	t, f := s.table(c, l.pick)
 	if f != nil {
 		return f
 	}
@@ -29,61 +32,57 @@ func (s *session) list(c *command) *failure {
 		fmt.Fprintf(s.out, "IP Virtual Server version %d.%d.%d (size=%d)\n",
 			s.info.Version>>16, s.info.Version>>8&0xff, s.info.Version&0xff, s.info.TableSize)
 	}
-	l := layoutOf(c.given)
 	fmt.Fprintln(s.out, l.header)
-	for _, i := range c.order(table) {
-		s.printService(p, l, &table[i], c.serverOrder(&table[i]))
+	sorted := !c.given.has(nosort)
+	var d ipvs.DestinationState // one for all
+	for _, i := range t.order(sorted) {
+		s.printService(p, l, &t.services[i])
+		protocol := t.services[i].Protocol
+		for _, j := range t.serverOrder(i, sorted) {
+			t.get(j, &d)
+			b := p.column(append(s.buffer[:0], "  -> "...), d.Address, d.Port, protocol)
+			if l.pick != nil {
+				s.line(l.counters(b, t.counters.at(int(j))))
+			} else {
+				s.line(l.server(b, &d))
+			}
+		}
 	}
 	return nil
 }
 
-// order returns the order of services.
-func (c *command) order(table []ipvs.ServiceState) []int {
-	if c.given.has(nosort) {
-		return unsortedOrder(len(table))
-	}
-	return sortedOrder(len(table), func(i, j int) int { return compareServices(&table[i], &table[j]) })
-}
-
-// serverOrder returns the order of a service's servers.
-func (c *command) serverOrder(v *ipvs.ServiceState) []int {
-	if c.given.has(nosort) {
-		return unsortedOrder(len(v.Destinations))
-	}
-	return sortedOrder(len(v.Destinations), func(i, j int) int { return compareServers(&v.Destinations[i], &v.Destinations[j]) })
-}
-
 // table reads the table, or the one service that was asked for.
-func (s *session) table(c *command) ([]ipvs.ServiceState, *failure) {
-	var table []ipvs.ServiceState
+func (s *session) table(c *command, pick func(*ipvs.Stats) counters) (*table, *failure) {
+	var services []ipvs.ServiceState
 	var err error
 	if c.given.has(serviceAddress) {
-		table, err = s.kernel.Table.Lookup(s.ctx, []ipvs.ServiceKey{c.service.ServiceKey})
-		if err == nil && len(table) == 0 {
+		services = make([]ipvs.ServiceState, 1)
+		services[0], err = s.kernel.Table.Service(s.ctx, c.service.ServiceKey)
+		if errors.Is(err, syscall.ESRCH) {
 			return nil, &failure{status: statusMissing, text: "No such service", ends: true}
 		}
 	} else {
-		table, err = s.kernel.Table.Table(s.ctx)
+		services, err = s.kernel.Table.Services(s.ctx)
+	}
+	var t *table
+	if err == nil {
+		t, err = readTable(s.ctx, s.kernel.Table, services, pick)
 	}
 	if err != nil {
 		return nil, refused(commonTexts.explain(err))
 	}
-	return table, nil
+	return t, nil
 }
 
-func (s *session) printService(p printer, l layout, v *ipvs.ServiceState, order []int) {
+func (s *session) printService(p printer, l layout, v *ipvs.ServiceState) {
 	b := p.serviceName(s.buffer[:0], v.ServiceKey)
-	if l.counters != nil {
-		b = l.counters(padTo(b, 0, len("TCP  ")+columnWidth), &v.Stats)
+	if l.pick != nil {
+		c := l.pick(&v.Stats)
+		b = l.counters(padTo(b, 0, len("TCP  ")+columnWidth), &c)
 	} else {
 		b = append(append(b, ' '), serviceText(v.Service)...)
 	}
 	s.line(b)
-	for _, i := range order {
-		d := &v.Destinations[i]
-		b = append(s.buffer[:0], "  -> "...)
-		s.line(l.server(p.column(b, d.Address, d.Port, v.Protocol), d))
-	}
 }
 
 // line prints a line and keeps its memory for the next one.

@@ -41,11 +41,11 @@ func (s *session) permitFlush() *failure {
 	if s.env.Owner == nil {
 		return nil
 	}
-	table, err := s.kernel.Table.Table(s.ctx)
+	services, err := s.kernel.Table.Services(s.ctx)
 	if err != nil {
 		return refused(commonTexts.explain(err))
 	}
-	for _, service := range table {
+	for _, service := range services {
 		if f := s.permitService(service.ServiceKey); f != nil {
 			return f
 		}

@@ -9,17 +9,19 @@ import (
 
 // save prints the rules of the table.
 func (s *session) save(c *command) *failure {
-	table, f := s.table(c)
+	t, f := s.table(c, nil)
 	if f != nil {
 		return f
 	}
 	p := printer{numeric: c.given.has(numeric), names: s.env.Names}
-	for _, i := range c.order(table) {
-		v := &table[i]
+	sorted := !c.given.has(nosort)
+	var d ipvs.DestinationState
+	for _, i := range t.order(sorted) {
+		v := &t.services[i]
 		at := p.serviceOption(v.ServiceKey)
 		s.line(append(append(s.buffer[:0], "-A "+at...), serviceOptionsText(v.Service)...))
-		for _, j := range c.serverOrder(v) {
-			d := &v.Destinations[j]
+		for _, j := range t.serverOrder(i, sorted) {
+			t.get(j, &d)
 			b := append(append(append(s.buffer[:0], "-a "...), at...), " -r "...)
 			s.line(appendServerOptions(p.endpoint(b, d.Address, d.Port, v.Protocol), d.Destination))
 		}

@@ -7,25 +7,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// sortedOrder returns the indexes of n entries in the order that the C library's qsort puts them in. The order of the
-// comparisons matters, since ipvsadm's comparisons are not transitive: a difference of unsigned numbers that is taken for
-// signed.
-func sortedOrder(n int, compare func(i, j int) int) []int {
-	order := unsortedOrder(n)
-	mergeSort(order, make([]int, n/2), compare)
-	return order
-}
-
-func unsortedOrder(n int) []int {
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	return order
+// sortLikeC sorts a list into the order that the C library's qsort puts it in. The order of the comparisons matters, since
+// ipvsadm's comparisons are not transitive: a difference of unsigned numbers that is taken for signed.
+func sortLikeC(list []int32, compare func(i, j int32) int) {
+	mergeSort(list, make([]int32, len(list)/2), compare)
 }
 
 // mergeSort needs room for half of the list.
-func mergeSort(list, room []int, compare func(i, j int) int) {
+func mergeSort(list, room []int32, compare func(i, j int32) int) {
 	if len(list) < 2 {
 		return
 	}
@@ -59,35 +48,53 @@ func compareServices(a, b *ipvs.ServiceState) int {
 	if a.Protocol != b.Protocol {
 		return int(a.Protocol) - int(b.Protocol)
 	}
-	if d := compareAddresses(a.Address, b.Address); d != 0 {
+	if d := wordsOf(a.Address).compare(wordsOf(b.Address)); d != 0 {
 		return d
 	}
 	return int(a.Port) - int(b.Port)
 }
 
-func compareServers(a, b *ipvs.DestinationState) int {
-	if d := compareAddresses(a.Address, b.Address); d != 0 {
+func compareServers(a, b *server) int {
+	if d := a.address.compare(b.address); d != 0 {
 		return d
 	}
-	return int(a.Port) - int(b.Port)
+	return int(a.port) - int(b.port)
 }
 
-// compareAddresses compares 32 bits at a time, whatever the families.
-func compareAddresses(a, b netip.Addr) int {
-	x, y := words(a), words(b)
-	for i := range x {
-		if x[i] != y[i] {
-			return difference(x[i], y[i])
-		}
-	}
-	return 0
-}
+// words are an address as ipvsadm compares it: 32 bits at a time, IPv4 as the first of them.
+type words [4]uint32
 
-func words(a netip.Addr) (w [4]uint32) {
+func wordsOf(a netip.Addr) (w words) {
 	var b [16]byte
-	copy(b[:], a.AsSlice())
+	if a.Is4() {
+		four := a.As4()
+		copy(b[:], four[:])
+	} else if a.IsValid() {
+		b = a.As16()
+	}
 	for i := range w {
 		w[i] = binary.BigEndian.Uint32(b[4*i:])
 	}
 	return w
+}
+
+// ip returns the address.
+func (w words) ip(v6 bool) netip.Addr {
+	var b [16]byte
+	for i := range w {
+		binary.BigEndian.PutUint32(b[4*i:], w[i])
+	}
+	if v6 {
+		return netip.AddrFrom16(b)
+	}
+	return netip.AddrFrom4([4]byte(b[:]))
+}
+
+func (w words) compare(v words) int {
+	for i := range w {
+		if w[i] != v[i] {
+			return difference(w[i], v[i])
+		}
+	}
+	return 0
 }

@@ -67,6 +67,45 @@ func (k *Kernel) Lookup(ctx context.Context, keys []ipvs.ServiceKey) ([]ipvs.Ser
 	return slices.DeleteFunc(table, func(s ipvs.ServiceState) bool { return !slices.Contains(keys, s.ServiceKey) }), nil
 }
 
+// Services returns the services without their servers.
+func (k *Kernel) Services(ctx context.Context) ([]ipvs.ServiceState, error) {
+	table, err := k.Table(ctx)
+	for i := range table {
+		table[i].Destinations = nil
+	}
+	return table, err
+}
+
+// Service returns a service without its servers. The error of one that does not exist is ESRCH.
+func (k *Kernel) Service(ctx context.Context, key ipvs.ServiceKey) (ipvs.ServiceState, error) {
+	found, err := k.Lookup(ctx, []ipvs.ServiceKey{key})
+	if err == nil && len(found) == 0 {
+		err = syscall.ESRCH
+	}
+	if err != nil {
+		return ipvs.ServiceState{}, err
+	}
+	found[0].Destinations = nil
+	return found[0], nil
+}
+
+// EachDestination calls each with the servers of services.
+func (k *Kernel) EachDestination(ctx context.Context, services []ipvs.ServiceKey, begin func(i int), each func(i int, d *ipvs.DestinationState)) error {
+	for i, key := range services {
+		begin(i)
+		found, err := k.Lookup(ctx, []ipvs.ServiceKey{key})
+		if err != nil {
+			return err
+		}
+		for _, s := range found {
+			for j := range s.Destinations {
+				each(i, &s.Destinations[j])
+			}
+		}
+	}
+	return nil
+}
+
 // Timeouts returns the timeouts.
 func (k *Kernel) Timeouts(context.Context) (ipvs.Timeouts, error) {
 	k.mu.Lock()

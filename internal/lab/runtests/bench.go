@@ -23,7 +23,7 @@ func runBench(ctx context.Context, o options, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if err := provideBinary(all); err != nil {
+	if err := provideBinary(); err != nil {
 		return err
 	}
 	which := "."

@@ -43,7 +43,7 @@ func inTestKernel(ctx context.Context, t *tally, packages []testPackage,
 	if len(packages) == 0 {
 		return nil
 	}
-	if err := provideBinary(packages); err != nil {
+	if err := provideBinary(); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(lab.SharedDir, "kerneltests-")

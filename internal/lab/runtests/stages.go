@@ -5,8 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -37,7 +35,7 @@ func runPrivileged(ctx context.Context, o options, t *tally, k lab.Kind, prefix 
 	if err != nil || len(packages) == 0 {
 		return err
 	}
-	if err := provideBinary(packages); err != nil {
+	if err := provideBinary(); err != nil {
 		return err
 	}
 	args := []string{"-count=1", "-p=1", "-timeout=20m", "-run", pattern(o, prefix)}
@@ -51,12 +49,8 @@ func pattern(o options, prefix string) string {
 	return "^" + prefix + wordEnd
 }
 
-// provideBinary builds lvs-ha for the end-to-end tests, which run it.
-func provideBinary(packages []testPackage) error {
-	endToEnd := func(p testPackage) bool { return strings.Contains(p.ImportPath+"/", "/e2e/") }
-	if !slices.ContainsFunc(packages, endToEnd) {
-		return nil
-	}
+// provideBinary builds lvs-ha for the tests that run it.
+func provideBinary() error {
 	path, err := lab.Binary()
 	if err != nil {
 		return err
