@@ -34,6 +34,7 @@ func BenchmarkKernelBesideIpvsadm(b *testing.B) {
 	}
 	for _, shape := range []struct{ services, servers int }{{1000, 10}, {1, 10000}} {
 		rules := bigTable(shape.services, shape.servers)
+		run("-C\n"+rules, self, "ipvsadm", "-R")
 		for _, c := range []struct {
 			name, rules, args string
 			rounds            int
