@@ -345,6 +345,18 @@ func TestPairAWorkerIsKilled(t *testing.T) {
 		s.await(s.active(), "master again", scene.IsMaster)
 	})
 
+	t.Run("a speaker that hangs: the standby takes over, and a new speaker takes back", func(t *testing.T) {
+		s := &story{s.Scene, t}
+		held := s.download()
+		p := s.probe()
+		s.signal(s.active(), "STOP", "speaker")
+		s.await(s.standby(), "master", scene.IsMaster)
+		s.await(s.standby(), "backup again", scene.IsBackup)
+		s.await(s.active(), "master with a new speaker", scene.IsMaster)
+		s.finished(held)
+		outage(t, p.Stop(), takeoverGoal)
+	})
+
 	t.Run("parent: a clean hand-over", func(t *testing.T) {
 		s := &story{s.Scene, t}
 		held := s.download()

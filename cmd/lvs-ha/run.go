@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
@@ -16,6 +17,13 @@ const runLong = `Run the daemon: VRRP, health checks, IPVS and connection sync a
 It stays in the foreground. SIGHUP or ` + "`lvs-ha reload`" + ` loads the configuration again; SIGTERM hands over to
 the peer and stops. Without a vrrp block it is a single health-checking director; without a
 virtual_service block it is a plain VRRP daemon.`
+
+// How long a worker may hang. The peers wait for three adverts of the speaker; the director may wait for the kernel ten
+// seconds at a time.
+const (
+	speakerPatience  = 5 * time.Second
+	directorPatience = 30 * time.Second
+)
 
 func newRun() *cobra.Command {
 	var conf configFlags
@@ -60,8 +68,8 @@ func newRun() *cobra.Command {
 			parent := supervisor.Parent{
 				Binary: binary,
 				Workers: []supervisor.Worker{
-					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket}, Spare: true},
-					{Name: "director", Args: append(directorArgs, logs.args()...)},
+					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket}, Spare: true, Patience: speakerPatience},
+					{Name: "director", Args: append(directorArgs, logs.args()...), Patience: directorPatience},
 				},
 				Reload: "director",
 				Logger: log,

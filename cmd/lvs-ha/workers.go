@@ -44,7 +44,7 @@ func newSpeaker() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			signal.Ignore(syscall.SIGHUP) // from the kernel, if the parent is killed while this process is stopped
-			err = speaker.Run(ctx, speaker.Options{Listener: listener, Realtime: true, Turn: seat.Turn, Ready: seat.Ready, Logger: log})
+			err = speaker.Run(ctx, speaker.Options{Listener: listener, Realtime: true, Turn: seat.Turn, Ready: seat.Ready, Alive: seat.Alive, Logger: log})
 			if errors.Is(err, supervisor.ErrNoTurn) {
 				return nil
 			}
@@ -77,7 +77,7 @@ func newDirector() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, restarted, seat.Ready, log)
+			err = runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, restarted, seat, log)
 			if bad, ok := errors.AsType[*director.ConfigError](err); ok {
 				return &exitError{supervisor.ExitRefused, bad}
 			}
@@ -101,7 +101,7 @@ func attach(logs *logFlags, name string, out io.Writer) (seat *supervisor.Seat, 
 	return seat, log.With("worker", name), nil
 }
 
-func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, restarted bool, ready func(), log *slog.Logger) error {
+func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, restarted bool, seat *supervisor.Seat, log *slog.Logger) error {
 	path, err := filepath.Abs(conf.path)
 	if err != nil {
 		path = conf.path
@@ -130,7 +130,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		NewSpeaker: func(report func([]vrrp.Status), connected func(bool)) director.Speaker {
 			return speaker.NewClient(speaker.ClientOptions{Path: dir.SpeakerSocket(), Statuses: report, Connected: connected, Logger: log})
 		},
-		Ready:  ready,
+		Ready:  seat.Ready,
+		Alive:  seat.Alive,
 		Logger: log,
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))

@@ -51,6 +51,7 @@ type Options struct {
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewSpeaker func(report func([]vrrp.Status), connected func(bool)) Speaker
 	Ready      func() // called once, when the first configuration is in force
+	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
 	Logger     *slog.Logger
 }
 
@@ -58,6 +59,7 @@ type Options struct {
 const (
 	kernelTimeout = 10 * time.Second // of one pass over the kernel's table
 	stopWait      = 2 * time.Second  // for the speaker to hand over, at stop
+	aliveInterval = time.Second
 )
 
 // Director owns the state; only the goroutine in Run touches it.
@@ -132,8 +134,15 @@ func (d *Director) Run(ctx context.Context) error {
 	interval := d.cfg.Director.Repair
 	repair := time.NewTicker(interval)
 	defer repair.Stop()
+	alive := time.NewTicker(aliveInterval)
+	defer alive.Stop()
 	for {
 		select {
+		case <-alive.C:
+			if d.Alive != nil {
+				d.Alive()
+			}
+			continue
 		case <-ctx.Done():
 			d.stop(context.WithoutCancel(ctx))
 			return nil

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // The descriptors that every worker inherits.
@@ -20,8 +22,8 @@ const (
 
 // Seat is a worker's side of its parent.
 type Seat struct {
-	ready, turn *os.File
-	once        sync.Once
+	turn *os.File
+	once sync.Once
 }
 
 // Attach is called by a worker when it starts. A worker whose parent has died before the kernel could be asked for a
@@ -34,7 +36,11 @@ func Attach() (*Seat, error) {
 	if os.Getppid() != parent {
 		return nil, fmt.Errorf("the parent process %d is gone", parent)
 	}
-	return &Seat{ready: os.NewFile(readyFD, "ready"), turn: os.NewFile(turnFD, "turn")}, nil
+	syscall.CloseOnExec(readyFD)
+	if err := syscall.SetNonblock(readyFD, true); err != nil {
+		return nil, fmt.Errorf("preparing to report to the parent: %w", err)
+	}
+	return &Seat{turn: os.NewFile(turnFD, "turn")}, nil
 }
 
 // ErrNoTurn says that a worker's turn will not come: it is a spare, and the parent stops.
@@ -64,8 +70,16 @@ func (s *Seat) Turn(ctx context.Context) (restarted bool, err error) {
 
 // Ready tells the parent that this worker works.
 func (s *Seat) Ready() {
-	s.once.Do(func() {
-		fmt.Fprintln(s.ready, "ready")
-		s.ready.Close()
-	})
+	s.once.Do(func() { s.say(readyWord) })
+}
+
+// AliveInterval is how often a worker that is ready says that it is alive.
+const AliveInterval = time.Second
+
+// Alive tells the parent that this worker has not got stuck: it is called from where it would.
+func (s *Seat) Alive() { s.say(aliveWord) }
+
+// say writes without waiting: a parent that does not read must not stop its workers.
+func (s *Seat) say(word string) {
+	_, _ = syscall.Write(readyFD, []byte(word)) // there is nobody else to tell
 }

@@ -49,6 +49,9 @@ func worker(role, socket string) int {
 	defer conn.Close()
 	seat.Ready()
 	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), restarted)
+	if role == "hanging" {
+		go sayAlive(seat, conn)
+	}
 	for s := range term {
 		fmt.Fprintln(conn, s)
 		if s == syscall.SIGTERM {
@@ -57,6 +60,25 @@ func worker(role, socket string) int {
 	}
 	return 1
 }
+
+// sayAlive says so until a word comes in on the socket.
+func sayAlive(seat *Seat, conn net.Conn) {
+	hang := make(chan struct{})
+	go func() {
+		conn.Read(make([]byte, 1))
+		close(hang)
+	}()
+	for tick := time.Tick(testPatience / 20); ; {
+		select {
+		case <-tick:
+			seat.Alive()
+		case <-hang:
+			return
+		}
+	}
+}
+
+const testPatience = 500 * time.Millisecond
 
 // slowWorker says who it is long before SIGHUP means anything to it, and goes on when it is told to.
 func slowWorker(socket string) int {
@@ -106,12 +128,11 @@ func beginLogged(t *testing.T, role string, log *slog.Logger) *story {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.l.Close() })
-	parent := Parent{
-		Binary:  os.Args[0],
-		Workers: []Worker{{Name: role, Args: []string{role, s.socket}, Spare: role == "spared"}},
-		Reload:  role,
-		Logger:  log,
+	worker := Worker{Name: role, Args: []string{role, s.socket}, Spare: role == "spared"}
+	if role == "hanging" {
+		worker.Patience = testPatience
 	}
+	parent := Parent{Binary: os.Args[0], Workers: []Worker{worker}, Reload: role, Logger: log}
 	ctx, cancel := context.WithCancel(t.Context())
 	s.cancel = cancel
 	go func() { s.ended <- parent.Run(ctx) }()
@@ -180,6 +201,39 @@ func TestASpareWaitsForItsTurn(t *testing.T) {
 			t.Errorf("pid %d after %d, restarted %t", next.pid, pid, next.restarted)
 		}
 		pid = next.pid
+	}
+	s.cancel()
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWorkerThatHangsIsReplaced(t *testing.T) {
+	said := make(chan string, 16)
+	s := beginLogged(t, "hanging", slog.New(slog.NewTextHandler(lineWriter(said), nil)))
+	first := s.next()
+	s.l.(*net.UnixListener).SetDeadline(time.Now().Add(2 * testPatience))
+	if conn, err := s.l.Accept(); err == nil {
+		conn.Close()
+		t.Fatal("a worker that says that it is alive was replaced")
+	}
+	if _, err := first.conn.Write([]byte("hang")); err != nil {
+		t.Fatal(err)
+	}
+	second := s.next()
+	if !second.restarted || second.pid == first.pid {
+		t.Errorf("the second worker: pid %d after %d, restarted %t", second.pid, first.pid, second.restarted)
+	}
+	for line := range said {
+		if strings.Contains(line, "worker hangs") {
+			break
+		}
+	}
+	if err := syscall.Kill(second.pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if third := s.next(); third.pid == second.pid {
+		t.Error("a stopped worker was not replaced")
 	}
 	s.cancel()
 	if err := s.end(); err != nil {

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,6 +19,7 @@ type process struct {
 	cmd   *exec.Cmd
 	turn  *os.File // written to when it is its turn
 	ready *os.File // read from
+	words atomic.Int64
 	done  chan error
 }
 
@@ -26,6 +27,12 @@ type process struct {
 const (
 	turnFirst     = 'f'
 	turnRestarted = 'r'
+)
+
+// What comes through the ready pipe.
+const (
+	readyWord = "ready\n"
+	aliveWord = "."
 )
 
 func (w *Worker) start(p *Parent) (*process, error) {
@@ -76,29 +83,78 @@ func (p *process) begin(parent *Parent, restarted bool) error {
 		return fmt.Errorf("giving the %s its turn: %w", p.name, err)
 	}
 	parent.setPID(p.name, p.pid())
-	go func() {
-		defer p.ready.Close()
-		if line, err := bufio.NewReader(io.LimitReader(p.ready, 64)).ReadString('\n'); err == nil && line == "ready\n" {
-			parent.setReady(p.name, p.pid())
-		}
-	}()
+	go p.listen(parent)
 	return nil
 }
 
-// wait waits for the end. When ctx ends it asks the process to stop, and kills it after stopTimeout.
-func (p *process) wait(ctx context.Context, log *slog.Logger) error {
-	select {
-	case err := <-p.done:
-		return ended(err)
-	case <-ctx.Done():
+// listen counts what the process says.
+func (p *process) listen(parent *Parent) {
+	defer p.ready.Close()
+	first := make([]byte, len(readyWord))
+	if _, err := io.ReadFull(p.ready, first); err != nil || string(first) != readyWord {
+		return
 	}
-	p.cmd.Process.Signal(syscall.SIGTERM)
+	parent.setReady(p.name, p.pid())
+	word := make([]byte, 64)
+	for {
+		p.words.Add(1)
+		if _, err := p.ready.Read(word); err != nil {
+			return
+		}
+	}
+}
+
+// looks is how often in a row the parent looks in vain for a word of a worker before it is out of patience. Looks are
+// counted rather than time measured, which passes for all at once when a virtual machine was paused.
+const looks = 5
+
+// wait waits for the end. When ctx ends it asks the process to stop, and kills it after stopTimeout. A process that was
+// ready and has said nothing for as long as patience is killed; patience 0 is endless.
+func (p *process) wait(ctx context.Context, patience time.Duration, log *slog.Logger) error {
+	var look <-chan time.Time
+	if patience > 0 {
+		ticker := time.NewTicker(patience / looks)
+		defer ticker.Stop()
+		look = ticker.C
+	}
+	heard, silent := int64(0), 0
+	for {
+		select {
+		case err := <-p.done:
+			return ended(err)
+		case <-ctx.Done():
+			return p.stop(log)
+		case <-look:
+			words := p.words.Load()
+			if silent++; words == 0 || words != heard {
+				heard, silent = words, 0
+			}
+			if silent == looks {
+				log.Error("worker hangs; killing it", "pid", p.pid(), "silent_for", patience.String())
+				return fmt.Errorf("hung for %v: %w", patience, ended(p.end(syscall.SIGQUIT, tracebackTimeout)))
+			}
+		}
+	}
+}
+
+// tracebackTimeout is how long a hung worker may take to say where it hangs, as Go programs do at SIGQUIT.
+const tracebackTimeout = time.Second
+
+// stop asks the process to stop.
+func (p *process) stop(log *slog.Logger) error {
+	stopping := time.AfterFunc(stopTimeout, func() { log.Error("worker does not stop; killing it", "after", stopTimeout.String()) })
+	defer stopping.Stop()
+	return p.end(syscall.SIGTERM, stopTimeout)
+}
+
+// end sends a signal, and kills what has not ended after a while.
+func (p *process) end(s syscall.Signal, after time.Duration) error {
+	_ = p.cmd.Process.Signal(s) // it may have ended just now
 	select {
 	case err := <-p.done:
 		return err
-	case <-time.After(stopTimeout):
-		log.Error("worker does not stop; killing it", "after", stopTimeout.String())
-		p.cmd.Process.Kill()
+	case <-time.After(after):
+		_ = p.cmd.Process.Kill()
 		return <-p.done
 	}
 }

@@ -9,10 +9,11 @@ import (
 
 // Worker is a process that the parent keeps running.
 type Worker struct {
-	Name  string
-	Args  []string   // of this binary
-	Files []*os.File // inherited as descriptors FirstFile, FirstFile+1, …
-	Spare bool       // keep another process started, prepared and waiting for its turn
+	Name     string
+	Args     []string      // of this binary
+	Files    []*os.File    // inherited as descriptors FirstFile, FirstFile+1, …
+	Spare    bool          // keep another process started, prepared and waiting for its turn
+	Patience time.Duration // kill a process that was ready and says nothing for so long, several AliveIntervals; 0: never
 }
 
 // Back-off between starts of a worker that keeps ending. The first restart is immediate: at 100 ms adverts the peers
@@ -68,7 +69,7 @@ func (w *Worker) keep(ctx context.Context, p *Parent) error {
 					log.Warn("no spare worker", "error", err)
 				}
 			}
-			err = now.wait(ctx, log)
+			err = now.wait(ctx, w.Patience, log)
 			p.setPID(w.Name, 0)
 			if ctx.Err() != nil {
 				return nil

@@ -17,6 +17,7 @@ type Options struct {
 	Adopt    bool         // this process replaces one that was killed: go on as master of the addresses that are there
 	Realtime bool         // take real-time priority and lock memory, for the whole process
 	Ready    func()       // called once, when directors are served; may be nil
+	Alive    func()       // called every second after that from the loop that adverts depend on; may be nil
 
 	// Turn, if set, is called when the process is prepared, and returns when it is its turn to work and whether it is to
 	// Adopt. It makes this a spare, which takes over from a killed speaker within milliseconds.
@@ -130,6 +131,9 @@ func (s *speaker) run(ctx context.Context) error {
 	if s.Ready != nil {
 		s.Ready()
 	}
+	if s.Alive != nil {
+		wg.Go(func() { s.sayAlive(background) })
+	}
 	err := s.wait(ctx, ended, served)
 	s.server.finish(farewellTimeout)
 	cancel()
@@ -180,4 +184,18 @@ func (s *speaker) arrived(c *directorConn) {
 
 func (s *speaker) left() {
 	s.loop.post(s.loop.engine.directorGone)
+}
+
+// sayAlive has the loop call Alive every second.
+func (s *speaker) sayAlive(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.loop.post(func(time.Time) { s.Alive() })
+		case <-ctx.Done():
+			return
+		}
+	}
 }
