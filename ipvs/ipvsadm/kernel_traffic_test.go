@@ -5,10 +5,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
 // TestKernelConnections compares the connection table and the counters after some traffic.
@@ -49,19 +52,24 @@ func TestKernelConnections(t *testing.T) {
 func TestKernelProcess(t *testing.T) {
 	r := newRivals(t)
 	prepareTraffic(t, r.real)
-	self, err := os.Executable()
+	self, err := lab.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
+	link := filepath.Join(t.TempDir(), "ipvsadm")
+	if err := os.Symlink(self, link); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range []string{"-L -n", "-L -c -n", "-S", "-L -t 192.0.2.9:80", "-X", ""} {
-		cmd := r.real.host.Command(t.Context(), self, strings.Fields(args)...)
-		cmd.Env = append(os.Environ(), asIpvsadm+"=1")
-		var out, errs strings.Builder
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		_ = cmd.Run() // the status tells
-		got := outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
-		if diff := cmp.Diff(r.real.real(t, "", strings.Fields(args)...), got); diff != "" {
-			t.Errorf("ipvsadm %s:\n%s", args, diff)
+		want := r.real.real(t, "", strings.Fields(args)...)
+		for _, command := range [][]string{{link}, {self, "ipvsadm"}} {
+			var out, errs strings.Builder
+			cmd := r.real.host.Command(t.Context(), command[0], append(command[1:], strings.Fields(args)...)...)
+			cmd.Stdout, cmd.Stderr = &out, &errs
+			_ = cmd.Run() // the status tells
+			if diff := cmp.Diff(want, outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}); diff != "" {
+				t.Errorf("%s %s:\n%s", command, args, diff)
+			}
 		}
 	}
 }
