@@ -27,9 +27,9 @@ func newExport() *cobra.Command {
 
 const exportIpvsadmLong = `Write the virtual services as rules that "ipvsadm -R" reads, on standard output.
 
-With -c they are those of a configuration, as if all health checks passed. Rules have no health checks, no VRRP and no
-connection sync: what is left out is said on standard error. Without -c they are those of this kernel, as
-"ipvsadm -S -n" prints them.`
+With -c, --node, --var or --var-file they are those of a configuration, as if all health checks passed. Rules have no
+health checks, no VRRP and no connection sync: what is left out is said on standard error. Without any of them they are
+those of this kernel, as "ipvsadm -S -n" prints them.`
 
 func newExportIpvsadm() *cobra.Command {
 	var conf configFlags
@@ -41,7 +41,7 @@ func newExportIpvsadm() *cobra.Command {
   lvs-ha export ipvsadm`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !cmd.Flags().Changed("config") {
+			if !conf.named(cmd) {
 				return exportKernel(cmd)
 			}
 			cfg, warnings, err := conf.load(onTerminal(os.Stderr))

@@ -64,9 +64,53 @@ func TestWrongRulesAreAllNamed(t *testing.T) {
 	rules := "-A -t 192.0.2.1:80\n-d -t 192.0.2.1:80 -r 10.0.0.1\n-D -f 3\n" + strings.Repeat("x", maxLine+1) + "\n"
 	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
 	const want = "line 2: No such destination: -d -t 192.0.2.1:80 -r 10.0.0.1\nline 3: No such service: -D -f 3\n" +
-		"line 4: reading the rules: bufio.Scanner: token too long"
+		"line 4: longer than 65536 bytes: no rule of ipvsadm"
 	if err == nil || err.Error() != want || text != nil || lost != nil {
 		t.Errorf("got error %v\nwant %s", err, want)
+	}
+}
+
+func TestRulesInAShellScript(t *testing.T) {
+	const script = `#!/bin/bash
+# Web farm, as of 2009
+/sbin/ipvsadm -C                     # forget the old
+ /usr/sbin/ipvsadm	-A -t 192.0.2.1:80 -s rr	# web
+ipvsadm -a -t 192.0.2.1:80 \
+        -r 10.0.0.1 -m
+	#/sbin/ipvsadm -a -t 192.0.2.1:80 -r 10.0.0.2 -m
+`
+	const want = "-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 1\n"
+	if diff := cmp.Diff(want, tableOf(t, script)); diff != "" {
+		t.Errorf("the table differs (-want +got):\n%s", diff)
+	}
+	const needsAShell = "VIP=192.0.2.1\n\n/sbin/ipvsadm -A \\\n -t $VIP:80\necho done\n"
+	const lines = "line 1: no rule of ipvsadm, as -A or -a with their options: VIP=192.0.2.1\n" +
+		"line 3: it needs a shell: run the script, and import what `ipvsadm -S -n` prints then: /sbin/ipvsadm -A -t $VIP:80\n" +
+		"line 5: no rule of ipvsadm, as -A or -a with their options: echo done"
+	if _, _, err := FromRules(t.Context(), strings.NewReader(needsAShell), noNames{}); err == nil || err.Error() != lines {
+		t.Errorf("got error %v\nwant %s", err, lines)
+	}
+}
+
+func TestAFileOfSomethingElseIsRefusedInFewWords(t *testing.T) {
+	_, _, err := FromRules(t.Context(), strings.NewReader(strings.Repeat(strings.Repeat("\x1b\xff ", 500)+"\n", 1000)), noNames{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != maxErrors+1 || lines[maxErrors] != "980 more lines are wrong" || len(lines[0]) > 1000 || strings.Contains(lines[0], "\x1b") {
+		t.Errorf("%d lines, from %q to %q", len(lines), lines[0], lines[len(lines)-1])
+	}
+}
+
+func TestThatThereAreNoRulesIsAnError(t *testing.T) {
+	for _, rules := range []string{"", "\n# none\n"} {
+		if _, _, err := FromRules(t.Context(), strings.NewReader(rules), noNames{}); err == nil || !strings.Contains(err.Error(), "there are no rules") {
+			t.Errorf("%q: error %v", rules, err)
+		}
+	}
+	if text, _, err := FromRules(t.Context(), strings.NewReader("-C\n"), noNames{}); err != nil || len(text) == 0 {
+		t.Errorf("an emptied table: %v", err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"regexp"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -16,33 +18,77 @@ import (
 // maxLine bounds a line of rules, in bytes. The longest that ipvsadm writes has some 200.
 const maxLine = 64 << 10
 
+// maxErrors bounds how many wrong lines are named: a file that is none of rules has many.
+const maxErrors = 20
+
+// maxShown bounds what is shown of a wrong line, in characters.
+const maxShown = 120
+
 // readRules carries out rules on a table in memory, line by line, as `ipvsadm -R` would on the kernel's. Empty lines and
-// comments are passed over. The error names every line that is wrong.
+// comments are passed over, and what a shell script has beside its rules. The error names the lines that are wrong.
 func readRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (*memory, error) {
 	m := &memory{at: map[ipvs.ServiceKey]*service{}}
 	var errs []error
+	rules, wrong := 0, 0
 	input := bufio.NewScanner(r)
 	input.Buffer(nil, maxLine)
-	for number := 1; input.Scan(); number++ {
-		m.now = line{number, strings.TrimSpace(input.Text())}
-		if m.now.text == "" || strings.HasPrefix(m.now.text, "#") {
+	number := 0
+	for input.Scan() {
+		number++
+		m.now = line{number, withoutComment(input.Text())}
+		for strings.HasSuffix(m.now.text, `\`) && input.Scan() {
+			number++
+			m.now.text = strings.TrimSuffix(m.now.text, `\`) + withoutComment(input.Text())
+		}
+		if m.now.text == "" {
 			continue
 		}
+		rules++
 		if err := m.carryOut(ctx, names); err != nil {
-			errs = append(errs, err)
+			if wrong++; wrong <= maxErrors {
+				errs = append(errs, err)
+			}
 		}
 	}
-	if err := input.Err(); err != nil {
-		errs = append(errs, fmt.Errorf("line %d: reading the rules: %w", m.now.number+1, err))
+	if wrong > maxErrors {
+		errs = append(errs, fmt.Errorf("%d more lines are wrong", wrong-maxErrors))
+	}
+	switch err := input.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		errs = append(errs, fmt.Errorf("line %d: longer than %d bytes: no rule of ipvsadm", number+1, maxLine))
+	case err != nil:
+		errs = append(errs, fmt.Errorf("line %d: reading the rules: %w", number+1, err))
+	case rules == 0:
+		errs = append(errs, errors.New("there are no rules: `ipvsadm -S -n` prints those of this kernel, as root"))
 	}
 	return m, errors.Join(errs...)
 }
 
+// comment is what a shell passes over.
+var comment = regexp.MustCompile(`(^|\s)#.*`)
+
+// withoutComment returns a line without a comment, without space around it and without tabs.
+func withoutComment(text string) string {
+	return strings.TrimSpace(strings.ReplaceAll(comment.ReplaceAllLiteralString(text, ""), "\t", " "))
+}
+
+// rule returns what `ipvsadm -R` reads of a line: without the program's path, which it does not pass over.
+func rule(text string) string {
+	program, rest, _ := strings.Cut(text, " ")
+	if path.Base(program) != "ipvsadm" {
+		return text
+	}
+	return rest
+}
+
 // carryOut does what the line of now says.
 func (m *memory) carryOut(ctx context.Context, names ipvsadm.Names) error {
+	if strings.ContainsAny(m.now.text, "$`") {
+		return m.wrong("it needs a shell: run the script, and import what `ipvsadm -S -n` prints then")
+	}
 	var stdout, stderr bytes.Buffer
 	status := ipvsadm.Main(ctx, []string{"-R"}, ipvsadm.Environment{
-		Stdin:  strings.NewReader(m.now.text + "\n"),
+		Stdin:  strings.NewReader(rule(m.now.text) + "\n"),
 		Stdout: &stdout, Stderr: &stderr,
 		Open:        m.kernel,
 		Connections: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil },
@@ -50,11 +96,20 @@ func (m *memory) carryOut(ctx context.Context, names ipvsadm.Names) error {
 	})
 	switch {
 	case status != 0:
-		return fmt.Errorf("line %d: %s: %s", m.now.number, plainly(stderr.String()), printable(m.now.text))
+		return m.wrong(plainly(stderr.String()))
 	case stdout.Len() > 0:
 		m.lose("it only prints something")
 	}
 	return nil
+}
+
+// wrong returns the error of the line of now.
+func (m *memory) wrong(why string) error {
+	shown := []rune(printable(m.now.text))
+	if len(shown) > maxShown {
+		shown = append(shown[:maxShown], '…')
+	}
+	return fmt.Errorf("line %d: %s: %s", m.now.number, why, string(shown))
 }
 
 // plainly turns what ipvsadm says into what helps with a file of rules.
