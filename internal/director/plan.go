@@ -34,6 +34,9 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	}
 	var now standing
 	err := d.do(ctx, func() error {
+		if nothing(cfg) && !nothing(d.cfg) {
+			return errEmptied // as a reload would say
+		}
 		d.take(d.inbox.take())
 		now = standing{inForce: d.cfg, probed: map[string]bool{}, health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp), memory: d.memory}
 		for key := range d.users {

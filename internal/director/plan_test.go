@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -139,16 +140,56 @@ func TestPlanRemovesWhatAnEarlierConfigurationMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
-		empty := twoServers()
-		empty.Services = nil
+		next := twoServers()
+		next.Services = nil
+		next.VRRP = []config.VRRP{{Instance: vrrp.Instance{Name: "web"}}}
 		want := "delete service tcp 202.99.59.110:80"
-		wantPlan(t, b.plan(empty), want)
+		wantPlan(t, b.plan(next), want, `add vrrp "web"`)
 		b.stop()
-		p, err := b.planStopped(empty)
+		p, err := b.planStopped(next)
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantPlan(t, p, want)
+	})
+}
+
+func TestPlanRefusesWhatAReloadRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.cfg = &config.Config{}
+		if err := b.director.Reload(t.Context()); !errors.Is(err, errEmptied) {
+			t.Errorf("the reload of an emptied file: %v", err)
+		}
+		for _, cfg := range []*config.Config{nil, b.cfg} {
+			if _, err := b.director.Plan(t.Context(), cfg); !errors.Is(err, errEmptied) {
+				t.Errorf("the plan of an emptied file: %v", err)
+			}
+		}
+	})
+}
+
+func TestPlanSaysNothingOfWhatIsUnset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		b.start(false)
+		defer b.stop()
+		next := withSync()
+		next.VRRP[0].ConnectionSync = nil
+		next.VRRP[0].UnicastPeers = []netip.Addr{netip.MustParseAddr("192.0.2.2")}
+		p := b.plan(next)
+		want := []api.Setting{{What: `vrrp "web"`, Action: "edit", Changes: []ipvs.Change{
+			{Field: "connection_sync.interface", From: "eth1", To: "none"},
+			{Field: "connection_sync.learn_time", From: "3s", To: "none"},
+			{Field: "connection_sync.sync_id", From: "51", To: "none"},
+			{Field: "unicast_peers[0]", From: "none", To: "192.0.2.2"},
+		}}}
+		if diff := cmp.Diff(want, p.Settings); diff != "" {
+			t.Errorf("the settings differ (-want +got):\n%s", diff)
+		}
 	})
 }
 
@@ -163,6 +204,7 @@ func TestPlanOfSettingsThatAreInNoTable(t *testing.T) {
 		defer b.stop()
 		next := twoServers()
 		next.Director.Grace = 9 * time.Second
+		next.Sysctl.Manage = true
 		next.VRRP = []config.VRRP{
 			{Instance: vrrp.Instance{Name: "web", Priority: 100, AuthPass: "new"}},
 			{Instance: vrrp.Instance{Name: "fresh"}},
@@ -173,6 +215,7 @@ func TestPlanOfSettingsThatAreInNoTable(t *testing.T) {
 			"add server 192.168.10.1:80 of tcp 202.99.59.110:80 forward nat weight 1",
 			"add server 192.168.10.2:80 of tcp 202.99.59.110:80 forward nat weight 1",
 			"edit director", "  grace 5s -> 9s",
+			"edit sysctl", "  manage false -> true",
 			`edit vrrp "web"`, "  auth_pass (hidden) -> (hidden)", "  priority 150 -> 100",
 			`add vrrp "fresh"`,
 			`edit virtual_service "http"`, "  health_check[0].interval 1s -> 5s",

@@ -73,6 +73,7 @@ type judging struct {
 func parts(cfg *config.Config) compared {
 	c := compared{fields: map[string]map[string]fieldValue{}}
 	c.add("director", cfg.Director)
+	c.add("sysctl", cfg.Sysctl)
 	for _, v := range cfg.VRRP {
 		c.add(fmt.Sprintf("vrrp %q", v.Name), struct {
 			vrrp.Instance
@@ -91,7 +92,8 @@ func parts(cfg *config.Config) compared {
 	return c
 }
 
-// flatten takes a plain value apart into named fields: "health_check[0].http.path".
+// flatten takes a plain value apart into named fields: "health_check[0].http.path". Those that JSON leaves out are left
+// out too: what is unset is no setting.
 func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 	switch value := v.Interface().(type) {
 	case secret.Text:
@@ -108,10 +110,12 @@ func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 		}
 	case reflect.Struct:
 		for field, member := range v.Fields() {
-			tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if field.Anonymous && tag == "" {
+			tag, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			switch {
+			case member.IsZero() && strings.HasPrefix(options, "omit"):
+			case field.Anonymous && tag == "":
 				flatten(member, name, into)
-			} else {
+			default:
 				flatten(member, strings.TrimPrefix(name+"."+cmp.Or(tag, field.Name), "."), into)
 			}
 		}
