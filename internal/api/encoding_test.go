@@ -1,0 +1,64 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func TestStatusIsWrittenAsAConfiguration(t *testing.T) {
+	text, err := json.Marshal(Status{Node: "lb1", VRRP: []vrrp.Status{{
+		Name: "web", Family: vrrp.IPv6, State: vrrp.Backup,
+		AdvertiseInterval: 100 * time.Millisecond, SkewTime: 60937500 * time.Nanosecond, MasterDownTime: 3609375 * time.Microsecond,
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"node":"lb1"`, `"name":"web"`, `"family":"ipv6"`, `"advertise_interval":"100ms"`, `"skew_time":"60.9375ms"`, `"master_down_interval":"3.609375s"`,
+	} {
+		if strings.Count(string(text), want) != 1 {
+			t.Errorf("not once %s in %s", want, text)
+		}
+	}
+	for _, bad := range []string{`{"vrrp":[{"family":"ipx"}]}`, `{"vrrp":[{"skew_time":"soon"}]}`, `{"vrrp":[{"skew_time":1}]}`} {
+		if err := json.Unmarshal([]byte(bad), new(Status)); err == nil {
+			t.Errorf("%s was read", bad)
+		}
+	}
+}
+
+func TestStatusGoesThereAndBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		some := rapid.Custom(func(t *rapid.T) vrrp.Status {
+			span := rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) })
+			return vrrp.Status{
+				Name:   rapid.StringMatching("[a-z]*").Draw(t, "name"),
+				Family: rapid.SampledFrom([]vrrp.Family{vrrp.IPv4, vrrp.IPv6}).Draw(t, "family"),
+				State:  vrrp.Master, Priority: rapid.Uint8().Draw(t, "priority"),
+				AdvertiseInterval: span.Draw(t, "interval"), SkewTime: span.Draw(t, "skew"), MasterDownTime: span.Draw(t, "down"),
+			}
+		})
+		want := Status{Node: "lb1", Problems: []Problem{{What: "ipvs"}}, VRRP: rapid.SliceOf(some).Draw(t, "instances")}
+		text, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got Status
+		if err := json.Unmarshal(text, &got); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		if len(want.VRRP) == 0 {
+			want.VRRP = nil
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("the status differs (-want +got):\n%s", diff)
+		}
+	})
+}
