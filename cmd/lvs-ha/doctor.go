@@ -118,9 +118,9 @@ func writeFindings(w io.Writer, findings []doctor.Finding, quiet, fix bool) erro
 			writeFinding(&b, f)
 		}
 	}
-	fmt.Fprintf(&b, "%d errors, %d warnings\n", errs, warnings)
+	fmt.Fprintf(&b, "%s, %s\n", counted(errs, "error"), counted(warnings, "warning"))
 	if fixable > 0 && !fix {
-		fmt.Fprintf(&b, "%d of them are mended by --fix\n", fixable)
+		fmt.Fprintf(&b, "%d of them would be mended by --fix\n", fixable)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

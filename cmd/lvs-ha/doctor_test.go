@@ -209,7 +209,7 @@ func TestHostDoctorTable(t *testing.T) {
 		"error    interface-missing  there is no device eth7 (vrrp \"b\")",
 		"                            mend: ip link show; correct the name in the configuration",
 		"warning  address-outside    10.9.0.1 is in no network of eth0 (10.0.0.0/24)",
-		"1 errors, ")
+		"1 error, ")
 	lb1.prefix = []string{"setpriv", "--bounding-set", "-net_raw,-net_admin"}
 	lb1.want(1, []string{"doctor", "-c", file}, "CAP_NET_RAW is missing here", "listen for adverts on eth0: CAP_NET_RAW is missing")
 }

@@ -23,6 +23,7 @@ var checks = []check{
 	reversePath,
 	interfaces,
 	virtualAddresses,
+	secondaries,
 	arpFlux,
 	loopbackAddresses,
 	otherDaemons,

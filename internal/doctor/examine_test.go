@@ -100,10 +100,11 @@ func healthy() *doctor.Observed {
 	}
 	o.Sysctls["net.ipv4.conf.all.send_redirects"] = "0"
 	for _, iface := range []string{"all", "eth0", "eth1", "eth2"} {
-		for _, name := range []string{"arp_ignore", "arp_announce", "rp_filter"} {
+		for _, name := range []string{"arp_ignore", "arp_announce", "rp_filter", "promote_secondaries"} {
 			o.Sysctls["net.ipv4.conf."+iface+"."+name] = "0"
 		}
 	}
+	o.Sysctls["net.ipv4.conf.all.promote_secondaries"] = "1"
 	o.Adverts = []doctor.Advert{hear("202.99.59.112", 150)}
 	return o
 }

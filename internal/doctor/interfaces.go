@@ -66,7 +66,12 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 				Why:  fmt.Sprintf("the adverts of vrrp %q have nothing to come from", v.Name), Mend: sourceMend(v.Instance)})
 		}
 	}
+	looked := 0
 	for _, v := range virtuals(cfg) {
+		if _, exists := o.link(v.iface); !exists {
+			continue
+		}
+		looked++
 		networks := o.networks(v.iface, v.prefix.Addr().Is6())
 		networks = slices.DeleteFunc(networks, func(n netip.Prefix) bool { return n.Addr().IsLinkLocalUnicast() })
 		// Once it is there, its own network is on the device too.
@@ -81,7 +86,7 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 			Why:  "hosts there send packets for it to their router and not to the director; that is right only if the router has a route for it",
 			Mend: "correct the address or the interface in the configuration, or add the route on the router"})
 	}
-	if len(out) == 0 && len(cfg.VRRP) > 0 {
+	if len(out) == 0 && looked > 0 {
 		out = append(out, ok("address", "virtual addresses fit their devices' networks"))
 	}
 	return out

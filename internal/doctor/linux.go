@@ -70,7 +70,7 @@ func seeSysctls(_ context.Context, _ *config.Config, o *Observed) error {
 	for _, pattern := range []string{
 		"net.ipv4.ip_forward", "net.ipv4.vs.*",
 		"net.ipv4.conf.*.arp_ignore", "net.ipv4.conf.*.arp_announce", "net.ipv4.conf.*.rp_filter",
-		"net.ipv4.conf.*.send_redirects", "net.ipv4.conf.*.forwarding",
+		"net.ipv4.conf.*.send_redirects", "net.ipv4.conf.*.promote_secondaries", "net.ipv4.conf.*.forwarding",
 		"net.ipv6.conf.*.accept_ra", "net.ipv6.conf.*.forwarding",
 	} {
 		keys, err := sysctl.System.Glob(pattern)

@@ -43,6 +43,43 @@ func TestInterfaces(t *testing.T) {
 	})
 }
 
+func TestSecondaryAddresses(t *testing.T) {
+	demoting := func(_ *config.Config, o *doctor.Observed) { o.Sysctls["net.ipv4.conf.all.promote_secondaries"] = "0" }
+	second := strings.NewReplacer(`"web"`, `"other"`, "= 51", "= 52", "59.110/24", "59.120/24").Replace(drConfig[:strings.Index(drConfig, "virtual_service")])
+	finding := func(iface, vip string) string {
+		return "warning secondary-address: net.ipv4.conf." + iface + ".promote_secondaries is 0, and " + iface + " has other addresses in the network of " + vip +
+			" -> sysctl -w net.ipv4.conf." + iface + ".promote_secondaries=1!"
+	}
+	examine(t, []examination{
+		{"of the machine's own on both devices", natConfig, demoting, []string{finding("eth0", "202.99.59.110/24"), finding("eth1", "192.168.10.254/24")}},
+		{"promoted on one device", natConfig, func(c *config.Config, o *doctor.Observed) {
+			demoting(c, o)
+			o.Sysctls["net.ipv4.conf.eth0.promote_secondaries"] = "1"
+		}, []string{finding("eth1", "192.168.10.254/24")}},
+		{"of another instance only", drConfig + second, func(c *config.Config, o *doctor.Observed) {
+			demoting(c, o)
+			o.Addresses[0].Prefix = prefix("202.99.59.111/32")
+		}, []string{finding("eth0", "202.99.59.110/24"), "info peer-silent: other: no master was heard within 3s"}},
+		{"host addresses have no company", strings.ReplaceAll(drConfig, "202.99.59.110/24", "202.99.59.110/32"), demoting, nil},
+		{"of the same instance only", strings.Replace(drConfig, `110/24"]`, `110/24", "202.99.59.120/24"]`, 1), func(c *config.Config, o *doctor.Observed) {
+			demoting(c, o)
+			o.Addresses[0].Prefix = prefix("202.99.59.111/32")
+			o.Adverts[0].Advert.Addresses = append(o.Adverts[0].Advert.Addresses, addr("202.99.59.120"))
+		}, nil},
+	})
+}
+
+// What is on no device fits none.
+func TestAddressesAreNotRightOnMissingDevices(t *testing.T) {
+	o := healthy()
+	o.Links = nil
+	for _, f := range doctor.Examine(load(t, natConfig), o) {
+		if f.Code == "address" {
+			t.Errorf("found %+v", f)
+		}
+	}
+}
+
 func TestARP(t *testing.T) {
 	two := func(_ *config.Config, o *doctor.Observed) {
 		o.Addresses = append(o.Addresses, doctor.Address{Interface: "eth2", Prefix: prefix("202.99.59.211/24")})

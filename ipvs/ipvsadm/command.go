@@ -39,11 +39,16 @@ var verbs = map[string]verb{
 func parse(args []string, names Names, restoring bool) (*command, *failure) {
 	s := &scanner{args: args}
 	first, _, ok := s.next()
+	force := ok && first.id == "force"
+	if force {
+		first, _, ok = s.next()
+	}
 	v := verbs[first.id]
 	if !ok || v == 0 || (v == restore && restoring) {
 		return nil, tryHelp
 	}
 	c := newCommand(v)
+	c.force = force
 	switch v {
 	case help:
 		return nil, &failure{text: helpText, ends: true, stdout: true}

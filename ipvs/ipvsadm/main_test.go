@@ -201,6 +201,7 @@ func TestOwnedServicesAreNotTouched(t *testing.T) {
 		{"", "-L"},
 		{"", "-Z"},
 		{"-a -t 192.0.2.1:80 -r 10.0.0.1\n", "-R --force"},
+		{"-d -t 192.0.2.1:80 -r 10.0.0.1\n", "--force -R"},
 		{"", "-D --force -t 192.0.2.1:80"},
 		{"", "-C"},
 	} {
