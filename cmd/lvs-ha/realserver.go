@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
@@ -88,10 +87,13 @@ If a step fails, those before it are taken back. Exit status: 0 all is as it sho
 				return err
 			}
 			writeReport(out, report, "nothing to do: it is so already")
-			if persist {
+			switch {
+			case persist:
 				if err := persistServer(out, server, files); err != nil {
 					return err
 				}
+			case len(report.Steps) > 0 && files.Written():
+				fmt.Fprintln(out, "note: the next boot brings up only what --persist wrote: with --persist the files are changed too")
 			}
 			status, err := server.Status(ctx, w)
 			if err != nil {
@@ -145,8 +147,8 @@ changed by somebody else since, stays.`,
 			if persist {
 				return persistServer(out, server, files)
 			}
-			if _, err := os.Stat(files.Record()); err == nil {
-				fmt.Fprintln(out, "note: it comes back at the next boot, but for --persist")
+			if len(report.Steps) > 0 && files.Written() {
+				fmt.Fprintln(out, "note: what --persist wrote comes back at the next boot: with --persist the files are changed too")
 			}
 			return nil
 		},

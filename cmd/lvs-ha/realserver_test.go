@@ -77,6 +77,13 @@ func TestHostRealserver(t *testing.T) {
 	p.want(1, cmd("up --mode nat --vip 192.0.2.1 --director 202.99.59.1"), "WRONG  there is no default route", "mend: ip -4 route replace default via 202.99.59.1")
 	p.want(1, cmd("up --vip 202.99.59.108"), "eth0 has it", "remove it: ip -4 address del 202.99.59.108/24 dev eth0")
 
+	// What is up and what the files for the next boot have are two things, and it is said.
+	p.want(0, cmd("up --vip 202.99.59.110"))
+	p.prefix = []string{"unshare", "-m", "sh", "-c",
+		`mount -t tmpfs none /var/lib && mkdir /var/lib/lvs-ha && echo '{}' > /var/lib/lvs-ha/realserver.json && exec "$0" "$@"`}
+	p.want(0, cmd("up --vip 202.99.59.112"), "note: the next boot brings up only what --persist wrote")
+	p.want(0, cmd("down"), "note: what --persist wrote comes back at the next boot")
+
 	p.prefix = []string{"setpriv", "--bounding-set", "-net_admin"}
 	p.want(1, cmd("up --vip 202.99.59.110"), "CAP_NET_ADMIN is missing: run it as root")
 	p.prefix = nil
@@ -116,7 +123,7 @@ func TestHostRealserverFromConfig(t *testing.T) {
 	}
 	defer ln.Close()
 	p.want(0, args("status"), "ok     something listens on tcp 202.99.59.110:80")
-	p.want(0, append(args("up"), "--print"), "#!/bin/sh\nset -eu\n")
+	p.want(0, append(args("up"), "--print"), "#!/bin/sh\n(\nset -eu\n")
 
 	other := newLVSHA(t, "202.99.59.99/24")
 	other.want(1, args("up"), "no real server of the configuration has an address of this machine (202.99.59.99)")

@@ -59,8 +59,8 @@ func inspectConflicts(w Wanted, o Observed, places []placed) []Check {
 	var out []Check
 	for _, v := range w.VIPs {
 		for _, h := range o.holders(v.Address) {
-			if problem := misplaced(v, h, places); problem != "" {
-				out = append(out, Check{Code: CodeElsewhere, What: fmt.Sprintf("%s: %s", v.Address, problem), Mend: removeCommand(h)})
+			if problem := o.misplaced(v, h, places); problem != "" {
+				out = append(out, Check{Code: CodeElsewhere, What: fmt.Sprintf("%s: %s", v.Address, problem), Mend: o.removal(h)})
 			}
 		}
 	}
@@ -239,7 +239,7 @@ func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
 		flag = "-6"
 	}
 	if len(directors) > 0 {
-		through = directors[0].String()
+		through = directors[max(0, slices.IndexFunc(directors, o.onLink))].String()
 	}
 	i := slices.IndexFunc(o.Defaults, func(d Default) bool { return d.IPv6 == ipv6 })
 	switch {
@@ -258,6 +258,11 @@ func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
 		c.Mend = fmt.Sprintf("ip %s route replace default via %s", flag, through)
 	}
 	return c
+}
+
+// onLink reports whether an address is in a network of this machine, where a gateway has to be.
+func (o Observed) onLink(a netip.Addr) bool {
+	return slices.ContainsFunc(o.Addresses, func(own Address) bool { return own.Prefix.Contains(a) && own.Prefix.Addr() != a })
 }
 
 func joined(addresses []netip.Addr) string {

@@ -68,6 +68,8 @@ func TestInspect(t *testing.T) {
 		}, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP}), []realserver.Check{{Code: "device", What: "ip6tnl0 is up, but takes no IPv4 packets", Why: packetsWhy, Mend: "ip -6 tunnel change ip6tnl0 mode any"}}},
 		{"NAT through the director", realserver.Wanted{}, nil, nat("192.0.2.253", "192.0.2.1"), nil},
 		{"NAT, nobody knows", realserver.Wanted{}, nil, nat(), nil},
+		{"NAT past the director, of whose addresses one can be a gateway", realserver.Wanted{}, nil, nat("203.0.113.9", "192.0.2.254"),
+			gateway("the default route leads through 192.0.2.1, which is not the director 203.0.113.9 or 192.0.2.254", "ip -4 route replace default via 192.0.2.254")},
 		{"NAT past the director", realserver.Wanted{}, nil, nat("192.0.2.254"),
 			gateway("the default route leads through 192.0.2.1, which is not the director 192.0.2.254", "ip -4 route replace default via 192.0.2.254")},
 		{"NAT without a way", realserver.Wanted{}, func(m *realservertest.Machine) { m.Change(func(o *realserver.Observed) { o.Defaults = nil }) }, nat(),

@@ -172,6 +172,12 @@ func (p Persistence) remove(but []File) ([]string, error) {
 // Record is the path of the file that Write leaves for a later boot.
 func (p Persistence) Record() string { return p.path(recordFile) }
 
+// Written reports whether there are files for the next boot.
+func (p Persistence) Written() bool {
+	_, err := os.Stat(p.Record())
+	return err == nil
+}
+
 func sysctlLines(steps []Step) string {
 	var b strings.Builder
 	for _, s := range steps {

@@ -199,8 +199,8 @@ func conflicts(w Wanted, o Observed) error {
 	places := w.placements()
 	for _, v := range w.VIPs {
 		for _, h := range o.holders(v.Address) {
-			if problem := misplaced(v, h, places); problem != "" {
-				errs = append(errs, fmt.Errorf("%s: %s: remove it: %s", v.Address, problem, removeCommand(h)))
+			if problem := o.misplaced(v, h, places); problem != "" {
+				errs = append(errs, fmt.Errorf("%s: %s: remove it: %s", v.Address, problem, o.removal(h)))
 			}
 		}
 	}
@@ -221,11 +221,14 @@ func conflicts(w Wanted, o Observed) error {
 }
 
 // misplaced says what is wrong with an address of this machine that is a virtual address, or "".
-func misplaced(v VIP, h Address, places []placed) string {
+func (o Observed) misplaced(v VIP, h Address, places []placed) string {
 	if v.Mode == NAT {
 		return fmt.Sprintf("%s has it, but with NAT only the director does: this machine would answer its own clients by itself", h.Interface)
 	}
 	here := slices.ContainsFunc(places, func(p placed) bool { return p.address == v.Address && p.device.name == h.Interface })
+	if !here && o.quiet(h.Interface) {
+		return fmt.Sprintf("%s has it, where another mode brings it up", h.Interface)
+	}
 	if !here {
 		return fmt.Sprintf("%s has it: the machine may answer ARP or neighbour discovery there and take the address from the director", h.Interface)
 	}
@@ -235,10 +238,22 @@ func misplaced(v VIP, h Address, places []placed) string {
 	return ""
 }
 
-func removeCommand(a Address) string {
+// quiet reports whether a device asks and answers nothing by ARP: there realserver up puts addresses.
+func (o Observed) quiet(name string) bool {
+	link, exists := o.link(name)
+	return exists && (link.Loopback || link.NoARP)
+}
+
+// removal is the command that removes an address. One that up may have added is for down to take back, with what else
+// belongs to it.
+func (o Observed) removal(a Address) string {
 	family := "-4"
 	if a.Prefix.Addr().Is6() {
 		family = "-6"
 	}
-	return fmt.Sprintf("ip %s address del %s dev %s", family, a.Prefix, a.Interface)
+	command := fmt.Sprintf("ip %s address del %s dev %s", family, a.Prefix, a.Interface)
+	if a.Prefix.IsSingleIP() && o.quiet(a.Interface) {
+		return fmt.Sprintf("lvs-ha realserver down --vip %s, or, if that did not bring it up, %s", a.Prefix.Addr(), command)
+	}
+	return command
 }

@@ -12,7 +12,6 @@ func ShellScript(w Wanted) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("#!/bin/sh\nset -eu\n")
 	for _, s := range Script(w, Observed{}) {
 		b.WriteString(s.idempotent() + "\n")
 	}
@@ -21,8 +20,11 @@ func ShellScript(w Wanted) (string, error) {
 			fmt.Fprintf(&b, "# %s by nat: nothing to do but to route the way back through the director\n", v.Address)
 		}
 	}
-	return b.String(), nil
+	return script(b.String()), nil
 }
+
+// script is a script of the lines, in a shell of its own: pasted into a terminal, a step that fails does not end the session.
+func script(lines string) string { return "#!/bin/sh\n(\nset -eu\n" + lines + ")\n" }
 
 // idempotent is the step's command in a form that may be run again.
 func (s Step) idempotent() string {
@@ -39,12 +41,11 @@ func (s Step) idempotent() string {
 // UndoScript is the commands of a Report of Down.
 func UndoScript(r Report) string {
 	var b strings.Builder
-	b.WriteString("#!/bin/sh\nset -eu\n")
 	for _, s := range r.Steps {
 		b.WriteString(s.Command() + "\n")
 	}
 	for _, n := range r.Notes {
 		b.WriteString("# " + n + "\n")
 	}
-	return b.String()
+	return script(b.String())
 }

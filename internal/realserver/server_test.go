@@ -327,7 +327,11 @@ func TestUpRefuses(t *testing.T) {
 		{"network on lo", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/24") }, dr("192.0.2.9"),
 			"192.0.2.9: lo has it as 192.0.2.9/24: every address of 192.0.2.0/24 would be this machine's own: remove it: ip -4 address del 192.0.2.9/24 dev lo"},
 		{"VIP with NAT", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, nat,
-			"192.0.2.9: lo has it, but with NAT only the director does: this machine would answer its own clients by itself: remove it: ip -4 address del 192.0.2.9/32 dev lo"},
+			"192.0.2.9: lo has it, but with NAT only the director does: this machine would answer its own clients by itself: remove it: " +
+				"lvs-ha realserver down --vip 192.0.2.9, or, if that did not bring it up, ip -4 address del 192.0.2.9/32 dev lo"},
+		{"another mode", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP, Outer4: true}),
+			"192.0.2.9: lo has it, where another mode brings it up: remove it: " +
+				"lvs-ha realserver down --vip 192.0.2.9, or, if that did not bring it up, ip -4 address del 192.0.2.9/32 dev lo"},
 		{"on eth0", nil, realserver.Wanted{VIPs: dr("192.0.2.9").VIPs, Interface: "eth0"},
 			"192.0.2.9: eth0 asks and answers by ARP: there a virtual address competes with the director's; use lo"},
 		{"no device", nil, realserver.Wanted{VIPs: dr("192.0.2.9").VIPs, Interface: "dummy0"}, "192.0.2.9: there is no device dummy0"},

@@ -124,6 +124,7 @@ func TestShellScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "script", script, `#!/bin/sh
+(
 set -eu
 modprobe ip6_tunnel
 modprobe fou
@@ -131,6 +132,7 @@ ip fou show | grep -qxF -e 'port 6080 gue -6' || ip -6 fou add port 6080 gue
 ip link set dev ip6tnl0 up
 ip -6 address replace fd00::9/128 dev ip6tnl0 nodad preferred_lft 0
 # 192.0.2.9 by nat: nothing to do but to route the way back through the director
+)
 `)
 	if _, err := realserver.ShellScript(realserver.Wanted{}); err == nil {
 		t.Error("a script of nothing")
