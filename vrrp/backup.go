@@ -5,7 +5,7 @@ import "time"
 // becomeBackup follows the given master, or waits for one to be heard.
 func (m *Machine) becomeBackup(master heard, reason Reason, now time.Time) {
 	m.master, m.rival, m.masterLeft = master, heard{}, false
-	m.again, m.refresh, m.preemptAfter = time.Time{}, time.Time{}, time.Time{}
+	m.again, m.refresh, m.reassert, m.preemptAfter = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.enter(Backup, reason, now)
 	m.due = now.Add(m.masterDown())
 }

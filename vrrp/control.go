@@ -51,6 +51,7 @@ type Status struct {
 	AdvertsReceived   uint64            `json:"adverts_received"`
 	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets
 	Dropped           map[string]uint64 `json:"dropped,omitempty"`            // by named reason
+	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's word and the mend
 	AddressesRestored uint64            `json:"addresses_restored"`           // put back after somebody deleted them
 	SendErrors        uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
 	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // adverts that counted, with other addresses than ours

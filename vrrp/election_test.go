@@ -178,7 +178,8 @@ func TestMasterHears(t *testing.T) {
 			scene{"4.5s", advertFrom(upper, 99, time.Second), "advert 100", "5.5s"},
 			scene{"4.55s", advertFrom(upper, 99, time.Second), "", "5.5s"},
 			scene{"5s", advertFrom(upper, 99, time.Second), "advert 100, announce .100", "6s"},
-			scene{"6s", Timeout{}, "advert 100, announce .100", "7s"},
+			scene{"6s", Timeout{}, "advert 100", "6.1s"},
+			scene{"6.1s", Timeout{}, "announce .100", "7s"},
 			scene{"7s", Timeout{}, "advert 100", "8s"},
 		)},
 		{"one that leaves", v2(), then(

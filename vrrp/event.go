@@ -45,9 +45,13 @@ type Hold struct{ Reason string }
 // Resign hands over to another router.
 type Resign struct {
 	Reason   Reason
-	Final    bool // the process ends: over within FinalLeave whatever happens
+	Final    bool // the process ends: over within MaxFinalLeave whatever happens
 	Fallback bool // go on as master at priority 1 if nobody takes over, and keep priority 1 until Restore
 }
+
+// SetDegraded says whether the kernel refuses some of the virtual addresses. A degraded router has priority 1: as master
+// it hands over, and goes on with what it has if nobody takes over. Where all are refused, it is Down.
+type SetDegraded struct{ Degraded bool }
 
 // Restore ends what Resign.Fallback began.
 type Restore struct{ Reason Reason }
@@ -60,4 +64,5 @@ func (Configure) isEvent()   {}
 func (SetPriority) isEvent() {}
 func (Hold) isEvent()        {}
 func (Resign) isEvent()      {}
+func (SetDegraded) isEvent() {}
 func (Restore) isEvent()     {}

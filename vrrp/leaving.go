@@ -3,9 +3,10 @@ package vrrp
 import "time"
 
 const (
-	// FinalLeave is the longest that a final resignation takes, so that a stop is over within a second. A version 2
-	// backup of priority 26 or more takes over within it.
-	FinalLeave = 900 * time.Millisecond
+	// MaxFinalLeave is the longest that a final resignation takes, whatever the interval, so that a stop is over before
+	// the parent loses patience. The slowest backup takes over within it with version 2 at any interval, and with
+	// version 3 at intervals up to 2.9 s.
+	MaxFinalLeave = 3 * time.Second
 
 	// leaveMargin is added to the longest skew time that a backup may wait, for its advert to come.
 	leaveMargin = 100 * time.Millisecond
@@ -30,7 +31,8 @@ func (m *Machine) leave(d departure, now time.Time) {
 	longest := SkewTime(m.in.Version, 1, m.in.AdvertiseInterval)
 	m.act(SendAdvert{PriorityResign})
 	m.due = now.Add(longest + leaveMargin)
-	m.again, m.refresh = now.Add(min(longest/againPart, againMost)), time.Time{}
+	m.again = now.Add(min(longest/againPart, againMost))
+	m.refresh, m.reassert = time.Time{}, time.Time{}
 	if d.final {
 		m.hurry(now)
 	}
@@ -39,7 +41,7 @@ func (m *Machine) leave(d departure, now time.Time) {
 
 // hurry bounds the rest of the stay in Leaving.
 func (m *Machine) hurry(now time.Time) {
-	if end := now.Add(FinalLeave); end.Before(m.due) {
+	if end := now.Add(MaxFinalLeave); end.Before(m.due) {
 		m.due = end
 	}
 }
@@ -68,8 +70,28 @@ func (m *Machine) resign(ev Resign, now time.Time) {
 // restore gives a demoted router its priority back. If it was leaving for lack of it, it stays.
 func (m *Machine) restore(reason Reason, now time.Time) {
 	m.retime(now, func() { m.demoted = false })
-	if m.state == Leaving && m.leaving.fallback {
+	if m.state == Leaving && m.leaving.fallback && !m.degraded {
 		m.stay(reason, now)
+	}
+}
+
+// degrade follows what the kernel makes of the addresses. Once degraded it does not hand over again: where no router
+// can have all of them, the last one that tries keeps what it has.
+func (m *Machine) degrade(degraded bool, now time.Time) {
+	if degraded == m.degraded {
+		return
+	}
+	m.retime(now, func() { m.degraded = degraded })
+	switch {
+	case m.state == Master && degraded:
+		m.leave(departure{next: Backup, reason: ReasonAddressRefused, fallback: true}, now)
+	case m.state == Master:
+		m.act(AddAddresses{m.in.Addresses})
+		m.announce(now)
+	case m.state == Leaving && degraded && m.leaving.next == Backup:
+		m.leaving.fallback = true
+	case m.state == Leaving && !degraded && m.leaving.fallback && !m.demoted:
+		m.stay(ReasonAddressesBack, now)
 	}
 }
 

@@ -17,18 +17,19 @@ func TestLeaving(t *testing.T) {
 	stop := Resign{Reason: ReasonResignStop, Final: true}
 	lost := Resign{Reason: ReasonDirectorLost, Fallback: true}
 	failover := Resign{Reason: ReasonResignFailover}
+	degraded, whole := SetDegraded{true}, SetDegraded{false}
 	faulted := Down{Reason: ReasonTrack, LinkUsable: true}
 	runStories(t, []story{
 		{"a stop, and a successor", v2(), asMaster(
 			scene{"4.5s", stop, "advert 0, MASTER>LEAVING resign-stop", "4.51s"},
-			scene{"4.51s", Timeout{}, "advert 0", "5.4s"},
-			scene{"4.7s", advertFrom(lower, 0, time.Second), "", "5.4s"},
+			scene{"4.51s", Timeout{}, "advert 0", "5.59609375s"},
+			scene{"4.7s", advertFrom(lower, 0, time.Second), "", "5.59609375s"},
 			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 			scene{"6s", advertFrom(lower, 50, time.Second), "", "-"},
 		)},
 		{"a stop, and nobody", v2(), asMaster(
 			scene{"4.5s", stop, "advert 0, MASTER>LEAVING resign-stop", "4.51s"},
-			scene{"5.4s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+			scene{"5.59609375s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 		)},
 		{"a stop at short intervals is as short", v3(), []scene{
 			{"0s", Up{Source: ours, HaveAddresses: true, Adopt: true}, "advert 100, add .100, announce .100, INITIALIZE>MASTER adopted", "100ms"},
@@ -64,8 +65,8 @@ func TestLeaving(t *testing.T) {
 		{"a version 3 stop at long intervals is bounded", v3(func(in *Instance) { in.AdvertiseInterval = 10 * time.Second }), []scene{
 			{"0s", Up{Source: ours, HaveAddresses: true, Adopt: true}, "advert 100, add .100, announce .100, INITIALIZE>MASTER adopted", "10s"},
 			{"1s", stop, "advert 0, MASTER>LEAVING resign-stop", "1.01s"},
-			{"1.01s", Timeout{}, "advert 0", "1.9s"},
-			{"1.9s", Timeout{}, "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+			{"1.01s", Timeout{}, "advert 0", "4s"},
+			{"4s", Timeout{}, "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 		}},
 		{"no director: another takes over, until it is back", v2(), asMaster(
 			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.51s"},
@@ -100,7 +101,46 @@ func TestLeaving(t *testing.T) {
 			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.51s"},
 			scene{"4.6s", stop, "", "4.51s"},
 			scene{"4.7s", Restore{ReasonDirectorBack}, "", "4.51s"},
-			scene{"5.5s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+		)},
+		{"some addresses are refused: another takes over, until they are not", v2(), asMaster(
+			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "9.09609375s"},
+			scene{"5.2s", degraded, "", "9.09609375s"},
+			scene{"6.1s", advertFrom(lower, 50, time.Second), "", "10.09609375s"},
+			scene{"6.2s", whole, "", "9.709375s"},
+			scene{"7.1s", advertFrom(lower, 50, time.Second), "", "9.709375s"},
+			scene{"9.709375s", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "10.709375s"},
+		)},
+		{"some are refused everywhere: the last one that tries serves the others", v2(), asMaster(
+			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "9.09609375s"},
+			scene{"5.2s", advertFrom(lower, 0, time.Second), "", "6.19609375s"},
+			scene{"6.2s", Timeout{}, "add .100, announce .100, advert 1, BACKUP>MASTER priority-0-received", "7.2s"},
+			scene{"6.3s", degraded, "", "7.2s"},
+			scene{"6.4s", advertFrom(lower, 1, time.Second), "advert 1", "7.4s"},
+			scene{"7s", whole, "advert 100, add .100, announce .100", "7.5s"},
+		)},
+		{"some are refused, and nobody else", v2(), asMaster(
+			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"5.6s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.6s"},
+			scene{"6s", lost, "advert 0, MASTER>LEAVING director-lost", "6.01s"},
+			scene{"6.1s", Restore{ReasonDirectorBack}, "", "6.01s"},
+			scene{"6.2s", whole, "advert 100, add .100, announce .100, LEAVING>MASTER addresses-back", "7.2s"},
+		)},
+		{"all are taken again before anybody takes over", v2(), asMaster(
+			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.6s", whole, "advert 100, add .100, announce .100, LEAVING>MASTER addresses-back", "5.6s"},
+		)},
+		{"a stop ends the wait for the addresses", v2(), asMaster(
+			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.6s", stop, "", "4.51s"},
+			scene{"4.7s", whole, "", "4.51s"},
+			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
+		)},
+		{"all addresses are refused, and nobody else", v2(), asMaster(
+			scene{"4.5s", Down{Reason: ReasonAddressRefused, LinkUsable: true}, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE address-refused", "-"},
 		)},
 		{"a fault, and a successor", v2(), asMaster(
 			scene{"4.5s", faulted, "advert 0, MASTER>LEAVING track", "4.51s"},

@@ -48,7 +48,7 @@ func (m *Machine) down(ev Down, now time.Time) {
 
 func (m *Machine) initialize(reason Reason, now time.Time) {
 	m.disown()
-	m.again, m.refresh = time.Time{}, time.Time{}
+	m.again, m.refresh, m.reassert = time.Time{}, time.Time{}, time.Time{}
 	m.master, m.rival, m.masterLeft = heard{}, heard{}, false
 	m.enter(Initialize, reason, now)
 }

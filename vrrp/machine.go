@@ -8,10 +8,11 @@ import (
 // Machine is the state machine of one virtual router (RFC 9568, 6.4; RFC 3768, 6.4), with a state Leaving between
 // Master and Backup or Initialize. It does nothing by itself: Step takes an event and says what is to be done.
 type Machine struct {
-	in      Instance
-	offset  int    // of tracks, to the configured priority
-	hold    string // not empty: why a living master is not preempted
-	demoted bool   // priority 1 until Restore
+	in       Instance
+	offset   int    // of tracks, to the configured priority
+	hold     string // not empty: why a living master is not preempted
+	demoted  bool   // priority 1 until Restore
+	degraded bool   // priority 1 until the kernel takes all addresses
 
 	state       State
 	reason      Reason
@@ -24,6 +25,7 @@ type Machine struct {
 	due       time.Time // Master: next advert. Backup: master-down. Leaving: the end of patience.
 	again     time.Time // Master: second announcement. Leaving: second priority 0.
 	refresh   time.Time // Master: next refreshing announcement
+	reassert  time.Time // Master: announcement after another master was heard
 	sent      time.Time // last advert
 	announced time.Time
 
@@ -72,6 +74,8 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 		m.reconsiderRival(now)
 	case Resign:
 		m.resign(ev, now)
+	case SetDegraded:
+		m.degrade(ev.Degraded, now)
 	case Restore:
 		m.restore(ev.Reason, now)
 	}
@@ -84,7 +88,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	first := m.due
-	for _, t := range [...]time.Time{m.again, m.refresh} {
+	for _, t := range [...]time.Time{m.again, m.refresh, m.reassert} {
 		if !t.IsZero() && t.Before(first) {
 			first = t
 		}
@@ -98,10 +102,11 @@ func (m *Machine) State() State { return m.state }
 // Instance returns the configuration in force.
 func (m *Machine) Instance() Instance { return m.in }
 
-// Priority is the effective priority: the configured one with tracks, 1 to 254, or 255 for an owner; 1 while demoted.
+// Priority is the effective priority: the configured one with tracks, 1 to 254, or 255 for an owner; 1 while demoted
+// or degraded.
 func (m *Machine) Priority() uint8 {
 	switch {
-	case m.demoted:
+	case m.demoted || m.degraded:
 		return 1
 	case m.in.Priority == PriorityOwner:
 		return PriorityOwner

@@ -59,7 +59,7 @@ func (o *observer) wait(t *rapid.T) {
 
 func (o *observer) drawEvent(t *rapid.T) Event {
 	reason := rapid.SampledFrom([]Reason{ReasonTrack, ReasonInterfaceDown})
-	switch rapid.IntRange(0, 14).Draw(t, "event") {
+	switch rapid.IntRange(0, 15).Draw(t, "event") {
 	case 0:
 		return Up{Source: ours, HaveAddresses: rapid.Bool().Draw(t, "have"), Adopt: rapid.Bool().Draw(t, "adopt")}
 	case 1:
@@ -82,6 +82,8 @@ func (o *observer) drawEvent(t *rapid.T) Event {
 			Priority: rapid.SampledFrom([]uint8{0, 1, 50, 99, 100, 101, 200, 255}).Draw(t, "priority"),
 			Interval: time.Duration(rapid.IntRange(0, maxCentisec).Draw(t, "interval")) * centisecond,
 		}
+	case 11:
+		return SetDegraded{rapid.Bool().Draw(t, "degraded")}
 	default:
 		return Timeout{}
 	}
@@ -150,7 +152,7 @@ func (o *observer) checkEvent(t *rapid.T, ev Event, before Status, preempting bo
 		switch {
 		case ev.Final && running && state != Leaving:
 			t.Fatalf("%s after a final resignation", state)
-		case ev.Final && running && o.m.due.Sub(o.now) > FinalLeave:
+		case ev.Final && running && o.m.due.Sub(o.now) > MaxFinalLeave:
 			t.Fatalf("a final resignation at %s lasts until %s", o.now, due)
 		case state == Master:
 			t.Fatal("still master after a resignation")

@@ -7,6 +7,10 @@ const (
 	// ARP for the same address within one second (Linux: net.ipv4.neigh.*.locktime).
 	announceGap = time.Second
 
+	// reassertAfter is when a master announces once more after the last advert of another: then receivers that took the
+	// other's announcement just before, and ignored ours for that second, take ours.
+	reassertAfter = announceGap + 100*time.Millisecond
+
 	// assertPart is the part of an interval within which one advert in answer to lower ones is enough. It ends the
 	// exchange of two routers that each think the other lower.
 	assertPart = 10
@@ -64,14 +68,17 @@ func (m *Machine) masterTimeout(now time.Time) {
 			m.due = next // a late timer does not delay all that follow
 		}
 	}
-	again, refresh := expired(m.again, now), expired(m.refresh, now)
+	again, refresh, reassert := expired(m.again, now), expired(m.refresh, now), expired(m.reassert, now)
 	if again {
 		m.again = time.Time{}
 	}
 	if refresh {
 		m.refresh = later(now, m.in.Announce.Refresh)
 	}
-	if again || refresh {
+	if reassert {
+		m.reassert = time.Time{}
+	}
+	if again || refresh || reassert {
 		m.announce(now)
 	}
 }
@@ -104,5 +111,5 @@ func (m *Machine) assert(now time.Time) {
 	if now.Sub(m.announced) >= announceGap {
 		m.announce(now)
 	}
-	m.again = now.Add(max(m.in.Announce.RepeatAfter, announceGap))
+	m.reassert = now.Add(reassertAfter)
 }

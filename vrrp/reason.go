@@ -11,6 +11,7 @@ const (
 	ReasonNoAddress        Reason = "no-address"        // the interface has no address to send adverts from
 	ReasonSocket           Reason = "socket"            // adverts cannot be sent or received
 	ReasonTrack            Reason = "track"             // a tracked interface without weight is down
+	ReasonAddressRefused   Reason = "address-refused"   // the kernel does not take the virtual addresses
 	ReasonRemoved          Reason = "removed"           // no longer in the configuration
 	ReasonResignStop       Reason = "resign-stop"       // the daemon stops
 )
@@ -35,4 +36,5 @@ const (
 	ReasonAdopted         Reason = "adopted"             // it was master before its process was killed
 	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it wanted to leave, with Resign.Fallback
 	ReasonDirectorBack    Reason = "director-back"       // it was leaving, and what made it leave is over
+	ReasonAddressesBack   Reason = "addresses-back"      // it was leaving, and the kernel takes all addresses again
 )

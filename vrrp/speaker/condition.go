@@ -32,6 +32,8 @@ func (e *engine) conditionOf(r *router) condition {
 		return condition{reason: vrrp.ReasonNoAddress}
 	case e.trackFault(r):
 		return condition{reason: vrrp.ReasonTrack, linkUsable: true}
+	case r.allRefused():
+		return condition{reason: vrrp.ReasonAddressRefused, linkUsable: true}
 	}
 	return condition{up: true, source: source}
 }
@@ -104,6 +106,12 @@ func (e *engine) tend(r *router, now time.Time) {
 	if offset := r.offset + e.trackOffset(r); offset != r.toldOffset {
 		r.toldOffset = offset
 		e.step(r, vrrp.SetPriority{Offset: offset}, now)
+	}
+	e.reviewAddresses(r)
+	// One that has none of them is in a state that says so.
+	if degraded := len(r.refused.lacking) > 0; degraded != r.degraded && !r.allRefused() {
+		r.degraded = degraded
+		e.step(r, vrrp.SetDegraded{Degraded: degraded}, now)
 	}
 	c := e.conditionOf(r)
 	if c == r.state || c.reason == vrrp.ReasonSocket && r.wire.opening {

@@ -213,6 +213,7 @@ func (e *engine) setInterface(ifc netInterface, now time.Time) {
 		if !r.dependsOn(ifc.Name) {
 			continue
 		}
+		e.hasten(r, now)
 		e.tend(r, now)
 		if newHardware && r.machine.State() == vrrp.Master {
 			e.hands.repeat(r.key) // neighbours know the old address

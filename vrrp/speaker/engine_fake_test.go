@@ -26,6 +26,8 @@ type rig struct {
 	closed  int
 	holding bool // tasks wait for finish
 	tasks   []task
+	refuses map[placed]string // what the kernel does not take
+	told    bool              // it has refused something
 
 	quiet bool     // nothing is traced
 	trace []string // what the engine did, in order
@@ -87,6 +89,7 @@ func (g *rig) silence(routerKey) { g.note("silence") }
 // finish completes the tasks that were submitted.
 func (g *rig) finish() {
 	for _, t := range g.tasks {
+		g.judge(t)
 		for _, a := range t.actions {
 			switch a.(type) {
 			case vrrp.AddAddresses:
@@ -100,6 +103,30 @@ func (g *rig) finish() {
 		g.posts = append(g.posts, func(time.Time) { t.done() })
 	}
 	g.tasks = nil
+}
+
+// judge tells the engine what the kernel refuses of a task, as a keeper does.
+func (g *rig) judge(t task) {
+	addresses := t.try
+	for _, a := range t.actions {
+		if add, ok := a.(vrrp.AddAddresses); ok {
+			addresses = append(addresses, add.Addresses...)
+		}
+	}
+	if len(t.try) > 0 {
+		g.note("try %d", len(t.try))
+	}
+	word := refusals{}
+	for _, a := range addresses {
+		if why := g.refuses[t.router.place(a)]; why != "" {
+			word[t.router.place(a)] = why
+		}
+	}
+	if len(addresses) == 0 || len(word) == 0 && !g.told {
+		return
+	}
+	g.told = len(word) > 0
+	g.posts = append(g.posts, func(now time.Time) { g.engine.setRefused(t.router, word, now) })
 }
 
 // settle runs what was posted.
@@ -125,11 +152,15 @@ func (g *rig) advance(d time.Duration) {
 	g.now = end
 }
 
+func usable(prefix string) ifAddress {
+	return ifAddress{Prefix: netip.MustParsePrefix(prefix), Usable: true}
+}
+
 // up gives the engine an interface with addresses.
 func (g *rig) up(name string, index int, addresses ...string) {
 	ifc := netInterface{Index: index, Name: name, Up: true, Hardware: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
 	for _, a := range addresses {
-		ifc.Addresses = append(ifc.Addresses, ifAddress{netip.MustParsePrefix(a), true})
+		ifc.Addresses = append(ifc.Addresses, usable(a))
 	}
 	g.engine.setInterface(ifc, g.now)
 	g.settle()

@@ -128,11 +128,10 @@ func TestSocketBackoff(t *testing.T) {
 
 func TestSourceAddress(t *testing.T) {
 	g := newRig(t)
-	g.engine.interfaces["lo"] = netInterface{Index: 1, Name: "lo", Up: true, Addresses: []ifAddress{{netip.MustParsePrefix("192.0.2.1/32"), true}}}
+	g.engine.interfaces["lo"] = netInterface{Index: 1, Name: "lo", Up: true, Addresses: []ifAddress{usable("192.0.2.1/32")}}
 	ifc := netInterface{Index: 2, Name: "eth0", Up: true, Addresses: []ifAddress{
-		{netip.MustParsePrefix("10.9.0.100/24"), true}, {netip.MustParsePrefix("fd09::1/64"), true},
-		{netip.MustParsePrefix("10.9.0.7/24"), true}, {netip.MustParsePrefix("10.9.0.8/24"), true},
-		{netip.MustParsePrefix("fe80::1/64"), false}, {netip.MustParsePrefix("fe80::2/64"), true},
+		usable("10.9.0.100/24"), usable("fd09::1/64"), usable("10.9.0.7/24"), usable("10.9.0.8/24"),
+		{Prefix: netip.MustParsePrefix("fe80::1/64")}, usable("fe80::2/64"),
 	}}
 	g.engine.countVirtual(&vrrp.Instance{Addresses: v3(1).Addresses}, 1)
 	six := instance(3, vrrp.IPv6, 100, centisecond)
@@ -350,7 +349,7 @@ func TestStop(t *testing.T) {
 		t.Fatal("stopped with a master that has just said priority 0")
 	}
 	g.holding = true
-	g.advance(vrrp.FinalLeave)
+	g.advance(vrrp.MaxFinalLeave)
 	if g.engine.stopped() {
 		t.Fatal("stopped with addresses on the interface")
 	}

@@ -39,7 +39,7 @@ func handOver(t *testing.T, n *lan, version uint8, family vrrp.Family, interval 
 
 	took := a.stop()
 	t.Logf("stop took %s", took)
-	if took > time.Second {
+	if took > vrrp.SkewTime(version, 100, interval)+500*time.Millisecond {
 		t.Errorf("the stop took %s", took)
 	}
 	if st := b.awaitState("v", vrrp.Master); st.Reason != string(vrrp.ReasonPriorityZero) {
@@ -59,4 +59,24 @@ func handOver(t *testing.T, n *lan, version uint8, family vrrp.Family, interval 
 		return errors.New("b still has the address")
 	}
 	return nil
+}
+
+// TestHostStopWaitsForTheSlowest stops a master whose backup is a keepalived that waits as long as one can.
+func TestHostStopWaitsForTheSlowest(t *testing.T) {
+	attempts(t, func(n *lan) error {
+		a := newStation(t, n.a)
+		a.want(instance(2, vrrp.IPv4, 200, time.Second))
+		a.awaitState("v", vrrp.Master)
+		k := startKeepalived(t, n.b, true, instance(2, vrrp.IPv4, 1, time.Second))
+		k.awaitLog(`\(v\) Entering BACKUP STATE`, 1)
+		p := startProber(t, n.observer, n.capture, instance(2, vrrp.IPv4, 200, time.Second).Addresses[0].Prefix.Addr())
+		p.awaitMore(t, 100)
+		t.Logf("stop took %s; keepalived's skew time is %s", a.stop(), vrrp.SkewTime(2, 1, time.Second))
+		k.awaitLog(`\(v\) Entering MASTER STATE`, 1)
+		p.awaitMore(t, 300)
+		if lost, of, _ := n.capture.probes(); len(lost) > 0 {
+			return fmt.Errorf("%d of %d requests were not answered, over %s", len(lost), of, lost[len(lost)-1].sent.Sub(lost[0].sent))
+		}
+		return nil
+	})
 }

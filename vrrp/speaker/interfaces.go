@@ -20,8 +20,9 @@ type netInterface struct {
 }
 
 type ifAddress struct {
-	Prefix netip.Prefix
-	Usable bool // not waiting for duplicate address detection, nor refused by it
+	Prefix    netip.Prefix
+	Usable    bool // not waiting for duplicate address detection, nor refused by it
+	Duplicate bool // refused by it
 }
 
 func (a netInterface) equal(b netInterface) bool {
@@ -72,7 +73,8 @@ func (t *interfaceTable) dropLink(index int) {
 
 // setAddress notes an address that appeared or changed. Lists are not changed in place: they have been handed out.
 func (t *interfaceTable) setAddress(index int, p netip.Prefix, flags int) {
-	a := ifAddress{Prefix: p, Usable: flags&unix.IFA_F_DADFAILED == 0 && (flags&unix.IFA_F_TENTATIVE == 0 || flags&unix.IFA_F_OPTIMISTIC != 0)}
+	a := ifAddress{Prefix: p, Duplicate: flags&unix.IFA_F_DADFAILED != 0}
+	a.Usable = !a.Duplicate && (flags&unix.IFA_F_TENTATIVE == 0 || flags&unix.IFA_F_OPTIMISTIC != 0)
 	list := slices.Clone(t.addresses[index])
 	if i := slices.IndexFunc(list, func(x ifAddress) bool { return x.Prefix == p }); i >= 0 {
 		list[i] = a

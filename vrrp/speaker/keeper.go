@@ -14,9 +14,10 @@ import (
 // addresser changes and reads the kernel's addresses.
 type addresser interface {
 	Add(index int, a vrrp.Address) error
+	Try(index int, a vrrp.Address) error // what Add would say, without a lasting effect
 	Serves(p netip.Prefix) bool
 	Remove(index int, p netip.Prefix) error
-	List() (map[int][]netip.Prefix, error)
+	List() (map[int][]ifAddress, error)
 }
 
 // burster announces addresses: first at once, then repeatedly.
@@ -29,6 +30,7 @@ type task struct {
 	router  routerKey
 	name    string // of the instance
 	actions []vrrp.Action
+	try     []vrrp.Address // nothing else is wanted: would the kernel take them?
 	counts  *counters
 	count   int // announcements of a burst
 	done    func()
@@ -41,6 +43,7 @@ type keeper struct {
 	kernel   addresser
 	announce burster
 	lookup   func(name string) netInterface
+	refused  func(router routerKey, all refusals) // all that a router is refused, told when it changes or was tried
 
 	mu    sync.Mutex
 	tasks []task
@@ -48,6 +51,8 @@ type keeper struct {
 	wake  chan struct{}
 
 	held     map[placed]*heldAddress
+	told     map[routerKey]refusals // those that are not empty
+	doubtful map[routerKey]bool     // its refusals may have changed
 	restored time.Time
 	blind    bool // the last look at the kernel's addresses failed
 }
@@ -69,9 +74,9 @@ type heldAddress struct {
 	router    routerKey
 	name      string
 	counts    *counters
-	index     int  // of the interface that it was put on
-	installed bool // false: the last attempt failed
-	complaint string
+	index     int    // of the interface that it was put on
+	installed bool   // false: the last attempt failed
+	complaint string // why the kernel refuses it; empty: it does not
 }
 
 const (
@@ -82,11 +87,13 @@ const (
 	serviceTimeout = 50 * time.Millisecond // for all IPv6 addresses of a task to work
 )
 
-func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func(string) netInterface) *keeper {
+func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func(string) netInterface,
+	refused func(routerKey, refusals),
+) *keeper {
 	return &keeper{
-		log: log, kernel: kernel, announce: announce, lookup: lookup,
+		log: log, kernel: kernel, announce: announce, lookup: lookup, refused: refused,
 		wake: make(chan struct{}, 1),
-		held: map[placed]*heldAddress{},
+		held: map[placed]*heldAddress{}, told: map[routerKey]refusals{}, doubtful: map[routerKey]bool{},
 	}
 }
 
@@ -157,6 +164,11 @@ func (k *keeper) run(ctx context.Context) {
 }
 
 func (k *keeper) carryOut(t task) {
+	if len(t.try) > 0 {
+		k.try(t)
+		return
+	}
+	quiet := false
 	for _, a := range t.actions {
 		switch a := a.(type) {
 		case vrrp.AddAddresses:
@@ -164,13 +176,20 @@ func (k *keeper) carryOut(t task) {
 				k.hold(t, addr)
 			}
 			k.awaitService(t, a.Addresses)
+			// The router has something to decide first: it may not become master after all.
+			quiet = k.doubtful[t.router] && k.tell(t.router)
 		case vrrp.RemoveAddresses:
 			// The last first: the kernel drops the others of a subnet with the first.
 			for _, addr := range slices.Backward(a.Addresses) {
 				k.release(t, addr)
 			}
 		case vrrp.SendAnnouncements:
-			k.announce.Announce(newBurst(t, a.Addresses))
+			if !quiet {
+				k.announce.Announce(newBurst(t, slices.DeleteFunc(slices.Clone(a.Addresses), func(a vrrp.Address) bool {
+					h := k.held[t.router.place(a)]
+					return h == nil || !h.installed
+				})))
+			}
 		}
 	}
 }
@@ -183,15 +202,22 @@ func (r routerKey) place(a vrrp.Address) placed {
 	return placed{r.Interface, a.Prefix}
 }
 
-// awaitService waits until added IPv6 addresses work, lest we announce what we do not serve yet.
+// awaitService waits until added IPv6 addresses work, lest we announce what we do not serve yet. One that was there
+// before and never works is set anew.
 func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 	deadline := time.Now().Add(serviceTimeout)
 	for _, a := range addresses {
-		if h := k.held[t.router.place(a)]; a.Prefix.Addr().Is4() || h == nil || !h.installed {
+		at := t.router.place(a)
+		h := k.held[at]
+		if a.Prefix.Addr().Is4() || h == nil || !h.installed {
 			continue
 		}
-		for !k.kernel.Serves(a.Prefix) && time.Now().Before(deadline) {
+		serves := k.kernel.Serves(a.Prefix)
+		for ; !serves && time.Now().Before(deadline); serves = k.kernel.Serves(a.Prefix) {
 			time.Sleep(servicePause)
+		}
+		if !serves {
+			k.renew(at, h, at.Prefix)
 		}
 	}
 }
@@ -207,36 +233,29 @@ func (k *keeper) hold(t task, a vrrp.Address) {
 }
 
 func (k *keeper) install(at placed, h *heldAddress) {
-	h.index, h.installed = k.lookup(at.Interface).Index, false
+	former := h.complaint
+	h.index, h.installed, h.complaint = k.lookup(at.Interface).Index, false, ""
 	if h.index == 0 {
-		k.complain(at, h, "interface does not exist")
-		return
+		h.complaint = noInterface
+	} else if err := k.kernel.Add(h.index, h.address); err != nil {
+		h.complaint = refusalText(at, err)
+	} else {
+		h.installed = true
 	}
-	if err := k.kernel.Add(h.index, h.address); err != nil {
-		k.complain(at, h, err.Error())
-		return
+	if h.complaint != former || k.told[h.router] != nil {
+		k.doubtful[h.router] = true
 	}
-	h.installed, h.complaint = true, ""
-}
-
-// complain logs a failure once, however often it is tried again.
-func (k *keeper) complain(at placed, h *heldAddress, problem string) {
-	if h.complaint == problem {
-		return
-	}
-	h.complaint = problem
-	k.log.Error("virtual address not added; trying again", "instance", h.name, "interface", at.Interface,
-		"address", at.Prefix, "error", problem)
 }
 
 func (k *keeper) release(t task, a vrrp.Address) {
 	at := t.router.place(a)
-	if h := k.held[at]; h != nil && h.router != t.router {
+	h := k.held[at]
+	if h != nil && h.router != t.router {
 		return
 	}
 	delete(k.held, at)
 	index := k.lookup(at.Interface).Index
-	if index == 0 {
+	if index == 0 || h != nil && h.complaint != "" {
 		return
 	}
 	if err := k.kernel.Remove(index, a.Prefix); err != nil {
@@ -257,9 +276,12 @@ func (k *keeper) restore() {
 	k.blind = false
 	for at, h := range k.held {
 		index := k.lookup(at.Interface).Index
-		present, up := actual[index]
-		if !up || slices.ContainsFunc(present, at.satisfiedBy) {
-			h.installed = h.installed || up
+		all, up := actual[index]
+		if !up {
+			continue
+		}
+		if i := slices.IndexFunc(all, func(a ifAddress) bool { return at.satisfiedBy(a.Prefix) }); i >= 0 {
+			k.accept(at, h, index, all[i])
 			continue
 		}
 		deleted := h.installed && h.index == index
@@ -272,4 +294,23 @@ func (k *keeper) restore() {
 		k.log.Warn("virtual address was deleted by somebody; put back", "instance", h.name, "interface", at.Interface,
 			"address", at.Prefix)
 	}
+	for router := range k.doubtful {
+		k.tell(router)
+	}
+}
+
+// accept takes note of a held address that is there, unless it does not work.
+func (k *keeper) accept(at placed, h *heldAddress, index int, present ifAddress) {
+	if present.Duplicate {
+		h.index = index
+		k.renew(at, h, present.Prefix)
+		k.restored = time.Now()
+		h.counts.restored.Add(1)
+		return
+	}
+	if h.complaint != "" {
+		h.complaint = ""
+		k.doubtful[h.router] = true
+	}
+	h.index, h.installed = index, true
 }

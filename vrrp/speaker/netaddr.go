@@ -45,16 +45,20 @@ func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
 	if err == nil || errors.Is(err, unix.EEXIST) {
 		return nil
 	}
-	return fmt.Errorf("add address %s: %w%s", a.Prefix, err, addHint(err, a.Prefix))
+	return fmt.Errorf("add address: %w", err)
 }
 
-func addHint(err error, p netip.Prefix) string {
+// Try says what Add would say, and leaves nothing behind. An IPv6 address is tried as a tentative one, which answers
+// nobody; an IPv4 address works for the instant in which it is there. One that is there already is no error and stays.
+func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
+	err := k.handle.AddrAdd(nil, netlinkAddress(index, a.Prefix))
 	switch {
-	case errors.Is(err, unix.EACCES) && p.Addr().Is6():
-		return ": IPv6 is off on the interface; set net.ipv6.conf.<interface>.disable_ipv6 = 0"
-	default:
-		return capabilityHint(err, "CAP_NET_ADMIN")
+	case errors.Is(err, unix.EEXIST):
+		return nil
+	case err != nil:
+		return fmt.Errorf("add address: %w", err)
 	}
+	return k.Remove(index, a.Prefix)
 }
 
 // Serves says whether the kernel takes packets to an address for its own. It does some time after Add returns for
@@ -67,26 +71,22 @@ func (k *kernelAddresses) Serves(p netip.Prefix) bool {
 // Remove takes an address off an interface. One that is gone, or whose interface is, is no error.
 func (k *kernelAddresses) Remove(index int, p netip.Prefix) error {
 	err := k.handle.AddrDel(nil, netlinkAddress(index, p))
-	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) {
+	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		return nil
 	}
 	return fmt.Errorf("remove address %s: %w%s", p, err, capabilityHint(err, "CAP_NET_ADMIN"))
 }
 
 // List returns the addresses of all interfaces by index; an interface that is set down is left out.
-func (k *kernelAddresses) List() (map[int][]netip.Prefix, error) {
+func (k *kernelAddresses) List() (map[int][]ifAddress, error) {
 	t, err := listInterfaces(k.handle)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[int][]netip.Prefix, len(t.links))
+	out := make(map[int][]ifAddress, len(t.links))
 	for index, l := range t.links {
-		if !l.Up {
-			continue
-		}
-		out[index] = []netip.Prefix{}
-		for _, a := range t.addresses[index] {
-			out[index] = append(out[index], a.Prefix)
+		if l.Up {
+			out[index] = t.addresses[index]
 		}
 	}
 	return out, nil

@@ -61,7 +61,7 @@ func TestHostMissingCapability(t *testing.T) {
 	}
 	for _, c := range []struct{ drop, want, log string }{
 		{"net_raw", string(vrrp.ReasonSocket), "give the process CAP_NET_RAW"},
-		{"net_admin", "", "give the process CAP_NET_ADMIN"},
+		{"net_admin", string(vrrp.ReasonAddressRefused), "give the process CAP_NET_ADMIN"},
 		{"sys_nice", "", "give the process CAP_SYS_NICE"},
 		{"ipc_lock", "", "give the process CAP_IPC_LOCK"},
 	} {

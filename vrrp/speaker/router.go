@@ -43,6 +43,8 @@ type router struct {
 	toldOffset int       // with tracks, as last told to the machine
 	hold       string    // the director's reason not to preempt
 	state      condition // as last told to the machine
+	degraded   bool      // as last told to the machine
+	refused    refusedAddresses
 	source     netip.Addr
 	started    bool      // has been up
 	adoptUntil time.Time // until then it may go on as master of the addresses it finds; zero: never
@@ -81,7 +83,8 @@ func (r *router) gone() bool { return r.idle() && r.machine.State() == vrrp.Init
 // dependsOn says whether the interface matters to the router.
 func (r *router) dependsOn(name string) bool {
 	return r.key.Interface == name || r.instance.SourceAddress.IsValid() ||
-		slices.ContainsFunc(r.instance.TrackInterfaces, func(t vrrp.TrackInterface) bool { return t.Interface == name })
+		slices.ContainsFunc(r.instance.TrackInterfaces, func(t vrrp.TrackInterface) bool { return t.Interface == name }) ||
+		slices.ContainsFunc(r.instance.Addresses, func(a vrrp.Address) bool { return a.Interface == name })
 }
 
 func (r *router) status() vrrp.Status {
@@ -91,6 +94,7 @@ func (r *router) status() vrrp.Status {
 	s.AdvertsReceived = r.received
 	s.AddressMismatches = r.mismatched
 	s.AnnouncesSent = r.counts.announced.Load()
+	s.AddressesRefused = r.refused.lacking
 	s.AddressesRestored = r.counts.restored.Load()
 	s.Dropped = named(&r.dropped)
 	s.InterfaceDropped = named(&r.wire.dropped)

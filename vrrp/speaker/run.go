@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // Options are what a speaker is made of.
@@ -27,8 +29,8 @@ type Options struct {
 }
 
 const (
-	// stopTimeout bounds a stop, hand-over included: a little more than vrrp.FinalLeave.
-	stopTimeout = 950 * time.Millisecond
+	// stopTimeout bounds a stop, hand-over included.
+	stopTimeout = vrrp.MaxFinalLeave + 100*time.Millisecond
 
 	farewellTimeout = 40 * time.Millisecond // for the last statuses to reach the director
 )
@@ -36,8 +38,8 @@ const (
 // ErrStopTimeout says that a stop was not over in time. Addresses may be left on their interfaces.
 var ErrStopTimeout = errors.New("the speaker did not stop in time: virtual addresses may be left on their interfaces")
 
-// Run is the speaker. When ctx ends it hands over with priority 0, takes its addresses down and returns within a
-// second.
+// Run is the speaker. When ctx ends it hands over with priority 0, takes its addresses down and returns, a little later
+// than vrrp.MaxFinalLeave at most.
 func Run(ctx context.Context, o Options) error {
 	defer o.Listener.Close()
 	if o.Realtime {
@@ -85,7 +87,7 @@ func newSpeaker(o Options) (*speaker, error) {
 	}
 	s := &speaker{Options: o, kernel: kernel, watcher: watcher, frames: newFrameSender()}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
-	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup)
+	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup, s.refused)
 	s.loop = &loop{poller: poller, receiver: newReceiver()}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
 	s.loop.publish = s.server.publish
@@ -98,6 +100,10 @@ func newSpeaker(o Options) (*speaker, error) {
 	}
 	watcher.deleted = func(int) { s.keeper.suspect() }
 	return s, nil
+}
+
+func (s *speaker) refused(router routerKey, all refusals) {
+	s.loop.post(func(now time.Time) { s.loop.engine.setRefused(router, all, now) })
 }
 
 func (s *speaker) submit(t task)            { s.keeper.submit(t) }

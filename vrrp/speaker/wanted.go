@@ -78,6 +78,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	w := e.wireFor(key.wire())
 	r := newRouter(in.Instance, w)
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
+	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
 	r.linger.fire = func(now time.Time) { e.goOn(r, now) }
 	w.routers[key.VirtualRouterID] = r
 	w.users++
@@ -115,6 +116,7 @@ func (e *engine) bury(r *router, now time.Time) {
 	e.log.Info("instance removed", "instance", r.instance.Name, "interface", r.key.Interface,
 		"virtual_router_id", r.key.VirtualRouterID)
 	e.timers.unset(&r.timer)
+	e.timers.unset(&r.refused.retry)
 	e.countVirtual(&r.instance, -1)
 	delete(e.routers, r.key)
 	e.leaveWire(r)

@@ -1,0 +1,101 @@
+package speaker
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// refusals are the addresses of a router that the kernel does not take, each with its word and the mend.
+type refusals map[placed]string
+
+const noInterface = "the interface does not exist"
+
+// refusalText is why the kernel did not take an address, and what to do about it.
+func refusalText(at placed, err error) string {
+	ipv6 := at.Prefix.Addr().Is6()
+	switch {
+	case errors.Is(err, unix.ENODEV):
+		return noInterface
+	case errors.Is(err, unix.EACCES) && ipv6:
+		return fmt.Sprintf("%v: IPv6 is off on the interface: sysctl net.ipv6.conf.%s.disable_ipv6=0", err, sysctlName(at.Interface))
+	case errors.Is(err, unix.EINVAL) && ipv6:
+		return fmt.Sprintf("%v: IPv6 needs an MTU of 1280 or more: ip link set dev %s mtu 1500", err, at.Interface)
+	}
+	return err.Error() + capabilityHint(err, "CAP_NET_ADMIN")
+}
+
+// sysctlName is an interface's name as sysctl(8) wants it: the dot of a VLAN would separate.
+func sysctlName(name string) string { return strings.ReplaceAll(name, ".", "/") }
+
+func (p placed) String() string { return fmt.Sprintf("%s on %s", p.Prefix, p.Interface) }
+
+// tell reports a router's refusals if they differ from what was reported before. It is true if there are more.
+func (k *keeper) tell(router routerKey) (more bool) {
+	delete(k.doubtful, router)
+	now := refusals{}
+	for at, h := range k.held {
+		if h.router == router && h.complaint != "" {
+			now[at] = h.complaint
+		}
+	}
+	former := k.told[router]
+	if maps.Equal(now, former) {
+		return false
+	}
+	for at := range now {
+		if _, known := former[at]; !known {
+			more = true
+		}
+	}
+	k.report(router, now)
+	return more
+}
+
+func (k *keeper) report(router routerKey, now refusals) {
+	if len(now) == 0 {
+		delete(k.told, router)
+	} else {
+		k.told[router] = now
+	}
+	k.refused(router, now)
+}
+
+// try finds out whether the kernel would take addresses that it has refused, without serving them: each is put on its
+// interface and taken off again at once. Those that the router holds are tried by restore.
+func (k *keeper) try(t task) {
+	left := refusals{}
+	for _, a := range t.try {
+		at := t.router.place(a)
+		if h := k.held[at]; h != nil {
+			if h.complaint != "" {
+				left[at] = h.complaint
+			}
+			continue
+		}
+		index := k.lookup(at.Interface).Index
+		if index == 0 {
+			left[at] = noInterface
+			continue
+		}
+		if err := k.kernel.Try(index, a); err != nil {
+			left[at] = refusalText(at, err)
+		}
+	}
+	k.report(t.router, left)
+}
+
+// renew sets an address anew that is there and does not work: somebody else put it there, and duplicate address
+// detection found the former master.
+func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
+	k.log.Warn("virtual address was there and did not work, as after failed duplicate address detection; set anew",
+		"instance", h.name, "interface", at.Interface, "address", at.Prefix)
+	if err := k.kernel.Remove(h.index, present); err != nil {
+		k.log.Error("virtual address not removed", "instance", h.name, "interface", at.Interface, "error", err)
+	}
+	k.install(at, h)
+}

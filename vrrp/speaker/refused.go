@@ -1,0 +1,130 @@
+package speaker
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// What is refused is tried again after firstRetry, and then after twice as long each time, until lastRetry. Nobody else
+// notices a try; a link or address event on the interface brings it forward.
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
+
+// refusedAddresses is what a router has to do with addresses that it cannot have.
+type refusedAddresses struct {
+	word    refusals // the kernel's last
+	lacking []string // addresses that cannot be served now, each with its reason
+	retry   timer
+	pause   time.Duration // before the next retry
+	since   time.Time     // of the last refusal
+}
+
+// setRefused takes the kernel's word on all addresses of a router.
+func (e *engine) setRefused(key routerKey, word refusals, now time.Time) {
+	r := e.routers[key]
+	if r == nil || r.removed || e.stopping {
+		return
+	}
+	f := &r.refused
+	f.word = word
+	if len(word) == 0 {
+		e.timers.unset(&f.retry)
+	} else {
+		f.pause = min(2*f.pause, lastRetry)
+		if now.Sub(f.since) > 2*lastRetry {
+			f.pause = firstRetry
+		}
+		f.since = now
+		e.timers.set(&f.retry, now.Add(f.pause))
+	}
+	was := r.machine.State()
+	e.tend(r, now)
+	if was == vrrp.Master && r.machine.State() != vrrp.Master {
+		r.withhold()
+	}
+}
+
+// withhold drops adverts of a mastership that has ended before they were sent: nobody shall yield to them.
+func (r *router) withhold() {
+	r.waiting = slices.DeleteFunc(r.waiting, func(w work) bool {
+		a, ok := w.Action.(vrrp.SendAdvert)
+		return ok && a.Priority != vrrp.PriorityResign
+	})
+}
+
+// retryRefused tries what is refused, unless the keeper does it already for a router that holds its addresses.
+func (e *engine) retryRefused(r *router, now time.Time) {
+	f := &r.refused
+	var try []vrrp.Address
+	for _, a := range r.instance.Addresses {
+		if _, refused := f.word[r.key.place(a)]; refused {
+			try = append(try, a)
+		}
+	}
+	if len(try) == 0 || r.removed || e.stopping {
+		return
+	}
+	if s := r.machine.State(); s == vrrp.Master || s == vrrp.Leaving {
+		e.timers.set(&f.retry, now.Add(f.pause))
+		return
+	}
+	e.hands.submit(task{router: r.key, name: r.instance.Name, counts: r.counts, try: try, done: func() {}})
+}
+
+// hasten brings the next retry forward: something has happened to the interface.
+func (e *engine) hasten(r *router, now time.Time) {
+	f := &r.refused
+	at := f.since.Add(firstRetry)
+	if at.Before(now) {
+		at = now
+	}
+	if len(f.word) > 0 && at.Before(f.retry.at) {
+		e.timers.set(&f.retry, at)
+	}
+}
+
+// reviewAddresses finds out which addresses the router lacks.
+func (e *engine) reviewAddresses(r *router) {
+	f := &r.refused
+	var lacking []string
+	for _, a := range r.instance.Addresses {
+		at := r.key.place(a)
+		problem := f.word[at]
+		if a.Interface != "" && a.Interface != r.key.Interface && e.interfaces[a.Interface].Index == 0 {
+			problem = noInterface
+		}
+		if problem != "" {
+			lacking = append(lacking, at.String()+": "+problem)
+		}
+	}
+	if slices.Equal(lacking, f.lacking) {
+		return
+	}
+	f.lacking = lacking
+	e.note(r)
+	if len(lacking) == 0 {
+		e.log.Info("virtual addresses accepted again", "instance", r.instance.Name)
+		return
+	}
+	e.log.Error("virtual addresses refused; trying again", "instance", r.instance.Name, "refused", len(lacking),
+		"of", len(r.instance.Addresses), "error", abridged(lacking))
+}
+
+// abridged joins the first of many reasons.
+func abridged(reasons []string) string {
+	const most = 3
+	if len(reasons) > most {
+		return strings.Join(reasons[:most], "; ") + "; …"
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// allRefused says that the router could serve nothing at all.
+func (r *router) allRefused() bool {
+	return len(r.refused.lacking) > 0 && len(r.refused.lacking) == len(r.instance.Addresses)
+}
