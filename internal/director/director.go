@@ -57,8 +57,8 @@ type Options struct {
 
 // Deadlines and pauses.
 const (
-	kernelTimeout = 10 * time.Second // of one pass over the kernel's table
-	stopWait      = 2 * time.Second  // for the speaker to hand over, at stop
+	kernelTimeout = 10 * time.Second        // of one pass over the kernel's table
+	stopWait      = 3300 * time.Millisecond // for the speaker to hand over, at stop: somewhat more than vrrp.MaxFinalLeave
 	aliveInterval = time.Second
 )
 

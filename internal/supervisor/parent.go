@@ -14,7 +14,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// stopTimeout is how long a worker may take to stop. The speaker resigns within a second.
+// stopTimeout is how long a worker may take to stop: the speaker resigns within vrrp.MaxFinalLeave, which the director waits for.
 const stopTimeout = 5 * time.Second
 
 // parentEnv tells a worker its parent's process id.

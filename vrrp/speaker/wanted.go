@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"fmt"
 	"reflect"
 	"time"
 
@@ -16,10 +17,11 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	e.wanted = w
 	seen := make(map[routerKey]bool, len(w.Instances))
 	refused := map[string]string{}
+	owners := map[placed]string{}
 	for i := range w.Instances {
 		in := &w.Instances[i]
 		key := keyOf(&in.Instance)
-		if problem := problemOf(in, seen[key]); problem != "" {
+		if problem := problemOf(in, seen[key], owners); problem != "" {
 			refused[in.Name] = problem
 			if e.refused[in.Name] != problem {
 				e.log.Error("instance refused", "instance", in.Name, "interface", in.Interface, "error", problem)
@@ -27,6 +29,9 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 			continue
 		}
 		seen[key] = true
+		for _, a := range in.Addresses {
+			owners[key.place(a)] = in.Name
+		}
 		e.want(key, in, now)
 	}
 	e.refused = refused
@@ -40,12 +45,19 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	}
 }
 
-func problemOf(in *vrrp.WantedInstance, taken bool) string {
+func problemOf(in *vrrp.WantedInstance, taken bool, owners map[placed]string) string {
 	if errs := in.Validate(); len(errs) > 0 {
 		return errs[0].Error()
 	}
 	if taken {
 		return "another instance has this virtual router id on the interface"
+	}
+	key := keyOf(&in.Instance)
+	for _, a := range in.Addresses {
+		// The first of them to become backup would take the address from the other.
+		if owner := owners[key.place(a)]; owner != "" {
+			return fmt.Sprintf("instance %s has %s already: remove it from one of them", owner, key.place(a))
+		}
 	}
 	return ""
 }

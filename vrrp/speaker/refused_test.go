@@ -1,0 +1,248 @@
+package speaker
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func refuse(in vrrp.Instance, addresses ...int) map[placed]string {
+	out := map[placed]string{}
+	for _, i := range addresses {
+		key := keyOf(&in)
+		out[key.place(in.Addresses[i])] = "refused"
+	}
+	return out
+}
+
+func TestRefusedAsMaster(t *testing.T) {
+	g := newRig(t)
+	g.refuses = refuse(v3(100), 0)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(100))
+	g.did()
+	g.advance(361 * time.Millisecond)
+	g.expect("v", vrrp.Leaving, vrrp.ReasonAddressRefused)
+	g.advance(200 * time.Millisecond)
+	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
+	g.expectDid("advert 100, add, announce, advert 0, silence, advert 0, remove, silence")
+	if got := g.status("v").AddressesRefused; len(got) != 1 || got[0] != "10.9.0.100/24 on eth0: refused" {
+		t.Errorf("refused %q", got)
+	}
+	// It is tried after 1 s, and after twice as long each time.
+	began := g.now.Add(-200 * time.Millisecond)
+	var tries []time.Duration
+	for range 140 {
+		g.advance(time.Second)
+		if strings.Contains(g.did(), "try") {
+			tries = append(tries, g.now.Sub(began).Round(time.Second))
+		}
+	}
+	if got := fmt.Sprint(tries); got != "[1s 3s 7s 15s 31s 1m1s 1m31s 2m1s]" {
+		t.Errorf("tried at %s", got)
+	}
+	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
+	// An event on the interface brings the try forward, but not twice within a second.
+	for range 4 {
+		g.up("eth0", 2, "10.9.0.1/24", "10.9.0.7/24")
+		g.advance(100 * time.Millisecond)
+		g.up("eth0", 2, "10.9.0.1/24")
+		g.advance(100 * time.Millisecond)
+	}
+	if got := strings.Count(g.did(), "try"); got != 1 {
+		t.Errorf("%d tries within a second", got)
+	}
+	g.refuses = nil
+	g.up("eth0", 2, "10.9.0.1/24", "10.9.0.7/24")
+	g.advance(300 * time.Millisecond)
+	g.expect("v", vrrp.Backup, vrrp.ReasonStartup)
+	if got := g.status("v").AddressesRefused; len(got) != 0 {
+		t.Errorf("still refused: %q", got)
+	}
+	g.advance(361 * time.Millisecond)
+	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+	g.did()
+	g.advance(time.Minute)
+	if strings.Contains(g.did(), "try") {
+		t.Error("it is still tried")
+	}
+}
+
+// TestRefusedWhilePreempting: the living master never hears that it should yield.
+func TestRefusedWhilePreempting(t *testing.T) {
+	g := newRig(t)
+	g.refuses = refuse(v3(100), 0)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(100))
+	g.did()
+	for range 4 {
+		g.hear(v3(50), 50, "10.9.0.2")
+		g.advance(91 * time.Millisecond)
+	}
+	g.expect("v", vrrp.Leaving, vrrp.ReasonAddressRefused)
+	g.hear(v3(50), 50, "10.9.0.2")
+	g.advance(lingerTime)
+	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
+	g.expectDid("add, announce, advert 0, silence, remove, silence")
+}
+
+func TestRefusedInPart(t *testing.T) {
+	in := v3(100)
+	in.Addresses = append(in.Addresses,
+		vrrp.Address{Prefix: netip.MustParsePrefix("10.9.0.101/24")},
+		vrrp.Address{Prefix: netip.MustParsePrefix("10.9.7.1/24"), Interface: "eth7"})
+	g := newRig(t)
+	g.refuses = refuse(in, 1)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(in)
+	// What is known before it takes over: an interface is missing.
+	if st := g.status("v"); st.State != vrrp.Backup || st.EffectivePriority != 1 || len(st.AddressesRefused) != 1 {
+		t.Errorf("before the beginning: %+v", st)
+	}
+	g.advance(400 * time.Millisecond)
+	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+	if st := g.status("v"); st.EffectivePriority != 1 || len(st.AddressesRefused) != 2 {
+		t.Errorf("as master: %+v", st)
+	}
+	g.did()
+	g.up("eth7", 7)
+	if st := g.status("v"); st.EffectivePriority != 1 || len(st.AddressesRefused) != 1 {
+		t.Errorf("with its interface: %+v", st)
+	}
+	g.expectDid("")
+	// A master's addresses are tried by the keeper.
+	g.advance(time.Minute)
+	if strings.Contains(g.did(), "try") {
+		t.Error("the engine tries a master's addresses")
+	}
+	g.refuses = nil
+	g.engine.setRefused(keyOf(&in), nil, g.now)
+	g.expectDid("advert 100, add, announce")
+	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+	// From some to all and back, while another one serves.
+	g.hear(v3(200), 200, "10.9.0.2")
+	g.settle()
+	for _, n := range [][]int{{0}, {0, 1, 2}, {1}, {}} {
+		g.engine.setRefused(keyOf(&in), refuse(in, n...), g.now)
+		st := g.status("v")
+		if want := map[bool]vrrp.State{true: vrrp.Initialize, false: vrrp.Backup}[len(n) == 3]; st.State != want {
+			t.Errorf("%d refused: %+v", len(n), st)
+		}
+		if want := map[bool]uint8{true: 100, false: 1}[len(n) == 0]; st.EffectivePriority != want {
+			t.Errorf("%d refused: priority %d, want %d", len(n), st.EffectivePriority, want)
+		}
+	}
+}
+
+func TestKeeperTries(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		try := func() {
+			done := make(chan struct{})
+			g.submit(task{router: keyA, counts: &counters{}, try: []vrrp.Address{vip1}, done: func() { close(done) }})
+			<-done
+		}
+		g.kernel.fail = unix.EPERM
+		all := []vrrp.Address{vip1}
+		g.do(keyA, &counters{}, vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all})
+		g.do(keyA, &counters{}, vrrp.AddAddresses{Addresses: all})
+		if len(g.bursts) != 0 {
+			t.Errorf("announced what it does not have: %+v", g.bursts)
+		}
+		try() // it is held: restore tries
+		g.do(keyA, &counters{}, vrrp.RemoveAddresses{Addresses: all})
+		try()
+		g.kernel.fail = nil
+		try()
+		refused := "10.9.0.100/24 on eth0: operation not permitted: give the process CAP_NET_ADMIN"
+		if want := []string{refused, refused, refused, ""}; !slices.Equal(g.told, want) {
+			t.Errorf("told %q", g.told)
+		}
+		if g.kernel.tries != 2 || len(g.kernel.removed) != 0 {
+			t.Errorf("tried %d times, removed %v", g.kernel.tries, g.kernel.removed)
+		}
+		delete(g.links, "eth0")
+		try()
+		if got := g.told[len(g.told)-1]; got != "10.9.0.100/24 on eth0: "+noInterface {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
+func TestKeeperRenewsDuplicates(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		key := routerKey{"eth0", vrrp.IPv6, 51}
+		var c counters
+		g.do(key, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
+		adds := g.kernel.adds
+		g.kernel.mu.Lock()
+		g.kernel.dad = map[netip.Prefix]bool{vip6.Prefix: true}
+		g.kernel.mu.Unlock()
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.adds != adds+1 || len(g.kernel.removed) != 1 || g.kernel.get(2) != vip6.Prefix.String() || c.restored.Load() != 1 {
+			t.Errorf("added %d times, removed %v, there is %q", g.kernel.adds-adds, g.kernel.removed, g.kernel.get(2))
+		}
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.adds != adds+1 {
+			t.Error("set anew again")
+		}
+	})
+}
+
+func TestRefusalTexts(t *testing.T) {
+	v6 := placed{"eth0.100", netip.MustParsePrefix("fd09::100/64")}
+	v4 := placed{"eth0.100", netip.MustParsePrefix("10.9.0.100/24")}
+	for _, c := range []struct {
+		at   placed
+		err  error
+		want string
+	}{
+		{v6, unix.EACCES, "permission denied: IPv6 is off on the interface: sysctl net.ipv6.conf.eth0/100.disable_ipv6=0"},
+		{v6, unix.EINVAL, "invalid argument: IPv6 needs an MTU of 1280 or more: ip link set dev eth0.100 mtu 1500"},
+		{v4, unix.EINVAL, "invalid argument"},
+		{v4, fmt.Errorf("add address: %w", unix.ENODEV), noInterface},
+		{v4, unix.EPERM, "operation not permitted: give the process CAP_NET_ADMIN"},
+		{v4, errors.New("else"), "else"},
+	} {
+		if got := refusalText(c.at, c.err); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+	if got := abridged([]string{"a", "b", "c", "d"}); got != "a; b; c; …" {
+		t.Error(got)
+	}
+}
+
+// TestSharedAddress: an address moves with one instance of an interface; on another interface it is another address.
+func TestSharedAddress(t *testing.T) {
+	g := newRig(t)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.up("eth1", 3, "10.8.0.1/24")
+	first, second, apart, same := v3(100), v3(100), v3(100), v3(100)
+	second.Name, second.VirtualRouterID = "second", 52
+	apart.Name, apart.Interface = "apart", "eth1"
+	same.Name, same.VirtualRouterID, same.Interface = "same", 53, "eth1"
+	same.Addresses = []vrrp.Address{{Prefix: first.Addresses[0].Prefix, Interface: "eth0"}}
+	g.want(first, second, apart, same)
+	if len(g.engine.routers) != 2 || len(g.engine.refused) != 2 {
+		t.Errorf("%d instances run, refused %v", len(g.engine.routers), g.engine.refused)
+	}
+	if got := g.engine.refused["second"]; got != "instance v has 10.9.0.100/24 on eth0 already: remove it from one of them" {
+		t.Errorf("refused: %q", got)
+	}
+	// A reload that moves the address to the other one is none of that.
+	first.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.101/24")}}
+	g.want(second, first)
+	g.expect("second", vrrp.Backup, vrrp.ReasonStartup)
+	g.expect("v", vrrp.Backup, vrrp.ReasonStartup)
+}
