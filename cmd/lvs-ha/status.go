@@ -48,6 +48,11 @@ func writeStatus(w io.Writer, s api.Status, now time.Time) error {
 	for _, p := range s.Problems {
 		fmt.Fprintf(t, "\nout of service for %s: %s: %s\n", ago(p.Since, now), p.What, p.Text)
 	}
+	for _, v := range s.VRRP {
+		for _, text := range v.AddressesRefused {
+			fmt.Fprintf(t, "\nvirtual address of %s refused, trying again: %s\n", v.Name, text)
+		}
+	}
 	if len(s.VRRP) > 0 {
 		fmt.Fprint(t, "\nVRRP\tINTERFACE\tVRID\tSTATE\tPRIORITY\tMASTER\tSINCE\tREASON\n")
 	}

@@ -23,3 +23,15 @@ func TestStatusSaysWhyAHigherPriorityIsNotMaster(t *testing.T) {
 		t.Errorf("%q is missing in\n%s", want, out.String())
 	}
 }
+
+func TestStatusSaysWhichAddressIsRefused(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	refused := vrrp.Status{Name: "web", AddressesRefused: []string{"2001:db8::1/64 on eth1: permission denied"}}
+	var out strings.Builder
+	if err := writeStatus(&out, api.Status{VRRP: []vrrp.Status{refused}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nvirtual address of web refused, trying again: 2001:db8::1/64 on eth1: permission denied\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("%q is missing in\n%s", want, out.String())
+	}
+}

@@ -51,8 +51,8 @@ type keeper struct {
 	wake  chan struct{}
 
 	held     map[placed]*heldAddress
-	told     map[routerKey]refusals // those that are not empty
-	doubtful map[routerKey]bool     // its refusals may have changed
+	told     map[*counters]refusals  // of each router, those that are not empty
+	doubtful map[routerKey]*counters // its refusals may have changed
 	restored time.Time
 	blind    bool // the last look at the kernel's addresses failed
 }
@@ -93,7 +93,7 @@ func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func
 	return &keeper{
 		log: log, kernel: kernel, announce: announce, lookup: lookup, refused: refused,
 		wake: make(chan struct{}, 1),
-		held: map[placed]*heldAddress{}, told: map[routerKey]refusals{}, doubtful: map[routerKey]bool{},
+		held: map[placed]*heldAddress{}, told: map[*counters]refusals{}, doubtful: map[routerKey]*counters{},
 	}
 }
 
@@ -177,7 +177,7 @@ func (k *keeper) carryOut(t task) {
 			}
 			k.awaitService(t, a.Addresses)
 			// The router has something to decide first: it may not become master after all.
-			quiet = k.doubtful[t.router] && k.tell(t.router)
+			quiet = k.doubtful[t.router] != nil && k.tell(t.router, t.counts)
 		case vrrp.RemoveAddresses:
 			// The last first: the kernel drops the others of a subnet with the first.
 			for _, addr := range slices.Backward(a.Addresses) {
@@ -242,8 +242,8 @@ func (k *keeper) install(at placed, h *heldAddress) {
 	} else {
 		h.installed = true
 	}
-	if h.complaint != former || k.told[h.router] != nil {
-		k.doubtful[h.router] = true
+	if h.complaint != former || k.told[h.counts] != nil {
+		k.doubtful[h.router] = h.counts
 	}
 }
 
@@ -294,8 +294,8 @@ func (k *keeper) restore() {
 		k.log.Warn("virtual address was deleted by somebody; put back", "instance", h.name, "interface", at.Interface,
 			"address", at.Prefix)
 	}
-	for router := range k.doubtful {
-		k.tell(router)
+	for router, counts := range k.doubtful {
+		k.tell(router, counts)
 	}
 }
 
@@ -310,7 +310,7 @@ func (k *keeper) accept(at placed, h *heldAddress, index int, present ifAddress)
 	}
 	if h.complaint != "" {
 		h.complaint = ""
-		k.doubtful[h.router] = true
+		k.doubtful[h.router] = h.counts
 	}
 	h.index, h.installed = index, true
 }

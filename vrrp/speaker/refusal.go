@@ -34,8 +34,9 @@ func sysctlName(name string) string { return strings.ReplaceAll(name, ".", "/") 
 
 func (p placed) String() string { return fmt.Sprintf("%s on %s", p.Prefix, p.Interface) }
 
-// tell reports a router's refusals if they differ from what was reported before. It is true if there are more.
-func (k *keeper) tell(router routerKey) (more bool) {
+// tell reports a router's refusals if they differ from what was reported before. It is true if there are more. The
+// counters tell a router from a former one of the same key.
+func (k *keeper) tell(router routerKey, counts *counters) (more bool) {
 	delete(k.doubtful, router)
 	now := refusals{}
 	for at, h := range k.held {
@@ -43,7 +44,7 @@ func (k *keeper) tell(router routerKey) (more bool) {
 			now[at] = h.complaint
 		}
 	}
-	former := k.told[router]
+	former := k.told[counts]
 	if maps.Equal(now, former) {
 		return false
 	}
@@ -52,15 +53,15 @@ func (k *keeper) tell(router routerKey) (more bool) {
 			more = true
 		}
 	}
-	k.report(router, now)
+	k.report(router, counts, now)
 	return more
 }
 
-func (k *keeper) report(router routerKey, now refusals) {
+func (k *keeper) report(router routerKey, counts *counters, now refusals) {
 	if len(now) == 0 {
-		delete(k.told, router)
+		delete(k.told, counts)
 	} else {
-		k.told[router] = now
+		k.told[counts] = now
 	}
 	k.refused(router, now)
 }
@@ -86,7 +87,7 @@ func (k *keeper) try(t task) {
 			left[at] = refusalText(at, err)
 		}
 	}
-	k.report(t.router, left)
+	k.report(t.router, t.counts, left)
 }
 
 // renew sets an address anew that is there and does not work: somebody else put it there, and duplicate address

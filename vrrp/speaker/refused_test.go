@@ -177,6 +177,21 @@ func TestKeeperTries(t *testing.T) {
 	})
 }
 
+// TestKeeperTellsANewRouter: one that was removed and comes back is told what its former self was told.
+func TestKeeperTellsANewRouter(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		g.kernel.fail = unix.ENOBUFS
+		for range 2 {
+			var c counters
+			g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
+			g.do(keyA, &c, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}})
+		}
+		if len(g.told) != 2 || g.told[0] != g.told[1] {
+			t.Errorf("told %q", g.told)
+		}
+	})
+}
+
 func TestKeeperRenewsDuplicates(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		key := routerKey{"eth0", vrrp.IPv6, 51}
