@@ -42,6 +42,9 @@ func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
 	}
 	n.Label = a.Label
 	err := k.handle.AddrAdd(nil, n)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
+		err = k.handle.AddrAdd(nil, n) // a late or lost answer is no refusal
+	}
 	if err == nil || errors.Is(err, unix.EEXIST) {
 		return nil
 	}
@@ -55,6 +58,8 @@ func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return nil
+	case errors.Is(err, unix.EAGAIN): // no answer: it may be there
+		return errors.Join(fmt.Errorf("add address: %w", err), k.Remove(index, a.Prefix))
 	case err != nil:
 		return fmt.Errorf("add address: %w", err)
 	}
