@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,12 @@ func TestHostRealserver(t *testing.T) {
 
 	p.prefix = []string{"setpriv", "--bounding-set", "-net_admin"}
 	p.want(1, cmd("up --vip 202.99.59.110"), "CAP_NET_ADMIN is missing: run it as root")
+	elsewhere := filepath.Join(t.TempDir(), "another's")
+	if err := errors.Join(os.Mkdir(elsewhere, 0o700), os.Chown(elsewhere, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	p.prefix = []string{"setpriv", "--bounding-set", "-dac_override"}
+	p.want(1, []string{"realserver", "up", "--vip", "202.99.59.110", "--state-dir", filepath.Join(elsewhere, "state")}, "permission denied: run it as root")
 	p.prefix = nil
 	p.want(0, cmd("down"), "nothing to take back")
 }

@@ -74,7 +74,11 @@ func (s Store) Save(state State) error {
 		}
 		return nil
 	}
-	if err := sysctl.WriteJSON(s.File(), state); err != nil {
+	err = sysctl.WriteJSON(s.File(), state)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("record what is done, to be able to take it back: %w: run it as root", err)
+	}
+	if err != nil {
 		return fmt.Errorf("record what is done, to be able to take it back: %w", err)
 	}
 	return nil
