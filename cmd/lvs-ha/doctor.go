@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/doctor"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
@@ -43,7 +44,8 @@ func newDoctor() *cobra.Command {
 			if output != "table" && output != "json" {
 				return fmt.Errorf("--output %q: want table or json", output)
 			}
-			cfg, err := doctorConfig(cmd, &conf)
+			socket := supervisor.RuntimeDir(runtimeDir).APISocket()
+			cfg, err := doctorConfig(cmd, &conf, api.NewClient(socket))
 			if err != nil {
 				return &exitError{doctor.ExitErrors, err}
 			}
@@ -52,7 +54,7 @@ func newDoctor() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), doctorTimeout)
 			defer cancel()
-			machine := doctor.Linux{APISocket: supervisor.RuntimeDir(runtimeDir).APISocket()}
+			machine := doctor.Linux{APISocket: socket}
 			findings := doctor.Examine(cfg, machine.Observe(ctx, cfg))
 			if fix {
 				findings = doctor.Cure(context.WithoutCancel(ctx), machine, findings)
@@ -80,10 +82,15 @@ func newDoctor() *cobra.Command {
 	return cmd
 }
 
-// doctorConfig loads the configuration. That there is none is no error, unless one was named.
-func doctorConfig(cmd *cobra.Command, conf *configFlags) (*config.Config, error) {
+// doctorConfig loads the configuration. That there is none is no error, unless one was named: then it is said which one a
+// running lvs-ha has.
+func doctorConfig(cmd *cobra.Command, conf *configFlags, running *api.Client) (*config.Config, error) {
 	if _, err := os.Stat(conf.path); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
-		fmt.Fprintf(cmd.ErrOrStderr(), "there is no %s: looking at the machine alone; -c names a configuration\n", conf.path)
+		used := ""
+		if status, err := running.Status(cmd.Context()); err == nil {
+			used = "; that of the running lvs-ha is " + status.Config.Path
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "there is no %s: looking at the machine alone; -c names a configuration%s\n", conf.path, used)
 		return &config.Config{}, nil
 	}
 	cfg, _, err := conf.load(onTerminal(os.Stderr))

@@ -52,6 +52,10 @@ func TestHostStatusAndReload(t *testing.T) {
 		t.Errorf("%v: %s", err, js.stdout)
 	}
 
+	if looked := p.asked("doctor"); !strings.Contains(looked.stderr, "that of the running lvs-ha is "+p.path("lvs-ha.hcl")+"\n") {
+		t.Errorf("doctor names no configuration: %+v", looked)
+	}
+
 	p.configure(strings.Replace(gateway, "150", "120", 1))
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
 	s := d.awaitStatus("priority 120", func(s api.Status) bool { return isMaster(s) && s.VRRP[0].Priority == 120 })
