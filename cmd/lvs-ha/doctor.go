@@ -39,7 +39,7 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Find what is wrong with a director's machine, and mend it",
 		Long:  doctorLong,
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
 				return fmt.Errorf("--output %q: want table or json", output)

@@ -106,10 +106,17 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 	return nil, fmt.Errorf("--log-format %q: want text or json", f.format)
 }
 
-// noArgs refuses arguments that are no flags.
+// noArgs refuses arguments that are neither flags nor a command below.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if cmd.HasSubCommands() {
+		var names []string
+		for _, sub := range cmd.Commands() {
+			names = append(names, sub.Name())
+		}
+		return fmt.Errorf("%s %s: there is no such command: want %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
 	}
 	mend := ""
 	if cmd.Flags().Lookup("config") != nil {
