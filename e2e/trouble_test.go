@@ -38,6 +38,7 @@ var troubles = []trouble{
 	{name: "servers' weights changed", begin: "for i in 1 2 3; do ipvsadm -e -t " + scene.VIP + ":80 -r 192.168.10.$i:80 -m -w 0 2>/dev/null || true; done"},
 	{name: "sync daemons stopped", begin: "ipvsadm --stop-daemon master 2>/dev/null; ipvsadm --stop-daemon backup 2>/dev/null || true"},
 	{name: "virtual address deleted", begin: "ip address delete " + scene.VIP + "/24 dev eth0 2>/dev/null || true"},
+	{name: "virtual address added", begin: "ip address add " + scene.VIP + "/24 dev eth0 2>/dev/null || true"},
 	{name: "eth0 down", begin: "ip link set eth0 down", end: "ip link set eth0 up"},
 	{name: "eth1 down", begin: "ip link set eth1 down", end: "ip link set eth1 up"},
 	{name: "deaf to adverts", begin: "iptables-legacy -A INPUT -p 112 -j DROP", end: "iptables-legacy -D INPUT -p 112 -j DROP"},

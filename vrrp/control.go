@@ -53,6 +53,7 @@ type Status struct {
 	Dropped           map[string]uint64 `json:"dropped,omitempty"`            // by named reason
 	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's word and the mend
 	AddressesRestored uint64            `json:"addresses_restored"`           // put back after somebody deleted them
+	AddressesFound    uint64            `json:"addresses_found,omitempty"`    // times that somebody had put some on a backup
 	SendErrors        uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
 	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // adverts that counted, with other addresses than ours
 	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances

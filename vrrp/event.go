@@ -53,16 +53,21 @@ type Resign struct {
 // it hands over, and goes on with what it has if nobody takes over. Where all are refused, it is Down.
 type SetDegraded struct{ Degraded bool }
 
+// AddressesFound says that somebody has put virtual addresses on the interface. A backup takes them off again when it
+// hears the master.
+type AddressesFound struct{}
+
 // Restore ends what Resign.Fallback began.
 type Restore struct{ Reason Reason }
 
-func (Up) isEvent()          {}
-func (Down) isEvent()        {}
-func (Timeout) isEvent()     {}
-func (Received) isEvent()    {}
-func (Configure) isEvent()   {}
-func (SetPriority) isEvent() {}
-func (Hold) isEvent()        {}
-func (Resign) isEvent()      {}
-func (SetDegraded) isEvent() {}
-func (Restore) isEvent()     {}
+func (Up) isEvent()             {}
+func (Down) isEvent()           {}
+func (Timeout) isEvent()        {}
+func (Received) isEvent()       {}
+func (Configure) isEvent()      {}
+func (SetPriority) isEvent()    {}
+func (Hold) isEvent()           {}
+func (Resign) isEvent()         {}
+func (SetDegraded) isEvent()    {}
+func (Restore) isEvent()        {}
+func (AddressesFound) isEvent() {}

@@ -76,6 +76,8 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 		m.resign(ev, now)
 	case SetDegraded:
 		m.degrade(ev.Degraded, now)
+	case AddressesFound:
+		m.owns = m.owns || m.state == Backup
 	case Restore:
 		m.restore(ev.Reason, now)
 	}

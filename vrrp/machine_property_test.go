@@ -15,7 +15,7 @@ type observer struct {
 	m        *Machine
 	now      time.Time
 	owned    map[Address]bool
-	leftover bool // owned since before the beginning, and no other master heard since
+	leftover bool // owned without having been master, and no other master heard since
 }
 
 func TestMachineNeverBreaksItsWord(t *testing.T) {
@@ -59,7 +59,7 @@ func (o *observer) wait(t *rapid.T) {
 
 func (o *observer) drawEvent(t *rapid.T) Event {
 	reason := rapid.SampledFrom([]Reason{ReasonTrack, ReasonInterfaceDown})
-	switch rapid.IntRange(0, 15).Draw(t, "event") {
+	switch rapid.IntRange(0, 16).Draw(t, "event") {
 	case 0:
 		return Up{Source: ours, HaveAddresses: rapid.Bool().Draw(t, "have"), Adopt: rapid.Bool().Draw(t, "adopt")}
 	case 1:
@@ -84,6 +84,8 @@ func (o *observer) drawEvent(t *rapid.T) Event {
 		}
 	case 11:
 		return SetDegraded{rapid.Bool().Draw(t, "degraded")}
+	case 12:
+		return AddressesFound{}
 	default:
 		return Timeout{}
 	}
@@ -92,7 +94,9 @@ func (o *observer) drawEvent(t *rapid.T) Event {
 func (o *observer) step(t *rapid.T, ev Event) {
 	before := o.m.Status()
 	preempting := o.m.preemptBar() == ""
-	if up, ok := ev.(Up); ok && before.State == Initialize && up.HaveAddresses {
+	up, isUp := ev.(Up)
+	_, found := ev.(AddressesFound)
+	if isUp && before.State == Initialize && up.HaveAddresses || found && before.State == Backup {
 		o.leftover = true
 		for _, a := range o.m.in.Addresses {
 			o.owned[a] = true

@@ -103,6 +103,7 @@ func (e *engine) tend(r *router, now time.Time) {
 	if r.removed || e.stopping {
 		return
 	}
+	defer e.watchFound(r, now)
 	if offset := r.offset + e.trackOffset(r); offset != r.toldOffset {
 		r.toldOffset = offset
 		e.step(r, vrrp.SetPriority{Offset: offset}, now)

@@ -53,6 +53,28 @@ func TestHostAddressPutBack(t *testing.T) {
 	}
 }
 
+func TestHostAddressOnABackup(t *testing.T) {
+	n := newLAN(t)
+	_, b := pair(t, n, vrrp.IPv4, 100*time.Millisecond)
+	for round := range uint64(2) {
+		ip(t, n.b, "addr", "add", "10.9.0.100/24", "dev", "eth0")
+		st := b.report("v", "found", func(s vrrp.Status) bool { return s.AddressesFound == round+1 })
+		eventually(t, "the address is gone", func() bool { return !has(t, n.b, "eth0", "10.9.0.100/24") })
+		if st.State != vrrp.Backup || st.Transitions != 0 {
+			t.Errorf("status afterwards: %+v", st)
+		}
+	}
+	ip(t, n.b, "link", "set", "eth0", "down")
+	b.awaitState("v", vrrp.Initialize)
+	ip(t, n.b, "addr", "add", "10.9.0.100/24", "dev", "eth0")
+	ip(t, n.b, "link", "set", "eth0", "up")
+	b.awaitState("v", vrrp.Backup)
+	eventually(t, "the address is gone", func() bool { return !has(t, n.b, "eth0", "10.9.0.100/24") })
+	if n := strings.Count(b.log.String(), "virtual address on a backup"); n != 1 {
+		t.Errorf("%d warnings within a minute, want 1", n)
+	}
+}
+
 func TestHostInterfaceComesAndGoes(t *testing.T) {
 	n := newLAN(t)
 	a := newStation(t, n.a)

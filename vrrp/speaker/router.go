@@ -45,6 +45,7 @@ type router struct {
 	state      condition // as last told to the machine
 	degraded   bool      // as last told to the machine
 	refused    refusedAddresses
+	found      foundAddresses
 	source     netip.Addr
 	started    bool      // has been up
 	adoptUntil time.Time // until then it may go on as master of the addresses it finds; zero: never
@@ -95,6 +96,7 @@ func (r *router) status() vrrp.Status {
 	s.AddressMismatches = r.mismatched
 	s.AnnouncesSent = r.counts.announced.Load()
 	s.AddressesRefused = r.refused.lacking
+	s.AddressesFound = r.found.count
 	s.AddressesRestored = r.counts.restored.Load()
 	s.Dropped = named(&r.dropped)
 	s.InterfaceDropped = named(&r.wire.dropped)

@@ -91,6 +91,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r := newRouter(in.Instance, w)
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
+	r.found.timer.fire = func(now time.Time) { e.tellFound(r, now) }
 	r.linger.fire = func(now time.Time) { e.goOn(r, now) }
 	w.routers[key.VirtualRouterID] = r
 	w.users++
@@ -129,6 +130,7 @@ func (e *engine) bury(r *router, now time.Time) {
 		"virtual_router_id", r.key.VirtualRouterID)
 	e.timers.unset(&r.timer)
 	e.timers.unset(&r.refused.retry)
+	e.timers.unset(&r.found.timer)
 	e.countVirtual(&r.instance, -1)
 	delete(e.routers, r.key)
 	e.leaveWire(r)
