@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
@@ -48,7 +47,6 @@ func ipvsadmArgs(argv []string) ([]string, bool) {
 }
 
 func runIpvsadm(ctx context.Context, args []string) int {
-	debug.SetGCPercent(400) // a process that ends in a moment need not collect before it has 16 MB
 	running := sync.OnceValue(func() owned { return ownedIn(ctx, supervisor.DefaultRuntimeDir) })
 	return ipvsadm.Main(ctx, args, ipvsadm.Environment{
 		Owner: func(key ipvs.ServiceKey) (string, bool) {

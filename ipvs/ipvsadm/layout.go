@@ -5,9 +5,8 @@ import "github.com/lvs-ha/lvs-ha/ipvs"
 // layout is one of the forms of the table.
 type layout struct {
 	header   string
-	pick     func(s *ipvs.Stats) counters                    // what is shown of a service's or server's counters; nil: their options
-	counters func(b []byte, c *counters) []byte              // with pick
-	server   func(b []byte, d *ipvs.DestinationState) []byte // without pick: what follows a server's address
+	counters func(b []byte, s *ipvs.Stats) []byte            // of a service; nil: it has its options
+	server   func(b []byte, d *ipvs.DestinationState) []byte // what follows a server's address
 }
 
 const arrow = "\n  -> RemoteAddress:Port"
@@ -71,8 +70,8 @@ func pickRates(s *ipvs.Stats) counters {
 
 // counterLayout has counters in columns, those from scaledFrom on with a unit where they are long.
 func counterLayout(header string, pick func(s *ipvs.Stats) counters, scaledFrom int) layout {
-	return layout{header: header + arrow, pick: pick, counters: func(b []byte, c *counters) []byte {
-		for i, n := range c {
+	columns := func(b []byte, s *ipvs.Stats) []byte {
+		for i, n := range pick(s) {
 			if i < scaledFrom {
 				b = exactly(b, n)
 			} else {
@@ -80,5 +79,10 @@ func counterLayout(header string, pick func(s *ipvs.Stats) counters, scaledFrom 
 			}
 		}
 		return b
-	}}
+	}
+	return layout{
+		header:   header + arrow,
+		counters: columns,
+		server:   func(b []byte, d *ipvs.DestinationState) []byte { return columns(b, &d.Stats) },
+	}
 }

@@ -24,7 +24,7 @@ func (s *session) list(c *command) *failure {
 		return s.listDaemons()
 	}
 	l := layoutOf(c.given)
-	t, f := s.table(c, l.pick)
+	t, f := s.table(c)
 	if f != nil {
 		return f
 	}
@@ -39,20 +39,15 @@ func (s *session) list(c *command) *failure {
 		s.printService(p, l, &t.services[i])
 		protocol := t.services[i].Protocol
 		for _, j := range t.serverOrder(i, sorted) {
-			t.get(j, &d)
-			b := p.column(append(s.buffer[:0], "  -> "...), d.Address, d.Port, protocol)
-			if l.pick != nil {
-				s.line(l.counters(b, t.counters.at(int(j))))
-			} else {
-				s.line(l.server(b, &d))
-			}
+			t.servers.at(j).server(&d)
+			s.line(l.server(p.column(append(s.buffer[:0], "  -> "...), d.Address, d.Port, protocol), &d))
 		}
 	}
 	return nil
 }
 
 // table reads the table, or the one service that was asked for.
-func (s *session) table(c *command, pick func(*ipvs.Stats) counters) (*table, *failure) {
+func (s *session) table(c *command) (*table, *failure) {
 	var services []ipvs.ServiceState
 	var err error
 	if c.given.has(serviceAddress) {
@@ -66,7 +61,7 @@ func (s *session) table(c *command, pick func(*ipvs.Stats) counters) (*table, *f
 	}
 	var t *table
 	if err == nil {
-		t, err = readTable(s.ctx, s.kernel.Table, services, pick)
+		t, err = readTable(s.ctx, s.kernel.Table, services)
 	}
 	if err != nil {
 		return nil, refused(commonTexts.explain(err))
@@ -76,9 +71,8 @@ func (s *session) table(c *command, pick func(*ipvs.Stats) counters) (*table, *f
 
 func (s *session) printService(p printer, l layout, v *ipvs.ServiceState) {
 	b := p.serviceName(s.buffer[:0], v.ServiceKey)
-	if l.pick != nil {
-		c := l.pick(&v.Stats)
-		b = l.counters(padTo(b, 0, len("TCP  ")+columnWidth), &c)
+	if l.counters != nil {
+		b = l.counters(padTo(b, 0, len("TCP  ")+columnWidth), &v.Stats)
 	} else {
 		b = append(append(b, ' '), serviceText(v.Service)...)
 	}

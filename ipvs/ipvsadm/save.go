@@ -9,7 +9,7 @@ import (
 
 // save prints the rules of the table.
 func (s *session) save(c *command) *failure {
-	t, f := s.table(c, nil)
+	t, f := s.table(c)
 	if f != nil {
 		return f
 	}
@@ -21,7 +21,7 @@ func (s *session) save(c *command) *failure {
 		at := p.serviceOption(v.ServiceKey)
 		s.line(append(append(s.buffer[:0], "-A "+at...), serviceOptionsText(v.Service)...))
 		for _, j := range t.serverOrder(i, sorted) {
-			t.get(j, &d)
+			t.servers.at(j).server(&d)
 			b := append(append(append(s.buffer[:0], "-a "...), at...), " -r "...)
 			s.line(appendServerOptions(p.endpoint(b, d.Address, d.Port, v.Protocol), d.Destination))
 		}

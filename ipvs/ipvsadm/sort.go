@@ -2,19 +2,18 @@ package ipvsadm
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
 // sortLikeC sorts a list into the order that the C library's qsort puts it in. The order of the comparisons matters, since
 // ipvsadm's comparisons are not transitive: a difference of unsigned numbers that is taken for signed.
-func sortLikeC(list []int32, compare func(i, j int32) int) {
-	mergeSort(list, make([]int32, len(list)/2), compare)
+func sortLikeC[T any](list []T, compare func(a, b T) int) {
+	mergeSort(list, make([]T, len(list)/2), compare)
 }
 
 // mergeSort needs room for half of the list.
-func mergeSort(list, room []int32, compare func(i, j int32) int) {
+func mergeSort[T any](list, room []T, compare func(a, b T) int) {
 	if len(list) < 2 {
 		return
 	}
@@ -48,52 +47,29 @@ func compareServices(a, b *ipvs.ServiceState) int {
 	if a.Protocol != b.Protocol {
 		return int(a.Protocol) - int(b.Protocol)
 	}
-	if d := wordsOf(a.Address).compare(wordsOf(b.Address)); d != 0 {
+	if d := compareAddresses(a.Address.AsSlice(), b.Address.AsSlice()); d != 0 {
 		return d
 	}
 	return int(a.Port) - int(b.Port)
 }
 
-func compareServers(a, b *server) int {
-	if d := a.address.compare(b.address); d != 0 {
+func compareServers(a, b record) int {
+	x, portA := a.key()
+	y, portB := b.key()
+	if d := compareAddresses(x, y); d != 0 {
 		return d
 	}
-	return int(a.port) - int(b.port)
+	return int(portA) - int(portB)
 }
 
-// words are an address as ipvsadm compares it: 32 bits at a time, IPv4 as the first of them.
-type words [4]uint32
-
-func wordsOf(a netip.Addr) (w words) {
-	var b [16]byte
-	if a.Is4() {
-		four := a.As4()
-		copy(b[:], four[:])
-	} else if a.IsValid() {
-		b = a.As16()
-	}
-	for i := range w {
-		w[i] = binary.BigEndian.Uint32(b[4*i:])
-	}
-	return w
-}
-
-// ip returns the address.
-func (w words) ip(v6 bool) netip.Addr {
-	var b [16]byte
-	for i := range w {
-		binary.BigEndian.PutUint32(b[4*i:], w[i])
-	}
-	if v6 {
-		return netip.AddrFrom16(b)
-	}
-	return netip.AddrFrom4([4]byte(b[:]))
-}
-
-func (w words) compare(v words) int {
-	for i := range w {
-		if w[i] != v[i] {
-			return difference(w[i], v[i])
+// compareAddresses compares 32 bits at a time, whatever the families.
+func compareAddresses(a, b []byte) int {
+	var x, y [16]byte
+	copy(x[:], a)
+	copy(y[:], b)
+	for i := 0; i < len(x); i += 4 {
+		if m, n := binary.BigEndian.Uint32(x[i:]), binary.BigEndian.Uint32(y[i:]); m != n {
+			return difference(m, n)
 		}
 	}
 	return 0
