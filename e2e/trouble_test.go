@@ -124,7 +124,7 @@ func (s *story) makeTrouble(random *rand.Rand) (undo []func()) {
 // restart starts lvs-ha again when the one that was stopped or killed has ended.
 func (s *story) restart(d *scene.Director) {
 	s.t.Helper()
-	s.shell(d, `for i in $(seq 100); do pgrep -x lvs-ha >/dev/null || exit 0; sleep 0.1; done; exit 1`)
+	s.shell(d, "for i in $(seq 100); do\n"+processVariables+"[ -z \"$all\" ] && exit 0\nsleep 0.1\ndone\necho still running: $all >&2\nexit 1")
 	if err := d.Run(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}

@@ -52,11 +52,11 @@ func tasks(cfg *config.Config) []task {
 // probe makes every check once, many at the same time. Those that it did not come to before the context ended are an
 // error.
 func probe(ctx context.Context, cfg *config.Config) ([]Probe, error) {
-	todo := tasks(cfg)
-	made := make([]*Probe, len(todo))
+	due := tasks(cfg)
+	made := make([]*Probe, len(due))
 	turns := make(chan struct{}, probesAtATime)
 	var group sync.WaitGroup
-	for i, t := range todo {
+	for i, t := range due {
 		turns <- struct{}{}
 		group.Go(func() {
 			defer func() { <-turns }()
@@ -72,8 +72,8 @@ func probe(ctx context.Context, cfg *config.Config) ([]Probe, error) {
 			out = append(out, *p)
 		}
 	}
-	if missing := len(todo) - len(out); missing > 0 {
-		return out, fmt.Errorf("%d of %d health checks were not made in time", missing, len(todo))
+	if missing := len(due) - len(out); missing > 0 {
+		return out, fmt.Errorf("%d of %d health checks were not made in time", missing, len(due))
 	}
 	return out, nil
 }

@@ -130,7 +130,7 @@ func (p *process) wait(ctx context.Context, patience time.Duration, log *slog.Lo
 				heard, silent = words, 0
 			}
 			if silent == looks {
-				log.Error("worker hangs; killing it", "pid", p.pid(), "silent_for", patience.String())
+				log.Error("worker hangs; it is replaced, and what it hung in is logged: please report that", "pid", p.pid(), "silent_for", patience.String())
 				return fmt.Errorf("hung for %v: %w", patience, ended(p.end(syscall.SIGQUIT, tracebackTimeout)))
 			}
 		}

@@ -36,7 +36,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 	var changes []Change
 	var errs []error
 	wanted := map[string]bool{}
-	var todo []Setting
+	var pending []Setting
 	settings, err = k.expand(settings)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 		saved.Set = s.Value
 		next.Values[s.Key] = saved
 		if !Same(now, s.Value) {
-			todo = append(todo, s)
+			pending = append(pending, s)
 			changes = append(changes, Change{Key: s.Key, From: now, To: s.Value, Why: s.Why})
 		}
 	}
@@ -72,7 +72,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 		return nil, errors.Join(append(errs, err)...)
 	}
 	recorded := record{Kernel: next.Kernel, Values: maps.Clone(next.Values)}
-	for _, s := range todo {
+	for _, s := range pending {
 		if err := k.Kernel.Write(s.Key, s.Value); err != nil {
 			errs = append(errs, err)
 			changes = slices.DeleteFunc(changes, func(c Change) bool { return c.Key == s.Key })
