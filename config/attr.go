@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// attr is the value of an attribute or a label, with the place where it was written. gohcl's plain fields cannot tell
+// attr is the value of an attribute or a label, with the place where it was written. Package gohcl's plain fields cannot tell
 // an attribute that was not written from one that is zero, and have no durations and addresses.
 type attr[T any] struct {
 	value T

@@ -6,13 +6,12 @@ import (
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// decoder fills decode structs: structs with package gohcl's tags, whose fields are attr, *hcl.Attribute for what is
+// decoder fills decode structs: structs with tags (see tag), whose fields are attr, *hcl.Attribute for what is
 // evaluated later, pointers to decode structs for blocks of which there is at most one, slices of such pointers for
 // others, hcl.Range for the place of the block, and hcl.Body for the rest.
 type decoder struct {
@@ -162,14 +161,41 @@ type bodySchema struct {
 
 var schemaCache sync.Map // reflect.Type of a decode struct to bodySchema
 
-// schemaOf returns the schema of a decode struct. Package gohcl would make it anew for each block.
+// schemaOf returns the schema of a decode struct.
 func schemaOf(t reflect.Type) bodySchema {
 	if known, ok := schemaCache.Load(t); ok {
 		return known.(bodySchema)
 	}
-	schema, partial := gohcl.ImpliedBodySchema(reflect.New(t).Interface())
-	schemaCache.Store(t, bodySchema{schema, partial})
-	return bodySchema{schema, partial}
+	schema := bodySchema{BodySchema: &hcl.BodySchema{}}
+	for _, tag := range tagsOf(t) {
+		switch tag.Kind {
+		case "attr", "optional":
+			schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{
+				Name:     tag.Name,
+				Required: tag.Kind == "attr" && t.Field(tag.index).Type != attributeType, // attribute says it of those, with the block's place
+			})
+		case "block":
+			var labels []string
+			for _, inner := range tagsOf(blockType(t.Field(tag.index).Type)) {
+				if inner.Kind == "label" {
+					labels = append(labels, inner.Name)
+				}
+			}
+			schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: tag.Name, LabelNames: labels})
+		case "remain":
+			schema.partial = true
+		}
+	}
+	schemaCache.Store(t, schema)
+	return schema
+}
+
+// blockType returns the decode struct of a field for blocks.
+func blockType(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	return t.Elem()
 }
 
 // withDefaults returns the decode struct of an empty block.

@@ -1,10 +1,13 @@
 package config
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
 func TestExamples(t *testing.T) {
@@ -34,8 +37,8 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(Format(text)) != string(text) {
-				t.Error("it is not laid out as `fmt` would")
+			if !bytes.Equal(hclwrite.Format(text), text) {
+				t.Error("it is not in the canonical layout")
 			}
 			if !strings.Contains(string(readme), "- ["+name+"]("+name+"): ") {
 				t.Error("examples/README.md has no line for it")

@@ -52,13 +52,8 @@ func blockSchema(t reflect.Type) Block {
 		case "remain":
 			block.Free = true
 		case "block":
-			inner := f.Type
-			repeats := inner.Kind() == reflect.Slice
-			if repeats {
-				inner = inner.Elem()
-			}
-			b := blockSchema(inner.Elem())
-			b.Type, b.Repeats = tag.Name, repeats
+			b := blockSchema(blockType(f.Type))
+			b.Type, b.Repeats = tag.Name, f.Type.Kind() == reflect.Slice
 			block.Blocks = append(block.Blocks, b)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // tag is what the struct tags of a field in a decode struct say. They are the one place where an attribute's name,
 // default and range stand: the decoder applies them, and the reference is checked against them.
 //
-//	hcl:"name,kind"   kind as in package gohcl: attr, optional, label, block, remain, def_range
+//	hcl:"name,kind"   kind: attr (required), optional, label, block, remain, def_range
 //	default:"…"       the value where the attribute is not written
 //	unset:"…"         what is so where it is not written, in words; there is no value
 //	range:"a..b"      the least and the greatest number or duration

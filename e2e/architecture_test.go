@@ -48,3 +48,21 @@ func TestRoomsDoNotKnowEachOther(t *testing.T) {
 		}
 	}
 }
+
+// TestNoTestLibraryIsLinked asks `go list` for the packages of the program. Package hclwrite links go-cmp, for one
+// comparison, and that one's initialisation made a fifth of the page faults of a start; gohcl links hclwrite.
+func TestNoTestLibraryIsLinked(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"cmd/lvs-ha").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	packages := strings.Fields(string(out))
+	if !slices.Contains(packages, module+"config") {
+		t.Fatal("go list does not know the program's packages")
+	}
+	for _, unwanted := range []string{"testing", "github.com/google/go-cmp/cmp", "github.com/hashicorp/hcl/v2/hclwrite"} {
+		if slices.Contains(packages, unwanted) {
+			t.Errorf("the program links %s", unwanted)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"pgregory.net/rapid"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -39,7 +40,7 @@ func TestGeneratedRulesMeanTheSameAsConfiguration(t *testing.T) {
 		if plan := ipvs.Diff(Entries(cfg), states(table), nil); !plan.Empty() || len(plan.Foreign) > 0 {
 			t.Fatalf("%s\nrules:\n%s\nconfiguration:\n%s", plan, given, text)
 		}
-		if formatted := config.Format(text); !bytes.Equal(formatted, text) {
+		if formatted := hclwrite.Format(text); !bytes.Equal(formatted, text) {
 			t.Fatalf("not in the canonical layout:\n%s", text)
 		}
 	})
