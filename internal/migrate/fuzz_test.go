@@ -1,8 +1,11 @@
 package migrate
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/lvs-ha/lvs-ha/config"
 )
@@ -29,6 +32,9 @@ func FuzzFromRules(f *testing.F) {
 		}
 		if _, problems := config.LoadText("import.hcl", text, config.Options{Node: "lb1"}); problems.Err() != nil {
 			t.Errorf("%v\n%s", problems.Err(), text)
+		}
+		if !bytes.Equal(hclwrite.Format(text), text) {
+			t.Errorf("not in the canonical layout:\n%s", text)
 		}
 		for _, l := range lost {
 			if l.Line == 0 || l.Text == "" || l.Why == "" {
