@@ -205,3 +205,13 @@ func (o *output) text() string {
 	defer o.mu.Unlock()
 	return o.buf.String()
 }
+
+// eventually waits until something is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if lab.Await(ctx, so) != nil {
+		t.Fatalf("not after %v: %s", patience, what)
+	}
+}

@@ -54,12 +54,12 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer lock.Close()
 			socket, err := dir.ListenSpeaker()
 			if err != nil {
 				return err
 			}
 			defer socket.Close()
+			go lock.Keep(cmd.Context(), log)
 			binary, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("finding my own binary: %w", err)
@@ -68,8 +68,8 @@ func newRun() *cobra.Command {
 			parent := supervisor.Parent{
 				Binary: binary,
 				Workers: []supervisor.Worker{
-					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket}, Spare: true, Patience: speakerPatience},
-					{Name: "director", Args: append(directorArgs, logs.args()...), Patience: directorPatience},
+					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket.Listener}, Spare: true, Patience: speakerPatience},
+					{Name: "director", Args: append(directorArgs, logs.args()...), Files: []*os.File{socket.Address}, Patience: directorPatience},
 				},
 				Reload: "director",
 				Logger: log,

@@ -37,10 +37,12 @@ func newSpeaker() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			listener, err := net.FileListener(os.NewFile(supervisor.FirstFile, "speaker.sock"))
+			inherited := supervisor.Inherited(0, "director's socket")
+			listener, err := net.FileListener(inherited)
 			if err != nil {
 				return fmt.Errorf("inheriting the director's socket: %w", err)
 			}
+			inherited.Close()
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			signal.Ignore(syscall.SIGHUP) // from the kernel, if the parent is killed while this process is stopped
@@ -110,6 +112,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	if err != nil {
 		return err
 	}
+	socket := supervisor.Inherited(0, "speaker's socket")
+	defer socket.Close()
 	d := director.New(director.Options{
 		Version:    versionText(),
 		ConfigPath: path,
@@ -128,7 +132,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
 		},
 		NewSpeaker: func(report func([]vrrp.Status), connected func(bool)) director.Speaker {
-			return speaker.NewClient(speaker.ClientOptions{Path: dir.SpeakerSocket(), Statuses: report, Connected: connected, Logger: log})
+			return speaker.NewClient(speaker.ClientOptions{Path: supervisor.SocketPath(socket), Statuses: report, Connected: connected, Logger: log})
 		},
 		Ready:  seat.Ready,
 		Alive:  seat.Alive,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -37,18 +38,11 @@ func (d *fakeDirector) Plan(_ context.Context, cfg *config.Config) (Plan, error)
 func serve(t *testing.T, d Director) (client *Client, socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "api.sock")
-	listener, err := Listen(socket)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, listener, d) }()
+	ended := Keep(ctx, socket, d, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		<-ended
 	})
 	return NewClient(socket), socket
 }
@@ -121,7 +115,7 @@ func TestASocketThatACrashLeftIsNobodys(t *testing.T) {
 	if _, err := NewClient(socket).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("got error %v", err)
 	}
-	again, err := Listen(socket)
+	again, err := listen(socket)
 	if err != nil {
 		t.Fatalf("it is in the way: %v", err)
 	}

@@ -63,7 +63,61 @@ func TestTheAPIComesAsSoonAsItsDirectoryDoes(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	client, deadline := NewClient(filepath.Join(dir, "api.sock")), time.After(10*time.Second)
+	awaitAnswer(t, filepath.Join(dir, "api.sock"))
+}
+
+func TestADeletedSocketComesBack(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "api.sock")
+	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	said := make(chan string, 8)
+	ended := Keep(ctx, path, d, slog.New(slog.NewTextHandler(words(said), nil)))
+	defer func() { <-ended }()
+	defer cancel()
+	reloaded := make(chan error, 1)
+	go func() { reloaded <- NewClient(path).Reload(t.Context()) }()
+	<-d.asked
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if line := <-said; !strings.Contains(line, errTakenAway.Error()) {
+		t.Errorf("it says %q", line)
+	}
+	close(d.answer)
+	if err := <-reloaded; err != nil {
+		t.Errorf("a request that was under way: %v", err)
+	}
+	awaitAnswer(t, path)
+
+	// What somebody else puts in its place goes.
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	awaitAnswer(t, path)
+}
+
+// heldDirector answers a reload when it is told to.
+type heldDirector struct {
+	fakeDirector
+	asked, answer chan struct{}
+}
+
+func (d *heldDirector) Status(context.Context) (Status, error) { return Status{Node: "lb1"}, nil }
+
+func (d *heldDirector) Reload(context.Context) error {
+	close(d.asked)
+	<-d.answer
+	return nil
+}
+
+// awaitAnswer waits until lb1 answers on a socket.
+func awaitAnswer(t *testing.T, path string) {
+	t.Helper()
+	client, deadline := NewClient(path), time.After(10*time.Second)
 	for {
 		s, err := client.Status(t.Context())
 		if err == nil && s.Node == "lb1" {

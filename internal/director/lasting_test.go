@@ -119,6 +119,26 @@ func TestTheStateFileIsWrittenAsSoonAsItCanBe(t *testing.T) {
 	})
 }
 
+func TestADeletedStateFileIsWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		file := filepath.Join(b.dir, "director.json")
+		b.start(false)
+		defer b.stop()
+		before, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		b.repair()
+		if after, err := os.ReadFile(file); err != nil || string(after) != string(before) {
+			t.Errorf("it holds %s, %v", after, err)
+		}
+	})
+}
+
 func TestWhatWasRemovedAtStopIsOursNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

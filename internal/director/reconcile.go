@@ -187,7 +187,7 @@ func (m memory) owns() func(ipvs.ServiceKey) bool {
 
 // remember saves what is owned, before the kernel is touched: after a crash nothing of ours is taken for foreign.
 func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
-	if !d.unsaved && d.memory.Config == d.cfg && slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync {
+	if !d.unsaved && d.memory.Config == d.cfg && slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync && saved(d.StateFile) {
 		return
 	}
 	d.memory = memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -34,22 +33,23 @@ func recall(path string) (memory, error) {
 	return m, nil
 }
 
+// saved says whether the state file is still there: nobody but this process writes it, but somebody may delete it.
+func saved(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, os.ErrNotExist)
+}
+
 // save replaces the state file in one step, so that a crash leaves the old one or the new one.
 func (m memory) save(path string) error {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encoding the state: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".director-*")
-	if err != nil {
+	next := path + ".new"
+	if err := os.WriteFile(next, data, 0o600); err != nil {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("writing the state file: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := os.Rename(next, path); err != nil {
 		return fmt.Errorf("replacing the state file: %w", err)
 	}
 	return nil

@@ -16,8 +16,7 @@ const (
 	readyFD = 3
 	turnFD  = 4
 
-	// FirstFile is the descriptor number of a worker's first inherited file.
-	FirstFile = 5
+	firstFile = 5
 )
 
 // Seat is a worker's side of its parent.
@@ -41,6 +40,12 @@ func Attach() (*Seat, error) {
 		return nil, fmt.Errorf("preparing to report to the parent: %w", err)
 	}
 	return &Seat{turn: os.NewFile(turnFD, "turn")}, nil
+}
+
+// Inherited is the worker's i-th inherited file, not to be inherited by the programs that it starts.
+func Inherited(i int, name string) *os.File {
+	syscall.CloseOnExec(firstFile + i)
+	return os.NewFile(uintptr(firstFile+i), name)
 }
 
 // ErrNoTurn says that a worker's turn will not come: it is a spare, and the parent stops.

@@ -329,10 +329,10 @@ func TestOneParentARuntimeDirectory(t *testing.T) {
 	if _, err := dir.Lock(); err == nil || !strings.Contains(err.Error(), "another lvs-ha runs in") {
 		t.Errorf("a second lock: %v", err)
 	}
-	lock.Close()
+	lock.file.Close()
 	again, err := dir.Lock()
 	if err != nil {
 		t.Fatal("the lock outlives its holder:", err)
 	}
-	again.Close()
+	again.file.Close()
 }

@@ -11,7 +11,7 @@ import (
 type Worker struct {
 	Name     string
 	Args     []string      // of this binary
-	Files    []*os.File    // inherited as descriptors FirstFile, FirstFile+1, …
+	Files    []*os.File    // see Inherited
 	Spare    bool          // keep another process started, prepared and waiting for its turn
 	Patience time.Duration // kill a process that was ready and says nothing for so long, several AliveIntervals; 0: never
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+// worker is the process id of one of the daemon's workers.
+func (d *daemon) worker(name string) int {
+	d.t.Helper()
+	found := d.run("pgrep", "-o", "-P", fmt.Sprint(d.cmd.Process.Pid), "-f", "lvs-ha "+name).stdout
+	pid, err := strconv.Atoi(strings.TrimSpace(found))
+	if err != nil {
+		d.t.Fatalf("the %s's process id: %v", name, err)
+	}
+	return pid
+}
+
+// TestHostTheRuntimeDirectoryIsDeleted: somebody's cleaner takes the runtime directory away. Everything in it comes back,
+// and a director that restarts finds its speaker and its memory.
+func TestHostTheRuntimeDirectoryIsDeleted(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newPlace(t)
+	p.configure(gateway)
+	d := p.start()
+	before := d.awaitStatus("master", isMaster)
+	if err := os.RemoveAll(p.path("run")); err != nil {
+		t.Fatal(err)
+	}
+	d.awaitStatus("asked again", isMaster)
+	d.awaitLog("runtime directory was taken away")
+	p.wantAnswer(p.asked("run", "-c", p.path("lvs-ha.hcl")), 1, "another lvs-ha runs in")
+	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
+	eventually(t, "the state file is written anew", func() bool {
+		_, err := os.Stat(p.path("run/director.json"))
+		return err == nil
+	})
+
+	// The director finds its speaker, also where the directory has gone at the same moment.
+	for _, name := range []string{"director", "speaker"} {
+		if err := os.RemoveAll(p.path("run")); err != nil {
+			t.Fatal(err)
+		}
+		pid := d.worker(name)
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "another "+name, func() bool { return syscall.Kill(pid, 0) != nil })
+		d.awaitStatus("master with a speaker", func(s api.Status) bool { return isMaster(s) && len(s.Problems) == 0 })
+	}
+	after := d.awaitStatus("restarted", func(s api.Status) bool { return s.Started.After(before.Started) && isMaster(s) })
+	if reason := after.VRRP[0].Reason; reason != "adopted" {
+		t.Errorf("the speaker is master for %q", reason)
+	}
+	left, err := filepath.Glob(p.path("run/*.sock"))
+	if err != nil || len(left) != 1 {
+		t.Errorf("sockets %q, %v", left, err)
+	}
+}

@@ -1,0 +1,115 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+const (
+	listenRetry = time.Second // before the socket is made again
+	lookAfter   = time.Second // between two looks whether the socket is still found at its path
+)
+
+// Keep serves the API on the socket at path until ctx ends; then the channel it returns is closed. A director that cannot
+// be asked, for want of a directory that can be written, still does its work: the socket is tried again and again, and
+// made anew when somebody has deleted it.
+func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended <-chan struct{}) {
+	s, err := listen(path)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for complaint := ""; ; s, err = listen(path) {
+			if err == nil {
+				complaint = ""
+				err = s.serve(ctx, d)
+			}
+			if err != nil && err.Error() != complaint {
+				complaint = err.Error()
+				log.Error("no API: status, reload and plan do not reach this lvs-ha; trying again", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(listenRetry):
+			}
+		}
+	}()
+	return done
+}
+
+// socket is the API's Unix socket, and the file that was made for it.
+type socket struct {
+	*net.UnixListener
+	path string
+	made fs.FileInfo
+}
+
+// listen makes the socket, for root only, in place of one that an earlier director left.
+func listen(path string) (*socket, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing the old API socket: %w", err)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listening for the API: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("closing the API socket to other users: %w", err)
+	}
+	made, err := os.Stat(path)
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("finding the API socket: %w", err)
+	}
+	return &socket{l, path, made}, nil
+}
+
+// errTakenAway says that nobody can find the socket any more.
+var errTakenAway = errors.New("somebody has deleted the API socket")
+
+// serve answers requests until ctx ends or the socket has been deleted, which is an error. Requests that have come by
+// then are answered.
+func (s *socket) serve(ctx context.Context, d Director) error {
+	server := &http.Server{
+		Handler:           handler(d),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout + 5*time.Second,
+		IdleTimeout:       requestTimeout,
+		MaxHeaderBytes:    1 << 16,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(s) }()
+	look := time.NewTicker(lookAfter)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			server.Close()
+			<-failed
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("serving the API: %w", err)
+		case <-look.C:
+			if s.takenAway() {
+				s.SetUnlinkOnClose(false) // another file may be there
+				s.Close()
+				<-failed
+				return errTakenAway
+			}
+		}
+	}
+}
+
+func (s *socket) takenAway() bool {
+	found, err := os.Stat(s.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(found, s.made)
+}
