@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +62,7 @@ done
 // are served. LVS_HA_SEED and LVS_HA_TIMES choose other troubles, and more.
 func TestPairTroubles(t *testing.T) {
 	lab.Need(t, lab.Pair)
-	random, times := generated(t, 8)
+	random, times := lab.Generate(t, 8)
 	s := begin(t, scene.NAT, fast...)
 	table := tableOf(s, s.active())
 	for i := range times {
@@ -78,20 +77,6 @@ func TestPairTroubles(t *testing.T) {
 			return
 		}
 	}
-}
-
-// generated returns a source of troubles and how often to make some.
-func generated(t *testing.T, times int) (*rand.Rand, int) {
-	t.Helper()
-	seed := uint64(1)
-	if text := os.Getenv("LVS_HA_SEED"); text != "" {
-		seed, _ = strconv.ParseUint(text, 10, 64)
-	}
-	if n, err := strconv.Atoi(os.Getenv("LVS_HA_TIMES")); err == nil {
-		times *= n
-	}
-	t.Logf("LVS_HA_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0)), times
 }
 
 // makeTrouble begins some troubles, with pauses, and returns what ends them.

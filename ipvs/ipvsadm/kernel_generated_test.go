@@ -1,32 +1,16 @@
 package ipvsadm_test
 
 import (
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
-)
 
-// generated returns a generator and how often to use it. The environment can ask for other lines, and for more.
-func generated(t *testing.T, n int) (generator, int) {
-	t.Helper()
-	seed := uint64(1)
-	if s := os.Getenv("LVS_HA_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	if s := os.Getenv("LVS_HA_TIMES"); s != "" {
-		if times, err := strconv.Atoi(s); err == nil {
-			n *= times
-		}
-	}
-	t.Logf("LVS_HA_SEED=%d", seed)
-	return generator{rand.New(rand.NewPCG(seed, 0))}, n
-}
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
 
 func TestKernelGeneratedCommandLines(t *testing.T) {
 	r := newRivals(t)
-	g, n := generated(t, 400)
+	random, n := lab.Generate(t, 400)
+	g := generator{random}
 	for range n {
 		r.run(t, "", g.line()...)
 	}
@@ -36,7 +20,8 @@ func TestKernelGeneratedCommandLines(t *testing.T) {
 
 func TestKernelGeneratedRuleFiles(t *testing.T) {
 	r := newRivals(t)
-	g, n := generated(t, 40)
+	random, n := lab.Generate(t, 40)
+	g := generator{random}
 	for range n {
 		var rules strings.Builder
 		for range g.IntN(12) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -77,7 +78,8 @@ func (g generator) server(of ipvs.Family) ipvs.Destination {
 // TestKernelGeneratedTables compares listings of tables, and what is saved and restored, in whole.
 func TestKernelGeneratedTables(t *testing.T) {
 	r := newRivals(t)
-	g, n := generated(t, 3)
+	random, n := lab.Generate(t, 3)
+	g := generator{random}
 	for range n {
 		ctx := t.Context()
 		if err := r.real.table.Flush(ctx); err != nil {

@@ -102,7 +102,7 @@ func buildTests(ctx context.Context, dir string, packages []testPackage) (map[st
 func runBinary(ctx context.Context, k *lab.TestKernel, p testPackage, binary string, args []string, out io.Writer) (int, error) {
 	process, err := k.Spawn(ctx, lab.Command{
 		Argv:   append([]string{binary}, args...),
-		Env:    []string{lab.EnvKinds + "=" + string(lab.Kernel), lab.EnvBinary + "=" + os.Getenv(lab.EnvBinary)},
+		Env:    environment(lab.Kernel),
 		Dir:    p.Dir,
 		Stdout: out, Stderr: out,
 	})
@@ -115,6 +115,15 @@ func runBinary(ctx context.Context, k *lab.TestKernel, p testPackage, binary str
 		err = fmt.Errorf("%w; the kernel's console: %q", errors.Join(context.Cause(ctx), err), k.Console())
 	}
 	return status, err
+}
+
+// environment is what tests of a kind are told in the test kernel, which has an environment of its own.
+func environment(kind lab.Kind) []string {
+	all := []string{lab.EnvKinds + "=" + string(kind)}
+	for _, name := range []string{lab.EnvBinary, lab.EnvSeed, lab.EnvTimes} {
+		all = append(all, name+"="+os.Getenv(name))
+	}
+	return all
 }
 
 // convert turns what a test binary prints into events.

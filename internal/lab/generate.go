@@ -1,0 +1,35 @@
+package lab
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+)
+
+// Environment variables of tests that generate their input.
+const (
+	EnvSeed  = "LVS_HA_SEED"  // what they generate; 1 without it
+	EnvTimes = "LVS_HA_TIMES" // how many times as much; once without it
+)
+
+// Generate returns the source of a test's generated input and how much of it to make, which is usual times what the
+// environment asks for.
+func Generate(t TB, usual int) (random *rand.Rand, times int) {
+	t.Helper()
+	seed := number(t, EnvSeed)
+	t.Logf("%s=%d", EnvSeed, seed)
+	return rand.New(rand.NewPCG(seed, 0)), usual * int(number(t, EnvTimes))
+}
+
+func number(t TB, name string) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return 1
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n == 0 {
+		t.Fatalf("%s=%s: write a number from 1", name, text)
+	}
+	return n
+}
