@@ -1,6 +1,7 @@
 package director
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -94,6 +95,7 @@ type bench struct {
 	checker  *fakeChecker
 	speaker  *fakeSpeaker
 	director *Director
+	log      bytes.Buffer
 	stop     func()
 }
 
@@ -119,7 +121,7 @@ func (b *bench) start(restarted bool) {
 		NewChecker: func(func(healthcheck.Event)) Checker { return b.checker },
 		NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return b.speaker },
 		Ready:      func() {},
-		Logger:     slog.New(slog.DiscardHandler),
+		Logger:     slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan error, 1)

@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -28,3 +29,19 @@ func OpenKernel(ctx context.Context) (Kernel, error) {
 }
 
 func (k kernel) Close() error { return k.conn.Close() }
+
+// loggedApplier tells of the steps that the kernel has taken.
+type loggedApplier struct {
+	ipvs.Applier
+	log *slog.Logger
+}
+
+func (a loggedApplier) Execute(ctx context.Context, steps []ipvs.Step) []error {
+	errs := a.Applier.Execute(ctx, steps)
+	for i, err := range errs {
+		if err == nil {
+			a.log.Info("ipvs", "step", steps[i].String())
+		}
+	}
+	return errs
+}

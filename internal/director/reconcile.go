@@ -119,11 +119,8 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 		d.problems.set("ipvs", nil)
 		return nil
 	}
-	err = ipvs.Apply(ctx, d.kernel, plan)
+	err = ipvs.Apply(ctx, loggedApplier{d.kernel, d.Logger}, plan)
 	d.outcome(ctx, "ipvs", err)
-	for _, step := range plan.Steps {
-		d.Logger.Info("ipvs", "step", step.String())
-	}
 	if err == nil && due.all {
 		d.remember(d.configured(), d.memory.OwnsSync)
 	}
@@ -261,7 +258,7 @@ func (d *Director) clear(ctx context.Context) {
 	if d.cfg.Director.OnStop == "remove" {
 		actual, err := d.kernel.Table(ctx)
 		if err == nil {
-			err = ipvs.Apply(ctx, d.kernel, ipvs.Diff(nil, actual, d.memory.owns()))
+			err = ipvs.Apply(ctx, loggedApplier{d.kernel, d.Logger}, ipvs.Diff(nil, actual, d.memory.owns()))
 		}
 		if err == nil {
 			d.remember(nil, d.memory.OwnsSync)
