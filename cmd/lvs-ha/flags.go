@@ -80,6 +80,7 @@ func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err
 type logFlags struct {
 	level  string
 	format string
+	worker string // that logs, not a flag; empty: the parent
 }
 
 func (f *logFlags) register(cmd *cobra.Command) {
@@ -97,13 +98,32 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", f.level)
 	}
 	options := &slog.HandlerOptions{Level: level}
+	var log *slog.Logger
 	switch f.format {
 	case "text":
-		return slog.New(slog.NewTextHandler(w, options)), nil
+		log = slog.New(slog.NewTextHandler(w, options))
 	case "json":
-		return slog.New(slog.NewJSONHandler(w, options)), nil
+		log = slog.New(slog.NewJSONHandler(w, options))
+	default:
+		return nil, fmt.Errorf("--log-format %q: want text or json", f.format)
 	}
-	return nil, fmt.Errorf("--log-format %q: want text or json", f.format)
+	if f.worker != "" {
+		log = log.With("worker", f.worker)
+	}
+	return log, nil
+}
+
+// open returns a logger to w that never waits, and what writes its last lines when the process ends.
+func (f *logFlags) open(w io.Writer) (log *slog.Logger, flush func(), err error) {
+	direct, err := f.logger(w)
+	if err != nil {
+		return nil, nil, err
+	}
+	patient := newPatientWriter(w, func(dropped uint64) {
+		direct.Error("log lines dropped: nobody reads the log fast enough", "lines", dropped)
+	})
+	log, err = f.logger(patient)
+	return log, patient.flush, err
 }
 
 // noArgs refuses arguments that are neither flags nor a command below.

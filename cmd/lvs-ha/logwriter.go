@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os/signal"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 type patientWriter struct {
 	lines   chan patientLine
 	dropped atomic.Uint64
+	tell    func(dropped uint64) // in the log, when there is room again
 }
 
 // patientLine is a line, or, without one, a question whether all lines before it are written.
@@ -28,9 +28,9 @@ const (
 	patientFlush = 100 * time.Millisecond // for what waits at the end of the process
 )
 
-func newPatientWriter(w io.Writer) *patientWriter {
+func newPatientWriter(w io.Writer, tell func(dropped uint64)) *patientWriter {
 	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is no reason to end
-	p := &patientWriter{lines: make(chan patientLine, patientLines)}
+	p := &patientWriter{lines: make(chan patientLine, patientLines), tell: tell}
 	go func() {
 		for line := range p.lines {
 			if line.written != nil {
@@ -38,7 +38,7 @@ func newPatientWriter(w io.Writer) *patientWriter {
 				continue
 			}
 			if n := p.dropped.Swap(0); n > 0 {
-				fmt.Fprintf(w, "level=WARN msg=\"log lines dropped: nobody reads the log fast enough\" lines=%d\n", n)
+				p.tell(n)
 			}
 			w.Write(line.text)
 		}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -17,13 +19,49 @@ import (
 
 func TestWhatWaitsIsWrittenAtTheEnd(t *testing.T) {
 	var out bytes.Buffer
-	w := newPatientWriter(&out)
+	w := newPatientWriter(&out, nil)
 	for n := range 100 {
 		fmt.Fprintf(w, "line %d\n", n)
 	}
 	w.flush()
 	if got := out.String(); strings.Count(got, "\n") != 100 || !strings.HasSuffix(got, "line 99\n") {
 		t.Errorf("written:\n%s", got)
+	}
+}
+
+func TestDroppedLinesAreToldOfInTheLogsOwnForm(t *testing.T) {
+	for format, want := range map[string]string{
+		"text": ` level=ERROR msg="log lines dropped: nobody reads the log fast enough" worker=speaker lines=%d` + "\n",
+		"json": `,"level":"ERROR","msg":"log lines dropped: nobody reads the log fast enough","worker":"speaker","lines":%d}` + "\n",
+	} {
+		r, w := io.Pipe()
+		flags := logFlags{level: "error", format: format, worker: "speaker"}
+		log, _, err := flags.open(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const lines = patientLines + 100
+		for range lines {
+			log.Error("line")
+		}
+		read, dropped, told := 0, 0, ""
+		for in := bufio.NewReader(r); read+dropped < lines; {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(line, "dropped") {
+				read++
+				continue
+			}
+			dropped, told = lines-patientLines, line
+			if strings.HasSuffix(line, fmt.Sprintf(want, dropped-1)) { // the writer had taken a line by then
+				dropped--
+			}
+		}
+		if !strings.HasSuffix(told, fmt.Sprintf(want, dropped)) {
+			t.Errorf("%d lines were dropped: %s", dropped, told)
+		}
 	}
 }
 
@@ -48,7 +86,7 @@ func clogged(t *testing.T) *os.File {
 }
 
 func TestAFlushDoesNotWaitForAReaderThatStandsStill(t *testing.T) {
-	w := newPatientWriter(clogged(t))
+	w := newPatientWriter(clogged(t), nil)
 	fmt.Fprintln(w, "a line")
 	began := time.Now()
 	w.flush()

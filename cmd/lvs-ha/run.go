@@ -36,12 +36,11 @@ func newRun() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(syscall.SIGHUP) // until the parent passes it on: the configuration is yet to be read
-			out := newPatientWriter(os.Stderr)
-			defer out.flush()
-			log, err := logs.logger(out)
+			log, flush, err := logs.open(os.Stderr)
 			if err != nil {
 				return err
 			}
+			defer flush()
 			cfg, _, err := conf.load(onTerminal(os.Stderr))
 			if err != nil {
 				return err

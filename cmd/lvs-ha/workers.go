@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -24,19 +23,22 @@ import (
 )
 
 func newSpeaker() *cobra.Command {
-	var logs logFlags
+	logs := logFlags{worker: "speaker"}
 	cmd := &cobra.Command{
 		Use:    "speaker",
 		Short:  "The VRRP worker (started by run)",
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := newPatientWriter(os.Stderr)
-			defer out.flush()
-			seat, log, err := attach(&logs, "speaker", out)
+			seat, err := supervisor.Attach()
 			if err != nil {
 				return err
 			}
+			log, flush, err := logs.open(os.Stderr)
+			if err != nil {
+				return err
+			}
+			defer flush()
 			inherited := supervisor.Inherited(0, "director's socket")
 			listener, err := net.FileListener(inherited)
 			if err != nil {
@@ -59,7 +61,7 @@ func newSpeaker() *cobra.Command {
 
 func newDirector() *cobra.Command {
 	var conf configFlags
-	var logs logFlags
+	logs := logFlags{worker: "director"}
 	var runtimeDir string
 	cmd := &cobra.Command{
 		Use:    "director",
@@ -67,12 +69,15 @@ func newDirector() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := newPatientWriter(os.Stderr)
-			defer out.flush()
-			seat, log, err := attach(&logs, "director", out)
+			seat, err := supervisor.Attach()
 			if err != nil {
 				return err
 			}
+			log, flush, err := logs.open(os.Stderr)
+			if err != nil {
+				return err
+			}
+			defer flush()
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			restarted, err := seat.Turn(ctx)
@@ -90,17 +95,6 @@ func newDirector() *cobra.Command {
 	logs.register(cmd)
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
-}
-
-// attach joins a worker to its parent.
-func attach(logs *logFlags, name string, out io.Writer) (seat *supervisor.Seat, log *slog.Logger, err error) {
-	if log, err = logs.logger(out); err != nil {
-		return nil, nil, err
-	}
-	if seat, err = supervisor.Attach(); err != nil {
-		return nil, nil, err
-	}
-	return seat, log.With("worker", name), nil
 }
 
 func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, restarted bool, seat *supervisor.Seat, log *slog.Logger) error {
