@@ -77,6 +77,11 @@ If a step fails, those before it are taken back. Exit status: 0 all is as it sho
 			if err != nil {
 				return err
 			}
+			unlock, err := server.Store.Lock(ctx)
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			if persist { // refused before anything is done
 				if _, err := files.Files(w); err != nil {
 					return err
@@ -139,8 +144,15 @@ changed by somebody else since, stays.`,
 				fmt.Fprint(out, realserver.UndoScript(report))
 				return nil
 			}
+			unlock, err := server.Store.Lock(ctx)
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			report, err := server.Down(ctx, addresses)
-			writeReport(out, report, "nothing to take back")
+			if err == nil || len(report.Steps) > 0 {
+				writeReport(out, report, "nothing to take back")
+			}
 			if err != nil {
 				return err
 			}

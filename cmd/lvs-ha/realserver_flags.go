@@ -46,7 +46,7 @@ func registerStateDir(cmd *cobra.Command, dir *string) {
 
 // wanted is what the flags ask for: nothing if they name no address and no configuration.
 func (f *realserverFlags) wanted(ctx context.Context, notes io.Writer) (realserver.Wanted, error) {
-	w := realserver.Wanted{Interface: f.iface}
+	var w realserver.Wanted
 	if f.useConfig {
 		cfg, _, err := f.conf.load(onTerminal(os.Stderr))
 		if err != nil {
@@ -63,7 +63,7 @@ func (f *realserverFlags) wanted(ctx context.Context, notes io.Writer) (realserv
 		for _, s := range said {
 			fmt.Fprintf(notes, "note: %s\n", s)
 		}
-		w, w.Interface = found, f.iface
+		w = found
 	}
 	vips, err := parseVIPs(f.vips)
 	if err != nil {
@@ -77,6 +77,11 @@ func (f *realserverFlags) wanted(ctx context.Context, notes io.Writer) (realserv
 			}
 		}
 		w.VIPs = append(w.VIPs, v)
+	}
+	for i := range w.VIPs {
+		if w.VIPs[i].Mode == realserver.DR {
+			w.VIPs[i].Interface = f.iface
+		}
 	}
 	for _, s := range f.directors {
 		a, err := netip.ParseAddr(s)

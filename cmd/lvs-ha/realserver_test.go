@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -36,8 +38,8 @@ func newLVSHA(t *testing.T, addresses ...string) lvsha {
 	return lvsha{t: t, host: host, binary: binary}
 }
 
-// want runs the program and expects an exit status, and texts in what it writes.
-func (p lvsha) want(status int, args []string, texts ...string) {
+// want runs the program and expects an exit status, and texts in what it writes, which it returns.
+func (p lvsha) want(status int, args []string, texts ...string) string {
 	p.t.Helper()
 	argv := append(append([]string{}, p.prefix...), append([]string{p.binary}, args...)...)
 	cmd := p.host.Command(p.t.Context(), argv[0], argv[1:]...)
@@ -53,6 +55,7 @@ func (p lvsha) want(status int, args []string, texts ...string) {
 			p.t.Errorf("%v: %q is missing in\n%s", args, text, out)
 		}
 	}
+	return string(out)
 }
 
 func TestHostRealserver(t *testing.T) {
@@ -134,4 +137,45 @@ func TestHostRealserverFromConfig(t *testing.T) {
 
 	other := newLVSHA(t, "202.99.59.99/24")
 	other.want(1, args("up"), "no real server of the configuration has an address of this machine (202.99.59.99)")
+}
+
+// Calls at the same time wait for each other: what each did is recorded, and taken back.
+func TestHostRealserverCallsAtOnce(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newLVSHA(t, "202.99.59.108/24")
+	dir := filepath.Join(t.TempDir(), "state")
+	var group sync.WaitGroup
+	for i := range 4 {
+		group.Go(func() {
+			p.want(0, []string{"realserver", "up", "--state-dir", dir, "--vip", fmt.Sprintf("202.99.59.%d", 110+i)})
+		})
+	}
+	group.Wait()
+	p.want(0, []string{"realserver", "down", "--state-dir", dir}, "del 202.99.59.110/32", "del 202.99.59.111/32", "del 202.99.59.112/32", "del 202.99.59.113/32",
+		"sysctl -w net.ipv4.conf.all.arp_ignore=0")
+	p.want(1, []string{"realserver", "down", "--state-dir", ""}, "no folder to record in what is done: give --state-dir a name")
+}
+
+func TestHostRealserverDamagedRecord(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newLVSHA(t, "202.99.59.108/24")
+	dir := filepath.Join(t.TempDir(), "state")
+	p.want(0, []string{"realserver", "up", "--state-dir", dir, "--vip", "202.99.59.110"})
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("records %v, %v", files, err)
+	}
+	if err := os.WriteFile(files[0], []byte(`{"ker`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := p.want(1, []string{"realserver", "down", "--state-dir", dir}, "is damaged: remove it, and undo by hand what `lvs-ha realserver up --print` shows")
+	if strings.Contains(out, "nothing to take back") {
+		t.Errorf("an error, and nothing to do:\n%s", out)
+	}
+	p.want(0, []string{"realserver", "status", "--state-dir", dir, "--vip", "202.99.59.110"}, "ok     202.99.59.110/32 is on lo")
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	p.want(0, []string{"realserver", "up", "--state-dir", dir, "--vip", "202.99.59.110"}, "nothing to do")
+	p.want(0, []string{"realserver", "down", "--state-dir", dir}, "202.99.59.110 stays on lo: it was there before: ip -4 address del 202.99.59.110/32 dev lo removes it")
 }

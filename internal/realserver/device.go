@@ -1,6 +1,9 @@
 package realserver
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // loopback is the device of virtual addresses with direct routing, unless another is asked for.
 const loopback = "lo"
@@ -14,12 +17,23 @@ type device struct {
 	any    bool // ip6tnl0 must take IPv4 as well as IPv6
 }
 
-// device is the kernel's catch-all tunnel device for the VIP's encapsulation: it takes packets from any director.
+// device is where the address belongs: none with NAT.
 func (v VIP) device() (device, error) {
-	if v.Tunnel == nil {
+	switch {
+	case v.Mode == NAT:
+		return device{}, nil
+	case v.Mode == DR:
+		return device{name: cmp.Or(v.Interface, loopback)}, nil
+	case v.Mode != TUN:
+		return device{}, fmt.Errorf("mode %q: want dr, tun or nat", v.Mode)
+	case v.Tunnel == nil:
 		return device{}, fmt.Errorf("mode tun without a tunnel")
 	}
-	t, inner4 := *v.Tunnel, v.Address.Is4()
+	return v.Tunnel.device(v.Address.Is4())
+}
+
+// device is the kernel's catch-all tunnel device for the encapsulation: it takes packets from any director.
+func (t Tunnel) device(inner4 bool) (device, error) {
 	d := device{outer4: t.Outer4}
 	switch t.Type {
 	case GRE:

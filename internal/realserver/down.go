@@ -33,9 +33,11 @@ func (u undone) left() State {
 // down takes back the recorded steps that only the given addresses needed, or all of them if none is given.
 func down(state State, vips []netip.Addr, o Observed) undone {
 	u := undone{next: state, resolved: map[int]bool{}}
-	u.next.Wanted.VIPs = slices.DeleteFunc(slices.Clone(state.Wanted.VIPs), func(v VIP) bool {
-		return len(vips) == 0 || slices.Contains(vips, v.Address)
-	})
+	if len(vips) == 0 {
+		u.next.Wanted = Wanted{}
+	} else {
+		u.next.Wanted = state.Wanted.without(vips)
+	}
 	for _, a := range vips {
 		if !slices.ContainsFunc(state.Wanted.VIPs, func(v VIP) bool { return v.Address == a }) {
 			u.notes = append(u.notes, fmt.Sprintf("%s was not brought up by lvs-ha: left as it is", a))
@@ -66,6 +68,12 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 		}
 		u.steps = append(u.steps, back)
 		u.undoes = append(u.undoes, i)
+	}
+	for _, p := range state.Wanted.placements() {
+		a := Address{Interface: p.device.name, Prefix: HostPrefix(p.address)}
+		if o.has(a) && !removing[a] && !slices.Contains(u.next.Wanted.placements(), p) {
+			u.notes = append(u.notes, fmt.Sprintf("%s stays on %s: it was there before: %s removes it", p.address, a.Interface, a.deletion()))
+		}
 	}
 	return u
 }

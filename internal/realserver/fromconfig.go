@@ -12,7 +12,6 @@ import (
 // FromConfig finds in a director's configuration what the machine with these addresses serves. The notes are about
 // services that the configuration does not tell enough of.
 func FromConfig(cfg *config.Config, local []netip.Addr) (w Wanted, notes []string, err error) {
-	w.Interface = loopback
 	for _, s := range cfg.Services {
 		for _, r := range s.RealServers {
 			if !slices.Contains(local, r.Address) || r.Forward == ipvs.Local {

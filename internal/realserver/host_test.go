@@ -184,8 +184,13 @@ func TestHostNeighborProxyIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := wrong(status); len(w) != 1 || w[0].Code != realserver.CodeNeighbor {
-		t.Errorf("wrong: %+v, want the proxy", w)
+	w := wrong(status)
+	if len(w) != 1 || w[0].Code != realserver.CodeNeighbor {
+		t.Fatalf("wrong: %+v, want the proxy", w)
+	}
+	run(t, l.real, "sh", "-c", w[0].Mend)
+	if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
+		t.Errorf("after the mend: %+v, %v", wrong(status), err)
 	}
 }
 

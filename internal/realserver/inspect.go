@@ -208,11 +208,12 @@ func inspectNeighbors(places []placed, o Observed) []Check {
 			out = append(out, Check{Code: CodeIPv6Disabled, What: "IPv6 is off on " + p.device.name,
 				Why: p.address.String() + " cannot be there", Mend: sysctl.Command(key, "0")})
 		}
-		c := Check{Code: CodeNeighbor, OK: !slices.Contains(o.Proxied, p.address), What: fmt.Sprintf("no device answers neighbour solicitations for %s", p.address)}
+		i := slices.IndexFunc(o.Proxied, func(q Proxy) bool { return q.Address == p.address })
+		c := Check{Code: CodeNeighbor, OK: i < 0, What: fmt.Sprintf("no device answers neighbour solicitations for %s", p.address)}
 		if !c.OK {
 			c.What = fmt.Sprintf("this machine is a neighbour discovery proxy for %s", p.address)
 			c.Why = "it answers for the address and takes it from the director"
-			c.Mend = fmt.Sprintf("ip -6 neigh show proxy; ip -6 neigh del proxy %s dev DEVICE", p.address)
+			c.Mend = fmt.Sprintf("ip -6 neigh del proxy %s dev %s", p.address, o.Proxied[i].Interface)
 		}
 		out = append(out, c)
 	}

@@ -49,9 +49,11 @@ func TestInspect(t *testing.T) {
 		{"the address twice", dr("192.0.2.9"), func(m *realservertest.Machine) { m.AddAddress("eth0", "192.0.2.9/24") }, dr("192.0.2.9"),
 			[]realserver.Check{{Code: "address-elsewhere", What: "192.0.2.9: eth0 has it: the machine may answer ARP or neighbour discovery there and take the address from the director", Mend: "ip -4 address del 192.0.2.9/24 dev eth0"}}},
 		{"a proxy", dr("fd00::9"), func(m *realservertest.Machine) {
-			m.Change(func(o *realserver.Observed) { o.Proxied = []netip.Addr{addr("fd00::9")} })
+			m.Change(func(o *realserver.Observed) {
+				o.Proxied = []realserver.Proxy{{Interface: "eth0", Address: addr("fd00::9")}}
+			})
 		}, dr("fd00::9"), []realserver.Check{{Code: "neighbor-proxy", What: "this machine is a neighbour discovery proxy for fd00::9",
-			Why: "it answers for the address and takes it from the director", Mend: "ip -6 neigh show proxy; ip -6 neigh del proxy fd00::9 dev DEVICE"}}},
+			Why: "it answers for the address and takes it from the director", Mend: "ip -6 neigh del proxy fd00::9 dev eth0"}}},
 		{"a tunnel with a strict reverse path", tun("192.0.2.9", ipip), func(m *realservertest.Machine) {
 			m.Set("net.ipv4.conf.tunl0.rp_filter", "0")
 			m.Set("net.ipv4.conf.all.rp_filter", "1")

@@ -118,7 +118,7 @@ func observeAddresses(h *netlink.Handle, names map[int]string, o *Observed) erro
 	}
 	for _, n := range proxied {
 		if a, ok := netip.AddrFromSlice(n.IP); ok {
-			o.Proxied = append(o.Proxied, a.Unmap())
+			o.Proxied = append(o.Proxied, Proxy{Interface: names[n.LinkIndex], Address: a.Unmap()})
 		}
 	}
 	return nil

@@ -94,13 +94,19 @@ func ifupdownStanzas(steps []Step) string {
 			devices = append(devices, s.Interface)
 		}
 	}
+	// What is of no device, such as a GUE port, is for the first that comes.
+	deviceOf := func(s Step) string {
+		if s.Interface != "" {
+			return s.Interface
+		}
+		return devices[max(0, slices.IndexFunc(devices, func(d string) bool { return strings.HasPrefix(s.Key, conf(d, "")) }))]
+	}
 	var b strings.Builder
 	for _, d := range devices {
 		fmt.Fprintf(&b, "auto %s\niface %s inet manual\n", d, d)
 		var undo []string
 		for _, s := range steps {
-			// What is of no device, such as a GUE port, is for the first that comes.
-			if s.Interface != d && (s.Interface != "" || d != devices[0]) && !strings.Contains(s.Key, ".conf."+d+".") {
+			if deviceOf(s) != d {
 				continue
 			}
 			when := "up"

@@ -11,7 +11,7 @@ type Observed struct {
 	Addresses []Address         `json:"addresses"`
 	Routes    []Route           `json:"routes"`   // to a single host, in the main table
 	Defaults  []Default         `json:"defaults"` // default routes, best first
-	Proxied   []netip.Addr      `json:"proxied"`  // addresses that neighbour discovery answers for as a proxy
+	Proxied   []Proxy           `json:"proxied"`
 	FOU       []FOU             `json:"fou"`
 	Sockets   []Listener        `json:"sockets"` // where something listens; an unspecified address is any
 	Sysctls   map[string]string `json:"sysctls"` // those of Keys that the kernel has
@@ -36,6 +36,12 @@ type Address struct {
 type Route struct {
 	Interface   string     `json:"interface"`
 	Destination netip.Addr `json:"destination"`
+}
+
+// Proxy is an address that neighbour discovery answers for on a device, though the machine does not have it there.
+type Proxy struct {
+	Interface string     `json:"interface"`
+	Address   netip.Addr `json:"address"`
 }
 
 // Default is a default route.

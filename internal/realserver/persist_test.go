@@ -108,6 +108,32 @@ iface sit0 inet manual
 `},
 			{Path: "etc/modules-load.d/lvs-ha-realserver.conf", Content: written + "sit\nfou\n"},
 		}},
+		{"ifupdown, two devices", withIfupdown, realserver.Wanted{VIPs: slices.Concat(dr("192.0.2.9").VIPs, onDevice("dummy.7", "192.0.2.10").VIPs)}, []realserver.File{
+			{Path: "etc/network/interfaces.d/lvs-ha-realserver", Content: written + `auto lo
+iface lo inet manual
+	up ip link set dev lo up
+	up sysctl -w net.ipv4.conf.all.arp_ignore=1
+	up sysctl -w net.ipv4.conf.all.arp_announce=2
+	up sysctl -w net.ipv4.conf.lo.arp_ignore=1
+	up sysctl -w net.ipv4.conf.lo.arp_announce=2
+	up ip -4 address replace 192.0.2.9/32 dev lo
+	up ip -4 route replace 192.0.2.9/32 dev lo scope link
+	down ip -4 route del 192.0.2.9/32 dev lo scope link || true
+	down ip -4 address del 192.0.2.9/32 dev lo || true
+
+auto dummy.7
+iface dummy.7 inet manual
+	up ip link set dev dummy.7 up
+	up sysctl -w net.ipv4.conf.dummy/7.arp_ignore=1
+	up sysctl -w net.ipv4.conf.dummy/7.arp_announce=2
+	up ip -4 address replace 192.0.2.10/32 dev dummy.7
+	up ip -4 route replace 192.0.2.10/32 dev dummy.7 scope link
+	down ip -4 route del 192.0.2.10/32 dev dummy.7 scope link || true
+	down ip -4 address del 192.0.2.10/32 dev dummy.7 || true
+`},
+			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arp +
+				"-net.ipv4.conf.dummy/7.arp_ignore = 1\n-net.ipv4.conf.dummy/7.arp_announce = 2\n"},
+		}},
 		{"NAT", nil, realserver.Wanted{VIPs: []realserver.VIP{{Address: addr("192.0.2.9"), Mode: realserver.NAT}}}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

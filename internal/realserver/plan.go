@@ -41,21 +41,8 @@ type placed struct {
 func (w Wanted) placements() []placed {
 	var out []placed
 	for _, v := range w.VIPs {
-		p := placed{address: v.Address, device: device{name: w.Interface}}
-		switch v.Mode {
-		case NAT:
-			continue
-		case TUN:
-			d, err := v.device()
-			if err != nil {
-				continue
-			}
-			p.device = d
-		}
-		if p.device.name == "" {
-			p.device.name = loopback
-		}
-		if !slices.Contains(out, p) {
+		d, err := v.device()
+		if p := (placed{v.Address, d}); err == nil && d.name != "" && !slices.Contains(out, p) {
 			out = append(out, p)
 		}
 	}
@@ -227,7 +214,7 @@ func (o Observed) misplaced(v VIP, h Address, places []placed) string {
 	}
 	here := slices.ContainsFunc(places, func(p placed) bool { return p.address == v.Address && p.device.name == h.Interface })
 	if !here && o.quiet(h.Interface) {
-		return fmt.Sprintf("%s has it, where another mode brings it up", h.Interface)
+		return fmt.Sprintf("%s has it, where another mode or --interface brings it up", h.Interface)
 	}
 	if !here {
 		return fmt.Sprintf("%s has it: the machine may answer ARP or neighbour discovery there and take the address from the director", h.Interface)
@@ -247,13 +234,17 @@ func (o Observed) quiet(name string) bool {
 // removal is the command that removes an address. One that up may have added is for down to take back, with what else
 // belongs to it.
 func (o Observed) removal(a Address) string {
+	if a.Prefix.IsSingleIP() && o.quiet(a.Interface) {
+		return fmt.Sprintf("lvs-ha realserver down --vip %s # or, if that did not bring it up: %s", a.Prefix.Addr(), a.deletion())
+	}
+	return a.deletion()
+}
+
+// deletion is the command that deletes the address alone.
+func (a Address) deletion() string {
 	family := "-4"
 	if a.Prefix.Addr().Is6() {
 		family = "-6"
 	}
-	command := fmt.Sprintf("ip %s address del %s dev %s", family, a.Prefix, a.Interface)
-	if a.Prefix.IsSingleIP() && o.quiet(a.Interface) {
-		return fmt.Sprintf("lvs-ha realserver down --vip %s, or, if that did not bring it up, %s", a.Prefix.Addr(), command)
-	}
-	return command
+	return fmt.Sprintf("ip %s address del %s dev %s", family, a.Prefix, a.Interface)
 }

@@ -22,6 +22,7 @@ func TestUpAndDownRestoreAnyMachine(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		m.AddLink(realserver.Link{Name: "dummy0", NoARP: true})
 		o, _ := m.Observe(t.Context())
 		values := rapid.SampledFrom([]string{"0", "1", "2", "3"})
 		for _, l := range append(o.Links, realserver.Link{Name: "all"}) {
@@ -52,6 +53,8 @@ func TestUpAndDownRestoreAnyMachine(t *testing.T) {
 					Type:   rapid.SampledFrom([]realserver.TunnelType{realserver.IPIP, realserver.GRE, realserver.GUE}).Draw(t, "type"),
 					Outer4: rapid.Bool().Draw(t, "outer IPv4"),
 				}
+			} else if rapid.Bool().Draw(t, "on a device of its own") {
+				w.VIPs[0].Interface = "dummy0"
 			}
 			if rapid.IntRange(0, 3).Draw(t, "way") == 0 {
 				_, err = s.Down(t.Context(), w.Addresses())

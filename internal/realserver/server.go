@@ -92,9 +92,7 @@ func (s *Server) rollBack(ctx context.Context, before State, done []Step) error 
 		}
 	}
 	slices.Reverse(stuck)
-	left := before
-	left.Steps = slices.Concat(before.Steps, stuck)
-	return errors.Join(append(errs, s.Store.Save(left))...)
+	return errors.Join(append(errs, s.Store.Save(before.recording(stuck)))...)
 }
 
 // Down takes back what Up did for the addresses, or all that it did if none is given. What cannot be taken back

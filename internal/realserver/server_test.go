@@ -17,7 +17,7 @@ import (
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func dr(vips ...string) realserver.Wanted {
-	w := realserver.Wanted{Interface: "lo"}
+	var w realserver.Wanted
 	for _, v := range vips {
 		w.VIPs = append(w.VIPs, realserver.VIP{Address: addr(v), Mode: realserver.DR})
 	}
@@ -328,13 +328,13 @@ func TestUpRefuses(t *testing.T) {
 			"192.0.2.9: lo has it as 192.0.2.9/24: every address of 192.0.2.0/24 would be this machine's own: remove it: ip -4 address del 192.0.2.9/24 dev lo"},
 		{"VIP with NAT", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, nat,
 			"192.0.2.9: lo has it, but with NAT only the director does: this machine would answer its own clients by itself: remove it: " +
-				"lvs-ha realserver down --vip 192.0.2.9, or, if that did not bring it up, ip -4 address del 192.0.2.9/32 dev lo"},
+				"lvs-ha realserver down --vip 192.0.2.9 # or, if that did not bring it up: ip -4 address del 192.0.2.9/32 dev lo"},
 		{"another mode", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP, Outer4: true}),
-			"192.0.2.9: lo has it, where another mode brings it up: remove it: " +
-				"lvs-ha realserver down --vip 192.0.2.9, or, if that did not bring it up, ip -4 address del 192.0.2.9/32 dev lo"},
-		{"on eth0", nil, realserver.Wanted{VIPs: dr("192.0.2.9").VIPs, Interface: "eth0"},
+			"192.0.2.9: lo has it, where another mode or --interface brings it up: remove it: " +
+				"lvs-ha realserver down --vip 192.0.2.9 # or, if that did not bring it up: ip -4 address del 192.0.2.9/32 dev lo"},
+		{"on eth0", nil, onDevice("eth0", "192.0.2.9"),
 			"192.0.2.9: eth0 asks and answers by ARP: there a virtual address competes with the director's; use lo"},
-		{"no device", nil, realserver.Wanted{VIPs: dr("192.0.2.9").VIPs, Interface: "dummy0"}, "192.0.2.9: there is no device dummy0"},
+		{"no device", nil, onDevice("dummy0", "192.0.2.9"), "192.0.2.9: there is no device dummy0"},
 		{"IPv6 is off", func(m *realservertest.Machine) { m.Set("net.ipv6.conf.lo.disable_ipv6", "1") }, dr("fd00::9"),
 			"fd00::9: IPv6 is off on lo: sysctl -w net.ipv6.conf.lo.disable_ipv6=0"},
 		{"nothing", nil, dr(), "no virtual address: give --vip ADDRESS or -c FILE"},

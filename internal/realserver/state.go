@@ -1,16 +1,20 @@
 package realserver
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+	"golang.org/x/sys/unix"
 )
 
 // State is what was done on this machine, so that it can be taken back.
@@ -31,6 +35,45 @@ type Store struct {
 func (s Store) File() string {
 	_, namespace, _ := strings.Cut(s.Identity, "/")
 	return filepath.Join(s.Dir, "net-"+namespace+".json")
+}
+
+// lockPause is how long to wait before trying again for a lock that another call holds.
+const lockPause = 50 * time.Millisecond
+
+// Lock keeps other calls from changing the machine meanwhile: each records what was there before it.
+func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
+	if s.Dir == "" {
+		return nil, errors.New("no folder to record in what is done: give --state-dir a name")
+	}
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return nil, recording(err)
+	}
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		return nil, recording(err)
+	}
+	for {
+		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = dir.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", s.Dir, err), dir.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("lock %s: another lvs-ha realserver is at work: %w", s.Dir, ctx.Err()), dir.Close())
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+// recording is the error of a state file that cannot be written.
+func recording(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("record what is done, to be able to take it back: %w: run it as root", err)
+	}
+	return fmt.Errorf("record what is done, to be able to take it back: %w", err)
 }
 
 // Load reads the state of this boot, or else what is brought up at every boot. Where there is neither it is empty.
@@ -59,7 +102,7 @@ func readState(file string) (State, error) {
 	}
 	var state State
 	if err := json.Unmarshal(raw, &state); err != nil {
-		return State{}, fmt.Errorf("read the record of what was done: %s is damaged: undo by hand and remove it: %w", file, err)
+		return State{}, fmt.Errorf("read the record of what was done: %s is damaged: remove it, and undo by hand what `lvs-ha realserver up --print` shows: %w", file, err)
 	}
 	return state, nil
 }
@@ -74,12 +117,8 @@ func (s Store) Save(state State) error {
 		}
 		return nil
 	}
-	err = sysctl.WriteJSON(s.File(), state)
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("record what is done, to be able to take it back: %w: run it as root", err)
-	}
-	if err != nil {
-		return fmt.Errorf("record what is done, to be able to take it back: %w", err)
+	if err := sysctl.WriteJSON(s.File(), state); err != nil {
+		return recording(err)
 	}
 	return nil
 }
@@ -97,24 +136,26 @@ func (s State) reborn(identity string) State {
 
 // with is the state after more was wanted and done.
 func (s State) with(w Wanted, steps []Step) State {
-	next := State{Kernel: s.Kernel, Wanted: w, Steps: slices.Concat(s.Steps, steps)}
-	next.Wanted.VIPs = slices.Clone(s.Wanted.VIPs)
-	for _, v := range w.VIPs {
-		if !slices.ContainsFunc(next.Wanted.VIPs, v.equal) {
-			next.Wanted.VIPs = append(next.Wanted.VIPs, v)
-		}
-	}
-	for _, d := range s.Wanted.Directors {
-		if !slices.Contains(next.Wanted.Directors, d) {
-			next.Wanted.Directors = append(slices.Clone(next.Wanted.Directors), d)
-		}
-	}
+	next := s.recording(steps)
+	next.Wanted.VIPs = union(s.Wanted.VIPs, w.VIPs, VIP.equal)
+	next.Wanted.Directors = union(w.Directors, s.Wanted.Directors, func(a, b netip.Addr) bool { return a == b })
+	next.Wanted.Listeners = union(s.Wanted.Listeners, w.Listeners, func(a, b Listener) bool { return a == b })
 	return next
 }
 
-func (v VIP) equal(u VIP) bool {
-	if (v.Tunnel == nil) != (u.Tunnel == nil) || v.Tunnel != nil && *v.Tunnel != *u.Tunnel {
-		return false
+// recording is the state after more was done. Of a step that was done twice, the first knows what was there before.
+func (s State) recording(steps []Step) State {
+	s.Steps = union(s.Steps, steps, Step.same)
+	return s
+}
+
+// union is the first list, and of the second what is not in it.
+func union[T any](a, b []T, equal func(T, T) bool) []T {
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.ContainsFunc(out, func(u T) bool { return equal(u, v) }) {
+			out = append(out, v)
+		}
 	}
-	return v.Address == u.Address && v.Mode == u.Mode
+	return out
 }

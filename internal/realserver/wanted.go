@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -29,9 +30,10 @@ const (
 
 // VIP is a virtual address as a real server serves it.
 type VIP struct {
-	Address netip.Addr `json:"address"`
-	Mode    Mode       `json:"mode"`
-	Tunnel  *Tunnel    `json:"tunnel,omitempty"` // with TUN
+	Address   netip.Addr `json:"address"`
+	Mode      Mode       `json:"mode"`
+	Interface string     `json:"interface,omitempty"` // with DR; "" is lo
+	Tunnel    *Tunnel    `json:"tunnel,omitempty"`    // with TUN
 }
 
 // Tunnel is how the director wraps packets to this real server.
@@ -44,7 +46,6 @@ type Tunnel struct {
 // Wanted is what a real server is to be.
 type Wanted struct {
 	VIPs      []VIP        `json:"vips"`
-	Interface string       `json:"interface"`           // for DR; "lo"
 	Directors []netip.Addr `json:"directors,omitempty"` // for NAT: any of them is the right gateway; none: not known
 	Listeners []Listener   `json:"listeners,omitempty"` // where something must listen; none: not known
 }
@@ -109,17 +110,26 @@ func (w Wanted) Validate() error {
 				"a real server that has the address answers in the director's place", v.Address, either(other, v.Mode)))
 		}
 		modes[v.Address] = v.Mode
-		switch v.Mode {
-		case DR, NAT:
-		case TUN:
-			if _, err := v.device(); err != nil {
-				errs = append(errs, fmt.Errorf("virtual address %s: %w", v.Address, err))
-			}
-		default:
-			errs = append(errs, fmt.Errorf("virtual address %s: mode %q: want dr, tun or nat", v.Address, v.Mode))
+		if _, err := v.device(); err != nil {
+			errs = append(errs, fmt.Errorf("virtual address %s: %w", v.Address, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// equal reports whether two VIPs are the same one, brought up in the same way.
+func (v VIP) equal(u VIP) bool {
+	d, _ := v.device()
+	e, _ := u.device()
+	return v.Address == u.Address && v.Mode == u.Mode && d == e
+}
+
+// without is what is wanted when some addresses no longer are. What must listen for clients of NAT is at the real
+// server's own address.
+func (w Wanted) without(vips []netip.Addr) Wanted {
+	w.VIPs = slices.DeleteFunc(slices.Clone(w.VIPs), func(v VIP) bool { return slices.Contains(vips, v.Address) })
+	w.Listeners = slices.DeleteFunc(slices.Clone(w.Listeners), func(l Listener) bool { return slices.Contains(vips, l.Address.Addr()) })
+	return w
 }
 
 func either(a, b Mode) Mode {

@@ -83,7 +83,6 @@ func TestFromConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "wanted", w, realserver.Wanted{
-		Interface: "lo",
 		Directors: []netip.Addr{addr("192.0.2.9"), addr("10.0.0.254")},
 		VIPs: []realserver.VIP{
 			{Address: addr("192.0.2.9"), Mode: realserver.NAT},

@@ -40,6 +40,13 @@ func New(gateway string, addresses ...string) *Machine {
 	return m
 }
 
+// AddLink makes a device, as somebody else would.
+func (m *Machine) AddLink(l realserver.Link) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.addLink(l)
+}
+
 func (m *Machine) addLink(l realserver.Link) {
 	m.o.Links = append(m.o.Links, l)
 	for _, name := range []string{"arp_ignore", "arp_announce", "rp_filter"} {

@@ -1,0 +1,172 @@
+package realserver_test
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/realserver"
+	"github.com/lvs-ha/lvs-ha/internal/realserver/realservertest"
+)
+
+func onDevice(iface string, vips ...string) realserver.Wanted {
+	w := dr(vips...)
+	for i := range w.VIPs {
+		w.VIPs[i].Interface = iface
+	}
+	return w
+}
+
+// Each address stays on the device that its own call named.
+func TestCallsForSeveralDevices(t *testing.T) {
+	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
+	m.AddLink(realserver.Link{Name: "dummy0", NoARP: true})
+	before := observe(t, m)
+	s := newServer(t, m)
+	for _, w := range []realserver.Wanted{dr("192.0.2.9"), onDevice("dummy0", "192.0.2.10"), dr("192.0.2.11")} {
+		if _, err := s.Up(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
+			t.Fatalf("after up %v: %+v, %v", w, status, err)
+		}
+	}
+	report, err := s.Down(t.Context(), []netip.Addr{addr("192.0.2.11")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "steps", commands(report.Steps), []string{
+		"ip -4 route del 192.0.2.11/32 dev lo scope link",
+		"ip -4 address del 192.0.2.11/32 dev lo",
+	})
+	if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
+		t.Errorf("status of the rest: %+v, %v", status, err)
+	}
+	if _, err := s.Down(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the machine after down", observe(t, m), before)
+}
+
+// What somebody took away and a second call brought again is taken back once.
+func TestUpAgainAfterAHand(t *testing.T) {
+	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
+	before := observe(t, m)
+	s := newServer(t, m)
+	if _, err := s.Up(t.Context(), dr("192.0.2.9")); err != nil {
+		t.Fatal(err)
+	}
+	recorded, err := s.Store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Do(t.Context(), realserver.Step{Action: realserver.RemoveAddress, Interface: "lo", Address: addr("192.0.2.9")}); err != nil {
+		t.Fatal(err)
+	}
+	m.Set("net.ipv4.conf.all.arp_announce", "1")
+	if report, err := s.Up(t.Context(), dr("192.0.2.9")); err != nil || len(report.Steps) != 2 {
+		t.Fatalf("the second call took %v, %v", report.Steps, err)
+	}
+	again, err := s.Store.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the record", again, recorded)
+	if _, err := s.Down(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the machine after down", observe(t, m), before)
+}
+
+// A failed call takes back what it did, and what an earlier one did stays recorded.
+func TestFailureAfterAHandKeepsTheRecord(t *testing.T) {
+	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
+	before := observe(t, m)
+	s := newServer(t, m)
+	if _, err := s.Up(t.Context(), dr("192.0.2.9")); err != nil {
+		t.Fatal(err)
+	}
+	m.Set("net.ipv4.conf.all.arp_announce", "1")
+	m.Fail(realserver.AddAddress, context.DeadlineExceeded)
+	if _, err := s.Up(t.Context(), dr("192.0.2.9", "192.0.2.10")); err == nil {
+		t.Fatal("no error")
+	}
+	m.Fail(realserver.AddAddress, nil)
+	if _, err := s.Up(t.Context(), dr("192.0.2.9")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Down(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the machine after down", observe(t, m), before)
+}
+
+func TestDownSaysWhatStays(t *testing.T) {
+	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
+	m.AddAddress("lo", "192.0.2.77/32")
+	s := newServer(t, m)
+	if _, err := s.Up(t.Context(), dr("192.0.2.77")); err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.Down(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "notes", report.Notes, []string{"192.0.2.77 stays on lo: it was there before: ip -4 address del 192.0.2.77/32 dev lo removes it"})
+}
+
+// What must listen goes with the addresses that it is about.
+func TestListenersOfSeveralCalls(t *testing.T) {
+	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
+	s := newServer(t, m)
+	serving := func(vip string) realserver.Wanted {
+		w := dr(vip)
+		w.Listeners = []realserver.Listener{{Network: "tcp", Address: netip.MustParseAddrPort(vip + ":80")}}
+		return w
+	}
+	for _, vip := range []string{"192.0.2.9", "192.0.2.10"} {
+		if _, err := s.Up(t.Context(), serving(vip)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	missing := func() (out []string) {
+		status, err := s.Status(t.Context(), realserver.Wanted{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range status.Checks {
+			if !c.OK {
+				out = append(out, c.What)
+			}
+		}
+		return out
+	}
+	equal(t, "what is wrong with both", missing(), []string{"nothing listens on tcp 192.0.2.9:80", "nothing listens on tcp 192.0.2.10:80"})
+	if _, err := s.Down(t.Context(), []netip.Addr{addr("192.0.2.9")}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "what is wrong with one", missing(), []string{"nothing listens on tcp 192.0.2.10:80"})
+}
+
+func TestStoreLock(t *testing.T) {
+	store := realserver.Store{Dir: t.TempDir() + "/new", Identity: "boot/7"}
+	unlock, err := store.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := store.Lock(ctx); err == nil || !strings.Contains(err.Error(), "another lvs-ha realserver is at work") {
+		t.Fatalf("the second lock: %v", err)
+	}
+	unlock()
+	if unlock, err = store.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if _, err := (realserver.Store{}).Lock(t.Context()); err == nil {
+		t.Error("a store without a folder was locked")
+	}
+}
