@@ -110,11 +110,6 @@ func (c *command) finish(rest []string) *failure {
 	if f := c.parseFlags(); f != nil {
 		return f
 	}
-	if c.verb == list {
-		if f := c.checkListing(); f != nil {
-			return f
-		}
-	}
 	if f := rules[c.verb].check(c.given); f != nil {
 		return f
 	}
@@ -151,19 +146,6 @@ func (c *command) checkService() *failure {
 	}
 	if s.Flags&ipvs.FlagOnePacket != 0 && s.Mark == 0 && s.Protocol != ipvs.UDP {
 		return fail("One-Packet Scheduling is only for UDP virtual services")
-	}
-	return nil
-}
-
-// checkListing reports listings that exclude each other.
-func (c *command) checkListing() *failure {
-	for _, pair := range [][2]option{
-		{serviceAddress, connection}, {timeout, connection}, {timeout, serviceAddress},
-		{daemon, connection}, {daemon, serviceAddress}, {daemon, timeout},
-	} {
-		if c.given.has(pair[0]) && c.given.has(pair[1]) {
-			return fail("The option '%s' conflicts with the '%s' option in the 'list' command", pair[0], pair[1])
-		}
 	}
 	return nil
 }

@@ -117,7 +117,14 @@ var (
 		nosort, syncID, exact, tunInfo)
 )
 
-// check reports the first option that is missing or illegal.
+// exclude are the options before each one that it excludes. Only the list command permits any two of them.
+var exclude = map[option]set{
+	serviceAddress: setOf(connection),
+	timeout:        setOf(connection, serviceAddress),
+	daemon:         setOf(connection, serviceAddress, timeout),
+}
+
+// check reports the first option that is missing, illegal, or excluded by one before it.
 func (r rule) check(given set) *failure {
 	for o := range options {
 		switch {
@@ -125,6 +132,12 @@ func (r rule) check(given set) *failure {
 			return fail("You need to supply the '%s' option for the '%s' command", o, r.name)
 		case given.has(o) && !(r.needs | r.permits).has(o):
 			return fail("Illegal '%s' option with the '%s' command", o, r.name)
+		case given.has(o):
+			for other := range o {
+				if (given & exclude[o]).has(other) {
+					return fail("The option '%s' conflicts with the '%s' option in the '%s' command", o, other, r.name)
+				}
+			}
 		}
 	}
 	return nil
