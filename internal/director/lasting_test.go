@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,6 +78,33 @@ func TestTimeoutsAreTriedAgainAndRepaired(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantTCP()
+	})
+}
+
+func TestAProblemOfOneServiceOutlivesGoodNewsOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		other := b.cfg.Services[0]
+		other.Name, other.Port, other.RealServers = "other", 81, nil
+		b.cfg.Services = append(b.cfg.Services, other)
+		b.kernel.Fail = func(s ipvs.Step) syscall.Errno {
+			if s.Service.Port == 81 {
+				return syscall.ENOENT
+			}
+			return 0
+		}
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		b.wantPool(first + "=1")
+		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "ipvs" {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		b.kernel.Fail = nil
+		b.repair()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("problems: %+v", s.Problems)
+		}
 	})
 }
 

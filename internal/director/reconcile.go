@@ -114,13 +114,10 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 			want = append(want, desiredEntry(vs, d.health, d.kept))
 		}
 	}
-	plan := ipvs.Diff(want, actual, d.memory.owns())
-	if plan.Empty() {
-		d.problems.set("ipvs", nil)
-		return nil
+	err = ipvs.Apply(ctx, loggedApplier{d.kernel, d.Logger}, ipvs.Diff(want, actual, d.memory.owns()))
+	if err != nil || due.all { // what is wrong with other services is not over
+		d.outcome(ctx, "ipvs", err)
 	}
-	err = ipvs.Apply(ctx, loggedApplier{d.kernel, d.Logger}, plan)
-	d.outcome(ctx, "ipvs", err)
 	if err == nil && due.all {
 		d.remember(d.configured(), d.memory.OwnsSync)
 	}
