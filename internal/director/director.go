@@ -85,7 +85,8 @@ type Director struct {
 	kept     map[serverKey]ipvs.Destination
 	unkept   bool // kept is still to be taken from the kernel
 	vrrp     map[string]vrrp.Status
-	linked   bool // with the speaker
+	linked   bool      // with the speaker
+	unlinked time.Time // since then, if not linked
 	gate     gate
 	gateOpen *time.Timer
 	touched  touched
@@ -114,6 +115,7 @@ func New(o Options) *Director {
 // *ConfigError if there is no good configuration to start with.
 func (d *Director) Run(ctx context.Context) error {
 	d.started = time.Now()
+	d.unlinked = d.started
 	d.gate.follow(connsync.Backup, d.started)
 	if err := d.start(); err != nil {
 		return err
@@ -254,7 +256,7 @@ func (d *Director) tellSpeaker() {
 // take notes the news and what it touches.
 func (d *Director) take(n news) {
 	if n.speaker != nil && *n.speaker != d.linked {
-		d.linked = *n.speaker
+		d.linked, d.unlinked = *n.speaker, time.Now()
 		d.Logger.Info("speaker", "connected", d.linked)
 	}
 	for name, status := range n.vrrp {

@@ -8,6 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/wallclock"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -35,18 +36,22 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 func (d *Director) status(ctx context.Context) api.Status {
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()
+	now := time.Now()
 	s := api.Status{
 		Version:  d.Version,
 		Node:     d.cfg.Node,
-		Started:  d.started,
-		Config:   api.Config{Path: d.ConfigPath, Loaded: d.loaded},
+		Started:  wallclock.Told(d.started, now),
+		Config:   api.Config{Path: d.ConfigPath, Loaded: wallclock.Told(d.loaded, now)},
 		Problems: slices.Clone(d.problems.open),
 	}
 	if d.reloadErr != nil {
 		s.Config.ReloadError = d.reloadErr.Error()
 	}
 	if !d.linked && len(d.cfg.VRRP) > 0 {
-		s.Problems = append(s.Problems, api.Problem{What: "speaker", Text: "the VRRP process is not connected; it is being started again", Since: time.Now()})
+		s.Problems = append(s.Problems, api.Problem{What: "speaker", Text: "the VRRP process is not connected; it is being started again", Since: d.unlinked})
+	}
+	for i := range s.Problems {
+		s.Problems[i].Since = wallclock.Told(s.Problems[i].Since, now)
 	}
 	for _, v := range d.cfg.VRRP {
 		known, ok := d.vrrp[v.Name]
@@ -54,6 +59,7 @@ func (d *Director) status(ctx context.Context) api.Status {
 			known = vrrp.Status{Name: v.Name, Interface: v.Interface, VirtualRouterID: v.VirtualRouterID, Family: v.Family, Version: v.Version,
 				State: vrrp.Initialize, Reason: "not yet heard from the speaker", Priority: v.Priority, AdvertiseInterval: v.AdvertiseInterval}
 		}
+		known.Since = wallclock.Told(known.Since, now)
 		s.VRRP = append(s.VRRP, known)
 	}
 	var actual []ipvs.ServiceState
@@ -75,7 +81,7 @@ func (d *Director) status(ctx context.Context) api.Status {
 	}
 	for _, vs := range d.cfg.Services {
 		a, present := kernel[vs.ServiceKey]
-		s.Services = append(s.Services, d.serviceStatus(vs, a, present))
+		s.Services = append(s.Services, d.serviceStatus(vs, a, present, now))
 		delete(kernel, vs.ServiceKey)
 	}
 	for _, a := range actual {
@@ -86,7 +92,7 @@ func (d *Director) status(ctx context.Context) api.Status {
 	return s
 }
 
-func (d *Director) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool) api.Service {
+func (d *Director) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool, now time.Time) api.Service {
 	out := api.Service{Name: vs.Name, Service: vs.Service, Present: present, Stats: actual.Stats}
 	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
 	for _, dest := range actual.Destinations {
@@ -98,7 +104,7 @@ func (d *Director) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		for _, t := range targets {
 			check := api.Check{Kind: t.Spec.Kind, Endpoint: t.Endpoint, State: healthcheck.Unknown}
 			if r, ok := d.results[t.Key()]; ok {
-				check.State, check.Since, check.Detail = r.State, r.Since, r.Detail
+				check.State, check.Since, check.Detail = r.State, wallclock.Told(r.Since, now), r.Detail
 			}
 			if check.State == server.State && check.Since.After(server.Since) {
 				server.Since = check.Since

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/wallclock"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -171,6 +172,10 @@ func (c *Client) listen(conn net.Conn) error {
 			// Not before: while no speaker runs, the parent's socket takes connections that nobody serves yet.
 			c.connected(true)
 			defer c.connected(false)
+		}
+		now := time.Now()
+		for i := range n.Statuses {
+			n.Statuses[i].Since = wallclock.Heard(n.Statuses[i].Since, now)
 		}
 		if len(n.Statuses) > 0 && c.Statuses != nil {
 			c.Statuses(n.Statuses)

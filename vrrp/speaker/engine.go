@@ -172,14 +172,14 @@ func (e *engine) note(r *router) {
 }
 
 // takeChanged returns the statuses that have changed since it was last called.
-func (e *engine) takeChanged() []vrrp.Status {
+func (e *engine) takeChanged(now time.Time) []vrrp.Status {
 	if len(e.changed) == 0 {
 		return nil
 	}
 	out := make([]vrrp.Status, 0, len(e.changed))
 	for _, r := range e.changed {
 		r.changed = false
-		out = append(out, r.status())
+		out = append(out, r.status(now))
 	}
 	clear(e.changed)
 	e.changed = e.changed[:0]
@@ -187,10 +187,10 @@ func (e *engine) takeChanged() []vrrp.Status {
 }
 
 // statuses returns the status of every router.
-func (e *engine) statuses() []vrrp.Status {
+func (e *engine) statuses(now time.Time) []vrrp.Status {
 	out := make([]vrrp.Status, 0, len(e.routers))
 	for _, r := range e.routers {
-		out = append(out, r.status())
+		out = append(out, r.status(now))
 	}
 	return out
 }

@@ -201,7 +201,7 @@ func (g *rig) datagram(in vrrp.Instance, priority uint8, from string) datagram {
 
 func (g *rig) status(name string) vrrp.Status {
 	g.t.Helper()
-	statuses := g.engine.statuses()
+	statuses := g.engine.statuses(g.now)
 	i := slices.IndexFunc(statuses, func(s vrrp.Status) bool { return s.Name == name })
 	if i < 0 {
 		g.t.Fatalf("no instance %s", name)

@@ -58,17 +58,17 @@ func TestSlowKernel(t *testing.T) {
 	g.hear(v3(200), 0, "10.9.0.2")
 	g.did()
 	g.holding = true
-	g.engine.takeChanged()
+	g.engine.takeChanged(g.now)
 	g.advance(500 * time.Millisecond)
 	g.expectDid("")
-	if changed := g.engine.takeChanged(); len(changed) != 0 {
+	if changed := g.engine.takeChanged(g.now); len(changed) != 0 {
 		t.Errorf("the director is told %v before the addresses are there", changed)
 	}
 	g.holding = false
 	g.finish()
 	g.settle()
 	g.expectDid("add, announce, advert 100, advert 100")
-	if changed := g.engine.takeChanged(); len(changed) != 1 || changed[0].State != vrrp.Master {
+	if changed := g.engine.takeChanged(g.now); len(changed) != 1 || changed[0].State != vrrp.Master {
 		t.Errorf("told the director %v", changed)
 	}
 }
@@ -356,7 +356,7 @@ func TestStop(t *testing.T) {
 	g.finish()
 	g.settle()
 	if !g.engine.stopped() {
-		t.Errorf("not stopped: %+v", g.engine.statuses())
+		t.Errorf("not stopped: %+v", g.engine.statuses(g.now))
 	}
 	g.want(v3(200))
 	g.up("eth0", 3, "10.9.0.1/24")

@@ -99,7 +99,7 @@ func (l *loop) run() error {
 		}
 		l.call(now)
 		l.engine.timers.fire(now)
-		if statuses := l.engine.takeChanged(); statuses != nil {
+		if statuses := l.engine.takeChanged(now); statuses != nil {
 			l.publish(statuses)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/wallclock"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -88,8 +89,9 @@ func (r *router) dependsOn(name string) bool {
 		slices.ContainsFunc(r.instance.Addresses, func(a vrrp.Address) bool { return a.Interface == name })
 }
 
-func (r *router) status() vrrp.Status {
+func (r *router) status(now time.Time) vrrp.Status {
 	s := r.machine.Status()
+	s.Since = wallclock.Told(s.Since, now)
 	s.AdvertsSent = r.sent
 	s.SendErrors = r.sendErrors
 	s.AdvertsReceived = r.received

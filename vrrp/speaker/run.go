@@ -177,15 +177,15 @@ func (s *speaker) ordered(c *directorConn, o order) {
 	}
 	// One answer does for all who ask before it is given.
 	if o.Report && c.asked.CompareAndSwap(false, true) {
-		s.loop.post(func(time.Time) {
+		s.loop.post(func(now time.Time) {
 			c.asked.Store(false)
-			c.put(news{Statuses: s.loop.engine.statuses(), Report: true})
+			c.put(news{Statuses: s.loop.engine.statuses(now), Report: true})
 		})
 	}
 }
 
 func (s *speaker) arrived(c *directorConn) {
-	s.loop.post(func(time.Time) { c.put(news{Statuses: s.loop.engine.statuses()}) })
+	s.loop.post(func(now time.Time) { c.put(news{Statuses: s.loop.engine.statuses(now)}) })
 }
 
 func (s *speaker) left() {
