@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,16 +31,26 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
+	return newPlaces(t, 1)[0]
+}
+
+// newPlaces are hosts on a LAN, 192.0.2.1 and so on.
+func newPlaces(t *testing.T, n int) []*place {
+	t.Helper()
 	l := lab.NewT(t, "cli")
 	lan, err := l.Bridge("lan")
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := l.Host("director", lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes("192.0.2.1/24")})
-	if err != nil {
-		t.Fatal(err)
+	var all []*place
+	for i := range n {
+		host, err := l.Host(fmt.Sprintf("director%d", i+1), lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes(fmt.Sprintf("192.0.2.%d/24", i+1))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, &place{t: t, host: host, dir: t.TempDir()})
 	}
-	return &place{t: t, host: host, dir: t.TempDir()}
+	return all
 }
 
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
