@@ -196,6 +196,34 @@ func TestHostDoctorFixes(t *testing.T) {
 	}
 }
 
+// A service without health checks gives no cause to ask for its servers, and what the kernel knew of them may be old.
+func TestHostDoctorAsksNeighbors(t *testing.T) {
+	lab.Need(t, lab.Host)
+	lb1, _, _ := pairOf(t)
+	if out, err := lb1.host.Command(t.Context(), "ip", "neigh", "replace", "10.0.0.11", "dev", "eth0", "nud", "failed").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	d := lb1.diagnose(`
+virtual_service "dns" {
+  address    = "10.0.0.1:53"
+  protocol   = "udp"
+  scheduler  = "rr"
+  forwarding = "dr"
+  real_server "10.0.0.11:53" {}
+  real_server "10.0.0.99:53" {}
+}
+`)
+	var silent []string
+	for _, f := range d.Findings {
+		if f.Code == "server-silent" {
+			silent = append(silent, f.Subject)
+		}
+	}
+	if !slices.Equal(silent, []string{"10.0.0.99"}) {
+		t.Errorf("silent are %q, want 10.0.0.99 alone", silent)
+	}
+}
+
 func TestHostDoctorTable(t *testing.T) {
 	lab.Need(t, lab.Host)
 	lb1, _, _ := pairOf(t)
@@ -207,7 +235,7 @@ func TestHostDoctorTable(t *testing.T) {
 	}
 	lb1.want(1, []string{"doctor", "-c", file, "-q"},
 		"error    interface-missing  there is no device eth7 (vrrp \"b\")",
-		"                            mend: ip link show; correct the name in the configuration",
+		"                            mend: ip link show # and correct the name in the configuration",
 		"warning  address-outside    10.9.0.1 is in no network of eth0 (10.0.0.0/24)",
 		"1 error, ")
 	lb1.prefix = []string{"setpriv", "--bounding-set", "-net_raw,-net_admin"}

@@ -78,7 +78,7 @@ func refused(in *vrrp.Instance, s speaker) Finding {
 	return Finding{Code: "advert-refused", Severity: Error, Subject: in.Name,
 		What: fmt.Sprintf("%s: adverts of %s do not count: %s", in.Name, s.source, s.refuse),
 		Why:  "a director that does not hear the other becomes master beside it",
-		Mend: cmp.Or(refusals[s.refuse], "look at what "+s.source.String()+" sends: tcpdump -vni "+in.Interface+" proto 112")}
+		Mend: cmp.Or(refusals[s.refuse], "tcpdump -vni "+in.Interface+" proto 112 # look at what "+s.source.String()+" sends")}
 }
 
 func otherAddresses(in *vrrp.Instance, s speaker) Finding {
@@ -107,7 +107,7 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 		return []Finding{{Code: "two-masters", Severity: Error, Subject: in.Name,
 			What: fmt.Sprintf("%s: more than one is master: %v", in.Name, names),
 			Why:  "each answers for the virtual addresses; either they do not hear each other, or one is a stranger with the same virtual_router_id",
-			Mend: fmt.Sprintf("tcpdump -vni %s proto 112; let protocol 112 to %s through packet filters and switches", in.Interface, vrrp.Group(in.Family))}}
+			Mend: fmt.Sprintf("tcpdump -vni %s proto 112 # and let protocol 112 to %s through packet filters and switches", in.Interface, vrrp.Group(in.Family))}}
 	case len(masters) == 1:
 		return []Finding{ok("peer-heard", "%s: %s is master and is heard", in.Name, names[0])}
 	case state == vrrp.Master:

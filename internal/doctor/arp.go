@@ -76,7 +76,7 @@ func loopbackAddresses(cfg *config.Config, o *Observed) []Finding {
 			out = append(out, f.set("net.ipv4.vs.backup_only", "1"))
 		case known && backupOnly != "0" && synchronizes(cfg):
 		default:
-			f.Mend = fmt.Sprintf("lvs-ha realserver down --vip %s; or a connection_sync block and net.ipv4.vs.backup_only=1", a.Prefix.Addr())
+			f.Mend = fmt.Sprintf("lvs-ha realserver down --vip %s # or a connection_sync block and net.ipv4.vs.backup_only=1", a.Prefix.Addr())
 			out = append(out, f)
 		}
 	}

@@ -11,5 +11,5 @@ func clock(_ *config.Config, o *Observed) []Finding {
 	}
 	return []Finding{{Code: "clock", Severity: Warning, What: "nothing keeps the clock right",
 		Why:  "certificates are judged by it, and the logs of two directors can only be compared if both are right",
-		Mend: "apt-get install chrony, or another NTP client"}}
+		Mend: "apt-get install chrony # or another NTP client"}}
 }

@@ -20,5 +20,5 @@ func connectionTracking(cfg *config.Config, o *Observed) []Finding {
 		What: fmt.Sprintf("%d packet filter rules go by connections or rewrite addresses, such as: %s: %s", len(o.Firewall), r.Tool, r.Rule),
 		Why:  "IPVS does not keep its connections in that table unless it is told to: such rules take their packets for invalid, or do nothing to them",
 		// Not a fix that is safe to make: each packet costs more with it.
-		Mend: "sysctl -w net.ipv4.vs.conntrack=1, if the rules are about balanced traffic"}}
+		Mend: "sysctl -w net.ipv4.vs.conntrack=1 # if the rules are about balanced traffic"}}
 }

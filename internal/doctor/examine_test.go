@@ -237,7 +237,7 @@ func TestKernel(t *testing.T) {
 			"info ipvs: the module ip_vs is not loaded -> modprobe ip_vs!",
 		}},
 		{"clock", "", func(_ *config.Config, o *doctor.Observed) { o.Clock.Synchronized = false }, []string{
-			"warning clock: nothing keeps the clock right -> apt-get install chrony, or another NTP client"}},
+			"warning clock: nothing keeps the clock right -> apt-get install chrony # or another NTP client"}},
 		{"clock unknown", "", func(_ *config.Config, o *doctor.Observed) { o.Clock = doctor.Clock{} }, nil},
 		{"not seen", "", func(_ *config.Config, o *doctor.Observed) {
 			o.Unseen = []doctor.Unseen{{What: "kernel modules", Err: "no"}}
@@ -302,19 +302,19 @@ func TestTuning(t *testing.T) {
 		{"run_estimation", drConfig, set("net.ipv4.vs.run_estimation", "0"), []string{
 			"info run-estimation: net.ipv4.vs.run_estimation is 0 -> sysctl -w net.ipv4.vs.run_estimation=1"}},
 		{"sync_threshold", natConfig, set("net.ipv4.vs.sync_threshold", "3 50"), []string{
-			"info sync-threshold: net.ipv4.vs.sync_threshold is 3 50 -> sysctl -w net.ipv4.vs.sync_threshold='1 50' tells earlier, at the cost of more messages"}},
+			"info sync-threshold: net.ipv4.vs.sync_threshold is 3 50 -> sysctl -w net.ipv4.vs.sync_threshold='1 50' # tells earlier, at the cost of more messages"}},
 		{"sync without sync", drConfig, set("net.ipv4.vs.sync_threshold", "3 50"), nil},
 		{"sync_version", natConfig, set("net.ipv4.vs.sync_version", "0"), []string{
 			"warning sync-version: net.ipv4.vs.sync_version is 0 -> sysctl -w net.ipv4.vs.sync_version=1!"}},
 		{"sync_refresh_period", natConfig, set("net.ipv4.vs.sync_refresh_period", "0"), []string{
-			"info sync-refresh: net.ipv4.vs.sync_refresh_period is 0 -> sysctl -w net.ipv4.vs.sync_refresh_period=10 tells again when its timer has moved by 10 s"}},
+			"info sync-refresh: net.ipv4.vs.sync_refresh_period is 0 -> sysctl -w net.ipv4.vs.sync_refresh_period=10 # tells again when its timer has moved by 10 s"}},
 		{"sync_ports", natConfig, set("net.ipv4.vs.sync_ports", "4"), []string{"info sync-ports: net.ipv4.vs.sync_ports is 4"}},
 		{"sloppy_tcp with a hash", natConfig, func(c *config.Config, o *doctor.Observed) {
 			c.Services[0].Scheduler, o.Modules.Loaded = "sh", append(o.Modules.Loaded, "ip_vs_sh")
-		}, []string{"info sloppy-tcp: net.ipv4.vs.sloppy_tcp is 0 -> sysctl -w net.ipv4.vs.sloppy_tcp=1, on both directors"}},
+		}, []string{"info sloppy-tcp: net.ipv4.vs.sloppy_tcp is 0 -> sysctl -w net.ipv4.vs.sloppy_tcp=1 # on both directors"}},
 		{"conntrack", drConfig, func(_ *config.Config, o *doctor.Observed) {
 			o.Firewall = []doctor.FirewallRule{{"nft", "ct state established accept"}, {"nft", "masquerade"}}
-		}, []string{"warning conntrack: 2 packet filter rules go by connections or rewrite addresses, such as: nft: ct state established accept -> sysctl -w net.ipv4.vs.conntrack=1, if the rules are about balanced traffic"}},
+		}, []string{"warning conntrack: 2 packet filter rules go by connections or rewrite addresses, such as: nft: ct state established accept -> sysctl -w net.ipv4.vs.conntrack=1 # if the rules are about balanced traffic"}},
 		{"conntrack on", drConfig, func(_ *config.Config, o *doctor.Observed) {
 			o.Firewall, o.Sysctls["net.ipv4.vs.conntrack"] = []doctor.FirewallRule{{"nft", "ct state established accept"}}, "1"
 		}, nil},

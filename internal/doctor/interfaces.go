@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -43,7 +44,7 @@ func interfaces(cfg *config.Config, o *Observed) []Finding {
 		switch {
 		case !exists:
 			out = append(out, Finding{Code: "interface-missing", Severity: u.severity, Subject: u.name,
-				What: fmt.Sprintf("there is no device %s (%s)", u.name, u.by), Why: u.why, Mend: "ip link show; correct the name in the configuration"})
+				What: fmt.Sprintf("there is no device %s (%s)", u.name, u.by), Why: u.why, Mend: "ip link show # and correct the name in the configuration"})
 		case !link.Up:
 			out = append(out, Finding{Code: "interface-down", Severity: Warning, Subject: u.name,
 				What: fmt.Sprintf("%s is down or has no carrier (%s)", u.name, u.by), Why: u.why, Mend: "ip link set dev " + u.name + " up"})
@@ -72,6 +73,9 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 			continue
 		}
 		looked++
+		if v.prefix.Addr().IsLinkLocalUnicast() {
+			continue // is in the network of every device
+		}
 		networks := o.networks(v.iface, v.prefix.Addr().Is6())
 		networks = slices.DeleteFunc(networks, func(n netip.Prefix) bool { return n.Addr().IsLinkLocalUnicast() })
 		// Once it is there, its own network is on the device too.
@@ -118,7 +122,9 @@ func sourceMend(v vrrp.Instance) string {
 		return fmt.Sprintf("give this machine %s, or correct source_address", v.SourceAddress)
 	}
 	if v.Family == vrrp.IPv6 {
-		return fmt.Sprintf("sysctl -w net.ipv6.conf.%s.disable_ipv6=0 net.ipv6.conf.%s.addr_gen_mode=0", v.Interface, v.Interface)
+		// The kernel makes the address when the mode changes (addrconf_sysctl_addr_gen_mode, net/ipv6/addrconf.c).
+		mode := sysctl.Conf("ipv6", v.Interface, "addr_gen_mode")
+		return fmt.Sprintf("sysctl -w %s=0 %s=1 %s=0", sysctl.Conf("ipv6", v.Interface, "disable_ipv6"), mode, mode)
 	}
 	return "ip address add ADDRESS/LENGTH dev " + v.Interface
 }

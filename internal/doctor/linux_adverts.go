@@ -65,7 +65,7 @@ func seeAdverts(ctx context.Context, cfg *config.Config, o *Observed) error {
 				return
 			}
 			o.Adverts = append(o.Adverts, heard...)
-			o.Listened[e.iface] = long
+			o.Listened[e.iface] = max(o.Listened[e.iface], long)
 		})
 	}
 	group.Wait()

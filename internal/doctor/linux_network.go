@@ -31,9 +31,10 @@ func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
 	}
 	err = errors.Join(seeAddresses(h, names, o), seeDefaults(h, names, o))
 	seeRoutes(h, names, cfg, o)
+	askNeighbors(ctx, o)
 	var probeErr error
 	o.Probes, probeErr = probe(ctx, cfg)
-	return errors.Join(err, probeErr, seeNeighbors(h, o))
+	return errors.Join(err, probeErr, seeNeighbors(ctx, h, names, o))
 }
 
 // whole asks again where a table changed while it was read.
@@ -137,17 +138,4 @@ func routeOf(r netlink.Route, names map[int]string, o *Observed) Route {
 		route.MTU = link.MTU
 	}
 	return route
-}
-
-// seeNeighbors finds the real servers on this machine's networks that do not answer.
-func seeNeighbors(h *netlink.Handle, o *Observed) error {
-	o.Neighbors = map[netip.Addr]bool{}
-	neighbors, err := whole("neighbours", func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
-	for _, n := range neighbors {
-		a, ok := netip.AddrFromSlice(n.IP)
-		if _, wanted := o.Routes[a.Unmap()]; ok && wanted && n.State&(netlink.NUD_FAILED|netlink.NUD_INCOMPLETE) != 0 {
-			o.Neighbors[a.Unmap()] = true
-		}
-	}
-	return err
 }

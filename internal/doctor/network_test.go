@@ -15,8 +15,8 @@ import (
 func TestInterfaces(t *testing.T) {
 	examine(t, []examination{
 		{"missing", natConfig, func(_ *config.Config, o *doctor.Observed) { o.Links = o.Links[:2] }, []string{
-			`error interface-missing: there is no device eth1 (vrrp "web") -> ip link show; correct the name in the configuration`,
-			`warning interface-missing: there is no device eth2 (vrrp "web", track_interface) -> ip link show; correct the name in the configuration`,
+			`error interface-missing: there is no device eth1 (vrrp "web") -> ip link show # and correct the name in the configuration`,
+			`warning interface-missing: there is no device eth2 (vrrp "web", track_interface) -> ip link show # and correct the name in the configuration`,
 		}},
 		{"down", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Links[1].Up = false }, []string{
 			`warning interface-down: eth0 is down or has no carrier (vrrp "web") -> ip link set dev eth0 up`}},
@@ -28,8 +28,13 @@ func TestInterfaces(t *testing.T) {
 			"error no-source: eth0 has no ipv4 address of its own -> give this machine 202.99.59.7, or correct source_address"}},
 		{"IPv6 without a link-local address", strings.ReplaceAll(drConfig[:strings.Index(drConfig, "virtual_service")], "202.99.59.110/24", "fd00::9/64"),
 			func(_ *config.Config, o *doctor.Observed) { o.Adverts = nil }, []string{
-				"error no-source: eth0 has no ipv6 address of its own -> sysctl -w net.ipv6.conf.eth0.disable_ipv6=0 net.ipv6.conf.eth0.addr_gen_mode=0",
+				"error no-source: eth0 has no ipv6 address of its own -> sysctl -w net.ipv6.conf.eth0.disable_ipv6=0 net.ipv6.conf.eth0.addr_gen_mode=1 net.ipv6.conf.eth0.addr_gen_mode=0",
 				"info peer-silent: web: no master was heard within 3s"}},
+		{"link-local virtual address", strings.ReplaceAll(drConfig[:strings.Index(drConfig, "virtual_service")], `"202.99.59.110/24"`, `"fe80::9/64", "fd00::9/64"`),
+			func(_ *config.Config, o *doctor.Observed) {
+				o.Adverts = nil
+				o.Addresses = append(o.Addresses, doctor.Address{Interface: "eth0", Prefix: prefix("fe80::1/64")}, doctor.Address{Interface: "eth0", Prefix: prefix("fd00::1/64")})
+			}, []string{"info peer-silent: web: no master was heard within 3s"}},
 		{"virtual address outside", strings.ReplaceAll(drConfig, "202.99.59.110", "10.1.1.1"), func(_ *config.Config, o *doctor.Observed) {
 			o.Adverts[0].Advert.Addresses[0] = addr("10.1.1.1")
 		}, []string{"warning address-outside: 10.1.1.1 is in no network of eth0 (202.99.59.0/24) -> correct the address or the interface in the configuration, or add the route on the router"}},
@@ -95,7 +100,7 @@ func TestARP(t *testing.T) {
 		{"virtual address on lo", drConfig, func(_ *config.Config, o *doctor.Observed) {
 			o.Addresses = append(o.Addresses, doctor.Address{Interface: "lo", Prefix: prefix("202.99.59.110/32")})
 		}, []string{"warning backup-only: 202.99.59.110 is on lo here: this director is prepared as a real server, and balances while it is the standby -> " +
-			"lvs-ha realserver down --vip 202.99.59.110; or a connection_sync block and net.ipv4.vs.backup_only=1"}},
+			"lvs-ha realserver down --vip 202.99.59.110 # or a connection_sync block and net.ipv4.vs.backup_only=1"}},
 		{"virtual address on lo, with sync", natConfig, func(_ *config.Config, o *doctor.Observed) {
 			o.Addresses = append(o.Addresses, doctor.Address{Interface: "lo", Prefix: prefix("202.99.59.110/32")})
 		}, []string{"warning backup-only: 202.99.59.110 is on lo here: this director is prepared as a real server, and balances while it is the standby -> " +
@@ -115,7 +120,7 @@ func TestAdverts(t *testing.T) {
 			o.Adverts, o.Running = adverts, &doctor.Running{States: map[string]vrrp.State{"web": s}}
 		}
 	}
-	const two = "tcpdump -vni eth0 proto 112; let protocol 112 to 224.0.0.18 through packet filters and switches"
+	const two = "tcpdump -vni eth0 proto 112 # and let protocol 112 to 224.0.0.18 through packet filters and switches"
 	examine(t, []examination{
 		{"silence", drConfig, listen(), []string{"info peer-silent: web: no master was heard within 3s"}},
 		{"silence as master", drConfig, running(vrrp.Master), nil},
@@ -136,7 +141,7 @@ func TestAdverts(t *testing.T) {
 			"error advert-refused: web: adverts of 202.99.59.112 do not count: version-mismatch -> set version alike on both directors",
 			"info peer-silent: web: no master was heard within 3s"}},
 		{"damaged", drConfig, listen(hear("202.99.59.112", 150, func(a *doctor.Advert) { a.Dropped = vrrp.DropLength })), []string{
-			"error advert-refused: web: adverts of 202.99.59.112 do not count: length -> look at what 202.99.59.112 sends: tcpdump -vni eth0 proto 112",
+			"error advert-refused: web: adverts of 202.99.59.112 do not count: length -> tcpdump -vni eth0 proto 112 # look at what 202.99.59.112 sends",
 			"info peer-silent: web: no master was heard within 3s"}},
 		{"through a router", drConfig, listen(hear("202.99.59.112", 150, func(a *doctor.Advert) { a.Envelope.HopLimit = 254 })), []string{
 			"error advert-refused: web: adverts of 202.99.59.112 do not count: ttl -> it came through a router: VRRP stays within one network",
@@ -160,7 +165,7 @@ func TestServers(t *testing.T) {
 	}
 	examine(t, []examination{
 		{"no route", drConfig, route(direct, doctor.Route{Error: "network is unreachable"}), []string{
-			"error server-no-route: there is no way to the real server 202.99.59.108: network is unreachable -> ip route get 202.99.59.108"}},
+			"error server-no-route: there is no way to the real server 202.99.59.108: network is unreachable -> ip route add 202.99.59.108 via GATEWAY # or give this machine an address in its network"}},
 		{"silent", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Neighbors = map[netip.Addr]bool{addr(direct): true} }, []string{
 			"warning server-silent: the real server 202.99.59.108 does not answer on eth0 -> arping -c 3 -I eth0 202.99.59.108"}},
 		{"DR through a router", drConfig, route(direct, doctor.Route{Interface: "eth0", Gateway: addr("202.99.59.1"), MTU: 1500}), []string{
@@ -196,7 +201,7 @@ func TestTunnels(t *testing.T) {
 	}
 	mtu := func(room, device, advmss string) []string {
 		return []string{"info tunnel-mtu: the tunnel to 198.51.100.8 carries packets of " + room + " bytes, clients may send 1500 -> " +
-			"ip link set dev eth1 mtu " + device + ", and on the way to the real server; or on it: ip route change default via GATEWAY advmss " + advmss}
+			"ip link set dev eth1 mtu " + device + " # and on the way to the real server; or on it: ip route change default via GATEWAY advmss " + advmss}
 	}
 	examine(t, []examination{
 		{"ipip", tunConfig, narrow(ipvs.TunnelIPIP, 0), mtu("1480", "1520", "1440")},

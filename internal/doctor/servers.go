@@ -20,7 +20,7 @@ func serverRoutes(cfg *config.Config, o *Observed) []Finding {
 		case route.Error != "":
 			out = append(out, Finding{Code: "server-no-route", Severity: Error, Subject: s.Address.String(),
 				What: fmt.Sprintf("there is no way to the real server %s: %s", s.Address, route.Error),
-				Why:  "it is checked and balanced to by that way", Mend: "ip route get " + s.Address.String()})
+				Why:  "it is checked and balanced to by that way", Mend: "ip route add " + s.Address.String() + " via GATEWAY # or give this machine an address in its network"})
 		case route.Local:
 		case o.Neighbors[s.Address]:
 			out = append(out, Finding{Code: "server-silent", Severity: Warning, Subject: s.Address.String(),

@@ -28,7 +28,7 @@ func tunnels(cfg *config.Config, o *Observed) []Finding {
 			out = append(out, Finding{Code: "tunnel-mtu", Severity: Info, Subject: s.Address.String(),
 				What: fmt.Sprintf("the tunnel to %s carries packets of %d bytes, clients may send %d", s.Address, room, wanted),
 				Why:  "the director answers that a packet is too big (ICMP); where a filter drops that answer, uploads stand still",
-				Mend: fmt.Sprintf("ip link set dev %s mtu %d, and on the way to the real server; or on it: ip route change default via GATEWAY advmss %d",
+				Mend: fmt.Sprintf("ip link set dev %s mtu %d # and on the way to the real server; or on it: ip route change default via GATEWAY advmss %d",
 					route.Interface, wanted+overhead(s), room-tcpHeaders(s.service.Address))})
 		}
 	}
