@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -34,9 +35,9 @@ type Checker interface {
 
 // Speaker is the VRRP process.
 type Speaker interface {
-	Run(ctx context.Context) error
+	Run(ctx context.Context)
 	Set(w vrrp.Wanted)
-	Report(ctx context.Context) ([]vrrp.Status, error)
+	Report(ctx context.Context) error // after NewSpeaker's report has been called with the counters of now
 }
 
 // Options are what a Director is made of.
@@ -121,13 +122,12 @@ func (d *Director) Run(ctx context.Context) error {
 		return err
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 2)
-	go func() { ended <- d.checker.Run(background) }()
-	go func() { ended <- d.speaker.Run(background) }()
+	var running sync.WaitGroup
+	running.Go(func() { d.checker.Run(background) })
+	running.Go(func() { d.speaker.Run(background) })
 	defer func() {
 		cancel()
-		<-ended
-		<-ended
+		running.Wait()
 	}()
 
 	d.load(ctx, d.cfg)

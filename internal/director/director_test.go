@@ -80,8 +80,8 @@ func (s *fakeSpeaker) Set(w vrrp.Wanted) {
 	s.last = w
 }
 
-func (s *fakeSpeaker) Run(ctx context.Context) error                 { <-ctx.Done(); return nil }
-func (s *fakeSpeaker) Report(context.Context) ([]vrrp.Status, error) { return nil, nil }
+func (s *fakeSpeaker) Run(ctx context.Context)      { <-ctx.Done() }
+func (s *fakeSpeaker) Report(context.Context) error { return nil }
 
 // bench is a director among fakes. It is used within a synctest bubble, where settle waits until nothing moves.
 type bench struct {

@@ -242,30 +242,6 @@ func TestAFileThatWasCutOffTakesNothingDown(t *testing.T) {
 	})
 }
 
-// slowSpeaker's report is read by the time that newer news have come.
-type slowSpeaker struct {
-	*fakeSpeaker
-	report func() []vrrp.Status
-}
-
-func (s slowSpeaker) Report(context.Context) ([]vrrp.Status, error) { return s.report(), nil }
-
-func TestAStatusRequestDoesNotTurnBackTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		b.cfg = withSync()
-		b.start(false)
-		defer b.stop()
-		b.director.speaker = slowSpeaker{b.speaker, func() []vrrp.Status {
-			b.director.inbox.statuses([]vrrp.Status{{Name: "web", State: vrrp.Master}})
-			return []vrrp.Status{{Name: "web", State: vrrp.Backup}}
-		}}
-		if s := b.status(); s.VRRP[0].State != vrrp.Master {
-			t.Errorf("after the news of mastership the state is %s", s.VRRP[0].State)
-		}
-	})
-}
-
 func TestTheLastWordOfARemovedInstanceIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -20,8 +20,7 @@ const reportTimeout = 500 * time.Millisecond
 func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	// What it reports comes to the inbox in the order in which it was said; here it would come after newer news.
-	if _, err := d.speaker.Report(reportCtx); err != nil {
+	if err := d.speaker.Report(reportCtx); err != nil {
 		d.Logger.Debug("the status is without the speaker's counters of now", "error", err)
 	}
 	var status api.Status

@@ -17,8 +17,8 @@ import (
 // ClientOptions are what a Client is made of.
 type ClientOptions struct {
 	Path      string              // of the speaker's Unix socket
-	Statuses  func([]vrrp.Status) // called with statuses that have changed, and with all after connecting; may be nil
-	Connected func(bool)          // called when the speaker is heard and when it is lost; may be nil
+	Statuses  func([]vrrp.Status) // called with statuses that have changed, and with all after connecting and for a Report
+	Connected func(bool)          // called when the speaker is heard and when it is lost
 	Logger    *slog.Logger
 }
 
@@ -33,7 +33,7 @@ type Client struct {
 	wanted  *vrrp.Wanted
 	unsent  bool
 	asking  bool
-	waiting []chan []vrrp.Status
+	waiting []chan struct{} // closed when the report has come
 }
 
 // Back-off between attempts to connect: a speaker that was killed is back within a few milliseconds, and at 100 ms
@@ -64,22 +64,23 @@ func (c *Client) Set(w vrrp.Wanted) {
 	c.poke()
 }
 
-// Report asks for the statuses of all instances with their counters of now.
-func (c *Client) Report(ctx context.Context) ([]vrrp.Status, error) {
-	answer := make(chan []vrrp.Status, 1)
+// Report asks for the statuses of all instances with their counters of now, and returns after Statuses has been called
+// with them.
+func (c *Client) Report(ctx context.Context) error {
+	told := make(chan struct{})
 	c.mu.Lock()
-	c.waiting = append(c.waiting, answer)
+	c.waiting = append(c.waiting, told)
 	c.asking = true
 	c.mu.Unlock()
 	c.poke()
 	select {
-	case s := <-answer:
-		return s, nil
+	case <-told:
+		return nil
 	case <-ctx.Done():
 		c.mu.Lock()
-		c.waiting = slices.DeleteFunc(c.waiting, func(x chan []vrrp.Status) bool { return x == answer })
+		c.waiting = slices.DeleteFunc(c.waiting, func(x chan struct{}) bool { return x == told })
 		c.mu.Unlock()
-		return nil, fmt.Errorf("ask the speaker for a report: %w", context.Cause(ctx))
+		return fmt.Errorf("ask the speaker for a report: %w", context.Cause(ctx))
 	}
 }
 
@@ -91,7 +92,7 @@ func (c *Client) poke() {
 }
 
 // Run keeps connected until ctx ends.
-func (c *Client) Run(ctx context.Context) error {
+func (c *Client) Run(ctx context.Context) {
 	wait, complained := connectRetryFirst, false
 	for ctx.Err() == nil {
 		conn, err := c.dial(ctx)
@@ -110,7 +111,6 @@ func (c *Client) Run(ctx context.Context) error {
 			c.Logger.Info("speaker lost; connecting again", "error", err)
 		}
 	}
-	return nil
 }
 
 // talk serves one connection until it fails or ctx ends.
@@ -170,33 +170,27 @@ func (c *Client) listen(conn net.Conn) error {
 		}
 		if !heard {
 			// Not before: while no speaker runs, the parent's socket takes connections that nobody serves yet.
-			c.connected(true)
-			defer c.connected(false)
+			c.Connected(true)
+			defer c.Connected(false)
 		}
 		now := time.Now()
 		for i := range n.Statuses {
 			n.Statuses[i].Since = wallclock.Heard(n.Statuses[i].Since, now)
 		}
-		if len(n.Statuses) > 0 && c.Statuses != nil {
+		if len(n.Statuses) > 0 {
 			c.Statuses(n.Statuses)
 		}
 		if n.Report {
-			c.answer(n.Statuses)
+			c.reported()
 		}
 	}
 }
 
-func (c *Client) answer(statuses []vrrp.Status) {
+func (c *Client) reported() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, w := range c.waiting {
-		w <- statuses
+	for _, told := range c.waiting {
+		close(told)
 	}
 	c.waiting = nil
-}
-
-func (c *Client) connected(yes bool) {
-	if c.Connected != nil {
-		c.Connected(yes)
-	}
 }

@@ -30,7 +30,7 @@ type engine struct {
 	routers    map[routerKey]*router
 	virtual    map[netip.Addr]int // how many routers have the address
 	wanted     vrrp.Wanted
-	refused    map[string]string // what is wrong with an instance that is not run
+	rejected   map[string]string // what is wrong with an instance that is not run
 	adopt      bool              // the next wanted state's addresses may be a killed speaker's
 	stopping   bool
 
@@ -52,7 +52,7 @@ func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time)))
 		wires:      map[socketKey]*wire{},
 		routers:    map[routerKey]*router{},
 		virtual:    map[netip.Addr]int{},
-		refused:    map[string]string{},
+		rejected:   map[string]string{},
 	}
 	e.directorLost.fire = e.abandon
 	return e

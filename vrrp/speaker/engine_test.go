@@ -298,12 +298,12 @@ func TestRefusedInstances(t *testing.T) {
 	bad.Name, bad.VirtualRouterID, bad.AdvertiseInterval = "bad", 9, time.Millisecond
 	twin.Name = "twin"
 	g.want(v3(100), bad, twin)
-	if len(g.engine.routers) != 1 || len(g.engine.refused) != 2 {
-		t.Errorf("routers %v, refused %v", g.engine.routers, g.engine.refused)
+	if len(g.engine.routers) != 1 || len(g.engine.rejected) != 2 {
+		t.Errorf("routers %v, refused %v", g.engine.routers, g.engine.rejected)
 	}
 	g.want(v3(100))
-	if len(g.engine.refused) != 0 {
-		t.Errorf("still refused: %v", g.engine.refused)
+	if len(g.engine.rejected) != 0 {
+		t.Errorf("still refused: %v", g.engine.rejected)
 	}
 }
 

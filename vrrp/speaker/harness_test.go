@@ -136,7 +136,7 @@ func newStationBy(t testing.TB, host *lab.Node, wrapper ...string) *station {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.listener.Close(); l.Close() })
-	s.client = NewClient(ClientOptions{Path: s.path, Statuses: s.hear, Logger: slog.New(slog.DiscardHandler)})
+	s.client = NewClient(ClientOptions{Path: s.path, Statuses: s.hear, Connected: func(bool) {}, Logger: slog.New(slog.DiscardHandler)})
 	s.start("fresh")
 	s.resumeDirector()
 	t.Cleanup(func() {
@@ -252,19 +252,12 @@ func (s *station) report(name, what string, ok func(vrrp.Status) bool) vrrp.Stat
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	var last vrrp.Status
 	for {
-		statuses, err := s.client.Report(ctx)
-		if err != nil {
-			s.t.Fatalf("%s on %s: not %s: %v; last report %+v", name, s.host.Name(), what, err, last)
+		if err := s.client.Report(ctx); err != nil {
+			s.t.Fatalf("%s on %s: not %s: %v; last report %+v", name, s.host.Name(), what, err, s.status(name))
 		}
-		for _, st := range statuses {
-			if st.Name == name {
-				last = st
-			}
-		}
-		if ok(last) {
-			return last
+		if st := s.status(name); ok(st) {
+			return st
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestWatcherLosesMessages(t *testing.T) {
 		var mu sync.Mutex
 		var told []string
 		tbl := newInterfaceTable()
-		w := &watcher{log: slog.New(slog.DiscardHandler), known: map[string]netInterface{}, deleted: func(int) {}}
+		w := &watcher{log: slog.New(slog.DiscardHandler), known: map[string]netInterface{}, deleted: func() {}}
 		w.changed = func(i netInterface) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -168,7 +168,7 @@ func TestWatcherPublishes(t *testing.T) {
 		told = append(told, i.Name+" "+state)
 	}}
 	deleted := 0
-	w.deleted = func(int) { deleted++ }
+	w.deleted = func() { deleted++ }
 	tbl := newInterfaceTable()
 	step := func(want ...string) {
 		t.Helper()

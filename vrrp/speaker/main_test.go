@@ -37,5 +37,6 @@ func child(how string) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	return Run(ctx, Options{Listener: l, Adopt: how == "adopt", Realtime: true, Logger: log})
+	turn := func(context.Context) (adopt bool, err error) { return how == "adopt", nil }
+	return Run(ctx, Options{Listener: l, Turn: turn, Ready: func() {}, Alive: func() {}, Logger: log})
 }

@@ -17,14 +17,8 @@ import (
 type kernelAddresses struct{ handle *netlink.Handle }
 
 func newKernelAddresses() (*kernelAddresses, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("open route netlink: %w", err)
-	}
-	if err := h.SetSocketTimeout(netlinkTimeout); err != nil {
-		return nil, fmt.Errorf("set route netlink's timeout: %w", err)
-	}
-	return &kernelAddresses{h}, nil
+	h, err := openRoute()
+	return &kernelAddresses{h}, err
 }
 
 func (k *kernelAddresses) Close() { k.handle.Close() }

@@ -249,10 +249,10 @@ func TestSharedAddress(t *testing.T) {
 	same.Name, same.VirtualRouterID, same.Interface = "same", 53, "eth1"
 	same.Addresses = []vrrp.Address{{Prefix: first.Addresses[0].Prefix, Interface: "eth0"}}
 	g.want(first, second, apart, same)
-	if len(g.engine.routers) != 2 || len(g.engine.refused) != 2 {
-		t.Errorf("%d instances run, refused %v", len(g.engine.routers), g.engine.refused)
+	if len(g.engine.routers) != 2 || len(g.engine.rejected) != 2 {
+		t.Errorf("%d instances run, refused %v", len(g.engine.routers), g.engine.rejected)
 	}
-	if got := g.engine.refused["second"]; got != "instance v has 10.9.0.100/24 on eth0 already: remove it from one of them" {
+	if got := g.engine.rejected["second"]; got != "instance v has 10.9.0.100/24 on eth0 already: remove it from one of them" {
 		t.Errorf("refused: %q", got)
 	}
 	// A reload that moves the address to the other one is none of that.

@@ -16,15 +16,14 @@ import (
 // Options are what a speaker is made of.
 type Options struct {
 	Listener net.Listener // where the director connects; Run closes it
-	Adopt    bool         // this process replaces one that was killed: go on as master of the addresses that are there
-	Realtime bool         // take real-time priority and lock memory, for the whole process
-	Ready    func()       // called once, when directors are served; may be nil
-	Alive    func()       // called every second after that from the loop that adverts depend on; may be nil
 
-	// Turn, if set, is called when the process is prepared, and returns when it is its turn to work and whether it is to
-	// Adopt. It makes this a spare, which takes over from a killed speaker within milliseconds.
+	// Turn is called when the process is prepared, and returns when it is its turn to work: a spare takes over from a
+	// killed speaker within milliseconds. Where it replaces one it is to adopt: to go on as master of the addresses that
+	// are there.
 	Turn func(ctx context.Context) (adopt bool, err error)
 
+	Ready  func() // called once, when directors are served
+	Alive  func() // called every second after that from the loop that adverts depend on
 	Logger *slog.Logger
 }
 
@@ -38,24 +37,20 @@ const (
 // ErrStopTimeout says that a stop was not over in time. Addresses may be left on their interfaces.
 var ErrStopTimeout = errors.New("the speaker did not stop in time: virtual addresses may be left on their interfaces")
 
-// Run is the speaker. When ctx ends it hands over with priority 0, takes its addresses down and returns, a little later
+// Run is the speaker. It gives the whole process real-time priority and locked memory. When ctx ends it hands over with priority 0, takes its addresses down and returns, a little later
 // than vrrp.MaxFinalLeave at most.
 func Run(ctx context.Context, o Options) error {
 	defer o.Listener.Close()
-	if o.Realtime {
-		prepareProcess(o.Logger)
-	}
-	if o.Turn != nil {
-		adopt, err := o.Turn(ctx)
-		if err != nil {
-			return fmt.Errorf("wait for my turn: %w", err)
-		}
-		o.Adopt = adopt
+	prepareProcess(o.Logger)
+	adopt, err := o.Turn(ctx)
+	if err != nil {
+		return fmt.Errorf("wait for my turn: %w", err)
 	}
 	s, err := newSpeaker(o)
 	if err != nil {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
+	s.loop.engine.adopt = adopt
 	return s.run(ctx)
 }
 
@@ -92,13 +87,12 @@ func newSpeaker(o Options) (*speaker, error) {
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
 	s.loop.publish = s.server.publish
 	e := newEngine(log, s.loop, s, func(f func(time.Time)) { s.loop.post(f) })
-	e.adopt = o.Adopt
 	s.loop.engine = e
 	watcher.changed = func(ifc netInterface) {
 		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })
 		s.keeper.suspect()
 	}
-	watcher.deleted = func(int) { s.keeper.suspect() }
+	watcher.deleted = s.keeper.suspect
 	return s, nil
 }
 
@@ -129,17 +123,11 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() {
 		// Not unlocked: the thread may have a priority of its own, and ends with the goroutine.
 		runtime.LockOSThread()
-		if s.Realtime {
-			prepareLoopThread(s.Logger)
-		}
+		prepareLoopThread(s.Logger)
 		ended <- s.loop.run()
 	})
-	if s.Ready != nil {
-		s.Ready()
-	}
-	if s.Alive != nil {
-		wg.Go(func() { s.sayAlive(background) })
-	}
+	s.Ready()
+	wg.Go(func() { s.sayAlive(background) })
 	err := s.wait(ctx, ended, served)
 	s.server.finish(farewellTimeout)
 	cancel()

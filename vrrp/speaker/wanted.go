@@ -16,15 +16,15 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	}
 	e.wanted = w
 	seen := make(map[routerKey]bool, len(w.Instances))
-	refused := map[string]string{}
+	rejected := map[string]string{}
 	owners := map[placed]string{}
 	for i := range w.Instances {
 		in := &w.Instances[i]
 		key := keyOf(&in.Instance)
 		if problem := problemOf(in, seen[key], owners); problem != "" {
-			refused[in.Name] = problem
-			if e.refused[in.Name] != problem {
-				e.log.Error("instance refused", "instance", in.Name, "interface", in.Interface, "error", problem)
+			rejected[in.Name] = problem
+			if e.rejected[in.Name] != problem {
+				e.log.Error("instance rejected", "instance", in.Name, "interface", in.Interface, "error", problem)
 			}
 			continue
 		}
@@ -34,7 +34,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 		}
 		e.want(key, in, now)
 	}
-	e.refused = refused
+	e.rejected = rejected
 	e.adopt = false
 	for key, r := range e.routers {
 		if !seen[key] && !r.removed {
@@ -135,7 +135,7 @@ func (e *engine) bury(r *router, now time.Time) {
 	delete(e.routers, r.key)
 	e.leaveWire(r)
 	for i := range e.wanted.Instances {
-		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.refused[in.Name] == "" && !e.stopping {
+		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.rejected[in.Name] == "" && !e.stopping {
 			e.want(r.key, in, now)
 		}
 	}

@@ -2,7 +2,6 @@ package speaker
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,8 +13,6 @@ import (
 const (
 	resyncInterval  = 5 * time.Second // a safety net under the kernel's messages
 	resubscribeWait = 100 * time.Millisecond
-	netlinkTimeout  = 2 * time.Second
-	netlinkBuffer   = 4 << 20 // bytes
 )
 
 // watcher follows the interfaces of this network namespace and tells of each change: by the kernel's messages at once,
@@ -24,7 +21,7 @@ type watcher struct {
 	log     *slog.Logger
 	handle  *netlink.Handle
 	changed func(netInterface) // an interface is new, different or gone (Index 0)
-	deleted func(index int)    // an address was deleted, whosever it was
+	deleted func()             // an address was deleted, whosever it was
 
 	list      func() (*interfaceTable, error)
 	subscribe func() (*subscription, error)
@@ -34,12 +31,9 @@ type watcher struct {
 }
 
 func newWatcher(log *slog.Logger) (*watcher, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := openRoute()
 	if err != nil {
-		return nil, fmt.Errorf("open route netlink: %w", err)
-	}
-	if err := h.SetSocketTimeout(netlinkTimeout); err != nil {
-		return nil, fmt.Errorf("set route netlink's timeout: %w", err)
+		return nil, err
 	}
 	return &watcher{
 		log: log, handle: h, known: map[string]netInterface{},
@@ -191,5 +185,5 @@ func (w *watcher) applyAddress(t *interfaceTable, u netlink.AddrUpdate) {
 		return
 	}
 	t.dropAddress(u.LinkIndex, p)
-	w.deleted(u.LinkIndex)
+	w.deleted()
 }

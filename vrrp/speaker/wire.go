@@ -70,9 +70,8 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 			w.problem = problem
 			e.log.Error("socket not opened; trying again", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 		}
-		w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
-		e.timers.set(&w.retry, now.Add(w.backoff))
-		e.tendWire(w, now)
+		e.openLater(w, now)
+		e.tendWire(w, now) // the interface may have been replaced meanwhile
 		e.tendRouters(w, now)
 		return
 	}
@@ -81,16 +80,21 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 		return
 	}
 	w.socket, w.backoff, w.problem = s, 0, ""
-	e.tendWire(w, now) // the interface may have been replaced meanwhile
+	e.tendWire(w, now)
 	e.tendRouters(w, now)
+}
+
+// openLater has the socket tried again after a while.
+func (e *engine) openLater(w *wire, now time.Time) {
+	w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
+	e.timers.set(&w.retry, now.Add(w.backoff))
 }
 
 // broken closes a socket that fails and tries again.
 func (e *engine) broken(w *wire, err error, now time.Time) {
 	e.log.Warn("socket failed; opening it again", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 	e.closeWire(w)
-	w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
-	e.timers.set(&w.retry, now.Add(w.backoff))
+	e.openLater(w, now)
 	e.tendRouters(w, now)
 }
 
