@@ -37,7 +37,7 @@ func drawLAN(t *rapid.T) *lan {
 }
 
 // settle waits longer than any election takes.
-func (l *lan) settle() { l.run(10 * l.routers[0].m.Instance().AdvertiseInterval) }
+func (l *lan) settle() { l.run(10 * l.routers[0].m.in.AdvertiseInterval) }
 
 // calm waits for the end of all elections: what a router says within the others' takeover is about the moment before.
 func (l *lan) calm() {
@@ -45,7 +45,7 @@ func (l *lan) calm() {
 	for len(l.in(Master)) != 1 || slices.ContainsFunc(l.routers, busy) {
 		l.run(time.Millisecond)
 	}
-	l.run(l.routers[0].m.Instance().AdvertiseInterval)
+	l.run(l.routers[0].m.in.AdvertiseInterval)
 }
 
 func (l *lan) oneMaster(t *rapid.T) *router {
@@ -86,7 +86,7 @@ func TestPowerFailure(t *testing.T) {
 		l.kill(master)
 		l.settle()
 		next := l.oneMaster(t)
-		in := next.m.Instance()
+		in := next.m.in
 		want := last + l.delay + MasterDownInterval(in.Version, in.Priority, in.AdvertiseInterval)
 		if next.becameMaster != want {
 			t.Fatalf("took over at %s, want %s:\n%s", next.becameMaster, want, l)
@@ -126,7 +126,7 @@ func TestStopTakesTheSkewTime(t *testing.T) {
 		l.tell(master, Resign{Reason: ReasonResignStop, Final: true})
 		l.settle()
 		next := l.oneMaster(t)
-		in := next.m.Instance()
+		in := next.m.in
 		if want := begun + l.delay + SkewTime(in.Version, in.Priority, in.AdvertiseInterval); next.becameMaster != want {
 			t.Fatalf("took over at %s, want %s:\n%s", next.becameMaster, want, l)
 		}
@@ -142,7 +142,7 @@ func TestPreemptionHasNoGap(t *testing.T) {
 		l.oneMaster(t)
 		l.neverUnowned(t)
 		master.dead = false
-		master.m = NewMachine(master.m.Instance())
+		master.m = NewMachine(master.m.in)
 		l.start(master)
 		l.settle()
 		if l.oneMaster(t) != master {
@@ -203,7 +203,7 @@ func TestReloadDoesNotMove(t *testing.T) {
 		l.neverUnowned(t)
 		interval := rapid.SampledFrom([]time.Duration{10, 100, 1000, 5000}).Draw(t, "interval") * time.Millisecond
 		for _, r := range l.routers {
-			in := r.m.Instance()
+			in := r.m.in
 			in.Addresses = prefixes("10.0.0.100/24", "10.0.0.101/24")
 			if in.Version == 3 {
 				in.AdvertiseInterval = interval

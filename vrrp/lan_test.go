@@ -110,8 +110,8 @@ func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
 		if to == from || to.side != from.side || l.rand.Float64() < l.loss {
 			continue
 		}
-		in := from.m.Instance()
-		if in.Version == 2 && in.AdvertiseInterval != to.m.Instance().AdvertiseInterval {
+		in := from.m.in
+		if in.Version == 2 && in.AdvertiseInterval != to.m.in.AdvertiseInterval {
 			continue
 		}
 		l.flying = append(l.flying, flight{at + l.delay, to, Received{from.source, priority, in.AdvertiseInterval}})

@@ -101,9 +101,6 @@ func (m *Machine) Deadline() (time.Time, bool) {
 // State returns the state.
 func (m *Machine) State() State { return m.state }
 
-// Instance returns the configuration in force.
-func (m *Machine) Instance() Instance { return m.in }
-
 // Priority is the effective priority: the configured one with tracks, 1 to 254, or 255 for an owner; 1 while demoted
 // or degraded.
 func (m *Machine) Priority() uint8 {

@@ -296,12 +296,3 @@ func TestAuthDataDoesNotPrint(t *testing.T) {
 		}
 	}
 }
-
-func TestVirtualMAC(t *testing.T) {
-	if got := VirtualMAC(IPv4, 51).String(); got != "00:00:5e:00:01:33" {
-		t.Errorf("IPv4: %s", got)
-	}
-	if got := VirtualMAC(IPv6, 51).String(); got != "00:00:5e:00:02:33" {
-		t.Errorf("IPv6: %s", got)
-	}
-}

@@ -1,9 +1,6 @@
 package vrrp
 
-import (
-	"net"
-	"net/netip"
-)
+import "net/netip"
 
 // Protocol is VRRP's IP protocol number (RFC 9568, 5.1.1.4).
 const Protocol = 112
@@ -26,15 +23,6 @@ func Group(f Family) netip.Addr {
 		return GroupIPv6
 	}
 	return GroupIPv4
-}
-
-// VirtualMAC is the virtual router's MAC address (RFC 9568, 7.3).
-func VirtualMAC(f Family, virtualRouterID uint8) net.HardwareAddr {
-	kind := byte(0x01)
-	if f == IPv6 {
-		kind = 0x02
-	}
-	return net.HardwareAddr{0x00, 0x00, 0x5e, 0x00, kind, virtualRouterID}
 }
 
 // Lengths in bytes, and the packet type (RFC 9568, 5.1).

@@ -33,28 +33,26 @@ type failure struct {
 func handler(d Director) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
-		status, err := d.Status(ctx)
+		status, err := d.Status(r.Context())
 		answer(w, status, err)
 	})
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
-		answer(w, struct{}{}, d.Reload(ctx))
+		answer(w, struct{}{}, d.Reload(r.Context()))
 	})
 	mux.HandleFunc("POST /v1/plan", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
 		cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))
 		if err != nil {
 			answer(w, nil, err)
 			return
 		}
-		plan, err := d.Plan(ctx, cfg)
+		plan, err := d.Plan(r.Context(), cfg)
 		answer(w, plan, err)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		mux.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // posted reads the configuration in a request, or nil if there is none.

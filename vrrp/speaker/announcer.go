@@ -52,7 +52,7 @@ type announcer struct {
 	log    *slog.Logger
 	framer framer
 	lookup func(name string) netInterface
-	wake   chan struct{}
+	wake   bell
 
 	mu      sync.Mutex
 	running map[routerKey]*running
@@ -67,7 +67,7 @@ type running struct {
 }
 
 func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) *announcer {
-	return &announcer{log: log, framer: f, lookup: lookup, wake: make(chan struct{}, 1), running: map[routerKey]*running{}}
+	return &announcer{log: log, framer: f, lookup: lookup, wake: newBell(), running: map[routerKey]*running{}}
 }
 
 // Announce starts a burst in place of the router's former one and returns when its first round is sent. A router that
@@ -87,14 +87,7 @@ func (a *announcer) Announce(b burst) {
 	if r.sent > 0 {
 		a.round(r)
 	}
-	a.poke()
-}
-
-func (a *announcer) poke() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
+	a.wake.ring()
 }
 
 // repeat adds two rounds to a router's burst, the first of them soon.
@@ -107,7 +100,7 @@ func (a *announcer) repeat(router routerKey) {
 		}
 	}
 	a.mu.Unlock()
-	a.poke()
+	a.wake.ring()
 }
 
 // stop ends a router's burst: the addresses are no longer its own.

@@ -27,7 +27,7 @@ type ClientOptions struct {
 type Client struct {
 	ClientOptions
 	dial func(ctx context.Context) (net.Conn, error)
-	wake chan struct{}
+	wake bell
 
 	mu      sync.Mutex
 	wanted  *vrrp.Wanted
@@ -48,7 +48,7 @@ const (
 func NewClient(o ClientOptions) *Client {
 	return &Client{
 		ClientOptions: o,
-		wake:          make(chan struct{}, 1),
+		wake:          newBell(),
 		dial: func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", o.Path)
 		},
@@ -61,7 +61,7 @@ func (c *Client) Set(w vrrp.Wanted) {
 	c.mu.Lock()
 	c.wanted, c.unsent = &w, true
 	c.mu.Unlock()
-	c.poke()
+	c.wake.ring()
 }
 
 // Report asks for the statuses of all instances with their counters of now, and returns after Statuses has been called
@@ -72,7 +72,7 @@ func (c *Client) Report(ctx context.Context) error {
 	c.waiting = append(c.waiting, told)
 	c.asking = true
 	c.mu.Unlock()
-	c.poke()
+	c.wake.ring()
 	select {
 	case <-told:
 		return nil
@@ -81,13 +81,6 @@ func (c *Client) Report(ctx context.Context) error {
 		c.waiting = slices.DeleteFunc(c.waiting, func(x chan struct{}) bool { return x == told })
 		c.mu.Unlock()
 		return fmt.Errorf("ask the speaker for a report: %w", context.Cause(ctx))
-	}
-}
-
-func (c *Client) poke() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
 	}
 }
 

@@ -48,7 +48,7 @@ type keeper struct {
 	mu    sync.Mutex
 	tasks []task
 	check bool // an address may be missing
-	wake  chan struct{}
+	wake  bell
 
 	held     map[placed]*heldAddress
 	told     map[*counters]refusals  // of each router, those that are not empty
@@ -92,7 +92,7 @@ func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func
 ) *keeper {
 	return &keeper{
 		log: log, kernel: kernel, announce: announce, lookup: lookup, refused: refused,
-		wake: make(chan struct{}, 1),
+		wake: newBell(),
 		held: map[placed]*heldAddress{}, told: map[*counters]refusals{}, doubtful: map[routerKey]*counters{},
 	}
 }
@@ -102,7 +102,7 @@ func (k *keeper) submit(t task) {
 	k.mu.Lock()
 	k.tasks = append(k.tasks, t)
 	k.mu.Unlock()
-	k.poke()
+	k.wake.ring()
 }
 
 // suspect says that an address may have been deleted or an interface made anew.
@@ -110,14 +110,7 @@ func (k *keeper) suspect() {
 	k.mu.Lock()
 	k.check = true
 	k.mu.Unlock()
-	k.poke()
-}
-
-func (k *keeper) poke() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
+	k.wake.ring()
 }
 
 func (k *keeper) take() (tasks []task, check bool) {

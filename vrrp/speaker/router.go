@@ -1,7 +1,6 @@
 package speaker
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,10 +14,6 @@ type routerKey struct {
 	Interface       string
 	Family          vrrp.Family
 	VirtualRouterID uint8
-}
-
-func (k routerKey) String() string {
-	return fmt.Sprintf("%s/%s/%d", k.Interface, k.Family, k.VirtualRouterID)
 }
 
 func (k routerKey) wire() socketKey { return socketKey{k.Interface, k.Family} }

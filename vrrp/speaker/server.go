@@ -141,7 +141,7 @@ func (s *server) finish(timeout time.Duration) {
 // directorConn is a connection to a director, with what it has not been told yet.
 type directorConn struct {
 	conn net.Conn
-	wake chan struct{}
+	wake bell
 	once sync.Once
 	done chan struct{}
 
@@ -157,7 +157,7 @@ type directorConn struct {
 
 func newDirectorConn(conn net.Conn) *directorConn {
 	return &directorConn{
-		conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{}), finish: make(chan struct{}),
+		conn: conn, wake: newBell(), done: make(chan struct{}), finish: make(chan struct{}),
 		waiting: map[string]vrrp.Status{},
 	}
 }
@@ -181,10 +181,7 @@ func (c *directorConn) put(n news) {
 	c.report = c.report || n.Report
 	c.due = true
 	c.mu.Unlock()
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
+	c.wake.ring()
 }
 
 func (c *directorConn) take() (n news, ok bool) {
