@@ -13,7 +13,7 @@ func otherDaemons(_ *config.Config, o *Observed) []Finding {
 		out = append(out, Finding{Code: "other-daemon", Severity: Warning, Subject: p.Name,
 			What: fmt.Sprintf("%s runs here (pid %d)", p.Name, p.PID),
 			Why:  "two programs take the same addresses and services from each other",
-			Mend: fmt.Sprintf("systemctl disable --now %s", p.Name)})
+			Mend: fmt.Sprintf("systemctl disable --now %s # or kill %d", p.Name, p.PID)})
 	}
 	return out
 }

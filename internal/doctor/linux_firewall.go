@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -13,30 +14,38 @@ import (
 
 // seeFirewall reads the packet filters' rules with the tools that are there.
 func seeFirewall(ctx context.Context, _ *config.Config, o *Observed) error {
-	rules, nftErr := output(ctx, "nft", "list", "ruleset")
-	nft := nftErr == nil
-	if nft {
-		o.Firewall = append(o.Firewall, statefulRules("nft", rules)...)
-	}
-	for _, tool := range []string{"iptables", "ip6tables"} {
-		// The kernel may have rules of both: iptables-save shows those of the one that it is.
-		for _, save := range []string{tool + "-legacy-save", tool + "-save"} {
-			rules, err := output(ctx, save)
-			// Where iptables is nftables in disguise, nft has shown its rules.
-			if err != nil || nft && strings.Contains(rules, "(nf_tables)") {
-				continue
-			}
-			for _, r := range statefulRules(tool, rules) {
-				if !slices.Contains(o.Firewall, r) {
-					o.Firewall = append(o.Firewall, r)
-				}
+	var seen, nft bool
+	var errs []error
+	save := func(tool, name string, args ...string) {
+		rules, err := output(ctx, name, args...)
+		switch {
+		case errors.Is(err, exec.ErrNotFound):
+			return
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(rules)))
+			return
+		}
+		seen = true
+		if nft && strings.Contains(rules, "(nf_tables)") {
+			return // iptables is nftables in disguise, and nft has shown its rules
+		}
+		for _, r := range statefulRules(tool, rules) {
+			if !slices.Contains(o.Firewall, r) {
+				o.Firewall = append(o.Firewall, r)
 			}
 		}
 	}
-	if nftErr != nil && !errors.Is(nftErr, exec.ErrNotFound) && ctx.Err() != nil {
-		return nftErr
+	save("nft", "nft", "list", "ruleset")
+	nft = seen
+	for _, tool := range []string{"iptables", "ip6tables"} {
+		// The kernel may have rules of both, and iptables-save shows those of the one that it is.
+		save(tool, tool+"-legacy-save")
+		save(tool, tool+"-save")
 	}
-	return nil
+	if seen {
+		return nil
+	}
+	return errors.Join(errs...)
 }
 
 // statefulRules are the rules that go by the state of connections or rewrite addresses.

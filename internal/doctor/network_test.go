@@ -44,7 +44,7 @@ func TestInterfaces(t *testing.T) {
 		}, []string{"warning address-outside: 10.1.1.1 is in no network of eth0 (202.99.59.0/24) -> correct the address or the interface in the configuration, or add the route on the router"}},
 		{"host address inside", strings.ReplaceAll(drConfig, "202.99.59.110/24", "202.99.59.110/32"), nil, nil},
 		{"keepalived", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Daemons = []doctor.Process{{7, "keepalived"}} }, []string{
-			"warning other-daemon: keepalived runs here (pid 7) -> systemctl disable --now keepalived"}},
+			"warning other-daemon: keepalived runs here (pid 7) -> systemctl disable --now keepalived # or kill 7"}},
 	})
 }
 

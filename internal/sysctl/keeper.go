@@ -26,15 +26,16 @@ type Change struct {
 }
 
 // Apply makes the settings, in their order, and puts back what an earlier Apply set and is no longer wanted. What
-// cannot be set does not keep the rest from being set. It may be called again and again.
+// cannot be set, and a file that cannot be read or written, do not keep the rest from being set. It may be called again
+// and again.
 func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
-	old, err := load(k.File, k.Identity)
-	if err != nil {
-		return nil, err
-	}
-	next := record{Kernel: k.Identity, Values: maps.Clone(old.Values)}
 	var changes []Change
 	var errs []error
+	old, err := load(k.File, k.Identity)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	next := record{Kernel: k.Identity, Values: maps.Clone(old.Values)}
 	wanted := map[string]bool{}
 	var pending []Setting
 	settings, err = k.expand(settings)
@@ -67,11 +68,11 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 			changes = append(changes, Change{Key: s.Key, From: now, To: s.Value, Why: s.Why})
 		}
 	}
-	// Remembered before it is done: a crash in between must not lose what was there.
-	if err := next.replace(old, k.File); err != nil {
-		return nil, errors.Join(append(errs, err)...)
+	// Remembered before it is done: a crash in between must not lose what was there. If that fails it is tried again below.
+	held := old
+	if next.replace(held, k.File) == nil {
+		held = record{Kernel: next.Kernel, Values: maps.Clone(next.Values)}
 	}
-	recorded := record{Kernel: next.Kernel, Values: maps.Clone(next.Values)}
 	for _, s := range pending {
 		if err := k.Kernel.Write(s.Key, s.Value); err != nil {
 			errs = append(errs, err)
@@ -95,7 +96,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 		}
 		delete(next.Values, key)
 	}
-	errs = append(errs, next.replace(recorded, k.File))
+	errs = append(errs, next.replace(held, k.File))
 	return changes, errors.Join(errs...)
 }
 

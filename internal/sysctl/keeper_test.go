@@ -142,13 +142,49 @@ func TestKeeperForgetsAnotherKernel(t *testing.T) {
 	}
 }
 
+// Packets are worth more than the memory of what was there before.
 func TestKeeperDamagedFile(t *testing.T) {
-	k := keeper(t, sysctltest.New(forwarding()))
+	kernel := sysctltest.New(forwarding())
+	k := keeper(t, kernel)
 	k.File = filepath.Join(t.TempDir(), "sysctl.json")
 	if err := os.WriteFile(k.File, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.Apply([]sysctl.Setting{forward}); err == nil || !strings.Contains(err.Error(), "is damaged, remove it") {
+	if _, err := k.Apply([]sysctl.Setting{forward}); err == nil || !strings.Contains(err.Error(), "is begun anew") {
 		t.Errorf("error %v", err)
+	}
+	if v := kernel.Values()[forward.Key]; v != "1" {
+		t.Errorf("%s is %s beside a damaged file", forward.Key, v)
+	}
+	if changes, err := k.Apply([]sysctl.Setting{forward}); err != nil || len(changes) != 0 {
+		t.Errorf("the next time: %v, %v", changes, err)
+	}
+	if _, err := k.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after restore", kernel.Values(), forwarding())
+	if err := os.WriteFile(k.File, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Restore(); err == nil {
+		t.Error("a damaged file was restored from")
+	}
+	if _, err := k.Restore(); err != nil {
+		t.Errorf("the next time: %v", err)
+	}
+}
+
+func TestKeeperWithoutAFile(t *testing.T) {
+	kernel := sysctltest.New(forwarding())
+	k := keeper(t, kernel)
+	dir := filepath.Dir(k.File)
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if changes, err := k.Apply([]sysctl.Setting{forward}); err == nil || len(changes) != 1 {
+		t.Errorf("where no file can be: %v, %v", changes, err)
+	}
+	if v := kernel.Values()[forward.Key]; v != "1" {
+		t.Errorf("%s is %s where no file can be", forward.Key, v)
 	}
 }

@@ -57,19 +57,21 @@ func namespaceID() (string, error) {
 	return fmt.Sprintf("inode-%d", st.Ino), nil
 }
 
-// load reads the state file. A missing one, and one of another kernel, is empty.
+// load reads the state file. A missing one, and one of another kernel, is empty. So is one that cannot be read, with an
+// error, and differs from any other record, so that it is replaced.
 func load(file, identity string) (record, error) {
 	empty := record{Kernel: identity, Values: map[string]Saved{}}
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, nil
 	}
-	if err != nil {
-		return empty, fmt.Errorf("read what kernel parameters were before: %w", err)
-	}
 	var r record
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return empty, fmt.Errorf("read what kernel parameters were before: %s is damaged, remove it: %w", file, err)
+	if err == nil {
+		err = json.Unmarshal(raw, &r)
+	}
+	if err != nil {
+		return record{Values: empty.Values}, fmt.Errorf("read what kernel parameters were before: %s is begun anew, "+
+			"and those set until now stay as they are: %w", file, err)
 	}
 	if r.Kernel != identity || r.Values == nil {
 		return empty, nil
