@@ -18,17 +18,16 @@ type framer interface {
 
 // burst is a number of rounds in which all addresses of a router are announced.
 type burst struct {
-	router  routerKey
+	holder  *holder
 	name    string // of the instance
 	targets []placed
 	rounds  int
-	counts  *counters
 }
 
 func newBurst(t task, addresses []vrrp.Address) burst {
-	b := burst{router: t.router, name: t.name, rounds: max(t.count, 1), counts: t.counts}
+	b := burst{holder: t.holder, name: t.name, rounds: max(t.count, 1)}
 	for _, a := range addresses {
-		b.targets = append(b.targets, t.router.place(a))
+		b.targets = append(b.targets, t.holder.key.place(a))
 	}
 	return b
 }
@@ -55,7 +54,7 @@ type announcer struct {
 	wake   bell
 
 	mu      sync.Mutex
-	running map[routerKey]*running
+	running map[*holder]*running
 	paced   int
 }
 
@@ -67,7 +66,7 @@ type running struct {
 }
 
 func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) *announcer {
-	return &announcer{log: log, framer: f, lookup: lookup, wake: newBell(), running: map[routerKey]*running{}}
+	return &announcer{log: log, framer: f, lookup: lookup, wake: newBell(), running: map[*holder]*running{}}
 }
 
 // Announce starts a burst in place of the router's former one and returns when its first round is sent. A router that
@@ -76,8 +75,8 @@ func (a *announcer) Announce(b burst) {
 	now := time.Now()
 	r := &running{burst: b}
 	a.mu.Lock()
-	former := a.running[b.router]
-	a.running[b.router] = r
+	former := a.running[b.holder]
+	a.running[b.holder] = r
 	if former != nil && now.Sub(former.last) < secondRound {
 		r.last, r.next = former.last, former.last.Add(secondRound)
 	} else {
@@ -91,9 +90,9 @@ func (a *announcer) Announce(b burst) {
 }
 
 // repeat adds two rounds to a router's burst, the first of them soon.
-func (a *announcer) repeat(router routerKey) {
+func (a *announcer) repeat(h *holder) {
 	a.mu.Lock()
-	if r := a.running[router]; r != nil {
+	if r := a.running[h]; r != nil {
 		r.rounds = max(r.rounds, r.sent+2)
 		if soon := time.Now().Add(secondRound); soon.Before(r.next) || r.next.Before(time.Now()) {
 			r.next = soon
@@ -104,10 +103,10 @@ func (a *announcer) repeat(router routerKey) {
 }
 
 // stop ends a router's burst: the addresses are no longer its own.
-func (a *announcer) stop(router routerKey) {
+func (a *announcer) stop(h *holder) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.running, router)
+	delete(a.running, h)
 }
 
 // started notes the begin of a round.
@@ -176,7 +175,7 @@ func (a *announcer) round(r *running) {
 			return
 		}
 		n, err := a.framer.Announce(ifc, t.Prefix.Addr())
-		r.counts.announced.Add(uint64(n))
+		r.holder.announced.Add(uint64(n))
 		if err != nil && a.wants(r) {
 			a.log.Warn("announcement not sent", "instance", r.name, "interface", t.Interface, "address", t.Prefix.Addr(),
 				"error", err)
@@ -191,13 +190,13 @@ func (a *announcer) round(r *running) {
 func (a *announcer) wants(r *running) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.running[r.router] == r
+	return a.running[r.holder] == r
 }
 
 // pace pauses when enough packets were sent in a row. It is false when the burst is over.
 func (a *announcer) pace(r *running) bool {
 	a.mu.Lock()
-	wanted := a.running[r.router] == r
+	wanted := a.running[r.holder] == r
 	a.paced++
 	full := a.paced%paceFrames == 0
 	a.mu.Unlock()

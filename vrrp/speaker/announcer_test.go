@@ -58,8 +58,10 @@ func withAnnouncer(t *testing.T, f func(t *testing.T, a *announcer, framer *fake
 	})
 }
 
+var holderA = &holder{key: keyA}
+
 func someBurst(rounds, addresses int) burst {
-	b := burst{router: keyA, name: "v", rounds: rounds, counts: &counters{}}
+	b := burst{holder: holderA, name: "v", rounds: rounds}
 	for range addresses {
 		b.targets = append(b.targets, placed{"eth0", vip1.Prefix}, placed{"tun0", vip1.Prefix}, placed{"gone", vip1.Prefix})
 	}
@@ -78,7 +80,7 @@ func TestAnnouncerRounds(t *testing.T) {
 		{"stopped", func(a *announcer) {
 			a.Announce(someBurst(5, 1))
 			time.Sleep(50 * ms)
-			a.stop(keyA)
+			a.stop(holderA)
 		}, []time.Duration{0}},
 		{"two bursts in a row", func(a *announcer) {
 			a.Announce(someBurst(2, 1))
@@ -93,14 +95,14 @@ func TestAnnouncerRounds(t *testing.T) {
 		{"repeated after its end", func(a *announcer) {
 			a.Announce(someBurst(1, 1))
 			time.Sleep(time.Second)
-			a.repeat(keyA)
+			a.repeat(holderA)
 		}, []time.Duration{0, 1100 * ms, 2200 * ms}},
 		{"repeated during it", func(a *announcer) {
 			a.Announce(someBurst(2, 1))
 			time.Sleep(150 * ms)
-			a.repeat(keyA)
+			a.repeat(holderA)
 		}, []time.Duration{0, 100 * ms, 250 * ms, 1350 * ms}},
-		{"repeated though nothing was announced", func(a *announcer) { a.repeat(keyB) }, nil},
+		{"repeated though nothing was announced", func(a *announcer) { a.repeat(&holder{key: keyB}) }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
@@ -117,11 +119,12 @@ func TestAnnouncerRounds(t *testing.T) {
 func TestAnnouncerPaces(t *testing.T) {
 	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
 		b := someBurst(1, 10*paceFrames)
+		b.holder = &holder{key: keyA}
 		a.Announce(b)
 		if took := framer.times()[10*paceFrames-1]; took < 9*pacePause {
 			t.Errorf("%d announcements within %s", len(b.targets), took)
 		}
-		if got := b.counts.announced.Load(); got != uint64(20*paceFrames) {
+		if got := b.holder.announced.Load(); got != uint64(20*paceFrames) {
 			t.Errorf("counted %d packets", got)
 		}
 	})

@@ -11,9 +11,9 @@ import (
 
 // hands carry out what may wait for the kernel.
 type hands interface {
-	submit(t task)            // addresses and announcements, in order
-	repeat(router routerKey)  // more rounds of the last announcements, soon
-	silence(router routerKey) // no more announcements
+	submit(t task)     // addresses and announcements, in order
+	repeat(h *holder)  // more rounds of the last announcements, soon
+	silence(h *holder) // no more announcements
 }
 
 // engine owns all virtual routers of this process. It belongs to one goroutine and knows the time only from its
@@ -133,7 +133,7 @@ func (e *engine) goOn(r *router, now time.Time) {
 
 // delegate hands over the leading actions that may wait for the kernel. It returns how many.
 func (e *engine) delegate(r *router, waiting []work) int {
-	t := task{router: r.key, name: r.instance.Name, counts: r.counts, count: r.instance.Announce.Count}
+	t := task{holder: r.holder, name: r.instance.Name, count: r.instance.Announce.Count}
 	for _, w := range waiting {
 		if w.linger || !delegated(w.Action) {
 			break
@@ -156,7 +156,7 @@ func delegated(a vrrp.Action) bool {
 
 func (e *engine) transition(r *router, c vrrp.Changed) {
 	if c.To != vrrp.Master {
-		e.hands.silence(r.key)
+		e.hands.silence(r.holder)
 	}
 	e.log.Info("state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
 		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", r.machine.Priority())
@@ -216,7 +216,7 @@ func (e *engine) setInterface(ifc netInterface, now time.Time) {
 		e.hasten(r, now)
 		e.tend(r, now)
 		if newHardware && r.machine.State() == vrrp.Master {
-			e.hands.repeat(r.key) // neighbours know the old address
+			e.hands.repeat(r.holder) // neighbours know the old address
 		}
 	}
 }

@@ -83,8 +83,8 @@ func (g *rig) submit(t task) {
 	}
 }
 
-func (g *rig) repeat(routerKey)  { g.note("repeat") }
-func (g *rig) silence(routerKey) { g.note("silence") }
+func (g *rig) repeat(*holder)  { g.note("repeat") }
+func (g *rig) silence(*holder) { g.note("silence") }
 
 // finish completes the tasks that were submitted.
 func (g *rig) finish() {
@@ -118,15 +118,15 @@ func (g *rig) judge(t task) {
 	}
 	word := refusals{}
 	for _, a := range addresses {
-		if why := g.refuses[t.router.place(a)]; why != "" {
-			word[t.router.place(a)] = why
+		if why := g.refuses[t.holder.key.place(a)]; why != "" {
+			word[t.holder.key.place(a)] = why
 		}
 	}
 	if len(addresses) == 0 || len(word) == 0 && !g.told {
 		return
 	}
 	g.told = len(word) > 0
-	g.posts = append(g.posts, func(now time.Time) { g.engine.setRefused(t.router, word, now) })
+	g.posts = append(g.posts, func(now time.Time) { g.engine.setRefused(t.holder, word, now) })
 }
 
 // settle runs what was posted.

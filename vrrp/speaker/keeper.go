@@ -27,12 +27,11 @@ type burster interface {
 
 // task is what a machine wants done that may wait for the kernel: addresses and announcements, in order.
 type task struct {
-	router  routerKey
+	holder  *holder
 	name    string // of the instance
 	actions []vrrp.Action
 	try     []vrrp.Address // nothing else is wanted: would the kernel take them?
-	counts  *counters
-	count   int // announcements of a burst
+	count   int            // announcements of a burst
 	done    func()
 }
 
@@ -43,7 +42,7 @@ type keeper struct {
 	kernel   addresser
 	announce burster
 	lookup   func(name string) netInterface
-	refused  func(router routerKey, all refusals) // all that a router is refused, told when it changes or was tried
+	refused  func(h *holder, all refusals) // all that a router is refused, told when it changes or was tried
 
 	mu    sync.Mutex
 	tasks []task
@@ -51,8 +50,7 @@ type keeper struct {
 	wake  bell
 
 	held     map[placed]*heldAddress
-	told     map[*counters]refusals  // of each router, those that are not empty
-	doubtful map[routerKey]*counters // its refusals may have changed
+	doubtful map[*holder]struct{} // their refusals may have changed
 	restored time.Time
 	blind    bool // the last look at the kernel's addresses failed
 }
@@ -71,9 +69,8 @@ func (p placed) satisfiedBy(present netip.Prefix) bool {
 
 type heldAddress struct {
 	address   vrrp.Address
-	router    routerKey
+	holder    *holder
 	name      string
-	counts    *counters
 	index     int    // of the interface that it was put on
 	installed bool   // false: the last attempt failed
 	complaint string // why the kernel refuses it; empty: it does not
@@ -88,12 +85,12 @@ const (
 )
 
 func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func(string) netInterface,
-	refused func(routerKey, refusals),
+	refused func(*holder, refusals),
 ) *keeper {
 	return &keeper{
 		log: log, kernel: kernel, announce: announce, lookup: lookup, refused: refused,
 		wake: newBell(),
-		held: map[placed]*heldAddress{}, told: map[*counters]refusals{}, doubtful: map[routerKey]*counters{},
+		held: map[placed]*heldAddress{}, doubtful: map[*holder]struct{}{},
 	}
 }
 
@@ -170,7 +167,9 @@ func (k *keeper) carryOut(t task) {
 			}
 			k.awaitService(t, a.Addresses)
 			// The router has something to decide first: it may not become master after all.
-			quiet = k.doubtful[t.router] != nil && k.tell(t.router, t.counts)
+			if _, doubt := k.doubtful[t.holder]; doubt {
+				quiet = k.tell(t.holder)
+			}
 		case vrrp.RemoveAddresses:
 			// The last first: the kernel drops the others of a subnet with the first.
 			for _, addr := range slices.Backward(a.Addresses) {
@@ -179,7 +178,7 @@ func (k *keeper) carryOut(t task) {
 		case vrrp.SendAnnouncements:
 			if !quiet {
 				k.announce.Announce(newBurst(t, slices.DeleteFunc(slices.Clone(a.Addresses), func(a vrrp.Address) bool {
-					h := k.held[t.router.place(a)]
+					h := k.held[t.holder.key.place(a)]
 					return h == nil || !h.installed
 				})))
 			}
@@ -200,7 +199,7 @@ func (r routerKey) place(a vrrp.Address) placed {
 func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 	deadline := time.Now().Add(serviceTimeout)
 	for _, a := range addresses {
-		at := t.router.place(a)
+		at := t.holder.key.place(a)
 		h := k.held[at]
 		if a.Prefix.Addr().Is4() || h == nil || !h.installed {
 			continue
@@ -216,8 +215,8 @@ func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 }
 
 func (k *keeper) hold(t task, a vrrp.Address) {
-	at := t.router.place(a)
-	h := &heldAddress{address: a, router: t.router, name: t.name, counts: t.counts}
+	at := t.holder.key.place(a)
+	h := &heldAddress{address: a, holder: t.holder, name: t.name}
 	if old := k.held[at]; old != nil {
 		h.complaint = old.complaint
 	}
@@ -235,15 +234,15 @@ func (k *keeper) install(at placed, h *heldAddress) {
 	} else {
 		h.installed = true
 	}
-	if h.complaint != former || k.told[h.counts] != nil {
-		k.doubtful[h.router] = h.counts
+	if h.complaint != former || len(h.holder.refused) > 0 {
+		k.doubtful[h.holder] = struct{}{}
 	}
 }
 
 func (k *keeper) release(t task, a vrrp.Address) {
-	at := t.router.place(a)
+	at := t.holder.key.place(a)
 	h := k.held[at]
-	if h != nil && h.router != t.router {
+	if h != nil && h.holder != t.holder {
 		return
 	}
 	delete(k.held, at)
@@ -283,12 +282,12 @@ func (k *keeper) restore() {
 			continue
 		}
 		k.restored = time.Now()
-		h.counts.restored.Add(1)
+		h.holder.restored.Add(1)
 		k.log.Warn("virtual address was deleted by somebody; put back", "instance", h.name, "interface", at.Interface,
 			"address", at.Prefix)
 	}
-	for router, counts := range k.doubtful {
-		k.tell(router, counts)
+	for h := range k.doubtful {
+		k.tell(h)
 	}
 }
 
@@ -298,12 +297,12 @@ func (k *keeper) accept(at placed, h *heldAddress, index int, present ifAddress)
 		h.index = index
 		k.renew(at, h, present.Prefix)
 		k.restored = time.Now()
-		h.counts.restored.Add(1)
+		h.holder.restored.Add(1)
 		return
 	}
 	if h.complaint != "" {
 		h.complaint = ""
-		k.doubtful[h.router] = h.counts
+		k.doubtful[h.holder] = struct{}{}
 	}
 	h.index, h.installed = index, true
 }

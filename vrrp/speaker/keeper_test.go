@@ -113,7 +113,7 @@ func withKeeper(t *testing.T, f func(t *testing.T, g *keeperRig)) {
 			links:  map[string]netInterface{"eth0": {Index: 2, Name: "eth0"}, "eth1": {Index: 3, Name: "eth1"}},
 		}
 		g.keeper = newKeeper(slog.New(slog.NewTextHandler(&g.log, nil)), g.kernel, g, func(name string) netInterface { return g.links[name] },
-			func(_ routerKey, all refusals) {
+			func(_ *holder, all refusals) {
 				var texts []string
 				for at, why := range all {
 					texts = append(texts, at.String()+": "+why)
@@ -139,27 +139,28 @@ var (
 )
 
 // do submits a task and waits for its completion.
-func (g *keeperRig) do(key routerKey, c *counters, actions ...vrrp.Action) {
+func (g *keeperRig) do(h *holder, actions ...vrrp.Action) {
 	done := make(chan struct{})
-	g.submit(task{router: key, name: "v", counts: c, count: 3, actions: actions, done: func() { close(done) }})
+	g.submit(task{holder: h, name: "v", count: 3, actions: actions, done: func() { close(done) }})
 	<-done
 }
 
 func TestKeeperHoldsAndReleases(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		all := []vrrp.Address{vip1, vip2}
-		g.do(keyA, &counters{}, vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all})
+		h := &holder{key: keyA}
+		g.do(h, vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all})
 		if g.kernel.get(2) != "10.9.0.100/24" || g.kernel.get(3) != "10.9.0.101/24" {
 			t.Errorf("addresses: %q, %q", g.kernel.get(2), g.kernel.get(3))
 		}
 		if len(g.bursts) != 1 || len(g.bursts[0].targets) != 2 || g.bursts[0].rounds != 3 {
 			t.Errorf("announced: %+v", g.bursts)
 		}
-		g.do(keyB, &counters{}, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}}) // not its own
+		g.do(&holder{key: keyB}, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}}) // not its own
 		if g.kernel.get(2) == "" {
 			t.Error("another router removed the address")
 		}
-		g.do(keyA, &counters{}, vrrp.RemoveAddresses{Addresses: all})
+		g.do(h, vrrp.RemoveAddresses{Addresses: all})
 		if g.kernel.get(2)+g.kernel.get(3) != "" || !slices.Equal(g.kernel.removed, []string{"10.9.0.101", "10.9.0.100"}) {
 			t.Errorf("left: %q %q, removed %v", g.kernel.get(2), g.kernel.get(3), g.kernel.removed)
 		}
@@ -168,13 +169,13 @@ func TestKeeperHoldsAndReleases(t *testing.T) {
 
 func TestKeeperRestores(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
-		var c counters
-		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
+		h := &holder{key: keyA}
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
 		g.kernel.set(2)
 		g.suspect()
 		synctest.Wait()
-		if g.kernel.get(2) == "" || c.restored.Load() != 1 {
-			t.Fatalf("after a deletion: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		if g.kernel.get(2) == "" || h.restored.Load() != 1 {
+			t.Fatalf("after a deletion: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
 		// A second deletion right away waits a little.
 		g.kernel.set(2)
@@ -185,15 +186,15 @@ func TestKeeperRestores(t *testing.T) {
 		}
 		time.Sleep(restorePause)
 		synctest.Wait()
-		if g.kernel.get(2) == "" || c.restored.Load() != 2 {
-			t.Errorf("after the pause: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		if g.kernel.get(2) == "" || h.restored.Load() != 2 {
+			t.Errorf("after the pause: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
 		// No message about the third: the safety net.
 		g.kernel.set(2)
 		time.Sleep(checkInterval)
 		synctest.Wait()
-		if g.kernel.get(2) == "" || c.restored.Load() != 3 {
-			t.Errorf("after the interval: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		if g.kernel.get(2) == "" || h.restored.Load() != 3 {
+			t.Errorf("after the interval: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
 		if n := strings.Count(g.log.String(), "deleted by somebody"); n != 3 {
 			t.Errorf("logged %d times", n)
@@ -203,8 +204,8 @@ func TestKeeperRestores(t *testing.T) {
 
 func TestKeeperFollowsInterfaces(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
-		var c counters
-		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
+		h := &holder{key: keyA}
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
 		// Down: the kernel lists nothing of it, and nothing is done.
 		delete(g.kernel.addresses, 3)
 		adds := g.kernel.adds
@@ -218,25 +219,25 @@ func TestKeeperFollowsInterfaces(t *testing.T) {
 		g.kernel.set(7)
 		g.suspect()
 		synctest.Wait()
-		if g.kernel.get(7) == "" || c.restored.Load() != 0 {
-			t.Errorf("on the new interface: %q, restored %d", g.kernel.get(7), c.restored.Load())
+		if g.kernel.get(7) == "" || h.restored.Load() != 0 {
+			t.Errorf("on the new interface: %q, restored %d", g.kernel.get(7), h.restored.Load())
 		}
 		// Gone: told once.
 		g.links["eth1"] = netInterface{}
-		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
-		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
 		if !slices.Equal(g.told, []string{"10.9.0.101/24 on eth1: " + noInterface}) {
 			t.Errorf("told %q", g.told)
 		}
-		g.do(keyA, &c, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip2}})
+		g.do(h, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip2}})
 	})
 }
 
 func TestKeeperFailures(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
-		var c counters
+		h := &holder{key: keyA}
 		g.kernel.fail = errors.New("no buffer space")
-		g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
 		time.Sleep(3 * checkInterval)
 		synctest.Wait()
 		if !slices.Equal(g.told, []string{"10.9.0.100/24 on eth0: no buffer space"}) {
@@ -247,8 +248,8 @@ func TestKeeperFailures(t *testing.T) {
 		g.kernel.mu.Unlock()
 		time.Sleep(checkInterval)
 		synctest.Wait()
-		if g.kernel.get(2) == "" || c.restored.Load() != 0 {
-			t.Errorf("after the cause is gone: %q, restored %d", g.kernel.get(2), c.restored.Load())
+		if g.kernel.get(2) == "" || h.restored.Load() != 0 {
+			t.Errorf("after the cause is gone: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
 		if len(g.told) != 2 || g.told[1] != "" {
 			t.Errorf("told %q", g.told)
@@ -258,16 +259,16 @@ func TestKeeperFailures(t *testing.T) {
 
 func TestKeeperWaitsForIPv6(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
-		key := routerKey{"eth0", vrrp.IPv6, 51}
+		h := &holder{key: routerKey{"eth0", vrrp.IPv6, 51}}
 		g.kernel.slow = 5
 		began := time.Now()
-		g.do(key, &counters{}, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
 		if d := time.Since(began); d != 5*servicePause {
 			t.Errorf("waited %s", d)
 		}
 		g.kernel.slow = 1 << 30
 		began = time.Now()
-		g.do(key, &counters{}, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
 		if d := time.Since(began); d < serviceTimeout || d > serviceTimeout+servicePause {
 			t.Errorf("waited %s for an address that never works", d)
 		}

@@ -34,36 +34,30 @@ func sysctlName(name string) string { return strings.ReplaceAll(name, ".", "/") 
 
 func (p placed) String() string { return fmt.Sprintf("%s on %s", p.Prefix, p.Interface) }
 
-// tell reports a router's refusals if they differ from what was reported before. It is true if there are more. The
-// counters tell a router from a former one of the same key.
-func (k *keeper) tell(router routerKey, counts *counters) (more bool) {
-	delete(k.doubtful, router)
+// tell reports a router's refusals if they differ from what was reported before. It is true if there are more.
+func (k *keeper) tell(holder *holder) (more bool) {
+	delete(k.doubtful, holder)
 	now := refusals{}
 	for at, h := range k.held {
-		if h.router == router && h.complaint != "" {
+		if h.holder == holder && h.complaint != "" {
 			now[at] = h.complaint
 		}
 	}
-	former := k.told[counts]
-	if maps.Equal(now, former) {
+	if maps.Equal(now, holder.refused) {
 		return false
 	}
 	for at := range now {
-		if _, known := former[at]; !known {
+		if _, known := holder.refused[at]; !known {
 			more = true
 		}
 	}
-	k.report(router, counts, now)
+	k.report(holder, now)
 	return more
 }
 
-func (k *keeper) report(router routerKey, counts *counters, now refusals) {
-	if len(now) == 0 {
-		delete(k.told, counts)
-	} else {
-		k.told[counts] = now
-	}
-	k.refused(router, now)
+func (k *keeper) report(h *holder, now refusals) {
+	h.refused = now
+	k.refused(h, now)
 }
 
 // try finds out whether the kernel would take addresses that it has refused, without serving them: each is put on its
@@ -71,7 +65,7 @@ func (k *keeper) report(router routerKey, counts *counters, now refusals) {
 func (k *keeper) try(t task) {
 	left := refusals{}
 	for _, a := range t.try {
-		at := t.router.place(a)
+		at := t.holder.key.place(a)
 		if h := k.held[at]; h != nil {
 			if h.complaint != "" {
 				left[at] = h.complaint
@@ -87,7 +81,7 @@ func (k *keeper) try(t task) {
 			left[at] = refusalText(at, err)
 		}
 	}
-	k.report(t.router, t.counts, left)
+	k.report(t.holder, left)
 }
 
 // renew sets an address anew that is there and does not work: somebody else put it there, and duplicate address

@@ -25,9 +25,9 @@ type refusedAddresses struct {
 }
 
 // setRefused takes the kernel's word on all addresses of a router.
-func (e *engine) setRefused(key routerKey, word refusals, now time.Time) {
-	r := e.routers[key]
-	if r == nil || r.removed || e.stopping {
+func (e *engine) setRefused(h *holder, word refusals, now time.Time) {
+	r := e.routers[h.key]
+	if r == nil || r.holder != h || r.removed || e.stopping {
 		return
 	}
 	f := &r.refused
@@ -73,7 +73,7 @@ func (e *engine) retryRefused(r *router, now time.Time) {
 		e.timers.set(&f.retry, now.Add(f.pause))
 		return
 	}
-	e.hands.submit(task{router: r.key, name: r.instance.Name, counts: r.counts, try: try, done: func() {}})
+	e.hands.submit(task{holder: r.holder, name: r.instance.Name, try: try, done: func() {}})
 }
 
 // hasten brings the next retry forward: something has happened to the interface.

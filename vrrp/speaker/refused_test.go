@@ -125,14 +125,14 @@ func TestRefusedInPart(t *testing.T) {
 		t.Error("the engine tries a master's addresses")
 	}
 	g.refuses = nil
-	g.engine.setRefused(keyOf(&in), nil, g.now)
+	g.engine.setRefused(g.engine.routers[keyOf(&in)].holder, nil, g.now)
 	g.expectDid("advert 100, add, announce")
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
 	// From some to all and back, while another one serves.
 	g.hear(v3(200), 200, "10.9.0.2")
 	g.settle()
 	for _, n := range [][]int{{0}, {0, 1, 2}, {1}, {}} {
-		g.engine.setRefused(keyOf(&in), refuse(in, n...), g.now)
+		g.engine.setRefused(g.engine.routers[keyOf(&in)].holder, refuse(in, n...), g.now)
 		st := g.status("v")
 		if want := map[bool]vrrp.State{true: vrrp.Initialize, false: vrrp.Backup}[len(n) == 3]; st.State != want {
 			t.Errorf("%d refused: %+v", len(n), st)
@@ -145,20 +145,21 @@ func TestRefusedInPart(t *testing.T) {
 
 func TestKeeperTries(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		h := &holder{key: keyA}
 		try := func() {
 			done := make(chan struct{})
-			g.submit(task{router: keyA, counts: &counters{}, try: []vrrp.Address{vip1}, done: func() { close(done) }})
+			g.submit(task{holder: h, try: []vrrp.Address{vip1}, done: func() { close(done) }})
 			<-done
 		}
 		g.kernel.fail = unix.EPERM
 		all := []vrrp.Address{vip1}
-		g.do(keyA, &counters{}, vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all})
-		g.do(keyA, &counters{}, vrrp.AddAddresses{Addresses: all})
+		g.do(h, vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all})
+		g.do(h, vrrp.AddAddresses{Addresses: all})
 		if len(g.bursts) != 0 {
 			t.Errorf("announced what it does not have: %+v", g.bursts)
 		}
 		try() // it is held: restore tries
-		g.do(keyA, &counters{}, vrrp.RemoveAddresses{Addresses: all})
+		g.do(h, vrrp.RemoveAddresses{Addresses: all})
 		try()
 		g.kernel.fail = nil
 		try()
@@ -182,9 +183,9 @@ func TestKeeperTellsANewRouter(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		g.kernel.fail = unix.ENOBUFS
 		for range 2 {
-			var c counters
-			g.do(keyA, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
-			g.do(keyA, &c, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}})
+			h := &holder{key: keyA}
+			g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
+			g.do(h, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}})
 		}
 		if len(g.told) != 2 || g.told[0] != g.told[1] {
 			t.Errorf("told %q", g.told)
@@ -194,16 +195,15 @@ func TestKeeperTellsANewRouter(t *testing.T) {
 
 func TestKeeperRenewsDuplicates(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
-		key := routerKey{"eth0", vrrp.IPv6, 51}
-		var c counters
-		g.do(key, &c, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
+		h := &holder{key: routerKey{"eth0", vrrp.IPv6, 51}}
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip6}})
 		adds := g.kernel.adds
 		g.kernel.mu.Lock()
 		g.kernel.dad = map[netip.Prefix]bool{vip6.Prefix: true}
 		g.kernel.mu.Unlock()
 		g.suspect()
 		synctest.Wait()
-		if g.kernel.adds != adds+1 || len(g.kernel.removed) != 1 || g.kernel.get(2) != vip6.Prefix.String() || c.restored.Load() != 1 {
+		if g.kernel.adds != adds+1 || len(g.kernel.removed) != 1 || g.kernel.get(2) != vip6.Prefix.String() || h.restored.Load() != 1 {
 			t.Errorf("added %d times, removed %v, there is %q", g.kernel.adds-adds, g.kernel.removed, g.kernel.get(2))
 		}
 		g.suspect()

@@ -27,6 +27,7 @@ type router struct {
 	key      routerKey
 	instance vrrp.Instance // the machine's
 	machine  *vrrp.Machine
+	holder   *holder // of its addresses
 	wire     *wire
 	timer    timer
 
@@ -58,7 +59,6 @@ type router struct {
 	dropped                                [vrrp.DropReasons]uint64
 	warned                                 time.Time // of a failed send
 	contested                              time.Time // last reaction to another master
-	counts                                 *counters
 }
 
 func newRouter(in vrrp.Instance, w *wire) *router {
@@ -67,7 +67,7 @@ func newRouter(in vrrp.Instance, w *wire) *router {
 		instance: in,
 		machine:  vrrp.NewMachine(in),
 		wire:     w,
-		counts:   &counters{},
+		holder:   &holder{key: keyOf(&in)},
 	}
 }
 
@@ -91,10 +91,10 @@ func (r *router) status(now time.Time) vrrp.Status {
 	s.SendErrors = r.sendErrors
 	s.AdvertsReceived = r.received
 	s.AddressMismatches = r.mismatched
-	s.AnnouncesSent = r.counts.announced.Load()
+	s.AnnouncesSent = r.holder.announced.Load()
 	s.AddressesRefused = r.refused.lacking
 	s.AddressesFound = r.found.count
-	s.AddressesRestored = r.counts.restored.Load()
+	s.AddressesRestored = r.holder.restored.Load()
 	s.Dropped = named(&r.dropped)
 	s.InterfaceDropped = named(&r.wire.dropped)
 	return s

@@ -96,13 +96,13 @@ func newSpeaker(o Options) (*speaker, error) {
 	return s, nil
 }
 
-func (s *speaker) refused(router routerKey, all refusals) {
-	s.loop.post(func(now time.Time) { s.loop.engine.setRefused(router, all, now) })
+func (s *speaker) refused(h *holder, all refusals) {
+	s.loop.post(func(now time.Time) { s.loop.engine.setRefused(h, all, now) })
 }
 
-func (s *speaker) submit(t task)            { s.keeper.submit(t) }
-func (s *speaker) repeat(router routerKey)  { s.announcer.repeat(router) }
-func (s *speaker) silence(router routerKey) { s.announcer.stop(router) }
+func (s *speaker) submit(t task)     { s.keeper.submit(t) }
+func (s *speaker) repeat(h *holder)  { s.announcer.repeat(h) }
+func (s *speaker) silence(h *holder) { s.announcer.stop(h) }
 
 func (s *speaker) run(ctx context.Context) error {
 	defer s.kernel.Close()

@@ -87,7 +87,7 @@ func (e *engine) contested(r *router, now time.Time) {
 		return
 	}
 	r.contested = now
-	e.hands.repeat(r.key)
+	e.hands.repeat(r.holder)
 }
 
 func (e *engine) check(r *router, env vrrp.Envelope) vrrp.DropReason {
