@@ -14,15 +14,15 @@ type serverKey struct {
 	server  ipvs.DestinationKey
 }
 
-// health is what is known of the checks, by target key.
-type health map[string]healthcheck.State
+// health is the last result of each check, by target key.
+type health map[string]healthcheck.Event
 
 // server is the judgement on a real server: all its checks must pass. One that is not known yet leaves it unknown,
 // unless another already fails.
 func (h health) server(targets []healthcheck.Target) healthcheck.State {
 	judged := healthcheck.Up
 	for _, t := range targets {
-		switch h[t.Key()] {
+		switch h[t.Key()].State {
 		case healthcheck.Down:
 			return healthcheck.Down
 		case healthcheck.Unknown:

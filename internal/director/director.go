@@ -80,7 +80,6 @@ type Director struct {
 	memory    memory
 	unsaved   bool // the state file is not what memory is
 
-	results  map[string]healthcheck.Event
 	health   health
 	users    map[string][]ipvs.ServiceKey // of a target
 	kept     map[serverKey]ipvs.Destination
@@ -101,7 +100,6 @@ func New(o Options) *Director {
 		inbox:     newInbox(),
 		requests:  make(chan func()),
 		reloading: make(chan struct{}, 1),
-		results:   map[string]healthcheck.Event{},
 		health:    health{},
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
@@ -216,9 +214,8 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 			}
 		}
 	}
-	for key := range d.results {
+	for key := range d.health {
 		if d.users[key] == nil {
-			delete(d.results, key)
 			delete(d.health, key)
 		}
 	}
@@ -274,13 +271,13 @@ func (d *Director) take(n news) {
 		if d.users[key] == nil {
 			continue
 		}
-		d.results[key] = result
-		if d.health[key] == result.State {
+		was := d.health[key].State
+		d.health[key] = result
+		if was == result.State {
 			continue
 		}
-		d.Logger.Info("health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind, "from", d.health[key],
+		d.Logger.Info("health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind, "from", was,
 			"to", result.State, "detail", result.Detail)
-		d.health[key] = result.State
 		d.touched.services(d.users[key])
 	}
 }

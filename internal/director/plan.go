@@ -107,6 +107,7 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 // such a target.
 func (s standing) assume(cfg *config.Config) (known health, servers int) {
 	known = health{}
+	passing := healthcheck.Event{Status: healthcheck.Status{Health: healthcheck.Health{State: healthcheck.Up}}}
 	for _, vs := range cfg.Services {
 		for _, rs := range vs.RealServers {
 			assumed := false
@@ -116,7 +117,7 @@ func (s standing) assume(cfg *config.Config) (known health, servers int) {
 					known[key] = s.health[key]
 					continue
 				}
-				known[key], assumed = healthcheck.Up, true
+				known[key], assumed = passing, true
 			}
 			if assumed {
 				servers++

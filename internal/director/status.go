@@ -102,7 +102,7 @@ func (d *Director) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		server := api.Server{Destination: rs.Destination, State: d.health.server(targets)}
 		for _, t := range targets {
 			check := api.Check{Kind: t.Spec.Kind, Endpoint: t.Endpoint, State: healthcheck.Unknown}
-			if r, ok := d.results[t.Key()]; ok {
+			if r, ok := d.health[t.Key()]; ok {
 				check.State, check.Since, check.Detail = r.State, wallclock.Told(r.Since, now), r.Detail
 			}
 			if check.State == server.State && check.Since.After(server.Since) {
