@@ -63,8 +63,7 @@ If a step fails, those before it are taken back. Exit status: 0 all is as it sho
 			ctx, cancel := context.WithTimeout(cmd.Context(), realserverTimeout)
 			defer cancel()
 			out := cmd.OutOrStdout()
-			f.useConfig = cmd.Flags().Changed("config")
-			w, err := f.wanted(ctx, cmd.ErrOrStderr())
+			w, err := f.wanted(ctx, cmd.Flags().Changed, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -188,8 +187,7 @@ about what up brought up. Exit status: 0 all is right, 1 something is wrong.`,
 			if output != "table" && output != "json" {
 				return fmt.Errorf("--output %q: want table or json", output)
 			}
-			f.useConfig = cmd.Flags().Changed("config")
-			w, err := f.wanted(ctx, cmd.ErrOrStderr())
+			w, err := f.wanted(ctx, cmd.Flags().Changed, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -44,9 +44,31 @@ func registerStateDir(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "state-dir", "/run/lvs-ha-realserver", "where it is remembered what was there before")
 }
 
+// misplaced finds flags that would have no effect: who forgets --mode tun beside --tunnel gre asks for another thing.
+func (f *realserverFlags) misplaced(changed func(flag string) bool) error {
+	var errs []error
+	for _, needs := range []struct{ name, mode string }{
+		{"interface", "dr"}, {"tunnel", "tun"}, {"tunnel-port", "tun"}, {"outer", "tun"}, {"director", "nat"},
+	} {
+		// A configuration has modes of its own.
+		general := f.useConfig && needs.mode != "tun"
+		if changed(needs.name) && f.mode != needs.mode && !general {
+			errs = append(errs, fmt.Errorf("--%s goes with --mode %s, not with %s", needs.name, needs.mode, f.mode))
+		}
+	}
+	if changed("mode") && f.useConfig && len(f.vips) == 0 {
+		errs = append(errs, errors.New("--mode goes with --vip: addresses of a configuration have the modes that it says"))
+	}
+	return errors.Join(errs...)
+}
+
 // wanted is what the flags ask for: nothing if they name no address and no configuration.
-func (f *realserverFlags) wanted(ctx context.Context, notes io.Writer) (realserver.Wanted, error) {
+func (f *realserverFlags) wanted(ctx context.Context, changed func(flag string) bool, notes io.Writer) (realserver.Wanted, error) {
 	var w realserver.Wanted
+	f.useConfig = changed("config")
+	if err := f.misplaced(changed); err != nil {
+		return w, err
+	}
 	if f.useConfig {
 		cfg, _, err := f.conf.load(onTerminal(os.Stderr))
 		if err != nil {

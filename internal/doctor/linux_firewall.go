@@ -22,7 +22,8 @@ func seeFirewall(ctx context.Context, _ *config.Config, o *Observed) error {
 		case errors.Is(err, exec.ErrNotFound):
 			return
 		case err != nil:
-			errs = append(errs, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(rules)))
+			said, _, _ := strings.Cut(strings.TrimSpace(rules), "\n")
+			errs = append(errs, fmt.Errorf("%s: %w: %s", name, err, said))
 			return
 		}
 		seen = true
@@ -42,10 +43,10 @@ func seeFirewall(ctx context.Context, _ *config.Config, o *Observed) error {
 		save(tool, tool+"-legacy-save")
 		save(tool, tool+"-save")
 	}
-	if seen {
+	if seen || len(errs) == 0 {
 		return nil
 	}
-	return errors.Join(errs...)
+	return errs[0]
 }
 
 // statefulRules are the rules that go by the state of connections or rewrite addresses.

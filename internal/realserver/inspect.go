@@ -150,7 +150,8 @@ func inspectARP(places []placed, o Observed) []Check {
 	var seen []string
 	for _, p := range places {
 		name := p.device.name
-		if !p.address.Is4() || p.device.module == "" || slices.Contains(seen, name) {
+		_, exists := o.link(name)
+		if !p.address.Is4() || p.device.module == "" || !exists || slices.Contains(seen, name) {
 			continue
 		}
 		seen = append(seen, name)

@@ -113,3 +113,13 @@ func TestInspect(t *testing.T) {
 		})
 	}
 }
+
+// Nothing is said to be right of a device that is not there.
+func TestInspectWithoutTheDevice(t *testing.T) {
+	o := observe(t, realservertest.New("192.0.2.1", "192.0.2.8/24"))
+	for _, c := range realserver.Inspect(tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP, Outer4: true}), o).Checks {
+		if c.OK {
+			t.Errorf("found %+v", c)
+		}
+	}
+}
