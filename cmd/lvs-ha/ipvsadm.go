@@ -27,7 +27,7 @@ func newIpvsadm() *cobra.Command {
 is started under the name ipvsadm. It refuses to touch what a running lvs-ha owns, unless --force says so.`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if status := runIpvsadm(cmd.Context(), args); status != 0 {
+			if status := runIpvsadm(cmd.Context(), cmd.CommandPath(), args); status != 0 {
 				return &exitError{status, nil}
 			}
 			return nil
@@ -35,20 +35,21 @@ is started under the name ipvsadm. It refuses to touch what a running lvs-ha own
 	}
 }
 
-// ipvsadmArgs returns ipvsadm's arguments, if the program was started under ipvsadm's name or with its command.
-func ipvsadmArgs(argv []string) ([]string, bool) {
+// ipvsadmArgs returns ipvsadm's name and arguments, if the program was started under its name or with its command.
+func ipvsadmArgs(argv []string) (program string, args []string, ok bool) {
 	if filepath.Base(argv[0]) == ipvsadmName {
-		return argv[1:], true
+		return argv[0], argv[1:], true
 	}
 	if len(argv) > 1 && argv[1] == ipvsadmName {
-		return argv[2:], true
+		return argv[0] + " " + ipvsadmName, argv[2:], true
 	}
-	return nil, false
+	return "", nil, false
 }
 
-func runIpvsadm(ctx context.Context, args []string) int {
+func runIpvsadm(ctx context.Context, program string, args []string) int {
 	running := sync.OnceValue(func() owned { return ownedIn(ctx, supervisor.DefaultRuntimeDir) })
 	return ipvsadm.Main(ctx, args, ipvsadm.Environment{
+		Program: program,
 		Owner: func(key ipvs.ServiceKey) (string, bool) {
 			name, ok := running().services[key]
 			return fmt.Sprintf("virtual_service %q", name), ok

@@ -15,8 +15,8 @@ func main() { os.Exit(run()) }
 // run is main without os.Exit, so that deferred calls happen.
 func run() int {
 	// Before the commands are built: scripts start ipvsadm in loops.
-	if args, ok := ipvsadmArgs(os.Args); ok {
-		return runIpvsadm(context.Background(), args)
+	if program, args, ok := ipvsadmArgs(os.Args); ok {
+		return runIpvsadm(context.Background(), program, args)
 	}
 	err := newRoot().Execute()
 	if err == nil {

@@ -18,7 +18,7 @@ func FuzzFromRules(f *testing.F) {
 		"-A -f 5 -6 -s sh -b sh-port -p 60 -M 64\n-a -f 5 -6 -r [fd::1]:0 -i --tun-type gue --tun-port 6080 --tun-csum\n",
 		"-A -u 192.0.2.1:53 -o\n-E -u 192.0.2.1:53 -s mh\n-D -u 192.0.2.1:53\n-C\n--set 1 2 3\n-Z\n-L\n",
 		"--start-daemon master --mcast-interface eth0 --syncid 5\n# comment\n\n-A -t 192.0.2.1:0 -p -s none\n",
-		"-A -t 1.1.1.1:1 -s ${x}\"\n-A -t 1.1.1.1:2 -s \x01\xff\n",
+		"-A -t 1.1.1.1:1 -s {x}*\\n\n-A -t 1.1.1.1:2 -s \x01\xff\n",
 	} {
 		f.Add(seed)
 	}

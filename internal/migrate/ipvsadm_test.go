@@ -83,12 +83,29 @@ ipvsadm -a -t 192.0.2.1:80 \
 	if diff := cmp.Diff(want, tableOf(t, script)); diff != "" {
 		t.Errorf("the table differs (-want +got):\n%s", diff)
 	}
-	const needsAShell = "VIP=192.0.2.1\n\n/sbin/ipvsadm -A \\\n -t $VIP:80\necho done\n"
+	const needsAShell = "VIP=192.0.2.1\n\n/sbin/ipvsadm -A \\\n -t $VIP:80\necho done\nipvsadm -A -f 1 -s \"rr\"\nipvsadm -A -f 2;ipvsadm -A -f 3\n"
 	const lines = "line 1: no rule of ipvsadm, as -A or -a with their options: VIP=192.0.2.1\n" +
 		"line 3: it needs a shell: run the script, and import what `ipvsadm -S -n` prints then: /sbin/ipvsadm -A -t $VIP:80\n" +
-		"line 5: no rule of ipvsadm, as -A or -a with their options: echo done"
+		"line 5: no rule of ipvsadm, as -A or -a with their options: echo done\n" +
+		"line 6: it needs a shell: run the script, and import what `ipvsadm -S -n` prints then: ipvsadm -A -f 1 -s \"rr\"\n" +
+		"line 7: it needs a shell: run the script, and import what `ipvsadm -S -n` prints then: ipvsadm -A -f 2;ipvsadm -A -f 3"
 	if _, _, err := FromRules(t.Context(), strings.NewReader(needsAShell), noNames{}); err == nil || err.Error() != lines {
 		t.Errorf("got error %v\nwant %s", err, lines)
+	}
+}
+
+func TestATextWithAByteOrderMark(t *testing.T) {
+	if got := tableOf(t, "\ufeff-A -f 1 -s rr\r\n"); got != "-A -f 1 -s rr\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// The kernel keeps an IPv4 address that is written as IPv6 apart from the same one of IPv4, and the language does not.
+func TestAnIPv4AddressWrittenAsIPv6(t *testing.T) {
+	const rules = "-A -t 192.0.2.1:80\n-A -t [::ffff:192.0.2.1]:80\n-a -t [::ffff:192.0.2.1]:80 -r [fd00::1]:80\n"
+	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
+	if err != nil || len(lost) != 2 || lost[0].Line != 2 || lost[1].Line != 3 || strings.Contains(lost[0].Why, "netmask") {
+		t.Errorf("lost %v, error %v, of\n%s", lost, err, text)
 	}
 }
 

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"syscall"
 
@@ -61,8 +60,7 @@ func (m *memory) Execute(_ context.Context, steps []ipvs.Step) []error {
 }
 
 func (m *memory) step(s ipvs.Step) syscall.Errno {
-	key := plainKey(s.Service.ServiceKey)
-	s.Service.ServiceKey = key
+	key := s.Service.ServiceKey
 	v := m.at[key]
 	switch {
 	case s.Action == ipvs.AddService && v != nil:
@@ -101,14 +99,6 @@ func (m *memory) stepServer(of *service, s ipvs.Step) syscall.Errno {
 		of.servers = slices.DeleteFunc(of.servers, func(o *server) bool { return o == d })
 	}
 	return 0
-}
-
-// plainKey is a key as the kernel gives it back.
-func plainKey(k ipvs.ServiceKey) ipvs.ServiceKey {
-	if k.Mark != 0 {
-		return ipvs.ServiceByMark(k.Family, k.Mark)
-	}
-	return ipvs.ServiceAt(k.Protocol, netip.AddrPortFrom(k.Address, k.Port))
 }
 
 // Services are none: rules that list the table change nothing, and are noted as such.

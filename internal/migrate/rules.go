@@ -15,6 +15,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 )
 
+// byteOrderMark is what some editors put before a text.
+const byteOrderMark = "\ufeff"
+
 // maxLine bounds a line of rules, in bytes. The longest that ipvsadm writes has some 200.
 const maxLine = 64 << 10
 
@@ -35,7 +38,7 @@ func readRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (*memory, 
 	number := 0
 	for input.Scan() {
 		number++
-		m.now = line{number, withoutComment(input.Text())}
+		m.now = line{number, withoutComment(strings.TrimPrefix(input.Text(), byteOrderMark))}
 		for strings.HasSuffix(m.now.text, `\`) && input.Scan() {
 			number++
 			m.now.text = strings.TrimSuffix(m.now.text, `\`) + withoutComment(input.Text())
@@ -81,14 +84,16 @@ func rule(text string) string {
 	return rest
 }
 
+// shellCharacters mean something to a shell only. No rule that -R takes has one.
+const shellCharacters = "$`\"';|&<>"
+
 // carryOut does what the line of now says.
 func (m *memory) carryOut(ctx context.Context, names ipvsadm.Names) error {
-	if strings.ContainsAny(m.now.text, "$`") {
+	if strings.ContainsAny(m.now.text, shellCharacters) {
 		return m.wrong("it needs a shell: run the script, and import what `ipvsadm -S -n` prints then")
 	}
 	var stdout, stderr bytes.Buffer
-	status := ipvsadm.Main(ctx, []string{"-R"}, ipvsadm.Environment{
-		Stdin:  strings.NewReader(rule(m.now.text) + "\n"),
+	status := ipvsadm.Rule(ctx, rule(m.now.text), ipvsadm.Environment{
 		Stdout: &stdout, Stderr: &stderr,
 		Open:        m.kernel,
 		Connections: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil },

@@ -31,15 +31,19 @@ func parseEndpoint(s string, p ipvs.Protocol, names Names) (endpoint, bool) {
 	if address, ok := parseIPv6(s); ok {
 		return endpoint{address: address}, true
 	}
-	host, port, found := strings.Cut(s, ":")
-	if !found && strings.Trim(s, "0123456789") == "" {
-		return endpoint{}, false // a port alone
-	}
-	address, ok := parseHost(host, names)
-	if !found || !ok {
+	colon := strings.LastIndexByte(s, ':')
+	if colon < 0 {
+		if strings.Trim(s, "0123456789") == "" {
+			return endpoint{}, false // a port alone
+		}
+		address, ok := parseHost(s, names)
 		return endpoint{address: address}, ok
 	}
-	return withPort(address, port, p, names)
+	address, ok := parseHost(s[:colon], names)
+	if !ok {
+		return endpoint{}, false
+	}
+	return withPort(address, s[colon+1:], p, names)
 }
 
 // parseHost reads an IPv4 address or a host's name.

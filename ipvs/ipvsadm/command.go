@@ -36,16 +36,16 @@ var verbs = map[string]verb{
 }
 
 // parse reads a command line. A line of a rule file cannot be another -R.
-func parse(args []string, names Names, restoring bool) (*command, *failure) {
-	s := &scanner{args: args}
-	first, _, ok := s.next()
+func (s *session) parse(args []string, restoring bool) (*command, *failure) {
+	words := &scanner{args: args}
+	first, _, ok := words.next()
 	force := ok && first.id == "force"
 	if force {
-		first, _, ok = s.next()
+		first, _, ok = words.next()
 	}
 	v := verbs[first.id]
 	if !ok || v == 0 || (v == restore && restoring) {
-		return nil, tryHelp
+		return nil, tryHelp(s.env.Program)
 	}
 	c := newCommand(v)
 	c.force = force
@@ -60,18 +60,18 @@ func parse(args []string, names Names, restoring bool) (*command, *failure) {
 		}
 	}
 	for {
-		o, problem, ok := s.next()
+		o, problem, ok := words.next()
 		if problem != "" {
-			return nil, refused(s.word + ": " + problem)
+			return nil, refused(words.word + ": " + problem)
 		}
 		if !ok {
 			break
 		}
-		if f := c.take(o, s.word, names); f != nil {
+		if f := c.take(o, words.word, s.env.Names); f != nil {
 			return nil, f
 		}
 	}
-	return c, c.finish(s.rest)
+	return c, c.finish(words.rest)
 }
 
 func newCommand(v verb) *command {
@@ -110,7 +110,7 @@ func (c *command) finish(rest []string) *failure {
 	if f := c.parseFlags(); f != nil {
 		return f
 	}
-	if f := rules[c.verb].check(c.given); f != nil {
+	if f := rules[c.verb].check(c.given, "command"); f != nil {
 		return f
 	}
 	switch c.verb {

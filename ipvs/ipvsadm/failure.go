@@ -33,8 +33,10 @@ func fail(format string, args ...any) *failure {
 // refused is what the kernel refused.
 func refused(text string) *failure { return &failure{status: statusRefused, text: text} }
 
-var tryHelp = &failure{
-	status: statusRefused, text: "Try `ipvsadm -h' or 'ipvsadm --help' for more information.", ends: true,
+// tryHelp is a command line without a command.
+func tryHelp(program string) *failure {
+	text := fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program)
+	return &failure{status: statusRefused, text: text, ends: true}
 }
 
 // texts are ipvsadm's words for what the kernel answers to a command.

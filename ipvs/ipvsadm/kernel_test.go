@@ -53,12 +53,19 @@ func newDirector(t testing.TB, l *lab.Lab, name string) director {
 // real runs the real ipvsadm.
 func (d director) real(t testing.TB, stdin string, args ...string) outcome {
 	t.Helper()
-	var out, errs bytes.Buffer
 	cmd := d.host.Command(t.Context(), "ipvsadm", args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	cmd.Stdin = strings.NewReader(stdin)
+	return outcomeOf(t, cmd)
+}
+
+// outcomeOf runs a program that exits by itself.
+func outcomeOf(t testing.TB, cmd *lab.Cmd) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || !exit.Exited()) {
-		t.Fatalf("ipvsadm %q: %v", args, err)
+		t.Fatalf("%q: %v", cmd.Args, err)
 	}
 	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }

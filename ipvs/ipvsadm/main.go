@@ -2,6 +2,7 @@ package ipvsadm
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ const connectionsFile = "/proc/thread-self/net/ip_vs_conn"
 
 // Environment is what the command runs in. What is unset is the system's.
 type Environment struct {
+	Program        string // its name in hints; unset: ipvsadm
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Open           func(ctx context.Context) (Kernel, error) // the kernel; called when it is needed first
@@ -33,7 +35,7 @@ func Main(ctx context.Context, args []string, env Environment) int {
 	if len(args) == 0 {
 		args = []string{"-L"}
 	}
-	c, f := parse(args, s.env.Names, false)
+	c, f := s.parse(args, false)
 	if f == nil {
 		f = s.run(c)
 	}
@@ -41,6 +43,7 @@ func Main(ctx context.Context, args []string, env Environment) int {
 }
 
 func newSession(ctx context.Context, env Environment) *session {
+	env.Program = cmp.Or(env.Program, "ipvsadm")
 	if env.Stdin == nil {
 		env.Stdin = os.Stdin
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,7 +77,10 @@ func (f *fake) run(t testing.TB, stdin string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
 	env := f.env
-	env.Stdin, env.Stdout, env.Stderr, env.Names = strings.NewReader(stdin), &out, &errs, fakeNames{}
+	env.Stdout, env.Stderr, env.Names = &out, &errs, fakeNames{}
+	if env.Stdin == nil {
+		env.Stdin = strings.NewReader(stdin)
+	}
 	if env.Open == nil {
 		env.Open = func(context.Context) (Kernel, error) {
 			return Kernel{Table: f.table, Settings: f.table, Daemons: f.daemons, Close: f.table.Close}, nil
@@ -138,7 +142,7 @@ func TestCommands(t *testing.T) {
 		{"-A -f 1\n-A -f 1\n-A -f 2\n", "-R", result{"", "Service already exists\n", 0}},
 		{"-A -f 1\n-A -f 3 -s foo,\n-A -f 0\n-A -f 4\n", "-R", result{"", "Service already exists\ninvalid fwmark value `0' specified\n", 2}},
 		{"-A -f 5\n-A -f 5", "-R", result{"", "Service already exists\n", 255}},
-		{"-A -f 6\n-R\n-A -f 7\n", "-R", result{"", tryHelp.text + "\n", 255}},
+		{"-A -f 6\n-R\n-A -f 7\n", "-R", result{"", tryHelp("ipvsadm").text + "\n", 255}},
 		{"-A -f 8\n-v\n-A -f 9\n", "-R", result{versionText + "\n", "", 0}},
 		{"", "-L -n -f 9", result{"", "No such service\n", 1}},
 		{"", "-C", result{}},
@@ -208,5 +212,52 @@ func TestOwnedServicesAreNotTouched(t *testing.T) {
 		if got := f.run(t, tt.stdin, strings.Fields(tt.args)...); got.Status != 0 {
 			t.Errorf("ipvsadm %s: got %+v", tt.args, got)
 		}
+	}
+}
+
+// The program is named in the hint as it was started.
+func TestTheHintNamesTheProgram(t *testing.T) {
+	f := newFake()
+	f.env.Program = "/usr/local/sbin/ipvsadm"
+	const want = "Try `/usr/local/sbin/ipvsadm -h' or '/usr/local/sbin/ipvsadm --help' for more information.\n"
+	for stdin, args := range map[string]string{"": "foo", "-A -f 1\n-R\n": "-R"} {
+		if got := f.run(t, stdin, args); got.Stderr != want || got.Status != 255 {
+			t.Errorf("ipvsadm %s: got %+v", args, got)
+		}
+	}
+}
+
+// A line is carried out once it is whole, even if its writer pauses in the middle of the next one.
+func TestLinesOfAWriterThatPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		read, write := io.Pipe()
+		f.env.Stdin = read
+		done := make(chan result)
+		go func() { done <- f.run(t, "", "-R") }()
+		for _, tt := range []struct {
+			text string
+			want int
+		}{{"-A -f 1\n-A -f 2\n-A -", 2}, {"f 3", 2}, {"\n", 3}, {"-A -f 4\n", 4}, {"-A -f 5", 4}} {
+			_, _ = io.WriteString(write, tt.text)
+			synctest.Wait()
+			if got := len(f.table.Steps()); got != tt.want {
+				t.Errorf("after %q: %d services, want %d", tt.text, got, tt.want)
+			}
+		}
+		write.Close()
+		if got := <-done; got != (result{}) || len(f.table.Steps()) != 5 {
+			t.Errorf("got %+v and %d services", got, len(f.table.Steps()))
+		}
+	})
+}
+
+// Whether a table may be cleared is asked when the lines before have been carried out.
+func TestClearingWhatIsNotOwnedAnyMore(t *testing.T) {
+	web := ipvs.ServiceByMark(ipvs.IPv4, 7)
+	f := newFake(ipvs.ServiceState{Service: ipvs.Service{ServiceKey: web, Scheduler: "rr"}})
+	f.env.Owner = func(k ipvs.ServiceKey) (string, bool) { return `virtual_service "web"`, k == web }
+	if got := f.run(t, "-D --force -f 7\n-C\n", "-R"); got != (result{}) {
+		t.Errorf("got %+v", got)
 	}
 }

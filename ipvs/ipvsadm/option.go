@@ -1,5 +1,7 @@
 package ipvsadm
 
+import "github.com/lvs-ha/lvs-ha/ipvs"
+
 // option is what a command-line option is about, as ipvsadm's messages name it. The order is that in which missing and
 // illegal ones are reported.
 type option uint
@@ -86,56 +88,56 @@ const (
 	version
 )
 
-// rule says which options a command needs and may have.
+// rule says which options a command, or a type of tunnel, needs and may have, and which of them exclude each other.
 type rule struct {
-	name           string
-	needs, permits set
+	name                      string
+	needs, permits, exclusive set
 }
 
 var rules = map[verb]rule{
-	addService:    {"add-service", setOf(serviceAddress), serviceOptions},
-	editService:   {"edit-service", setOf(serviceAddress), serviceOptions},
-	deleteService: {"delete-service", setOf(serviceAddress), 0},
-	flush:         {"flush", 0, 0},
-	restore:       {"restore", 0, 0},
-	save:          {"save", 0, setOf(numeric)},
-	addServer:     {"add-server", setOf(serviceAddress, realServer), serverOptions},
-	editServer:    {"edit-server", setOf(serviceAddress, realServer), serverOptions},
-	deleteServer:  {"delete-server", setOf(serviceAddress, realServer), 0},
-	list:          {"list", 0, listOptions},
-	zero:          {"zero", 0, setOf(serviceAddress)},
-	setTimeouts:   {"set", 0, 0},
-	startDaemon:   {"start-daemon", 0, setOf(syncID, mcastInterface, mcastGroup, mcastPort, mcastTTL, syncMaxLen)},
-	stopDaemon:    {"stop-daemon", 0, setOf(syncID)},
+	addService:    {name: "add-service", needs: setOf(serviceAddress), permits: serviceOptions},
+	editService:   {name: "edit-service", needs: setOf(serviceAddress), permits: serviceOptions},
+	deleteService: {name: "delete-service", needs: setOf(serviceAddress)},
+	flush:         {name: "flush"},
+	restore:       {name: "restore"},
+	save:          {name: "save", permits: setOf(numeric)},
+	addServer:     {name: "add-server", needs: setOf(serviceAddress, realServer), permits: serverOptions},
+	editServer:    {name: "edit-server", needs: setOf(serviceAddress, realServer), permits: serverOptions},
+	deleteServer:  {name: "delete-server", needs: setOf(serviceAddress, realServer)},
+	list:          {name: "list", permits: listOptions, exclusive: setOf(connection, serviceAddress, timeout, daemon)},
+	zero:          {name: "zero", permits: setOf(serviceAddress)},
+	setTimeouts:   {name: "set"},
+	startDaemon:   {name: "start-daemon", permits: setOf(syncID, mcastInterface, mcastGroup, mcastPort, mcastTTL, syncMaxLen)},
+	stopDaemon:    {name: "stop-daemon", permits: setOf(syncID)},
+}
+
+var tunnelRules = map[ipvs.TunnelType]rule{
+	ipvs.TunnelIPIP: {name: "ipip"},
+	ipvs.TunnelGUE:  {name: "gue", needs: setOf(tunPort), permits: checksums, exclusive: checksums},
+	ipvs.TunnelGRE:  {name: "gre", permits: setOf(tunNocsum, tunCsum), exclusive: checksums},
 }
 
 var (
 	serviceOptions = setOf(scheduler, persistent, netmask, onePacket, persistenceEngine, schedFlags)
-	tunnelOptions  = setOf(tunType, tunPort, tunNocsum, tunCsum, tunRemcsum)
+	checksums      = setOf(tunNocsum, tunCsum, tunRemcsum)
+	tunnelOptions  = setOf(tunType, tunPort) | checksums
 	serverOptions  = setOf(forwardingMethod, weight, upperThreshold, lowerThreshold) | tunnelOptions
 	listOptions    = setOf(numeric, connection, serviceAddress, timeout, daemon, stats, rate, thresholds, persistentConn,
 		nosort, syncID, exact, tunInfo)
 )
 
-// exclude are the options before each one that it excludes. Only the list command permits any two of them.
-var exclude = map[option]set{
-	serviceAddress: setOf(connection),
-	timeout:        setOf(connection, serviceAddress),
-	daemon:         setOf(connection, serviceAddress, timeout),
-}
-
-// check reports the first option that is missing, illegal, or excluded by one before it.
-func (r rule) check(given set) *failure {
+// check reports the first option that is missing, illegal, or excluded by one before it; of is what the rule is for.
+func (r rule) check(given set, of string) *failure {
 	for o := range options {
 		switch {
 		case r.needs.has(o) && !given.has(o):
-			return fail("You need to supply the '%s' option for the '%s' command", o, r.name)
+			return fail("You need to supply the '%s' option for the '%s' %s", o, r.name, of)
 		case given.has(o) && !(r.needs | r.permits).has(o):
-			return fail("Illegal '%s' option with the '%s' command", o, r.name)
-		case given.has(o):
+			return fail("Illegal '%s' option with the '%s' %s", o, r.name, of)
+		case (given & r.exclusive).has(o):
 			for other := range o {
-				if (given & exclude[o]).has(other) {
-					return fail("The option '%s' conflicts with the '%s' option in the '%s' command", o, other, r.name)
+				if (given & r.exclusive).has(other) {
+					return fail("The option '%s' conflicts with the '%s' option in the '%s' %s", o, other, r.name, of)
 				}
 			}
 		}

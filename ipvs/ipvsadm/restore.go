@@ -2,18 +2,37 @@ package ipvsadm
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
 )
 
-// restoreBatch is how many changes of a rule file are carried out at once.
-const restoreBatch = 1024
+// restoreBatch is how many changes of a rule file are carried out at once, and restoreBuffer has room for as many.
+const (
+	restoreBatch  = 1024
+	restoreBuffer = 64 << 10
+)
+
+// Rule carries out one line of a rule file and returns its exit status.
+func Rule(ctx context.Context, line string, env Environment) int {
+	args := fields(line)
+	if len(args) == 0 {
+		return statusOK
+	}
+	s := newSession(ctx, env)
+	if f := s.open(); f != nil {
+		return s.end(s.report(f))
+	}
+	status, _ := s.rule(args, false)
+	return s.end(s.flush(status))
+}
 
 // restore carries out the lines of a rule file. What the kernel refuses is reported and the next line read; a wrong
 // option ends it. The exit status is that of the last line.
 func (s *session) restore(force bool) *failure {
-	r := bufio.NewReader(s.env.Stdin)
+	r := bufio.NewReaderSize(s.env.Stdin, restoreBuffer)
 	status := statusOK
 	for {
 		line, err := r.ReadString('\n')
@@ -23,8 +42,9 @@ func (s *session) restore(force bool) *failure {
 				return &failure{status: status}
 			}
 		}
-		// A writer that pauses sees its lines carried out.
-		if len(s.queue) >= restoreBatch || r.Buffered() == 0 || err != nil {
+		// A writer that pauses sees its lines carried out, even in the middle of the next one.
+		ahead, _ := r.Peek(r.Buffered())
+		if len(s.queue) >= restoreBatch || bytes.IndexByte(ahead, '\n') < 0 {
 			status = s.flush(status)
 		}
 		if err != nil {
@@ -38,14 +58,15 @@ func (s *session) restore(force bool) *failure {
 
 // rule carries out one line. A change is put into the queue, everything else is done at once.
 func (s *session) rule(args []string, force bool) (status int, ends bool) {
-	c, f := parse(args, s.env.Names, true)
+	c, f := s.parse(args, true)
 	if f == nil {
 		c.force = c.force || force
-		f = s.permit(c)
-	}
-	if f == nil && actions[c.verb] != "" {
-		s.queue = append(s.queue, c.step())
-		return statusOK, false
+		if actions[c.verb] != "" {
+			if f = s.permit(c); f == nil {
+				s.queue = append(s.queue, c.step())
+				return statusOK, false
+			}
+		}
 	}
 	s.flush(statusOK)
 	if f == nil {

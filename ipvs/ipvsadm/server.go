@@ -109,39 +109,10 @@ func (c *command) checkServer() *failure {
 		return fail("Different address family is allowed only for tunneling servers")
 	}
 	if d.Forward == ipvs.Tunnel {
-		return c.checkTunnel()
+		return tunnelRules[d.TunnelType].check(c.given&(setOf(tunPort)|checksums), "tunnel type")
 	}
 	if c.given&tunnelOptions != 0 {
 		return fail("Tunnel options conflict with forward method")
-	}
-	return nil
-}
-
-// tunnelRules say which options a type of tunnel needs and permits.
-var tunnelRules = map[ipvs.TunnelType]struct{ needs, permits set }{
-	ipvs.TunnelIPIP: {0, 0},
-	ipvs.TunnelGUE:  {setOf(tunPort), setOf(tunNocsum, tunCsum, tunRemcsum)},
-	ipvs.TunnelGRE:  {0, setOf(tunNocsum, tunCsum)},
-}
-
-func (c *command) checkTunnel() *failure {
-	typ := c.server.TunnelType
-	rule := tunnelRules[typ]
-	for _, o := range []option{tunPort, tunNocsum, tunCsum, tunRemcsum} {
-		if !c.given.has(o) {
-			if rule.needs.has(o) {
-				return fail("You need to supply the '%s' option for the '%s' tunnel type", o, typ)
-			}
-			continue
-		}
-		if !(rule.needs | rule.permits).has(o) {
-			return fail("Illegal '%s' option with the '%s' tunnel type", o, typ)
-		}
-		for before := tunNocsum; before < o; before++ {
-			if c.given.has(before) {
-				return fail("The option '%s' conflicts with the '%s' option in the '%s' tunnel type", o, before, typ)
-			}
-		}
 	}
 	return nil
 }
