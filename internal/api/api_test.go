@@ -35,7 +35,7 @@ func (d *fakeDirector) Plan(_ context.Context, cfg *config.Config) (Plan, error)
 	return d.plan, d.err
 }
 
-func serve(t *testing.T, d Director) (client *Client, socket string) {
+func served(t *testing.T, d Director) (client *Client, socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "api.sock")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -63,7 +63,7 @@ func TestAPlanGoesThereAndBackWhole(t *testing.T) {
 		Timeouts: []ipvs.Change{{Field: "tcp", From: "900s", To: "60s"}},
 		Settings: []Setting{{What: "director", Action: "edit"}},
 	}}
-	client, _ := serve(t, d)
+	client, _ := served(t, d)
 	got, err := client.Plan(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestAPlanGoesThereAndBackWhole(t *testing.T) {
 
 func TestRefusalsAndAbsence(t *testing.T) {
 	d := &fakeDirector{err: errors.New("lvs-ha.hcl line 3: no such scheduler")}
-	client, socket := serve(t, d)
+	client, socket := served(t, d)
 	if _, ok := errors.AsType[*Refusal](client.Reload(t.Context())); !ok {
 		t.Error("a refusal is not one")
 	}
@@ -125,7 +125,7 @@ func TestASocketThatACrashLeftIsNobodys(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
-	client, _ := serve(t, &fakeDirector{})
+	client, _ := served(t, &fakeDirector{})
 	for _, tt := range []struct {
 		method, path, body string
 		status             int

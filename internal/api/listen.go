@@ -21,14 +21,14 @@ const (
 // be asked, for want of a directory that can be written, still does its work: the socket is tried again and again, and
 // made anew when somebody has deleted it.
 func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended <-chan struct{}) {
-	s, err := listen(path)
+	l, err := listen(path)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for complaint := ""; ; s, err = listen(path) {
+		for complaint := ""; ; l, err = listen(path) {
 			if err == nil {
 				complaint = ""
-				err = s.serve(ctx, d)
+				err = serve(ctx, l, path, d)
 			}
 			if err != nil && err.Error() != complaint {
 				complaint = err.Error()
@@ -44,19 +44,12 @@ func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended
 	return done
 }
 
-// socket is the API's Unix socket, and the file that was made for it.
-type socket struct {
-	*net.UnixListener
-	path string
-	made fs.FileInfo
-}
-
 // listen makes the socket, for root only, in place of one that an earlier director left.
-func listen(path string) (*socket, error) {
+func listen(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("removing the old API socket: %w", err)
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listening for the API: %w", err)
 	}
@@ -64,20 +57,14 @@ func listen(path string) (*socket, error) {
 		l.Close()
 		return nil, fmt.Errorf("closing the API socket to other users: %w", err)
 	}
-	made, err := os.Stat(path)
-	if err != nil {
-		l.Close()
-		return nil, fmt.Errorf("finding the API socket: %w", err)
-	}
-	return &socket{l, path, made}, nil
+	return l, nil
 }
 
-// errTakenAway says that nobody can find the socket any more.
-var errTakenAway = errors.New("somebody has deleted the API socket")
+var errDeleted = errors.New("somebody has deleted the API socket")
 
-// serve answers requests until ctx ends or the socket has been deleted, which is an error. Requests that have come by
-// then are answered.
-func (s *socket) serve(ctx context.Context, d Director) error {
+// serve answers requests until ctx ends or the socket at path has been deleted, which is an error. Requests that have
+// come by then are answered.
+func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 	server := &http.Server{
 		Handler:           handler(d),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -87,7 +74,7 @@ func (s *socket) serve(ctx context.Context, d Director) error {
 		MaxHeaderBytes:    1 << 16,
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(s) }()
+	go func() { failed <- server.Serve(l) }()
 	look := time.NewTicker(lookAfter)
 	defer look.Stop()
 	for {
@@ -99,17 +86,12 @@ func (s *socket) serve(ctx context.Context, d Director) error {
 		case err := <-failed:
 			return fmt.Errorf("serving the API: %w", err)
 		case <-look.C:
-			if s.takenAway() {
-				s.SetUnlinkOnClose(false) // another file may be there
-				s.Close()
+			// Another file in its place is that of an lvs-ha that has made the directory its own; the parent tells of it.
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				l.Close()
 				<-failed
-				return errTakenAway
+				return errDeleted
 			}
 		}
 	}
-}
-
-func (s *socket) takenAway() bool {
-	found, err := os.Stat(s.path)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(found, s.made)
 }

@@ -28,16 +28,16 @@ type Parent struct {
 	Logger  *slog.Logger
 
 	mu     sync.Mutex
-	pids   map[string]int // of those that have their turn
-	hears  int            // the process of the worker Reload that is ready for SIGHUP, which would kill it before
-	unread bool           // a reload was asked for meanwhile
 	ready  map[string]bool
+	pid    int  // of the worker Reload that has its turn; 0: none has
+	hears  bool // it is ready for SIGHUP, which would kill it before
+	unread bool // a reload was asked for meanwhile
 }
 
 // Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is
 // a *RefusedError if a worker refuses its configuration at its first start.
 func (p *Parent) Run(ctx context.Context) error {
-	p.pids, p.ready = map[string]int{}, map[string]bool{}
+	p.ready = map[string]bool{}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hup := make(chan os.Signal, 1)
@@ -76,43 +76,39 @@ func (p *Parent) Run(ctx context.Context) error {
 func (p *Parent) reload() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pid := p.pids[p.Reload]
-	if pid == 0 {
+	if p.pid == 0 {
 		return
 	}
-	p.Logger.Info("reload asked for by signal", "worker", p.Reload, "pid", pid, "ready", p.hears == pid)
-	if p.hears != pid {
-		p.unread = true
+	p.Logger.Info("reload asked for by signal", "worker", p.Reload, "pid", p.pid, "ready", p.hears)
+	p.unread = true
+	p.passReload()
+}
+
+func (p *Parent) passReload() {
+	if !p.hears || !p.unread {
 		return
 	}
-	p.passReload(pid)
-}
-
-func (p *Parent) passReload(pid int) {
-	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-		p.Logger.Error("reload signal not delivered", "worker", p.Reload, "pid", pid, "error", err)
+	p.unread = false
+	if err := syscall.Kill(p.pid, syscall.SIGHUP); err != nil {
+		p.Logger.Error("reload signal not delivered", "worker", p.Reload, "pid", p.pid, "error", err)
 	}
 }
 
-// setPID notes which process has its turn; 0: none.
-func (p *Parent) setPID(name string, pid int) {
+// setTurn notes which process of a worker has its turn; 0: none.
+func (p *Parent) setTurn(name string, pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pids[name] = pid
 	if name == p.Reload {
-		p.unread = false
+		p.pid, p.hears, p.unread = pid, false, false
 	}
 }
 
 func (p *Parent) setReady(name string, pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if name == p.Reload && p.pids[name] == pid {
-		p.hears = pid
-		if p.unread {
-			p.unread = false
-			p.passReload(pid)
-		}
+	if name == p.Reload && p.pid == pid {
+		p.hears = true
+		p.passReload()
 	}
 	already := len(p.ready) == len(p.Workers)
 	p.ready[name] = true

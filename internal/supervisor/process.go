@@ -82,7 +82,7 @@ func (p *process) begin(parent *Parent, restarted bool) error {
 		p.ready.Close()
 		return fmt.Errorf("giving the %s its turn: %w", p.name, err)
 	}
-	parent.setPID(p.name, p.pid())
+	parent.setTurn(p.name, p.pid())
 	go p.listen(parent)
 	return nil
 }

@@ -70,7 +70,7 @@ func (w *Worker) keep(ctx context.Context, p *Parent) error {
 				}
 			}
 			err = now.wait(ctx, w.Patience, log)
-			p.setPID(w.Name, 0)
+			p.setTurn(w.Name, 0)
 			if ctx.Err() != nil {
 				return nil
 			}
