@@ -39,8 +39,7 @@ func arpFlux(cfg *config.Config, o *Observed) []Finding {
 				}
 			}
 			if len(f.Fixes) > 0 {
-				f.Mend = ""
-				out = append(out, f.mended())
+				out = append(out, f)
 			}
 		}
 	}

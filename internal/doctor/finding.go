@@ -69,30 +69,18 @@ func ExitStatus(findings []Finding) int {
 	return status
 }
 
-// set makes a finding whose mend is to set kernel parameters.
-func (f Finding) set(pairs ...string) Finding {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		f.Fixes = append(f.Fixes, Fix{Key: pairs[i], Value: pairs[i+1]})
-	}
-	return f.mended()
-}
+// set adds a kernel parameter to what mends the finding.
+func (f Finding) set(key, value string) Finding { return f.mendedBy(Fix{Key: key, Value: value}) }
 
-// load makes a finding whose mend is to load a module.
-func (f Finding) load(module string) Finding {
-	f.Fixes = append(f.Fixes, Fix{Module: module})
-	return f.mended()
-}
+// load adds a module to what mends the finding.
+func (f Finding) load(module string) Finding { return f.mendedBy(Fix{Module: module}) }
 
-func (f Finding) mended() Finding {
+func (f Finding) mendedBy(fix Fix) Finding {
+	f.Fixes = append(f.Fixes, fix)
 	if f.Mend != "" {
-		return f
+		f.Mend += "; "
 	}
-	for _, fix := range f.Fixes {
-		if f.Mend != "" {
-			f.Mend += "; "
-		}
-		f.Mend += fix.Command()
-	}
+	f.Mend += fix.Command()
 	return f
 }
 

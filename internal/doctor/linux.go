@@ -19,7 +19,6 @@ import (
 )
 
 const (
-	kernelTimeout  = 5 * time.Second // of one request to the kernel
 	commandTimeout = 5 * time.Second // of one program
 	statusTimeout  = 2 * time.Second // of the running daemon
 )

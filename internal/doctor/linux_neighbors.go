@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
 	"github.com/vishvananda/netlink"
 )
 
@@ -41,7 +42,7 @@ func askNeighbors(ctx context.Context, o *Observed) {
 func seeNeighbors(ctx context.Context, h *netlink.Handle, names map[int]string, o *Observed) error {
 	deadline := time.After(neighborTimeout)
 	for {
-		neighbors, err := whole("neighbours", func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
+		neighbors, err := rtnetlink.List("neighbours", func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
 		if err != nil {
 			return err
 		}

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -17,14 +17,11 @@ import (
 
 // seeNetwork reads devices, addresses and routes, makes the health checks, and sees then who did not answer.
 func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := rtnetlink.Open()
 	if err != nil {
-		return fmt.Errorf("open route netlink: %w", err)
+		return err
 	}
 	defer h.Close()
-	if err := h.SetSocketTimeout(kernelTimeout); err != nil {
-		return fmt.Errorf("open route netlink: %w", err)
-	}
 	names, err := seeLinks(h, o)
 	if err != nil {
 		return err
@@ -37,22 +34,8 @@ func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
 	return errors.Join(err, probeErr, seeNeighbors(ctx, h, names, o))
 }
 
-// whole asks again where a table changed while it was read.
-func whole[T any](what string, ask func() ([]T, error)) ([]T, error) {
-	for range 10 {
-		out, err := ask()
-		if err == nil {
-			return out, nil
-		}
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return nil, fmt.Errorf("list %s: %w", what, err)
-		}
-	}
-	return nil, fmt.Errorf("list %s: %w", what, netlink.ErrDumpInterrupted)
-}
-
 func seeLinks(h *netlink.Handle, o *Observed) (map[int]string, error) {
-	links, err := whole("network devices", h.LinkList)
+	links, err := rtnetlink.List("network devices", h.LinkList)
 	if err != nil {
 		return nil, err
 	}
@@ -61,44 +44,31 @@ func seeLinks(h *netlink.Handle, o *Observed) (map[int]string, error) {
 		a := l.Attrs()
 		names[a.Index] = a.Name
 		carrier := a.OperState == netlink.OperUp || a.OperState == netlink.OperUnknown
-		noARP := a.RawFlags&unix.IFF_NOARP != 0
 		o.Links = append(o.Links, Link{
-			Name: a.Name, Up: a.Flags&net.FlagUp != 0 && carrier, NoARP: noARP, MTU: a.MTU,
-			Network: !noARP && a.RawFlags&unix.IFF_LOOPBACK == 0,
+			Name: a.Name, Up: a.Flags&net.FlagUp != 0 && carrier, MTU: a.MTU,
+			Network: a.RawFlags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) == 0,
 		})
 	}
 	return names, nil
 }
 
 func seeAddresses(h *netlink.Handle, names map[int]string, o *Observed) error {
-	addresses, err := whole("addresses", func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
+	addresses, err := rtnetlink.List("addresses", func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
 	for _, a := range addresses {
-		if p, ok := prefixOf(a.IPNet); ok {
+		if p, ok := rtnetlink.Prefix(a.IPNet); ok {
 			o.Addresses = append(o.Addresses, Address{Interface: names[a.LinkIndex], Prefix: p})
 		}
 	}
 	return err
 }
 
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
-	if n == nil {
-		return netip.Prefix{}, false
-	}
-	a, ok := netip.AddrFromSlice(n.IP)
-	bits, size := n.Mask.Size()
-	if size == 32 {
-		a = a.Unmap()
-	}
-	return netip.PrefixFrom(a, bits), ok
-}
-
 func seeDefaults(h *netlink.Handle, names map[int]string, o *Observed) error {
-	routes, err := whole("routes", func() ([]netlink.Route, error) {
+	routes, err := rtnetlink.List("routes", func() ([]netlink.Route, error) {
 		return h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	})
 	slices.SortStableFunc(routes, func(a, b netlink.Route) int { return cmp.Compare(a.Priority, b.Priority) })
 	for _, r := range routes {
-		if dst, ok := prefixOf(r.Dst); ok && dst.Bits() != 0 || r.Type != unix.RTN_UNICAST {
+		if dst, ok := rtnetlink.Prefix(r.Dst); ok && dst.Bits() != 0 || r.Type != unix.RTN_UNICAST {
 			continue
 		}
 		index := r.LinkIndex

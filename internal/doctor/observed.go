@@ -47,9 +47,8 @@ func (m Modules) Can(name string) bool { return slices.Contains(m.Available, nam
 type Link struct {
 	Name    string
 	Up      bool // set up and with a carrier
-	NoARP   bool // as lo and tunnels
 	MTU     int
-	Network bool // has ARP or neighbour discovery: a network card, a bridge, a VLAN
+	Network bool // has ARP or neighbour discovery: a network card, a bridge, a VLAN, but not lo or a tunnel
 }
 
 // Address is an address on a device.
@@ -147,10 +146,9 @@ func (o *Observed) networks(iface string, ipv6 bool) []netip.Prefix {
 	return out
 }
 
-// effective is the greater of an IPv4 parameter's values for all devices and for one: what the kernel goes by for
-// arp_ignore, arp_announce and rp_filter (IN_DEV_MAXCONF, include/linux/inetdevice.h).
+// effective is what the kernel goes by for arp_ignore, arp_announce and rp_filter on a device.
 func (o *Observed) effective(iface, name string) int {
-	return max(number(o.Sysctls[sysctl.Conf("ipv4", "all", name)]), number(o.Sysctls[sysctl.Conf("ipv4", iface, name)]))
+	return number(sysctl.Effective(o.Sysctls, iface, name))
 }
 
 // number reads the first number of a parameter, or 0.

@@ -14,10 +14,11 @@ func synchronization(cfg *config.Config, o *Observed) []Finding {
 	}
 	var out []Finding
 	const version = "net.ipv4.vs.sync_version"
-	if _, known := o.sysctl(version); !known {
+	v, known := o.sysctl(version)
+	if !known {
 		return nil // no IPVS: that has been said
 	}
-	if v, known := o.sysctl(version); known && v == "0" {
+	if v == "0" {
 		out = append(out, Finding{Code: "sync-version", Severity: Warning, What: version + " is 0",
 			Why: "the old messages carry no IPv6, no firewall marks and no timeouts, and both directors must use the same"}.set(version, "1"))
 	}

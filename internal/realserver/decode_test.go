@@ -55,12 +55,3 @@ func TestDecodeFOU(t *testing.T) {
 		t.Errorf("%+v, %d, %v", port, kind, err)
 	}
 }
-
-func TestEffective(t *testing.T) {
-	for _, c := range [][3]string{{"0", "1", "1"}, {"2", "1", "2"}, {"", "1", "1"}, {"1", "", "1"}, {"9", "10", "10"}, {"10", "9", "10"}, {"", "", ""}} {
-		o := Observed{Sysctls: map[string]string{"net.ipv4.conf.all.x": c[0], "net.ipv4.conf.eth0.x": c[1]}}
-		if got := o.effective("eth0", "x"); got != c[2] {
-			t.Errorf("all %q, eth0 %q: %q, want %q", c[0], c[1], got, c[2])
-		}
-	}
-}

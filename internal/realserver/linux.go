@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -27,36 +28,9 @@ type Linux struct{}
 
 var _ System = Linux{}
 
-// open makes a handle for route netlink that cannot wait for ever.
-func open() (*netlink.Handle, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("open route netlink: %w", err)
-	}
-	if err := h.SetSocketTimeout(kernelTimeout); err != nil {
-		h.Close()
-		return nil, fmt.Errorf("open route netlink: %w", err)
-	}
-	return h, nil
-}
-
-// list asks until the answer is whole: the kernel says when a table changed while it was being read.
-func list[T any](what string, ask func() ([]T, error)) ([]T, error) {
-	for range 10 {
-		out, err := ask()
-		if err == nil {
-			return out, nil
-		}
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return nil, fmt.Errorf("list %s: %w", what, err)
-		}
-	}
-	return nil, fmt.Errorf("list %s: it never stood still long enough to be read: %w", what, netlink.ErrDumpInterrupted)
-}
-
 // Observe reads what there is.
 func (Linux) Observe(ctx context.Context) (Observed, error) {
-	h, err := open()
+	h, err := rtnetlink.Open()
 	if err != nil {
 		return Observed{}, err
 	}
@@ -82,7 +56,7 @@ func (Linux) Observe(ctx context.Context) (Observed, error) {
 }
 
 func observeLinks(h *netlink.Handle, o *Observed) (map[int]string, error) {
-	links, err := list("network devices", h.LinkList)
+	links, err := rtnetlink.List("network devices", h.LinkList)
 	if err != nil {
 		return nil, err
 	}
@@ -103,16 +77,16 @@ func observeLinks(h *netlink.Handle, o *Observed) (map[int]string, error) {
 }
 
 func observeAddresses(h *netlink.Handle, names map[int]string, o *Observed) error {
-	addresses, err := list("addresses", func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
+	addresses, err := rtnetlink.List("addresses", func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return err
 	}
 	for _, a := range addresses {
-		if p, ok := prefixOf(a.IPNet); ok {
+		if p, ok := rtnetlink.Prefix(a.IPNet); ok {
 			o.Addresses = append(o.Addresses, Address{Interface: names[a.LinkIndex], Prefix: p})
 		}
 	}
-	proxied, err := list("neighbour proxies", func() ([]netlink.Neigh, error) { return h.NeighProxyList(0, netlink.FAMILY_V6) })
+	proxied, err := rtnetlink.List("neighbour proxies", func() ([]netlink.Neigh, error) { return h.NeighProxyList(0, netlink.FAMILY_V6) })
 	if err != nil {
 		return err
 	}
@@ -125,7 +99,7 @@ func observeAddresses(h *netlink.Handle, names map[int]string, o *Observed) erro
 }
 
 func observeRoutes(h *netlink.Handle, names map[int]string, o *Observed) error {
-	routes, err := list("routes", func() ([]netlink.Route, error) {
+	routes, err := rtnetlink.List("routes", func() ([]netlink.Route, error) {
 		return h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
@@ -136,7 +110,7 @@ func observeRoutes(h *netlink.Handle, names map[int]string, o *Observed) error {
 		if r.Type != unix.RTN_UNICAST {
 			continue
 		}
-		dst, ok := prefixOf(r.Dst)
+		dst, ok := rtnetlink.Prefix(r.Dst)
 		switch {
 		case !ok || dst.Bits() == 0:
 			o.Defaults = append(o.Defaults, defaultOf(r, names))
@@ -157,18 +131,6 @@ func defaultOf(r netlink.Route, names map[int]string) Default {
 		d.Gateway = a.Unmap()
 	}
 	return d
-}
-
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
-	if n == nil {
-		return netip.Prefix{}, false
-	}
-	a, ok := netip.AddrFromSlice(n.IP)
-	bits, _ := n.Mask.Size()
-	if ok && len(n.Mask) == net.IPv4len {
-		a = a.Unmap()
-	}
-	return netip.PrefixFrom(a, bits), ok
 }
 
 func observeSysctls(o *Observed) error {
@@ -205,7 +167,7 @@ func (Linux) Do(ctx context.Context, s Step) error {
 	case SetSysctl:
 		return sysctl.System.Write(s.Key, s.Value)
 	}
-	h, err := open()
+	h, err := rtnetlink.Open()
 	if err != nil {
 		return err
 	}

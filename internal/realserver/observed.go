@@ -3,6 +3,8 @@ package realserver
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
 // Observed is what there is on this machine, as far as a real server is concerned.
@@ -83,15 +85,7 @@ func (o Observed) routed(iface string, a netip.Addr) bool {
 	return slices.Contains(o.Routes, Route{Interface: iface, Destination: a})
 }
 
-// effective is the greater of an IPv4 parameter's values for all devices and for one, which is what the kernel goes
-// by for arp_ignore, arp_announce and rp_filter (IN_DEV_MAXCONF, include/linux/inetdevice.h).
+// effective is what the kernel goes by for arp_ignore, arp_announce and rp_filter on a device.
 func (o Observed) effective(iface, name string) string {
-	all, one := o.Sysctls[conf(everywhere, name)], o.Sysctls[conf(iface, name)]
-	if greater(one, all) {
-		return one
-	}
-	return all
+	return sysctl.Effective(o.Sysctls, iface, name)
 }
-
-// greater compares numbers as the kernel writes them.
-func greater(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }

@@ -14,9 +14,12 @@ const everywhere = "all" // the parameter's value for all devices
 
 func conf(iface, name string) string { return sysctl.Conf("ipv4", iface, name) }
 
-// arpIgnore makes a device answer ARP only for its own addresses. Two and eight are stricter (ip-sysctl.rst).
+// stricter are the values of arp_ignore that do as well as 1 (ip-sysctl.rst).
+var stricter = []string{"2", "8"}
+
+// arpIgnore makes a device answer ARP only for its own addresses.
 func arpIgnore(iface string) sysctl.Setting {
-	return sysctl.Setting{Key: conf(iface, "arp_ignore"), Value: "1", Accept: []string{"2", "8"}}
+	return sysctl.Setting{Key: conf(iface, "arp_ignore"), Value: "1", Accept: stricter}
 }
 
 // arpAnnounce keeps virtual addresses out of ARP requests.
@@ -76,7 +79,7 @@ func settings(places []placed, o Observed) []sysctl.Setting {
 	for _, l := range o.Links {
 		for _, s := range []sysctl.Setting{arpIgnore(l.Name), arpAnnounce(l.Name)} {
 			v, exists := o.Sysctls[s.Key]
-			if exists && !l.Loopback && !l.NoARP && !s.Good(v) && greater(v, s.Value) {
+			if exists && !l.Loopback && !l.NoARP && !s.Good(v) && sysctl.Greater(v, s.Value) {
 				add(s)
 			}
 		}
@@ -174,10 +177,11 @@ func (s Step) done(o Observed) bool {
 
 // settingOf is the setting that a step makes, with the values that do as well.
 func settingOf(s Step) sysctl.Setting {
+	setting := sysctl.Setting{Key: s.Key, Value: s.Value}
 	if strings.HasSuffix(s.Key, ".arp_ignore") && s.Value == "1" {
-		return sysctl.Setting{Key: s.Key, Value: s.Value, Accept: []string{"2", "8"}}
+		setting.Accept = stricter
 	}
-	return sysctl.Setting{Key: s.Key, Value: s.Value}
+	return setting
 }
 
 // conflicts says what stands against the wanted addresses and is not ours to remove.

@@ -109,7 +109,7 @@ func (s Step) Command() string {
 
 func (s Step) String() string { return s.Command() }
 
-// describe is a step's command in the words of a report.
+// describe is the commands of several steps, one after the other.
 func describe(steps []Step) string {
 	var lines []string
 	for _, s := range steps {

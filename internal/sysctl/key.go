@@ -51,6 +51,19 @@ func Conf(family, iface, name string) string {
 	return "net." + family + ".conf." + strings.ReplaceAll(iface, ".", "/") + "." + name
 }
 
+// Effective is the greater of an IPv4 parameter's values for all devices and for one, which is what the kernel goes by
+// for arp_ignore, arp_announce and rp_filter (IN_DEV_MAXCONF, include/linux/inetdevice.h). It is "" if neither is known.
+func Effective(values map[string]string, iface, name string) string {
+	all, one := values[Conf("ipv4", "all", name)], values[Conf("ipv4", iface, name)]
+	if Greater(one, all) {
+		return one
+	}
+	return all
+}
+
+// Greater compares numbers as the kernel writes them. Any is greater than "".
+func Greater(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
+
 var swapSeparators = strings.NewReplacer(".", "/", "/", ".")
 
 // path is where the key is below /proc/sys.

@@ -1,0 +1,61 @@
+// Package rtnetlink reads the kernel's network tables by route netlink: in bounded time, and whole.
+package rtnetlink
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// timeout is how long the kernel may take to answer one request.
+	timeout = 5 * time.Second
+
+	// attempts is how often a table is read that changes meanwhile.
+	attempts = 10
+)
+
+// Open makes a handle, in the calling thread's network namespace, that cannot wait for ever.
+func Open() (*netlink.Handle, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open route netlink: %w", err)
+	}
+	if err := h.SetSocketTimeout(timeout); err != nil {
+		h.Close()
+		return nil, fmt.Errorf("open route netlink: %w", err)
+	}
+	return h, nil
+}
+
+// List asks until the answer is whole: the kernel says when a table changed while it was being read.
+func List[T any](what string, ask func() ([]T, error)) ([]T, error) {
+	for range attempts {
+		out, err := ask()
+		if err == nil {
+			return out, nil
+		}
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return nil, fmt.Errorf("list %s: %w", what, err)
+		}
+	}
+	return nil, fmt.Errorf("list %s: it never stood still long enough to be read: %w", what, netlink.ErrDumpInterrupted)
+}
+
+// Prefix is an address with its mask. No network, as of some default routes, is none.
+func Prefix(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	a, ok := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	if len(n.Mask) == net.IPv4len {
+		a = a.Unmap()
+	}
+	return netip.PrefixFrom(a, bits), ok
+}
