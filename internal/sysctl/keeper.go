@@ -14,6 +14,8 @@ type Keeper struct {
 	Kernel   Kernel
 	Identity string // of the kernel that the file is about, see Identity
 	File     string
+
+	last record // what the file was to hold
 }
 
 // Change is one thing that a Keeper did, or left undone.
@@ -34,6 +36,10 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 	old, err := load(k.File, k.Identity)
 	if err != nil {
 		errs = append(errs, err)
+	}
+	held := old // by the file
+	if err == nil && len(old.Values) == 0 && len(k.last.Values) > 0 && k.last.Kernel == k.Identity {
+		old = k.last // somebody has deleted the file
 	}
 	next := record{Kernel: k.Identity, Values: maps.Clone(old.Values)}
 	wanted := map[string]bool{}
@@ -69,7 +75,6 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 		}
 	}
 	// Remembered before it is done: a crash in between must not lose what was there. If that fails it is tried again below.
-	held := old
 	if next.replace(held, k.File) == nil {
 		held = record{Kernel: next.Kernel, Values: maps.Clone(next.Values)}
 	}
@@ -97,6 +102,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 		delete(next.Values, key)
 	}
 	errs = append(errs, next.replace(held, k.File))
+	k.last = next
 	return changes, errors.Join(errs...)
 }
 

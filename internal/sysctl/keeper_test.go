@@ -40,6 +40,41 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
+func TestKeeperWritesADeletedRecordAnew(t *testing.T) {
+	kernel := sysctltest.New(forwarding())
+	k := keeper(t, kernel)
+	apply := func(settings ...sysctl.Setting) {
+		t.Helper()
+		if _, err := k.Apply(settings); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(forward, rpFilter)
+	before, err := os.ReadFile(k.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(k.File)); err != nil {
+		t.Fatal(err)
+	}
+	apply(forward, rpFilter)
+	after, err := os.ReadFile(k.File)
+	equal(t, "record", string(after), string(before))
+	if err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(k.File); err != nil {
+		t.Fatal(err)
+	}
+	apply()
+	if got, _ := kernel.Read(rpFilter.Key); got != "1" {
+		t.Errorf("%s = %s after the end", rpFilter.Key, got)
+	}
+	if _, err := os.Stat(k.File); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of a record of nothing: %v", err)
+	}
+}
+
 func TestKeeperPutsBackExactly(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	k := keeper(t, kernel)
