@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -108,10 +109,10 @@ func (k *keepalived) kill() {
 		return
 	}
 	pids := k.pids()
-	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
-		for _, pid := range pids {
-			_ = syscall.Kill(pid, sig)
-		}
+	_ = syscall.Kill(pids[0], syscall.SIGSTOP)
+	// The parent last: a child that sees it die says priority 0.
+	for _, pid := range slices.Backward(pids) {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	_ = k.cmd.Wait()
 }
