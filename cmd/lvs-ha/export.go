@@ -1,10 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"errors"
+	"cmp"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -29,7 +30,7 @@ const exportIpvsadmLong = `Write the virtual services as rules that "ipvsadm -R"
 
 With -c, --node, --var or --var-file they are those of a configuration, as if all health checks passed. Rules have no
 health checks, no VRRP and no connection sync: what is left out is said on standard error. Without any of them they are
-those of this kernel, as "ipvsadm -S -n" prints them.`
+those of this kernel's table: what "ipvsadm -S -n" prints, and what that leaves out, such as thresholds.`
 
 func newExportIpvsadm() *cobra.Command {
 	var conf configFlags
@@ -53,7 +54,7 @@ func newExportIpvsadm() *cobra.Command {
 					fmt.Fprintln(cmd.ErrOrStderr(), said)
 				}
 			}
-			return exportConfig(cmd, cfg)
+			return writeRules(cmd.OutOrStdout(), migrate.Entries(cfg), cfg.Timeouts)
 		},
 	}
 	conf.register(cmd)
@@ -61,10 +62,9 @@ func newExportIpvsadm() *cobra.Command {
 	return cmd
 }
 
-func exportConfig(cmd *cobra.Command, cfg *config.Config) error {
-	out := cmd.OutOrStdout()
-	err := ipvsadm.WriteRules(out, migrate.Entries(cfg))
-	if t := cfg.Timeouts; err == nil && t != nil {
+func writeRules(out io.Writer, services []ipvs.Entry, timeouts *ipvs.Timeouts) error {
+	err := ipvsadm.WriteRules(out, services)
+	if t := timeouts; err == nil && t != nil {
 		_, err = fmt.Fprintf(out, "--set %d %d %d\n", t.TCP, t.TCPFin, t.UDP)
 	}
 	if err != nil {
@@ -103,15 +103,33 @@ func leftOut(cfg *config.Config) []string {
 }
 
 func exportKernel(cmd *cobra.Command) error {
-	if client, err := ipvs.Open(cmd.Context()); err != nil {
-		return err
-	} else if err := client.Close(); err != nil {
+	client, err := ipvs.Open(cmd.Context())
+	if err != nil {
 		return err
 	}
-	var stderr bytes.Buffer
-	env := ipvsadm.Environment{Stdout: cmd.OutOrStdout(), Stderr: &stderr}
-	if ipvsadm.Main(cmd.Context(), []string{"-S", "-n"}, env) != 0 {
-		return errors.New(strings.TrimSpace(stderr.String()))
+	defer client.Close()
+	table, err := client.Table(cmd.Context())
+	if err != nil {
+		return err
 	}
-	return nil
+	return writeRules(cmd.OutOrStdout(), inOrder(table), nil)
+}
+
+// inOrder returns the kernel's table by address: the kernel's own order is that of a hash, and of the latest first.
+func inOrder(table []ipvs.ServiceState) []ipvs.Entry {
+	entries := make([]ipvs.Entry, len(table))
+	for i, s := range table {
+		entries[i].Service = s.Service
+		for _, d := range s.Destinations {
+			entries[i].Destinations = append(entries[i].Destinations, d.Destination)
+		}
+		slices.SortFunc(entries[i].Destinations, func(a, b ipvs.Destination) int {
+			return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port))
+		})
+	}
+	slices.SortFunc(entries, func(a, b ipvs.Entry) int {
+		return cmp.Or(cmp.Compare(a.Mark, b.Mark), cmp.Compare(a.Family, b.Family), cmp.Compare(a.Protocol, b.Protocol),
+			a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port))
+	})
+	return entries
 }

@@ -118,7 +118,7 @@ func (g generator) serverOption() []string {
 
 func (g generator) listOption() []string {
 	return []string{g.one("-n", "-c", "--timeout", "--daemon", "--stats", "--rate", "--exact", "--thresholds", "--persistent-conn",
-		"--tun-info", "--sort", "--nosort", "--numeric", "--connection", "-nc", "--syncid=5")}
+		"-X", "--tun-info", "--sort", "--nosort", "--numeric", "--connection", "-nc", "--syncid=5")}
 }
 
 func (g generator) daemonOption() []string {

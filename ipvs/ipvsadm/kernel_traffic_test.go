@@ -60,7 +60,7 @@ func TestKernelProcess(t *testing.T) {
 	if err := os.Symlink(self, link); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"-L -n", "-L -c -n", "-S", "-L -t 192.0.2.9:80", "-X", "-L -X", ""} {
+	for _, args := range []string{"-L -n", "-L -c -n", "-S", "-L -t 192.0.2.9:80", "-Q", "-L -Q", ""} {
 		for _, command := range [][]string{{link}, {self, "ipvsadm"}} {
 			theirs := r.real.host.Command(t.Context(), "ipvsadm", strings.Fields(args)...)
 			theirs.Args[0] = strings.Join(command, " ") // messages have the name that a program was started under

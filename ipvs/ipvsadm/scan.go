@@ -37,7 +37,7 @@ var spellings = []spelling{
 	{"syncid", 0, value, "syncid"}, {"sync-maxlen", 0, value, "sync-maxlen"}, {"timeout", 0, nothing, "timeout"},
 	{"daemon", 0, nothing, "daemon"}, {"stats", 0, nothing, "stats"}, {"rate", 0, nothing, "rate"},
 	{"thresholds", 0, nothing, "thresholds"}, {"persistent-conn", 0, nothing, "persistent-conn"},
-	{"nosort", 0, nothing, "nosort"}, {"sort", 0, nothing, "sort"}, {"exact", 0, nothing, "exact"},
+	{"nosort", 0, nothing, "nosort"}, {"sort", 0, nothing, "sort"}, {"exact", 'X', nothing, "exact"},
 	{"ipv6", '6', nothing, "6"}, {"ops", 'o', nothing, "o"}, {"pe", 0, value, "pe"}, {"sched-flags", 'b', value, "b"},
 	{"tun-info", 0, nothing, "tun-info"}, {"tun-type", 0, value, "tun-type"}, {"tun-port", 0, value, "tun-port"},
 	{"tun-nocsum", 0, nothing, "tun-nocsum"}, {"tun-csum", 0, nothing, "tun-csum"}, {"tun-remcsum", 0, nothing, "tun-remcsum"},
