@@ -25,7 +25,6 @@ func TestParseEnums(t *testing.T) {
 		{"tun", func(s string) (any, error) { return ParseForward(s) }, Tunnel},
 		{"gue", func(s string) (any, error) { return ParseTunnelType(s) }, TunnelGUE},
 		{"remcsum", func(s string) (any, error) { return ParseTunnelFlags(s) }, TunnelRemoteChecksum},
-		{"mh", func(s string) (any, error) { return ParseScheduler(s) }, "mh"},
 	} {
 		if got, err := tt.got(tt.text); err != nil || got != tt.want {
 			t.Errorf("%s: got %v, %v, want %v", tt.text, got, err, tt.want)
@@ -37,7 +36,6 @@ func TestParseEnums(t *testing.T) {
 	}{
 		{func() error { _, err := ParseProtocol("icmp"); return err }, `unknown protocol "icmp": use one of tcp, udp, sctp`},
 		{func() error { _, err := ParseForward("fullnat"); return err }, `unknown forwarding method "fullnat": use one of nat, dr, tun, local`},
-		{func() error { _, err := ParseScheduler("wrrr"); return err }, `unknown scheduler "wrrr": use one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos`},
 		{func() error { _, err := ParseFlags("sh", "mh-port"); return err }, `unknown flag "mh-port" of scheduler sh: use sh-fallback, sh-port, ops`},
 	} {
 		if err := tt.err(); err == nil || err.Error() != tt.want {

@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -11,11 +12,15 @@ import (
 type field struct{ name, text string }
 
 func (s Service) fields() []field {
+	mask := s.NetmaskText()
+	if mask != "" && s.Family == IPv6 {
+		mask = "/" + mask
+	}
 	return []field{
 		{"scheduler", s.Scheduler},
 		{"flags", FormatFlags(s.Scheduler, s.Flags&^FlagPersistent)},
 		{"persistence", s.persistence()},
-		{"netmask", s.netmask()},
+		{"netmask", mask},
 		{"pe", s.PersistenceEngine},
 	}
 }
@@ -27,14 +32,13 @@ func (s Service) persistence() string {
 	return fmt.Sprintf("%ds", s.PersistenceTimeout)
 }
 
-// netmask returns the granularity of persistence, if it is not by client.
-func (s Service) netmask() string {
+// NetmaskText returns the granularity of persistence as in "255.255.255.0", and "64" of IPv6. It is empty by client.
+func (s Service) NetmaskText() string {
 	switch {
 	case s.Family == IPv6 && s.Netmask != hostPrefix:
-		return fmt.Sprintf("/%d", s.Netmask)
+		return fmt.Sprint(s.Netmask)
 	case s.Family == IPv4 && s.Netmask != hostMask:
-		m := s.Netmask
-		return netip.AddrFrom4([4]byte{byte(m >> 24), byte(m >> 16), byte(m >> 8), byte(m)}).String()
+		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, s.Netmask))).String()
 	}
 	return ""
 }

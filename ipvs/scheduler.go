@@ -18,15 +18,6 @@ var schedulers = []string{
 // Schedulers returns the kernel's scheduling algorithms.
 func Schedulers() []string { return slices.Clone(schedulers) }
 
-// ParseScheduler reads the name of a scheduling algorithm. Whether this kernel has its module is another question.
-func ParseScheduler(s string) (string, error) {
-	name := strings.ToLower(s)
-	if slices.Contains(schedulers, name) {
-		return name, nil
-	}
-	return "", fmt.Errorf("unknown scheduler %q: use one of %s", s, strings.Join(schedulers, ", "))
-}
-
 // schedulerFlags are the names that a scheduler gives to FlagSched1 and on, as ipvsadm has them.
 var schedulerFlags = map[string][]string{
 	"sh": {"sh-fallback", "sh-port"},

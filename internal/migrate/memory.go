@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"syscall"
@@ -136,11 +137,8 @@ func (m *memory) Timeouts(context.Context) (ipvs.Timeouts, error) { return m.tim
 
 // SetTimeouts changes those timeouts that are not 0.
 func (m *memory) SetTimeouts(_ context.Context, t ipvs.Timeouts) error {
-	for field, value := range map[*uint32]uint32{&m.timeouts.TCP: t.TCP, &m.timeouts.TCPFin: t.TCPFin, &m.timeouts.UDP: t.UDP} {
-		if value != 0 {
-			*field = value
-		}
-	}
+	was := m.timeouts
+	m.timeouts = ipvs.Timeouts{TCP: cmp.Or(t.TCP, was.TCP), TCPFin: cmp.Or(t.TCPFin, was.TCPFin), UDP: cmp.Or(t.UDP, was.UDP)}
 	return nil
 }
 

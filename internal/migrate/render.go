@@ -83,12 +83,12 @@ func serviceOptions(s ipvs.Service, forward ipvs.ForwardMethod) string {
 
 func persistenceOptions(s ipvs.Service) string {
 	text := fmt.Sprintf("timeout = %q\n", duration(s.PersistenceTimeout))
-	switch {
-	case s.Family == ipvs.IPv6 && s.Netmask != 128:
-		text += fmt.Sprintf("prefix = %d\n", s.Netmask)
-	case s.Family == ipvs.IPv4 && s.Netmask != 1<<32-1:
-		m := s.Netmask
-		text += fmt.Sprintf("netmask = %q\n", netip.AddrFrom4([4]byte{byte(m >> 24), byte(m >> 16), byte(m >> 8), byte(m)}))
+	switch mask := s.NetmaskText(); {
+	case mask == "":
+	case s.Family == ipvs.IPv6:
+		text += fmt.Sprintf("prefix = %s\n", mask)
+	default:
+		text += fmt.Sprintf("netmask = %q\n", mask)
 	}
 	if s.PersistenceEngine != "" {
 		text += fmt.Sprintf("engine = %q\n", s.PersistenceEngine)

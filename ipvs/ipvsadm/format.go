@@ -164,18 +164,6 @@ func serviceFlags(s ipvs.Service) (text string, any bool) {
 	return ipvs.FormatFlags(s.Scheduler, flags), true
 }
 
-// serviceMask returns the netmask, if it is not the one of single clients.
-func serviceMask(s ipvs.Service) string {
-	switch {
-	case s.Family == ipvs.IPv6 && s.Netmask != hostPrefix:
-		return strconv.Itoa(int(s.Netmask))
-	case s.Family == ipvs.IPv4 && s.Netmask != hostMask:
-		m := s.Netmask
-		return netip.AddrFrom4([4]byte{byte(m >> 24), byte(m >> 16), byte(m >> 8), byte(m)}).String()
-	}
-	return ""
-}
-
 var forwardNames = map[ipvs.ForwardMethod]string{
 	ipvs.Masquerade: "Masq", ipvs.Local: "Local", ipvs.Tunnel: "Tunnel", ipvs.DirectRoute: "Route",
 }

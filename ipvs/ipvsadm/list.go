@@ -94,7 +94,7 @@ func serviceText(s ipvs.Service) string {
 	}
 	if s.Flags&ipvs.FlagPersistent != 0 {
 		text += fmt.Sprintf(" persistent %d", s.PersistenceTimeout)
-		if mask := serviceMask(s); mask != "" {
+		if mask := s.NetmaskText(); mask != "" {
 			text += " mask " + mask
 		}
 		if s.PersistenceEngine != "" {

@@ -51,7 +51,7 @@ func serviceOptionsText(s ipvs.Service) string {
 	text := " -s " + s.Scheduler
 	if s.Flags&ipvs.FlagPersistent != 0 {
 		text += fmt.Sprintf(" -p %d", s.PersistenceTimeout)
-		if mask := serviceMask(s); mask != "" {
+		if mask := s.NetmaskText(); mask != "" {
 			text += " -M " + mask
 		}
 	}

@@ -1,7 +1,7 @@
 package ipvsadm
 
 import (
-	"net/netip"
+	"encoding/binary"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -153,13 +153,8 @@ func (c *command) takeNetmask(s string) *failure {
 	if !ok {
 		return fail("illegal virtual server persistent mask specified")
 	}
-	c.service.Netmask = bigEndian(a)
+	c.service.Netmask = binary.BigEndian.Uint32(a.AsSlice())
 	return nil
-}
-
-func bigEndian(a netip.Addr) uint32 {
-	b := a.As4()
-	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
 // knownFlags are the scheduler flags with the schedulers that they are for.

@@ -3,6 +3,7 @@
 package ipvstest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -120,11 +121,8 @@ func (k *Kernel) SetTimeouts(_ context.Context, t ipvs.Timeouts) error {
 	if k.Lost != nil {
 		return k.Lost
 	}
-	for field, value := range map[*uint32]uint32{&k.timeouts.TCP: t.TCP, &k.timeouts.TCPFin: t.TCPFin, &k.timeouts.UDP: t.UDP} {
-		if value != 0 {
-			*field = value
-		}
-	}
+	was := k.timeouts
+	k.timeouts = ipvs.Timeouts{TCP: cmp.Or(t.TCP, was.TCP), TCPFin: cmp.Or(t.TCPFin, was.TCPFin), UDP: cmp.Or(t.UDP, was.UDP)}
 	return nil
 }
 
