@@ -8,6 +8,9 @@ import (
 // loopback is the device of virtual addresses with direct routing, unless another is asked for.
 const loopback = "lo"
 
+// dummy is the command that makes a device without ARP.
+func dummy(name string) string { return fmt.Sprintf("ip link add %s type dummy", name) }
+
 // device is where the packets to a virtual address come out, and what makes it exist.
 type device struct {
 	name   string

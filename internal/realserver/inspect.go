@@ -46,8 +46,8 @@ func Inspect(w Wanted, o Observed) Status {
 	checks := slices.Concat(
 		inspectConflicts(w, o, places),
 		inspectDevices(places, o),
+		inspectARP(places, o), // before addresses, so that mends in their order are as safe as up is
 		inspectAddresses(places, o),
-		inspectARP(places, o),
 		inspectNeighbors(places, o),
 		inspectGateway(w, o),
 		inspectListeners(w, o),
@@ -96,6 +96,9 @@ func inspectDevices(places []placed, o Observed) []Check {
 		}
 		if !c.OK {
 			c.Why, c.Mend = "packets from the director do not come in", describe(mends)
+			if !exists && d.module == "" {
+				c.Mend = fmt.Sprintf("%s; %s # if it is to be a dummy", dummy(d.name), c.Mend)
+			}
 		}
 		out = append(out, c)
 		if d.port != 0 {
@@ -104,6 +107,9 @@ func inspectDevices(places []placed, o Observed) []Check {
 			if !g.OK {
 				g.What = fmt.Sprintf("the kernel does not unwrap GUE at port %d", d.port)
 				g.Why, g.Mend = "packets from the director do not come in", s.Command()
+				if o.FOU == nil {
+					g.Mend = describe([]Step{{Action: LoadModule, Module: "fou"}, s})
+				}
 			}
 			out = append(out, g)
 		}
@@ -168,17 +174,15 @@ func inspectARP(places []placed, o Observed) []Check {
 
 func inspectEverywhere(o Observed, code, name string, setting func(string) sysctl.Setting, right, why string) []Check {
 	var out []Check
-	all := o.Sysctls[conf(everywhere, name)]
 	for _, l := range o.Links {
-		now := o.effective(l.Name, name)
+		now, own := o.effective(l.Name, name), o.Sysctls[conf(l.Name, name)]
 		if l.Loopback || l.NoARP || setting(everywhere).Good(now) {
 			continue
 		}
-		where := l.Name
-		if !setting(everywhere).Good(all) {
-			where = everywhere
+		mend := setting(everywhere).Command()
+		if s := setting(l.Name); sysctl.Greater(own, s.Value) {
+			mend = s.Command() // it would win over a right value for all
 		}
-		mend := setting(where).Command()
 		if slices.ContainsFunc(out, func(c Check) bool { return c.Mend == mend }) {
 			continue
 		}

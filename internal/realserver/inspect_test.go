@@ -37,11 +37,11 @@ func TestInspect(t *testing.T) {
 	}{
 		{"DR as it should be", dr("192.0.2.9", "fd00::9"), nil, dr("192.0.2.9", "fd00::9"), nil},
 		{"DR on a bare machine", realserver.Wanted{}, nil, dr("192.0.2.9", "fd00::9"), []realserver.Check{
+			{Code: "arp-ignore", What: "arp_ignore is 0 on eth0", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.all.arp_ignore=1"},
+			{Code: "arp-announce", What: "arp_announce is 0 on eth0", Why: "ARP requests name a virtual address as their sender, and the neighbours learn it from them", Mend: "sysctl -w net.ipv4.conf.all.arp_announce=2"},
 			{Code: "address", What: "192.0.2.9/32 is not on lo", Why: "packets for it are not this machine's own, and are dropped or passed on", Mend: "ip -4 address replace 192.0.2.9/32 dev lo"},
 			{Code: "host-route", What: "there is no host route to 192.0.2.9 through lo", Why: "without the address, its packets would leave this machine again", Mend: "ip -4 route replace 192.0.2.9/32 dev lo scope link"},
 			{Code: "address", What: "fd00::9/128 is not on lo", Why: "packets for it are not this machine's own, and are dropped or passed on", Mend: "ip -6 address replace fd00::9/128 dev lo nodad preferred_lft 0"},
-			{Code: "arp-ignore", What: "arp_ignore is 0 on eth0", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.all.arp_ignore=1"},
-			{Code: "arp-announce", What: "arp_announce is 0 on eth0", Why: "ARP requests name a virtual address as their sender, and the neighbours learn it from them", Mend: "sysctl -w net.ipv4.conf.all.arp_announce=2"},
 		}},
 		{"one device is of another mind", dr("192.0.2.9"), func(m *realservertest.Machine) { m.Set("net.ipv4.conf.eth0.arp_ignore", "3") }, dr("192.0.2.9"),
 			[]realserver.Check{{Code: "arp-ignore", What: "arp_ignore is 3 on eth0", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.eth0.arp_ignore=1"}}},
@@ -62,9 +62,25 @@ func TestInspect(t *testing.T) {
 		{"a tunnel that is down", tun("192.0.2.9", ipip), func(m *realservertest.Machine) {
 			_ = m.Do(t.Context(), realserver.Step{Action: realserver.SetDown, Interface: "tunl0"})
 		}, tun("192.0.2.9", ipip), []realserver.Check{{Code: "device", What: "tunl0 is down", Why: packetsWhy, Mend: "ip link set dev tunl0 up"}}},
+		{"a port of GUE is closed", tun("fd00::9", realserver.Tunnel{Type: realserver.GUE}), func(m *realservertest.Machine) {
+			m.Change(func(o *realserver.Observed) { o.FOU = []realserver.FOU{} })
+		}, tun("fd00::9", realserver.Tunnel{Type: realserver.GUE}), []realserver.Check{{Code: "gue-port", What: "the kernel does not unwrap GUE at port 6080", Why: packetsWhy, Mend: "ip -6 fou add port 6080 gue"}}},
+		{"a device of its own is gone", dr("192.0.2.9"), nil, onDevice("dummy0", "192.0.2.77"), []realserver.Check{
+			{Code: "device", What: "dummy0 does not exist", Why: packetsWhy, Mend: "ip link add dummy0 type dummy; ip link set dev dummy0 up # if it is to be a dummy"},
+			{Code: "address", What: "192.0.2.77/32 is not on dummy0", Why: "packets for it are not this machine's own, and are dropped or passed on", Mend: "ip -4 address replace 192.0.2.77/32 dev dummy0"},
+			{Code: "host-route", What: "there is no host route to 192.0.2.77 through dummy0", Why: "without the address, its packets would leave this machine again", Mend: "ip -4 route replace 192.0.2.77/32 dev dummy0 scope link"},
+		}},
+		{"a device of its own mind, and nothing for all", dr("192.0.2.9"), func(m *realservertest.Machine) {
+			m.Set("net.ipv4.conf.all.arp_ignore", "0")
+			m.Set("net.ipv4.conf.eth0.arp_ignore", "3")
+			m.AddLink(realserver.Link{Name: "eth1", Up: true})
+		}, dr("192.0.2.9"), []realserver.Check{
+			{Code: "arp-ignore", What: "arp_ignore is 3 on eth0", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.eth0.arp_ignore=1"},
+			{Code: "arp-ignore", What: "arp_ignore is 0 on eth1", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.all.arp_ignore=1"},
+		}},
 		{"no GUE", tun("fd00::9", realserver.Tunnel{Type: realserver.GUE}), func(m *realservertest.Machine) {
 			m.Change(func(o *realserver.Observed) { o.FOU = nil })
-		}, tun("fd00::9", realserver.Tunnel{Type: realserver.GUE}), []realserver.Check{{Code: "gue-port", What: "the kernel does not unwrap GUE at port 6080", Why: packetsWhy, Mend: "ip -6 fou add port 6080 gue"}}},
+		}, tun("fd00::9", realserver.Tunnel{Type: realserver.GUE}), []realserver.Check{{Code: "gue-port", What: "the kernel does not unwrap GUE at port 6080", Why: packetsWhy, Mend: "modprobe fou; ip -6 fou add port 6080 gue"}}},
 		{"IPv4 in IPv6 not taken", tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP}), func(m *realservertest.Machine) {
 			_ = m.Do(t.Context(), realserver.Step{Action: realserver.TakeIPv6, Interface: "ip6tnl0"})
 		}, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP}), []realserver.Check{{Code: "device", What: "ip6tnl0 is up, but takes no IPv4 packets", Why: packetsWhy, Mend: "ip -6 tunnel change ip6tnl0 mode any"}}},

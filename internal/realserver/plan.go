@@ -199,7 +199,7 @@ func conflicts(w Wanted, o Observed) error {
 		link, exists := o.link(p.device.name)
 		switch {
 		case !exists && p.device.module == "":
-			errs = append(errs, fmt.Errorf("%s: there is no device %s", p.address, p.device.name))
+			errs = append(errs, fmt.Errorf("%s: there is no device %s: make it, as by %s", p.address, p.device.name, dummy(p.device.name)))
 		case exists && !link.Loopback && !link.NoARP:
 			errs = append(errs, fmt.Errorf("%s: %s asks and answers by ARP: there a virtual address competes with the director's; use %s",
 				p.address, p.device.name, loopback))

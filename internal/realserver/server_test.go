@@ -334,7 +334,7 @@ func TestUpRefuses(t *testing.T) {
 				"lvs-ha realserver down --vip 192.0.2.9 # or, if that did not bring it up: ip -4 address del 192.0.2.9/32 dev lo"},
 		{"on eth0", nil, onDevice("eth0", "192.0.2.9"),
 			"192.0.2.9: eth0 asks and answers by ARP: there a virtual address competes with the director's; use lo"},
-		{"no device", nil, onDevice("dummy0", "192.0.2.9"), "192.0.2.9: there is no device dummy0"},
+		{"no device", nil, onDevice("dummy0", "192.0.2.9"), "192.0.2.9: there is no device dummy0: make it, as by ip link add dummy0 type dummy"},
 		{"IPv6 is off", func(m *realservertest.Machine) { m.Set("net.ipv6.conf.lo.disable_ipv6", "1") }, dr("fd00::9"),
 			"fd00::9: IPv6 is off on lo: sysctl -w net.ipv6.conf.lo.disable_ipv6=0"},
 		{"nothing", nil, dr(), "no virtual address: give --vip ADDRESS or -c FILE"},
