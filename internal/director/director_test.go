@@ -1,7 +1,6 @@
 package director
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -95,7 +94,7 @@ type bench struct {
 	checker  *fakeChecker
 	speaker  *fakeSpeaker
 	director *Director
-	log      bytes.Buffer
+	log      logBook
 	stop     func()
 }
 

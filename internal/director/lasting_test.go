@@ -100,7 +100,7 @@ func TestAProblemOfOneServiceOutlivesGoodNewsOfAnother(t *testing.T) {
 		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "ipvs" {
 			t.Errorf("problems: %+v", s.Problems)
 		}
-		b.kernel.Fail = nil
+		b.changed(func() { b.kernel.Fail = nil })
 		b.repair()
 		if s := b.status(); len(s.Problems) != 0 {
 			t.Errorf("problems: %+v", s.Problems)

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -12,14 +13,40 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// loggedSteps are the steps that the log says were done, since it was last asked.
-func (b *bench) loggedSteps() []string {
+// logBook is what was logged since it was last read.
+type logBook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBook) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logBook) read() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
+
+// doneSteps are the steps that a log says were done.
+func doneSteps(log string) []string {
 	var steps []string
-	for _, found := range regexp.MustCompile(`(?m) msg=ipvs step="(.*)"$`).FindAllStringSubmatch(b.log.String(), -1) {
+	for _, found := range regexp.MustCompile(`(?m) msg=ipvs step="(.*)"$`).FindAllStringSubmatch(log, -1) {
 		steps = append(steps, found[1])
 	}
-	b.log.Reset()
 	return steps
+}
+
+// changed does something in the goroutine that asks the kernel.
+func (b *bench) changed(f func()) {
+	b.t.Helper()
+	if err := b.director.do(b.t.Context(), func() error { f(); return nil }); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func TestTheLogTellsOfStepsThatWereDone(t *testing.T) {
@@ -34,30 +61,31 @@ func TestTheLogTellsOfStepsThatWereDone(t *testing.T) {
 		b.start(false)
 		defer b.stop()
 		b.judge(first, healthcheck.Up)
-		b.loggedSteps()
+		b.log.read()
 		b.judge(second, healthcheck.Up)
-		if log := b.log.String(); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "192.168.10.2:80") {
+		log := b.log.read()
+		if !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "192.168.10.2:80") {
 			t.Errorf("of the refusal it says:\n%s", log)
 		}
-		if got := b.loggedSteps(); len(got) > 0 {
+		if got := doneSteps(log); len(got) > 0 {
 			t.Errorf("refused, and logged as done: %q", got)
 		}
-		b.kernel.Fail = nil
+		b.changed(func() { b.kernel.Fail = nil })
 		b.repair()
-		if got := b.loggedSteps(); len(got) != 1 || !strings.Contains(got[0], "192.168.10.2:80") {
+		if got := doneSteps(b.log.read()); len(got) != 1 || !strings.Contains(got[0], "192.168.10.2:80") {
 			t.Errorf("logged: %q", got)
 		}
 		// Without a connection nothing is done.
-		b.kernel.Lost = syscall.EPIPE
-		b.kernel.Edit(func(table []ipvs.ServiceState) []ipvs.ServiceState { return nil })
+		b.changed(func() { b.kernel.Lost = syscall.EPIPE })
+		b.kernel.Edit(func([]ipvs.ServiceState) []ipvs.ServiceState { return nil })
 		b.repair()
-		b.kernel.Lost = nil
+		b.changed(func() { b.kernel.Lost = nil })
 		b.repair()
-		want := []string{}
+		var want []string
 		for _, s := range b.kernel.Steps()[len(b.kernel.Steps())-3:] {
 			want = append(want, s.String())
 		}
-		if got := b.loggedSteps(); !slices.Equal(got, want) {
+		if got := doneSteps(b.log.read()); !slices.Equal(got, want) {
 			t.Errorf("logged: %q\nwant %q", got, want)
 		}
 	})
