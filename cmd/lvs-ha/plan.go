@@ -47,10 +47,13 @@ func newPlan() *cobra.Command {
 				printer := planPrinter{w: cmd.OutOrStdout(), color: onTerminal(os.Stdout)}
 				err = printer.print(plan)
 			}
-			if err == nil && !plan.Empty() {
-				err = &exitError{status: planChanges}
+			if err != nil {
+				return fmt.Errorf("writing the plan: %w", err)
 			}
-			return err
+			if !plan.Empty() {
+				return &exitError{status: planChanges}
+			}
+			return nil
 		},
 	}
 	conf.register(cmd)
