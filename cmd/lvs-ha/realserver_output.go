@@ -27,8 +27,12 @@ func persistServer(w io.Writer, server *realserver.Server, files realserver.Pers
 	for _, name := range removed {
 		fmt.Fprintf(w, "removed %s\n", name)
 	}
-	if err == nil && len(written)+len(removed) == 0 {
-		fmt.Fprintln(w, "nothing to write: the default route is kept where this machine keeps its network")
+	switch {
+	case err != nil || len(written)+len(removed) > 0:
+	case len(state.Wanted.VIPs) > 0:
+		fmt.Fprintln(w, "nothing to write: with nat the default route is kept where this machine keeps its network")
+	default:
+		fmt.Fprintln(w, "there are no files for the next boot")
 	}
 	return err
 }

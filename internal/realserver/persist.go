@@ -69,7 +69,8 @@ func (p Persistence) manager() (networkManager, error) {
 
 func (p Persistence) path(below string) string { return filepath.Join(p.Root, below) }
 
-// Files are what makes a real server at boot.
+// Files are what makes a real server at boot. Those that bring addresses up come last: without the others the machine
+// would answer ARP for them.
 func (p Persistence) Files(w Wanted) ([]File, error) {
 	steps := Script(w, Observed{})
 	if len(steps) == 0 {
@@ -80,23 +81,34 @@ func (p Persistence) Files(w Wanted) ([]File, error) {
 		return nil, err
 	}
 	var files []File
-	if m == networkd {
-		if files, err = networkdFiles(w); err == nil {
-			err = p.foreignNetworks(w)
-		}
-		if err != nil {
-			return nil, err
-		}
-	} else {
-		files = []File{{Path: ifupdownFile, Content: header + ifupdownStanzas(steps)}}
-	}
 	if content := sysctlLines(steps); content != "" {
 		files = append(files, File{Path: sysctlFile, Content: header + content})
 	}
 	if content := moduleLines(steps); content != "" {
 		files = append(files, File{Path: modulesFile, Content: header + content})
 	}
-	return files, nil
+	if m == networkd {
+		networks, err := networkdFiles(w)
+		if err = errors.Join(err, p.foreignNetworks(w)); err != nil {
+			return nil, err
+		}
+		files = append(files, networks...)
+	} else {
+		files = append(files, File{Path: ifupdownFile, Content: header + ifupdownStanzas(steps)})
+	}
+	return files, p.foreign(files)
+}
+
+// foreign refuses files that are there and not ours.
+func (p Persistence) foreign(files []File) error {
+	var errs []error
+	for _, f := range files {
+		old, err := os.ReadFile(p.path(f.Path))
+		if err == nil && !strings.HasPrefix(string(old), header) {
+			errs = append(errs, fmt.Errorf("%s is there, and not by lvs-ha: move it away", p.path(f.Path)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Write makes the files those of what is wanted, and removes files of an earlier call that it does not need. The
@@ -106,6 +118,12 @@ func (p Persistence) Write(state State) (written, removed []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(files) > 0 {
+		if err := sysctl.WriteJSON(p.Record(), state); err != nil {
+			return nil, nil, fmt.Errorf("record what is kept over a reboot: %w", err)
+		}
+		written = append(written, "/"+recordFile)
+	}
 	for _, f := range files {
 		if err := p.write(f); err != nil {
 			return written, nil, err
@@ -113,21 +131,11 @@ func (p Persistence) Write(state State) (written, removed []string, err error) {
 		written = append(written, "/"+f.Path)
 	}
 	removed, err = p.remove(files)
-	if err != nil || len(files) == 0 {
-		return written, removed, err
-	}
-	if err := sysctl.WriteJSON(p.path(recordFile), state); err != nil {
-		return written, removed, fmt.Errorf("record what is kept over a reboot: %w", err)
-	}
-	return append(written, "/"+recordFile), removed, nil
+	return written, removed, err
 }
 
 func (p Persistence) write(f File) error {
 	path := p.path(f.Path)
-	old, err := os.ReadFile(path)
-	if err == nil && !strings.HasPrefix(string(old), header) {
-		return fmt.Errorf("write %s: it is there, and not by lvs-ha: move it away", path)
-	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -141,7 +149,7 @@ func (p Persistence) write(f File) error {
 func (p Persistence) Remove() (removed []string, err error) { return p.remove(nil) }
 
 func (p Persistence) remove(but []File) ([]string, error) {
-	paths := []string{sysctlFile, modulesFile, ifupdownFile}
+	paths := []string{ifupdownFile}
 	found, err := filepath.Glob(p.path(filepath.Join(networkdDir, fmt.Sprintf(networkdName, "*"))))
 	if err != nil {
 		return nil, fmt.Errorf("find files of systemd-networkd: %w", err)
@@ -149,6 +157,7 @@ func (p Persistence) remove(but []File) ([]string, error) {
 	for _, f := range found {
 		paths = append(paths, filepath.Join(networkdDir, filepath.Base(f)))
 	}
+	paths = append(paths, sysctlFile, modulesFile) // after the addresses that need them
 	if len(but) == 0 {
 		paths = append(paths, recordFile)
 	}

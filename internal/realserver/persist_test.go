@@ -45,6 +45,7 @@ func TestPersistFiles(t *testing.T) {
 		want   []realserver.File
 	}{
 		{"networkd, DR", withNetworkd, dr("202.99.59.110", "fd00::9"), []realserver.File{
+			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arp},
 			{Path: "etc/systemd/network/05-lvs-ha-realserver-lo.network", Content: written + `[Match]
 Name=lo
 
@@ -60,9 +61,10 @@ Address=fd00::9/128
 PreferredLifetime=0
 DuplicateAddressDetection=none
 `},
-			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arp},
 		}},
 		{"networkd, TUN", withNetworkd, ipip, []realserver.File{
+			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arpTunnel},
+			{Path: "etc/modules-load.d/lvs-ha-realserver.conf", Content: written + "ipip\n"},
 			{Path: "etc/systemd/network/05-lvs-ha-realserver-tunl0.network", Content: written + `[Match]
 Name=tunl0
 
@@ -76,10 +78,9 @@ Address=192.0.2.9/32
 Destination=192.0.2.9/32
 Scope=link
 `},
-			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arpTunnel},
-			{Path: "etc/modules-load.d/lvs-ha-realserver.conf", Content: written + "ipip\n"},
 		}},
 		{"ifupdown, DR", withIfupdown, dr("202.99.59.110", "fd00::9"), []realserver.File{
+			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arp},
 			{Path: "etc/network/interfaces.d/lvs-ha-realserver", Content: written + `auto lo
 iface lo inet manual
 	up ip link set dev lo up
@@ -94,9 +95,9 @@ iface lo inet manual
 	down ip -4 route del 202.99.59.110/32 dev lo scope link || true
 	down ip -4 address del 202.99.59.110/32 dev lo || true
 `},
-			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arp},
 		}},
 		{"ifupdown, GUE", withIfupdown, tun("fd00::9", realserver.Tunnel{Type: realserver.GUE, Outer4: true}), []realserver.File{
+			{Path: "etc/modules-load.d/lvs-ha-realserver.conf", Content: written + "sit\nfou\n"},
 			{Path: "etc/network/interfaces.d/lvs-ha-realserver", Content: written + `auto sit0
 iface sit0 inet manual
 	pre-up modprobe sit
@@ -106,9 +107,10 @@ iface sit0 inet manual
 	up ip -6 address replace fd00::9/128 dev sit0 nodad preferred_lft 0
 	down ip -6 address del fd00::9/128 dev sit0 || true
 `},
-			{Path: "etc/modules-load.d/lvs-ha-realserver.conf", Content: written + "sit\nfou\n"},
 		}},
 		{"ifupdown, two devices", withIfupdown, realserver.Wanted{VIPs: slices.Concat(dr("192.0.2.9").VIPs, onDevice("dummy.7", "192.0.2.10").VIPs)}, []realserver.File{
+			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arp +
+				"-net.ipv4.conf.dummy/7.arp_ignore = 1\n-net.ipv4.conf.dummy/7.arp_announce = 2\n"},
 			{Path: "etc/network/interfaces.d/lvs-ha-realserver", Content: written + `auto lo
 iface lo inet manual
 	up ip link set dev lo up
@@ -131,8 +133,6 @@ iface dummy.7 inet manual
 	down ip -4 route del 192.0.2.10/32 dev dummy.7 scope link || true
 	down ip -4 address del 192.0.2.10/32 dev dummy.7 || true
 `},
-			{Path: "etc/sysctl.d/60-lvs-ha-realserver.conf", Content: written + arp +
-				"-net.ipv4.conf.dummy/7.arp_ignore = 1\n-net.ipv4.conf.dummy/7.arp_announce = 2\n"},
 		}},
 		{"NAT", nil, realserver.Wanted{VIPs: []realserver.VIP{{Address: addr("192.0.2.9"), Mode: realserver.NAT}}}, nil},
 	} {
@@ -169,8 +169,24 @@ func TestPersistRefuses(t *testing.T) {
 	if _, _, err := p.Write(realserver.State{Wanted: dr("192.0.2.9")}); err == nil || !strings.Contains(err.Error(), "not by lvs-ha: move it away") {
 		t.Errorf("error %v", err)
 	}
-	if removed, err := p.Remove(); err != nil || len(removed) != 1 {
-		t.Errorf("removed %v, %v, want only the file that was written", removed, err)
+	if removed, err := p.Remove(); err != nil || len(removed) != 0 {
+		t.Errorf("removed %v, %v, but nothing was written", removed, err)
+	}
+}
+
+// A machine that has an address at boot, but not what keeps it silent, would take it from the director.
+func TestPersistHalfWritten(t *testing.T) {
+	for name, tree := range map[string]map[string]string{"networkd": withNetworkd, "ifupdown": withIfupdown} {
+		t.Run(name, func(t *testing.T) {
+			p := root(t, tree)
+			if err := os.WriteFile(filepath.Join(p.Root, "etc/sysctl.d"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			written, _, err := p.Write(realserver.State{Kernel: "x", Wanted: dr("192.0.2.9")})
+			if err == nil || !slices.Equal(written, []string{"/var/lib/lvs-ha/realserver.json"}) {
+				t.Errorf("wrote %v, %v", written, err)
+			}
+		})
 	}
 }
 
@@ -210,7 +226,7 @@ func TestPersistOverABoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "removed", removed, []string{"/etc/modules-load.d/lvs-ha-realserver.conf", "/etc/systemd/network/05-lvs-ha-realserver-tunl0.network"})
+	equal(t, "removed", removed, []string{"/etc/systemd/network/05-lvs-ha-realserver-tunl0.network", "/etc/modules-load.d/lvs-ha-realserver.conf"})
 	report, err := s.Down(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
