@@ -107,7 +107,7 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 		return []Finding{{Code: "two-masters", Severity: Error, Subject: in.Name,
 			What: fmt.Sprintf("%s: more than one is master: %v", in.Name, names),
 			Why:  "each answers for the virtual addresses; either they do not hear each other, or one is a stranger with the same virtual_router_id",
-			Mend: fmt.Sprintf("tcpdump -vni %s proto 112 # and let protocol 112 to %s through packet filters and switches", in.Interface, vrrp.Group(in.Family))}}
+			Mend: fmt.Sprintf("tcpdump -vni %s proto 112 # and let protocol 112 to %s through packet filters and switches", in.Interface, destinations(in))}}
 	case len(masters) == 1:
 		return []Finding{ok("peer-heard", "%s: %s is master and is heard", in.Name, names[0])}
 	case state == vrrp.Master:
@@ -120,4 +120,12 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 	return []Finding{{Code: "peer-silent", Severity: Info, Subject: in.Name,
 		What: fmt.Sprintf("%s: no master was heard within %s", in.Name, waited),
 		Why:  "the other director is not running, or its adverts do not arrive; this node would become master"}}
+}
+
+// destinations are where the adverts of the instance's directors go, in words.
+func destinations(in *vrrp.Instance) string {
+	if len(in.UnicastPeers) == 0 {
+		return vrrp.Group(in.Family).String()
+	}
+	return fmt.Sprintf("this node and to %v", in.UnicastPeers)
 }

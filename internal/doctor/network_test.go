@@ -133,6 +133,10 @@ func TestAdverts(t *testing.T) {
 			"error two-masters: web: more than one is master: [202.99.59.112 (priority 150) 202.99.59.113 (priority 90)] -> " + two}},
 		{"contested", drConfig, running(vrrp.Master, hear("202.99.59.112", 150)), []string{
 			"error two-masters: web: more than one is master: [202.99.59.112 (priority 150) this node] -> " + two}},
+		{"two masters by unicast", strings.Replace(drConfig, "addresses  ", "unicast_peers = [\"202.99.59.112\"]\n  addresses  ", 1),
+			running(vrrp.Master, hear("202.99.59.112", 150, func(a *doctor.Advert) { a.Envelope.Destination = addr("202.99.59.111") })), []string{
+				"error two-masters: web: more than one is master: [202.99.59.112 (priority 150) this node] -> " +
+					"tcpdump -vni eth0 proto 112 # and let protocol 112 to this node and to [202.99.59.112] through packet filters and switches"}},
 		{"one that leaves", drConfig, listen(hear("202.99.59.112", 150), hear("202.99.59.113", 100), hear("202.99.59.112", 0)), nil},
 		{"other addresses", drConfig, listen(hear("202.99.59.112", 150, func(a *doctor.Advert) { a.Advert.Addresses = []netip.Addr{addr("10.0.0.1")} })), []string{
 			"warning addresses-differ: web: 202.99.59.112 advertises [10.0.0.1] under virtual_router_id 51, which are not this instance's addresses -> " +
