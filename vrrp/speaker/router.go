@@ -56,7 +56,7 @@ type router struct {
 	peersDiffer   bool         // ... and they are not ours
 
 	sent, sendErrors, received, mismatched uint64
-	dropped                                [vrrp.DropReasons]uint64
+	drops                                  drops
 	warned                                 time.Time // of a failed send
 	contested                              time.Time // last reaction to another master
 }
@@ -95,8 +95,8 @@ func (r *router) status(now time.Time) vrrp.Status {
 	s.AddressesRefused = r.refused.lacking
 	s.AddressesFound = r.found.count
 	s.AddressesRestored = r.holder.restored.Load()
-	s.Dropped = named(&r.dropped)
-	s.InterfaceDropped = named(&r.wire.dropped)
+	s.Dropped = named(&r.drops.count)
+	s.InterfaceDropped = named(&r.wire.drops.count)
 	return s
 }
 

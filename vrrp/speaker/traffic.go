@@ -103,23 +103,27 @@ func (e *engine) check(r *router, env vrrp.Envelope) vrrp.DropReason {
 	return vrrp.NotDropped
 }
 
+// drops are packets that did not count, by reason.
+type drops struct {
+	count [vrrp.DropReasons]uint64
+	noted [vrrp.DropReasons]time.Time // in the log
+}
+
 // drop counts a packet that does not count: at its router, or at the interface if it has none.
 func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envelope, now time.Time) {
-	name := ""
+	drops, name := &w.drops, ""
 	if r != nil {
-		r.dropped[reason]++
-		name = r.instance.Name
-	} else {
-		w.dropped[reason]++
+		drops, name = &r.drops, r.instance.Name
 	}
+	drops.count[reason]++
 	level, every := slog.LevelDebug, debugInterval
 	if r != nil && settingsDiffer(reason) {
 		level, every = slog.LevelWarn, time.Minute
 	}
-	if !e.log.Enabled(context.Background(), level) || now.Sub(w.noted[reason]) < every {
+	if !e.log.Enabled(context.Background(), level) || now.Sub(drops.noted[reason]) < every {
 		return
 	}
-	w.noted[reason] = now
+	drops.noted[reason] = now
 	e.log.Log(context.Background(), level, "packet dropped", "reason", reason.String(), "instance", name,
 		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit)
 }

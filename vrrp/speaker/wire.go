@@ -18,8 +18,7 @@ type wire struct {
 
 	routers [256]*router // by virtual router id
 	users   int
-	dropped [vrrp.DropReasons]uint64 // packets that belong to no router
-	noted   [vrrp.DropReasons]time.Time
+	drops   drops // of packets that belong to no router
 }
 
 // Back-off between attempts to open a socket.
