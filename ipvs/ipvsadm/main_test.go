@@ -126,6 +126,7 @@ func TestCommands(t *testing.T) {
 		{"", "-e -t vip:80 -r web1:81 -m", result{"", "No such destination\n", 255}},
 		{"", "-a -t vip:81 -r web1", result{"", "Service not defined\n", 255}},
 		{"", "-A -t vip", result{"", "Zero port specified for non-persistent service\n", 2}},
+		{"", "-A --start-daemon master", result{"", "invalid option `master'\n", 2}},
 		{"", "-A -t vip:82 -Q", result{"", "-Q: unknown option\n", 255}},
 		{"", "foo", result{"", "Try `ipvsadm -h' or 'ipvsadm --help' for more information.\n", 255}},
 		{"", "-v", result{versionText + "\n", "", 0}},

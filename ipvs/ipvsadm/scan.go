@@ -49,7 +49,7 @@ var spellings = []spelling{
 type scanner struct {
 	args   []string
 	bundle string // what is left of a word of short options
-	word   string // the word that is being read
+	word   string // the word that was read last
 	rest   []string
 }
 
@@ -135,6 +135,7 @@ func (s *scanner) valued(sp spelling, attached string, given bool) (scanned, str
 	case len(s.args) == 0:
 		return scanned{}, missingValue, false
 	}
-	o.value, o.given, s.args = s.args[0], true, s.args[1:]
+	s.word, s.args = s.args[0], s.args[1:]
+	o.value, o.given = s.word, true
 	return o, "", true
 }

@@ -17,7 +17,7 @@ var protocolOptions = map[string]ipvs.Protocol{"t": ipvs.TCP, "u": ipvs.UDP, "sc
 
 var forwardOptions = map[string]ipvs.ForwardMethod{"g": ipvs.DirectRoute, "i": ipvs.Tunnel, "m": ipvs.Masquerade}
 
-// take puts one option into the command; word is what it was read from.
+// take puts one option into the command; word is the last that it was read from.
 func (c *command) take(o scanned, word string, names Names) *failure {
 	if flag, ok := flagOptions[o.id]; ok {
 		return c.once(flag)
