@@ -35,8 +35,8 @@ var verbs = map[string]verb{
 	"start-daemon": startDaemon, "stop-daemon": stopDaemon, "h": help, "v": version,
 }
 
-// parse reads a command line. A line of a rule file cannot be another -R.
-func (s *session) parse(args []string, restoring bool) (*command, *failure) {
+// parse reads a command line.
+func (s *session) parse(args []string) (*command, *failure) {
 	words := &scanner{args: args}
 	first, _, ok := words.next()
 	force := ok && first.id == "force"
@@ -44,7 +44,7 @@ func (s *session) parse(args []string, restoring bool) (*command, *failure) {
 		first, _, ok = words.next()
 	}
 	v := verbs[first.id]
-	if !ok || v == 0 || (v == restore && restoring) {
+	if !ok || v == 0 {
 		return nil, tryHelp(s.env.Program)
 	}
 	c := newCommand(v)

@@ -35,7 +35,7 @@ func Main(ctx context.Context, args []string, env Environment) int {
 	if len(args) == 0 {
 		args = []string{"-L"}
 	}
-	c, f := s.parse(args, false)
+	c, f := s.parse(args)
 	if f == nil {
 		f = s.run(c)
 	}

@@ -144,6 +144,7 @@ func TestCommands(t *testing.T) {
 		{"-A -f 1\n-A -f 3 -s foo,\n-A -f 0\n-A -f 4\n", "-R", result{"", "Service already exists\ninvalid fwmark value `0' specified\n", 2}},
 		{"-A -f 5\n-A -f 5", "-R", result{"", "Service already exists\n", 255}},
 		{"-A -f 6\n-R\n-A -f 7\n", "-R", result{"", tryHelp("ipvsadm").text + "\n", 255}},
+		{"-R foo\n-A -f 7\n", "-R", result{"", "unexpected argument foo\n", 2}},
 		{"-A -f 8\n-v\n-A -f 9\n", "-R", result{versionText + "\n", "", 0}},
 		{"", "-L -n -f 9", result{"", "No such service\n", 1}},
 		{"", "-C", result{}},

@@ -58,7 +58,10 @@ func (s *session) restore(force bool) *failure {
 
 // rule carries out one line. A change is put into the queue, everything else is done at once.
 func (s *session) rule(args []string, force bool) (status int, ends bool) {
-	c, f := s.parse(args, true)
+	c, f := s.parse(args)
+	if f == nil && c.verb == restore {
+		f = tryHelp(s.env.Program) // it would read what it stands in
+	}
 	if f == nil {
 		c.force = c.force || force
 		if actions[c.verb] != "" {
