@@ -149,8 +149,10 @@ func registerRuntimeDir(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "runtime-dir", string(supervisor.DefaultRuntimeDir), "sockets and state of the running lvs-ha")
 }
 
-// onTerminal says whether f is a terminal that wants colour (see no-color.org).
-func onTerminal(f *os.File) bool { return isTerminal(f) && os.Getenv("NO_COLOR") == "" }
+// onTerminal says whether f is a terminal that has colours, and whose user wants them (see no-color.org).
+func onTerminal(f *os.File) bool {
+	return isTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
 
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
