@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,11 +52,15 @@ func (s *systemNames) Address(host string) (netip.Addr, bool) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
 	defer cancel()
-	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
-	if err != nil || len(list) == 0 {
-		return netip.Addr{}, false
+	if list, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host); err == nil && len(list) > 0 {
+		return list[0].Unmap(), true
 	}
-	return list[0].Unmap(), true
+	// As for the C library, a name of ::1 alone, such as Debian's ip6-localhost, is one of 127.0.0.1 too.
+	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip6", host)
+	if err == nil && slices.Contains(list, netip.IPv6Loopback()) {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
+	}
+	return netip.Addr{}, false
 }
 
 func (s *systemNames) Host(a netip.Addr) string {

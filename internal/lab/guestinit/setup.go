@@ -45,9 +45,25 @@ func mountAll() error {
 	return nil
 }
 
+// setHosts gives this kernel the hosts file of a new Debian machine, whatever is in that of the outer one.
+func setHosts(hostname string) error {
+	const path, own = "/etc/hosts", "/run/hosts"
+	text := "127.0.0.1 localhost\n127.0.1.1 " + hostname + "\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+	if err := os.WriteFile(own, []byte(text), 0o644); err != nil {
+		return err
+	}
+	if err := unix.Mount(own, path, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("mount %s on %s: %w", own, path, err)
+	}
+	return nil
+}
+
 func setUp(s *guest.Spec) error {
 	if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
 		return fmt.Errorf("set hostname %s: %w", s.Hostname, err)
+	}
+	if err := setHosts(s.Hostname); err != nil {
+		return err
 	}
 	if err := loadModules(s.Modules); err != nil {
 		return err
