@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"net/http"
@@ -20,16 +21,28 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
+
+// listen listens on a loopback address. The test is skipped where it has IPv6 and this machine has none.
+func listen(t *testing.T, address string) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", address)
+	if errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.EAFNOSUPPORT) {
+		t.Skipf("this machine has no IPv6: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
 
 // serve accepts connections on a listener of its own and hands each to handle, which need not close it.
 func serve(t *testing.T, address string, handle func(net.Conn)) netip.AddrPort {
 	t.Helper()
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Skipf("listen on %s: %v", address, err)
-	}
+	ln := listen(t, address)
 	var handlers sync.WaitGroup
 	var mu sync.Mutex
 	open := map[net.Conn]bool{}
