@@ -17,7 +17,7 @@ import (
 
 // seeNetwork reads devices, addresses and routes, makes the health checks, and sees then who did not answer.
 func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
-	h, err := rtnetlink.Open()
+	h, err := rtnetlink.Open(rtnetlink.Timeout)
 	if err != nil {
 		return err
 	}

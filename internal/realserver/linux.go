@@ -30,7 +30,7 @@ var _ System = Linux{}
 
 // Observe reads what there is.
 func (Linux) Observe(ctx context.Context) (Observed, error) {
-	h, err := rtnetlink.Open()
+	h, err := rtnetlink.Open(rtnetlink.Timeout)
 	if err != nil {
 		return Observed{}, err
 	}
@@ -167,7 +167,7 @@ func (Linux) Do(ctx context.Context, s Step) error {
 	case SetSysctl:
 		return sysctl.System.Write(s.Key, s.Value)
 	}
-	h, err := rtnetlink.Open()
+	h, err := rtnetlink.Open(rtnetlink.Timeout)
 	if err != nil {
 		return err
 	}

@@ -12,16 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// timeout is how long the kernel may take to answer one request.
-	timeout = 5 * time.Second
+// Timeout is how long the kernel may take to answer one request of a command.
+const Timeout = 5 * time.Second
 
-	// attempts is how often a table is read that changes meanwhile.
-	attempts = 10
-)
+// attempts is how often a table is read that changes meanwhile.
+const attempts = 10
 
-// Open makes a handle, in the calling thread's network namespace, that cannot wait for ever.
-func Open() (*netlink.Handle, error) {
+// Open makes a handle, in the calling thread's network namespace, on which no request waits longer than timeout.
+func Open(timeout time.Duration) (*netlink.Handle, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open route netlink: %w", err)

@@ -57,7 +57,7 @@ func TestPrefix(t *testing.T) {
 }
 
 func TestOpen(t *testing.T) {
-	h, err := rtnetlink.Open()
+	h, err := rtnetlink.Open(rtnetlink.Timeout)
 	if err != nil {
 		t.Fatal(err)
 	}

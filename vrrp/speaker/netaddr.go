@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -17,7 +18,7 @@ import (
 type kernelAddresses struct{ handle *netlink.Handle }
 
 func newKernelAddresses() (*kernelAddresses, error) {
-	h, err := openRoute()
+	h, err := rtnetlink.Open(netlinkTimeout)
 	return &kernelAddresses{h}, err
 }
 

@@ -6,25 +6,12 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 const (
 	netlinkTimeout = 2 * time.Second
 	netlinkBuffer  = 4 << 20 // bytes
 )
-
-// openRoute opens a connection on which no request waits for ever.
-func openRoute() (*netlink.Handle, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, fmt.Errorf("open route netlink: %w", err)
-	}
-	if err := h.SetSocketTimeout(netlinkTimeout); err != nil {
-		return nil, fmt.Errorf("set route netlink's timeout: %w", err)
-	}
-	return h, nil
-}
 
 // subscription is the kernel's messages about links and addresses. It ends when a channel is closed or something has
 // failed; then messages may have been lost.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
 )
 
 const (
@@ -31,7 +33,7 @@ type watcher struct {
 }
 
 func newWatcher(log *slog.Logger) (*watcher, error) {
-	h, err := openRoute()
+	h, err := rtnetlink.Open(netlinkTimeout)
 	if err != nil {
 		return nil, err
 	}
