@@ -9,6 +9,8 @@ RUN         ?=
 PKG         ?=
 V           ?=
 KEEP        ?=
+CELLS       ?=
+MINUTES     ?= 0.7
 
 testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') $(if $(PKG),-packages '$(PKG)') -fuzztime $(FUZZTIME)
 
@@ -66,6 +68,11 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
 .PHONY: bench
 bench: setup ## benchmarks (root)
 	$(RUNTESTS) $(testflags) bench
+
+.PHONY: soak
+soak: setup build ## what short tests do not find, with figures: docs/testing.md (root; CELLS=, MINUTES=)
+	$(GO) build -o bin/soak ./e2e/soak
+	bin/soak -cells '$(CELLS)' -minutes $(MINUTES)
 
 .PHONY: clean
 clean: ## remove what was built

@@ -35,7 +35,17 @@ type Capture struct {
 
 // Capture starts to capture on an interface of the host, both directions.
 func (h *Node) Capture(iface string, f Filter) (*Capture, error) {
-	c, err := h.capture(iface, f)
+	return h.captureTo(iface, f, nil)
+}
+
+// Follow starts to capture as Capture does, but hands each frame over instead of keeping it: a long capture needs no
+// memory.
+func (b *Bridge) Follow(f Filter, take func(Frame)) (*Capture, error) {
+	return b.lab.fabric.captureTo(b.name, f, take)
+}
+
+func (h *Node) captureTo(iface string, f Filter, take func(Frame)) (*Capture, error) {
+	c, err := h.capture(iface, f, take)
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s of host %s: %w", iface, h.name, err)
 	}
@@ -47,7 +57,7 @@ func (b *Bridge) Capture(f Filter) (*Capture, error) {
 	return b.lab.fabric.Capture(b.name, f)
 }
 
-func (h *Node) capture(iface string, f Filter) (*Capture, error) {
+func (h *Node) capture(iface string, f Filter, take func(Frame)) (*Capture, error) {
 	link, err := h.Link(iface)
 	if err != nil {
 		return nil, err
@@ -86,7 +96,11 @@ func (h *Node) capture(iface string, f Filter) (*Capture, error) {
 				c.fail(err)
 				return
 			}
-			c.add(frame)
+			if take != nil {
+				take(frame)
+			} else {
+				c.add(frame)
+			}
 		}
 	}()
 	return c, nil
@@ -97,7 +111,7 @@ func prepareSocket(fd, index int, filter []bpf.RawInstruction) error {
 	for i, f := range filter {
 		program[i] = unix.SockFilter{Code: f.Op, Jt: f.Jt, Jf: f.Jf, K: f.K}
 	}
-	const bufferBytes = 8 << 20
+	const bufferBytes = 32 << 20
 	err := errors.Join(
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}),
@@ -184,6 +198,23 @@ func (c *Capture) Frames() []Frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.frames)
+}
+
+// Missed is how many frames the kernel had no room for since Missed was called last.
+func (c *Capture) Missed() (int, error) {
+	raw, err := c.file.SyscallConn()
+	if err != nil {
+		return 0, fmt.Errorf("capture: count what was missed: %w", err)
+	}
+	var stats *unix.TpacketStats
+	var serr error
+	err = raw.Control(func(fd uintptr) {
+		stats, serr = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	})
+	if err := errors.Join(err, serr); err != nil {
+		return 0, fmt.Errorf("capture: count what was missed: %w", err)
+	}
+	return int(stats.Drops), nil
 }
 
 // Stop ends the capture. Its frames stay.

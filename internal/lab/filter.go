@@ -1,6 +1,11 @@
 package lab
 
-import "golang.org/x/net/bpf"
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/net/bpf"
+)
 
 // Numbers of protocols for filters: EtherType (IEEE 802), and IP protocol (IANA).
 const (
@@ -19,7 +24,12 @@ const (
 type Filter struct {
 	EtherTypes []uint16
 	Protocols  []uint8
+
+	adverts []netip.Addr
 }
+
+// AdvertsOf are VRRP adverts over IPv4 of some routers only: a capture beside a flood need not look at the flood.
+func AdvertsOf(sources ...netip.Addr) Filter { return Filter{adverts: sources} }
 
 // Announcements are VRRP adverts, ARP, and ICMPv6 with its neighbour advertisements.
 func Announcements() Filter {
@@ -30,6 +40,7 @@ func Announcements() Filter {
 const (
 	offEtherType    = 12
 	offIPv4Protocol = 14 + 9
+	offIPv4Source   = 14 + 12
 	offIPv6Next     = 14 + 6
 )
 
@@ -37,6 +48,9 @@ const (
 func (f Filter) program() []bpf.Instruction {
 	const snapLength = 1 << 16
 	accept := bpf.RetConstant{Val: snapLength}
+	if len(f.adverts) > 0 {
+		return f.advertProgram(accept)
+	}
 	if len(f.EtherTypes) == 0 && len(f.Protocols) == 0 {
 		return []bpf.Instruction{accept}
 	}
@@ -58,4 +72,17 @@ func (f Filter) program() []bpf.Instruction {
 		out = append(out, loadType)
 	}
 	return append(out, bpf.RetConstant{Val: 0})
+}
+
+func (f Filter) advertProgram(accept bpf.RetConstant) []bpf.Instruction {
+	drop := bpf.RetConstant{Val: 0}
+	out := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offEtherType, Size: 2}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: EtherTypeIPv4, SkipTrue: 1}, drop,
+		bpf.LoadAbsolute{Off: offIPv4Protocol, Size: 1}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: ProtocolVRRP, SkipTrue: 1}, drop,
+		bpf.LoadAbsolute{Off: offIPv4Source, Size: 4},
+	}
+	for _, a := range f.adverts {
+		out = append(out, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(a.AsSlice()), SkipTrue: 1}, accept)
+	}
+	return append(out, drop)
 }

@@ -1,0 +1,114 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// witnessProgram is the path of the program that watches a machine from inside, built once a process.
+var witnessProgram = sync.OnceValues(func() (string, error) {
+	return build("witness", module+"/internal/lab/witness")
+})
+
+// Sight is something that a witness saw, at this machine's time.
+type Sight struct {
+	At     time.Time
+	Kind   string // alive, stall, state, api: see internal/lab/witness
+	Fields []string
+}
+
+// Length is a field that is a number of nanoseconds.
+func (s Sight) Length(field int) time.Duration {
+	if field >= len(s.Fields) {
+		return 0
+	}
+	n, _ := strconv.ParseInt(s.Fields[field], 10, 64)
+	return time.Duration(n)
+}
+
+// WatchStalls reports when a CPU of the host's machine stood still.
+func (h *Node) WatchStalls(ctx context.Context, cpu int, take func(Sight)) error {
+	path, err := witnessProgram()
+	if err != nil {
+		return err
+	}
+	cmd := h.Command(ctx, path, "-stalls", strconv.Itoa(cpu))
+	cmd.Stdout = newWitness(take)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }()
+	return nil
+}
+
+// WatchStalls reports when the machine's one CPU stood still.
+func (m *Machine) WatchStalls(ctx context.Context, take func(Sight)) error {
+	return Watch(ctx, m, take, "-stalls", "0")
+}
+
+// Watch starts a witness on a director, with its arguments.
+func Watch(ctx context.Context, d Director, take func(Sight), args ...string) error {
+	path, err := witnessProgram()
+	if err != nil {
+		return err
+	}
+	var stderr tail
+	p, err := d.Spawn(ctx, Command{Argv: append([]string{path}, args...), Stdout: newWitness(take), Stderr: &stderr})
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", d.Name(), err)
+	}
+	select {
+	case <-p.Done():
+		_, err := p.Wait(ctx)
+		return fmt.Errorf("watch %s: it ended at once: %w", d.Name(), errors.Join(err, errors.New(stderr.String())))
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
+// witness reads a witness's lines. It learns the difference between the clocks from the line that came through fastest.
+type witness struct {
+	take func(Sight)
+	now  func() time.Time
+	rest []byte
+
+	zero  time.Time // when the machine's clock was 0
+	known bool
+}
+
+func newWitness(take func(Sight)) io.Writer { return &witness{take: take, now: time.Now} }
+
+func (w *witness) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(w.rest, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		w.line(string(line))
+		w.rest = rest
+	}
+}
+
+func (w *witness) line(text string) {
+	fields := strings.Fields(text)
+	if len(fields) < 2 {
+		return
+	}
+	n, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return
+	}
+	// An answer of the API is dated by its question: it says nothing about how fast lines come through.
+	if zero := w.now().Add(-time.Duration(n)); !w.known || zero.Before(w.zero) {
+		w.zero, w.known = zero, true
+	}
+	w.take(Sight{At: w.zero.Add(time.Duration(n)), Kind: fields[1], Fields: fields[2:]})
+}

@@ -1,0 +1,124 @@
+// Command witness watches the machine that it runs on for the lab outside, every few milliseconds and at little cost: a
+// director machine has one CPU. It prints one line for each thing that it sees:
+//
+//	NANOSECONDS alive                                        several at the start, then four a second
+//	NANOSECONDS stall LENGTH                                 nothing ran on the CPU for so long, until then
+//	NANOSECONDS state HELD SERVICES SERVERS IP_FORWARD       when one of them changed; HELD has a 0 or 1 for each address
+//	NANOSECONDS api TOOK ok|no                               the answer to a request for the status
+//
+// The first number is the monotonic clock: the lab sets the other one.
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	calibration = 20 // lines at the start, from which the lab learns the clock
+	alivePause  = 250 * time.Millisecond
+)
+
+func main() {
+	stalls := flag.Int("stalls", -1, "watch for stalls of this `CPU`")
+	state := flag.Bool("state", false, "watch addresses, table and ip_forward; the addresses are the arguments")
+	api := flag.String("api", "", "ask for the status at this `socket`")
+	flag.Parse()
+	// Memory is bounded by what little is kept; a collection would be a pause.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(32 << 20)
+	out := &printer{w: bufio.NewWriter(os.Stdout)}
+	for range calibration {
+		out.print("alive")
+		_ = sleep(time.Millisecond)
+	}
+	if *api != "" {
+		go watchAPI(*api, out)
+	}
+	var err error
+	switch {
+	case *stalls >= 0:
+		err = watchStalls(*stalls, out)
+	case *state:
+		var addresses []netip.Addr
+		for _, a := range flag.Args() {
+			addresses = append(addresses, netip.MustParseAddr(a))
+		}
+		err = watchState(addresses, out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "witness:", err)
+		os.Exit(1)
+	}
+}
+
+// printer writes lines, each with the time.
+type printer struct {
+	mu sync.Mutex
+	w  *bufio.Writer
+}
+
+func (p *printer) print(text string) { p.printAt(now(), text) }
+
+func (p *printer) printAt(at time.Duration, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = p.w.WriteString(strconv.FormatInt(int64(at), 10) + " " + text + "\n")
+	if p.w.Flush() != nil {
+		os.Exit(0) // nobody listens any more
+	}
+}
+
+// now is the monotonic clock.
+func now() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return time.Duration(ts.Nano())
+}
+
+func sleep(d time.Duration) error {
+	ts := unix.NsecToTimespec(int64(d))
+	return unix.Nanosleep(&ts, nil)
+}
+
+// watchStalls runs on one CPU, before everything else there, and reports when it was not woken up in time: then the
+// machine itself, or the one that it runs on, stood still.
+func watchStalls(cpu int, out *printer) error {
+	const look, worthTelling = time.Millisecond, 2 * time.Millisecond
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("pin to CPU %d: %w", cpu, err)
+	}
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 90}
+	if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
+		return fmt.Errorf("get real-time priority: %w", err)
+	}
+	last := now()
+	alive := last
+	ts := unix.NsecToTimespec(int64(look))
+	for {
+		// Past the Go scheduler: its own helpers have no real-time priority, and waiting for them would look like a stall.
+		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(ptr(&ts)), 0, 0)
+		t := now()
+		if late := t - last - look; late >= worthTelling {
+			out.printAt(t, "stall "+strconv.FormatInt(int64(late), 10))
+		}
+		if t-alive >= alivePause {
+			alive = t
+			out.printAt(t, "alive")
+		}
+		last = now()
+	}
+}
