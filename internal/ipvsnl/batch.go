@@ -54,9 +54,9 @@ func pieceLength(requests []Request) int {
 // outcome of some is not known.
 func (c *Conn) piece(ctx context.Context, requests []Request) ([]error, error) {
 	var refusals []error
-	err := c.exchange(ctx, func(s *socket) error {
+	err := c.change(ctx, func(ctx context.Context, s *socket) error {
 		var err error
-		refusals, err = s.pipeline(requests)
+		refusals, err = s.pipeline(ctx, requests)
 		return err
 	})
 	if err == nil {
@@ -69,55 +69,34 @@ func (c *Conn) piece(ctx context.Context, requests []Request) ([]error, error) {
 	return errs, err
 }
 
-func (s *socket) pipeline(requests []Request) ([]error, error) {
-	messages := make([]netlink.Message, len(requests))
+// pipeline sends requests in one datagram and returns the answer to each.
+func (s *socket) pipeline(ctx context.Context, requests []Request) ([]error, error) {
+	var datagram []byte
+	first := s.sequence + 1
 	for i, r := range requests {
 		var flags netlink.HeaderFlags
 		if i == len(requests)-1 {
 			flags = netlink.Acknowledge
 		}
-		m, err := r.message(s.family, flags)
+		m, err := s.message(s.family, familyVersion, r, flags)
 		if err != nil {
 			return nil, err
 		}
-		messages[i] = m
+		datagram = append(datagram, m...)
 	}
-	sent, err := s.nl.SendMessages(messages)
-	if err != nil {
+	if err := s.send(ctx, datagram); err != nil {
 		return nil, err
 	}
-	return s.answers(sent)
-}
-
-// answers reads refusals until the last of the sent requests is answered.
-func (s *socket) answers(sent []netlink.Message) ([]error, error) {
-	index := make(map[uint32]int, len(sent))
-	for i, m := range sent {
-		index[m.Header.Sequence] = i
-	}
-	last := len(sent) - 1
-	errs := make([]error, len(sent))
-	for {
-		replies, err := s.nl.Receive()
-		if err != nil {
-			op, ok := errors.AsType[*netlink.OpError](err)
-			if !ok || op.Sequence == 0 {
-				return nil, err
-			}
-			i, ours := index[op.Sequence]
-			if !ours {
-				return nil, errors.New("the kernel answered an ipvs request that was not sent")
-			}
-			errs[i] = err
-			if i == last {
-				return errs, nil
-			}
-			continue
+	errs := make([]error, len(requests))
+	err := s.listen(ctx, func(h netlink.Header, data []byte) (done bool, err error) {
+		i := int(h.Sequence - first)
+		if i < 0 || i >= len(errs) {
+			return false, errForeign
 		}
-		for _, reply := range replies {
-			if i, ours := index[reply.Header.Sequence]; ours && i == last {
-				return errs, nil
-			}
+		if h.Type == netlink.Error {
+			errs[i] = status(h, data)
 		}
-	}
+		return i == len(errs)-1, nil
+	})
+	return errs, err
 }

@@ -18,8 +18,16 @@ const patience = 10 * time.Second
 // ErrClosed is returned by every call on a closed connection.
 var ErrClosed = errors.New("the ipvs netlink connection is closed")
 
-// A Dialer opens a generic netlink socket.
-type Dialer func() (*netlink.Conn, error)
+// A Transport is a socket of NETLINK_GENERIC. Neither call waits for the kernel to answer: it carries requests out within
+// Send.
+type Transport = interface {
+	Send(datagram []byte) error
+	Receive(buffer []byte) (int, error) // the next datagram; EAGAIN where there is none
+	Close() error
+}
+
+// A Dialer opens a socket.
+type Dialer func() (Transport, error)
 
 // Conn is a connection to the family. It is safe for concurrent use; exchanges happen one after the other. A socket that
 // lost an answer is replaced at the next call.
@@ -31,14 +39,6 @@ type Conn struct {
 	mu     sync.Mutex // guards what follows against Close
 	sock   *socket
 	closed bool
-}
-
-// socket is a netlink socket with the family's number resolved on it.
-type socket struct {
-	nl     *netlink.Conn
-	raw    syscall.RawConn // nil in tests
-	family uint16
-	buffer []byte // for lists
 }
 
 // Open connects to the family in the network namespace of the calling thread. If the kernel does not have the family,
@@ -59,7 +59,7 @@ func OpenWith(ctx context.Context, dial Dialer) (*Conn, error) {
 func open(ctx context.Context, dial Dialer, release func() error) (*Conn, error) {
 	c := &Conn{dial: dial, release: release, turn: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
-	if err := c.exchange(ctx, func(*socket) error { return nil }); err != nil {
+	if err := c.prepare(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -76,14 +76,50 @@ func (c *Conn) Close() error {
 	}
 	err := c.release()
 	if sock != nil {
-		err = errors.Join(err, sock.nl.Close())
+		err = errors.Join(err, sock.transport.Close())
 	}
 	return err
 }
 
+// A conversation is what is said on a socket during one turn.
+type conversation func(ctx context.Context, s *socket) error
+
+// prepare makes sure that there is a socket on which the family is resolved.
+func (c *Conn) prepare(ctx context.Context) error {
+	c.mu.Lock()
+	ready := c.sock != nil && c.sock.resolved.Load()
+	c.mu.Unlock()
+	if ready {
+		return nil
+	}
+	return c.read(ctx, func(context.Context, *socket) error { return nil })
+}
+
+// change runs talk once: whether a change whose answer was lost has been made is for the caller to find out.
+func (c *Conn) change(ctx context.Context, talk conversation) error {
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
+	return c.exchange(ctx, talk)
+}
+
+// read runs talk until it is answered, a few times, on another socket where the first one lost an answer. It is for what
+// changes nothing.
+func (c *Conn) read(ctx context.Context, talk conversation) error {
+	wait := firstPause
+	for attempt := 1; ; attempt++ {
+		err := c.exchange(ctx, talk)
+		if err == nil || attempt == readAttempts || !IsTransient(err) || errors.Is(err, ErrDumpInterrupted) || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx, wait)
+		wait *= 2
+	}
+}
+
 // exchange runs talk when it is its turn, and waits no longer than ctx and patience allow. A system call that hangs
 // in the kernel keeps the turn, so that no more than one thread can be lost to it.
-func (c *Conn) exchange(ctx context.Context, talk func(*socket) error) error {
+func (c *Conn) exchange(ctx context.Context, talk conversation) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
@@ -111,18 +147,19 @@ func (c *Conn) exchange(ctx context.Context, talk func(*socket) error) error {
 }
 
 // talk resolves the family on a new socket, runs fn, and gives a socket up whose next answer would be in doubt.
-func (c *Conn) talk(ctx context.Context, sock *socket, fn func(*socket) error) error {
-	deadline, _ := ctx.Deadline()
-	// Sockets of tests have no deadline; the context bounds the wait in any case.
-	_ = sock.nl.SetDeadline(deadline)
+func (c *Conn) talk(ctx context.Context, sock *socket, fn conversation) error {
 	var err error
-	if sock.family == 0 {
-		sock.family, err = resolve(ctx, sock.nl)
+	if !sock.resolved.Load() {
+		err = sock.resolve(ctx)
 	}
 	if err == nil {
-		err = fn(sock)
+		err = fn(ctx, sock)
 	}
-	if err != nil && !answered(err) {
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		// Perhaps the family is gone: the module was removed, and may be back with another number.
+		sock.resolved.Store(false)
+	case err != nil && !answered(err):
 		c.drop(sock)
 	}
 	return err
@@ -139,12 +176,11 @@ func (c *Conn) socket() (*socket, error) {
 	if c.sock != nil {
 		return c.sock, nil
 	}
-	nl, err := c.dial()
+	transport, err := c.dial()
 	if err != nil {
-		return nil, fmt.Errorf("opening a generic netlink socket: %w", err)
+		return nil, &linkError{fmt.Errorf("opening a generic netlink socket: %w", err)}
 	}
-	c.sock = &socket{nl: nl}
-	c.sock.raw, _ = nl.SyscallConn() // a socket of tests has none
+	c.sock = &socket{transport: transport}
 	return c.sock, nil
 }
 
@@ -154,7 +190,7 @@ func (c *Conn) drop(sock *socket) {
 		c.sock = nil
 	}
 	c.mu.Unlock()
-	_ = sock.nl.Close() // it is being given up
+	_ = sock.transport.Close() // it is being given up
 }
 
 // answered reports whether err is the kernel's answer to a request, after which the socket is in order.

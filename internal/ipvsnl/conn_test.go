@@ -125,11 +125,11 @@ func TestDumpInterrupted(t *testing.T) {
 	}
 }
 
-func TestLostAnswerIsATimeout(t *testing.T) {
+func TestAHangingCallIsATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var lose atomic.Bool
-		lose.Store(true)
-		c, kernel := openFake(t, func(ipvsnltest.Call) ipvsnltest.Answer { return ipvsnltest.Answer{Lost: lose.Load()} })
+		var hang atomic.Bool
+		hang.Store(true)
+		c, kernel := openFake(t, func(ipvsnltest.Call) ipvsnltest.Answer { return ipvsnltest.Answer{Hangs: hang.Load()} })
 		start := time.Now()
 		if err := c.Do(t.Context(), Request{Command: CmdFlush}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got error %v, want a timeout", err)
@@ -145,11 +145,11 @@ func TestLostAnswerIsATimeout(t *testing.T) {
 			t.Errorf("got error %v, want a timeout", err)
 		}
 
-		lose.Store(false)
+		hang.Store(false)
 		kernel.Release()
 		synctest.Wait()
 		if err := c.Do(t.Context(), Request{Command: CmdFlush}); err != nil {
-			t.Errorf("after a lost answer: %v", err)
+			t.Errorf("after a call that hung: %v", err)
 		}
 		if kernel.Sockets() != 2 {
 			t.Errorf("%d sockets were opened, want a second one after a lost answer", kernel.Sockets())
@@ -159,12 +159,13 @@ func TestLostAnswerIsATimeout(t *testing.T) {
 
 func TestCanceledWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := openFake(t, func(ipvsnltest.Call) ipvsnltest.Answer { return ipvsnltest.Answer{Lost: true} })
+		c, kernel := openFake(t, func(ipvsnltest.Call) ipvsnltest.Answer { return ipvsnltest.Answer{Hangs: true} })
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if err := c.Do(ctx, Request{Command: CmdFlush}); !errors.Is(err, context.Canceled) {
 			t.Errorf("got error %v, want %v", err, context.Canceled)
 		}
+		kernel.Release()
 	})
 }
 

@@ -9,12 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
-
-// netlinkGeneric is NETLINK_GENERIC (include/uapi/linux/netlink.h).
-const netlinkGeneric = genetlink.Protocol
 
 // The family's name, version and module (include/uapi/linux/ip_vs.h).
 const (
@@ -29,24 +26,49 @@ var ErrNoIPVS = errors.New("this kernel has no IPVS: run `modprobe ip_vs` (the m
 
 // resolve asks for the family's number. The kernel loads the module for that by itself where it has a module loader;
 // where it has not, resolve runs modprobe.
-func resolve(ctx context.Context, nl *netlink.Conn) (uint16, error) {
-	gnl := genetlink.NewConn(nl)
-	family, err := gnl.GetFamily(familyName)
+func (s *socket) resolve(ctx context.Context) error {
+	number, err := s.controller(ctx)
 	if errors.Is(err, os.ErrNotExist) {
 		if err := loadModule(ctx); err != nil {
-			return 0, fmt.Errorf("%w: %w", ErrNoIPVS, err)
+			return fmt.Errorf("%w: %w", ErrNoIPVS, err)
 		}
-		family, err = gnl.GetFamily(familyName)
+		number, err = s.controller(ctx)
 	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return 0, ErrNoIPVS
+		return ErrNoIPVS
 	case err != nil:
-		return 0, fmt.Errorf("asking the kernel for its netlink family %s: %w", familyName, err)
-	case family.ID == 0:
-		return 0, fmt.Errorf("the kernel gave no number for its netlink family %s", familyName)
+		return fmt.Errorf("asking the kernel for its netlink family %s: %w", familyName, err)
+	case number == 0:
+		return fmt.Errorf("the kernel gave no number for its netlink family %s", familyName)
 	}
-	return family.ID, nil
+	s.family = number
+	s.resolved.Store(true)
+	return nil
+}
+
+// controller asks generic netlink's controller for the family.
+func (s *socket) controller(ctx context.Context) (number uint16, err error) {
+	ae := netlink.NewAttributeEncoder()
+	ae.String(unix.CTRL_ATTR_FAMILY_NAME, familyName)
+	attributes, err := ae.Encode()
+	if err != nil {
+		return 0, err
+	}
+	r := Request{Command: unix.CTRL_CMD_GETFAMILY, Attributes: attributes}
+	err = s.ask(ctx, unix.GENL_ID_CTRL, 1, r, 0, func(answer []byte) error {
+		ad, err := netlink.NewAttributeDecoder(answer)
+		if err != nil {
+			return err
+		}
+		for ad.Next() {
+			if ad.Type() == unix.CTRL_ATTR_FAMILY_ID {
+				number = ad.Uint16()
+			}
+		}
+		return ad.Err()
+	})
+	return number, err
 }
 
 // loadModule runs modprobe. It is a variable so that tests neither load nor need modules.

@@ -1,12 +1,11 @@
 package ipvsnl
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
 
-	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // receiveBuffer makes dumps come in the largest pieces that the kernel sends (net/netlink/af_netlink.c: 32 KiB).
@@ -27,28 +26,33 @@ const threadNamespace = "/proc/thread-self/ns/net"
 
 // dial opens a generic netlink socket in the namespace. Only if the thread is in another one does that need
 // CAP_SYS_ADMIN.
-func (n namespace) dial() (*netlink.Conn, error) {
+func (n namespace) dial() (Transport, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	config := &netlink.Config{MessageBufferSize: receiveBuffer}
 	here, err := n.here()
 	if err != nil {
 		return nil, err
 	}
-	if !here {
-		config.NetNS = int(n.file.Fd())
+	if here {
+		return openTransport()
 	}
-	nl, err := netlink.Dial(netlinkGeneric, config)
-	if err != nil {
-		return nil, err
+	type opened struct {
+		transport Transport
+		err       error
 	}
-	// Answers without a copy of the request, and with the kernel's own words where it has some.
-	for _, option := range []netlink.ConnOption{netlink.CapAcknowledge, netlink.ExtendedAcknowledge} {
-		if err := nl.SetOption(option, true); err != nil {
-			return nil, errors.Join(err, nl.Close())
+	result := make(chan opened)
+	go func() {
+		// Not unlocked: the thread is in another namespace, and ends with the goroutine.
+		runtime.LockOSThread()
+		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
+			result <- opened{nil, fmt.Errorf("entering the network namespace: %w", err)}
+			return
 		}
-	}
-	return nl, nil
+		transport, err := openTransport()
+		result <- opened{transport, err}
+	}()
+	r := <-result
+	return r.transport, r.err
 }
 
 func (n namespace) here() (bool, error) {

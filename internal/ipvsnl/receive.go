@@ -1,11 +1,10 @@
 package ipvsnl
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"syscall"
-	"unsafe"
 
 	"github.com/mdlayher/netlink"
 )
@@ -16,29 +15,19 @@ const (
 	genericLength = 4
 )
 
-var errMessage = errors.New("a netlink message's length is not that of its datagram")
+var (
+	errMessage = errors.New("a netlink message's length is not that of its datagram")
+	errForeign = &linkError{errors.New("the kernel answered an ipvs request that was not sent")}
+)
 
-// handler takes a message. Its data is valid only during the call.
-type handler func(h netlink.Header, data []byte) error
+// handler takes a message. Its data is valid only during the call. It says whether it was the last one.
+type handler func(h netlink.Header, data []byte) (done bool, err error)
 
-// receive passes the messages that answer a request for a list on as they come in, until its end.
-func (s *socket) receive(sequence uint32, each handler) error {
-	each = each.checked(sequence)
-	if s.raw == nil {
-		// Sockets of tests have no file descriptor.
-		for m, err := range s.nl.ReceiveIter() {
-			if err == nil {
-				err = each(m.Header, m.Data)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+// listen passes messages on as they come in, until the last.
+func (s *socket) listen(ctx context.Context, each handler) error {
 	// A long list is megabytes of datagrams. Through one buffer, they leave no garbage.
 	for {
-		datagram, err := s.read()
+		datagram, err := s.receive(ctx)
 		if err != nil {
 			return err
 		}
@@ -48,48 +37,21 @@ func (s *socket) receive(sequence uint32, each handler) error {
 	}
 }
 
-// checked refuses the answers to other requests.
-func (each handler) checked(sequence uint32) handler {
-	return func(h netlink.Header, data []byte) error {
-		if h.Sequence != sequence {
-			return errors.New("the kernel answered an ipvs request that was not sent")
+// answersTo passes on what answers the request: a list until its end, or a single answer; the answer to an acknowledged
+// request ends with an error number.
+func answersTo(sequence uint32, flags netlink.HeaderFlags, each func(h netlink.Header, data []byte) error) handler {
+	return func(h netlink.Header, data []byte) (done bool, err error) {
+		switch {
+		case h.Sequence != sequence:
+			return false, errForeign
+		case h.Type == netlink.Done, h.Type == netlink.Error:
+			return true, status(h, data)
 		}
-		return each(h, data)
+		return flags&(netlink.Dump|netlink.Acknowledge) == 0, each(h, data)
 	}
 }
 
-// read waits for a datagram.
-func (s *socket) read() ([]byte, error) {
-	if s.buffer == nil {
-		s.buffer = make([]byte, 2*receiveBuffer)
-	}
-	var n int
-	var err error
-	waited := s.raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = readNow(fd, s.buffer)
-			if !errors.Is(err, syscall.EINTR) {
-				return !errors.Is(err, syscall.EAGAIN)
-			}
-		}
-	})
-	if err = errors.Join(waited, err); err != nil {
-		return nil, fmt.Errorf("receiving from netlink: %w", err)
-	}
-	return s.buffer[:n], nil
-}
-
-// readNow reads from a socket that does not block, without a word to the scheduler: told of a thousand reads of a part of a
-// millisecond, its monitor wakes up every 20 µs all through a listing.
-func readNow(fd uintptr, b []byte) (int, error) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
-}
-
-// eachMessage passes the messages of a datagram on and reports whether one of them is the end of the list.
+// eachMessage passes the messages of a datagram on and reports whether one of them was the last.
 func eachMessage(datagram []byte, each handler) (done bool, err error) {
 	for len(datagram) >= headerLength {
 		h := netlink.Header{
@@ -102,12 +64,8 @@ func eachMessage(datagram []byte, each handler) (done bool, err error) {
 		if h.Length < headerLength || int64(h.Length) > int64(len(datagram)) {
 			return false, errMessage
 		}
-		data := datagram[headerLength:h.Length]
-		if h.Type == netlink.Done || h.Type == netlink.Error {
-			return true, status(h, data)
-		}
-		if err := each(h, data); err != nil {
-			return false, err
+		if done, err := each(h, datagram[headerLength:h.Length]); done || err != nil {
+			return done, err
 		}
 		datagram = datagram[min((int(h.Length)+3)&^3, len(datagram)):]
 	}
@@ -125,8 +83,36 @@ func status(h netlink.Header, data []byte) error {
 	if len(data) < 4 {
 		return nil // an end without a number
 	}
-	if errno := -int32(binary.NativeEndian.Uint32(data)); errno != 0 {
-		return &netlink.OpError{Op: "receive", Err: syscall.Errno(errno), Sequence: h.Sequence}
+	errno := -int32(binary.NativeEndian.Uint32(data))
+	if errno == 0 {
+		return nil
 	}
-	return nil
+	refusal := &netlink.OpError{Op: "receive", Err: syscall.Errno(errno), Sequence: h.Sequence}
+	if h.Type == netlink.Error && h.Flags&netlink.AcknowledgeTLVs != 0 {
+		refusal.Message = words(h, data)
+	}
+	return refusal
+}
+
+// words are the kernel's own on a refusal (NLMSGERR_ATTR_MSG), behind the header of the request, or all of it.
+func words(h netlink.Header, data []byte) string {
+	const message = 1
+	length := headerLength
+	if len(data) < 4+length {
+		return ""
+	}
+	if h.Flags&netlink.Capped == 0 {
+		length = int(min(binary.NativeEndian.Uint32(data[4:]), uint32(len(data))))
+	}
+	rest := data[min(4+(length+3)&^3, len(data)):]
+	ad, err := netlink.NewAttributeDecoder(rest)
+	if err != nil {
+		return ""
+	}
+	for ad.Next() {
+		if ad.Type() == message {
+			return ad.String()
+		}
+	}
+	return ""
 }

@@ -53,22 +53,22 @@ func TestEachMessage(t *testing.T) {
 		{"length of nothing", make([]byte, 16), 0, false, errMessage},
 	} {
 		entries := 0
-		done, err := eachMessage(tt.datagram, func(h netlink.Header, _ []byte) error {
+		done, err := eachMessage(tt.datagram, answersTo(7, netlink.Dump, func(h netlink.Header, _ []byte) error {
 			entries++
 			if h.Sequence != 7 || h.Type != 0x20 {
 				t.Errorf("%s: got header %+v", tt.name, h)
 			}
 			return nil
-		})
+		}))
 		if entries != tt.entries || done != tt.done || !errors.Is(err, tt.err) {
 			t.Errorf("%s: got %d entries, %v, %v, want %d, %v, %v", tt.name, entries, done, err, tt.entries, tt.done, tt.err)
 		}
 	}
-	if _, err := eachMessage(datagram(t, end(0, 1)), nil); !answered(err) {
+	if _, err := eachMessage(datagram(t, end(0, 1)), answersTo(7, netlink.Dump, nil)); !answered(err) {
 		t.Errorf("%v is not the kernel's answer", err)
 	}
 	stop := errors.New("stop")
-	if _, err := eachMessage(datagram(t, entry(), entry()), func(netlink.Header, []byte) error { return stop }); !errors.Is(err, stop) {
+	if _, err := eachMessage(datagram(t, entry(), entry()), func(netlink.Header, []byte) (bool, error) { return false, stop }); !errors.Is(err, stop) {
 		t.Errorf("got error %v, want %v", err, stop)
 	}
 }
@@ -78,9 +78,10 @@ func FuzzEachMessage(f *testing.F) {
 	f.Add(datagram(f, entry(1))[:17])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		total := 0
-		_, _ = eachMessage(b, func(_ netlink.Header, data []byte) error {
+		_, _ = eachMessage(b, func(h netlink.Header, data []byte) (bool, error) {
 			total += headerLength + len(data)
-			return nil
+			_ = status(h, data) // must not panic
+			return false, nil
 		})
 		if total > len(b) {
 			t.Errorf("%d bytes of messages in %d", total, len(b))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
 )
 
@@ -22,37 +21,23 @@ type Request struct {
 	Attributes []byte
 }
 
-func (r Request) message(family uint16, flags netlink.HeaderFlags) (netlink.Message, error) {
-	data, err := genetlink.Message{
-		Header: genetlink.Header{Command: r.Command, Version: familyVersion},
-		Data:   r.Attributes,
-	}.MarshalBinary()
-	return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family), Flags: netlink.Request | flags}, Data: data}, err
-}
-
 // Do sends a request and waits until the kernel has carried it out.
 func (c *Conn) Do(ctx context.Context, r Request) error {
-	return c.exchange(ctx, func(s *socket) error {
-		_, err := s.execute(r, netlink.Acknowledge)
-		return err
+	return c.change(ctx, func(ctx context.Context, s *socket) error {
+		return s.ask(ctx, s.family, familyVersion, r, netlink.Acknowledge, func([]byte) error { return nil })
 	})
 }
 
 // Get sends a request and returns the attributes of its answer.
 func (c *Conn) Get(ctx context.Context, r Request) ([]byte, error) {
-	var answers [][]byte
-	err := c.exchange(ctx, func(s *socket) error {
-		var err error
-		answers, err = s.execute(r, 0)
-		return err
+	var answer []byte
+	err := c.read(ctx, func(ctx context.Context, s *socket) error {
+		return s.ask(ctx, s.family, familyVersion, r, 0, func(attributes []byte) error {
+			answer = slices.Clone(attributes)
+			return nil
+		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(answers) != 1 {
-		return nil, fmt.Errorf("the kernel sent %d answers to ipvs command %d, want 1", len(answers), r.Command)
-	}
-	return answers[0], nil
+	return answer, err
 }
 
 // Dump sends a request for a list and returns the attributes of each of its entries.
@@ -77,9 +62,11 @@ const listsInExchange = 64
 func (c *Conn) Each(ctx context.Context, requests []Request, begin func(i int), each func(i int, attributes []byte) error) error {
 	for start := 0; start < len(requests); start += listsInExchange {
 		lists := requests[start:min(start+listsInExchange, len(requests))]
-		err := c.exchange(ctx, func(s *socket) error {
-			for i, r := range lists {
-				err := s.list(r, func() { begin(start + i) }, func(b []byte) error { return each(start+i, b) })
+		done := 0
+		err := c.read(ctx, func(ctx context.Context, s *socket) error {
+			for ; done < len(lists); done++ {
+				i := start + done
+				err := s.list(ctx, lists[done], func() { begin(i) }, func(b []byte) error { return each(i, b) })
 				if err != nil {
 					return err
 				}
@@ -94,27 +81,27 @@ func (c *Conn) Each(ctx context.Context, requests []Request, begin func(i int), 
 }
 
 // list reads a list until it is consistent.
-func (s *socket) list(r Request, begin func(), each func([]byte) error) error {
+func (s *socket) list(ctx context.Context, r Request, begin func(), each func([]byte) error) error {
 	for range dumpAttempts {
 		begin()
-		if err := s.dump(r, each); !errors.Is(err, ErrDumpInterrupted) {
+		if err := s.ask(ctx, s.family, familyVersion, r, netlink.Dump, each); !errors.Is(err, ErrDumpInterrupted) {
 			return err
 		}
 	}
 	return ErrDumpInterrupted
 }
 
-// dump sends a request for a list and passes its entries on.
-func (s *socket) dump(r Request, each func([]byte) error) error {
-	m, err := r.message(s.family, netlink.Dump)
+// ask sends a request and passes the attributes of its answers on.
+func (s *socket) ask(ctx context.Context, family uint16, version uint8, r Request, flags netlink.HeaderFlags, each func([]byte) error) error {
+	m, err := s.message(family, version, r, flags)
 	if err != nil {
 		return err
 	}
-	if m, err = s.nl.Send(m); err != nil {
+	if err := s.send(ctx, m); err != nil {
 		return err
 	}
 	interrupted := false
-	err = s.receive(m.Header.Sequence, func(h netlink.Header, data []byte) error {
+	err = s.listen(ctx, answersTo(s.sequence, flags, func(h netlink.Header, data []byte) error {
 		// An interrupted list is read to its end all the same, so that the socket can be used again.
 		if interrupted = interrupted || h.Flags&netlink.DumpInterrupted != 0; interrupted {
 			return nil
@@ -123,33 +110,9 @@ func (s *socket) dump(r Request, each func([]byte) error) error {
 			return fmt.Errorf("the kernel's answer to ipvs command %d has %d bytes", r.Command, len(data))
 		}
 		return each(data[genericLength:])
-	})
+	}))
 	if err == nil && interrupted {
 		return ErrDumpInterrupted
 	}
 	return err
-}
-
-// execute sends a request and returns the attributes of its answers.
-func (s *socket) execute(r Request, flags netlink.HeaderFlags) ([][]byte, error) {
-	m, err := r.message(s.family, flags)
-	if err != nil {
-		return nil, err
-	}
-	replies, err := s.nl.Execute(m)
-	if err != nil {
-		return nil, err
-	}
-	answers := make([][]byte, 0, len(replies))
-	for _, reply := range replies {
-		if reply.Header.Type != netlink.HeaderType(s.family) {
-			continue // an acknowledgement
-		}
-		var m genetlink.Message
-		if err := m.UnmarshalBinary(reply.Data); err != nil {
-			return nil, fmt.Errorf("decoding the kernel's answer to ipvs command %d: %w", r.Command, err)
-		}
-		answers = append(answers, m.Data)
-	}
-	return answers, nil
 }

@@ -5,7 +5,6 @@ package ipvsnltest
 
 import (
 	"encoding/binary"
-	"errors"
 	"slices"
 	"sync"
 	"syscall"
@@ -33,30 +32,48 @@ type Answer struct {
 	Errno       syscall.Errno
 	Interrupted bool // the dump is marked as inconsistent
 	Lost        bool // nothing comes, ever
+	Hangs       bool // the system call does not return until Release
 }
 
-// Kernel answers with Handle. It is safe for concurrent use; Handle is called under its lock.
+// Op is a system call.
+type Op string
+
+// The system calls.
+const (
+	Open    Op = "open"
+	Send    Op = "send"
+	Receive Op = "receive"
+)
+
+// Lost is a fault of a send whose answers get lost: the call works.
+const Lost = syscall.Errno(1 << 16)
+
+// Kernel answers with Handle. It is safe for concurrent use; Handle and Fault are called under its lock.
 type Kernel struct {
 	Handle   func(Call) Answer
 	NoFamily bool // the kernel has no IPVS
 
-	mu      sync.Mutex
-	calls   []Call
-	sockets int
-	gone    chan struct{}
+	// Fault, if set, is asked before the nth system call, from 0. An errno keeps the call from being done.
+	Fault func(n int, op Op) syscall.Errno
+
+	mu       sync.Mutex
+	calls    []Call
+	system   int // calls so far
+	sockets  int
+	released chan struct{}
 }
 
 // New returns a kernel that answers with handle.
 func New(handle func(Call) Answer) *Kernel {
-	return &Kernel{Handle: handle, gone: make(chan struct{})}
+	return &Kernel{Handle: handle, released: make(chan struct{})}
 }
 
-// Release ends the waits for lost answers so far, with an error.
+// Release ends the system calls that hang.
 func (k *Kernel) Release() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	close(k.gone)
-	k.gone = make(chan struct{})
+	close(k.released)
+	k.released = make(chan struct{})
 }
 
 // Calls returns the requests to the family so far.
@@ -66,6 +83,13 @@ func (k *Kernel) Calls() []Call {
 	return slices.Clone(k.calls)
 }
 
+// SystemCalls returns how many system calls there were so far.
+func (k *Kernel) SystemCalls() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.system
+}
+
 // Sockets returns how often Dial was called.
 func (k *Kernel) Sockets() int {
 	k.mu.Lock()
@@ -73,65 +97,149 @@ func (k *Kernel) Sockets() int {
 	return k.sockets
 }
 
+// fault counts a system call.
+func (k *Kernel) fault(op Op) syscall.Errno {
+	n := k.system
+	k.system++
+	if k.Fault == nil {
+		return 0
+	}
+	return k.Fault(n, op)
+}
+
+// Transport is what package ipvsnl takes for a socket.
+type Transport = interface {
+	Send(datagram []byte) error
+	Receive(buffer []byte) (int, error)
+	Close() error
+}
+
 // Dial opens a socket.
-func (k *Kernel) Dial() (*netlink.Conn, error) {
+func (k *Kernel) Dial() (Transport, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.sockets++
-	var queue [][]netlink.Message
-	return nltest.Dial(func(requests []netlink.Message) ([]netlink.Message, error) {
-		k.mu.Lock()
-		for _, r := range requests {
-			queue = append(queue, k.answer(r)...)
-		}
-		if len(requests) > 0 {
+	if errno := k.fault(Open); errno != 0 {
+		return nil, errno
+	}
+	return &socket{kernel: k}, nil
+}
+
+// socket holds the datagrams that were not read yet. It is used under the kernel's lock.
+type socket struct {
+	kernel *Kernel
+	queue  [][]byte
+	closed bool
+}
+
+// Send carries out the requests in a datagram.
+func (s *socket) Send(datagram []byte) error {
+	k := s.kernel
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	fault := k.fault(Send)
+	switch {
+	case s.closed:
+		return syscall.EBADF
+	case fault != 0 && fault != Lost:
+		return fault
+	}
+	requests, err := syscall.ParseNetlinkMessage(datagram)
+	if err != nil {
+		return err
+	}
+	for _, r := range requests {
+		var m netlink.Message
+		m.Header = netlink.Header{Type: netlink.HeaderType(r.Header.Type), Flags: netlink.HeaderFlags(r.Header.Flags), Sequence: r.Header.Seq}
+		m.Data = r.Data
+		answers, hangs := k.answer(m)
+		if hangs {
+			released := k.released
 			k.mu.Unlock()
-			return nil, nil // each datagram is handed out by a receive
+			<-released
+			k.mu.Lock()
+			answers = nil
 		}
-		if len(queue) == 0 {
-			gone := k.gone
-			k.mu.Unlock()
-			<-gone
-			return nil, errors.New("the scripted kernel has nothing to say")
+		for _, a := range answers {
+			if fault != Lost {
+				s.queue = append(s.queue, encode(a))
+			}
 		}
-		next := queue[0]
-		queue = queue[1:]
-		k.mu.Unlock()
-		return next, nil
-	}), nil
+	}
+	return nil
+}
+
+// encode writes the messages of a datagram.
+func encode(messages []netlink.Message) []byte {
+	var b []byte
+	for _, m := range messages {
+		m.Header.Length = uint32((16 + len(m.Data) + 3) &^ 3)
+		encoded, err := m.MarshalBinary()
+		if err != nil {
+			panic(err) // a test's own message
+		}
+		b = append(b, encoded...)
+	}
+	return b
+}
+
+// Receive takes the next datagram.
+func (s *socket) Receive(b []byte) (int, error) {
+	k := s.kernel
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	fault := k.fault(Receive)
+	switch {
+	case s.closed:
+		return 0, syscall.EBADF
+	case fault != 0 && fault != Lost:
+		return 0, fault
+	case len(s.queue) == 0:
+		return 0, syscall.EAGAIN
+	}
+	n := copy(b, s.queue[0])
+	s.queue = s.queue[1:]
+	return n, nil
+}
+
+// Close closes the socket.
+func (s *socket) Close() error {
+	s.kernel.mu.Lock()
+	defer s.kernel.mu.Unlock()
+	s.closed = true
+	return nil
 }
 
 // answer returns the datagrams that answer one request.
-func (k *Kernel) answer(r netlink.Message) [][]netlink.Message {
+func (k *Kernel) answer(r netlink.Message) (datagrams [][]netlink.Message, hangs bool) {
 	var m genetlink.Message
 	if err := m.UnmarshalBinary(r.Data); err != nil {
-		return refuse(r, syscall.EINVAL)
+		return refuse(r, syscall.EINVAL), false
 	}
 	if r.Header.Type == unix.GENL_ID_CTRL {
 		if k.NoFamily {
-			return refuse(r, syscall.ENOENT)
+			return refuse(r, syscall.ENOENT), false
 		}
-		return [][]netlink.Message{{message(r, unix.GENL_ID_CTRL, family())}}
+		return [][]netlink.Message{{message(r, unix.GENL_ID_CTRL, family())}}, false
 	}
 	call := Call{Command: m.Header.Command, Version: m.Header.Version, Flags: r.Header.Flags, Attributes: m.Data}
 	k.calls = append(k.calls, call)
 	a := k.Handle(call)
 	switch {
-	case a.Lost:
-		return nil
+	case a.Lost, a.Hangs:
+		return nil, a.Hangs
 	case a.Errno != 0:
-		return refuse(r, a.Errno)
+		return refuse(r, a.Errno), false
 	case r.Header.Flags&netlink.Dump == netlink.Dump:
-		return [][]netlink.Message{dump(r, a)}
+		return [][]netlink.Message{dump(r, a)}, false
 	}
-	var datagrams [][]netlink.Message
 	for _, attributes := range a.Messages {
 		datagrams = append(datagrams, []netlink.Message{message(r, Family, attributes)})
 	}
 	if r.Header.Flags&netlink.Acknowledge != 0 {
 		datagrams = append(datagrams, refuse(r, 0)...)
 	}
-	return datagrams
+	return datagrams, false
 }
 
 func dump(r netlink.Message, a Answer) []netlink.Message {

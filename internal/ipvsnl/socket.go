@@ -1,0 +1,133 @@
+package ipvsnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+)
+
+// silence is how long a datagram is waited for. The kernel puts its answer into the socket's queue before the system call
+// that asked returns (net/netlink/af_netlink.c: netlink_unicast_kernel, and netlink_dump for the rest of a list), however
+// long that takes. What is not there then was lost; the wait is for a read that fails although there is something.
+const silence = 200 * time.Millisecond
+
+// What did not reach the kernel is sent again, and what reads is asked again, after pauses of twice the length each time.
+const (
+	firstPause   = time.Millisecond
+	longestPause = 20 * time.Millisecond
+	sendAttempts = 6
+	readAttempts = 5
+)
+
+// ErrNoAnswer says that the kernel's answer was lost.
+var ErrNoAnswer = fmt.Errorf("the kernel did not answer an ipvs request: %w", context.DeadlineExceeded)
+
+// A linkError is a failure of the socket itself rather than the kernel's answer to a request.
+type linkError struct{ error }
+
+func (e *linkError) Unwrap() error { return e.error }
+
+// passing are the errors that are over soon, wherever they come from.
+var passing = [...]syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.ENOBUFS, syscall.ENOMEM}
+
+func isPassing(err error) bool {
+	for _, errno := range passing {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsTransient reports whether what failed with err is worth another try at once: the socket failed, or what the kernel
+// answered will be over soon. Any other answer is about the request.
+func IsTransient(err error) bool {
+	if errors.Is(err, ErrClosed) {
+		return false
+	}
+	_, link := errors.AsType[*linkError](err)
+	return link || isPassing(err) || errors.Is(err, ErrDumpInterrupted)
+}
+
+// socket is a transport with the family's number resolved on it. Only who has the turn uses it.
+type socket struct {
+	transport Transport
+	resolved  atomic.Bool
+	family    uint16 // if resolved
+	sequence  uint32 // of the last request
+	buffer    []byte
+}
+
+// message is a request as it is sent.
+func (s *socket) message(family uint16, version uint8, r Request, flags netlink.HeaderFlags) ([]byte, error) {
+	data, err := genetlink.Message{Header: genetlink.Header{Command: r.Command, Version: version}, Data: r.Attributes}.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	s.sequence++
+	length := headerLength + len(data)
+	data = append(data, make([]byte, -length&3)...) // several requests in a datagram are aligned
+	return netlink.Message{
+		Header: netlink.Header{
+			Length: uint32(headerLength + len(data)), Type: netlink.HeaderType(family), Flags: netlink.Request | flags, Sequence: s.sequence,
+		},
+		Data: data,
+	}.MarshalBinary()
+}
+
+// send hands a datagram to the kernel. One that it did not take is sent again a few times.
+func (s *socket) send(ctx context.Context, datagram []byte) error {
+	wait := firstPause
+	for attempt := 1; ; attempt++ {
+		err := s.transport.Send(datagram)
+		if err == nil {
+			return nil
+		}
+		if !isPassing(err) || attempt == sendAttempts || ctx.Err() != nil {
+			return &linkError{fmt.Errorf("sending to netlink: %w", err)}
+		}
+		if !errors.Is(err, syscall.EINTR) {
+			pause(ctx, wait)
+			wait *= 2
+		}
+	}
+}
+
+// receive returns the next datagram, which is valid until the next call.
+func (s *socket) receive(ctx context.Context) ([]byte, error) {
+	if s.buffer == nil {
+		s.buffer = make([]byte, 2*receiveBuffer)
+	}
+	wait := firstPause
+	for waited := time.Duration(0); ; {
+		n, err := s.transport.Receive(s.buffer)
+		switch {
+		case err == nil:
+			return s.buffer[:n], nil
+		case !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR):
+			return nil, &linkError{fmt.Errorf("receiving from netlink: %w", err)}
+		case waited >= silence:
+			return nil, &linkError{ErrNoAnswer}
+		case ctx.Err() != nil:
+			return nil, &linkError{context.Cause(ctx)}
+		}
+		pause(ctx, wait)
+		waited += wait
+		wait = min(2*wait, longestPause)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
