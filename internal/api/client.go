@@ -22,7 +22,7 @@ var ErrNotRunning = errors.New("no lvs-ha runs here")
 // ErrNoAnswer says that a director is there, but does not answer in time.
 var ErrNoAnswer = errors.New("no answer")
 
-// statusTimeout is how long a status is waited for. The director answers after its present pass over the kernel's table.
+// statusTimeout is how long a status is waited for. The director answers within some seconds, whatever the kernel does.
 const statusTimeout = 15 * time.Second
 
 // Refusal is a director's answer that it did not do what was asked, in its own words.

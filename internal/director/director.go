@@ -38,6 +38,7 @@ type Speaker interface {
 	Run(ctx context.Context)
 	Set(w vrrp.Wanted)
 	Report(ctx context.Context) error // after NewSpeaker's report has been called with the counters of now
+	Alive()                           // says that the director has not got stuck
 }
 
 // Options are what a Director is made of.
@@ -68,6 +69,9 @@ type Director struct {
 	Options
 	inbox    *inbox
 	requests chan func()
+	views    chan func() // which change nothing, and do not wait for the kernel
+	alive    *time.Ticker
+	ready    bool
 	checker  Checker
 	speaker  Speaker
 	kernel   Kernel // nil while it cannot be opened
@@ -90,6 +94,8 @@ type Director struct {
 	gate     gate
 	gateOpen *time.Timer
 	touched  touched
+	retries  retries
+	counters counters
 	problems problems
 }
 
@@ -99,6 +105,9 @@ func New(o Options) *Director {
 		Options:   o,
 		inbox:     newInbox(),
 		requests:  make(chan func()),
+		views:     make(chan func()),
+		retries:   newRetries(),
+		counters:  newCounters(o.OpenKernel),
 		reloading: make(chan struct{}, 1),
 		health:    health{},
 		vrrp:      map[string]vrrp.Status{},
@@ -119,6 +128,8 @@ func (d *Director) Run(ctx context.Context) error {
 	if err := d.start(); err != nil {
 		return err
 	}
+	d.alive = time.NewTicker(aliveInterval)
+	defer d.alive.Stop()
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { d.checker.Run(background) })
@@ -126,22 +137,20 @@ func (d *Director) Run(ctx context.Context) error {
 	defer func() {
 		cancel()
 		running.Wait()
+		d.counters.close()
 	}()
 
 	d.load(ctx, d.cfg)
 	d.reconcile(ctx)
+	d.ready = true
 	d.Ready()
 	interval := d.cfg.Director.Repair
 	repair := time.NewTicker(interval)
 	defer repair.Stop()
-	alive := time.NewTicker(aliveInterval)
-	defer alive.Stop()
 	for {
 		select {
-		case <-alive.C:
-			if d.Alive != nil {
-				d.Alive()
-			}
+		case <-d.alive.C:
+			d.sayAlive()
 			continue
 		case <-ctx.Done():
 			d.stop(context.WithoutCancel(ctx))
@@ -152,12 +161,15 @@ func (d *Director) Run(ctx context.Context) error {
 				interval = d.cfg.Director.Repair
 				repair.Reset(interval)
 			}
+		case view := <-d.views:
+			d.take(d.inbox.take())
+			view()
 		case <-d.inbox.signal:
 			d.take(d.inbox.take())
+		case <-d.retries.timer.C:
 		case <-d.gateOpen.C:
 			d.tellSpeaker()
 		case <-repair.C:
-			d.manageSysctls()
 			d.touched.everything()
 		}
 		d.reconcile(ctx)
@@ -168,7 +180,7 @@ func (d *Director) Run(ctx context.Context) error {
 // if the file has become bad since.
 func (d *Director) start() error {
 	var err error
-	if d.memory, err = recall(d.StateFile); err != nil {
+	if d.memory, err = recallUsable(d.StateFile); err != nil {
 		d.Logger.Warn("starting without what was remembered", "error", err)
 	}
 	cfg, err := d.Load()
@@ -232,7 +244,6 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	if err := d.checker.Update(targets(cfg)); err != nil {
 		d.Logger.Error("health checks not set up", "error", err)
 	}
-	d.manageSysctls()
 	d.tellSpeaker()
 	d.touched.everything()
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
@@ -326,6 +337,12 @@ func (d *Director) stop(ctx context.Context) {
 		select {
 		case <-d.inbox.signal:
 			d.take(d.inbox.take())
+			continue
+		case view := <-d.views:
+			view()
+			continue
+		case <-d.alive.C:
+			d.sayAlive()
 			continue
 		case <-deadline:
 			d.Logger.Warn("the speaker did not finish its hand-over in time", "waited", stopWait.String())

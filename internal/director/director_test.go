@@ -63,8 +63,9 @@ func (c *fakeChecker) Update(targets []healthcheck.Target) error {
 
 // fakeSpeaker remembers what is wanted of it.
 type fakeSpeaker struct {
-	mu   sync.Mutex
-	last vrrp.Wanted
+	mu    sync.Mutex
+	last  vrrp.Wanted
+	alive int
 }
 
 func (s *fakeSpeaker) wanted() vrrp.Wanted {
@@ -82,6 +83,19 @@ func (s *fakeSpeaker) Set(w vrrp.Wanted) {
 func (s *fakeSpeaker) Run(ctx context.Context)      { <-ctx.Done() }
 func (s *fakeSpeaker) Report(context.Context) error { return nil }
 
+func (s *fakeSpeaker) Alive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alive++
+}
+
+// heard is how often the director said that it is alive.
+func (s *fakeSpeaker) heard() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.alive
+}
+
 // bench is a director among fakes. It is used within a synctest bubble, where settle waits until nothing moves.
 type bench struct {
 	t        *testing.T
@@ -90,6 +104,9 @@ type bench struct {
 	cfgErr   error
 	kernel   *fakeKernel
 	noKernel error // changed in the director's goroutine where one runs
+
+	openKernel func() (Kernel, error) // nil: kernel
+
 	sysctls  Sysctls
 	checker  *fakeChecker
 	speaker  *fakeSpeaker
@@ -113,6 +130,9 @@ func (b *bench) start(restarted bool) {
 		OpenKernel: func(context.Context) (Kernel, error) {
 			if b.noKernel != nil {
 				return nil, b.noKernel
+			}
+			if b.openKernel != nil {
+				return b.openKernel()
 			}
 			return b.kernel, nil
 		},

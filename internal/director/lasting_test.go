@@ -147,6 +147,22 @@ func TestTheStateFileIsWrittenAsSoonAsItCanBe(t *testing.T) {
 	})
 }
 
+func TestTheConfigurationIsRememberedWithoutIPVS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.noKernel = errors.New("this kernel has no IPVS: run `modprobe ip_vs`")
+		b.start(false)
+		m, err := recall(filepath.Join(b.dir, "director.json"))
+		if err != nil || m.Config == nil || len(m.Owned) != 0 {
+			t.Errorf("it holds %+v, %v, want the configuration and nothing owned", m, err)
+		}
+		b.stop()
+		b.cfg, b.cfgErr = nil, errors.New("bad")
+		b.start(true)
+		b.stop()
+	})
+}
+
 func TestADeletedStateFileIsWrittenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

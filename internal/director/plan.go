@@ -33,19 +33,17 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 		cfg = loaded
 	}
 	var now standing
-	err := d.do(ctx, func() error {
-		if nothing(cfg) && !nothing(d.cfg) {
-			return errEmptied // as a reload would say
-		}
-		d.take(d.inbox.take())
+	err := d.view(ctx, func() {
 		now = standing{inForce: d.cfg, probed: map[string]bool{}, health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp), memory: d.memory}
 		for key := range d.users {
 			now.probed[key] = true
 		}
-		return nil
 	})
 	if err != nil {
 		return api.Plan{}, err
+	}
+	if nothing(cfg) && !nothing(now.inForce) {
+		return api.Plan{}, errEmptied // as a reload would say
 	}
 	return plan(ctx, d.OpenKernel, cfg, now)
 }

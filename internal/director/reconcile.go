@@ -14,13 +14,14 @@ import (
 
 // touched is what the events since the last pass may have changed.
 type touched struct {
-	all   bool
-	keys  map[ipvs.ServiceKey]struct{}
-	sync  bool
-	times bool
+	all     bool
+	keys    map[ipvs.ServiceKey]struct{}
+	sync    bool
+	times   bool
+	sysctls bool
 }
 
-func (t *touched) everything() { t.all, t.sync, t.times = true, true, true }
+func (t *touched) everything() { t.all, t.sync, t.times, t.sysctls = true, true, true, true }
 
 func (t *touched) services(keys []ipvs.ServiceKey) {
 	if t.keys == nil {
@@ -31,77 +32,86 @@ func (t *touched) services(keys []ipvs.ServiceKey) {
 	}
 }
 
-func (t *touched) nothing() bool { return !t.all && len(t.keys) == 0 && !t.sync && !t.times }
+func (t *touched) add(other touched) {
+	t.all, t.sync = t.all || other.all, t.sync || other.sync
+	t.times, t.sysctls = t.times || other.times, t.sysctls || other.sysctls
+	if len(other.keys) > 0 {
+		t.services(slices.Collect(maps.Keys(other.keys)))
+	}
+}
+
+func (t *touched) table() bool { return t.all || len(t.keys) > 0 }
+
+func (t *touched) nothing() bool { return !t.table() && !t.sync && !t.times && !t.sysctls }
 
 // needsKernel says whether there is anything to do in the kernel's IPVS.
 func needsKernel(cfg *config.Config, m memory) bool {
 	return len(cfg.Services) > 0 || followed(cfg) != nil || cfg.Timeouts != nil || len(m.Owned) > 0 || m.OwnsSync
 }
 
-// reconcile makes the kernel agree with what is wanted, for what was touched. What fails is tried again at the next repair.
+// reconcile makes the kernel agree with what is wanted, for what was touched and for what failed and is to be tried
+// again now.
 func (d *Director) reconcile(ctx context.Context) {
+	d.touched.add(d.retries.take(time.Now()))
 	if d.touched.nothing() {
 		return
 	}
 	due := d.touched
 	d.touched = touched{}
 	d.follow(time.Now())
+	if due.sysctls {
+		d.manageSysctls()
+	}
 	if !needsKernel(d.cfg, d.memory) {
 		d.remember(nil, false)
-		for _, what := range []string{"ipvs", "timeouts", "connection-sync"} {
-			d.problems.set(what, nil)
+		for _, part := range []string{partTable, partTimeouts, partSync} {
+			d.settle(part, touched{all: true}, nil)
 		}
 		return
 	}
+	d.remember(d.memory.Owned, d.memory.OwnsSync) // the configuration, even without IPVS
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()
 	if d.kernel == nil {
-		kernel, err := d.OpenKernel(ctx)
-		d.outcome(ctx, "ipvs", err)
+		kernel, err := d.openKernel(ctx)
 		if err != nil {
+			due.everything()
+			due.sysctls = false
+			d.outcome(ctx, partTable, due, err)
 			return
 		}
 		d.kernel = kernel
 		due.everything()
 	}
-	if due.all || len(due.keys) > 0 {
-		d.lost(d.reconcileTable(ctx, due))
+	if due.table() {
+		due.all = due.all || d.unkept
+		d.outcome(ctx, partTable, touched{all: due.all, keys: due.keys}, d.reconcileTable(ctx, due))
 	}
-	if due.times && d.kernel != nil {
-		d.outcome(ctx, "timeouts", d.reconcileTimeouts(ctx))
+	if due.times {
+		d.outcome(ctx, partTimeouts, touched{times: true}, d.reconcileTimeouts(ctx))
 	}
-	if due.sync && d.kernel != nil {
-		d.outcome(ctx, "connection-sync", d.reconcileSync(ctx))
+	if due.sync {
+		d.outcome(ctx, partSync, touched{sync: true}, d.reconcileSync(ctx))
 	}
 }
 
-// outcome notes how what stands, unless it only failed because the director stops.
-func (d *Director) outcome(ctx context.Context, what string, err error) {
+// outcome notes what came of bringing due of a part right, unless it only failed because the director stops.
+func (d *Director) outcome(ctx context.Context, part string, due touched, err error) {
 	if err == nil || !errors.Is(ctx.Err(), context.Canceled) {
-		d.problems.set(what, err)
+		d.settle(part, due, err)
 	}
-}
-
-// lost closes a kernel connection that no longer works, to open another one at the next repair.
-func (d *Director) lost(err error) {
-	if err == nil || ipvs.IsRefusal(err) {
-		return
-	}
-	d.kernel.Close()
-	d.kernel = nil
 }
 
 func (d *Director) reconcileTable(ctx context.Context, due touched) error {
+	kernel := attended{d.kernel, d}
 	var actual []ipvs.ServiceState
 	var err error
-	if due.all || d.unkept {
-		due.all = true
-		actual, err = d.kernel.Table(ctx)
+	if due.all {
+		actual, err = kernel.Table(ctx)
 	} else {
-		actual, err = d.kernel.Lookup(ctx, slices.Collect(maps.Keys(due.keys)))
+		actual, err = kernel.Lookup(ctx, slices.Collect(maps.Keys(due.keys)))
 	}
 	if err != nil {
-		d.outcome(ctx, "ipvs", err)
 		return err
 	}
 	if d.unkept {
@@ -114,10 +124,7 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 			want = append(want, desiredEntry(vs, d.health, d.kept))
 		}
 	}
-	err = ipvs.Apply(ctx, loggedApplier{d.kernel, d.Logger}, ipvs.Diff(want, actual, d.memory.owns()))
-	if err != nil || due.all { // what is wrong with other services is not over
-		d.outcome(ctx, "ipvs", err)
-	}
+	err = ipvs.Apply(ctx, loggedApplier{kernel, d.Logger}, ipvs.Diff(want, actual, d.memory.owns()))
 	if err == nil && due.all {
 		d.remember(d.configured(), d.memory.OwnsSync)
 	}
@@ -129,7 +136,8 @@ func (d *Director) reconcileTimeouts(ctx context.Context) error {
 	if d.cfg.Timeouts == nil {
 		return nil
 	}
-	current, err := d.kernel.Timeouts(ctx)
+	kernel := attended{d.kernel, d}
+	current, err := kernel.Timeouts(ctx)
 	if err != nil {
 		return err
 	}
@@ -137,7 +145,7 @@ func (d *Director) reconcileTimeouts(ctx context.Context) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	if err := d.kernel.SetTimeouts(ctx, *d.cfg.Timeouts); err != nil {
+	if err := kernel.SetTimeouts(ctx, *d.cfg.Timeouts); err != nil {
 		return err
 	}
 	for _, c := range changes {
@@ -215,7 +223,7 @@ func (d *Director) reconcileSync(ctx context.Context) error {
 	} else if !d.memory.OwnsSync {
 		return nil
 	}
-	steps, err := connsync.Follow(ctx, d.kernel, want)
+	steps, err := connsync.Follow(ctx, attended{d.kernel, d}, want)
 	for _, step := range steps {
 		d.Logger.Info("connection sync", "step", step.String())
 	}
@@ -223,46 +231,4 @@ func (d *Director) reconcileSync(ctx context.Context) error {
 		d.remember(d.memory.Owned, false)
 	}
 	return err
-}
-
-// clear takes down at stop what must not outlive the daemon: the sync daemons, and the table if the configuration says so.
-func (d *Director) clear(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, stopWait)
-	defer cancel()
-	if d.kernel != nil {
-		defer d.kernel.Close()
-	}
-	if !d.memory.OwnsSync && d.cfg.Director.OnStop != "remove" {
-		return
-	}
-	if d.kernel == nil { // lost, perhaps because the stop came in the middle of something
-		kernel, err := d.OpenKernel(ctx)
-		if err != nil {
-			if !errors.Is(err, ipvs.ErrNoIPVS) {
-				d.Logger.Error("not everything was taken down", "error", err)
-			}
-			return
-		}
-		defer kernel.Close()
-		d.kernel = kernel
-	}
-	var errs []error
-	if d.memory.OwnsSync {
-		_, err := connsync.Follow(ctx, d.kernel, nil)
-		errs = append(errs, err)
-		d.remember(d.memory.Owned, err != nil)
-	}
-	if d.cfg.Director.OnStop == "remove" {
-		actual, err := d.kernel.Table(ctx)
-		if err == nil {
-			err = ipvs.Apply(ctx, loggedApplier{d.kernel, d.Logger}, ipvs.Diff(nil, actual, d.memory.owns()))
-		}
-		if err == nil {
-			d.remember(nil, d.memory.OwnsSync)
-		}
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		d.Logger.Error("not everything was taken down", "error", err)
-	}
 }

@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,82 +17,107 @@ import (
 // reportTimeout is how long a status waits for the speaker's counters before it shows the last known ones.
 const reportTimeout = 500 * time.Millisecond
 
-// Status says everything the director knows, with the kernel's and the speaker's counters of now.
+// Status says everything the director knows, with the kernel's and the speaker's counters of now. It never waits for
+// what the director has to do: what cannot be had in time is left out, and said to be.
 func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	if err := d.speaker.Report(reportCtx); err != nil {
 		d.Logger.Debug("the status is without the speaker's counters of now", "error", err)
 	}
-	var status api.Status
-	err := d.do(ctx, func() error {
-		d.take(d.inbox.take())
-		status = d.status(ctx)
-		return nil
-	})
-	return status, err
+	open := false
+	if err := d.view(ctx, func() { open = d.kernel != nil }); err != nil {
+		return api.Status{}, err
+	}
+	var kernel observed
+	var unread error
+	if open {
+		kernel, unread = d.counters.read(ctx)
+	}
+	var seen snapshot
+	if err := d.view(ctx, func() { seen = d.snapshot() }); err != nil {
+		return api.Status{}, err
+	}
+	if unread != nil {
+		seen.problems = append(seen.problems, api.Problem{
+			What: "kernel counters", Text: "this status is without what the kernel holds: " + unread.Error(), Since: time.Now(),
+		})
+	}
+	return seen.status(kernel), nil
 }
 
-func (d *Director) status(ctx context.Context) api.Status {
-	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
-	defer cancel()
-	now := time.Now()
-	s := api.Status{
-		Version:  d.Version,
-		Node:     d.cfg.Node,
-		Started:  wallclock.Told(d.started, now),
-		Config:   api.Config{Path: d.ConfigPath, Loaded: wallclock.Told(d.loaded, now)},
-		Problems: slices.Clone(d.problems.open),
-	}
-	if d.reloadErr != nil {
-		s.Config.ReloadError = d.reloadErr.Error()
+// snapshot is what the director knew at a moment. Nobody changes it.
+type snapshot struct {
+	version, path   string
+	started, loaded time.Time
+	cfg             *config.Config
+	reloadErr       error
+	problems        []api.Problem
+	health          health
+	vrrp            map[string]vrrp.Status
+}
+
+func (d *Director) snapshot() snapshot {
+	s := snapshot{
+		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr,
+		problems: slices.Clone(d.problems.open), health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp),
 	}
 	if !d.linked && len(d.cfg.VRRP) > 0 {
-		s.Problems = append(s.Problems, api.Problem{What: "speaker", Text: "the VRRP process is not connected; it is being started again", Since: d.unlinked})
+		s.problems = append(s.problems, api.Problem{What: "speaker", Text: "the VRRP process is not connected; it is being started again", Since: d.unlinked})
 	}
-	for i := range s.Problems {
-		s.Problems[i].Since = wallclock.Told(s.Problems[i].Since, now)
+	return s
+}
+
+// status joins what was known with what the kernel holds.
+func (s *snapshot) status(actual observed) api.Status {
+	now := time.Now()
+	out := api.Status{
+		Version:  s.version,
+		Node:     s.cfg.Node,
+		Started:  wallclock.Told(s.started, now),
+		Config:   api.Config{Path: s.path, Loaded: wallclock.Told(s.loaded, now)},
+		Problems: s.problems,
 	}
-	for _, v := range d.cfg.VRRP {
-		known, ok := d.vrrp[v.Name]
+	if s.reloadErr != nil {
+		out.Config.ReloadError = s.reloadErr.Error()
+	}
+	for i := range out.Problems {
+		out.Problems[i].Since = wallclock.Told(out.Problems[i].Since, now)
+	}
+	for _, v := range s.cfg.VRRP {
+		known, ok := s.vrrp[v.Name]
 		if !ok {
 			known = vrrp.Status{Name: v.Name, Interface: v.Interface, VirtualRouterID: v.VirtualRouterID, Family: v.Family, Version: v.Version,
 				State: vrrp.Initialize, Reason: "not yet heard from the speaker", Priority: v.Priority, AdvertiseInterval: v.AdvertiseInterval}
 		}
 		known.Since = wallclock.Told(known.Since, now)
-		s.VRRP = append(s.VRRP, known)
+		out.VRRP = append(out.VRRP, known)
 	}
-	var actual []ipvs.ServiceState
-	if d.kernel != nil {
-		actual, _ = d.kernel.Table(ctx)
-		if running, err := d.kernel.Daemons(ctx); err == nil {
-			for _, r := range running {
-				daemon := api.SyncDaemon{Running: r}
-				if v := followed(d.cfg); v != nil {
-					daemon.Instance = v.Name
-				}
-				s.Sync = append(s.Sync, daemon)
-			}
+	for _, r := range actual.daemons {
+		daemon := api.SyncDaemon{Running: r}
+		if v := followed(s.cfg); v != nil {
+			daemon.Instance = v.Name
 		}
+		out.Sync = append(out.Sync, daemon)
 	}
 	kernel := map[ipvs.ServiceKey]ipvs.ServiceState{}
-	for _, a := range actual {
+	for _, a := range actual.table {
 		kernel[a.ServiceKey] = a
 	}
-	for _, vs := range d.cfg.Services {
+	for _, vs := range s.cfg.Services {
 		a, present := kernel[vs.ServiceKey]
-		s.Services = append(s.Services, d.serviceStatus(vs, a, present, now))
+		out.Services = append(out.Services, s.serviceStatus(vs, a, present, now))
 		delete(kernel, vs.ServiceKey)
 	}
-	for _, a := range actual {
+	for _, a := range actual.table {
 		if _, foreign := kernel[a.ServiceKey]; foreign {
-			s.Foreign = append(s.Foreign, api.ForeignService{Service: a.Service, Servers: len(a.Destinations)})
+			out.Foreign = append(out.Foreign, api.ForeignService{Service: a.Service, Servers: len(a.Destinations)})
 		}
 	}
-	return s
+	return out
 }
 
-func (d *Director) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool, now time.Time) api.Service {
+func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool, now time.Time) api.Service {
 	out := api.Service{Name: vs.Name, Service: vs.Service, Present: present, Stats: actual.Stats}
 	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
 	for _, dest := range actual.Destinations {
@@ -99,10 +125,10 @@ func (d *Director) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 	}
 	for _, rs := range vs.RealServers {
 		targets := targetsOf(vs, rs)
-		server := api.Server{Destination: rs.Destination, State: d.health.server(targets)}
+		server := api.Server{Destination: rs.Destination, State: s.health.server(targets)}
 		for _, t := range targets {
 			check := api.Check{Kind: t.Spec.Kind, Endpoint: t.Endpoint, State: healthcheck.Unknown}
-			if r, ok := d.health[t.Key()]; ok {
+			if r, ok := s.health[t.Key()]; ok {
 				check.State, check.Since, check.Detail = r.State, wallclock.Told(r.Since, now), r.Detail
 			}
 			if check.State == server.State && check.Since.After(server.Since) {

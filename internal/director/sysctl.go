@@ -10,8 +10,7 @@ type Sysctls interface {
 	Apply(settings []sysctl.Setting) ([]sysctl.Change, error)
 }
 
-// manageSysctls makes the kernel parameters what the configuration needs, if it asks for that. What cannot be set is
-// tried again at the next repair.
+// manageSysctls makes the kernel parameters what the configuration needs, if it asks for that.
 func (d *Director) manageSysctls() {
 	if !d.cfg.Sysctl.Manage {
 		d.setSysctls(nil)
@@ -47,5 +46,5 @@ func (d *Director) setSysctls(settings []sysctl.Setting) {
 		}
 		d.Logger.Info("kernel parameter", "key", c.Key, "from", c.From, "to", c.To, "reason", c.Why)
 	}
-	d.problems.set("sysctl", err)
+	d.settle(partSysctls, touched{sysctls: true}, err)
 }

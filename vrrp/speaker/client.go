@@ -33,6 +33,7 @@ type Client struct {
 	wanted  *vrrp.Wanted
 	unsent  bool
 	asking  bool
+	alive   bool
 	waiting []chan struct{} // closed when the report has come
 }
 
@@ -60,6 +61,15 @@ func (c *Client) Set(w vrrp.Wanted) {
 	w.Instances = slices.Clone(w.Instances)
 	c.mu.Lock()
 	c.wanted, c.unsent = &w, true
+	c.mu.Unlock()
+	c.wake.ring()
+}
+
+// Alive tells the speaker that the director has not got stuck: it is called from where it would, more often than
+// directorSilence.
+func (c *Client) Alive() {
+	c.mu.Lock()
+	c.alive = true
 	c.mu.Unlock()
 	c.wake.ring()
 }
@@ -150,8 +160,9 @@ func (c *Client) next() (order, bool) {
 		o.Wanted = c.wanted
 	}
 	o.Report = c.asking
-	c.unsent, c.asking = false, false
-	return o, o.Wanted != nil || o.Report
+	ok := c.unsent || c.asking || c.alive
+	c.unsent, c.asking, c.alive = false, false, false
+	return o, ok
 }
 
 func (c *Client) listen(conn net.Conn) error {

@@ -34,8 +34,10 @@ type engine struct {
 	adopt      bool              // the next wanted state's addresses may be a killed speaker's
 	stopping   bool
 
-	directorLost timer
-	abandoned    bool // handed over for want of a director
+	directorLost   timer // the end of the grace time
+	directorSilent timer
+	silent         bool // the director is connected, and says nothing
+	abandoned      bool // handed over for want of a director
 
 	advert  vrrp.Advert // scratch of receive
 	changed []*router
@@ -55,6 +57,7 @@ func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time)))
 		rejected:   map[string]string{},
 	}
 	e.directorLost.fire = e.abandon
+	e.directorSilent.fire = e.directorHangs
 	return e
 }
 

@@ -334,6 +334,59 @@ func TestDirectorGrace(t *testing.T) {
 	}
 }
 
+func TestASilentDirectorIsAsGoodAsGone(t *testing.T) {
+	g := newRig(t)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(200))
+	grace := g.engine.wanted.DirectorGrace
+	for range 10 {
+		g.engine.directorHeard(g.now)
+		g.advance(time.Second)
+	}
+	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+
+	// A word within the grace time ends it.
+	g.engine.directorHeard(g.now)
+	g.advance(directorSilence + grace - time.Millisecond)
+	g.engine.directorHeard(g.now)
+	g.advance(grace)
+	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+
+	// That it is killed at last does not begin the grace time anew.
+	g.engine.directorHeard(g.now)
+	g.advance(directorSilence + grace/2)
+	g.engine.directorGone(g.now)
+	g.advance(grace / 2)
+	g.expect("v", vrrp.Leaving, vrrp.ReasonDirectorLost)
+	g.engine.directorGone(g.now)
+	g.hear(v3(100), 100, "10.9.0.2")
+	g.advance(lingerTime)
+	g.expect("v", vrrp.Backup, vrrp.ReasonSuccessorHeard)
+	g.engine.directorHeard(g.now)
+	g.want(v3(200))
+	if got := g.status("v").EffectivePriority; got != 200 {
+		t.Errorf("priority %d with the director back", got)
+	}
+}
+
+// The machine stood still, and the director with it: its silence of that time counts for nothing.
+func TestAStallIsNoSilence(t *testing.T) {
+	g := newRig(t)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(200))
+	g.advance(time.Second)
+	g.engine.directorHeard(g.now)
+	g.now = g.now.Add(time.Minute)
+	g.advance(directorSilence - time.Millisecond)
+	if g.engine.silent {
+		t.Error("the director counts as silent")
+	}
+	g.advance(time.Millisecond)
+	if !g.engine.silent {
+		t.Error("the director does not count as silent")
+	}
+}
+
 func TestStop(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")

@@ -4,7 +4,7 @@ import "github.com/lvs-ha/lvs-ha/vrrp"
 
 // A director and a speaker exchange JSON lines.
 
-// order is a line from the director.
+// order is a line from the director. Whatever it holds, it says that the director works.
 type order struct {
 	Wanted *vrrp.Wanted `json:"wanted,omitempty"` // replaces what was wanted before
 	Report bool         `json:"report,omitempty"` // asks for all statuses

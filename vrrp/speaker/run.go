@@ -160,6 +160,7 @@ func (s *speaker) wait(ctx context.Context, ended, served <-chan error) error {
 }
 
 func (s *speaker) ordered(c *directorConn, o order) {
+	s.loop.post(s.loop.engine.directorHeard)
 	if o.Wanted != nil {
 		s.loop.post(func(now time.Time) { s.loop.engine.setWanted(*o.Wanted, now) })
 	}

@@ -149,32 +149,3 @@ func (e *engine) countVirtual(in *vrrp.Instance, by int) {
 		}
 	}
 }
-
-// directorGone starts the grace time at whose end all routers hand over.
-func (e *engine) directorGone(now time.Time) {
-	if e.wanted.DirectorGrace > 0 && !e.stopping {
-		e.timers.set(&e.directorLost, now.Add(e.wanted.DirectorGrace))
-	}
-}
-
-// abandon hands over: nobody looks after the real servers.
-func (e *engine) abandon(now time.Time) {
-	e.log.Error("no director for longer than the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
-	e.abandoned = true
-	for _, r := range e.routers {
-		e.step(r, vrrp.Resign{Reason: vrrp.ReasonDirectorLost, Fallback: true}, now)
-		e.note(r)
-	}
-}
-
-func (e *engine) directorBack(now time.Time) {
-	e.timers.unset(&e.directorLost)
-	if !e.abandoned {
-		return
-	}
-	e.abandoned = false
-	for _, r := range e.routers {
-		e.step(r, vrrp.Restore{Reason: vrrp.ReasonDirectorBack}, now)
-		e.note(r)
-	}
-}

@@ -1,0 +1,68 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// clear takes down at stop what must not outlive the daemon: the sync daemons, and the table if the configuration says so.
+func (d *Director) clear(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	defer func() {
+		if d.kernel != nil {
+			d.kernel.Close()
+		}
+	}()
+	for wait := firstRetry; ; wait *= 2 {
+		err := d.takeDown(ctx)
+		if err == nil || errors.Is(err, ipvs.ErrNoIPVS) {
+			return
+		}
+		transient := ipvsnl.IsTransient(err) || ipvs.IsDrift(err)
+		if transient {
+			time.Sleep(wait)
+		}
+		if !transient || ctx.Err() != nil {
+			d.Logger.Error("not everything was taken down", "error", err)
+			return
+		}
+	}
+}
+
+func (d *Director) takeDown(ctx context.Context) error {
+	removes := d.cfg.Director.OnStop == "remove"
+	if !d.memory.OwnsSync && !removes {
+		return nil
+	}
+	if d.kernel == nil {
+		kernel, err := d.openKernel(ctx)
+		if err != nil {
+			return err
+		}
+		d.kernel = kernel
+	}
+	kernel := attended{d.kernel, d}
+	var errs []error
+	if d.memory.OwnsSync {
+		_, err := connsync.Follow(ctx, kernel, nil)
+		errs = append(errs, err)
+		d.remember(d.memory.Owned, err != nil)
+	}
+	if removes {
+		actual, err := kernel.Table(ctx)
+		if err == nil {
+			err = ipvs.Apply(ctx, loggedApplier{kernel, d.Logger}, ipvs.Diff(nil, actual, d.memory.owns()))
+		}
+		if err == nil {
+			d.remember(nil, d.memory.OwnsSync)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,64 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+)
+
+// countersTimeout is how long a status waits for the kernel's counters before it is given without them.
+const countersTimeout = 3 * time.Second
+
+// counters reads the kernel's table for those who look at it, on a connection of its own: they wait for each other, and
+// nobody who changes something waits for them.
+type counters struct {
+	open   func(context.Context) (Kernel, error)
+	turn   chan struct{} // holds one token
+	kernel Kernel        // of whoever has the turn; nil: not open
+}
+
+// observed is what the kernel holds.
+type observed struct {
+	table   []ipvs.ServiceState
+	daemons []connsync.Running
+}
+
+func newCounters(open func(context.Context) (Kernel, error)) counters {
+	c := counters{open: open, turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
+}
+
+// read returns what the kernel holds now.
+func (c *counters) read(ctx context.Context) (o observed, err error) {
+	ctx, cancel := context.WithTimeout(ctx, countersTimeout)
+	defer cancel()
+	select {
+	case <-c.turn:
+		defer func() { c.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return o, fmt.Errorf("waiting for another status: %w", context.Cause(ctx))
+	}
+	if c.kernel == nil {
+		if c.kernel, err = c.open(ctx); err != nil {
+			c.kernel = nil
+			return o, err
+		}
+	}
+	if o.table, err = c.kernel.Table(ctx); err != nil {
+		return o, err
+	}
+	o.daemons, err = c.kernel.Daemons(ctx)
+	return o, err
+}
+
+func (c *counters) close() {
+	<-c.turn // a read is bounded
+	if c.kernel != nil {
+		c.kernel.Close()
+	}
+	c.turn <- struct{}{}
+}

@@ -1,0 +1,75 @@
+package director
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+// recallUsable recalls what may be put in force; what else there is in the state file comes with the error.
+func recallUsable(path string) (memory, error) {
+	m, err := recall(path)
+	if err != nil || m.Config == nil {
+		return m, err
+	}
+	if err := usable(m.Config); err != nil {
+		m.Config = nil
+		return m, fmt.Errorf("state file %s: this version cannot use the remembered configuration: %w", path, err)
+	}
+	return m, nil
+}
+
+// usable reports what keeps a configuration out of a state file from being put in force: it may be another version's, or
+// damaged. It asks for no more than what the rest of the program takes for granted.
+func usable(cfg *config.Config) error {
+	var errs []error
+	within := func(what string, d, least, most time.Duration) {
+		if d < least || d > most {
+			errs = append(errs, fmt.Errorf("%s is %s, want %s to %s", what, d, least, most))
+		}
+	}
+	within("director: repair_interval", cfg.Director.Repair, 100*time.Millisecond, time.Hour)
+	within("director: grace", cfg.Director.Grace, 100*time.Millisecond, time.Hour)
+	if !slices.Contains([]string{"leave", "remove"}, cfg.Director.OnStop) {
+		errs = append(errs, fmt.Errorf("director: on_stop is %q, want leave or remove", cfg.Director.OnStop))
+	}
+	for i := range cfg.VRRP {
+		v := &cfg.VRRP[i]
+		for _, e := range v.Instance.Validate() {
+			errs = append(errs, fmt.Errorf("vrrp %q: %w", v.Name, e))
+		}
+		if v.ConnectionSync != nil {
+			within(fmt.Sprintf("vrrp %q: learn_time", v.Name), v.ConnectionSync.LearnTime, 0, time.Hour)
+		}
+	}
+	for _, vs := range cfg.Services {
+		if vs.Mark == 0 && !vs.Address.IsValid() {
+			errs = append(errs, fmt.Errorf("virtual_service %q has neither an address nor a mark", vs.Name))
+		}
+		specs := slices.Clone(vs.Checks)
+		for _, rs := range vs.RealServers {
+			if !rs.Address.IsValid() {
+				errs = append(errs, fmt.Errorf("virtual_service %q has a real server without an address", vs.Name))
+			}
+			specs = append(specs, rs.Checks...)
+		}
+		for _, spec := range specs {
+			errs = append(errs, usableCheck(vs.Name, spec)...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func usableCheck(service string, spec healthcheck.Spec) (errs []error) {
+	if spec.Interval < 10*time.Millisecond || spec.Timeout <= 0 || spec.Timeout > spec.Interval {
+		errs = append(errs, fmt.Errorf("virtual_service %q: a health check's interval is %s and its timeout %s", service, spec.Interval, spec.Timeout))
+	}
+	if spec.Rise < 1 || spec.Fall < 1 {
+		errs = append(errs, fmt.Errorf("virtual_service %q: a health check's rise is %d and its fall %d, want 1 or more", service, spec.Rise, spec.Fall))
+	}
+	return errs
+}

@@ -1,0 +1,89 @@
+package director
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Whatever a state file holds, a director that is started again with a bad file refuses or works: it never ends otherwise.
+func TestARecalledConfigurationIsValidated(t *testing.T) {
+	for name, damage := range map[string]func(c map[string]any){
+		"no director block":    func(c map[string]any) { delete(c, "director") },
+		"no repair interval":   func(c map[string]any) { c["director"] = map[string]any{"grace": 5e9, "on_stop": "leave"} },
+		"another on_stop":      func(c map[string]any) { c["director"].(map[string]any)["on_stop"] = "explode" },
+		"no check interval":    func(c map[string]any) { check(c)["interval"] = 0 },
+		"negative timeout":     func(c map[string]any) { check(c)["timeout"] = -1 },
+		"no fall":              func(c map[string]any) { check(c)["fall"] = 0 },
+		"no service address":   func(c map[string]any) { delete(service(c), "address") },
+		"no server address":    func(c map[string]any) { delete(service(c)["real_servers"].([]any)[0].(map[string]any), "address") },
+		"a vrrp without group": func(c map[string]any) { c["vrrp"] = []any{map[string]any{"name": "web"}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.start(false)
+				b.judge(first, healthcheck.Up)
+				b.stop()
+				file := filepath.Join(b.dir, "director.json")
+				data, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var state map[string]any
+				if err := json.Unmarshal(data, &state); err != nil {
+					t.Fatal(err)
+				}
+				damage(state["config"].(map[string]any))
+				if data, err = json.Marshal(state); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				m, err := recallUsable(file)
+				if err == nil || m.Config != nil || len(m.Owned) != 1 {
+					t.Errorf("recalled %+v, %v, want what is owned and no configuration", m, err)
+				}
+				d := New(Options{
+					Load: func() (*config.Config, error) { return nil, errors.New("bad") }, StateFile: file, Restarted: true,
+					NewChecker: func(func(healthcheck.Event)) Checker { return nil },
+					NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return nil },
+					Logger:     slog.New(slog.DiscardHandler),
+				})
+				if _, ok := errors.AsType[*ConfigError](d.Run(t.Context())); !ok {
+					t.Error("the director did not refuse")
+				}
+			})
+		})
+	}
+}
+
+func service(c map[string]any) map[string]any { return c["services"].([]any)[0].(map[string]any) }
+
+func check(c map[string]any) map[string]any {
+	return service(c)["checks"].([]any)[0].(map[string]any)
+}
+
+func TestAGoodConfigurationIsUsable(t *testing.T) {
+	cfg, problems := config.Load("../../config/testdata/valid/full.hcl", config.Options{Node: "lb1"})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := usable(cfg); err != nil {
+		t.Error(err)
+	}
+	cfg.Director.Repair = 2 * time.Hour
+	if usable(cfg) == nil {
+		t.Error("a repair interval out of range is usable")
+	}
+}

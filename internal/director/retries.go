@@ -1,0 +1,152 @@
+package director
+
+import (
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// The parts of the kernel that are brought right one by one.
+const (
+	partTable    = "ipvs"
+	partTimeouts = "timeouts"
+	partSync     = "connection-sync"
+	partSysctls  = "sysctl"
+)
+
+// What failed is tried again after a pause that doubles up to the repair interval. A fault of the moment is over soon; a
+// refusal, as of a module that is missing, needs somebody to act.
+const (
+	firstRetry        = 10 * time.Millisecond
+	firstRetryRefused = time.Second
+)
+
+// retries are the parts that failed, with what of them is still to be done.
+type retries struct {
+	parts map[string]*retry
+	timer *time.Timer
+}
+
+type retry struct {
+	due  touched
+	wait time.Duration
+	at   time.Time // zero while it is being tried
+}
+
+func newRetries() retries {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	return retries{parts: map[string]*retry{}, timer: timer}
+}
+
+// failed schedules the next try of what is left to do of a part. It is not later than at most.
+func (r *retries) failed(part string, left touched, err error, now time.Time, most time.Duration) {
+	p := r.parts[part]
+	if p == nil {
+		p = &retry{}
+		r.parts[part] = p
+	}
+	p.due = left
+	if p.at.IsZero() { // otherwise an event came before its turn
+		p.wait *= 2
+		if least := firstWait(err); p.wait < least {
+			p.wait = least
+		}
+		p.wait = min(p.wait, most)
+		p.at = now.Add(p.wait)
+	}
+	r.arm(now)
+}
+
+func firstWait(err error) time.Duration {
+	if ipvsnl.IsTransient(err) || ipvs.IsDrift(err) {
+		return firstRetry
+	}
+	return firstRetryRefused
+}
+
+// take returns what is due now.
+func (r *retries) take(now time.Time) touched {
+	var due touched
+	for _, p := range r.parts {
+		if !p.at.IsZero() && !p.at.After(now) {
+			due.add(p.due)
+			p.at = time.Time{}
+		}
+	}
+	r.arm(now)
+	return due
+}
+
+// clear forgets everything.
+func (r *retries) clear() {
+	clear(r.parts)
+	r.timer.Stop()
+}
+
+func (r *retries) arm(now time.Time) {
+	var next time.Time
+	for _, p := range r.parts {
+		if !p.at.IsZero() && (next.IsZero() || p.at.Before(next)) {
+			next = p.at
+		}
+	}
+	if next.IsZero() {
+		r.timer.Stop()
+		return
+	}
+	r.timer.Reset(next.Sub(now))
+}
+
+// settle notes what came of bringing due of a part right. What is wrong with other services is not over with it.
+func (d *Director) settle(part string, due touched, err error) {
+	left := touched{}
+	if p := d.retries.parts[part]; p != nil && part == partTable && !due.all {
+		left = p.due
+		left.keys = maps.Clone(left.keys)
+		for k := range due.keys {
+			delete(left.keys, k)
+		}
+	}
+	if err != nil {
+		left.add(failedOf(due, err))
+	}
+	if left.nothing() {
+		delete(d.retries.parts, part)
+		d.problems.set(part, nil)
+		return
+	}
+	if err != nil {
+		d.problems.set(part, err)
+		d.retries.failed(part, left, err, time.Now(), d.cfg.Director.Repair)
+	}
+}
+
+// failedOf returns what of due is to be done again: the services whose steps failed, or all of it.
+func failedOf(due touched, err error) touched {
+	failed := touched{keys: map[ipvs.ServiceKey]struct{}{}}
+	if !failed.steps(err) {
+		return due
+	}
+	return failed
+}
+
+// steps adds the services whose steps failed, and reports whether err is about nothing else.
+func (t *touched) steps(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			if !t.steps(e) {
+				return false
+			}
+		}
+		return true
+	}
+	step, ok := errors.AsType[*ipvs.StepError](err)
+	if ok {
+		t.keys[step.Step.Service.ServiceKey] = struct{}{}
+	}
+	return ok
+}

@@ -1,0 +1,68 @@
+package speaker
+
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// directorSilence is how long a director that is connected may say nothing before it counts as gone. It says every
+// second that it works.
+const directorSilence = 5 * time.Second
+
+// directorHeard notes that the director works.
+func (e *engine) directorHeard(now time.Time) {
+	if !e.stopping {
+		e.timers.set(&e.directorSilent, now.Add(directorSilence))
+	}
+	if e.silent {
+		e.log.Info("director answers again")
+		e.directorBack(now)
+	}
+}
+
+// directorHangs starts the grace time for a director that is connected and says nothing. What stalled with it is no judge.
+func (e *engine) directorHangs(now time.Time) {
+	if now.Sub(e.directorSilent.at) > directorSilence/5 {
+		e.timers.set(&e.directorSilent, now.Add(directorSilence))
+		return
+	}
+	e.log.Warn("director is silent; without a word from it, all instances hand over after the grace time",
+		"silent_for", directorSilence.String(), "director_grace", e.wanted.DirectorGrace.String())
+	e.silent = true
+	e.directorGone(now)
+}
+
+// directorGone starts the grace time at whose end all routers hand over.
+func (e *engine) directorGone(now time.Time) {
+	e.timers.unset(&e.directorSilent)
+	if e.directorLost.position != 0 || e.abandoned {
+		return // it had been silent before
+	}
+	if e.wanted.DirectorGrace > 0 && !e.stopping {
+		e.timers.set(&e.directorLost, now.Add(e.wanted.DirectorGrace))
+	}
+}
+
+// abandon hands over: nobody looks after the real servers.
+func (e *engine) abandon(now time.Time) {
+	e.log.Error("no director for longer than the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
+	e.abandoned = true
+	for _, r := range e.routers {
+		e.step(r, vrrp.Resign{Reason: vrrp.ReasonDirectorLost, Fallback: true}, now)
+		e.note(r)
+	}
+}
+
+func (e *engine) directorBack(now time.Time) {
+	e.silent = false
+	e.timers.unset(&e.directorLost)
+	if !e.abandoned {
+		return
+	}
+	e.abandoned = false
+	for _, r := range e.routers {
+		e.step(r, vrrp.Restore{Reason: vrrp.ReasonDirectorBack}, now)
+		e.note(r)
+	}
+}
