@@ -52,6 +52,8 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return b.Priority.at, b.Priority.isOK()
 	case "advertise_interval":
 		return b.AdvertiseInterval.at, b.AdvertiseInterval.isOK() && b.Version.isOK()
+	case "adopt_interval_factor":
+		return b.AdoptFactor.at, b.AdoptFactor.isOK()
 	case "preempt":
 		return b.Preempt.at, b.Preempt.isOK() && b.Priority.isOK()
 	case "preempt_delay":

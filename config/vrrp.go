@@ -20,6 +20,7 @@ type vrrpBlock struct {
 	Version           attr[int64]                `hcl:"version,optional" default:"3" range:"2..3"`
 	Priority          attr[int64]                `hcl:"priority,optional" default:"100" range:"1..255"`
 	AdvertiseInterval attr[time.Duration]        `hcl:"advertise_interval,optional" default:"1s" holds:"10ms to 40.95s in steps of 10ms; version 2: 1s to 255s in whole seconds"`
+	AdoptFactor       attr[int64]                `hcl:"adopt_interval_factor,optional" default:"3" range:"1..4095"`
 	Addresses         attr[[]item[netip.Prefix]] `hcl:"addresses,optional" unset:"none: address blocks are required"`
 	Preempt           attr[bool]                 `hcl:"preempt,optional" default:"true"`
 	PreemptDelay      attr[time.Duration]        `hcl:"preempt_delay,optional" default:"0s" range:"0s..1h"`
@@ -112,6 +113,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		Family:            b.family(),
 		Priority:          uint8(b.Priority.value),
 		AdvertiseInterval: b.AdvertiseInterval.value,
+		AdoptFactor:       int(b.AdoptFactor.value),
 		Preempt:           b.Preempt.value,
 		PreemptDelay:      b.PreemptDelay.value,
 		SourceAddress:     b.SourceAddress.value,

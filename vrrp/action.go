@@ -29,11 +29,12 @@ type Changed struct {
 	Reason   Reason
 }
 
-// MasterHeard tells a backup's news of its master: another address, priority or interval than before.
+// MasterHeard reports a backup's news of its master: another address, priority or interval than before.
 type MasterHeard struct {
-	Address  netip.Addr
-	Priority uint8
-	Interval time.Duration
+	Address    netip.Addr
+	Priority   uint8
+	Interval   time.Duration // in use
+	Advertised time.Duration // differs from Interval where that is bounded by Instance.AdoptFactor
 }
 
 func (SendAdvert) isAction()        {}

@@ -2,6 +2,15 @@ package vrrp
 
 import "time"
 
+// A router that has yielded does not take over within this part of its interval: forged adverts of a high priority and of
+// priority 0 in turn would make it master and backup as often as they come. The bounds keep that time below what a
+// leaving master goes on serving (see leave), so that no address is unserved meanwhile.
+const (
+	settlePart  = 2
+	settleLeast = 50 * time.Millisecond
+	settleMost  = time.Second
+)
+
 // becomeBackup follows the given master, or waits for one to be heard.
 func (m *Machine) becomeBackup(master heard, reason Reason, now time.Time) {
 	m.master, m.rival, m.masterLeft = master, heard{}, false
@@ -38,13 +47,16 @@ func (m *Machine) follow(other heard) {
 	m.master, m.rival, m.masterLeft = other, heard{}, false
 	m.due = other.at.Add(m.masterDown())
 	if !known {
-		m.act(MasterHeard{Address: other.address, Priority: other.priority, Interval: m.interval()})
+		m.act(MasterHeard{Address: other.address, Priority: other.priority, Interval: m.interval(), Advertised: other.interval})
 	}
 }
 
 // takeOver ends the wait for a master.
 func (m *Machine) takeOver(now time.Time) {
+	settled := m.yielded.Add(min(max(m.in.AdvertiseInterval/settlePart, settleLeast), settleMost))
 	switch {
+	case now.Before(settled):
+		m.due = settled
 	case m.masterLeft:
 		m.becomeMaster(ReasonPriorityZero, now)
 	case m.rivalLives(now):

@@ -13,6 +13,7 @@ const (
 func TestElection(t *testing.T) {
 	nopreempt := func(in *Instance) { in.Preempt = false }
 	delay := func(in *Instance) { in.PreemptDelay = time.Second }
+	tenfold := func(in *Instance) { in.AdoptFactor = 10 }
 	owner := func(in *Instance) { in.Priority = PriorityOwner }
 	repeat := func(in *Instance) { in.Announce.RepeatAfter, in.Announce.Refresh = 5*time.Second, 7*time.Second }
 
@@ -43,7 +44,7 @@ func TestElection(t *testing.T) {
 			{"0s", up, asBackup, "360.9375ms"},
 			{"50ms", advertFrom(lower, 100, ms100), "master 10.0.0.4 100 100ms", "410.9375ms"},
 		}},
-		{"the master's interval is adopted in version 3", v3(), []scene{
+		{"the master's interval is adopted in version 3", v3(tenfold), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"50ms", advertFrom(upper, 150, time.Second), "master 10.0.0.6 150 1s", "3.659375s"},
 			{"1s", advertFrom(upper, 150, 10*time.Millisecond), "master 10.0.0.6 150 10ms", "1.03609375s"},
@@ -70,7 +71,7 @@ func TestElection(t *testing.T) {
 			{"290ms", advertFrom(upper, 50, ms100), "", "360.9375ms"},
 			{"360.9375ms", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "460.9375ms"},
 		}},
-		{"a lower master that dies before it is preempted", v3(), []scene{
+		{"a lower master that dies before it is preempted", v3(tenfold), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"100ms", advertFrom(upper, 200, time.Second), "master 10.0.0.6 200 1s", "3.709375s"},
 			{"200ms", advertFrom(lower, 50, ms100), "", "3.709375s"},

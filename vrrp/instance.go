@@ -19,6 +19,13 @@ const (
 	MaxAdvertiseIntervalV2 = 255 * time.Second
 )
 
+// A version 3 backup adopts its master's interval up to AdoptFactor times its own. Since it waits for three adverts, the
+// default lets a master slow down almost tenfold before its backups are reloaded.
+const (
+	AdoptFactorDefault = 3
+	AdoptFactorMax     = int(MaxAdvertiseInterval / MinAdvertiseInterval)
+)
+
 // Family is an address family of virtual addresses; an instance has one.
 type Family uint8
 
@@ -67,9 +74,10 @@ type Instance struct {
 	Addresses         []Address        `json:"addresses"`
 	Preempt           bool             `json:"preempt"`
 	PreemptDelay      time.Duration    `json:"preempt_delay"`
-	SourceAddress     netip.Addr       `json:"source_address,omitzero"` // of adverts; unset: the interface's first
-	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"` // none: multicast
-	AuthPass          secret.Text      `json:"auth_pass,omitempty"`     // v2 only, at most 8 bytes
+	SourceAddress     netip.Addr       `json:"source_address,omitzero"`         // of adverts; unset: the interface's first
+	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"`         // none: multicast
+	AdoptFactor       int              `json:"adopt_interval_factor,omitempty"` // 0: AdoptFactorDefault
+	AuthPass          secret.Text      `json:"auth_pass,omitempty"`             // v2 only, at most 8 bytes
 	Checksum          ChecksumMode     `json:"checksum,omitempty"`
 	TrackInterfaces   []TrackInterface `json:"track_interfaces,omitempty"`
 	Announce          Announce         `json:"announce"`

@@ -34,6 +34,7 @@ type router struct {
 	adding bool          // addresses, which it owns when it is no longer busy
 	busy   time.Duration // until then it carries out what its last step wanted
 
+	adverts      []time.Duration // when they were sent
 	becameMaster time.Duration
 	masterships  int
 }
@@ -81,6 +82,7 @@ func (l *lan) step(r *router, ev Event) {
 	for _, a := range r.m.Step(ev, epoch.Add(l.now+r.offset)) {
 		switch a := a.(type) {
 		case SendAdvert:
+			r.adverts = append(r.adverts, done)
 			l.broadcast(r, a.Priority, done)
 		case AddAddresses:
 			done += l.adding

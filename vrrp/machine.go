@@ -27,6 +27,9 @@ type Machine struct {
 	refresh   time.Time // Master: next refreshing announcement
 	reassert  time.Time // Master: announcement after another master was heard
 	sent      time.Time // last advert
+	answered  time.Time // last advert in answer to others'
+	owed      bool      // the next advert is such an answer
+	yielded   time.Time // last time that it left mastership to another
 	announced time.Time
 
 	master       heard     // whom a backup follows

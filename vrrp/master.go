@@ -11,9 +11,9 @@ const (
 	// other's announcement just before, and ignored ours for that second, take ours.
 	reassertAfter = announceGap + 100*time.Millisecond
 
-	// assertPart is the part of an interval within which one advert in answer to lower ones is enough. It ends the
-	// exchange of two routers that each think the other lower.
-	assertPart = 10
+	// answerPart is the part of an interval within which one advert in answer to others is enough. It ends the exchange
+	// of two routers that each think the other lower, and bounds what a flood of forged adverts makes a master send.
+	answerPart = 10
 )
 
 // becomeMaster takes over. Where a master still serves, it yields when it hears our advert: then the addresses and
@@ -51,6 +51,9 @@ func expired(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 // advertise sends an advert now and the next one an interval later.
 func (m *Machine) advertise(now time.Time) {
 	m.act(SendAdvert{m.Priority()})
+	if m.owed {
+		m.answered, m.owed = now, false
+	}
 	m.sent = now
 	m.due = now.Add(m.in.AdvertiseInterval)
 }
@@ -86,7 +89,7 @@ func (m *Machine) masterTimeout(now time.Time) {
 func (m *Machine) masterReceived(r Received, now time.Time) {
 	switch {
 	case r.Priority == PriorityResign:
-		m.advertise(now)
+		m.answer(now)
 	case r.Priority > m.Priority():
 		m.yield(r, ReasonHigherPriority, now)
 	case r.Priority == m.Priority() && r.Source.Compare(m.source) > 0:
@@ -98,15 +101,30 @@ func (m *Machine) masterReceived(r Received, now time.Time) {
 
 // yield leaves the addresses to a better master, which owns them already.
 func (m *Machine) yield(r Received, reason Reason, now time.Time) {
+	m.yielded = now
 	m.disown()
 	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, reason, now)
+}
+
+// answer sends an advert to those who have heard another router's: at once, as RFC 9568 (6.4.3) wants it for priority 0,
+// unless the last answer was just before. Then the next advert comes sooner and answers them all.
+func (m *Machine) answer(now time.Time) {
+	next := m.answered.Add(m.in.AdvertiseInterval / answerPart)
+	if now.Before(next) {
+		if next.Before(m.due) {
+			m.due, m.owed = next, true
+		}
+		return
+	}
+	m.answered = now
+	m.advertise(now)
 }
 
 // assert answers a lesser master: it gives up when it hears us, and then those who listened to its announcements have
 // to hear ours.
 func (m *Machine) assert(now time.Time) {
-	if now.Sub(m.sent) >= m.in.AdvertiseInterval/assertPart {
-		m.advertise(now)
+	if now.Sub(m.sent) >= m.in.AdvertiseInterval/answerPart {
+		m.answer(now)
 	}
 	if now.Sub(m.announced) >= announceGap {
 		m.announce(now)

@@ -40,11 +40,20 @@ func intervalProblem(version uint8, d time.Duration) string {
 // interval is the advertisement interval in force: a version 3 backup adopts its master's.
 func (m *Machine) interval() time.Duration { return m.adopt(m.master.interval) }
 
+// adopt bounds what is believed of an advertised interval: a forged advert of 40.95 s would otherwise leave the addresses
+// unserved for 141 s. A shorter interval is adopted as it is: a master that lives repeats its adverts.
 func (m *Machine) adopt(advertised time.Duration) time.Duration {
 	if m.in.Version == 2 || advertised <= 0 {
 		return m.in.AdvertiseInterval
 	}
-	return advertised
+	return min(advertised, time.Duration(m.in.adoptFactor())*m.in.AdvertiseInterval)
+}
+
+func (in *Instance) adoptFactor() int {
+	if in.AdoptFactor == 0 {
+		return AdoptFactorDefault
+	}
+	return in.AdoptFactor
 }
 
 func (m *Machine) skew() time.Duration {

@@ -74,6 +74,9 @@ func (v *validation) timing(in *Instance) {
 			v.field("advertise_interval", "%s is not possible: %s", in.AdvertiseInterval, msg)
 		}
 	}
+	if in.AdoptFactor < 0 || in.AdoptFactor > AdoptFactorMax {
+		v.field("adopt_interval_factor", "must be 1 to %d", AdoptFactorMax)
+	}
 	switch {
 	case in.PreemptDelay < 0:
 		v.field("preempt_delay", "must not be negative")

@@ -75,7 +75,7 @@ const lingerTime = 5 * time.Millisecond
 func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	_, heard := ev.(vrrp.Received)
 	for _, a := range r.machine.Step(ev, now) {
-		if e.repeats(r, a) {
+		if r.absorbs(a) {
 			continue
 		}
 		_, removes := a.(vrrp.RemoveAddresses)
@@ -89,12 +89,23 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	}
 }
 
-// repeats says whether the same advert waits already: a master whose addresses take long does not owe those of the
-// meantime.
-func (e *engine) repeats(r *router, a vrrp.Action) bool {
-	n := len(r.waiting)
-	advert, ok := a.(vrrp.SendAdvert)
-	return ok && n > 0 && r.waiting[n-1].Action == vrrp.Action(advert)
+// absorbs says whether an action needs no place of its own behind the last that waits. A master whose addresses take
+// long does not owe the adverts of the meantime, and of a backup's masters only the last counts.
+func (r *router) absorbs(a vrrp.Action) bool {
+	if len(r.waiting) == 0 {
+		return false
+	}
+	last := &r.waiting[len(r.waiting)-1].Action
+	switch a := a.(type) {
+	case vrrp.SendAdvert:
+		return *last == vrrp.Action(a)
+	case vrrp.MasterHeard:
+		if _, ok := (*last).(vrrp.MasterHeard); ok {
+			*last = a
+			return true
+		}
+	}
+	return false
 }
 
 // proceed carries out waiting actions up to the first that takes time.
@@ -108,9 +119,7 @@ func (e *engine) proceed(r *router, now time.Time) {
 		case vrrp.Changed:
 			e.transition(r, a)
 		case vrrp.MasterHeard:
-			e.log.Info("master heard", "instance", r.instance.Name, "master", a.Address, "priority", a.Priority,
-				"advertise_interval", a.Interval.String())
-			e.note(r)
+			e.masterHeard(r, a, now)
 		default:
 			if w.linger {
 				w.linger, r.busy = false, true

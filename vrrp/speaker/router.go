@@ -59,6 +59,7 @@ type router struct {
 	drops                                  drops
 	warned                                 time.Time // of a failed send
 	contested                              time.Time // last reaction to another master
+	news                                   masterNews
 }
 
 func newRouter(in vrrp.Instance, w *wire) *router {

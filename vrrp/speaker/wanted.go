@@ -92,6 +92,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
 	r.found.timer.fire = func(now time.Time) { e.tellFound(r, now) }
+	r.news.timer.fire = func(now time.Time) { e.tellMasterLater(r, now) }
 	r.linger.fire = func(now time.Time) { e.goOn(r, now) }
 	w.routers[key.VirtualRouterID] = r
 	w.users++
@@ -131,6 +132,7 @@ func (e *engine) bury(r *router, now time.Time) {
 	e.timers.unset(&r.timer)
 	e.timers.unset(&r.refused.retry)
 	e.timers.unset(&r.found.timer)
+	e.timers.unset(&r.news.timer)
 	e.countVirtual(&r.instance, -1)
 	delete(e.routers, r.key)
 	e.leaveWire(r)

@@ -1,0 +1,52 @@
+package speaker
+
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// newsGap is the least time between two reports of a backup's master. Forged adverts name another master in each packet,
+// and each report is a line in the log and a message to the director.
+const newsGap = time.Second
+
+// masterNews is what is to be reported of a backup's master.
+type masterNews struct {
+	latest vrrp.MasterHeard
+	missed uint64 // changes since the last report
+	timer  timer  // set: there was a report just before
+}
+
+// masterHeard reports a backup's master: at once, or with what else comes within newsGap.
+func (e *engine) masterHeard(r *router, m vrrp.MasterHeard, now time.Time) {
+	r.news.latest = m
+	if r.news.timer.position != 0 {
+		r.news.missed++
+		return
+	}
+	e.tellMaster(r, now)
+}
+
+// tellMasterLater reports the last of the changes that came since the last report.
+func (e *engine) tellMasterLater(r *router, now time.Time) {
+	if r.news.missed > 0 && r.machine.State() == vrrp.Backup {
+		e.tellMaster(r, now)
+	}
+	r.news.missed = 0
+}
+
+func (e *engine) tellMaster(r *router, now time.Time) {
+	m := r.news.latest
+	e.timers.set(&r.news.timer, now.Add(newsGap))
+	e.note(r)
+	log := e.log.With("instance", r.instance.Name, "master", m.Address, "priority", m.Priority)
+	if r.news.missed > 1 {
+		log = log.With("changes", r.news.missed)
+	}
+	if m.Advertised > m.Interval {
+		log.Warn("master heard, but its interval is too long to be adopted in full: give both routers the same, or raise adopt_interval_factor",
+			"advertise_interval", m.Advertised.String(), "adopted", m.Interval.String())
+		return
+	}
+	log.Info("master heard", "advertise_interval", m.Interval.String())
+}
