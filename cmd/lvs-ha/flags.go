@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -92,38 +93,46 @@ func (f *logFlags) args() []string {
 	return []string{"--log-level", f.level, "--log-format", f.format}
 }
 
-func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
+func (f *logFlags) handler(w io.Writer) (slog.Handler, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(f.level)); err != nil {
 		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", f.level)
 	}
 	options := &slog.HandlerOptions{Level: level}
-	var log *slog.Logger
+	var handler slog.Handler
 	switch f.format {
 	case "text":
-		log = slog.New(slog.NewTextHandler(w, options))
+		handler = slog.NewTextHandler(w, options)
 	case "json":
-		log = slog.New(slog.NewJSONHandler(w, options))
+		handler = slog.NewJSONHandler(w, options)
 	default:
 		return nil, fmt.Errorf("--log-format %q: want text or json", f.format)
 	}
 	if f.worker != "" {
-		log = log.With("worker", f.worker)
+		handler = handler.WithAttrs([]slog.Attr{slog.String("worker", f.worker)})
 	}
-	return log, nil
+	return handler, nil
 }
 
-// open returns a logger to w that never waits, and what writes its last lines when the process ends.
+// open returns a logger to w that never waits and whose lines are limited by cause, and what writes its last lines when
+// the process ends.
 func (f *logFlags) open(w io.Writer) (log *slog.Logger, flush func(), err error) {
-	direct, err := f.logger(w)
+	direct, err := f.handler(w)
 	if err != nil {
 		return nil, nil, err
 	}
 	patient := newPatientWriter(w, func(dropped uint64) {
-		direct.Error("log lines dropped: nobody reads the log fast enough", "lines", dropped)
+		slog.New(direct).Error("log lines dropped: nobody reads the log fast enough", "lines", dropped)
 	})
-	log, err = f.logger(patient)
-	return log, patient.flush, err
+	handler, err := f.handler(patient)
+	if err != nil {
+		return nil, nil, err
+	}
+	limited := loglimit.New(handler)
+	return slog.New(limited), func() {
+		limited.Flush()
+		patient.flush()
+	}, nil
 }
 
 // noArgs refuses arguments that are neither flags nor a command below.

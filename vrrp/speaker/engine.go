@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -20,6 +21,7 @@ type hands interface {
 // caller; everything else is behind sockets, hands and post.
 type engine struct {
 	log     *slog.Logger
+	outside *slog.Logger // for what packets cause
 	sockets sockets
 	hands   hands
 	post    func(func(now time.Time)) // runs a function on the engine's goroutine later
@@ -49,7 +51,7 @@ const adoptWithin = time.Second
 
 func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time))) *engine {
 	e := &engine{
-		log: log, sockets: s, hands: h, post: post,
+		log: log, outside: loglimit.Outside(log), sockets: s, hands: h, post: post,
 		interfaces: map[string]netInterface{},
 		wires:      map[socketKey]*wire{},
 		routers:    map[routerKey]*router{},

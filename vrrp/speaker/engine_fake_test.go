@@ -3,6 +3,7 @@ package speaker
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -37,6 +39,17 @@ func newRig(t testing.TB) *rig {
 	g := &rig{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	g.engine = newEngine(slog.New(slog.DiscardHandler), g, g, func(f func(time.Time)) { g.posts = append(g.posts, f) })
 	return g
+}
+
+// logTo has the engine log to a handler.
+func (g *rig) logTo(h slog.Handler) {
+	g.engine.log = slog.New(h)
+	g.engine.outside = loglimit.Outside(g.engine.log)
+}
+
+// textLog is a handler that writes lines as they are, without limits.
+func textLog(w io.Writer, level slog.Level) slog.Handler {
+	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})
 }
 
 func (g *rig) note(format string, args ...any) {

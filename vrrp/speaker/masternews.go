@@ -7,7 +7,7 @@ import (
 )
 
 // newsGap is the least time between two reports of a backup's master. Forged adverts name another master in each packet,
-// and each report is a line in the log and a message to the director.
+// and each report costs a line in the log and a message to the director.
 const newsGap = time.Second
 
 // masterNews is what is to be reported of a backup's master.
@@ -39,7 +39,7 @@ func (e *engine) tellMaster(r *router, now time.Time) {
 	m := r.news.latest
 	e.timers.set(&r.news.timer, now.Add(newsGap))
 	e.note(r)
-	log := e.log.With("instance", r.instance.Name, "master", m.Address, "priority", m.Priority)
+	log := e.outside.With("instance", r.instance.Name, "master", m.Address, "priority", m.Priority)
 	if r.news.missed > 1 {
 		log = log.With("changes", r.news.missed)
 	}

@@ -15,7 +15,7 @@ import (
 func TestMasterNewsInMeasure(t *testing.T) {
 	g := newRig(t)
 	var log bytes.Buffer
-	g.engine.log = slog.New(slog.NewTextHandler(&log, nil))
+	g.logTo(textLog(&log, slog.LevelInfo))
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(100))
 	g.engine.takeChanged(g.now)
@@ -60,7 +60,7 @@ func TestMasterNewsWhileBusy(t *testing.T) {
 func TestLongIntervalIsWarnedOf(t *testing.T) {
 	g := newRig(t)
 	var log bytes.Buffer
-	g.engine.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	g.logTo(textLog(&log, slog.LevelWarn))
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(100))
 	slow := v3(200)

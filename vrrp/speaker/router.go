@@ -58,6 +58,7 @@ type router struct {
 	sent, sendErrors, received, mismatched uint64
 	drops                                  drops
 	warned                                 time.Time // of a failed send
+	differenceNoted                        time.Time // of a peer's addresses
 	contested                              time.Time // last reaction to another master
 	news                                   masterNews
 }

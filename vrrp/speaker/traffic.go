@@ -3,7 +3,10 @@ package speaker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +15,8 @@ import (
 )
 
 const (
-	debugInterval    = time.Second // between two notes of one kind, lest a flood of packets be a flood of logs
+	noteInterval     = time.Second // between two notes of one kind about a router's packets; a line costs more than a packet
+	settingsInterval = time.Minute // ... that its peers' settings differ
 	sendWarnInterval = 10 * time.Second
 )
 
@@ -69,9 +73,10 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 		return
 	}
 	r.received++
-	if r.checkAddresses(&e.advert) {
-		e.log.Warn("another router advertises other addresses", "instance", r.instance.Name, "router", p.From,
-			"addresses", e.advert.Addresses)
+	if r.checkAddresses(&e.advert) && now.Sub(r.differenceNoted) >= noteInterval {
+		r.differenceNoted = now
+		e.outside.Warn("another router advertises other addresses", "instance", r.instance.Name, "router", p.From,
+			"addresses", listAddresses(e.advert.Addresses), "adverts", r.mismatched)
 	}
 	e.step(r, vrrp.Received{Source: p.From, Priority: e.advert.Priority, Interval: e.advert.Interval}, now)
 	e.contested(r, now)
@@ -116,16 +121,32 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 		drops, name = &r.drops, r.instance.Name
 	}
 	drops.count[reason]++
-	level, every := slog.LevelDebug, debugInterval
+	level, every := slog.LevelDebug, noteInterval
 	if r != nil && settingsDiffer(reason) {
-		level, every = slog.LevelWarn, time.Minute
+		level, every = slog.LevelWarn, settingsInterval
 	}
 	if !e.log.Enabled(context.Background(), level) || now.Sub(drops.noted[reason]) < every {
 		return
 	}
 	drops.noted[reason] = now
-	e.log.Log(context.Background(), level, "packet dropped", "reason", reason.String(), "instance", name,
-		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit)
+	e.outside.Log(context.Background(), level, "packet dropped", "reason", reason.String(), "instance", name,
+		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit, "packets", drops.count[reason])
+}
+
+// listAddresses lists the first of an advert's addresses: a forged one has up to 255.
+func listAddresses(all []netip.Addr) string {
+	const most = 8
+	var b strings.Builder
+	for i, a := range all[:min(len(all), most)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(a.String())
+	}
+	if len(all) > most {
+		fmt.Fprintf(&b, " and %d more", len(all)-most)
+	}
+	return b.String()
 }
 
 // settingsDiffer says whether a packet was dropped because somebody configured two routers of one group differently.

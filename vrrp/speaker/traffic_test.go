@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -15,7 +17,7 @@ import (
 func TestEachInstanceTellsOfItsPeersSettings(t *testing.T) {
 	g := newRig(t)
 	var log bytes.Buffer
-	g.engine.log = slog.New(slog.NewTextHandler(&log, nil))
+	g.logTo(textLog(&log, slog.LevelInfo))
 	g.up("eth0", 2, "10.9.0.1/24")
 	v, w := v3(100), v3(100)
 	w.Name, w.VirtualRouterID, w.Addresses = "w", 52, []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.101/24")}}
@@ -31,4 +33,109 @@ func TestEachInstanceTellsOfItsPeersSettings(t *testing.T) {
 			t.Errorf("of %s it is said %d times in 130 s, want once a minute", name, n)
 		}
 	}
+}
+
+// lineTimes is a log that notes when its lines are written.
+type lineTimes []time.Time
+
+func (l *lineTimes) Write(line []byte) (int, error) {
+	*l = append(*l, time.Now())
+	return len(line), nil
+}
+
+// most is the largest number of lines within any second.
+func (l lineTimes) most() int {
+	most := 0
+	for i, first := range l {
+		n := 0
+		for _, at := range l[i:] {
+			if at.Sub(first) < time.Second {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// TestFloodsLeaveTheLogReadable: whatever is forged, at most ten lines a second are written.
+func TestFloodsLeaveTheLogReadable(t *testing.T) {
+	lists := [][]vrrp.Address{
+		{{Prefix: netip.MustParsePrefix("10.9.0.7/24")}},
+		{{Prefix: netip.MustParsePrefix("10.9.0.8/24")}},
+		{{Prefix: netip.MustParsePrefix("10.9.0.8/24")}, {Prefix: netip.MustParsePrefix("10.9.0.9/24")}},
+	}
+	source := func(i int) string { return netip.AddrFrom4([4]byte{10, 9, byte(i % 200), 2}).String() }
+	for name, forge := range map[string]func(in *vrrp.Instance, i int) (priority uint8, from string){
+		"alternating address lists": func(in *vrrp.Instance, i int) (uint8, string) {
+			in.Addresses = lists[i%3]
+			return 200, "10.9.0.2"
+		},
+		"many masters": func(_ *vrrp.Instance, i int) (uint8, string) { return 200, source(i) },
+		"wrong in turn": func(in *vrrp.Instance, i int) (uint8, string) {
+			if i%2 == 0 {
+				in.Checksum = vrrp.ChecksumPacketOnly
+			} else {
+				in.Version, in.AdvertiseInterval = 2, time.Second
+			}
+			return 200, source(i)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t)
+				g.now, g.quiet = time.Now(), true
+				g.up("eth0", 2, "10.9.0.1/24")
+				var instances []vrrp.Instance
+				for i := range 50 {
+					in := v3(100)
+					in.Name, in.VirtualRouterID = string(rune('A'+i)), uint8(i+1)
+					in.Addresses = []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 1, byte(i + 1)}), 24)}}
+					instances = append(instances, in)
+				}
+				g.want(instances...)
+				var lines lineTimes
+				g.logTo(loglimit.New(textLog(&lines, slog.LevelDebug)))
+				for i := range 2_000 {
+					for n := range 20 {
+						in := instances[(i+n)%len(instances)]
+						priority, from := forge(&in, i)
+						g.hear(in, priority, from)
+					}
+					time.Sleep(4 * time.Millisecond)
+					g.advance(4 * time.Millisecond)
+				}
+				// Each of the instances becomes master or backup once, and says so.
+				if n := lines.most(); n > len(instances)+10 || len(lines) < 10 || len(lines) > len(instances)+10*8 {
+					t.Errorf("%d lines, %d within a second", len(lines), n)
+				}
+				time.Sleep(time.Minute) // the last report
+			})
+		})
+	}
+}
+
+// TestForgedMastershipsLeaveTheLogReadable: each instance's first changes of state are logged, then one in ten seconds.
+func TestForgedMastershipsLeaveTheLogReadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t)
+		g.now, g.quiet = time.Now(), true
+		g.up("eth0", 2, "10.9.0.1/24")
+		g.want(v3(100))
+		var lines lineTimes
+		g.logTo(loglimit.New(textLog(&lines, slog.LevelInfo)))
+		const seconds = 60
+		for i := range 100 * seconds {
+			g.hear(v3(100), []uint8{255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50, 101}[i/10%12], "10.9.0.2")
+			time.Sleep(10 * time.Millisecond)
+			g.advance(10 * time.Millisecond)
+		}
+		if n := g.status("v").Transitions; n < seconds/2 {
+			t.Errorf("master %d times only", n)
+		}
+		if first, all := lines[:min(len(lines), 8)], len(lines); first[7].Sub(first[0]) > 10*time.Second || all > 40 {
+			t.Errorf("%d lines, the first eight within %s", all, first[7].Sub(first[0]))
+		}
+		time.Sleep(time.Minute) // the last report
+	})
 }

@@ -1,0 +1,247 @@
+// Package loglimit keeps a log readable when packets, servers or clients cause its lines: it limits them by cause, and
+// reports how many were left out.
+package loglimit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Lines that others cause (see Outside) are at most outsidePerSecond in any second, and allPerSecond of all others once
+// the reserve is used up; with the report of what was left out that is less than ten lines a second. The reserve is for
+// our own state: a thousand instances that fail over at once are logged one by one.
+const (
+	outsidePerSecond = 4
+	outsideBurst     = 2 // of one cause; then causePerSecond
+
+	allReserve   = 4096
+	allPerSecond = 5
+
+	causeBurst     = 8 // lines of one message about one subject
+	causePerSecond = 0.1
+
+	reportAfter = 10 * time.Second
+	forgetAfter = causeBurst / causePerSecond * time.Second
+	causesKept  = 10_000
+	namedMost   = 5 // causes in a report
+)
+
+// subjects are the attributes that tell causes of one message apart. Their values are configured names, never an
+// attacker's choice.
+var subjects = []string{"instance", "endpoint", "interface"}
+
+// reasonKey tells causes apart too, where others cause the line: the named reasons of dropped packets.
+const reasonKey = "reason"
+
+// Outside returns a logger for what packets, clients and other programs can cause as often as they like. A logger that
+// limits nothing is returned as it is.
+func Outside(log *slog.Logger) *slog.Logger {
+	h, ok := log.Handler().(*Handler)
+	if !ok {
+		return log
+	}
+	outside := *h
+	outside.outside = true
+	return slog.New(&outside)
+}
+
+// Handler is a slog.Handler that limits lines by cause.
+type Handler struct {
+	*limiter
+	next    slog.Handler
+	outside bool
+	subject string
+	grouped bool // attributes are in a group: they are no subjects
+}
+
+// New returns a handler that passes on to next what is within the limits.
+func New(next slog.Handler) *Handler {
+	return &Handler{limiter: &limiter{root: next, causes: map[cause]*bucket{}}, next: next}
+}
+
+// Enabled implements slog.Handler.
+func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	with := *h
+	for _, a := range attrs {
+		with.subject = h.about(with.subject, a)
+	}
+	with.next = h.next.WithAttrs(attrs)
+	return &with
+}
+
+// WithGroup implements slog.Handler.
+func (h *Handler) WithGroup(name string) slog.Handler {
+	with := *h
+	with.next, with.grouped = h.next.WithGroup(name), true
+	return &with
+}
+
+// about adds an attribute to the subject if it belongs to it.
+func (h *Handler) about(subject string, a slog.Attr) string {
+	if h.grouped || !slices.Contains(subjects, a.Key) && !(h.outside && a.Key == reasonKey) {
+		return subject
+	}
+	if subject == "" {
+		return a.Value.String()
+	}
+	return subject + " " + a.Value.String()
+}
+
+// Handle implements slog.Handler.
+func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
+	subject := h.subject
+	r.Attrs(func(a slog.Attr) bool {
+		subject = h.about(subject, a)
+		return true
+	})
+	leftOut, ok := h.admit(cause{r.Message, subject}, h.outside, time.Now())
+	if !ok {
+		return nil
+	}
+	if leftOut > 0 {
+		r = r.Clone()
+		r.AddAttrs(slog.Uint64("left_out", leftOut))
+	}
+	return h.next.Handle(ctx, r)
+}
+
+// Flush reports what was left out and not reported yet. It is for the end of the process.
+func (h *Handler) Flush() { h.report() }
+
+// cause is what limits are counted by.
+type cause struct{ message, subject string }
+
+// limiter is what all handlers of one log share.
+type limiter struct {
+	root slog.Handler
+
+	mu      sync.Mutex
+	causes  map[cause]*bucket
+	swept   time.Time // when causes was last rid of old ones
+	all     bucket
+	outside [outsidePerSecond]time.Time // the last lines that others caused, a ring
+	next    int
+	waiting bool // a report is due
+}
+
+// bucket allows a burst, and then so many a second.
+type bucket struct {
+	used    float64
+	at      time.Time
+	leftOut uint64
+}
+
+// room says whether one more is within the limit.
+func (b *bucket) room(now time.Time, burst, perSecond float64) bool {
+	b.used = max(0, b.used-now.Sub(b.at).Seconds()*perSecond)
+	b.at = now
+	return b.used+1 <= burst
+}
+
+// admit says whether a line may be written, and how many like it were left out before.
+func (l *limiter) admit(c cause, outside bool, now time.Time) (leftOut uint64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.bucketOf(c, now)
+	if outside {
+		ok = b.room(now, outsideBurst, causePerSecond) && now.Sub(l.outside[l.next]) >= time.Second
+	} else {
+		// Without a subject it is one line of many, such as the steps of a start.
+		ok = (c.subject == "" || b.room(now, causeBurst, causePerSecond)) && l.all.room(now, allReserve, allPerSecond)
+	}
+	if !ok {
+		b.leftOut++
+		if !l.waiting {
+			l.waiting = true
+			time.AfterFunc(reportAfter, l.report)
+		}
+		return 0, false
+	}
+	b.used++
+	if outside {
+		l.outside[l.next] = now
+		l.next = (l.next + 1) % len(l.outside)
+	} else {
+		l.all.used++
+	}
+	leftOut, b.leftOut = b.leftOut, 0
+	return leftOut, true
+}
+
+// bucketOf finds the bucket of a cause. Old ones are forgotten; if all are in use, further causes share one.
+func (l *limiter) bucketOf(c cause, now time.Time) *bucket {
+	if b := l.causes[c]; b != nil {
+		return b
+	}
+	if len(l.causes) >= causesKept && now.Sub(l.swept) >= forgetAfter {
+		l.swept = now
+		for c, b := range l.causes {
+			if b.leftOut == 0 && now.Sub(b.at) > forgetAfter {
+				delete(l.causes, c)
+			}
+		}
+	}
+	if len(l.causes) >= causesKept {
+		c = cause{}
+		if b := l.causes[c]; b != nil {
+			return b
+		}
+	}
+	b := &bucket{at: now}
+	l.causes[c] = b
+	return b
+}
+
+// report writes one line about everything that was left out since it was last reported.
+func (l *limiter) report() {
+	l.mu.Lock()
+	l.waiting = false
+	counts := map[string]uint64{}
+	var total uint64
+	for c, b := range l.causes {
+		if b.leftOut > 0 {
+			counts[c.message] += b.leftOut
+			total += b.leftOut
+			b.leftOut = 0
+		}
+	}
+	l.mu.Unlock()
+	if total == 0 {
+		return
+	}
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines left out: too many of a kind", 0)
+	r.AddAttrs(slog.Uint64("lines", total), slog.String("most", most(counts)))
+	_ = l.root.Handle(context.Background(), r) // there is nobody else to tell
+}
+
+// most names the most frequent messages.
+func most(counts map[string]uint64) string {
+	messages := make([]string, 0, len(counts))
+	for m := range counts {
+		messages = append(messages, m)
+	}
+	slices.SortFunc(messages, func(a, b string) int {
+		if counts[a] != counts[b] {
+			if counts[a] > counts[b] {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	var out []string
+	for _, m := range messages[:min(len(messages), namedMost)] {
+		out = append(out, fmt.Sprintf("%d × %s", counts[m], m))
+	}
+	return strings.Join(out, "; ")
+}
