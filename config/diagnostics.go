@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,6 +11,14 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
+// What is printed of a configuration that is wrong everywhere. A bad for_each or a foreign file makes thousands of
+// findings, and nobody reads past the first screens.
+const (
+	maxShown  = 50 // findings
+	maxAlike  = 10 // findings with the same summary
+	maxPlaces = 5  // places of equal findings
+)
+
 // Diagnostics are the problems of a configuration, in the order of its files and lines, with what is needed to print
 // them with their source.
 type Diagnostics struct {
@@ -20,19 +27,59 @@ type Diagnostics struct {
 	secrets secrets
 }
 
+// Finding is a problem of a configuration in plain values, without secrets, for logs and APIs.
+type Finding struct {
+	Warning bool // false: an error
+	Summary string
+	Detail  string
+	File    string // "" where the problem has no place in a file
+	Line    int
+	Count   int // how many places have the same problem; File and Line are the first
+}
+
+// String is the finding in one line: "file:line: summary. Detail".
+func (f Finding) String() string {
+	text := strings.TrimSuffix(f.Summary, ".") + ". " + f.Detail
+	if f.Count > 1 {
+		text += fmt.Sprintf(" (%d times)", f.Count)
+	}
+	if f.File == "" {
+		return text
+	}
+	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, text)
+}
+
 // HasErrors reports whether the configuration cannot be used.
 func (d *Diagnostics) HasErrors() bool { return d.list.HasErrors() }
 
-// Write prints every problem with file, line and snippet. Secrets in them are starred out.
-func (d *Diagnostics) Write(w io.Writer, color bool) error {
-	var text bytes.Buffer
-	printer := hcl.NewDiagnosticTextWriter(&text, d.secrets.maskSources(d.sources), 0, color)
-	for _, diag := range d.list {
-		if err := printer.WriteDiagnostic(diag); err != nil {
-			return fmt.Errorf("printing a problem of the configuration: %w", err)
+// Findings returns the problems that Write prints, and how many more there are.
+func (d *Diagnostics) Findings() (shown []Finding, more int) {
+	all := group(d.list)
+	hide := d.secrets.masker()
+	for _, g := range all.shown {
+		f := Finding{
+			Warning: g.first.Severity == hcl.DiagWarning,
+			Summary: oneLine(hide, g.first.Summary), Detail: oneLine(hide, g.first.Detail),
+			Count: len(g.places),
 		}
+		if g.first.Subject != nil {
+			f.File, f.Line = clean(g.first.Subject.Filename), g.first.Subject.Start.Line
+		}
+		shown = append(shown, f)
 	}
-	if _, err := io.WriteString(w, d.secrets.mask(text.String())); err != nil {
+	return shown, all.more()
+}
+
+// Write prints the problems with file, line and snippet: equal ones once, at most fifty of them. Secrets in them are
+// starred out, and what a terminal could take for a command is escaped.
+func (d *Diagnostics) Write(w io.Writer, color bool) error {
+	all := group(d.list)
+	p := newPrinter(d.sources, &d.secrets, color)
+	for _, g := range all.shown {
+		p.finding(g)
+	}
+	p.rest(all)
+	if _, err := io.WriteString(w, p.text.String()); err != nil {
 		return fmt.Errorf("printing the problems of the configuration: %w", err)
 	}
 	return nil
@@ -40,25 +87,89 @@ func (d *Diagnostics) Write(w io.Writer, color bool) error {
 
 // Err returns the errors as one error of a line each, without snippets, or nil when there is none.
 func (d *Diagnostics) Err() error {
+	if !d.HasErrors() {
+		return nil
+	}
 	var lines []string
-	for _, diag := range d.list {
-		if diag.Severity == hcl.DiagError {
-			lines = append(lines, d.secrets.mask(oneLine(diag)))
+	shown, more := d.Findings()
+	for _, f := range shown {
+		if !f.Warning {
+			lines = append(lines, f.String())
 		}
 	}
-	if len(lines) == 0 {
-		return nil
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("%d more findings are not shown", more))
 	}
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// oneLine prints a problem as "file:line: summary. Detail".
-func oneLine(diag *hcl.Diagnostic) string {
-	text := strings.Join(strings.Fields(diag.Summary+". "+diag.Detail), " ")
-	if diag.Subject == nil {
-		return text
+// oneLine makes a message fit a line of a log.
+func oneLine(hide masker, text string) string {
+	return cut(clean(strings.Join(strings.Fields(hide.text(text)), " ")), maxText)
+}
+
+// alike is one or more equal findings.
+type alike struct {
+	first  *hcl.Diagnostic
+	places []hcl.Range
+}
+
+// kind is what findings have in common that say the same of different objects.
+type kind struct {
+	severity hcl.DiagnosticSeverity
+	summary  string
+}
+
+// groups are findings that are shown, and how many others there are of each kind, in order.
+type groups struct {
+	shown  []*alike
+	kinds  []kind
+	hidden map[kind][]hcl.Range
+}
+
+func (g *groups) more() int {
+	n := 0
+	for _, places := range g.hidden {
+		n += len(places)
 	}
-	return fmt.Sprintf("%s:%d: %s", diag.Subject.Filename, diag.Subject.Start.Line, text)
+	return n
+}
+
+// group puts equal findings together and says which are shown: errors come before warnings when there are too many.
+func group(list hcl.Diagnostics) *groups {
+	type key struct {
+		kind
+		detail string
+	}
+	known := map[key]*alike{}
+	var all []*alike
+	for _, diag := range list {
+		k := key{kind{diag.Severity, diag.Summary}, diag.Detail}
+		if g, ok := known[k]; ok && g.first.Subject != nil {
+			g.places = append(g.places, place(diag))
+			continue
+		}
+		g := &alike{first: diag, places: []hcl.Range{place(diag)}}
+		known[k] = g
+		all = append(all, g)
+	}
+	if len(all) > maxShown {
+		slices.SortStableFunc(all, func(a, b *alike) int { return cmp.Compare(a.first.Severity, b.first.Severity) })
+	}
+	result := &groups{hidden: map[kind][]hcl.Range{}}
+	count := map[kind]int{}
+	for _, g := range all {
+		k := kind{g.first.Severity, g.first.Summary}
+		if count[k]++; count[k] <= maxAlike && len(result.shown) < maxShown {
+			result.shown = append(result.shown, g)
+			continue
+		}
+		if _, ok := result.hidden[k]; !ok {
+			result.kinds = append(result.kinds, k)
+		}
+		result.hidden[k] = append(result.hidden[k], g.places...)
+	}
+	return result
 }
 
 // tidy sorts problems by place and removes repetitions, which a problem in a dynamic block makes many of.

@@ -50,33 +50,55 @@ func (s *secrets) addText(text string) {
 	}
 }
 
-// mask hides the secrets in a text.
-func (s *secrets) mask(text string) string {
+// masker hides secrets in what is printed.
+type masker struct {
+	inText   *strings.Replacer // secrets by a word that says so
+	inSource *strings.Replacer // secrets by as many stars, so that places stay what they are
+	longest  int
+	places   map[string][]hcl.Range // by file
+}
+
+// masker returns what hides the secrets that are known now.
+func (s *secrets) masker() masker {
+	m := masker{places: map[string][]hcl.Range{}}
 	longestFirst := slices.SortedFunc(maps.Keys(s.values), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 	})
+	var words, stars []string
 	for _, value := range longestFirst {
-		text = strings.ReplaceAll(text, value, secret.Hidden)
+		words = append(words, value, secret.Hidden)
+		stars = append(stars, value, strings.Repeat("*", len(value)))
+		m.longest = max(m.longest, len(value))
 	}
-	return text
+	m.inText, m.inSource = strings.NewReplacer(words...), strings.NewReplacer(stars...)
+	for place := range s.places {
+		m.places[place.Filename] = append(m.places[place.Filename], place)
+	}
+	return m
 }
 
-// maskSources returns copies of the files with a star for each byte of a secret, so that places stay what they are.
-func (s *secrets) maskSources(files map[string]*hcl.File) map[string]*hcl.File {
-	masked := make(map[string]*hcl.File, len(files))
-	for name, file := range files {
-		text := bytes.Clone(file.Bytes)
-		for value := range s.values {
-			text = bytes.ReplaceAll(text, []byte(value), bytes.Repeat([]byte("*"), len(value)))
-		}
-		for place := range s.places {
-			if place.Filename == name && place.CanSliceBytes(text) {
-				copy(place.SliceBytes(text), bytes.Repeat([]byte("*"), len(text)))
-			}
-		}
-		masked[name] = &hcl.File{Bytes: text, Body: file.Body, Nav: file.Nav}
+// text hides the secrets in a text.
+func (m masker) text(text string) string {
+	if m.longest == 0 {
+		return text
 	}
-	return masked
+	return m.inText.Replace(text)
+}
+
+// source returns the bytes of a file from left to right with a star for each byte of a secret.
+func (m masker) source(file string, src []byte, left, right int) []byte {
+	visible := bytes.Clone(src[left:right])
+	if m.longest > 0 { // a secret may begin before this part, and end after it
+		from, to := max(0, left-m.longest), min(len(src), right+m.longest)
+		masked := m.inSource.Replace(string(src[from:to]))
+		copy(visible, masked[left-from:])
+	}
+	for _, place := range m.places[file] {
+		for i := max(place.Start.Byte, left); i < min(place.End.Byte, right); i++ {
+			visible[i-left] = '*'
+		}
+	}
+	return visible
 }
 
 // secretFinder looks through source for expressions that give secrets.
