@@ -54,10 +54,12 @@ func (s *source) parse(name string) (*hcl.File, hcl.Diagnostics) {
 
 func (s *source) parseText(name string, text []byte) (*hcl.File, hcl.Diagnostics) {
 	s.files[name] = &hcl.File{Bytes: text}
-	if diags := checkNesting(text, name); diags.HasErrors() {
-		return nil, diags
+	file, diags := parseHCL(text, name)
+	if diags.HasErrors() {
+		if foreign := explainForeign(name, text); foreign != nil {
+			return nil, foreign
+		}
 	}
-	file, diags := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	if file != nil {
 		s.files[name] = file
 		if body, ok := file.Body.(*hclsyntax.Body); ok {
@@ -65,6 +67,13 @@ func (s *source) parseText(name string, text []byte) (*hcl.File, hcl.Diagnostics
 		}
 	}
 	return file, diags
+}
+
+func parseHCL(text []byte, name string) (*hcl.File, hcl.Diagnostics) {
+	if diags := checkNesting(text, name); diags.HasErrors() {
+		return nil, diags
+	}
+	return hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 }
 
 // load reads one file. What is no regular file is not opened: a pipe would be waited for.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
+	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/migrate"
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 	"github.com/spf13/cobra"
@@ -49,7 +51,14 @@ func newImportIpvsadm() *cobra.Command {
 				return err
 			}
 			defer input.Close()
-			text, lost, err := migrate.FromRules(cmd.Context(), input, ipvsadm.SystemNames(cmd.Context()))
+			rules, err := io.ReadAll(io.LimitReader(input, maxRules))
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", name, err)
+			}
+			text, lost, err := migrate.FromRules(cmd.Context(), bytes.NewReader(rules), ipvsadm.SystemNames(cmd.Context()))
+			if whose, line, mend := config.Foreign(rules); err != nil && whose != "" && whose != config.IpvsadmRules {
+				return &exitError{1, fmt.Errorf("%s:%d: this is %s, not rules of ipvsadm. %s", name, line, whose, mend)}
+			}
 			if err != nil {
 				return &exitError{1, errors.New(prefixLines(name+": ", err.Error()))}
 			}
@@ -67,6 +76,9 @@ func newImportIpvsadm() *cobra.Command {
 		},
 	}
 }
+
+// maxRules bounds what is read: the rules of 1,000,000 real servers.
+const maxRules = 128 << 20
 
 // openRules opens the file that is named, or standard input.
 func openRules(args []string) (name string, input io.ReadCloser, err error) {

@@ -1,0 +1,82 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// foreignFormat is the configuration of another program, known by a line that is no HCL.
+type foreignFormat struct {
+	name string
+	line *regexp.Regexp // of the whole file
+	mend string
+}
+
+// IpvsadmRules is what Foreign calls rules of ipvsadm.
+const IpvsadmRules = "a file of ipvsadm rules"
+
+// foreignFormats are the files that people hand over by mistake or by habit. A keyword in HCL's own notation, with
+// quotes or an equals sign, is not among them: package config says what that word is called here.
+var foreignFormats = []foreignFormat{
+	{
+		"a keepalived configuration",
+		regexp.MustCompile(`(?m)^[ \t]*(global_defs|static_ipaddress|static_routes|static_rules|` +
+			`(vrrp_instance|vrrp_script|vrrp_sync_group|vrrp_track_process|vrrp_track_file|virtual_server_group)[ \t]+[^\s"={}]+|` +
+			`virtual_server[ \t]+([0-9a-fA-F.:]+[ \t]+[0-9]+|fwmark[ \t]+[0-9]+|group[ \t]+[^\s"={}]+))[ \t]*(\{|$|[!#])`),
+		"lvs-ha import keepalived does not exist yet. Write it in HCL: start from a file in examples/; docs/reference.md has " +
+			"every block. While keepalived runs, its virtual servers can be imported: ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl",
+	},
+	{
+		"an ldirectord configuration",
+		regexp.MustCompile(`(?m)^[ \t]*(virtual6?[ \t]*=[ \t]*[0-9\[][^\s"]*|real6?[ \t]*=[ \t]*\S+[ \t]+(gate|masq|ipip)\b)`),
+		"lvs-ha import ldirectord does not exist yet. While ldirectord runs, import its table and add health checks to it: " +
+			"ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl",
+	},
+	{
+		IpvsadmRules,
+		regexp.MustCompile(`(?m)^[ \t]*(\S*ipvsadm[ \t]+)?(-A|--add-service|-a|--add-server)[ \t]+(-[tufTUF]|--(tcp|udp|sctp|fwmark)-service)\b`),
+		"Import it: lvs-ha import ipvsadm FILE > lvs-ha.hcl",
+	},
+}
+
+// Foreign says whose configuration a text is that is no HCL, in which line that shows, and what to do; name is "" if it
+// is nobody's that is known.
+func Foreign(text []byte) (name string, line int, mend string) {
+	at := len(text)
+	for _, format := range foreignFormats {
+		if found := format.line.FindIndex(text[:min(len(text), maxForeign)]); found != nil && found[0] < at {
+			at, name, mend = found[0], format.name, format.mend
+		}
+	}
+	if name == "" {
+		return "", 0, ""
+	}
+	return name, 1 + bytes.Count(text[:at], []byte("\n")), mend
+}
+
+// maxForeign bounds how much of a file is searched for what shows whose it is.
+const maxForeign = 256 << 10
+
+// explainForeign is the one message for a file of another program.
+func explainForeign(filename string, text []byte) hcl.Diagnostics {
+	name, line, mend := Foreign(text)
+	if name == "" {
+		return nil
+	}
+	start := 0
+	for range line - 1 {
+		start += bytes.IndexByte(text[start:], '\n') + 1
+	}
+	end := len(text)
+	if i := bytes.IndexByte(text[start:], '\n'); i >= 0 {
+		end = start + i
+	}
+	at := hcl.Range{
+		Filename: filename,
+		Start:    hcl.Pos{Line: line, Column: 1, Byte: start}, End: hcl.Pos{Line: line, Column: 1 + end - start, Byte: end},
+	}
+	return hcl.Diagnostics{problem(at, "Not an lvs-ha configuration", "%s", fmt.Sprintf("This is %s. %s", name, mend))}
+}
