@@ -119,16 +119,20 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 		if len(blocks) == 0 {
 			return nil
 		}
-		one := reflect.New(target.Type().Elem())
-		diags = d.block(blocks[0], context, one.Elem())
-		target.Set(one)
-		for _, extra := range blocks[1:] {
+		if target.IsNil() {
+			one := reflect.New(target.Type().Elem())
+			diags = d.block(blocks[0], context, one.Elem())
+			target.Set(one)
+			blocks = blocks[1:]
+		}
+		for _, extra := range blocks {
 			diags = append(diags, problem(extra.DefRange, fmt.Sprintf("Duplicate %s block", extra.Type),
-				"There is already one at %s. Put everything into one.", where(blocks[0].DefRange)))
+				"There is already one at %s. Put everything into one.", where(target.Elem().FieldByName("At").Interface().(hcl.Range))))
 		}
 		return diags
 	}
-	all := reflect.MakeSlice(target.Type(), 0, len(blocks))
+	all := target // a file is decoded in parts
+	all.Grow(len(blocks))
 	for _, block := range blocks {
 		one := reflect.New(target.Type().Elem().Elem())
 		diags = append(diags, d.block(block, context, one.Elem())...)

@@ -23,7 +23,7 @@ const (
 // them with their source.
 type Diagnostics struct {
 	list    hcl.Diagnostics
-	sources map[string]*hcl.File
+	sources map[string]*sourceFile
 	secrets secrets
 }
 

@@ -26,7 +26,7 @@ func isConsequence(diag *hcl.Diagnostic) bool {
 }
 
 // explain makes messages of package hcl say what to do in this language, and leaves out what errors have caused.
-func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*hcl.File) hcl.Diagnostics {
+func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*sourceFile) hcl.Diagnostics {
 	hasCause := slices.ContainsFunc(diags, func(diag *hcl.Diagnostic) bool {
 		return diag.Severity == hcl.DiagError && !isConsequence(diag)
 	})
@@ -40,7 +40,7 @@ func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*
 	return explained
 }
 
-func explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext, files map[string]*hcl.File) *hcl.Diagnostic {
+func explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext, files map[string]*sourceFile) *hcl.Diagnostic {
 	switch summary := diag.Summary; {
 	case summary == "Invalid index":
 		return explainIndex(diag)
@@ -67,15 +67,15 @@ func withDetail(diag *hcl.Diagnostic, detail string) *hcl.Diagnostic {
 }
 
 // explainWord says where an unknown word belongs, or what it is called here.
-func explainWord(diag *hcl.Diagnostic, files map[string]*hcl.File) *hcl.Diagnostic {
+func explainWord(diag *hcl.Diagnostic, files map[string]*sourceFile) *hcl.Diagnostic {
 	if diag.Subject == nil {
 		return diag
 	}
 	file := files[diag.Subject.Filename]
-	if file == nil || !diag.Subject.CanSliceBytes(file.Bytes) {
+	if file == nil || !diag.Subject.CanSliceBytes(file.text) {
 		return diag
 	}
-	word := strings.Trim(string(diag.Subject.SliceBytes(file.Bytes)), `"`)
+	word := strings.Trim(string(diag.Subject.SliceBytes(file.text)), `"`)
 	detail, suggestion, _ := strings.Cut(diag.Detail, " Did you mean")
 	if hint, ok := otherWords[word]; ok {
 		return withDetail(diag, detail+" "+hint)

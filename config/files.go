@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // maxBytes bounds all files of a configuration together. 40,000 real servers written out need 5 MB. Parsing needs a
@@ -17,12 +16,21 @@ const maxBytes = 8 << 20
 
 // source is what has been read of a configuration's files.
 type source struct {
-	files  map[string]*hcl.File
-	bodies []hcl.Body
+	files  map[string]*sourceFile
+	order  []*sourceFile
 	bytes  int
+	tokens int
 	budget budget
 
 	directory string // names of files in the configuration are relative to it
+}
+
+// sourceFile is the text of a file and where it can be cut.
+type sourceFile struct {
+	name   string
+	text   []byte
+	pieces []piece
+	blocks []span
 }
 
 // read reads the file at path, or the *.hcl files of the directory at path in the order of their names.
@@ -34,46 +42,48 @@ func (s *source) read(path string) hcl.Diagnostics {
 	s.directory = filepath.Dir(names[0])
 	var diags hcl.Diagnostics
 	for _, name := range names {
-		file, fileDiags := s.parse(name)
-		diags = append(diags, fileDiags...)
-		if file != nil {
-			s.bodies = append(s.bodies, file.Body)
+		text, err := s.load(name)
+		if err != nil {
+			diags = append(diags, problem(hcl.Range{}, "Cannot read the configuration", "%s.", err))
+			continue
 		}
+		diags = append(diags, s.add(name, text)...)
 	}
 	return diags
 }
 
-// parse reads and parses one file.
-func (s *source) parse(name string) (*hcl.File, hcl.Diagnostics) {
+// add takes the text of a file of the configuration.
+func (s *source) add(name string, text []byte) hcl.Diagnostics {
+	scanned := scan(text, name)
+	file := &sourceFile{name: name, text: text, pieces: scanned.pieces, blocks: scanned.blocks}
+	s.files[name] = file
+	s.order = append(s.order, file)
+	if s.tokens += scanned.tokens; s.tokens > maxTokens && len(scanned.faults) == 0 {
+		scanned.tooLarge()
+	}
+	if len(scanned.faults) == 0 {
+		return nil
+	}
+	if foreign := explainForeign(name, text); foreign != nil {
+		return foreign
+	}
+	return scanned.faults
+}
+
+// variableFile reads a file of `name = value` lines.
+func (s *source) variableFile(name string) (hcl.Body, hcl.Diagnostics) {
 	text, err := s.load(name)
 	if err != nil {
 		return nil, hcl.Diagnostics{problem(hcl.Range{}, "Cannot read the configuration", "%s.", err)}
 	}
-	return s.parseText(name, text)
-}
-
-func (s *source) parseText(name string, text []byte) (*hcl.File, hcl.Diagnostics) {
-	s.files[name] = &hcl.File{Bytes: text}
-	file, diags := parseHCL(text, name)
-	if diags.HasErrors() {
-		if foreign := explainForeign(name, text); foreign != nil {
-			return nil, foreign
-		}
+	scanned := scan(text, name)
+	s.files[name] = &sourceFile{name: name, text: text, blocks: scanned.blocks}
+	if len(scanned.faults) > 0 {
+		return nil, scanned.faults
 	}
-	if file != nil {
-		s.files[name] = file
-		if body, ok := file.Body.(*hclsyntax.Body); ok {
-			s.budget.limit(body)
-		}
-	}
-	return file, diags
-}
-
-func parseHCL(text []byte, name string) (*hcl.File, hcl.Diagnostics) {
-	if diags := checkNesting(text, name); diags.HasErrors() {
-		return nil, diags
-	}
-	return hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+	body, diags := parseText(text, name, hcl.InitialPos)
+	s.budget.limit(body)
+	return body, diags
 }
 
 // load reads one file. What is no regular file is not opened: a pipe would be waited for.

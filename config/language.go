@@ -11,7 +11,6 @@ type languageBlocks struct {
 	Node      *nodeBlock       `hcl:"node,block"`
 	Variables []*variableBlock `hcl:"variable,block"`
 	Locals    []*localsBlock   `hcl:"locals,block"`
-	Settings  hcl.Body         `hcl:",remain"`
 }
 
 // nodeBlock is the `node` block.

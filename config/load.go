@@ -27,11 +27,7 @@ func Load(path string, o Options) (*Config, *Diagnostics) {
 // LoadText reads a configuration that is in no file yet; name is what problems call it.
 func LoadText(name string, text []byte, o Options) (*Config, *Diagnostics) {
 	return load(o, func(s *source) hcl.Diagnostics {
-		file, diags := s.parseText(name, text)
-		if file != nil {
-			s.bodies = append(s.bodies, file.Body)
-		}
-		return diags
+		return s.add(name, text)
 	})
 }
 
@@ -41,7 +37,7 @@ func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics)
 	}
 	l := &loader{
 		options: o,
-		source:  source{files: map[string]*hcl.File{}},
+		source:  source{files: map[string]*sourceFile{}},
 		secrets: newSecrets(),
 		context: &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o)},
 	}
@@ -67,11 +63,10 @@ func (l *loader) load() *Config {
 	if l.diags.HasErrors() {
 		return nil // what a broken syntax seems to mean is not worth a message
 	}
-	body := hcl.MergeBodies(l.source.bodies)
-
+	bodies, syntax := l.languageBodies()
 	var lang languageBlocks
 	decoder := &decoder{secrets: &l.secrets}
-	l.diags = append(l.diags, decoder.body(body, l.context, &lang)...)
+	l.diags = append(l.diags, decoder.body(hcl.MergeBodies(bodies), l.context, &lang)...)
 	defaults := l.variables(lang.Variables)
 	node := l.node(lang.Node)
 	locals := l.locals(lang.Locals)
@@ -80,13 +75,26 @@ func (l *loader) load() *Config {
 		found: &l.secrets, variables: defaults, locals: locals,
 		values: l.context.Variables["var"].AsValueMap(), seen: map[hcl.Expression]bool{},
 	}
-	for _, file := range l.source.bodies {
-		finder.body(file)
+	for _, body := range bodies {
+		finder.body(body)
 	}
 
 	var f file
-	expanded := dynblock.Expand(lang.Settings, l.context, dynblock.OptCheckForEach(checkForEach))
-	l.diags = append(l.diags, decoder.body(expanded, l.context, &f)...)
+	for body, diags := range l.source.parsed(false) {
+		if syntax = append(syntax, diags...); len(syntax) > maxFaults {
+			break
+		}
+		if syntax.HasErrors() {
+			continue
+		}
+		finder.body(body)
+		expanded := dynblock.Expand(body, l.context, dynblock.OptCheckForEach(checkForEach))
+		l.diags = append(l.diags, decoder.body(expanded, l.context, &f)...)
+	}
+	if syntax.HasErrors() {
+		l.diags = explain(syntax, l.context, l.source.files)
+		return nil
+	}
 	for _, rule := range rules {
 		l.diags = append(l.diags, rule(&f)...)
 	}
@@ -96,6 +104,17 @@ func (l *loader) load() *Config {
 		return nil
 	}
 	return f.config(node, l.source.directory)
+}
+
+// languageBodies parses what the rest is evaluated with.
+func (l *loader) languageBodies() (bodies []hcl.Body, syntax hcl.Diagnostics) {
+	for body, diags := range l.source.parsed(true) {
+		bodies = append(bodies, body)
+		if syntax = append(syntax, diags...); len(syntax) > maxFaults {
+			break
+		}
+	}
+	return bodies, syntax
 }
 
 // maxDynamic bounds how many blocks a dynamic block makes.

@@ -53,7 +53,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func paths(t *testing.T, pattern string) []string {
+func paths(t testing.TB, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(pattern)
 	if err != nil || len(found) == 0 {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,13 +25,13 @@ const (
 // printer writes findings with their source. Each costs the length of what it prints, not that of the file.
 type printer struct {
 	text    bytes.Buffer
-	sources map[string]*hcl.File
+	sources map[string]*sourceFile
 	hide    masker
 
 	red, yellow, underline, reset string
 }
 
-func newPrinter(sources map[string]*hcl.File, secrets *secrets, color bool) *printer {
+func newPrinter(sources map[string]*sourceFile, secrets *secrets, color bool) *printer {
 	p := &printer{sources: sources, hide: secrets.masker()}
 	if color {
 		p.red, p.yellow, p.underline, p.reset = "\x1b[31m", "\x1b[33m", "\x1b[1;4m", "\x1b[0m"
@@ -111,12 +112,12 @@ func (p *printer) snippet(diag *hcl.Diagnostic) {
 	file := p.sources[subject.Filename]
 	in := ""
 	if file != nil {
-		if outer := outerBlock(file, subject.Start.Byte); outer != "" {
+		if outer := file.outerBlock(subject.Start.Byte); outer != "" {
 			in = ", in " + cut(p.message(outer), maxWidth)
 		}
 	}
 	fmt.Fprintf(&p.text, "  on %s line %d%s:\n", clean(subject.Filename), subject.Start.Line, in)
-	if file == nil || subject.Start.Byte < 0 || subject.Start.Byte > len(file.Bytes) {
+	if file == nil || subject.Start.Byte < 0 || subject.Start.Byte > len(file.text) {
 		fmt.Fprintf(&p.text, "  (source code not available)\n\n")
 		return
 	}
@@ -127,7 +128,7 @@ func (p *printer) snippet(diag *hcl.Diagnostic) {
 	if diag.Context != nil {
 		shown = hcl.RangeOver(subject, *diag.Context)
 	}
-	src := file.Bytes
+	src := file.text
 	start, line := lineStart(src, subject.Start.Byte), subject.Start.Line
 	for start > shown.Start.Byte && subject.Start.Line-line < maxLines/2 {
 		start, line = lineStart(src, start-1), line-1
@@ -183,11 +184,21 @@ func (p *printer) line(subject hcl.Range, src []byte, start, end int) string {
 func lineStart(src []byte, i int) int { return bytes.LastIndexByte(src[:i], '\n') + 1 }
 
 // outerBlock is the header of the outermost block around a place.
-func outerBlock(file *hcl.File, offset int) string {
-	if nav, ok := file.Nav.(interface{ ContextString(offset int) string }); ok {
-		return nav.ContextString(offset)
+func (f *sourceFile) outerBlock(offset int) string {
+	i, found := slices.BinarySearchFunc(f.blocks, offset, func(b span, offset int) int {
+		return cmp.Compare(b.start, offset)
+	})
+	if !found {
+		i--
 	}
-	return ""
+	if i < 0 || offset >= f.blocks[i].end {
+		return ""
+	}
+	header := f.text[f.blocks[i].start:f.blocks[i].end]
+	if bracket := bytes.IndexByte(header, '{'); bracket >= 0 {
+		header = header[:bracket]
+	}
+	return strings.Join(strings.Fields(string(header)), " ")
 }
 
 // values says what the variables in the expression of a finding are.

@@ -135,9 +135,9 @@ func (l *loader) parseAssignment(given *assignment, want cty.Type) (cty.Value, b
 		return cty.StringVal(given.text), true
 	}
 	name := "<" + given.from + ">"
-	l.source.files[name] = &hcl.File{Bytes: []byte(given.text)}
-	if diags := checkNesting([]byte(given.text), name); diags.HasErrors() {
-		l.diags = append(l.diags, diags...)
+	l.source.files[name] = &sourceFile{name: name, text: []byte(given.text)}
+	if faults := scan([]byte(given.text), name).faults; len(faults) > 0 {
+		l.diags = append(l.diags, faults...)
 		return cty.DynamicVal, false
 	}
 	expr, diags := hclsyntax.ParseExpression([]byte(given.text), name, hcl.InitialPos)
@@ -207,12 +207,12 @@ func (l *loader) assignments(blocks []*variableBlock) map[string]*assignment {
 
 // variableFile reads the assignments of one file.
 func (l *loader) variableFile(name string, known []string, given map[string]*assignment) {
-	file, diags := l.source.parse(name)
+	body, diags := l.source.variableFile(name)
 	l.diags = append(l.diags, diags...)
-	if file == nil || diags.HasErrors() {
+	if diags.HasErrors() {
 		return
 	}
-	attributes, diags := file.Body.JustAttributes()
+	attributes, diags := body.JustAttributes()
 	l.diags = append(l.diags, diags...)
 	for _, attribute := range attributes {
 		if !slices.Contains(known, attribute.Name) {
