@@ -17,6 +17,30 @@ type Config struct {
 	VRRP     []VRRP           `json:"vrrp,omitempty"`
 	Services []VirtualService `json:"services,omitempty"`
 	Timeouts *ipvs.Timeouts   `json:"timeouts,omitempty"`
+
+	CAFiles map[string]string `json:"ca_files,omitempty"` // contents of the files that checks name, by name
+}
+
+// LinkFiles gives each health check the contents of the file that it names. It is needed after a configuration was read
+// from JSON, where each file stands once.
+func (c *Config) LinkFiles() {
+	parsed := map[string]*healthcheck.Authorities{}
+	for name, pem := range c.CAFiles {
+		parsed[name], _ = healthcheck.ParseAuthorities(pem) // nil is what its checks report
+	}
+	link := func(checks []healthcheck.Spec) {
+		for i := range checks {
+			if t := checks[i].TLS; t != nil {
+				t.Authorities = parsed[t.CAFile]
+			}
+		}
+	}
+	for i := range c.Services {
+		link(c.Services[i].Checks)
+		for j := range c.Services[i].RealServers {
+			link(c.Services[i].RealServers[j].Checks)
+		}
+	}
 }
 
 // Director is the `director` block: how the daemon itself behaves.

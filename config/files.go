@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,7 @@ const maxBytes = 8 << 20
 
 // source is what has been read of a configuration's files.
 type source struct {
+	disk   *disk
 	files  map[string]*sourceFile
 	order  []*sourceFile
 	bytes  int
@@ -35,7 +35,7 @@ type sourceFile struct {
 
 // read reads the file at path, or the *.hcl files of the directory at path in the order of their names.
 func (s *source) read(path string) hcl.Diagnostics {
-	names, err := fileNames(path)
+	names, err := s.disk.configFiles(path)
 	if err != nil {
 		return hcl.Diagnostics{problem(hcl.Range{}, "Cannot read the configuration", "%s. Say with -c where it is.", err)}
 	}
@@ -86,21 +86,9 @@ func (s *source) variableFile(name string) (hcl.Body, hcl.Diagnostics) {
 	return body, diags
 }
 
-// load reads one file. What is no regular file is not opened: a pipe would be waited for.
+// load reads one file.
 func (s *source) load(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", name)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() //nolint:errcheck // read only
-	text, err := io.ReadAll(io.LimitReader(file, int64(maxBytes-s.bytes)+1))
+	text, err := s.disk.read(name, maxBytes-s.bytes)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +100,8 @@ func (s *source) load(name string) ([]byte, error) {
 }
 
 // fileNames returns the files that path stands for.
-func fileNames(path string) ([]string, error) {
-	info, err := os.Stat(path)
+func fileNames(stat func(string) (os.FileInfo, error), path string) ([]string, error) {
+	info, err := stat(path)
 	if err != nil {
 		return nil, err
 	}

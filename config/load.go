@@ -16,10 +16,12 @@ type Options struct {
 
 	LookupEnv func(string) (string, bool) // the environment; nil: os.LookupEnv
 	Hostname  func() (string, error)      // nil: os.Hostname
+
+	Stat func(name string) (os.FileInfo, error) // asked before a file is opened; nil: os.Stat
 }
 
 // Load reads the configuration at path, a file or a directory of *.hcl files, as the node of the options sees it. It
-// touches nothing but these files. All problems are found in one run; the configuration is nil if one is an error.
+// touches nothing but these files and those that they name, and waits for no file system for more than some seconds. All problems are found in one run; the configuration is nil if one is an error.
 func Load(path string, o Options) (*Config, *Diagnostics) {
 	return load(o, func(s *source) hcl.Diagnostics { return s.read(path) })
 }
@@ -37,7 +39,7 @@ func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics)
 	}
 	l := &loader{
 		options: o,
-		source:  source{files: map[string]*sourceFile{}},
+		source:  source{disk: newDisk(o.Stat), files: map[string]*sourceFile{}},
 		secrets: newSecrets(),
 		context: &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o)},
 	}
@@ -98,12 +100,17 @@ func (l *loader) load() *Config {
 	for _, rule := range rules {
 		l.diags = append(l.diags, rule(&f)...)
 	}
+	authorities, diags := readAuthorities(&f, &l.source)
+	l.diags = append(l.diags, diags...)
 	l.diags = append(l.diags, l.source.budget.exceeded...)
 	l.diags = explain(l.diags, l.context, l.source.files)
 	if l.diags.HasErrors() {
 		return nil
 	}
-	return f.config(node, l.source.directory)
+	cfg := f.config(node, l.source.directory)
+	cfg.CAFiles = authorities
+	cfg.LinkFiles()
+	return cfg
 }
 
 // languageBodies parses what the rest is evaluated with.

@@ -79,6 +79,7 @@ func TestValid(t *testing.T) {
 			if err := json.Unmarshal(encoded, &decoded); err != nil {
 				t.Fatal(err)
 			}
+			decoded.LinkFiles()
 			if diff := cmp.Diff(cfg, &decoded, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 				t.Errorf("JSON does not keep it (-want +got):\n%s", diff)
 			}
@@ -147,10 +148,10 @@ func TestNothingToRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ path, want string }{
-		"pipe":            {pipe, "is no regular file"},
+		"pipe":            {pipe, "is not a regular file"},
 		"missing file":    {filepath.Join(empty, "lvs-ha.hcl"), "no such file or directory"},
 		"empty directory": {empty, "has no file whose name ends in .hcl"},
-		"device":          {"/dev/null", "is no regular file"},
+		"device":          {"/dev/null", "is not a regular file"},
 		"empty path":      {"", "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {

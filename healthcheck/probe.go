@@ -30,8 +30,8 @@ var kinds = map[Kind]func(Spec) (Probe, error){
 // Kinds lists the kinds of checks.
 func Kinds() []Kind { return slices.Sorted(maps.Keys(kinds)) }
 
-// NewProbe makes the probe of a spec. It reads the files that the spec names. Its errors say what is wrong in the spec
-// without quoting a header's value.
+// NewProbe makes the probe of a spec. It reads no files. Its errors say what is wrong in the spec without quoting a
+// header's value.
 func NewProbe(spec Spec) (Probe, error) {
 	construct, ok := kinds[spec.Kind]
 	if !ok {

@@ -121,8 +121,7 @@ func NewScheduler(o Options) *Scheduler {
 }
 
 // Update replaces the set of targets. Those that stay keep their state and their time; those that go are cancelled,
-// and their results are not reported; new ones are checked at once, spread over a short time. Files that specs name
-// are read again.
+// and their results are not reported; new ones are checked at once, spread over a short time.
 //
 // The error tells of the specs whose probe could not be made. Their targets stay without a result, or go on as they
 // were, and come into service when the cause is gone.

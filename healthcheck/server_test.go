@@ -15,8 +15,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -134,7 +132,9 @@ func wantResult(t *testing.T, got Result, ok bool, detail string) {
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	file string // PEM
+	file string
+
+	trusted *Authorities // what is in it
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -146,11 +146,11 @@ func newAuthority(t *testing.T) *authority {
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	cert := signed(t, template, template, key, key)
-	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), 0o600); err != nil {
+	trusted, err := ParseAuthorities(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{cert, key, file}
+	return &authority{cert, key, "/etc/ca.pem", trusted}
 }
 
 // issue makes a server's certificate; change may be nil.

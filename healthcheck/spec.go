@@ -57,4 +57,6 @@ type TLSSpec struct {
 	SkipVerify bool   `json:"skip_verify,omitempty"` // trust any certificate
 	ServerName string `json:"server_name,omitempty"` // SNI and name to verify; default: Host, else the address
 	CAFile     string `json:"ca_file,omitempty"`     // PEM; default: the system's
+
+	Authorities *Authorities `json:"-"` // in CAFile: a check reads no files
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 )
@@ -28,15 +27,31 @@ func tlsConfig(spec *TLSSpec, host string) (*tls.Config, error) {
 	if spec.CAFile == "" || spec.SkipVerify {
 		return c, nil
 	}
-	pem, err := os.ReadFile(spec.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate authorities: %w", err)
+	if spec.Authorities == nil {
+		return nil, fmt.Errorf("%s has not been read", spec.CAFile)
 	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read the certificate authorities: %s holds no PEM certificate", spec.CAFile)
-	}
+	c.RootCAs = spec.Authorities.pool
 	return c, nil
+}
+
+// Authorities are the certificate authorities that checks trust.
+type Authorities struct {
+	pem  string
+	pool *x509.CertPool
+}
+
+// ParseAuthorities reads PEM certificates.
+func ParseAuthorities(pem string) (*Authorities, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(pem)) {
+		return nil, errors.New("the file contains no PEM certificate")
+	}
+	return &Authorities{pem, pool}, nil
+}
+
+// Equal reports whether both are the same certificates.
+func (a *Authorities) Equal(b *Authorities) bool {
+	return a == b || a != nil && b != nil && a.pem == b.pem
 }
 
 func withoutPort(host string) string {

@@ -274,3 +274,25 @@ func TestTheLastWordOfARemovedInstanceIsNotKept(t *testing.T) {
 		}
 	})
 }
+
+func TestARestartWithoutTheFileOfAuthoritiesGoesOnWithItsContents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pem, err := os.ReadFile("../../config/testdata/valid/ca.pem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t)
+		b.cfg.Services[0].Checks[0].TLS = &healthcheck.TLSSpec{CAFile: "/etc/ca.pem"}
+		b.cfg.CAFiles = map[string]string{"/etc/ca.pem": string(pem)}
+		b.start(false)
+		b.stop()
+		b.cfg, b.cfgErr = nil, errors.New("/etc/ca.pem: no such file")
+		b.start(true)
+		defer b.stop()
+		for _, target := range b.checker.targets {
+			if target.Spec.TLS.Authorities == nil {
+				t.Errorf("%s does not trust them", target)
+			}
+		}
+	})
+}

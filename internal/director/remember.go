@@ -30,6 +30,9 @@ func recall(path string) (memory, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return memory{}, fmt.Errorf("state file %s is damaged: %w", path, err)
 	}
+	if m.Config != nil {
+		m.Config.LinkFiles()
+	}
 	return m, nil
 }
 

@@ -2,6 +2,8 @@ package director
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -74,6 +76,12 @@ func parts(cfg *config.Config) compared {
 	c := compared{fields: map[string]map[string]fieldValue{}}
 	c.add("director", cfg.Director)
 	c.add("sysctl", cfg.Sysctl)
+	for _, name := range slices.Sorted(maps.Keys(cfg.CAFiles)) {
+		sum := sha256.Sum256([]byte(cfg.CAFiles[name]))
+		c.add(fmt.Sprintf("file %q", name), struct {
+			SHA256 string `json:"sha256"`
+		}{hex.EncodeToString(sum[:8])})
+	}
 	for _, v := range cfg.VRRP {
 		c.add(fmt.Sprintf("vrrp %q", v.Name), struct {
 			vrrp.Instance
@@ -112,7 +120,7 @@ func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 		for field, member := range v.Fields() {
 			tag, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 			switch {
-			case member.IsZero() && strings.HasPrefix(options, "omit"):
+			case tag == "-" || member.IsZero() && strings.HasPrefix(options, "omit"):
 			case field.Anonymous && tag == "":
 				flatten(member, name, into)
 			default:
