@@ -33,6 +33,10 @@ func newHTTP(spec Spec) (Probe, error) {
 	return c.probe, nil
 }
 
+func httpsFaults(spec Spec) []Fault {
+	return append(httpFaults(spec), tlsFaults(spec.TLS)...)
+}
+
 func newHTTPS(spec Spec) (Probe, error) {
 	c, err := compileHTTP(spec)
 	if err != nil {

@@ -2,11 +2,11 @@ package healthcheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // Probe carries out one check of a server. It ends when its context does, whose deadline is the check's timeout. It
@@ -20,11 +20,16 @@ type Result struct {
 	Detail string // a few words, with nothing in it that the server sent but numbers
 }
 
-// kinds has the constructor of each kind's probe.
-var kinds = map[Kind]func(Spec) (Probe, error){
-	TCP:   newTCP,
-	HTTP:  newHTTP,
-	HTTPS: newHTTPS,
+// kind is a kind of checks.
+type kind struct {
+	faults func(Spec) []Fault
+	probe  func(Spec) (Probe, error) // of a spec without faults
+}
+
+var kinds = map[Kind]kind{
+	TCP:   {tcpFaults, newTCP},
+	HTTP:  {httpFaults, newHTTP},
+	HTTPS: {httpsFaults, newHTTPS},
 }
 
 // Kinds lists the kinds of checks.
@@ -33,15 +38,14 @@ func Kinds() []Kind { return slices.Sorted(maps.Keys(kinds)) }
 // NewProbe makes the probe of a spec. It reads no files. Its errors say what is wrong in the spec without quoting a
 // header's value.
 func NewProbe(spec Spec) (Probe, error) {
-	construct, ok := kinds[spec.Kind]
-	if !ok {
-		names := make([]string, 0, len(kinds))
-		for _, k := range Kinds() {
-			names = append(names, string(k))
+	if faults := spec.Faults(); len(faults) > 0 {
+		errs := make([]error, 0, len(faults))
+		for _, f := range faults {
+			errs = append(errs, fmt.Errorf("%s check: %w", spec.Kind, f))
 		}
-		return nil, fmt.Errorf("health check kind %q: unknown; use one of %s", string(spec.Kind), strings.Join(names, ", "))
+		return nil, errors.Join(errs...)
 	}
-	probe, err := construct(spec)
+	probe, err := kinds[spec.Kind].probe(spec)
 	if err != nil {
 		return nil, fmt.Errorf("%s check: %w", spec.Kind, err)
 	}
