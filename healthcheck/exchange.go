@@ -2,7 +2,6 @@ package healthcheck
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +24,7 @@ const (
 type workspace struct {
 	limited  io.LimitedReader
 	buffered *bufio.Reader
+	body     *bufio.Reader // for a body that is matched; nil before the first one
 	request  []byte
 }
 
@@ -58,9 +58,9 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 		return Result{Detail: "status " + strconv.Itoa(response.StatusCode) + ", want " + describeStatus(c.status)}, true
 	}
 	w.limited.N = maxBody + maxFraming
-	matched, err := c.readBody(response.Body)
+	matched, doing, err := c.readBody(ctx, response.Body, w)
 	if err != nil {
-		return failed(ctx, c.timeout, "while reading the response body", err), true
+		return failed(ctx, c.timeout, doing, err), true
 	}
 	if !matched {
 		return Result{Detail: "body does not match"}, true
@@ -111,27 +111,20 @@ func describeStatus(ranges []StatusRange) string {
 	return strings.Join(words, " or ")
 }
 
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// maxPooled is the largest buffer that is kept for the next check.
-const maxPooled = 64 << 10 // bytes
-
-// readBody reads the body, its first MiB at most, and matches it.
-func (c *httpCheck) readBody(body io.Reader) (matched bool, err error) {
+// readBody reads the body, its first MiB at most, and matches it. doing is what was under way when an error ended it.
+func (c *httpCheck) readBody(ctx context.Context, body io.Reader, w *workspace) (matched bool, doing string, err error) {
 	limited := io.LimitReader(body, maxBody)
-	if c.body == nil {
-		_, err := io.Copy(io.Discard, limited)
-		return true, err
-	}
-	b := bodies.Get().(*bytes.Buffer)
-	defer func() {
-		if b.Cap() <= maxPooled {
-			b.Reset()
-			bodies.Put(b)
+	matched = true
+	if c.body != nil {
+		if w.body == nil {
+			w.body = bufio.NewReaderSize(nil, 4096)
 		}
-	}()
-	if _, err := b.ReadFrom(limited); err != nil {
-		return false, err
+		matched, doing, err = c.body.find(ctx, limited, w.body)
+		w.body.Reset(nil)
 	}
-	return c.body.Match(b.Bytes()), nil
+	if err == nil {
+		doing = "while reading the response body"
+		_, err = io.Copy(io.Discard, limited)
+	}
+	return matched, doing, err
 }

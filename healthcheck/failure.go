@@ -30,6 +30,11 @@ var errnos = []struct {
 	{syscall.ENOMEM, true, "not checked: out of memory"},
 }
 
+// shortage is what this machine lacks to carry out a check.
+type shortage string
+
+func (s shortage) Error() string { return string(s) }
+
 // failed is the result of a check that ended with an error; doing says what was under way, and is empty for connecting.
 func failed(ctx context.Context, timeout time.Duration, doing string, err error) Result {
 	while := func(detail string) Result {
@@ -37,6 +42,9 @@ func failed(ctx context.Context, timeout time.Duration, doing string, err error)
 			detail += " " + doing
 		}
 		return Result{Detail: detail}
+	}
+	if lack, ok := errors.AsType[shortage](err); ok {
+		return Result{Local: true, Detail: "not checked: " + string(lack)}
 	}
 	if cause := ctx.Err(); errors.Is(cause, context.DeadlineExceeded) {
 		return while("timeout after " + timeout.String())

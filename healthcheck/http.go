@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"time"
 )
@@ -21,7 +20,7 @@ type httpCheck struct {
 	after   string        // of the request: from there on
 	request *http.Request // tells http.ReadResponse the method
 	status  []StatusRange
-	body    *regexp.Regexp
+	body    *bodyMatch // nil: any
 }
 
 func newHTTP(spec Spec) (Probe, error) {

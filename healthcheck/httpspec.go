@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +54,7 @@ func compileHTTP(spec Spec) (*httpCheck, error) {
 	c.after = "\r\n" + s.headers() + "\r\n"
 	if s.Body != "" {
 		var err error
-		if c.body, err = regexp.Compile(s.Body); err != nil {
+		if c.body, err = newBodyMatch(s.Body); err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
 	}

@@ -1,0 +1,188 @@
+package healthcheck
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// heavy is an expression of which a body of 1 MiB takes half a minute.
+const heavy = "(a?){1000}b"
+
+// find looks for an expression in a body.
+func find(t interface {
+	Helper()
+	Fatal(...any)
+}, ctx context.Context, expression string, body io.Reader) (bool, error) {
+	t.Helper()
+	m, err := newBodyMatch(expression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, _, err := m.find(ctx, body, bufio.NewReaderSize(nil, 64))
+	return found, err
+}
+
+// TestBodyMatch compares a match of a stream with one of the whole body, read in pieces of all sizes.
+func TestBodyMatch(t *testing.T) {
+	expressions := []string{"ab", "^ab", "ab$", "^ab$", "^$", "", "(?m)^ab$", "(?i)AB", "a.b", "(?s)a.*b", `\bab\b`, "[^a]", "a{3,5}b", "\ufffd", "é", "(?:)", "x|y"}
+	piece := rapid.OneOf(rapid.SampledFrom([]string{"ab", "a", "b", "\n", "é", "\xff", "\xe4\xb8", " ", "", strings.Repeat("a", 70)}), rapid.String())
+	rapid.Check(t, func(t *rapid.T) {
+		body := strings.Join(rapid.SliceOf(piece).Draw(t, "body"), "")
+		expression := rapid.SampledFrom(expressions).Draw(t, "expression")
+		var reader io.Reader = strings.NewReader(body)
+		switch rapid.IntRange(0, 2).Draw(t, "reader") {
+		case 1:
+			reader = iotest.OneByteReader(reader)
+		case 2:
+			reader = iotest.DataErrReader(reader)
+		}
+		found, err := find(t, context.Background(), expression, reader)
+		if want := regexp.MustCompile(expression).MatchString(body); err != nil || found != want {
+			t.Errorf("%q in %q: %v, %v, want %v", expression, body, found, err, want)
+		}
+	})
+}
+
+// TestBodyMatchError: a body that ends with an error is not matched as if it ended there.
+func TestBodyMatchError(t *testing.T) {
+	for _, expression := range []string{"nothing", "ab$", "^a.$"} {
+		if _, err := find(t, t.Context(), expression, io.MultiReader(strings.NewReader("ab"), iotest.ErrReader(io.ErrUnexpectedEOF))); err != io.ErrUnexpectedEOF {
+			t.Errorf("%s: %v", expression, err)
+		}
+	}
+}
+
+// TestBodiesInFlightTakeLittle: whatever the bodies of checks in flight have so far, only a buffer of each is kept.
+func TestBodiesInFlightTakeLittle(t *testing.T) {
+	const checks, most = 20, 64 << 10 // bytes each
+	for _, expression := range []string{"never", "(?i)never"} {
+		began, release := make(chan struct{}, checks), make(chan struct{})
+		before := heapAlloc()
+		var running sync.WaitGroup
+		for range checks {
+			c := fuzzCheck(t, expression)
+			beginning := strings.NewReader("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("a", 64<<10))
+			server := readWriter{io.MultiReader(beginning, readerFunc(func([]byte) (int, error) {
+				began <- struct{}{}
+				<-release
+				return 0, io.EOF
+			}))}
+			running.Go(func() { c.exchange(context.Background(), server, someServer) })
+		}
+		for range checks {
+			<-began
+		}
+		if each := int64(heapAlloc()-before) / checks; each > most {
+			t.Errorf("%s: a check in flight takes %d bytes", expression, each)
+		}
+		close(release)
+		running.Wait()
+	}
+}
+
+func heapAlloc() uint64 {
+	runtime.GC()
+	runtime.GC() // the first one leaves what pools held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+type readWriter struct{ io.Reader }
+
+func (readWriter) Write(b []byte) (int, error) { return len(b), nil }
+
+// TestHeavyMatches: matches that never end take their deadline and half a CPU together, and let others by. What they
+// could not do is not the servers' fault, but what one match alone does not achieve is.
+func TestHeavyMatches(t *testing.T) {
+	const timeout = time.Second
+	body := bytes.Repeat([]byte("a"), 1<<20)
+	check := func(c *httpCheck, timeout time.Duration) Result {
+		server := &canned{answer: bytes.NewReader(append([]byte("HTTP/1.1 200 OK\r\n\r\n"), body...))}
+		d := newDeadline(t.Context(), timeout)
+		defer d.cancel()
+		result, _ := c.exchange(d, server, someServer)
+		return result
+	}
+	slow := fuzzCheck(t, heavy)
+	wallBefore, cpuBefore := time.Now(), processTime()
+	var running sync.WaitGroup
+	for range 20 {
+		running.Go(func() {
+			if r := check(slow, timeout); r.OK || !r.Local {
+				t.Errorf("a match that had hardly a turn: %+v", r)
+			}
+		})
+	}
+	for _, light := range []string{"aaa", "^a{10}", "(?i)A+"} {
+		if r := check(fuzzCheck(t, light), time.Minute); !r.OK {
+			t.Errorf("%s beside them: %+v", light, r)
+		}
+	}
+	running.Wait()
+	// Half a CPU, the allowances, and the light ones with what is around a match.
+	wall, cpu := time.Since(wallBefore), processTime()-cpuBefore
+	if most := wall/2 + 20*allowance + 250*time.Millisecond; cpu > most {
+		t.Errorf("%v of CPU time in %v, want at most %v", cpu, wall, most)
+	}
+	if r := check(slow, 100*time.Millisecond); r.OK || r.Local || !strings.HasPrefix(r.Detail, "timeout after ") {
+		t.Errorf("alone: %+v", r)
+	}
+	if matchMemory.Load() != 0 || len(matchTurn) != 0 {
+		t.Errorf("%d bytes and %d turns are left", matchMemory.Load(), len(matchTurn))
+	}
+}
+
+// processTime is the user and system time of this process so far.
+func processTime() time.Duration {
+	var r unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// TestLargeExpressionsHaveABudget: what does not fit into it is not the server's fault.
+func TestLargeExpressionsHaveABudget(t *testing.T) {
+	matchMemory.Add(maxMatching)
+	defer matchMemory.Add(-maxMatching)
+	if _, err := find(t, t.Context(), heavy, strings.NewReader("b")); err != errMatchMemory {
+		t.Errorf("a large one: %v", err)
+	}
+	if found, err := find(t, t.Context(), "^b$", strings.NewReader("b")); !found || err != nil {
+		t.Errorf("a small one: %v, %v", found, err)
+	}
+}
+
+func BenchmarkBodyMatch(b *testing.B) {
+	body := bytes.Repeat([]byte("a"), 16<<10)
+	for _, expression := range []string{"never", "(?i)never", "a.*never"} {
+		b.Run(expression, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			buffered := bufio.NewReaderSize(nil, 4096)
+			m, err := newBodyMatch(expression)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, _, err := m.find(b.Context(), bytes.NewReader(body), buffered); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
