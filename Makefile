@@ -65,6 +65,10 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
 	@echo "== staticcheck"; $(GO) run $(STATICCHECK) ./...
 	@echo "== go mod tidy"; $(GO) mod tidy -diff
 
+.PHONY: licenses
+licenses: ## write THIRD_PARTY_LICENSES, the licenses of what the binary is linked from
+	$(GO) test ./cmd/lvs-ha -run '^TestThirdPartyLicenses$$' -update
+
 .PHONY: bench
 bench: setup ## benchmarks (root)
 	$(RUNTESTS) $(testflags) bench
