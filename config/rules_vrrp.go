@@ -66,6 +66,8 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return b.Checksum.at, b.Checksum.isOK() && b.Version.isOK()
 	case "unicast_peers":
 		return element(b.UnicastPeers.value, e.Index, b.UnicastPeers.at), b.UnicastPeers.isOK() && b.familyIsOK()
+	case "unicast_min_ttl":
+		return b.UnicastMinTTL.at, b.UnicastMinTTL.isOK() && b.UnicastPeers.isOK()
 	case "addresses":
 		return b.placeOfAddress(e)
 	case "track_interfaces":

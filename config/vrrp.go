@@ -26,6 +26,7 @@ type vrrpBlock struct {
 	PreemptDelay      attr[time.Duration]        `hcl:"preempt_delay,optional" default:"0s" range:"0s..1h"`
 	SourceAddress     attr[netip.Addr]           `hcl:"source_address,optional" unset:"the interface's first"`
 	UnicastPeers      attr[[]item[netip.Addr]]   `hcl:"unicast_peers,optional" unset:"none: adverts are multicast"`
+	UnicastMinTTL     attr[int64]                `hcl:"unicast_min_ttl,optional" default:"255" range:"1..255"`
 	AuthPass          attr[secret.Text]          `hcl:"auth_pass,optional" unset:"none" holds:"at most 8 bytes, with version 2"`
 	Checksum          attr[string]               `hcl:"checksum,optional" default:"pseudo-header" oneof:"pseudo-header|without-pseudo"`
 
@@ -118,6 +119,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		PreemptDelay:      b.PreemptDelay.value,
 		SourceAddress:     b.SourceAddress.value,
 		UnicastPeers:      values(b.UnicastPeers.value),
+		UnicastMinTTL:     uint8(b.UnicastMinTTL.value),
 		AuthPass:          b.AuthPass.value,
 		Announce: vrrp.Announce{
 			Count:       int(b.Announce.Count.value),

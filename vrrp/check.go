@@ -29,8 +29,8 @@ func (in *Instance) Check(a *Advert, e Envelope, self netip.Addr) DropReason {
 	return NotDropped
 }
 
-// checkPath checks where the packet came from and went to. The TTL says nothing of a unicast peer, which may be
-// several hops away: there the source address must be a peer's.
+// checkPath checks where the packet came from and went to. A unicast peer may be some hops away; its source address is
+// easily forged, but a TTL can only have been lowered on the way (RFC 5082).
 func (in *Instance) checkPath(e Envelope) DropReason {
 	multicast := len(in.UnicastPeers) == 0
 	switch {
@@ -40,10 +40,22 @@ func (in *Instance) checkPath(e Envelope) DropReason {
 		return DropNotAPeer
 	case multicast && e.Destination.WithZone("") != Group(in.Family):
 		return DropDestination
-	case multicast && e.HopLimit != HopLimit:
+	case multicast && e.HopLimit != HopLimit, !multicast && e.HopLimit < in.minTTL(e.Source):
 		return DropTTL
 	}
 	return NotDropped
+}
+
+// minTTL is the least TTL or hop limit of a unicast peer's adverts. No router forwards what comes from a link-local
+// address (RFC 4291, 2.5.6), so there it says nothing.
+func (in *Instance) minTTL(source netip.Addr) uint8 {
+	switch {
+	case source.IsLinkLocalUnicast() && source.Is6():
+		return 0
+	case in.UnicastMinTTL == 0:
+		return HopLimit
+	}
+	return in.UnicastMinTTL
 }
 
 func (in *Instance) isPeer(source netip.Addr) bool {

@@ -45,7 +45,12 @@ func TestCheck(t *testing.T) {
 		{"unicast to multicast", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.Destination = self }, DropDestination},
 		{"another group", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.Destination = netip.MustParseAddr("224.0.0.5") }, DropDestination},
 		{"unicast", "keepalived-v3-unicast", unicast, nil, NotDropped},
-		{"unicast over routers", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.HopLimit = 60 }, NotDropped},
+		{"unicast over a router", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.HopLimit = 254 }, DropTTL},
+		{"unicast over allowed routers", "keepalived-v3-unicast", unicast, func(in *Instance, e *Envelope) { in.UnicastMinTTL, e.HopLimit = 250, 250 }, NotDropped},
+		{"unicast over too many routers", "keepalived-v3-unicast", unicast, func(in *Instance, e *Envelope) { in.UnicastMinTTL, e.HopLimit = 250, 249 }, DropTTL},
+		{"unicast, link-local", "keepalived-v3-ipv6", v6, func(in *Instance, e *Envelope) {
+			in.UnicastPeers, e.Destination, e.HopLimit = []netip.Addr{e.Source}, netip.MustParseAddr("fe80::9"), 64
+		}, NotDropped},
 		{"multicast to unicast", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.Destination = GroupIPv4 }, DropDestination},
 		{"a stranger", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.Source = netip.MustParseAddr("10.9.0.9") }, DropNotAPeer},
 		{"plain checksum unasked", "by-hand-v3-plain", base, func(in *Instance, _ *Envelope) { in.VirtualRouterID = 51 }, DropChecksumMode},

@@ -129,6 +129,9 @@ func (v *validation) transport(in *Instance) {
 	if in.SourceAddress.IsValid() && (!in.Family.has(in.SourceAddress) || in.SourceAddress.IsMulticast()) {
 		v.field("source_address", "%s is not an %s address that packets can come from", in.SourceAddress, in.Family)
 	}
+	if in.UnicastMinTTL != 0 && in.UnicastMinTTL != HopLimit && len(in.UnicastPeers) == 0 {
+		v.field("unicast_min_ttl", "has no effect without unicast_peers: multicast adverts always have a TTL of %d", HopLimit)
+	}
 	seen := make(map[netip.Addr]bool, len(in.UnicastPeers))
 	for i, p := range in.UnicastPeers {
 		switch {

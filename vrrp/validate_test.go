@@ -48,6 +48,8 @@ func TestValidate(t *testing.T) {
 			in.UnicastPeers = addrs("10.0.0.6", "10.0.0.5", "10.0.0.6", "224.0.0.18", "::1")
 		}, "unicast_peers[1]: 10.0.0.5 is this node's own source_address; unicast_peers[2]: 10.0.0.6 is listed twice; " +
 			"unicast_peers[3]: 224.0.0.18 is not an ipv4 unicast address; unicast_peers[4]: ::1 is not an ipv4 unicast address"},
+		{"least TTL without peers", func(in *Instance) { in.UnicastMinTTL = 64 }, "unicast_min_ttl: has no effect without unicast_peers: multicast adverts always have a TTL of 255"},
+		{"adopted intervals", func(in *Instance) { in.AdoptFactor = 5000 }, "adopt_interval_factor: must be 1 to 4095"},
 		{"password in version 3", func(in *Instance) { in.AuthPass = "secret" }, "auth_pass: only version 2 has passwords"},
 		{"long password", func(in *Instance) { in.Version, in.AdvertiseInterval, in.AuthPass = 2, time.Second, "ninebytes" }, "auth_pass: is longer than 8 bytes: keepalived cuts it there, and so must you"},
 		{"unknown checksum", func(in *Instance) { in.Checksum = "none" }, `checksum: "none" is unknown: write "without-pseudo" or leave it out`},

@@ -71,7 +71,7 @@ var refusals = map[vrrp.DropReason]string{
 	vrrp.DropAuthFailed:       "set auth_pass alike on both directors",
 	vrrp.DropNotAPeer:         "add it to unicast_peers, or give this instance a virtual_router_id of its own",
 	vrrp.DropDestination:      "use unicast_peers on both directors or on none",
-	vrrp.DropTTL:              "it came through a router: VRRP stays within one network",
+	vrrp.DropTTL:              "it came through a router, where multicast VRRP does not go; for unicast_peers that are further away set unicast_min_ttl",
 }
 
 func refused(in *vrrp.Instance, s speaker) Finding {

@@ -148,7 +148,7 @@ func TestAdverts(t *testing.T) {
 			"error advert-refused: web: adverts of 202.99.59.112 do not count: length -> tcpdump -vni eth0 proto 112 # look at what 202.99.59.112 sends",
 			"info peer-silent: web: no master was heard within 3s"}},
 		{"through a router", drConfig, listen(hear("202.99.59.112", 150, func(a *doctor.Advert) { a.Envelope.HopLimit = 254 })), []string{
-			"error advert-refused: web: adverts of 202.99.59.112 do not count: ttl -> it came through a router: VRRP stays within one network",
+			"error advert-refused: web: adverts of 202.99.59.112 do not count: ttl -> it came through a router, where multicast VRRP does not go; for unicast_peers that are further away set unicast_min_ttl",
 			"info peer-silent: web: no master was heard within 3s"}},
 		{"long silence", drConfig, func(_ *config.Config, o *doctor.Observed) {
 			o.Adverts, o.Listened["eth0"] = nil, 3200*time.Millisecond

@@ -1,9 +1,11 @@
 package speaker
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -101,6 +103,42 @@ func TestHostKeepalivedMaster(t *testing.T) {
 			if len(st.Dropped) > 0 || len(st.InterfaceDropped) > 0 || st.AddressMismatches > 0 {
 				t.Errorf("keepalived's packets dropped: %v %v, with other addresses: %d", st.Dropped, st.InterfaceDropped, st.AddressMismatches)
 			}
+		})
+	}
+}
+
+// TestHostKeepalivedUnicast: keepalived's unicast adverts have a TTL of 255, and over IPv6 a hop limit of 64.
+func TestHostKeepalivedUnicast(t *testing.T) {
+	for _, c := range []struct {
+		family      vrrp.Family
+		us, them    string
+		minTTL      uint8
+		theirsCount bool
+	}{
+		{vrrp.IPv4, "10.9.0.1", "10.9.0.2", 0, true},
+		{vrrp.IPv6, "fd09::1", "fd09::2", 64, true},
+		{vrrp.IPv6, "fd09::1", "fd09::2", 0, false},
+	} {
+		t.Run(fmt.Sprintf("%s min %d", c.family, c.minTTL), func(t *testing.T) {
+			n := newLAN(t)
+			with := func(priority uint8, peer string) vrrp.Instance {
+				in := interop{version: 3, family: c.family, interval: 100 * time.Millisecond}.instance(priority)
+				in.UnicastPeers = []netip.Addr{netip.MustParseAddr(peer)}
+				return in
+			}
+			theirs := with(200, c.us)
+			theirs.SourceAddress = netip.MustParseAddr(c.them)
+			k := startKeepalived(t, n.b, true, theirs)
+			k.awaitLog(`\(v\) Entering MASTER STATE`, 1)
+			ours := with(100, c.them)
+			ours.UnicastMinTTL = c.minTTL
+			a := newStation(t, n.a)
+			a.want(ours)
+			if c.theirsCount {
+				a.await("v", "backup of keepalived", func(s vrrp.Status) bool { return s.State == vrrp.Backup && s.MasterPriority == 200 })
+				return
+			}
+			a.report("v", "dropping", func(s vrrp.Status) bool { return s.Dropped["ttl"] > 0 })
 		})
 	}
 }

@@ -80,6 +80,9 @@ func keepalivedConfig(instances []vrrp.Instance) string {
 			}
 			b.WriteString(" }\n")
 		}
+		if in.SourceAddress.IsValid() {
+			fmt.Fprintf(&b, " unicast_src_ip %s\n", in.SourceAddress)
+		}
 		if in.Family == vrrp.IPv6 {
 			b.WriteString(" native_ipv6\n")
 		}

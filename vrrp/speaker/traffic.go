@@ -122,7 +122,7 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 	}
 	drops.count[reason]++
 	level, every := slog.LevelDebug, noteInterval
-	if r != nil && settingsDiffer(reason) {
+	if r != nil && (settingsDiffer(reason) || reason == vrrp.DropTTL && len(r.instance.UnicastPeers) > 0) {
 		level, every = slog.LevelWarn, settingsInterval
 	}
 	if !e.log.Enabled(context.Background(), level) || now.Sub(drops.noted[reason]) < every {
