@@ -44,50 +44,47 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 	w.limited = io.LimitedReader{R: conn, N: maxHeader}
 	w.buffered.Reset(&w.limited)
 
-	response, err := c.readHeader(w.buffered)
+	response, interim, err := c.readHeader(w.buffered)
 	if err != nil {
 		if w.limited.N <= 0 {
 			return Result{Detail: fmt.Sprintf("response header over %d KiB", maxHeader>>10)}, true
 		}
 		return failed(ctx, c.timeout, "while waiting for the response header", err), true
 	}
-	if response == nil {
+	if interim {
 		return Result{Detail: "more than " + strconv.Itoa(maxInterims) + " interim responses"}, true
 	}
-	if !c.accepts(response.StatusCode) {
-		return Result{Detail: "status " + strconv.Itoa(response.StatusCode) + ", want " + describeStatus(c.status)}, true
+	if !c.accepts(response.status) {
+		return Result{Detail: "status " + strconv.Itoa(response.status) + ", want " + describeStatus(c.status)}, true
 	}
 	w.limited.N = maxBody + maxFraming
-	matched, doing, err := c.readBody(ctx, response.Body, w)
+	matched, doing, err := c.readBody(ctx, response.body(w.buffered), w)
 	if err != nil {
 		return failed(ctx, c.timeout, doing, err), true
 	}
 	if !matched {
 		return Result{Detail: "body does not match"}, true
 	}
-	if response.Close {
+	if response.close {
 		// The server is about to close: let it be the first, whose socket it is then that stays in TIME_WAIT.
 		_, err := w.buffered.ReadByte()
 		open = err != io.EOF
 	} else {
 		open = true
 	}
-	return Result{OK: true, Detail: "status " + strconv.Itoa(response.StatusCode)}, open
+	return Result{OK: true, Detail: "status " + strconv.Itoa(response.status)}, open
 }
 
-// readHeader reads up to the header of the response that is not an interim one. It returns nil if there are too many
-// of those.
-func (c *httpCheck) readHeader(r *bufio.Reader) (*http.Response, error) {
+// readHeader reads up to the header of the response that is not an interim one. interim says that there are too many of
+// those.
+func (c *httpCheck) readHeader(r *bufio.Reader) (response head, interim bool, err error) {
 	for range maxInterims + 1 {
-		response, err := http.ReadResponse(r, c.request)
-		if err != nil {
-			return nil, err
-		}
-		if response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
-			return response, nil
+		response, err = readHead(r, c.method)
+		if err != nil || response.status >= 200 || response.status == http.StatusSwitchingProtocols {
+			return response, false, err
 		}
 	}
-	return nil, nil
+	return response, true, nil
 }
 
 func (c *httpCheck) accepts(status int) bool {

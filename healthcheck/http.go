@@ -3,7 +3,6 @@ package healthcheck
 import (
 	"context"
 	"crypto/tls"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"time"
@@ -12,15 +11,16 @@ import (
 // httpCheck is a compiled HTTP or HTTPS check: one HTTP/1.1 request on a connection of its own. It follows no redirect
 // and uses no proxy.
 type httpCheck struct {
-	timeout time.Duration
-	tls     *tls.Config   // nil: HTTP
-	host    string        // Host header; "": the server's address
-	port    uint16        // left out of a Host header that is the server's address
-	before  string        // of the request: up to the Host header's value
-	after   string        // of the request: from there on
-	request *http.Request // tells http.ReadResponse the method
-	status  []StatusRange
-	body    *bodyMatch // nil: any
+	timeout    time.Duration
+	skipVerify bool        // trust any certificate
+	tls        *tls.Config // nil: HTTP
+	host       string      // Host header; "": the server's address
+	port       uint16      // left out of a Host header that is the server's address
+	before     string      // of the request: up to the Host header's value
+	after      string      // of the request: from there on
+	method     string
+	status     []StatusRange
+	body       *bodyMatch // nil: any
 }
 
 func newHTTP(spec Spec) (Probe, error) {
@@ -42,6 +42,7 @@ func newHTTPS(spec Spec) (Probe, error) {
 		return nil, err
 	}
 	c.port = 443
+	c.skipVerify = spec.TLS != nil && spec.TLS.SkipVerify
 	if c.tls, err = tlsConfig(spec.TLS, c.host); err != nil {
 		return nil, err
 	}
@@ -71,14 +72,8 @@ func (c *httpCheck) converse(ctx context.Context, raw *conn) (result Result, ope
 	if c.tls == nil {
 		return c.exchange(ctx, raw, raw.remote)
 	}
-	config := c.tls
-	if config.ServerName == "" {
-		config = config.Clone()
-		config.ServerName = raw.remote.Addr().Unmap().WithZone("").String()
-	}
-	secured := tls.Client(raw, config)
-	// Without a context of its own: raw breaks when ctx ends.
-	if err := secured.HandshakeContext(context.Background()); err != nil {
+	secured, err := c.secure(ctx, raw)
+	if err != nil {
 		return failed(ctx, c.timeout, "in the TLS handshake", err), true
 	}
 	result, open = c.exchange(ctx, secured, raw.remote)

@@ -49,7 +49,7 @@ func (s Spec) withDefaults() HTTPSpec {
 // compileHTTP prepares an HTTP or HTTPS check's request.
 func compileHTTP(spec Spec) (*httpCheck, error) {
 	s := spec.withDefaults()
-	c := &httpCheck{timeout: spec.Timeout, host: s.Host, status: s.Status, request: &http.Request{Method: s.Method}}
+	c := &httpCheck{timeout: spec.Timeout, host: s.Host, status: s.Status, method: s.Method}
 	c.before = s.Method + " " + s.Path + " HTTP/1.1\r\nHost: "
 	c.after = "\r\n" + s.headers() + "\r\n"
 	if s.Body != "" {

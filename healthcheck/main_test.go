@@ -14,6 +14,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(envRole) {
 	case "servers":
 		playServers()
+	case "hostile":
+		playHostile()
 	case "checker":
 		playChecker()
 	default:

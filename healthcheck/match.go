@@ -25,21 +25,14 @@ type bodyMatch struct {
 // Limits of all matches of this process together. Checks that match plain text, or little, do not notice them.
 const (
 	allowance   = 500 * time.Microsecond // of work, which each match does at once
-	workSlice   = time.Millisecond       // of work beyond it, which one match at a time does; then it rests as long
-	maxRest     = 10 * time.Millisecond
-	maxMatching = 32 << 20 // bytes that matches of large expressions may take
+	workSlice   = time.Millisecond       // of work beyond it, with each turn
+	maxMatching = 32 << 20               // bytes that matches of large expressions may take
 )
-
-// matchTurn is held by the match that works beyond its allowance.
-var matchTurn = make(chan struct{}, 1)
 
 // matchMemory is what the matches of large expressions take now, in bytes.
 var matchMemory atomic.Int64
 
-var (
-	errMatchTurn   = shortage("the regular expressions of bodies take too long; write simpler ones, or check a smaller page")
-	errMatchMemory = shortage("too many large regular expressions are being matched at a time; write simpler ones")
-)
+var errMatchMemory = shortage("too many large regular expressions are being matched at a time; write simpler ones")
 
 func newBodyMatch(expression string) (*bodyMatch, error) {
 	parsed, err := syntax.Parse(expression, syntax.Perl)
@@ -86,7 +79,7 @@ func (m *bodyMatch) find(ctx context.Context, body io.Reader, buffered *bufio.Re
 	found = m.expression.MatchReader(s)
 	switch {
 	case s.late != nil && s.waited > s.worked:
-		return false, matching, errMatchTurn
+		return false, matching, errLongWork
 	case s.late != nil:
 		return false, matching, s.late
 	case s.ended != nil && s.ended != io.EOF:
@@ -117,7 +110,7 @@ type runeStream struct {
 	stride   int
 	steps    int       // until the next look at the clock
 	resumed  time.Time // since when it has worked
-	turn     bool      // holds matchTurn
+	turn     bool      // holds longWork
 	worked   time.Duration
 	waited   time.Duration // for the turn
 	ended    error         // of the source
@@ -157,26 +150,22 @@ func (s *runeStream) pace() error {
 	case s.turn && stretch < workSlice, !s.turn && s.worked+stretch < allowance:
 		return nil
 	case s.turn:
-		// Nobody works meanwhile: what else this process does comes first, with one CPU too.
-		time.Sleep(min(stretch, maxRest))
+		longWork.rest(stretch)
 	}
 	s.pass()
 	began := time.Now()
-	select {
-	case matchTurn <- struct{}{}:
-		s.turn = true
-	case <-s.ctx.Done():
-	}
+	err := longWork.take(s.ctx)
+	s.turn = err == nil
 	s.resumed = time.Now()
 	s.waited += s.resumed.Sub(began)
-	return s.ctx.Err()
+	return err
 }
 
 // pass ends a stretch of work, and passes the turn on.
 func (s *runeStream) pass() {
 	s.worked += time.Since(s.resumed)
 	if s.turn {
-		<-matchTurn
+		longWork.pass()
 		s.turn = false
 	}
 }

@@ -144,8 +144,8 @@ func TestHeavyMatches(t *testing.T) {
 	if r := check(slow, 100*time.Millisecond); r.OK || r.Local || !strings.HasPrefix(r.Detail, "timeout after ") {
 		t.Errorf("alone: %+v", r)
 	}
-	if matchMemory.Load() != 0 || len(matchTurn) != 0 {
-		t.Errorf("%d bytes and %d turns are left", matchMemory.Load(), len(matchTurn))
+	if matchMemory.Load() != 0 || len(longWork) != 0 {
+		t.Errorf("%d bytes and %d turns are left", matchMemory.Load(), len(longWork))
 	}
 }
 

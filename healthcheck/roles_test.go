@@ -40,6 +40,7 @@ type usage struct {
 	Bad    uint64        // checks of those
 	CPU    time.Duration // user and system
 	RSS    uint64        // bytes
+	Port   uint16        // where it listens, if that is not fixed
 }
 
 func answer(f func() usage) {
