@@ -38,3 +38,12 @@ const (
 	ReasonDirectorBack    Reason = "director-back"       // it was leaving, and what made it leave is over
 	ReasonAddressesBack   Reason = "addresses-back"      // it was leaving, and the kernel takes all addresses again
 )
+
+// IsFault reports whether an instance is out of service for a reason that somebody must see to.
+func (r Reason) IsFault() bool {
+	switch r {
+	case ReasonInterfaceMissing, ReasonInterfaceDown, ReasonNoAddress, ReasonSocket, ReasonTrack, ReasonAddressRefused:
+		return true
+	}
+	return false
+}

@@ -100,7 +100,7 @@ func (p *place) asked(args ...string) answer {
 func (p *place) wantAnswer(got answer, status int, texts ...string) {
 	p.t.Helper()
 	said, silent := got.stdout, got.stderr
-	if status == 1 {
+	if status == 1 || status == statusNotRunning {
 		said, silent = silent, said
 	}
 	if got.status != status || silent != "" {

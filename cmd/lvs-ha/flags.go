@@ -82,6 +82,8 @@ type logFlags struct {
 	level  string
 	format string
 	worker string // that logs, not a flag; empty: the parent
+
+	journal bool // the log goes to systemd's journal
 }
 
 func (f *logFlags) register(cmd *cobra.Command) {
@@ -99,14 +101,18 @@ func (f *logFlags) handler(w io.Writer) (slog.Handler, error) {
 		return nil, fmt.Errorf("--log-level %q: want debug, info, warn or error", f.level)
 	}
 	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler
+	var form func(io.Writer) slog.Handler
 	switch f.format {
 	case "text":
-		handler = slog.NewTextHandler(w, options)
+		form = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }
 	case "json":
-		handler = slog.NewJSONHandler(w, options)
+		form = func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, options) }
 	default:
 		return nil, fmt.Errorf("--log-format %q: want text or json", f.format)
+	}
+	handler := form(w)
+	if f.journal {
+		handler = newJournalHandler(w, form)
 	}
 	if f.worker != "" {
 		handler = handler.WithAttrs([]slog.Attr{slog.String("worker", f.worker)})
@@ -117,6 +123,7 @@ func (f *logFlags) handler(w io.Writer) (slog.Handler, error) {
 // open returns a logger to w that never waits and whose lines are limited by cause, and what writes its last lines when
 // the process ends.
 func (f *logFlags) open(w io.Writer) (log *slog.Logger, flush func(), err error) {
+	f.journal = isJournal(w)
 	direct, err := f.handler(w)
 	if err != nil {
 		return nil, nil, err

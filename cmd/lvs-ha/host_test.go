@@ -66,7 +66,7 @@ func TestHostStatusAndReload(t *testing.T) {
 	// A bad one stays out: its diagnostics are printed, the old one stays in force and the status tells of it.
 	p.configure(strings.Replace(gateway, "eth0", "eth 0", 1))
 	p.wantAnswer(p.asked("reload"), 1, "Invalid interface", "lvs-ha.hcl line 3, in vrrp \"gateway\":", `"eth 0"`)
-	p.wantAnswer(p.asked("status"), 0, "the last reload was refused:", "Invalid interface", "master")
+	p.wantAnswer(p.asked("status"), 2, "the file on disk was refused", "Invalid interface", "master")
 	d.awaitLog("the old one stays in force")
 
 	// SIGHUP is the same without an answer.
@@ -103,7 +103,7 @@ func TestHostSIGTERMEndsWithinASecond(t *testing.T) {
 			t.Errorf("in the log of a good life: %s", line)
 		}
 	}
-	p.wantAnswer(p.asked("status"), 1, "no lvs-ha runs here")
+	p.wantAnswer(p.asked("status"), 3, "no lvs-ha runs here")
 	if got := p.run("ip", "-o", "address", "show", "dev", "eth0").stdout; strings.Contains(got, "192.0.2.100") {
 		t.Errorf("the virtual address is left:\n%s", got)
 	}
@@ -148,7 +148,8 @@ func TestHostAMissingInterfaceIsWaitedFor(t *testing.T) {
 	if s.VRRP[0].State == vrrp.Master || s.VRRP[0].State == vrrp.Backup {
 		t.Errorf("without its interface the instance is %s", s.VRRP[0].State)
 	}
-	p.wantAnswer(p.asked("status"), 0, "eth7")
+	d.awaitLog(`level=ERROR msg="state changed"`)
+	p.wantAnswer(p.asked("status"), 2, "eth7")
 	link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth7", Flags: 0}, PeerName: "peer7"}
 	if err := p.host.Netlink().LinkAdd(link); err != nil {
 		t.Fatal(err)
@@ -176,7 +177,7 @@ func TestHostWithoutIPVSVRRPGoesOn(t *testing.T) {
 	d.awaitStatus("master, without IPVS", func(s api.Status) bool {
 		return isMaster(s) && len(s.Problems) == 1 && s.Problems[0].What == "ipvs" && strings.HasPrefix(s.Problems[0].Text, sentence)
 	})
-	p.wantAnswer(p.asked("status"), 0, "ipvs: "+sentence, "not in the kernel", "master")
+	p.wantAnswer(p.asked("status"), 2, sentence, "not in the kernel", "master")
 	p.wantAnswer(p.asked("plan", "-c", p.path("lvs-ha.hcl")), 1, sentence)
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
 	d.awaitStatus("master", isMaster)

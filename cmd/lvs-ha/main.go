@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -24,12 +26,21 @@ func run() int {
 	}
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, exit.err)
+			complain(os.Stderr, exit.err.Error())
 		}
 		return exit.status
 	}
-	fmt.Fprintln(os.Stderr, "lvs-ha:", err)
+	complain(os.Stderr, "lvs-ha: "+err.Error())
 	return 1
+}
+
+// complain writes an error, with its priority on each line if that goes to the journal.
+func complain(w *os.File, text string) {
+	if isJournal(w) {
+		prefix := journalPrefix(slog.LevelError)
+		text = prefix + strings.ReplaceAll(text, "\n", "\n"+prefix)
+	}
+	fmt.Fprintln(w, text)
 }
 
 // exitError asks for an exit status. A nil err means that everything has been said.
@@ -44,6 +55,8 @@ func (e *exitError) Error() string {
 	}
 	return e.err.Error()
 }
+
+func (e *exitError) Unwrap() error { return e.err }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{

@@ -2,9 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"os"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
@@ -12,26 +13,61 @@ import (
 	"github.com/spf13/cobra"
 )
 
+const statusLong = `Show the state of the running daemon: problems first, then VRRP instances, connection sync and virtual services.
+Names of instances and services as arguments limit the table to them; problems and the exit status are always of all.
+
+Exit status: 0 all is well, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 it is running but
+its state is unknown (no answer, or no permission). 3 and 4 are those of LSB init scripts.`
+
+// Exit statuses of status.
+const (
+	statusDegraded   = 2
+	statusNotRunning = 3
+	statusUnknown    = 4
+)
+
 func newStatus() *cobra.Command {
 	var runtimeDir, output string
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show what the running daemon does",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "status [NAME…]",
+		Short: "Show the state of the running daemon",
+		Long:  statusLong,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			status, err := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()).Status(cmd.Context())
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return completions(status, args), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "table" && output != "json" {
 				return fmt.Errorf("--output %q: want table or json", output)
 			}
+			now := time.Now()
 			status, err := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()).Status(cmd.Context())
+			if err != nil {
+				return unavailable(err)
+			}
+			shown, err := only(status, args)
 			if err != nil {
 				return err
 			}
+			problems := problemsOf(status)
 			if output == "json" {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
 				encoder.SetIndent("", "  ")
-				return encoder.Encode(status)
+				err = encoder.Encode(shown)
+			} else {
+				page := statusPage{now: now, color: onTerminal(os.Stdout)}
+				_, err = io.WriteString(cmd.OutOrStdout(), page.render(shown, problems))
 			}
-			return writeStatus(cmd.OutOrStdout(), status, time.Now())
+			if err != nil {
+				return fmt.Errorf("writing the status: %w", err)
+			}
+			if len(problems) > 0 {
+				return &exitError{status: statusDegraded}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
@@ -39,97 +75,68 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
-func writeStatus(w io.Writer, s api.Status, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "node %s, up %s, configuration %s loaded %s ago\n", s.Node, ago(s.Started, now), s.Config.Path, ago(s.Config.Loaded, now))
-	if s.Config.ReloadError != "" {
-		fmt.Fprintf(t, "\nthe last reload was refused:\n%s\n", s.Config.ReloadError)
+// unavailable gives the exit status of a daemon that cannot be asked.
+func unavailable(err error) error {
+	status := statusUnknown
+	if errors.Is(err, api.ErrNotRunning) {
+		status = statusNotRunning
 	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(t, "\nout of service for %s: %s: %s\n", ago(p.Since, now), p.What, p.Text)
+	return &exitError{status, fmt.Errorf("lvs-ha: %w", err)}
+}
+
+// completions are the names of instances and services that are not arguments yet.
+func completions(s api.Status, args []string) []string {
+	taken := map[string]bool{}
+	for _, name := range args {
+		taken[name] = true
+	}
+	var names []string
+	add := func(name, what string) {
+		if !taken[name] {
+			names = append(names, plain(name)+"\t"+what)
+		}
 	}
 	for _, v := range s.VRRP {
-		for _, text := range v.AddressesRefused {
-			fmt.Fprintf(t, "\nvirtual address of %s refused, trying again: %s\n", v.Name, text)
-		}
-	}
-	if len(s.VRRP) > 0 {
-		fmt.Fprint(t, "\nVRRP\tINTERFACE\tVRID\tSTATE\tPRIORITY\tMASTER\tSINCE\tREASON\n")
-	}
-	for _, v := range s.VRRP {
-		priority := fmt.Sprint(v.EffectivePriority)
-		if v.EffectivePriority != v.Priority {
-			priority += fmt.Sprintf(" (of %d)", v.Priority)
-		}
-		reason := v.Reason
-		if v.PreemptHeld != "" {
-			reason += "; does not preempt: " + v.PreemptHeld
-		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", v.Name, v.Interface, v.VirtualRouterID, v.State, priority,
-			dash(v.MasterAddress), ago(v.Since, now), reason)
-	}
-	if len(s.Sync) > 0 {
-		fmt.Fprint(t, "\nCONNECTION SYNC\tINTERFACE\tSYNC ID\tFOLLOWS\n")
-	}
-	for _, d := range s.Sync {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", d.Role, d.Daemon.Interface, d.Daemon.SyncID, dash(d.Instance))
-	}
-	if len(s.Services) > 0 {
-		fmt.Fprint(t, "\nSERVICE\tSERVER\tFORWARD\tWEIGHT\tSTATE\tSINCE\tACTIVE\tINACTIVE\tCHECK\n")
+		add(v.Name, fmt.Sprintf("VRRP instance, %s", v.State))
 	}
 	for _, v := range s.Services {
-		missing := ""
-		if !v.Present {
-			missing = "not in the kernel"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t\t%s\t\t\t\t\n", v.Name, v.ServiceKey, v.Scheduler, missing)
-		for _, r := range v.Servers {
-			writeServer(t, r, now)
-		}
+		add(v.Name, "virtual service "+v.ServiceKey.String())
 	}
-	for _, f := range s.Foreign {
-		fmt.Fprintf(t, "\nforeign service %s with %d real servers: not in this configuration, left alone\n", f.ServiceKey, f.Servers)
-	}
-	return t.Flush()
+	return names
 }
 
-func writeServer(w io.Writer, r api.Server, now time.Time) {
-	weight := "-"
-	if r.Present {
-		weight = fmt.Sprint(r.KernelWeight)
+// only leaves of a status what concerns the named instances and services.
+func only(s api.Status, names []string) (api.Status, error) {
+	if len(names) == 0 {
+		return s, nil
 	}
-	if r.KernelWeight != r.Weight || !r.Present {
-		weight += fmt.Sprintf(" (of %d)", r.Weight)
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[name] = false
 	}
-	detail := ""
-	for _, c := range r.Checks {
-		if c.State == r.State && c.Detail != "" {
-			detail = string(c.Kind) + ": " + c.Detail
+	all := s
+	s.VRRP, s.Services, s.Sync, s.Foreign = nil, nil, nil, nil
+	for _, v := range all.VRRP {
+		if _, ok := wanted[v.Name]; ok {
+			wanted[v.Name] = true
+			s.VRRP = append(s.VRRP, v)
 		}
 	}
-	fmt.Fprintf(w, "\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", r.DestinationKey, r.Forward, weight, r.State, ago(r.Since, now), r.Active, r.Inactive, detail)
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
+	for _, v := range all.Services {
+		if _, ok := wanted[v.Name]; ok {
+			wanted[v.Name] = true
+			s.Services = append(s.Services, v)
+		}
 	}
-	return s
-}
-
-// ago is the time since then, to two units: "3m12s".
-func ago(then, now time.Time) string {
-	if then.IsZero() {
-		return "-"
+	for _, d := range all.Sync {
+		if wanted[d.Instance] {
+			s.Sync = append(s.Sync, d)
+		}
 	}
-	d := max(now.Sub(then), 0)
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Hour:
-		return d.Truncate(time.Second).String()
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	for _, name := range names {
+		if !wanted[name] {
+			return s, fmt.Errorf("no instance and no service is named %q", name)
+		}
 	}
-	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+	return s, nil
 }

@@ -1,37 +1,164 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-func TestStatusSaysWhyAHigherPriorityIsNotMaster(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	held := vrrp.Status{
-		Name: "web", Interface: "eth0", State: vrrp.Backup, Reason: "startup", Priority: 150, EffectivePriority: 150,
-		MasterAddress: "192.0.2.2", Since: now, PreemptHeld: "connection sync is still learning the connections",
+var night = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func wellServer(address string) api.Server {
+	r := api.Server{State: healthcheck.Up, Since: night.Add(-time.Hour), Present: true, KernelWeight: 1, Active: 12}
+	r.Address, r.Port, r.Weight, r.Forward = netip.MustParseAddr(address), 80, 1, ipvs.Masquerade
+	return r
+}
+
+// wellStatus is that of a director that is well.
+func wellStatus() api.Status {
+	web := vrrp.Status{
+		Name: "web", Interface: "eth0", VirtualRouterID: 51, State: vrrp.Master, Reason: "preempt", Since: night.Add(-26 * time.Hour),
+		Priority: 150, EffectivePriority: 150, MasterAddress: "192.0.2.1", Addresses: []string{"192.0.2.10/24", "192.0.2.11/24"},
+		Dropped: map[string]uint64{"checksum": 7, "ttl": 2}, InterfaceDropped: map[string]uint64{"unknown-vrid": 4},
 	}
-	var out strings.Builder
-	if err := writeStatus(&out, api.Status{Started: now, Config: api.Config{Loaded: now}, VRRP: []vrrp.Status{held}}, now); err != nil {
-		t.Fatal(err)
-	}
-	if want := "startup; does not preempt: connection sync is still learning the connections\n"; !strings.Contains(out.String(), want) {
-		t.Errorf("%q is missing in\n%s", want, out.String())
+	http := api.Service{Name: "http", Present: true, Servers: []api.Server{wellServer("192.0.2.21"), wellServer("192.0.2.22")}}
+	http.ServiceKey = ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("192.0.2.10:80"))
+	http.Scheduler = "wlc"
+	return api.Status{
+		Node: "lb1", Started: night.Add(-50 * time.Hour), Config: api.Config{Path: "/etc/lvs-ha/lvs-ha.hcl", Loaded: night.Add(-time.Minute)},
+		VRRP: []vrrp.Status{web}, Services: []api.Service{http},
+		Sync: []api.SyncDaemon{{Running: connsync.Running{Role: connsync.Master, Daemon: connsync.Daemon{Interface: "eth1", SyncID: 51}}, Instance: "web"}},
 	}
 }
 
-func TestStatusSaysWhichAddressIsRefused(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	refused := vrrp.Status{Name: "web", AddressesRefused: []string{"2001:db8::1/64 on eth1: permission denied"}}
-	var out strings.Builder
-	if err := writeStatus(&out, api.Status{VRRP: []vrrp.Status{refused}}, now); err != nil {
+func fail(r *api.Server, detail string) {
+	r.State, r.Since, r.Present, r.KernelWeight, r.Active = healthcheck.Down, night.Add(-4*time.Minute), false, 0, 0
+	r.Checks = []api.Check{{Kind: healthcheck.HTTP, State: healthcheck.Down, Detail: detail}}
+}
+
+func rendered(s api.Status) string {
+	page := statusPage{now: night}
+	return page.render(s, problemsOf(s))
+}
+
+func TestWhatMakesAStatusDegraded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*api.Status)
+		what   []string
+	}{
+		"nothing":                 {func(*api.Status) {}, nil},
+		"a problem":               {func(s *api.Status) { s.Problems = []api.Problem{{What: "ipvs", Text: "no IPVS"}} }, []string{"ipvs"}},
+		"a refused reload":        {func(s *api.Status) { s.Config.ReloadError = "\nbad\n" }, []string{"configuration"}},
+		"a backup":                {func(s *api.Status) { s.VRRP[0].State = vrrp.Backup }, nil},
+		"an instance without use": {func(s *api.Status) { s.VRRP[0].State = vrrp.Initialize }, []string{"vrrp web"}},
+		"a refused address":       {func(s *api.Status) { s.VRRP[0].AddressesRefused = []string{"192.0.2.10/24"} }, []string{"vrrp web"}},
+		"a missing service":       {func(s *api.Status) { s.Services[0].Present = false }, []string{"service http"}},
+		"a dead server":           {func(s *api.Status) { fail(&s.Services[0].Servers[1], "status 503") }, []string{"service http"}},
+		"no server": {func(s *api.Status) {
+			fail(&s.Services[0].Servers[0], "status 503")
+			fail(&s.Services[0].Servers[1], "status 503")
+			s.Problems = []api.Problem{{What: "ipvs"}}
+		}, []string{"ipvs", "service http", "service http", "service http"}},
+	} {
+		s := wellStatus()
+		tt.change(&s)
+		var what []string
+		for _, p := range problemsOf(s) {
+			what = append(what, p.what)
+		}
+		if !slices.Equal(what, tt.what) {
+			t.Errorf("%s: problems of %q, want %q", name, what, tt.what)
+		}
+	}
+}
+
+func TestThePageOfADegradedDirector(t *testing.T) {
+	s := wellStatus()
+	fail(&s.Services[0].Servers[1], "status 503, want 200-299")
+	s.Problems = []api.Problem{{What: "timeouts", Text: "the kernel refused", Since: night.Add(-time.Minute)}}
+	s.VRRP = append(s.VRRP, vrrp.Status{
+		Name: "gateway", Interface: "eth7", VirtualRouterID: 52, State: vrrp.Initialize, Reason: "interface-missing", Since: night.Add(-3 * time.Second),
+		Priority: 150, EffectivePriority: 100, Addresses: []string{"198.51.100.1/24"}, PreemptHeld: "connection sync is still learning the connections",
+	})
+	got := rendered(s)
+	name := filepath.Join("testdata", "status.txt")
+	if os.Getenv("LVS_HA_UPDATE") != "" {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "\nvirtual address of web refused, trying again: 2001:db8::1/64 on eth1: permission denied\n"; !strings.Contains(out.String(), want) {
-		t.Errorf("%q is missing in\n%s", want, out.String())
+	if got != string(want) {
+		t.Errorf("with LVS_HA_UPDATE=1 %s is written anew:\n%s", name, got)
+	}
+}
+
+func TestTheStatusPageIsBoundedAndSafeForTerminals(t *testing.T) {
+	s := wellStatus()
+	s.Node, s.VRRP[0].MasterAddress, s.Config.ReloadError = "lb\x1b[2J1", "\x1b]0;pwned\a", "bad \x1b[31m\nmore"
+	s.Services[0].Servers = nil
+	for range 100 {
+		r := wellServer("192.0.2.23")
+		fail(&r, "evil\x1b[2J\n")
+		s.Services[0].Servers = append(s.Services[0].Servers, r)
+	}
+	for n := range 100 {
+		s.Problems = append(s.Problems, api.Problem{What: fmt.Sprint(n), Text: "tab\there"})
+	}
+	text := rendered(s)
+	if strings.ContainsAny(text, "\x1b\a") {
+		t.Errorf("control characters reach the terminal:\n%q", text)
+	}
+	if lines := strings.Count(text[:strings.Index(text, "\nVRRP")], "\n"); lines > maxTroubles+5 {
+		t.Errorf("%d lines of problems, want at most %d", lines, maxTroubles+5)
+	}
+}
+
+func TestNamesLimitTheStatus(t *testing.T) {
+	s, err := only(wellStatus(), []string{"http"})
+	if err != nil || len(s.Services) != 1 || len(s.VRRP)+len(s.Sync) != 0 {
+		t.Errorf("of http: %+v, %v", s, err)
+	}
+	s, err = only(wellStatus(), []string{"web"})
+	if err != nil || len(s.VRRP) != 1 || len(s.Sync) != 1 || len(s.Services) != 0 {
+		t.Errorf("of web: %+v, %v", s, err)
+	}
+	if _, err := only(wellStatus(), []string{"webb"}); err == nil {
+		t.Error("an unknown name is accepted")
+	}
+	var names []string
+	for _, c := range completions(wellStatus(), []string{"web"}) {
+		name, _, _ := strings.Cut(c, "\t")
+		names = append(names, name)
+	}
+	if !slices.Equal(names, []string{"http"}) {
+		t.Errorf("after web %q complete", names)
+	}
+}
+
+func TestTheExitStatusOfADaemonThatCannotBeAsked(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{{api.ErrNotRunning, statusNotRunning}, {api.ErrNoAnswer, statusUnknown}, {errors.New("no permission"), statusUnknown}} {
+		exit, ok := errors.AsType[*exitError](unavailable(fmt.Errorf("status: %w", tt.err)))
+		if !ok || exit.status != tt.want {
+			t.Errorf("%v: got %+v, want exit status %d", tt.err, exit, tt.want)
+		}
 	}
 }

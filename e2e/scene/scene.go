@@ -168,7 +168,7 @@ func (d *Director) Command(ctx context.Context, args ...string) (string, error) 
 func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	var s api.Status
 	out, err := d.Command(ctx, "status", "-o", "json")
-	if err != nil {
+	if err != nil && out == "" { // otherwise it is degraded, which is an exit status of its own
 		return s, err
 	}
 	if err := json.NewDecoder(strings.NewReader(out)).Decode(&s); err != nil && err != io.EOF {

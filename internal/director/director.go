@@ -265,7 +265,11 @@ func (d *Director) tellSpeaker() {
 func (d *Director) take(n news) {
 	if n.speaker != nil && *n.speaker != d.linked {
 		d.linked, d.unlinked = *n.speaker, time.Now()
-		d.Logger.Info("speaker", "connected", d.linked)
+		level := slog.LevelInfo
+		if !d.linked {
+			level = slog.LevelWarn
+		}
+		d.Logger.Log(context.Background(), level, "speaker", "connected", d.linked)
 	}
 	for name, status := range n.vrrp {
 		if !slices.ContainsFunc(d.cfg.VRRP, func(v config.VRRP) bool { return v.Name == name }) {
@@ -287,10 +291,18 @@ func (d *Director) take(n news) {
 		if was == result.State {
 			continue
 		}
-		d.Logger.Info("health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind, "from", was,
+		d.Logger.Log(context.Background(), levelOf(result.State), "health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind, "from", was,
 			"to", result.State, "detail", result.Detail)
 		d.touched.services(d.users[key])
 	}
+}
+
+// levelOf is the log level of a check's verdict: a dead server is a part of a pool that is lost.
+func levelOf(s healthcheck.State) slog.Level {
+	if s == healthcheck.Down {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // Reload loads the configuration file again. A bad one changes nothing; the error holds its diagnostics. Reloads take

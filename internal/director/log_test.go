@@ -90,3 +90,21 @@ func TestTheLogTellsOfStepsThatWereDone(t *testing.T) {
 		}
 	})
 }
+
+func TestADeadServerIsAWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		for _, tt := range []struct {
+			state healthcheck.State
+			level string
+		}{{healthcheck.Up, "INFO"}, {healthcheck.Down, "WARN"}, {healthcheck.Up, "INFO"}} {
+			b.log.read()
+			b.judge(first, tt.state)
+			if log := b.log.read(); !strings.Contains(log, "level="+tt.level+" msg=health endpoint="+first) {
+				t.Errorf("to %s it logs:\n%s", tt.state, log)
+			}
+		}
+	})
+}

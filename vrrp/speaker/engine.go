@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -172,9 +173,20 @@ func (e *engine) transition(r *router, c vrrp.Changed) {
 	if c.To != vrrp.Master {
 		e.hands.silence(r.holder)
 	}
-	e.log.Info("state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
+	e.log.Log(context.Background(), levelOf(c), "state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
 		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", r.machine.Priority())
 	e.note(r)
+}
+
+// levelOf is the log level of a transition. Only a fault, or a director that is lost, needs somebody to act.
+func levelOf(c vrrp.Changed) slog.Level {
+	switch {
+	case c.To == vrrp.Initialize && c.Reason.IsFault():
+		return slog.LevelError
+	case c.Reason.IsFault(), c.Reason == vrrp.ReasonDirectorLost:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }
 
 // note makes the router's status known to the director.

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// trouble is one line of what keeps a director from being well.
+type trouble struct {
+	grave bool // service is lost or redundancy is gone; otherwise a part of a pool
+	since time.Time
+	what  string
+	text  string
+}
+
+// problemsOf lists what makes a status degraded, the grave first.
+func problemsOf(s api.Status) []trouble {
+	var list []trouble
+	for _, p := range s.Problems {
+		list = append(list, trouble{true, p.Since, p.What, p.Text})
+	}
+	if s.Config.ReloadError != "" {
+		list = append(list, trouble{true, time.Time{}, "configuration", refusedText(s.Config.ReloadError)})
+	}
+	for _, v := range s.VRRP {
+		list = append(list, instanceTroubles(v)...)
+	}
+	for _, v := range s.Services {
+		list = append(list, serviceTroubles(v)...)
+	}
+	slices.SortStableFunc(list, func(a, b trouble) int { return cmp.Compare(rank(a), rank(b)) })
+	return list
+}
+
+func rank(t trouble) int {
+	if t.grave {
+		return 0
+	}
+	return 1
+}
+
+// refusedText says what is wrong with the file on disk in one line, and where all of it can be read.
+func refusedText(reason string) string {
+	first := ""
+	for line := range strings.Lines(reason) {
+		if first = strings.TrimSpace(line); first != "" {
+			break
+		}
+	}
+	return "the file on disk was refused; the configuration in force is an earlier one: " + first + " (run `lvs-ha validate`)"
+}
+
+func instanceTroubles(v vrrp.Status) []trouble {
+	var list []trouble
+	what := "vrrp " + v.Name
+	if v.State == vrrp.Initialize {
+		list = append(list, trouble{true, v.Since, what, "out of service: " + v.Reason + " on " + v.Interface})
+	}
+	for _, text := range v.AddressesRefused {
+		list = append(list, trouble{true, v.Since, what, "virtual address refused, trying again: " + text})
+	}
+	return list
+}
+
+// maxServersNamed bounds the lines of one service whose real servers are down.
+const maxServersNamed = 5
+
+func serviceTroubles(v api.Service) []trouble {
+	what := "service " + v.Name
+	var down []api.Server
+	for _, r := range v.Servers {
+		if r.State == healthcheck.Down {
+			down = append(down, r)
+		}
+	}
+	var list []trouble
+	if !v.Present {
+		list = append(list, trouble{true, time.Time{}, what, v.ServiceKey.String() + " is not in the kernel"})
+	}
+	if len(down) > 0 && len(down) == len(v.Servers) {
+		list = append(list, trouble{true, latest(down), what, fmt.Sprintf("no real server passes its checks (0 of %d)", len(v.Servers))})
+	}
+	for i, r := range down {
+		if i == maxServersNamed {
+			list = append(list, trouble{false, time.Time{}, what, fmt.Sprintf("and %d more real servers down", len(down)-i)})
+			break
+		}
+		text := r.DestinationKey.String() + " down"
+		if detail := detailOf(r); detail != "" {
+			text += ": " + detail
+		}
+		list = append(list, trouble{false, r.Since, what, text})
+	}
+	return list
+}
+
+func latest(servers []api.Server) time.Time {
+	var last time.Time
+	for _, r := range servers {
+		if r.Since.After(last) {
+			last = r.Since
+		}
+	}
+	return last
+}
+
+// detailOf is what the checks say that made a real server's state.
+func detailOf(r api.Server) string {
+	detail := ""
+	for _, c := range r.Checks {
+		if c.State == r.State && c.Detail != "" {
+			detail = string(c.Kind) + ": " + c.Detail
+		}
+	}
+	return detail
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// statusPage renders a status for people: first whether all is well, then what is not, then everything else.
+type statusPage struct {
+	now   time.Time
+	color bool
+	out   strings.Builder
+}
+
+// maxTroubles bounds the lines of problems.
+const maxTroubles = 20
+
+func (p *statusPage) render(s api.Status, problems []trouble) string {
+	verdict := p.paint("32", "OK")
+	if n := len(problems); n > 0 {
+		verdict = p.paint("31", "DEGRADED, "+counted(n, "problem"))
+	}
+	fmt.Fprintf(&p.out, "%s: %s\n", plain(s.Node), verdict)
+	fmt.Fprintf(&p.out, "up %s, configuration %s loaded %s ago\n", ago(s.Started, p.now), plain(s.Config.Path), ago(s.Config.Loaded, p.now))
+	p.problems(problems)
+	p.instances(s.VRRP)
+	p.sync(s.Sync)
+	p.services(s.Services)
+	for i, f := range s.Foreign {
+		if i == 0 {
+			p.out.WriteByte('\n')
+		}
+		fmt.Fprintf(&p.out, "foreign service %s with %s: not in this configuration, left alone\n", f.ServiceKey, counted(f.Servers, "real server"))
+	}
+	return p.out.String()
+}
+
+// table writes rows of cells in columns.
+func (p *statusPage) table(rows [][]string) {
+	if len(rows) < 2 {
+		return
+	}
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if i > 0 {
+				t.Write([]byte{'\t'})
+			}
+			t.Write([]byte(plain(cell)))
+		}
+		t.Write([]byte{'\n'})
+	}
+	t.Flush()
+	p.out.WriteByte('\n')
+	for line := range strings.Lines(text.String()) {
+		p.out.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+}
+
+func (p *statusPage) problems(list []trouble) {
+	rows := [][]string{{"PROBLEM", "SINCE", "WHAT"}}
+	for i, t := range list {
+		if i == maxTroubles {
+			rows = append(rows, []string{"…", "", fmt.Sprintf("and %d more", len(list)-i)})
+			break
+		}
+		rows = append(rows, []string{t.what, ago(t.since, p.now), t.text})
+	}
+	p.table(rows)
+}
+
+func (p *statusPage) instances(list []vrrp.Status) {
+	rows := [][]string{{"VRRP", "INTERFACE", "VRID", "STATE", "SINCE", "PRIORITY", "MASTER", "ADDRESSES", "DROPPED", "REASON"}}
+	for _, v := range list {
+		priority := fmt.Sprint(v.EffectivePriority)
+		if v.EffectivePriority != v.Priority {
+			priority += fmt.Sprintf(" (of %d)", v.Priority)
+		}
+		reason := v.Reason
+		if v.PreemptHeld != "" {
+			reason += "; does not preempt: " + v.PreemptHeld
+		}
+		addresses := v.Addresses
+		if len(addresses) == 0 {
+			addresses = []string{"-"}
+		}
+		dropped, why := drops(v.Dropped)
+		if why != "" {
+			reason += "; dropped: " + why
+		}
+		rows = append(rows, []string{v.Name, v.Interface, fmt.Sprint(v.VirtualRouterID), string(v.State), ago(v.Since, p.now), priority,
+			dash(v.MasterAddress), addresses[0], dropped, reason})
+		for _, more := range addresses[1:] {
+			rows = append(rows, []string{"", "", "", "", "", "", "", more, "", ""})
+		}
+	}
+	p.table(rows)
+	seen := map[string]bool{}
+	for _, v := range list { // the same in all instances of an interface
+		if n, why := drops(v.InterfaceDropped); n != "0" && !seen[v.Interface] {
+			seen[v.Interface] = true
+			fmt.Fprintf(&p.out, "%s: %s packets for no instance dropped: %s\n", plain(v.Interface), n, plain(why))
+		}
+	}
+}
+
+// drops are the refused adverts: how many, and the three most frequent reasons.
+func drops(by map[string]uint64) (total, why string) {
+	sum := uint64(0)
+	for _, n := range by {
+		sum += n
+	}
+	reasons := slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		switch {
+		case by[a] > by[b]:
+			return -1
+		case by[a] < by[b]:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	var parts []string
+	for _, r := range reasons[:min(3, len(reasons))] {
+		if by[r] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", by[r], r))
+		}
+	}
+	return fmt.Sprint(sum), strings.Join(parts, ", ")
+}
+
+func (p *statusPage) sync(list []api.SyncDaemon) {
+	rows := [][]string{{"CONNECTION SYNC", "INTERFACE", "SYNC ID", "FOLLOWS"}}
+	for _, d := range list {
+		rows = append(rows, []string{d.Role.String(), d.Daemon.Interface, fmt.Sprint(d.Daemon.SyncID), dash(d.Instance)})
+	}
+	p.table(rows)
+}
+
+func (p *statusPage) services(list []api.Service) {
+	rows := [][]string{{"SERVICE", "SERVER", "FORWARD", "WEIGHT", "STATE", "SINCE", "ACTIVE", "INACTIVE", "CHECK"}}
+	for _, v := range list {
+		state := ""
+		if !v.Present {
+			state = "not in the kernel"
+		}
+		rows = append(rows, []string{v.Name, v.ServiceKey.String(), v.Scheduler, "", state, "", "", "", ""})
+		for _, r := range v.Servers {
+			rows = append(rows, p.server(r))
+		}
+	}
+	p.table(rows)
+}
+
+func (p *statusPage) server(r api.Server) []string {
+	weight := "-"
+	if r.Present {
+		weight = fmt.Sprint(r.KernelWeight)
+	}
+	if r.KernelWeight != r.Weight || !r.Present {
+		weight += fmt.Sprintf(" (of %d)", r.Weight)
+	}
+	return []string{"", r.DestinationKey.String(), fmt.Sprint(r.Forward), weight, fmt.Sprint(r.State), ago(r.Since, p.now),
+		fmt.Sprint(r.Active), fmt.Sprint(r.Inactive), detailOf(r)}
+}
+
+func (p *statusPage) paint(color, text string) string {
+	if !p.color {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// plain escapes what a terminal or a table would take for a command.
+func plain(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return s
+	}
+	quoted := strconv.Quote(s)
+	return quoted[1 : len(quoted)-1]
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// ago is the time since then, to two units: "3m12s".
+func ago(then, now time.Time) string {
+	if then.IsZero() {
+		return "-"
+	}
+	d := max(now.Sub(then), 0)
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Hour:
+		return d.Truncate(time.Second).String()
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}

@@ -1,0 +1,27 @@
+package speaker
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func TestLevelsOfTransitions(t *testing.T) {
+	for _, tt := range []struct {
+		changed vrrp.Changed
+		want    slog.Level
+	}{
+		{vrrp.Changed{From: vrrp.Master, To: vrrp.Initialize, Reason: vrrp.ReasonInterfaceDown}, slog.LevelError},
+		{vrrp.Changed{From: vrrp.Initialize, To: vrrp.Initialize, Reason: vrrp.ReasonInterfaceMissing}, slog.LevelError},
+		{vrrp.Changed{From: vrrp.Master, To: vrrp.Leaving, Reason: vrrp.ReasonAddressRefused}, slog.LevelWarn},
+		{vrrp.Changed{From: vrrp.Master, To: vrrp.Leaving, Reason: vrrp.ReasonDirectorLost}, slog.LevelWarn},
+		{vrrp.Changed{From: vrrp.Backup, To: vrrp.Master, Reason: vrrp.ReasonMasterDownTimer}, slog.LevelInfo},
+		{vrrp.Changed{From: vrrp.Master, To: vrrp.Initialize, Reason: vrrp.ReasonResignStop}, slog.LevelInfo},
+		{vrrp.Changed{From: vrrp.Backup, To: vrrp.Initialize, Reason: vrrp.ReasonRemoved}, slog.LevelInfo},
+	} {
+		if got := levelOf(tt.changed); got != tt.want {
+			t.Errorf("%+v is logged as %s, want %s", tt.changed, got, tt.want)
+		}
+	}
+}
