@@ -67,14 +67,16 @@ var errDeleted = errors.New("somebody has deleted the API socket")
 func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 	server := &http.Server{
 		Handler:           handler(d),
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: idleTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      requestTimeout + 5*time.Second,
-		IdleTimeout:       requestTimeout,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    1 << 16,
 	}
+	guests := newGuests(l, connectionLimit())
+	server.ConnState = guests.changed
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	go func() { failed <- server.Serve(guests) }()
 	look := time.NewTicker(lookAfter)
 	defer look.Stop()
 	for {

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Thousands of connections that say nothing neither take the place of those that do nor keep descriptors.
+func TestIdleConnectionsMakeWay(t *testing.T) {
+	client, socket := served(t, &fakeDirector{status: Status{Node: "lb1"}})
+	before := openFiles(t)
+	var idle []net.Conn
+	defer func() {
+		for _, c := range idle {
+			c.Close()
+		}
+	}()
+	for range 4 * maxConnections {
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, c)
+	}
+	if s, err := client.Status(t.Context()); err != nil || s.Node != "lb1" {
+		t.Errorf("got %+v, %v", s.Node, err)
+	}
+	for _, c := range idle[:len(idle)-maxConnections-1] {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Fatalf("the oldest connection: got error %v, want it closed", err)
+		}
+	}
+	if extra := openFiles(t) - before - len(idle); extra > maxConnections+8 {
+		t.Errorf("%d descriptors are open at the server's end, want %d at most", extra, maxConnections)
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// busyDirector answers a status when it is told to.
+type busyDirector struct {
+	fakeDirector
+	asked, answer chan struct{}
+}
+
+func (d *busyDirector) Status(ctx context.Context) (Status, error) {
+	d.asked <- struct{}{}
+	<-d.answer
+	return d.status, nil
+}
+
+func TestTooManyRequestsAreRefusedWithAWord(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "api.sock")
+	l, err := listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &busyDirector{asked: make(chan struct{}), answer: make(chan struct{})}
+	guests := newGuests(l, 1)
+	closed := make(chan struct{}, 8)
+	server := &http.Server{Handler: handler(d), ConnState: func(c net.Conn, state http.ConnState) {
+		guests.changed(c, state)
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}}
+	ended := make(chan struct{})
+	go func() { defer close(ended); server.Serve(guests) }()
+	defer func() { server.Close(); <-ended }()
+	first := make(chan error, 1)
+	go func() {
+		_, err := NewClient(socket).Status(t.Context())
+		first <- err
+	}()
+	<-d.asked
+	_, err = NewClient(socket).Status(t.Context())
+	if _, ok := errors.AsType[*Refusal](err); !ok {
+		t.Errorf("got error %v, want a refusal", err)
+	}
+	close(d.answer)
+	if err := <-first; err != nil {
+		t.Errorf("the request that was being answered: %v", err)
+	}
+	<-closed
+	go func() { <-d.asked }()
+	if _, err := NewClient(socket).Status(t.Context()); err != nil {
+		t.Errorf("when there is room again: %v", err)
+	}
+}
+
+// A kept connection is closed some seconds after its last request.
+func TestAKeptConnectionIsWaiting(t *testing.T) {
+	_, socket := served(t, &fakeDirector{})
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(4 * idleTimeout))
+	r := bufio.NewReader(c)
+	for range 3 {
+		if _, err := io.WriteString(c, "GET /v1/status HTTP/1.1\r\nHost: lvs-ha\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range maxConnections {
+		other, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+	}
+	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("got error %v, want the connection closed", err)
+	}
+}
