@@ -49,10 +49,11 @@ type keeper struct {
 	check bool // an address may be missing
 	wake  bell
 
-	held     map[placed]*heldAddress
-	doubtful map[*holder]struct{} // their refusals may have changed
-	restored time.Time
-	blind    bool // the last look at the kernel's addresses failed
+	held      map[placed]*heldAddress
+	doubtful  map[*holder]struct{} // their refusals may have changed
+	blind     bool                 // the last look at the kernel's addresses failed
+	notBefore time.Time            // the next look
+	again     time.Duration        // the pause after the last look if it failed
 }
 
 // placed is an address on an interface.
@@ -79,6 +80,7 @@ type heldAddress struct {
 const (
 	checkInterval = 5 * time.Second       // a safety net under the kernel's messages
 	restorePause  = 50 * time.Millisecond // between two restorations, lest two programs fight at full speed
+	firstAgain    = 10 * time.Millisecond // after a look that failed; then twice as long each time, until checkInterval
 
 	servicePause   = 200 * time.Microsecond
 	serviceTimeout = 50 * time.Millisecond // for all IPv6 addresses of a task to work
@@ -142,15 +144,26 @@ func (k *keeper) run(ctx context.Context) {
 		if !check || len(k.held) == 0 {
 			continue
 		}
-		if wait := restorePause - time.Since(k.restored); wait > 0 {
-			k.mu.Lock()
-			k.check = true
-			k.mu.Unlock()
-			later.Reset(wait)
+		if time.Now().Before(k.notBefore) {
+			k.lookLater(later)
 			continue
 		}
-		k.restore()
+		if k.restore() {
+			k.again = 0
+			continue
+		}
+		k.again = min(max(2*k.again, firstAgain), checkInterval)
+		k.notBefore = time.Now().Add(k.again)
+		k.lookLater(later)
 	}
+}
+
+// lookLater has the addresses looked at as soon as may be.
+func (k *keeper) lookLater(later *time.Timer) {
+	k.mu.Lock()
+	k.check = true
+	k.mu.Unlock()
+	later.Reset(time.Until(k.notBefore))
 }
 
 func (k *keeper) carryOut(t task) {
@@ -218,18 +231,26 @@ func (k *keeper) hold(t task, a vrrp.Address) {
 	at := t.holder.key.place(a)
 	h := &heldAddress{address: a, holder: t.holder, name: t.name}
 	if old := k.held[at]; old != nil {
-		h.complaint = old.complaint
+		h.index, h.installed, h.complaint = old.index, old.installed, old.complaint
 	}
 	k.held[at] = h
-	k.install(at, h)
+	if k.install(at, h) != nil {
+		k.suspect()
+	}
 }
 
-func (k *keeper) install(at placed, h *heldAddress) {
+// install puts an address on its interface. The error is one that will be over soon; any other is a refusal.
+func (k *keeper) install(at placed, h *heldAddress) error {
 	former := h.complaint
-	h.index, h.installed, h.complaint = k.lookup(at.Interface).Index, false, ""
+	index := k.lookup(at.Interface).Index
+	if h.installed && h.index != index && index != 0 {
+		k.remove(h.index, at, h.name) // from the interface that had the name before
+	}
+	h.index, h.installed, h.complaint = index, false, ""
+	var err error
 	if h.index == 0 {
 		h.complaint = noInterface
-	} else if err := k.kernel.Add(h.index, h.address); err != nil {
+	} else if err = k.kernel.Add(h.index, h.address); err != nil {
 		h.complaint = refusalText(at, err)
 	} else {
 		h.installed = true
@@ -237,6 +258,10 @@ func (k *keeper) install(at placed, h *heldAddress) {
 	if h.complaint != former || len(h.holder.refused) > 0 {
 		k.doubtful[h.holder] = struct{}{}
 	}
+	if transient(err) {
+		return err
+	}
+	return nil
 }
 
 func (k *keeper) release(t task, a vrrp.Address) {
@@ -247,27 +272,41 @@ func (k *keeper) release(t task, a vrrp.Address) {
 	}
 	delete(k.held, at)
 	index := k.lookup(at.Interface).Index
-	if index == 0 || h != nil && h.complaint != "" {
-		return
+	if h != nil && h.installed {
+		// Perhaps that interface has another name now.
+		if h.index != index {
+			k.remove(h.index, at, t.name)
+		}
 	}
-	if err := k.kernel.Remove(index, a.Prefix); err != nil {
-		k.log.Error("virtual address not removed", "instance", t.name, "interface", at.Interface, "error", err)
+	if index != 0 && (h == nil || h.complaint == "") {
+		k.remove(index, at, t.name)
 	}
 }
 
-// restore puts back what is missing.
-func (k *keeper) restore() {
+func (k *keeper) remove(index int, at placed, instance string) {
+	if err := k.kernel.Remove(index, at.Prefix); err != nil {
+		k.log.Error("virtual address not removed", "instance", instance, "interface", at.Interface, "error", err)
+	}
+}
+
+// restore puts back what is missing. It is false if something failed for the moment.
+func (k *keeper) restore() bool {
 	actual, err := k.kernel.List()
 	if err != nil {
 		if !k.blind {
 			k.log.Warn("virtual addresses not checked; trying again", "error", err)
 		}
 		k.blind = true
-		return
+		return false
 	}
 	k.blind = false
+	well := true
 	for at, h := range k.held {
 		index := k.lookup(at.Interface).Index
+		if h.installed && h.index != index { // that interface may have another name now
+			k.remove(h.index, at, h.name)
+			h.installed = false
+		}
 		all, up := actual[index]
 		if !up {
 			continue
@@ -277,18 +316,26 @@ func (k *keeper) restore() {
 			continue
 		}
 		deleted := h.installed && h.index == index
-		k.install(at, h)
+		if k.install(at, h) != nil {
+			well = false
+		}
 		if !deleted || !h.installed {
 			continue
 		}
-		k.restored = time.Now()
-		h.holder.restored.Add(1)
+		k.putBack(h)
 		k.log.Warn("virtual address was deleted by somebody; put back", "instance", h.name, "interface", at.Interface,
 			"address", at.Prefix)
 	}
 	for h := range k.doubtful {
 		k.tell(h)
 	}
+	return well
+}
+
+// putBack counts a restoration.
+func (k *keeper) putBack(h *heldAddress) {
+	k.notBefore = time.Now().Add(restorePause)
+	h.holder.restored.Add(1)
 }
 
 // accept takes note of a held address that is there, unless it does not work.
@@ -296,8 +343,7 @@ func (k *keeper) accept(at placed, h *heldAddress, index int, present ifAddress)
 	if present.Duplicate {
 		h.index = index
 		k.renew(at, h, present.Prefix)
-		k.restored = time.Now()
-		h.holder.restored.Add(1)
+		k.putBack(h)
 		return
 	}
 	if h.complaint != "" {

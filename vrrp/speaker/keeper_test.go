@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -21,6 +23,7 @@ type fakeKernel struct {
 	mu        sync.Mutex
 	addresses map[int][]netip.Prefix // of the interfaces that are up
 	fail      error
+	blind     int // so often List fails
 	dad       map[netip.Prefix]bool // refused by duplicate address detection
 	tries     int
 	slow      int // so often a new address does not work yet
@@ -67,6 +70,10 @@ func (k *fakeKernel) Serves(netip.Prefix) bool {
 func (k *fakeKernel) List() (map[int][]ifAddress, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.blind > 0 {
+		k.blind--
+		return nil, unix.ENOBUFS
+	}
 	out := map[int][]ifAddress{}
 	for i, all := range k.addresses {
 		out[i] = []ifAddress{}
@@ -253,6 +260,78 @@ func TestKeeperFailures(t *testing.T) {
 		}
 		if len(g.told) != 2 || g.told[1] != "" {
 			t.Errorf("told %q", g.told)
+		}
+	})
+}
+
+func TestKeeperGetsOverFaultsAtOnce(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		h := &holder{key: keyA}
+		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
+		for _, times := range []int{1, 2, 4} {
+			g.kernel.mu.Lock()
+			g.kernel.blind = times
+			g.kernel.mu.Unlock()
+			g.kernel.set(2)
+			g.suspect()
+			time.Sleep(500 * time.Millisecond)
+			synctest.Wait()
+			if g.kernel.get(2) == "" {
+				t.Errorf("not put back within 500 ms, after %d looks that failed", times)
+			}
+		}
+		// The kernel does not take it for a while.
+		g.kernel.mu.Lock()
+		g.kernel.fail = unix.EBUSY
+		g.kernel.mu.Unlock()
+		g.kernel.set(2)
+		g.suspect()
+		time.Sleep(100 * time.Millisecond)
+		g.kernel.mu.Lock()
+		g.kernel.fail = nil
+		g.kernel.mu.Unlock()
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		if g.kernel.get(2) == "" {
+			t.Error("not put back within 500 ms after the kernel would have taken it")
+		}
+		// It is asked less and less often.
+		g.kernel.mu.Lock()
+		g.kernel.blind = 1 << 30
+		g.kernel.mu.Unlock()
+		g.suspect()
+		time.Sleep(time.Minute)
+		g.kernel.mu.Lock()
+		defer g.kernel.mu.Unlock()
+		if looks := 1<<30 - g.kernel.blind; looks > 35 {
+			t.Errorf("%d looks in a minute", looks)
+		}
+	})
+}
+
+func TestAddressesLeaveAnInterfaceThatIsRenamed(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		all := []vrrp.Address{vip1, vip2}
+		h := &holder{key: keyA}
+		g.do(h, vrrp.AddAddresses{Addresses: all})
+		// Another one than the router's own: the router goes on.
+		g.links["lan"], g.links["eth1"] = netInterface{Index: 3, Name: "lan"}, netInterface{}
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.get(3) != "" {
+			t.Errorf("left on the renamed interface: %q", g.kernel.get(3))
+		}
+		g.links["eth1"] = netInterface{Index: 3, Name: "eth1"}
+		g.suspect()
+		synctest.Wait()
+		if g.kernel.get(3) == "" {
+			t.Error("not put back with the name")
+		}
+		// The router's own.
+		g.links["wan"], g.links["eth0"] = netInterface{Index: 2, Name: "wan"}, netInterface{}
+		g.do(h, vrrp.RemoveAddresses{Addresses: all})
+		if g.kernel.get(2)+g.kernel.get(3) != "" {
+			t.Errorf("left on the renamed interface: %q %q", g.kernel.get(2), g.kernel.get(3))
 		}
 	})
 }

@@ -15,14 +15,20 @@ import (
 )
 
 // kernelAddresses changes the addresses of this network namespace's interfaces.
-type kernelAddresses struct{ handle *netlink.Handle }
+type kernelAddresses struct {
+	handle routes
+	close  func()
+}
 
 func newKernelAddresses() (*kernelAddresses, error) {
 	h, err := rtnetlink.Open(netlinkTimeout)
-	return &kernelAddresses{h}, err
+	if err != nil {
+		return nil, err
+	}
+	return &kernelAddresses{h, h.Close}, nil
 }
 
-func (k *kernelAddresses) Close() { k.handle.Close() }
+func (k *kernelAddresses) Close() { k.close() }
 
 // Add puts an address on an interface. One that is there already is no error.
 func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
@@ -36,10 +42,7 @@ func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
 		}
 	}
 	n.Label = a.Label
-	err := k.handle.AddrAdd(nil, n)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
-		err = k.handle.AddrAdd(nil, n) // a late or lost answer is no refusal
-	}
+	err := persist(func() error { return k.handle.AddrAdd(nil, n) })
 	if err == nil || errors.Is(err, unix.EEXIST) {
 		return nil
 	}
@@ -53,7 +56,7 @@ func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return nil
-	case errors.Is(err, unix.EAGAIN): // no answer: it may be there
+	case transient(err): // it may be there
 		return errors.Join(fmt.Errorf("add address: %w", err), k.Remove(index, a.Prefix))
 	case err != nil:
 		return fmt.Errorf("add address: %w", err)
@@ -70,7 +73,7 @@ func (k *kernelAddresses) Serves(p netip.Prefix) bool {
 
 // Remove takes an address off an interface. One that is gone, or whose interface is, is no error.
 func (k *kernelAddresses) Remove(index int, p netip.Prefix) error {
-	err := k.handle.AddrDel(nil, netlinkAddress(index, p))
+	err := persist(func() error { return k.handle.AddrDel(nil, netlinkAddress(index, p)) })
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		return nil
 	}

@@ -3,15 +3,56 @@ package speaker
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 const (
-	netlinkTimeout = 2 * time.Second
-	netlinkBuffer  = 4 << 20 // bytes
+	// netlinkTimeout is how long an answer is waited for. The kernel gives it within the system call that asks, however
+	// long that takes: what is not there then was lost.
+	netlinkTimeout = 200 * time.Millisecond
+
+	netlinkBuffer = 4 << 20 // bytes
+
+	netlinkAttempts = 6 // at what fails for the moment
+	firstPause      = time.Millisecond
 )
+
+// routes is what is asked of route netlink.
+type routes interface {
+	AddrAdd(link netlink.Link, addr *netlink.Addr) error
+	AddrDel(link netlink.Link, addr *netlink.Addr) error
+	LinkList() ([]netlink.Link, error)
+	AddrList(link netlink.Link, family int) ([]netlink.Addr, error)
+	RouteGet(destination net.IP) ([]netlink.Route, error)
+}
+
+// transient says of an error that it will be over soon: the kernel was short of something, a signal came in between, an
+// answer was lost, or a table changed while it was read.
+func transient(err error) bool {
+	for _, errno := range []unix.Errno{unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return errors.Is(err, netlink.ErrDumpInterrupted)
+}
+
+// persist asks again, a few times, what failed for the moment.
+func persist(ask func() error) error {
+	wait := firstPause
+	for attempt := 1; ; attempt++ {
+		err := ask()
+		if err == nil || attempt == netlinkAttempts || !transient(err) {
+			return err
+		}
+		time.Sleep(wait)
+		wait *= 2
+	}
+}
 
 // subscription is the kernel's messages about links and addresses. It ends when a channel is closed or something has
 // failed; then messages may have been lost.
@@ -87,17 +128,15 @@ func (s *subscription) reason() error {
 }
 
 // listInterfaces reads the kernel's tables. A dump that something else disturbed is read again.
-func listInterfaces(h *netlink.Handle) (*interfaceTable, error) {
-	for range 5 {
-		t, err := readInterfaces(h)
-		if err == nil || !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return t, err
-		}
-	}
-	return nil, fmt.Errorf("list interfaces: %w", netlink.ErrDumpInterrupted)
+func listInterfaces(h routes) (t *interfaceTable, err error) {
+	err = persist(func() error {
+		t, err = readInterfaces(h)
+		return err
+	})
+	return t, err
 }
 
-func readInterfaces(h *netlink.Handle) (*interfaceTable, error) {
+func readInterfaces(h routes) (*interfaceTable, error) {
 	links, err := h.LinkList()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)

@@ -89,8 +89,8 @@ func (k *keeper) try(t task) {
 func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
 	k.log.Warn("virtual address was there and did not work, as after failed duplicate address detection; set anew",
 		"instance", h.name, "interface", at.Interface, "address", at.Prefix)
-	if err := k.kernel.Remove(h.index, present); err != nil {
-		k.log.Error("virtual address not removed", "instance", h.name, "interface", at.Interface, "error", err)
+	k.remove(h.index, placed{at.Interface, present}, h.name)
+	if k.install(at, h) != nil {
+		k.suspect()
 	}
-	k.install(at, h)
 }

@@ -1,0 +1,126 @@
+package speaker
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// fakeRoutes is an interface with addresses, whose nth call fails.
+type fakeRoutes struct {
+	addresses map[string]netlink.Addr
+	calls     int
+	fails     func(n int) error
+	done      bool // what fails is carried out all the same: its answer was lost
+}
+
+func (r *fakeRoutes) fail(change func() error) error {
+	n := r.calls
+	r.calls++
+	err := r.fails(n)
+	if err != nil && !r.done {
+		return err
+	}
+	if refused := change(); refused != nil {
+		return refused
+	}
+	return err
+}
+
+func (r *fakeRoutes) AddrAdd(_ netlink.Link, a *netlink.Addr) error {
+	return r.fail(func() error {
+		if _, there := r.addresses[a.IPNet.String()]; there {
+			return unix.EEXIST
+		}
+		r.addresses[a.IPNet.String()] = *a
+		return nil
+	})
+}
+
+func (r *fakeRoutes) AddrDel(_ netlink.Link, a *netlink.Addr) error {
+	return r.fail(func() error {
+		if _, there := r.addresses[a.IPNet.String()]; !there {
+			return unix.EADDRNOTAVAIL
+		}
+		delete(r.addresses, a.IPNet.String())
+		return nil
+	})
+}
+
+func (r *fakeRoutes) LinkList() (list []netlink.Link, err error) {
+	err = r.fail(func() error {
+		list = []netlink.Link{&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 2, Name: "eth0", RawFlags: unix.IFF_UP | unix.IFF_RUNNING}}}
+		return nil
+	})
+	return list, err
+}
+
+func (r *fakeRoutes) AddrList(netlink.Link, int) (list []netlink.Addr, err error) {
+	err = r.fail(func() error {
+		for _, a := range r.addresses {
+			list = append(list, a)
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (r *fakeRoutes) RouteGet(net.IP) (list []netlink.Route, err error) {
+	err = r.fail(func() error { list = []netlink.Route{{Type: unix.RTN_LOCAL}}; return nil })
+	return list, err
+}
+
+// A fault of the moment in any call of route netlink is over at once, whether the kernel did what was asked or not.
+func TestAddressesGetOverAnyFault(t *testing.T) {
+	address := vrrp.Address{Prefix: netip.MustParsePrefix("10.9.0.100/24")}
+	for _, fault := range []error{unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, netlink.ErrDumpInterrupted} {
+		for _, done := range []bool{false, true} {
+			for n := range 6 {
+				t.Run(fmt.Sprintf("%v, done %v, at %d", fault, done, n), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						r := &fakeRoutes{addresses: map[string]netlink.Addr{}, done: done, fails: func(call int) error {
+							if call == n {
+								return fault
+							}
+							return nil
+						}}
+						k := &kernelAddresses{handle: r}
+						start := time.Now()
+						if err := k.Add(2, address); err != nil {
+							t.Errorf("add: %v", err)
+						}
+						if list, err := k.List(); err != nil || len(list[2]) != 1 {
+							t.Errorf("list: %v, %v", list, err)
+						}
+						if err := k.Remove(2, address.Prefix); err != nil || len(r.addresses) != 0 {
+							t.Errorf("remove: %v, left %v", err, r.addresses)
+						}
+						if took := time.Since(start); took > 100*time.Millisecond {
+							t.Errorf("took %v", took)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestARefusalIsAskedForOnce(t *testing.T) {
+	for fault, calls := range map[unix.Errno]int{unix.EACCES: 1, unix.ENODEV: 1, unix.EBUSY: netlinkAttempts} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &fakeRoutes{addresses: map[string]netlink.Addr{}, fails: func(int) error { return fault }}
+			err := (&kernelAddresses{handle: r}).Add(2, vip1)
+			if err == nil || r.calls != calls {
+				t.Errorf("%v: got error %v after %d calls, want %d", fault, err, r.calls, calls)
+			}
+		})
+	}
+}
