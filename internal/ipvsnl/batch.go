@@ -88,7 +88,7 @@ func (s *socket) pipeline(ctx context.Context, requests []Request) ([]error, err
 		return nil, err
 	}
 	errs := make([]error, len(requests))
-	err := s.listen(ctx, func(h netlink.Header, data []byte) (done bool, err error) {
+	err := s.listen(ctx, len(requests) == 1, func(h netlink.Header, data []byte) (done bool, err error) {
 		i := int(h.Sequence - first)
 		if i < 0 || i >= len(errs) {
 			return false, errForeign

@@ -102,6 +102,46 @@ func TestAChangeIsMadeOnceOrOfUnknownOutcome(t *testing.T) {
 	})
 }
 
+// Every other read fails: lists are read all the same, and of several changes none counts as done whose refusal may be lost.
+func TestEveryOtherReadFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kernel := ipvsnltest.New(func(c ipvsnltest.Call) ipvsnltest.Answer {
+			if c.Command == CmdNewDest {
+				return ipvsnltest.Answer{Errno: syscall.EEXIST}
+			}
+			return ipvsnltest.Answer{Messages: [][]byte{{8, 0, 1, 0, 1, 0, 0, 0}}}
+		})
+		reads := 0
+		kernel.Fault = func(_ int, op ipvsnltest.Op) syscall.Errno {
+			if op == ipvsnltest.Receive {
+				if reads++; reads%2 == 1 {
+					return syscall.ENOBUFS
+				}
+			}
+			return 0
+		}
+		start := time.Now()
+		c, err := OpenWith(t.Context(), kernel.Dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 5 {
+			if list, err := c.Dump(t.Context(), Request{Command: CmdGetService}); err != nil || len(list) != 1 {
+				t.Errorf("got %v, %v", list, err)
+			}
+		}
+		for _, err := range c.Batch(t.Context(), numbered(3)) {
+			if !errors.Is(err, ErrUnknownOutcome) {
+				t.Errorf("got error %v, want %v", err, ErrUnknownOutcome)
+			}
+		}
+		if took := time.Since(start); took > converged {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 func TestAFaultThatStaysIsAnError(t *testing.T) {
 	for _, fault := range faults {
 		synctest.Test(t, func(t *testing.T) {

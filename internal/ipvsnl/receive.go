@@ -23,11 +23,12 @@ var (
 // handler takes a message. Its data is valid only during the call. It says whether it was the last one.
 type handler func(h netlink.Header, data []byte) (done bool, err error)
 
-// listen passes messages on as they come in, until the last.
-func (s *socket) listen(ctx context.Context, each handler) error {
+// listen passes messages on as they come in, until the last. Of the answers to several requests none may be missing: what
+// is not refused counts as done.
+func (s *socket) listen(ctx context.Context, lone bool, each handler) error {
 	// A long list is megabytes of datagrams. Through one buffer, they leave no garbage.
 	for {
-		datagram, err := s.receive(ctx)
+		datagram, err := s.receive(ctx, lone)
 		if err != nil {
 			return err
 		}

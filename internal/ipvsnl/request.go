@@ -101,7 +101,7 @@ func (s *socket) ask(ctx context.Context, family uint16, version uint8, r Reques
 		return err
 	}
 	interrupted := false
-	err = s.listen(ctx, answersTo(s.sequence, flags, func(h netlink.Header, data []byte) error {
+	err = s.listen(ctx, true, answersTo(s.sequence, flags, func(h netlink.Header, data []byte) error {
 		// An interrupted list is read to its end all the same, so that the socket can be used again.
 		if interrupted = interrupted || h.Flags&netlink.DumpInterrupted != 0; interrupted {
 			return nil

@@ -99,8 +99,9 @@ func (s *socket) send(ctx context.Context, datagram []byte) error {
 	}
 }
 
-// receive returns the next datagram, which is valid until the next call.
-func (s *socket) receive(ctx context.Context) ([]byte, error) {
+// receive returns the next datagram, which is valid until the next call. A lone answer is waited for although a read has
+// failed, as it does with ENOBUFS when the kernel had no memory for a message; if that was the answer, none comes.
+func (s *socket) receive(ctx context.Context, lone bool) ([]byte, error) {
 	if s.buffer == nil {
 		s.buffer = make([]byte, 2*receiveBuffer)
 	}
@@ -110,7 +111,7 @@ func (s *socket) receive(ctx context.Context) ([]byte, error) {
 		switch {
 		case err == nil:
 			return s.buffer[:n], nil
-		case !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR):
+		case !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR) && !(lone && isPassing(err)):
 			return nil, &linkError{fmt.Errorf("receiving from netlink: %w", err)}
 		case waited >= silence:
 			return nil, &linkError{ErrNoAnswer}
