@@ -71,5 +71,8 @@ func usableCheck(service string, spec healthcheck.Spec) (errs []error) {
 	if spec.Rise < 1 || spec.Fall < 1 {
 		errs = append(errs, fmt.Errorf("virtual_service %q: a health check's rise is %d and its fall %d, want 1 or more", service, spec.Rise, spec.Fall))
 	}
+	for _, fault := range spec.Faults() {
+		errs = append(errs, fmt.Errorf("virtual_service %q: health check: %w", service, fault))
+	}
 	return errs
 }

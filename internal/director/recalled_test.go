@@ -18,15 +18,16 @@ import (
 // Whatever a state file holds, a director that is started again with a bad file refuses or works: it never ends otherwise.
 func TestARecalledConfigurationIsValidated(t *testing.T) {
 	for name, damage := range map[string]func(c map[string]any){
-		"no director block":    func(c map[string]any) { delete(c, "director") },
-		"no repair interval":   func(c map[string]any) { c["director"] = map[string]any{"grace": 5e9, "on_stop": "leave"} },
-		"another on_stop":      func(c map[string]any) { c["director"].(map[string]any)["on_stop"] = "explode" },
-		"no check interval":    func(c map[string]any) { check(c)["interval"] = 0 },
-		"negative timeout":     func(c map[string]any) { check(c)["timeout"] = -1 },
-		"no fall":              func(c map[string]any) { check(c)["fall"] = 0 },
-		"no service address":   func(c map[string]any) { delete(service(c), "address") },
-		"no server address":    func(c map[string]any) { delete(service(c)["real_servers"].([]any)[0].(map[string]any), "address") },
-		"a vrrp without group": func(c map[string]any) { c["vrrp"] = []any{map[string]any{"name": "web"}} },
+		"no director block":     func(c map[string]any) { delete(c, "director") },
+		"no repair interval":    func(c map[string]any) { c["director"] = map[string]any{"grace": 5e9, "on_stop": "leave"} },
+		"another on_stop":       func(c map[string]any) { c["director"].(map[string]any)["on_stop"] = "explode" },
+		"no check interval":     func(c map[string]any) { check(c)["interval"] = 0 },
+		"negative timeout":      func(c map[string]any) { check(c)["timeout"] = -1 },
+		"another kind of check": func(c map[string]any) { check(c)["kind"] = "telepathy" },
+		"no fall":               func(c map[string]any) { check(c)["fall"] = 0 },
+		"no service address":    func(c map[string]any) { delete(service(c), "address") },
+		"no server address":     func(c map[string]any) { delete(service(c)["real_servers"].([]any)[0].(map[string]any), "address") },
+		"a vrrp without group":  func(c map[string]any) { c["vrrp"] = []any{map[string]any{"name": "web"}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -23,7 +23,7 @@ type fakeKernel struct {
 	mu        sync.Mutex
 	addresses map[int][]netip.Prefix // of the interfaces that are up
 	fail      error
-	blind     int // so often List fails
+	blind     int                   // so often List fails
 	dad       map[netip.Prefix]bool // refused by duplicate address detection
 	tries     int
 	slow      int // so often a new address does not work yet
