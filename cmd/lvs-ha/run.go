@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 	"github.com/spf13/cobra"
 )
 
@@ -58,6 +59,11 @@ func newRun() *cobra.Command {
 				return err
 			}
 			defer socket.Close()
+			tenures, err := speaker.NewTenures()
+			if err != nil {
+				return err
+			}
+			defer tenures.Close()
 			go lock.Keep(cmd.Context(), log)
 			binary, err := os.Executable()
 			if err != nil {
@@ -67,7 +73,7 @@ func newRun() *cobra.Command {
 			parent := supervisor.Parent{
 				Binary: binary,
 				Workers: []supervisor.Worker{
-					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket.Listener}, Spare: true, Patience: speakerPatience},
+					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket.Listener, tenures}, Spare: true, Patience: speakerPatience},
 					{Name: "director", Args: append(directorArgs, logs.args()...), Files: []*os.File{socket.Address}, Patience: directorPatience},
 				},
 				Reload: "director",

@@ -48,7 +48,9 @@ func newSpeaker() *cobra.Command {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			signal.Ignore(syscall.SIGHUP) // from the kernel, if the parent is killed while this process is stopped
-			err = speaker.Run(ctx, speaker.Options{Listener: listener, Turn: seat.Turn, Ready: seat.Ready, Alive: seat.Alive, Logger: log})
+			tenures := supervisor.Inherited(1, "tenures")
+			defer tenures.Close()
+			err = speaker.Run(ctx, speaker.Options{Listener: listener, Turn: seat.Turn, Tenures: tenures, Ready: seat.Ready, Alive: seat.Alive, Logger: log})
 			if errors.Is(err, supervisor.ErrNoTurn) {
 				return nil
 			}

@@ -131,11 +131,11 @@ func (e *engine) tend(r *router, now time.Time) {
 func (e *engine) up(r *router, now time.Time) vrrp.Up {
 	present := e.present(r)
 	ev := vrrp.Up{Source: r.source, HaveAddresses: len(present) > 0 && len(present) == len(r.instance.Addresses)}
-	ev.Adopt = ev.HaveAddresses && now.Before(r.adoptUntil)
+	ev.Adopt = ev.HaveAddresses && r.adoptUntil > 0 && e.tenures.now() < r.adoptUntil
 	if !r.started && !ev.HaveAddresses && len(present) > 0 {
 		// Half of a former master's addresses: nobody can go on with them.
 		r.waiting = append(r.waiting, work{Action: vrrp.RemoveAddresses{Addresses: present}})
 	}
-	r.started, r.adoptUntil = true, time.Time{}
+	r.started, r.adoptUntil = true, 0
 	return ev
 }

@@ -34,7 +34,8 @@ type engine struct {
 	virtual    map[netip.Addr]int // how many routers have the address
 	wanted     vrrp.Wanted
 	rejected   map[string]string // what is wrong with an instance that is not run
-	adopt      bool              // the next wanted state's addresses may be a killed speaker's
+	tenures    *tenures
+	inherited  map[routerKey]int64 // tenures of a killed speaker, for the next wanted state
 	stopping   bool
 
 	directorLost   timer // the end of the grace time
@@ -46,10 +47,6 @@ type engine struct {
 	changed []*router
 }
 
-// adoptWithin is how long after it is wanted an instance may still go on as master of the addresses it finds. Later
-// another router will have taken over.
-const adoptWithin = time.Second
-
 func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time))) *engine {
 	e := &engine{
 		log: log, outside: loglimit.Outside(log), sockets: s, hands: h, post: post,
@@ -58,6 +55,7 @@ func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time)))
 		routers:    map[routerKey]*router{},
 		virtual:    map[netip.Addr]int{},
 		rejected:   map[string]string{},
+		tenures:    &tenures{now: bootTime},
 	}
 	e.directorLost.fire = e.abandon
 	e.directorSilent.fire = e.directorHangs
@@ -83,6 +81,9 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 		}
 		_, removes := a.(vrrp.RemoveAddresses)
 		r.waiting = append(r.waiting, work{a, heard && removes})
+	}
+	if r.machine.State() != vrrp.Master {
+		e.tenures.over(r.tenure)
 	}
 	e.proceed(r, now)
 	if at, ok := r.machine.Deadline(); ok {

@@ -38,6 +38,9 @@ type rig struct {
 func newRig(t testing.TB) *rig {
 	g := &rig{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	g.engine = newEngine(slog.New(slog.DiscardHandler), g, g, func(f func(time.Time)) { g.posts = append(g.posts, f) })
+	g.engine.tenures = &tenures{
+		records: make([]tenureRecord, 8), now: func() int64 { return g.now.UnixNano() },
+	}
 	return g
 }
 

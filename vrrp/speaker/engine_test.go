@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -198,27 +199,50 @@ func TestTracks(t *testing.T) {
 	g.expect("v", vrrp.Leaving, vrrp.ReasonTrack)
 }
 
+// TestAdoption has a speaker find the addresses that a former one has left.
 func TestAdoption(t *testing.T) {
 	vip := "10.9.0.100/24"
 	second := vrrp.Address{Prefix: netip.MustParsePrefix("10.9.0.101/24")}
+	all, half := []string{"10.9.0.1/24", vip, "10.9.0.101/24"}, []string{"10.9.0.1/24", vip}
+	in := v3(200)
+	in.Addresses = append(in.Addresses, second)
+	interval := in.AdvertiseInterval
 	for _, c := range []struct {
 		name      string
-		adopt     bool
+		end       func(g *rig) // of the former speaker
+		silent    time.Duration
 		addresses []string
 		slow      time.Duration // until the socket is open
 		state     vrrp.State
 		did       string
 	}{
-		{"after a crash", true, []string{"10.9.0.1/24", vip, "10.9.0.101/24"}, 0, vrrp.Master, "advert 200, add, announce"},
-		{"with half of the addresses", true, []string{"10.9.0.1/24", vip}, 0, vrrp.Backup, "remove, silence"},
-		{"too late", true, []string{"10.9.0.1/24", vip, "10.9.0.101/24"}, 2 * adoptWithin, vrrp.Backup, "silence, silence"},
-		{"leftovers without a crash", false, []string{"10.9.0.1/24", vip, "10.9.0.101/24"}, 0, vrrp.Backup, "silence"},
+		{"after a crash", nil, 0, all, 0, vrrp.Master, "advert 200, add, announce"},
+		{"with half of the addresses", nil, 0, half, 0, vrrp.Backup, "remove, silence"},
+		{"in time", nil, 3*interval - time.Millisecond, all, 0, vrrp.Master, "advert 200, add, announce"},
+		{"after a hang", nil, 3*interval + time.Millisecond, all, 0, vrrp.Backup, "silence"},
+		{"after a long hang", nil, 6 * time.Second, all, 0, vrrp.Backup, "silence"},
+		{"too slow a start", nil, 0, all, 4 * interval, vrrp.Backup, "silence, silence"},
+		{"leftovers of a backup", func(g *rig) { g.hear(in, 250, "10.9.0.2") }, 0, all, 0, vrrp.Backup, "silence"},
+		{"killed while it left", func(g *rig) { g.engine.stop(g.now); g.settle() }, 0, all, 0, vrrp.Backup, "silence"},
+		{"no longer wanted", func(g *rig) { g.want() }, 0, all, 0, vrrp.Backup, "silence"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := v3(200)
-			in.Addresses = append(in.Addresses, second)
+			former := newRig(t)
+			former.up("eth0", 2, "10.9.0.1/24")
+			former.want(in)
+			former.advance(time.Second)
+			former.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+			next := former.engine.timers.next()
+			former.now = next
+			former.engine.timers.fire(next) // an advert
+			if c.end != nil {
+				c.end(former)
+			}
+
 			g := newRig(t)
-			g.engine.adopt = c.adopt
+			g.now = former.now.Add(c.silent)
+			g.engine.tenures.records = former.engine.tenures.records
+			g.engine.inherited = g.engine.tenures.take()
 			g.up("eth0", 2, c.addresses...)
 			if c.slow > 0 {
 				g.refuse = errRefused
@@ -232,10 +256,53 @@ func TestAdoption(t *testing.T) {
 				t.Errorf("state %s, want %s", got, c.state)
 			}
 			g.expectDid(c.did)
-			if g.engine.adopt {
+			if g.engine.inherited != nil {
 				t.Error("it would adopt what a later configuration wants")
 			}
 		})
+	}
+}
+
+// TestTenures: records are taken back, as many as there are, and a second speaker reads what a first one wrote.
+func TestTenures(t *testing.T) {
+	f, err := NewTenures()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	first, err := mapTenures(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func(i int) routerKey {
+		return routerKey{fmt.Sprintf("interface-%05d", i/255), vrrp.IPv6, uint8(1 + i%255)}
+	}
+	const routers = tenureRecords + 100
+	var records [routers]*tenureRecord
+	for i := range routers {
+		records[i] = first.begin(key(i))
+	}
+	for i := range 1000 {
+		first.extend(records[i], time.Hour)
+		first.end(records[i])
+		records[i] = nil
+	}
+	for i := range 100 {
+		records[i] = first.begin(key(i))
+	}
+	for i := range routers {
+		first.extend(records[i], time.Hour)
+	}
+	second, err := mapTenures(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := second.take()
+	if n := len(left); n != tenureRecords-900 || left[key(50)] == 0 || left[key(500)] != 0 || left[key(2000)] == 0 || left[key(routers-1)] != 0 {
+		t.Errorf("%d tenures read, not the right ones", n)
+	}
+	if again := second.take(); len(again) != 0 {
+		t.Errorf("%d tenures are left", len(again))
 	}
 }
 

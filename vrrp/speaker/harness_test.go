@@ -101,6 +101,7 @@ type station struct {
 	host     *lab.Node
 	wrapper  []string
 	listener *os.File
+	tenures  *os.File
 	path     string
 	client   *Client
 	pause    func()
@@ -135,7 +136,10 @@ func newStationBy(t testing.TB, host *lab.Node, wrapper ...string) *station {
 	if s.listener, err = l.(*net.UnixListener).File(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.listener.Close(); l.Close() })
+	if s.tenures, err = NewTenures(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.listener.Close(); l.Close(); s.tenures.Close() })
 	s.client = NewClient(ClientOptions{Path: s.path, Statuses: s.hear, Connected: func(bool) {}, Logger: slog.New(slog.DiscardHandler)})
 	s.start("fresh")
 	s.resumeDirector()
@@ -170,7 +174,7 @@ func (s *station) start(how string) {
 	s.cmd = s.host.Command(context.Background(), argv[0], argv[1:]...)
 	// The race detector would sleep for a second at the end.
 	s.cmd.Env = append(os.Environ(), childEnv+"="+how, "GORACE=atexit_sleep_ms=0")
-	s.cmd.ExtraFiles = []*os.File{s.listener}
+	s.cmd.ExtraFiles = []*os.File{s.listener, s.tenures}
 	s.cmd.Stderr = &s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

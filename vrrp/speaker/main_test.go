@@ -38,5 +38,7 @@ func child(how string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	turn := func(context.Context) (adopt bool, err error) { return how == "adopt", nil }
-	return Run(ctx, Options{Listener: l, Turn: turn, Ready: func() {}, Alive: func() {}, Logger: log})
+	return Run(ctx, Options{
+		Listener: l, Turn: turn, Tenures: os.NewFile(4, "tenures"), Ready: func() {}, Alive: func() {}, Logger: log,
+	})
 }

@@ -185,6 +185,32 @@ func adopt(t *testing.T, n *lan, f vrrp.Family) error {
 	return nil
 }
 
+// TestHostAdoptionTooLate has a master's speaker hang until the peer has taken over, and then replaced. The next one finds
+// its addresses in place, and a living master, which it must leave alone.
+func TestHostAdoptionTooLate(t *testing.T) {
+	n := newLAN(t)
+	a, b := newStation(t, n.a), newStation(t, n.b)
+	const interval = 100 * time.Millisecond
+	in := instance(3, vrrp.IPv4, 200, interval)
+	in.Preempt = false
+	a.want(in)
+	a.awaitState("v", vrrp.Master)
+	b.want(instance(3, vrrp.IPv4, 100, interval))
+	b.await("v", "backup of a", func(s vrrp.Status) bool { return s.State == vrrp.Backup && s.MasterPriority == 200 })
+	if err := a.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitState("v", vrrp.Master)
+	a.kill()
+	a.start("adopt")
+	a.await("v", "backup of b", func(s vrrp.Status) bool { return s.State == vrrp.Backup && s.MasterPriority == 100 })
+	eventually(t, "the address is given up", func() bool { return !has(t, n.a, "eth0", in.Addresses[0].Prefix.String()) })
+	st := b.report("v", "master still", func(s vrrp.Status) bool { return s.State == vrrp.Master })
+	if a := a.status("v"); st.Transitions != 1 || a.Transitions != 0 {
+		t.Errorf("master %d times, and the other %d times", st.Transitions, a.Transitions)
+	}
+}
+
 // TestHostPausedBackup stops a backup's process for many intervals: the adverts of that time wait in its socket.
 func TestHostPausedBackup(t *testing.T) {
 	n := newLAN(t)

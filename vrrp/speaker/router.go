@@ -44,10 +44,11 @@ type router struct {
 	refused    refusedAddresses
 	found      foundAddresses
 	source     netip.Addr
-	started    bool      // has been up
-	adoptUntil time.Time // until then it may go on as master of the addresses it finds; zero: never
-	removed    bool      // leaving for good
-	changed    bool      // the director does not know yet
+	started    bool // has been up
+	tenure     *tenureRecord
+	adoptUntil int64 // boot time until which it may go on as master of the addresses it finds; see tenures
+	removed    bool  // leaving for good
+	changed    bool  // the director does not know yet
 
 	adverts       []*outgoing // built for advertPriority
 	advertReady   bool

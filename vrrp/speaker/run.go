@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ type Options struct {
 	// killed speaker within milliseconds. Where it replaces one it is to adopt: to go on as master of the addresses that
 	// are there.
 	Turn func(ctx context.Context) (adopt bool, err error)
+
+	// Tenures is what NewTenures returned to the parent. Without it no speaker adopts what another has left.
+	Tenures *os.File
 
 	Ready  func() // called once, when directors are served
 	Alive  func() // called every second after that from the loop that adverts depend on
@@ -50,7 +54,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
-	s.loop.engine.adopt = adopt
+	left := s.loop.engine.tenures.take()
+	if adopt {
+		s.loop.engine.inherited = left
+	}
 	return s.run(ctx)
 }
 
@@ -87,6 +94,9 @@ func newSpeaker(o Options) (*speaker, error) {
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
 	s.loop.publish = s.server.publish
 	e := newEngine(log, s.loop, s, func(f func(time.Time)) { s.loop.post(f) })
+	if e.tenures, err = mapTenures(o.Tenures); err != nil {
+		return nil, err
+	}
 	s.loop.engine = e
 	watcher.changed = func(ifc netInterface) {
 		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })

@@ -32,6 +32,7 @@ func (e *engine) advertise(r *router, priority uint8, now time.Time) {
 		e.log.Error("advert not built", "instance", r.instance.Name, "error", err)
 		return
 	}
+	before := r.sent
 	for _, o := range r.adverts {
 		if err := e.sockets.Send(s, o); err != nil {
 			r.sendErrors++
@@ -39,6 +40,9 @@ func (e *engine) advertise(r *router, priority uint8, now time.Time) {
 			continue
 		}
 		r.sent++
+	}
+	if r.sent > before && r.machine.State() == vrrp.Master {
+		e.tenures.extend(r.tenure, keeps(&r.instance))
 	}
 }
 

@@ -35,7 +35,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 		e.want(key, in, now)
 	}
 	e.rejected = rejected
-	e.adopt = false
+	e.inherited = nil
 	for key, r := range e.routers {
 		if !seen[key] && !r.removed {
 			r.removed = true
@@ -98,9 +98,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	w.users++
 	e.routers[key] = r
 	e.countVirtual(&r.instance, +1)
-	if e.adopt && e.interfaces[key.Interface].Up {
-		r.adoptUntil = now.Add(adoptWithin)
-	}
+	r.adoptUntil, r.tenure = e.inherited[key], e.tenures.begin(key)
 	e.log.Info("instance started", "instance", in.Name, "interface", key.Interface, "family", key.Family.String(),
 		"virtual_router_id", key.VirtualRouterID, "priority", in.Priority)
 	e.note(r)
@@ -135,6 +133,7 @@ func (e *engine) bury(r *router, now time.Time) {
 	e.timers.unset(&r.news.timer)
 	e.countVirtual(&r.instance, -1)
 	delete(e.routers, r.key)
+	e.tenures.end(r.tenure)
 	e.leaveWire(r)
 	for i := range e.wanted.Instances {
 		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.rejected[in.Name] == "" && !e.stopping {
