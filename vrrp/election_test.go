@@ -164,6 +164,7 @@ func TestMasterHears(t *testing.T) {
 		{"4s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "5s"},
 	}
 	then := func(scenes ...scene) []scene { return append(becomes[:2:2], scenes...) }
+	meek := func(in *Instance) { in.Preempt = false }
 	runStories(t, []story{
 		{"a higher one", v2(), then(
 			scene{"4.5s", advertFrom(lower, 101, time.Second), "remove .100, MASTER>BACKUP higher-priority-advert", "8.109375s"},
@@ -174,6 +175,19 @@ func TestMasterHears(t *testing.T) {
 		)},
 		{"an equal one of a lower address", v2(), then(
 			scene{"4.5s", advertFrom(lower, 100, time.Second), "advert 100", "5.5s"},
+		)},
+		{"a lower one after a standstill", v2(), then(
+			scene{"7.1s", advertFrom(lower, 99, time.Second), "advert 100, announce .100", "8.1s"},
+		)},
+		{"a lower one after a standstill, without preemption", v2(meek), then(
+			scene{"7.1s", advertFrom(lower, 99, time.Second), "remove .100, MASTER>BACKUP lapsed", "10.709375s"},
+			scene{"8.1s", advertFrom(lower, 99, time.Second), "", "11.709375s"},
+		)},
+		{"a lower one before a backup can have taken over, without preemption", v2(meek), then(
+			scene{"7s", advertFrom(lower, 99, time.Second), "advert 100, announce .100", "8s"},
+		)},
+		{"an equal one after a standstill", v2(), then(
+			scene{"7.1s", advertFrom(lower, 100, time.Second), "remove .100, MASTER>BACKUP lapsed", "10.709375s"},
 		)},
 		{"a lower one, again and again", v2(), then(
 			scene{"4.5s", advertFrom(upper, 99, time.Second), "advert 100", "5.5s"},

@@ -94,6 +94,10 @@ func (o *observer) drawEvent(t *rapid.T) Event {
 func (o *observer) step(t *rapid.T, ev Event) {
 	before := o.m.Status()
 	preempting := o.m.preemptBar() == ""
+	lapsed := false
+	if r, ok := ev.(Received); ok {
+		lapsed = o.m.lapsed(r.Priority, o.now)
+	}
 	up, isUp := ev.(Up)
 	_, found := ev.(AddressesFound)
 	if isUp && before.State == Initialize && up.HaveAddresses || found && before.State == Backup {
@@ -127,12 +131,12 @@ func (o *observer) step(t *rapid.T, ev Event) {
 	if state != o.m.State() {
 		t.Fatalf("%T%+v: state %s became %s unsaid", ev, ev, state, o.m.State())
 	}
-	o.checkEvent(t, ev, before, preempting)
+	o.checkEvent(t, ev, before, preempting, lapsed)
 	o.checkOwnership(t, ev)
 	o.checkDeadline(t, ev)
 }
 
-func (o *observer) checkEvent(t *rapid.T, ev Event, before Status, preempting bool) {
+func (o *observer) checkEvent(t *rapid.T, ev Event, before Status, preempting, lapsed bool) {
 	state := o.m.State()
 	switch ev := ev.(type) {
 	case Received:
@@ -142,7 +146,7 @@ func (o *observer) checkEvent(t *rapid.T, ev Event, before Status, preempting bo
 		switch {
 		case ev.Priority > o.m.Priority() && (state == Master || state == Leaving):
 			t.Fatalf("%s after an advert of higher priority %d", state, ev.Priority)
-		case before.State == Master && ev.Priority < before.EffectivePriority && state != Master:
+		case before.State == Master && ev.Priority < before.EffectivePriority && state != Master && !lapsed:
 			t.Fatalf("a master of %d yielded to %d", before.EffectivePriority, ev.Priority)
 		case before.State == Backup && state != Backup:
 			t.Fatalf("an advert made a backup %s", state)

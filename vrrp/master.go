@@ -94,9 +94,20 @@ func (m *Machine) masterReceived(r Received, now time.Time) {
 		m.yield(r, ReasonHigherPriority, now)
 	case r.Priority == m.Priority() && r.Source.Compare(m.source) > 0:
 		m.yield(r, ReasonEqualHigherAddress, now)
+	case m.lapsed(r.Priority, now):
+		m.yield(r, ReasonLapsed, now)
 	default:
 		m.assert(now)
 	}
+}
+
+// lapsed says that this process has stood still for so long that a lesser router has rightly taken over, which a backup
+// would have to leave alone. It must not have its mastership back for having slept through the loss.
+func (m *Machine) lapsed(rival uint8, now time.Time) bool {
+	if now.Sub(m.sent) < MasterDownInterval(m.in.Version, PriorityOwner, m.in.AdvertiseInterval) {
+		return false
+	}
+	return m.preemptBar() != "" || m.in.PreemptDelay > 0 || rival == m.Priority()
 }
 
 // yield leaves the addresses to a better master, which owns them already.

@@ -21,6 +21,7 @@ const (
 	ReasonStartup            Reason = "startup"                       // the interface is usable
 	ReasonHigherPriority     Reason = "higher-priority-advert"        // as master
 	ReasonEqualHigherAddress Reason = "equal-priority-higher-address" // as master
+	ReasonLapsed             Reason = "lapsed"                        // as master: it stood still while another took over
 	ReasonSuccessorHeard     Reason = "successor-heard"               // left: the next master's advert has come
 	ReasonSuccessorMissing   Reason = "successor-missing"             // left: nobody took over in time
 	ReasonResignFailover     Reason = "resign-failover"               // an operator's wish
