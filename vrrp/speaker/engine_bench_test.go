@@ -1,6 +1,8 @@
 package speaker
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,4 +45,33 @@ func crowd(b *testing.B) (*rig, []vrrp.Instance) {
 	instances := fullHouse(100, 100*time.Millisecond)
 	g.want(instances...)
 	return g, instances
+}
+
+// BenchmarkReceiveForgedLists is the most expensive advert: it lists as many addresses as there are, others with each
+// packet, of which only the last is wrong.
+func BenchmarkReceiveForgedLists(b *testing.B) {
+	g := newRig(b)
+	g.quiet = true
+	g.up("eth0", 2, "10.8.0.1/16")
+	in := v3(100)
+	in.Addresses = nil
+	for i := range 255 {
+		in.Addresses = append(in.Addresses, vrrp.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}), 16)})
+	}
+	g.want(in)
+	packets := make([]datagram, 2)
+	for i := range packets {
+		forged := in
+		forged.Addresses = slices.Clone(in.Addresses)
+		slices.Reverse(forged.Addresses)
+		forged.Addresses[0].Prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, 0, byte(i)}), 16)
+		packets[i] = g.datagram(forged, 200, "10.8.0.2")
+	}
+	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		g.engine.receive(w, packets[i%2], g.now)
+		i++
+	}
 }

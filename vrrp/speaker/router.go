@@ -50,11 +50,11 @@ type router struct {
 	removed    bool  // leaving for good
 	changed    bool  // the director does not know yet
 
-	adverts       []*outgoing // built for advertPriority
-	advertReady   bool
-	advertPrio    uint8
-	peerAddresses []netip.Addr // of the last advert that counted
-	peersDiffer   bool         // ... and they are not ours
+	adverts     []*outgoing // built for advertPriority
+	advertReady bool
+	advertPrio  uint8
+	peerList    listDigest // of the last advert that counted
+	ownList     listDigest // of our adverts
 
 	sent, sendErrors, received, mismatched uint64
 	drops                                  drops
@@ -65,13 +65,14 @@ type router struct {
 }
 
 func newRouter(in vrrp.Instance, w *wire) *router {
-	return &router{
-		key:      keyOf(&in),
-		instance: in,
-		machine:  vrrp.NewMachine(in),
-		wire:     w,
-		holder:   &holder{key: keyOf(&in)},
+	r := &router{
+		key:     keyOf(&in),
+		machine: vrrp.NewMachine(in),
+		wire:    w,
+		holder:  &holder{key: keyOf(&in)},
 	}
+	r.setInstance(in)
+	return r
 }
 
 // idle says that nothing is left to be done.
@@ -138,18 +139,4 @@ func (r *router) prepare(priority uint8) error {
 	}
 	r.advertReady, r.advertPrio = true, priority
 	return nil
-}
-
-// checkAddresses compares an advert's addresses with our own, and says whether they differ otherwise than before.
-func (r *router) checkAddresses(a *vrrp.Advert) (news bool) {
-	if !slices.Equal(a.Addresses, r.peerAddresses) {
-		r.peerAddresses = append(r.peerAddresses[:0], a.Addresses...)
-		differ := !r.instance.SameAddresses(a)
-		news = differ
-		r.peersDiffer = differ
-	}
-	if r.peersDiffer {
-		r.mismatched++
-	}
-	return news
 }

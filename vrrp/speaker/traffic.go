@@ -3,10 +3,7 @@ package speaker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/netip"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -135,22 +132,6 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 	drops.noted[reason] = now
 	e.outside.Log(context.Background(), level, "packet dropped", "reason", reason.String(), "instance", name,
 		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit, "packets", drops.count[reason])
-}
-
-// listAddresses lists the first of an advert's addresses: a forged one has up to 255.
-func listAddresses(all []netip.Addr) string {
-	const most = 8
-	var b strings.Builder
-	for i, a := range all[:min(len(all), most)] {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(a.String())
-	}
-	if len(all) > most {
-		fmt.Fprintf(&b, " and %d more", len(all)-most)
-	}
-	return b.String()
 }
 
 // settingsDiffer says whether a packet was dropped because somebody configured two routers of one group differently.

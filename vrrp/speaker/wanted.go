@@ -78,7 +78,7 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		if r.instance.Name != in.Name {
 			e.log.Info("instance renamed", "instance", in.Name, "from", r.instance.Name)
 		}
-		r.instance, r.advertReady, r.peerAddresses = in.Instance, false, nil
+		r.setInstance(in.Instance)
 		e.step(r, vrrp.Configure{Instance: in.Instance}, now)
 		e.note(r)
 	}
