@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -82,7 +83,8 @@ type Director struct {
 	reloading chan struct{} // holds the turn of a reload
 	reloadErr error
 	memory    memory
-	unsaved   bool // the state file is not what memory is
+	stateFile *keeper
+	unsaved   bool // the state file was not written when it was last waited for
 
 	health   health
 	users    map[string][]ipvs.ServiceKey // of a target
@@ -112,6 +114,7 @@ func New(o Options) *Director {
 		health:    health{},
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
+		stateFile: newKeeper(o.StateFile),
 		problems:  problems{log: o.Logger},
 	}
 	d.checker = o.NewChecker(d.inbox.result)
@@ -144,6 +147,7 @@ func (d *Director) Run(ctx context.Context) error {
 	d.reconcile(ctx)
 	d.ready = true
 	d.Ready()
+	go d.release()
 	interval := d.cfg.Director.Repair
 	repair := time.NewTicker(interval)
 	defer repair.Stop()
@@ -326,8 +330,15 @@ func (d *Director) Reload(ctx context.Context) error {
 		}
 		d.reloadErr = nil
 		d.load(ctx, cfg)
+		go d.release()
 		return nil
 	})
+}
+
+// release gives back to the system what loading a configuration took, which is several times what one in force needs.
+func (d *Director) release() {
+	_ = d.stateFile.wait() // which needs as much
+	debug.FreeOSMemory()
 }
 
 // do runs f in the goroutine that owns the state.
@@ -363,4 +374,5 @@ func (d *Director) stop(ctx context.Context) {
 	}
 	d.clear(ctx)
 	d.restoreSysctls()
+	_ = d.stateFile.wait() // reported as a problem already
 }

@@ -106,6 +106,7 @@ type bench struct {
 	noKernel error // changed in the director's goroutine where one runs
 
 	openKernel func() (Kernel, error) // nil: kernel
+	writeFile  func(path string, contents []byte) error
 
 	sysctls  Sysctls
 	checker  *fakeChecker
@@ -142,6 +143,9 @@ func (b *bench) start(restarted bool) {
 		Ready:      func() {},
 		Logger:     slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
+	if b.writeFile != nil {
+		b.director.stateFile.write = b.writeFile
+	}
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- b.director.Run(ctx) }()

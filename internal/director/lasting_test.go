@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -293,6 +294,75 @@ func TestARestartWithoutTheFileOfAuthoritiesGoesOnWithItsContents(t *testing.T) 
 			if target.Spec.TLS.Authorities == nil {
 				t.Errorf("%s does not trust them", target)
 			}
+		}
+	})
+}
+
+// TestAFileSystemThatDoesNotAnswerStopsNothing: the state file cannot be written and no write ever fails.
+func TestAFileSystemThatDoesNotAnswerStopsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var writes atomic.Int32
+		answer := make(chan struct{})
+		b.writeFile = func(path string, contents []byte) error {
+			writes.Add(1)
+			<-answer
+			return replaceFile(path, contents)
+		}
+		b.start(false)
+		defer b.stop()
+		time.Sleep(2 * saveTimeout)
+		began := time.Now()
+		b.judge(first, healthcheck.Up)
+		b.wantPool(first + "=1")
+		b.cfg = twoServers()
+		b.cfg.Services[0].Checks[0].Interval = 5 * time.Second
+		b.reload()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a check's result and a reload waited %v", took)
+		}
+		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "state file" {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		if n := writes.Load(); n != 1 {
+			t.Errorf("%d writes hang", n)
+		}
+		close(answer)
+		b.repair()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		m, err := recall(filepath.Join(b.dir, "director.json"))
+		if err != nil || m.Config == nil || m.Config.Services[0].Checks[0].Interval != 5*time.Second {
+			t.Errorf("the file holds %+v, %v", m, err)
+		}
+	})
+}
+
+func TestAConfigurationThatCannotBeSavedIsAProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var full atomic.Bool
+		b.writeFile = func(path string, contents []byte) error {
+			if full.Load() {
+				return syscall.ENOSPC
+			}
+			return replaceFile(path, contents)
+		}
+		b.start(false)
+		defer b.stop()
+		full.Store(true)
+		b.cfg = twoServers()
+		b.reload()
+		b.repair()
+		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "state file" {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		full.Store(false)
+		b.repair()
+		b.repair()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("problems: %+v", s.Problems)
 		}
 	})
 }

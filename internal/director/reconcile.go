@@ -187,17 +187,6 @@ func (m memory) owns() func(ipvs.ServiceKey) bool {
 	return func(k ipvs.ServiceKey) bool { return owned[k] }
 }
 
-// remember saves what is owned, before the kernel is touched: after a crash nothing of ours is taken for foreign.
-func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
-	if !d.unsaved && d.memory.Config == d.cfg && slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync && saved(d.StateFile) {
-		return
-	}
-	d.memory = memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
-	err := d.memory.save(d.StateFile)
-	d.unsaved = err != nil
-	d.problems.set("state file", err)
-}
-
 // follow sets the role of the connection sync and with it the preemption gate.
 func (d *Director) follow(now time.Time) {
 	v := followed(d.cfg)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -17,10 +19,13 @@ type memory struct {
 	Config   *config.Config    `json:"config,omitempty"`    // the last good one
 }
 
+// recallTimeout is how long the state file is waited for at start.
+const recallTimeout = 5 * time.Second
+
 // recall reads the state file. A missing file is an empty memory.
 func recall(path string) (memory, error) {
 	var m memory
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return m, nil
 	}
@@ -36,26 +41,42 @@ func recall(path string) (memory, error) {
 	return m, nil
 }
 
-// saved says whether the state file is still there: nobody but this process writes it, but somebody may delete it.
-func saved(path string) bool {
-	_, err := os.Stat(path)
-	return !errors.Is(err, os.ErrNotExist)
+// remember has saved what is owned before the kernel is touched: after a crash nothing of ours is taken for foreign. A
+// configuration is saved meanwhile.
+func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
+	same := slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync
+	if same && d.memory.Config == d.cfg {
+		d.stateFile.check()
+	} else {
+		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
+		d.memory = now
+		d.stateFile.set(func() ([]byte, error) { return json.Marshal(now) })
+	}
+	err := d.stateFile.failure()
+	if !same || d.unsaved {
+		d.attend(func() { err = d.stateFile.wait() })
+	}
+	d.unsaved = err != nil
+	d.problems.set("state file", err)
 }
 
-// save replaces the state file in one step, so that a crash leaves the old one or the new one.
-func (m memory) save(path string) error {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encoding the state: %w", err)
+// readFile reads a file, and gives up on a file system that does not answer.
+func readFile(path string) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
 	}
-	next := path + ".new"
-	if err := os.WriteFile(next, data, 0o600); err != nil {
-		return fmt.Errorf("writing the state file: %w", err)
+	read := make(chan result, 1)
+	go func() {
+		data, err := os.ReadFile(path)
+		read <- result{data, err}
+	}()
+	select {
+	case r := <-read:
+		return r.data, r.err
+	case <-time.After(recallTimeout):
+		return nil, fmt.Errorf("%s: no answer within %s", path, recallTimeout)
 	}
-	if err := os.Rename(next, path); err != nil {
-		return fmt.Errorf("replacing the state file: %w", err)
-	}
-	return nil
 }
 
 // LastConfig is the configuration that a state file remembers as the last in force; nil if it remembers none.

@@ -1,0 +1,131 @@
+package director
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// saveTimeout is how long the director waits for a file to be written before it goes on without.
+const saveTimeout = time.Second
+
+var errSlowFile = errors.New("the file system does not answer; what lvs-ha owns in the kernel may be unknown after a crash")
+
+// keeper keeps a file as it should be. It writes in a goroutine of its own: a file system that does not answer stops
+// nothing else.
+type keeper struct {
+	path  string
+	write func(path string, contents []byte) error
+
+	mu     sync.Mutex
+	encode func() ([]byte, error) // the contents that are wanted
+	stale  bool                   // the file has others
+	err    error                  // of the last write
+	began  time.Time              // of the work under way
+	idle   chan struct{}          // closed when there is none
+}
+
+func newKeeper(path string) *keeper {
+	idle := make(chan struct{})
+	close(idle)
+	return &keeper{path: path, write: replaceFile, idle: idle}
+}
+
+// set gives the file other contents, which encode makes of values that do not change any more.
+func (k *keeper) set(encode func() ([]byte, error)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.encode, k.stale = encode, true
+	k.work()
+}
+
+// check writes the file again if it could not be written or if somebody has deleted it.
+func (k *keeper) check() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.work()
+}
+
+// work starts a goroutine that brings the file up to date, unless there is one. The lock is held.
+func (k *keeper) work() {
+	select {
+	case <-k.idle:
+	default:
+		return
+	}
+	k.idle, k.began = make(chan struct{}), time.Now()
+	go func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for tried := false; !tried || k.stale && k.err == nil; tried = true {
+			encode, stale := k.encode, k.stale
+			k.stale = false
+			k.mu.Unlock()
+			err := k.update(encode, stale)
+			k.mu.Lock()
+			k.err = err
+			k.stale = k.stale || err != nil
+		}
+		close(k.idle)
+	}()
+}
+
+func (k *keeper) update(encode func() ([]byte, error), stale bool) error {
+	if _, err := os.Stat(k.path); encode == nil || !stale && !errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	contents, err := encode()
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", k.path, err)
+	}
+	return k.write(k.path, contents)
+}
+
+// wait returns what the last write ended with, or an error if it does not end within saveTimeout of its beginning.
+func (k *keeper) wait() error {
+	k.mu.Lock()
+	idle, patience := k.idle, saveTimeout-time.Since(k.began)
+	k.mu.Unlock()
+	deadline := time.NewTimer(max(patience, 0))
+	defer deadline.Stop()
+	select {
+	case <-idle:
+	default:
+		select {
+		case <-idle:
+		case <-deadline.C:
+			return fmt.Errorf("writing %s: %w", k.path, errSlowFile)
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.err
+}
+
+// failure returns what is wrong with the file as far as that is known now.
+func (k *keeper) failure() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	select {
+	case <-k.idle:
+	default:
+		if time.Since(k.began) >= saveTimeout {
+			return fmt.Errorf("writing %s: %w", k.path, errSlowFile)
+		}
+	}
+	return k.err
+}
+
+// replaceFile replaces a file in one step, so that a crash leaves the old one or the new one.
+func replaceFile(path string, contents []byte) error {
+	next := path + ".new"
+	if err := os.WriteFile(next, contents, 0o600); err != nil {
+		return fmt.Errorf("writing the state file: %w", err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		return fmt.Errorf("replacing the state file: %w", err)
+	}
+	return nil
+}
