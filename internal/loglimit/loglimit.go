@@ -33,7 +33,7 @@ const (
 
 // subjects are the attributes that tell causes of one message apart. Their values are configured names, never an
 // attacker's choice.
-var subjects = []string{"instance", "endpoint", "interface"}
+var subjects = []string{"instance", "endpoint", "interface", "what"}
 
 // reasonKey tells causes apart too, where others cause the line: the named reasons of dropped packets.
 const reasonKey = "reason"

@@ -3,6 +3,7 @@ package speaker
 import (
 	"bytes"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -138,4 +139,42 @@ func TestForgedMastershipsLeaveTheLogReadable(t *testing.T) {
 		}
 		time.Sleep(time.Minute) // the last report
 	})
+}
+
+// TestAnythingForgedLeavesTheLogReadable: for any packets, each instance logs the first changes of its own state, and all
+// else together is at most ten lines a second.
+func TestAnythingForgedLeavesTheLogReadable(t *testing.T) {
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			g := newRig(t)
+			g.now, g.quiet = time.Now(), true
+			g.up("eth0", 2, "10.9.0.1/24")
+			instances := fullHouse(100, 100*time.Millisecond)[:20]
+			g.want(instances...)
+			var lines lineTimes
+			g.logTo(loglimit.New(textLog(&lines, slog.LevelDebug)))
+			const seconds = 20
+			for begun := time.Now(); time.Since(begun) < seconds*time.Second; {
+				pause := time.Duration(r.IntN(1+r.IntN(200))) * time.Millisecond
+				for range 1 + r.IntN(100) {
+					in := instances[r.IntN(len(instances))]
+					in.Addresses = instances[r.IntN(len(instances))].Addresses
+					in.AdvertiseInterval = time.Duration(1+r.IntN(4095)) * 10 * time.Millisecond
+					if r.IntN(4) == 0 {
+						in.Checksum = vrrp.ChecksumPacketOnly
+					}
+					from := netip.AddrFrom4([4]byte{10, 9, 0, byte(r.IntN(256))}).String()
+					g.hear(in, []uint8{0, 0, 1, 99, 100, 254, 255, uint8(r.IntN(256))}[r.IntN(8)], from)
+				}
+				time.Sleep(pause)
+				g.advance(pause)
+			}
+			const own = 8 // of an instance's lines before they are limited
+			if n := lines.most(); n > own*len(instances)+10 || len(lines) > own*len(instances)+10*seconds {
+				t.Errorf("seed %d: %d lines, %d within a second", seed, len(lines), n)
+			}
+			time.Sleep(time.Minute) // the last report
+		})
+	}
 }
