@@ -16,7 +16,9 @@ func adverts(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for i := range cfg.VRRP {
 		in := &cfg.VRRP[i].Instance
-		if _, listened := o.Listened[in.Interface]; listened {
+		// On a link that is down nothing can be heard, which says nothing about the peer.
+		link, known := o.link(in.Interface)
+		if _, listened := o.Listened[in.Interface]; listened && (link.Up || !known) {
 			out = append(out, heard(in, o)...)
 		}
 	}
@@ -111,7 +113,8 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 	case len(masters) == 1:
 		return []Finding{ok("peer-heard", "%s: %s is master and is heard", in.Name, names[0])}
 	case state == vrrp.Master:
-		return []Finding{ok("peer-heard", "%s: this node is master, and nobody contests it", in.Name)}
+		return []Finding{ok("master", "%s: this node is master, and no other was heard within %s; a backup sends nothing, so whether there is one does not show",
+			in.Name, waited)}
 	case state == vrrp.Backup:
 		return []Finding{{Code: "peer-silent", Severity: Warning, Subject: in.Name,
 			What: fmt.Sprintf("%s: this node is backup, but no master was heard within %s", in.Name, waited),

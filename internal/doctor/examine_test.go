@@ -185,6 +185,10 @@ func TestHealthy(t *testing.T) {
 		{"nothing", "", nil, nil},
 		{"DR needs no forwarding", drConfig, set("net.ipv4.ip_forward", "0"), nil},
 	})
+	alone := doctor.Examine(&config.Config{}, healthy())
+	if !slices.ContainsFunc(alone, func(f doctor.Finding) bool { return f.Code == "ipvs" && f.Severity == doctor.OK }) {
+		t.Error("without a configuration nothing is said of IPVS")
+	}
 	var oks int
 	for _, f := range doctor.Examine(load(t, natConfig), healthy()) {
 		if f.Severity == doctor.OK {
@@ -225,6 +229,12 @@ func TestKernel(t *testing.T) {
 		{"persistence engine", drConfig, func(c *config.Config, _ *doctor.Observed) { c.Services[0].PersistenceEngine = "sip" }, []string{
 			"error scheduler: this kernel has no persistence engine sip (module ip_vs_pe_sip) -> name another, or install the package with all of this kernel's modules",
 		}},
+		{"no configuration, none", "", func(_ *config.Config, o *doctor.Observed) {
+			o.IPVS, o.Modules = false, doctor.Modules{Listed: true}
+		}, []string{
+			"warning ipvs: this kernel has no IPVS, nor a module of it -> boot a kernel with CONFIG_IP_VS, or install the package with this kernel's modules",
+		}},
+		{"no configuration, not loaded", "", without("ip_vs"), []string{"info ipvs: the module ip_vs is not loaded"}}, // and not by --fix
 		{"VRRP alone", drConfig[:strings.Index(drConfig, "virtual_service")], func(_ *config.Config, o *doctor.Observed) { o.IPVS = false }, nil},
 		{"a plain user", natConfig, func(_ *config.Config, o *doctor.Observed) {
 			o.Capabilities, o.IPVS, o.Modules.Loaded = 0, false, o.Modules.Loaded[1:]

@@ -45,9 +45,12 @@ func interfaces(cfg *config.Config, o *Observed) []Finding {
 		case !exists:
 			out = append(out, Finding{Code: "interface-missing", Severity: u.severity, Subject: u.name,
 				What: fmt.Sprintf("there is no device %s (%s)", u.name, u.by), Why: u.why, Mend: "ip link show # and correct the name in the configuration"})
+		case link.NoCarrier:
+			out = append(out, Finding{Code: "interface-down", Severity: u.severity, Subject: u.name,
+				What: fmt.Sprintf("%s has no carrier (%s)", u.name, u.by), Why: u.why, Mend: "ethtool " + u.name + " # and look at the cable and the switch port"})
 		case !link.Up:
-			out = append(out, Finding{Code: "interface-down", Severity: Warning, Subject: u.name,
-				What: fmt.Sprintf("%s is down or has no carrier (%s)", u.name, u.by), Why: u.why, Mend: "ip link set dev " + u.name + " up"})
+			out = append(out, Finding{Code: "interface-down", Severity: u.severity, Subject: u.name,
+				What: fmt.Sprintf("%s is down (%s)", u.name, u.by), Why: u.why, Mend: "ip link set dev " + u.name + " up"})
 		}
 	}
 	if len(out) == 0 && len(uses) > 0 {
@@ -61,7 +64,9 @@ func interfaces(cfg *config.Config, o *Observed) []Finding {
 func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, v := range cfg.VRRP {
-		if _, exists := o.link(v.Interface); exists && !hasSource(cfg, o, v.Instance) {
+		// Without a link the kernel makes no link-local address, and a network daemon takes addresses away: interfaces
+		// finds the cause.
+		if link, _ := o.link(v.Interface); link.Up && !hasSource(cfg, o, v.Instance) {
 			out = append(out, Finding{Code: "no-source", Severity: Error, Subject: v.Interface,
 				What: fmt.Sprintf("%s has no %s address of its own", v.Interface, v.Family),
 				Why:  fmt.Sprintf("the adverts of vrrp %q have nothing to come from", v.Name), Mend: sourceMend(v.Instance)})

@@ -10,7 +10,8 @@ import (
 const ipvsModule = "ip_vs"
 
 func kernelIPVS(cfg *config.Config, o *Observed) []Finding {
-	if !needsIPVS(cfg) {
+	alone := len(cfg.VRRP) == 0 && !needsIPVS(cfg) // no configuration: what the machine could do
+	if !needsIPVS(cfg) && !alone {
 		return nil
 	}
 	f := Finding{Code: "ipvs", Severity: Error, Why: "without it nothing is balanced"}
@@ -22,10 +23,16 @@ func kernelIPVS(cfg *config.Config, o *Observed) []Finding {
 	case o.Modules.Can(ipvsModule):
 		f.Severity, f.What = Info, "the module ip_vs is not loaded"
 		f.Why = "the kernel loads it when the daemon asks, where it may load modules"
+		if alone {
+			return []Finding{f}
+		}
 		return []Finding{f.load(ipvsModule)}
 	default:
 		f.What = "this kernel has no IPVS, nor a module of it"
 		f.Mend = "boot a kernel with CONFIG_IP_VS, or install the package with this kernel's modules"
+	}
+	if alone {
+		f.Severity, f.Why = Warning, "virtual services need it; VRRP alone does not"
 	}
 	return []Finding{f}
 }

@@ -45,7 +45,7 @@ func seeLinks(h *netlink.Handle, o *Observed) (map[int]string, error) {
 		names[a.Index] = a.Name
 		carrier := a.OperState == netlink.OperUp || a.OperState == netlink.OperUnknown
 		o.Links = append(o.Links, Link{
-			Name: a.Name, Up: a.Flags&net.FlagUp != 0 && carrier, MTU: a.MTU,
+			Name: a.Name, Up: a.Flags&net.FlagUp != 0 && carrier, NoCarrier: a.Flags&net.FlagUp != 0 && !carrier, MTU: a.MTU,
 			Network: a.RawFlags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) == 0,
 		})
 	}

@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,15 @@ func TestInterfaces(t *testing.T) {
 			`warning interface-missing: there is no device eth2 (vrrp "web", track_interface) -> ip link show # and correct the name in the configuration`,
 		}},
 		{"down", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Links[1].Up = false }, []string{
-			`warning interface-down: eth0 is down or has no carrier (vrrp "web") -> ip link set dev eth0 up`}},
+			`error interface-down: eth0 is down (vrrp "web") -> ip link set dev eth0 up`}},
+		{"no carrier", natConfig, func(_ *config.Config, o *doctor.Observed) {
+			o.Links[1].Up, o.Links[1].NoCarrier, o.Links[3].Up = false, true, false
+		}, []string{
+			`error interface-down: eth0 has no carrier (vrrp "web") -> ethtool eth0 # and look at the cable and the switch port`,
+			`warning interface-down: eth2 is down (vrrp "web", track_interface) -> ip link set dev eth2 up`}},
+		{"down, and so without a link-local address", strings.ReplaceAll(drConfig[:strings.Index(drConfig, "virtual_service")], "202.99.59.110/24", "fd00::9/64"),
+			func(_ *config.Config, o *doctor.Observed) { o.Adverts, o.Links[1].Up = nil, false }, []string{
+				`error interface-down: eth0 is down (vrrp "web") -> ip link set dev eth0 up`}},
 		{"no address", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Addresses = o.Addresses[1:] }, []string{
 			"error no-source: eth0 has no ipv4 address of its own -> ip address add ADDRESS/LENGTH dev eth0"}},
 		{"only the virtual address", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Addresses[0].Prefix = prefix("202.99.59.110/24") }, []string{
@@ -124,6 +133,8 @@ func TestAdverts(t *testing.T) {
 	examine(t, []examination{
 		{"silence", drConfig, listen(), []string{"info peer-silent: web: no master was heard within 3s"}},
 		{"silence as master", drConfig, running(vrrp.Master), nil},
+		{"silence without a link", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Adverts, o.Links[1].Up = nil, false }, []string{
+			`error interface-down: eth0 is down (vrrp "web") -> ip link set dev eth0 up`}},
 		{"silence as backup", drConfig, running(vrrp.Backup), []string{
 			"warning peer-silent: web: this node is backup, but no master was heard within 3s -> lvs-ha status"}},
 		{"not listened", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Listened, o.Adverts = nil, nil }, nil},
@@ -154,6 +165,24 @@ func TestAdverts(t *testing.T) {
 			o.Adverts, o.Listened["eth0"] = nil, 3200*time.Millisecond
 		}, []string{"info peer-silent: web: no master was heard within 3.2s"}},
 	})
+}
+
+// A peer is heard only if one was heard.
+func TestPeerHeard(t *testing.T) {
+	for code, adverts := range map[string][]doctor.Advert{"master": nil, "peer-heard": {hear("202.99.59.112", 150)}} {
+		o := healthy()
+		o.Adverts = adverts
+		if adverts == nil {
+			o.Running = &doctor.Running{States: map[string]vrrp.State{"web": vrrp.Master}}
+		}
+		var codes []string
+		for _, f := range doctor.Examine(load(t, drConfig), o) {
+			codes = append(codes, f.Code)
+		}
+		if !slices.Contains(codes, code) || slices.Contains(codes, "master") == slices.Contains(codes, "peer-heard") {
+			t.Errorf("with %d adverts: %v", len(adverts), codes)
+		}
+	}
 }
 
 func TestServers(t *testing.T) {

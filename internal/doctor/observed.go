@@ -45,10 +45,11 @@ func (m Modules) Can(name string) bool { return slices.Contains(m.Available, nam
 
 // Link is a network device.
 type Link struct {
-	Name    string
-	Up      bool // set up and with a carrier
-	MTU     int
-	Network bool // has ARP or neighbour discovery: a network card, a bridge, a VLAN, but not lo or a tunnel
+	Name      string
+	Up        bool // set up and with a carrier
+	NoCarrier bool // set up, but without a carrier
+	MTU       int
+	Network   bool // has ARP or neighbour discovery: a network card, a bridge, a VLAN, but not lo or a tunnel
 }
 
 // Address is an address on a device.
