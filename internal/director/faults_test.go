@@ -192,7 +192,7 @@ func TestAKernelThatCannotBeOpenedForAMomentIsOpenedAgainAtOnce(t *testing.T) {
 	})
 }
 
-func TestKernelParametersAreTriedAgainAtOnce(t *testing.T) {
+func TestSysctlsAreTriedAgainAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = everythingWanted()
