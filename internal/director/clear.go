@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
@@ -19,18 +18,22 @@ func (d *Director) clear(ctx context.Context) {
 			d.kernel.Close()
 		}
 	}()
+	err := persist(ctx, func() error { return d.takeDown(ctx) })
+	if err != nil && !errors.Is(err, ipvs.ErrNoIPVS) {
+		d.Logger.Error("not everything was taken down", "error", err)
+	}
+}
+
+// persist tries again what fails for the moment, until ctx ends.
+func persist(ctx context.Context, f func() error) error {
 	for wait := firstRetry; ; wait *= 2 {
-		err := d.takeDown(ctx)
-		if err == nil || errors.Is(err, ipvs.ErrNoIPVS) {
-			return
+		err := f()
+		if err == nil || ctx.Err() != nil || !isTransient(err) {
+			return err
 		}
-		transient := ipvsnl.IsTransient(err) || ipvs.IsDrift(err)
-		if transient {
-			time.Sleep(wait)
-		}
-		if !transient || ctx.Err() != nil {
-			d.Logger.Error("not everything was taken down", "error", err)
-			return
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
 		}
 	}
 }

@@ -172,6 +172,35 @@ func TestAnyFaultOfTheKernelIsOverAtOnce(t *testing.T) {
 	}
 }
 
+func TestAFaultAtStopLeavesNothingBehind(t *testing.T) {
+	for _, done := range []bool{false, true} {
+		for n := range 6 {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.cfg = everythingWanted()
+				b.cfg.Director.OnStop, b.cfg.Sysctl.Manage = "remove", true
+				kernel := &faultyKernel{fakeKernel: b.kernel, done: done}
+				sysctls := &faultySysctls{}
+				b.openKernel, b.sysctls = func() (Kernel, error) { return kernel, nil }, sysctls
+				b.start(false)
+				b.judge(first, healthcheck.Up)
+				b.vrrpState(vrrp.Master)
+				sysctls.faults = []error{syscall.EINTR}
+				kernel.set(func(call int) error {
+					if call == n {
+						return syscall.EBUSY
+					}
+					return nil
+				})
+				b.stop()
+				if table, _ := b.kernel.Table(t.Context()); len(table) != 0 || len(b.kernel.running()) != 0 || len(sysctls.set) != 0 {
+					t.Errorf("fault at %d: left %v, %v, %v", n, table, b.kernel.running(), sysctls.set)
+				}
+			})
+		}
+	}
+}
+
 func TestAKernelThatCannotBeOpenedForAMomentIsOpenedAgainAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

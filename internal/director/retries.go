@@ -62,11 +62,14 @@ func (r *retries) failed(part string, left touched, err error, now time.Time, mo
 }
 
 func firstWait(err error) time.Duration {
-	if ipvsnl.IsTransient(err) || ipvs.IsDrift(err) {
+	if isTransient(err) {
 		return firstRetry
 	}
 	return firstRetryRefused
 }
+
+// isTransient reports whether what failed may well work at once.
+func isTransient(err error) bool { return ipvsnl.IsTransient(err) || ipvs.IsDrift(err) }
 
 // take returns what is due now.
 func (r *retries) take(now time.Time) touched {

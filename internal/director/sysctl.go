@@ -1,6 +1,9 @@
 package director
 
 import (
+	"context"
+	"time"
+
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
@@ -12,11 +15,11 @@ type Sysctls interface {
 
 // manageSysctls makes the kernel parameters what the configuration needs, if it asks for that.
 func (d *Director) manageSysctls() {
-	if !d.cfg.Sysctl.Manage {
-		d.setSysctls(nil)
-		return
+	var settings []sysctl.Setting
+	if d.cfg.Sysctl.Manage {
+		settings = sysctl.Wanted(d.cfg)
 	}
-	d.setSysctls(sysctl.Wanted(d.cfg))
+	_ = d.setSysctls(settings) // what fails is a problem, and tried again
 }
 
 // restoreSysctls puts the parameters back at stop.
@@ -25,7 +28,9 @@ func (d *Director) restoreSysctls() {
 		d.Logger.Info("kernel parameters stay with the IPVS table that is left")
 		return
 	}
-	d.setSysctls(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = persist(ctx, func() error { return d.setSysctls(nil) }) // it is told of
 }
 
 // leavesTraffic reports whether packets go on being forwarded after this process stops: the table stays, and no
@@ -34,9 +39,9 @@ func leavesTraffic(cfg *config.Config) bool {
 	return cfg.Sysctl.Manage && cfg.Director.OnStop == "leave" && len(cfg.VRRP) == 0 && len(cfg.Services) > 0
 }
 
-func (d *Director) setSysctls(settings []sysctl.Setting) {
+func (d *Director) setSysctls(settings []sysctl.Setting) error {
 	if d.Sysctls == nil {
-		return
+		return nil
 	}
 	changes, err := d.Sysctls.Apply(settings)
 	for _, c := range changes {
@@ -47,4 +52,5 @@ func (d *Director) setSysctls(settings []sysctl.Setting) {
 		d.Logger.Info("kernel parameter", "key", c.Key, "from", c.From, "to", c.To, "reason", c.Why)
 	}
 	d.settle(partSysctls, touched{sysctls: true}, err)
+	return err
 }
