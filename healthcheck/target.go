@@ -51,6 +51,9 @@ func (t Target) Key() string {
 	return string(hex.AppendEncode(b, id[:]))
 }
 
+// Equal reports whether two specs are the same in everything that is configured.
+func (s Spec) Equal(other Spec) bool { return s.identity() == other.identity() }
+
 // identity is a hash of everything in a spec, keyed with the process's own seeds.
 func (s Spec) identity() [16]byte {
 	b := make([]byte, 0, 512)

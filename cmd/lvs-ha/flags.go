@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
@@ -57,24 +57,55 @@ func (f *configFlags) args() []string {
 // load reads and validates the configuration. The error of a bad one is an exitError whose text is the diagnostics, each
 // with its snippet; color is for a terminal. Warnings are returned beside a good configuration.
 func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err error) {
+	cfg, diagnostics, err := f.read(color)
+	if err != nil {
+		return nil, "", err
+	}
+	warnings, err = text(diagnostics, color)
+	return cfg, warnings, err
+}
+
+// loadLogged is load for a daemon: warnings are logged, a line each.
+func (f *configFlags) loadLogged(color bool, log *slog.Logger) (*config.Config, error) {
+	cfg, diagnostics, err := f.read(color)
+	if err != nil {
+		return nil, err
+	}
+	findings, more := diagnostics.Findings()
+	director.LogFindings(log, findings, true)
+	if more > 0 {
+		log.Warn("configuration warning", "more", more)
+	}
+	return cfg, nil
+}
+
+func (f *configFlags) read(color bool) (*config.Config, *config.Diagnostics, error) {
 	vars := map[string]string{}
 	for _, v := range f.vars {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || name == "" {
-			return nil, "", fmt.Errorf("--var %q: want name=value", v)
+			return nil, nil, fmt.Errorf("--var %q: want name=value", v)
 		}
 		vars[name] = value
 	}
 	cfg, diagnostics := config.Load(f.path, config.Options{Node: f.node, Vars: vars, VarFiles: f.varFiles})
+	if !diagnostics.HasErrors() {
+		return cfg, diagnostics, nil
+	}
+	said, err := text(diagnostics, color)
+	if err != nil {
+		return nil, nil, err
+	}
+	findings, more := diagnostics.Findings()
+	return nil, nil, &exitError{1, &director.Refused{Findings: findings, More: more, Text: said}}
+}
+
+func text(d *config.Diagnostics, color bool) (string, error) {
 	var text strings.Builder
-	if err := diagnostics.Write(&text, color); err != nil {
-		return nil, "", fmt.Errorf("writing diagnostics: %w", err)
+	if err := d.Write(&text, color); err != nil {
+		return "", fmt.Errorf("writing diagnostics: %w", err)
 	}
-	said := strings.TrimRight(text.String(), "\n")
-	if diagnostics.HasErrors() {
-		return nil, "", &exitError{1, errors.New(said)}
-	}
-	return cfg, said, nil
+	return strings.TrimRight(text.String(), "\n"), nil
 }
 
 // logFlags say how to log.

@@ -66,7 +66,7 @@ func TestHostStatusAndReload(t *testing.T) {
 	// A bad one stays out: its diagnostics are printed, the old one stays in force and the status tells of it.
 	p.configure(strings.Replace(gateway, "eth0", "eth 0", 1))
 	p.wantAnswer(p.asked("reload"), 1, "Invalid interface", "lvs-ha.hcl line 3, in vrrp \"gateway\":", `"eth 0"`)
-	p.wantAnswer(p.asked("status"), 2, "the file on disk was refused", "Invalid interface", "master")
+	p.wantAnswer(p.asked("status"), 2, "the last reload was refused", "Invalid interface", "master")
 	d.awaitLog("the old one stays in force")
 
 	// SIGHUP is the same without an answer.

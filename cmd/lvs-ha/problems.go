@@ -26,8 +26,11 @@ func problemsOf(s api.Status) []trouble {
 	for _, p := range s.Problems {
 		list = append(list, trouble{true, p.Since, p.What, p.Text})
 	}
-	if s.Config.ReloadError != "" {
-		list = append(list, trouble{true, time.Time{}, "configuration", refusedText(s.Config.ReloadError)})
+	if reason := s.Config.ReloadError; reason != "" {
+		list = append(list, trouble{true, time.Time{}, "configuration", "the last reload was refused; " + refusedText(reason)})
+	}
+	if reason := s.Config.StartError; reason != "" {
+		list = append(list, trouble{true, time.Time{}, "configuration", "the file was refused when the director was restarted; " + refusedText(reason)})
 	}
 	for _, v := range s.VRRP {
 		list = append(list, instanceTroubles(v)...)
@@ -54,7 +57,7 @@ func refusedText(reason string) string {
 			break
 		}
 	}
-	return "the file on disk was refused; the configuration in force is an earlier one: " + first + " (run `lvs-ha validate`)"
+	return "an earlier configuration is in force: " + first + " (run `lvs-ha validate`)"
 }
 
 func instanceTroubles(v vrrp.Status) []trouble {

@@ -113,13 +113,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	d := director.New(director.Options{
 		Version:    versionText(),
 		ConfigPath: path,
-		Load: func() (*config.Config, error) {
-			cfg, warnings, err := conf.load(false)
-			if warnings != "" {
-				log.Warn("configuration", "diagnostics", warnings)
-			}
-			return cfg, err
-		},
+		Load:       func() (*config.Config, error) { return conf.loadLogged(false, log) },
 		StateFile:  dir.StateFile(),
 		Restarted:  restarted,
 		OpenKernel: director.OpenKernel,

@@ -28,6 +28,7 @@ type Config struct {
 	Path        string    `json:"path"`
 	Loaded      time.Time `json:"loaded"`
 	ReloadError string    `json:"reload_error,omitempty"` // of the last reload; empty if it worked
+	StartError  string    `json:"start_error,omitempty"`  // the file was refused when the director was restarted, and not reloaded since
 }
 
 // Problem is something that is out of service now, in one sentence with its mend.

@@ -81,7 +81,8 @@ type Director struct {
 	loaded    time.Time
 	started   time.Time
 	reloading chan struct{} // holds the turn of a reload
-	reloadErr error
+	reloadErr error         // of the last reload
+	startErr  error         // of the file when this process started, until a reload
 	memory    memory
 	stateFile *keeper
 	unsaved   bool // the state file was not written when it was last waited for
@@ -198,8 +199,8 @@ func (d *Director) start() error {
 		if !d.Restarted || d.memory.Config == nil {
 			return &ConfigError{err}
 		}
-		d.Logger.Error("configuration is bad; the last good one stays", "path", d.ConfigPath, "error", err)
-		cfg, d.reloadErr = d.memory.Config, err
+		d.logRefused("configuration refused at the restart; the last good one is in force again", err)
+		cfg, d.startErr = d.memory.Config, err
 	}
 	d.cfg = cfg
 	return nil
@@ -319,17 +320,25 @@ func (d *Director) Reload(ctx context.Context) error {
 		return fmt.Errorf("waiting for another reload: %w", context.Cause(ctx))
 	}
 	cfg, err := d.Load()
+	var inForce *config.Config // nobody else replaces it
+	if err := d.view(ctx, func() { inForce = d.cfg }); err != nil {
+		return err
+	}
+	if err == nil && nothing(cfg) && !nothing(inForce) {
+		err = errEmptied
+	}
+	var changes []change
+	if err == nil {
+		changes = changesBetween(inForce, cfg)
+	}
 	return d.do(ctx, func() error {
-		if err == nil && nothing(cfg) && !nothing(d.cfg) {
-			err = errEmptied
-		}
+		d.startErr, d.reloadErr = nil, err
 		if err != nil {
-			d.reloadErr = err
-			d.Logger.Error("configuration refused; the old one stays in force", "path", d.ConfigPath, "error", err)
+			d.logRefused("reload refused; the configuration in force stays", err)
 			return err
 		}
-		d.reloadErr = nil
 		d.load(ctx, cfg)
+		logChanges(d.Logger, changes)
 		go d.release()
 		return nil
 	})

@@ -1,6 +1,8 @@
 package director
 
 import (
+	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -8,7 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -105,6 +109,84 @@ func TestADeadServerIsAWarning(t *testing.T) {
 			if log := b.log.read(); !strings.Contains(log, "level="+tt.level+" msg=health endpoint="+first) {
 				t.Errorf("to %s it logs:\n%s", tt.state, log)
 			}
+		}
+	})
+}
+
+func TestARefusedReloadIsALineForEachFinding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.log.read()
+		b.cfg, b.cfgErr = nil, fmt.Errorf("loading: %w", &Refused{
+			Text: "Error: Bad\n\n  on lvs-ha.hcl line 3:\n   3: x = 1\n", More: 7,
+			Findings: []config.Finding{{Summary: "Bad", Detail: "Write good.", File: "lvs-ha.hcl", Line: 3, Count: 2}, {Summary: "Worse"}, {Warning: true, Summary: "Odd"}},
+		})
+		if err := b.director.Reload(t.Context()); err == nil {
+			t.Fatal("accepted")
+		}
+		log := b.log.read()
+		if strings.Count(log, "\n") != 3 || strings.Count(log, "level=ERROR") != 3 || strings.Contains(log, `\n`) ||
+			!strings.Contains(log, ` file=lvs-ha.hcl line=3 summary=Bad detail="Write good." places=2`) || !strings.Contains(log, "more_findings=7") {
+			t.Errorf("it logs:\n%s", log)
+		}
+	})
+}
+
+func TestAReloadSaysWhatItChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withSync()
+		other := b.cfg.Services[0]
+		other.Name, other.Port = "old", 81
+		b.cfg.Services = append(b.cfg.Services, other)
+		b.start(false)
+		defer b.stop()
+		b.log.read()
+		b.cfg = withSync()
+		b.cfg.VRRP[0].Priority = 77
+		web := &b.cfg.Services[0]
+		web.Checks = slices.Clone(web.Checks)
+		web.Checks[0].Interval = 5 * time.Second
+		web.RealServers[1].Weight = 9
+		third := web.RealServers[0]
+		third.Address = netip.MustParseAddr("192.168.10.3")
+		web.RealServers = append(web.RealServers[1:], third)
+		other.Name, other.Port = "new", 82
+		b.cfg.Services = append(b.cfg.Services, other)
+		b.reload()
+		log := b.log.read()
+		for _, want := range []string{
+			`msg="configuration reloaded" added=2 changed=3 removed=2`,
+			`change=changed what="vrrp \"web\"" detail="priority `,
+			`change=changed what="virtual_service \"http\"" detail="health_check[0].interval 1s -> 5s"`,
+			`change=changed what="real_server 192.168.10.2:80 of virtual_service \"http\"" detail="weight 1 -> 9"`,
+			`change=added what="real_server 192.168.10.3:80 of virtual_service \"http\""`,
+			`change=removed what="real_server 192.168.10.1:80 of virtual_service \"http\""`,
+			`change=added what="virtual_service \"new\""`,
+			`change=removed what="virtual_service \"old\""`,
+		} {
+			if !strings.Contains(log, want) {
+				t.Errorf("%q is missing", want)
+			}
+		}
+		if t.Failed() {
+			t.Log(log)
+		}
+		b.reload()
+		if log := b.log.read(); !strings.Contains(log, "added=0 changed=0 removed=0") || strings.Contains(log, "change=") {
+			t.Errorf("a reload of the same logs:\n%s", log)
+		}
+		b.cfg = withSync()
+		web = &b.cfg.Services[0]
+		for n := range 200 {
+			third.Port = uint16(n + 1)
+			web.RealServers = append(web.RealServers, third)
+		}
+		b.reload()
+		if n := strings.Count(b.log.read(), "change="); n != maxChanges {
+			t.Errorf("%d lines of changes, want %d", n, maxChanges)
 		}
 	})
 }

@@ -29,14 +29,14 @@ func settings(inForce, cfg *config.Config) []api.Setting {
 	before, after := parts(inForce), parts(cfg)
 	var list []api.Setting
 	for _, what := range slices.Concat(after.order, before.order) {
-		a, had := before.fields[what]
-		b, has := after.fields[what]
+		a, had := before.values[what]
+		b, has := after.values[what]
 		switch {
 		case had && has:
-			if changes := differences(a, b); len(changes) > 0 {
-				list = append(list, api.Setting{What: what, Action: "edit", Changes: changes})
+			if !equal(a, b) {
+				list = append(list, api.Setting{What: what, Action: "edit", Changes: differences(fieldsOf(a), fieldsOf(b))})
 			}
-			delete(before.fields, what)
+			delete(before.values, what)
 		case strings.HasPrefix(what, "virtual_service "):
 			// The table's own steps tell of it.
 		case has:
@@ -44,7 +44,7 @@ func settings(inForce, cfg *config.Config) []api.Setting {
 		case had:
 			list = append(list, api.Setting{What: what, Action: "delete"})
 		}
-		delete(after.fields, what)
+		delete(after.values, what)
 	}
 	return list
 }
@@ -52,17 +52,29 @@ func settings(inForce, cfg *config.Config) []api.Setting {
 // fieldValue is a value as people read it, and what it is compared by, which differ where it is a secret.
 type fieldValue struct{ text, compared string }
 
-// compared are the named parts of a configuration, with their fields.
+// compared are the named parts of a configuration.
 type compared struct {
 	order  []string
-	fields map[string]map[string]fieldValue
+	values map[string]any
 }
 
 func (c *compared) add(what string, value any) {
+	c.order = append(c.order, what)
+	c.values[what] = value
+}
+
+// equal compares two parts of the same kind. Most of a large configuration stays as it is.
+func equal(a, b any) bool {
+	if j, ok := a.(judging); ok {
+		return j.equal(b.(judging))
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func fieldsOf(value any) map[string]fieldValue {
 	fields := map[string]fieldValue{}
 	flatten(reflect.ValueOf(value), "", fields)
-	c.order = append(c.order, what)
-	c.fields[what] = fields
+	return fields
 }
 
 // judging is what a virtual service's settings have beside its entry in the kernel's table.
@@ -72,8 +84,13 @@ type judging struct {
 	Servers   map[string][]healthcheck.Spec `json:"real_server"` // checks of their own
 }
 
+func (j judging) equal(other judging) bool {
+	same := func(a, b []healthcheck.Spec) bool { return slices.EqualFunc(a, b, healthcheck.Spec.Equal) }
+	return j.OnFailure == other.OnFailure && same(j.Checks, other.Checks) && maps.EqualFunc(j.Servers, other.Servers, same)
+}
+
 func parts(cfg *config.Config) compared {
-	c := compared{fields: map[string]map[string]fieldValue{}}
+	c := compared{values: map[string]any{}}
 	c.add("director", cfg.Director)
 	c.add("sysctl", cfg.Sysctl)
 	for _, name := range slices.Sorted(maps.Keys(cfg.CAFiles)) {

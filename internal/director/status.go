@@ -52,6 +52,7 @@ type snapshot struct {
 	started, loaded time.Time
 	cfg             *config.Config
 	reloadErr       error
+	startErr        error
 	problems        []api.Problem
 	health          health
 	vrrp            map[string]vrrp.Status
@@ -59,7 +60,7 @@ type snapshot struct {
 
 func (d *Director) snapshot() snapshot {
 	s := snapshot{
-		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr,
+		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr, startErr: d.startErr,
 		problems: slices.Clone(d.problems.open), health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp),
 	}
 	if !d.linked && len(d.cfg.VRRP) > 0 {
@@ -77,6 +78,9 @@ func (s *snapshot) status(actual observed) api.Status {
 		Started:  wallclock.Told(s.started, now),
 		Config:   api.Config{Path: s.path, Loaded: wallclock.Told(s.loaded, now)},
 		Problems: s.problems,
+	}
+	if s.startErr != nil {
+		out.Config.StartError = s.startErr.Error()
 	}
 	if s.reloadErr != nil {
 		out.Config.ReloadError = s.reloadErr.Error()

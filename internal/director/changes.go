@@ -1,0 +1,158 @@
+package director
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// change is an object of the configuration that a reload adds, changes or removes.
+type change struct {
+	how    string // "added", "changed" or "removed"
+	what   string // `virtual_service "http"`
+	detail string // of a change: field by field
+}
+
+// changesBetween lists what differs between two configurations.
+func changesBetween(before, after *config.Config) []change {
+	var list []change
+	for _, s := range settings(before, after) {
+		list = append(list, change{map[string]string{"add": "added", "edit": "changed", "delete": "removed"}[s.Action], s.What, fieldsText(s.Changes)})
+	}
+	names := map[ipvs.ServiceKey]string{}
+	entries := make([]ipvs.Entry, 0, len(after.Services))
+	for _, vs := range before.Services {
+		names[vs.ServiceKey] = vs.Name
+	}
+	for _, vs := range after.Services {
+		names[vs.ServiceKey] = vs.Name
+		entries = append(entries, configuredEntry(vs))
+	}
+	states := make([]ipvs.ServiceState, 0, len(before.Services))
+	for _, vs := range before.Services {
+		state := ipvs.ServiceState{Service: vs.Service}
+		for _, rs := range vs.RealServers {
+			state.Destinations = append(state.Destinations, ipvs.DestinationState{Destination: rs.Destination})
+		}
+		states = append(states, state)
+	}
+	added := map[ipvs.ServiceKey]bool{}
+	for _, step := range ipvs.Diff(entries, states, func(ipvs.ServiceKey) bool { return true }).Steps {
+		what := fmt.Sprintf("virtual_service %q", names[step.Service.ServiceKey])
+		server := fmt.Sprintf("real_server %s of %s", step.Destination.DestinationKey, what)
+		switch step.Action {
+		case ipvs.AddService:
+			added[step.Service.ServiceKey] = true
+			list = append(list, change{"added", what, ""})
+		case ipvs.EditService:
+			list = append(list, change{"changed", what, fieldsText(step.Changes)})
+		case ipvs.DeleteService:
+			list = append(list, change{"removed", what, ""})
+		case ipvs.AddDestination:
+			if !added[step.Service.ServiceKey] {
+				list = append(list, change{"added", server, ""})
+			}
+		case ipvs.EditDestination:
+			list = append(list, change{"changed", server, fieldsText(step.Changes)})
+		case ipvs.DeleteDestination:
+			list = append(list, change{"removed", server, ""})
+		}
+	}
+	return list
+}
+
+// configuredEntry is a service in the kernel's table when all its real servers are up.
+func configuredEntry(vs config.VirtualService) ipvs.Entry {
+	entry := ipvs.Entry{Service: vs.Service, Destinations: make([]ipvs.Destination, 0, len(vs.RealServers))}
+	for _, rs := range vs.RealServers {
+		entry.Destinations = append(entry.Destinations, rs.Destination)
+	}
+	return entry
+}
+
+// maxFields bounds the fields of one change in the log.
+const maxFields = 5
+
+func fieldsText(changes []ipvs.Change) string {
+	var parts []string
+	for i, c := range changes {
+		if i == maxFields {
+			parts = append(parts, fmt.Sprintf("and %d more", len(changes)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s -> %s", c.Field, c.From, c.To))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// maxChanges bounds the lines about one reload.
+const maxChanges = 20
+
+// logChanges logs what a reload changed, a line each.
+func logChanges(log *slog.Logger, list []change) {
+	count := map[string]int{}
+	for _, c := range list {
+		count[c.how]++
+	}
+	log.Info("configuration reloaded", "added", count["added"], "changed", count["changed"], "removed", count["removed"])
+	for i, c := range list {
+		if i == maxChanges {
+			log.Info("configuration changed", "more", len(list)-i)
+			break
+		}
+		attributes := []any{"change", c.how, "what", c.what}
+		if c.detail != "" {
+			attributes = append(attributes, "detail", c.detail)
+		}
+		log.Info("configuration changed", attributes...)
+	}
+}
+
+// Refused is the error of a configuration that is bad: the findings place by place, and all of it as people read it.
+type Refused struct {
+	Findings []config.Finding
+	More     int // findings that are left out
+	Text     string
+}
+
+func (r *Refused) Error() string { return r.Text }
+
+// LogFindings logs what was found in a configuration, a line each: warnings, or the errors.
+func LogFindings(log *slog.Logger, findings []config.Finding, warnings bool) {
+	for _, f := range findings {
+		if f.Warning != warnings {
+			continue
+		}
+		attributes := []any{"summary", f.Summary, "detail", f.Detail}
+		if f.File != "" {
+			attributes = append([]any{"file", f.File, "line", f.Line}, attributes...)
+		}
+		if f.Count > 1 {
+			attributes = append(attributes, "places", f.Count)
+		}
+		if warnings {
+			log.Warn("configuration warning", attributes...)
+		} else {
+			log.Error("configuration error", attributes...)
+		}
+	}
+}
+
+// logRefused logs why a configuration was refused.
+func (d *Director) logRefused(message string, err error) {
+	refused, ok := errors.AsType[*Refused](err)
+	if !ok {
+		d.Logger.Error(message, "path", d.ConfigPath, "error", err)
+		return
+	}
+	attributes := []any{"path", d.ConfigPath}
+	if refused.More > 0 {
+		attributes = append(attributes, "more_findings", refused.More)
+	}
+	d.Logger.Error(message, attributes...)
+	LogFindings(d.Logger, refused.Findings, false)
+}
