@@ -82,6 +82,9 @@ func (c *conn) connected(to unix.Sockaddr) error {
 		return !connecting(outcome)
 	})
 	if err != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, os.ErrClosed) {
+			return shortage("its connection cannot be watched; raise fs.epoll.max_user_watches")
+		}
 		return err
 	}
 	if outcome == unix.EISCONN {

@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"syscall"
@@ -50,6 +51,9 @@ func failed(ctx context.Context, timeout time.Duration, doing string, err error)
 		return while("timeout after " + timeout.String())
 	} else if cause != nil {
 		return Result{Local: true, Detail: "not checked: cancelled"}
+	}
+	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
+		return Result{Local: true, Detail: "not checked: this machine has no certificate authorities; install ca-certificates, or set ca_file"}
 	}
 	for _, e := range errnos {
 		if !errors.Is(err, e.errno) {

@@ -203,6 +203,7 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 			r = Result{Local: true, Detail: "not checked: this machine stood still"}
 		}
 		event = e.judge(r, now-e.started)
+		event.Stalled = e.excused
 		s.results++
 	} else {
 		e.due = now

@@ -37,6 +37,7 @@ type Event struct {
 	Status
 	Result  Result
 	Changed bool          // the state
+	Stalled bool          // the result is passed over, since this machine stood still
 	Took    time.Duration // from the start of the check
 	Late    time.Duration // of the start, because there was no free slot
 }

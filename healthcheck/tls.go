@@ -157,9 +157,6 @@ func describeTLS(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "certificate signed by an unknown authority"
 	}
-	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
-		return "no system certificate authorities: install ca-certificates or set ca_file"
-	}
 	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		if n := len(bad.UnverifiedCertificates); n > maxChain {
 			return fmt.Sprintf("certificate not acceptable: %d certificates, at most %d", n, maxChain)

@@ -88,6 +88,7 @@ type Director struct {
 	unsaved   bool // the state file was not written when it was last waited for
 
 	health   health
+	lacking  shortages
 	users    map[string][]ipvs.ServiceKey // of a target
 	kept     map[serverKey]ipvs.Destination
 	unkept   bool // kept is still to be taken from the kernel
@@ -113,6 +114,7 @@ func New(o Options) *Director {
 		counters:  newCounters(o.OpenKernel),
 		reloading: make(chan struct{}, 1),
 		health:    health{},
+		lacking:   newShortages(),
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
 		stateFile: newKeeper(o.StateFile),
@@ -234,6 +236,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	for key := range d.health {
 		if d.users[key] == nil {
 			delete(d.health, key)
+			d.lacking.drop(key)
 		}
 	}
 	names := map[string]bool{}
@@ -293,6 +296,7 @@ func (d *Director) take(n news) {
 		}
 		was := d.health[key].State
 		d.health[key] = result
+		d.lacking.note(key, result)
 		if was == result.State {
 			continue
 		}
@@ -300,6 +304,7 @@ func (d *Director) take(n news) {
 			"to", result.State, "detail", result.Detail)
 		d.touched.services(d.users[key])
 	}
+	d.problems.set("health checks", d.lacking.problem())
 }
 
 // levelOf is the log level of a check's verdict: a dead server is a part of a pool that is lost.

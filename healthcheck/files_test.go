@@ -1,0 +1,142 @@
+package healthcheck_test
+
+import (
+	"crypto/x509"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	. "github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+// limitFiles lets this process have so many more open files than it has now.
+func limitFiles(t *testing.T, more int) {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(len(open) + more), Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// tally counts results by what they are.
+type tally struct {
+	mu                sync.Mutex
+	good, bad, locals int
+	down              int // good servers that were judged down
+}
+
+func (c *tally) report(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case e.Result.OK:
+		c.good++
+	case e.Result.Local && !e.Stalled:
+		c.locals++
+	default:
+		c.bad++
+	}
+	if e.Target.Endpoint.Addr().As4()[2] == 0 && e.State == Down {
+		c.down++
+	}
+}
+
+func (c *tally) await(t *testing.T, what string, enough func(*tally) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		c.mu.Lock()
+		ok := enough(c)
+		c.mu.Unlock()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: %d good, %d bad, %d not carried out", what, c.good, c.bad, c.locals)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestFewOpenFiles: far more servers than open files, most of which hang, cost no check its descriptor. When something
+// else takes the descriptors, no check can be carried out, which is held against no server; afterwards all goes on.
+func TestFewOpenFiles(t *testing.T) {
+	port := hostileFarm(t)
+	var targets []Target
+	spec := Spec{Kind: HTTP, Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Rise: 1, Fall: 1, HTTP: &HTTPSpec{}}
+	patient := spec
+	patient.Timeout = 30 * time.Second // however busy the machine is that runs this test
+	for i := range 250 {
+		targets = append(targets, NewTarget(hostileServer(2, i), port, spec)) // says nothing
+		if i < 5 {
+			targets = append(targets, NewTarget(hostileServer(0, i), port, patient))
+		}
+	}
+	limitFiles(t, 64)
+	var c tally
+	s := NewScheduler(Options{Report: c.report})
+	update(t, s, targets)
+	stop := start(t, s)
+	defer stop()
+	c.await(t, "with few open files", func(c *tally) bool { return c.good >= 20 && c.bad >= 200 })
+	c.mu.Lock()
+	locals := c.locals
+	c.mu.Unlock()
+	if locals > 0 {
+		t.Errorf("%d checks had no descriptor", locals)
+	}
+
+	var taken []*os.File
+	for {
+		f, err := os.Open("/dev/null")
+		if err != nil && len(taken) > 0 && s.Stats().Running == 0 {
+			break
+		}
+		if err == nil {
+			taken = append(taken, f)
+		} else {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	c.await(t, "without descriptors", func(c *tally) bool { return c.locals >= locals+100 })
+	for _, f := range taken {
+		_ = f.Close()
+	}
+	c.mu.Lock()
+	good := c.good
+	c.mu.Unlock()
+	c.await(t, "with descriptors again", func(c *tally) bool { return c.good >= good+20 })
+	if c.mu.Lock(); c.down > 0 {
+		t.Errorf("good servers were taken for dead %d times", c.down)
+	}
+	c.mu.Unlock()
+}
+
+// TestLacksAreNotTheServersFault: what comes of this machine is no verdict on a server.
+func TestLacksAreNotTheServersFault(t *testing.T) {
+	for _, err := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL, unix.EAGAIN, x509.SystemRootsError{}} {
+		r := Failed(t.Context(), time.Second, "while waiting", err)
+		if !r.Local || !strings.HasPrefix(r.Detail, "not checked: ") {
+			t.Errorf("%v: %+v", err, r)
+		}
+	}
+	if r := check(t, tcpSpec, netip.MustParseAddrPort("127.0.0.1:1")); r.Local {
+		t.Errorf("a refused connection: %+v", r)
+	}
+}

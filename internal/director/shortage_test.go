@@ -1,0 +1,75 @@
+package director
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+// TestWhatThisMachineLacksIsAProblem: checks that cannot be carried out keep their servers' state, and are a problem
+// until all of them can, or are no longer asked for.
+func TestWhatThisMachineLacksIsAProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		result := func(i int, r healthcheck.Result, stalled bool) {
+			target := b.checker.targets[i]
+			b.director.inbox.result(healthcheck.Event{
+				Status: healthcheck.Status{Key: target.Key(), Target: target, Health: healthcheck.Health{State: healthcheck.Up}}, Result: r, Stalled: stalled,
+			})
+			synctest.Wait()
+		}
+		wantProblems := func(when string, want int) {
+			t.Helper()
+			n := 0
+			for _, p := range b.status().Problems {
+				if p.What == "health checks" {
+					n++
+				}
+			}
+			if n != want {
+				t.Errorf("%s: %+v", when, b.status().Problems)
+			}
+		}
+		good, lack := healthcheck.Result{OK: true}, healthcheck.Result{Local: true, Detail: "not checked: too many open files"}
+		result(0, good, false)
+		result(1, good, false)
+		wantProblems("all well", 0)
+		result(0, lack, false)
+		result(1, healthcheck.Result{Local: true, Detail: "not checked: out of memory"}, false)
+		result(1, lack, false)
+		wantProblems("without descriptors", 1)
+		b.wantPool(first + "=1 " + second + "=1")
+		result(0, good, false)
+		wantProblems("one is left", 1)
+		result(1, healthcheck.Result{Detail: "connection refused"}, false)
+		wantProblems("over", 0)
+		result(1, healthcheck.Result{Local: true, Detail: "not checked: this machine stood still"}, true)
+		wantProblems("after a stall", 0)
+		result(1, lack, false)
+		b.cfg = onlyVRRP()
+		b.reload()
+		wantProblems("without checks", 0)
+	})
+}
+
+func TestShortagesAreNamedOnce(t *testing.T) {
+	s := newShortages()
+	for _, key := range []string{"a", "b", "c"} {
+		s.note(key, healthcheck.Event{Result: healthcheck.Result{Local: true, Detail: "not checked: out of memory"}})
+	}
+	before := s.problem()
+	s.drop("a")
+	if after := s.problem(); before == nil || after == nil || before.Error() != after.Error() {
+		t.Errorf("the problem changes with the number of checks: %v, %v", before, after)
+	}
+	s.drop("b")
+	s.drop("c")
+	s.drop("c")
+	if err := errors.Join(s.problem()); err != nil {
+		t.Errorf("over, but: %v", err)
+	}
+}
