@@ -1,0 +1,91 @@
+package director
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+)
+
+// largeFile writes a configuration of so many real servers in services of 100, each with a check of its own.
+func largeFile(t testing.TB, servers int) string {
+	t.Helper()
+	var text strings.Builder
+	for n := range servers {
+		if n%100 == 0 {
+			fmt.Fprintf(&text, "virtual_service \"s%d\" {\n  address = \"192.0.%d.%d:80\"\n", n/100, n/10_000, n/100%100)
+		}
+		fmt.Fprintf(&text, "  real_server \"10.%d.%d.%d\" {\n    weight = %d\n    health_check \"http\" { path = \"/healthz\" }\n  }\n", n/62_500, n/250%250, n%250+1, n%100+1)
+		if n%100 == 99 {
+			text.WriteString("}\n")
+		}
+	}
+	path := filepath.Join(t.TempDir(), "lvs-ha.hcl")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func loaded(t testing.TB, path string) *config.Config {
+	t.Helper()
+	cfg, problems := config.Load(path, config.Options{Node: "lb1"})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// heap is what live objects take, and what the process holds for them.
+func heap() (live, held uint64) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc, m.HeapSys - m.HeapReleased
+}
+
+// TestMemoryOfALoadIsGivenBack: parsing takes ten times what a configuration in force needs, at the start and at each
+// reload.
+func TestMemoryOfALoadIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := largeFile(t, 10_000)
+		b := newBench(t)
+		b.cfg = loaded(t, path)
+		b.start(false)
+		defer b.stop()
+		look := func(when string) {
+			t.Helper()
+			live, held := heap()
+			const slack = 16 << 20 // of the runtime, and of what was allocated since
+			if held > 2*live+slack {
+				t.Errorf("%s: %d MB are held for %d MB of live objects", when, held>>20, live>>20)
+			}
+			if most := uint64(10_000 * 4 << 10); live > most {
+				t.Errorf("%s: %d bytes live, want at most 4 KiB a real server", when, live)
+			}
+		}
+		look("after the start")
+		b.cfg = loaded(t, path)
+		b.reload()
+		look("after a reload")
+	})
+}
+
+// BenchmarkReload puts a configuration of 40,000 real servers, each with its own check, in force again.
+func BenchmarkReload(b *testing.B) {
+	path := largeFile(b, 40_000)
+	for b.Loop() {
+		began := time.Now()
+		cfg := loaded(b, path)
+		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-load")
+		_ = targets(cfg)
+		_ = desired(cfg, health{}, nil)
+		_ = changesBetween(cfg, cfg)
+	}
+}
