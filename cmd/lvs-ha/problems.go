@@ -35,7 +35,11 @@ func problemsOf(s api.Status) []trouble {
 	for _, v := range s.VRRP {
 		list = append(list, instanceTroubles(v)...)
 	}
+	ipvs := slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == "ipvs" })
 	for _, v := range s.Services {
+		if !v.Present && !ipvs { // otherwise that is why
+			list = append(list, trouble{true, time.Time{}, "service " + v.Name, v.ServiceKey.String() + " is not in the kernel"})
+		}
 		list = append(list, serviceTroubles(v)...)
 	}
 	slices.SortStableFunc(list, func(a, b trouble) int { return cmp.Compare(rank(a), rank(b)) })
@@ -84,9 +88,6 @@ func serviceTroubles(v api.Service) []trouble {
 		}
 	}
 	var list []trouble
-	if !v.Present {
-		list = append(list, trouble{true, time.Time{}, what, v.ServiceKey.String() + " is not in the kernel"})
-	}
 	if len(down) > 0 && len(down) == len(v.Servers) {
 		list = append(list, trouble{true, latest(down), what, fmt.Sprintf("no real server passes its checks (0 of %d)", len(v.Servers))})
 	}

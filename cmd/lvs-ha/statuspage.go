@@ -28,7 +28,7 @@ func (p *statusPage) render(s api.Status, problems []trouble) string {
 	if n := len(problems); n > 0 {
 		verdict = p.paint("31", "DEGRADED, "+counted(n, "problem"))
 	}
-	fmt.Fprintf(&p.out, "%s: %s\n", plain(s.Node), verdict)
+	fmt.Fprintf(&p.out, "lvs-ha on %s: %s\n", plain(s.Node), verdict)
 	fmt.Fprintf(&p.out, "up %s, configuration %s loaded %s ago\n", ago(s.Started, p.now), plain(s.Config.Path), ago(s.Config.Loaded, p.now))
 	p.problems(problems)
 	p.instances(s.VRRP)

@@ -14,8 +14,8 @@ type serverKey struct {
 	server  ipvs.DestinationKey
 }
 
-// health is the last result of each check, by target key.
-type health map[string]healthcheck.Event
+// health is what the results of each check amount to, by target key.
+type health map[string]healthcheck.Health
 
 // server is the judgement on a real server: all its checks must pass. One that is not known yet leaves it unknown,
 // unless another already fails.

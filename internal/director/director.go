@@ -177,6 +177,7 @@ func (d *Director) Run(ctx context.Context) error {
 		case <-d.gateOpen.C:
 			d.tellSpeaker()
 		case <-repair.C:
+			d.forgetKept()
 			d.touched.everything()
 		}
 		d.reconcile(ctx)
@@ -226,10 +227,15 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.cfg, d.loaded = cfg, time.Now()
 	d.users = map[string][]ipvs.ServiceKey{}
 	for _, vs := range cfg.Services {
+		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets that have no other user
 		for _, rs := range vs.RealServers {
 			for _, t := range targetsOf(vs, rs) {
 				key := t.Key()
-				d.users[key] = append(d.users[key], vs.ServiceKey)
+				if others, used := d.users[key]; used {
+					d.users[key] = append(others, vs.ServiceKey)
+				} else {
+					d.users[key] = alone
+				}
 			}
 		}
 	}
@@ -256,6 +262,19 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.touched.everything()
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
 		"services", len(cfg.Services), "checks", len(d.users))
+}
+
+// forgetKept forgets what the kernel had when the configuration was put in force, once every check has a result.
+func (d *Director) forgetKept() {
+	if d.unkept || d.kept == nil {
+		return
+	}
+	for key := range d.users {
+		if d.health[key].State == healthcheck.Unknown {
+			return
+		}
+	}
+	d.kept = nil
 }
 
 // tellSpeaker sends the speaker what is wanted of it now, and comes back when the preemption gate opens.
@@ -295,7 +314,7 @@ func (d *Director) take(n news) {
 			continue
 		}
 		was := d.health[key].State
-		d.health[key] = result
+		d.health[key] = result.Health
 		d.lacking.note(key, result)
 		if was == result.State {
 			continue

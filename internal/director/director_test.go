@@ -278,6 +278,34 @@ func TestARestartKeepsThePoolUntilFirstResults(t *testing.T) {
 	})
 }
 
+func TestWhatWasKeptIsForgottenWithTheLastFirstResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		b.judge(first, healthcheck.Up)
+		b.judge(second, healthcheck.Up)
+		b.stop()
+		b.start(true)
+		defer b.stop()
+		kept := func() (n int) {
+			b.changed(func() { n = len(b.director.kept) })
+			return n
+		}
+		b.judge(first, healthcheck.Up)
+		b.repair()
+		if n := kept(); n != 2 {
+			t.Errorf("with one result missing %d servers are kept, want 2", n)
+		}
+		b.wantPool(first + "=1 " + second + "=1")
+		b.judge(second, healthcheck.Down)
+		b.repair()
+		if n := kept(); n != 0 {
+			t.Errorf("with all results %d servers are kept", n)
+		}
+		b.wantPool(first + "=1")
+	})
+}
+
 func TestAReloadThatChangesACheckKeepsThePool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -105,7 +105,7 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 // such a target.
 func (s standing) assume(cfg *config.Config) (known health, servers int) {
 	known = health{}
-	passing := healthcheck.Event{Status: healthcheck.Status{Health: healthcheck.Health{State: healthcheck.Up}}}
+	passing := healthcheck.Health{State: healthcheck.Up}
 	for _, vs := range cfg.Services {
 		for _, rs := range vs.RealServers {
 			assumed := false
