@@ -39,14 +39,11 @@ func (f *configFlags) named(cmd *cobra.Command) bool {
 	return slices.ContainsFunc([]string{"config", "node", "var", "var-file"}, cmd.Flags().Changed)
 }
 
-// args are the flags again, for a worker process.
+// args are the flags again, for a worker process, but for values of variables: they may be secret.
 func (f *configFlags) args() []string {
 	args := []string{"--config", f.path}
 	if f.node != "" {
 		args = append(args, "--node", f.node)
-	}
-	for _, v := range f.vars {
-		args = append(args, "--var", v)
 	}
 	for _, v := range f.varFiles {
 		args = append(args, "--var-file", v)

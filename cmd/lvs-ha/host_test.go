@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,8 +116,10 @@ func TestHostASecondInstanceIsRefused(t *testing.T) {
 	p.configure(gateway)
 	d := p.start()
 	before := d.awaitStatus("master", isMaster)
-	p.wantAnswer(p.asked("run", "-c", p.path("lvs-ha.hcl")), 1,
-		"lvs-ha: another lvs-ha runs in "+p.path("run")+": stop it, or choose another directory with --runtime-dir\n")
+	for _, dir := range []string{"run", "another"} {
+		got := p.lvsha("run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path(dir))
+		p.wantAnswer(got, 1, fmt.Sprintf("lvs-ha: another lvs-ha runs in this network namespace, process %d: stop it first", d.cmd.Process.Pid))
+	}
 	after := d.awaitStatus("master", isMaster)
 	if !after.Started.Equal(before.Started) || !after.VRRP[0].Since.Equal(before.VRRP[0].Since) {
 		t.Error("the first one was disturbed")

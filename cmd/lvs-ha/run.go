@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,51 +41,17 @@ func newRun() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(syscall.SIGHUP) // until the parent passes it on: the configuration is yet to be read
+			if err := supervisor.Confine(); err != nil {
+				return err
+			}
 			log, flush, err := logs.open(os.Stderr)
 			if err != nil {
 				return err
 			}
 			defer flush()
-			cfg, _, err := conf.load(onTerminal(os.Stderr))
-			if err != nil {
-				return err
-			}
-			if err := refuseWithout(cfg); err != nil {
-				return err
-			}
-			dir := supervisor.RuntimeDir(runtimeDir)
-			lock, err := dir.Lock()
-			if err != nil {
-				return err
-			}
-			socket, err := dir.ListenSpeaker()
-			if err != nil {
-				return err
-			}
-			defer socket.Close()
-			tenures, err := speaker.NewTenures()
-			if err != nil {
-				return err
-			}
-			defer tenures.Close()
-			go lock.Keep(cmd.Context(), log)
-			binary, err := os.Executable()
-			if err != nil {
-				return fmt.Errorf("finding my own binary: %w", err)
-			}
-			directorArgs := append([]string{"director", "--runtime-dir", runtimeDir}, conf.args()...)
-			parent := supervisor.Parent{
-				Binary: binary,
-				Workers: []supervisor.Worker{
-					{Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Files: []*os.File{socket.Listener, tenures}, Spare: true, Patience: speakerPatience},
-					{Name: "director", Args: append(directorArgs, logs.args()...), Files: []*os.File{socket.Address}, Patience: directorPatience},
-				},
-				Reload: "director",
-				Logger: log,
-			}
-			err = parent.Run(cmd.Context())
+			err = runParent(cmd.Context(), supervisor.RuntimeDir(runtimeDir), &conf, &logs, log)
 			if _, refused := errors.AsType[*supervisor.RefusedError](err); refused {
-				return &exitError{1, err}
+				return &exitError{status: 1} // it has said why
 			}
 			return err
 		},
@@ -90,4 +60,73 @@ func newRun() *cobra.Command {
 	logs.register(cmd)
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
+}
+
+// runParent runs the parent process. It knows of the configuration only how the director is to read it.
+func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, logs *logFlags, log *slog.Logger) error {
+	if err := dir.Check(); err != nil {
+		return err
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding my own binary: %w", err)
+	}
+	parent := supervisor.Parent{
+		Program: "lvs-ha",
+		Binary:  binary,
+		Workers: []supervisor.Worker{{
+			Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Environment: speakerEnvironment(),
+			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience,
+		}, {
+			Name: "director", Args: slices.Concat([]string{"director", "--runtime-dir", string(dir)}, conf.args(), logs.args()),
+			Environment: directorEnvironment(), Letter: directorLetter{Vars: conf.vars},
+			Capabilities: supervisor.DirectorCapabilities, Patience: directorPatience,
+		}},
+		Reload: "director",
+		Logger: log,
+	}
+	parent.Open = func(left func(string) *os.File) (map[string][]*os.File, error) {
+		lock, err := dir.Lock()
+		if err != nil {
+			return nil, err
+		}
+		socket, err := dir.ListenSpeaker()
+		if err != nil {
+			return nil, err
+		}
+		tenures := left(speaker.TenuresName)
+		if tenures == nil {
+			if tenures, err = speaker.NewTenures(); err != nil {
+				return nil, err
+			}
+		}
+		go lock.Keep(ctx, log)
+		return map[string][]*os.File{
+			"speaker":  {socket.Listener, tenures},
+			"director": {socket.Address, tenures}, // for the next parent, should speaker and parent be killed together
+		}, nil
+	}
+	return parent.Run(ctx)
+}
+
+// directorLetter is what must not stand on the director's command line, which every user can read.
+type directorLetter struct {
+	Vars []string // of --var
+}
+
+// speakerEnvironment is what the Go runtime and the log understand.
+func speakerEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return !slices.Contains([]string{"GODEBUG", "GOMAXPROCS", "GOTRACEBACK", "JOURNAL_STREAM", "TZ"}, name)
+	})
+}
+
+// directorEnvironment is all of this process's but what is for it alone: configurations read variables from it, and
+// with env() any other.
+func directorEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains(supervisor.OwnEnvironment, name)
+	})
 }

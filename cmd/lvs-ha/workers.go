@@ -9,7 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -30,27 +33,32 @@ func newSpeaker() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			seat, err := supervisor.Attach()
-			if err != nil {
-				return err
-			}
 			log, flush, err := logs.open(os.Stderr)
 			if err != nil {
 				return err
 			}
 			defer flush()
-			inherited := supervisor.Inherited(0, "director's socket")
-			listener, err := net.FileListener(inherited)
+			seat, err := supervisor.Attach("speaker", log, nil)
 			if err != nil {
-				return fmt.Errorf("inheriting the director's socket: %w", err)
+				return err
 			}
-			inherited.Close()
+			signal.Ignore(syscall.SIGHUP) // from the kernel, if the parent is killed while this process is stopped
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			signal.Ignore(syscall.SIGHUP) // from the kernel, if the parent is killed while this process is stopped
-			tenures := supervisor.Inherited(1, "tenures")
-			defer tenures.Close()
-			err = speaker.Run(ctx, speaker.Options{Listener: listener, Turn: seat.Turn, Tenures: tenures, Ready: seat.Ready, Alive: seat.Alive, Logger: log})
+			var files []*os.File
+			turn := func(ctx context.Context) (_ speaker.Turn, err error) {
+				if files, err = seat.Turn(ctx, stop); err != nil {
+					return speaker.Turn{}, err
+				}
+				listener, err := net.FileListener(files[0])
+				if err != nil {
+					return speaker.Turn{}, fmt.Errorf("inheriting the director's socket: %w", err)
+				}
+				files[0].Close()
+				return speaker.Turn{Listener: listener, Tenures: files[1], Adopt: seat.Restarted}, nil
+			}
+			defer func() { runtime.KeepAlive(files) }() // the next parent looks for the tenures
+			err = speaker.Run(ctx, speaker.Options{Turn: turn, Ready: seat.Ready, Alive: seat.Alive, Logger: log})
 			if errors.Is(err, supervisor.ErrNoTurn) {
 				return nil
 			}
@@ -71,26 +79,32 @@ func newDirector() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			seat, err := supervisor.Attach()
-			if err != nil {
-				return err
-			}
 			log, flush, err := logs.open(os.Stderr)
 			if err != nil {
 				return err
 			}
 			defer flush()
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
-			defer stop()
-			restarted, err := seat.Turn(ctx)
+			var letter directorLetter
+			seat, err := supervisor.Attach("director", log, &letter)
 			if err != nil {
 				return err
 			}
-			err = runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, restarted, seat, log)
-			if bad, ok := errors.AsType[*director.ConfigError](err); ok {
-				return &exitError{supervisor.ExitRefused, bad}
+			conf.vars = letter.Vars
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			load, err := firstLoad(&conf, seat, log)
+			if err != nil {
+				return err
 			}
-			return err
+			files, err := seat.Turn(ctx, stop)
+			if errors.Is(err, supervisor.ErrNoTurn) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			defer func() { runtime.KeepAlive(files) }() // as the speaker
+			return runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, load, files[0], seat, log)
 		},
 	}
 	conf.register(cmd)
@@ -99,7 +113,59 @@ func newDirector() *cobra.Command {
 	return cmd
 }
 
-func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, restarted bool, seat *supervisor.Seat, log *slog.Logger) error {
+// loadTimeout is how long the first reading of a configuration may take: it is on the disk, and so are certificates.
+const loadTimeout = 2 * time.Minute
+
+var errSlowLoad = fmt.Errorf("the configuration was not read within %v: is it, or a file that it names, on a file system that does not answer?", loadTimeout)
+
+// loader reads and validates the configuration.
+type loader func() (*config.Config, error)
+
+// firstLoad reads the configuration before anything is touched. The loader that it returns gives the same once more,
+// and then reads it anew. The error of a first start with a bad configuration asks for ExitRefused; a director that is
+// restarted has the last good one to go on with.
+func firstLoad(conf *configFlags, seat *supervisor.Seat, log *slog.Logger) (loader, error) {
+	type result struct {
+		cfg *config.Config
+		err error
+	}
+	loaded := make(chan result, 1)
+	go func() {
+		cfg, err := conf.loadLogged(!seat.Restarted && onTerminal(os.Stderr), log)
+		loaded <- result{cfg, err}
+	}()
+	var first *result
+	alive := time.NewTicker(supervisor.AliveInterval)
+	defer alive.Stop()
+	for timeout := time.After(loadTimeout); first == nil; {
+		select {
+		case r := <-loaded:
+			first = &r
+		case <-alive.C:
+			seat.Alive()
+		case <-timeout:
+			first = &result{err: errSlowLoad}
+		}
+	}
+	if first.err == nil {
+		if err := refuseWithout(first.cfg, seat.Capabilities); err != nil {
+			return nil, err
+		}
+	}
+	if first.err != nil && !seat.Restarted {
+		return nil, &exitError{supervisor.ExitRefused, first.err}
+	}
+	var unread atomic.Pointer[result]
+	unread.Store(first)
+	return func() (*config.Config, error) {
+		if r := unread.Swap(nil); r != nil {
+			return r.cfg, r.err
+		}
+		return conf.loadLogged(false, log)
+	}, nil
+}
+
+func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, load loader, socket *os.File, seat *supervisor.Seat, log *slog.Logger) error {
 	path, err := filepath.Abs(conf.path)
 	if err != nil {
 		path = conf.path
@@ -108,14 +174,12 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	if err != nil {
 		return err
 	}
-	socket := supervisor.Inherited(0, "speaker's socket")
-	defer socket.Close()
 	d := director.New(director.Options{
 		Version:    versionText(),
 		ConfigPath: path,
-		Load:       func() (*config.Config, error) { return conf.loadLogged(false, log) },
+		Load:       load,
 		StateFile:  dir.StateFile(),
-		Restarted:  restarted,
+		Restarted:  seat.Restarted,
 		OpenKernel: director.OpenKernel,
 		Sysctls:    &sysctl.Keeper{Kernel: sysctl.System, Identity: identity, File: filepath.Join(string(dir), "sysctl.json")},
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
@@ -141,11 +205,16 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		for {
 			select {
 			case <-hup:
-				d.Reload(ctx)
+				_ = d.Reload(ctx) // it is logged
+				seat.Reloaded()
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
-	return d.Run(ctx)
+	err = d.Run(ctx)
+	if bad, ok := errors.AsType[*director.ConfigError](err); ok {
+		return &exitError{supervisor.ExitRefused, bad}
+	}
+	return err
 }

@@ -3,10 +3,11 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -17,49 +18,66 @@ import (
 // stopTimeout is how long a worker may take to stop: the speaker resigns within vrrp.MaxFinalLeave, which the director waits for.
 const stopTimeout = 5 * time.Second
 
-// parentEnv tells a worker its parent's process id.
-const parentEnv = "LVS_HA_PARENT"
-
 // Parent keeps workers running until it is told to stop.
 type Parent struct {
-	Binary  string   // path of lvs-ha
-	Workers []Worker // SIGHUP goes to the one named Reload
-	Reload  string
-	Logger  *slog.Logger
+	Program string // under whose name the roles of parent and workers are held in this network namespace
+	Binary  string // path of lvs-ha
+	Workers []Worker
+	Reload  string // the worker that SIGHUP goes to
 
-	mu     sync.Mutex
-	ready  map[string]bool
-	pid    int  // of the worker Reload that has its turn; 0: none has
-	hears  bool // it is ready for SIGHUP, which would kill it before
-	unread bool // a reload was asked for meanwhile
+	// Open is called once, when every worker is prepared: before that, nothing is touched. It returns the files that each
+	// worker works with; left finds one among those of a dead parent's workers, or returns nil.
+	Open   func(left func(name string) *os.File) (map[string][]*os.File, error)
+	Logger *slog.Logger
+
+	succeeds bool // workers of a parent that died are there
+	opened   chan struct{}
+	files    map[string][]*os.File // once opened
+	held     *os.File              // the role of a parent, once opened
+
+	wake     chan struct{} // all are prepared
+	mu       sync.Mutex
+	prepared map[string]bool
+	turns    map[string]*process // that have their turn
+	started  bool                // all were ready
+	reload   reload
 }
 
 // Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is
 // a *RefusedError if a worker refuses its configuration at its first start.
 func (p *Parent) Run(ctx context.Context) error {
-	p.ready = map[string]bool{}
+	p.opened, p.wake = make(chan struct{}), make(chan struct{}, 1)
+	p.prepared, p.turns = map[string]bool{}, map[string]*process{}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	if err := p.survey(); err != nil {
+		return err
+	}
+	defer func() { p.held.Close() }()
 
 	workersCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go p.feedWatchdog(workersCtx)
 	ended := make(chan error, len(p.Workers))
 	for i := range p.Workers {
-		go func() {
-			runtime.LockOSThread()
-			ended <- p.Workers[i].keep(workersCtx, p)
-		}()
+		k := keeper{Worker: &p.Workers[i], parent: p, restarted: p.succeeds}
+		go func() { ended <- k.run(workersCtx) }()
 	}
 	var errs []error
 	for running := len(p.Workers); running > 0; {
 		select {
+		case <-p.wake:
+			if err := p.open(workersCtx); err != nil {
+				errs = append(errs, err)
+				cancel()
+			}
 		case <-hup:
-			p.reload()
+			p.askReload()
 		case <-workersCtx.Done():
-			daemon.SdNotify(false, daemon.SdNotifyStopping)
+			p.notify(daemon.SdNotifyStopping)
 			errs = append(errs, <-ended)
 			running--
 		case err := <-ended:
@@ -71,49 +89,93 @@ func (p *Parent) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// reload passes SIGHUP on. A process that is not ready yet gets it when it is; one that has yet to be started will read
-// everything anyway.
-func (p *Parent) reload() {
+// survey finds out whether another parent is in this network namespace, or workers of one that died.
+func (p *Parent) survey() error {
+	if err := p.awaitNoParent(); err != nil {
+		return err
+	}
+	for _, w := range p.Workers {
+		orphan, err := p.awaitOrphan(w.Name)
+		if err != nil {
+			return err
+		}
+		p.succeeds = p.succeeds || orphan
+	}
+	return nil
+}
+
+// parentWait is how long another parent may take to be gone, if it was killed just now.
+const parentWait = time.Second
+
+func (p *Parent) awaitNoParent() error {
+	for deadline := time.Now().Add(parentWait); ; time.Sleep(roleRetry) {
+		h, err := p.role(parentRole).holder()
+		if err != nil || h == nil || h.foreign() {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("another lvs-ha runs in this network namespace, %s: stop it first "+
+				"(two would fight over virtual addresses and the IPVS table)", h)
+		}
+	}
+}
+
+// awaitOrphan reports whether a worker of a dead parent is there. The kernel may need a moment to notice that death.
+func (p *Parent) awaitOrphan(name string) (bool, error) {
+	for deadline := time.Now().Add(roleWait); ; time.Sleep(roleRetry) {
+		orphan, err := p.role(name).orphan()
+		if err == nil || time.Now().After(deadline) {
+			return orphan != nil, err
+		}
+	}
+}
+
+func (p *Parent) role(name string) role { return role{p.Program, name} }
+
+// open gives all workers their turn, in place of those that a dead parent left.
+func (p *Parent) open(ctx context.Context) error {
+	role, err := p.role(parentRole).hold(p.Logger)
+	if err != nil {
+		return err
+	}
+	p.held = os.NewFile(uintptr(role), parentRole) // nil for -1
+	files, err := p.Open(p.left)
+	if err != nil {
+		return err
+	}
+	for _, w := range slices.Backward(p.Workers) { // the speaker last: its peers wait the least
+		if err := p.role(w.Name).takeOver(ctx, p.Logger); err != nil {
+			return err
+		}
+	}
+	p.files = files
+	close(p.opened)
+	return nil
+}
+
+// left opens a file in memory that a dead parent's workers still have.
+func (p *Parent) left(name string) *os.File {
+	for _, w := range p.Workers {
+		h, err := p.role(w.Name).orphan()
+		if err != nil || h == nil {
+			continue
+		}
+		if f := h.open("/memfd:" + name + " (deleted)"); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// setPrepared notes that a worker could have its turn.
+func (p *Parent) setPrepared(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pid == 0 {
+	if p.prepared[name] {
 		return
 	}
-	p.Logger.Info("reload asked for by signal", "worker", p.Reload, "pid", p.pid, "ready", p.hears)
-	p.unread = true
-	p.passReload()
-}
-
-func (p *Parent) passReload() {
-	if !p.hears || !p.unread {
-		return
-	}
-	p.unread = false
-	if err := syscall.Kill(p.pid, syscall.SIGHUP); err != nil {
-		p.Logger.Error("reload signal not delivered", "worker", p.Reload, "pid", p.pid, "error", err)
-	}
-}
-
-// setTurn notes which process of a worker has its turn; 0: none.
-func (p *Parent) setTurn(name string, pid int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if name == p.Reload {
-		p.pid, p.hears, p.unread = pid, false, false
-	}
-}
-
-func (p *Parent) setReady(name string, pid int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if name == p.Reload && p.pid == pid {
-		p.hears = true
-		p.passReload()
-	}
-	already := len(p.ready) == len(p.Workers)
-	p.ready[name] = true
-	if !already && len(p.ready) == len(p.Workers) {
-		daemon.SdNotify(false, daemon.SdNotifyReady)
-		p.Logger.Info("ready")
+	p.prepared[name] = true
+	if len(p.prepared) == len(p.Workers) {
+		p.wake <- struct{}{}
 	}
 }

@@ -18,28 +18,35 @@ import (
 
 // TestMain is also the worker: the parent under test starts this very binary.
 func TestMain(m *testing.M) {
-	if os.Getenv(parentEnv) == "" {
-		os.Exit(m.Run())
+	switch {
+	case os.Getenv(workerEnv) != "":
+		os.Exit(worker(os.Args[1], os.Args[2]))
+	case os.Getenv(parentTestEnv) != "":
+		os.Exit(parentProcess(os.Args[1], os.Args[2], os.Args[3]))
 	}
-	os.Exit(worker(os.Args[1], os.Args[2]))
+	os.Exit(m.Run())
 }
 
 // worker says on a socket who it is, and does as its first argument says.
 func worker(role, socket string) int {
-	if role == "refuse" {
+	switch role {
+	case "refuse":
 		return ExitRefused
-	}
-	if role == "slow" {
+	case "slow":
 		return slowWorker(socket)
+	case "unprepared":
+		// It hangs before it is prepared, unless it is restarted.
+		if os.Getenv(workerEnv) == workerFirst {
+			select {}
+		}
 	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM, syscall.SIGHUP)
-	seat, err := Attach()
+	seat, err := Attach(role, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return 1
 	}
-	restarted, err := seat.Turn(context.Background())
-	if err != nil {
+	if _, err := seat.Turn(context.Background(), func() { term <- syscall.SIGTERM }); err != nil {
 		return 0
 	}
 	conn, err := net.Dial("unix", socket)
@@ -48,15 +55,14 @@ func worker(role, socket string) int {
 	}
 	defer conn.Close()
 	seat.Ready()
-	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), restarted)
-	if role == "hanging" {
-		go sayAlive(seat, conn)
-	}
+	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), seat.Restarted)
+	go sayAlive(seat, conn)
 	for s := range term {
 		fmt.Fprintln(conn, s)
 		if s == syscall.SIGTERM {
 			return 0
 		}
+		seat.Reloaded()
 	}
 	return 1
 }
@@ -78,16 +84,19 @@ func sayAlive(seat *Seat, conn net.Conn) {
 	}
 }
 
-const testPatience = 500 * time.Millisecond
+const (
+	testPatience  = time.Second
+	sparePatience = 3 * AliveInterval // a spare says that it is alive at its own pace
+)
 
 // slowWorker says who it is long before SIGHUP means anything to it, and goes on when it is told to.
 func slowWorker(socket string) int {
 	signal.Reset(syscall.SIGHUP)
-	seat, err := Attach()
+	seat, err := Attach("slow", slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return 1
 	}
-	if _, err := seat.Turn(context.Background()); err != nil {
+	if _, err := seat.Turn(context.Background(), func() { os.Exit(1) }); err != nil {
 		return 0
 	}
 	conn, err := net.Dial("unix", socket)
@@ -122,21 +131,45 @@ func begin(t *testing.T, role string) *story {
 
 func beginLogged(t *testing.T, role string, log *slog.Logger) *story {
 	t.Helper()
+	s := newStory(t)
+	s.run(t, role, log)
+	return s
+}
+
+func newStory(t *testing.T) *story {
+	t.Helper()
 	s := &story{t: t, socket: filepath.Join(t.TempDir(), "s"), ended: make(chan error, 1)}
 	var err error
 	if s.l, err = net.Listen("unix", s.socket); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.l.Close() })
-	worker := Worker{Name: role, Args: []string{role, s.socket}, Spare: role == "spared"}
-	if role == "hanging" {
-		worker.Patience = testPatience
-	}
-	parent := Parent{Binary: os.Args[0], Workers: []Worker{worker}, Reload: role, Logger: log}
+	return s
+}
+
+func (s *story) run(t *testing.T, role string, log *slog.Logger) {
+	parent := newTestParent(role, s.socket, s.t.Name(), log)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.cancel = cancel
 	go func() { s.ended <- parent.Run(ctx) }()
-	return s
+}
+
+// newTestParent is a parent with one worker, alone under a name of its own.
+func newTestParent(role, socket, program string, log *slog.Logger) *Parent {
+	worker := Worker{Name: role, Args: []string{role, socket}, Spare: role == "spared"}
+	switch role {
+	case "hanging", "unprepared":
+		worker.Patience = testPatience
+	case "spared":
+		worker.Patience = sparePatience
+	}
+	null, err := os.Open(os.DevNull)
+	return &Parent{
+		Program: fmt.Sprintf("%s-%d", program, os.Getuid()), Binary: os.Args[0], Workers: []Worker{worker}, Reload: role, Logger: log,
+		Open: func(func(string) *os.File) (map[string][]*os.File, error) {
+			return map[string][]*os.File{role: {null}}, err
+		},
+	}
 }
 
 // report is what a worker says when it has started.
@@ -225,7 +258,7 @@ func TestAWorkerThatHangsIsReplaced(t *testing.T) {
 		t.Errorf("the second worker: pid %d after %d, restarted %t", second.pid, first.pid, second.restarted)
 	}
 	for line := range said {
-		if strings.Contains(line, "worker hangs") {
+		if strings.Contains(line, "worker unresponsive") {
 			break
 		}
 	}
@@ -326,7 +359,7 @@ func TestOneParentARuntimeDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dir.Lock(); err == nil || !strings.Contains(err.Error(), "another lvs-ha runs in") {
+	if _, err := dir.Lock(); err == nil || !strings.Contains(err.Error(), "another lvs-ha uses") {
 		t.Errorf("a second lock: %v", err)
 	}
 	lock.file.Close()

@@ -1,105 +1,169 @@
 package supervisor
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is one process of a worker. It prepares itself and waits until it is given its turn.
 type process struct {
-	name  string
-	cmd   *exec.Cmd
-	turn  *os.File // written to when it is its turn
-	ready *os.File // read from
-	words atomic.Int64
-	done  chan error
+	*Worker
+	cmd  *exec.Cmd
+	conn *os.File // to its Seat; closed when it ends
+	log  *slog.Logger
+
+	words    atomic.Int64
+	prepared chan struct{} // each closed when the process has said so
+	begun    chan struct{}
+	ready    chan struct{}
+
+	hung atomic.Bool   // and was ended for that
+	done chan struct{} // closed when it has ended, with err
+	err  error
 }
 
-// What is written into the turn pipe.
-const (
-	turnFirst     = 'f'
-	turnRestarted = 'r'
-)
-
-// What comes through the ready pipe.
-const (
-	readyWord = "ready\n"
-	aliveWord = "."
-)
-
-func (w *Worker) start(p *Parent) (*process, error) {
+// start starts a process of the worker, with the capabilities that it needs.
+func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 	fail := func(err error) (*process, error) { return nil, fmt.Errorf("starting the %s: %w", w.Name, err) }
-	readyR, readyW, err := os.Pipe()
+	capabilities, err := permitted()
 	if err != nil {
 		return fail(err)
 	}
-	defer readyW.Close()
-	turnR, turnW, err := os.Pipe()
+	text, err := json.Marshal(letter{Program: p.Program, Capabilities: capabilities, Body: w.Letter})
 	if err != nil {
-		readyR.Close()
 		return fail(err)
 	}
-	defer turnR.Close()
+	sockets, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	seat := os.NewFile(uintptr(sockets[1]), "seat")
+	defer seat.Close()
+	if err := unix.SetNonblock(sockets[0], true); err != nil {
+		unix.Close(sockets[0])
+		return fail(err)
+	}
+	proc := &process{
+		Worker: w, conn: os.NewFile(uintptr(sockets[0]), "worker"), log: p.Logger.With("worker", w.Name),
+		prepared: make(chan struct{}), begun: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
+	}
+	letterR, letterW, err := os.Pipe()
+	if err != nil {
+		proc.conn.Close()
+		return fail(err)
+	}
+	defer letterR.Close()
 	cmd := exec.Command(p.Binary, w.Args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = append([]*os.File{readyW, turnR}, w.Files...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", parentEnv, os.Getpid()))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		readyR.Close()
-		turnW.Close()
+	cmd.ExtraFiles = []*os.File{seat, letterR}
+	how := workerFirst
+	if restarted {
+		how = workerRestarted
+	}
+	cmd.Env = append(w.Environment[:len(w.Environment):len(w.Environment)], workerEnv+"="+how)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := startRestricted(cmd, w.Capabilities); err != nil {
+		proc.conn.Close()
+		letterW.Close()
 		return fail(err)
 	}
-	proc := &process{name: w.Name, cmd: cmd, turn: turnW, ready: readyR, done: make(chan error, 1)}
-	go func() { proc.done <- cmd.Wait() }()
+	go func() { // a letter may be longer than the pipe
+		defer letterW.Close()
+		_, _ = letterW.Write(text) // a worker that does not read it ends
+	}()
+	proc.cmd = cmd
+	go proc.await()
+	go proc.listen(p)
+	if w.Patience > 0 {
+		go proc.police()
+	}
 	return proc, nil
+}
+
+// startRestricted starts a program with no more than some capabilities.
+func startRestricted(cmd *exec.Cmd, keep Capabilities) error {
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine
+		err := restrictThread(keep)
+		if err == nil {
+			err = cmd.Start()
+		}
+		started <- err
+	}()
+	return <-started
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// begin gives the process its turn. An error means that it has ended.
-func (p *process) begin(parent *Parent, restarted bool) error {
-	word := byte(turnFirst)
-	if restarted {
-		word = turnRestarted
+func (p *process) await() {
+	p.err = ended(p.cmd.Wait())
+	if p.hung.Load() {
+		p.err = fmt.Errorf("hung for %v: %w", p.Patience, p.err)
 	}
-	defer p.turn.Close()
-	select {
-	case err := <-p.done:
-		p.ready.Close()
-		return fmt.Errorf("the %s ended before its turn: %w", p.name, ended(err))
-	default:
+	close(p.done)
+}
+
+// begin gives the process its turn, and the files that it works with.
+func (p *process) begin(files []*os.File) error {
+	fail := func(err error) error { return fmt.Errorf("giving the %s its turn: %w", p.Name, err) }
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return fail(err)
 	}
-	if _, err := p.turn.Write([]byte{word}); err != nil {
-		p.ready.Close()
-		return fmt.Errorf("giving the %s its turn: %w", p.name, err)
+	var fds []int
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
 	}
-	parent.setTurn(p.name, p.pid())
-	go p.listen(parent)
+	var failure error
+	err = raw.Control(func(fd uintptr) {
+		failure = unix.Sendmsg(int(fd), []byte{'t'}, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	})
+	if err = errors.Join(err, failure); err != nil {
+		return fail(err)
+	}
 	return nil
 }
 
-// listen counts what the process says.
+// listen takes note of what the process says until it ends.
 func (p *process) listen(parent *Parent) {
-	defer p.ready.Close()
-	first := make([]byte, len(readyWord))
-	if _, err := io.ReadFull(p.ready, first); err != nil || string(first) != readyWord {
-		return
+	defer p.conn.Close()
+	once := func(c chan struct{}) bool {
+		select {
+		case <-c:
+			return false
+		default:
+			close(c)
+			return true
+		}
 	}
-	parent.setReady(p.name, p.pid())
-	word := make([]byte, 64)
+	word := make([]byte, 1)
 	for {
-		p.words.Add(1)
-		if _, err := p.ready.Read(word); err != nil {
+		if n, err := p.conn.Read(word); n == 0 || err != nil {
 			return
+		}
+		p.words.Add(1)
+		switch word[0] {
+		case wordPrepared:
+			once(p.prepared)
+		case wordBegun:
+			once(p.begun)
+		case wordReady:
+			if once(p.ready) {
+				parent.setReady()
+			}
+		case wordReloaded:
+			parent.setReloaded(p)
 		}
 	}
 }
@@ -108,31 +172,26 @@ func (p *process) listen(parent *Parent) {
 // counted rather than time measured, which passes for all at once when a virtual machine was paused.
 const looks = 5
 
-// wait waits for the end. When ctx ends it asks the process to stop, and kills it after stopTimeout. A process that was
-// ready and has said nothing for as long as patience is killed; patience 0 is endless.
-func (p *process) wait(ctx context.Context, patience time.Duration, log *slog.Logger) error {
-	var look <-chan time.Time
-	if patience > 0 {
-		ticker := time.NewTicker(patience / looks)
-		defer ticker.Stop()
-		look = ticker.C
-	}
+// police ends the process when it has said nothing for as long as its patience, at any time of its life.
+func (p *process) police() {
+	tick := time.NewTicker(p.Patience / looks)
+	defer tick.Stop()
 	heard, silent := int64(0), 0
 	for {
 		select {
-		case err := <-p.done:
-			return ended(err)
-		case <-ctx.Done():
-			return p.stop(log)
-		case <-look:
-			words := p.words.Load()
-			if silent++; words == 0 || words != heard {
-				heard, silent = words, 0
-			}
-			if silent == looks {
-				log.Error("worker hangs; it is replaced, and what it hung in is logged: please report that", "pid", p.pid(), "silent_for", patience.String())
-				return fmt.Errorf("hung for %v: %w", patience, ended(p.end(syscall.SIGQUIT, tracebackTimeout)))
-			}
+		case <-p.done:
+			return
+		case <-tick.C:
+		}
+		if words := p.words.Load(); words != heard {
+			heard, silent = words, 0
+			continue
+		}
+		if silent++; silent == looks {
+			p.log.Error("worker unresponsive; restarting it (its goroutine dump follows: please report it)", "pid", p.pid(), "silent_for", p.Patience.String())
+			p.hung.Store(true)
+			p.end(syscall.SIGQUIT, tracebackTimeout)
+			return
 		}
 	}
 }
@@ -141,29 +200,25 @@ func (p *process) wait(ctx context.Context, patience time.Duration, log *slog.Lo
 const tracebackTimeout = time.Second
 
 // stop asks the process to stop.
-func (p *process) stop(log *slog.Logger) error {
-	stopping := time.AfterFunc(stopTimeout, func() { log.Error("worker does not stop; killing it", "after", stopTimeout.String()) })
+func (p *process) stop() {
+	stopping := time.AfterFunc(stopTimeout, func() { p.log.Error("worker does not stop; killing it", "after", stopTimeout.String()) })
 	defer stopping.Stop()
-	return p.end(syscall.SIGTERM, stopTimeout)
+	p.end(syscall.SIGTERM, stopTimeout)
 }
 
-// end sends a signal, and kills what has not ended after a while.
-func (p *process) end(s syscall.Signal, after time.Duration) error {
+// end sends a signal, kills what has not ended after a while, and waits for the end.
+func (p *process) end(s syscall.Signal, after time.Duration) {
 	_ = p.cmd.Process.Signal(s) // it may have ended just now
 	select {
-	case err := <-p.done:
-		return err
+	case <-p.done:
 	case <-time.After(after):
-		_ = p.cmd.Process.Kill()
-		return <-p.done
+		p.discard()
 	}
 }
 
-// discard ends a process whose turn did not come.
+// discard kills the process.
 func (p *process) discard() {
-	p.turn.Close()
-	p.ready.Close()
-	p.cmd.Process.Kill()
+	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 

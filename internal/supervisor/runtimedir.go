@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // RuntimeDir is where a running lvs-ha keeps its sockets and its state file.
@@ -29,6 +31,92 @@ func (d RuntimeDir) speakerSocket() string { return filepath.Join(string(d), "sp
 // maxSocketPath is what sockaddr_un has room for, with its NUL (include/uapi/linux/un.h, UNIX_PATH_MAX).
 const maxSocketPath = 107
 
+// Check refuses a directory in which other users could put what this process would follow, write or wait for. It makes
+// nothing, and accepts a directory that does not exist.
+func (d RuntimeDir) Check() error {
+	if path := d.speakerSocket(); len(path) > maxSocketPath {
+		return fmt.Errorf("the runtime directory's name is too long for the sockets in it: %s has %d bytes, %d are the most "+
+			"(choose another with --runtime-dir)", path, len(path), maxSocketPath)
+	}
+	path, err := filepath.Abs(string(d))
+	if err != nil {
+		return fmt.Errorf("finding the runtime directory: %w", err)
+	}
+	if err := checkAncestors(filepath.Dir(path)); err != nil {
+		return err
+	}
+	dir, err := openDirectory(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		dir.Close()
+	}
+	return err
+}
+
+// checkAncestors sees that other users cannot put another directory in the place of one below dir.
+func checkAncestors(dir string) error {
+	existing, err := filepath.EvalSymlinks(dir)
+	for errors.Is(err, fs.ErrNotExist) && dir != "/" {
+		dir = filepath.Dir(dir)
+		existing, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("finding the runtime directory: %w", err)
+	}
+	for ; ; existing = filepath.Dir(existing) {
+		var st unix.Stat_t
+		if err := unix.Stat(existing, &st); err != nil {
+			return fmt.Errorf("looking at %s, above the runtime directory: %w", existing, err)
+		}
+		mine := st.Uid == 0 || int(st.Uid) == os.Geteuid()
+		open := writableByOthers(&st) && st.Mode&unix.S_ISVTX == 0
+		if !mine || open {
+			return fmt.Errorf("the runtime directory is not safe: other users can change %s, above it (owner %d, mode %04o); "+
+				"choose another with --runtime-dir", existing, st.Uid, st.Mode&0o7777)
+		}
+		if existing == "/" {
+			return nil
+		}
+	}
+}
+
+// writableByOthers leaves out root's own group, which some systems let write.
+func writableByOthers(st *unix.Stat_t) bool {
+	return st.Mode&0o002 != 0 || st.Mode&0o020 != 0 && st.Gid != 0
+}
+
+// openDirectory opens the runtime directory if it is ours alone.
+func openDirectory(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
+		if _, err := os.Lstat(path); err != nil {
+			return nil, fmt.Errorf("making the runtime directory: %w (choose another with --runtime-dir)", err)
+		}
+		return nil, fmt.Errorf("the runtime directory %s is a symbolic link or not a directory: remove it, or name the directory itself with --runtime-dir", path)
+	case err != nil:
+		return nil, fmt.Errorf("opening the runtime directory %s: %w", path, err)
+	}
+	dir := os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	switch err := unix.Fstat(fd, &st); {
+	case err != nil:
+		dir.Close()
+		return nil, fmt.Errorf("looking at the runtime directory %s: %w", path, err)
+	case int(st.Uid) != os.Geteuid():
+		dir.Close()
+		return nil, fmt.Errorf("the runtime directory %s belongs to user %d, not to %d, who runs lvs-ha: remove it, or choose another with --runtime-dir",
+			path, st.Uid, os.Geteuid())
+	case writableByOthers(&st):
+		dir.Close()
+		return nil, fmt.Errorf("other users can write to the runtime directory %s (mode %04o): run `chmod go-w %s`, or choose another with --runtime-dir",
+			path, st.Mode&0o7777, path)
+	}
+	return dir, nil
+}
+
 // Lock is a runtime directory that no other lvs-ha may use. The kernel releases it when this process ends.
 type Lock struct {
 	dir  RuntimeDir
@@ -37,26 +125,26 @@ type Lock struct {
 
 // Lock makes the directory and takes its lock. The error says so if another lvs-ha holds it.
 func (d RuntimeDir) Lock() (*Lock, error) {
-	if path := d.speakerSocket(); len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the runtime directory's name is too long for the sockets in it: %s has %d bytes, %d are the most "+
-			"(choose another with --runtime-dir)", path, len(path), maxSocketPath)
-	}
 	l := &Lock{dir: d}
 	return l, l.take()
 }
 
 func (l *Lock) take() error {
+	if err := l.dir.Check(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(string(l.dir), 0o755); err != nil {
 		return fmt.Errorf("making the runtime directory: %w (choose another with --runtime-dir)", err)
 	}
-	f, err := os.OpenFile(l.path(), os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := l.open()
 	if err != nil {
-		return fmt.Errorf("opening the lock of the runtime directory: %w", err)
+		return err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("another lvs-ha runs in %s: stop it, or choose another directory with --runtime-dir", l.dir)
+			return fmt.Errorf("another lvs-ha uses the runtime directory %s: stop it, or, if it runs in another network namespace, "+
+				"choose another directory with --runtime-dir", l.dir)
 		}
 		return fmt.Errorf("locking %s: %w", l.dir, err)
 	}
@@ -67,7 +155,28 @@ func (l *Lock) take() error {
 	return nil
 }
 
-func (l *Lock) path() string { return filepath.Join(string(l.dir), "lock") }
+// open opens the lock file for nobody else: whoever could open it could lock it.
+func (l *Lock) open() (*os.File, error) {
+	dir, err := openDirectory(filepath.Clean(string(l.dir)))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	fd, err := unix.Openat(int(dir.Fd()), lockName, unix.O_CREAT|unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock of the runtime directory, %s: %w", l.path(), err)
+	}
+	f := os.NewFile(uintptr(fd), l.path())
+	if err := f.Chmod(0o600); err != nil { // an earlier version's was open to all
+		f.Close()
+		return nil, fmt.Errorf("closing the lock of the runtime directory to other users: %w", err)
+	}
+	return f, nil
+}
+
+const lockName = "lock"
+
+func (l *Lock) path() string { return filepath.Join(string(l.dir), lockName) }
 
 // keepInterval is how often the directory is looked at.
 const keepInterval = time.Second
@@ -89,10 +198,10 @@ func (l *Lock) Keep(ctx context.Context, log *slog.Logger) {
 		switch err := l.take(); {
 		case err == nil:
 			complaint = ""
-			log.Warn("runtime directory was taken away by somebody; made anew", "path", string(l.dir))
+			log.Warn("runtime directory deleted; recreated", "path", string(l.dir))
 		case err.Error() != complaint:
 			complaint = err.Error()
-			log.Error("runtime directory was taken away by somebody; trying to make it anew", "path", string(l.dir), "error", err)
+			log.Error("runtime directory deleted; trying to recreate it", "path", string(l.dir), "error", err)
 		}
 	}
 }
@@ -103,6 +212,6 @@ func (l *Lock) gone() bool {
 	if err != nil {
 		return false
 	}
-	found, err := os.Stat(l.path())
+	found, err := os.Lstat(l.path())
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(held, found)
 }

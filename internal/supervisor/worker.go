@@ -3,17 +3,18 @@ package supervisor
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 )
 
 // Worker is a process that the parent keeps running.
 type Worker struct {
-	Name     string
-	Args     []string      // of this binary
-	Files    []*os.File    // see Inherited
-	Spare    bool          // keep another process started, prepared and waiting for its turn
-	Patience time.Duration // kill a process that was ready and says nothing for so long, several AliveIntervals; 0: never
+	Name         string
+	Args         []string // of this binary
+	Environment  []string
+	Letter       any // encoded as JSON: what other users must not read on the command line
+	Capabilities Capabilities
+	Spare        bool          // keep another process started, prepared and waiting for its turn
+	Patience     time.Duration // end a process that says nothing for so long, several AliveIntervals; 0: never
 }
 
 // Back-off between starts of a worker that keeps ending. The first restart is immediate: at 100 ms adverts the peers
@@ -46,40 +47,31 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the %s refused its configuration", e.Worker)
 }
 
-// keep runs the worker until ctx ends, again and again. The calling goroutine must be locked to an OS thread that
-// lives as long as the parent, since the kernel ties a worker's parent-death signal to the thread that started it.
-func (w *Worker) keep(ctx context.Context, p *Parent) error {
-	log := p.Logger.With("worker", w.Name)
-	var spare *process
-	defer func() {
-		if spare != nil {
-			spare.discard()
-		}
-	}()
+// keeper keeps one worker running.
+type keeper struct {
+	*Worker
+	parent    *Parent
+	restarted bool
+	spares    chan chan *process // see keepSpare; nil: none is kept
+}
+
+// run runs the worker until ctx ends, again and again.
+func (k *keeper) run(ctx context.Context) error {
+	log := k.parent.Logger.With("worker", k.Name)
 	var pause time.Duration
 	for starts := 1; ; starts++ {
 		began := time.Now()
-		now := spare
-		spare = nil
-		err := w.turn(p, &now, starts > 1)
-		if err == nil {
-			log.Info("worker started", "pid", now.pid(), "restarted", starts > 1)
-			if w.Spare {
-				if spare, err = w.start(p); err != nil {
-					log.Warn("no spare worker", "error", err)
-				}
-			}
-			err = now.wait(ctx, w.Patience, log)
-			p.setTurn(w.Name, 0)
-			if ctx.Err() != nil {
-				return nil
-			}
-			if starts == 1 && exitStatus(err) == ExitRefused {
-				return &RefusedError{w.Name}
-			}
+		err := k.live(ctx)
+		if ctx.Err() != nil {
+			return nil
 		}
+		if starts == 1 && exitStatus(err) == ExitRefused {
+			return &RefusedError{k.Name}
+		}
+		k.restarted = true
 		pause = backoff(pause, time.Since(began), starts)
 		log.Error("worker ended; starting it again", "error", err, "pause", pause.String(), "starts", starts)
+		k.parent.notify(fmt.Sprintf("STATUS=Restarting the %s.", k.Name))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -88,15 +80,60 @@ func (w *Worker) keep(ctx context.Context, p *Parent) error {
 	}
 }
 
-// turn gives the spare its turn, or, without one that lives, a new process.
-func (w *Worker) turn(p *Parent, proc **process, restarted bool) error {
-	if *proc != nil && (*proc).begin(p, restarted) == nil {
-		return nil
+// live gives a process its turn and waits until it has ended. When ctx ends, it stops it.
+func (k *keeper) live(ctx context.Context) error {
+	proc, err := k.beginSpare(ctx)
+	if proc == nil && err == nil {
+		proc, err = k.beginFresh(ctx)
 	}
-	fresh, err := w.start(p)
 	if err != nil {
 		return err
 	}
-	*proc = fresh
-	return fresh.begin(p, restarted)
+	k.parent.setTurn(k.Name, proc)
+	defer k.parent.setTurn(k.Name, nil)
+	proc.log.Info("worker started", "pid", proc.pid(), "restarted", k.restarted)
+	if k.Spare && k.spares == nil {
+		k.spares = make(chan chan *process)
+		go k.keepSpare(ctx)
+	}
+	select {
+	case <-proc.done:
+		return proc.err
+	case <-ctx.Done():
+		proc.stop()
+		return nil
+	}
+}
+
+// beginFresh starts a process and gives it its turn when it is prepared.
+func (k *keeper) beginFresh(ctx context.Context) (*process, error) {
+	proc, err := k.start(k.parent, k.restarted)
+	if err != nil {
+		return nil, err
+	}
+	if err := proc.until(ctx, proc.prepared); err != nil {
+		return nil, err
+	}
+	k.parent.setPrepared(k.Name)
+	if err := proc.until(ctx, k.parent.opened); err != nil {
+		return nil, err
+	}
+	if err := proc.begin(k.parent.files[k.Name]); err != nil {
+		proc.discard()
+		return nil, err
+	}
+	return proc, nil
+}
+
+// until waits for an event. When ctx ends before, the process is ended.
+func (p *process) until(ctx context.Context, event <-chan struct{}) error {
+	select {
+	case <-event:
+		return nil
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		p.discard()
+		return ctx.Err()
+	}
 }

@@ -37,8 +37,8 @@ func child(how string) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	turn := func(context.Context) (adopt bool, err error) { return how == "adopt", nil }
-	return Run(ctx, Options{
-		Listener: l, Turn: turn, Tenures: os.NewFile(4, "tenures"), Ready: func() {}, Alive: func() {}, Logger: log,
-	})
+	turn := func(context.Context) (Turn, error) {
+		return Turn{Listener: l, Tenures: os.NewFile(4, "tenures"), Adopt: how == "adopt"}, nil
+	}
+	return Run(ctx, Options{Turn: turn, Ready: func() {}, Alive: func() {}, Logger: log})
 }

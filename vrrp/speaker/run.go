@@ -16,19 +16,20 @@ import (
 
 // Options are what a speaker is made of.
 type Options struct {
-	Listener net.Listener // where the director connects; Run closes it
-
 	// Turn is called when the process is prepared, and returns when it is its turn to work: a spare takes over from a
-	// killed speaker within milliseconds. Where it replaces one it is to adopt: to go on as master of the addresses that
-	// are there.
-	Turn func(ctx context.Context) (adopt bool, err error)
-
-	// Tenures is what NewTenures returned to the parent. Without it no speaker adopts what another has left.
-	Tenures *os.File
+	// killed speaker within milliseconds.
+	Turn func(ctx context.Context) (Turn, error)
 
 	Ready  func() // called once, when directors are served
 	Alive  func() // called every second after that from the loop that adverts depend on
 	Logger *slog.Logger
+}
+
+// Turn is what a speaker works with.
+type Turn struct {
+	Listener net.Listener // where directors connect; Run closes it
+	Tenures  *os.File     // what NewTenures returned. Without it no speaker adopts what another has left
+	Adopt    bool         // it replaces another, and is to go on as master of the addresses that are there
 }
 
 const (
@@ -44,18 +45,18 @@ var ErrStopTimeout = errors.New("the speaker did not stop in time: virtual addre
 // Run is the speaker. It gives the whole process real-time priority and locked memory. When ctx ends it hands over with priority 0, takes its addresses down and returns, a little later
 // than vrrp.MaxFinalLeave at most.
 func Run(ctx context.Context, o Options) error {
-	defer o.Listener.Close()
 	prepareProcess(o.Logger)
-	adopt, err := o.Turn(ctx)
+	turn, err := o.Turn(ctx)
 	if err != nil {
 		return fmt.Errorf("wait for my turn: %w", err)
 	}
-	s, err := newSpeaker(o)
+	defer turn.Listener.Close()
+	s, err := newSpeaker(o, turn)
 	if err != nil {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
 	left := s.loop.engine.tenures.take()
-	if adopt {
+	if turn.Adopt {
 		s.loop.engine.inherited = left
 	}
 	return s.run(ctx)
@@ -64,6 +65,7 @@ func Run(ctx context.Context, o Options) error {
 // speaker is the parts of the process.
 type speaker struct {
 	Options
+	listener  net.Listener
 	loop      *loop
 	watcher   *watcher
 	kernel    *kernelAddresses
@@ -73,7 +75,7 @@ type speaker struct {
 	server    *server
 }
 
-func newSpeaker(o Options) (*speaker, error) {
+func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	log := o.Logger
 	poller, err := newPoller()
 	if err != nil {
@@ -87,14 +89,14 @@ func newSpeaker(o Options) (*speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &speaker{Options: o, kernel: kernel, watcher: watcher, frames: newFrameSender()}
+	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: newFrameSender()}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
 	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup, s.refused)
 	s.loop = &loop{poller: poller, receiver: newReceiver()}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
 	s.loop.publish = s.server.publish
 	e := newEngine(log, s.loop, s, func(f func(time.Time)) { s.loop.post(f) })
-	if e.tenures, err = mapTenures(o.Tenures); err != nil {
+	if e.tenures, err = mapTenures(turn.Tenures); err != nil {
 		return nil, err
 	}
 	s.loop.engine = e
@@ -128,7 +130,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() { s.keeper.run(background) })
 	wg.Go(func() { s.announcer.run(background) })
 	served := make(chan error, 1)
-	wg.Go(func() { served <- s.server.serve(background, s.Listener) })
+	wg.Go(func() { served <- s.server.serve(background, s.listener) })
 	ended := make(chan error, 1)
 	wg.Go(func() {
 		// Not unlocked: the thread may have a priority of its own, and ends with the goroutine.
@@ -141,7 +143,7 @@ func (s *speaker) run(ctx context.Context) error {
 	err := s.wait(ctx, ended, served)
 	s.server.finish(farewellTimeout)
 	cancel()
-	s.Listener.Close()
+	s.listener.Close()
 	if !errors.Is(err, ErrStopTimeout) {
 		wg.Wait()
 	}

@@ -31,9 +31,12 @@ const tenureRecords = 1 << 16
 
 const tenureBytes = tenureRecords * int(unsafe.Sizeof(tenureRecord{}))
 
+// TenuresName is what the kernel calls it: the next parent finds it by that in a process of a parent that died.
+const TenuresName = "lvs-ha-tenures"
+
 // NewTenures makes the memory that speakers share. The parent keeps it for as long as it starts speakers.
 func NewTenures() (*os.File, error) {
-	fd, err := unix.MemfdCreate("lvs-ha-tenures", unix.MFD_CLOEXEC)
+	fd, err := unix.MemfdCreate(TenuresName, unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create memory for speakers: %w", err)
 	}

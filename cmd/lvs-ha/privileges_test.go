@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+)
+
+// processes are the daemon's by name: parent, speaker, director and spare.
+func (d *daemon) processes() map[string]int {
+	d.t.Helper()
+	all := map[string]int{"parent": d.cmd.Process.Pid, "speaker": d.worker("speaker"), "director": d.worker("director")}
+	eventually(d.t, "there is a spare speaker", func() bool {
+		for _, text := range strings.Fields(d.run("pgrep", "-P", fmt.Sprint(all["parent"]), "-f", "lvs-ha speaker").stdout) {
+			if pid, err := strconv.Atoi(text); err == nil && pid != all["speaker"] {
+				all["spare"] = pid
+			}
+		}
+		return all["spare"] != 0
+	})
+	return all
+}
+
+// TestHostEachProcessHasOnlyWhatItNeeds looks at what the kernel says of each.
+func TestHostEachProcessHasOnlyWhatItNeeds(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newPlace(t)
+	p.configure(`variable "password" {}` + gateway)
+	t.Setenv("LVS_HA_TEST_SECRET", "environment")
+	if err := os.WriteFile(p.path("open"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := p.start("sh", "-c", `exec 9<"$0"; exec "$@" --var password=argument`, p.path("open"))
+	d.awaitStatus("master", isMaster)
+	for name, pid := range d.processes() {
+		want := map[string]supervisor.Capabilities{
+			"parent": supervisor.ParentCapabilities, "speaker": supervisor.SpeakerCapabilities,
+			"spare": supervisor.SpeakerCapabilities, "director": supervisor.DirectorCapabilities,
+		}[name]
+		status := readProc(t, pid, "status")
+		for _, line := range []string{
+			fmt.Sprintf("CapInh:\t%016x", 0), fmt.Sprintf("CapPrm:\t%016x", uint64(want)), fmt.Sprintf("CapEff:\t%016x", uint64(want)),
+			fmt.Sprintf("CapBnd:\t%016x", uint64(supervisor.ParentCapabilities)), fmt.Sprintf("CapAmb:\t%016x", 0), "NoNewPrivs:\t1",
+		} {
+			if !strings.Contains(status, line+"\n") {
+				t.Errorf("%s: %q is missing in its status:\n%s", name, line, status)
+			}
+		}
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if target, err := os.Readlink(file); err == nil && target == p.path("open") {
+				t.Errorf("%s has inherited descriptor %s", name, filepath.Base(file))
+			}
+		}
+		if name != "parent" && strings.Contains(readProc(t, pid, "cmdline"), "password") {
+			t.Errorf("the value of a variable is on the %s's command line", name)
+		}
+		if strings.Contains(name, "sp") && strings.Contains(readProc(t, pid, "environ"), "SECRET") {
+			t.Errorf("the %s has inherited the environment", name)
+		}
+	}
+
+	// What was handed over goes on being used.
+	p.configure(`variable "password" {}` + strings.Replace(gateway, "150", "var.password == \"argument\" ? 120 : 1", 1))
+	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
+	d.awaitStatus("priority 120", func(s api.Status) bool { return isMaster(s) && s.VRRP[0].Priority == 120 })
+	if err := syscall.Kill(d.worker("director"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.awaitLog("worker ended")
+	d.awaitStatus("priority 120 again", func(s api.Status) bool {
+		return isMaster(s) && s.VRRP[0].Priority == 120 && s.Config.ReloadError == ""
+	})
+}
+
+func readProc(t *testing.T, pid int, file string) string {
+	t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// TestHostAnotherUsersSocketNameIsIgnored: any user can take the name of an abstract socket, but cannot keep lvs-ha from
+// starting by that.
+func TestHostAnotherUsersSocketNameIsIgnored(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newPlace(t)
+	p.configure(gateway)
+	const nobody = 65534
+	for _, name := range []string{"parent", "speaker", "director"} {
+		err := p.host.Do(func() error {
+			// A socket belongs to the file system user of the thread that makes it.
+			unix.SetfsuidRetUid(nobody)
+			defer unix.SetfsuidRetUid(0)
+			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			t.Cleanup(func() { unix.Close(fd) })
+			return unix.Bind(fd, &unix.SockaddrUnix{Name: "@lvs-ha/" + name})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	d.awaitLog("another user's process holds a socket name of lvs-ha")
+}
+
+// TestHostAStoppedSpareDoesNotKeepTheAddressUnserved: the spare does not answer when its turn has come.
+func TestHostAStoppedSpareDoesNotKeepTheAddressUnserved(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newPlace(t)
+	p.configure(gateway)
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	all := d.processes()
+	for _, trouble := range []struct {
+		pid    int
+		signal syscall.Signal
+	}{{all["spare"], syscall.SIGSTOP}, {all["speaker"], syscall.SIGKILL}} {
+		if err := syscall.Kill(trouble.pid, trouble.signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.awaitLog("spare worker does not take its turn")
+	d.awaitStatus("master with a speaker that works", func(s api.Status) bool {
+		return isMaster(s) && len(s.Problems) == 0 && s.VRRP[0].Reason == "adopted"
+	})
+}
+
+// TestHostARuntimeDirectoryOfAnotherUserIsRefused: what is in it could lead anywhere.
+func TestHostARuntimeDirectoryOfAnotherUserIsRefused(t *testing.T) {
+	lab.Need(t, lab.Host)
+	const nobody = 65534
+	for _, tt := range []struct {
+		name  string
+		spoil func(p *place) error
+	}{
+		{"another user's", func(p *place) error {
+			return errors.Join(os.Mkdir(p.path("run"), 0o755), os.Chown(p.path("run"), nobody, nobody))
+		}},
+		{"below another user's", func(p *place) error { return os.Chown(p.dir, nobody, nobody) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlace(t)
+			p.configure(gateway)
+			if err := tt.spoil(p); err != nil {
+				t.Fatal(err)
+			}
+			p.wantAnswer(p.asked("run", "-c", p.path("lvs-ha.hcl")), 1, "choose another with --runtime-dir")
+			if found, err := filepath.Glob(p.path("run/*")); err != nil || len(found) > 0 {
+				t.Errorf("it has made %q, %v", found, err)
+			}
+		})
+	}
+}

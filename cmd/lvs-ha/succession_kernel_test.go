@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+// dataPath is what packets need of a director.
+type dataPath struct {
+	services, servers int
+	address           bool
+	forwarding        string
+}
+
+// lookAtDataPath reads it for the calling thread's network namespace.
+func lookAtDataPath() (dataPath, error) {
+	var files [3]string
+	for i, file := range []string{"/proc/thread-self/net/ip_vs", "/proc/thread-self/net/fib_trie", "/proc/sys/net/ipv4/ip_forward"} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return dataPath{}, err
+		}
+		files[i] = string(raw)
+	}
+	return dataPath{
+		services:   strings.Count(files[0], "\nTCP "),
+		servers:    strings.Count(files[0], "\n  -> ") - 1, // but for the heading
+		address:    strings.Contains(files[1], "192.0.2.100"),
+		forwarding: strings.TrimSpace(files[2]),
+	}, nil
+}
+
+// watchDataPath looks every few milliseconds until it is told to stop, and returns everything that it has seen.
+func (p *place) watchDataPath() (stop func() []dataPath) {
+	p.t.Helper()
+	done, first := make(chan struct{}), make(chan struct{})
+	var seen []dataPath
+	var err error
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		err = p.host.Do(func() error {
+			tick := time.NewTicker(3 * time.Millisecond)
+			defer tick.Stop()
+			for begun := sync.OnceFunc(func() { close(first) }); ; begun() {
+				now, err := lookAtDataPath()
+				if err != nil {
+					begun()
+					return err
+				}
+				if !slices.Contains(seen, now) {
+					seen = append(seen, now)
+				}
+				select {
+				case <-tick.C:
+				case <-done:
+					return nil
+				}
+			}
+		})
+	})
+	<-first
+	return func() []dataPath {
+		close(done)
+		watching.Wait()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return seen
+	}
+}
+
+// TestKernelTheNextParentTakesOver: the parent is killed, alone or with some of its workers, which may be stopped too,
+// and the next is started at once. Nothing that packets need is missing for a moment.
+func TestKernelTheNextParentTakesOver(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	p := newPlace(t)
+	p.configure(withService + `
+director { on_stop = "remove" }
+sysctl { manage = true }
+`)
+	d := p.start()
+	status := d.awaitStatus("master", isMaster)
+	whole := dataPath{services: 1, servers: 1, address: true, forwarding: "1"}
+	eventually(t, "the data path is whole", func() bool {
+		stop := p.watchDataPath()
+		seen := stop()
+		return seen[len(seen)-1] == whole
+	})
+	for _, trouble := range []struct {
+		name            string
+		stopped, killed []string
+	}{
+		{"the parent", nil, nil},
+		{"a stopped director", []string{"director"}, nil},
+		{"a stopped speaker", []string{"speaker"}, nil},
+		{"with the speaker", nil, []string{"speaker"}},
+		{"with the director", nil, []string{"director"}},
+		{"all", nil, []string{"speaker", "director"}},
+	} {
+		t.Run(trouble.name, func(t *testing.T) {
+			stop := p.watchDataPath()
+			var pids []int
+			for _, name := range trouble.killed {
+				pids = append(pids, d.worker(name))
+			}
+			for _, name := range trouble.stopped {
+				if err := syscall.Kill(d.worker(name), syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, pid := range append([]int{d.cmd.Process.Pid}, pids...) {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.awaitEnd()
+			d = p.start()
+			before := status.Started
+			status = d.awaitStatus("master by the next parent's workers", func(s api.Status) bool {
+				return s.Started.After(before) && isMaster(s) && len(s.Problems) == 0
+			})
+			// Where the speaker worked to the last, its successor is master at once.
+			if reason := status.VRRP[0].Reason; trouble.killed == nil && !slices.Contains(trouble.stopped, "speaker") && reason != "adopted" {
+				t.Errorf("the speaker is master for %q", reason)
+			}
+			if seen := stop(); !slices.Equal(seen, []dataPath{whole}) {
+				t.Errorf("the data path was %s, want %+v all the time", fmt.Sprintf("%+v", seen), whole)
+			}
+		})
+	}
+}
+
+// TestKernelWithoutParentTheWorkersStopInOrder: nobody starts another parent. What the configuration says of a stop is
+// done.
+func TestKernelWithoutParentTheWorkersStopInOrder(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	p := newPlace(t)
+	p.configure(withService + `
+director { on_stop = "remove" }
+sysctl { manage = true }
+`)
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "everything is taken down", func() bool {
+		var now dataPath
+		err := p.host.Do(func() (err error) {
+			now, err = lookAtDataPath()
+			return err
+		})
+		return err == nil && now == dataPath{forwarding: "0"}
+	})
+}

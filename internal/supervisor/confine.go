@@ -1,0 +1,57 @@
+package supervisor
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// confinedEnv holds the id of the process that has confined itself.
+const confinedEnv = "LVS_HA_CONFINED"
+
+// Confine gives up for ever what `lvs-ha run` and its workers do not need: capabilities, the right to gain any by
+// executing a program, and descriptors other than the standard ones. Capabilities belong to threads, so it executes this
+// program once more, from a thread that has given them up, with the same arguments and process id. It returns nil in the
+// confined process.
+func Confine() error {
+	if os.Getenv(confinedEnv) == strconv.Itoa(os.Getpid()) {
+		return os.Unsetenv(confinedEnv)
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding my own binary: %w", err)
+	}
+	if err := closeOnExec(3); err != nil {
+		return err
+	}
+	runtime.LockOSThread() // never unlocked: if this fails, the process must end
+	if err := restrictThread(ParentCapabilities); err != nil {
+		return err
+	}
+	environment := append(os.Environ(), fmt.Sprintf("%s=%d", confinedEnv, os.Getpid()))
+	err = syscall.Exec(binary, os.Args, environment)
+	return fmt.Errorf("executing %s again without what it does not need: %w", binary, err)
+}
+
+// closeOnExec marks all descriptors from first on.
+func closeOnExec(first uint) error {
+	err := unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11
+	if err == nil {
+		return nil
+	}
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("listing inherited descriptors: %w", err)
+	}
+	for _, f := range files {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd >= int(first) {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return nil
+}

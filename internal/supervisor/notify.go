@@ -1,0 +1,50 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// OwnEnvironment names the environment variables by which systemd talks to the parent; they are not for its workers.
+var OwnEnvironment = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"}
+
+// notify reports to systemd, if it started this process (sd_notify(3)).
+func (p *Parent) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		p.Logger.Warn("systemd not notified", "state", state, "error", err)
+	}
+}
+
+// notifyReloading begins what systemd waits for until the next READY=1.
+func (p *Parent) notifyReloading() {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		p.Logger.Warn("monotonic clock not read", "error", err)
+	}
+	p.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d\nSTATUS=Reloading the configuration.", daemon.SdNotifyReloading, now.Nano()/int64(time.Microsecond)))
+}
+
+// feedWatchdog keeps systemd's watchdog quiet while all workers are ready. Those that hang are replaced without it: it
+// is for a parent that hangs, or that cannot get a worker ready.
+func (p *Parent) feedWatchdog(ctx context.Context) {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || interval == 0 {
+		return
+	}
+	tick := time.NewTicker(interval / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if p.well() {
+				p.notify(daemon.SdNotifyWatchdog)
+			}
+		}
+	}
+}

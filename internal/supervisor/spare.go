@@ -1,0 +1,115 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+)
+
+// beginTimeout is how long a spare may take to say that it has its turn. After that, a new process is faster.
+const beginTimeout = time.Second
+
+// beginSpare gives the spare its turn. It returns nil where none is prepared, or the spare does not answer.
+func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
+	if k.spares == nil {
+		return nil, nil
+	}
+	reply := make(chan *process, 1)
+	select {
+	case k.spares <- reply:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	proc := <-reply
+	if proc == nil {
+		return nil, nil
+	}
+	err := proc.begin(k.parent.files[k.Name])
+	if err == nil {
+		timeout := time.NewTimer(beginTimeout)
+		defer timeout.Stop()
+		select {
+		case <-proc.begun:
+			return proc, nil
+		case <-proc.done:
+			err = proc.err
+		case <-timeout.C:
+			err = context.DeadlineExceeded
+		}
+	}
+	proc.log.Error("spare worker does not take its turn; starting another", "pid", proc.pid(), "error", err)
+	_ = proc.cmd.Process.Kill() // not waited for
+	return nil, nil
+}
+
+// keepSpare keeps a process prepared and waiting for its turn, until ctx ends. A spare that cannot be started, ends or
+// hangs is replaced, with back-off.
+func (k *keeper) keepSpare(ctx context.Context) {
+	var pause time.Duration
+	for starts := 1; ; starts++ {
+		began := time.Now()
+		proc, err := k.start(k.parent, true)
+		if err == nil {
+			if err = k.offer(ctx, proc); err == nil {
+				starts, pause = 0, 0
+				k.settle(ctx, proc)
+				continue
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		pause = backoff(pause, time.Since(began), starts)
+		k.parent.Logger.Warn("no spare worker; starting it again", "worker", k.Name, "error", err, "pause", pause.String())
+		for timer := time.After(pause); timer != nil; {
+			select {
+			case <-timer:
+				timer = nil
+			case reply := <-k.spares:
+				reply <- nil
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// offer waits until the spare is asked for, and gives it away. The error says that it has ended.
+func (k *keeper) offer(ctx context.Context, proc *process) error {
+	for {
+		select {
+		case reply := <-k.spares:
+			select {
+			case <-proc.prepared:
+				reply <- proc
+				return nil
+			default:
+				reply <- nil
+			}
+		case <-proc.done:
+			return proc.err
+		case <-ctx.Done():
+			proc.discard()
+			return ctx.Err()
+		}
+	}
+}
+
+// settle lets a spare that was given its turn begin before the next is started, which costs the CPU that it needs.
+func (k *keeper) settle(ctx context.Context, proc *process) {
+	timeout := time.NewTimer(beginTimeout)
+	defer timeout.Stop()
+	for {
+		select {
+		case <-proc.ready:
+			return
+		case <-proc.done:
+			return
+		case <-timeout.C:
+			return
+		case <-ctx.Done():
+			return
+		case reply := <-k.spares:
+			reply <- nil
+		}
+	}
+}
