@@ -257,6 +257,29 @@ func TestHostDirectorLost(t *testing.T) {
 	b.awaitState("v", vrrp.Backup)
 }
 
+// TestHostSilentDirector: a director that is connected and hangs is as good as gone.
+func TestHostSilentDirector(t *testing.T) {
+	n := newLAN(t)
+	a, b := pair(t, n, vrrp.IPv4, 100*time.Millisecond)
+	a.wantWith(300*time.Millisecond, instance(3, vrrp.IPv4, 200, 100*time.Millisecond))
+	alive := time.NewTicker(time.Second)
+	defer alive.Stop()
+	for began := time.Now(); time.Since(began) < directorSilence+2*time.Second; <-alive.C {
+		a.client.Alive()
+	}
+	if st := b.status("v"); st.Transitions != 0 {
+		t.Errorf("a failover while the director worked: %+v", st)
+	}
+	began := time.Now()
+	b.awaitState("v", vrrp.Master)
+	if d := time.Since(began); d < directorSilence-2*time.Second {
+		t.Errorf("handed over after %s", d)
+	}
+	a.client.Alive()
+	a.awaitState("v", vrrp.Master)
+	b.awaitState("v", vrrp.Backup)
+}
+
 // TestHostStuckDirector leaves a connection unread while it causes more and more to be said.
 func TestHostStuckDirector(t *testing.T) {
 	attempts(t, func(n *lan) error { return stuckDirector(t, n) })
