@@ -17,7 +17,7 @@ import (
 // an attribute that was not written from one that is zero, and have no durations and addresses.
 type attr[T any] struct {
 	value T
-	at    hcl.Range // of the value; of the block where it was not written
+	place *hcl.Range // of the value; of the block where it was not written
 	state attrState
 }
 
@@ -28,6 +28,14 @@ const (
 	written                  // written and understood
 	broken                   // written and not understood: there is a message, and rules must not use the value
 )
+
+// at is where to point when the value is wrong.
+func (a *attr[T]) at() hcl.Range {
+	if a.place == nil {
+		return hcl.Range{}
+	}
+	return *a.place
+}
 
 // isSet reports whether the value was written in the configuration and understood.
 func (a *attr[T]) isSet() bool { return a.state == written }
@@ -43,22 +51,22 @@ type item[T any] struct {
 
 // field is what the decoder needs of an attr of any type.
 type field interface {
-	place(at hcl.Range)
+	absent(block *hcl.Range)
 	decode(value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag) hcl.Diagnostics
 	fail(at hcl.Range)
 	setDefault(tag *tag)
 	typeName() string
 }
 
-// place says where to point when the attribute is missing.
-func (a *attr[T]) place(at hcl.Range) { a.at = at }
+// absent says where to point when the attribute is missing. All of a block share that place.
+func (a *attr[T]) absent(block *hcl.Range) { a.place = block }
 
 // fail marks an attribute whose expression has no value.
-func (a *attr[T]) fail(at hcl.Range) { a.at, a.state = at, broken }
+func (a *attr[T]) fail(at hcl.Range) { a.place, a.state = &at, broken }
 
 // decode takes a value that was written.
 func (a *attr[T]) decode(value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag) hcl.Diagnostics {
-	a.at, a.state = at, broken
+	a.place, a.state = &at, broken
 	if value.IsNull() {
 		if tag.Kind == "attr" {
 			return invalid(at, tag, "A value is required here, not null.")
@@ -116,36 +124,36 @@ func (a *attr[T]) typeName() string {
 func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Diagnostics {
 	switch target := any(&a.value).(type) {
 	case *string:
-		return scalar(target, value, a.at, tag, func(s string) (string, error) { return s, tag.checkWord(s) })
+		return scalar(target, value, a.at(), tag, func(s string) (string, error) { return s, tag.checkWord(s) })
 	case *ifname:
-		return scalar(target, value, a.at, tag, parseInterface)
+		return scalar(target, value, a.at(), tag, parseInterface)
 	case *secret.Text:
-		return scalar(target, value, a.at, tag, func(s string) (secret.Text, error) { return secret.Text(s), nil })
+		return scalar(target, value, a.at(), tag, func(s string) (secret.Text, error) { return secret.Text(s), nil })
 	case *time.Duration:
-		return scalar(target, value, a.at, tag, func(s string) (time.Duration, error) { return parseDuration(s, tag) })
+		return scalar(target, value, a.at(), tag, func(s string) (time.Duration, error) { return parseDuration(s, tag) })
 	case *netip.Addr:
-		return scalar(target, value, a.at, tag, parseAddress)
+		return scalar(target, value, a.at(), tag, parseAddress)
 	case *netip.Prefix:
-		return scalar(target, value, a.at, tag, parsePrefix)
+		return scalar(target, value, a.at(), tag, parsePrefix)
 	case *endpoint:
-		return scalar(target, value, a.at, tag, parseEndpoint)
+		return scalar(target, value, a.at(), tag, parseEndpoint)
 	case *int64:
-		return number(target, value, a.at, tag)
+		return number(target, value, a.at(), tag)
 	case *bool:
 		converted, err := convert.Convert(value, cty.Bool)
 		if err != nil {
-			return invalid(a.at, tag, "Write true or false.")
+			return invalid(a.at(), tag, "Write true or false.")
 		}
 		*target = converted.True()
 		return nil
 	case *map[string]string:
-		return texts(target, value, a.at, tag)
+		return texts(target, value, a.at(), tag)
 	case *[]item[string]:
-		return list(target, value, a.at, elements, tag, func(s string) (string, error) { return s, tag.checkWord(s) })
+		return list(target, value, a.at(), elements, tag, func(s string) (string, error) { return s, tag.checkWord(s) })
 	case *[]item[netip.Addr]:
-		return list(target, value, a.at, elements, tag, parseAddress)
+		return list(target, value, a.at(), elements, tag, parseAddress)
 	case *[]item[netip.Prefix]:
-		return list(target, value, a.at, elements, tag, parsePrefix)
+		return list(target, value, a.at(), elements, tag, parsePrefix)
 	}
 	panic(fmt.Sprintf("no way to decode the type %T", a.value))
 }
@@ -217,15 +225,32 @@ func texts(target *map[string]string, value cty.Value, at hcl.Range, tag *tag) h
 	return nil
 }
 
+// textsOf returns the elements of a list, tuple or set as texts. Package convert would take a time that grows with the
+// square of their number.
+func textsOf(value cty.Value) ([]cty.Value, bool) {
+	if t := value.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
+		return nil, false
+	}
+	texts := make([]cty.Value, 0, value.LengthInt())
+	for it := value.ElementIterator(); it.Next(); {
+		_, element := it.Element()
+		text, err := convert.Convert(element, cty.String)
+		if err != nil {
+			return nil, false
+		}
+		texts = append(texts, text)
+	}
+	return texts, true
+}
+
 // list decodes a list of texts, each through parse.
 func list[T any](
 	target *[]item[T], value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag, parse func(string) (T, error),
 ) hcl.Diagnostics {
-	converted, err := convert.Convert(value, cty.List(cty.String))
-	if err != nil || value.Type().IsPrimitiveType() {
+	texts, ok := textsOf(value)
+	if !ok {
 		return invalid(at, tag, "A list of texts is required here, as [\"…\", \"…\"].")
 	}
-	texts := converted.AsValueSlice()
 	if len(elements) != len(texts) {
 		elements = slices.Repeat([]hcl.Range{at}, len(texts))
 	}

@@ -28,7 +28,7 @@ func readAuthorities(f *file, s *source) (map[string]string, hcl.Diagnostics) {
 			left -= len(contents[name])
 		}
 		if err := faults[name]; err != nil {
-			diags = append(diags, problem(b.TLS.CAFile.at, "Cannot use ca_file",
+			diags = append(diags, problem(b.TLS.CAFile.at(), "Cannot use ca_file",
 				"%s. Write the path of a PEM file with the certificates of the authorities that sign the servers' certificates.", err))
 		}
 	})

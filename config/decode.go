@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/lvs-ha/lvs-ha/internal/secret"
@@ -16,6 +17,11 @@ import (
 // others, hcl.Range for the place of the block, and hcl.Body for the rest.
 type decoder struct {
 	secrets *secrets
+	budget  *budget
+
+	prepare func(*hclsyntax.Body, Block) hcl.Body // of a part of a stream
+	stream  *stream                               // of the one large block of this body; nil: it has none
+	syntax  hcl.Diagnostics                       // of streams
 }
 
 // body fills the decode struct that target points to.
@@ -44,7 +50,7 @@ func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContex
 		tag, value := &tags[i], target.Field(tags[i].index)
 		switch tag.Kind {
 		case "attr", "optional":
-			diags = append(diags, d.attribute(content.Attributes[tag.Name], at, context, value, tag)...)
+			diags = append(diags, d.attribute(content.Attributes[tag.Name], &at, context, value, tag)...)
 		case "block":
 			diags = append(diags, d.blocks(blocks[tag.Name], context, value)...)
 		case "remain":
@@ -57,10 +63,10 @@ func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContex
 }
 
 // attribute fills one field from an attribute, which is nil where it was not written.
-func (d *decoder) attribute(a *hcl.Attribute, at hcl.Range, context *hcl.EvalContext, target reflect.Value, tag *tag) hcl.Diagnostics {
+func (d *decoder) attribute(a *hcl.Attribute, at *hcl.Range, context *hcl.EvalContext, target reflect.Value, tag *tag) hcl.Diagnostics {
 	if target.Type() == attributeType {
 		if a == nil && tag.Kind == "attr" {
-			return hcl.Diagnostics{problem(at, "Missing required argument",
+			return hcl.Diagnostics{problem(*at, "Missing required argument",
 				"The argument %q is required, but no definition was found.", tag.Name)}
 		}
 		if a != nil {
@@ -69,15 +75,23 @@ func (d *decoder) attribute(a *hcl.Attribute, at hcl.Range, context *hcl.EvalCon
 		return nil
 	}
 	f := target.Addr().Interface().(field)
-	f.place(at)
-	f.setDefault(tag)
+	f.absent(at)
 	if a == nil {
 		if tag.Kind == "attr" {
-			f.fail(at) // package hcl has said that it is missing
+			f.fail(*at) // package hcl has said that it is missing
 		}
 		return nil
 	}
+	if d.budget.stopped {
+		f.fail(a.Expr.Range())
+		return nil
+	}
 	value, diags := a.Expr.Value(context)
+	if !diags.HasErrors() {
+		var faults hcl.Diagnostics
+		value, faults = d.budget.check(value, a.Expr.Range())
+		diags = append(diags, faults...)
+	}
 	if diags.HasErrors() || !value.IsWhollyKnown() {
 		if !diags.HasErrors() {
 			diags = append(diags, consequence(a.Expr.Range()))
@@ -120,7 +134,7 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 			return nil
 		}
 		if target.IsNil() {
-			one := reflect.New(target.Type().Elem())
+			one := newBlock(target.Type().Elem())
 			diags = d.block(blocks[0], context, one.Elem())
 			target.Set(one)
 			blocks = blocks[1:]
@@ -134,7 +148,7 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 	all := target // a file is decoded in parts
 	all.Grow(len(blocks))
 	for _, block := range blocks {
-		one := reflect.New(target.Type().Elem().Elem())
+		one := newBlock(target.Type().Elem().Elem())
 		diags = append(diags, d.block(block, context, one.Elem())...)
 		all = reflect.Append(all, one)
 	}
@@ -144,6 +158,9 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 
 // block fills a decode struct from a block with its labels.
 func (d *decoder) block(block *hcl.Block, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
+	if !d.budget.decode(target.Type().Size(), block.DefRange) {
+		return nil
+	}
 	var diags hcl.Diagnostics
 	tags, n := tagsOf(target.Type()), 0
 	for i := range tags {
@@ -154,7 +171,42 @@ func (d *decoder) block(block *hcl.Block, context *hcl.EvalContext, target refle
 		diags = append(diags, f.decode(cty.StringVal(block.Labels[n]), block.LabelRanges[n], nil, &tags[i])...)
 		n++
 	}
-	return append(diags, d.structure(block.Body, block.DefRange, context, target)...)
+	body := block.Body
+	if s := d.stream; s != nil && s.block.TypeRange == block.TypeRange {
+		d.stream = nil
+		var inner hcl.Diagnostics
+		if body, inner = d.streamed(s, context, target); body == nil {
+			return append(diags, inner...)
+		}
+		diags = append(diags, inner...)
+	}
+	return append(diags, d.structure(body, block.DefRange, context, target)...)
+}
+
+// streamed fills the blocks within a large block, a part at a time. The body that is left has the arguments.
+func (d *decoder) streamed(s *stream, context *hcl.EvalContext, target reflect.Value) (hcl.Body, hcl.Diagnostics) {
+	schema := Block{Blocks: blockSchema(target.Type()).Blocks}
+	blocksOnly := &hcl.BodySchema{Blocks: schemaOf(target.Type()).Blocks}
+	tags := tagsOf(target.Type())
+	var diags hcl.Diagnostics
+	for body, syntax := range s.parts() {
+		if d.syntax = append(d.syntax, syntax...); len(d.syntax) > maxFaults || d.budget.stopped {
+			return nil, diags
+		}
+		if len(diags) > maxFindings || d.syntax.HasErrors() {
+			continue
+		}
+		content, contentDiags := d.prepare(body, schema).Content(blocksOnly)
+		diags = append(diags, contentDiags...)
+		blocks := content.Blocks.ByType()
+		for i := range tags {
+			if tags[i].Kind == "block" {
+				diags = append(diags, d.blocks(blocks[tags[i].Name], context, target.Field(tags[i].index))...)
+			}
+		}
+	}
+	whole := Block{Attributes: blockSchema(target.Type()).Attributes}
+	return d.prepare(s.block.Body, whole), diags
 }
 
 // bodySchema is what package hcl needs to know of a decode struct.
@@ -203,14 +255,28 @@ func blockType(t reflect.Type) reflect.Type {
 }
 
 // withDefaults returns the decode struct of an empty block.
-func withDefaults[T any]() *T {
-	var block T
-	value := reflect.ValueOf(&block).Elem()
-	tags := tagsOf(value.Type())
+func withDefaults[T any]() *T { return newBlock(reflect.TypeFor[T]()).Interface().(*T) }
+
+var prototypes sync.Map // reflect.Type of a decode struct to the reflect.Value of an empty block
+
+// newBlock returns a pointer to the decode struct of an empty block.
+func newBlock(t reflect.Type) reflect.Value {
+	block := reflect.New(t)
+	prototype, ok := prototypes.Load(t)
+	if !ok {
+		prototype, _ = prototypes.LoadOrStore(t, prototypeOf(t))
+	}
+	block.Elem().Set(prototype.(reflect.Value))
+	return block
+}
+
+func prototypeOf(t reflect.Type) reflect.Value {
+	value := reflect.New(t).Elem()
+	tags := tagsOf(t)
 	for i := range tags {
 		if f, ok := value.Field(tags[i].index).Addr().Interface().(field); ok {
 			f.setDefault(&tags[i])
 		}
 	}
-	return &block
+	return value
 }

@@ -25,6 +25,8 @@ type Diagnostics struct {
 	list    hcl.Diagnostics
 	sources map[string]*sourceFile
 	secrets secrets
+
+	isSyntax bool // the file could not be read so far that its secrets are known
 }
 
 // Finding is a problem of a configuration in plain values, without secrets, for logs and APIs.
@@ -75,6 +77,7 @@ func (d *Diagnostics) Findings() (shown []Finding, more int) {
 func (d *Diagnostics) Write(w io.Writer, color bool) error {
 	all := group(d.list)
 	p := newPrinter(d.sources, &d.secrets, color)
+	p.hide.guess = d.isSyntax
 	for _, g := range all.shown {
 		p.finding(g)
 	}

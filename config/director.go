@@ -79,7 +79,7 @@ func wholeSeconds(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	check := func(name string, a *attr[time.Duration]) {
 		if a.isSet() && a.value%time.Second != 0 {
-			diags = append(diags, problem(a.at, "Invalid "+name,
+			diags = append(diags, problem(a.at(), "Invalid "+name,
 				"The kernel counts whole seconds here, and %s is none. Write %q.", a.value, a.value.Round(time.Second)))
 		}
 	}

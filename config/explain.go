@@ -26,7 +26,7 @@ func isConsequence(diag *hcl.Diagnostic) bool {
 }
 
 // explain makes messages of package hcl say what to do in this language, and leaves out what errors have caused.
-func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*sourceFile) hcl.Diagnostics {
+func (l *loader) explain(diags hcl.Diagnostics, context *hcl.EvalContext) hcl.Diagnostics {
 	hasCause := slices.ContainsFunc(diags, func(diag *hcl.Diagnostic) bool {
 		return diag.Severity == hcl.DiagError && !isConsequence(diag)
 	})
@@ -35,19 +35,19 @@ func explain(diags hcl.Diagnostics, context *hcl.EvalContext, files map[string]*
 		if hasCause && (isConsequence(diag) || diag.Severity == hcl.DiagWarning) {
 			continue // a warning about what is not all understood may be wrong
 		}
-		explained = append(explained, explainOne(diag, context, files))
+		explained = append(explained, l.explainOne(diag, context))
 	}
 	return explained
 }
 
-func explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext, files map[string]*sourceFile) *hcl.Diagnostic {
+func (l *loader) explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic {
 	switch summary := diag.Summary; {
 	case summary == "Invalid index":
 		return explainIndex(diag)
 	case summary == "Unsupported attribute":
-		return explainName(diag, context)
+		return l.explainName(diag, context)
 	case summary == "Unsupported argument", summary == "Unsupported block type":
-		return explainWord(diag, files)
+		return explainWord(diag, l.source.files)
 	case strings.HasPrefix(summary, "Missing name for "):
 		return withDetail(diag, fmt.Sprintf("This block has a label, in quotes between %q and the bracket.",
 			strings.TrimPrefix(summary, "Missing name for ")))
@@ -116,7 +116,7 @@ func explainIndex(diag *hcl.Diagnostic) *hcl.Diagnostic {
 }
 
 // explainName suggests a variable, a local value or a node's attribute.
-func explainName(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic {
+func (l *loader) explainName(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic {
 	scope, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr)
 	if !ok || len(scope.Traversal) < 2 {
 		return diag
@@ -131,10 +131,13 @@ func explainName(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic
 		if !ok {
 			continue
 		}
-		if object.Type().HasAttribute(step.Name) {
+		if object.Type().HasAttribute(step.Name) || kind == "local value" && slices.Contains(l.localNames, step.Name) {
 			return diag
 		}
-		known := slices.Sorted(maps.Keys(object.Type().AttributeTypes()))
+		known := l.localNames
+		if kind != "local value" {
+			known = slices.Sorted(maps.Keys(object.Type().AttributeTypes()))
+		}
 		changed := withDetail(diag, fmt.Sprintf("There is no %s %q.%s", kind, step.Name, didYouMean(step.Name, known)))
 		changed.Summary = "Unknown " + kind
 		return changed

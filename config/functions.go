@@ -11,7 +11,7 @@ import (
 
 // functions returns the functions of the language. They are the same on every run: none reads a clock, a random
 // number or a file.
-func functions(o Options) map[string]function.Function {
+func functions(o Options, b *budget) map[string]function.Function {
 	all := map[string]function.Function{
 		"hostname": hostnameFunction(o.Hostname),
 		"env":      envFunction(o.LookupEnv),
@@ -30,8 +30,12 @@ func functions(o Options) map[string]function.Function {
 		"tostring": stdlib.MakeToFunc(cty.String),
 	}
 	for name, f := range standardFunctions {
+		if c, ok := costs[name]; ok {
+			f = withCost(f, c, b)
+		}
 		all[name] = f
 	}
+	all["tonumber"] = withCost(all["tonumber"], func(args []cty.Value) int { return square(len(text(args[0])) / bytesOfUnit) }, b)
 	return all
 }
 
@@ -54,7 +58,7 @@ var standardFunctions = map[string]function.Function{
 	"distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
 	"index": stdlib.IndexFunc, "keys": stdlib.KeysFunc, "length": stdlib.LengthFunc, "lookup": stdlib.LookupFunc,
 	"merge": stdlib.MergeFunc, "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc,
-	"setintersection": stdlib.SetIntersectionFunc, "setproduct": setProductFunction,
+	"setintersection": stdlib.SetIntersectionFunc, "setproduct": stdlib.SetProductFunc,
 	"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc,
 	"sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 

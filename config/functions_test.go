@@ -11,7 +11,7 @@ import (
 )
 
 func TestFunctions(t *testing.T) {
-	context := &hcl.EvalContext{Functions: functions(asLB1())}
+	context := &hcl.EvalContext{Functions: functions(asLB1(), &budget{})}
 	for expression, want := range map[string]string{
 		`hostname()`:                                         "lb1",
 		`env("SITE")`:                                        "west",

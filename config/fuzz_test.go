@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,7 +14,7 @@ import (
 )
 
 // FuzzLoad reads arbitrary bytes as a configuration: it must end, without a panic, in a configuration that survives
-// JSON or in an error that can be printed.
+// JSON or in an error that can be printed, within a budget of memory.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/valid/*.hcl", "testdata/invalid/*.hcl", "../examples/*.hcl"} {
 		found, err := filepath.Glob(pattern)
@@ -28,6 +29,9 @@ func FuzzLoad(f *testing.F) {
 			f.Add(text)
 		}
 	}
+	for _, name := range []string{"wide format", "unknown in loops", "doubled lists", "splats in loops"} {
+		f.Add([]byte(bombs[name]()))
+	}
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 1<<16 {
@@ -37,7 +41,13 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		cfg, diags := Load(path, asLB1())
+		runtime.ReadMemStats(&after)
+		if allocated := (after.TotalAlloc - before.TotalAlloc) >> 20; allocated > maxAllocated {
+			t.Fatalf("loading it allocated %d MiB", allocated)
+		}
 		if (cfg == nil) != diags.HasErrors() || (diags.Err() != nil) != diags.HasErrors() {
 			t.Fatalf("configuration %v, error %v", cfg, diags.Err())
 		}

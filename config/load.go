@@ -4,7 +4,7 @@ import (
 	"os"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/ext/dynblock"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -41,16 +41,21 @@ func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics)
 		options: o,
 		source:  source{disk: newDisk(o.Stat), files: map[string]*sourceFile{}},
 		secrets: newSecrets(),
-		context: &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o)},
 	}
+	l.context = &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o, &l.source.budget)}
+	l.source.budget.functions = l.context.Functions
 	l.diags = read(&l.source)
+	l.isSyntax = l.diags.HasErrors()
 	cfg := l.load()
-	diags := &Diagnostics{list: tidy(l.diags), sources: l.source.files, secrets: l.secrets}
+	diags := &Diagnostics{list: tidy(l.diags), sources: l.source.files, secrets: l.secrets, isSyntax: l.isSyntax}
 	if diags.HasErrors() {
 		return nil, diags
 	}
 	return cfg, diags
 }
+
+// maxFindings is how many findings end the search for more: the configuration is wrong everywhere, or none of ours.
+const maxFindings = 2_000
 
 // loader is one run of Load.
 type loader struct {
@@ -59,6 +64,9 @@ type loader struct {
 	secrets secrets
 	context *hcl.EvalContext
 	diags   hcl.Diagnostics
+
+	isSyntax   bool     // diags are of the syntax: the secrets have not been found
+	localNames []string // of all local values, sorted
 }
 
 func (l *loader) load() *Config {
@@ -67,7 +75,7 @@ func (l *loader) load() *Config {
 	}
 	bodies, syntax := l.languageBodies()
 	var lang languageBlocks
-	decoder := &decoder{secrets: &l.secrets}
+	decoder := &decoder{secrets: &l.secrets, budget: &l.source.budget}
 	l.diags = append(l.diags, decoder.body(hcl.MergeBodies(bodies), l.context, &lang)...)
 	defaults := l.variables(lang.Variables)
 	node := l.node(lang.Node)
@@ -82,28 +90,44 @@ func (l *loader) load() *Config {
 	}
 
 	var f file
+	schema, unknown := Schema(), &unknownWords{}
+	decoder.prepare = func(body *hclsyntax.Body, schema Block) hcl.Body {
+		finder.body(body)
+		unknown.trim(body, schema)
+		return l.expand(body)
+	}
 	for body, diags := range l.source.parsed(false) {
 		if syntax = append(syntax, diags...); len(syntax) > maxFaults {
 			break
 		}
 		if syntax.HasErrors() {
+			if body.stream != nil {
+				syntax = append(syntax, body.stream.whole()...)
+			}
 			continue
 		}
-		finder.body(body)
-		expanded := dynblock.Expand(body, l.context, dynblock.OptCheckForEach(checkForEach))
-		l.diags = append(l.diags, decoder.body(expanded, l.context, &f)...)
+		decoder.stream, decoder.syntax = body.stream, nil
+		if l.source.budget.stopped || len(l.diags) > maxFindings {
+			finder.body(body.Body)
+			continue
+		}
+		l.diags = append(l.diags, decoder.body(decoder.prepare(body.Body, schema), l.context, &f)...)
+		syntax = append(syntax, decoder.syntax...)
 	}
 	if syntax.HasErrors() {
-		l.diags = explain(syntax, l.context, l.source.files)
+		l.diags, l.isSyntax = l.explain(syntax, l.context), true
 		return nil
 	}
-	for _, rule := range rules {
-		l.diags = append(l.diags, rule(&f)...)
+	if l.diags = append(l.diags, l.source.budget.exceeded...); !l.source.budget.stopped && len(l.diags) <= maxFindings {
+		for _, rule := range rules {
+			if l.diags = append(l.diags, rule(&f)...); len(l.diags) > maxFindings {
+				break
+			}
+		}
 	}
 	authorities, diags := readAuthorities(&f, &l.source)
 	l.diags = append(l.diags, diags...)
-	l.diags = append(l.diags, l.source.budget.exceeded...)
-	l.diags = explain(l.diags, l.context, l.source.files)
+	l.diags = l.explain(l.diags, l.context)
 	if l.diags.HasErrors() {
 		return nil
 	}
@@ -116,7 +140,7 @@ func (l *loader) load() *Config {
 // languageBodies parses what the rest is evaluated with.
 func (l *loader) languageBodies() (bodies []hcl.Body, syntax hcl.Diagnostics) {
 	for body, diags := range l.source.parsed(true) {
-		bodies = append(bodies, body)
+		bodies = append(bodies, body.Body)
 		if syntax = append(syntax, diags...); len(syntax) > maxFaults {
 			break
 		}
@@ -124,17 +148,13 @@ func (l *loader) languageBodies() (bodies []hcl.Body, syntax hcl.Diagnostics) {
 	return bodies, syntax
 }
 
-// maxDynamic bounds how many blocks a dynamic block makes.
-const maxDynamic = 100_000
-
 // checkForEach refuses what a dynamic block cannot be made of.
-func checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
+func (l *loader) checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
 	if !value.IsKnown() {
 		return hcl.Diagnostics{consequence(expr.Range())}
 	}
-	if !value.IsNull() && value.CanIterateElements() && value.LengthInt() > maxDynamic {
-		return hcl.Diagnostics{problem(expr.Range(), "Too many blocks",
-			"This would make %d blocks; %d are the most.", value.LengthInt(), maxDynamic)}
+	if !value.IsNull() && value.CanIterateElements() && !l.source.budget.spend(blockUnits*value.LengthInt(), expr.Range()) {
+		return hcl.Diagnostics{consequence(expr.Range())}
 	}
 	return nil
 }

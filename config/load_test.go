@@ -106,6 +106,34 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
+// inSmallPieces makes the files of a test be cut wherever they can be.
+func inSmallPieces(t *testing.T) {
+	t.Helper()
+	before := wantedPiece
+	wantedPiece = 1
+	t.Cleanup(func() { wantedPiece = before })
+}
+
+func TestFilesAreTheSameInPieces(t *testing.T) {
+	for _, path := range append(paths(t, "testdata/*/*.hcl"), paths(t, "../examples/*.hcl")...) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			whole, diags := Load(path, asLB1())
+			want := printed(t, diags)
+			if diags.isSyntax {
+				return // HCL finds one error of syntax in a file, and one in each piece
+			}
+			inSmallPieces(t)
+			cfg, diags := Load(path, asLB1())
+			if diff := cmp.Diff(want, printed(t, diags)); diff != "" {
+				t.Errorf("other findings in pieces (-whole +pieces):\n%s", diff)
+			}
+			if diff := cmp.Diff(whole, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+				t.Errorf("another configuration in pieces (-whole +pieces):\n%s", diff)
+			}
+		})
+	}
+}
+
 func write(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)

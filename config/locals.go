@@ -28,6 +28,7 @@ func (l *loader) locals(blocks []*localsBlock) map[string]hcl.Expression {
 	slices.SortFunc(g.names, func(a, b string) int { // so that messages do not depend on the order of a map
 		return strings.Compare(a, b)
 	})
+	l.localNames = g.names
 	expressions := map[string]hcl.Expression{}
 	for _, name := range g.names {
 		g.evaluate(name, nil)
@@ -43,12 +44,11 @@ type localGraph struct {
 	attributes map[string]*hcl.Attribute
 	names      []string
 	values     map[string]cty.Value
-	size       int
+	fails      int
 }
 
-// maxLocalSize bounds the texts and elements of all local values together, so that values that double each other end
-// in a message and not in the memory of the machine.
-const maxLocalSize = 16 << 20
+// maxLocalFails is how many local values are wrong before the others are not evaluated any more.
+const maxLocalFails = 100
 
 // evaluate evaluates a local value after all that it needs; path is how it was reached.
 func (g *localGraph) evaluate(name string, path []string) {
@@ -70,51 +70,65 @@ func (g *localGraph) evaluate(name string, path []string) {
 		return
 	}
 	path = append(path, name)
-	for _, needed := range localNames(attribute.Expr) {
-		if _, exists := g.attributes[needed]; exists {
-			g.evaluate(needed, path)
+	needed, computed := localNames(attribute.Expr)
+	for _, other := range needed {
+		if _, exists := g.attributes[other]; exists {
+			g.evaluate(other, path)
 		}
 	}
 	if _, done := g.values[name]; done {
 		return // it was found in a circle
 	}
-	g.values[name] = g.value(attribute)
+	if computed {
+		needed = g.names
+	}
+	g.values[name] = g.value(attribute, needed)
 }
 
-func (g *localGraph) value(attribute *hcl.Attribute) cty.Value {
-	context := g.loader.context.NewChild()
-	context.Variables = map[string]cty.Value{"local": cty.ObjectVal(g.known())}
-	value, diags := attribute.Expr.Value(context)
-	// The message is made while the values that it speaks of are at hand.
-	g.loader.diags = append(g.loader.diags, explain(diags, context, g.loader.source.files)...)
-	if diags.HasErrors() {
+// value evaluates a local value with those that it needs.
+func (g *localGraph) value(attribute *hcl.Attribute, needed []string) cty.Value {
+	budget := &g.loader.source.budget
+	if g.fails >= maxLocalFails || !budget.spend(len(needed), attribute.Expr.Range()) {
 		return cty.DynamicVal
 	}
-	if g.size += valueSize(value); g.size > maxLocalSize {
-		g.loader.diags = append(g.loader.diags, problem(attribute.Expr.Range(), "Local values too large",
-			"The local values would take more than %d MiB.", maxLocalSize>>20))
+	context := g.loader.context.NewChild()
+	context.Variables = map[string]cty.Value{"local": cty.ObjectVal(g.known(needed))}
+	value, diags := attribute.Expr.Value(context)
+	if !diags.HasErrors() {
+		var faults hcl.Diagnostics
+		value, faults = budget.check(value, attribute.Expr.Range())
+		diags = append(diags, faults...)
+	}
+	// The message is made while the values that it speaks of are at hand.
+	g.loader.diags = append(g.loader.diags, g.loader.explain(diags, context)...)
+	if diags.HasErrors() {
+		g.fails++
 		return cty.DynamicVal
 	}
 	return value
 }
 
-// known returns all local values, those that are not evaluated yet as unknown.
-func (g *localGraph) known() map[string]cty.Value {
-	values := make(map[string]cty.Value, len(g.names))
-	for _, name := range g.names {
-		values[name] = cty.DynamicVal
+// known returns some local values, those that are not evaluated yet as unknown.
+func (g *localGraph) known(needed []string) map[string]cty.Value {
+	values := make(map[string]cty.Value, len(needed))
+	for _, name := range needed {
 		if value, done := g.values[name]; done {
 			values[name] = value
+		} else if _, exists := g.attributes[name]; exists {
+			values[name] = cty.DynamicVal
 		}
 	}
 	return values
 }
 
-// localNames returns the local values that an expression needs.
-func localNames(expr hcl.Expression) []string {
-	var names []string
+// localNames returns the local values that an expression needs, and whether it computes a name, so that it may need any.
+func localNames(expr hcl.Expression) (names []string, computed bool) {
 	for _, traversal := range expr.Variables() {
-		if traversal.RootName() != "local" || len(traversal) < 2 {
+		if traversal.RootName() != "local" {
+			continue
+		}
+		if len(traversal) < 2 {
+			computed = true
 			continue
 		}
 		switch step := traversal[1].(type) {
@@ -124,20 +138,9 @@ func localNames(expr hcl.Expression) []string {
 			if isText(step.Key) {
 				names = append(names, step.Key.AsString())
 			}
+		default:
+			computed = true
 		}
 	}
-	return names
-}
-
-// valueSize counts the bytes of texts and the elements of a value.
-func valueSize(value cty.Value) int {
-	size := 0
-	_ = cty.Walk(value, func(_ cty.Path, v cty.Value) (bool, error) {
-		size++
-		if isText(v) {
-			size += len(v.AsString())
-		}
-		return size < maxLocalSize, nil
-	})
-	return size
+	return names, computed
 }

@@ -4,13 +4,15 @@ import (
 	"iter"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/dynblock"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // parsed goes through the arguments and blocks of all files at the top level, a few at a time: those of the language,
 // or the others. HCL's parser holds 100 bytes for each token and its tree 200, which are garbage when the next come.
-func (s *source) parsed(language bool) iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
-	return func(yield func(*hclsyntax.Body, hcl.Diagnostics) bool) {
+// A large block comes with an empty body and the stream of what is in it.
+func (s *source) parsed(language bool) iter.Seq2[part, hcl.Diagnostics] {
+	return func(yield func(part, hcl.Diagnostics) bool) {
 		for _, file := range s.order {
 			for _, p := range file.pieces {
 				if p.language != language {
@@ -24,22 +26,46 @@ func (s *source) parsed(language bool) iter.Seq2[*hclsyntax.Body, hcl.Diagnostic
 	}
 }
 
+// part is some arguments and blocks.
+type part struct {
+	*hclsyntax.Body
+	stream *stream // of the body of the one block, where that is large
+}
+
+// stream is the body of a large block, to be read in parts.
+type stream struct {
+	source *source
+	file   *sourceFile
+	piece  piece
+	block  *hclsyntax.Block
+}
+
 // parse parses a piece of a file.
-func (s *source) parse(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
-	body, diags := parsePiece(file, p)
+func (s *source) parse(file *sourceFile, p piece) (part, hcl.Diagnostics) {
+	var result part
+	var diags hcl.Diagnostics
+	if p.open > 0 {
+		result.Body, diags = parseHeader(file, p)
+		if !diags.HasErrors() && len(result.Blocks) == 1 {
+			result.stream = &stream{s, file, p, result.Blocks[0]}
+			if p.language || result.Blocks[0].Type == "dynamic" {
+				diags = append(diags, result.stream.whole()...)
+				result.stream = nil
+			}
+		}
+	} else {
+		result.Body, diags = parsePiece(file, p)
+	}
 	if diags.HasErrors() {
 		if foreign := explainForeign(file.name, file.text); foreign != nil {
-			return body, foreign
+			return result, foreign
 		}
 	}
-	s.budget.limit(body)
-	return body, diags
+	s.budget.limit(result.Body)
+	return result, diags
 }
 
 func parsePiece(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
-	if p.open > 0 {
-		return parseBlock(file, p)
-	}
 	return parseText(file.text[p.start:p.end], file.name, hcl.Pos{Line: p.line, Column: p.col, Byte: p.start})
 }
 
@@ -51,8 +77,8 @@ func parseText(text []byte, name string, at hcl.Pos) (*hclsyntax.Body, hcl.Diagn
 	return &hclsyntax.Body{}, diags
 }
 
-// parseBlock parses a large block: its header with an empty body, and then the lines of the body a few at a time.
-func parseBlock(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
+// parseHeader parses a large block without what is in it.
+func parseHeader(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
 	header := append(file.text[p.start:p.open:p.open], '}')
 	body, diags := parseText(header, file.name, hcl.Pos{Line: p.line, Column: p.col, Byte: p.start})
 	if diags.HasErrors() || len(body.Blocks) != 1 {
@@ -64,21 +90,47 @@ func parseBlock(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
 	block.CloseBraceRange = hcl.Range{Filename: file.name, Start: end, End: after}
 	block.Body.SrcRange.End, body.SrcRange.End = after, after
 	block.Body.EndRange = hcl.Range{Filename: file.name, Start: after, End: after}
-	for _, inner := range p.inner {
-		part, partDiags := parsePiece(file, inner)
-		diags = append(diags, partDiags...)
-		for name, attribute := range part.Attributes {
-			if first, exists := block.Body.Attributes[name]; exists {
-				diags = append(diags, problem(attribute.NameRange, "Attribute redefined",
-					"The argument %q was already set at %s. Each argument may be set only once.", name, where(first.NameRange)))
-				continue
+	return body, diags
+}
+
+// parts goes through the blocks within a large block, some thousand at a time. Arguments stay with the block itself.
+func (s *stream) parts() iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
+	return func(yield func(*hclsyntax.Body, hcl.Diagnostics) bool) {
+		for _, inner := range s.piece.inner {
+			body, diags := parsePiece(s.file, inner)
+			for name, attribute := range body.Attributes {
+				if first, exists := s.block.Body.Attributes[name]; exists {
+					diags = append(diags, problem(attribute.NameRange, "Attribute redefined",
+						"The argument %q was already set at %s. Each argument may be set only once.", name, where(first.NameRange)))
+					continue
+				}
+				s.source.budget.limit(attribute)
+				s.block.Body.Attributes[name] = attribute
 			}
-			block.Body.Attributes[name] = attribute
+			body.Attributes = nil
+			for _, block := range body.Blocks {
+				s.source.budget.limit(block)
+			}
+			if !yield(body, diags) {
+				return
+			}
 		}
-		block.Body.Blocks = append(block.Body.Blocks, part.Blocks...)
-		if len(diags) > maxFaults {
+	}
+}
+
+// whole puts everything into the block.
+func (s *stream) whole() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for body, partDiags := range s.parts() {
+		s.block.Body.Blocks = append(s.block.Body.Blocks, body.Blocks...)
+		if diags = append(diags, partDiags...); len(diags) > maxFaults {
 			break
 		}
 	}
-	return body, diags
+	return diags
+}
+
+// expand is a body whose dynamic blocks have become what they make.
+func (l *loader) expand(body hcl.Body) hcl.Body {
+	return dynblock.Expand(body, l.context, dynblock.OptCheckForEach(l.checkForEach))
 }

@@ -46,16 +46,16 @@ func names(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	check := func(kind string, name *attr[string], seen map[string]hcl.Range) {
 		if name.value == "" || len(name.value) > 64 || strings.ContainsFunc(name.value, isNoNameRune) {
-			diags = append(diags, problem(name.at, "Invalid name",
+			diags = append(diags, problem(name.at(), "Invalid name",
 				"The name of a %s block has 1 to 64 bytes, without spaces, quotes and control characters.", kind))
 			return
 		}
 		if first, duplicate := seen[name.value]; duplicate {
-			diags = append(diags, problem(name.at, "Duplicate name",
+			diags = append(diags, problem(name.at(), "Duplicate name",
 				"There is already a %s %q at %s. Give this one another name.", kind, name.value, where(first)))
 			return
 		}
-		seen[name.value] = name.at
+		seen[name.value] = name.at()
 	}
 	instances, services := map[string]hcl.Range{}, map[string]hcl.Range{}
 	for _, block := range f.VRRP {

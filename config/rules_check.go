@@ -38,9 +38,9 @@ func checkTimes(f *file) hcl.Diagnostics {
 		switch {
 		case !b.Timeout.isSet() || !b.Interval.isOK():
 		case b.Timeout.value < time.Millisecond:
-			diags = append(diags, problem(b.Timeout.at, "Invalid timeout", "%s is too short. Write \"1ms\" or more.", b.Timeout.value))
+			diags = append(diags, problem(b.Timeout.at(), "Invalid timeout", "%s is too short. Write \"1ms\" or more.", b.Timeout.value))
 		case b.Timeout.value > b.Interval.value:
-			diags = append(diags, problem(b.Timeout.at, "Timeout longer than the interval",
+			diags = append(diags, problem(b.Timeout.at(), "Timeout longer than the interval",
 				"A probe would still wait when the next one is due. Write a timeout of at most %s, or a longer interval.", b.Interval.value))
 		}
 	})
@@ -63,12 +63,12 @@ func checkKinds(f *file) hcl.Diagnostics {
 			at    hcl.Range
 			state attrState
 		}{
-			{"method", b.Method.at, b.Method.state},
-			{"path", b.Path.at, b.Path.state},
-			{"host", b.Host.at, b.Host.state},
-			{"headers", b.Headers.at, b.Headers.state},
-			{"status", b.Status.at, b.Status.state},
-			{"body", b.Body.at, b.Body.state},
+			{"method", b.Method.at(), b.Method.state},
+			{"path", b.Path.at(), b.Path.state},
+			{"host", b.Host.at(), b.Host.state},
+			{"headers", b.Headers.at(), b.Headers.state},
+			{"status", b.Status.at(), b.Status.state},
+			{"body", b.Body.at(), b.Body.state},
 		} {
 			if a.state == written {
 				diags = append(diags, problem(a.at, "Invalid "+a.name,
@@ -85,11 +85,11 @@ func checkRequests(f *file) hcl.Diagnostics {
 	eachCheck(f, func(b *healthCheckBlock) {
 		if _, err := url.ParseRequestURI(b.Path.value); b.Path.isSet() &&
 			(err != nil || !strings.HasPrefix(b.Path.value, "/") || strings.ContainsAny(b.Path.value, " #")) {
-			diags = append(diags, problem(b.Path.at, "Invalid path",
+			diags = append(diags, problem(b.Path.at(), "Invalid path",
 				"%q is no path of a URL. It begins with /, and what is special in it is written as %%20.", b.Path.value))
 		}
 		if b.Host.isSet() && (b.Host.value == "" || strings.ContainsAny(b.Host.value, "/ @#?") || !httpguts.ValidHostHeader(b.Host.value)) {
-			diags = append(diags, problem(b.Host.at, "Invalid host",
+			diags = append(diags, problem(b.Host.at(), "Invalid host",
 				"%q is no name of a host. Write it without a scheme and a path, as \"www.example.com\".", b.Host.value))
 		}
 		diags = append(diags, checkHeaders(b)...)
@@ -100,15 +100,15 @@ func checkRequests(f *file) hcl.Diagnostics {
 			}
 		}
 		if b.Status.isSet() && len(b.Status.value) == 0 {
-			diags = append(diags, problem(b.Status.at, "Invalid status", "No status would be good. Leave it out for 200 to 299."))
+			diags = append(diags, problem(b.Status.at(), "Invalid status", "No status would be good. Leave it out for 200 to 299."))
 		}
 		if b.Body.isSet() {
 			if _, err := regexp.Compile(b.Body.value); err != nil {
-				diags = append(diags, problem(b.Body.at, "Invalid body", "The regular expression is not valid (RE2): %s.",
+				diags = append(diags, problem(b.Body.at(), "Invalid body", "The regular expression is not valid (RE2): %s.",
 					strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 			}
 			if b.Method.value == "HEAD" {
-				diags = append(diags, problem(b.Body.at, "Invalid body", "An answer to HEAD has no body. Write method = \"GET\"."))
+				diags = append(diags, problem(b.Body.at(), "Invalid body", "An answer to HEAD has no body. Write method = \"GET\"."))
 			}
 		}
 	})
@@ -126,11 +126,11 @@ func checkHeaders(b *healthCheckBlock) hcl.Diagnostics {
 	for _, name := range names {
 		switch {
 		case strings.EqualFold(name, "host"):
-			diags = append(diags, problem(b.Headers.at, "Invalid headers", "Write host = \"…\" for this header."))
+			diags = append(diags, problem(b.Headers.at(), "Invalid headers", "Write host = \"…\" for this header."))
 		case !httpguts.ValidHeaderFieldName(name):
-			diags = append(diags, problem(b.Headers.at, "Invalid headers", "%q is no name of a header.", name))
+			diags = append(diags, problem(b.Headers.at(), "Invalid headers", "%q is no name of a header.", name))
 		case !httpguts.ValidHeaderFieldValue(b.Headers.value[name]):
-			diags = append(diags, problem(b.Headers.at, "Invalid headers", "The value of %s has a character that no header can have.", name))
+			diags = append(diags, problem(b.Headers.at(), "Invalid headers", "The value of %s has a character that no header can have.", name))
 		}
 	}
 	return diags

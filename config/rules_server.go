@@ -28,12 +28,12 @@ func realServerAddresses(f *file) hcl.Diagnostics {
 		address := server.Address.value.address
 		switch {
 		case address.IsUnspecified(), address.IsMulticast(), address == broadcast:
-			diags = append(diags, problem(server.Address.at, "Invalid real_server", "%s is no address of a host.", address))
+			diags = append(diags, problem(server.Address.at(), "Invalid real_server", "%s is no address of a host.", address))
 		case address.Is6() && address.IsLinkLocalUnicast():
-			diags = append(diags, problem(server.Address.at, "Invalid real_server",
+			diags = append(diags, problem(server.Address.at(), "Invalid real_server",
 				"The kernel takes no link-local address of a real server. Write its global or unique local one."))
 		case service.Address.isSet() && address == service.Address.value.address:
-			diags = append(diags, problem(server.Address.at, "Invalid real_server",
+			diags = append(diags, problem(server.Address.at(), "Invalid real_server",
 				"%s is the address of the service itself. Write the real server's own.", address))
 		}
 	})
@@ -51,12 +51,12 @@ func uniqueRealServers(f *file) hcl.Diagnostics {
 	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
 		k := key{service, ipvs.DestinationKey{Address: server.Address.value.address, Port: service.port(server)}}
 		if first, duplicate := seen[k]; duplicate {
-			diags = append(diags, problem(server.Address.at, "Duplicate real_server",
+			diags = append(diags, problem(server.Address.at(), "Duplicate real_server",
 				"The service %q has %s already, at %s. Give one of them more weight instead.",
 				service.Name.value, k.server, where(first)))
 			return
 		}
-		seen[k] = server.Address.at
+		seen[k] = server.Address.at()
 	})
 	return diags
 }
@@ -80,11 +80,11 @@ func forwardedFamilies(f *file) hcl.Diagnostics {
 		}
 		switch {
 		case forwarding.value != "tun":
-			diags = append(diags, problem(server.Address.at, "Mixed address families",
+			diags = append(diags, problem(server.Address.at(), "Mixed address families",
 				"The service is %s and this real server %s: only a tunnel leads from one to the other. "+
 					"Write forwarding = \"tun\", or the real server's %s address.", of, to, of))
 		case sync != nil:
-			diags = append(diags, problem(server.Address.at, "Mixed address families with connection_sync",
+			diags = append(diags, problem(server.Address.at(), "Mixed address families with connection_sync",
 				"The service is %s and this real server %s. The kernel does not synchronize connections while there is such a real server: "+
 					"write its %s address, or remove the connection_sync block at %s.", of, to, of, where(sync.At)))
 		}
@@ -101,7 +101,7 @@ func forwardedPorts(f *file) hcl.Diagnostics {
 			return // a mark stands for any port
 		}
 		if port := service.Address.value.port; service.port(server) != port {
-			diags = append(diags, problem(server.Address.at, "Port mapped without NAT",
+			diags = append(diags, problem(server.Address.at(), "Port mapped without NAT",
 				"With forwarding = %q packets reach the real server as they are, at the port that they were sent to. "+
 					"Leave the port off here, or write forwarding = \"nat\".", forwarding.value))
 		}
@@ -118,10 +118,10 @@ func thresholds(f *file) hcl.Diagnostics {
 			switch {
 			case !lower.isOK() || !upper.isOK() || lower.value <= upper.value:
 			case upper.value == 0:
-				diags = append(diags, problem(lower.at, "Invalid lower_threshold",
+				diags = append(diags, problem(lower.at(), "Invalid lower_threshold",
 					"A lower threshold says when a server that was at its upper threshold gets connections again. Write upper_threshold too."))
 			default:
-				diags = append(diags, problem(lower.at, "Invalid lower_threshold",
+				diags = append(diags, problem(lower.at(), "Invalid lower_threshold",
 					"%d is above the upper_threshold, %d.", lower.value, upper.value))
 			}
 		}
@@ -144,14 +144,14 @@ func tunnels(f *file) hcl.Diagnostics {
 					forwarding.value))
 			}
 			if t.Type.value == "gue" && t.Port.state == absent {
-				diags = append(diags, problem(t.Type.at, "Tunnel without a port",
+				diags = append(diags, problem(t.Type.at(), "Tunnel without a port",
 					"A GUE tunnel needs the UDP port that the real server listens on. Write port = 6080 or what it is."))
 			}
 			if t.Type.value != "gue" && t.Port.isSet() {
-				diags = append(diags, problem(t.Port.at, "Invalid port", "Only a gue tunnel has a port. Leave it out."))
+				diags = append(diags, problem(t.Port.at(), "Invalid port", "Only a gue tunnel has a port. Leave it out."))
 			}
 			if c := &t.Checksum; c.isSet() && (t.Type.value == "ipip" && c.value != "nocsum" || t.Type.value == "gre" && c.value == "remcsum") {
-				diags = append(diags, problem(c.at, "Invalid checksum",
+				diags = append(diags, problem(c.at(), "Invalid checksum",
 					"A tunnel of type %s has no %s. Checksums are for gue and gre, remcsum for gue.", t.Type.value, c.value))
 			}
 		}

@@ -20,16 +20,16 @@ func serviceIdentities(f *file) hcl.Diagnostics {
 		switch {
 		case !b.Address.isOK() || !b.Mark.isOK():
 		case b.Address.isSet() && b.Mark.isSet():
-			diags = append(diags, problem(b.Mark.at, "Address and mark",
+			diags = append(diags, problem(b.Mark.at(), "Address and mark",
 				"A virtual_service is identified by its address or by a firewall mark. Leave one of them out."))
 		case !b.Address.isSet() && !b.Mark.isSet():
 			diags = append(diags, problem(b.At, "Neither address nor mark",
 				"A virtual_service needs an address, as \"192.0.2.1:80\", or a firewall mark."))
 		case b.Address.isSet() && b.Family.isSet():
-			diags = append(diags, problem(b.Family.at, "Invalid family",
+			diags = append(diags, problem(b.Family.at(), "Invalid family",
 				"The address says what family it is of. Leave family out: it belongs to a mark."))
 		case b.Mark.isSet() && b.Protocol.isSet():
-			diags = append(diags, problem(b.Protocol.at, "Invalid protocol",
+			diags = append(diags, problem(b.Protocol.at(), "Invalid protocol",
 				"A firewall mark stands for packets of any protocol. Leave protocol out, and mark only packets of this protocol."))
 		}
 	}
@@ -46,9 +46,9 @@ func uniqueServices(f *file) hcl.Diagnostics {
 		}
 		key := b.key()
 		if first, duplicate := seen[key]; duplicate {
-			at := b.Address.at
+			at := b.Address.at()
 			if b.isByMark() {
-				at = b.Mark.at
+				at = b.Mark.at()
 			}
 			diags = append(diags, problem(at, "Duplicate virtual_service",
 				"The virtual_service %q at %s is %s already. Put the real servers of both into one.",
@@ -69,12 +69,12 @@ func serviceAddresses(f *file) hcl.Diagnostics {
 		}
 		address := b.Address.value
 		if address.address.IsUnspecified() || address.address.IsMulticast() {
-			diags = append(diags, problem(b.Address.at, "Invalid address",
+			diags = append(diags, problem(b.Address.at(), "Invalid address",
 				"%s is no address of a service. Write the virtual address.", address.address))
 		}
 		// net/netfilter/ipvs/ip_vs_core.c, ip_vs_schedule: "port zero only supported in persistent services"
 		if address.port == 0 && b.Persistence == nil {
-			diags = append(diags, problem(b.Address.at, "Service without a port",
+			diags = append(diags, problem(b.Address.at(), "Service without a port",
 				"Write a port, as %q. Without one a service takes all ports, and then the kernel requires a persistence block.",
 				netip.AddrPortFrom(address.address, 80)))
 		}
@@ -111,20 +111,20 @@ func persistence(f *file) hcl.Diagnostics {
 		isIPv6 := b.family() == "ipv6"
 		switch {
 		case p.Netmask.isSet() && p.Prefix.isSet():
-			diags = append(diags, problem(p.Prefix.at, "Netmask and prefix", "Both say the same. Leave one of them out."))
+			diags = append(diags, problem(p.Prefix.at(), "Netmask and prefix", "Both say the same. Leave one of them out."))
 		case p.Netmask.isSet() && (isIPv6 || !p.Netmask.value.Is4()):
-			diags = append(diags, problem(p.Netmask.at, "Invalid netmask",
+			diags = append(diags, problem(p.Netmask.at(), "Invalid netmask",
 				"A netmask is for IPv4. Write the granularity of IPv6 as prefix = 64."))
 		case p.Netmask.isSet() && !isContiguous(p.Netmask.value):
-			diags = append(diags, warning(p.Netmask.at, "Unusual netmask",
+			diags = append(diags, warning(p.Netmask.at(), "Unusual netmask",
 				"%s is not the mask of a network. The kernel takes it and groups clients by these bits.", p.Netmask.value))
 		case p.Prefix.isSet() && (p.Prefix.value < 1 || p.Prefix.value > prefixBits(isIPv6)):
-			diags = append(diags, problem(p.Prefix.at, "Invalid prefix",
+			diags = append(diags, problem(p.Prefix.at(), "Invalid prefix",
 				"%d is out of range. Write a number from 1 to %d.", p.Prefix.value, prefixBits(isIPv6)))
 		}
 		// net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param: it reads UDP only, and what it cannot read is not scheduled.
 		if p.Engine.isSet() && p.Engine.value == "sip" && b.protocol() != "udp" && !b.isByMark() {
-			diags = append(diags, problem(p.Engine.at, "Invalid engine",
+			diags = append(diags, problem(p.Engine.at(), "Invalid engine",
 				"The engine sip reads SIP over UDP; a %s service with it would forward nothing. Write protocol = \"udp\", or leave engine out.",
 				b.protocol()))
 		}
@@ -144,7 +144,7 @@ func onePacket(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
 		if b.OnePacket.isSet() && b.OnePacket.value && b.hasIdentity() && b.protocol() != "udp" && !b.isByMark() {
-			diags = append(diags, problem(b.OnePacket.at, "Invalid one_packet",
+			diags = append(diags, problem(b.OnePacket.at(), "Invalid one_packet",
 				"Only UDP packets can be scheduled one by one, and this service is %s. Leave one_packet out.", b.protocol()))
 		}
 	}
@@ -180,7 +180,7 @@ func carriedAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
 		if b.Address.isSet() && !carried[b.Address.value.address] {
-			diags = append(diags, warning(b.Address.at, "Address without failover",
+			diags = append(diags, warning(b.Address.at(), "Address without failover",
 				"No vrrp block has %s among its addresses, so it stays where it is when a director fails.", b.Address.value.address))
 		}
 	}

@@ -41,38 +41,38 @@ func fieldSentence(e vrrp.FieldError) string {
 func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 	switch e.Field {
 	case "name":
-		return b.Name.at, false // rule names says more
+		return b.Name.at(), false // rule names says more
 	case "interface":
-		return b.Interface.at, b.Interface.isOK()
+		return b.Interface.at(), b.Interface.isOK()
 	case "virtual_router_id":
-		return b.VirtualRouterID.at, b.VirtualRouterID.isOK()
+		return b.VirtualRouterID.at(), b.VirtualRouterID.isOK()
 	case "version":
-		return b.Version.at, b.Version.isOK()
+		return b.Version.at(), b.Version.isOK()
 	case "priority":
-		return b.Priority.at, b.Priority.isOK()
+		return b.Priority.at(), b.Priority.isOK()
 	case "advertise_interval":
-		return b.AdvertiseInterval.at, b.AdvertiseInterval.isOK() && b.Version.isOK()
+		return b.AdvertiseInterval.at(), b.AdvertiseInterval.isOK() && b.Version.isOK()
 	case "adopt_interval_factor":
-		return b.AdoptFactor.at, b.AdoptFactor.isOK()
+		return b.AdoptFactor.at(), b.AdoptFactor.isOK()
 	case "preempt":
-		return b.Preempt.at, b.Preempt.isOK() && b.Priority.isOK()
+		return b.Preempt.at(), b.Preempt.isOK() && b.Priority.isOK()
 	case "preempt_delay":
-		return b.PreemptDelay.at, b.PreemptDelay.isOK() && b.Preempt.isOK()
+		return b.PreemptDelay.at(), b.PreemptDelay.isOK() && b.Preempt.isOK()
 	case "source_address":
-		return b.SourceAddress.at, b.SourceAddress.isOK() && b.familyIsOK()
+		return b.SourceAddress.at(), b.SourceAddress.isOK() && b.familyIsOK()
 	case "auth_pass":
-		return b.AuthPass.at, b.AuthPass.isOK() && b.Version.isOK()
+		return b.AuthPass.at(), b.AuthPass.isOK() && b.Version.isOK()
 	case "checksum":
-		return b.Checksum.at, b.Checksum.isOK() && b.Version.isOK()
+		return b.Checksum.at(), b.Checksum.isOK() && b.Version.isOK()
 	case "unicast_peers":
-		return element(b.UnicastPeers.value, e.Index, b.UnicastPeers.at), b.UnicastPeers.isOK() && b.familyIsOK()
+		return element(b.UnicastPeers.value, e.Index, b.UnicastPeers.at()), b.UnicastPeers.isOK() && b.familyIsOK()
 	case "unicast_min_ttl":
-		return b.UnicastMinTTL.at, b.UnicastMinTTL.isOK() && b.UnicastPeers.isOK()
+		return b.UnicastMinTTL.at(), b.UnicastMinTTL.isOK() && b.UnicastPeers.isOK()
 	case "addresses":
 		return b.placeOfAddress(e)
 	case "track_interfaces":
 		track := b.TrackInterfaces[e.Index]
-		return track.Interface.at, track.Interface.isOK() && track.Weight.isOK()
+		return track.Interface.at(), track.Interface.isOK() && track.Weight.isOK()
 	}
 	return b.At, true
 }
@@ -82,11 +82,11 @@ func (b *vrrpBlock) familyIsOK() bool { return b.Addresses.isOK() && len(b.prefi
 
 func (b *vrrpBlock) placeOfAddress(e vrrp.FieldError) (hcl.Range, bool) {
 	if e.Index < 0 {
-		return b.Addresses.at, false // rule hasAddresses says more
+		return b.Addresses.at(), false // rule hasAddresses says more
 	}
 	p := b.prefixes()[e.Index]
 	if p.block != nil && strings.Contains(e.Msg, "label") {
-		return p.block.Label.at, p.block.Label.isOK()
+		return p.block.Label.at(), p.block.Label.isOK()
 	}
 	return p.at, true
 }
@@ -103,7 +103,7 @@ func hasAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
 		if block.Addresses.isOK() && len(block.Addresses.value) == 0 && len(block.AddressBlocks) == 0 {
-			diags = append(diags, problem(block.Addresses.at, "No virtual address",
+			diags = append(diags, problem(block.Addresses.at(), "No virtual address",
 				"A vrrp block needs at least one. Write addresses = [\"192.0.2.10/24\"]."))
 		}
 	}
@@ -125,7 +125,7 @@ func uniqueRouters(f *file) hcl.Diagnostics {
 		}
 		key := router{block.Interface.value, block.family(), block.VirtualRouterID.value}
 		if first, duplicate := seen[key]; duplicate {
-			diags = append(diags, problem(block.VirtualRouterID.at, "Duplicate virtual_router_id",
+			diags = append(diags, problem(block.VirtualRouterID.at(), "Duplicate virtual_router_id",
 				"The vrrp block %q at %s has %d on %s for %s already. Give each of them a number of its own, the same on both directors.",
 				first.Name.value, where(first.At), key.id, key.device, key.family))
 			continue
@@ -182,7 +182,7 @@ func ownAddresses(f *file) hcl.Diagnostics {
 		}
 		owner := block.Priority.value == vrrp.PriorityOwner
 		if block.SourceAddress.isSet() && virtual[block.SourceAddress.value] && !owner {
-			diags = append(diags, problem(block.SourceAddress.at, "Invalid source_address",
+			diags = append(diags, problem(block.SourceAddress.at(), "Invalid source_address",
 				"%s is a virtual address of this block, which this node has only while it is master. Write an address of its own.",
 				block.SourceAddress.value))
 		}
@@ -202,7 +202,7 @@ func trackedInterfaces(f *file) hcl.Diagnostics {
 	for _, block := range f.VRRP {
 		for _, track := range block.TrackInterfaces {
 			if track.Interface.isOK() && track.Interface.value == block.Interface.value {
-				diags = append(diags, warning(track.Interface.at, "Interface tracked anyway",
+				diags = append(diags, warning(track.Interface.at(), "Interface tracked anyway",
 					"%s is the interface of this block, whose link is always tracked. Leave this out.", track.Interface.value))
 			}
 		}
@@ -233,7 +233,7 @@ func syncGroups(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
 		if c := block.ConnectionSync; c != nil && c.Group.isSet() && !c.Group.value.IsMulticast() {
-			diags = append(diags, problem(c.Group.at, "Invalid group",
+			diags = append(diags, problem(c.Group.at(), "Invalid group",
 				"%s is no multicast address. Write one as \"224.0.0.81\" or \"ff02::81\".", c.Group.value))
 		}
 	}

@@ -25,6 +25,7 @@ func tree(body *hclsyntax.Body) []string {
 			lines = append(lines, fmt.Sprintf("%08d block %s %q %s %s", node.TypeRange.Start.Byte, node.Type, node.Labels, node.OpenBraceRange, node.CloseBraceRange))
 		case *hclsyntax.LiteralValueExpr:
 			lines = append(lines, fmt.Sprintf("%08d literal %#v %s", node.SrcRange.Start.Byte, node.Val, node.SrcRange))
+		case *counted:
 		default:
 			lines = append(lines, fmt.Sprintf("%08d %T %s", node.Range().Start.Byte, node, node.Range()))
 		}
@@ -52,13 +53,17 @@ func checkScan(t *testing.T, text []byte) {
 		t.Fatalf("HCL has %d tokens, the scanner counted %d", len(tokens), scanned.tokens)
 	}
 	file := &sourceFile{name: "a.hcl", text: text, pieces: scanned.pieces, blocks: scanned.blocks}
+	var src source
 	var lines []string
 	var diags hcl.Diagnostics
 	names := map[string]bool{}
 	for _, p := range file.pieces {
-		body, pieceDiags := parsePiece(file, p)
+		body, pieceDiags := src.parse(file, p)
+		if body.stream != nil {
+			pieceDiags = append(pieceDiags, body.stream.whole()...)
+		}
 		diags = append(diags, pieceDiags...)
-		lines = append(lines, tree(body)...)
+		lines = append(lines, tree(body.Body)...)
 		for name, attribute := range body.Attributes {
 			if names[name] { // HCL refuses it while it parses; here the schema does, which has no attributes there
 				diags = append(diags, problem(attribute.NameRange, "Attribute redefined", ""))

@@ -92,7 +92,7 @@ func TestReferenceFunctions(t *testing.T) {
 		got = append(got, match[1])
 	}
 	slices.Sort(got)
-	want := slices.Sorted(maps.Keys(functions(asLB1())))
+	want := slices.Sorted(maps.Keys(functions(asLB1(), &budget{})))
 	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
 		t.Errorf("docs/reference.md and the functions differ (-functions +reference):\n%s", diff)
 	}

@@ -22,6 +22,9 @@ const minSecret = 4
 // secretHeader matches the names of HTTP headers whose values are secret.
 var secretHeader = regexp.MustCompile(`(?i)auth|cookie|token|secret|pass|key`)
 
+// secretLine matches a line that gives a secret, up to the secret.
+var secretLine = regexp.MustCompile(`(?i)(auth|cookie|token|secret|pass|key)[\w-]*"?\s*[=:]?\s*"`)
+
 // secrets knows what must not be printed with a diagnostic: the journal of a machine has more readers than its
 // configuration. It holds values, and places in the source that must be hidden even where their value is not known,
 // since the expression around them is wrong.
@@ -55,6 +58,7 @@ type masker struct {
 	inText   *strings.Replacer // secrets by a word that says so
 	inSource *strings.Replacer // secrets by as many stars, so that places stay what they are
 	longest  int
+	guess    bool                   // hide what may be a secret by its name, too
 	places   map[string][]hcl.Range // by file
 }
 
@@ -92,6 +96,13 @@ func (m masker) source(file string, src []byte, left, right int) []byte {
 		from, to := max(0, left-m.longest), min(len(src), right+m.longest)
 		masked := m.inSource.Replace(string(src[from:to]))
 		copy(visible, masked[left-from:])
+	}
+	if m.guess {
+		if found := secretLine.FindIndex(visible); found != nil {
+			for i := found[1]; i < len(visible); i++ {
+				visible[i] = '*'
+			}
+		}
 	}
 	for _, place := range m.places[file] {
 		for i := max(place.Start.Byte, left); i < min(place.End.Byte, right); i++ {

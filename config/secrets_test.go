@@ -125,3 +125,19 @@ func TestConfigNeverPrintsSecrets(t *testing.T) {
 		t.Errorf("Redacted changed the original to %q", got)
 	}
 }
+
+// A file that cannot be parsed gives no values: what looks like a secret by its name is hidden.
+func TestSyntaxErrorsHideSecrets(t *testing.T) {
+	for _, text := range []string{
+		vrrpWith(`version = 2`, `auth_pass = "hunter22" x`),
+		vrrpWith(`version = 2`, `auth_pass = "hunter22`),
+		vrrpWith(`version = 2`, `auth_pass "hunter22"`),
+		headers(`{ Authorization = "hunter22" x }`),
+		headers(`{ "X-Token": "hunter22", ; }`),
+	} {
+		_, diags := Load(write(t, t.TempDir(), "a.hcl", text), asLB1())
+		if all := printed(t, diags) + diags.Err().Error(); !diags.HasErrors() || strings.Contains(all, "hunter22") {
+			t.Errorf("the secret is in:\n%s", all)
+		}
+	}
+}

@@ -47,16 +47,20 @@ func (l *loader) variables(blocks []*variableBlock) map[string]hcl.Expression {
 	for _, block := range blocks {
 		name := block.Name.value
 		if _, duplicate := values[name]; duplicate {
-			l.diags = append(l.diags, problem(block.Name.at, "Duplicate variable",
+			l.diags = append(l.diags, problem(block.Name.at(), "Duplicate variable",
 				"There is already a variable %q. Remove one of them.", name))
 			continue
 		}
 		if !hclsyntax.ValidIdentifier(name) {
-			l.diags = append(l.diags, problem(block.Name.at, "Invalid variable name",
+			l.diags = append(l.diags, problem(block.Name.at(), "Invalid variable name",
 				"A name begins with a letter and has only letters, digits, underscores and hyphens."))
 		}
 		if block.Default != nil {
 			defaults[name] = block.Default.Expr
+		}
+		if len(l.diags) > maxFindings {
+			values[name] = cty.DynamicVal
+			continue
 		}
 		values[name] = l.variable(block, assigned[name])
 		if block.Sensitive.value {
@@ -110,10 +114,17 @@ func (l *loader) variable(block *variableBlock, given *assignment) cty.Value {
 		at, from = given.at, given.from
 	}
 	if value == cty.NilVal {
-		l.diags = append(l.diags, problem(block.Name.at, "No value for a variable",
+		l.diags = append(l.diags, problem(block.Name.at(), "No value for a variable",
 			"The variable %q has no default. Give a value with --var %s=…, in a file named by --var-file, or in the environment as %s%s.",
 			block.Name.value, block.Name.value, environmentPrefix, block.Name.value))
 		return cty.DynamicVal
+	}
+	value, faults := l.source.budget.check(value, at)
+	if l.diags = append(l.diags, faults...); !l.source.budget.spend(unifyUnits(asList(value)), at) || faults.HasErrors() {
+		return cty.DynamicVal
+	}
+	if want.IsListType() || want.IsSetType() {
+		value = asList(value)
 	}
 	converted, err := convert.Convert(value, want)
 	if err != nil {
@@ -173,7 +184,7 @@ func (l *loader) validate(block *variableBlock, value cty.Value) {
 			continue
 		}
 		if result.False() {
-			l.diags = append(l.diags, problem(block.Name.at, "Invalid value for a variable",
+			l.diags = append(l.diags, problem(block.Name.at(), "Invalid value for a variable",
 				"%s (variable %q)", v.ErrorMessage.value, block.Name.value))
 		}
 	}

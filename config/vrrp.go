@@ -34,6 +34,8 @@ type vrrpBlock struct {
 	TrackInterfaces []*trackInterfaceBlock `hcl:"track_interface,block"`
 	Announce        *announceBlock         `hcl:"announce,block"`
 	ConnectionSync  *connectionSyncBlock   `hcl:"connection_sync,block"`
+
+	all []prefix // see prefixes
 }
 
 // addressBlock is an `address` block within a `vrrp` block: a virtual address that needs more than its prefix.
@@ -81,16 +83,18 @@ type prefix struct {
 
 // prefixes returns the virtual addresses that are understood: those of the list and then those of the blocks.
 func (b *vrrpBlock) prefixes() []prefix {
-	var all []prefix
+	if len(b.all) > 0 {
+		return b.all
+	}
 	for _, one := range b.Addresses.value {
-		all = append(all, prefix{item: one})
+		b.all = append(b.all, prefix{item: one})
 	}
 	for _, block := range b.AddressBlocks {
 		if block.Prefix.isOK() {
-			all = append(all, prefix{item[netip.Prefix]{block.Prefix.value, block.Prefix.at}, block})
+			b.all = append(b.all, prefix{item[netip.Prefix]{block.Prefix.value, block.Prefix.at()}, block})
 		}
 	}
-	return all
+	return b.all
 }
 
 // family is that of the first virtual address.

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// bombs are configurations that would take minutes or gigabytes. Each is a few kilobytes, or megabytes where the size of
+// the text itself is what is dear.
+var bombs = map[string]func() string{
+	"wide format":       in(`a = [for x in range(1000) : format("%10000000d", x)]`),
+	"wide format list":  in(`a = formatlist("%10000000s", range(1000))`),
+	"long indent":       in(`a = indent(1000000000, "a\nb")`),
+	"loops in loops":    in(`a = [for a in range(1000) : [for b in range(1000) : [for c in range(1000) : c if c > 0]]]`),
+	"unknown in loops":  in(`a = [for a in range(1000) : [for b in range(1000) : [for c in local.none : c if c > 0]]]`),
+	"errors in loops":   in(`a = [for a in range(1000) : [for b in range(1000) : a.none]]`),
+	"splats in loops":   in("a = range(1000)\nb = [for a in local.a : [for b in local.a : local.a[*].none]]"),
+	"directives":        in(`a = "%{for a in range(1000)}%{for b in range(1000)}%{for c in range(1000)}x%{endfor}%{endfor}%{endfor}"`),
+	"doubled texts":     in("t0 = \"aaaaaaaaaaaaaaaa\"\n" + chain(60, "t%d = \"${local.t%d}${local.t%[2]d}\"\n")),
+	"doubled lists":     in("t0 = [1]\n" + chain(60, "t%d = [local.t%d, local.t%[2]d]\n")),
+	"doubled in loops":  in("a = " + strings.Join(loopsWithin(60), "")),
+	"squared numbers":   in("t0 = pow(10, 300)\n" + chain(60, "t%d = local.t%d * local.t%[2]d\n") + "a = \"${local.t60}\"\n"),
+	"a number as text":  in(`a = "${"1e9999999" * 1}"`),
+	"digits":            in(`a = "` + strings.Repeat("1", 1<<20) + `" + 1`),
+	"digits of a value": func() string { return "vrrp \"a\" {\n  priority = \"" + strings.Repeat("1", 1<<20) + "\"\n}\n" },
+	"digits in JSON":    in(`a = jsondecode("` + strings.Repeat("1", 1<<20) + `")`),
+	"replace":           in("a = \"" + strings.Repeat("a", 1<<20) + "\"\nb = replace(local.a, \"a\", local.a)"),
+	"regex":             in("a = \"" + strings.Repeat("a", 1<<20) + "\"\nb = regexall(\"a.*b|a\", local.a)"),
+	"split":             in("a = \"" + strings.Repeat("a", 1<<22) + "\"\nb = split(\"\", local.a)"),
+	"products":          in(`a = setproduct(range(1000), range(1000), range(1000))`),
+	"distinct":          in("a = setproduct(range(200), range(200))\nb = distinct(local.a)"),
+	"one type":          in("a = tolist([" + strings.Repeat("{},", 50_000) + "[]])"),
+	"comparisons":       in("a = range(1000)\nb = [for x in local.a : local.a]\nc = [for x in local.a : local.b == local.b]"),
+	"sets":              in("a = toset([for x in setproduct(range(100), range(100)) : \"${x[0]}-${x[1]}\"])\nb = [for x in range(1000) : contains(local.a, x)]"),
+	"conditions":        in("a = [for x in range(100) : range(1000)]\nb = [for x in range(1000) : x > 0 ? local.a : []]"),
+	"dynamic in dynamic": func() string {
+		return "dynamic \"virtual_service\" {\n  for_each = range(1000)\n  labels = [\"a\"]\n  content {\n    dynamic \"real_server\" {\n" +
+			"      for_each = range(1000)\n      labels = [\"192.0.2.1\"]\n      content {}\n    }\n  }\n}\n"
+	},
+	"large content": func() string {
+		return "dynamic \"virtual_service\" {\n  for_each = range(1000)\n  labels = [\"a\"]\n  content {\n" +
+			strings.Repeat("    health_check \"tcp\" {}\n", 1000) + "  }\n}\n"
+	},
+	"zeros":             repeat("\x00"),
+	"no words":          repeat("!"),
+	"lines of nothing":  repeat("=\n"),
+	"quotes":            repeat("\"\n"),
+	"escapes":           func() string { return "locals {\n  a = \"" + strings.Repeat(`\q`, 1<<20) + "\"\n}\n" },
+	"brackets":          repeat("["),
+	"closing brackets":  repeat("}\n"),
+	"blocks":            repeat("b {}\n"),
+	"arguments":         func() string { return chain(100_000, "a%d = 1\n") },
+	"arguments of one":  func() string { return "vrrp \"a\" {\n" + chain(100_000, "a%d = 1\n") + "}\n" },
+	"services":          func() string { return chain(50_000, "virtual_service \"a%d\" {}\n") },
+	"services of one":   repeat("virtual_service \"a\" {}\n"),
+	"locals":            func() string { return "locals {\n" + chain(200_000, "a%d = 1\n") + "}\n" },
+	"wrong locals":      func() string { return "locals {\n" + chain(100_000, "a%d = x\n") + "}\n" },
+	"variables":         func() string { return chain(50_000, "variable \"a%d\" {}\n") },
+	"a heredoc":         func() string { return "locals {\n  a = <<EOT\n" + strings.Repeat("x\n", 1<<19) + "EOT\n}\n" },
+	"operators":         func() string { return "locals {\n  a = " + strings.Repeat("1+", 1<<20) + "1\n}\n" },
+	"indexes":           func() string { return "locals {\n  a = x" + strings.Repeat("[f(0,0)]", 1<<18) + "\n}\n" },
+	"directives within": func() string { return "locals {\n  a = \"" + strings.Repeat("%{if true}", 1<<18) + "\"\n}\n" },
+	"interpolations":    func() string { return "locals {\n  a = \"" + strings.Repeat("${x}", 1<<16) + "\"\n}\n" },
+}
+
+func in(locals string) func() string { return func() string { return "locals {\n" + locals + "\n}\n" } }
+
+func repeat(text string) func() string {
+	return func() string { return strings.Repeat(text, maxBytes/len(text)) }
+}
+
+// chain writes n lines, each of its number and the one before.
+func chain(n int, line string) string {
+	var b strings.Builder
+	for i := range n {
+		if strings.Count(line, "%") == 1 {
+			fmt.Fprintf(&b, line, i+1)
+		} else {
+			fmt.Fprintf(&b, line, i+1, i)
+		}
+	}
+	return b.String()
+}
+
+func loopsWithin(n int) []string {
+	var open, shut []string
+	for i := range n {
+		open = append(open, fmt.Sprintf("[for v%d in ", i))
+		shut = append([]string{fmt.Sprintf(" : [v%d, v%d]]", i, i)}, shut...)
+	}
+	return append(append(open, "[1]"), shut...)
+}
+
+// Each bomb is an error, found within a budget of memory. Time is bounded by counting units; what a test may allocate in
+// all bounds it too, since each step of an evaluation allocates.
+func TestBombs(t *testing.T) {
+	for name, text := range bombs {
+		t.Run(name, func(t *testing.T) {
+			source := []byte(text())
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			_, diags := LoadText("bomb.hcl", source, asLB1())
+			runtime.ReadMemStats(&after)
+			if !diags.HasErrors() && name != "locals" {
+				t.Error("it has no error")
+			}
+			if allocated := (after.TotalAlloc - before.TotalAlloc) >> 20; allocated > maxAllocated {
+				t.Errorf("loading it allocated %d MiB", allocated)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			if held := int64(after.HeapAlloc-before.HeapAlloc) >> 20; held > 64 {
+				t.Errorf("its findings hold %d MiB", held)
+			}
+			if said := printed(t, diags); len(said) > 20_000 {
+				t.Errorf("%d bytes are printed", len(said))
+			}
+			runtime.KeepAlive(diags)
+		})
+	}
+}
+
+// maxAllocated bounds what loading any configuration allocates in all, garbage included.
+const maxAllocated = 1_500 // MiB
+
+// The budget leaves room for large configurations that people do write.
+func TestBudgetLeavesRoom(t *testing.T) {
+	for name, text := range map[string]string{
+		"40,000 real servers in a dynamic block": `
+locals {
+  servers = [for pair in setproduct(range(200), range(200)) : { address = "10.0.${pair[0]}.${pair[1]}", weight = 1 + pair[1] }]
+}
+virtual_service "a" {
+  address = "192.0.2.1:80"
+  dynamic "real_server" {
+    for_each = local.servers
+    labels   = [real_server.value.address]
+    content { weight = real_server.value.weight }
+  }
+}`,
+		"100 services of 100 real servers, chosen by name": `
+locals {
+  servers = [for pair in setproduct(range(100), range(100)) : { service = pair[0], address = cidrhost("10.0.0.0/8", pair[0] * 256 + pair[1]) }]
+}
+dynamic "virtual_service" {
+  for_each = range(100)
+  labels   = ["s${virtual_service.value}"]
+  content {
+    address = "192.0.2.1:${80 + virtual_service.value}"
+    dynamic "real_server" {
+      for_each = [for s in slice(local.servers, 100 * virtual_service.value, 100 * (virtual_service.value + 1)) : s if s.service == virtual_service.value]
+      labels   = [real_server.value.address]
+      content {}
+    }
+  }
+}`,
+		"5,000 tries": "locals {\n  a = [for x in setproduct(range(50), range(100)) : try(x.none, x[7], x[0])]\n  b = join(\",\", [for x in local.a : tostring(x)])\n}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, diags := LoadText("a.hcl", []byte(text), asLB1()); diags.HasErrors() {
+				t.Error(printed(t, diags))
+			}
+		})
+	}
+}
+
+// A list of one type is not handed to package convert as a tuple: that takes the square of its length.
+func TestBudgetOfLongLists(t *testing.T) {
+	var b budget
+	b.functions = functions(asLB1(), &b)
+	for _, name := range []string{"join", "sort", "tolist", "distinct"} {
+		i := 0
+		if name == "join" {
+			i = 1
+		}
+		if !b.unifies(name, i) {
+			t.Errorf("%s does not take argument %d as a list", name, i)
+		}
+	}
+	if b.unifies("length", 0) || b.unifies("none", 0) {
+		t.Error("arguments of any type are taken as lists")
+	}
+}

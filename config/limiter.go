@@ -1,0 +1,192 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// limit makes every expression within a node that can cost more than its own text count what it costs.
+func (b *budget) limit(node hclsyntax.Node) {
+	_ = hclsyntax.Walk(node, limiter{b}) // the limiter gives no diagnostics
+}
+
+// limiter replaces expressions on the way out, so that inner ones have been seen before.
+type limiter struct{ budget *budget }
+
+func (l limiter) Enter(hclsyntax.Node) hcl.Diagnostics { return nil }
+
+func (l limiter) Exit(node hclsyntax.Node) hcl.Diagnostics {
+	switch node := node.(type) {
+	case *hclsyntax.ForExpr:
+		l.loop(&loopState{}, &node.KeyExpr, &node.ValExpr, &node.CondExpr)
+		l.costly(&node.CollExpr)
+	case *hclsyntax.SplatExpr:
+		l.loop(&loopState{splat: true}, &node.Each)
+		l.costly(&node.Source)
+	case *hclsyntax.BinaryOpExpr: // an operand is converted, or compared in all its depth
+		l.every(&node.LHS, &node.RHS)
+		l.converted(node.LHS, node.RHS)
+	case *hclsyntax.UnaryOpExpr:
+		l.every(&node.Val)
+	case *hclsyntax.ConditionalExpr: // the results are converted to one type
+		l.every(&node.Condition, &node.TrueResult, &node.FalseResult)
+		l.converted(node.TrueResult, node.FalseResult)
+	case *hclsyntax.IndexExpr:
+		l.every(&node.Key)
+		l.costly(&node.Collection)
+	case *hclsyntax.FunctionCallExpr:
+		for i := range node.Args {
+			l.argument(&node.Args[i], node.Name, i)
+		}
+	case *hclsyntax.Attribute:
+		l.costly(&node.Expr)
+	case *hclsyntax.ParenthesesExpr:
+		l.costly(&node.Expression)
+	case *hclsyntax.RelativeTraversalExpr:
+		l.costly(&node.Source)
+	case *hclsyntax.TemplateWrapExpr:
+		l.costly(&node.Wrapped)
+	case *hclsyntax.TemplateJoinExpr:
+		l.costly(&node.Tuple)
+	case *hclsyntax.ObjectConsKeyExpr:
+		l.costly(&node.Wrapped)
+	case *hclsyntax.TemplateExpr:
+		for i := range node.Parts {
+			l.costly(&node.Parts[i])
+		}
+	case *hclsyntax.TupleConsExpr:
+		for i := range node.Exprs {
+			l.costly(&node.Exprs[i])
+		}
+	case *hclsyntax.ObjectConsExpr:
+		for i := range node.Items {
+			l.costly(&node.Items[i].KeyExpr)
+			l.costly(&node.Items[i].ValueExpr)
+		}
+	}
+	return nil
+}
+
+// loop replaces what a loop evaluates for each element.
+func (l limiter) loop(state *loopState, parts ...*hclsyntax.Expression) {
+	for _, part := range parts {
+		if *part != nil {
+			nodes := 0
+			_ = hclsyntax.VisitAll(*part, func(hclsyntax.Node) hcl.Diagnostics { nodes++; return nil })
+			*part = &counted{ParenthesesExpr: parentheses(*part), budget: l.budget, units: stepUnits * (1 + nodes), loop: state}
+		}
+	}
+}
+
+// every replaces expressions of any kind.
+func (l limiter) every(parts ...*hclsyntax.Expression) {
+	for _, part := range parts {
+		switch (*part).(type) {
+		case *counted, *hclsyntax.LiteralValueExpr:
+		default:
+			*part = &counted{ParenthesesExpr: parentheses(*part), budget: l.budget}
+		}
+	}
+}
+
+// converted marks expressions whose values are converted or compared in all their depth.
+func (l limiter) converted(parts ...hclsyntax.Expression) {
+	for _, part := range parts {
+		if c, ok := part.(*counted); ok {
+			c.converts = true
+		}
+	}
+}
+
+// costly replaces an expression whose value can be larger than its text.
+func (l limiter) costly(part *hclsyntax.Expression) {
+	switch expr := (*part).(type) {
+	case *hclsyntax.TemplateExpr:
+		if len(expr.Parts) > 1 {
+			l.every(part)
+		}
+	case *hclsyntax.ForExpr, *hclsyntax.SplatExpr, *hclsyntax.BinaryOpExpr, *hclsyntax.UnaryOpExpr, *hclsyntax.ConditionalExpr,
+		*hclsyntax.FunctionCallExpr:
+		l.every(part)
+	}
+}
+
+// argument replaces an argument of a function, which is converted to the type of the parameter.
+func (l limiter) argument(part *hclsyntax.Expression, name string, i int) {
+	if name == "try" || name == "can" {
+		l.costly(part)
+		return
+	}
+	l.every(part)
+	if c, ok := (*part).(*counted); ok {
+		c.unifies = l.budget.unifies(name, i)
+	}
+}
+
+// loopState is how often a loop has failed.
+type loopState struct {
+	splat bool // it evaluates its elements in its own context, and not each in one of its own
+	outer *hcl.EvalContext
+	fails int
+}
+
+// counted is an expression that is evaluated while there is budget, and is not known after that.
+type counted struct {
+	*hclsyntax.ParenthesesExpr
+	budget   *budget
+	units    int        // besides the size of the value
+	loop     *loopState // nil: not the body of a loop
+	converts bool       // the value is converted in all its depth
+	unifies  bool       // the elements of the value are converted to one type
+}
+
+func parentheses(inner hclsyntax.Expression) *hclsyntax.ParenthesesExpr {
+	return &hclsyntax.ParenthesesExpr{Expression: inner, SrcRange: inner.Range()}
+}
+
+// UnwrapExpression lets package hcl see what this is by its syntax, such as a list or a call.
+func (c *counted) UnwrapExpression() hcl.Expression { return c.Expression }
+
+// Value implements hclsyntax.Expression.
+func (c *counted) Value(context *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	if !c.budget.spend(c.units, c.SrcRange) || c.loop.hasFailed(context) {
+		return cty.DynamicVal, nil
+	}
+	value, diags := c.Expression.Value(context)
+	if diags.HasErrors() {
+		if c.loop != nil {
+			c.loop.fails++
+			c.budget.spend(errorUnits, c.SrcRange)
+		}
+		return value, diags
+	}
+	before := c.budget.units
+	value, faults := c.budget.check(value, c.SrcRange)
+	if c.converts && !c.budget.spend(convertTimes*(c.budget.units-before), c.SrcRange) {
+		return cty.DynamicVal, diags
+	}
+	if c.unifies {
+		value = asList(value)
+		if !c.budget.spend(unifyUnits(value), c.SrcRange) {
+			return cty.DynamicVal, diags
+		}
+	}
+	return value, append(diags, faults...)
+}
+
+// hasFailed reports whether a loop has made so many errors that others say nothing new. Each time that it is evaluated
+// anew it has another context around it.
+func (s *loopState) hasFailed(context *hcl.EvalContext) bool {
+	if s == nil {
+		return false
+	}
+	outer := context
+	if !s.splat {
+		outer = context.Parent()
+	}
+	if outer != s.outer {
+		s.outer, s.fails = outer, 0
+	}
+	return s.fails >= maxLoopFails
+}
