@@ -92,6 +92,7 @@ type Director struct {
 	users    map[string][]ipvs.ServiceKey // of a target
 	kept     map[serverKey]ipvs.Destination
 	unkept   bool // kept is still to be taken from the kernel
+	settling bool // not every check has had a result since the configuration was put in force
 	vrrp     map[string]vrrp.Status
 	linked   bool      // with the speaker
 	unlinked time.Time // since then, if not linked
@@ -177,7 +178,7 @@ func (d *Director) Run(ctx context.Context) error {
 		case <-d.gateOpen.C:
 			d.tellSpeaker()
 		case <-repair.C:
-			d.forgetKept()
+			d.settled()
 			d.touched.everything()
 		}
 		d.reconcile(ctx)
@@ -254,7 +255,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 			delete(d.vrrp, name)
 		}
 	}
-	d.unkept = true
+	d.unkept, d.settling = true, true
 	if err := d.checker.Update(targets(cfg)); err != nil {
 		d.Logger.Error("health checks not set up", "error", err)
 	}
@@ -264,9 +265,10 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 		"services", len(cfg.Services), "checks", len(d.users))
 }
 
-// forgetKept forgets what the kernel had when the configuration was put in force, once every check has a result.
-func (d *Director) forgetKept() {
-	if d.unkept || d.kept == nil {
+// settled forgets what the kernel had when the configuration was put in force, once every check has a result, and gives
+// back what the first round of checks took.
+func (d *Director) settled() {
+	if !d.settling && d.kept == nil {
 		return
 	}
 	for key := range d.users {
@@ -274,7 +276,13 @@ func (d *Director) forgetKept() {
 			return
 		}
 	}
-	d.kept = nil
+	if !d.unkept {
+		d.kept = nil
+	}
+	if d.settling {
+		d.settling = false
+		go d.release()
+	}
 }
 
 // tellSpeaker sends the speaker what is wanted of it now, and comes back when the preemption gate opens.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
 // largeFile writes a configuration of so many real servers in services of 100, each with a check of its own.
@@ -74,6 +75,29 @@ func TestMemoryOfALoadIsGivenBack(t *testing.T) {
 		b.cfg = loaded(t, path)
 		b.reload()
 		look("after a reload")
+	})
+}
+
+// TestMemoryOfTheFirstRoundOfChecksIsGivenBack: it is looked for at the repair after the last first result.
+func TestMemoryOfTheFirstRoundOfChecksIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		settling := func() (yes bool) {
+			b.changed(func() { yes = b.director.settling })
+			return yes
+		}
+		b.judge(first, healthcheck.Up)
+		b.repair()
+		if !settling() {
+			t.Error("the second server's check has no result yet")
+		}
+		b.judge(second, healthcheck.Down)
+		b.repair()
+		if settling() {
+			t.Error("every check has a result")
+		}
 	})
 }
 
