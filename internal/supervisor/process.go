@@ -71,7 +71,7 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		how = workerRestarted
 	}
 	cmd.Env = append(w.Environment[:len(w.Environment):len(w.Environment)], workerEnv+"="+how)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := startRestricted(cmd, w.Capabilities); err != nil {
 		proc.conn.Close()
 		letterW.Close()

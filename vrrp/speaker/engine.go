@@ -72,6 +72,13 @@ type work struct {
 // It is short, since both answer for the addresses meanwhile.
 const lingerTime = 5 * time.Millisecond
 
+// An advert may come so much before its time, when the loop is awake for another's: a part of its interval, which is far
+// below what receivers notice. 50 routers at 10 ms then need 800 wake-ups a second instead of 5,000.
+const (
+	earlyPart = 8
+	earlyMost = 5 * time.Millisecond
+)
+
 // step gives a machine an event and starts what it wants done.
 func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	_, heard := ev.(vrrp.Received)
@@ -86,10 +93,13 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 		e.tenures.over(r.tenure)
 	}
 	e.proceed(r, now)
-	if at, ok := r.machine.Deadline(); ok {
-		e.timers.set(&r.timer, at)
-	} else {
+	switch at, ok := r.machine.Deadline(); {
+	case !ok:
 		e.timers.unset(&r.timer)
+	case r.machine.State() == vrrp.Master:
+		e.timers.setSend(&r.timer, at, min(r.instance.AdvertiseInterval/earlyPart, earlyMost))
+	default:
+		e.timers.set(&r.timer, at)
 	}
 }
 

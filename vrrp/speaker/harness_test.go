@@ -35,6 +35,11 @@ type lan struct {
 func newLAN(t testing.TB) *lan {
 	t.Helper()
 	lab.Need(t, lab.Host)
+	return buildLAN(t)
+}
+
+func buildLAN(t testing.TB) *lan {
+	t.Helper()
 	l := lab.NewT(t, "spk")
 	n := &lan{lab: l}
 	var err error
@@ -176,6 +181,8 @@ func (s *station) start(how string) {
 	s.cmd.Env = append(os.Environ(), childEnv+"="+how, "GORACE=atexit_sleep_ms=0")
 	s.cmd.ExtraFiles = []*os.File{s.listener, s.tenures}
 	s.cmd.Stderr = &s.log
+	// A session of its own, as the parent gives it.
+	s.cmd.SysProcAttr.Setpgid, s.cmd.SysProcAttr.Setsid = false, true
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -23,7 +23,8 @@ type loop struct {
 	closed bool
 }
 
-// maxBatches bounds what is read from one socket before timers get their turn: 8,192 packets.
+// maxBatches bounds what is read from one socket before the timers that wait for a packet get their turn: 8,192 packets,
+// more than its buffer holds.
 const maxBatches = 256
 
 // maxLooks bounds how often the sockets are looked at before timers get their turn.
@@ -98,6 +99,7 @@ func (l *loop) run() error {
 			l.drain()
 		}
 		l.call(now)
+		l.engine.timers.send(now)
 		l.engine.timers.fire(now)
 		if statuses := l.engine.takeChanged(now); statuses != nil {
 			l.publish(statuses)
@@ -134,6 +136,8 @@ func (l *loop) drainSocket(s *socket) {
 		if n < batchLen {
 			return
 		}
+		// However much waits to be read, our own adverts go out on time.
+		l.engine.timers.send(now)
 	}
 }
 

@@ -2,9 +2,12 @@ package speaker
 
 import (
 	"math/rand/v2"
+	"net"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 func TestTimers(t *testing.T) {
@@ -60,6 +63,83 @@ func TestTimersEnd(t *testing.T) {
 	ts.fire(time.Now())
 	if n != 1 || ts.next().IsZero() {
 		t.Errorf("fired %d times", n)
+	}
+}
+
+// TestTimersSendEarly: what only sends may share the wake-up of another, and keeps its rhythm; what waits may not.
+func TestTimersSendEarly(t *testing.T) {
+	var ts timers
+	zero := time.Now()
+	at := func(ms int) time.Time { return zero.Add(time.Duration(ms) * time.Millisecond) }
+	const interval = 10 * time.Millisecond
+	var told []time.Time
+	near, waits := &timer{}, &timer{fire: func(time.Time) { t.Error("a timer that waits has fired early") }}
+	near.fire = func(now time.Time) {
+		told = append(told, now)
+		ts.setSend(near, now.Add(interval), time.Millisecond)
+	}
+	ts.setSend(near, at(1), time.Millisecond)
+	ts.set(waits, at(1))
+	for round := range 3 {
+		ts.send(at(10 * round))
+	}
+	if want := []time.Time{at(1), at(11), at(21)}; !slices.EqualFunc(told, want, time.Time.Equal) {
+		t.Errorf("sent at %v, want %v", told, want)
+	}
+	ts.unset(waits)
+	ts.set(near, at(40)) // it has become one that waits
+	if ts.send(at(40)); len(told) != 3 || !ts.next().Equal(at(40)) {
+		t.Errorf("sent %d times; next %v", len(told), ts.next().Sub(zero))
+	}
+	if ts.fire(at(40)); len(told) != 4 {
+		t.Errorf("fired %d times", len(told))
+	}
+}
+
+// TestAdvertsBetweenBatches: what waits to be read, right or wrong, does not delay an advert of our own.
+func TestAdvertsBetweenBatches(t *testing.T) {
+	l, w, send := floodedLoop(t, 4*batchLen)
+	var read []uint64
+	x := &timer{fire: func(time.Time) { read = append(read, w.drops.count[vrrp.DropTruncated]) }}
+	l.engine.timers.setSend(x, time.Now(), 0)
+	send()
+	l.drainSocket(w.socket)
+	if len(read) != 1 || read[0] != batchLen {
+		t.Errorf("sent after %v packets, want after %d", read, batchLen)
+	}
+	if got := w.drops.count[vrrp.DropTruncated]; got != 4*batchLen {
+		t.Errorf("%d packets were read", got)
+	}
+}
+
+// floodedLoop is a loop with a socket on which send puts so many packets that are wrong.
+func floodedLoop(t *testing.T, packets int) (l *loop, w *wire, send func()) {
+	t.Helper()
+	in, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	f, err := in.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	out, err := net.DialUDP("udp4", nil, in.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
+	l = &loop{receiver: newReceiver(), engine: newRig(t).engine}
+	key := socketKey{"eth0", vrrp.IPv4}
+	w = &wire{key: key, socket: &socket{key: key, fd: int(f.Fd())}}
+	l.engine.wires[key] = w
+	return l, w, func() {
+		for range packets {
+			if _, err := out.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

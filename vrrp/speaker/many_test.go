@@ -3,9 +3,6 @@ package speaker
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -69,45 +66,4 @@ func TestHostFullHouse(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// TestHostRealtime looks at the threads of a running speaker.
-func TestHostRealtime(t *testing.T) {
-	n := newLAN(t)
-	a := newStation(t, n.a)
-	a.want(instance(3, vrrp.IPv4, 100, 10*time.Millisecond))
-	a.awaitState("v", vrrp.Master)
-	pid := a.cmd.Process.Pid
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(files) < 3 {
-		t.Fatalf("threads: %v, %v", files, err)
-	}
-	loops := 0
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// proc(5): fields 40 and 41 are the priority and the policy; field 2, in parentheses, may hold blanks.
-		_, rest, _ := strings.Cut(string(b), ") ")
-		fields := strings.Fields(rest)
-		switch priority, policy := fields[37], fields[38]; {
-		case policy != "1":
-			t.Errorf("%s: policy %s, want SCHED_FIFO", f, policy)
-		case priority == fmt.Sprint(loopPriority):
-			loops++
-		case priority != fmt.Sprint(processPriority):
-			t.Errorf("%s: priority %s", f, priority)
-		}
-	}
-	if loops != 1 {
-		t.Errorf("%d threads have the loop's priority", loops)
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(status), "VmLck:\t       0 kB") {
-		t.Error("no memory is locked")
-	}
 }

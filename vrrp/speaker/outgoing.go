@@ -63,9 +63,10 @@ func (o *outgoing) controlMessage(level, kind int32, length int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&o.control)), len(o.control)*8)[unix.CmsgLen(0):unix.CmsgLen(length)]
 }
 
-// send hands the message to the kernel without waiting.
+// send hands the message to the kernel. It never waits there, so the Go scheduler need not know: it would wake other
+// threads for each call, and take a processor away that the loop needs back at once.
 func (o *outgoing) send(fd int) error {
-	_, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&o.hdr)),
+	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&o.hdr)),
 		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	if errno != 0 {
 		return errno

@@ -54,7 +54,8 @@ func newReceiver() *receiver {
 	return r
 }
 
-// read receives what waits on the socket, at most a batch. EAGAIN says that nothing does.
+// read receives what waits on the socket, at most a batch, without waiting (as outgoing.send). EAGAIN says that nothing
+// does.
 func (r *receiver) read(fd int) (int, error) {
 	for i := range r.msgs {
 		h := &r.msgs[i].hdr
@@ -62,7 +63,7 @@ func (r *receiver) read(fd int) (int, error) {
 		h.SetControllen(controlLen)
 		h.Flags = 0
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msgs[0])), batchLen,
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msgs[0])), batchLen,
 		unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return 0, errno

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -130,8 +131,9 @@ func (p *poller) arm(deadline time.Time) error {
 	}
 	in := max(time.Until(deadline), 1) // zero would disarm it
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(in))}
-	if err := unix.TimerfdSettime(p.timer, 0, &spec, nil); err != nil {
-		return fmt.Errorf("set timer: %w", err)
+	_, _, errno := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(p.timer), 0, uintptr(unsafe.Pointer(&spec)), 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("set timer: %w", errno)
 	}
 	p.armed, p.fired = deadline, false
 	return nil

@@ -1,39 +1,29 @@
 package speaker
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// Real-time priorities under SCHED_FIFO: low, so that the kernel's own threads come first, and the loop above the
-// process's other threads.
-const (
-	processPriority = 9
-	loopPriority    = 10
-)
-
 const (
 	// minProcs keeps a processor of the Go scheduler free for the loop when it comes out of the kernel, also where
-	// the machine has one CPU: the kernel then decides between threads, by their priority.
+	// the machine has one CPU: the kernel then decides between threads.
 	minProcs = 4
 
 	gcPercent   = 400      // of a live heap of about 2 MB: few collections, and small
 	memoryLimit = 64 << 20 // bytes; from here on, collect as needed
 
-	// runawayLimit in microseconds ends a thread that computes for so long without a pause: with real-time priority it
+	// runawayLimit in microseconds ends a thread that computes for so long with real-time priority without a pause: it
 	// would take the machine with it. The parent starts another speaker, which adopts the addresses.
 	runawayLimit = 2_000_000
 )
 
-// prepareProcess gives the process what keeps adverts on time on a busy machine. What is not permitted is warned of,
-// once, with its mend.
+// prepareProcess gives the process what keeps adverts on time and costs others nothing: a spare does it while it waits.
+// What is not permitted is logged with what to do.
 func prepareProcess(log *slog.Logger) {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
@@ -44,52 +34,10 @@ func prepareProcess(log *slog.Logger) {
 	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
 		log.Debug("no limit for runaway threads", "error", err)
 	}
-	if err := allThreads(processPriority); err != nil {
-		log.Warn("no real-time priority: adverts may be late when the CPU is busy; give the process CAP_SYS_NICE, or LimitRTPRIO=10 in its unit",
-			"error", err)
-	}
 	if err := lockMemory(); err != nil {
 		log.Warn("memory not locked: adverts may be late when memory is short; give the process CAP_IPC_LOCK, or LimitMEMLOCK=infinity in its unit",
 			"error", err)
 	}
-}
-
-// prepareLoopThread puts the calling thread, which runs the loop, above the others.
-func prepareLoopThread(log *slog.Logger) {
-	if err := fifo(unix.Gettid(), loopPriority); err != nil {
-		log.Debug("no real-time priority for the loop", "error", err)
-	}
-}
-
-// allThreads gives each thread of the process a priority. A thread made meanwhile may have the old one: look again
-// until none is new. Later threads inherit it.
-func allThreads(priority uint32) error {
-	seen := map[int]bool{}
-	for found := true; found; {
-		found = false
-		tasks, err := os.ReadDir("/proc/self/task")
-		if err != nil {
-			return fmt.Errorf("list threads: %w", err)
-		}
-		for _, t := range tasks {
-			tid, err := strconv.Atoi(t.Name())
-			if err != nil || seen[tid] {
-				continue
-			}
-			seen[tid], found = true, true
-			if err := fifo(tid, priority); err != nil && !errors.Is(err, unix.ESRCH) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func fifo(tid int, priority uint32) error {
-	if err := unix.SchedSetAttr(tid, &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: priority}, 0); err != nil {
-		return fmt.Errorf("set SCHED_FIFO priority %d: %w", priority, err)
-	}
-	return nil
 }
 
 // lockMemory keeps every page that is used in memory. A limit that is not infinite would make the Go runtime's later

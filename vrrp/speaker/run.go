@@ -42,19 +42,22 @@ const (
 // ErrStopTimeout says that a stop was not over in time. Addresses may be left on their interfaces.
 var ErrStopTimeout = errors.New("the speaker did not stop in time: virtual addresses may be left on their interfaces")
 
-// Run is the speaker. It gives the whole process real-time priority and locked memory. When ctx ends it hands over with priority 0, takes its addresses down and returns, a little later
-// than vrrp.MaxFinalLeave at most.
+// Run is the speaker. It locks the process's memory, and raises its priority when it is its turn. When ctx ends it hands
+// over with priority 0, takes its addresses down and returns, a little later than vrrp.MaxFinalLeave at most.
 func Run(ctx context.Context, o Options) error {
 	prepareProcess(o.Logger)
 	turn, err := o.Turn(ctx)
 	if err != nil {
 		return fmt.Errorf("wait for my turn: %w", err)
 	}
+	priority := &priority{log: o.Logger}
+	priority.apply()
 	defer turn.Listener.Close()
 	s, err := newSpeaker(o, turn)
 	if err != nil {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
+	s.priority = priority
 	left := s.loop.engine.tenures.take()
 	if turn.Adopt {
 		s.loop.engine.inherited = left
@@ -66,6 +69,7 @@ func Run(ctx context.Context, o Options) error {
 type speaker struct {
 	Options
 	listener  net.Listener
+	priority  *priority
 	loop      *loop
 	watcher   *watcher
 	kernel    *kernelAddresses
@@ -126,6 +130,7 @@ func (s *speaker) run(ctx context.Context) error {
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
+	wg.Go(func() { s.priority.keep(background) })
 	wg.Go(func() { s.watcher.run(background) })
 	wg.Go(func() { s.keeper.run(background) })
 	wg.Go(func() { s.announcer.run(background) })
@@ -135,7 +140,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() {
 		// Not unlocked: the thread may have a priority of its own, and ends with the goroutine.
 		runtime.LockOSThread()
-		prepareLoopThread(s.Logger)
+		s.priority.enterLoop()
 		ended <- s.loop.run()
 	})
 	s.Ready()

@@ -10,69 +10,125 @@ type timer struct {
 	at       time.Time
 	fire     func(now time.Time)
 	position int // in the heap plus one; 0: not set
+
+	// early is how much sooner it may fire when the loop is awake anyway; zero for one that waits for what may yet be
+	// heard. Those with it may fire while packets wait to be read.
+	early time.Duration
 }
 
-// timers is a heap of the timers that are set, the first on top.
-type timers struct{ heap []*timer }
+// timers are the timers that are set: those that wait for something to be heard, and those that only send.
+type timers struct{ waits, sends timerHeap }
 
-func (t *timers) set(x *timer, at time.Time) {
+// set sets a timer that waits for something to be heard.
+func (t *timers) set(x *timer, at time.Time) { t.setIn(&t.waits, x, at, 0) }
+
+// setSend sets a timer that only sends, and may do so somewhat early.
+func (t *timers) setSend(x *timer, at time.Time, early time.Duration) {
+	t.setIn(&t.sends, x, at, max(early, 1))
+}
+
+func (t *timers) setIn(h *timerHeap, x *timer, at time.Time, early time.Duration) {
+	if x.position != 0 && t.of(x) != h {
+		t.unset(x)
+	}
+	x.early = early
 	switch {
 	case x.position == 0:
 		x.at = at
-		heap.Push((*timerHeap)(t), x)
+		heap.Push(h, x)
 	case !x.at.Equal(at):
 		x.at = at
-		heap.Fix((*timerHeap)(t), x.position-1)
+		heap.Fix(h, x.position-1)
 	}
+}
+
+func (t *timers) of(x *timer) *timerHeap {
+	if x.early > 0 {
+		return &t.sends
+	}
+	return &t.waits
 }
 
 func (t *timers) unset(x *timer) {
 	if x.position != 0 {
-		heap.Remove((*timerHeap)(t), x.position-1)
+		heap.Remove(t.of(x), x.position-1)
 	}
 }
 
 // next is when the first timer is due; zero if none is set.
 func (t *timers) next() time.Time {
-	if len(t.heap) == 0 {
-		return time.Time{}
+	first := t.waits.next()
+	if send := t.sends.next(); first.IsZero() || !send.IsZero() && send.Before(first) {
+		return send
 	}
-	return t.heap[0].at
+	return first
 }
 
 // fire calls what is due. What a timer sets for the same moment waits for the next call, so that it ends.
 func (t *timers) fire(now time.Time) {
-	for range len(t.heap) {
-		if len(t.heap) == 0 || t.heap[0].at.After(now) {
-			return
+	for range len(t.sends) {
+		if len(t.sends) == 0 || t.sends[0].at.After(now) {
+			break
 		}
-		x := t.heap[0]
-		t.unset(x)
-		x.fire(now)
+		t.fireFirst(&t.sends, now)
+	}
+	for range len(t.waits) {
+		if len(t.waits) == 0 || t.waits[0].at.After(now) {
+			break
+		}
+		t.fireFirst(&t.waits, now)
 	}
 }
 
-// timerHeap is heap.Interface for timers.
-type timerHeap timers
+// send calls what only sends and is due, or so soon that it may come early: routers whose moments are close then share
+// one wake-up, interval after interval. Each is told its own moment, so that its rhythm stays.
+func (t *timers) send(now time.Time) {
+	for range len(t.sends) {
+		if len(t.sends) == 0 || t.sends[0].at.After(now.Add(t.sends[0].early)) {
+			return
+		}
+		moment := now
+		if at := t.sends[0].at; at.After(now) {
+			moment = at
+		}
+		t.fireFirst(&t.sends, moment)
+	}
+}
 
-func (h *timerHeap) Len() int           { return len(h.heap) }
-func (h *timerHeap) Less(i, j int) bool { return h.heap[i].at.Before(h.heap[j].at) }
+func (t *timers) fireFirst(h *timerHeap, now time.Time) {
+	x := (*h)[0]
+	t.unset(x)
+	x.fire(now)
+}
 
-func (h *timerHeap) Swap(i, j int) {
-	h.heap[i], h.heap[j] = h.heap[j], h.heap[i]
-	h.heap[i].position, h.heap[j].position = i+1, j+1
+// timerHeap is a heap of timers, the first on top.
+type timerHeap []*timer
+
+func (h timerHeap) next() time.Time {
+	if len(h) == 0 {
+		return time.Time{}
+	}
+	return h[0].at
+}
+
+func (h timerHeap) Len() int           { return len(h) }
+func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].position, h[j].position = i+1, j+1
 }
 
 func (h *timerHeap) Push(x any) {
-	h.heap = append(h.heap, x.(*timer))
-	x.(*timer).position = len(h.heap)
+	*h = append(*h, x.(*timer))
+	x.(*timer).position = len(*h)
 }
 
 func (h *timerHeap) Pop() any {
-	last := len(h.heap) - 1
-	x := h.heap[last]
-	h.heap[last] = nil
-	h.heap = h.heap[:last]
+	last := len(*h) - 1
+	x := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
 	x.position = 0
 	return x
 }

@@ -1,0 +1,189 @@
+package speaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// schedClass is how the kernel schedules the speaker's threads.
+type schedClass int
+
+const (
+	classUnset schedClass = iota
+
+	// classRealTime is SCHED_FIFO: the loop runs before everything else on the machine but the kernel's own threads.
+	classRealTime
+
+	// classNice is SCHED_OTHER with the best nice value. With one CPU a SCHED_FIFO thread of a Go process may spin in the
+	// runtime for another thread of the process (casgstatus waits for whoever holds the goroutine's scan bit), which the
+	// kernel then never runs, until RLIMIT_RTTIME ends the process. No thread starves another here.
+	classNice
+)
+
+func (c schedClass) String() string {
+	switch c {
+	case classRealTime:
+		return "SCHED_FIFO"
+	case classNice:
+		return "SCHED_OTHER"
+	}
+	return "unset"
+}
+
+const (
+	// SCHED_FIFO priorities: low, so that the kernel's own threads come first, and the loop above the process's others.
+	processPriority = 9
+	loopPriority    = 10
+
+	niceBest = -20
+
+	// sliceNanos is the time slice that is asked for, in nanoseconds: since Linux 6.12 a thread with a short one
+	// preempts those with longer ones when it wakes. Older kernels ignore it.
+	sliceNanos = 100_000
+
+	// priorityCheck is how often the CPUs that the process may use are looked at: an administrator may change them.
+	priorityCheck = time.Second
+)
+
+// classFor chooses a class by the number of CPUs that the process may run on.
+func classFor(cpus int) schedClass {
+	if cpus < 2 {
+		return classNice
+	}
+	return classRealTime
+}
+
+// priority keeps the threads of this process in the class that suits its CPUs.
+type priority struct {
+	log  *slog.Logger
+	loop atomic.Int64 // thread id of the loop; zero: not running
+
+	mu       sync.Mutex
+	current  schedClass
+	withheld bool // real time is not permitted: not tried again
+}
+
+// apply puts all threads into the class for the CPUs of now, if they are not in it.
+func (p *priority) apply() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cpus := allowedCPUs()
+	class := classFor(cpus)
+	if p.withheld {
+		class = classNice
+	}
+	if class == p.current {
+		return
+	}
+	if p.current == classUnset {
+		raiseAutogroup(p.log)
+	}
+	err := p.set(class)
+	if err != nil && class == classRealTime {
+		p.log.Warn("no real-time priority: adverts may be late when the CPU is busy; give the process CAP_SYS_NICE, or LimitRTPRIO=10 in its unit",
+			"error", err)
+		p.withheld, class = true, classNice
+		err = p.set(class)
+	}
+	if err != nil {
+		p.log.Warn("no raised priority: adverts are late when the CPU is busy; give the process CAP_SYS_NICE, or LimitNICE=-20 in its unit",
+			"error", err)
+	}
+	p.current = class
+	p.log.Info("scheduling class chosen", "class", class.String(), "cpus", cpus)
+}
+
+// keep follows changes of the CPUs that the process may use until ctx ends.
+func (p *priority) keep(ctx context.Context) {
+	tick := time.NewTicker(priorityCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			p.apply()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// enterLoop tells that the calling thread runs the loop.
+func (p *priority) enterLoop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tid := unix.Gettid()
+	p.loop.Store(int64(tid))
+	if p.current == classRealTime {
+		if err := p.setThread(tid, p.current); err != nil {
+			p.log.Debug("no priority for the loop", "error", err)
+		}
+	}
+}
+
+// set gives each thread of the process a class. A thread made meanwhile may have the old one: look again until none is
+// new. Later threads inherit it.
+func (p *priority) set(class schedClass) error {
+	seen := map[int]bool{}
+	for found := true; found; {
+		found = false
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return fmt.Errorf("list threads: %w", err)
+		}
+		for _, t := range tasks {
+			tid, err := strconv.Atoi(t.Name())
+			if err != nil || seen[tid] {
+				continue
+			}
+			seen[tid], found = true, true
+			if err := p.setThread(tid, class); err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p *priority) setThread(tid int, class schedClass) error {
+	attr := unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: niceBest, Runtime: sliceNanos}
+	if class == classRealTime {
+		attr = unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: processPriority}
+		if int64(tid) == p.loop.Load() {
+			attr.Priority = loopPriority
+		}
+	}
+	if err := unix.SchedSetAttr(tid, &attr, 0); err != nil {
+		return fmt.Errorf("set %s: %w", class, err)
+	}
+	return nil
+}
+
+// allowedCPUs is on how many CPUs the process may run: the affinity of its first thread, which cpusets narrow too.
+func allowedCPUs() int {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil {
+		return 1
+	}
+	return set.Count()
+}
+
+// raiseAutogroup raises the scheduler's group of this session: where the kernel groups tasks by session, nice values
+// count within the group only. The parent starts each worker in a session of its own; another session is left alone.
+func raiseAutogroup(log *slog.Logger) {
+	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
+		return
+	}
+	err := os.WriteFile("/proc/self/autogroup", strconv.AppendInt(nil, niceBest, 10), 0)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		log.Debug("scheduler's group of the session not raised", "error", err)
+	}
+}
