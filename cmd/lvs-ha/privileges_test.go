@@ -74,6 +74,13 @@ func TestHostEachProcessHasOnlyWhatItNeeds(t *testing.T) {
 		}
 	}
 
+	looked := p.asked("doctor", "-c", p.path("lvs-ha.hcl"), "--var", "password=argument").stdout
+	for _, name := range []string{"parent", "speaker", "director"} {
+		if want := fmt.Sprintf("%s (process %d) has CAP_", name, d.processes()[name]); !strings.Contains(looked, want) {
+			t.Errorf("doctor does not say %q:\n%s", want, looked)
+		}
+	}
+
 	// What was handed over goes on being used.
 	p.configure(`variable "password" {}` + strings.Replace(gateway, "150", "var.password == \"argument\" ? 120 : 1", 1))
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")

@@ -72,7 +72,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		return fmt.Errorf("finding my own binary: %w", err)
 	}
 	parent := supervisor.Parent{
-		Program: "lvs-ha",
+		Program: supervisor.Program,
 		Binary:  binary,
 		Workers: []supervisor.Worker{{
 			Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Environment: speakerEnvironment(),

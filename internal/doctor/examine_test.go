@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/doctor"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -243,8 +244,16 @@ func TestKernel(t *testing.T) {
 			"error capability: CAP_NET_RAW is missing here -> run it as root, or add CAP_NET_RAW to AmbientCapabilities= of the unit",
 			"warning capability: CAP_SYS_NICE is missing here -> run it as root, or add CAP_SYS_NICE to AmbientCapabilities= of the unit",
 			"warning capability: CAP_IPC_LOCK is missing here -> run it as root, or add CAP_IPC_LOCK to AmbientCapabilities= of the unit",
-			"info capability: CAP_SYS_MODULE is missing here -> run it as root, or add CAP_SYS_MODULE to AmbientCapabilities= of the unit",
 			"info ipvs: the module ip_vs is not loaded -> modprobe ip_vs!",
+		}},
+		{"a daemon that keeps all rights", "", func(_ *config.Config, o *doctor.Observed) {
+			o.Processes = []supervisor.Running{
+				{Name: "speaker", PID: 7, Capabilities: supervisor.SpeakerCapabilities, Needs: supervisor.SpeakerCapabilities, NoNewPrivs: true},
+				{Name: "director", PID: 8, Capabilities: supervisor.ParentCapabilities, Needs: supervisor.DirectorCapabilities, NoNewPrivs: true},
+			}
+		}, []string{
+			"warning capability: director (process 8) has or could gain rights that it does not need: CAP_NET_RAW CAP_IPC_LOCK CAP_SYS_NICE (no_new_privs true)" +
+				" -> restart lvs-ha with `systemctl restart lvs-ha`: an earlier version kept all capabilities",
 		}},
 		{"clock", "", func(_ *config.Config, o *doctor.Observed) { o.Clock.Synchronized = false }, []string{
 			"warning clock: nothing keeps the clock right -> apt-get install chrony # or another NTP client"}},

@@ -45,6 +45,7 @@ func (l Linux) Observe(ctx context.Context, cfg *config.Config) *Observed {
 		{"kernel modules", seeModules},
 		{"kernel parameters", seeSysctls},
 		{"capabilities", seeCapabilities},
+		{"the daemon's processes", seeProcesses},
 		{"the clock", seeClock},
 		{"packet filters", seeFirewall},
 		{"other programs", seeDaemons},

@@ -10,7 +10,13 @@ import (
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 )
+
+func seeProcesses(_ context.Context, _ *config.Config, o *Observed) (err error) {
+	o.Processes, err = supervisor.FindRunning()
+	return err
+}
 
 // rivals are programs that move addresses or program IPVS.
 var rivals = []string{"keepalived", "vrrpd", "ucarp", "ldirectord"}

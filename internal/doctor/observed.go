@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -21,6 +22,7 @@ type Observed struct {
 	Neighbors    map[netip.Addr]bool  // real servers that do not answer ARP or neighbour discovery: true
 	Probes       []Probe
 	Capabilities uint64 // effective, of this process
+	Processes    []supervisor.Running
 	Clock        Clock
 	Firewall     []FirewallRule
 	Daemons      []Process

@@ -1,0 +1,72 @@
+package supervisor
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Program is the name under which `lvs-ha run` and its workers hold their roles.
+const Program = "lvs-ha"
+
+// Running is a process of a running lvs-ha.
+type Running struct {
+	Name         string // parent, speaker or director
+	PID          int
+	Capabilities Capabilities // permitted
+	NoNewPrivs   bool
+	Needs        Capabilities
+}
+
+// Excess is what the process may do and does not need.
+func (r Running) Excess() Capabilities { return r.Capabilities &^ r.Needs }
+
+// FindRunning finds the processes of the lvs-ha of this network namespace that can be seen from here.
+func FindRunning() ([]Running, error) {
+	var all []Running
+	for _, r := range []Running{
+		{Name: parentRole, Needs: ParentCapabilities},
+		{Name: "speaker", Needs: SpeakerCapabilities},
+		{Name: "director", Needs: DirectorCapabilities},
+	} {
+		h, err := role{Program, r.Name}.holder()
+		if err != nil {
+			return nil, err
+		}
+		if h == nil || h.pid == 0 {
+			continue
+		}
+		r.PID = h.pid
+		if err := r.read(); err == nil { // otherwise it has ended meanwhile
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// read reads /proc/PID/status (proc(5)).
+func (r *Running) read() error {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", r.PID))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), ":")
+		value = strings.TrimSpace(value)
+		switch name {
+		case "CapPrm":
+			mask, err := strconv.ParseUint(value, 16, 64)
+			if err != nil {
+				return err
+			}
+			r.Capabilities = Capabilities(mask)
+		case "NoNewPrivs":
+			r.NoNewPrivs = value == "1"
+		}
+	}
+	return lines.Err()
+}
