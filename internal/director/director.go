@@ -85,7 +85,9 @@ type Director struct {
 	startErr  error         // of the file when this process started, until a reload
 	memory    memory
 	stateFile *keeper
-	unsaved   bool // the state file was not written when it was last waited for
+
+	sysctlTurn chan struct{} // holds the turn to apply kernel parameters
+	unsaved    bool          // the state file was not written when it was last waited for
 
 	health   health
 	lacking  shortages
@@ -119,7 +121,9 @@ func New(o Options) *Director {
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
 		stateFile: newKeeper(o.StateFile),
-		problems:  problems{log: o.Logger},
+
+		sysctlTurn: make(chan struct{}, 1),
+		problems:   problems{log: o.Logger},
 	}
 	d.checker = o.NewChecker(d.inbox.result)
 	d.speaker = o.NewSpeaker(d.inbox.statuses, d.inbox.connected)

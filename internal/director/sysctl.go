@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -43,7 +44,9 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 	if d.Sysctls == nil {
 		return nil
 	}
-	changes, err := d.Sysctls.Apply(settings)
+	var changes []sysctl.Change
+	var err error
+	d.attend(func() { changes, err = d.applySysctls(settings) })
 	for _, c := range changes {
 		if c.Kept {
 			d.Logger.Warn("kernel parameter was changed by somebody else and stays", "key", c.Key, "value", c.From)
@@ -53,4 +56,32 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 	}
 	d.settle(partSysctls, touched{sysctls: true}, err)
 	return err
+}
+
+var errSlowSysctls = errors.New("setting kernel parameters: the file system of the runtime directory, where they are remembered, does not answer")
+
+// applySysctls applies settings, and gives up where the file system in which they are remembered does not answer. Until
+// it does, nothing more is tried.
+func (d *Director) applySysctls(settings []sysctl.Setting) ([]sysctl.Change, error) {
+	select {
+	case d.sysctlTurn <- struct{}{}:
+	default:
+		return nil, errSlowSysctls
+	}
+	type result struct {
+		changes []sysctl.Change
+		err     error
+	}
+	results := make(chan result, 1)
+	go func() {
+		changes, err := d.Sysctls.Apply(settings)
+		<-d.sysctlTurn
+		results <- result{changes, err}
+	}()
+	select {
+	case r := <-results:
+		return r.changes, r.err
+	case <-time.After(saveTimeout):
+		return nil, errSlowSysctls
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl/sysctltest"
@@ -94,4 +95,39 @@ func TestSysctlsStayWithTheTrafficThatGoesOn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hungSysctls never come back.
+type hungSysctls struct{ answer chan struct{} }
+
+func (h hungSysctls) Apply([]sysctl.Setting) ([]sysctl.Change, error) {
+	<-h.answer
+	return nil, nil
+}
+
+func TestSysctlsThatDoNotAnswerStopNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		hung := hungSysctls{make(chan struct{})}
+		b.sysctls = hung
+		b.start(false)
+		defer b.stop()
+		time.Sleep(2 * saveTimeout)
+		began := time.Now()
+		b.judge(first, healthcheck.Up)
+		b.wantPool(first + "=1")
+		b.cfg = twoServers()
+		b.reload()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a check's result and a reload waited %v", took)
+		}
+		if problems := b.status().Problems; len(problems) != 1 || problems[0].What != "sysctl" {
+			t.Errorf("problems are %v", problems)
+		}
+		close(hung.answer)
+		b.repair()
+		if problems := b.status().Problems; len(problems) != 0 {
+			t.Errorf("problems are %v", problems)
+		}
+	})
 }
