@@ -2,14 +2,12 @@ package config
 
 import (
 	"net/netip"
-	"net/url"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"golang.org/x/net/http/httpguts"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
@@ -79,61 +77,61 @@ func checkKinds(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// checkRequests sees that the request of an HTTP check can be made and its answer judged.
+// checkRequests lets package healthcheck judge each check, as it does when it makes the probe: what validates can be
+// carried out.
 func checkRequests(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachCheck(f, func(b *healthCheckBlock) {
-		if _, err := url.ParseRequestURI(b.Path.value); b.Path.isSet() &&
-			(err != nil || !strings.HasPrefix(b.Path.value, "/") || strings.ContainsAny(b.Path.value, " #")) {
-			diags = append(diags, problem(b.Path.at(), "Invalid path",
-				"%q is no path of a URL. It begins with /, and what is special in it is written as %%20.", b.Path.value))
+		for _, fault := range b.spec("").Faults() {
+			if at, ok := b.placeOf(fault); ok {
+				_, setting, nested := strings.Cut(fault.Setting, ".")
+				if !nested {
+					setting = fault.Setting
+				}
+				diags = append(diags, problem(at, "Invalid "+setting, "%s", fault.Text))
+			}
 		}
-		if b.Host.isSet() && (b.Host.value == "" || strings.ContainsAny(b.Host.value, "/ @#?") || !httpguts.ValidHostHeader(b.Host.value)) {
-			diags = append(diags, problem(b.Host.at(), "Invalid host",
-				"%q is no name of a host. Write it without a scheme and a path, as \"www.example.com\".", b.Host.value))
-		}
-		diags = append(diags, checkHeaders(b)...)
 		for _, status := range b.Status.value {
 			if _, ok := parseStatus(status.value); !ok {
 				diags = append(diags, problem(status.at, "Invalid status",
-					"%q is no status from 100 to 599, nor a range of them as \"200-299\".", status.value))
+					"%q is not a status from 100 to 599, nor a range of them as \"200-299\".", status.value))
 			}
 		}
 		if b.Status.isSet() && len(b.Status.value) == 0 {
 			diags = append(diags, problem(b.Status.at(), "Invalid status", "No status would be good. Leave it out for 200 to 299."))
 		}
-		if b.Body.isSet() {
-			if _, err := regexp.Compile(b.Body.value); err != nil {
-				diags = append(diags, problem(b.Body.at(), "Invalid body", "The regular expression is not valid (RE2): %s.",
-					strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
-			}
-			if b.Method.value == "HEAD" {
-				diags = append(diags, problem(b.Body.at(), "Invalid body", "An answer to HEAD has no body. Write method = \"GET\"."))
-			}
-		}
 	})
 	return diags
 }
 
-// checkHeaders refuses headers that cannot be sent. Their values are not in the messages: they may be secret.
-func checkHeaders(b *healthCheckBlock) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	names := make([]string, 0, len(b.Headers.value))
-	for name := range b.Headers.value {
-		names = append(names, name)
+// placeOf finds what a fault of package healthcheck is about; false if that is not understood, so that there is a message.
+func (b *healthCheckBlock) placeOf(fault healthcheck.Fault) (hcl.Range, bool) {
+	switch fault.Setting {
+	case "kind":
+		return b.Kind.at(), b.Kind.isOK()
+	case "method":
+		return b.Method.at(), b.Method.isOK()
+	case "path":
+		return b.Path.at(), b.Path.isOK()
+	case "host":
+		return b.Host.at(), b.Host.isOK()
+	case "headers":
+		return b.Headers.at(), b.Headers.isOK()
+	case "status":
+		return b.Status.at(), b.Status.isOK()
+	case "body":
+		return b.Body.at(), b.Body.isOK() && b.Method.isOK()
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		switch {
-		case strings.EqualFold(name, "host"):
-			diags = append(diags, problem(b.Headers.at(), "Invalid headers", "Write host = \"…\" for this header."))
-		case !httpguts.ValidHeaderFieldName(name):
-			diags = append(diags, problem(b.Headers.at(), "Invalid headers", "%q is no name of a header.", name))
-		case !httpguts.ValidHeaderFieldValue(b.Headers.value[name]):
-			diags = append(diags, problem(b.Headers.at(), "Invalid headers", "The value of %s has a character that no header can have.", name))
-		}
+	if b.TLS == nil {
+		return b.At, true
 	}
-	return diags
+	switch fault.Setting {
+	case "tls.server_name":
+		return b.TLS.ServerName.at(), b.TLS.ServerName.isOK()
+	case "tls.ca_file":
+		return b.TLS.CAFile.at(), b.TLS.CAFile.isOK()
+	}
+	return b.TLS.At, true
 }
 
 // checkPorts sees that each check has a port to go to.
