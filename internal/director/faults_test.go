@@ -285,6 +285,10 @@ func TestAFailedServiceIsTriedAgainAlone(t *testing.T) {
 		defer b.stop()
 		b.judge(first, healthcheck.Up)
 		b.wantPool(first + "=1")
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("a fault of the moment is a problem: %+v", s.Problems)
+		}
+		time.Sleep(10 * lasting)
 		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "ipvs" {
 			t.Errorf("problems: %+v", s.Problems)
 		}

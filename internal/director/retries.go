@@ -22,6 +22,9 @@ const (
 const (
 	firstRetry        = 10 * time.Millisecond
 	firstRetryRefused = time.Second
+
+	// lasting is the pause from which on a fault of the moment is a problem.
+	lasting = 100 * time.Millisecond
 )
 
 // retries are the parts that failed, with what of them is still to be done.
@@ -122,10 +125,15 @@ func (d *Director) settle(part string, due touched, err error) {
 		d.problems.set(part, nil)
 		return
 	}
-	if err != nil {
-		d.problems.set(part, err)
-		d.retries.failed(part, left, err, time.Now(), d.cfg.Director.Repair)
+	if err == nil {
+		return
 	}
+	d.retries.failed(part, left, err, time.Now(), d.cfg.Director.Repair)
+	if wait := d.retries.parts[part].wait; isTransient(err) && wait < lasting {
+		d.Logger.Warn("not done in the kernel; trying again", "what", part, "in", wait.String(), "error", err)
+		return
+	}
+	d.problems.set(part, err)
 }
 
 // failedOf returns what of due is to be done again: the services whose steps failed, or all of it.

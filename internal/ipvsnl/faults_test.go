@@ -170,6 +170,7 @@ func TestWhatIsTransient(t *testing.T) {
 		{refusal(syscall.EBUSY), true},
 		{refusal(syscall.ENOBUFS), true},
 		{refusal(syscall.ENOENT), false},
+		{refusal(syscall.ENOMEM), false},
 		{refusal(syscall.EPERM), false},
 		{ErrDumpInterrupted, true},
 		{&linkError{ErrNoAnswer}, true},

@@ -34,7 +34,7 @@ type linkError struct{ error }
 func (e *linkError) Unwrap() error { return e.error }
 
 // passing are the errors that are over soon, wherever they come from.
-var passing = [...]syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.ENOBUFS, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE}
+var passing = [...]syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.ENOBUFS, syscall.EMFILE, syscall.ENFILE}
 
 func isPassing(err error) bool {
 	for _, errno := range passing {
