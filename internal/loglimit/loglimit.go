@@ -3,6 +3,7 @@
 package loglimit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -241,7 +242,7 @@ func most(counts map[string]uint64) string {
 	})
 	var out []string
 	for _, m := range messages[:min(len(messages), namedMost)] {
-		out = append(out, fmt.Sprintf("%d × %s", counts[m], m))
+		out = append(out, fmt.Sprintf("%d × %s", counts[m], cmp.Or(m, "of other causes")))
 	}
 	return strings.Join(out, "; ")
 }

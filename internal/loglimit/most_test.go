@@ -1,0 +1,10 @@
+package loglimit
+
+import "testing"
+
+// TestCausesThatWereNotKeptHaveAName: beyond causesKept they are counted together.
+func TestCausesThatWereNotKeptHaveAName(t *testing.T) {
+	if got := most(map[string]uint64{"": 7, "health": 3}); got != "7 × of other causes; 3 × health" {
+		t.Errorf("got %q", got)
+	}
+}
