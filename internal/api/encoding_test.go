@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -46,19 +47,36 @@ func TestStatusGoesThereAndBack(t *testing.T) {
 			}
 		})
 		want := Status{Node: "lb1", Problems: []Problem{{What: "ipvs"}}, VRRP: rapid.SliceOf(some).Draw(t, "instances")}
+		want.Services = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Service {
+			return Service{Name: rapid.String().Draw(t, "service"), Servers: make([]Server, rapid.IntRange(0, 2).Draw(t, "servers"))}
+		}), 0, 3).Draw(t, "services")
 		text, err := json.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got Status
-		if err := json.Unmarshal(text, &got); err != nil {
-			t.Fatalf("%v in %s", err, text)
+		var streamed strings.Builder
+		if err := want.write(&streamed); err != nil {
+			t.Fatal(err)
 		}
 		if len(want.VRRP) == 0 {
 			want.VRRP = nil
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("the status differs (-want +got):\n%s", diff)
+		if len(want.Services) == 0 {
+			want.Services = nil
+		}
+		for name, text := range map[string]string{"whole": string(text), "in pieces": streamed.String()} {
+			var got Status
+			if err := json.Unmarshal([]byte(text), &got); err != nil {
+				t.Fatalf("%s: %v in %s", name, err, text)
+			}
+			if diff := cmp.Diff(want, got, exactly); diff != "" {
+				t.Fatalf("%s: the status differs (-want +got):\n%s", name, diff)
+			}
 		}
 	})
+}
+
+// exactly compares values that cannot be looked into.
+var exactly = cmp.Options{
+	cmp.Comparer(func(a, b ipvs.ServiceKey) bool { return a == b }), cmp.Comparer(func(a, b ipvs.DestinationKey) bool { return a == b }),
 }
