@@ -83,7 +83,8 @@ func (p *place) watchDataPath() (stop func() []dataPath) {
 func TestKernelTheNextParentTakesOver(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	p := newPlace(t)
-	p.configure(withService + `
+	// At 100 ms adverts a peer could take over before a process has started in the test kernel.
+	p.configure(strings.Replace(withService, "100ms", "300ms", 1) + `
 director { on_stop = "remove" }
 sysctl { manage = true }
 `)

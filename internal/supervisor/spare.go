@@ -8,6 +8,9 @@ import (
 // beginTimeout is how long a spare may take to say that it has its turn. After that, a new process is faster.
 const beginTimeout = time.Second
 
+// settleTime is how long after that a new spare waits to be started, which costs the CPU that the worker needs to begin.
+const settleTime = 300 * time.Millisecond
+
 // beginSpare gives the spare its turn. It returns nil where none is prepared, or the spare does not answer.
 func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
 	if k.spares == nil {
@@ -42,8 +45,9 @@ func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
 }
 
 // keepSpare keeps a process prepared and waiting for its turn, until ctx ends. A spare that cannot be started, ends or
-// hangs is replaced, with back-off.
-func (k *keeper) keepSpare(ctx context.Context) {
+// hangs is replaced, with back-off. The first process has its turn already.
+func (k *keeper) keepSpare(ctx context.Context, first *process) {
+	k.settle(ctx, first)
 	var pause time.Duration
 	for starts := 1; ; starts++ {
 		began := time.Now()
@@ -94,17 +98,16 @@ func (k *keeper) offer(ctx context.Context, proc *process) error {
 	}
 }
 
-// settle lets a spare that was given its turn begin before the next is started, which costs the CPU that it needs.
+// settle lets a process that was given its turn begin.
 func (k *keeper) settle(ctx context.Context, proc *process) {
-	timeout := time.NewTimer(beginTimeout)
-	defer timeout.Stop()
-	for {
+	ready := proc.ready
+	for timeout := time.After(beginTimeout); ; {
 		select {
-		case <-proc.ready:
+		case <-ready:
+			ready, timeout = nil, time.After(settleTime)
+		case <-timeout:
 			return
 		case <-proc.done:
-			return
-		case <-timeout.C:
 			return
 		case <-ctx.Done():
 			return

@@ -94,7 +94,7 @@ func (k *keeper) live(ctx context.Context) error {
 	proc.log.Info("worker started", "pid", proc.pid(), "restarted", k.restarted)
 	if k.Spare && k.spares == nil {
 		k.spares = make(chan chan *process)
-		go k.keepSpare(ctx)
+		go k.keepSpare(ctx, proc)
 	}
 	select {
 	case <-proc.done:
