@@ -11,6 +11,12 @@ V           ?=
 KEEP        ?=
 CELLS       ?=
 MINUTES     ?= 0.7
+TROUBLES    ?= 0
+SEED        ?= 0
+ROUND       ?= 0
+SCHEDULE    ?=
+ONLY        ?=
+EXCEPT      ?=
 
 testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') $(if $(PKG),-packages '$(PKG)') -fuzztime $(FUZZTIME)
 
@@ -74,9 +80,10 @@ bench: setup ## benchmarks (root)
 	$(RUNTESTS) $(testflags) bench
 
 .PHONY: soak
-soak: setup build ## what short tests do not find, with figures: docs/testing.md (root; CELLS=, MINUTES=)
+soak: setup build ## what short tests do not find, with figures: docs/testing.md (root; CELLS=, MINUTES=, TROUBLES=, SEED=)
 	$(GO) build -o bin/soak ./e2e/soak
-	bin/soak -cells '$(CELLS)' -minutes $(MINUTES)
+	bin/soak -cells '$(CELLS)' -minutes $(MINUTES) -troubles $(TROUBLES) -seed $(SEED) -round $(ROUND) \
+		-schedule '$(SCHEDULE)' -only '$(ONLY)' -except '$(EXCEPT)'
 
 .PHONY: clean
 clean: ## remove what was built

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -20,9 +21,11 @@ import (
 
 // Options say what runs on the directors.
 type Options struct {
-	Binary string   // of lvs-ha
-	Config string   // path of the configuration, the same on both
-	Args   []string // more arguments of `lvs-ha run`
+	Binary  string            // of lvs-ha
+	Config  string            // path of the configuration, the same on both
+	Text    []byte            // of the configuration: written to its path before each start, which is in /run then
+	Args    []string          // more arguments of `lvs-ha run`
+	Sysctls map[string]string // other than the layout's
 }
 
 // Scene is a pair of directors with real servers and a client.
@@ -71,6 +74,7 @@ func Build(on *lab.Lab, layout Layout, o Options) (*Scene, error) {
 		s.Servers = append(s.Servers, web)
 	}
 	for _, c := range p.directors {
+		maps.Copy(c.Sysctls, o.Sysctls)
 		d, err := on.NewDirector(c)
 		if err != nil {
 			return nil, err
@@ -119,6 +123,11 @@ func (d *Director) PowerOn(ctx context.Context) error {
 
 // Run starts lvs-ha on a director that is on.
 func (d *Director) Run(ctx context.Context) error {
+	if d.options.Text != nil {
+		if err := d.WriteFile(ctx, d.options.Config, d.options.Text); err != nil {
+			return err
+		}
+	}
 	argv := append([]string{d.options.Binary, "run", "-c", d.options.Config, "--node", d.Name()}, d.options.Args...)
 	daemon, err := d.Spawn(context.WithoutCancel(ctx), lab.Command{Argv: argv, Stdout: d, Stderr: d})
 	if err != nil {
@@ -157,6 +166,25 @@ func (d *Director) Log() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.String()
+}
+
+// ForgetLog drops what was logged until now.
+func (d *Director) ForgetLog() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.log.Reset()
+}
+
+// Ended says whether the lvs-ha that was started last has ended.
+func (d *Director) Ended() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	select {
+	case <-d.daemon.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // Command runs a command of lvs-ha on the director and returns its output.

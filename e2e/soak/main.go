@@ -1,5 +1,5 @@
-// Command soak looks for what short tests do not find: it measures the pace of adverts of directors with one CPU each, under loads.
-// It prints figures, and fails when a budget is broken.
+// Command soak looks for what short tests do not find: it measures the pace of adverts of directors with one CPU each, under loads, and
+// lets random troubles happen to a pair of directors. It prints figures, and fails when a budget is broken.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,7 +22,18 @@ type options struct {
 	binary  string
 	cells   string
 	perCell time.Duration
+
+	troubles     int
+	seed         uint64
+	round        int
+	schedule     string
+	only, except string
 }
+
+const (
+	usualTroubles = 60
+	usualLimit    = time.Hour
+)
 
 // errBroken says that a budget was broken; the figures have said which.
 var errBroken = errors.New("a budget was broken")
@@ -30,9 +42,18 @@ func main() {
 	var o options
 	minutes := flag.Float64("minutes", 0.7, "how many `minutes` each cell of the matrix is measured")
 	flag.StringVar(&o.binary, "lvs-ha", "bin/lvs-ha", "the `program` to test")
-	flag.StringVar(&o.cells, "cells", "", "the `cells` of the matrix to measure, as 50x10ms/hog or */garbage/machines; all if empty")
+	flag.StringVar(&o.cells, "cells", "", "only the matrix, and of it these `cells`, as 50x10ms/hog or */garbage/machines; all")
+	flag.IntVar(&o.troubles, "troubles", 0, "only troubles, and so `many` of them")
+	flag.Uint64Var(&o.seed, "seed", 0, "the `seed` of the troubles; another one each time if 0")
+	flag.IntVar(&o.round, "round", 0, "only the round of this `number`, from 1, of the seed")
+	flag.StringVar(&o.schedule, "schedule", "", "only this `round`, as \"lb1 speaker-killed 430ms, lb2 eth0-down 1.2s\"")
+	flag.StringVar(&o.only, "only", "", "only troubles with these `names`, as eth0-*")
+	flag.StringVar(&o.except, "except", "", "no troubles with these `names`")
 	flag.Parse()
 	o.perCell = time.Duration(*minutes * float64(time.Minute))
+	if o.seed == 0 {
+		o.seed = uint64(rand.Uint32())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
 	stop()
@@ -42,6 +63,7 @@ func main() {
 	}
 }
 
+// run does what is asked for, or everything within usualLimit.
 func run(ctx context.Context, o options) error {
 	if err := lab.Able(lab.Pair); err != nil {
 		return err
@@ -51,5 +73,21 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	o.binary = binary
-	return matrix(ctx, o)
+	chaosOnly := o.troubles > 0 || o.round > 0 || o.schedule != ""
+	if o.cells == "" && !chaosOnly {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, usualLimit, fmt.Errorf("not done after %v", usualLimit))
+		defer cancel()
+	}
+	var errs []error
+	if o.cells != "" || !chaosOnly {
+		errs = append(errs, matrix(ctx, o))
+	}
+	if o.cells == "" || chaosOnly {
+		if o.troubles == 0 {
+			o.troubles = usualTroubles
+		}
+		errs = append(errs, troubles(ctx, o))
+	}
+	return errors.Join(errs...)
 }

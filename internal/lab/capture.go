@@ -40,6 +40,11 @@ func (h *Node) Capture(iface string, f Filter) (*Capture, error) {
 
 // Follow starts to capture as Capture does, but hands each frame over instead of keeping it: a long capture needs no
 // memory.
+func (h *Node) Follow(iface string, f Filter, take func(Frame)) (*Capture, error) {
+	return h.captureTo(iface, f, take)
+}
+
+// Follow starts to capture all frames that cross the bridge, without keeping them.
 func (b *Bridge) Follow(f Filter, take func(Frame)) (*Capture, error) {
 	return b.lab.fabric.captureTo(b.name, f, take)
 }

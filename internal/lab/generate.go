@@ -16,9 +16,16 @@ const (
 // environment asks for.
 func Generate(t TB, usual int) (random *rand.Rand, times int) {
 	t.Helper()
-	seed := number(t, EnvSeed)
+	seed, times := Seed(t, usual)
+	return rand.New(rand.NewPCG(seed, 0)), times
+}
+
+// Seed is Generate for what makes its own sources out of the seed.
+func Seed(t TB, usual int) (seed uint64, times int) {
+	t.Helper()
+	seed = number(t, EnvSeed)
 	t.Logf("%s=%d", EnvSeed, seed)
-	return rand.New(rand.NewPCG(seed, 0)), usual * int(number(t, EnvTimes))
+	return seed, usual * int(number(t, EnvTimes))
 }
 
 func number(t TB, name string) uint64 {
