@@ -2,10 +2,8 @@ package director
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -189,106 +187,6 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 }
 
-// start finds the first configuration: the file, or, for a director that replaces one that crashed, the last good one
-// if the file has become bad since.
-func (d *Director) start() error {
-	var err error
-	if d.memory, err = recallUsable(d.StateFile); err != nil {
-		d.Logger.Warn("starting without what was remembered", "error", err)
-	}
-	cfg, err := d.Load()
-	if err == nil && nothing(cfg) {
-		d.Logger.Warn("the configuration has neither a vrrp nor a virtual_service block: there is nothing to do", "path", d.ConfigPath)
-		if last := d.memory.Config; d.Restarted && last != nil && !nothing(last) {
-			err = errEmptied
-		}
-	}
-	if err != nil {
-		if !d.Restarted || d.memory.Config == nil {
-			return &ConfigError{err}
-		}
-		d.logRefused("configuration refused at the restart; the last good one is in force again", err)
-		cfg, d.startErr = d.memory.Config, err
-	}
-	d.cfg = cfg
-	return nil
-}
-
-// errEmptied refuses a file that was cut off, perhaps by a full disk, and would take everything down.
-var errEmptied = errors.New("the configuration has no vrrp and no virtual_service block any more: was its file cut off? " +
-	"To take everything down, stop lvs-ha")
-
-// nothing reports whether a configuration asks for nothing.
-func nothing(cfg *config.Config) bool { return len(cfg.VRRP)+len(cfg.Services) == 0 }
-
-// ConfigError says that a configuration was refused.
-type ConfigError struct{ Err error }
-
-func (e *ConfigError) Error() string { return e.Err.Error() }
-func (e *ConfigError) Unwrap() error { return e.Err }
-
-// load puts a configuration in force. What did not change is not touched.
-func (d *Director) load(ctx context.Context, cfg *config.Config) {
-	d.cfg, d.loaded = cfg, time.Now()
-	d.users = map[string][]ipvs.ServiceKey{}
-	for _, vs := range cfg.Services {
-		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets that have no other user
-		for _, rs := range vs.RealServers {
-			for _, t := range targetsOf(vs, rs) {
-				key := t.Key()
-				if others, used := d.users[key]; used {
-					d.users[key] = append(others, vs.ServiceKey)
-				} else {
-					d.users[key] = alone
-				}
-			}
-		}
-	}
-	for key := range d.health {
-		if d.users[key] == nil {
-			delete(d.health, key)
-			d.lacking.drop(key)
-		}
-	}
-	names := map[string]bool{}
-	for _, v := range cfg.VRRP {
-		names[v.Name] = true
-	}
-	for name := range d.vrrp {
-		if !names[name] {
-			delete(d.vrrp, name)
-		}
-	}
-	d.unkept, d.settling = true, true
-	if err := d.checker.Update(targets(cfg)); err != nil {
-		d.Logger.Error("health checks not set up", "error", err)
-	}
-	d.tellSpeaker()
-	d.touched.everything()
-	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
-		"services", len(cfg.Services), "checks", len(d.users))
-}
-
-// settled forgets what the kernel had when the configuration was put in force, once every check has a result, and gives
-// back what the first round of checks took.
-func (d *Director) settled() {
-	if !d.settling && d.kept == nil {
-		return
-	}
-	for key := range d.users {
-		if d.health[key].State == healthcheck.Unknown {
-			return
-		}
-	}
-	if !d.unkept {
-		d.kept = nil
-	}
-	if d.settling {
-		d.settling = false
-		go d.release()
-	}
-}
-
 // tellSpeaker sends the speaker what is wanted of it now, and comes back when the preemption gate opens.
 func (d *Director) tellSpeaker() {
 	now := time.Now()
@@ -344,46 +242,6 @@ func levelOf(s healthcheck.State) slog.Level {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
-}
-
-// Reload loads the configuration file again. A bad one changes nothing; the error holds its diagnostics. Reloads take
-// turns, so that what the file said last is what stays.
-func (d *Director) Reload(ctx context.Context) error {
-	select {
-	case d.reloading <- struct{}{}:
-		defer func() { <-d.reloading }()
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for another reload: %w", context.Cause(ctx))
-	}
-	cfg, err := d.Load()
-	var inForce *config.Config // nobody else replaces it
-	if err := d.view(ctx, func() { inForce = d.cfg }); err != nil {
-		return err
-	}
-	if err == nil && nothing(cfg) && !nothing(inForce) {
-		err = errEmptied
-	}
-	var changes []change
-	if err == nil {
-		changes = changesBetween(inForce, cfg)
-	}
-	return d.do(ctx, func() error {
-		d.startErr, d.reloadErr = nil, err
-		if err != nil {
-			d.logRefused("reload refused; the configuration in force stays", err)
-			return err
-		}
-		d.load(ctx, cfg)
-		logChanges(d.Logger, changes)
-		go d.release()
-		return nil
-	})
-}
-
-// release gives back to the system what loading a configuration took, which is several times what one in force needs.
-func (d *Director) release() {
-	_ = d.stateFile.wait() // which needs as much
-	debug.FreeOSMemory()
 }
 
 // do runs f in the goroutine that owns the state.
