@@ -37,7 +37,7 @@ func problemsOf(s api.Status) []trouble {
 	}
 	ipvs := slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == "ipvs" })
 	for _, v := range s.Services {
-		if !v.Present && !ipvs { // otherwise that is why
+		if !v.Present && !ipvs && !s.KernelUnknown() { // otherwise that is why
 			list = append(list, trouble{true, time.Time{}, "service " + v.Name, v.ServiceKey.String() + " is not in the kernel"})
 		}
 		list = append(list, serviceTroubles(v)...)

@@ -65,7 +65,10 @@ func TestWhatMakesAStatusDegraded(t *testing.T) {
 		"an instance without use": {func(s *api.Status) { s.VRRP[0].State = vrrp.Initialize }, []string{"vrrp web"}},
 		"a refused address":       {func(s *api.Status) { s.VRRP[0].AddressesRefused = []string{"192.0.2.10/24"} }, []string{"vrrp web"}},
 		"a missing service":       {func(s *api.Status) { s.Services[0].Present = false }, []string{"service http"}},
-		"a dead server":           {func(s *api.Status) { fail(&s.Services[0].Servers[1], "status 503") }, []string{"service http"}},
+		"an unread kernel": {func(s *api.Status) {
+			s.Services[0].Present, s.Problems = false, []api.Problem{{What: api.ProblemUnread}}
+		}, []string{api.ProblemUnread}},
+		"a dead server": {func(s *api.Status) { fail(&s.Services[0].Servers[1], "status 503") }, []string{"service http"}},
 		"no server": {func(s *api.Status) {
 			fail(&s.Services[0].Servers[0], "status 503")
 			fail(&s.Services[0].Servers[1], "status 503")

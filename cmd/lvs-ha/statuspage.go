@@ -33,7 +33,7 @@ func (p *statusPage) render(s api.Status, problems []trouble) string {
 	p.problems(problems)
 	p.instances(s.VRRP)
 	p.sync(s.Sync)
-	p.services(s.Services)
+	p.services(s)
 	for i, f := range s.Foreign {
 		if i == 0 {
 			p.out.WriteByte('\n')
@@ -145,11 +145,15 @@ func (p *statusPage) sync(list []api.SyncDaemon) {
 	p.table(rows)
 }
 
-func (p *statusPage) services(list []api.Service) {
+func (p *statusPage) services(s api.Status) {
 	rows := [][]string{{"SERVICE", "SERVER", "FORWARD", "WEIGHT", "STATE", "SINCE", "ACTIVE", "INACTIVE", "CHECK"}}
-	for _, v := range list {
+	for _, v := range s.Services {
 		state := ""
-		if !v.Present {
+		switch {
+		case v.Present:
+		case s.KernelUnknown():
+			state = "unknown"
+		default:
 			state = "not in the kernel"
 		}
 		rows = append(rows, []string{v.Name, v.ServiceKey.String(), v.Scheduler, "", state, "", "", "", ""})

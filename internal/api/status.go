@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -36,6 +37,14 @@ type Problem struct {
 	Since time.Time `json:"since"`
 	What  string    `json:"what"` // "ipvs", "speaker", "connection-sync", "config"
 	Text  string    `json:"text"`
+}
+
+// ProblemUnread is the What of a status that is without what the kernel holds: no service is present in it.
+const ProblemUnread = "kernel counters"
+
+// KernelUnknown reports whether a status does not say what is in the kernel.
+func (s *Status) KernelUnknown() bool {
+	return slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.What == ProblemUnread })
 }
 
 // Service is a virtual service: as configured, and as the kernel has it.

@@ -334,7 +334,7 @@ func TestReadersDoNotWaitForTheKernel(t *testing.T) {
 		if took := time.Since(start); took > countersTimeout+time.Second {
 			t.Errorf("the status took %v", took)
 		}
-		if !slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == "kernel counters" }) {
+		if !slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == api.ProblemUnread }) {
 			t.Errorf("problems: %+v", s.Problems)
 		}
 		before := b.speaker.heard()

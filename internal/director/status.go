@@ -40,7 +40,7 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	}
 	if unread != nil {
 		seen.problems = append(seen.problems, api.Problem{
-			What: "kernel counters", Text: "this status is without what the kernel holds: " + unread.Error(), Since: time.Now(),
+			What: api.ProblemUnread, Text: "this status is without what the kernel holds: " + unread.Error(), Since: time.Now(),
 		})
 	}
 	return seen.status(kernel), nil
