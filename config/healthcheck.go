@@ -30,7 +30,7 @@ type healthCheckBlock struct {
 	Host     attr[string]            `hcl:"host,optional" unset:"the address"`
 	Headers  attr[map[string]string] `hcl:"headers,optional" unset:"none"`
 	Status   attr[[]item[string]]    `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\""`
-	Body     attr[string]            `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2)"`
+	Body     attr[string]            `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB"`
 
 	TLS *tlsBlock `hcl:"tls,block"`
 }
