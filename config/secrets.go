@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -70,7 +71,8 @@ func (s *secrets) masker() masker {
 	})
 	var words, stars []string
 	for _, value := range longestFirst {
-		words = append(words, value, secret.Hidden)
+		quoted := strconv.Quote(value) // as it stands in messages
+		words = append(words, value, secret.Hidden, quoted[1:len(quoted)-1], secret.Hidden)
 		stars = append(stars, value, strings.Repeat("*", len(value)))
 		m.longest = max(m.longest, len(value))
 	}

@@ -141,3 +141,21 @@ func TestSyntaxErrorsHideSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestFaultsOfChecksHideSecrets: a sensitive value in a check's setting is shown neither in another form nor in part.
+func TestFaultsOfChecksHideSecrets(t *testing.T) {
+	for name, value := range map[string]string{
+		"escaped as a path":   `s3cr-é -token`,
+		"escaped as a string": `s3cr-\"\t\n-token`,
+		"long":                strings.Repeat("x", 250) + "s3cr-é-token" + strings.Repeat("y", 400),
+	} {
+		text := "variable \"token\" {\n sensitive = true\n default = \"" + value + "\"\n}\n" +
+			check("http", "path = \"/?${var.token}\"\nhost = \"${var.token}\"\nbody = \"(${var.token}\"\nheaders = { (var.token) = \"x\" }\n")
+		_, diags := LoadText("a.hcl", []byte(text), asLB1())
+		said := printed(t, diags) + diags.Err().Error()
+		if !strings.Contains(said, "Invalid path") || strings.Contains(said, "s3cr") || strings.Contains(said, "-token") ||
+			strings.Contains(said, "%20-") {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
+}

@@ -35,11 +35,12 @@ func fault(setting, format string, args ...any) Fault {
 	return Fault{Setting: setting, Text: fmt.Sprintf(format, args...)}
 }
 
-// quote quotes a text of the configuration so that it fits into a message.
+// quote quotes a text of the configuration. It shows all of it or nothing, since package config hides secrets in messages
+// by looking for them, and would not find a part.
 func quote(s string) string {
-	const most = 60 // runes
-	if runes := []rune(s[:min(len(s), 4*most)]); len(runes) > most {
-		return strconv.Quote(string(runes[:most])) + "…"
+	const most = 256 // bytes
+	if len(s) > most {
+		return fmt.Sprintf("The value (%d bytes)", len(s))
 	}
 	return strconv.Quote(s)
 }

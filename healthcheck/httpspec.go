@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // What an HTTP check sends and expects where its spec is silent.
@@ -125,25 +126,37 @@ func (s *HTTPSpec) pathFaults() []Fault {
 	case strings.Contains(p, "#"):
 		return []Fault{fault("path", "%s has a fragment, which is not sent to servers. Write \"%%23\" for \"#\", or leave it out.", quote(p))}
 	default:
-		if fixed := escapePath(p); fixed != p {
-			return []Fault{fault("path", "%s has characters that must be percent-encoded. Write %s.", quote(p), quote(fixed))}
+		if escapes := pathEscapes(p); len(escapes) > 0 {
+			return []Fault{fault("path", "%s has characters that must be percent-encoded. Write %s.", quote(p), strings.Join(escapes, ", "))}
 		}
 	}
 	return nil
 }
 
-// escapePath percent-encodes what a request line cannot have, and a "%" that begins no escape sequence.
-func escapePath(p string) string {
-	var b strings.Builder
-	for i := range len(p) {
+// pathEscapes says what to write for the first characters that a request line cannot have, and for a "%" that begins no
+// escape sequence. It does not show the path with them, in which nobody would recognise a secret to be hidden.
+func pathEscapes(p string) []string {
+	var escapes []string
+	for i := range p {
 		c := p[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 || c == '%' && !(i+2 < len(p) && isHex(p[i+1]) && isHex(p[i+2])) {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
+		bad := c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 || c == '%' && !(i+2 < len(p) && isHex(p[i+1]) && isHex(p[i+2]))
+		if !bad {
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(p[i:])
+		var escaped strings.Builder
+		for j := range size {
+			fmt.Fprintf(&escaped, "%%%02X", p[i+j])
+		}
+		escape := fmt.Sprintf("%q for %q", escaped.String(), p[i:i+size])
+		if !slices.Contains(escapes, escape) {
+			escapes = append(escapes, escape)
+		}
+		if len(escapes) == 3 {
+			break
 		}
 	}
-	return b.String()
+	return escapes
 }
 
 func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
