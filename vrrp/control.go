@@ -1,6 +1,9 @@
 package vrrp
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Wanted is the whole state that the director wants of the speaker. It is level-triggered: each message replaces the
 // one before, and what is already so is left alone.
@@ -58,4 +61,5 @@ type Status struct {
 	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // adverts that counted, with other addresses than ours
 	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances
 	Addresses         []string          `json:"addresses"`                    // prefixes, as configured
+	UnicastPeers      []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; none: multicast. The director adds them
 }

@@ -29,7 +29,7 @@ func wellServer(address string) api.Server {
 // wellStatus is that of a director that is well.
 func wellStatus() api.Status {
 	web := vrrp.Status{
-		Name: "web", Interface: "eth0", VirtualRouterID: 51, State: vrrp.Master, Reason: "preempt", Since: night.Add(-26 * time.Hour),
+		Name: "web", Interface: "eth0", Family: vrrp.IPv4, VirtualRouterID: 51, State: vrrp.Master, Reason: "preempt", Since: night.Add(-26 * time.Hour),
 		Priority: 150, EffectivePriority: 150, MasterAddress: "192.0.2.1", Addresses: []string{"192.0.2.10/24", "192.0.2.11/24"},
 		Dropped: map[string]uint64{"checksum": 7, "ttl": 2}, InterfaceDropped: map[string]uint64{"unknown-vrid": 4},
 	}
@@ -94,6 +94,7 @@ func TestThePageOfADegradedDirector(t *testing.T) {
 	s.VRRP = append(s.VRRP, vrrp.Status{
 		Name: "gateway", Interface: "eth7", VirtualRouterID: 52, State: vrrp.Initialize, Reason: "interface-missing", Since: night.Add(-3 * time.Second),
 		Priority: 150, EffectivePriority: 100, Addresses: []string{"198.51.100.1/24"}, PreemptHeld: "connection sync is still learning the connections",
+		UnicastPeers: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")},
 	})
 	got := rendered(s)
 	name := filepath.Join("testdata", "status.txt")

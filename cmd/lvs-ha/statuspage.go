@@ -79,7 +79,7 @@ func (p *statusPage) problems(list []trouble) {
 }
 
 func (p *statusPage) instances(list []vrrp.Status) {
-	rows := [][]string{{"VRRP", "INTERFACE", "VRID", "STATE", "SINCE", "PRIORITY", "MASTER", "ADDRESSES", "DROPPED", "REASON"}}
+	rows := [][]string{{"VRRP", "INTERFACE", "VRID", "STATE", "SINCE", "PRIORITY", "MASTER", "PEERS", "ADDRESSES", "DROPPED", "REASON"}}
 	for _, v := range list {
 		priority := fmt.Sprint(v.EffectivePriority)
 		if v.EffectivePriority != v.Priority {
@@ -89,28 +89,43 @@ func (p *statusPage) instances(list []vrrp.Status) {
 		if v.PreemptHeld != "" {
 			reason += "; does not preempt: " + v.PreemptHeld
 		}
-		addresses := v.Addresses
+		addresses, peers := v.Addresses, []string{"multicast"}
 		if len(addresses) == 0 {
 			addresses = []string{"-"}
+		}
+		if len(v.UnicastPeers) > 0 {
+			peers = nil
+			for _, peer := range v.UnicastPeers {
+				peers = append(peers, peer.String())
+			}
 		}
 		dropped, why := drops(v.Dropped)
 		if why != "" {
 			reason += "; dropped: " + why
 		}
 		rows = append(rows, []string{v.Name, v.Interface, fmt.Sprint(v.VirtualRouterID), string(v.State), ago(v.Since, p.now), priority,
-			dash(v.MasterAddress), addresses[0], dropped, reason})
-		for _, more := range addresses[1:] {
-			rows = append(rows, []string{"", "", "", "", "", "", "", more, "", ""})
+			dash(v.MasterAddress), peers[0], addresses[0], dropped, reason})
+		for i := 1; i < max(len(peers), len(addresses)); i++ {
+			rows = append(rows, []string{"", "", "", "", "", "", "", at(peers, i), at(addresses, i), "", ""})
 		}
 	}
 	p.table(rows)
 	seen := map[string]bool{}
-	for _, v := range list { // the same in all instances of an interface
-		if n, why := drops(v.InterfaceDropped); n != "0" && !seen[v.Interface] {
-			seen[v.Interface] = true
-			fmt.Fprintf(&p.out, "%s: %s packets for no instance dropped: %s\n", plain(v.Interface), n, plain(why))
+	for _, v := range list { // the same in all instances of an interface and family
+		where := plain(v.Interface) + " " + v.Family.String()
+		if n, why := drops(v.InterfaceDropped); n != "0" && !seen[where] {
+			seen[where] = true
+			fmt.Fprintf(&p.out, "%s: %s packets for no instance dropped: %s\n", where, n, plain(why))
 		}
 	}
+}
+
+// at is an element, or "" behind the last.
+func at(list []string, i int) string {
+	if i < len(list) {
+		return list[i]
+	}
+	return ""
 }
 
 // drops are the refused adverts: how many, and the three most frequent reasons.

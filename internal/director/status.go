@@ -93,7 +93,11 @@ func (s *snapshot) status(actual observed) api.Status {
 		if !ok {
 			known = vrrp.Status{Name: v.Name, Interface: v.Interface, VirtualRouterID: v.VirtualRouterID, Family: v.Family, Version: v.Version,
 				State: vrrp.Initialize, Reason: "not yet heard from the speaker", Priority: v.Priority, AdvertiseInterval: v.AdvertiseInterval}
+			for _, a := range v.Addresses {
+				known.Addresses = append(known.Addresses, a.Prefix.String())
+			}
 		}
+		known.UnicastPeers = v.UnicastPeers
 		known.Since = wallclock.Told(known.Since, now)
 		out.VRRP = append(out.VRRP, known)
 	}
