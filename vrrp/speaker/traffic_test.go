@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,13 +38,27 @@ func TestEachInstanceTellsOfItsPeersSettings(t *testing.T) {
 	}
 }
 
-// lineTimes is a log that notes when its lines are written.
-type lineTimes []time.Time
+// timedLog is a log that notes when its lines are written. Its last report is written by a timer.
+type timedLog struct {
+	mu    sync.Mutex
+	lines lineTimes
+}
 
-func (l *lineTimes) Write(line []byte) (int, error) {
-	*l = append(*l, time.Now())
+func (l *timedLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, time.Now())
 	return len(line), nil
 }
+
+// soFar returns when the lines so far were written.
+func (l *timedLog) soFar() lineTimes {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.lines)
+}
+
+type lineTimes []time.Time
 
 // most is the largest number of lines within any second.
 func (l lineTimes) most() int {
@@ -95,8 +111,8 @@ func TestFloodsLeaveTheLogReadable(t *testing.T) {
 					instances = append(instances, in)
 				}
 				g.want(instances...)
-				var lines lineTimes
-				g.logTo(loglimit.New(textLog(&lines, slog.LevelDebug)))
+				var written timedLog
+				g.logTo(loglimit.New(textLog(&written, slog.LevelDebug)))
 				for i := range 2_000 {
 					for n := range 20 {
 						in := instances[(i+n)%len(instances)]
@@ -107,6 +123,7 @@ func TestFloodsLeaveTheLogReadable(t *testing.T) {
 					g.advance(4 * time.Millisecond)
 				}
 				// Each of the instances becomes master or backup once, and says so.
+				lines := written.soFar()
 				if n := lines.most(); n > len(instances)+10 || len(lines) < 10 || len(lines) > len(instances)+10*8 {
 					t.Errorf("%d lines, %d within a second", len(lines), n)
 				}
@@ -123,8 +140,8 @@ func TestForgedMastershipsLeaveTheLogReadable(t *testing.T) {
 		g.now, g.quiet = time.Now(), true
 		g.up("eth0", 2, "10.9.0.1/24")
 		g.want(v3(100))
-		var lines lineTimes
-		g.logTo(loglimit.New(textLog(&lines, slog.LevelInfo)))
+		var written timedLog
+		g.logTo(loglimit.New(textLog(&written, slog.LevelInfo)))
 		const seconds = 60
 		for i := range 100 * seconds {
 			g.hear(v3(100), []uint8{255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50, 101}[i/10%12], "10.9.0.2")
@@ -134,6 +151,7 @@ func TestForgedMastershipsLeaveTheLogReadable(t *testing.T) {
 		if n := g.status("v").Transitions; n < seconds/2 {
 			t.Errorf("master %d times only", n)
 		}
+		lines := written.soFar()
 		if first, all := lines[:min(len(lines), 8)], len(lines); first[7].Sub(first[0]) > 10*time.Second || all > 40 {
 			t.Errorf("%d lines, the first eight within %s", all, first[7].Sub(first[0]))
 		}
@@ -152,8 +170,8 @@ func TestAnythingForgedLeavesTheLogReadable(t *testing.T) {
 			g.up("eth0", 2, "10.9.0.1/24")
 			instances := fullHouse(100, 100*time.Millisecond)[:20]
 			g.want(instances...)
-			var lines lineTimes
-			g.logTo(loglimit.New(textLog(&lines, slog.LevelDebug)))
+			var written timedLog
+			g.logTo(loglimit.New(textLog(&written, slog.LevelDebug)))
 			const seconds = 20
 			for begun := time.Now(); time.Since(begun) < seconds*time.Second; {
 				pause := time.Duration(r.IntN(1+r.IntN(200))) * time.Millisecond
@@ -171,6 +189,7 @@ func TestAnythingForgedLeavesTheLogReadable(t *testing.T) {
 				g.advance(pause)
 			}
 			const own = 8 // of an instance's lines before they are limited
+			lines := written.soFar()
 			if n := lines.most(); n > own*len(instances)+10 || len(lines) > own*len(instances)+10*seconds {
 				t.Errorf("seed %d: %d lines, %d within a second", seed, len(lines), n)
 			}
