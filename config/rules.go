@@ -39,6 +39,13 @@ var rules = []func(*file) hcl.Diagnostics{
 	checkKinds,
 	checkRequests,
 	checkPorts,
+	ignoredWeights,
+	repeatedChecks,
+	otherTransport,
+	ownerTracks,
+	loopback,
+	wholeInternet,
+	emptyPasswords,
 }
 
 // names refuses names that are used twice or that are awkward in messages, metrics and command lines.

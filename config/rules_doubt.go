@@ -1,0 +1,159 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// These rules warn of what works, and hardly as it was meant.
+
+// ignoredWeights warns of weights that the scheduler does not look at (net/netfilter/ipvs/ip_vs_rr.c and ip_vs_lc.c: any
+// weight but 0 counts as one).
+func ignoredWeights(f *file) hcl.Diagnostics {
+	weighted := map[string]string{"rr": "wrr", "lc": "wlc"}
+	var diags hcl.Diagnostics
+	for _, b := range f.Services {
+		instead, ignores := weighted[b.Scheduler.value]
+		if !b.Scheduler.isOK() || !ignores {
+			continue
+		}
+		first := int64(0)
+		for _, server := range b.RealServers {
+			weight := &server.Weight
+			if !weight.isOK() || weight.value == 0 {
+				continue
+			}
+			if first == 0 {
+				first = weight.value
+			}
+			if weight.value != first {
+				diags = append(diags, warning(b.Scheduler.at(), "Weights without effect",
+					"The scheduler %s ignores weights, and the real servers of %q have different ones. Write scheduler = %q.",
+					b.Scheduler.value, b.Name.value, instead))
+				break
+			}
+		}
+	}
+	return diags
+}
+
+// repeatedChecks warns of a check that asks what another one asks.
+func repeatedChecks(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	look := func(blocks []*healthCheckBlock) {
+		for i, block := range blocks {
+			for _, before := range blocks[:min(i, maxAlike)] {
+				if block.Kind.isOK() && block.spec("").Equal(before.spec("")) {
+					diags = append(diags, warning(block.At, "Duplicate health_check",
+						"The health_check at %s is the same. Remove one of them, or change what it asks for.", where(before.At)))
+					break
+				}
+			}
+		}
+	}
+	for _, service := range f.Services {
+		look(service.HealthChecks)
+		for _, server := range service.RealServers {
+			look(server.HealthChecks)
+		}
+	}
+	return diags
+}
+
+// portOfDNS is answered over TCP too (RFC 7766).
+const portOfDNS = 53
+
+// otherTransport warns of a TCP check at the port of a UDP service.
+func otherTransport(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, service := range f.Services {
+		if !service.hasIdentity() || service.protocol() != "udp" {
+			continue
+		}
+		look := func(blocks []*healthCheckBlock, port uint16) {
+			for _, block := range blocks {
+				at := port
+				if block.Port.isSet() {
+					at = uint16(block.Port.value)
+				}
+				if block.Kind.value == string(healthcheck.TCP) && block.Port.isOK() && at == port && at != portOfDNS {
+					diags = append(diags, warning(block.At, "TCP check of a UDP service",
+						"The virtual_service %q is UDP, and this check connects by TCP to the same port. "+
+							"If the real servers do not listen there, they are taken for down. Write port = with a TCP port that they have.", service.Name.value))
+				}
+			}
+		}
+		look(service.HealthChecks, service.Address.value.port)
+		for _, server := range service.RealServers {
+			if server.Address.isOK() {
+				look(server.HealthChecks, service.port(server))
+			}
+		}
+	}
+	return diags
+}
+
+// ownerTracks warns of weights that change no priority: 255 is that of the owner of the addresses (RFC 9568 section 5.2.4).
+func ownerTracks(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		if !block.Priority.isOK() || block.Priority.value != vrrp.PriorityOwner {
+			continue
+		}
+		for _, track := range block.TrackInterfaces {
+			if track.Weight.isSet() && track.Weight.value != 0 {
+				diags = append(diags, warning(track.Weight.at(), "Weight without effect",
+					"A weight does not change priority 255, that of an address owner. Write a priority of 254 or less."))
+			}
+		}
+	}
+	return diags
+}
+
+// loopback warns of VRRP where nobody hears it.
+func loopback(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	look := func(name *attr[ifname], what string) {
+		if name.isSet() && name.value == "lo" {
+			diags = append(diags, warning(name.at(), "Loopback interface",
+				"On lo, %s reaches no other director. Write the interface of the network that they share, such as \"eth0\".", what))
+		}
+	}
+	for _, block := range f.VRRP {
+		if len(block.UnicastPeers.value) == 0 {
+			look(&block.Interface, "VRRP")
+		}
+		if block.ConnectionSync != nil {
+			look(&block.ConnectionSync.Interface, "connection sync")
+		}
+	}
+	return diags
+}
+
+// wholeInternet warns of a prefix that makes every address one of the local network.
+func wholeInternet(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		for _, p := range block.prefixes() {
+			if p.value.Bits() == 0 {
+				diags = append(diags, warning(p.at, "Prefix length 0",
+					"With /0 this machine takes every address for one of its own network. Write the network's prefix length, such as /24."))
+			}
+		}
+	}
+	return diags
+}
+
+// emptyPasswords warns of authentication without a password.
+func emptyPasswords(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, block := range f.VRRP {
+		if block.AuthPass.isSet() && block.AuthPass.value == "" {
+			diags = append(diags, warning(block.AuthPass.at(), "Empty auth_pass",
+				"Adverts are sent without authentication. Write a password of 1 to 8 bytes, or leave auth_pass out."))
+		}
+	}
+	return diags
+}
