@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -142,7 +143,7 @@ func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Di
 	case *bool:
 		converted, err := convert.Convert(value, cty.Bool)
 		if err != nil {
-			return invalid(a.at(), tag, "Write true or false.")
+			return invalid(a.at(), tag, "%s", boolHint(tag.Name, value))
 		}
 		*target = converted.True()
 		return nil
@@ -270,4 +271,17 @@ func list[T any](
 	}
 	*target = parsed
 	return diags
+}
+
+// boolHint says what to write for a bool.
+func boolHint(name string, value cty.Value) string {
+	if isText(value) {
+		switch strings.ToLower(value.AsString()) {
+		case "yes", "on", "enabled", "y":
+			return "Write " + name + " = true."
+		case "no", "off", "disabled", "n":
+			return "Write " + name + " = false."
+		}
+	}
+	return "Write true or false."
 }

@@ -42,6 +42,14 @@ func (l *loader) explain(diags hcl.Diagnostics, context *hcl.EvalContext) hcl.Di
 
 func (l *loader) explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic {
 	switch summary := diag.Summary; {
+	case summary == "Unknown variable":
+		return l.explainVariable(diag)
+	case summary == "Call to unknown function":
+		return l.explainFunction(diag)
+	case summary == "Missing required argument":
+		return explainMissing(diag)
+	case syntaxSummaries[summary]:
+		return l.explainSyntax(diag)
 	case summary == "Invalid index":
 		return explainIndex(diag)
 	case summary == "Unsupported attribute":
@@ -58,6 +66,16 @@ func (l *loader) explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl
 		return withDetail(diag, diag.Detail+fmt.Sprintf(" This node is called %q; --node overrides that.", name))
 	}
 	return diag
+}
+
+// syntaxSummaries are what HCL's parser says of a line that has no equals sign or no quotes.
+var syntaxSummaries = map[string]bool{
+	"Argument or block definition required": true,
+	"Invalid argument name":                 true,
+	"Invalid block definition":              true,
+	"Invalid number literal":                true,
+	"Missing newline after argument":        true,
+	"Invalid expression":                    true,
 }
 
 func withDetail(diag *hcl.Diagnostic, detail string) *hcl.Diagnostic {
@@ -77,6 +95,9 @@ func explainWord(diag *hcl.Diagnostic, files map[string]*sourceFile) *hcl.Diagno
 	}
 	word := strings.Trim(string(diag.Subject.SliceBytes(file.text)), `"`)
 	detail, suggestion, _ := strings.Cut(diag.Detail, " Did you mean")
+	if strings.HasPrefix(suggestion, " to define a block") {
+		return withDetail(diag, fmt.Sprintf("%s is a block. Write it without an equals sign: %s { … }.", word, word))
+	}
 	if hint, ok := otherWords[word]; ok {
 		return withDetail(diag, detail+" "+hint)
 	}
@@ -200,6 +221,9 @@ var otherWords = map[string]string{
 	"advert_int":             `Write advertise_interval = "1s".`,
 	"authentication":         `Write auth_pass = "…", with version = 2.`,
 	"connect_timeout":        `Write timeout = "1s".`,
+	"enabled":                "There is no such switch. Leave the block out, or write # before its lines.",
+	"enable":                 "There is no such switch. Leave the block out, or write # before its lines.",
+	"disabled":               "There is no such switch. Leave the block out, or write # before its lines.",
 	"delay_loop":             `Write interval = "2s" in the health_check.`,
 	"garp_master_refresh":    `Write announce { refresh = "60s" }.`,
 	"global_defs":            "Nothing here needs it; leave it out.",

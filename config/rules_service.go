@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -76,10 +77,21 @@ func serviceAddresses(f *file) hcl.Diagnostics {
 		if address.port == 0 && b.Persistence == nil {
 			diags = append(diags, problem(b.Address.at(), "Service without a port",
 				"Write a port, as %q. Without one a service takes all ports, and then the kernel requires a persistence block.",
-				netip.AddrPortFrom(address.address, 80)))
+				withPort(address.address)))
 		}
 	}
 	return diags
+}
+
+// withPort is how an address is written with a port. What looks like a port at the end of an IPv6 address was meant so.
+func withPort(address netip.Addr) string {
+	if host, port, _ := cutLast(address.String(), ":"); address.Is6() {
+		before, err := netip.ParseAddr(host)
+		if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n >= 22 {
+			return netip.AddrPortFrom(before, uint16(n)).String()
+		}
+	}
+	return netip.AddrPortFrom(address, 80).String()
 }
 
 // schedulerFlags refuses flags of another scheduler.

@@ -24,7 +24,7 @@ const minSecret = 4
 var secretHeader = regexp.MustCompile(`(?i)auth|cookie|token|secret|pass|key`)
 
 // secretLine matches a line that gives a secret, up to the secret.
-var secretLine = regexp.MustCompile(`(?i)(auth|cookie|token|secret|pass|key)[\w-]*"?\s*[=:]?\s*"`)
+var secretLine = regexp.MustCompile(`(?i)(auth|cookie|token|secret|pass|key)[\w-]*"?\s*[=:]?\s*`)
 
 // secrets knows what must not be printed with a diagnostic: the journal of a machine has more readers than its
 // configuration. It holds values, and places in the source that must be hidden even where their value is not known,
@@ -167,6 +167,10 @@ func (f *secretFinder) expression(expr hcl.Expression) {
 		return
 	}
 	f.seen[expr] = true
+	if word, ok := expr.(*hclsyntax.ScopeTraversalExpr); ok && len(word.Traversal) == 1 { // a text without quotes
+		f.found.places[word.SrcRange] = true
+		f.found.addText(word.Traversal.RootName())
+	}
 	if node, ok := expr.(hclsyntax.Node); ok {
 		_ = hclsyntax.VisitAll(node, func(node hclsyntax.Node) hcl.Diagnostics {
 			if literal, ok := node.(*hclsyntax.LiteralValueExpr); ok && literal.Val.Type() == cty.String {

@@ -24,6 +24,7 @@ vrrp "a" {
 	"of a wrong type":   vrrpWith(`version = 2`, `auth_pass = ["hunter22"]`),
 	"in a wrong sum":    vrrpWith(`version = 2`, `auth_pass = "hunter22" + 1`),
 	"in a wrong call":   vrrpWith(`version = 2`, `auth_pass = upper("hunter22", 1)`),
+	"without quotes":    vrrpWith(`version = 2`, `auth_pass = hunter22`),
 	"in a template":     vrrpWith(`version = 2`, `auth_pass = "${"hunter22"}${nothing}"`),
 	"in a local":        vrrpWith(`version = 2`, `auth_pass = local.pass`) + "\nlocals { pass = \"hunter22\" + 1 }\n",
 	"in locals in turn": vrrpWith(`version = 2`, `auth_pass = local.a`) + "\nlocals {\n a = local.b\n b = upper(\"hunter22\", 2)\n}\n",
@@ -132,6 +133,10 @@ func TestSyntaxErrorsHideSecrets(t *testing.T) {
 		vrrpWith(`version = 2`, `auth_pass = "hunter22" x`),
 		vrrpWith(`version = 2`, `auth_pass = "hunter22`),
 		vrrpWith(`version = 2`, `auth_pass "hunter22"`),
+		vrrpWith(`version = 2`, `auth_pass: hunter22`),
+		vrrpWith(`version = 2`, `auth_pass = hunter22 x`),
+		vrrpWith(`version = 2`, `auth_pass = 1hunter22`),
+		vrrpWith(`version = 2`, `auth_pass hunter22`),
 		headers(`{ Authorization = "hunter22" x }`),
 		headers(`{ "X-Token": "hunter22", ; }`),
 	} {

@@ -8,7 +8,10 @@ import (
 
 // suggest returns the one of the known words that was most likely meant, or "".
 func suggest(given string, known []string) string {
-	best, bestDistance := "", 1+max(2, len(given)/3)
+	best, bestDistance := "", 2+min(1, len(given)/5) // a short word is near to too many
+	if len(given) > 9 {
+		bestDistance = 1 + len(given)/3
+	}
 	for _, word := range known {
 		if d := editDistance(strings.ToLower(given), strings.ToLower(word), bestDistance); d < bestDistance {
 			best, bestDistance = word, d

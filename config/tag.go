@@ -70,6 +70,9 @@ func (t *tag) checkWord(word string) error {
 			return nil
 		}
 	}
+	if hint := otherValues[t.Name][strings.ToLower(word)]; hint != "" {
+		return fmt.Errorf("%q is not known here. %s", word, strings.TrimSuffix(hint, "."))
+	}
 	return fmt.Errorf("%q is not known here.%s Write %s", word, didYouMean(word, t.OneOf), enumerate(t.OneOf))
 }
 

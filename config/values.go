@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func parseAddress(text string) (netip.Addr, error) {
 	case err != nil && strings.Contains(text, "/"):
 		return netip.Addr{}, fmt.Errorf("%q has a prefix length. Write the address alone", text)
 	case err != nil:
-		return netip.Addr{}, fmt.Errorf("%q is no IP address. Names are not looked up", text)
+		return netip.Addr{}, badAddress(text)
 	}
 	return address, checkAddress(address)
 }
@@ -77,9 +78,66 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("%q is no address with a prefix length, as \"192.0.2.1/24\"", text)
+		return netip.Prefix{}, badPrefix(text)
 	}
 	return prefix, checkAddress(prefix.Addr())
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
+// badPrefix says what is wrong with an address and its prefix length.
+func badPrefix(text string) error {
+	host, length, _ := strings.Cut(text, "/")
+	address, err := netip.ParseAddr(strings.TrimSpace(host))
+	if err != nil {
+		return badAddress(host)
+	}
+	if bits, ok := maskLength(length); ok && address.Is4() {
+		return fmt.Errorf("%q has a netmask. Write its length: \"%s/%d\"", text, address, bits)
+	}
+	if n, err := strconv.Atoi(length); err == nil && n > address.BitLen() {
+		example := 24
+		if address.Is6() {
+			example = 64
+		}
+		return fmt.Errorf("%q: the prefix length of %s is at most %d. Write the network's, such as \"%s/%d\"",
+			text, familyName(address), address.BitLen(), address, example)
+	}
+	return fmt.Errorf("%q is no address with a prefix length, as \"192.0.2.1/24\"", text)
+}
+
+// badAddress says what is wrong with an address.
+func badAddress(text string) error {
+	if host, mask, ok := strings.Cut(strings.TrimSpace(text), " "); ok {
+		if bits, isMask := maskLength(strings.TrimSpace(mask)); isMask {
+			return fmt.Errorf("%q has a netmask. Write its length: \"%s/%d\"", text, host, bits)
+		}
+	}
+	if host, port, ok := cutLast(text, ":"); ok && strings.Count(text, ":") == 1 {
+		if _, err := netip.ParseAddr(host); err == nil {
+			return fmt.Errorf("%q has a port (%s). Write the address alone: %q", text, port, host)
+		}
+	}
+	return fmt.Errorf("%q is no IP address. Names are not looked up", text)
+}
+
+// maskLength is the prefix length of an IPv4 netmask.
+func maskLength(text string) (int, bool) {
+	mask, err := netip.ParseAddr(text)
+	if err != nil || !mask.Is4() || !isContiguous(mask) {
+		return 0, false
+	}
+	return bits.OnesCount32(maskBits(mask)), true
+}
+
+func familyName(address netip.Addr) string {
+	if address.Is4() {
+		return "IPv4"
+	}
+	return "IPv6"
 }
 
 // endpoint is an address with a port; 0 where there is none.
@@ -98,7 +156,13 @@ func parseEndpoint(text string) (endpoint, error) {
 	if err == nil {
 		return endpoint{both.Addr(), both.Port(), true}, checkAddress(both.Addr())
 	}
+	if _, _, isURL := strings.Cut(text, "://"); isURL {
+		return endpoint{}, fmt.Errorf("%q is a URL. Write the address and the port, as \"192.0.2.1:80\"", text)
+	}
 	host, port, found := cutLast(text, ":")
+	if address, badHost := netip.ParseAddr(host); found && badHost == nil && address.Is6() && isPort(port) {
+		return endpoint{}, fmt.Errorf("%q has a port and no brackets. Write %q", text, "["+host+"]:"+port)
+	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	if _, badHost := netip.ParseAddr(host); found && badHost == nil {
 		return endpoint{}, fmt.Errorf("%q is no port. Write a number from 0 to 65535", port)

@@ -1,0 +1,198 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// The first mistakes that people make with HCL, and what to write instead.
+
+// lines of source that lack quotes, an equals sign, or both
+var (
+	unquotedLine = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s*=\s*([^\s"\[{(][^\s"\[{(]*)\s*(?:(?:#|//).*)?$`)
+	colonLine    = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s*:\s*("[^"]*"|[^\s"\[{(]+)\s*(?:(?:#|//).*)?$`)
+	bareLine     = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s+("[^"]*"|[^\s"\[{(=]+)\s*;?\s*(?:(?:#|//).*)?$`)
+	bareWord     = regexp.MustCompile(`^[-+]?[0-9]+$|^(true|false|null)$|^"`)
+)
+
+// explainSyntax says what a line lacks where HCL's parser says what it expected.
+func (l *loader) explainSyntax(diag *hcl.Diagnostic) *hcl.Diagnostic {
+	if diag.Subject == nil {
+		return diag
+	}
+	file := l.source.files[diag.Subject.Filename]
+	if file == nil || diag.Subject.Start.Byte > len(file.text) {
+		return diag
+	}
+	start := lineStart(file.text, diag.Subject.Start.Byte)
+	end := len(file.text)
+	if i := bytes.IndexByte(file.text[start:], '\n'); i >= 0 {
+		end = start + i
+	}
+	if end-start > maxWidth {
+		return diag
+	}
+	line := string(file.text[start:end])
+	for _, form := range []struct {
+		*regexp.Regexp
+		summary string
+	}{{unquotedLine, "Text without quotes"}, {colonLine, "Colon in place of ="}, {bareLine, "Argument without ="}} {
+		match := form.FindStringSubmatch(line)
+		if match == nil || !isAttribute(match[1]) {
+			continue
+		}
+		value := match[2]
+		if !bareWord.MatchString(value) {
+			value = `"` + value + `"`
+		} else if form.Regexp == unquotedLine {
+			continue
+		}
+		if secretHeader.MatchString(match[1]) {
+			value = `"…"`
+		}
+		changed := withDetail(diag, fmt.Sprintf("Write %s = %s.", match[1], value))
+		changed.Summary, changed.Context = form.summary, nil
+		changed.Subject = &hcl.Range{ // the whole line: HCL has more to say about it
+			Filename: diag.Subject.Filename,
+			Start:    hcl.Pos{Line: diag.Subject.Start.Line, Column: 1, Byte: start},
+			End:      hcl.Pos{Line: diag.Subject.Start.Line, Column: 1 + end - start, Byte: end},
+		}
+		return changed
+	}
+	return diag
+}
+
+// isAttribute reports whether the language has an attribute of a name in any block.
+func isAttribute(name string) bool {
+	found := false
+	walkSchema(Schema(), func(b Block) {
+		found = found || slices.ContainsFunc(b.Attributes, func(a Attribute) bool { return a.Name == name })
+	})
+	return found
+}
+
+// attributeBefore matches what stands before a value that is an attribute's whole value.
+var attributeBefore = regexp.MustCompile(`(?:^|[\s{])([A-Za-z_][\w-]*)\s*=\s*$`)
+
+// explainVariable takes a word that is no variable for a text without quotes, since most are.
+func (l *loader) explainVariable(diag *hcl.Diagnostic) *hcl.Diagnostic {
+	scope, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr)
+	if !ok || diag.Subject == nil {
+		return diag
+	}
+	file := l.source.files[diag.Subject.Filename]
+	if file == nil || !scope.SrcRange.CanSliceBytes(file.text) {
+		return diag
+	}
+	if meant := suggest(scope.Traversal.RootName(), []string{"local", "node", "var"}); meant != "" && len(scope.Traversal) > 1 {
+		return withDetail(diag, fmt.Sprintf("There is no %q. Did you mean %q?", scope.Traversal.RootName(), meant))
+	}
+	word, name := string(scope.SrcRange.SliceBytes(file.text)), scope.Traversal.RootName()
+	start := scope.SrcRange.Start.Byte
+	before := file.text[max(0, start-maxValue):start] // a line may have megabytes, and as many mistakes
+	before = before[lineStart(before, len(before)):]
+	attribute := ""
+	if match := attributeBefore.FindSubmatch(before); match != nil {
+		attribute = string(match[1]) + " = "
+	}
+	if secretHeader.MatchString(attribute) {
+		return withDetail(diag, fmt.Sprintf("Text is written in quotes: %s\"…\".", attribute))
+	}
+	detail := ""
+	switch strings.ToLower(name) {
+	case "yes", "on", "enabled", "true":
+		detail = fmt.Sprintf("Write %strue.", attribute)
+	case "no", "off", "disabled", "false":
+		detail = fmt.Sprintf("Write %sfalse.", attribute)
+	default:
+		detail = fmt.Sprintf("%s is no variable. Text is written in quotes: %s\"%s\".", cut(word, maxValue), attribute, cut(word, maxValue))
+		if _, exists := slices.BinarySearch(l.localNames, name); exists {
+			detail += fmt.Sprintf(" The local value is local.%s.", name)
+		} else if v, ok := l.context.Variables["var"]; ok && v.Type().IsObjectType() && v.Type().HasAttribute(name) {
+			detail += fmt.Sprintf(" The variable is var.%s.", name)
+		}
+	}
+	return withDetail(diag, detail)
+}
+
+// otherFunctions are functions of other HCL languages.
+var otherFunctions = map[string]string{
+	"file":         "A configuration reads no files. Write the text here, or give it with --var or --var-file.",
+	"templatefile": "A configuration reads no files. Write the text here, with ${…} in it.",
+	"yamldecode":   "Use jsondecode, or write the values in HCL.",
+	"timestamp":    "A configuration is the same on every run.",
+}
+
+// explainFunction suggests a function.
+func (l *loader) explainFunction(diag *hcl.Diagnostic) *hcl.Diagnostic {
+	call, ok := diag.Expression.(*hclsyntax.FunctionCallExpr)
+	if !ok {
+		return diag
+	}
+	detail := fmt.Sprintf("There is no function %q.", call.Name)
+	if hint, ok := otherFunctions[call.Name]; ok {
+		return withDetail(diag, detail+" "+hint)
+	}
+	known := slices.Sorted(maps.Keys(l.source.budget.functions))
+	if similar := didYouMean(call.Name, known); similar != "" {
+		return withDetail(diag, detail+similar)
+	}
+	return withDetail(diag, detail+" docs/reference.md lists those that there are.")
+}
+
+// examples are values of required attributes.
+var examples = map[string]string{
+	"interface":         `Write interface = "eth0".`,
+	"virtual_router_id": "Write virtual_router_id = 51: a number from 1 to 255, the same on both directors, that no other virtual router on this network has.",
+	"condition":         "Write condition = var.name != \"\", or what must be true.",
+	"error_message":     `Write error_message = "…".`,
+}
+
+var missing = regexp.MustCompile(`argument "([^"]+)" is required`)
+
+// explainMissing gives an example of a required attribute.
+func explainMissing(diag *hcl.Diagnostic) *hcl.Diagnostic {
+	match := missing.FindStringSubmatch(diag.Detail)
+	if match == nil {
+		return diag
+	}
+	example, ok := examples[match[1]]
+	if !ok {
+		example = fmt.Sprintf("Write %s = ….", match[1])
+	}
+	changed := withDetail(diag, fmt.Sprintf("This block needs %s. %s", match[1], example))
+	changed.Summary = "Missing " + match[1]
+	return changed
+}
+
+// otherValues are what other programs call a value, by the name of the attribute or label.
+var otherValues = map[string]map[string]string{
+	"kind": {
+		"icmp":    `There is no ICMP check: a machine that answers a ping may not serve. Write health_check "tcp", with a port that the server listens on.`,
+		"ping":    `There is no ICMP check: a machine that answers a ping may not serve. Write health_check "tcp", with a port that the server listens on.`,
+		"ssl":     `Write health_check "https".`,
+		"tls":     `Write health_check "https".`,
+		"connect": `Write health_check "tcp".`,
+	},
+	"protocol": {
+		"icmp": "IPVS forwards TCP, UDP and SCTP. A virtual address answers pings without a virtual_service.",
+		"http": `Write protocol = "tcp".`,
+		"dns":  `Write protocol = "udp", and a second virtual_service for "tcp".`,
+	},
+	"forwarding": {
+		"masq": `Write forwarding = "nat".`, "snat": `Write forwarding = "nat".`, "dnat": `Write forwarding = "nat".`,
+		"gate": `Write forwarding = "dr".`, "direct": `Write forwarding = "dr".`, "dsr": `Write forwarding = "dr".`, "route": `Write forwarding = "dr".`,
+		"ipip": `Write forwarding = "tun".`, "tunnel": `Write forwarding = "tun".`,
+	},
+	"scheduler": {
+		"roundrobin": `Write scheduler = "rr", or "wrr" to respect weights.`, "round-robin": `Write scheduler = "rr", or "wrr" to respect weights.`,
+		"leastconn": `Write scheduler = "wlc".`, "least-connection": `Write scheduler = "wlc".`, "source": `Write scheduler = "sh" or "mh".`,
+	},
+}

@@ -1,0 +1,4 @@
+virtual_service "a" {
+  address = "192.0.2.10:80"
+  /* protocol = "tcp"
+}

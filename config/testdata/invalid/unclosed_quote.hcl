@@ -1,0 +1,8 @@
+virtual_service "a" {
+  address  = "192.0.2.10:80
+  protocol = "tcp"
+}
+
+vrrp "b" {
+  interface = "eth0
+}
