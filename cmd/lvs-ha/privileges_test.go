@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -140,14 +141,19 @@ func TestHostAStoppedSpareDoesNotKeepTheAddressUnserved(t *testing.T) {
 	d := p.start()
 	d.awaitStatus("master", isMaster)
 	all := d.processes()
+	if err := syscall.Kill(all["spare"], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no thread of the spare runs", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", all["spare"]))
+		return err == nil && !slices.ContainsFunc(threads, func(file string) bool {
+			raw, err := os.ReadFile(file)
+			return err == nil && !strings.Contains(string(raw), "\nState:\tT")
+		})
+	})
 	killed := time.Now()
-	for _, trouble := range []struct {
-		pid    int
-		signal syscall.Signal
-	}{{all["spare"], syscall.SIGSTOP}, {all["speaker"], syscall.SIGKILL}} {
-		if err := syscall.Kill(trouble.pid, trouble.signal); err != nil {
-			t.Fatal(err)
-		}
+	if err := syscall.Kill(all["speaker"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 	d.awaitLog("spare worker does not take its turn")
 	d.awaitStatus("master with a speaker that works", func(s api.Status) bool {

@@ -46,6 +46,9 @@ func worker(role, socket string) int {
 	if err != nil {
 		return 1
 	}
+	if err := os.WriteFile(fmt.Sprintf("%s.%d", socket, os.Getpid()), nil, 0o600); err != nil {
+		return 1
+	}
 	if _, err := seat.Turn(context.Background(), func() { term <- syscall.SIGTERM }); err != nil {
 		return 0
 	}
@@ -226,19 +229,38 @@ func TestAKilledWorkerIsStartedAgainAndKnowsIt(t *testing.T) {
 
 func TestASpareWaitsForItsTurn(t *testing.T) {
 	s := begin(t, "spared")
-	pid := s.next().pid
+	pid, bySpare := s.next().pid, 0
 	for range 3 {
+		spare := child(t, pid)
+		s.awaitPrepared(spare)
 		syscall.Kill(pid, syscall.SIGKILL)
 		next := s.next()
 		if !next.restarted || next.pid == pid {
 			t.Errorf("pid %d after %d, restarted %t", next.pid, pid, next.restarted)
 		}
+		if next.pid == spare {
+			bySpare++
+		}
 		pid = next.pid
+	}
+	if bySpare == 0 {
+		t.Error("no spare was given its turn")
 	}
 	s.cancel()
 	if err := s.end(); err != nil {
 		t.Error(err)
 	}
+}
+
+// awaitPrepared waits until a worker is about to say that it is prepared.
+func (s *story) awaitPrepared(pid int) {
+	s.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(roleRetry) {
+		if _, err := os.Stat(fmt.Sprintf("%s.%d", s.socket, pid)); err == nil {
+			return
+		}
+	}
+	s.t.Fatalf("process %d is not prepared", pid)
 }
 
 func TestAWorkerThatHangsIsReplaced(t *testing.T) {
