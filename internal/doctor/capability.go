@@ -21,7 +21,7 @@ func capabilities(cfg *config.Config, o *Observed) []Finding {
 	}{
 		{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", true, Error, "addresses, the IPVS table and kernel parameters cannot be changed"},
 		{unix.CAP_NET_RAW, "CAP_NET_RAW", len(cfg.VRRP) > 0, Error, "VRRP's and ARP's packets can be neither sent nor received"},
-		{unix.CAP_SYS_NICE, "CAP_SYS_NICE", len(cfg.VRRP) > 0, Warning, "the speaker cannot have real-time priority: adverts are late on a busy machine, and late adverts are failovers"},
+		{unix.CAP_SYS_NICE, "CAP_SYS_NICE", len(cfg.VRRP) > 0, Warning, "the speaker cannot raise its priority: adverts are late on a busy machine, and late adverts are failovers"},
 		{unix.CAP_IPC_LOCK, "CAP_IPC_LOCK", len(cfg.VRRP) > 0, Warning, "the speaker's memory can be paged out, and adverts are late"},
 	} {
 		if !c.needed || o.Capabilities&(1<<c.bit) != 0 {
