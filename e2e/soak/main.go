@@ -45,8 +45,8 @@ func main() {
 	flag.StringVar(&o.cells, "cells", "", "only the matrix, and of it these `cells`, as 50x10ms/hog or */garbage/machines; all")
 	flag.IntVar(&o.troubles, "troubles", 0, "only troubles, and so `many` of them")
 	flag.Uint64Var(&o.seed, "seed", 0, "the `seed` of the troubles; another one each time if 0")
-	flag.IntVar(&o.round, "round", 0, "only the round of this `number`, from 1, of the seed")
-	flag.StringVar(&o.schedule, "schedule", "", "only this `round`, as \"lb1 speaker-killed 430ms, lb2 eth0-down 1.2s\"")
+	flag.IntVar(&o.round, "round", 0, "only the round of this `number`, from 1, of the seed; with -troubles again and again")
+	flag.StringVar(&o.schedule, "schedule", "", "only this `round`, as \"lb1 speaker-killed 430ms, lb2 eth0-down 1.2s\"; with -troubles again and again")
 	flag.StringVar(&o.only, "only", "", "only troubles with these `names`, as eth0-*")
 	flag.StringVar(&o.except, "except", "", "no troubles with these `names`")
 	flag.Parse()
@@ -84,7 +84,11 @@ func run(ctx context.Context, o options) error {
 		errs = append(errs, matrix(ctx, o))
 	}
 	if o.cells == "" || chaosOnly {
-		if o.troubles == 0 {
+		switch {
+		case o.troubles > 0:
+		case o.round > 0 || o.schedule != "":
+			o.troubles = 1
+		default:
 			o.troubles = usualTroubles
 		}
 		errs = append(errs, troubles(ctx, o))

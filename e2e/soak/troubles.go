@@ -54,16 +54,13 @@ func troubles(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// rounds returns what gives the next round, or nil, after so many troubles.
+// rounds returns what gives the next round, or nil after enough troubles.
 func rounds(o options) (next func(had int) (number int, s chaos.Schedule), err error) {
+	var given chaos.Schedule
 	if o.schedule != "" {
-		s, err := chaos.ParseSchedule(o.schedule)
-		return func(had int) (int, chaos.Schedule) {
-			if had > 0 {
-				return 0, nil
-			}
-			return 1, s
-		}, err
+		if given, err = chaos.ParseSchedule(o.schedule); err != nil {
+			return nil, err
+		}
 	}
 	from, err := chaos.Choose(o.only, o.except)
 	if err != nil {
@@ -71,13 +68,16 @@ func rounds(o options) (next func(had int) (number int, s chaos.Schedule), err e
 	}
 	number := 0
 	return func(had int) (int, chaos.Schedule) {
-		if had >= o.troubles || o.round > 0 && had > 0 {
-			return 0, nil
-		}
 		number++
-		if o.round > 0 {
-			number = o.round
+		switch {
+		case had >= o.troubles:
+			return 0, nil
+		case given != nil:
+			return number, given
+		case o.round > 0:
+			return o.round, chaos.Round(o.seed, o.round, from)
+		default:
+			return number, chaos.Round(o.seed, number, from)
 		}
-		return number, chaos.Round(o.seed, number, from)
 	}, nil
 }
