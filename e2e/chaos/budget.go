@@ -35,6 +35,7 @@ var budgets = []struct {
 	{"restored", "the address is restored", restored},
 	{"doubled", "the address is on the wrong machine", doubled},
 	{"forwarding", "the parameter is restored", forwarding},
+	{"severed", "the servers are out of reach, and are checked again", severed},
 	{"flapping", "the roles may change with each flap", flapping},
 }
 
@@ -52,6 +53,7 @@ var (
 	restored   = Budget{ms(500), ms(50), 0, 0, 1 * second, ms(800), 15 * second}
 	doubled    = Budget{ms(500), 2 * second, 0, 0, 1 * second, 2 * second, 15 * second}
 	forwarding = Budget{ms(50), ms(50), 0, 6 * second, 1 * second, 7 * second, 15 * second}
+	severed    = Budget{ms(500), ms(500), 2 * second, 0, 5 * second, 3 * second, 20 * second}
 	flapping   = Budget{1 * second, 1 * second, 1 * second, 0, 2 * second, 2 * second, 20 * second}
 )
 

@@ -81,6 +81,7 @@ func processTroubles() []Trouble {
 // machineTroubles happen to what lvs-ha stands on.
 func machineTroubles() []Trouble {
 	parted := Present{Overlap: true, NoHolder: true, Outage: true}
+	severing := Present{Overlap: true, NoHolder: true, Outage: true, Table: true}
 	return []Trouble{
 		{Name: "reload", Begin: "kill -HUP $run", Budget: smooth},
 		{Name: "reload-good", Begin: `cp $config $config.good; sed -i 's/interval = "1s"/interval = "900ms"/' $config; kill -HUP $run`, End: good, Budget: smooth},
@@ -101,9 +102,9 @@ func machineTroubles() []Trouble {
 		{Name: "eth0-renamed", Begin: "ip link set eth0 down; ip link set eth0 name away0; ip link set away0 up",
 			End: "ip link set away0 down; ip link set away0 name eth0; ip link set eth0 up", Budget: takeover, Present: parted},
 		{Name: "eth1-renamed", Begin: "ip link set eth1 down; ip link set eth1 name away1; ip link set away1 up",
-			End: "ip link set away1 down; ip link set away1 name eth1; ip link set eth1 up", Budget: takeover, Present: parted},
+			End: "ip link set away1 down; ip link set away1 name eth1; ip link set eth1 up", Budget: severed, Present: severing},
 		{Name: "eth0-unplugged", Cable: "eth0", Budget: takeover, Present: parted},
-		{Name: "eth1-unplugged", Cable: "eth1", Budget: takeover, Present: parted},
+		{Name: "eth1-unplugged", Cable: "eth1", Budget: severed, Present: severing},
 		{Name: "deaf-to-adverts", Begin: "iptables-legacy -A INPUT -p 112 -j DROP", End: "iptables-legacy -D INPUT -p 112 -j DROP", Budget: takeover, Present: parted},
 		{Name: "mute", Begin: "iptables-legacy -A OUTPUT -p 112 -j DROP", End: "iptables-legacy -D OUTPUT -p 112 -j DROP", Budget: takeover, Present: parted},
 		{Name: "disk-full", Begin: "mount -o remount,size=$(($(df -k --output=used /run | tail -1) * 1024)) /run", End: "mount -o remount,size=50% /run", Budget: smooth},
