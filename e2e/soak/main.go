@@ -69,8 +69,14 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	binary, err := filepath.Abs(o.binary)
+	if err == nil {
+		binary, err = filepath.EvalSymlinks(binary)
+	}
 	if err != nil {
 		return err
+	}
+	if filepath.Base(binary) != "lvs-ha" {
+		return fmt.Errorf("%s: the program must be called lvs-ha, since its processes are found by that name", binary)
 	}
 	o.binary = binary
 	chaosOnly := o.troubles > 0 || o.round > 0 || o.schedule != ""
