@@ -19,10 +19,11 @@ type Figures struct {
 	OwnGap            time.Duration // without what the machine stood still meanwhile
 	Stall             time.Duration // the longest of a director's CPU
 	Garbage           int           // packets
+	Dropped           int           // frames that the directors' cards had no room for: the load was too much for the machine
 }
 
 // Heading is over the lines of figures.
-const Heading = "cell                          killed  takeovers  gap ms  of intervals  without stalls  stall ms  adverts/s  garbage/s"
+const Heading = "cell                          killed  takeovers  gap ms  of intervals  without stalls  stall ms  adverts/s  garbage/s  dropped"
 
 // String is one line.
 func (f Figures) String() string {
@@ -31,8 +32,8 @@ func (f Figures) String() string {
 	if f.TakeoversInStalls > 0 {
 		takeovers = fmt.Sprintf("%d (+%d)", f.Takeovers, f.TakeoversInStalls)
 	}
-	return fmt.Sprintf("%-28s  %6d  %9s  %6.1f  %12.2f  %14.2f  %8.1f  %9.0f  %9.0f", f.Cell, f.Killed, takeovers,
-		milliseconds(f.Gap), f.intervals(f.Gap), f.intervals(f.OwnGap), milliseconds(f.Stall), float64(f.Adverts)/seconds, float64(f.Garbage)/seconds)
+	return fmt.Sprintf("%-28s  %6d  %9s  %6.1f  %12.2f  %14.2f  %8.1f  %9.0f  %9.0f  %7d", f.Cell, f.Killed, takeovers,
+		milliseconds(f.Gap), f.intervals(f.Gap), f.intervals(f.OwnGap), milliseconds(f.Stall), float64(f.Adverts)/seconds, float64(f.Garbage)/seconds, f.Dropped)
 }
 
 func (f Figures) intervals(d time.Duration) float64 { return float64(d) / float64(f.Cell.Interval) }
@@ -56,7 +57,7 @@ func (f Figures) Broken() (broken []string) {
 	if f.Missed > 0 {
 		broken = append(broken, fmt.Sprintf("the capture missed %d frames", f.Missed))
 	}
-	if expected := f.Took.Seconds() * GarbageRate; f.Cell.Load == Garbage && float64(f.Garbage) < expected/2 {
+	if expected := f.Took.Seconds() * float64(f.Cell.Place.GarbageRate()); f.Cell.Load == Garbage && float64(f.Garbage) < expected/2 {
 		broken = append(broken, fmt.Sprintf("%d packets of garbage, want about %.0f", f.Garbage, expected))
 	}
 	return broken

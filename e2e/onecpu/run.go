@@ -91,6 +91,10 @@ func (r *run) measure(ctx context.Context, during time.Duration) (f Figures, err
 	if err != nil {
 		return f, err
 	}
+	dropped, err := r.dropped()
+	if err != nil {
+		return f, err
+	}
 	r.pace.begin()
 	began := time.Now()
 	if err := pause(ctx, during); err != nil {
@@ -106,9 +110,16 @@ func (r *run) measure(ctx context.Context, during time.Duration) (f Figures, err
 	if f.Garbage, err = load(); err != nil {
 		return f, err
 	}
+	if f.Dropped, err = r.dropped(); err != nil {
+		return f, err
+	}
+	f.Dropped -= dropped
 	after, err := r.processes(ctx)
+	if err != nil {
+		return f, err
+	}
 	f.Killed = r.killed(before, after)
-	return f, err
+	return f, nil
 }
 
 // start brings the master up, then the backup, and waits until neither has anything left to do.
@@ -180,7 +191,7 @@ func (r *run) load(ctx context.Context, stranger *lab.Node) (end func() (int, er
 		}
 	case Garbage:
 		packets := lab.Garbage(strangerPrefix.Addr(), 1, netip.MustParseAddr("10.77.1.1"), r.cell.Interval)
-		flood, err := stranger.Flood(ctx, "eth0", GarbageRate, packets)
+		flood, err := stranger.Flood(ctx, "eth0", r.cell.Place.GarbageRate(), packets)
 		if err != nil {
 			return nil, err
 		}
@@ -197,6 +208,18 @@ func (r *run) processes(ctx context.Context) (all [][]string, err error) {
 			return nil, err
 		}
 		all = append(all, ids)
+	}
+	return all, nil
+}
+
+// dropped is how many frames the directors' cards had no room for.
+func (r *run) dropped() (all int, err error) {
+	for _, d := range r.directors {
+		n, err := r.lab.Dropped(d.name, "eth0")
+		if err != nil {
+			return 0, err
+		}
+		all += n
 	}
 	return all, nil
 }

@@ -56,6 +56,18 @@ func (l *Lab) Plug(host, iface string) error {
 	return nil
 }
 
+// Dropped is how many frames a host's or a director's card had no room for.
+func (l *Lab) Dropped(host, iface string) (int, error) {
+	c, err := l.cable(host, iface)
+	if err == nil {
+		c.port, err = l.fabric.netlink.LinkByName(c.port.Attrs().Name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count what %s of %s dropped: %w", iface, host, err)
+	}
+	return int(c.port.Attrs().Statistics.TxDropped), nil
+}
+
 func (l *Lab) cable(host, iface string) (cable, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
