@@ -43,6 +43,10 @@ var bombs = map[string]func() string{
 		return "dynamic \"virtual_service\" {\n  for_each = range(1000)\n  labels = [\"a\"]\n  content {\n" +
 			strings.Repeat("    health_check \"tcp\" {}\n", 1000) + "  }\n}\n"
 	},
+	"errors in dynamic": func() string {
+		return "virtual_service \"a\" {\n  address = \"192.0.2.1:80\"\n  dynamic \"real_server\" {\n    for_each = setproduct(range(200), range(200))\n" +
+			"    labels = [\"192.0.2.300\"]\n    content {\n      adress = 1\n      weight = none\n    }\n  }\n}\n"
+	},
 	"zeros":             repeat("\x00"),
 	"no words":          repeat("!"),
 	"lines of nothing":  repeat("=\n"),

@@ -19,7 +19,8 @@ const (
 	convertTimes = 8        // as much as reading a value
 	setUnits     = 150      // of an element of a set: they are sorted each time
 	bytesOfUnit  = 4        // of a text
-	maxDecoded   = 64 << 20 // bytes of decode structs; 40,000 real servers with a check each need 44 MB
+	maxDecoded   = 80 << 20 // bytes of decode structs; 40,000 real servers with a check each need 44 MB
+	dynamicBytes = 1_500    // of a block that a dynamic block makes
 	blockBytes   = 200      // of a decode struct besides its fields
 	maxLoopFails = 20       // errors of one loop
 	maxExponent  = 4_096    // binary, of a number: it is written out with all its digits
@@ -68,7 +69,7 @@ func (b *budget) decode(size uintptr, at hcl.Range) bool {
 	if b.stopped {
 		return false
 	}
-	if b.decoded += int(size) + blockBytes; b.decoded > maxDecoded {
+	if b.decoded += int(size); b.decoded > maxDecoded {
 		b.stop(problem(at, "Too many blocks",
 			"The blocks of this configuration take more than %d MiB. A director has some ten thousand real servers at the most.", maxDecoded>>20))
 		return false

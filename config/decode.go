@@ -148,6 +148,9 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 	all := target // a file is decoded in parts
 	all.Grow(len(blocks))
 	for _, block := range blocks {
+		if len(diags) > maxFindings {
+			break
+		}
 		one := newBlock(target.Type().Elem().Elem())
 		diags = append(diags, d.block(block, context, one.Elem())...)
 		all = reflect.Append(all, one)
@@ -158,7 +161,11 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 
 // block fills a decode struct from a block with its labels.
 func (d *decoder) block(block *hcl.Block, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
-	if !d.budget.decode(target.Type().Size(), block.DefRange) {
+	size := target.Type().Size() + blockBytes
+	if _, plain := block.Body.(*hclsyntax.Body); !plain {
+		size += dynamicBytes
+	}
+	if !d.budget.decode(size, block.DefRange) {
 		return nil
 	}
 	var diags hcl.Diagnostics

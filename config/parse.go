@@ -2,6 +2,7 @@ package config
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
@@ -131,6 +132,13 @@ func (s *stream) whole() hcl.Diagnostics {
 }
 
 // expand is a body whose dynamic blocks have become what they make.
-func (l *loader) expand(body hcl.Body) hcl.Body {
+func (l *loader) expand(body *hclsyntax.Body) hcl.Body {
+	if !hasDynamic(body) {
+		return body
+	}
 	return dynblock.Expand(body, l.context, dynblock.OptCheckForEach(l.checkForEach))
+}
+
+func hasDynamic(body *hclsyntax.Body) bool {
+	return slices.ContainsFunc(body.Blocks, func(b *hclsyntax.Block) bool { return b.Type == "dynamic" || hasDynamic(b.Body) })
 }
