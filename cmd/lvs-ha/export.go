@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
 	"github.com/lvs-ha/lvs-ha/internal/migrate"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 	"github.com/spf13/cobra"
 )
 

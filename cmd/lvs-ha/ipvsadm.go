@@ -10,9 +10,9 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/director"
+	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 	"github.com/spf13/cobra"
 )
 

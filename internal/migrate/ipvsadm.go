@@ -11,8 +11,8 @@ import (
 	"unicode"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 )
 
 // FromRules writes rules, as `ipvsadm -S` prints them and `ipvsadm -R` reads them, in the language of lvs-ha. What has no

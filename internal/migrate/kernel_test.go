@@ -8,9 +8,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 )
 
 // TestKernelRulesThatIpvsadmRestored restores generated rules with the real ipvsadm. What is imported from the rules

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 )
 
 // TestGeneratedRulesMeanTheSameAsConfiguration writes tables as rules, imports them, and plans the configuration against

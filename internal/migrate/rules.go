@@ -11,8 +11,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/ipvs/ipvsadm"
 )
 
 // byteOrderMark is what some editors put before a text.
