@@ -141,7 +141,7 @@ func TestElection(t *testing.T) {
 		{"two owners: the lower address yields", v3(owner), []scene{
 			{"0s", up, "advert 255, add .100, announce .100, INITIALIZE>MASTER owner", "100ms"},
 			{"50ms", advertFrom(lower, 255, ms100), "advert 255", "150ms"},
-			{"80ms", advertFrom(upper, 255, ms100), "remove .100, MASTER>BACKUP equal-priority-higher-address", "380.390625ms"},
+			{"80ms", advertFrom(upper, 255, ms100), "advert 255, remove .100, MASTER>BACKUP equal-priority-higher-address", "380.390625ms"},
 		}},
 		{"announcements are repeated and refreshed", v2(repeat), []scene{
 			{"0s", up, asBackup, "3.609375s"},
@@ -167,11 +167,11 @@ func TestMasterHears(t *testing.T) {
 	meek := func(in *Instance) { in.Preempt = false }
 	runStories(t, []story{
 		{"a higher one", v2(), then(
-			scene{"4.5s", advertFrom(lower, 101, time.Second), "remove .100, MASTER>BACKUP higher-priority-advert", "8.109375s"},
+			scene{"4.5s", advertFrom(lower, 101, time.Second), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "8.109375s"},
 			scene{"5.5s", advertFrom(lower, 101, time.Second), "", "9.109375s"},
 		)},
 		{"an equal one of a higher address", v2(), then(
-			scene{"4.5s", advertFrom(upper, 100, time.Second), "remove .100, MASTER>BACKUP equal-priority-higher-address", "8.109375s"},
+			scene{"4.5s", advertFrom(upper, 100, time.Second), "advert 100, remove .100, MASTER>BACKUP equal-priority-higher-address", "8.109375s"},
 		)},
 		{"an equal one of a lower address", v2(), then(
 			scene{"4.5s", advertFrom(lower, 100, time.Second), "advert 100", "5.5s"},

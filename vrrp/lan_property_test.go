@@ -273,3 +273,24 @@ func TestAfterLossAndPartitionsOneMasterIsLeft(t *testing.T) {
 		l.oneMaster(t)
 	})
 }
+
+// TestTheMasterAnnouncesLast parts two routers: each announces, and hosts on other interfaces may hear both. When they hear each other
+// again, whoever yields must leave the last announcement to the other.
+func TestTheMasterAnnouncesLast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		best, second := v3(), v3()
+		best.Priority = 150
+		l := newLAN(rapid.Uint64().Draw(t, "seed"), best, second)
+		for _, r := range l.routers {
+			l.start(r)
+		}
+		l.settle()
+		l.routers[1].side = 1
+		l.run(time.Duration(rapid.IntRange(500_000, 2_000_000).Draw(t, "µs parted")) * time.Microsecond)
+		l.routers[1].side = 0
+		l.settle()
+		if l.oneMaster(t) != l.routers[0] || l.announced != l.routers[0] {
+			t.Fatalf("%s announced last:\n%s", l.announced.name, l)
+		}
+	})
+}

@@ -19,6 +19,8 @@ type lan struct {
 	flying  []flight
 	watch   func(l *lan) // called after everything that happened at one instant
 
+	announced *router // who announced last, on all interfaces
+
 	history []string
 }
 
@@ -84,6 +86,8 @@ func (l *lan) step(r *router, ev Event) {
 		case SendAdvert:
 			r.adverts = append(r.adverts, done)
 			l.broadcast(r, a.Priority, done)
+		case SendAnnouncements:
+			l.announced = r
 		case AddAddresses:
 			done += l.adding
 			adds = true

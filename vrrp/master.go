@@ -110,8 +110,13 @@ func (m *Machine) lapsed(rival uint8, now time.Time) bool {
 	return m.preemptBar() != "" || m.in.PreemptDelay > 0 || rival == m.Priority()
 }
 
-// yield leaves the addresses to a better master, which owns them already.
+// yield leaves the addresses to a better master, which owns them already. It may have been there all the time, cut off on this interface
+// only, while the hosts on another one listened to our announcements. It announces again when it hears of a lesser master, so
+// it has to hear of us once.
 func (m *Machine) yield(r Received, reason Reason, now time.Time) {
+	if reason != ReasonLapsed {
+		m.advertise(now)
+	}
 	m.yielded = now
 	m.disown()
 	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, reason, now)

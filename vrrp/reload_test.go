@@ -32,7 +32,7 @@ func TestPriority(t *testing.T) {
 		{"a lowered master goes on until a higher one is heard", v2(), asMaster(
 			scene{"4.5s", SetPriority{-60}, "", "5s"},
 			scene{"5s", Timeout{}, "advert 40", "6s"},
-			scene{"5.5s", advertFrom(lower, 41, time.Second), "remove .100, MASTER>BACKUP higher-priority-advert", "9.34375s"},
+			scene{"5.5s", advertFrom(lower, 41, time.Second), "advert 40, remove .100, MASTER>BACKUP higher-priority-advert", "9.34375s"},
 		)},
 		{"a raised master says so at once", v2(), asMaster(
 			scene{"4.5s", SetPriority{60}, "advert 160", "5.5s"},

@@ -36,7 +36,7 @@ func TestTakeOverAndYield(t *testing.T) {
 	g.expectDid("")
 
 	g.hear(v3(200), 200, "10.9.0.2")
-	g.expectDid("")
+	g.expectDid("advert 100")
 	g.advance(lingerTime - 1)
 	g.expectDid("")
 	g.advance(1)
