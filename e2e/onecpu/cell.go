@@ -26,7 +26,7 @@ const (
 	Machines   Place = "machines"   // each director in a test kernel with one CPU
 )
 
-// GarbageRate is in packets a second. The card of a test kernel has no room for ten thousand.
+// GarbageRate is in packets a second. Ten thousand take all the time of a test kernel, before any program sees them.
 func (p Place) GarbageRate() int {
 	if p == Machines {
 		return 2_000
