@@ -2,14 +2,21 @@ package vrrp
 
 import "time"
 
-// A router that has yielded does not take over within this part of its interval: forged adverts of a high priority and of
+// A router that has yielded does not take over within half its interval: forged adverts of a high priority and of
 // priority 0 in turn would make it master and backup as often as they come. The bounds keep that time below what a
-// leaving master goes on serving (see leave), so that no address is unserved meanwhile.
+// leaving master goes on serving (see leave), so that no address is unserved meanwhile, and below three intervals, so
+// that a master that dies just after it was yielded to is replaced on time.
 const (
-	settlePart  = 2
-	settleLeast = 50 * time.Millisecond
-	settleMost  = time.Second
+	settlePart      = 2
+	settleLeast     = 50 * time.Millisecond
+	settleMost      = time.Second
+	settleIntervals = 2
 )
+
+// settleTime is how long the router waits after it has yielded before it takes over again.
+func (in *Instance) settleTime() time.Duration {
+	return min(max(in.AdvertiseInterval/settlePart, settleLeast), settleMost, settleIntervals*in.AdvertiseInterval)
+}
 
 // becomeBackup follows the given master, or waits for one to be heard.
 func (m *Machine) becomeBackup(master heard, reason Reason, now time.Time) {
@@ -53,7 +60,7 @@ func (m *Machine) follow(other heard) {
 
 // takeOver ends the wait for a master.
 func (m *Machine) takeOver(now time.Time) {
-	settled := m.yielded.Add(min(max(m.in.AdvertiseInterval/settlePart, settleLeast), settleMost))
+	settled := m.yielded.Add(m.in.settleTime())
 	switch {
 	case now.Before(settled):
 		m.due = settled

@@ -15,6 +15,7 @@ func TestElection(t *testing.T) {
 	delay := func(in *Instance) { in.PreemptDelay = time.Second }
 	tenfold := func(in *Instance) { in.AdoptFactor = 10 }
 	owner := func(in *Instance) { in.Priority = PriorityOwner }
+	fast := func(in *Instance) { in.AdvertiseInterval = 10 * time.Millisecond }
 	repeat := func(in *Instance) { in.Announce.RepeatAfter, in.Announce.Refresh = 5*time.Second, 7*time.Second }
 
 	runStories(t, []story{
@@ -142,6 +143,12 @@ func TestElection(t *testing.T) {
 			{"0s", up, "advert 255, add .100, announce .100, INITIALIZE>MASTER owner", "100ms"},
 			{"50ms", advertFrom(lower, 255, ms100), "advert 255", "150ms"},
 			{"80ms", advertFrom(upper, 255, ms100), "advert 255, remove .100, MASTER>BACKUP equal-priority-higher-address", "380.390625ms"},
+		}},
+		{"a master that dies just after it was yielded to is replaced on time", v3(fast), []scene{
+			{"0s", up, asBackup, "36.09375ms"},
+			{"36.09375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "46.09375ms"},
+			{"40ms", advertFrom(upper, 150, 10*time.Millisecond), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "76.09375ms"},
+			{"76.09375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "86.09375ms"},
 		}},
 		{"announcements are repeated and refreshed", v2(repeat), []scene{
 			{"0s", up, asBackup, "3.609375s"},

@@ -87,12 +87,6 @@ func (r *retries) take(now time.Time) touched {
 	return due
 }
 
-// clear forgets everything.
-func (r *retries) clear() {
-	clear(r.parts)
-	r.timer.Stop()
-}
-
 func (r *retries) arm(now time.Time) {
 	var next time.Time
 	for _, p := range r.parts {
