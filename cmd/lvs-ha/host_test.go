@@ -68,7 +68,7 @@ func TestHostStatusAndReload(t *testing.T) {
 	p.configure(strings.Replace(gateway, "eth0", "eth 0", 1))
 	p.wantAnswer(p.asked("reload"), 1, "Invalid interface", "lvs-ha.hcl line 3, in vrrp \"gateway\":", `"eth 0"`)
 	p.wantAnswer(p.asked("status"), 2, "the last reload was refused", "Invalid interface", "master")
-	d.awaitLog("the old one stays in force")
+	d.awaitLog(`level=ERROR msg="configuration error" worker=director file=` + p.path("lvs-ha.hcl") + " line=3 ")
 
 	// SIGHUP is the same without an answer.
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
