@@ -46,12 +46,12 @@ func (s *State) UnmarshalText(text []byte) error {
 
 // Health is a target's state and what led to it.
 type Health struct {
-	State   State     `json:"state"`
-	Since   time.Time `json:"since,omitzero"`   // when the state began
-	Good    int       `json:"good"`             // good results in a row, the last one included
-	Bad     int       `json:"bad"`              // bad results in a row, the last one included
-	Checked time.Time `json:"checked,omitzero"` // when the last result came
-	Detail  string    `json:"detail"`           // of the last result
+	State   State
+	Since   time.Time // when the state began
+	Good    int       // good results in a row, the last one included
+	Bad     int       // bad results in a row, the last one included
+	Checked time.Time // when the last result came
+	Detail  string    // of the last result
 }
 
 // Judge returns a target's health after one more result. The first result decides at once. Later ones have to agree:

@@ -14,14 +14,14 @@ import (
 // Connection is an entry of the kernel's connection table. A persistence template is one as well: its client has port 0,
 // and that of a service by mark has the protocol "IP" and the mark in place of the virtual address.
 type Connection struct {
-	Protocol    string         `json:"protocol"` // TCP, UDP, SCTP or IP
-	Client      netip.AddrPort `json:"client"`
-	Virtual     netip.AddrPort `json:"virtual"`
-	Destination netip.AddrPort `json:"destination"`
-	State       string         `json:"state"`
-	Expires     time.Duration  `json:"expires"`
-	Engine      string         `json:"engine,omitempty"` // of persistence
-	EngineData  string         `json:"engine_data,omitempty"`
+	Protocol    string // TCP, UDP, SCTP or IP
+	Client      netip.AddrPort
+	Virtual     netip.AddrPort
+	Destination netip.AddrPort
+	State       string
+	Expires     time.Duration
+	Engine      string // of persistence
+	EngineData  string
 }
 
 // ReadConnections reads /proc/net/ip_vs_conn and calls each with its entries in the kernel's order (net/netfilter/ipvs/

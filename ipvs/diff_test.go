@@ -2,7 +2,6 @@ package ipvs_test
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"testing"
@@ -149,30 +148,6 @@ func TestDiffOfRepeatedEntries(t *testing.T) {
 		"leave service udp [2001:db8::1]:53: it is not ours\n"
 	if got := ipvs.Diff(wanted, actual, func(k ipvs.ServiceKey) bool { return k == mark }).String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
-	}
-}
-
-func TestPlanJSON(t *testing.T) {
-	plan := ipvs.Diff(
-		[]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 2)}}},
-		states([]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1)}}, {service(mark, "rr"), nil}}),
-		nobody)
-	got, err := json.Marshal(plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `{"steps":[{"action":"edit-server","service":{"protocol":"tcp","address":"192.0.2.1","port":80,"family":"ipv4",` +
-		`"scheduler":"rr","netmask":4294967295},"destination":{"address":"10.0.0.1","port":80,"forward":"nat","weight":2},` +
-		`"changes":[{"field":"weight","from":"1","to":"2"}]}],"foreign":[{"mark":5,"family":"ipv4"}]}`
-	if string(got) != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-	var back ipvs.Plan
-	if err := json.Unmarshal(got, &back); err != nil {
-		t.Fatal(err)
-	}
-	if diff := gocmp.Diff(plan, back, values); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 
 // Plan is an ordered list of changes, and what is left alone because it is somebody else's.
 type Plan struct {
-	Steps   []Step       `json:"steps"`
-	Foreign []ServiceKey `json:"foreign,omitempty"`
+	Steps   []Step
+	Foreign []ServiceKey
 }
 
 // Empty reports whether there is nothing to do.

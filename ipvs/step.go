@@ -21,18 +21,18 @@ const (
 
 // Step is one change of the table.
 type Step struct {
-	Action      Action      `json:"action"`
-	Service     Service     `json:"service"`               // of destination actions the key counts
-	Destination Destination `json:"destination,omitzero"`  // of destination actions
-	Changes     []Change    `json:"changes,omitempty"`     // of edits, for people: the kernel is given the whole value
-	NeedsAdded  bool        `json:"needs_added,omitempty"` // a removal that would leave the service empty if no server could be added
+	Action      Action
+	Service     Service     // of destination actions the key counts
+	Destination Destination // of destination actions
+	Changes     []Change    // of edits, for people: the kernel is given the whole value
+	NeedsAdded  bool        // a removal that would leave the service empty if no server could be added
 }
 
 // Change is one field of an edit.
 type Change struct {
-	Field string `json:"field"`
-	From  string `json:"from"`
-	To    string `json:"to"`
+	Field string
+	From  string
+	To    string
 }
 
 // Applier carries out steps in order, one error or nil for each. A failing step does not keep the next from being tried.

@@ -105,37 +105,37 @@ type Destination struct {
 // Entry is a wanted virtual service with its real servers.
 type Entry struct {
 	Service
-	Destinations []Destination `json:"destinations"`
+	Destinations []Destination
 }
 
 // Stats are the kernel's counters and rates (64 bits).
 type Stats struct {
-	Connections    uint64 `json:"connections"`
-	InPackets      uint64 `json:"in_packets"`
-	OutPackets     uint64 `json:"out_packets"`
-	InBytes        uint64 `json:"in_bytes"`
-	OutBytes       uint64 `json:"out_bytes"`
-	ConnectionRate uint64 `json:"connection_rate"` // per second, as all rates
-	InPacketRate   uint64 `json:"in_packet_rate"`
-	OutPacketRate  uint64 `json:"out_packet_rate"`
-	InByteRate     uint64 `json:"in_byte_rate"`
-	OutByteRate    uint64 `json:"out_byte_rate"`
+	Connections    uint64
+	InPackets      uint64
+	OutPackets     uint64
+	InBytes        uint64
+	OutBytes       uint64
+	ConnectionRate uint64 // per second, as all rates
+	InPacketRate   uint64
+	OutPacketRate  uint64
+	InByteRate     uint64
+	OutByteRate    uint64
 }
 
 // DestinationState is a real server as the kernel has it.
 type DestinationState struct {
 	Destination
-	Active     uint32 `json:"active_connections"`
-	Inactive   uint32 `json:"inactive_connections"`
-	Persistent uint32 `json:"persistent_connections"`
-	Stats      Stats  `json:"stats"`
+	Active     uint32
+	Inactive   uint32
+	Persistent uint32
+	Stats      Stats
 }
 
 // ServiceState is a virtual service as the kernel has it.
 type ServiceState struct {
 	Service
-	Stats        Stats              `json:"stats"`
-	Destinations []DestinationState `json:"destinations"`
+	Stats        Stats
+	Destinations []DestinationState
 }
 
 // Timeouts are the kernel's connection timeouts in seconds; 0 leaves one as it is.
@@ -147,6 +147,6 @@ type Timeouts struct {
 
 // Info is the kernel's IPVS version and connection table size.
 type Info struct {
-	Version   uint32 `json:"version"` // 0x010201: 1.2.1
-	TableSize uint32 `json:"table_size"`
+	Version   uint32 // 0x010201: 1.2.1
+	TableSize uint32
 }

@@ -23,6 +23,6 @@ type Daemon struct {
 
 // Running is a daemon that the kernel runs.
 type Running struct {
-	Role   Role   `json:"role"`
-	Daemon Daemon `json:"daemon"`
+	Role   Role
+	Daemon Daemon
 }

@@ -15,9 +15,9 @@ const (
 
 // Step is one thing to do: start or stop a daemon.
 type Step struct {
-	Start  bool    `json:"start"` // else stop
-	Daemon Running `json:"daemon"`
-	Reason string  `json:"reason"`
+	Start  bool // else stop
+	Daemon Running
+	Reason string
 }
 
 // String returns the step with its reason.

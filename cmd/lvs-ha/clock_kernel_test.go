@@ -32,7 +32,7 @@ func since(s api.Status) map[string]time.Time {
 	}
 	for _, v := range s.Services {
 		for _, r := range v.Servers {
-			times["server "+r.DestinationKey.String()] = r.Since
+			times["server "+r.ServerKey.String()] = r.Since
 			for _, c := range r.Checks {
 				times["check "+c.Endpoint.String()] = c.Since
 			}

@@ -75,7 +75,7 @@ func ownedIn(ctx context.Context, dir supervisor.RuntimeDir) owned {
 		return o
 	}
 	for _, s := range status.Services {
-		o.services[s.ServiceKey] = s.Name
+		o.services[ipvs.ServiceKey(s.ServiceKey)] = s.Name
 	}
 	for _, d := range status.Sync {
 		o.sync = cmp.Or(o.sync, d.Instance)

@@ -21,19 +21,19 @@ func aPlan() api.Plan {
 	gone.Port = 81
 	return api.Plan{
 		Running:  true,
-		Services: []api.NamedService{{Name: "http", ServiceKey: web.ServiceKey}},
+		Services: []api.NamedService{{Name: "http", ServiceKey: api.ServiceKey(web.ServiceKey)}},
 		Assumed:  2,
-		Table: []ipvs.Step{
-			{Action: ipvs.AddService, Service: web},
-			{Action: ipvs.AddDestination, Service: web, Destination: server},
-			{Action: ipvs.EditDestination, Service: mail, Destination: server, Changes: []ipvs.Change{{Field: "weight", From: "1", To: "5"}}},
-			{Action: ipvs.DeleteDestination, Service: mail, Destination: gone},
-			{Action: ipvs.DeleteService, Service: old},
+		Table: []api.Step{
+			api.StepOf(ipvs.Step{Action: ipvs.AddService, Service: web}),
+			api.StepOf(ipvs.Step{Action: ipvs.AddDestination, Service: web, Destination: server}),
+			api.StepOf(ipvs.Step{Action: ipvs.EditDestination, Service: mail, Destination: server, Changes: []ipvs.Change{{Field: "weight", From: "1", To: "5"}}}),
+			api.StepOf(ipvs.Step{Action: ipvs.DeleteDestination, Service: mail, Destination: gone}),
+			api.StepOf(ipvs.Step{Action: ipvs.DeleteService, Service: old}),
 		},
-		Foreign:  []ipvs.ServiceKey{ipvs.ServiceByMark(ipvs.IPv6, 7)},
-		Sync:     []connsync.Step{{Start: true, Daemon: connsync.Running{Role: connsync.Backup, Daemon: connsync.Daemon{Interface: "eth1"}}, Reason: "not running"}},
-		Timeouts: []ipvs.Change{{Field: "tcp", From: "900s", To: "600s"}},
-		Settings: []api.Setting{{What: `vrrp "web"`, Action: "edit", Changes: []ipvs.Change{{Field: "priority", From: "150", To: "100"}}}},
+		Foreign:  []api.ServiceKey{api.ServiceKey(ipvs.ServiceByMark(ipvs.IPv6, 7))},
+		Sync:     []api.SyncStep{{Action: "start", SyncSettings: api.SyncSettings{Role: connsync.Backup, Interface: "eth1"}, Reason: "not running"}},
+		Timeouts: []api.Change{{Field: "tcp", From: "900s", To: "600s"}},
+		Settings: []api.Setting{{What: `vrrp "web"`, Action: "edit", Changes: []api.Change{{Field: "priority", From: "150", To: "100"}}}},
 	}
 }
 

@@ -31,12 +31,12 @@ type planPrinter struct {
 	color bool
 
 	text  bytes.Buffer
-	names map[ipvs.ServiceKey]string
+	names map[api.ServiceKey]string
 	count map[sign]int
 }
 
 func (p *planPrinter) print(plan api.Plan) error {
-	p.count, p.names = map[sign]int{}, map[ipvs.ServiceKey]string{}
+	p.count, p.names = map[sign]int{}, map[api.ServiceKey]string{}
 	for _, s := range plan.Services {
 		p.names[s.ServiceKey] = s.Name
 	}
@@ -46,7 +46,7 @@ func (p *planPrinter) print(plan api.Plan) error {
 		p.line(1, leaves, "service %s is foreign and left alone", key)
 	}
 	for _, s := range plan.Sync {
-		if s.Start {
+		if s.Action == "start" {
 			p.do(1, adds, "connection sync: %s", s)
 		} else {
 			p.do(1, removes, "connection sync: %s", s)
@@ -82,8 +82,8 @@ func (p *planPrinter) preamble(plan api.Plan) {
 }
 
 // table prints the steps service by service, as they are ordered.
-func (p *planPrinter) table(steps []ipvs.Step) {
-	var current ipvs.ServiceKey
+func (p *planPrinter) table(steps []api.Step) {
+	var current api.ServiceKey
 	for _, s := range steps {
 		if s.Service.ServiceKey != current {
 			current = s.Service.ServiceKey
@@ -91,24 +91,24 @@ func (p *planPrinter) table(steps []ipvs.Step) {
 		}
 		switch s.Action {
 		case ipvs.AddDestination:
-			p.do(2, adds, "server %s %s", s.Destination.DestinationKey, s.Destination.Options())
+			p.do(2, adds, "server %s %s", s.Destination.ServerKey, s.Options)
 		case ipvs.DeleteDestination:
-			p.do(2, removes, "server %s", s.Destination.DestinationKey)
+			p.do(2, removes, "server %s", s.Destination.ServerKey)
 		case ipvs.EditDestination:
-			p.edit(2, "server "+s.Destination.DestinationKey.String(), s.Changes)
+			p.edit(2, "server "+s.Destination.ServerKey.String(), s.Changes)
 		}
 	}
 }
 
 // service prints the line of a service, of which s is the first step.
-func (p *planPrinter) service(s ipvs.Step) {
+func (p *planPrinter) service(s api.Step) {
 	what := "service " + s.Service.ServiceKey.String()
 	if name := p.names[s.Service.ServiceKey]; name != "" {
 		what += fmt.Sprintf(" %q", name)
 	}
 	switch s.Action {
 	case ipvs.AddService:
-		p.do(1, adds, "%s %s", what, s.Service.Options())
+		p.do(1, adds, "%s %s", what, s.Options)
 	case ipvs.DeleteService:
 		p.do(1, removes, "%s", what)
 	case ipvs.EditService:
@@ -130,7 +130,7 @@ func (p *planPrinter) setting(s api.Setting) {
 }
 
 // edit prints what is changed, with its fields below.
-func (p *planPrinter) edit(depth int, what string, fields []ipvs.Change) {
+func (p *planPrinter) edit(depth int, what string, fields []api.Change) {
 	p.do(depth, changes, "%s", what)
 	for _, c := range fields {
 		p.line(depth+1, leaves, "%s: %s -> %s", c.Field, c.From, c.To)

@@ -64,7 +64,7 @@ func refusedText(reason string) string {
 	return "an earlier configuration is in force: " + first + " (run `lvs-ha validate`)"
 }
 
-func instanceTroubles(v vrrp.Status) []trouble {
+func instanceTroubles(v api.Instance) []trouble {
 	var list []trouble
 	what := "vrrp " + v.Name
 	if v.State == vrrp.Initialize {
@@ -96,7 +96,7 @@ func serviceTroubles(v api.Service) []trouble {
 			list = append(list, trouble{false, time.Time{}, what, fmt.Sprintf("and %d more real servers down", len(down)-i)})
 			break
 		}
-		text := r.DestinationKey.String() + " down"
+		text := r.ServerKey.String() + " down"
 		if detail := detailOf(r); detail != "" {
 			text += ": " + detail
 		}
@@ -120,7 +120,7 @@ func detailOf(r api.Server) string {
 	detail := ""
 	for _, c := range r.Checks {
 		if c.State == r.State && c.Detail != "" {
-			detail = string(c.Kind) + ": " + c.Detail
+			detail = c.Kind + ": " + c.Detail
 		}
 	}
 	return detail

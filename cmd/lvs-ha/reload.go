@@ -32,7 +32,7 @@ refused changes nothing: its errors are printed here and the exit status is 1.`,
 
 // inItsOwnWords leaves a refusal of the daemon, such as the diagnostics of its configuration, as it is.
 func inItsOwnWords(err error) error {
-	if refusal, ok := errors.AsType[*api.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*api.Error](err); ok {
 		return &exitError{1, refusal}
 	}
 	return err

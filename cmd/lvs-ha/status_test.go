@@ -28,24 +28,24 @@ func wellServer(address string) api.Server {
 
 // wellStatus is that of a director that is well.
 func wellStatus() api.Status {
-	web := vrrp.Status{
-		Name: "web", Interface: "eth0", Family: vrrp.IPv4, VirtualRouterID: 51, State: vrrp.Master, Reason: "preempt", Since: night.Add(-26 * time.Hour),
+	web := api.Instance{
+		Name: "web", Interface: "eth0", Family: "ipv4", VirtualRouterID: 51, State: vrrp.Master, Reason: "preempt", Since: night.Add(-26 * time.Hour),
 		Priority: 150, EffectivePriority: 150, MasterAddress: "192.0.2.1", Addresses: []string{"192.0.2.10/24", "192.0.2.11/24"},
 		Dropped: map[string]uint64{"checksum": 7, "ttl": 2}, InterfaceDropped: map[string]uint64{"unknown-vrid": 4},
 	}
 	http := api.Service{Name: "http", Present: true, Servers: []api.Server{wellServer("192.0.2.21"), wellServer("192.0.2.22")}}
-	http.ServiceKey = ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("192.0.2.10:80"))
+	http.ServiceKey = api.ServiceKey(ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("192.0.2.10:80")))
 	http.Scheduler = "wlc"
 	return api.Status{
 		Node: "lb1", Started: night.Add(-50 * time.Hour), Config: api.Config{Path: "/etc/lvs-ha/lvs-ha.hcl", Loaded: night.Add(-time.Minute)},
-		VRRP: []vrrp.Status{web}, Services: []api.Service{http},
-		Sync: []api.SyncDaemon{{Running: connsync.Running{Role: connsync.Master, Daemon: connsync.Daemon{Interface: "eth1", SyncID: 51}}, Instance: "web"}},
+		VRRP: []api.Instance{web}, Services: []api.Service{http},
+		Sync: []api.SyncDaemon{{SyncSettings: api.SyncSettings{Role: connsync.Master, Interface: "eth1", SyncID: 51}, Instance: "web"}},
 	}
 }
 
 func fail(r *api.Server, detail string) {
 	r.State, r.Since, r.Present, r.KernelWeight, r.Active = healthcheck.Down, night.Add(-4*time.Minute), false, 0, 0
-	r.Checks = []api.Check{{Kind: healthcheck.HTTP, State: healthcheck.Down, Detail: detail}}
+	r.Checks = []api.Check{{Kind: "http", State: healthcheck.Down, Detail: detail}}
 }
 
 func rendered(s api.Status) string {
@@ -91,7 +91,7 @@ func TestThePageOfADegradedDirector(t *testing.T) {
 	s := wellStatus()
 	fail(&s.Services[0].Servers[1], "status 503, want 200-299")
 	s.Problems = []api.Problem{{What: "timeouts", Text: "the kernel refused", Since: night.Add(-time.Minute)}}
-	s.VRRP = append(s.VRRP, vrrp.Status{
+	s.VRRP = append(s.VRRP, api.Instance{
 		Name: "gateway", Interface: "eth7", VirtualRouterID: 52, State: vrrp.Initialize, Reason: "interface-missing", Since: night.Add(-3 * time.Second),
 		Priority: 150, EffectivePriority: 100, Addresses: []string{"198.51.100.1/24"}, PreemptHeld: "connection sync is still learning the connections",
 		UnicastPeers: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")},

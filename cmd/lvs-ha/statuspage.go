@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
-	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // statusPage renders a status for people: first whether all is well, then what is not, then everything else.
@@ -78,7 +77,7 @@ func (p *statusPage) problems(list []trouble) {
 	p.table(rows)
 }
 
-func (p *statusPage) instances(list []vrrp.Status) {
+func (p *statusPage) instances(list []api.Instance) {
 	rows := [][]string{{"VRRP", "INTERFACE", "VRID", "STATE", "SINCE", "PRIORITY", "MASTER", "PEERS", "ADDRESSES", "DROPPED", "REASON"}}
 	for _, v := range list {
 		priority := fmt.Sprint(v.EffectivePriority)
@@ -112,7 +111,7 @@ func (p *statusPage) instances(list []vrrp.Status) {
 	p.table(rows)
 	seen := map[string]bool{}
 	for _, v := range list { // the same in all instances of an interface and family
-		where := plain(v.Interface) + " " + v.Family.String()
+		where := plain(v.Interface) + " " + v.Family
 		if n, why := drops(v.InterfaceDropped); n != "0" && !seen[where] {
 			seen[where] = true
 			fmt.Fprintf(&p.out, "%s: %s packets for no instance dropped: %s\n", where, n, plain(why))
@@ -155,7 +154,7 @@ func drops(by map[string]uint64) (total, why string) {
 func (p *statusPage) sync(list []api.SyncDaemon) {
 	rows := [][]string{{"CONNECTION SYNC", "INTERFACE", "SYNC ID", "FOLLOWS"}}
 	for _, d := range list {
-		rows = append(rows, []string{d.Role.String(), d.Daemon.Interface, fmt.Sprint(d.Daemon.SyncID), dash(d.Instance)})
+		rows = append(rows, []string{d.Role.String(), d.Interface, fmt.Sprint(d.SyncID), dash(d.Instance)})
 	}
 	p.table(rows)
 }
@@ -187,7 +186,7 @@ func (p *statusPage) server(r api.Server) []string {
 	if r.KernelWeight != r.Weight || !r.Present {
 		weight += fmt.Sprintf(" (of %d)", r.Weight)
 	}
-	return []string{"", r.DestinationKey.String(), fmt.Sprint(r.Forward), weight, fmt.Sprint(r.State), ago(r.Since, p.now),
+	return []string{"", r.ServerKey.String(), fmt.Sprint(r.Forward), weight, fmt.Sprint(r.State), ago(r.Since, p.now),
 		fmt.Sprint(r.Active), fmt.Sprint(r.Inactive), detailOf(r)}
 }
 

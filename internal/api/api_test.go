@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,13 +55,13 @@ func TestAPlanGoesThereAndBackWhole(t *testing.T) {
 	}
 	d := &fakeDirector{plan: Plan{
 		Running: true, Assumed: 3,
-		Table: []ipvs.Step{{
+		Table: []Step{StepOf(ipvs.Step{
 			Action: ipvs.EditDestination, Service: cfg.Services[0].Service, Destination: cfg.Services[0].RealServers[0].Destination,
 			Changes: []ipvs.Change{{Field: "weight", From: "1", To: "2"}},
-		}},
-		Foreign:  []ipvs.ServiceKey{ipvs.ServiceByMark(ipvs.IPv6, 7)},
-		Sync:     []connsync.Step{{Start: true, Daemon: connsync.Running{Role: connsync.Backup, Daemon: connsync.Daemon{Interface: "eth1"}}}},
-		Timeouts: []ipvs.Change{{Field: "tcp", From: "900s", To: "60s"}},
+		})},
+		Foreign:  []ServiceKey{ServiceKey(ipvs.ServiceByMark(ipvs.IPv6, 7))},
+		Sync:     []SyncStep{SyncStepOf(connsync.Step{Start: true, Daemon: connsync.Running{Role: connsync.Backup, Daemon: connsync.Daemon{Interface: "eth1"}}})},
+		Timeouts: []Change{{Field: "tcp", From: "900s", To: "60s"}},
 		Settings: []Setting{{What: "director", Action: "edit"}},
 	}}
 	client, _ := served(t, d)
@@ -68,9 +69,7 @@ func TestAPlanGoesThereAndBackWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exact := cmp.Comparer(func(a, b ipvs.DestinationKey) bool { return a == b })
-	if diff := cmp.Diff(d.plan, got, exact, cmp.Comparer(func(a, b ipvs.ServiceKey) bool { return a == b }),
-		cmp.Comparer(func(a, b connsync.Daemon) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(d.plan, got, exactly); diff != "" {
 		t.Errorf("the plan differs (-want +got):\n%s", diff)
 	}
 	if _, err := client.PlanReload(t.Context()); err != nil || d.given != nil {
@@ -87,9 +86,6 @@ func TestAPlanGoesThereAndBackWhole(t *testing.T) {
 func TestRefusalsAndAbsence(t *testing.T) {
 	d := &fakeDirector{err: errors.New("lvs-ha.hcl line 3: no such scheduler")}
 	client, socket := served(t, d)
-	if _, ok := errors.AsType[*Refusal](client.Reload(t.Context())); !ok {
-		t.Error("a refusal is not one")
-	}
 	if _, err := client.Status(t.Context()); err == nil || err.Error() != d.err.Error() {
 		t.Errorf("got error %v", err)
 	}
@@ -99,6 +95,37 @@ func TestRefusalsAndAbsence(t *testing.T) {
 	}
 	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket is open to others: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestErrorsHaveStatusCodesAndFindings(t *testing.T) {
+	refused := &Error{Status: http.StatusUnprocessableEntity, More: 3, Err: errors.New("refused"), Findings: FindingsOf([]config.Finding{
+		{Summary: "no such scheduler", Detail: "use one", File: "lvs-ha.hcl", Line: 3, Count: 1}, {Warning: true, Summary: "old", Count: 4},
+	})}
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{refused, http.StatusUnprocessableEntity},
+		{fmt.Errorf("planning: %w", &Error{Status: http.StatusServiceUnavailable, Err: errors.New("no IPVS")}), http.StatusServiceUnavailable},
+		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), http.StatusGatewayTimeout},
+		{&Error{Status: http.StatusServiceUnavailable, Err: context.DeadlineExceeded}, http.StatusGatewayTimeout},
+		{errors.New("other"), http.StatusInternalServerError},
+	} {
+		client, _ := served(t, &fakeDirector{err: tt.err})
+		_, statusErr := client.Status(t.Context())
+		_, planErr := client.PlanReload(t.Context())
+		for what, err := range map[string]error{"status": statusErr, "reload": client.Reload(t.Context()), "plan": planErr} {
+			got, ok := errors.AsType[*Error](err)
+			if !ok || got.Status != tt.want || got.Error() != tt.err.Error() {
+				t.Errorf("%s: %#v, want status %d and the text of %q", what, err, tt.want, tt.err)
+			}
+		}
+	}
+	client, _ := served(t, &fakeDirector{err: refused})
+	got, _ := errors.AsType[*Error](client.Reload(t.Context()))
+	if diff := cmp.Diff(refused.Findings, got.Findings); diff != "" || got.More != 3 {
+		t.Errorf("%d more findings; the findings differ (-want +got):\n%s", got.More, diff)
 	}
 }
 
@@ -131,10 +158,12 @@ func TestRequests(t *testing.T) {
 		status             int
 	}{
 		{http.MethodPost, "/v1/plan", "", http.StatusOK},
-		{http.MethodPost, "/v1/plan", "{", http.StatusUnprocessableEntity},
-		{http.MethodPost, "/v1/plan", `{"colour": "red"}`, http.StatusUnprocessableEntity},
+		{http.MethodPost, "/v1/plan", "{", http.StatusBadRequest},
+		{http.MethodPost, "/v1/plan", `{"colour": "red"}`, http.StatusBadRequest},
 		{http.MethodGet, "/v1/plan", "", http.StatusMethodNotAllowed},
 		{http.MethodGet, "/v1/nothing", "", http.StatusNotFound},
+		{http.MethodGet, "/", "", http.StatusNotFound},
+		{http.MethodDelete, "/v1/status", "", http.StatusMethodNotAllowed},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), tt.method, "http://lvs-ha"+tt.path, strings.NewReader(tt.body))
 		if err != nil {
@@ -143,6 +172,10 @@ func TestRequests(t *testing.T) {
 		resp, err := client.http.Do(req)
 		if err != nil {
 			t.Fatal(err)
+		}
+		var f failure
+		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || (f.Error == "") != (tt.status == http.StatusOK) {
+			t.Errorf("%s %s: the body is %+v, %v", tt.method, tt.path, f, err)
 		}
 		if err := resp.Body.Close(); err != nil {
 			t.Error(err)

@@ -25,11 +25,6 @@ var ErrNoAnswer = errors.New("no answer")
 // statusTimeout is how long a status is waited for. The director answers within some seconds, whatever the kernel does.
 const statusTimeout = 15 * time.Second
 
-// Refusal is a director's answer that it did not do what was asked, in its own words.
-type Refusal struct{ text string }
-
-func (r *Refusal) Error() string { return r.text }
-
 // Client talks to the director that serves a socket.
 type Client struct {
 	socket string
@@ -94,7 +89,7 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Error == "" {
 			return fmt.Errorf("%s %s: the director answered %s", method, path, resp.Status)
 		}
-		return &Refusal{f.Error}
+		return &Error{Status: resp.StatusCode, Findings: f.Findings, More: f.More, Err: errors.New(f.Error)}
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return fmt.Errorf("reading the director's answer to %s %s: %w", method, path, err)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -9,14 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 func TestStatusIsWrittenAsAConfiguration(t *testing.T) {
-	text, err := json.Marshal(Status{Node: "lb1", VRRP: []vrrp.Status{{
-		Name: "web", Family: vrrp.IPv6, State: vrrp.Backup,
-		AdvertiseInterval: 100 * time.Millisecond, SkewTime: 60937500 * time.Nanosecond, MasterDownTime: 3609375 * time.Microsecond,
+	text, err := json.Marshal(Status{Node: "lb1", VRRP: []Instance{{
+		Name: "web", Family: "ipv6", State: vrrp.Backup,
+		AdvertiseInterval: Duration(100 * time.Millisecond), SkewTime: Duration(60937500), MasterDownInterval: Duration(3609375 * time.Microsecond),
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func TestStatusIsWrittenAsAConfiguration(t *testing.T) {
 			t.Errorf("not once %s in %s", want, text)
 		}
 	}
-	for _, bad := range []string{`{"vrrp":[{"family":"ipx"}]}`, `{"vrrp":[{"skew_time":"soon"}]}`, `{"vrrp":[{"skew_time":1}]}`} {
+	for _, bad := range []string{`{"vrrp":[{"skew_time":"soon"}]}`, `{"vrrp":[{"skew_time":1}]}`} {
 		if err := json.Unmarshal([]byte(bad), new(Status)); err == nil {
 			t.Errorf("%s was read", bad)
 		}
@@ -37,13 +37,13 @@ func TestStatusIsWrittenAsAConfiguration(t *testing.T) {
 
 func TestStatusGoesThereAndBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		some := rapid.Custom(func(t *rapid.T) vrrp.Status {
-			span := rapid.Map(rapid.Int64(), func(n int64) time.Duration { return time.Duration(n) })
-			return vrrp.Status{
+		some := rapid.Custom(func(t *rapid.T) Instance {
+			span := rapid.Map(rapid.Int64(), func(n int64) Duration { return Duration(n) })
+			return Instance{
 				Name:   rapid.StringMatching("[a-z]*").Draw(t, "name"),
-				Family: rapid.SampledFrom([]vrrp.Family{vrrp.IPv4, vrrp.IPv6}).Draw(t, "family"),
+				Family: rapid.SampledFrom([]string{"ipv4", "ipv6"}).Draw(t, "family"),
 				State:  vrrp.Master, Priority: rapid.Uint8().Draw(t, "priority"),
-				AdvertiseInterval: span.Draw(t, "interval"), SkewTime: span.Draw(t, "skew"), MasterDownTime: span.Draw(t, "down"),
+				AdvertiseInterval: span.Draw(t, "interval"), SkewTime: span.Draw(t, "skew"), MasterDownInterval: span.Draw(t, "down"),
 			}
 		})
 		want := Status{Node: "lb1", Problems: []Problem{{What: "ipvs"}}, VRRP: rapid.SliceOf(some).Draw(t, "instances")}
@@ -78,5 +78,6 @@ func TestStatusGoesThereAndBack(t *testing.T) {
 
 // exactly compares values that cannot be looked into.
 var exactly = cmp.Options{
-	cmp.Comparer(func(a, b ipvs.ServiceKey) bool { return a == b }), cmp.Comparer(func(a, b ipvs.DestinationKey) bool { return a == b }),
+	cmp.Comparer(func(a, b ServiceKey) bool { return a == b }), cmp.Comparer(func(a, b ServerKey) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -35,7 +36,8 @@ func connectionLimit() int {
 // waited longest without a request. If all have one, the new one is turned away with a word.
 type guests struct {
 	net.Listener
-	most int
+	most     int
+	refusals chan struct{} // one for each refused connection that is open
 
 	mu      sync.Mutex
 	open    map[net.Conn]bool // whether a request is being answered
@@ -43,7 +45,7 @@ type guests struct {
 }
 
 func newGuests(l net.Listener, most int) *guests {
-	return &guests{Listener: l, most: most, open: map[net.Conn]bool{}}
+	return &guests{Listener: l, most: most, open: map[net.Conn]bool{}, refusals: make(chan struct{}, maxRefusals)}
 }
 
 // Accept waits for a connection that there is room for.
@@ -56,7 +58,7 @@ func (g *guests) Accept() (net.Conn, error) {
 		if g.admit(conn) {
 			return conn, nil
 		}
-		turnAway(conn, g.most)
+		g.turnAway(conn)
 	}
 }
 
@@ -107,14 +109,30 @@ func (g *guests) changed(conn net.Conn, state http.ConnState) {
 
 var errTooMany = errors.New("too many connections to the API")
 
-// turnAway answers a connection without reading its request.
-func turnAway(conn net.Conn, most int) {
-	defer conn.Close()
-	body, err := json.Marshal(failure{fmt.Sprintf("%v: %d requests are being answered; try again", errTooMany, most)})
-	if err != nil {
+// refusing is how long a connection that is refused may take to send its request.
+const refusing = time.Second
+
+// maxRefusals bounds the refused connections that are open at once. A further one is closed without an answer.
+const maxRefusals = 8
+
+// turnAway answers a connection with 503, whatever it asks. It reads the request too: the kernel resets a connection that
+// is closed with unread data, and the client would not see the answer.
+func (g *guests) turnAway(conn net.Conn) {
+	select {
+	case g.refusals <- struct{}{}:
+	default:
+		conn.Close()
 		return
 	}
-	_ = conn.SetWriteDeadline(time.Now().Add(time.Second)) // it fits into the socket's buffer
-	_, _ = fmt.Fprintf(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		len(body), body)
+	go func() {
+		defer func() { conn.Close(); <-g.refusals }()
+		body, err := json.Marshal(failure{Error: fmt.Sprintf("%v: %d requests are being answered; try again", errTooMany, g.most)})
+		if err != nil {
+			return
+		}
+		_ = conn.SetDeadline(time.Now().Add(refusing))
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+			len(body), body)
+		_, _ = io.Copy(io.Discard, conn) // until the client closes
+	}()
 }

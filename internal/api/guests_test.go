@@ -89,7 +89,7 @@ func TestTooManyRequestsAreRefusedWithAWord(t *testing.T) {
 	}()
 	<-d.asked
 	_, err = NewClient(socket).Status(t.Context())
-	if _, ok := errors.AsType[*Refusal](err); !ok {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Status != http.StatusServiceUnavailable {
 		t.Errorf("got error %v, want a refusal", err)
 	}
 	close(d.answer)

@@ -1,33 +1,60 @@
 package api
 
 import (
+	"fmt"
+
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
 // Plan is what putting a configuration in force would change.
 type Plan struct {
-	Running  bool              `json:"running"`          // a running director's health checks, services and VRRP states were used
-	Assumed  int               `json:"assumed_healthy"`  // real servers that nobody checks yet; they count as passing their checks
-	Table    []ipvs.Step       `json:"table"`            // in the order in which they would be done
-	Foreign  []ipvs.ServiceKey `json:"foreign_services"` // left alone
-	Sync     []connsync.Step   `json:"connection_sync"`
-	Timeouts []ipvs.Change     `json:"timeouts"` // of connections, in seconds
-	Settings []Setting         `json:"settings"` // of the running daemon; nothing of it is in the kernel's table
-	Services []NamedService    `json:"services"` // of the configuration
+	Running  bool           `json:"running"`          // a running director's health checks, services and VRRP states were used
+	Assumed  int            `json:"assumed_healthy"`  // real servers that are not checked yet; they count as passing their checks
+	Table    []Step         `json:"table"`            // in the order in which they would be done
+	Foreign  []ServiceKey   `json:"foreign_services"` // left alone
+	Sync     []SyncStep     `json:"connection_sync"`
+	Timeouts []Change       `json:"timeouts"` // of connections
+	Settings []Setting      `json:"settings"` // of the running daemon; nothing of it is in the kernel's table
+	Services []NamedService `json:"services"` // of the configuration
 }
+
+// Step is one change of the kernel's table.
+type Step struct {
+	Action      ipvs.Action     `json:"action"`
+	Service     ServiceSettings `json:"service"`              // of steps on real servers the key counts
+	Destination ServerSettings  `json:"destination,omitzero"` // of steps on real servers
+	Options     string          `json:"options,omitempty"`    // of an addition: its settings in one line
+	Changes     []Change        `json:"changes,omitempty"`    // of an edit
+}
+
+// Change is one field of an edit.
+type Change struct {
+	Field string `json:"field"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+}
+
+// SyncStep starts or stops a connection-sync daemon.
+type SyncStep struct {
+	Action string `json:"action"` // "start" or "stop"
+	SyncSettings
+	Reason string `json:"reason"`
+}
+
+// String returns the step in one line.
+func (s SyncStep) String() string { return fmt.Sprintf("%s %s (%s)", s.Action, s.running(), s.Reason) }
 
 // NamedService is a virtual service's name in the configuration.
 type NamedService struct {
 	Name string `json:"name"`
-	ipvs.ServiceKey
+	ServiceKey
 }
 
 // Setting is a part of the daemon's configuration that would change.
 type Setting struct {
-	What    string        `json:"what"`              // "director", `vrrp "web"`, `virtual_service "http"`
-	Action  string        `json:"action"`            // "add", "edit" or "delete"
-	Changes []ipvs.Change `json:"changes,omitempty"` // of an edit, field by field
+	What    string   `json:"what"`              // "director", `vrrp "web"`, `virtual_service "http"`
+	Action  string   `json:"action"`            // "add", "edit" or "delete"
+	Changes []Change `json:"changes,omitempty"` // of an edit
 }
 
 // Empty reports whether there is nothing to do.

@@ -25,11 +25,6 @@ const requestTimeout = 30 * time.Second
 // maxRequest bounds the body of a request, which is a configuration at most. One of 40,000 real servers has 20 MB.
 const maxRequest = 256 << 20
 
-// failure is the body of an answer that is not 2xx.
-type failure struct {
-	Error string `json:"error"`
-}
-
 func handler(d Director) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
@@ -53,6 +48,15 @@ func handler(d Director) http.Handler {
 		plan, err := d.Plan(r.Context(), cfg)
 		answer(w, plan, err)
 	})
+	for path, method := range map[string]string{"/v1/status": http.MethodGet, "/v1/reload": http.MethodPost, "/v1/plan": http.MethodPost} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", method)
+			answer(w, nil, &Error{Status: http.StatusMethodNotAllowed, Err: fmt.Errorf("%s does not take the method %s; use %s", path, r.Method, method)})
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, nil, &Error{Status: http.StatusNotFound, Err: fmt.Errorf("the API has no %.200q", r.URL.Path)})
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
@@ -70,7 +74,8 @@ func posted(body io.Reader) (*config.Config, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration to plan: %w (is this program newer than the running lvs-ha?)", err)
+		err = fmt.Errorf("reading the configuration to plan: %w (is this program newer than the running lvs-ha?)", err)
+		return nil, &Error{Status: http.StatusBadRequest, Err: err}
 	}
 	return &cfg, nil
 }
@@ -78,8 +83,8 @@ func posted(body io.Reader) (*config.Config, error) {
 func answer(w http.ResponseWriter, body any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		body = failure{err.Error()}
+		w.WriteHeader(statusOf(err))
+		body = failureOf(err)
 	}
 	json.NewEncoder(w).Encode(body)
 }

@@ -6,19 +6,18 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
-	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Status is everything a director says of itself.
+// Status is the state of a director. The JSON names in this package are stable: programs read them.
 type Status struct {
 	Version  string           `json:"version"`
 	Node     string           `json:"node"`
 	Started  time.Time        `json:"started"`
 	Config   Config           `json:"config"`
 	Problems []Problem        `json:"problems,omitempty"`
-	VRRP     []vrrp.Status    `json:"vrrp,omitempty"`
+	VRRP     []Instance       `json:"vrrp,omitempty"`
 	Services []Service        `json:"services,omitempty"`
 	Foreign  []ForeignService `json:"foreign_services,omitempty"`
 	Sync     []SyncDaemon     `json:"connection_sync,omitempty"`
@@ -32,7 +31,7 @@ type Config struct {
 	StartError  string    `json:"start_error,omitempty"`  // the file was refused when the director was restarted, and not reloaded since
 }
 
-// Problem is something that is out of service now, in one sentence with its mend.
+// Problem is something that is out of service now, in one sentence with its remedy.
 type Problem struct {
 	Since time.Time `json:"since"`
 	What  string    `json:"what"` // "ipvs", "speaker", "connection-sync", "config"
@@ -47,31 +46,78 @@ func (s *Status) KernelUnknown() bool {
 	return slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.What == ProblemUnread })
 }
 
+// Instance is a VRRP instance.
+type Instance struct {
+	Name               string            `json:"name"`
+	Interface          string            `json:"interface"`
+	VirtualRouterID    uint8             `json:"virtual_router_id"`
+	Family             string            `json:"family"` // "ipv4" or "ipv6"
+	Version            uint8             `json:"version"`
+	State              vrrp.State        `json:"state"`
+	Reason             string            `json:"reason"` // of the last transition, e.g. "master-down-timer"
+	Since              time.Time         `json:"since"`
+	Priority           uint8             `json:"priority"`           // configured
+	EffectivePriority  uint8             `json:"effective_priority"` // with tracks
+	MasterAddress      string            `json:"master_address,omitempty"`
+	MasterPriority     uint8             `json:"master_priority,omitempty"`
+	AdvertiseInterval  Duration          `json:"advertise_interval"` // in use; a v3 backup adopts the master's
+	SkewTime           Duration          `json:"skew_time"`
+	MasterDownInterval Duration          `json:"master_down_interval"`
+	PreemptHeld        string            `json:"preempt_held,omitempty"` // why a backup does not preempt a master of lower priority
+	Transitions        uint64            `json:"transitions"`            // times it became master
+	AdvertsSent        uint64            `json:"adverts_sent"`
+	AdvertsReceived    uint64            `json:"adverts_received"`
+	AnnouncementsSent  uint64            `json:"announcements_sent"`           // ARP and NA packets
+	Dropped            map[string]uint64 `json:"dropped,omitempty"`            // packets by reason
+	AddressesRefused   []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's error and the remedy
+	AddressesRestored  uint64            `json:"addresses_restored"`           // added again after another program had deleted them
+	AddressesFound     uint64            `json:"addresses_found,omitempty"`    // times that another program had added some on a backup
+	SendErrors         uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
+	AddressMismatches  uint64            `json:"address_mismatches,omitempty"` // accepted adverts with other addresses than ours
+	InterfaceDropped   map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances
+	Addresses          []string          `json:"addresses"`                    // prefixes, as configured
+	UnicastPeers       []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; none: multicast
+}
+
 // Service is a virtual service: as configured, and as the kernel has it.
 type Service struct {
 	Name string `json:"name"`
-	ipvs.Service
-	Present bool       `json:"present"` // in the kernel's table
-	Stats   ipvs.Stats `json:"stats"`
-	Servers []Server   `json:"real_servers"`
+	ServiceSettings
+	Present bool     `json:"present"` // in the kernel's table
+	Stats   Stats    `json:"stats"`
+	Servers []Server `json:"real_servers"`
 }
 
 // Server is a real server of a virtual service.
 type Server struct {
-	ipvs.Destination                   // with the configured weight
-	State            healthcheck.State `json:"state"`
-	Since            time.Time         `json:"since,omitzero"`
-	Checks           []Check           `json:"checks,omitempty"`
-	Present          bool              `json:"present"`       // in the kernel's table
-	KernelWeight     uint32            `json:"kernel_weight"` // if present
-	Active           uint32            `json:"active_connections"`
-	Inactive         uint32            `json:"inactive_connections"`
-	Stats            ipvs.Stats        `json:"stats"`
+	ServerSettings                   // with the configured weight
+	State          healthcheck.State `json:"state"`
+	Since          time.Time         `json:"since,omitzero"`
+	Checks         []Check           `json:"checks,omitempty"`
+	Present        bool              `json:"present"`       // in the kernel's table
+	KernelWeight   uint32            `json:"kernel_weight"` // if present
+	Active         uint32            `json:"active_connections"`
+	Inactive       uint32            `json:"inactive_connections"`
+	Stats          Stats             `json:"stats"`
+}
+
+// Stats are the kernel's counters and rates.
+type Stats struct {
+	Connections    uint64 `json:"connections"`
+	InPackets      uint64 `json:"in_packets"`
+	OutPackets     uint64 `json:"out_packets"`
+	InBytes        uint64 `json:"in_bytes"`
+	OutBytes       uint64 `json:"out_bytes"`
+	ConnectionRate uint64 `json:"connections_per_second"`
+	InPacketRate   uint64 `json:"in_packets_per_second"`
+	OutPacketRate  uint64 `json:"out_packets_per_second"`
+	InByteRate     uint64 `json:"in_bytes_per_second"`
+	OutByteRate    uint64 `json:"out_bytes_per_second"`
 }
 
 // Check is one health check of a real server.
 type Check struct {
-	Kind     healthcheck.Kind  `json:"kind"`
+	Kind     string            `json:"kind"`
 	Endpoint netip.AddrPort    `json:"endpoint"`
 	State    healthcheck.State `json:"state"`
 	Since    time.Time         `json:"since,omitzero"`
@@ -80,12 +126,23 @@ type Check struct {
 
 // ForeignService is a virtual service in the kernel's table that lvs-ha does not own.
 type ForeignService struct {
-	ipvs.Service
+	ServiceSettings
 	Servers int `json:"real_servers"`
 }
 
 // SyncDaemon is a connection-sync daemon that the kernel runs.
 type SyncDaemon struct {
-	connsync.Running
+	SyncSettings
 	Instance string `json:"vrrp_instance,omitempty"` // that it follows
+}
+
+// SyncSettings are those of a connection-sync daemon.
+type SyncSettings struct {
+	Role      connsync.Role `json:"role"`
+	Interface string        `json:"interface"`
+	SyncID    uint32        `json:"sync_id"`
+	MaxLen    uint16        `json:"max_message_bytes,omitempty"` // 0: what fits the interface's MTU
+	Group     netip.Addr    `json:"group,omitzero"`              // multicast; unset: 224.0.0.81
+	Port      uint16        `json:"port,omitempty"`              // UDP; 0: 8848
+	TTL       uint8         `json:"ttl,omitempty"`               // 0: 1
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -49,7 +51,7 @@ func changesBetween(before, after *config.Config) []change {
 			added[step.Service.ServiceKey] = true
 			list = append(list, change{"added", what, ""})
 		case ipvs.EditService:
-			list = append(list, change{"changed", what, fieldsText(step.Changes)})
+			list = append(list, change{"changed", what, fieldsText(api.ChangesOf(step.Changes))})
 		case ipvs.DeleteService:
 			list = append(list, change{"removed", what, ""})
 		case ipvs.AddDestination:
@@ -57,7 +59,7 @@ func changesBetween(before, after *config.Config) []change {
 				list = append(list, change{"added", server, ""})
 			}
 		case ipvs.EditDestination:
-			list = append(list, change{"changed", server, fieldsText(step.Changes)})
+			list = append(list, change{"changed", server, fieldsText(api.ChangesOf(step.Changes))})
 		case ipvs.DeleteDestination:
 			list = append(list, change{"removed", server, ""})
 		}
@@ -77,7 +79,7 @@ func configuredEntry(vs config.VirtualService) ipvs.Entry {
 // maxFields bounds the fields of one change in the log.
 const maxFields = 5
 
-func fieldsText(changes []ipvs.Change) string {
+func fieldsText(changes []api.Change) string {
 	var parts []string
 	for i, c := range changes {
 		if i == maxFields {
@@ -120,6 +122,15 @@ type Refused struct {
 }
 
 func (r *Refused) Error() string { return r.Text }
+
+// refusal is the API's answer to a configuration that is not put in force.
+func refusal(err error) error {
+	e := &api.Error{Status: http.StatusUnprocessableEntity, Err: err}
+	if refused, ok := errors.AsType[*Refused](err); ok {
+		e.Findings, e.More = api.FindingsOf(refused.Findings), refused.More
+	}
+	return e
+}
 
 // LogFindings logs what was found in a configuration, a line each: warnings, or the errors.
 func LogFindings(log *slog.Logger, findings []config.Finding, warnings bool) {

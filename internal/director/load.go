@@ -137,7 +137,7 @@ func (d *Director) Reload(ctx context.Context) error {
 		d.startErr, d.reloadErr = nil, err
 		if err != nil {
 			d.logRefused("reload refused; the configuration in force stays", err)
-			return err
+			return refusal(err)
 		}
 		d.load(ctx, cfg)
 		logChanges(d.Logger, changes)

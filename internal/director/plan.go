@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -28,7 +29,7 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	if cfg == nil {
 		loaded, err := d.Load()
 		if err != nil {
-			return api.Plan{}, err
+			return api.Plan{}, refusal(err)
 		}
 		cfg = loaded
 	}
@@ -43,9 +44,13 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 		return api.Plan{}, err
 	}
 	if nothing(cfg) && !nothing(now.inForce) {
-		return api.Plan{}, errEmptied // as a reload would say
+		return api.Plan{}, refusal(errEmptied) // as a reload would say
 	}
-	return plan(ctx, d.OpenKernel, cfg, now)
+	p, err := plan(ctx, d.OpenKernel, cfg, now)
+	if err != nil {
+		return api.Plan{}, &api.Error{Status: http.StatusServiceUnavailable, Err: err}
+	}
+	return p, nil
 }
 
 // PlanStopped says the same where no director runs: as if all health checks passed. Which services lvs-ha made before is
@@ -63,11 +68,11 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 	defer cancel()
 	p := api.Plan{
 		Running: now.inForce != nil,
-		Table:   []ipvs.Step{}, Foreign: []ipvs.ServiceKey{}, Sync: []connsync.Step{}, Timeouts: []ipvs.Change{}, Settings: []api.Setting{},
+		Table:   []api.Step{}, Foreign: []api.ServiceKey{}, Sync: []api.SyncStep{}, Timeouts: []api.Change{}, Settings: []api.Setting{},
 		Services: []api.NamedService{},
 	}
 	for _, vs := range cfg.Services {
-		p.Services = append(p.Services, api.NamedService{Name: vs.Name, ServiceKey: vs.ServiceKey})
+		p.Services = append(p.Services, api.NamedService{Name: vs.Name, ServiceKey: api.ServiceKey(vs.ServiceKey)})
 	}
 	known, assumed := now.assume(cfg)
 	p.Assumed = assumed
@@ -85,12 +90,19 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 		return api.Plan{}, err
 	}
 	diff := ipvs.Diff(desired(cfg, known, adopt(cfg, actual)), actual, now.memory.owns())
-	p.Table, p.Foreign = append(p.Table, diff.Steps...), append(p.Foreign, diff.Foreign...)
+	for _, s := range diff.Steps {
+		p.Table = append(p.Table, api.StepOf(s))
+	}
+	for _, key := range diff.Foreign {
+		p.Foreign = append(p.Foreign, api.ServiceKey(key))
+	}
 	running, err := kernel.Daemons(ctx)
 	if err != nil {
 		return api.Plan{}, err
 	}
-	p.Sync = append(p.Sync, now.sync(cfg, running)...)
+	for _, s := range now.sync(cfg, running) {
+		p.Sync = append(p.Sync, api.SyncStepOf(s))
+	}
 	if cfg.Timeouts != nil {
 		current, err := kernel.Timeouts(ctx)
 		if err != nil {
@@ -145,14 +157,14 @@ func (s standing) sync(cfg *config.Config, running []connsync.Running) []connsyn
 	return nil
 }
 
-func timeoutChanges(current, wanted ipvs.Timeouts) []ipvs.Change {
-	var list []ipvs.Change
+func timeoutChanges(current, wanted ipvs.Timeouts) []api.Change {
+	var list []api.Change
 	for _, t := range []struct {
 		name     string
 		from, to uint32
 	}{{"tcp", current.TCP, wanted.TCP}, {"tcp_fin", current.TCPFin, wanted.TCPFin}, {"udp", current.UDP, wanted.UDP}} {
 		if t.to != 0 && t.to != t.from {
-			list = append(list, ipvs.Change{Field: t.name, From: fmt.Sprintf("%ds", t.from), To: fmt.Sprintf("%ds", t.to)})
+			list = append(list, api.Change{Field: t.name, From: fmt.Sprintf("%ds", t.from), To: fmt.Sprintf("%ds", t.to)})
 		}
 	}
 	return list

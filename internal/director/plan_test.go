@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +41,19 @@ func (b *bench) planStopped(cfg *config.Config) (api.Plan, error) {
 func said(p api.Plan) []string {
 	var lines []string
 	for _, s := range p.Table {
-		lines = append(lines, s.String())
+		verb, what, _ := strings.Cut(string(s.Action), "-")
+		line := verb + " " + what + " "
+		if what == "server" {
+			line += s.Destination.ServerKey.String() + " of "
+		}
+		line += s.Service.ServiceKey.String()
+		if s.Options != "" {
+			line += " " + s.Options
+		}
+		for i, c := range s.Changes {
+			line += fmt.Sprintf("%s %s %s -> %s", []string{":", ","}[min(i, 1)], c.Field, c.From, c.To)
+		}
+		lines = append(lines, line)
 	}
 	for _, s := range p.Sync {
 		lines = append(lines, s.String())
@@ -81,7 +94,7 @@ func TestPlanWithoutADirectorIsAsIfAllChecksPassed(t *testing.T) {
 		"add server 192.168.10.1:80 of tcp 202.99.59.110:80 forward nat weight 1",
 		"add server 192.168.10.2:80 of tcp 202.99.59.110:80 forward nat weight 1",
 		"timeout tcp 900s -> 600s")
-	if p.Running || p.Assumed != 2 || !slices.Equal(p.Foreign, []ipvs.ServiceKey{foreign.ServiceKey}) {
+	if p.Running || p.Assumed != 2 || !slices.Equal(p.Foreign, []api.ServiceKey{api.ServiceKey(foreign.ServiceKey)}) {
 		t.Errorf("got %+v", p)
 	}
 	if len(b.kernel.Steps()) != 0 {
@@ -181,7 +194,7 @@ func TestPlanSaysNothingOfWhatIsUnset(t *testing.T) {
 		next.VRRP[0].ConnectionSync = nil
 		next.VRRP[0].UnicastPeers = []netip.Addr{netip.MustParseAddr("192.0.2.2")}
 		p := b.plan(next)
-		want := []api.Setting{{What: `vrrp "web"`, Action: "edit", Changes: []ipvs.Change{
+		want := []api.Setting{{What: `vrrp "web"`, Action: "edit", Changes: []api.Change{
 			{Field: "connection_sync.interface", From: "eth1", To: "none"},
 			{Field: "connection_sync.learn_time", From: "3s", To: "none"},
 			{Field: "connection_sync.sync_id", From: "51", To: "none"},

@@ -16,7 +16,6 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/secret"
-	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -166,7 +165,7 @@ func plainField(value any) fieldValue {
 }
 
 // differences are the fields that differ, by name.
-func differences(from, to map[string]fieldValue) []ipvs.Change {
+func differences(from, to map[string]fieldValue) []api.Change {
 	names := slices.Sorted(maps.Keys(from))
 	for name := range to {
 		if _, both := from[name]; !both {
@@ -174,10 +173,10 @@ func differences(from, to map[string]fieldValue) []ipvs.Change {
 		}
 	}
 	slices.Sort(names)
-	var list []ipvs.Change
+	var list []api.Change
 	for _, name := range names {
 		if a, b := from[name], to[name]; a.compared != b.compared {
-			list = append(list, ipvs.Change{Field: name, From: cmp.Or(a.text, "none"), To: cmp.Or(b.text, "none")})
+			list = append(list, api.Change{Field: name, From: cmp.Or(a.text, "none"), To: cmp.Or(b.text, "none")})
 		}
 	}
 	return list

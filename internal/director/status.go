@@ -99,10 +99,10 @@ func (s *snapshot) status(actual observed) api.Status {
 		}
 		known.UnicastPeers = v.UnicastPeers
 		known.Since = wallclock.Told(known.Since, now)
-		out.VRRP = append(out.VRRP, known)
+		out.VRRP = append(out.VRRP, api.InstanceOf(known))
 	}
 	for _, r := range actual.daemons {
-		daemon := api.SyncDaemon{Running: r}
+		daemon := api.SyncDaemon{SyncSettings: api.SyncOf(r)}
 		if v := followed(s.cfg); v != nil {
 			daemon.Instance = v.Name
 		}
@@ -119,23 +119,23 @@ func (s *snapshot) status(actual observed) api.Status {
 	}
 	for _, a := range actual.table {
 		if _, foreign := kernel[a.ServiceKey]; foreign {
-			out.Foreign = append(out.Foreign, api.ForeignService{Service: a.Service, Servers: len(a.Destinations)})
+			out.Foreign = append(out.Foreign, api.ForeignService{ServiceSettings: api.ServiceOf(a.Service), Servers: len(a.Destinations)})
 		}
 	}
 	return out
 }
 
 func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool, now time.Time) api.Service {
-	out := api.Service{Name: vs.Name, Service: vs.Service, Present: present, Stats: actual.Stats}
+	out := api.Service{Name: vs.Name, ServiceSettings: api.ServiceOf(vs.Service), Present: present, Stats: api.Stats(actual.Stats)}
 	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
 	for _, dest := range actual.Destinations {
 		kernel[dest.DestinationKey] = dest
 	}
 	for _, rs := range vs.RealServers {
 		targets := targetsOf(vs, rs)
-		server := api.Server{Destination: rs.Destination, State: s.health.server(targets)}
+		server := api.Server{ServerSettings: api.ServerOf(rs.Destination), State: s.health.server(targets)}
 		for _, t := range targets {
-			check := api.Check{Kind: t.Spec.Kind, Endpoint: t.Endpoint, State: healthcheck.Unknown}
+			check := api.Check{Kind: string(t.Spec.Kind), Endpoint: t.Endpoint, State: healthcheck.Unknown}
 			if r, ok := s.health[t.Key()]; ok {
 				check.State, check.Since, check.Detail = r.State, wallclock.Told(r.Since, now), r.Detail
 			}
@@ -146,7 +146,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		}
 		if dest, ok := kernel[rs.DestinationKey]; ok {
 			server.Present, server.KernelWeight = true, dest.Weight
-			server.Active, server.Inactive, server.Stats = dest.Active, dest.Inactive, dest.Stats
+			server.Active, server.Inactive, server.Stats = dest.Active, dest.Inactive, api.Stats(dest.Stats)
 		}
 		out.Servers = append(out.Servers, server)
 	}

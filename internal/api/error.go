@@ -1,0 +1,58 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+)
+
+// Error is an answer that is not 2xx, on both sides of the socket.
+type Error struct {
+	Status   int       // of HTTP
+	Findings []Finding // of a configuration that was refused
+	More     int       // findings that are left out
+	Err      error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Finding is one problem of a configuration.
+type Finding struct {
+	Severity string `json:"severity"` // "error" or "warning"
+	Summary  string `json:"summary"`
+	Detail   string `json:"detail,omitempty"`
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Count    int    `json:"count,omitempty"` // places with the same problem, if there are several; File and Line are the first
+}
+
+// failure is the body of an answer that is not 2xx.
+type failure struct {
+	Error    string    `json:"error"` // for people; it may have several lines
+	Findings []Finding `json:"findings,omitempty"`
+	More     int       `json:"more_findings,omitempty"`
+}
+
+// statusOf is the HTTP status of an error.
+func statusOf(err error) int {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return http.StatusGatewayTimeout
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Status
+	}
+	return http.StatusInternalServerError
+}
+
+func failureOf(err error) failure {
+	f := failure{Error: err.Error()}
+	if e, ok := errors.AsType[*Error](err); ok {
+		f.Findings, f.More = e.Findings, e.More
+	}
+	return f
+}

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	connsync "github.com/lvs-ha/lvs-ha/sync"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// The functions here make the API's values of the domain's. Where the two have the same fields it is a conversion, which
+// no longer compiles when the domain has one more: then decide what the API shows of it.
+
+// InstanceOf maps a VRRP instance's status.
+func InstanceOf(s vrrp.Status) Instance {
+	return Instance{
+		Name: s.Name, Interface: s.Interface, VirtualRouterID: s.VirtualRouterID, Family: s.Family.String(), Version: s.Version,
+		State: s.State, Reason: s.Reason, Since: s.Since, Priority: s.Priority, EffectivePriority: s.EffectivePriority,
+		MasterAddress: s.MasterAddress, MasterPriority: s.MasterPriority, AdvertiseInterval: Duration(s.AdvertiseInterval),
+		SkewTime: Duration(s.SkewTime), MasterDownInterval: Duration(s.MasterDownTime), PreemptHeld: s.PreemptHeld,
+		Transitions: s.Transitions, AdvertsSent: s.AdvertsSent, AdvertsReceived: s.AdvertsReceived, AnnouncementsSent: s.AnnouncesSent,
+		Dropped: s.Dropped, AddressesRefused: s.AddressesRefused, AddressesRestored: s.AddressesRestored, AddressesFound: s.AddressesFound,
+		SendErrors: s.SendErrors, AddressMismatches: s.AddressMismatches, InterfaceDropped: s.InterfaceDropped, Addresses: s.Addresses,
+		UnicastPeers: s.UnicastPeers,
+	}
+}
+
+// ServiceOf maps a virtual service's settings.
+func ServiceOf(s ipvs.Service) ServiceSettings {
+	return ServiceSettings{
+		ServiceKey: ServiceKey(s.ServiceKey), Scheduler: s.Scheduler, Flags: s.Flags,
+		PersistenceTimeout: Duration(time.Duration(s.PersistenceTimeout) * time.Second),
+		PersistenceNetmask: s.NetmaskText(), PersistenceEngine: s.PersistenceEngine,
+	}
+}
+
+// ServerOf maps a real server's settings.
+func ServerOf(d ipvs.Destination) ServerSettings {
+	return ServerSettings{
+		ServerKey: ServerKey(d.DestinationKey), Forward: d.Forward, Weight: d.Weight, UpperThreshold: d.UpperThreshold,
+		LowerThreshold: d.LowerThreshold, TunnelType: d.TunnelType, TunnelPort: d.TunnelPort, TunnelChecksum: d.TunnelFlags,
+	}
+}
+
+// SyncOf maps a connection-sync daemon.
+func SyncOf(r connsync.Running) SyncSettings {
+	d := r.Daemon
+	return SyncSettings{Role: r.Role, Interface: d.Interface, SyncID: d.SyncID, MaxLen: d.MaxLen, Group: d.Group, Port: d.Port, TTL: d.TTL}
+}
+
+func (s SyncSettings) running() connsync.Running {
+	return connsync.Running{Role: s.Role, Daemon: connsync.Daemon{
+		Interface: s.Interface, SyncID: s.SyncID, MaxLen: s.MaxLen, Group: s.Group, Port: s.Port, TTL: s.TTL,
+	}}
+}
+
+// StepOf maps a change of the table.
+func StepOf(s ipvs.Step) Step {
+	step := Step{Action: s.Action, Service: ServiceOf(s.Service), Changes: ChangesOf(s.Changes)}
+	switch s.Action {
+	case ipvs.AddService:
+		step.Options = s.Service.Options()
+	case ipvs.AddDestination:
+		step.Options = s.Destination.Options()
+	}
+	if s.Destination != (ipvs.Destination{}) {
+		step.Destination = ServerOf(s.Destination)
+	}
+	return step
+}
+
+// ChangesOf maps the fields of an edit.
+func ChangesOf(list []ipvs.Change) []Change {
+	return mapped(list, func(c ipvs.Change) Change { return Change(c) })
+}
+
+// SyncStepOf maps a step of connection sync.
+func SyncStepOf(s connsync.Step) SyncStep {
+	action := "stop"
+	if s.Start {
+		action = "start"
+	}
+	return SyncStep{Action: action, SyncSettings: SyncOf(s.Daemon), Reason: s.Reason}
+}
+
+// FindingsOf maps the problems of a configuration.
+func FindingsOf(list []config.Finding) []Finding {
+	return mapped(list, func(f config.Finding) Finding {
+		out := Finding{Severity: "error", Summary: f.Summary, Detail: f.Detail, File: f.File, Line: f.Line}
+		if f.Warning {
+			out.Severity = "warning"
+		}
+		if f.Count > 1 {
+			out.Count = f.Count
+		}
+		return out
+	})
+}
+
+func mapped[A, B any](list []A, f func(A) B) []B {
+	var out []B
+	for _, a := range list {
+		out = append(out, f(a))
+	}
+	return out
+}
