@@ -38,6 +38,8 @@ func (b *book) Handle(_ context.Context, r slog.Record) error {
 
 // most is the largest number of lines within any second after the given moment.
 func (b *book) most(since time.Time) int {
+	b.mu.Lock() // after the last report, which a timer writes
+	defer b.mu.Unlock()
 	most := 0
 	for i, at := range b.times {
 		n := 0
