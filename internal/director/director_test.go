@@ -51,8 +51,11 @@ func (k *fakeKernel) Stop(_ context.Context, role connsync.Role) error {
 	return nil
 }
 
-// fakeChecker remembers what it was told to check.
-type fakeChecker struct{ targets []healthcheck.Target }
+// fakeChecker remembers what it was told to check, and reports what a test wants it to.
+type fakeChecker struct {
+	targets []healthcheck.Target
+	report  func(healthcheck.Event)
+}
 
 func (c *fakeChecker) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 
@@ -61,8 +64,11 @@ func (c *fakeChecker) Update(targets []healthcheck.Target) error {
 	return nil
 }
 
-// fakeSpeaker remembers what is wanted of it.
+// fakeSpeaker remembers what is wanted of it, and reports what a test wants it to.
 type fakeSpeaker struct {
+	report    func([]vrrp.Status)
+	connected func(bool)
+
 	mu    sync.Mutex
 	last  vrrp.Wanted
 	alive int
@@ -122,7 +128,6 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) start(restarted bool) {
 	b.t.Helper()
-	b.checker, b.speaker = &fakeChecker{}, &fakeSpeaker{}
 	b.director = New(Options{
 		ConfigPath: "lvs-ha.hcl",
 		Load:       func() (*config.Config, error) { return b.cfg, b.cfgErr },
@@ -137,11 +142,17 @@ func (b *bench) start(restarted bool) {
 			}
 			return b.kernel, nil
 		},
-		Sysctls:    b.sysctls,
-		NewChecker: func(func(healthcheck.Event)) Checker { return b.checker },
-		NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return b.speaker },
-		Ready:      func() {},
-		Logger:     slog.New(slog.NewTextHandler(&b.log, nil)),
+		Sysctls: b.sysctls,
+		NewChecker: func(report func(healthcheck.Event)) Checker {
+			b.checker = &fakeChecker{report: report}
+			return b.checker
+		},
+		NewSpeaker: func(report func([]vrrp.Status), connected func(bool)) Speaker {
+			b.speaker = &fakeSpeaker{report: report, connected: connected}
+			return b.speaker
+		},
+		Ready:  func() {},
+		Logger: slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
 	if b.writeFile != nil {
 		b.director.stateFile.write = b.writeFile
@@ -160,22 +171,32 @@ func (b *bench) start(restarted bool) {
 
 // judge reports a check result of a server.
 func (b *bench) judge(server string, state healthcheck.State) {
+	b.t.Helper()
+	known := false
 	for _, t := range b.checker.targets {
 		if t.Endpoint == netip.MustParseAddrPort(server) {
-			b.director.inbox.result(healthcheck.Event{Status: healthcheck.Status{Key: t.Key(), Target: t, Health: healthcheck.Health{State: state}}})
+			known = true
+			b.checker.report(healthcheck.Event{Status: healthcheck.Status{Key: t.Key(), Target: t, Health: healthcheck.Health{State: state}}})
 		}
+	}
+	if !known {
+		b.t.Fatalf("no check of %s is wanted", server)
 	}
 	synctest.Wait()
 }
 
 func (b *bench) vrrpState(s vrrp.State) {
-	b.director.inbox.statuses([]vrrp.Status{{Name: "web", State: s}})
+	b.speaker.report([]vrrp.Status{{Name: "web", State: s}})
 	synctest.Wait()
 }
 
 // pool is the kernel's table in short: "192.168.10.1:80=1", sorted.
 func (b *bench) pool() string {
-	table, _ := b.kernel.Table(b.t.Context())
+	b.t.Helper()
+	table, err := b.kernel.Table(b.t.Context())
+	if err != nil {
+		b.t.Fatalf("the table cannot be read: %v", err)
+	}
 	var list []string
 	for _, s := range table {
 		for _, d := range s.Destinations {

@@ -17,7 +17,7 @@ func TestWhatThisMachineLacksIsAProblem(t *testing.T) {
 		defer b.stop()
 		result := func(i int, r healthcheck.Result, stalled bool) {
 			target := b.checker.targets[i]
-			b.director.inbox.result(healthcheck.Event{
+			b.checker.report(healthcheck.Event{
 				Status: healthcheck.Status{Key: target.Key(), Target: target, Health: healthcheck.Health{State: healthcheck.Up}}, Result: r, Stalled: stalled,
 			})
 			synctest.Wait()

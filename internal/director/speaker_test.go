@@ -1,0 +1,78 @@
+package director
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func hasProblem(s api.Status, what string) bool {
+	return slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == what })
+}
+
+func TestWhatTheSpeakerReportsIsInTheStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = onlyVRRP()
+		b.start(false)
+		defer b.stop()
+		b.speaker.connected(true)
+		b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Master}})
+		synctest.Wait()
+		s := b.status()
+		if len(s.VRRP) != 1 || s.VRRP[0].State != vrrp.Master || hasProblem(s, "speaker") {
+			t.Errorf("with a speaker: instances %+v, problems %+v", s.VRRP, s.Problems)
+		}
+		b.speaker.connected(false)
+		time.Sleep(10 * time.Second) // longer than a restart takes
+		if s := b.status(); !hasProblem(s, "speaker") {
+			t.Errorf("without a speaker: problems %+v", s.Problems)
+		}
+	})
+}
+
+// TestStopWaitsForTheSpeaker ends a director: it waits until the speaker has handed over and gone, for a while, and not at
+// all without a speaker or instances.
+func TestStopWaitsForTheSpeaker(t *testing.T) {
+	for name, tt := range map[string]struct {
+		connected, instances bool
+		gone                 time.Duration // after the stop; 0 for never
+		want                 time.Duration
+		late                 bool
+	}{
+		"it hands over":    {connected: true, instances: true, gone: 1200 * time.Millisecond, want: 1200 * time.Millisecond},
+		"it hangs":         {connected: true, instances: true, want: stopWait, late: true},
+		"it is not there":  {instances: true},
+		"it has no part":   {connected: true},
+		"it goes too late": {connected: true, instances: true, gone: stopWait + time.Second, want: stopWait, late: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				if tt.instances {
+					b.cfg = onlyVRRP()
+				}
+				b.start(false)
+				b.speaker.connected(tt.connected)
+				synctest.Wait()
+				if tt.gone > 0 {
+					time.AfterFunc(tt.gone, func() { b.speaker.connected(false) })
+				}
+				before := time.Now()
+				b.stop()
+				if took := time.Since(before); took != tt.want {
+					t.Errorf("it stopped after %v, want %v", took, tt.want)
+				}
+				log := b.log.read()
+				if late := strings.Contains(log, "waited="); late != tt.late {
+					t.Errorf("it warns: %t, want %t:\n%s", late, tt.late, log)
+				}
+			})
+		})
+	}
+}
