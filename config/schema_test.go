@@ -15,34 +15,49 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// TestDefaultsFit decodes the default of every attribute: a wrong one would panic in front of a user.
+// TestDefaultsFit decodes the default of every attribute of every block: a wrong one would panic in front of a user.
 func TestDefaultsFit(t *testing.T) {
-	withDefaults[directorBlock]()
-	withDefaults[sysctlBlock]()
-	withDefaults[timeoutsBlock]()
-	withDefaults[vrrpBlock]()
-	withDefaults[addressBlock]()
-	withDefaults[trackInterfaceBlock]()
-	withDefaults[announceBlock]()
-	withDefaults[connectionSyncBlock]()
-	withDefaults[serviceBlock]()
-	withDefaults[persistenceBlock]()
-	withDefaults[realServerBlock]()
-	withDefaults[tunnelBlock]()
-	withDefaults[healthCheckBlock]()
-	withDefaults[tlsBlock]()
-	withDefaults[variableBlock]()
-	withDefaults[validationBlock]()
+	seen := map[reflect.Type]bool{}
+	defaults := 0
+	var walk func(name string, block reflect.Type)
+	walk = func(name string, block reflect.Type) {
+		if seen[block] {
+			return
+		}
+		seen[block] = true
+		func() {
+			defer func() {
+				if wrong := recover(); wrong != nil {
+					t.Errorf("block %s: %v", name, wrong)
+				}
+			}()
+			newBlock(block)
+		}()
+		for _, tag := range tagsOf(block) {
+			if tag.Default != "" {
+				defaults++
+			}
+			if tag.Kind == "block" {
+				walk(tag.Name, blockType(block.Field(tag.index).Type))
+			}
+		}
+	}
+	walk("of the file", reflect.TypeFor[file]())
+	walk("of the language", reflect.TypeFor[languageBlocks]())
+	if defaults == 0 {
+		t.Error("no attribute has a default")
+	}
 }
 
 // TestSchedulersAreTheKernels compares the words of the language with those of package ipvs.
 func TestSchedulersAreTheKernels(t *testing.T) {
-	for _, tag := range tagsOf(reflect.TypeFor[serviceBlock]()) {
-		if tag.Name == "scheduler" {
-			if diff := cmp.Diff(ipvs.Schedulers(), tag.OneOf); diff != "" {
-				t.Errorf("package ipvs and the language differ:\n%s", diff)
-			}
-		}
+	tags := tagsOf(reflect.TypeFor[serviceBlock]())
+	i := slices.IndexFunc(tags, func(tag tag) bool { return tag.Name == "scheduler" })
+	if i < 0 {
+		t.Fatal("a virtual_service has no attribute scheduler")
+	}
+	if diff := cmp.Diff(ipvs.Schedulers(), tags[i].OneOf); diff != "" {
+		t.Errorf("package ipvs and the language differ:\n%s", diff)
 	}
 }
 
