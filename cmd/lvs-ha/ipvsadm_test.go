@@ -4,12 +4,14 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 func TestADaemonThatDoesNotAnswerStillOwnsItsServices(t *testing.T) {
@@ -17,9 +19,12 @@ func TestADaemonThatDoesNotAnswerStillOwnsItsServices(t *testing.T) {
 	if got := ownedIn(t.Context(), dir); len(got.services) != 0 || got.sync != "" {
 		t.Errorf("without a daemon these are owned: %+v", got)
 	}
-	state := `{"config": {"services": [{"name": "http", "protocol": "tcp", "address": "192.0.2.1", "port": 80, "family": "ipv4"}],
-		"vrrp": [{"name": "web", "connection_sync": {"interface": "eth1"}}]}}`
-	if err := os.WriteFile(dir.StateFile(), []byte(state), 0o600); err != nil {
+	key := ipvs.ServiceKey{Protocol: ipvs.TCP, Address: netip.MustParseAddr("192.0.2.1"), Port: 80, Family: ipvs.IPv4}
+	cfg := &config.Config{
+		Services: []config.VirtualService{{Name: "http", Service: ipvs.Service{ServiceKey: key}}},
+		VRRP:     []config.VRRP{{Instance: vrrp.Instance{Name: "web"}, ConnectionSync: &config.ConnectionSync{}}},
+	}
+	if err := director.SaveConfig(dir.StateFile(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	silent, err := net.Listen("unix", dir.APISocket())
@@ -30,7 +35,6 @@ func TestADaemonThatDoesNotAnswerStillOwnsItsServices(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	got := ownedIn(ctx, dir)
-	key := ipvs.ServiceKey{Protocol: ipvs.TCP, Address: netip.MustParseAddr("192.0.2.1"), Port: 80, Family: ipvs.IPv4}
 	if got.services[key] != "http" || got.sync != "web" {
 		t.Errorf("owned: %+v", got)
 	}

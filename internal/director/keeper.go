@@ -30,7 +30,7 @@ type keeper struct {
 func newKeeper(path string) *keeper {
 	idle := make(chan struct{})
 	close(idle)
-	return &keeper{path: path, write: replaceFile, idle: idle}
+	return &keeper{path: path, write: replaceState, idle: idle}
 }
 
 // set gives the file other contents, which encode makes of values that do not change any more.
@@ -118,14 +118,9 @@ func (k *keeper) failure() error {
 	return k.err
 }
 
-// replaceFile replaces a file in one step, so that a crash leaves the old one or the new one.
-func replaceFile(path string, contents []byte) error {
-	next := path + ".new"
-	if err := os.WriteFile(next, contents, 0o600); err != nil {
+func replaceState(path string, contents []byte) error {
+	if err := stateFormat.Replace(path, contents); err != nil {
 		return fmt.Errorf("writing the state file: %w", err)
-	}
-	if err := os.Rename(next, path); err != nil {
-		return fmt.Errorf("replacing the state file: %w", err)
 	}
 	return nil
 }

@@ -10,13 +10,19 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// recallUsable recalls what may be put in force; what else there is in the state file comes with the error.
+// recallUsable recalls what may be put in force; what else there is in the state file comes with the error. A file that
+// cannot be used is set aside: the director goes on without it, so its next write would destroy what another version
+// still needs.
 func recallUsable(path string) (memory, error) {
-	m, err := recall(path)
-	if err != nil || m.Config == nil {
+	m, err := recallBy(stateFormat.ReadOrSetAside, path)
+	if err != nil {
 		return m, err
 	}
-	if err := usable(m.Config); err != nil {
+	err = m.unusable
+	if m.Config != nil {
+		err = usable(m.Config)
+	}
+	if err != nil {
 		m.Config = nil
 		return m, fmt.Errorf("state file %s: this version cannot use the remembered configuration: %w", path, err)
 	}

@@ -3,15 +3,21 @@ package director
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
+	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -44,7 +50,7 @@ func TestARecalledConfigurationIsValidated(t *testing.T) {
 				if err := json.Unmarshal(data, &state); err != nil {
 					t.Fatal(err)
 				}
-				damage(state["config"].(map[string]any))
+				damage(state["data"].(map[string]any)["config"].(map[string]any))
 				if data, err = json.Marshal(state); err != nil {
 					t.Fatal(err)
 				}
@@ -86,5 +92,81 @@ func TestAGoodConfigurationIsUsable(t *testing.T) {
 	cfg.Director.Repair = 2 * time.Hour
 	if usable(cfg) == nil {
 		t.Error("a repair interval out of range is usable")
+	}
+}
+
+// Another version's configuration would be decoded with fields that are zero: only what is owned is used of it.
+func TestAnotherVersionsConfigurationIsNotUsed(t *testing.T) {
+	key := ipvs.ServiceKey{Protocol: ipvs.TCP, Address: netip.MustParseAddr("192.0.2.1"), Port: 80, Family: ipvs.IPv4}
+	owned, err := json.Marshal([]ipvs.ServiceKey{key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"another shape":          `{"kind": "director", "version": 1, "data": {"owned": %s, "owns_sync": true, "shape": "other", "config": {"director": {"grace": 1}}}}`,
+		"an undecodable one":     `{"kind": "director", "version": 1, "data": {"owned": %s, "owns_sync": true, "shape": "` + configShape() + `", "config": {"director": []}}}`,
+		"a file without version": `{"owned": %s, "owns_sync": true, "config": {"director": {"grace": 1}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "director.json")
+			if err := os.WriteFile(file, fmt.Appendf(nil, text, owned), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			m, err := recallUsable(file)
+			if err == nil || m.Config != nil || !slices.Equal(m.Owned, []ipvs.ServiceKey{key}) || !m.OwnsSync {
+				t.Errorf("recalled %+v, %v, want what is owned and no configuration", m, err)
+			}
+			if m, err := recall(file); err != nil || !m.OwnsSync {
+				t.Errorf("what is owned: %+v, %v", m, err)
+			}
+			if cfg, err := LastConfig(file); err == nil || cfg != nil {
+				t.Errorf("LastConfig = %v, %v", cfg, err)
+			}
+		})
+	}
+}
+
+// A director starts without a file that it cannot use, and does not destroy it.
+func TestAnUnusableStateFileIsKept(t *testing.T) {
+	for name, text := range map[string]string{
+		"newer":   `{"kind": "director", "version": 99, "data": {"owned": 7}}`,
+		"damaged": `{"kind": "direc`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				file := filepath.Join(b.dir, "director.json")
+				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := recall(file); err == nil {
+					t.Error("no error")
+				}
+				b.start(true)
+				b.stop()
+				if kept, err := os.ReadFile(file + statefile.AsideSuffix); err != nil || string(kept) != text {
+					t.Errorf("kept %q, %v", kept, err)
+				}
+				if m, err := recall(file); err != nil || m.Config == nil {
+					t.Errorf("recalled %+v, %v", m, err)
+				}
+			})
+		})
+	}
+}
+
+// TestConfigurationShapeIsComplete: the shape does not see through an interface, so what implements it must be listed.
+func TestConfigurationShapeIsComplete(t *testing.T) {
+	shape, interfaces := statefile.Shape(configTypes...)
+	listed := func(i reflect.Type) bool {
+		return slices.ContainsFunc(configTypes, func(c reflect.Type) bool { return c.Implements(i) })
+	}
+	for _, i := range interfaces {
+		if !listed(i) {
+			t.Errorf("add the types that implement %s to configTypes", i)
+		}
+	}
+	if again := configShape(); shape != again {
+		t.Errorf("shape %s, then %s", shape, again)
 	}
 }

@@ -5,40 +5,116 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
 // memory is what a director remembers over its own restart.
 type memory struct {
-	Owned    []ipvs.ServiceKey `json:"owned,omitempty"`     // services it created or took over
-	OwnsSync bool              `json:"owns_sync,omitempty"` // it started a connection-sync daemon
-	Config   *config.Config    `json:"config,omitempty"`    // the last good one
+	Owned    []ipvs.ServiceKey // services it created or took over
+	OwnsSync bool              // it started a connection-sync daemon
+	Config   *config.Config    // the last good one
+
+	unusable error // why Config was not decoded
+}
+
+// saved is a memory in the state file. Shape is that of Config, which is decoded only by a program that has the same:
+// in another's, fields that are not there would become zero, and others would be lost.
+type saved struct {
+	Owned    []ipvs.ServiceKey `json:"owned,omitempty"`
+	OwnsSync bool              `json:"owns_sync,omitempty"`
+	Shape    string            `json:"shape,omitempty"`
+	Config   *config.Config    `json:"config,omitempty"`
+}
+
+// stateFormat is that of the state file. A configuration's fields are in its shape: raise the version when the meaning
+// of one changes. The file is of no use after a power failure: the IPVS table is gone as well.
+var stateFormat = statefile.Format{Kind: "director", Version: 1, Limit: 256 << 20,
+	Older: map[int]statefile.Migration{0: statefile.Unchanged}} // version 0 has no shape, so only its configuration is lost
+
+// configShape is the shape of the configuration of this program.
+var configShape = sync.OnceValue(func() string {
+	shape, _ := statefile.Shape(configTypes...)
+	return shape
+})
+
+// configTypes are the configuration's, and what implements the interfaces in it.
+var configTypes = []reflect.Type{reflect.TypeFor[config.Config]()}
+
+func (m memory) saved() saved {
+	s := saved{Owned: m.Owned, OwnsSync: m.OwnsSync, Config: m.Config}
+	if m.Config != nil {
+		s.Shape = configShape()
+	}
+	return s
+}
+
+// UnmarshalJSON decodes a saved memory. One without a usable configuration is not an error: the rest is used.
+func (m *memory) UnmarshalJSON(data []byte) error {
+	var rest struct {
+		saved
+		Config *struct{} `json:"config"` // hides the other, and decodes nothing
+	}
+	if err := json.Unmarshal(data, &rest); err != nil {
+		return err
+	}
+	*m = memory{Owned: rest.Owned, OwnsSync: rest.OwnsSync}
+	switch {
+	case rest.Config == nil:
+		return nil
+	case rest.Shape != configShape():
+		m.unusable = errors.New("it was written by another version of lvs-ha")
+		return nil
+	}
+	var s struct {
+		Config *config.Config `json:"config"`
+	}
+	if m.unusable = json.Unmarshal(data, &s); m.unusable == nil {
+		s.Config.LinkFiles()
+		m.Config = s.Config
+	}
+	return nil
 }
 
 // recallTimeout is how long the state file is waited for at start.
 const recallTimeout = 5 * time.Second
 
 // recall reads the state file. A missing file is an empty memory.
-func recall(path string) (memory, error) {
-	var m memory
-	data, err := readFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return m, nil
+func recall(path string) (memory, error) { return recallBy(stateFormat.Read, path) }
+
+// recallBy reads the state file, and gives up on a file system that does not answer.
+func recallBy(read func(path string, into any) error, path string) (memory, error) {
+	type result struct {
+		memory memory
+		err    error
 	}
-	if err != nil {
-		return m, fmt.Errorf("reading the state file: %w", err)
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		r.err = read(path, &r.memory)
+		done <- r
+	}()
+	select {
+	case r := <-done:
+		if errors.Is(r.err, os.ErrNotExist) {
+			return memory{}, nil
+		}
+		if _, unusable := errors.AsType[*statefile.Error](r.err); unusable {
+			return memory{}, fmt.Errorf("state file %w", r.err)
+		}
+		if r.err != nil {
+			return memory{}, fmt.Errorf("reading the state file: %w", r.err)
+		}
+		return r.memory, nil
+	case <-time.After(recallTimeout):
+		return memory{}, fmt.Errorf("reading the state file: %s: no answer within %s", path, recallTimeout)
 	}
-	if err := json.Unmarshal(data, &m); err != nil {
-		return memory{}, fmt.Errorf("state file %s is damaged: %w", path, err)
-	}
-	if m.Config != nil {
-		m.Config.LinkFiles()
-	}
-	return m, nil
 }
 
 // remember has saved what is owned before the kernel is touched: after a crash nothing of ours is taken for foreign. A
@@ -50,7 +126,7 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	} else {
 		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
 		d.memory = now
-		d.stateFile.set(func() ([]byte, error) { return json.Marshal(now) })
+		d.stateFile.set(func() ([]byte, error) { return stateFormat.Encode(now.saved()) })
 	}
 	err := d.stateFile.failure()
 	if !same || d.unsaved {
@@ -60,27 +136,13 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	d.problems.set("state file", err)
 }
 
-// readFile reads a file, and gives up on a file system that does not answer.
-func readFile(path string) ([]byte, error) {
-	type result struct {
-		data []byte
-		err  error
-	}
-	read := make(chan result, 1)
-	go func() {
-		data, err := os.ReadFile(path)
-		read <- result{data, err}
-	}()
-	select {
-	case r := <-read:
-		return r.data, r.err
-	case <-time.After(recallTimeout):
-		return nil, fmt.Errorf("%s: no answer within %s", path, recallTimeout)
-	}
+// SaveConfig writes a state file that remembers a configuration as the last in force.
+func SaveConfig(stateFile string, cfg *config.Config) error {
+	return stateFormat.Write(stateFile, memory{Config: cfg}.saved())
 }
 
 // LastConfig is the configuration that a state file remembers as the last in force; nil if it remembers none.
 func LastConfig(stateFile string) (*config.Config, error) {
 	m, err := recall(stateFile)
-	return m.Config, err
+	return m.Config, errors.Join(err, m.unusable)
 }

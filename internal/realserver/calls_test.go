@@ -2,13 +2,16 @@ package realserver_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
 	"github.com/lvs-ha/lvs-ha/internal/realserver/realservertest"
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
 )
 
 func onDevice(iface string, vips ...string) realserver.Wanted {
@@ -168,5 +171,24 @@ func TestStoreLock(t *testing.T) {
 	unlock()
 	if _, err := (realserver.Store{}).Lock(t.Context()); err == nil {
 		t.Error("a store without a folder was locked")
+	}
+}
+
+// A command that cannot use its record must neither lose it nor act without it.
+func TestUnusableRecordStopsTheCommand(t *testing.T) {
+	for text, want := range map[string]error{
+		`{"kind": "realserver", "version": 99, "data": {}}`: statefile.ErrNewer,
+		`{"kind": "realserver", "version": 1, "da`:          nil,
+	} {
+		s := newServer(t, realservertest.New("192.0.2.1", "192.0.2.8/24"))
+		if err := os.WriteFile(s.Store.File(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if report, err := s.Up(t.Context(), dr("192.0.2.9")); err == nil || want != nil && !errors.Is(err, want) || len(report.Steps) > 0 {
+			t.Errorf("%s: %+v, %v", text, report, err)
+		}
+		if after, err := os.ReadFile(s.Store.File()); err != nil || string(after) != text {
+			t.Errorf("the record is %q, %v", after, err)
+		}
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
 // Persistence keeps a real server up over a reboot by files of its own below Root. It never touches another's file.
@@ -119,7 +117,7 @@ func (p Persistence) Write(state State) (written, removed []string, err error) {
 		return nil, nil, err
 	}
 	if len(files) > 0 {
-		if err := sysctl.WriteJSON(p.Record(), state); err != nil {
+		if err := writeState(p.Record(), state); err != nil {
 			return nil, nil, fmt.Errorf("record what is kept over a reboot: %w", err)
 		}
 		written = append(written, "/"+recordFile)

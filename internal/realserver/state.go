@@ -2,7 +2,6 @@ package realserver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"golang.org/x/sys/unix"
 )
 
@@ -91,18 +90,31 @@ func (s Store) Load() (State, error) {
 	return State{Kernel: s.Identity}, err
 }
 
+// recordFormat is that of both records. The one of what is kept over a reboot has to survive a power failure.
+var recordFormat = statefile.Format{Kind: "realserver", Version: 1, Limit: 16 << 20, Durable: true,
+	Older: map[int]statefile.Migration{0: statefile.Unchanged}}
+
+func writeState(file string, state State) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return recordFormat.Write(file, state)
+}
+
 // readState returns an empty state if there is no file.
 func readState(file string) (State, error) {
-	raw, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return State{}, nil
-	}
-	if err != nil {
-		return State{}, fmt.Errorf("read the record of what was done: %w", err)
-	}
 	var state State
-	if err := json.Unmarshal(raw, &state); err != nil {
-		return State{}, fmt.Errorf("read the record of what was done: %s is damaged: remove it, and undo by hand what `lvs-ha realserver up --print` shows: %w", file, err)
+	err := recordFormat.Read(file, &state)
+	e, unusable := errors.AsType[*statefile.Error](err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return State{}, nil
+	case unusable && errors.Is(err, statefile.ErrNewer):
+		return State{}, fmt.Errorf("read the record of what was done: %w: use that version, or remove the file and undo by hand what `lvs-ha realserver up --print` shows", err)
+	case unusable:
+		return State{}, fmt.Errorf("read the record of what was done: %s is damaged: remove it, and undo by hand what `lvs-ha realserver up --print` shows: %w", file, e.Cause)
+	case err != nil:
+		return State{}, fmt.Errorf("read the record of what was done: %w", err)
 	}
 	return state, nil
 }
@@ -117,7 +129,7 @@ func (s Store) Save(state State) error {
 		}
 		return nil
 	}
-	if err := sysctl.WriteJSON(s.File(), state); err != nil {
+	if err := writeState(s.File(), state); err != nil {
 		return recording(err)
 	}
 	return nil

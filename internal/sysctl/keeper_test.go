@@ -4,10 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl/sysctltest"
 )
@@ -185,7 +185,7 @@ func TestKeeperDamagedFile(t *testing.T) {
 	if err := os.WriteFile(k.File, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.Apply([]sysctl.Setting{forward}); err == nil || !strings.Contains(err.Error(), "is begun anew") {
+	if _, err := k.Apply([]sysctl.Setting{forward}); !errors.Is(err, statefile.ErrDamaged) {
 		t.Errorf("error %v", err)
 	}
 	if v := kernel.Values()[forward.Key]; v != "1" {

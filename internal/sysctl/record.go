@@ -1,7 +1,6 @@
 package sysctl
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,21 +57,22 @@ func namespaceID() (string, error) {
 	return fmt.Sprintf("inode-%d", st.Ino), nil
 }
 
+// recordFormat is that of the state file, which describes a kernel that a power failure ends as well.
+var recordFormat = statefile.Format{Kind: "kernel-parameters", Version: 1, Limit: 64 << 20,
+	Older: map[int]statefile.Migration{0: statefile.Unchanged}}
+
 // load reads the state file. A missing one, and one of another kernel, is empty. So is one that cannot be read, with an
 // error, and differs from any other record, so that it is replaced.
 func load(file, identity string) (record, error) {
 	empty := record{Kernel: identity, Values: map[string]Saved{}}
-	raw, err := os.ReadFile(file)
+	var r record
+	err := recordFormat.ReadOrSetAside(file, &r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, nil
 	}
-	var r record
-	if err == nil {
-		err = json.Unmarshal(raw, &r)
-	}
 	if err != nil {
-		return record{Values: empty.Values}, fmt.Errorf("read what kernel parameters were before: %s is begun anew, "+
-			"and those set until now stay as they are: %w", file, err)
+		return record{Values: empty.Values}, fmt.Errorf("read the previous values of kernel parameters: starting a new record; "+
+			"parameters set until now are not restored: %w", err)
 	}
 	if r.Kernel != identity || r.Values == nil {
 		return empty, nil
@@ -95,33 +96,12 @@ func (r record) save(file string) error {
 		}
 		return nil
 	}
-	if err := WriteJSON(file, r); err != nil {
+	err := os.MkdirAll(filepath.Dir(file), 0o755)
+	if err == nil {
+		err = recordFormat.Write(file, r)
+	}
+	if err != nil {
 		return fmt.Errorf("remember what kernel parameters were before: %w", err)
 	}
 	return nil
-}
-
-// WriteJSON writes a state file whole or not at all, and makes its folder.
-func WriteJSON(file string, value any) error {
-	raw, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(file)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(dir, filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(append(raw, '\n'))
-	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
-	return err
 }

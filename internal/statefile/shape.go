@@ -1,0 +1,60 @@
+package statefile
+
+import (
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+)
+
+// Shape identifies how values of some types are encoded as JSON: the names, types and tags of all fields at every
+// depth. Data of another shape would be decoded with new fields as zero. What an interface holds is not in its type:
+// the interfaces that were met are returned, and their implementations belong among the types.
+func Shape(types ...reflect.Type) (shape string, interfaces []reflect.Type) {
+	s := shaper{to: sha256.New(), seen: map[reflect.Type]bool{}}
+	for _, t := range types {
+		s.write(t)
+	}
+	return hex.EncodeToString(s.to.Sum(nil)[:12]), s.interfaces
+}
+
+type shaper struct {
+	to interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
+	seen       map[reflect.Type]bool
+	interfaces []reflect.Type
+}
+
+var encoders = []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()}
+
+func (s *shaper) write(t reflect.Type) {
+	fmt.Fprintf(s.to, "%s.%s %s\n", t.PkgPath(), t.String(), t.Kind())
+	encodesItself := func(e reflect.Type) bool { return t.Implements(e) || reflect.PointerTo(t).Implements(e) }
+	if s.seen[t] || t.Kind() != reflect.Interface && t.Kind() != reflect.Pointer && slices.ContainsFunc(encoders, encodesItself) {
+		return
+	}
+	s.seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		s.interfaces = append(s.interfaces, t)
+	case reflect.Map:
+		s.write(t.Key())
+		s.write(t.Elem())
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		s.write(t.Elem())
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if name := f.Tag.Get("json"); name != "-" && (f.IsExported() || f.Anonymous) {
+				fmt.Fprintf(s.to, "%s %q %t\n", f.Name, name, f.Anonymous)
+				s.write(f.Type)
+			}
+		}
+		fmt.Fprintln(s.to, "end")
+	}
+}
