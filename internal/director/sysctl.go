@@ -18,7 +18,8 @@ type Sysctls interface {
 func (d *Director) manageSysctls() {
 	var settings []sysctl.Setting
 	if d.cfg.Sysctl.Manage {
-		settings = sysctl.Wanted(d.cfg)
+		nat := d.cfg.NAT()
+		settings = sysctl.ForNAT(nat.IPv4, nat.IPv6, nat.OneArmed)
 	}
 	_ = d.setSysctls(settings) // what fails is a problem, and tried again
 }

@@ -13,7 +13,8 @@ import (
 
 // forwardingParameters compares the kernel with what the configured forwarding cannot do without.
 func forwardingParameters(cfg *config.Config, o *Observed) []Finding {
-	wanted := sysctl.Wanted(cfg)
+	nat := cfg.NAT()
+	wanted := sysctl.ForNAT(nat.IPv4, nat.IPv6, nat.OneArmed)
 	if len(wanted) == 0 {
 		return nil
 	}

@@ -1,3 +1,3 @@
-// Package sysctl reads and sets kernel parameters, knows which ones a director's configuration needs, and puts them
-// back as they were.
+// Package sysctl reads and sets kernel parameters, knows which ones forwarding by NAT needs, and puts them back as
+// they were.
 package sysctl

@@ -6,7 +6,6 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
-	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
 // In a real kernel one parameter moves others: all of them are as they were in the end.
@@ -53,10 +52,8 @@ func TestHostKeeper(t *testing.T) {
 	}
 	before := values()
 	k := sysctl.Keeper{Kernel: sysctl.System, Identity: "x", File: filepath.Join(t.TempDir(), "sysctl.json")}
-	cfg := director("192.0.2.9/24", ipvs.Masquerade, "192.0.2.1", "fd00::1")
-	cfg.VRRP[0].Addresses[0].Interface = "eth1.5"
 	for range 2 {
-		if err := host.Do(func() error { _, err := k.Apply(sysctl.Wanted(cfg)); return err }); err != nil {
+		if err := host.Do(func() error { _, err := k.Apply(sysctl.ForNAT(true, true, []string{"eth1.5"})); return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
