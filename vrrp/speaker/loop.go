@@ -17,15 +17,20 @@ type loop struct {
 	poller   *poller
 	receiver *receiver
 	publish  func([]vrrp.Status)
+	read     int // packets, in this turn
 
 	mu     sync.Mutex
 	calls  []func(now time.Time)
 	closed bool
 }
 
-// maxBatches bounds what is read from one socket before the timers that wait for a packet get their turn: 8,192 packets,
-// more than its buffer holds.
-const maxBatches = 256
+// leastCost is the least that a packet takes of a receive buffer: struct sk_buff and struct skb_shared_info of
+// linux/skbuff.h, without its bytes.
+const leastCost = 256 + 320
+
+// maxBatches bounds what is read from one socket before the timers that wait for a packet get their turn. It is more than
+// its buffer holds, twice what is asked for (socket(7), SO_RCVBUF): whatever waited when the reading began is read.
+const maxBatches = 2*receiveBuffer/leastCost/batchLen + 1
 
 // maxLooks bounds how often the sockets are looked at before timers get their turn.
 const maxLooks = 16
@@ -33,9 +38,13 @@ const maxLooks = 16
 // maxCalls bounds what is done for other goroutines before timers get their turn.
 const maxCalls = 32
 
-// lateEnough is by how much a timer must be late before the sockets are looked at once more: the process may have been
-// stopped after it looked.
+// lateEnough is by how much a timer that sends must be late before the sockets are looked at once more: the process may
+// have been stopped after it looked.
 const lateEnough = time.Millisecond
+
+// restTime is how long the sockets are left alone after packets were read: those that come meanwhile share one wake-up,
+// which costs far more than a packet. It is a tenth of the shortest interval.
+const restTime = time.Millisecond
 
 // post runs a function on the engine's goroutine soon. It may be called from any goroutine. It is false when the loop
 // has ended.
@@ -80,30 +89,55 @@ func (l *loop) takeCall() func(time.Time) {
 func (l *loop) run() error {
 	defer l.close()
 	for !l.engine.stopped() {
-		next := l.engine.timers.next()
-		if err := l.poller.wait(next); err != nil {
+		if err := l.turn(); err != nil {
 			return err
 		}
-		// Packets come before timers: an advert that has arrived must not be late because we are.
+	}
+	return nil
+}
+
+// turn waits for packets, timers and calls, and handles them.
+func (l *loop) turn() error {
+	l.read = 0
+	next := l.engine.timers.next()
+	if err := l.poller.wait(next); err != nil {
+		return err
+	}
+	l.drain()
+	now := time.Now()
+	if err := l.hear(now, !next.IsZero() && now.Sub(next) > lateEnough); err != nil {
+		return err
+	}
+	l.call(now)
+	l.engine.timers.send(now)
+	l.engine.timers.fire(now)
+	if statuses := l.engine.takeChanged(now); statuses != nil {
+		l.publish(statuses)
+	}
+	if l.read > 0 {
+		l.poller.rest(restFor(now, l.engine.timers.next()))
+	}
+	return nil
+}
+
+// restFor is how long to rest at now if the next timer, zero for none, is to fire on time.
+func restFor(now, next time.Time) time.Duration {
+	if next.IsZero() {
+		return restTime
+	}
+	return min(restTime, next.Sub(now))
+}
+
+// hear reads, if a timer that waits for a packet is due at now, whatever arrived before: an advert that came in time
+// counts, however late it is read.
+func (l *loop) hear(now time.Time, late bool) error {
+	again := late || l.engine.timers.waitDue(now)
+	for n := 0; n < maxLooks && (again || l.poller.more); n++ {
+		again = false
+		if err := l.poller.look(); err != nil {
+			return err
+		}
 		l.drain()
-		now := time.Now()
-		late := !next.IsZero() && now.Sub(next) > lateEnough
-		for range maxLooks {
-			if !late && !l.poller.more {
-				break
-			}
-			late = false
-			if err := l.poller.look(); err != nil {
-				return err
-			}
-			l.drain()
-		}
-		l.call(now)
-		l.engine.timers.send(now)
-		l.engine.timers.fire(now)
-		if statuses := l.engine.takeChanged(now); statuses != nil {
-			l.publish(statuses)
-		}
 	}
 	return nil
 }
@@ -130,6 +164,7 @@ func (l *loop) drainSocket(s *socket) {
 			l.engine.broken(w, err, now)
 			return
 		}
+		l.read += n
 		for i := range n {
 			l.engine.receive(w, l.receiver.at(i, s.key.Family), now)
 		}

@@ -2,10 +2,11 @@ package speaker
 
 import (
 	"math/rand/v2"
-	"net"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -112,31 +113,117 @@ func TestAdvertsBetweenBatches(t *testing.T) {
 	}
 }
 
+// TestInTimeIsHeard: an advert that arrives while other packets are read counts before a timer that waits for one and
+// has become due meanwhile.
+func TestInTimeIsHeard(t *testing.T) {
+	l, flooded, flood := floodedLoop(t, 2*batchLen)
+	quiet, advert := l.addWire(t, "eth1")
+	if err := l.poller.add(quiet.socket); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.poller.add(flooded.socket); err != nil {
+		t.Fatal(err)
+	}
+	var heard []uint64
+	down := &timer{fire: func(time.Time) { heard = append(heard, quiet.drops.count[vrrp.DropTruncated]) }}
+	// It fires between the batches, long before its time, so that nothing looks late.
+	arrives := &timer{fire: func(time.Time) {
+		advert(1)
+		l.engine.timers.set(down, time.Now())
+	}}
+	l.engine.timers.setSend(arrives, time.Now().Add(time.Hour), 2*time.Hour)
+	flood()
+	if err := l.turn(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(heard, []uint64{1}) {
+		t.Errorf("the timer fired after %d packets, want once after 1", heard)
+	}
+}
+
+// TestRest: packets of a millisecond share a wake-up, and no timer waits for that.
+func TestRest(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		next time.Time
+		want time.Duration
+	}{
+		{time.Time{}, restTime},
+		{now.Add(time.Second), restTime},
+		{now.Add(restTime / 2), restTime / 2},
+		{now, 0},
+		{now.Add(-time.Second), -time.Second},
+	} {
+		if got := restFor(now, c.next); got != c.want {
+			t.Errorf("the next timer %v from now: rests %v, want %v", c.next.Sub(now), got, c.want)
+		}
+	}
+}
+
+// TestRestEnds: a call ends a rest, packets do not.
+func TestRestEnds(t *testing.T) {
+	l, w, send := floodedLoop(t, 1)
+	if err := l.poller.add(w.socket); err != nil {
+		t.Fatal(err)
+	}
+	rest := func(d time.Duration) time.Duration {
+		began := time.Now()
+		l.poller.rest(d)
+		return time.Since(began)
+	}
+	send()
+	const tries = 100 // the Go runtime's signals may end one
+	var longest time.Duration
+	for n := 0; n < tries && longest < restTime; n++ {
+		longest = rest(restTime)
+	}
+	if longest < restTime {
+		t.Errorf("a packet ended the rest after %v", longest)
+	}
+	l.poller.wake()
+	if took := rest(time.Minute); took > 10*time.Second {
+		t.Errorf("a call did not end the rest for %v", took)
+	}
+}
+
 // floodedLoop is a loop with a socket on which send puts so many packets that are wrong.
 func floodedLoop(t *testing.T, packets int) (l *loop, w *wire, send func()) {
 	t.Helper()
-	in, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	p, err := newPoller()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { in.Close() })
-	f, err := in.File()
+	l = &loop{poller: p, receiver: newReceiver(), engine: newRig(t).engine, publish: func([]vrrp.Status) {}}
+	t.Cleanup(p.close)
+	w, sendN := l.addWire(t, "eth0")
+	return l, w, func() { sendN(packets) }
+}
+
+// addWire gives a loop a wire with a socket on which send puts packets that are wrong.
+func (l *loop) addWire(t *testing.T, name string) (w *wire, send func(packets int)) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
-	out, err := net.DialUDP("udp4", nil, in.LocalAddr().(*net.UDPAddr))
+	s := &socket{key: socketKey{name, vrrp.IPv4}, fd: fd}
+	t.Cleanup(func() {
+		if l.poller.sockets[int32(fd)] == nil {
+			s.close() // else the poller closes it
+		}
+	})
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	to, err := unix.Getsockname(fd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { out.Close() })
-	l = &loop{receiver: newReceiver(), engine: newRig(t).engine}
-	key := socketKey{"eth0", vrrp.IPv4}
-	w = &wire{key: key, socket: &socket{key: key, fd: int(f.Fd())}}
-	l.engine.wires[key] = w
-	return l, w, func() {
+	w = &wire{key: s.key, socket: s}
+	l.engine.wires[s.key] = w
+	return w, func(packets int) {
 		for range packets {
-			if _, err := out.Write([]byte("x")); err != nil {
+			if err := unix.Sendto(fd, []byte("x"), 0, to); err != nil {
 				t.Fatal(err)
 			}
 		}

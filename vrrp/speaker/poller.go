@@ -90,6 +90,17 @@ func (p *poller) wait(deadline time.Time) error {
 // look finds out which sockets are readable, without waiting.
 func (p *poller) look() error { return p.poll(0) }
 
+// rest sleeps until wake is called or the time is over, whatever the sockets receive. It is too short to go through the
+// Go scheduler.
+func (p *poller) rest(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	fd, limit := unix.PollFd{Fd: int32(p.wakeup), Events: unix.POLLIN}, unix.NsecToTimespec(int64(d))
+	// A failure is a shorter rest.
+	_, _, _ = unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fd)), 1, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
+}
+
 func (p *poller) poll(timeout int) error {
 	n, err := unix.EpollWait(p.epoll, p.events[:], timeout)
 	if err != nil && err != unix.EINTR {

@@ -64,6 +64,9 @@ func (t *timers) next() time.Time {
 	return first
 }
 
+// waitDue says whether a timer that waits for something to be heard is due.
+func (t *timers) waitDue(now time.Time) bool { return len(t.waits) > 0 && !t.waits[0].at.After(now) }
+
 // fire calls what is due. What a timer sets for the same moment waits for the next call, so that it ends.
 func (t *timers) fire(now time.Time) {
 	for range len(t.sends) {
