@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
@@ -41,6 +42,9 @@ func checkScan(t *testing.T, text []byte) {
 	whole, wholeDiags := hclsyntax.ParseConfig(text, "a.hcl", hcl.InitialPos)
 	scanned := scanPieces(text, "a.hcl", 5)
 	for _, fault := range scanned.faults {
+		if fault.Summary == "Not UTF-8" && !utf8.Valid(text) {
+			continue // HCL's lexer takes such bytes within a name, as part of it
+		}
 		if !wholeDiags.HasErrors() && !slices.Contains(limits, fault.Summary) {
 			t.Fatalf("the scanner refuses what HCL takes: %s", fault)
 		}
