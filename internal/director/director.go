@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -87,12 +88,12 @@ type Director struct {
 	sysctlTurn chan struct{} // holds the turn to apply kernel parameters
 	unsaved    bool          // the state file was not written when it was last waited for
 
-	health   health
+	health   map[string]healthcheck.Health // of a target, by its key
 	lacking  shortages
-	users    map[string][]ipvs.ServiceKey // of a target
-	kept     map[serverKey]ipvs.Destination
-	unkept   bool // kept is still to be taken from the kernel
-	settling bool // not every check has had a result since the configuration was put in force
+	users    map[string][]ipvs.ServiceKey // of a target; a load replaces the map
+	adopted  pool.Adopted                 // an adoption replaces the map
+	adopting bool                         // adopted is still to be read from the kernel
+	settling bool                         // not every check has had a result since the configuration was put in force
 	vrrp     map[string]vrrp.Status
 	linked   bool      // with the speaker
 	unlinked time.Time // since then, if not linked
@@ -114,7 +115,7 @@ func New(o Options) *Director {
 		retries:   newRetries(),
 		counters:  newCounters(o.OpenKernel),
 		reloading: make(chan struct{}, 1),
-		health:    health{},
+		health:    map[string]healthcheck.Health{},
 		lacking:   newShortages(),
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),

@@ -309,7 +309,7 @@ func TestWhatWasKeptIsForgottenWithTheLastFirstResult(t *testing.T) {
 		b.start(true)
 		defer b.stop()
 		kept := func() (n int) {
-			b.changed(func() { n = len(b.director.kept) })
+			b.changed(func() { n = len(b.director.adopted) })
 			return n
 		}
 		b.judge(first, healthcheck.Up)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
 )
 
 // largeFile writes a configuration of so many real servers in services of 100, each with a check of its own.
@@ -108,8 +109,10 @@ func BenchmarkReload(b *testing.B) {
 		began := time.Now()
 		cfg := loaded(b, path)
 		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-load")
-		_ = targets(cfg)
-		_ = desired(cfg, health{}, nil)
+		_, _ = targetsOf(cfg)
+		for _, vs := range cfg.Services {
+			_ = pool.Decide(vs, pool.Inputs{}).Entry()
+		}
 		_ = changesBetween(cfg, cfg)
 	}
 }

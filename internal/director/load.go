@@ -9,6 +9,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -53,20 +54,8 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // load puts a configuration in force. What did not change is not touched.
 func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.cfg, d.loaded = cfg, time.Now()
-	d.users = map[string][]ipvs.ServiceKey{}
-	for _, vs := range cfg.Services {
-		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets that have no other user
-		for _, rs := range vs.RealServers {
-			for _, t := range targetsOf(vs, rs) {
-				key := t.Key()
-				if others, used := d.users[key]; used {
-					d.users[key] = append(others, vs.ServiceKey)
-				} else {
-					d.users[key] = alone
-				}
-			}
-		}
-	}
+	targets, users := targetsOf(cfg)
+	d.users = users
 	for key := range d.health {
 		if d.users[key] == nil {
 			delete(d.health, key)
@@ -82,8 +71,8 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 			delete(d.vrrp, name)
 		}
 	}
-	d.unkept, d.settling = true, true
-	if err := d.checker.Update(targets(cfg)); err != nil {
+	d.adopting, d.settling = true, true
+	if err := d.checker.Update(targets); err != nil {
 		d.Logger.Error("health checks not set up", "error", err)
 	}
 	d.tellSpeaker()
@@ -92,10 +81,30 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 		"services", len(cfg.Services), "checks", len(d.users))
 }
 
+// targetsOf returns the checks of a configuration, each once, and by target key the services that each is for.
+func targetsOf(cfg *config.Config) (targets []healthcheck.Target, users map[string][]ipvs.ServiceKey) {
+	users = map[string][]ipvs.ServiceKey{}
+	for _, vs := range cfg.Services {
+		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets that have no other user
+		for _, rs := range vs.RealServers {
+			for t := range pool.Targets(vs, rs) {
+				key := t.Key()
+				if others, used := users[key]; used {
+					users[key] = append(others, vs.ServiceKey)
+					continue
+				}
+				users[key] = alone
+				targets = append(targets, t)
+			}
+		}
+	}
+	return targets, users
+}
+
 // settled forgets what the kernel had when the configuration was put in force, once every check has a result, and gives
 // back what the first round of checks took.
 func (d *Director) settled() {
-	if !d.settling && d.kept == nil {
+	if !d.settling && d.adopted == nil {
 		return
 	}
 	for key := range d.users {
@@ -103,8 +112,8 @@ func (d *Director) settled() {
 			return
 		}
 	}
-	if !d.unkept {
-		d.kept = nil
+	if !d.adopting {
+		d.adopted = nil
 	}
 	if d.settling {
 		d.settling = false

@@ -9,6 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -16,9 +17,9 @@ import (
 
 // standing is what a plan starts from. The zero value is that of a machine where lvs-ha never ran.
 type standing struct {
-	inForce *config.Config  // nil if no director runs
-	probed  map[string]bool // keys of the targets that are being checked
-	health  health
+	inForce *config.Config                // nil if no director runs
+	users   map[string][]ipvs.ServiceKey  // keys of the targets that are being checked
+	health  map[string]healthcheck.Health // of those, by key
 	vrrp    map[string]vrrp.Status
 	memory  memory
 }
@@ -35,10 +36,7 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	}
 	var now standing
 	err := d.view(ctx, func() {
-		now = standing{inForce: d.cfg, probed: map[string]bool{}, health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp), memory: d.memory}
-		for key := range d.users {
-			now.probed[key] = true
-		}
+		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp), memory: d.memory}
 	})
 	if err != nil {
 		return api.Plan{}, err
@@ -74,8 +72,6 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 	for _, vs := range cfg.Services {
 		p.Services = append(p.Services, api.NamedService{Name: vs.Name, ServiceKey: api.ServiceKey(vs.ServiceKey)})
 	}
-	known, assumed := now.assume(cfg)
-	p.Assumed = assumed
 	p.Settings = append(p.Settings, settings(now.inForce, cfg)...)
 	kernel, err := open(ctx)
 	if err != nil {
@@ -89,7 +85,9 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 	if err != nil {
 		return api.Plan{}, err
 	}
-	diff := ipvs.Diff(desired(cfg, known, adopt(cfg, actual)), actual, now.memory.owns())
+	want, assumed := now.table(cfg, actual)
+	p.Assumed = assumed
+	diff := ipvs.Diff(want, actual, now.memory.owns())
 	for _, s := range diff.Steps {
 		p.Table = append(p.Table, api.StepOf(s))
 	}
@@ -113,28 +111,25 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 	return p, nil
 }
 
-// assume returns the health of the targets, in which those that nobody checks yet pass, and how many real servers have
-// such a target.
-func (s standing) assume(cfg *config.Config) (known health, servers int) {
-	known = health{}
-	passing := healthcheck.Health{State: healthcheck.Up}
+// table returns the pools that cfg is to have where the kernel holds actual, and how many real servers count as passing a
+// check that is not carried out yet.
+func (s standing) table(cfg *config.Config, actual []ipvs.ServiceState) (want []ipvs.Entry, assumed int) {
+	inputs := pool.Inputs{
+		Health:  s.health,
+		Checked: func(key string) bool { return s.users[key] != nil },
+		Adopted: pool.Adopt(cfg.Services, actual),
+	}
+	want = make([]ipvs.Entry, 0, len(cfg.Services))
 	for _, vs := range cfg.Services {
-		for _, rs := range vs.RealServers {
-			assumed := false
-			for _, t := range targetsOf(vs, rs) {
-				key := t.Key()
-				if s.probed[key] {
-					known[key] = s.health[key]
-					continue
-				}
-				known[key], assumed = passing, true
-			}
-			if assumed {
-				servers++
+		verdict := pool.Decide(vs, inputs)
+		for _, m := range verdict.Members {
+			if m.Assumed {
+				assumed++
 			}
 		}
+		want = append(want, verdict.Entry())
 	}
-	return known, servers
+	return want, assumed
 }
 
 // sync returns the steps to the wanted connection-sync daemon. Where VRRP has not said which role it has, that of the

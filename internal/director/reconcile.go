@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
@@ -84,7 +85,7 @@ func (d *Director) reconcile(ctx context.Context) {
 		due.everything()
 	}
 	if due.table() {
-		due.all = due.all || d.unkept
+		due.all = due.all || d.adopting
 		d.outcome(ctx, partTable, touched{all: due.all, keys: due.keys}, d.reconcileTable(ctx, due))
 	}
 	if due.times {
@@ -114,14 +115,15 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	if err != nil {
 		return err
 	}
-	if d.unkept {
-		d.kept, d.unkept = adopt(d.cfg, actual), false
+	if d.adopting {
+		d.adopted, d.adopting = pool.Adopt(d.cfg.Services, actual), false
 	}
 	d.remember(d.owned(), d.memory.OwnsSync)
 	var want []ipvs.Entry
+	inputs := pool.Inputs{Health: d.health, Adopted: d.adopted}
 	for _, vs := range d.cfg.Services {
 		if _, ok := due.keys[vs.ServiceKey]; ok || due.all {
-			want = append(want, desiredEntry(vs, d.health, d.kept))
+			want = append(want, pool.Decide(vs, inputs).Entry())
 		}
 	}
 	err = ipvs.Apply(ctx, loggedApplier{kernel, d.Logger}, ipvs.Diff(want, actual, d.memory.owns()))

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
-	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/wallclock"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -54,14 +54,14 @@ type snapshot struct {
 	reloadErr       error
 	startErr        error
 	problems        []api.Problem
-	health          health
+	pools           pool.Inputs
 	vrrp            map[string]vrrp.Status
 }
 
 func (d *Director) snapshot() snapshot {
 	s := snapshot{
 		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr, startErr: d.startErr,
-		problems: slices.Clone(d.problems.open), health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp),
+		problems: slices.Clone(d.problems.open), pools: pool.Inputs{Health: maps.Clone(d.health), Adopted: d.adopted}, vrrp: maps.Clone(d.vrrp),
 	}
 	if !d.linked && len(d.cfg.VRRP) > 0 {
 		s.problems = append(s.problems, api.Problem{What: "speaker", Text: "the VRRP process is not connected; it is being started again", Since: d.unlinked})
@@ -131,18 +131,14 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 	for _, dest := range actual.Destinations {
 		kernel[dest.DestinationKey] = dest
 	}
-	for _, rs := range vs.RealServers {
-		targets := targetsOf(vs, rs)
-		server := api.Server{ServerSettings: api.ServerOf(rs.Destination), State: s.health.server(targets)}
-		for _, t := range targets {
-			check := api.Check{Kind: string(t.Spec.Kind), Endpoint: t.Endpoint, State: healthcheck.Unknown}
-			if r, ok := s.health[t.Key()]; ok {
-				check.State, check.Since, check.Detail = r.State, wallclock.Told(r.Since, now), r.Detail
-			}
-			if check.State == server.State && check.Since.After(server.Since) {
-				server.Since = check.Since
-			}
-			server.Checks = append(server.Checks, check)
+	for i, member := range pool.Decide(vs, s.pools).Members {
+		rs := vs.RealServers[i]
+		server := api.Server{ServerSettings: api.ServerOf(rs.Destination), State: member.State, Since: wallclock.Told(member.Since, now)}
+		for t := range pool.Targets(vs, rs) {
+			health := s.pools.Health[t.Key()]
+			server.Checks = append(server.Checks, api.Check{
+				Kind: string(t.Spec.Kind), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Told(health.Since, now), Detail: health.Detail,
+			})
 		}
 		if dest, ok := kernel[rs.DestinationKey]; ok {
 			server.Present, server.KernelWeight = true, dest.Weight

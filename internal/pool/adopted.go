@@ -1,0 +1,34 @@
+package pool
+
+import (
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// Server identifies a real server of a virtual service.
+type Server struct {
+	Service     ipvs.ServiceKey
+	Destination ipvs.DestinationKey
+}
+
+// Adopted are the weights of the real servers that were in the kernel's table when a configuration was put in force. A
+// server stays as it was found until its checks have first results, so that a restart or a reload interrupts nothing.
+type Adopted map[Server]uint32
+
+// Adopt returns what services find of their pools in the kernel's table.
+func Adopt(services []config.VirtualService, table []ipvs.ServiceState) Adopted {
+	configured := make(map[ipvs.ServiceKey]bool, len(services))
+	for _, vs := range services {
+		configured[vs.ServiceKey] = true
+	}
+	adopted := Adopted{}
+	for _, s := range table {
+		if !configured[s.ServiceKey] {
+			continue
+		}
+		for _, d := range s.Destinations {
+			adopted[Server{s.ServiceKey, d.DestinationKey}] = d.Weight
+		}
+	}
+	return adopted
+}

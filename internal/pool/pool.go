@@ -1,0 +1,137 @@
+// Package pool decides which real servers of a virtual service are in the kernel's table, with which weight, and why. It
+// is pure: a verdict depends only on the arguments of Decide. Whoever needs to know about a pool asks for a verdict when
+// it needs one; none is stored.
+package pool
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// Inputs are what a verdict depends on besides the configuration of the virtual service.
+type Inputs struct {
+	Health  map[string]healthcheck.Health // results of the checks, by target key
+	Checked func(key string) bool         // whether a target is being checked; one that is not counts as passing. nil: all are
+	Adopted Adopted
+}
+
+// Verdict is what a virtual service's pool is to be.
+type Verdict struct {
+	Service ipvs.Service
+	Members []Member // one for each real server, in the order of the configuration
+}
+
+// Member is a real server of a pool.
+type Member struct {
+	Destination ipvs.Destination // as configured, but with the weight that it is to have; 0 if it is not in the table
+	InTable     bool
+	State       healthcheck.State
+	Reason      Reason
+	Assumed     bool      // one of its checks is not being carried out and counts as passing
+	Since       time.Time // when the last of the checks that agree with State reached it; zero if there is none
+}
+
+// Reason says why a member is in the table with its weight, or is not.
+type Reason uint8
+
+// The reasons.
+const (
+	NoChecks      Reason = iota // in the table: no check is configured
+	ChecksPassing               // in the table: all checks pass
+	CheckFailed                 // a check failed: removed, or in the table with weight 0
+	NoResult                    // a check has no result yet: the same
+	AsFound                     // a check has no result yet: in the table with the weight found in the kernel
+)
+
+var reasonNames = [...]string{
+	NoChecks: "no-checks", ChecksPassing: "checks-passing", CheckFailed: "check-failed", NoResult: "no-result", AsFound: "as-found",
+}
+
+// String returns the reason's code.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
+
+// Decide returns the verdict on a virtual service's pool.
+func Decide(vs config.VirtualService, in Inputs) Verdict {
+	v := Verdict{Service: vs.Service, Members: make([]Member, 0, len(vs.RealServers))}
+	for _, rs := range vs.RealServers {
+		v.Members = append(v.Members, in.member(vs, rs))
+	}
+	return v
+}
+
+func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
+	m := in.judge(vs, rs)
+	m.Destination = rs.Destination
+	switch m.State {
+	case healthcheck.Up:
+		m.InTable = true
+		return m
+	case healthcheck.Unknown:
+		weight, found := in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]
+		if found {
+			m.InTable, m.Destination.Weight, m.Reason = true, weight, AsFound
+			return m
+		}
+	}
+	m.InTable, m.Destination.Weight = vs.OnFailure == config.Weight, 0
+	return m
+}
+
+// judge combines the checks of a real server. One that fails takes it down; if none does, one without a result leaves it
+// unknown.
+func (in Inputs) judge(vs config.VirtualService, rs config.RealServer) Member {
+	m := Member{State: healthcheck.Up, Reason: NoChecks}
+	for t := range Targets(vs, rs) {
+		health, assumed := in.healthOf(t.Key())
+		m.Assumed = m.Assumed || assumed
+		switch {
+		case m.Reason == NoChecks, worse(health.State, m.State):
+			m.State, m.Since, m.Reason = health.State, health.Since, reasonOf(health.State)
+		case health.State == m.State && health.Since.After(m.Since):
+			m.Since = health.Since
+		}
+	}
+	return m
+}
+
+func (in Inputs) healthOf(key string) (health healthcheck.Health, assumed bool) {
+	if in.Checked != nil && !in.Checked(key) {
+		return healthcheck.Health{State: healthcheck.Up}, true
+	}
+	return in.Health[key], false
+}
+
+// worse orders states: Down before Unknown before Up.
+func worse(a, b healthcheck.State) bool {
+	return a != b && (a == healthcheck.Down || b == healthcheck.Up)
+}
+
+func reasonOf(s healthcheck.State) Reason {
+	switch s {
+	case healthcheck.Up:
+		return ChecksPassing
+	case healthcheck.Down:
+		return CheckFailed
+	}
+	return NoResult
+}
+
+// Entry is the virtual service as it is to be in the kernel's table.
+func (v Verdict) Entry() ipvs.Entry {
+	e := ipvs.Entry{Service: v.Service, Destinations: make([]ipvs.Destination, 0, len(v.Members))}
+	for _, m := range v.Members {
+		if m.InTable {
+			e.Destinations = append(e.Destinations, m.Destination)
+		}
+	}
+	return e
+}

@@ -1,0 +1,173 @@
+package pool_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+const (
+	up      = healthcheck.Up
+	down    = healthcheck.Down
+	unknown = healthcheck.Unknown
+)
+
+// values compares addresses by what they are.
+var values = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
+func tcpCheck(port uint16) healthcheck.Spec {
+	return healthcheck.Spec{Kind: healthcheck.TCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1, Port: port}
+}
+
+func destination(at string, weight uint32) ipvs.Destination {
+	ap := netip.MustParseAddrPort(at)
+	return ipvs.Destination{
+		DestinationKey: ipvs.DestinationKey{Address: ap.Addr(), Port: ap.Port()},
+		Forward:        ipvs.DirectRoute, Weight: weight, UpperThreshold: 9, LowerThreshold: 3,
+	}
+}
+
+func webService(onFailure config.OnFailure, checks ...healthcheck.Spec) config.VirtualService {
+	return config.VirtualService{
+		Name: "web",
+		Service: ipvs.Service{
+			ServiceKey: ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("192.0.2.1:80")), Scheduler: "wrr", Netmask: 0xffffffff,
+		},
+		Checks: checks, OnFailure: onFailure,
+	}
+}
+
+// One real server of weight 5 with two checks, or none.
+func TestVerdictOnOneServer(t *testing.T) {
+	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
+	for _, tt := range []struct {
+		name      string
+		onFailure config.OnFailure
+		none      bool
+		states    []healthcheck.State // of the checks; since second 1, 2, …
+		adopted   pool.Adopted
+		unchecked int // so many of the checks are not being carried out
+
+		inTable bool
+		weight  uint32
+		state   healthcheck.State
+		reason  pool.Reason
+		since   time.Time
+		assumed bool
+	}{
+		{name: "no checks", none: true, inTable: true, weight: 5, state: up, reason: pool.NoChecks},
+		{name: "all pass", states: []healthcheck.State{up, up}, inTable: true, weight: 5, state: up, reason: pool.ChecksPassing, since: at(2)},
+		{name: "the first fails", states: []healthcheck.State{down, up}, state: down, reason: pool.CheckFailed, since: at(1)},
+		{name: "the second fails", states: []healthcheck.State{up, down}, state: down, reason: pool.CheckFailed, since: at(2)},
+		{name: "both fail", states: []healthcheck.State{down, down}, state: down, reason: pool.CheckFailed, since: at(2)},
+		{name: "a failure outweighs a missing result", states: []healthcheck.State{down, unknown}, state: down, reason: pool.CheckFailed, since: at(1)},
+		{name: "a missing result outweighs a pass", states: []healthcheck.State{up, unknown}, state: unknown, reason: pool.NoResult},
+		{name: "no result", states: []healthcheck.State{unknown, unknown}, state: unknown, reason: pool.NoResult},
+		{name: "weight: all pass", onFailure: config.Weight, states: []healthcheck.State{up, up}, inTable: true, weight: 5, state: up, reason: pool.ChecksPassing, since: at(2)},
+		{name: "weight: one fails", onFailure: config.Weight, states: []healthcheck.State{up, down}, inTable: true, state: down, reason: pool.CheckFailed, since: at(2)},
+		{name: "weight: no result", onFailure: config.Weight, states: []healthcheck.State{unknown, up}, inTable: true, state: unknown, reason: pool.NoResult},
+		{name: "found: no result", states: []healthcheck.State{up, unknown}, adopted: found("10.0.0.1:80", 7), inTable: true, weight: 7, state: unknown, reason: pool.AsFound},
+		{name: "found with weight 0", states: []healthcheck.State{up, unknown}, adopted: found("10.0.0.1:80", 0), inTable: true, state: unknown, reason: pool.AsFound},
+		{name: "weight, found: no result", onFailure: config.Weight, states: []healthcheck.State{unknown, up}, adopted: found("10.0.0.1:80", 7), inTable: true, weight: 7, state: unknown, reason: pool.AsFound},
+		{name: "found: fails", states: []healthcheck.State{unknown, down}, adopted: found("10.0.0.1:80", 7), state: down, reason: pool.CheckFailed, since: at(2)},
+		{name: "found: all pass", states: []healthcheck.State{up, up}, adopted: found("10.0.0.1:80", 7), inTable: true, weight: 5, state: up, reason: pool.ChecksPassing, since: at(2)},
+		{name: "another server was found", states: []healthcheck.State{up, unknown}, adopted: found("10.0.0.2:80", 7), state: unknown, reason: pool.NoResult},
+		{name: "no check is carried out", states: []healthcheck.State{down, down}, unchecked: 2, inTable: true, weight: 5, state: up, reason: pool.ChecksPassing, assumed: true},
+		{name: "one check is not carried out, the other fails", states: []healthcheck.State{up, down}, unchecked: 1, state: down, reason: pool.CheckFailed, since: at(2), assumed: true},
+		{name: "one check is not carried out, the other has no result", states: []healthcheck.State{up, unknown}, unchecked: 1, state: unknown, reason: pool.NoResult, assumed: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var checks []healthcheck.Spec
+			if !tt.none {
+				checks = []healthcheck.Spec{tcpCheck(1), tcpCheck(2)}
+			}
+			vs := webService(tt.onFailure, checks...)
+			server := config.RealServer{Destination: destination("10.0.0.1:80", 5)}
+			vs.RealServers = []config.RealServer{server}
+			in := pool.Inputs{Health: map[string]healthcheck.Health{}, Adopted: tt.adopted}
+			unchecked := map[string]bool{}
+			n := 0
+			for target := range pool.Targets(vs, server) {
+				if tt.states[n] != unknown {
+					in.Health[target.Key()] = healthcheck.Health{State: tt.states[n], Since: at(int64(n + 1))}
+				}
+				unchecked[target.Key()] = n < tt.unchecked
+				n++
+			}
+			if tt.unchecked > 0 {
+				in.Checked = func(key string) bool { return !unchecked[key] }
+			}
+			want := pool.Member{Destination: server.Destination, InTable: tt.inTable, State: tt.state, Reason: tt.reason, Assumed: tt.assumed, Since: tt.since}
+			want.Destination.Weight = tt.weight
+			got := pool.Decide(vs, in)
+			if diff := cmp.Diff(pool.Verdict{Service: vs.Service, Members: []pool.Member{want}}, got, values); diff != "" {
+				t.Errorf("the verdict differs (-want +got):\n%s", diff)
+			}
+			entry := ipvs.Entry{Service: vs.Service, Destinations: []ipvs.Destination{}}
+			if tt.inTable {
+				entry.Destinations = append(entry.Destinations, want.Destination)
+			}
+			if diff := cmp.Diff(entry, got.Entry(), values); diff != "" {
+				t.Errorf("the entry differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// found is what was adopted of the web service: one server with its weight.
+func found(at string, weight uint32) pool.Adopted {
+	vs := webService(config.Remove)
+	return pool.Adopted{pool.Server{Service: vs.ServiceKey, Destination: destination(at, weight).DestinationKey}: weight}
+}
+
+func TestOwnChecksReplaceThoseOfTheService(t *testing.T) {
+	vs := webService(config.Remove, tcpCheck(0), tcpCheck(8080))
+	endpoints := func(rs config.RealServer) (list []string) {
+		for target := range pool.Targets(vs, rs) {
+			list = append(list, target.Endpoint.String())
+		}
+		return list
+	}
+	server := config.RealServer{Destination: destination("10.0.0.1:80", 1)}
+	if diff := cmp.Diff([]string{"10.0.0.1:80", "10.0.0.1:8080"}, endpoints(server)); diff != "" {
+		t.Errorf("the service's checks (-want +got):\n%s", diff)
+	}
+	own := tcpCheck(9)
+	own.Address = netip.MustParseAddr("10.0.0.9")
+	server.Checks = []healthcheck.Spec{own}
+	if diff := cmp.Diff([]string{"10.0.0.9:9"}, endpoints(server)); diff != "" {
+		t.Errorf("its own checks (-want +got):\n%s", diff)
+	}
+}
+
+func TestOnlyConfiguredServicesAreAdopted(t *testing.T) {
+	mine, other := webService(config.Remove), webService(config.Remove)
+	other.ServiceKey = ipvs.ServiceByMark(ipvs.IPv4, 7)
+	var table []ipvs.ServiceState
+	for _, s := range []config.VirtualService{other, mine} {
+		table = append(table, ipvs.ServiceState{Service: s.Service, Destinations: []ipvs.DestinationState{{Destination: destination("10.0.0.1:80", 4)}}})
+	}
+	if diff := cmp.Diff(found("10.0.0.1:80", 4), pool.Adopt([]config.VirtualService{mine}, table), values); diff != "" {
+		t.Errorf("adopted (-want +got):\n%s", diff)
+	}
+}
+
+func TestReasonsHaveDistinctCodes(t *testing.T) {
+	codes := map[string]bool{}
+	for r := pool.NoChecks; r <= pool.AsFound; r++ {
+		codes[r.String()] = true
+	}
+	if want := int(pool.AsFound) + 1; len(codes) != want || codes[""] {
+		t.Errorf("the codes are %v, want %d", codes, want)
+	}
+	if got := (pool.AsFound + 1).String(); codes[got] {
+		t.Errorf("an unknown reason is called %q", got)
+	}
+}

@@ -1,0 +1,344 @@
+package pool_test
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// world is what a director has: a configuration, results, what it adopted, and a kernel's table.
+type world struct {
+	now      int64
+	services []config.VirtualService
+	health   map[string]healthcheck.Health
+	adopted  pool.Adopted
+	table    []ipvs.ServiceState
+}
+
+// load puts a configuration in force: results of checks that remain are kept, and the table is adopted.
+func (w *world) load(services []config.VirtualService) {
+	w.services = services
+	targets := w.targets()
+	maps.DeleteFunc(w.health, func(key string, _ healthcheck.Health) bool { return !targets[key].IsValid() })
+	w.adopted = pool.Adopt(services, w.table)
+	w.reconcile()
+}
+
+// restart is a new director's start.
+func (w *world) restart() {
+	w.health = map[string]healthcheck.Health{}
+	w.load(w.services)
+}
+
+// settle forgets what was adopted when every check has a result.
+func (w *world) settle() {
+	if len(w.health) == len(w.targets()) {
+		w.adopted = nil
+	}
+	w.reconcile()
+}
+
+// targets are the endpoints of all checks, by key.
+func (w *world) targets() map[string]netip.AddrPort {
+	all := map[string]netip.AddrPort{}
+	for _, vs := range w.services {
+		for _, rs := range vs.RealServers {
+			for t := range pool.Targets(vs, rs) {
+				all[t.Key()] = t.Endpoint
+			}
+		}
+	}
+	return all
+}
+
+// result gives the checks of an endpoint a state.
+func (w *world) result(at netip.AddrPort, state healthcheck.State) {
+	w.now++
+	for key, endpoint := range w.targets() {
+		if endpoint == at {
+			w.health[key] = healthcheck.Health{State: state, Since: time.Unix(w.now, 0)}
+		}
+	}
+	w.reconcile()
+}
+
+func (w *world) verdict(vs config.VirtualService) pool.Verdict {
+	return pool.Decide(vs, pool.Inputs{Health: w.health, Adopted: w.adopted})
+}
+
+// reconcile makes the table what the verdicts ask for.
+func (w *world) reconcile() {
+	w.table = nil
+	for _, vs := range w.services {
+		entry := w.verdict(vs).Entry()
+		s := ipvs.ServiceState{Service: entry.Service}
+		for _, d := range entry.Destinations {
+			s.Destinations = append(s.Destinations, ipvs.DestinationState{Destination: d})
+		}
+		w.table = append(w.table, s)
+	}
+}
+
+// destinations are those in the table.
+func (w *world) destinations() map[pool.Server]ipvs.Destination {
+	all := map[pool.Server]ipvs.Destination{}
+	for _, s := range w.table {
+		for _, d := range s.Destinations {
+			all[pool.Server{Service: s.ServiceKey, Destination: d.DestinationKey}] = d.Destination
+		}
+	}
+	return all
+}
+
+// at is the endpoint of the server with a one-letter name: a is 10.0.0.1:80.
+func at(name string) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, name[0] - 'a' + 1}), 80)
+}
+
+func name(d ipvs.DestinationKey) string { return string(rune('a' + d.Address.As4()[3] - 1)) }
+
+// configured reads "a=1 b=2" as the web service's real servers with their weights. "weight" keeps failed ones with weight
+// 0, "unchecked" leaves out the check, "deep" adds one at port 8080.
+func configured(words []string) []config.VirtualService {
+	vs := webService(config.Remove, tcpCheck(0))
+	for _, word := range words {
+		server, weight, ok := strings.Cut(word, "=")
+		switch {
+		case ok:
+			vs.RealServers = append(vs.RealServers, config.RealServer{Destination: destination(at(server).String(), uint32(weight[0]-'0'))})
+		case word == "weight":
+			vs.OnFailure = config.Weight
+		case word == "unchecked":
+			vs.Checks = nil
+		case word == "deep":
+			vs.Checks = append(vs.Checks, tcpCheck(8080))
+		default:
+			panic("no such word: " + word)
+		}
+	}
+	return []config.VirtualService{vs}
+}
+
+// do carries out an event: "load a=1 b=2", "a up", "a:8080 down", "restart", "settle".
+func (w *world) do(event string) {
+	words := strings.Fields(event)
+	switch words[0] {
+	case "load":
+		w.load(configured(words[1:]))
+	case "restart":
+		w.restart()
+	case "settle":
+		w.settle()
+	default:
+		server, port, deep := strings.Cut(words[0], ":")
+		endpoint := at(server)
+		if deep {
+			endpoint = netip.MustParseAddrPort(endpoint.Addr().String() + ":" + port)
+		}
+		w.result(endpoint, map[string]healthcheck.State{"up": up, "down": down}[words[1]])
+	}
+}
+
+// pool is the table in short: "a=1 b=0".
+func (w *world) pool() string {
+	var list []string
+	for server, d := range w.destinations() {
+		list = append(list, fmt.Sprintf("%s=%d", name(server.Destination), d.Weight))
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
+}
+
+// Each sequence of events begins with an empty table; after each event the table holds exactly these destinations.
+func TestSequences(t *testing.T) {
+	type step struct{ event, pool string }
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"servers come up and fail", []step{
+			{"load a=1 b=2 c=3", ""}, {"a up", "a=1"}, {"c up", "a=1 c=3"}, {"b down", "a=1 c=3"}, {"b up", "a=1 b=2 c=3"},
+			{"a down", "b=2 c=3"}, {"b down", "c=3"}, {"c down", ""}, {"b up", "b=2"},
+		}},
+		{"failed servers stay with weight 0", []step{
+			{"load weight a=1 b=2", "a=0 b=0"}, {"a up", "a=1 b=0"}, {"b up", "a=1 b=2"}, {"a down", "a=0 b=2"}, {"b down", "a=0 b=0"},
+		}},
+		{"without checks", []step{{"load unchecked a=1 b=0", "a=1 b=0"}, {"restart", "a=1 b=0"}, {"load unchecked b=4", "b=4"}}},
+		{"a restart keeps the pool until there are results", []step{
+			{"load a=1 b=2 c=3", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"c down", "a=1 b=2"},
+			{"restart", "a=1 b=2"}, {"c down", "a=1 b=2"}, {"settle", "a=1 b=2"}, {"a down", "b=2"}, {"b up", "b=2"}, {"settle", "b=2"}, {"c up", "b=2 c=3"},
+		}},
+		{"a restart keeps weight 0", []step{
+			{"load weight a=1 b=2", "a=0 b=0"}, {"a up", "a=1 b=0"}, {"b down", "a=1 b=0"}, {"restart", "a=1 b=0"}, {"b up", "a=1 b=2"}, {"a down", "a=0 b=2"},
+		}},
+		{"a second restart before the first results", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"restart", "a=1"}, {"restart", "a=1"}, {"b up", "a=1 b=2"}, {"restart", "a=1 b=2"}, {"a down", "b=2"},
+		}},
+		{"servers join and leave", []step{
+			{"load a=1", ""}, {"a up", "a=1"}, {"load a=1 b=2", "a=1"}, {"b up", "a=1 b=2"}, {"load b=2 c=3", "b=2"}, {"c down", "b=2"},
+			{"load a=1 b=2 c=3", "b=2"}, {"a up", "a=1 b=2"},
+		}},
+		{"a weight changes", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"load a=5 b=2", "a=5"}, {"b down", "a=5"}, {"load a=0 b=7", "a=0"}, {"b up", "a=0 b=7"},
+		}},
+		{"a weight changes before the first result", []step{
+			{"load a=1", ""}, {"a up", "a=1"}, {"restart", "a=1"}, {"load a=5", "a=1"}, {"a up", "a=5"},
+		}},
+		{"a check is added", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b down", "a=1"}, {"load deep a=1 b=2", "a=1"}, {"a:8080 down", ""}, {"b up", ""},
+			{"b:8080 up", "b=2"}, {"a:8080 up", "a=1 b=2"}, {"a down", "b=2"}, {"a:8080 down", "b=2"}, {"a up", "b=2"}, {"a:8080 up", "a=1 b=2"},
+		}},
+		{"a check is removed", []step{
+			{"load deep a=1", ""}, {"a up", ""}, {"a:8080 down", ""}, {"load a=1", "a=1"}, {"load unchecked a=1", "a=1"},
+		}},
+		{"what happens to failed servers changes", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b down", "a=1"}, {"load weight a=1 b=2", "a=1 b=0"}, {"a down", "a=0 b=0"}, {"load a=1 b=2", ""},
+		}},
+		{"a service is removed and comes back", []step{
+			{"load a=1", ""}, {"a up", "a=1"}, {"load", ""}, {"load a=1", ""}, {"a up", "a=1"},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := world{health: map[string]healthcheck.Health{}}
+			for i, s := range tt.steps {
+				w.do(s.event)
+				if got := w.pool(); got != s.pool {
+					t.Fatalf("after step %d, %q, the pool is %q, want %q", i+1, s.event, got, s.pool)
+				}
+			}
+		})
+	}
+}
+
+// drawServices draws two services that share servers, and so checks.
+func drawServices(t *rapid.T) []config.VirtualService {
+	var list []config.VirtualService
+	for _, mark := range rapid.SliceOfNDistinct(rapid.Uint32Range(1, 2), 0, 2, rapid.ID).Draw(t, "services") {
+		var checks []healthcheck.Spec
+		for _, port := range rapid.SliceOfNDistinct(rapid.Uint16Range(0, 1), 0, 2, rapid.ID).Draw(t, "checks") {
+			checks = append(checks, tcpCheck(8080*port))
+		}
+		vs := webService(rapid.SampledFrom([]config.OnFailure{config.Remove, config.Weight}).Draw(t, "on failure"), checks...)
+		vs.ServiceKey = ipvs.ServiceByMark(ipvs.IPv4, mark)
+		for _, server := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 3, rapid.ID).Draw(t, "servers") {
+			rs := config.RealServer{Destination: destination(at(server).String(), rapid.Uint32Range(0, 3).Draw(t, "weight"))}
+			rs.Forward = rapid.SampledFrom([]ipvs.ForwardMethod{ipvs.Masquerade, ipvs.DirectRoute}).Draw(t, "forward")
+			if rapid.Bool().Draw(t, "own check") {
+				rs.Checks = []healthcheck.Spec{tcpCheck(9)}
+			}
+			vs.RealServers = append(vs.RealServers, rs)
+		}
+		list = append(list, vs)
+	}
+	return list
+}
+
+// checkStep fails if an event changed the table for no good reason.
+func (w *world) checkStep(t *rapid.T, before map[pool.Server]ipvs.Destination) {
+	after := w.destinations()
+	for _, vs := range w.services {
+		verdict := w.verdict(vs)
+		if len(verdict.Members) != len(vs.RealServers) {
+			t.Fatalf("%d members of %d real servers", len(verdict.Members), len(vs.RealServers))
+		}
+		for i, m := range verdict.Members {
+			rs := vs.RealServers[i]
+			server := pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}
+			was, had := before[server]
+			is, has := after[server]
+			if has != m.InTable || has && is != m.Destination {
+				t.Errorf("%s is %+v in the table, the verdict is %+v", server.Destination, is, m)
+			}
+			want := rs.Destination
+			want.Weight = m.Destination.Weight
+			if m.Destination != want {
+				t.Errorf("%s is to be %+v, configured is %+v", server.Destination, m.Destination, rs.Destination)
+			}
+			passes, fails := true, false
+			for target := range pool.Targets(vs, rs) {
+				state := w.health[target.Key()].State
+				passes, fails = passes && state == up, fails || state == down
+			}
+			switch weight := m.Destination.Weight; {
+			case passes != (m.State == up), passes != (m.Reason == pool.NoChecks || m.Reason == pool.ChecksPassing),
+				fails != (m.State == down), fails != (m.Reason == pool.CheckFailed):
+				t.Errorf("%s is %s for %s; it passes: %v, it fails: %v", server.Destination, m.State, m.Reason, passes, fails)
+			case passes && (!has || weight != rs.Weight):
+				t.Errorf("%s passes and has weight %d in the table (%v), want %d", server.Destination, weight, has, rs.Weight)
+			case had && !has && m.Reason != pool.CheckFailed:
+				t.Errorf("%s was removed for %s", server.Destination, m.Reason)
+			case m.Reason == pool.AsFound && (!had || weight != was.Weight):
+				t.Errorf("%s is as found with weight %d, but had %d (%v)", server.Destination, weight, was.Weight, had)
+			case !passes && m.Reason != pool.AsFound && (weight != 0 || has != (vs.OnFailure == config.Weight)):
+				t.Errorf("%s: %s gives weight %d, in the table %v, with on_failure %s", server.Destination, m.Reason, weight, has, vs.OnFailure)
+			}
+		}
+	}
+}
+
+// Whatever happens in whatever order: a server leaves the table only if a check of it failed or the configuration no
+// longer has it, it gets traffic only if its checks pass or if it had some already, and neither a restart nor loading the
+// same configuration again changes anything.
+func TestAnySequence(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := world{health: map[string]healthcheck.Health{}}
+		before := map[pool.Server]ipvs.Destination{}
+		unchanged := func(event string) {
+			if after := w.destinations(); !maps.Equal(before, after) {
+				t.Errorf("a %s changed the table from %v to %v", event, before, after)
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"load":    func(t *rapid.T) { w.load(drawServices(t)) },
+			"again":   func(*rapid.T) { w.load(w.services); unchanged("second load") },
+			"restart": func(*rapid.T) { w.restart(); unchanged("restart") },
+			"settle":  func(*rapid.T) { w.settle(); unchanged("settling") },
+			"result": func(t *rapid.T) {
+				endpoint := at(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "server"))
+				port := rapid.SampledFrom([]uint16{80, 8080, 9}).Draw(t, "port")
+				w.result(netip.AddrPortFrom(endpoint.Addr(), port), rapid.SampledFrom([]healthcheck.State{up, down}).Draw(t, "state"))
+			},
+			"": func(t *rapid.T) {
+				w.checkStep(t, before)
+				before = w.destinations()
+			},
+		})
+	})
+}
+
+// A better result never takes a server out of the table, and a worse one never brings it in.
+func TestBetterResultsNeverRemove(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		order := []healthcheck.State{down, unknown, up}
+		w := world{services: drawServices(t), health: map[string]healthcheck.Health{}}
+		better := world{services: w.services, health: map[string]healthcheck.Health{}}
+		for _, vs := range w.services {
+			for _, rs := range vs.RealServers {
+				for target := range pool.Targets(vs, rs) {
+					n := rapid.IntRange(0, 2).Draw(t, "state")
+					w.health[target.Key()] = healthcheck.Health{State: order[n]}
+					better.health[target.Key()] = healthcheck.Health{State: order[rapid.IntRange(n, 2).Draw(t, "better state")]}
+				}
+			}
+		}
+		w.reconcile()
+		better.reconcile()
+		good := better.destinations()
+		for server := range w.destinations() {
+			if _, ok := good[server]; !ok {
+				t.Errorf("%s is in the table only with the worse results", server.Destination)
+			}
+		}
+	})
+}

@@ -1,0 +1,24 @@
+package pool
+
+import (
+	"iter"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+// Targets are the checks of a real server with the endpoint that each one probes. A server's own checks replace those of
+// its service.
+func Targets(vs config.VirtualService, rs config.RealServer) iter.Seq[healthcheck.Target] {
+	specs := rs.Checks
+	if len(specs) == 0 {
+		specs = vs.Checks
+	}
+	return func(yield func(healthcheck.Target) bool) {
+		for _, spec := range specs {
+			if !yield(healthcheck.NewTarget(rs.Address, rs.Port, spec)) {
+				return
+			}
+		}
+	}
+}
