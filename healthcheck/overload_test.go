@@ -7,12 +7,14 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
 // TestConcurrencyIsBounded: with more due than there are slots, everyone has its turn, and lateness shows.
@@ -166,9 +168,16 @@ func TestPanic(t *testing.T) {
 // TestChurn updates at random while checks are in flight, and looks for overlaps, events of strangers and leftovers.
 func TestChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		random, _ := lab.Generate(t, 1)
+		var mu sync.Mutex
+		below := func(n int64) int64 {
+			mu.Lock()
+			defer mu.Unlock()
+			return random.Int64N(n)
+		}
 		f := newFarm(t, func(ctx context.Context, server netip.AddrPort) Result {
-			d := rand.N(1200 * time.Millisecond)
-			if rand.N(10) == 0 {
+			d := time.Duration(below(int64(1200 * time.Millisecond)))
+			if below(10) == 0 {
 				time.Sleep(d) // deaf
 				return Result{}
 			}
@@ -182,7 +191,7 @@ func TestChurn(t *testing.T) {
 		for range 500 {
 			var some []Target
 			for _, target := range all {
-				if rand.N(2) == 0 {
+				if below(2) == 0 {
 					some = append(some, target)
 				}
 			}
@@ -190,7 +199,7 @@ func TestChurn(t *testing.T) {
 			if st := s.Stats(); st.Targets != len(some) || st.Running > 20 || len(s.Snapshot()) != len(some) {
 				t.Fatalf("%+v with %d targets", st, len(some))
 			}
-			time.Sleep(rand.N(time.Second))
+			time.Sleep(time.Duration(below(int64(time.Second))))
 		}
 		update(t, s, all)
 		checkedBefore := len(f.reported())
@@ -238,7 +247,9 @@ func TestDetectionTime(t *testing.T) {
 			list := targets(1, spec)
 			update(t, s, list)
 			defer start(t, s)()
-			time.Sleep(10*time.Second + rand.N(interval))
+			phase := rand.N(interval)
+			t.Logf("the server fails %v within an interval", phase)
+			time.Sleep(10*time.Second + phase)
 			failed := set(false)
 			time.Sleep(20 * time.Second)
 			since := findStatus(s.Snapshot(), list[0]).Since

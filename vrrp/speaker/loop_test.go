@@ -1,17 +1,18 @@
 package speaker
 
 import (
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 func TestTimers(t *testing.T) {
+	random, _ := lab.Generate(t, 1)
 	var ts timers
 	var fired []int
 	zero := time.Now()
@@ -20,10 +21,10 @@ func TestTimers(t *testing.T) {
 	for i := range all {
 		all[i] = &timer{fire: func(time.Time) { fired = append(fired, i) }}
 	}
-	for _, i := range rand.Perm(len(all)) {
-		ts.set(all[i], at(rand.IntN(1000)))
+	for _, i := range random.Perm(len(all)) {
+		ts.set(all[i], at(random.IntN(1000)))
 	}
-	for _, i := range rand.Perm(len(all)) {
+	for _, i := range random.Perm(len(all)) {
 		ts.set(all[i], at(i)) // moved
 	}
 	for i := range all {
