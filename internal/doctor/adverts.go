@@ -18,7 +18,7 @@ func adverts(cfg *config.Config, o *Observed) []Finding {
 		in := &cfg.VRRP[i].Instance
 		// On a link that is down nothing can be heard, which says nothing about the peer.
 		link, known := o.link(in.Interface)
-		if _, listened := o.Listened[in.Interface]; listened && (link.Up || !known) {
+		if _, listened := o.Listened[in.Interface]; listened && (link.Running() || !known) {
 			out = append(out, heard(in, o)...)
 		}
 	}

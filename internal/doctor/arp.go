@@ -51,7 +51,7 @@ func (o *Observed) cardsIn(n netip.Prefix) []string {
 	var out []string
 	for _, a := range o.Addresses {
 		link, exists := o.link(a.Interface)
-		if exists && link.Up && link.Network && a.Prefix.Masked() == n && !slices.Contains(out, a.Interface) {
+		if exists && link.Running() && link.Neighbors() && a.Prefix.Masked() == n && !slices.Contains(out, a.Interface) {
 			out = append(out, a.Interface)
 		}
 	}
@@ -63,7 +63,7 @@ func loopbackAddresses(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, a := range o.Addresses {
 		link, _ := o.link(a.Interface)
-		if link.Network || !isVirtual(cfg, a.Prefix.Addr()) {
+		if link.Neighbors() || !isVirtual(cfg, a.Prefix.Addr()) {
 			continue
 		}
 		backupOnly, known := o.sysctl("net.ipv4.vs.backup_only")

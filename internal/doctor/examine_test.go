@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/doctor"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -76,11 +77,12 @@ func healthy() *doctor.Observed {
 		IPVS: true,
 		Modules: doctor.Modules{Listed: true, Loaded: []string{"ip_vs", "ip_vs_rr", "ip_vs_wlc"},
 			Available: []string{"ip_vs", "ip_vs_rr", "ip_vs_wlc", "ip_vs_sh"}},
-		Links: []doctor.Link{{Name: "lo", Up: true, MTU: 65536}, {Name: "eth0", Up: true, Network: true, MTU: 1500},
-			{Name: "eth1", Up: true, Network: true, MTU: 9000}, {Name: "eth2", Up: true, Network: true, MTU: 1500}},
-		Addresses: []doctor.Address{{"eth0", prefix("202.99.59.111/24")}, {"eth1", prefix("192.168.10.252/24")}, {"lo", prefix("127.0.0.1/8")}},
-		Defaults:  []doctor.Default{{Interface: "eth0"}},
-		Routes: map[netip.Addr]doctor.Route{
+		Links: host.Links{{Name: "lo", Up: true, Loopback: true, MTU: 65536}, {Name: "eth0", Up: true, MTU: 1500},
+			{Name: "eth1", Up: true, MTU: 9000}, {Name: "eth2", Up: true, MTU: 1500}},
+		Addresses: []host.Address{{Interface: "eth0", Prefix: prefix("202.99.59.111/24")}, {Interface: "eth1", Prefix: prefix("192.168.10.252/24")},
+			{Interface: "lo", Prefix: prefix("127.0.0.1/8")}},
+		Defaults: []host.Route{{Destination: prefix("0.0.0.0/0"), Interface: "eth0"}},
+		Routes: map[netip.Addr]host.Route{
 			addr("192.168.10.1"):  {Interface: "eth1", Source: addr("192.168.10.252"), MTU: 9000},
 			addr("202.99.59.108"): {Interface: "eth0", Source: addr("202.99.59.111"), MTU: 1500},
 			addr("198.51.100.8"):  {Interface: "eth1", Gateway: addr("192.168.10.9"), Source: addr("192.168.10.252"), MTU: 9000},
@@ -285,7 +287,7 @@ func TestForwarding(t *testing.T) {
 			"error scheduler: this kernel has no scheduler mh (module ip_vs_mh) -> name another, or install the package with all of this kernel's modules"}},
 		{"IPv6", natConfig, func(c *config.Config, o *doctor.Observed) {
 			c.Services[0].RealServers[0].Address = addr("fd00::1")
-			o.Defaults = append(o.Defaults, doctor.Default{IPv6: true, Interface: "eth0", Advertised: true})
+			o.Defaults = append(o.Defaults, host.Route{Destination: prefix("::/0"), Interface: "eth0", Advertised: true})
 		}, []string{
 			"warning accept-ra: net.ipv6.conf.eth0.accept_ra is 1, not 2 -> sysctl -w net.ipv6.conf.eth0.accept_ra=2!",
 			"error ipv6-forward: net.ipv6.conf.all.forwarding is 0, not 1 -> sysctl -w net.ipv6.conf.all.forwarding=1!",

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -70,8 +71,8 @@ func parameterCode(key string) (string, Severity) {
 
 // advertisedDefault reports whether the device of an accept_ra has a default route from a router's advertisement.
 func (o *Observed) advertisedDefault(key string) bool {
-	return slices.ContainsFunc(o.Defaults, func(d Default) bool {
-		return d.IPv6 && d.Advertised && sysctl.Conf("ipv6", d.Interface, "accept_ra") == key
+	return slices.ContainsFunc(o.Defaults, func(d host.Route) bool {
+		return d.IPv6() && d.Advertised && sysctl.Conf("ipv6", d.Interface, "accept_ra") == key
 	})
 }
 
@@ -109,8 +110,8 @@ func reversePath(cfg *config.Config, o *Observed) []Finding {
 			continue
 		}
 		seen = append(seen, v.iface)
-		elsewhere := slices.IndexFunc(o.Defaults, func(d Default) bool { return !d.IPv6 && d.Interface != v.iface })
-		here := slices.ContainsFunc(o.Defaults, func(d Default) bool { return !d.IPv6 && d.Interface == v.iface })
+		elsewhere := slices.IndexFunc(o.Defaults, func(d host.Route) bool { return !d.IPv6() && d.Interface != v.iface })
+		here := slices.ContainsFunc(o.Defaults, func(d host.Route) bool { return !d.IPv6() && d.Interface == v.iface })
 		if elsewhere < 0 || here {
 			continue
 		}

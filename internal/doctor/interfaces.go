@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -66,7 +67,7 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 	for _, v := range cfg.VRRP {
 		// Without a link the kernel makes no link-local address, and a network daemon takes addresses away: interfaces
 		// finds the cause.
-		if link, _ := o.link(v.Interface); link.Up && !hasSource(cfg, o, v.Instance) {
+		if link, _ := o.link(v.Interface); link.Running() && !hasSource(cfg, o, v.Instance) {
 			out = append(out, Finding{Code: "no-source", Severity: Error, Subject: v.Interface,
 				What: fmt.Sprintf("%s has no %s address of its own", v.Interface, v.Family),
 				Why:  fmt.Sprintf("the adverts of vrrp %q have nothing to come from", v.Name), Mend: sourceMend(v.Instance)})
@@ -103,16 +104,16 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 
 // ownAddressIn reports whether the device has an address in the network that is not virtual.
 func (o *Observed) ownAddressIn(cfg *config.Config, iface string, n netip.Prefix) bool {
-	return slices.ContainsFunc(o.Addresses, func(a Address) bool {
+	return slices.ContainsFunc(o.Addresses, func(a host.Address) bool {
 		return a.Interface == iface && n.Contains(a.Prefix.Addr()) && !isVirtual(cfg, a.Prefix.Addr())
 	})
 }
 
 func hasSource(cfg *config.Config, o *Observed, v vrrp.Instance) bool {
 	if v.SourceAddress.IsValid() {
-		return slices.ContainsFunc(o.Addresses, func(a Address) bool { return a.Prefix.Addr() == v.SourceAddress })
+		return slices.ContainsFunc(o.Addresses, func(a host.Address) bool { return a.Prefix.Addr() == v.SourceAddress })
 	}
-	return slices.ContainsFunc(o.Addresses, func(a Address) bool {
+	return slices.ContainsFunc(o.Addresses, func(a host.Address) bool {
 		addr := a.Prefix.Addr()
 		right := addr.Is4()
 		if v.Family == vrrp.IPv6 {

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/vishvananda/netlink"
 )
 
@@ -19,13 +19,13 @@ const (
 )
 
 // onLink reports whether the server is in a network of this machine, where it answers ARP or neighbour discovery.
-func (r Route) onLink() bool { return r.Error == "" && !r.Local && !r.Gateway.IsValid() }
+func onLink(r host.Route) bool { return !r.Local && !r.Gateway.IsValid() }
 
 // askNeighbors sends each real server an empty datagram, so that the kernel asks for it by ARP or neighbour discovery:
 // a service without health checks gives no other cause to, and what the kernel knew may be old.
 func askNeighbors(ctx context.Context, o *Observed) {
 	for a, route := range o.Routes {
-		if !route.onLink() {
+		if !onLink(route) {
 			continue
 		}
 		conn, err := new(net.Dialer).DialContext(ctx, "udp", netip.AddrPortFrom(a, discardPort).String())
@@ -39,10 +39,10 @@ func askNeighbors(ctx context.Context, o *Observed) {
 }
 
 // seeNeighbors finds the real servers on this machine's networks that do not answer, as soon as the kernel knows.
-func seeNeighbors(ctx context.Context, h *netlink.Handle, names map[int]string, o *Observed) error {
+func seeNeighbors(ctx context.Context, h *netlink.Handle, o *Observed) error {
 	deadline := time.After(neighborTimeout)
 	for {
-		neighbors, err := rtnetlink.List("neighbours", func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
+		neighbors, err := host.List("neighbours", func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func seeNeighbors(ctx context.Context, h *netlink.Handle, names map[int]string, 
 		for _, n := range neighbors {
 			a, _ := netip.AddrFromSlice(n.IP)
 			route, wanted := o.Routes[a.Unmap()]
-			if wanted && route.Interface == names[n.LinkIndex] && n.State&(netlink.NUD_FAILED|netlink.NUD_INCOMPLETE) != 0 {
+			if wanted && route.Interface == o.Links.NameOf(n.LinkIndex) && n.State&(netlink.NUD_FAILED|netlink.NUD_INCOMPLETE) != 0 {
 				o.Neighbors[a.Unmap()] = true
 				asking = asking || n.State&netlink.NUD_INCOMPLETE != 0
 			}

@@ -123,7 +123,7 @@ func TestOutputEnds(t *testing.T) {
 
 func TestObserveThisMachine(t *testing.T) {
 	o := Linux{APISocket: t.TempDir() + "/none.sock"}.Observe(t.Context(), &config.Config{})
-	if l, exists := o.link("lo"); !exists || l.Network || l.MTU == 0 {
+	if l, exists := o.link("lo"); !exists || l.Neighbors() || l.MTU == 0 {
 		t.Errorf("lo is %+v in %+v", l, o.Links)
 	}
 	if _, known := o.sysctl("net.ipv4.ip_forward"); !known || o.Running != nil || len(o.Adverts) != 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/doctor"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -22,7 +23,7 @@ func TestInterfaces(t *testing.T) {
 		{"down", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Links[1].Up = false }, []string{
 			`error interface-down: eth0 is down (vrrp "web") -> ip link set dev eth0 up`}},
 		{"no carrier", natConfig, func(_ *config.Config, o *doctor.Observed) {
-			o.Links[1].Up, o.Links[1].NoCarrier, o.Links[3].Up = false, true, false
+			o.Links[1].NoCarrier, o.Links[3].Up = true, false
 		}, []string{
 			`error interface-down: eth0 has no carrier (vrrp "web") -> ethtool eth0 # and look at the cable and the switch port`,
 			`warning interface-down: eth2 is down (vrrp "web", track_interface) -> ip link set dev eth2 up`}},
@@ -42,14 +43,14 @@ func TestInterfaces(t *testing.T) {
 		{"link-local virtual address", strings.ReplaceAll(drConfig[:strings.Index(drConfig, "virtual_service")], `"202.99.59.110/24"`, `"fe80::9/64", "fd00::9/64"`),
 			func(_ *config.Config, o *doctor.Observed) {
 				o.Adverts = nil
-				o.Addresses = append(o.Addresses, doctor.Address{Interface: "eth0", Prefix: prefix("fe80::1/64")}, doctor.Address{Interface: "eth0", Prefix: prefix("fd00::1/64")})
+				o.Addresses = append(o.Addresses, host.Address{Interface: "eth0", Prefix: prefix("fe80::1/64")}, host.Address{Interface: "eth0", Prefix: prefix("fd00::1/64")})
 			}, []string{"info peer-silent: web: no master was heard within 3s"}},
 		{"virtual address outside", strings.ReplaceAll(drConfig, "202.99.59.110", "10.1.1.1"), func(_ *config.Config, o *doctor.Observed) {
 			o.Adverts[0].Advert.Addresses[0] = addr("10.1.1.1")
 		}, []string{"warning address-outside: 10.1.1.1 is in no network of eth0 (202.99.59.0/24) -> correct the address or the interface in the configuration, or add the route on the router"}},
 		{"virtual address outside, and there", strings.ReplaceAll(drConfig, "202.99.59.110", "10.1.1.1"), func(_ *config.Config, o *doctor.Observed) {
 			o.Adverts[0].Advert.Addresses[0] = addr("10.1.1.1")
-			o.Addresses = append(o.Addresses, doctor.Address{Interface: "eth0", Prefix: prefix("10.1.1.1/24")})
+			o.Addresses = append(o.Addresses, host.Address{Interface: "eth0", Prefix: prefix("10.1.1.1/24")})
 		}, []string{"warning address-outside: 10.1.1.1 is in no network of eth0 (202.99.59.0/24) -> correct the address or the interface in the configuration, or add the route on the router"}},
 		{"host address inside", strings.ReplaceAll(drConfig, "202.99.59.110/24", "202.99.59.110/32"), nil, nil},
 		{"keepalived", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Daemons = []doctor.Process{{7, "keepalived"}} }, []string{
@@ -96,7 +97,7 @@ func TestAddressesAreNotRightOnMissingDevices(t *testing.T) {
 
 func TestARP(t *testing.T) {
 	two := func(_ *config.Config, o *doctor.Observed) {
-		o.Addresses = append(o.Addresses, doctor.Address{Interface: "eth2", Prefix: prefix("202.99.59.211/24")})
+		o.Addresses = append(o.Addresses, host.Address{Interface: "eth2", Prefix: prefix("202.99.59.211/24")})
 	}
 	examine(t, []examination{
 		{"two cards in one network", drConfig, two, []string{
@@ -107,15 +108,15 @@ func TestARP(t *testing.T) {
 			o.Sysctls["net.ipv4.conf.all.arp_ignore"], o.Sysctls["net.ipv4.conf.all.arp_announce"] = "1", "2"
 		}, nil},
 		{"virtual address on lo", drConfig, func(_ *config.Config, o *doctor.Observed) {
-			o.Addresses = append(o.Addresses, doctor.Address{Interface: "lo", Prefix: prefix("202.99.59.110/32")})
+			o.Addresses = append(o.Addresses, host.Address{Interface: "lo", Prefix: prefix("202.99.59.110/32")})
 		}, []string{"warning backup-only: 202.99.59.110 is on lo here: this director is prepared as a real server, and balances while it is the standby -> " +
 			"lvs-ha realserver down --vip 202.99.59.110 # or a connection_sync block and net.ipv4.vs.backup_only=1"}},
 		{"virtual address on lo, with sync", natConfig, func(_ *config.Config, o *doctor.Observed) {
-			o.Addresses = append(o.Addresses, doctor.Address{Interface: "lo", Prefix: prefix("202.99.59.110/32")})
+			o.Addresses = append(o.Addresses, host.Address{Interface: "lo", Prefix: prefix("202.99.59.110/32")})
 		}, []string{"warning backup-only: 202.99.59.110 is on lo here: this director is prepared as a real server, and balances while it is the standby -> " +
 			"sysctl -w net.ipv4.vs.backup_only=1!"}},
 		{"real server here", drConfig, func(_ *config.Config, o *doctor.Observed) {
-			o.Routes[addr("202.99.59.108")] = doctor.Route{Interface: "lo", Local: true}
+			o.Routes[addr("202.99.59.108")] = host.Route{Interface: "lo", Local: true}
 		}, []string{"info server-is-local: the real server 202.99.59.108 is this machine itself"}},
 	})
 }
@@ -187,7 +188,7 @@ func TestPeerHeard(t *testing.T) {
 
 func TestServers(t *testing.T) {
 	const nat, direct = "192.168.10.1", "202.99.59.108"
-	route := func(server string, r doctor.Route) func(*config.Config, *doctor.Observed) {
+	route := func(server string, r host.Route) func(*config.Config, *doctor.Observed) {
 		return func(_ *config.Config, o *doctor.Observed) { o.Routes[addr(server)] = r }
 	}
 	probed := func(p doctor.Probe) func(*config.Config, *doctor.Observed) {
@@ -197,13 +198,16 @@ func TestServers(t *testing.T) {
 		}
 	}
 	examine(t, []examination{
-		{"no route", drConfig, route(direct, doctor.Route{Error: "network is unreachable"}), []string{
+		{"no route", drConfig, func(_ *config.Config, o *doctor.Observed) {
+			delete(o.Routes, addr(direct))
+			o.Unreachable = map[netip.Addr]string{addr(direct): "network is unreachable"}
+		}, []string{
 			"error server-no-route: there is no way to the real server 202.99.59.108: network is unreachable -> ip route add 202.99.59.108 via GATEWAY # or give this machine an address in its network"}},
 		{"silent", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Neighbors = map[netip.Addr]bool{addr(direct): true} }, []string{
 			"warning server-silent: the real server 202.99.59.108 does not answer on eth0 -> arping -c 3 -I eth0 202.99.59.108"}},
-		{"DR through a router", drConfig, route(direct, doctor.Route{Interface: "eth0", Gateway: addr("202.99.59.1"), MTU: 1500}), []string{
+		{"DR through a router", drConfig, route(direct, host.Route{Interface: "eth0", Gateway: addr("202.99.59.1"), MTU: 1500}), []string{
 			`error dr-not-on-link: the real server 202.99.59.108 is behind the router 202.99.59.1 -> put director and real server on one network, or write forwarding = "tun"`}},
-		{"NAT through a router", natConfig, route(nat, doctor.Route{Interface: "eth1", Gateway: addr("192.168.10.9"), MTU: 1500}), []string{
+		{"NAT through a router", natConfig, route(nat, host.Route{Interface: "eth1", Gateway: addr("192.168.10.9"), MTU: 1500}), []string{
 			"info nat-behind-router: the real server 192.168.10.1 is behind the router 192.168.10.9"}},
 		{"NAT without a moving gateway", strings.Replace(natConfig, `address "192.168.10.254/24" { interface = "eth1" }`, "", 1), func(_ *config.Config, o *doctor.Observed) {
 			o.Adverts[0].Advert.Addresses = o.Adverts[0].Advert.Addresses[:1]
@@ -229,7 +233,7 @@ func TestTunnels(t *testing.T) {
 		return func(c *config.Config, o *doctor.Observed) {
 			r := &c.Services[0].RealServers[0]
 			r.TunnelType, r.TunnelFlags = kind, flags
-			o.Routes[addr(server)] = doctor.Route{Interface: "eth1", MTU: 1500}
+			o.Routes[addr(server)] = host.Route{Interface: "eth1", MTU: 1500}
 		}
 	}
 	mtu := func(room, device, advmss string) []string {
@@ -242,7 +246,7 @@ func TestTunnels(t *testing.T) {
 		{"gre with a checksum", tunConfig, narrow(ipvs.TunnelGRE, ipvs.TunnelChecksum), mtu("1472", "1528", "1432")},
 		{"gue", tunConfig, narrow(ipvs.TunnelGUE, 0), mtu("1468", "1532", "1428")},
 		{"from the virtual address", tunConfig, func(_ *config.Config, o *doctor.Observed) {
-			o.Routes[addr(server)] = doctor.Route{Interface: "eth1", Source: addr("202.99.59.110"), MTU: 9000}
+			o.Routes[addr(server)] = host.Route{Interface: "eth1", Source: addr("202.99.59.110"), MTU: 9000}
 		}, []string{"error tunnel-source: the tunnel to 198.51.100.8 starts from the virtual address 202.99.59.110 -> " +
 			"write the virtual address as 202.99.59.110/32, and give eth1 an address of its own"}},
 	})

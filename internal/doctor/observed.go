@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -15,11 +16,12 @@ type Observed struct {
 	Modules      Modules
 	IPVS         bool              // the kernel has it now
 	Sysctls      map[string]string // those that a check asks for and the kernel has
-	Links        []Link
-	Addresses    []Address
-	Defaults     []Default
-	Routes       map[netip.Addr]Route // to each real server
-	Neighbors    map[netip.Addr]bool  // real servers that do not answer ARP or neighbour discovery: true
+	Links        host.Links
+	Addresses    []host.Address
+	Defaults     []host.Route              // best first
+	Routes       map[netip.Addr]host.Route // to each real server that can be reached
+	Unreachable  map[netip.Addr]string     // why there is no route to a real server
+	Neighbors    map[netip.Addr]bool       // real servers that do not answer ARP or neighbour discovery: true
 	Probes       []Probe
 	Capabilities uint64 // effective, of this process
 	Processes    []supervisor.Running
@@ -44,38 +46,6 @@ func (m Modules) Has(name string) bool { return slices.Contains(m.Loaded, name) 
 
 // Can reports whether the module can be loaded.
 func (m Modules) Can(name string) bool { return slices.Contains(m.Available, name) }
-
-// Link is a network device.
-type Link struct {
-	Name      string
-	Up        bool // set up and with a carrier
-	NoCarrier bool // set up, but without a carrier
-	MTU       int
-	Network   bool // has ARP or neighbour discovery: a network card, a bridge, a VLAN, but not lo or a tunnel
-}
-
-// Address is an address on a device.
-type Address struct {
-	Interface string
-	Prefix    netip.Prefix
-}
-
-// Default is a default route.
-type Default struct {
-	IPv6       bool
-	Interface  string
-	Advertised bool // by a router advertisement
-}
-
-// Route is the kernel's way to a real server.
-type Route struct {
-	Interface string
-	Gateway   netip.Addr // zero: on a network of this machine
-	Source    netip.Addr // that the kernel would choose
-	MTU       int
-	Local     bool   // the address is this machine's own
-	Error     string // there is no way
-}
 
 // Probe is the outcome of one health check, made once.
 type Probe struct {
@@ -130,12 +100,8 @@ func (o *Observed) sysctl(key string) (string, bool) {
 	return v, ok
 }
 
-func (o *Observed) link(name string) (Link, bool) {
-	i := slices.IndexFunc(o.Links, func(l Link) bool { return l.Name == name })
-	if i < 0 {
-		return Link{}, false
-	}
-	return o.Links[i], true
+func (o *Observed) link(name string) (host.Link, bool) {
+	return o.Links.Find(name)
 }
 
 // networks are the networks that a device is in, with the given family.

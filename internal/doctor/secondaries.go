@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
@@ -36,7 +37,7 @@ func (o *Observed) sharesNetwork(cfg *config.Config, v virtual) bool {
 	if v.prefix.Addr().Is6() || v.prefix.IsSingleIP() {
 		return false
 	}
-	own := slices.ContainsFunc(o.Addresses, func(a Address) bool {
+	own := slices.ContainsFunc(o.Addresses, func(a host.Address) bool {
 		return a.Interface == v.iface && a.Prefix.Masked() == v.prefix.Masked() && !isVirtual(cfg, a.Prefix.Addr())
 	})
 	return own || slices.ContainsFunc(virtuals(cfg), func(w virtual) bool {

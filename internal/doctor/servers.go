@@ -15,13 +15,13 @@ func serverRoutes(cfg *config.Config, o *Observed) []Finding {
 	all := byAddress(cfg, ipvs.DirectRoute, ipvs.Tunnel, ipvs.Masquerade)
 	for _, s := range all {
 		route, known := o.Routes[s.Address]
+		reason, unreachable := o.Unreachable[s.Address]
 		switch {
-		case !known:
-		case route.Error != "":
+		case unreachable:
 			out = append(out, Finding{Code: "server-no-route", Severity: Error, Subject: s.Address.String(),
-				What: fmt.Sprintf("there is no way to the real server %s: %s", s.Address, route.Error),
+				What: fmt.Sprintf("there is no way to the real server %s: %s", s.Address, reason),
 				Why:  "it is checked and balanced to by that way", Mend: "ip route add " + s.Address.String() + " via GATEWAY # or give this machine an address in its network"})
-		case route.Local:
+		case !known, route.Local:
 		case o.Neighbors[s.Address]:
 			out = append(out, Finding{Code: "server-silent", Severity: Warning, Subject: s.Address.String(),
 				What: fmt.Sprintf("the real server %s does not answer on %s", s.Address, route.Interface),
@@ -55,7 +55,7 @@ func natWayBack(cfg *config.Config, o *Observed) []Finding {
 	var seen []netip.Prefix
 	for _, s := range byAddress(cfg, ipvs.Masquerade) {
 		route, known := o.Routes[s.Address]
-		if !known || route.Error != "" || route.Local {
+		if !known || route.Local {
 			continue
 		}
 		if route.Gateway.IsValid() {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -17,7 +18,7 @@ func tunnels(cfg *config.Config, o *Observed) []Finding {
 	tunnelled := byAddress(cfg, ipvs.Tunnel)
 	for _, s := range tunnelled {
 		route, known := o.Routes[s.Address]
-		if !known || route.Error != "" || route.Local {
+		if !known || route.Local {
 			continue
 		}
 		if f, bad := tunnelSource(cfg, s, route); bad {
@@ -40,7 +41,7 @@ func tunnels(cfg *config.Config, o *Observed) []Finding {
 
 // tunnelSource looks whether outer packets would start from the virtual address that travels in them: the real server
 // has that address itself and drops what comes from it.
-func tunnelSource(cfg *config.Config, s server, route Route) (Finding, bool) {
+func tunnelSource(cfg *config.Config, s server, route host.Route) (Finding, bool) {
 	if !route.Source.IsValid() || !isVirtual(cfg, route.Source) {
 		return Finding{}, false
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
 	"github.com/lvs-ha/lvs-ha/internal/realserver/realservertest"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
@@ -25,7 +26,7 @@ func onDevice(iface string, vips ...string) realserver.Wanted {
 // Each address stays on the device that its own call named.
 func TestCallsForSeveralDevices(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
-	m.AddLink(realserver.Link{Name: "dummy0", NoARP: true})
+	m.AddLink(host.Link{Name: "dummy0", NoARP: true})
 	before := observe(t, m)
 	s := newServer(t, m)
 	for _, w := range []realserver.Wanted{dr("192.0.2.9"), onDevice("dummy0", "192.0.2.10"), dr("192.0.2.11")} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
@@ -45,7 +46,7 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 	}
 	needed := Script(u.next.Wanted, Observed{})
 	silent := slices.ContainsFunc(needed, isSilence)
-	removing := map[Address]bool{}
+	removing := map[host.Address]bool{}
 	for i, s := range slices.Backward(state.Steps) {
 		if slices.ContainsFunc(needed, s.same) || silent && isSilence(s) {
 			continue
@@ -64,22 +65,22 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 			continue
 		}
 		if back.Action == RemoveAddress {
-			removing[Address{Interface: back.Interface, Prefix: HostPrefix(back.Address)}] = true
+			removing[host.Address{Interface: back.Interface, Prefix: HostPrefix(back.Address)}] = true
 		}
 		u.steps = append(u.steps, back)
 		u.undoes = append(u.undoes, i)
 	}
 	for _, p := range state.Wanted.placements() {
-		a := Address{Interface: p.device.name, Prefix: HostPrefix(p.address)}
+		a := host.Address{Interface: p.device.name, Prefix: HostPrefix(p.address)}
 		if o.has(a) && !removing[a] && !slices.Contains(u.next.Wanted.placements(), p) {
-			u.notes = append(u.notes, fmt.Sprintf("%s stays on %s: it was there before: %s removes it", p.address, a.Interface, a.deletion()))
+			u.notes = append(u.notes, fmt.Sprintf("%s stays on %s: it was there before: %s removes it", p.address, a.Interface, deletion(a)))
 		}
 	}
 	return u
 }
 
 // kept says why a step back is not taken, or "".
-func kept(back Step, o Observed, removing map[Address]bool) string {
+func kept(back Step, o Observed, removing map[host.Address]bool) string {
 	switch back.Action {
 	case SetSysctl:
 		now, exists := o.Sysctls[back.Key]

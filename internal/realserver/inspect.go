@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
@@ -247,18 +248,18 @@ func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
 	if len(directors) > 0 {
 		through = directors[max(0, slices.IndexFunc(directors, o.onLink))].String()
 	}
-	i := slices.IndexFunc(o.Defaults, func(d Default) bool { return d.IPv6 == ipv6 })
+	route, exists := o.defaultRoute(ipv6)
 	switch {
-	case i < 0:
+	case !exists:
 		c.What, c.Why = "there is no default route", why
-	case slices.Contains(directors, o.Defaults[i].Gateway):
-		c.OK, c.What = true, fmt.Sprintf("the way back leads through the director %s", o.Defaults[i].Gateway)
-	case len(directors) == 0 && o.Defaults[i].Gateway.IsValid():
-		c.OK, c.What = true, fmt.Sprintf("the way back leads through %s; that it is the director is for you to know: --director names it", o.Defaults[i].Gateway)
-	case !o.Defaults[i].Gateway.IsValid():
-		c.What, c.Why = fmt.Sprintf("the default route has no gateway: it leads straight out of %s", o.Defaults[i].Interface), why
+	case slices.Contains(directors, route.Gateway):
+		c.OK, c.What = true, fmt.Sprintf("the way back leads through the director %s", route.Gateway)
+	case len(directors) == 0 && route.Gateway.IsValid():
+		c.OK, c.What = true, fmt.Sprintf("the way back leads through %s; that it is the director is for you to know: --director names it", route.Gateway)
+	case !route.Gateway.IsValid():
+		c.What, c.Why = fmt.Sprintf("the default route has no gateway: it leads straight out of %s", route.Interface), why
 	default:
-		c.What, c.Why = fmt.Sprintf("the default route leads through %s, which is not the director %s", o.Defaults[i].Gateway, joined(directors)), why
+		c.What, c.Why = fmt.Sprintf("the default route leads through %s, which is not the director %s", route.Gateway, joined(directors)), why
 	}
 	if !c.OK {
 		c.Mend = fmt.Sprintf("ip %s route replace default via %s", flag, through)
@@ -268,7 +269,7 @@ func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
 
 // onLink reports whether an address is in a network of this machine, where a gateway has to be.
 func (o Observed) onLink(a netip.Addr) bool {
-	return slices.ContainsFunc(o.Addresses, func(own Address) bool { return own.Prefix.Contains(a) && own.Prefix.Addr() != a })
+	return slices.ContainsFunc(o.Addresses, func(own host.Address) bool { return own.Prefix.Contains(a) && own.Prefix.Addr() != a })
 }
 
 func joined(addresses []netip.Addr) string {

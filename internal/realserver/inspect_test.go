@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
 	"github.com/lvs-ha/lvs-ha/internal/realserver/realservertest"
 )
@@ -73,7 +74,7 @@ func TestInspect(t *testing.T) {
 		{"a device of its own mind, and nothing for all", dr("192.0.2.9"), func(m *realservertest.Machine) {
 			m.Set("net.ipv4.conf.all.arp_ignore", "0")
 			m.Set("net.ipv4.conf.eth0.arp_ignore", "3")
-			m.AddLink(realserver.Link{Name: "eth1", Up: true})
+			m.AddLink(host.Link{Name: "eth1", Up: true})
 		}, dr("192.0.2.9"), []realserver.Check{
 			{Code: "arp-ignore", What: "arp_ignore is 3 on eth0", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.eth0.arp_ignore=1"},
 			{Code: "arp-ignore", What: "arp_ignore is 0 on eth1", Why: arpWhy, Mend: "sysctl -w net.ipv4.conf.all.arp_ignore=1"},
@@ -90,10 +91,10 @@ func TestInspect(t *testing.T) {
 			gateway("the default route leads through 192.0.2.1, which is not the director 203.0.113.9 or 192.0.2.254", "ip -4 route replace default via 192.0.2.254")},
 		{"NAT past the director", realserver.Wanted{}, nil, nat("192.0.2.254"),
 			gateway("the default route leads through 192.0.2.1, which is not the director 192.0.2.254", "ip -4 route replace default via 192.0.2.254")},
-		{"NAT without a way", realserver.Wanted{}, func(m *realservertest.Machine) { m.Change(func(o *realserver.Observed) { o.Defaults = nil }) }, nat(),
+		{"NAT without a way", realserver.Wanted{}, func(m *realservertest.Machine) { m.Change(func(o *realserver.Observed) { o.Routes = nil }) }, nat(),
 			gateway("there is no default route", "ip -4 route replace default via DIRECTOR")},
 		{"NAT straight out", realserver.Wanted{}, func(m *realservertest.Machine) {
-			m.Change(func(o *realserver.Observed) { o.Defaults[0].Gateway = netip.Addr{} })
+			m.Change(func(o *realserver.Observed) { o.Routes[0].Gateway = netip.Addr{} })
 		}, nat("fd00::1", "192.0.2.254"), gateway("the default route has no gateway: it leads straight out of eth0", "ip -4 route replace default via 192.0.2.254")},
 		{"nobody listens", realserver.Wanted{}, func(m *realservertest.Machine) {
 			m.Change(func(o *realserver.Observed) {

@@ -1,7 +1,6 @@
 package realserver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +9,10 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -30,20 +28,22 @@ var _ System = Linux{}
 
 // Observe reads what there is.
 func (Linux) Observe(ctx context.Context) (Observed, error) {
-	h, err := rtnetlink.Open(rtnetlink.Timeout)
+	h, err := host.Open(host.Timeout)
 	if err != nil {
 		return Observed{}, err
 	}
 	defer h.Close()
-	o := Observed{Sysctls: map[string]string{}}
-	names, err := observeLinks(h, &o)
+	state, err := host.Read(h)
 	if err != nil {
 		return Observed{}, err
 	}
-	if err := observeAddresses(h, names, &o); err != nil {
-		return Observed{}, err
+	o := Observed{Links: state.Links, Addresses: state.Addresses, Sysctls: map[string]string{}}
+	for _, r := range state.Routes {
+		if r.Default() || r.Destination.IsSingleIP() {
+			o.Routes = append(o.Routes, r)
+		}
 	}
-	if err := observeRoutes(h, names, &o); err != nil {
+	if o.Proxied, err = proxies(h, state.Links); err != nil {
 		return Observed{}, err
 	}
 	if o.FOU, err = fouPorts(ctx); err != nil {
@@ -55,82 +55,15 @@ func (Linux) Observe(ctx context.Context) (Observed, error) {
 	return o, observeSysctls(&o)
 }
 
-func observeLinks(h *netlink.Handle, o *Observed) (map[int]string, error) {
-	links, err := rtnetlink.List("network devices", h.LinkList)
-	if err != nil {
-		return nil, err
-	}
-	names := map[int]string{}
-	for _, l := range links {
-		a := l.Attrs()
-		names[a.Index] = a.Name
-		link := Link{
-			Name: a.Name, Up: a.Flags&net.FlagUp != 0,
-			Loopback: a.RawFlags&unix.IFF_LOOPBACK != 0, NoARP: a.RawFlags&unix.IFF_NOARP != 0,
-		}
-		if t, ok := l.(*netlink.Ip6tnl); ok {
-			link.Any = t.Proto == 0
-		}
-		o.Links = append(o.Links, link)
-	}
-	return names, nil
-}
-
-func observeAddresses(h *netlink.Handle, names map[int]string, o *Observed) error {
-	addresses, err := rtnetlink.List("addresses", func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
-	if err != nil {
-		return err
-	}
-	for _, a := range addresses {
-		if p, ok := rtnetlink.Prefix(a.IPNet); ok {
-			o.Addresses = append(o.Addresses, Address{Interface: names[a.LinkIndex], Prefix: p})
-		}
-	}
-	proxied, err := rtnetlink.List("neighbour proxies", func() ([]netlink.Neigh, error) { return h.NeighProxyList(0, netlink.FAMILY_V6) })
-	if err != nil {
-		return err
-	}
-	for _, n := range proxied {
+func proxies(h *netlink.Handle, links host.Links) ([]Proxy, error) {
+	neighbors, err := host.List("neighbour proxies", func() ([]netlink.Neigh, error) { return h.NeighProxyList(0, netlink.FAMILY_V6) })
+	var out []Proxy
+	for _, n := range neighbors {
 		if a, ok := netip.AddrFromSlice(n.IP); ok {
-			o.Proxied = append(o.Proxied, Proxy{Interface: names[n.LinkIndex], Address: a.Unmap()})
+			out = append(out, Proxy{Interface: links.NameOf(n.LinkIndex), Address: a.Unmap()})
 		}
 	}
-	return nil
-}
-
-func observeRoutes(h *netlink.Handle, names map[int]string, o *Observed) error {
-	routes, err := rtnetlink.List("routes", func() ([]netlink.Route, error) {
-		return h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(routes, func(a, b netlink.Route) int { return cmp.Compare(a.Priority, b.Priority) })
-	for _, r := range routes {
-		if r.Type != unix.RTN_UNICAST {
-			continue
-		}
-		dst, ok := rtnetlink.Prefix(r.Dst)
-		switch {
-		case !ok || dst.Bits() == 0:
-			o.Defaults = append(o.Defaults, defaultOf(r, names))
-		case dst.IsSingleIP():
-			o.Routes = append(o.Routes, Route{Interface: names[r.LinkIndex], Destination: dst.Addr()})
-		}
-	}
-	return nil
-}
-
-func defaultOf(r netlink.Route, names map[int]string) Default {
-	d := Default{IPv6: r.Family == netlink.FAMILY_V6, Interface: names[r.LinkIndex]}
-	gateway := r.Gw
-	if gateway == nil && len(r.MultiPath) > 0 {
-		gateway, d.Interface = r.MultiPath[0].Gw, names[r.MultiPath[0].LinkIndex]
-	}
-	if a, ok := netip.AddrFromSlice(gateway); ok {
-		d.Gateway = a.Unmap()
-	}
-	return d
+	return out, err
 }
 
 func observeSysctls(o *Observed) error {
@@ -167,7 +100,7 @@ func (Linux) Do(ctx context.Context, s Step) error {
 	case SetSysctl:
 		return sysctl.System.Write(s.Key, s.Value)
 	}
-	h, err := rtnetlink.Open(rtnetlink.Timeout)
+	h, err := host.Open(host.Timeout)
 	if err != nil {
 		return err
 	}

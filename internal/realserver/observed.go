@@ -4,72 +4,40 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
 // Observed is what there is on this machine, as far as a real server is concerned.
 type Observed struct {
-	Links     []Link            `json:"links"`
-	Addresses []Address         `json:"addresses"`
-	Routes    []Route           `json:"routes"`   // to a single host, in the main table
-	Defaults  []Default         `json:"defaults"` // default routes, best first
-	Proxied   []Proxy           `json:"proxied"`
-	FOU       []FOU             `json:"fou"`
-	Sockets   []Listener        `json:"sockets"` // where something listens; an unspecified address is any
-	Sysctls   map[string]string `json:"sysctls"` // those of Keys that the kernel has
-}
-
-// Link is a network device.
-type Link struct {
-	Name     string `json:"name"`
-	Up       bool   `json:"up"`
-	Loopback bool   `json:"loopback"`
-	NoARP    bool   `json:"noarp"`         // asks and answers nothing by ARP or neighbour discovery
-	Any      bool   `json:"any,omitempty"` // an IPv6 tunnel that takes IPv4 as well
-}
-
-// Address is an address on a device.
-type Address struct {
-	Interface string       `json:"interface"`
-	Prefix    netip.Prefix `json:"prefix"`
-}
-
-// Route is a host route.
-type Route struct {
-	Interface   string     `json:"interface"`
-	Destination netip.Addr `json:"destination"`
+	Links     host.Links
+	Addresses []host.Address
+	Routes    []host.Route // to a single host, and default routes, best first
+	Proxied   []Proxy
+	FOU       []FOU
+	Sockets   []Listener        // where something listens; an unspecified address is any
+	Sysctls   map[string]string // those of Keys that the kernel has
 }
 
 // Proxy is an address that neighbour discovery answers for on a device, though the machine does not have it there.
 type Proxy struct {
-	Interface string     `json:"interface"`
-	Address   netip.Addr `json:"address"`
-}
-
-// Default is a default route.
-type Default struct {
-	IPv6      bool       `json:"ipv6"`
-	Interface string     `json:"interface"`
-	Gateway   netip.Addr `json:"gateway,omitzero"`
+	Interface string
+	Address   netip.Addr
 }
 
 // FOU is a UDP port where the kernel unwraps GUE.
 type FOU struct {
-	IPv6 bool   `json:"ipv6"`
-	Port uint16 `json:"port"`
+	IPv6 bool
+	Port uint16
 }
 
-func (o Observed) link(name string) (Link, bool) {
-	i := slices.IndexFunc(o.Links, func(l Link) bool { return l.Name == name })
-	if i < 0 {
-		return Link{}, false
-	}
-	return o.Links[i], true
+func (o Observed) link(name string) (host.Link, bool) {
+	return o.Links.Find(name)
 }
 
 // holders are the addresses that are this one, whatever their mask.
-func (o Observed) holders(a netip.Addr) []Address {
-	var out []Address
+func (o Observed) holders(a netip.Addr) []host.Address {
+	var out []host.Address
 	for _, h := range o.Addresses {
 		if h.Prefix.Addr() == a {
 			out = append(out, h)
@@ -78,11 +46,20 @@ func (o Observed) holders(a netip.Addr) []Address {
 	return out
 }
 
-func (o Observed) has(a Address) bool { return slices.Contains(o.Addresses, a) }
+func (o Observed) has(a host.Address) bool { return slices.Contains(o.Addresses, a) }
 
 // routed reports whether there is a host route to the address through the device.
 func (o Observed) routed(iface string, a netip.Addr) bool {
-	return slices.Contains(o.Routes, Route{Interface: iface, Destination: a})
+	return slices.ContainsFunc(o.Routes, func(r host.Route) bool { return r.Interface == iface && r.Destination == HostPrefix(a) })
+}
+
+// defaultRoute is the one that the kernel uses.
+func (o Observed) defaultRoute(ipv6 bool) (host.Route, bool) {
+	i := slices.IndexFunc(o.Routes, func(r host.Route) bool { return r.Default() && r.IPv6() == ipv6 })
+	if i < 0 {
+		return host.Route{}, false
+	}
+	return o.Routes[i], true
 }
 
 // effective is what the kernel goes by for arp_ignore, arp_announce and rp_filter on a device.

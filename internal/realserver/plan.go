@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
@@ -168,7 +169,7 @@ func (s Step) done(o Observed) bool {
 		now, exists := o.Sysctls[s.Key]
 		return exists && settingOf(s).Good(now)
 	case AddAddress, RemoveAddress:
-		return o.has(Address{Interface: s.Interface, Prefix: HostPrefix(s.Address)}) == (s.Action == AddAddress)
+		return o.has(host.Address{Interface: s.Interface, Prefix: HostPrefix(s.Address)}) == (s.Action == AddAddress)
 	case AddRoute, RemoveRoute:
 		return o.routed(s.Interface, s.Address) == (s.Action == AddRoute)
 	}
@@ -212,7 +213,7 @@ func conflicts(w Wanted, o Observed) error {
 }
 
 // misplaced says what is wrong with an address of this machine that is a virtual address, or "".
-func (o Observed) misplaced(v VIP, h Address, places []placed) string {
+func (o Observed) misplaced(v VIP, h host.Address, places []placed) string {
 	if v.Mode == NAT {
 		return fmt.Sprintf("%s has it, but with NAT only the director does: this machine would answer its own clients by itself", h.Interface)
 	}
@@ -237,15 +238,15 @@ func (o Observed) quiet(name string) bool {
 
 // removal is the command that removes an address. One that up may have added is for down to take back, with what else
 // belongs to it.
-func (o Observed) removal(a Address) string {
+func (o Observed) removal(a host.Address) string {
 	if a.Prefix.IsSingleIP() && o.quiet(a.Interface) {
-		return fmt.Sprintf("lvs-ha realserver down --vip %s # or, if that did not bring it up: %s", a.Prefix.Addr(), a.deletion())
+		return fmt.Sprintf("lvs-ha realserver down --vip %s # or, if that did not bring it up: %s", a.Prefix.Addr(), deletion(a))
 	}
-	return a.deletion()
+	return deletion(a)
 }
 
 // deletion is the command that deletes the address alone.
-func (a Address) deletion() string {
+func deletion(a host.Address) string {
 	family := "-4"
 	if a.Prefix.Addr().Is6() {
 		family = "-6"

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
 	"github.com/lvs-ha/lvs-ha/internal/realserver/realservertest"
 	"pgregory.net/rapid"
@@ -22,10 +23,10 @@ func TestUpAndDownRestoreAnyMachine(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		m.AddLink(realserver.Link{Name: "dummy0", NoARP: true})
+		m.AddLink(host.Link{Name: "dummy0", NoARP: true})
 		o, _ := m.Observe(t.Context())
 		values := rapid.SampledFrom([]string{"0", "1", "2", "3"})
-		for _, l := range append(o.Links, realserver.Link{Name: "all"}) {
+		for _, l := range append(o.Links, host.Link{Name: "all"}) {
 			for _, name := range []string{"arp_ignore", "arp_announce", "rp_filter"} {
 				m.Set("net.ipv4.conf."+l.Name+"."+name, values.Draw(t, l.Name+" "+name))
 			}

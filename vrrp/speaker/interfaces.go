@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/internal/host"
 )
 
 // netInterface is what is known of a network interface. It is a value: a change makes a new one.
@@ -56,13 +58,9 @@ func (t *interfaceTable) byName() map[string]netInterface {
 }
 
 func (t *interfaceTable) setLink(l netlink.Link) {
-	a := l.Attrs()
-	t.links[a.Index] = netInterface{
-		Index:    a.Index,
-		Name:     a.Name,
-		Up:       a.RawFlags&unix.IFF_UP != 0 && a.RawFlags&unix.IFF_RUNNING != 0,
-		NoARP:    a.RawFlags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) != 0 || len(a.HardwareAddr) != 6,
-		Hardware: a.HardwareAddr,
+	x := host.LinkOf(l)
+	t.links[x.Index] = netInterface{
+		Index: x.Index, Name: x.Name, Up: x.Running(), NoARP: !x.Neighbors() || len(x.Hardware) != 6, Hardware: x.Hardware,
 	}
 }
 
@@ -86,21 +84,4 @@ func (t *interfaceTable) setAddress(index int, p netip.Prefix, flags int) {
 
 func (t *interfaceTable) dropAddress(index int, p netip.Prefix) {
 	t.addresses[index] = slices.DeleteFunc(slices.Clone(t.addresses[index]), func(x ifAddress) bool { return x.Prefix == p })
-}
-
-// prefixOf converts an address of netlink's; it is false for what has no prefix of ours.
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
-	if n == nil {
-		return netip.Prefix{}, false
-	}
-	addr, ok := netip.AddrFromSlice(n.IP)
-	if !ok {
-		return netip.Prefix{}, false
-	}
-	ones, bits := n.Mask.Size()
-	addr = addr.Unmap()
-	if bits != addr.BitLen() {
-		return netip.Prefix{}, false
-	}
-	return netip.PrefixFrom(addr, ones), true
 }

@@ -67,24 +67,6 @@ func TestInterfaceTable(t *testing.T) {
 	}
 }
 
-func TestPrefixOf(t *testing.T) {
-	for _, c := range []struct {
-		in   *net.IPNet
-		want string
-	}{
-		{&net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(24, 32)}, "10.0.0.1/24"},
-		{&net.IPNet{IP: net.ParseIP("fd00::1"), Mask: net.CIDRMask(64, 128)}, "fd00::1/64"},
-		{&net.IPNet{IP: net.IP{1, 2, 3}, Mask: net.CIDRMask(24, 32)}, ""},
-		{&net.IPNet{IP: net.ParseIP("fd00::1"), Mask: net.CIDRMask(24, 32)}, ""},
-		{nil, ""},
-	} {
-		p, ok := prefixOf(c.in)
-		if ok != (c.want != "") || ok && p.String() != c.want {
-			t.Errorf("%v: %s, %v", c.in, p, ok)
-		}
-	}
-}
-
 // TestWatcherLosesMessages has a subscription fail while something changes: the next look finds it.
 func TestWatcherLosesMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -21,7 +21,7 @@ type kernelAddresses struct {
 }
 
 func newKernelAddresses() (*kernelAddresses, error) {
-	h, err := rtnetlink.Open(netlinkTimeout)
+	h, err := host.Open(netlinkTimeout)
 	if err != nil {
 		return nil, err
 	}

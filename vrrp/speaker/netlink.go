@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/internal/host"
 )
 
 const (
@@ -150,7 +152,7 @@ func readInterfaces(h routes) (*interfaceTable, error) {
 		t.setLink(l)
 	}
 	for _, a := range addrs {
-		if p, ok := prefixOf(a.IPNet); ok {
+		if p, ok := host.Prefix(a.IPNet); ok {
 			t.setAddress(a.LinkIndex, p, a.Flags)
 		}
 	}

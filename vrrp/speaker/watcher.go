@@ -9,7 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/lvs-ha/lvs-ha/internal/rtnetlink"
+	"github.com/lvs-ha/lvs-ha/internal/host"
 )
 
 const (
@@ -33,7 +33,7 @@ type watcher struct {
 }
 
 func newWatcher(log *slog.Logger) (*watcher, error) {
-	h, err := rtnetlink.Open(netlinkTimeout)
+	h, err := host.Open(netlinkTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func applyLink(t *interfaceTable, u netlink.LinkUpdate) {
 }
 
 func (w *watcher) applyAddress(t *interfaceTable, u netlink.AddrUpdate) {
-	p, ok := prefixOf(&u.LinkAddress)
+	p, ok := host.Prefix(&u.LinkAddress)
 	if !ok {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
@@ -25,29 +26,33 @@ type Machine struct {
 // the kernel's default parameters.
 func New(gateway string, addresses ...string) *Machine {
 	m := &Machine{fail: map[realserver.Action]error{}, o: realserver.Observed{Sysctls: map[string]string{}}}
-	m.addLink(realserver.Link{Name: "all"})
+	m.addLink(host.Link{Name: "all"})
 	m.o.Links = nil
-	m.addLink(realserver.Link{Name: "lo", Up: true, Loopback: true})
-	m.addLink(realserver.Link{Name: "eth0", Up: true})
-	m.o.Addresses = []realserver.Address{{Interface: "lo", Prefix: netip.MustParsePrefix("127.0.0.1/8")}}
+	m.addLink(host.Link{Name: "lo", Up: true, Loopback: true})
+	m.addLink(host.Link{Name: "eth0", Up: true})
+	m.o.Addresses = []host.Address{{Interface: "lo", Prefix: netip.MustParsePrefix("127.0.0.1/8")}}
 	for _, a := range addresses {
 		m.AddAddress("eth0", a)
 	}
 	if gateway != "" {
 		a := netip.MustParseAddr(gateway)
-		m.o.Defaults = []realserver.Default{{IPv6: a.Is6(), Interface: "eth0", Gateway: a}}
+		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if a.Is6() {
+			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+		m.o.Routes = []host.Route{{Destination: all, Interface: "eth0", Gateway: a}}
 	}
 	return m
 }
 
 // AddLink makes a device, as somebody else would.
-func (m *Machine) AddLink(l realserver.Link) {
+func (m *Machine) AddLink(l host.Link) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.addLink(l)
 }
 
-func (m *Machine) addLink(l realserver.Link) {
+func (m *Machine) addLink(l host.Link) {
 	m.o.Links = append(m.o.Links, l)
 	for _, name := range []string{"arp_ignore", "arp_announce", "rp_filter"} {
 		m.o.Sysctls[sysctl.Conf("ipv4", l.Name, name)] = "0"
@@ -59,7 +64,7 @@ func (m *Machine) addLink(l realserver.Link) {
 func (m *Machine) AddAddress(iface, prefix string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.o.Addresses = append(m.o.Addresses, realserver.Address{Interface: iface, Prefix: netip.MustParsePrefix(prefix)})
+	m.o.Addresses = append(m.o.Addresses, host.Address{Interface: iface, Prefix: netip.MustParsePrefix(prefix)})
 }
 
 // Set sets a kernel parameter, as somebody else would.
@@ -115,16 +120,16 @@ func (m *Machine) Do(_ context.Context, s realserver.Step) error {
 }
 
 func (m *Machine) take(s realserver.Step) error {
-	address := realserver.Address{Interface: s.Interface, Prefix: realserver.HostPrefix(s.Address)}
-	route := realserver.Route{Interface: s.Interface, Destination: s.Address}
+	address := host.Address{Interface: s.Interface, Prefix: realserver.HostPrefix(s.Address)}
+	route := host.Route{Interface: s.Interface, Destination: realserver.HostPrefix(s.Address)}
 	port := realserver.FOU{IPv6: s.IPv6, Port: s.Port}
 	switch s.Action {
 	case realserver.LoadModule:
 		return m.load(s.Module)
 	case realserver.SetUp, realserver.SetDown:
-		return m.onLink(s.Interface, func(l *realserver.Link) { l.Up = s.Action == realserver.SetUp })
+		return m.onLink(s.Interface, func(l *host.Link) { l.Up = s.Action == realserver.SetUp })
 	case realserver.TakeAny, realserver.TakeIPv6:
-		return m.onLink(s.Interface, func(l *realserver.Link) { l.Any = s.Action == realserver.TakeAny })
+		return m.onLink(s.Interface, func(l *host.Link) { l.Any = s.Action == realserver.TakeAny })
 	case realserver.SetSysctl:
 		now, ok := m.o.Sysctls[s.Key]
 		if !ok || now != s.Before {
@@ -157,12 +162,12 @@ func (m *Machine) load(module string) error {
 	if !ok {
 		return fmt.Errorf("no such module")
 	}
-	m.addLink(realserver.Link{Name: name, NoARP: true})
+	m.addLink(host.Link{Name: name, NoARP: true})
 	return nil
 }
 
-func (m *Machine) onLink(name string, f func(*realserver.Link)) error {
-	i := slices.IndexFunc(m.o.Links, func(l realserver.Link) bool { return l.Name == name })
+func (m *Machine) onLink(name string, f func(*host.Link)) error {
+	i := slices.IndexFunc(m.o.Links, func(l host.Link) bool { return l.Name == name })
 	if i < 0 {
 		return fmt.Errorf("no such device")
 	}

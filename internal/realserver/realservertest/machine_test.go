@@ -67,9 +67,9 @@ func TestSteps(t *testing.T) {
 	}
 	m.AddAddress("lo", "192.0.2.7/32")
 	m.Set("net.ipv4.conf.lo.arp_ignore", "8")
-	m.Change(func(o *realserver.Observed) { o.Defaults = nil })
+	m.Change(func(o *realserver.Observed) { o.Routes = nil })
 	o := observe()
-	if len(o.Addresses) != 3 || o.Sysctls["net.ipv4.conf.lo.arp_ignore"] != "8" || len(o.Defaults) != 0 {
+	if len(o.Addresses) != 3 || o.Sysctls["net.ipv4.conf.lo.arp_ignore"] != "8" || len(o.Routes) != 0 {
 		t.Errorf("somebody else's changes are not seen: %+v", o)
 	}
 	if done := m.Done(); len(done) < 14 {

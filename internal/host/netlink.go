@@ -1,5 +1,4 @@
-// Package rtnetlink reads the kernel's network tables by route netlink: in bounded time, and whole.
-package rtnetlink
+package host
 
 import (
 	"errors"
@@ -45,15 +44,24 @@ func List[T any](what string, ask func() ([]T, error)) ([]T, error) {
 	return nil, fmt.Errorf("list %s: it never stood still long enough to be read: %w", what, netlink.ErrDumpInterrupted)
 }
 
-// Prefix is an address with its mask. No network, as of some default routes, is none.
+// Prefix converts an address of netlink's with its mask. It is false for one whose mask does not fit, and for none, as
+// of some default routes.
 func Prefix(n *net.IPNet) (netip.Prefix, bool) {
 	if n == nil {
 		return netip.Prefix{}, false
 	}
 	a, ok := netip.AddrFromSlice(n.IP)
-	bits, _ := n.Mask.Size()
-	if len(n.Mask) == net.IPv4len {
+	ones, bits := n.Mask.Size()
+	if bits == 8*net.IPv4len {
 		a = a.Unmap()
 	}
-	return netip.PrefixFrom(a, bits), ok
+	if !ok || bits != a.BitLen() {
+		return netip.Prefix{}, false
+	}
+	return netip.PrefixFrom(a, ones), true
+}
+
+func addressOf(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
 }
