@@ -2,13 +2,11 @@ package statefile
 
 import (
 	"crypto/sha256"
-	"encoding"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 )
 
 // Shape identifies how values of some types are encoded as JSON: the names, types and tags of all fields at every
@@ -31,12 +29,11 @@ type shaper struct {
 	interfaces []reflect.Type
 }
 
-var encoders = []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()}
+var marshaler = reflect.TypeFor[json.Marshaler]()
 
 func (s *shaper) write(t reflect.Type) {
 	fmt.Fprintf(s.to, "%s.%s %s\n", t.PkgPath(), t.String(), t.Kind())
-	encodesItself := func(e reflect.Type) bool { return t.Implements(e) || reflect.PointerTo(t).Implements(e) }
-	if s.seen[t] || t.Kind() != reflect.Interface && t.Kind() != reflect.Pointer && slices.ContainsFunc(encoders, encodesItself) {
+	if s.seen[t] {
 		return
 	}
 	s.seen[t] = true
@@ -49,9 +46,11 @@ func (s *shaper) write(t reflect.Type) {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		s.write(t.Elem())
 	case reflect.Struct:
+		// A type that encodes itself may well encode the fields that it hides from others.
+		all := t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
 		for f := range t.Fields() {
-			if name := f.Tag.Get("json"); name != "-" && (f.IsExported() || f.Anonymous) {
-				fmt.Fprintf(s.to, "%s %q %t\n", f.Name, name, f.Anonymous)
+			if tag := f.Tag.Get("json"); (all || tag != "-") && (f.IsExported() || f.Anonymous) {
+				fmt.Fprintf(s.to, "%s %q %t\n", f.Name, tag, f.Anonymous)
 				s.write(f.Type)
 			}
 		}
