@@ -21,10 +21,10 @@ func TestCodesAreDocumented(t *testing.T) {
 	if len(codes) < 10 {
 		t.Fatalf("found only %d codes", len(codes))
 	}
-	_, table, _ := strings.Cut(string(doc), "## What `status` looks at")
+	_, table, _ := strings.Cut(string(doc), "## What `status` checks")
 	for _, c := range codes {
 		if !strings.Contains(table, "`"+c[1]+"`") {
-			t.Errorf("docs/realserver.md does not tell of %s", c[1])
+			t.Errorf("docs/realserver.md does not document %s", c[1])
 		}
 	}
 }
