@@ -11,12 +11,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// adverts judges what was heard of the peers, and of strangers.
+// adverts checks the adverts received from peers and other routers.
 func adverts(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for i := range cfg.VRRP {
 		in := &cfg.VRRP[i].Instance
-		// On a link that is down nothing can be heard, which says nothing about the peer.
+		// Without a link nothing is received, whatever the peer does.
 		link, known := o.link(in.Interface)
 		if _, listened := o.Listened[in.Interface]; listened && (link.Running() || !known) {
 			out = append(out, heard(in, o)...)
@@ -25,7 +25,7 @@ func adverts(cfg *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// speaker is one router that was heard for an instance, by its last advert.
+// speaker is a router that advertises an instance, with its last advert.
 type speaker struct {
 	source netip.Addr
 	advert Advert
@@ -63,32 +63,32 @@ func heard(in *vrrp.Instance, o *Observed) []Finding {
 	return append(out, mastership(in, masters, o)...)
 }
 
-// refusals are the mends of adverts that do not count.
+// refusals are the remedies for adverts that are dropped.
 var refusals = map[vrrp.DropReason]string{
-	vrrp.DropChecksum:         "the packet was damaged on its way, or the peer computes another checksum",
-	vrrp.DropChecksumMode:     "set checksum alike on both directors",
-	vrrp.DropInstanceVersion:  "set version alike on both directors",
-	vrrp.DropIntervalMismatch: "set advertise_interval alike on both directors",
-	vrrp.DropAuthType:         "set auth_pass alike on both directors",
-	vrrp.DropAuthFailed:       "set auth_pass alike on both directors",
-	vrrp.DropNotAPeer:         "add it to unicast_peers, or give this instance a virtual_router_id of its own",
-	vrrp.DropDestination:      "use unicast_peers on both directors or on none",
-	vrrp.DropTTL:              "it came through a router, where multicast VRRP does not go; for unicast_peers that are further away set unicast_min_ttl",
+	vrrp.DropChecksum:         "check for damaged packets; or the peer computes the checksum differently",
+	vrrp.DropChecksumMode:     "set the same checksum on both directors",
+	vrrp.DropInstanceVersion:  "set the same version on both directors",
+	vrrp.DropIntervalMismatch: "set the same advertise_interval on both directors",
+	vrrp.DropAuthType:         "set the same auth_pass on both directors",
+	vrrp.DropAuthFailed:       "set the same auth_pass on both directors",
+	vrrp.DropNotAPeer:         "add it to unicast_peers, or use another virtual_router_id",
+	vrrp.DropDestination:      "use unicast_peers on both directors or on neither",
+	vrrp.DropTTL:              "connect both directors to the same network; for unicast_peers behind routers set unicast_min_ttl",
 }
 
 func refused(in *vrrp.Instance, s speaker) Finding {
 	return Finding{Code: "advert-refused", Severity: Error, Subject: in.Name,
-		What: fmt.Sprintf("%s: adverts of %s do not count: %s", in.Name, s.source, s.refuse),
-		Why:  "a director that does not hear the other becomes master beside it",
-		Mend: cmp.Or(refusals[s.refuse], "tcpdump -vni "+in.Interface+" proto 112 # look at what "+s.source.String()+" sends")}
+		What: fmt.Sprintf("%s: adverts from %s are dropped: %s", in.Name, s.source, s.refuse),
+		Why:  "directors that do not receive each other's adverts both become master",
+		Mend: cmp.Or(refusals[s.refuse], "tcpdump -vni "+in.Interface+" proto 112 # and check the packets from "+s.source.String())}
 }
 
 func otherAddresses(in *vrrp.Instance, s speaker) Finding {
 	return Finding{Code: "addresses-differ", Severity: Warning, Subject: in.Name,
-		What: fmt.Sprintf("%s: %s advertises %v under virtual_router_id %d, which are not this instance's addresses",
+		What: fmt.Sprintf("%s: %s advertises %v with virtual_router_id %d, not this instance's addresses",
 			in.Name, s.source, s.advert.Advert.Addresses, in.VirtualRouterID),
-		Why:  "either the two directors' configurations differ, or another pair uses the same virtual_router_id on this network",
-		Mend: "use the same file on both directors, or another virtual_router_id"}
+		Why:  "the configurations of the directors differ, or another pair uses the same virtual_router_id on this network",
+		Mend: "use the same configuration on both directors, or another virtual_router_id"}
 }
 
 func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
@@ -107,25 +107,25 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 			names = append(names, "this node")
 		}
 		return []Finding{{Code: "two-masters", Severity: Error, Subject: in.Name,
-			What: fmt.Sprintf("%s: more than one is master: %v", in.Name, names),
-			Why:  "each answers for the virtual addresses; either they do not hear each other, or one is a stranger with the same virtual_router_id",
-			Mend: fmt.Sprintf("tcpdump -vni %s proto 112 # and let protocol 112 to %s through packet filters and switches", in.Interface, destinations(in))}}
+			What: fmt.Sprintf("%s: more than one master: %v", in.Name, names),
+			Why:  "all of them use the virtual addresses; they do not receive each other's adverts, or another pair uses the same virtual_router_id",
+			Mend: fmt.Sprintf("tcpdump -vni %s proto 112 # and allow protocol 112 to %s in packet filters and switches", in.Interface, destinations(in))}}
 	case len(masters) == 1:
-		return []Finding{ok("peer-heard", "%s: %s is master and is heard", in.Name, names[0])}
+		return []Finding{ok("peer-heard", "%s: %s is master", in.Name, names[0])}
 	case state == vrrp.Master:
-		return []Finding{ok("master", "%s: this node is master, and no other was heard within %s; a backup sends nothing, so whether there is one does not show",
+		return []Finding{ok("master", "%s: this node is the only master seen in %s; a backup sends no adverts, so it cannot be detected",
 			in.Name, waited)}
 	case state == vrrp.Backup:
 		return []Finding{{Code: "peer-silent", Severity: Warning, Subject: in.Name,
-			What: fmt.Sprintf("%s: this node is backup, but no master was heard within %s", in.Name, waited),
-			Why:  "the daemon hears what this check does not, or will take over at any moment", Mend: "lvs-ha status"}}
+			What: fmt.Sprintf("%s: this node is backup, but no adverts were received in %s", in.Name, waited),
+			Why:  "the daemon receives adverts that this check does not, or is about to take over", Mend: "lvs-ha status"}}
 	}
 	return []Finding{{Code: "peer-silent", Severity: Info, Subject: in.Name,
-		What: fmt.Sprintf("%s: no master was heard within %s", in.Name, waited),
+		What: fmt.Sprintf("%s: no adverts were received in %s", in.Name, waited),
 		Why:  "the other director is not running, or its adverts do not arrive; this node would become master"}}
 }
 
-// destinations are where the adverts of the instance's directors go, in words.
+// destinations describes where the adverts of the instance's directors are sent.
 func destinations(in *vrrp.Instance) string {
 	if len(in.UnicastPeers) == 0 {
 		return vrrp.Group(in.Family).String()

@@ -23,9 +23,9 @@ const (
 	statusTimeout  = 2 * time.Second // of the running daemon
 )
 
-// Linux is this machine, in the network namespace of the process.
+// Linux is this host, in the network namespace of the process.
 type Linux struct {
-	APISocket string // of the daemon that may be running
+	APISocket string // of the daemon
 }
 
 var _ Machine = Linux{}
@@ -36,7 +36,7 @@ type part struct {
 	see  func(ctx context.Context, cfg *config.Config, o *Observed) error
 }
 
-// Observe looks at everything, all subjects at the same time. It ends with its context at the latest.
+// Observe examines all subjects concurrently. It ends with its context at the latest.
 func (l Linux) Observe(ctx context.Context, cfg *config.Config) *Observed {
 	o := &Observed{}
 	var mu sync.Mutex
@@ -78,7 +78,7 @@ func seeSysctls(_ context.Context, _ *config.Config, o *Observed) error {
 			return err
 		}
 		for _, key := range keys {
-			// Some are for writing only, and devices come and go.
+			// Some are write-only, and interfaces come and go.
 			if v, err := sysctl.System.Read(key); err == nil {
 				o.Sysctls[key] = v
 			}
@@ -100,13 +100,13 @@ func seeCapabilities(_ context.Context, _ *config.Config, o *Observed) error {
 func seeClock(_ context.Context, _ *config.Config, o *Observed) error {
 	var t unix.Timex
 	if _, err := unix.Adjtimex(&t); err != nil {
-		return fmt.Errorf("ask the kernel for its clock's state: %w", err)
+		return fmt.Errorf("read the clock's state: %w", err)
 	}
 	o.Clock = Clock{Known: true, Synchronized: t.Status&unix.STA_UNSYNC == 0}
 	return nil
 }
 
-// seeRunning asks the daemon for its state. None is running if nobody answers.
+// seeRunning reads the status of the daemon. If nothing listens on the socket, the daemon is not running.
 func (l Linux) seeRunning(ctx context.Context, _ *config.Config, o *Observed) error {
 	if _, err := os.Stat(l.APISocket); err != nil {
 		return nil
@@ -127,7 +127,7 @@ func (l Linux) seeRunning(ctx context.Context, _ *config.Config, o *Observed) er
 	return nil
 }
 
-// Fix mends one thing until the next boot.
+// Fix applies a fix, which lasts until the next boot.
 func (Linux) Fix(ctx context.Context, f Fix) error {
 	if f.Module == "" {
 		return sysctl.System.Write(f.Key, f.Value)
@@ -139,7 +139,7 @@ func (Linux) Fix(ctx context.Context, f Fix) error {
 	return nil
 }
 
-// output runs a program to its end, which comes soon, and returns all that it wrote.
+// output runs a program, for a bounded time, and returns all its output.
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
@@ -149,7 +149,7 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// program finds a program also where a plain user's PATH does not lead.
+// program finds a program in PATH or in the directories that are only in root's PATH.
 func program(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

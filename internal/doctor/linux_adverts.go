@@ -22,10 +22,10 @@ const (
 	listenIntervals = 3
 	listenSlack     = 200 * time.Millisecond
 	listenMost      = 10 * time.Second
-	maxAdverts      = 10_000 // remembered of one device: a flood must not eat the memory
+	maxAdverts      = 10_000 // kept for one interface: bounds memory during a flood
 )
 
-// ListenTime is how long adverts are listened for.
+// ListenTime is how long Observe listens for adverts.
 func ListenTime(cfg *config.Config) time.Duration {
 	var longest time.Duration
 	for _, v := range cfg.VRRP {
@@ -38,13 +38,13 @@ func listenFor(in vrrp.Instance) time.Duration {
 	return min(listenIntervals*in.AdvertiseInterval+listenSlack, listenMost)
 }
 
-// ear is a socket for the adverts of a family on a device.
+// ear is a socket for the adverts of a family on an interface.
 type ear struct {
 	iface  string
 	family vrrp.Family
 }
 
-// seeAdverts listens on the devices of all VRRP instances.
+// seeAdverts listens on the interfaces of all VRRP instances.
 func seeAdverts(ctx context.Context, cfg *config.Config, o *Observed) error {
 	ears := map[ear]time.Duration{}
 	for _, v := range cfg.VRRP {
@@ -75,7 +75,7 @@ func seeAdverts(ctx context.Context, cfg *config.Config, o *Observed) error {
 func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 	ifi, err := net.InterfaceByName(e.iface)
 	if err != nil {
-		return nil, errors.New("there is no such device")
+		return nil, errors.New("no such interface")
 	}
 	listener := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
@@ -91,7 +91,7 @@ func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 	conn, err := listener.ListenPacket(ctx, network, local)
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
-			return nil, errors.New("CAP_NET_RAW is missing")
+			return nil, errors.New("missing capability CAP_NET_RAW")
 		}
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 	return heard, nil
 }
 
-// join enters the group and returns how to read one packet.
+// join joins the multicast group and returns a function that reads one packet.
 func (e ear) join(conn net.PacketConn, ifi *net.Interface) (func([]byte) (int, vrrp.Envelope, error), error) {
 	group := &net.IPAddr{IP: vrrp.Group(e.family).AsSlice()}
 	if e.family == vrrp.IPv6 {

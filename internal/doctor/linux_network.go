@@ -3,9 +3,14 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/netip"
+	"sync"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/vishvananda/netlink"
@@ -49,4 +54,143 @@ func seeRoutes(h *netlink.Handle, cfg *config.Config, o *Observed) {
 		}
 		o.Routes[s.Address] = route
 	}
+}
+
+const (
+	discardPort = 9 // RFC 863
+
+	// The kernel asks three times, a second apart (mcast_solicit, retrans_time_ms).
+	neighborTimeout = 3500 * time.Millisecond
+	neighborPause   = 50 * time.Millisecond
+)
+
+// onLink reports whether the server is in a network of this machine, where it answers ARP or neighbour discovery.
+func onLink(r host.Route) bool { return !r.Local && !r.Gateway.IsValid() }
+
+// askNeighbors sends each real server an empty datagram, so that the kernel asks for it by ARP or neighbour discovery:
+// a service without health checks gives no other cause to, and what the kernel knew may be old.
+func askNeighbors(ctx context.Context, o *Observed) {
+	for a, route := range o.Routes {
+		if !onLink(route) {
+			continue
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, "udp", netip.AddrPortFrom(a, discardPort).String())
+		if err != nil {
+			continue
+		}
+		// Whether it was sent shows in the neighbour table.
+		_, _ = conn.Write(nil)
+		_ = conn.Close()
+	}
+}
+
+// seeNeighbors finds the real servers on this machine's networks that do not answer, as soon as the kernel knows.
+func seeNeighbors(ctx context.Context, h *netlink.Handle, o *Observed) error {
+	deadline := time.After(neighborTimeout)
+	for {
+		neighbors, err := host.List("neighbours", func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })
+		if err != nil {
+			return err
+		}
+		asking := false
+		o.Neighbors = map[netip.Addr]bool{}
+		for _, n := range neighbors {
+			a, _ := netip.AddrFromSlice(n.IP)
+			route, wanted := o.Routes[a.Unmap()]
+			if wanted && route.Interface == o.Links.NameOf(n.LinkIndex) && n.State&(netlink.NUD_FAILED|netlink.NUD_INCOMPLETE) != 0 {
+				o.Neighbors[a.Unmap()] = true
+				asking = asking || n.State&netlink.NUD_INCOMPLETE != 0
+			}
+		}
+		if !asking {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-deadline:
+			return nil
+		case <-time.After(neighborPause):
+		}
+	}
+}
+
+const (
+	probeLimit     = 5 * time.Second // of one check, whatever its own timeout
+	probesAtATime  = 64
+	assumedTimeout = 3 * time.Second // the kernel queries a neighbour three times, a second apart
+)
+
+// task is a check to run once.
+type task struct {
+	target  healthcheck.Target
+	assumed bool
+}
+
+// tasks are all configured checks, each once, and a connection to servers that have none.
+func tasks(cfg *config.Config) []task {
+	var out []task
+	seen := map[string]bool{}
+	add := func(t task) {
+		if key := t.target.Key(); !seen[key] {
+			seen[key] = true
+			out = append(out, t)
+		}
+	}
+	for _, s := range servers(cfg) {
+		checks := s.Checks
+		if len(checks) == 0 {
+			checks = s.service.Checks
+		}
+		for _, c := range checks {
+			add(task{target: healthcheck.NewTarget(s.Address, s.Port, c)})
+		}
+		if len(checks) == 0 && s.service.Protocol == ipvs.TCP && s.Port != 0 {
+			spec := healthcheck.Spec{Kind: healthcheck.TCP, Interval: assumedTimeout, Timeout: assumedTimeout, Rise: 1, Fall: 1}
+			add(task{target: healthcheck.NewTarget(s.Address, s.Port, spec), assumed: true})
+		}
+	}
+	return out
+}
+
+// probe runs every check once, many concurrently. Checks that were not run before the context ended are an error.
+func probe(ctx context.Context, cfg *config.Config) ([]Probe, error) {
+	due := tasks(cfg)
+	made := make([]*Probe, len(due))
+	turns := make(chan struct{}, probesAtATime)
+	var group sync.WaitGroup
+	for i, t := range due {
+		turns <- struct{}{}
+		group.Go(func() {
+			defer func() { <-turns }()
+			if p := t.make(ctx); ctx.Err() == nil {
+				made[i] = &p
+			}
+		})
+	}
+	group.Wait()
+	var out []Probe
+	for _, p := range made {
+		if p != nil {
+			out = append(out, *p)
+		}
+	}
+	if missing := len(due) - len(out); missing > 0 {
+		return out, fmt.Errorf("%d of %d health checks were not run in time", missing, len(due))
+	}
+	return out, nil
+}
+
+func (t task) make(ctx context.Context) Probe {
+	p := Probe{Endpoint: t.target.Endpoint, Kind: string(t.target.Spec.Kind), Assumed: t.assumed}
+	check, err := healthcheck.NewProbe(t.target.Spec)
+	if err != nil {
+		p.Local, p.Detail = true, err.Error()
+		return p
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(t.target.Spec.Timeout, probeLimit))
+	defer cancel()
+	r := check(ctx, p.Endpoint)
+	p.OK, p.Local, p.Detail = r.OK, r.Local, r.Detail
+	return p
 }

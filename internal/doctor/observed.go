@@ -11,17 +11,17 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Observed is a director's machine at one moment.
+// Observed is the state of a director host.
 type Observed struct {
 	Modules      Modules
-	IPVS         bool              // the kernel has it now
-	Sysctls      map[string]string // those that a check asks for and the kernel has
+	IPVS         bool              // available now
+	Sysctls      map[string]string // those that checks need and the kernel has
 	Links        host.Links
 	Addresses    []host.Address
 	Defaults     []host.Route              // best first
 	Routes       map[netip.Addr]host.Route // to each real server that can be reached
 	Unreachable  map[netip.Addr]string     // why there is no route to a real server
-	Neighbors    map[netip.Addr]bool       // real servers that do not answer ARP or neighbour discovery: true
+	Neighbors    map[netip.Addr]bool       // true: a real server that does not answer ARP or neighbour discovery
 	Probes       []Probe
 	Capabilities uint64 // effective, of this process
 	Processes    []supervisor.Running
@@ -29,15 +29,15 @@ type Observed struct {
 	Firewall     []FirewallRule
 	Daemons      []Process
 	Adverts      []Advert
-	Listened     map[string]time.Duration // for adverts, by device
-	Running      *Running                 // the daemon, if it runs here
+	Listened     map[string]time.Duration // for adverts, by interface
+	Running      *Running                 // nil if the daemon is not running
 	Unseen       []Unseen
 }
 
 // Modules are the kernel's modules.
 type Modules struct {
-	Loaded    []string // and those that are part of the kernel
-	Available []string // can be loaded
+	Loaded    []string // or built in
+	Available []string // for loading
 	Listed    bool     // the two lists could be read
 }
 
@@ -47,49 +47,49 @@ func (m Modules) Has(name string) bool { return slices.Contains(m.Loaded, name) 
 // Can reports whether the module can be loaded.
 func (m Modules) Can(name string) bool { return slices.Contains(m.Available, name) }
 
-// Probe is the outcome of one health check, made once.
+// Probe is the result of a health check that was run once.
 type Probe struct {
 	Endpoint netip.AddrPort
-	Assumed  bool // no check is configured: it was connected to
+	Assumed  bool // no check is configured: a TCP connection was tried
 	Kind     string
 	OK       bool
-	Local    bool // failed for a reason on this machine
+	Local    bool // failed for a reason on this host
 	Detail   string
 }
 
-// Clock says whether the machine's clock is disciplined.
+// Clock is the state of clock synchronization.
 type Clock struct {
 	Known        bool
 	Synchronized bool
 }
 
-// FirewallRule is a rule of a packet filter that goes by the state of connections or rewrites addresses.
+// FirewallRule is a stateful or NAT rule of a packet filter.
 type FirewallRule struct {
 	Tool string // nft, iptables, ip6tables
 	Rule string
 }
 
-// Process is a program that runs on this machine.
+// Process is a running program.
 type Process struct {
 	PID  int
 	Name string
 }
 
-// Advert is a VRRP advert that was heard.
+// Advert is a VRRP advert that was received.
 type Advert struct {
 	Interface string
 	Source    netip.Addr
 	Advert    vrrp.Advert
 	Envelope  vrrp.Envelope
-	Dropped   vrrp.DropReason // for its form, whatever the configuration
+	Dropped   vrrp.DropReason // for its format, independent of the configuration
 }
 
-// Running is what the daemon on this machine says of itself.
+// Running is the status of the running daemon.
 type Running struct {
 	States map[string]vrrp.State // of VRRP instances, by name
 }
 
-// Unseen is something that could not be looked at.
+// Unseen is a subject that could not be examined.
 type Unseen struct {
 	What string
 	Err  string
@@ -104,7 +104,7 @@ func (o *Observed) link(name string) (host.Link, bool) {
 	return o.Links.Find(name)
 }
 
-// networks are the networks that a device is in, with the given family.
+// networks returns the networks of an interface in a family.
 func (o *Observed) networks(iface string, ipv6 bool) []netip.Prefix {
 	var out []netip.Prefix
 	for _, a := range o.Addresses {
@@ -115,7 +115,7 @@ func (o *Observed) networks(iface string, ipv6 bool) []netip.Prefix {
 	return out
 }
 
-// effective is what the kernel goes by for arp_ignore, arp_announce and rp_filter on a device.
+// effective is the effective value of arp_ignore, arp_announce or rp_filter on an interface.
 func (o *Observed) effective(iface, name string) int {
 	return number(sysctl.Effective(o.Sysctls, iface, name))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// serverRoutes looks at the way to each real server.
+// serverRoutes checks the route to each real server.
 func serverRoutes(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	all := byAddress(cfg, ipvs.DirectRoute, ipvs.Tunnel, ipvs.Masquerade)
@@ -19,37 +19,37 @@ func serverRoutes(cfg *config.Config, o *Observed) []Finding {
 		switch {
 		case unreachable:
 			out = append(out, Finding{Code: "server-no-route", Severity: Error, Subject: s.Address.String(),
-				What: fmt.Sprintf("there is no way to the real server %s: %s", s.Address, reason),
-				Why:  "it is checked and balanced to by that way", Mend: "ip route add " + s.Address.String() + " via GATEWAY # or give this machine an address in its network"})
+				What: fmt.Sprintf("no route to real server %s: %s", s.Address, reason),
+				Why:  "health checks and traffic use that route", Mend: "ip route add " + s.Address.String() + " via GATEWAY # or add an address in its network to this host"})
 		case !known, route.Local:
 		case o.Neighbors[s.Address]:
 			out = append(out, Finding{Code: "server-silent", Severity: Warning, Subject: s.Address.String(),
-				What: fmt.Sprintf("the real server %s does not answer on %s", s.Address, route.Interface),
-				Why:  "it is switched off, in another network, or its address is wrong", Mend: neighborMend(s.Address, route.Interface)})
+				What: fmt.Sprintf("real server %s does not answer ARP or neighbour discovery on %s", s.Address, route.Interface),
+				Why:  "it is off, it is in another network, or its address is wrong", Mend: neighborRemedy(s.Address, route.Interface)})
 		}
 	}
 	for _, s := range byAddress(cfg, ipvs.DirectRoute) {
 		if route := o.Routes[s.Address]; route.Gateway.IsValid() {
 			out = append(out, Finding{Code: "dr-not-on-link", Severity: Error, Subject: s.Address.String(),
-				What: fmt.Sprintf("the real server %s is behind the router %s", s.Address, route.Gateway),
-				Why:  "direct routing changes only the hardware address: the router sends the packet back to the virtual address",
-				Mend: `put director and real server on one network, or write forwarding = "tun"`})
+				What: fmt.Sprintf("real server %s is behind router %s", s.Address, route.Gateway),
+				Why:  "direct routing changes only the MAC address: the router sends the packet back to the virtual address",
+				Mend: `connect director and real server to the same network, or use forwarding = "tun"`})
 		}
 	}
 	if len(out) == 0 && len(all) > 0 {
-		out = append(out, ok("server-route", "there is a way to every real server"))
+		out = append(out, ok("server-route", "all real servers have a route"))
 	}
 	return out
 }
 
-func neighborMend(a netip.Addr, iface string) string {
+func neighborRemedy(a netip.Addr, iface string) string {
 	if a.Is6() {
 		return fmt.Sprintf("ping -c 3 -I %s %s; ip -6 neigh show %s", iface, a, a)
 	}
 	return fmt.Sprintf("arping -c 3 -I %s %s", iface, a)
 }
 
-// natWayBack looks whether real servers' replies can come back through the director, as far as that shows from here.
+// natWayBack checks whether real servers' replies can return through the director, as far as the director can tell.
 func natWayBack(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	var seen []netip.Prefix
@@ -60,8 +60,8 @@ func natWayBack(cfg *config.Config, o *Observed) []Finding {
 		}
 		if route.Gateway.IsValid() {
 			out = append(out, Finding{Code: "nat-behind-router", Severity: Info, Subject: s.Address.String(),
-				What: fmt.Sprintf("the real server %s is behind the router %s", s.Address, route.Gateway),
-				Why:  "its replies must come back through this director; whether the router sends them here cannot be seen"})
+				What: fmt.Sprintf("real server %s is behind router %s", s.Address, route.Gateway),
+				Why:  "its replies must return through this director; the router's routes cannot be checked from here"})
 			continue
 		}
 		network, found := o.networkOf(s.Address, route.Interface)
@@ -74,7 +74,7 @@ func natWayBack(cfg *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// networkOf is this machine's network that an address is in.
+// networkOf returns the network of this host that contains an address.
 func (o *Observed) networkOf(a netip.Addr, iface string) (netip.Prefix, bool) {
 	for _, n := range o.networks(iface, a.Is6()) {
 		if n.Contains(a) {
@@ -96,15 +96,15 @@ func natNetwork(cfg *config.Config, o *Observed, network netip.Prefix, iface str
 			}
 		}
 		out = append(out, Finding{Code: "nat-gateway", Severity: Info, Subject: network.String(),
-			What: fmt.Sprintf("real servers in %s need their default route through this director: %v", network, own),
-			Why:  "with NAT their replies must come back through it; `lvs-ha realserver status --mode nat` looks at that there"})
+			What: fmt.Sprintf("real servers in %s must use this director as their default gateway: %v", network, own),
+			Why:  "with NAT their replies must return through it; `lvs-ha realserver status --mode nat` checks this on a real server"})
 	case len(gateways) == 0:
 		out = append(out, Finding{Code: "nat-gateway", Severity: Warning, Subject: network.String(),
-			What: fmt.Sprintf("no virtual address in %s, where real servers are", network),
-			Why:  "their default route must lead through whichever director is active; to a director's own address it does not follow a failover",
-			Mend: fmt.Sprintf("add an address of %s on %s to the vrrp block, and make it the real servers' gateway", network, iface)})
+			What: fmt.Sprintf("no virtual address in %s, the network of real servers", network),
+			Why:  "their default gateway must move to the active director; a director's own address does not",
+			Mend: fmt.Sprintf("add an address in %s on %s to the vrrp block, and use it as the real servers' default gateway", network, iface)})
 	default:
-		out = append(out, ok("nat-gateway", "real servers in %s have a gateway that moves with the director: %v", network, gateways))
+		out = append(out, ok("nat-gateway", "real servers in %s can use a virtual address as their gateway: %v", network, gateways))
 	}
 	if slices.ContainsFunc(cfg.Services, func(s config.VirtualService) bool {
 		return network.Contains(s.Address) && slices.ContainsFunc(s.RealServers, func(r config.RealServer) bool {
@@ -112,13 +112,13 @@ func natNetwork(cfg *config.Config, o *Observed, network netip.Prefix, iface str
 		})
 	}) {
 		out = append(out, Finding{Code: "nat-one-network", Severity: Info, Subject: network.String(),
-			What: fmt.Sprintf("virtual address and real servers are both in %s", network),
-			Why:  "clients in the same network get replies straight from the real server, and drop them; clients elsewhere are served"})
+			What: fmt.Sprintf("virtual address and real servers are in the same network, %s", network),
+			Why:  "clients in that network receive replies directly from the real server and drop them; other clients are not affected"})
 	}
 	return out
 }
 
-// gatewaysIn are the virtual addresses in a network.
+// gatewaysIn returns the virtual addresses in a network.
 func gatewaysIn(cfg *config.Config, network netip.Prefix) []string {
 	var out []string
 	for _, v := range virtuals(cfg) {
@@ -129,26 +129,26 @@ func gatewaysIn(cfg *config.Config, network netip.Prefix) []string {
 	return out
 }
 
-// serverProbes are the outcomes of the configured health checks, each made once.
+// serverProbes reports the results of the configured health checks, each run once.
 func serverProbes(_ *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, p := range o.Probes {
 		f := Finding{Code: "check-failed", Severity: Warning, Subject: p.Endpoint.String(),
 			What: fmt.Sprintf("%s check of %s: %s", p.Kind, p.Endpoint, p.Detail),
-			Why:  "a real server gets no traffic until its checks are good"}
+			Why:  "a real server receives no traffic until its checks pass"}
 		switch {
 		case p.OK:
 			continue
 		case p.Local:
-			f.Code, f.Why = "check-impossible", "checks cannot be made from this machine as it is"
+			f.Code, f.Why = "check-impossible", "this host cannot run the check"
 		case p.Assumed:
-			f.What = fmt.Sprintf("%s cannot be connected to: %s", p.Endpoint, p.Detail)
-			f.Why, f.Mend = "no check is configured for this real server: it gets traffic all the same", "add a health_check block to its service"
+			f.What = fmt.Sprintf("cannot connect to %s: %s", p.Endpoint, p.Detail)
+			f.Why, f.Mend = "it has no health check and receives traffic regardless", "add a health_check block to its service"
 		}
 		out = append(out, f)
 	}
 	if len(out) == 0 && len(o.Probes) > 0 {
-		out = append(out, ok("check", "every health check is good"))
+		out = append(out, ok("check", "all health checks pass"))
 	}
 	return out
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// expiry looks at what becomes of connections to a server that is taken out.
+// expiry checks how connections to a removed server end.
 func expiry(cfg *config.Config, o *Observed) []Finding {
 	if len(cfg.Services) == 0 {
 		return nil
@@ -17,7 +17,7 @@ func expiry(cfg *config.Config, o *Observed) []Finding {
 	removes := slices.ContainsFunc(cfg.Services, func(s config.VirtualService) bool { return s.OnFailure == config.Remove })
 	if v, known := o.sysctl("net.ipv4.vs.expire_nodest_conn"); known && v == "0" && removes {
 		out = append(out, advice("expire-nodest", "net.ipv4.vs.expire_nodest_conn is 0",
-			"packets of connections to a server that was removed are dropped in silence, and clients wait for their own timeout; with 1 such a connection ends at once",
+			"packets of connections to a removed server are dropped silently until the client times out; with 1 such connections end at once",
 			"sysctl -w net.ipv4.vs.expire_nodest_conn=1"))
 	}
 	if v, known := o.sysctl("net.ipv4.vs.expire_quiescent_template"); known && v == "0" {
@@ -25,23 +25,23 @@ func expiry(cfg *config.Config, o *Observed) []Finding {
 	}
 	if v, known := o.sysctl("net.ipv4.vs.conn_reuse_mode"); known && v == "0" {
 		out = append(out, advice("conn-reuse", "net.ipv4.vs.conn_reuse_mode is 0",
-			"a client that uses a port again goes to the server that it had, even if that one is drained or gone",
+			"a client that reuses a port is sent to its previous server, even if that one is drained or down",
 			"sysctl -w net.ipv4.vs.conn_reuse_mode=1"))
 	}
 	for _, name := range []string{"drop_entry", "drop_packet", "secure_tcp"} {
 		if v, known := o.sysctl("net.ipv4.vs." + name); known && v != "0" {
 			out = append(out, advice("overload-defence", fmt.Sprintf("net.ipv4.vs.%s is %s", name, v),
-				"IPVS may drop connections or packets when memory is short", ""))
+				"IPVS may drop connections or packets when memory is low", ""))
 		}
 	}
 	return out
 }
 
-func advice(code, what, why, mend string) Finding {
-	return Finding{Code: code, Severity: Info, What: what, Why: why, Mend: mend}
+func advice(code, what, why, remedy string) Finding {
+	return Finding{Code: code, Severity: Info, What: what, Why: why, Mend: remedy}
 }
 
-// quiescent looks for persistence whose clients would stay with a server that is given no new ones.
+// quiescent checks for persistent clients that stay with a server of weight 0.
 func quiescent(cfg *config.Config) []Finding {
 	const key = "net.ipv4.vs.expire_quiescent_template"
 	for _, s := range cfg.Services {
@@ -49,7 +49,7 @@ func quiescent(cfg *config.Config) []Finding {
 			continue
 		}
 		f := Finding{Code: "expire-quiescent", Severity: Info, Subject: s.Name, What: key + " is 0",
-			Why: "clients of a persistent service go on to a server of weight 0, drained or failed, until their persistence ends"}
+			Why: "clients of a persistent service stay with a server of weight 0, drained or failed, until their persistence ends"}
 		if s.OnFailure == config.Weight {
 			f.Severity = Warning
 			return []Finding{f.set(key, "1")}
@@ -60,10 +60,52 @@ func quiescent(cfg *config.Config) []Finding {
 	return nil
 }
 
-// estimation looks whether the kernel reckons rates.
+// estimation checks that the kernel computes rates.
 func estimation(cfg *config.Config, o *Observed) []Finding {
 	if v, known := o.sysctl("net.ipv4.vs.run_estimation"); known && v == "0" && len(cfg.Services) > 0 {
-		return []Finding{advice("run-estimation", "net.ipv4.vs.run_estimation is 0", "rates are shown as 0; counters are right", "sysctl -w net.ipv4.vs.run_estimation=1")}
+		return []Finding{advice("run-estimation", "net.ipv4.vs.run_estimation is 0", "rates are always 0; counters are correct", "sysctl -w net.ipv4.vs.run_estimation=1")}
 	}
 	return nil
+}
+
+// synchronization checks the parameters of the connection-sync daemons.
+func synchronization(cfg *config.Config, o *Observed) []Finding {
+	if !synchronizes(cfg) {
+		return nil
+	}
+	var out []Finding
+	const version = "net.ipv4.vs.sync_version"
+	v, known := o.sysctl(version)
+	if !known {
+		return nil // no IPVS: reported by kernelIPVS
+	}
+	if v == "0" {
+		out = append(out, Finding{Code: "sync-version", Severity: Warning, What: version + " is 0",
+			Why: "version 0 does not support IPv6, firewall marks and timeouts; both directors must use the same version"}.set(version, "1"))
+	}
+	if v, known := o.sysctl("net.ipv4.vs.sync_threshold"); known && number(v) > 1 {
+		out = append(out, advice("sync-threshold", fmt.Sprintf("net.ipv4.vs.sync_threshold is %s", v),
+			fmt.Sprintf("a connection is synchronized after %d packets: shorter ones do not survive a failover", number(v)),
+			`sysctl -w net.ipv4.vs.sync_threshold='1 50' # synchronizes earlier, with more messages`))
+	}
+	if v, known := o.sysctl("net.ipv4.vs.sync_refresh_period"); known && v == "0" {
+		out = append(out, advice("sync-refresh", "net.ipv4.vs.sync_refresh_period is 0",
+			"a connection is synchronized again after the number of packets in the second field of sync_threshold; one with few packets may expire on the backup before that",
+			"sysctl -w net.ipv4.vs.sync_refresh_period=10 # also synchronizes when its timer has changed by 10 s"))
+	}
+	if v, known := o.sysctl("net.ipv4.vs.sync_ports"); known && v != "1" {
+		out = append(out, advice("sync-ports", fmt.Sprintf("net.ipv4.vs.sync_ports is %s", v), "it must be the same on the other director", ""))
+	}
+	hashed := slices.ContainsFunc(cfg.Services, func(s config.VirtualService) bool {
+		return slices.Contains([]string{"sh", "dh", "mh"}, s.Scheduler)
+	})
+	if v, known := o.sysctl("net.ipv4.vs.sloppy_tcp"); known && v == "0" && hashed {
+		out = append(out, advice("sloppy-tcp", "net.ipv4.vs.sloppy_tcp is 0",
+			"after a failover, connections that were not synchronized are cut, although the hash would send them to the same server",
+			"sysctl -w net.ipv4.vs.sloppy_tcp=1 # on both directors"))
+	}
+	if len(out) == 0 {
+		out = append(out, ok("sync", "connection-sync parameters are correct"))
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-// Package doctortest has a machine in memory that can be examined and mended.
+// Package doctortest has a doctor.Machine in memory.
 package doctortest
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/doctor"
 )
 
-// Machine is a doctor.Machine in memory: a healthy director, but for what a test changes.
+// Machine is a doctor.Machine in memory: a healthy director, except for what a test changes.
 type Machine struct {
 	Now  doctor.Observed
 	Fail map[doctor.Fix]error // fixes that do not work

@@ -30,7 +30,7 @@ func TestCure(t *testing.T) {
 		t.Errorf("it made %v, want %v", m.Done, want)
 	}
 	if got := doctor.ExitStatus(findings); got != doctor.ExitWarnings {
-		t.Errorf("exit status %d with a warning that could not be mended", got)
+		t.Errorf("exit status %d with a warning that could not be fixed", got)
 	}
 	i := slices.IndexFunc(findings, func(f doctor.Finding) bool { return f.Code == "sync-version" })
 	if f := findings[i]; f.Fixed || f.FixError != "refused" {
