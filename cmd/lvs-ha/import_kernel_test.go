@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-const shopRules = `-A -t 192.0.2.100:80 -s rr
+const shopRules = `-A -t 192.0.2.100:80 -s wrr
 -a -t 192.0.2.100:80 -r 10.0.0.1:80 -m -w 1
 -a -t 192.0.2.100:80 -r 10.0.0.2:8080 -m -w 3
 -A -t 192.0.2.100:443 -s wlc -p 360 -M 255.255.255.0

@@ -89,13 +89,15 @@ func (p *priority) apply() {
 	}
 	err := p.set(class)
 	if err != nil && class == classRealTime {
-		p.log.Warn("no real-time priority: adverts may be late when the CPU is busy; give the process CAP_SYS_NICE, or LimitRTPRIO=10 in its unit",
-			"error", err)
 		p.withheld, class = true, classNice
-		err = p.set(class)
+		if p.set(class) == nil {
+			p.log.Warn("no real-time priority: adverts may be late when the CPU is busy; give the process CAP_SYS_NICE, or LimitRTPRIO=10 in its unit",
+				"error", err)
+			err = nil
+		}
 	}
 	if err != nil {
-		p.log.Warn("no raised priority: adverts are late when the CPU is busy; give the process CAP_SYS_NICE, or LimitNICE=-20 in its unit",
+		p.log.Warn("no raised priority: adverts are late when the CPU is busy; give the process CAP_SYS_NICE, or LimitRTPRIO=10 and LimitNICE=-20 in its unit",
 			"error", err)
 	}
 	p.current = class
