@@ -18,18 +18,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// doctorTimeout bounds everything that doctor looks at.
+// doctorTimeout bounds the whole examination.
 const doctorTimeout = 30 * time.Second
 
-const doctorLong = `Look at this machine beside the configuration: kernel modules, kernel parameters, devices, addresses, real servers,
-peers, and what else bites a director. Each finding says why it matters and what mends it.
+const doctorLong = `Compare this host with the configuration: kernel modules, kernel parameters, interfaces, addresses, real servers and
+peers. Each finding says why it matters and how to correct it.
 
-With --fix it makes the mends that are safe, kernel parameters and modules. They last until the next boot; with
-sysctl { manage = true } in the configuration the daemon makes them itself.
+--fix applies safe fixes: kernel parameters and modules. They last until the next boot; with sysctl { manage = true } in
+the configuration the daemon sets the parameters itself.
 
-Without a configuration it looks at the machine alone.
+Without a configuration only the host is examined.
 
-Exit status: 0 all well (or worth knowing only), 1 errors, 2 warnings only. What was fixed does not count.`
+Exit status: 0 no problems, 1 errors, 2 warnings but no errors. Fixed findings do not count.`
 
 func newDoctor() *cobra.Command {
 	var conf configFlags
@@ -37,7 +37,7 @@ func newDoctor() *cobra.Command {
 	var fix, quiet bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Find what is wrong with a director's machine, and mend it",
+		Short: "Diagnose and repair a director host",
 		Long:  doctorLong,
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,7 +57,7 @@ func newDoctor() *cobra.Command {
 			machine := doctor.Linux{APISocket: socket}
 			findings := doctor.Examine(cfg, machine.Observe(ctx, cfg))
 			if fix {
-				findings = doctor.Cure(context.WithoutCancel(ctx), machine, findings)
+				findings = doctor.ApplyFixes(context.WithoutCancel(ctx), machine, findings)
 			}
 			status := doctor.ExitStatus(findings)
 			if output == "json" {
@@ -68,7 +68,7 @@ func newDoctor() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if status != doctor.ExitWell {
+			if status != doctor.ExitOK {
 				return &exitError{status: status}
 			}
 			return nil
@@ -77,20 +77,20 @@ func newDoctor() *cobra.Command {
 	conf.register(cmd)
 	registerRuntimeDir(cmd, &runtimeDir)
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
-	cmd.Flags().BoolVar(&fix, "fix", false, "make the mends that are safe: kernel parameters and modules")
+	cmd.Flags().BoolVar(&fix, "fix", false, "apply safe fixes: kernel parameters and modules")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show warnings and errors only")
 	return cmd
 }
 
-// doctorConfig loads the configuration. That there is none is no error, unless one was named: then it is said which one a
-// running lvs-ha has.
+// doctorConfig loads the configuration. A missing default file is no error: the message then names the one that a running
+// lvs-ha uses.
 func doctorConfig(cmd *cobra.Command, conf *configFlags, running *api.Client) (*config.Config, error) {
 	if _, err := os.Stat(conf.path); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
 		used := ""
 		if status, err := running.Status(cmd.Context()); err == nil {
-			used = "; that of the running lvs-ha is " + status.Config.Path
+			used = "; the running lvs-ha uses " + status.Config.Path
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "there is no %s: looking at the machine alone; -c names a configuration%s\n", conf.path, used)
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s does not exist: examining only the host; use -c to name a configuration%s\n", conf.path, used)
 		return &config.Config{}, nil
 	}
 	cfg, _, err := conf.load(onTerminal(os.Stderr))
@@ -127,7 +127,7 @@ func writeFindings(w io.Writer, findings []doctor.Finding, quiet, fix bool) erro
 	}
 	fmt.Fprintf(&b, "%s, %s\n", counted(errs, "error"), counted(warnings, "warning"))
 	if fixable > 0 && !fix {
-		fmt.Fprintf(&b, "%d of them would be mended by --fix\n", fixable)
+		fmt.Fprintf(&b, "--fix can correct %d of them\n", fixable)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -141,7 +141,7 @@ func writeFinding(w io.Writer, f doctor.Finding) {
 	fmt.Fprintf(w, "%-8s %-18s %s\n", label, f.Code, f.What)
 	detail := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(w, "%-27s %-5s %s\n", "", name, text)
+			fmt.Fprintf(w, "%-27s %-7s %s\n", "", name, text)
 		}
 	}
 	if f.Severity == doctor.OK {
@@ -149,9 +149,9 @@ func writeFinding(w io.Writer, f doctor.Finding) {
 	}
 	detail("why:", f.Why)
 	if f.Fixed {
-		detail("done:", f.Mend)
+		detail("done:", f.Remedy)
 		return
 	}
-	detail("mend:", f.Mend)
+	detail("remedy:", f.Remedy)
 	detail("--fix failed:", f.FixError)
 }

@@ -28,15 +28,15 @@ func (p lvsha) repair(config string, faults ...fault) {
 	broken := p.diagnose(config)
 	for _, m := range faults {
 		f := broken.find(m.code)
-		if f.Mend == "" {
+		if f.Remedy == "" {
 			p.t.Fatalf("after %s: no %s with a remedy", m.command, m.code)
 		}
-		run(f.Mend)
+		run(f.Remedy)
 	}
 	repaired := p.diagnose(config)
 	for _, m := range faults {
 		if f := repaired.find(m.code); f.Code != "" && f.Severity != doctor.OK {
-			p.t.Errorf("after %s, remedied by %s: %+v", m.command, broken.find(m.code).Mend, f)
+			p.t.Errorf("after %s, remedied by %s: %+v", m.command, broken.find(m.code).Remedy, f)
 		}
 	}
 }

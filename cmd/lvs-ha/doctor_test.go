@@ -235,7 +235,7 @@ func TestHostDoctorTable(t *testing.T) {
 	}
 	lb1.want(1, []string{"doctor", "-c", file, "-q"},
 		"error    interface-missing  ",
-		" ip link show # ",
+		"                            remedy: ip link show # ",
 		"warning  address-outside    ",
 		"1 error, ")
 	lb1.prefix = []string{"setpriv", "--bounding-set", "-net_raw,-net_admin"}

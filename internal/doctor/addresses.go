@@ -46,13 +46,13 @@ func interfaces(cfg *config.Config, o *Observed) []Finding {
 		switch {
 		case !exists:
 			out = append(out, Finding{Code: "interface-missing", Severity: u.severity, Subject: u.name,
-				What: fmt.Sprintf("interface %s does not exist (%s)", u.name, u.by), Why: u.why, Mend: "ip link show # and correct the name in the configuration"})
+				What: fmt.Sprintf("interface %s does not exist (%s)", u.name, u.by), Why: u.why, Remedy: "ip link show # and correct the name in the configuration"})
 		case link.NoCarrier:
 			out = append(out, Finding{Code: "interface-down", Severity: u.severity, Subject: u.name,
-				What: fmt.Sprintf("%s has no carrier (%s)", u.name, u.by), Why: u.why, Mend: "ethtool " + u.name + " # and check the cable and the switch port"})
+				What: fmt.Sprintf("%s has no carrier (%s)", u.name, u.by), Why: u.why, Remedy: "ethtool " + u.name + " # and check the cable and the switch port"})
 		case !link.Up:
 			out = append(out, Finding{Code: "interface-down", Severity: u.severity, Subject: u.name,
-				What: fmt.Sprintf("%s is down (%s)", u.name, u.by), Why: u.why, Mend: "ip link set dev " + u.name + " up"})
+				What: fmt.Sprintf("%s is down (%s)", u.name, u.by), Why: u.why, Remedy: "ip link set dev " + u.name + " up"})
 		}
 	}
 	if len(out) == 0 && len(uses) > 0 {
@@ -71,7 +71,7 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 		if link, _ := o.link(v.Interface); link.Running() && !hasSource(cfg, o, v.Instance) {
 			out = append(out, Finding{Code: "no-source", Severity: Error, Subject: v.Interface,
 				What: fmt.Sprintf("%s has no %s address except virtual ones", v.Interface, v.Family),
-				Why:  fmt.Sprintf("vrrp %q needs a source address for its adverts", v.Name), Mend: sourceRemedy(v.Instance)})
+				Why:  fmt.Sprintf("vrrp %q needs a source address for its adverts", v.Name), Remedy: sourceRemedy(v.Instance)})
 		}
 	}
 	looked := 0
@@ -93,9 +93,9 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 			continue
 		}
 		out = append(out, Finding{Code: "address-outside", Severity: Warning, Subject: v.prefix.String(),
-			What: fmt.Sprintf("%s is not in a network of %s (%v)", v.prefix.Addr(), v.iface, others[0]),
-			Why:  "hosts in that network send packets for it to their router, which needs a route for it",
-			Mend: "correct the address or the interface in the configuration, or add a route on the router"})
+			What:   fmt.Sprintf("%s is not in a network of %s (%v)", v.prefix.Addr(), v.iface, others[0]),
+			Why:    "hosts in that network send packets for it to their router, which needs a route for it",
+			Remedy: "correct the address or the interface in the configuration, or add a route on the router"})
 	}
 	if len(out) == 0 && looked > 0 {
 		out = append(out, ok("address", "virtual addresses are in networks of their interfaces"))
@@ -237,7 +237,7 @@ func loopbackAddresses(cfg *config.Config, o *Observed) []Finding {
 			out = append(out, f.set("net.ipv4.vs.backup_only", "1"))
 		case known && backupOnly != "0" && synchronizes(cfg):
 		default:
-			f.Mend = fmt.Sprintf("lvs-ha realserver down --vip %s # or use connection_sync with net.ipv4.vs.backup_only=1", a.Prefix.Addr())
+			f.Remedy = fmt.Sprintf("lvs-ha realserver down --vip %s # or use connection_sync with net.ipv4.vs.backup_only=1", a.Prefix.Addr())
 			out = append(out, f)
 		}
 	}

@@ -78,17 +78,17 @@ var refusals = map[vrrp.DropReason]string{
 
 func refused(in *vrrp.Instance, s speaker) Finding {
 	return Finding{Code: "advert-refused", Severity: Error, Subject: in.Name,
-		What: fmt.Sprintf("%s: adverts from %s are dropped: %s", in.Name, s.source, s.refuse),
-		Why:  "directors that do not receive each other's adverts both become master",
-		Mend: cmp.Or(refusals[s.refuse], "tcpdump -vni "+in.Interface+" proto 112 # and check the packets from "+s.source.String())}
+		What:   fmt.Sprintf("%s: adverts from %s are dropped: %s", in.Name, s.source, s.refuse),
+		Why:    "directors that do not receive each other's adverts both become master",
+		Remedy: cmp.Or(refusals[s.refuse], "tcpdump -vni "+in.Interface+" proto 112 # and check the packets from "+s.source.String())}
 }
 
 func otherAddresses(in *vrrp.Instance, s speaker) Finding {
 	return Finding{Code: "addresses-differ", Severity: Warning, Subject: in.Name,
 		What: fmt.Sprintf("%s: %s advertises %v with virtual_router_id %d, not this instance's addresses",
 			in.Name, s.source, s.advert.Advert.Addresses, in.VirtualRouterID),
-		Why:  "the configurations of the directors differ, or another pair uses the same virtual_router_id on this network",
-		Mend: "use the same configuration on both directors, or another virtual_router_id"}
+		Why:    "the configurations of the directors differ, or another pair uses the same virtual_router_id on this network",
+		Remedy: "use the same configuration on both directors, or another virtual_router_id"}
 }
 
 func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
@@ -107,9 +107,9 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 			names = append(names, "this node")
 		}
 		return []Finding{{Code: "two-masters", Severity: Error, Subject: in.Name,
-			What: fmt.Sprintf("%s: more than one master: %v", in.Name, names),
-			Why:  "all of them use the virtual addresses; they do not receive each other's adverts, or another pair uses the same virtual_router_id",
-			Mend: fmt.Sprintf("tcpdump -vni %s proto 112 # and allow protocol 112 to %s in packet filters and switches", in.Interface, destinations(in))}}
+			What:   fmt.Sprintf("%s: more than one master: %v", in.Name, names),
+			Why:    "all of them use the virtual addresses; they do not receive each other's adverts, or another pair uses the same virtual_router_id",
+			Remedy: fmt.Sprintf("tcpdump -vni %s proto 112 # and allow protocol 112 to %s in packet filters and switches", in.Interface, destinations(in))}}
 	case len(masters) == 1:
 		return []Finding{ok("peer-heard", "%s: %s is master", in.Name, names[0])}
 	case state == vrrp.Master:
@@ -118,7 +118,7 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 	case state == vrrp.Backup:
 		return []Finding{{Code: "peer-silent", Severity: Warning, Subject: in.Name,
 			What: fmt.Sprintf("%s: this node is backup, but no adverts were received in %s", in.Name, waited),
-			Why:  "the daemon receives adverts that this check does not, or is about to take over", Mend: "lvs-ha status"}}
+			Why:  "the daemon receives adverts that this check does not, or is about to take over", Remedy: "lvs-ha status"}}
 	}
 	return []Finding{{Code: "peer-silent", Severity: Info, Subject: in.Name,
 		What: fmt.Sprintf("%s: no adverts were received in %s", in.Name, waited),

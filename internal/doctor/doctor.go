@@ -34,7 +34,7 @@ type Finding struct {
 	Subject  string   `json:"subject,omitempty"` // an interface, a service, a server
 	What     string   `json:"what"`
 	Why      string   `json:"why,omitempty"`    // it matters
-	Mend     string   `json:"remedy,omitempty"` // a shell command, or what to change
+	Remedy   string   `json:"remedy,omitempty"` // a shell command, or what to change
 	Fixes    []Fix    `json:"fixes,omitempty"`
 	Fixed    bool     `json:"fixed,omitempty"`
 	FixError string   `json:"fix_error,omitempty"`
@@ -60,14 +60,14 @@ func (f Finding) open() bool { return !f.Fixed && (f.Severity == Error || f.Seve
 
 // Exit statuses for scripts.
 const (
-	ExitWell     = 0 // nothing worse than info
+	ExitOK       = 0 // nothing worse than info
 	ExitErrors   = 1
 	ExitWarnings = 2 // but no errors
 )
 
 // ExitStatus returns the exit status for scripts. Fixed findings do not count.
 func ExitStatus(findings []Finding) int {
-	status := ExitWell
+	status := ExitOK
 	for _, f := range findings {
 		switch {
 		case f.open() && f.Severity == Error:
@@ -87,10 +87,10 @@ func (f Finding) load(module string) Finding { return f.fixedBy(Fix{Module: modu
 
 func (f Finding) fixedBy(fix Fix) Finding {
 	f.Fixes = append(f.Fixes, fix)
-	if f.Mend != "" {
-		f.Mend += "; "
+	if f.Remedy != "" {
+		f.Remedy += "; "
 	}
-	f.Mend += fix.Command()
+	f.Remedy += fix.Command()
 	return f
 }
 
@@ -210,8 +210,8 @@ type Machine interface {
 	Fix(ctx context.Context, f Fix) error
 }
 
-// Cure applies the fixes of all findings and records the outcome in each.
-func Cure(ctx context.Context, m Machine, findings []Finding) []Finding {
+// ApplyFixes applies the fixes of all findings and records the outcome in each.
+func ApplyFixes(ctx context.Context, m Machine, findings []Finding) []Finding {
 	for i := range findings {
 		f := &findings[i]
 		for _, fix := range f.Fixes {

@@ -188,8 +188,8 @@ func describe(w *strings.Builder, name string, findings []doctor.Finding) {
 		if f.Why != "" {
 			fmt.Fprintf(w, "  why: %s\n", f.Why)
 		}
-		if f.Mend != "" {
-			fmt.Fprintf(w, "  remedy: %s\n", f.Mend)
+		if f.Remedy != "" {
+			fmt.Fprintf(w, "  remedy: %s\n", f.Remedy)
 		}
 	}
 }

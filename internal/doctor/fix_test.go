@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/doctor/doctortest"
 )
 
-func TestCure(t *testing.T) {
+func TestApplyFixes(t *testing.T) {
 	m := &doctortest.Machine{Now: *healthy(), Fail: map[doctor.Fix]error{}}
 	m.Now.IPVS, m.Now.Modules.Loaded = false, nil
 	m.Now.Sysctls["net.ipv4.ip_forward"] = "0"
@@ -24,7 +24,7 @@ func TestCure(t *testing.T) {
 	if got := doctor.ExitStatus(findings); got != doctor.ExitErrors {
 		t.Errorf("exit status %d before", got)
 	}
-	findings = doctor.Cure(t.Context(), m, findings)
+	findings = doctor.ApplyFixes(t.Context(), m, findings)
 	want := []doctor.Fix{{Module: "ip_vs"}, {Module: "ip_vs_rr"}, {Key: "net.ipv4.ip_forward", Value: "1"}}
 	if !slices.Equal(m.Done, want) {
 		t.Errorf("it made %v, want %v", m.Done, want)
@@ -37,8 +37,8 @@ func TestCure(t *testing.T) {
 		t.Errorf("the fix that failed: %+v", f)
 	}
 	delete(m.Fail, doctor.Fix{Key: "net.ipv4.vs.sync_version", Value: "1"})
-	findings = doctor.Cure(t.Context(), m, doctor.Examine(cfg, m.Observe(t.Context(), cfg)))
-	if got := doctor.ExitStatus(findings); got != doctor.ExitWell {
+	findings = doctor.ApplyFixes(t.Context(), m, doctor.Examine(cfg, m.Observe(t.Context(), cfg)))
+	if got := doctor.ExitStatus(findings); got != doctor.ExitOK {
 		t.Errorf("exit status %d in the end: %q", got, report(findings))
 	}
 }

@@ -33,7 +33,7 @@ func forwardingParameters(cfg *config.Config, o *Observed) []Finding {
 			}
 			f := Finding{Code: code, Severity: severity, Subject: key, What: fmt.Sprintf("%s is %s, should be %s", key, now, w.Value), Why: w.Why}
 			if cfg.Sysctl.Manage && o.Running == nil {
-				f.Severity, f.Mend = Info, "none required: the daemon sets it at start"
+				f.Severity, f.Remedy = Info, "none required: the daemon sets it at start"
 			} else {
 				f = f.set(key, w.Value)
 			}
@@ -138,7 +138,7 @@ func connectionTracking(cfg *config.Config, o *Observed) []Finding {
 		What: fmt.Sprintf("found %d stateful or NAT packet filter rules, the first: %s: %s", len(o.Firewall), r.Tool, r.Rule),
 		Why:  "IPVS connections are not tracked by default: such rules treat their packets as invalid or do not match them",
 		// Not a safe fix: it makes each packet more expensive.
-		Mend: "sysctl -w net.ipv4.vs.conntrack=1 # if the rules apply to balanced traffic"}}
+		Remedy: "sysctl -w net.ipv4.vs.conntrack=1 # if the rules apply to balanced traffic"}}
 }
 
 // ethernetMTU is the assumed size of clients' packets in bytes.
@@ -161,7 +161,7 @@ func tunnels(cfg *config.Config, o *Observed) []Finding {
 			out = append(out, Finding{Code: "tunnel-mtu", Severity: Info, Subject: s.Address.String(),
 				What: fmt.Sprintf("the tunnel to %s carries packets of up to %d bytes, clients may send %d", s.Address, room, wanted),
 				Why:  "the director reports larger packets as too big (ICMP); if a filter drops these reports, uploads stall",
-				Mend: fmt.Sprintf("ip link set dev %s mtu %d # and on the path to the real server; or on the real server: ip route change default via GATEWAY advmss %d",
+				Remedy: fmt.Sprintf("ip link set dev %s mtu %d # and on the path to the real server; or on the real server: ip route change default via GATEWAY advmss %d",
 					route.Interface, wanted+overhead(s), room-tcpHeaders(s.service.Address))})
 		}
 	}
@@ -180,7 +180,7 @@ func tunnelSource(cfg *config.Config, s server, route host.Route) (Finding, bool
 	return Finding{Code: "tunnel-source", Severity: Error, Subject: s.Address.String(),
 		What: fmt.Sprintf("the tunnel to %s uses virtual address %s as its source", s.Address, route.Source),
 		Why:  "the real server has that address too and drops packets from it",
-		Mend: fmt.Sprintf("configure the virtual address as %s/%d, and add another address to %s",
+		Remedy: fmt.Sprintf("configure the virtual address as %s/%d, and add another address to %s",
 			route.Source, route.Source.BitLen(), route.Interface)}, true
 }
 

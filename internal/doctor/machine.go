@@ -21,7 +21,7 @@ func kernelIPVS(cfg *config.Config, o *Observed) []Finding {
 	case o.IPVS:
 		return []Finding{ok("ipvs", "IPVS is available")}
 	case o.Modules.Has(ipvsModule):
-		f.What, f.Mend = "IPVS is not available in this network namespace", "run the director in the host's network namespace"
+		f.What, f.Remedy = "IPVS is not available in this network namespace", "run the director in the host's network namespace"
 	case o.Modules.Can(ipvsModule):
 		f.Severity, f.What = Info, "module ip_vs is not loaded"
 		f.Why = "the kernel loads it when the daemon starts, unless module loading is disabled"
@@ -31,7 +31,7 @@ func kernelIPVS(cfg *config.Config, o *Observed) []Finding {
 		return []Finding{f.load(ipvsModule)}
 	default:
 		f.What = "IPVS is not available: the kernel has no module ip_vs"
-		f.Mend = "install the modules package of this kernel, or boot a kernel with CONFIG_IP_VS"
+		f.Remedy = "install the modules package of this kernel, or boot a kernel with CONFIG_IP_VS"
 	}
 	if alone {
 		f.Severity, f.Why = Warning, "virtual services require it; VRRP alone does not"
@@ -69,10 +69,10 @@ func schedulers(cfg *config.Config, o *Observed) []Finding {
 			f = f.load(n.module)
 		case !o.Modules.Listed:
 			f.Severity, f.What = Info, fmt.Sprintf("cannot tell whether %s is available: the kernel's modules are not on this file system", n.what)
-			f.Mend = "modprobe " + n.module + " # in a container, run this on the host"
+			f.Remedy = "modprobe " + n.module + " # in a container, run this on the host"
 		default:
 			f.Severity, f.What = Error, fmt.Sprintf("%s is not available: the kernel has no module %s", n.what, n.module)
-			f.Mend = "install the modules package of this kernel, or configure another one"
+			f.Remedy = "install the modules package of this kernel, or configure another one"
 		}
 		out = append(out, f)
 	}
@@ -98,7 +98,7 @@ func capabilities(cfg *config.Config, o *Observed) []Finding {
 			continue
 		}
 		out = append(out, Finding{Code: "capability", Severity: c.severity, Subject: c.name, Why: c.why,
-			What: fmt.Sprintf("missing capability %s", c.name), Mend: "run as root, or add " + c.name + " to AmbientCapabilities= in the systemd unit"})
+			What: fmt.Sprintf("missing capability %s", c.name), Remedy: "run as root, or add " + c.name + " to AmbientCapabilities= in the systemd unit"})
 	}
 	if len(out) == 0 {
 		out = append(out, ok("capability", "all required capabilities are available"))
@@ -114,7 +114,7 @@ func privileges(processes []supervisor.Running) []Finding {
 		if p.Excess() != 0 || !p.NoNewPrivs {
 			out = append(out, Finding{Code: "capability", Severity: Warning, Subject: subject,
 				What: fmt.Sprintf("%s has unnecessary privileges or can gain them: %s (no_new_privs %t)", subject, p.Excess(), p.NoNewPrivs),
-				Why:  "an attacker who exploits the process gains them too", Mend: "systemctl restart lvs-ha # earlier versions kept all capabilities"})
+				Why:  "an attacker who exploits the process gains them too", Remedy: "systemctl restart lvs-ha # earlier versions kept all capabilities"})
 			continue
 		}
 		held := "no capabilities"
@@ -131,9 +131,9 @@ func otherDaemons(_ *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, p := range o.Daemons {
 		out = append(out, Finding{Code: "other-daemon", Severity: Warning, Subject: p.Name,
-			What: fmt.Sprintf("%s is running (pid %d)", p.Name, p.PID),
-			Why:  "both programs would change the same addresses and services",
-			Mend: fmt.Sprintf("systemctl disable --now %s # or kill %d", p.Name, p.PID)})
+			What:   fmt.Sprintf("%s is running (pid %d)", p.Name, p.PID),
+			Why:    "both programs would change the same addresses and services",
+			Remedy: fmt.Sprintf("systemctl disable --now %s # or kill %d", p.Name, p.PID)})
 	}
 	return out
 }
@@ -146,6 +146,6 @@ func clock(_ *config.Config, o *Observed) []Finding {
 		return []Finding{ok("clock", "the clock is synchronized")}
 	}
 	return []Finding{{Code: "clock", Severity: Warning, What: "the clock is not synchronized",
-		Why:  "certificate checks depend on it, and so does comparing the logs of two directors",
-		Mend: "apt-get install chrony # or another NTP client"}}
+		Why:    "certificate checks depend on it, and so does comparing the logs of two directors",
+		Remedy: "apt-get install chrony # or another NTP client"}}
 }

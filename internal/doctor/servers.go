@@ -20,20 +20,20 @@ func serverRoutes(cfg *config.Config, o *Observed) []Finding {
 		case unreachable:
 			out = append(out, Finding{Code: "server-no-route", Severity: Error, Subject: s.Address.String(),
 				What: fmt.Sprintf("no route to real server %s: %s", s.Address, reason),
-				Why:  "health checks and traffic use that route", Mend: "ip route add " + s.Address.String() + " via GATEWAY # or add an address in its network to this host"})
+				Why:  "health checks and traffic use that route", Remedy: "ip route add " + s.Address.String() + " via GATEWAY # or add an address in its network to this host"})
 		case !known, route.Local:
 		case o.Neighbors[s.Address]:
 			out = append(out, Finding{Code: "server-silent", Severity: Warning, Subject: s.Address.String(),
 				What: fmt.Sprintf("real server %s does not answer ARP or neighbour discovery on %s", s.Address, route.Interface),
-				Why:  "it is off, it is in another network, or its address is wrong", Mend: neighborRemedy(s.Address, route.Interface)})
+				Why:  "it is off, it is in another network, or its address is wrong", Remedy: neighborRemedy(s.Address, route.Interface)})
 		}
 	}
 	for _, s := range byAddress(cfg, ipvs.DirectRoute) {
 		if route := o.Routes[s.Address]; route.Gateway.IsValid() {
 			out = append(out, Finding{Code: "dr-not-on-link", Severity: Error, Subject: s.Address.String(),
-				What: fmt.Sprintf("real server %s is behind router %s", s.Address, route.Gateway),
-				Why:  "direct routing changes only the MAC address: the router sends the packet back to the virtual address",
-				Mend: `connect director and real server to the same network, or use forwarding = "tun"`})
+				What:   fmt.Sprintf("real server %s is behind router %s", s.Address, route.Gateway),
+				Why:    "direct routing changes only the MAC address: the router sends the packet back to the virtual address",
+				Remedy: `connect director and real server to the same network, or use forwarding = "tun"`})
 		}
 	}
 	if len(out) == 0 && len(all) > 0 {
@@ -100,9 +100,9 @@ func natNetwork(cfg *config.Config, o *Observed, network netip.Prefix, iface str
 			Why:  "with NAT their replies must return through it; `lvs-ha realserver status --mode nat` checks this on a real server"})
 	case len(gateways) == 0:
 		out = append(out, Finding{Code: "nat-gateway", Severity: Warning, Subject: network.String(),
-			What: fmt.Sprintf("no virtual address in %s, the network of real servers", network),
-			Why:  "their default gateway must move to the active director; a director's own address does not",
-			Mend: fmt.Sprintf("add an address in %s on %s to the vrrp block, and use it as the real servers' default gateway", network, iface)})
+			What:   fmt.Sprintf("no virtual address in %s, the network of real servers", network),
+			Why:    "their default gateway must move to the active director; a director's own address does not",
+			Remedy: fmt.Sprintf("add an address in %s on %s to the vrrp block, and use it as the real servers' default gateway", network, iface)})
 	default:
 		out = append(out, ok("nat-gateway", "real servers in %s can use a virtual address as their gateway: %v", network, gateways))
 	}
@@ -143,7 +143,7 @@ func serverProbes(_ *config.Config, o *Observed) []Finding {
 			f.Code, f.Why = "check-impossible", "this host cannot run the check"
 		case p.Assumed:
 			f.What = fmt.Sprintf("cannot connect to %s: %s", p.Endpoint, p.Detail)
-			f.Why, f.Mend = "it has no health check and receives traffic regardless", "add a health_check block to its service"
+			f.Why, f.Remedy = "it has no health check and receives traffic regardless", "add a health_check block to its service"
 		}
 		out = append(out, f)
 	}

@@ -38,7 +38,7 @@ func expiry(cfg *config.Config, o *Observed) []Finding {
 }
 
 func advice(code, what, why, remedy string) Finding {
-	return Finding{Code: code, Severity: Info, What: what, Why: why, Mend: remedy}
+	return Finding{Code: code, Severity: Info, What: what, Why: why, Remedy: remedy}
 }
 
 // quiescent checks for persistent clients that stay with a server of weight 0.
@@ -54,7 +54,7 @@ func quiescent(cfg *config.Config) []Finding {
 			f.Severity = Warning
 			return []Finding{f.set(key, "1")}
 		}
-		f.Mend = "sysctl -w " + key + "=1"
+		f.Remedy = "sysctl -w " + key + "=1"
 		return []Finding{f}
 	}
 	return nil
