@@ -21,8 +21,8 @@ type Check struct {
 	Code string `json:"code"` // stable: for scripts
 	OK   bool   `json:"ok"`
 	What string `json:"what"`
-	Why  string `json:"why,omitempty"`  // it matters, of what is wrong
-	Mend string `json:"mend,omitempty"` // the command
+	Why  string `json:"why,omitempty"`    // it matters, of what is wrong
+	Mend string `json:"remedy,omitempty"` // the command
 }
 
 // The codes of checks.
