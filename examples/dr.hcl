@@ -1,24 +1,24 @@
-# Direct routing: directors and real servers on one network. Real servers answer the clients themselves.
+# Direct routing: directors and real servers share a network. Real servers answer the clients directly.
 #
 #   lb1: 202.99.59.109 on eth0      real servers: 202.99.59.108 and 202.99.59.107,
 #   lb2: 202.99.59.106 on eth0      each with 202.99.59.110/32 on lo, arp_ignore = 1 and arp_announce = 2
+#                                   (lvs-ha realserver up --vip 202.99.59.110)
 #
-# Both directors read this same file: `lvs-ha run -c dr.hcl`. Each finds itself by its host name, or by --node.
+# Both directors use this file. Each identifies itself by its host name, or by --node.
 
 variable "advertise_interval" {
-  description = "A backup takes over after three of these and a little. Down to 10ms on a quiet network."
+  description = "A backup takes over after slightly more than three intervals. As low as 10ms on a quiet network."
   default     = "1s"
 }
 
 vrrp "web" {
   interface          = "eth0"
   virtual_router_id  = 51
-  priority           = { lb1 = 150, lb2 = 100 }[node.name] # the highest that lives is master
+  priority           = { lb1 = 150, lb2 = 100 }[node.name] # the live router with the highest priority is master
   advertise_interval = var.advertise_interval
   addresses          = ["202.99.59.110/24"]
 
-  # The master tells the backup its connections, so that they survive a failover. A link between the directors alone
-  # is better than the network that clients use.
+  # Connections survive a failover. A dedicated link between the directors is better than the clients' network.
   connection_sync { interface = "eth0" }
 }
 
@@ -27,7 +27,7 @@ virtual_service "http" {
   scheduler  = "rr"
   forwarding = "dr"
 
-  # It goes to a real server's own address.
+  # Checks go to the real server's own address.
   health_check "http" {
     path     = "/healthz"
     interval = "1s"
@@ -36,7 +36,7 @@ virtual_service "http" {
     rise     = 2
   }
 
-  # Packets arrive as the clients sent them, so a real server listens on the service's port.
+  # Packets arrive unchanged, so real servers must listen on the service's port.
   real_server "202.99.59.108" {}
   real_server "202.99.59.107" {}
 }

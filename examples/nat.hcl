@@ -3,31 +3,31 @@
 #   lb1: 202.99.59.111 on eth0, 192.168.10.252 on eth1      real servers: 192.168.10.1, .2 and .3,
 #   lb2: 202.99.59.112 on eth0, 192.168.10.253 on eth1      their default gateway: 192.168.10.254
 #
-# Both directors read this same file: `lvs-ha run -c nat.hcl`. Each finds itself by its host name, or by --node.
-# A director that forwards needs net.ipv4.ip_forward = 1.
+# Both directors use this file. Each identifies itself by its host name, or by --node.
+# NAT requires net.ipv4.ip_forward = 1. Set it in /etc/sysctl.d, or add `sysctl { manage = true }` to this file.
 
 variable "advertise_interval" {
-  description = "A backup takes over after three of these and a little. Down to 10ms on a quiet network."
+  description = "A backup takes over after slightly more than three intervals. As low as 10ms on a quiet network."
   default     = "1s"
 }
 
 vrrp "web" {
   interface          = "eth0"
   virtual_router_id  = 51
-  priority           = { lb1 = 150, lb2 = 100 }[node.name] # the highest that lives is master
+  priority           = { lb1 = 150, lb2 = 100 }[node.name] # the live router with the highest priority is master
   advertise_interval = var.advertise_interval
 
-  # What clients connect to.
+  # Clients connect to this address.
   addresses = ["202.99.59.110/24"]
 
-  # What the real servers answer through. It is in the same block, so it moves at the same moment: answers that took
-  # another way than through the master would reach the clients unmasqueraded.
+  # The real servers' default gateway. It is in the same block so that it moves together with the address above:
+  # replies that bypass the master would reach the clients with the real server's address.
   address "192.168.10.254/24" { interface = "eth1" }
 
-  # A director that does not reach the real servers must not be master.
+  # A director that cannot reach the real servers must not be master.
   track_interface "eth1" {}
 
-  # The master tells the backup its connections, so that they survive a failover.
+  # Connections survive a failover.
   connection_sync { interface = "eth1" }
 }
 

@@ -1,5 +1,5 @@
-# One director alone, without failover: it balances what comes to an address that the machine has anyway, and takes
-# real servers that do not answer out of the table.
+# A single director without failover. It balances connections to an existing address of the host, and takes real servers
+# that do not answer out of service.
 
 virtual_service "http" {
   address    = "192.0.2.10:80"

@@ -1,5 +1,5 @@
-# Failover of an address alone, without balancing: for a router, a database or anything that has its own cluster.
-# IPv4 and IPv6 need a block each, and may share the virtual_router_id.
+# Failover of addresses without load balancing, for a router, a database or another clustered service.
+# IPv4 and IPv6 need separate blocks, which may share the virtual_router_id.
 
 vrrp "gateway" {
   interface         = "eth0"

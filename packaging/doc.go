@@ -1,2 +1,2 @@
-// Package packaging tests what a package of lvs-ha installs beside the program.
+// Package packaging holds the systemd unit and its tests.
 package packaging
