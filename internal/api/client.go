@@ -16,13 +16,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 )
 
-// ErrNotRunning says that no director serves the socket.
+// ErrNotRunning means that no director serves the socket.
 var ErrNotRunning = errors.New("no lvs-ha runs here")
 
-// ErrNoAnswer says that a director is there, but does not answer in time.
+// ErrNoAnswer means that a director is running but does not answer in time.
 var ErrNoAnswer = errors.New("no answer")
 
-// statusTimeout is how long a status is waited for. The director answers within some seconds, whatever the kernel does.
+// statusTimeout bounds a status request. The director answers within seconds, whatever the kernel does.
 const statusTimeout = 15 * time.Second
 
 // Client talks to the director that serves a socket.
@@ -31,7 +31,7 @@ type Client struct {
 	http   *http.Client
 }
 
-// NewClient returns a client of the API socket at a path. It connects with the first request.
+// NewClient returns a client of the API socket at a path. It connects for each request.
 func NewClient(socket string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", socket)
@@ -42,7 +42,7 @@ func NewClient(socket string) *Client {
 	}}
 }
 
-// Status asks for everything the director knows.
+// Status returns the director's status.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
@@ -50,19 +50,19 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
-// Reload asks the director to load its configuration again. The error holds the diagnostics of a configuration that was refused; the
-// old one then stays in force.
+// Reload makes the director load its configuration again. If the configuration is refused, the error holds its findings
+// and the old one stays in force.
 func (c *Client) Reload(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, "/v1/reload", nil, &struct{}{})
 }
 
-// Plan asks what putting a configuration in force would change. Nothing is changed.
+// Plan returns what applying a configuration would change. It changes nothing.
 func (c *Client) Plan(ctx context.Context, cfg *config.Config) (Plan, error) {
 	var p Plan
 	return p, c.do(ctx, http.MethodPost, "/v1/plan", cfg, &p)
 }
 
-// PlanReload asks what a Reload would change now. Nothing is changed.
+// PlanReload returns what Reload would change now. It changes nothing.
 func (c *Client) PlanReload(ctx context.Context) (Plan, error) {
 	var p Plan
 	return p, c.do(ctx, http.MethodPost, "/v1/plan", nil, &p)
@@ -102,7 +102,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or name its --runtime-dir)", ErrNotRunning, c.socket)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
-		return fmt.Errorf("lvs-ha's director ended before it answered on %s: it is started again at once; ask once more", c.socket)
+		return fmt.Errorf("the lvs-ha director ended before it answered on %s: it is being restarted; try again", c.socket)
 	case isTimeout(err):
 		return fmt.Errorf("%w: lvs-ha runs, but did not answer on %s in time; if that lasts, its process \"lvs-ha director\" is stopped or stuck: "+
 			"its log may say why, and killing that process is safe, it is started again at once", ErrNoAnswer, c.socket)

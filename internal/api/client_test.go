@@ -45,7 +45,7 @@ func TestADirectorThatEndsMeanwhileIsSaidToBeBackSoon(t *testing.T) {
 	}()
 	err = NewClient(socket).Reload(t.Context())
 	<-ended
-	if err == nil || !strings.Contains(err.Error(), "ask once more") {
+	if err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("got error %v", err)
 	}
 }

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	listenRetry = time.Second // before the socket is made again
-	lookAfter   = time.Second // between two looks whether the socket is still found at its path
+	listenRetry = time.Second // before the socket is created again
+	lookAfter   = time.Second // between checks that the socket still exists
 )
 
-// Keep serves the API on the socket at path until ctx ends; then the channel it returns is closed. A director that cannot
-// be asked, for want of a directory that can be written, still does its work: the socket is tried again and again, and
-// made anew when somebody has deleted it.
+// Keep serves the API on the socket at path until ctx ends, then closes the returned channel. A socket that cannot be
+// created, for example because the directory is missing, is retried and does not stop the director. A deleted socket is
+// recreated.
 func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended <-chan struct{}) {
 	l, err := listen(path)
 	done := make(chan struct{})
@@ -32,7 +32,7 @@ func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended
 			}
 			if err != nil && err.Error() != complaint {
 				complaint = err.Error()
-				log.Error("no API: status, reload and plan do not reach this lvs-ha; trying again", "error", err)
+				log.Error("API not available: status, reload and plan do not work; retrying", "error", err)
 			}
 			select {
 			case <-ctx.Done():
@@ -44,7 +44,7 @@ func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended
 	return done
 }
 
-// listen makes the socket, for root only, in place of one that an earlier director left.
+// listen creates the socket, for root only, replacing that of an earlier director.
 func listen(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("removing the old API socket: %w", err)
@@ -55,15 +55,15 @@ func listen(path string) (net.Listener, error) {
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
-		return nil, fmt.Errorf("closing the API socket to other users: %w", err)
+		return nil, fmt.Errorf("setting the mode of the API socket: %w", err)
 	}
 	return l, nil
 }
 
-var errDeleted = errors.New("somebody has deleted the API socket")
+var errDeleted = errors.New("API socket deleted")
 
-// serve answers requests until ctx ends or the socket at path has been deleted, which is an error. Requests that have
-// come by then are answered.
+// serve answers requests until ctx ends or the socket at path is deleted, which is an error. Requests received before
+// that are answered.
 func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 	server := &http.Server{
 		Handler:           handler(d),
@@ -73,10 +73,10 @@ func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    1 << 16,
 	}
-	guests := newGuests(l, connectionLimit())
-	server.ConnState = guests.changed
+	limiter := newLimiter(l, connectionLimit())
+	server.ConnState = limiter.changed
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(guests) }()
+	go func() { failed <- server.Serve(limiter) }()
 	look := time.NewTicker(lookAfter)
 	defer look.Stop()
 	for {
@@ -88,7 +88,7 @@ func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 		case err := <-failed:
 			return fmt.Errorf("serving the API: %w", err)
 		case <-look.C:
-			// Another file in its place is that of an lvs-ha that has made the directory its own; the parent tells of it.
+			// A different file there belongs to an lvs-ha that took over the directory; the parent reports that.
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 				l.Close()
 				<-failed

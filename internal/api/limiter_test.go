@@ -64,23 +64,23 @@ func (d *busyDirector) Status(ctx context.Context) (Status, error) {
 	return d.status, nil
 }
 
-func TestTooManyRequestsAreRefusedWithAWord(t *testing.T) {
+func TestTooManyRequestsAreRefusedWith503(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	l, err := listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &busyDirector{asked: make(chan struct{}), answer: make(chan struct{})}
-	guests := newGuests(l, 1)
+	limiter := newLimiter(l, 1)
 	closed := make(chan struct{}, 8)
 	server := &http.Server{Handler: handler(d), ConnState: func(c net.Conn, state http.ConnState) {
-		guests.changed(c, state)
+		limiter.changed(c, state)
 		if state == http.StateClosed {
 			closed <- struct{}{}
 		}
 	}}
 	ended := make(chan struct{})
-	go func() { defer close(ended); server.Serve(guests) }()
+	go func() { defer close(ended); server.Serve(limiter) }()
 	defer func() { server.Close(); <-ended }()
 	first := make(chan error, 1)
 	go func() {
