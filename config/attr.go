@@ -57,6 +57,7 @@ type field interface {
 	fail(at hcl.Range)
 	setDefault(tag *tag)
 	typeName() string
+	location(element int) (at hcl.Range, ok bool)
 }
 
 // absent says where to point when the attribute is missing. All of a block share that place.
@@ -95,7 +96,7 @@ func (a *attr[T]) setDefault(tag *tag) {
 // typeName is the type in the words of the reference.
 func (a *attr[T]) typeName() string {
 	switch any(a.value).(type) {
-	case string, ifname, secret.Text:
+	case string, ifname, checkKind, secret.Text:
 		return "string"
 	case int64:
 		return "number"
@@ -126,6 +127,8 @@ func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Di
 	switch target := any(&a.value).(type) {
 	case *string:
 		return scalar(target, value, a.at(), tag, func(s string) (string, error) { return s, tag.checkWord(s) })
+	case *checkKind:
+		return scalar(target, value, a.at(), tag, func(s string) (checkKind, error) { return parseCheckKind(s, tag) })
 	case *ifname:
 		return scalar(target, value, a.at(), tag, parseInterface)
 	case *secret.Text:

@@ -19,16 +19,21 @@ func readAuthorities(f *file, s *source) (map[string]string, hcl.Diagnostics) {
 	contents, faults := map[string]string{}, map[string]error{}
 	left := maxAuthorities
 	eachCheck(f, func(b *healthCheckBlock) {
-		if b.Kind.value != string(healthcheck.HTTPS) || b.TLS == nil || !b.TLS.CAFile.isSet() || b.TLS.SkipVerify.value {
+		t, ok := b.Check.(healthcheck.Truster)
+		if !ok {
 			return
 		}
-		name := relativeTo(s.directory, b.TLS.CAFile.value)
+		name, setting := t.AuthoritiesFile()
+		if name == "" {
+			return
+		}
 		if _, done := contents[name]; !done && faults[name] == nil {
 			contents[name], faults[name] = readAuthority(s.disk, name, left)
 			left -= len(contents[name])
 		}
 		if err := faults[name]; err != nil {
-			diags = append(diags, problem(b.TLS.CAFile.at(), "Cannot use ca_file",
+			at, _ := b.mirror().find(b.decoded, setting, 0)
+			diags = append(diags, problem(at, "Cannot use ca_file",
 				"%s. Write the path of a PEM file with the certificates of the authorities that sign the servers' certificates.", err))
 		}
 	})

@@ -30,8 +30,9 @@ func (c *Config) LinkFiles() {
 	}
 	link := func(checks []healthcheck.Spec) {
 		for i := range checks {
-			if t := checks[i].TLS; t != nil {
-				t.Authorities = parsed[t.CAFile]
+			if t, ok := checks[i].Check.(healthcheck.Truster); ok {
+				name, _ := t.AuthoritiesFile()
+				t.Trust(parsed[name])
 			}
 		}
 	}

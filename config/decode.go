@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -14,10 +15,11 @@ import (
 
 // decoder fills decode structs: structs with tags (see tag), whose fields are attr, *hcl.Attribute for what is
 // evaluated later, pointers to decode structs for blocks of which there is at most one, slices of such pointers for
-// others, hcl.Range for the place of the block, and hcl.Body for the rest.
+// others, hcl.Range for the place of the block, and hcl.Body for the rest. A decode struct may be a variant.
 type decoder struct {
-	secrets *secrets
-	budget  *budget
+	secrets   *secrets
+	budget    *budget
+	directory string // of the configuration
 
 	prepare func(*hclsyntax.Body, Block) hcl.Body // of a part of a stream
 	stream  *stream                               // of the one large block of this body; nil: it has none
@@ -29,37 +31,82 @@ func (d *decoder) body(body hcl.Body, context *hcl.EvalContext, target any) hcl.
 	return d.structure(body, hcl.Range{}, context, reflect.ValueOf(target).Elem())
 }
 
+// variant is a decode struct of a block that has more attributes and blocks than its own; which, depends on its label.
+type variant interface {
+	// variant is an empty decode struct of what the block's label adds, or no value if the label is not understood.
+	variant() reflect.Value
+	// variants are the types of all these decode structs, by label.
+	variants() map[string]reflect.Type
+	// complete is called when the variant is decoded.
+	complete(directory string) hcl.Diagnostics
+	// explainUnknown says what to do about an attribute or a block that the block does not have.
+	explainUnknown(name, what string) string
+}
+
 var attributeType = reflect.TypeFor[*hcl.Attribute]()
 
 func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
-	schema := schemaOf(target.Type())
-	var content *hcl.BodyContent
-	var rest hcl.Body
-	var diags hcl.Diagnostics
-	if schema.partial {
-		content, rest, diags = body.PartialContent(schema.BodySchema)
-	} else {
-		content, diags = body.Content(schema.BodySchema)
-	}
-	if content == nil {
+	v, varies := target.Addr().Interface().(variant)
+	if !varies {
+		_, diags := d.content(body, schemaOf(target.Type()), at, context, target, reflect.Value{})
 		return diags
 	}
-	blocks := content.Blocks.ByType()
-	tags := tagsOf(target.Type())
-	for i := range tags {
-		tag, value := &tags[i], target.Field(tags[i].index)
-		switch tag.Kind {
-		case "attr", "optional":
-			diags = append(diags, d.attribute(content.Attributes[tag.Name], &at, context, value, tag)...)
-		case "block":
-			diags = append(diags, d.blocks(blocks[tag.Name], context, value)...)
-		case "remain":
-			value.Set(reflect.ValueOf(&rest).Elem())
-		case "def_range":
-			value.Set(reflect.ValueOf(at))
+	added := v.variant()
+	if !added.IsValid() { // what is unknown in the block may belong to the label that was meant
+		schema := schemaOf(target.Type())
+		schema.partial = true
+		_, diags := d.content(body, schema, at, context, target, reflect.Value{})
+		return diags
+	}
+	if !d.budget.decode(added.Type().Size(), at) {
+		return nil
+	}
+	unknown, diags := d.content(body, joinedSchema(target.Type(), added.Type()), at, context, target, added)
+	for _, diag := range unknown {
+		if diag.Summary == "Unsupported argument" || diag.Summary == "Unsupported block type" {
+			diag.Extra = v
 		}
 	}
-	return diags
+	return append(diags, v.complete(d.directory)...)
+}
+
+// content fills a decode struct, and another one unless it is invalid, from one body. unknown are those of the problems
+// that are of the body's form.
+func (d *decoder) content(
+	body hcl.Body, schema bodySchema, at hcl.Range, context *hcl.EvalContext, target, added reflect.Value,
+) (unknown, diags hcl.Diagnostics) {
+	var content *hcl.BodyContent
+	var rest hcl.Body
+	if schema.partial {
+		content, rest, unknown = body.PartialContent(schema.BodySchema)
+	} else {
+		content, unknown = body.Content(schema.BodySchema)
+	}
+	diags = unknown
+	if content == nil {
+		return unknown, diags
+	}
+	blocks := content.Blocks.ByType()
+	for _, target := range [...]reflect.Value{target, added} {
+		if !target.IsValid() {
+			continue
+		}
+		tags := tagsOf(target.Type())
+		for i := range tags {
+			tag, value := &tags[i], target.Field(tags[i].index)
+			switch tag.Kind {
+			case "attr", "optional":
+				diags = append(diags, d.attribute(content.Attributes[tag.Name], &at, context, value, tag)...)
+			case "block":
+				diags = append(diags, d.blocks(blocks[tag.Name], context, value)...)
+			case "remain":
+				value.Set(reflect.ValueOf(&rest).Elem())
+			case "def_range":
+				value.Set(reflect.ValueOf(at))
+			}
+		}
+	}
+	return unknown, diags
 }
 
 // attribute fills one field from an attribute, which is nil where it was not written.
@@ -251,6 +298,22 @@ func schemaOf(t reflect.Type) bodySchema {
 	}
 	schemaCache.Store(t, schema)
 	return schema
+}
+
+var joinedCache sync.Map // reflect.Type of what a label adds, to one type of block, to bodySchema
+
+// joinedSchema returns the schema of a block's body with what its label adds.
+func joinedSchema(block, added reflect.Type) bodySchema {
+	if known, ok := joinedCache.Load(added); ok {
+		return known.(bodySchema)
+	}
+	a, b := schemaOf(block), schemaOf(added)
+	joined := bodySchema{BodySchema: &hcl.BodySchema{
+		Attributes: slices.Concat(a.Attributes, b.Attributes),
+		Blocks:     slices.Concat(a.Blocks, b.Blocks),
+	}}
+	joinedCache.Store(added, joined)
+	return joined
 }
 
 // blockType returns the decode struct of a field for blocks.

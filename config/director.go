@@ -40,7 +40,7 @@ type timeoutsBlock struct {
 }
 
 // config makes the plain values of a configuration that has no errors.
-func (f *file) config(node, directory string) *Config {
+func (f *file) config(node string) *Config {
 	if f.Director == nil {
 		f.Director = withDefaults[directorBlock]()
 	}
@@ -56,7 +56,7 @@ func (f *file) config(node, directory string) *Config {
 		c.VRRP = append(c.VRRP, v)
 	}
 	for _, block := range f.Services {
-		c.Services = append(c.Services, block.config(directory))
+		c.Services = append(c.Services, block.config())
 	}
 	if f.Timeouts != nil {
 		c.Timeouts = f.Timeouts.config()

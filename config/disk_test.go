@@ -88,7 +88,7 @@ func TestContentsOfFilesTravelWithTheConfiguration(t *testing.T) {
 	decoded.LinkFiles()
 	for name, c := range map[string]*Config{"loaded": cfg, "from JSON": &decoded} {
 		want, _ := healthcheck.ParseAuthorities(string(pem))
-		if got := c.Services[0].Checks[0].TLS.Authorities; !got.Equal(want) {
+		if got := c.Services[0].Checks[0].Check.(*healthcheck.HTTPS).TLS.Authorities; !got.Equal(want) {
 			t.Errorf("%s: the check does not trust what was in the file", name)
 		}
 	}

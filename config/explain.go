@@ -101,6 +101,13 @@ func explainWord(diag *hcl.Diagnostic, files map[string]*sourceFile) *hcl.Diagno
 	if hint, ok := otherWords[word]; ok {
 		return withDetail(diag, detail+" "+hint)
 	}
+	if v, ok := diag.Extra.(variant); ok {
+		what := "attribute"
+		if diag.Summary == "Unsupported block type" {
+			what = "block"
+		}
+		return withDetail(diag, v.explainUnknown(word, what))
+	}
 	if suggestion != "" {
 		return diag
 	}

@@ -1,122 +1,124 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
-	"path/filepath"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
-	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// healthCheckBlock is a `health_check` block within a `virtual_service` or a `real_server` block.
+// healthCheckBlock is a `health_check` block within a `virtual_service` or a `real_server` block. It has the attributes
+// and blocks of its kind besides its own.
 type healthCheckBlock struct {
-	At       hcl.Range               `hcl:",def_range"`
-	Kind     attr[string]            `hcl:"kind,label" oneof:"tcp|http|https"`
-	Interval attr[time.Duration]     `hcl:"interval,optional" default:"2s" range:"10ms..24h"`
-	Timeout  attr[time.Duration]     `hcl:"timeout,optional" unset:"1s, or interval where that is shorter" holds:"1ms to interval"`
-	Rise     attr[int64]             `hcl:"rise,optional" default:"2" range:"1..1000"`
-	Fall     attr[int64]             `hcl:"fall,optional" default:"3" range:"1..1000"`
-	Address  attr[netip.Addr]        `hcl:"address,optional" unset:"the real server's"`
-	Port     attr[int64]             `hcl:"port,optional" unset:"the real server's" range:"1..65535"`
-	Method   attr[string]            `hcl:"method,optional" default:"GET" oneof:"GET|HEAD|OPTIONS|POST"`
-	Path     attr[string]            `hcl:"path,optional" default:"/" holds:"begins with /"`
-	Host     attr[string]            `hcl:"host,optional" unset:"the address"`
-	Headers  attr[map[string]string] `hcl:"headers,optional" unset:"none"`
-	Status   attr[[]item[string]]    `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\""`
-	Body     attr[string]            `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB"`
+	At       hcl.Range           `hcl:",def_range"`
+	Kind     attr[checkKind]     `hcl:"kind,label"`
+	Interval attr[time.Duration] `hcl:"interval,optional" default:"2s" range:"10ms..24h"`
+	Timeout  attr[time.Duration] `hcl:"timeout,optional" unset:"1s, or interval where that is shorter" holds:"1ms to interval"`
+	Rise     attr[int64]         `hcl:"rise,optional" default:"2" range:"1..1000"`
+	Fall     attr[int64]         `hcl:"fall,optional" default:"3" range:"1..1000"`
+	Address  attr[netip.Addr]    `hcl:"address,optional" unset:"the real server's"`
+	Port     attr[int64]         `hcl:"port,optional" unset:"the real server's" range:"1..65535"`
 
-	TLS *tlsBlock `hcl:"tls,block"`
+	Check   healthcheck.Check // nil: the kind is not known
+	decoded reflect.Value     // the decode struct of the kind
 }
 
-// tlsBlock is a `tls` block within a `health_check` block.
-type tlsBlock struct {
-	At         hcl.Range    `hcl:",def_range"`
-	SkipVerify attr[bool]   `hcl:"skip_verify,optional" default:"false"`
-	ServerName attr[string] `hcl:"server_name,optional" unset:"host, else the address"`
-	CAFile     attr[string] `hcl:"ca_file,optional" unset:"the system's authorities"`
+// checkKind is the label of a health check.
+type checkKind healthcheck.Kind
+
+func parseCheckKind(text string, t *tag) (checkKind, error) {
+	known := *t
+	known.OneOf = healthcheck.KindNames()
+	return checkKind(text), known.checkWord(text)
 }
 
-const defaultTimeout = time.Second
+// variant implements variant.
+func (b *healthCheckBlock) variant() (decoded reflect.Value) {
+	if !b.Kind.isOK() {
+		return reflect.Value{}
+	}
+	b.Check = healthcheck.Kinds[healthcheck.Kind(b.Kind.value)]()
+	b.decoded = newBlock(b.mirror().decode).Elem()
+	return b.decoded
+}
 
-// specs makes the plain values of health checks.
-func specs(blocks []*healthCheckBlock, directory string) []healthcheck.Spec {
-	var all []healthcheck.Spec
-	for _, block := range blocks {
-		all = append(all, block.spec(directory))
+// variants implements variant.
+func (b *healthCheckBlock) variants() map[string]reflect.Type {
+	all := map[string]reflect.Type{}
+	for kind, parameters := range healthcheck.Kinds {
+		all[string(kind)] = mirrorOf(reflect.TypeOf(parameters()).Elem()).decode
 	}
 	return all
 }
 
-func (b *healthCheckBlock) spec(directory string) healthcheck.Spec {
+// complete implements variant.
+func (b *healthCheckBlock) complete(directory string) hcl.Diagnostics {
+	return b.mirror().copy(b.decoded, reflect.ValueOf(b.Check).Elem(), directory)
+}
+
+// explainUnknown implements variant.
+func (b *healthCheckBlock) explainUnknown(name, what string) string {
+	names := func(schema Block) []string {
+		var all []string
+		for _, a := range schema.Attributes {
+			all = append(all, a.Name)
+		}
+		for _, inner := range schema.Blocks {
+			all = append(all, inner.Type)
+		}
+		return all
+	}
+	var others []string
+	variants := b.variants()
+	for _, kind := range slices.Sorted(maps.Keys(variants)) {
+		if slices.Contains(names(ownSchema(variants[kind])), name) {
+			others = append(others, kind)
+		}
+	}
+	own := slices.Concat(names(ownSchema(healthCheckType)), names(ownSchema(b.decoded.Type())))
+	text := fmt.Sprintf("A health_check %q has no %s %s", b.Kind.value, what, name)
+	if len(others) > 0 {
+		text += fmt.Sprintf("; a health_check %s has one.", enumerate(others))
+	} else {
+		text += "." + didYouMean(name, own)
+	}
+	return fmt.Sprintf("%s It has: %s.", text, strings.Join(own, ", "))
+}
+
+func (b *healthCheckBlock) mirror() *mirror { return mirrorOf(reflect.TypeOf(b.Check).Elem()) }
+
+var healthCheckType = reflect.TypeFor[healthCheckBlock]()
+
+const defaultTimeout = time.Second
+
+// specs makes the plain values of health checks.
+func specs(blocks []*healthCheckBlock) []healthcheck.Spec {
+	var all []healthcheck.Spec
+	for _, block := range blocks {
+		all = append(all, block.spec())
+	}
+	return all
+}
+
+func (b *healthCheckBlock) spec() healthcheck.Spec {
 	spec := healthcheck.Spec{
-		Kind:     healthcheck.Kind(b.Kind.value),
 		Interval: b.Interval.value,
 		Timeout:  b.Timeout.value,
 		Rise:     int(b.Rise.value),
 		Fall:     int(b.Fall.value),
 		Address:  b.Address.value,
 		Port:     uint16(b.Port.value),
+		Check:    b.Check,
 	}
 	if !b.Timeout.isSet() {
 		spec.Timeout = min(defaultTimeout, spec.Interval)
 	}
-	if spec.Kind == healthcheck.TCP {
-		return spec
-	}
-	spec.HTTP = &healthcheck.HTTPSpec{
-		Method: b.Method.value, Path: b.Path.value, Host: b.Host.value, Body: b.Body.value, Status: b.statusRanges(),
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.Headers.value)) {
-		header := healthcheck.Header{Name: name, Value: secret.Text(b.Headers.value[name])}
-		spec.HTTP.Header = append(spec.HTTP.Header, header)
-	}
-	if spec.Kind == healthcheck.HTTPS {
-		spec.TLS = &healthcheck.TLSSpec{}
-		if b.TLS != nil {
-			spec.TLS.SkipVerify = b.TLS.SkipVerify.value
-			spec.TLS.ServerName = b.TLS.ServerName.value
-			spec.TLS.CAFile = relativeTo(directory, b.TLS.CAFile.value)
-		}
-	}
 	return spec
-}
-
-func (b *healthCheckBlock) statusRanges() []healthcheck.StatusRange {
-	if !b.Status.isSet() {
-		return []healthcheck.StatusRange{{First: 200, Last: 299}}
-	}
-	var ranges []healthcheck.StatusRange
-	for _, text := range b.Status.value {
-		if r, ok := parseStatus(text.value); ok {
-			ranges = append(ranges, r)
-		}
-	}
-	return ranges
-}
-
-// parseStatus takes "200" and "200-299".
-func parseStatus(text string) (healthcheck.StatusRange, bool) {
-	first, last, isRange := strings.Cut(text, "-")
-	if !isRange {
-		last = first
-	}
-	from, err1 := strconv.Atoi(first)
-	to, err2 := strconv.Atoi(last)
-	ok := err1 == nil && err2 == nil && 100 <= from && from <= to && to <= 599
-	return healthcheck.StatusRange{First: from, Last: to}, ok
-}
-
-// relativeTo makes a file's name relative to a directory, unless it is absolute or empty.
-func relativeTo(directory, path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(directory, path)
 }

@@ -75,7 +75,7 @@ func (l *loader) load() *Config {
 	}
 	bodies, syntax := l.languageBodies()
 	var lang languageBlocks
-	decoder := &decoder{secrets: &l.secrets, budget: &l.source.budget}
+	decoder := &decoder{secrets: &l.secrets, budget: &l.source.budget, directory: l.source.directory}
 	l.diags = append(l.diags, decoder.body(hcl.MergeBodies(bodies), l.context, &lang)...)
 	defaults := l.variables(lang.Variables)
 	node := l.node(lang.Node)
@@ -131,7 +131,7 @@ func (l *loader) load() *Config {
 	if l.diags.HasErrors() {
 		return nil
 	}
-	cfg := f.config(node, l.source.directory)
+	cfg := f.config(node)
 	cfg.CAFiles = authorities
 	cfg.LinkFiles()
 	return cfg

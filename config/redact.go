@@ -30,15 +30,7 @@ func (c *Config) Redacted() *Config {
 func redactChecks(checks []healthcheck.Spec) []healthcheck.Spec {
 	checks = slices.Clone(checks)
 	for i := range checks {
-		if checks[i].HTTP == nil {
-			continue
-		}
-		request := *checks[i].HTTP
-		request.Header = slices.Clone(request.Header)
-		for j := range request.Header {
-			request.Header[j].Value = hidden(request.Header[j].Value)
-		}
-		checks[i].HTTP = &request
+		checks[i] = checks[i].Redacted()
 	}
 	return checks
 }

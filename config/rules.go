@@ -36,7 +36,6 @@ var rules = []func(*file) hcl.Diagnostics{
 	thresholds,
 	tunnels,
 	checkTimes,
-	checkKinds,
 	checkRequests,
 	checkPorts,
 	ignoredWeights,

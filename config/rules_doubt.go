@@ -45,7 +45,7 @@ func repeatedChecks(f *file) hcl.Diagnostics {
 	look := func(blocks []*healthCheckBlock) {
 		for i, block := range blocks {
 			for _, before := range blocks[:min(i, maxAlike)] {
-				if block.Kind.isOK() && block.spec("").Equal(before.spec("")) {
+				if block.Check != nil && block.spec().Equal(before.spec()) {
 					diags = append(diags, warning(block.At, "Duplicate health_check",
 						"The health_check at %s is the same. Remove one of them, or change what it asks for.", where(before.At)))
 					break
@@ -78,7 +78,7 @@ func otherTransport(f *file) hcl.Diagnostics {
 				if block.Port.isSet() {
 					at = uint16(block.Port.value)
 				}
-				if block.Kind.value == string(healthcheck.TCP) && block.Port.isOK() && at == port && at != portOfDNS {
+				if _, isTCP := block.Check.(*healthcheck.TCP); isTCP && block.Port.isOK() && at == port && at != portOfDNS {
 					diags = append(diags, warning(block.At, "TCP check of a UDP service",
 						"The virtual_service %q is UDP, and this check connects by TCP to the same port. "+
 							"If the real servers do not listen there, they are taken for down. Write port = with a TCP port that they have.", service.Name.value))

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -40,7 +42,32 @@ func walkSchema(block Block, visit func(Block)) {
 	}
 }
 
+// blockSchema describes a decode struct. A variant has the attributes and blocks of all its labels.
 func blockSchema(t reflect.Type) Block {
+	block := ownSchema(t)
+	v, varies := reflect.New(t).Interface().(variant)
+	if !varies {
+		return block
+	}
+	all := v.variants()
+	for _, label := range slices.Sorted(maps.Keys(all)) {
+		added := blockSchema(all[label])
+		for _, a := range added.Attributes {
+			if !slices.Contains(block.Attributes, a) {
+				block.Attributes = append(block.Attributes, a)
+			}
+		}
+		for _, b := range added.Blocks {
+			if !slices.ContainsFunc(block.Blocks, func(known Block) bool { return reflect.DeepEqual(known, b) }) {
+				block.Blocks = append(block.Blocks, b)
+			}
+		}
+	}
+	return block
+}
+
+// ownSchema describes a decode struct without what a label adds.
+func ownSchema(t reflect.Type) Block {
 	var block Block
 	for _, tag := range tagsOf(t) {
 		f := t.Field(tag.index)

@@ -41,6 +41,11 @@ func TestDefaultsFit(t *testing.T) {
 				walk(tag.Name, blockType(block.Field(tag.index).Type))
 			}
 		}
+		if v, ok := reflect.New(block).Interface().(variant); ok {
+			for label, added := range v.variants() {
+				walk(fmt.Sprintf("%s %q", name, label), added)
+			}
+		}
 	}
 	walk("of the file", reflect.TypeFor[file]())
 	walk("of the language", reflect.TypeFor[languageBlocks]())

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
@@ -115,14 +116,14 @@ func TestConfigNeverPrintsSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := logs.String() + string(shown) + fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg) + fmt.Sprint(*cfg, cfg.VRRP, cfg.Services[0].Checks[0].HTTP)
+	all := logs.String() + string(shown) + fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg) + fmt.Sprint(*cfg, cfg.VRRP, cfg.Services[0].Checks[0].Check)
 	if strings.Contains(all, "hunter22") {
 		t.Errorf("the secret is in:\n%s", all)
 	}
 	if !strings.Contains(string(shown), secret.Hidden) {
 		t.Errorf("nothing is said to be hidden in %s", shown)
 	}
-	if got := cfg.VRRP[0].AuthPass.Reveal() + " " + cfg.Services[0].Checks[0].HTTP.Header[0].Value.Reveal(); got != "hunter22 Bearer hunter22" {
+	if got := cfg.VRRP[0].AuthPass.Reveal() + " " + cfg.Services[0].Checks[0].Check.(*healthcheck.HTTP).Header[0].Value.Reveal(); got != "hunter22 Bearer hunter22" {
 		t.Errorf("Redacted changed the original to %q", got)
 	}
 }

@@ -114,7 +114,7 @@ func (b *serviceBlock) key() ipvs.ServiceKey {
 	return ipvs.ServiceAt(protocol, netip.AddrPortFrom(b.Address.value.address, b.Address.value.port))
 }
 
-func (b *serviceBlock) config(directory string) VirtualService {
+func (b *serviceBlock) config() VirtualService {
 	service := VirtualService{
 		Name: b.Name.value,
 		Service: ipvs.Service{
@@ -123,7 +123,7 @@ func (b *serviceBlock) config(directory string) VirtualService {
 			Netmask:    hostMask(b.family()),
 		},
 		OnFailure: OnFailure(b.OnFailure.value),
-		Checks:    specs(b.HealthChecks, directory),
+		Checks:    specs(b.HealthChecks),
 	}
 	for _, flag := range b.SchedulerFlags.value {
 		bit, _ := ipvs.ParseFlags(b.Scheduler.value, flag.value)
@@ -146,12 +146,12 @@ func (b *serviceBlock) config(directory string) VirtualService {
 		}
 	}
 	for _, server := range b.RealServers {
-		service.RealServers = append(service.RealServers, b.server(server, directory))
+		service.RealServers = append(service.RealServers, b.server(server))
 	}
 	return service
 }
 
-func (b *serviceBlock) server(server *realServerBlock, directory string) RealServer {
+func (b *serviceBlock) server(server *realServerBlock) RealServer {
 	forward, _ := ipvs.ParseForward(b.forwarding(server).value)
 	rs := RealServer{
 		Destination: ipvs.Destination{
@@ -161,7 +161,7 @@ func (b *serviceBlock) server(server *realServerBlock, directory string) RealSer
 			UpperThreshold: uint32(server.UpperThreshold.value),
 			LowerThreshold: uint32(server.LowerThreshold.value),
 		},
-		Checks: specs(server.HealthChecks, directory),
+		Checks: specs(server.HealthChecks),
 	}
 	if t := server.Tunnel; t != nil {
 		rs.TunnelType, _ = ipvs.ParseTunnelType(t.Type.value)

@@ -26,9 +26,9 @@ func (c *canned) Write(b []byte) (int, error) { return c.sent.Write(b) }
 const fuzzSecret = "c2VjcmV0"
 
 func fuzzCheck(t testing.TB, body string) *httpCheck {
-	c, err := compileHTTP(Spec{Kind: HTTP, Timeout: time.Second, HTTP: &HTTPSpec{
+	c, err := Request{
 		Body: body, Header: []Header{{Name: "Authorization", Value: secret.Text(fuzzSecret)}},
-	}})
+	}.compile(time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

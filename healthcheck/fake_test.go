@@ -143,7 +143,7 @@ func update(t *testing.T, s *Scheduler, list []Target) {
 
 // every is a spec for fakes.
 func every(interval time.Duration) Spec {
-	return Spec{Kind: TCP, Interval: interval, Timeout: interval / 2, Rise: 2, Fall: 3}
+	return Spec{Check: &TCP{}, Interval: interval, Timeout: interval / 2, Rise: 2, Fall: 3}
 }
 
 func wantState(t *testing.T, s *Scheduler, target Target, want State) {

@@ -20,15 +20,10 @@ func (f Fault) Error() string { return f.Setting + ": " + f.Text }
 // Faults lists what is wrong with a spec. NewProbe makes a probe of every spec that has no fault and whose
 // files were read.
 func (s Spec) Faults() []Fault {
-	k, ok := kinds[s.Kind]
-	if !ok {
-		names := make([]string, 0, len(kinds))
-		for _, name := range Kinds() {
-			names = append(names, string(name))
-		}
-		return []Fault{fault("kind", "%s is not a kind of check. Write one of %s.", quote(string(s.Kind)), strings.Join(names, ", "))}
+	if _, ok := Kinds[s.Kind()]; !ok {
+		return []Fault{unknownKind(s.Kind())}
 	}
-	return k.faults(s)
+	return s.Check.Faults()
 }
 
 func fault(setting, format string, args ...any) Fault {

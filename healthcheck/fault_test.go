@@ -19,30 +19,30 @@ const hidden = "c2VjcmV0"
 
 // faultCase is a change to a good spec, and the fault that it makes.
 type faultCase struct {
-	change  func(*Spec)
+	change  func(*HTTPS)
 	setting string // "": no fault
 	item    int
 	write   string // part of the text
 }
 
 func faultCases() []faultCase {
-	header := func(name, value string) func(*Spec) {
-		return func(s *Spec) { s.HTTP.Header = []Header{{"X-Good", "x"}, {name, secret.Text(value)}} }
+	header := func(name, value string) func(*HTTPS) {
+		return func(s *HTTPS) { s.Header = []Header{{"X-Good", "x"}, {name, secret.Text(value)}} }
 	}
-	path := func(p string) func(*Spec) { return func(s *Spec) { s.HTTP.Path = p } }
-	host := func(h string) func(*Spec) { return func(s *Spec) { s.HTTP.Host = h } }
-	status := func(first, last int) func(*Spec) {
-		return func(s *Spec) { s.HTTP.Status = []StatusRange{{200, 200}, {first, last}} }
+	path := func(p string) func(*HTTPS) { return func(s *HTTPS) { s.Path = p } }
+	host := func(h string) func(*HTTPS) { return func(s *HTTPS) { s.Host = h } }
+	status := func(first, last int) func(*HTTPS) {
+		return func(s *HTTPS) { s.Status = []StatusRange{{200, 200}, {first, last}} }
 	}
-	body := func(b string) func(*Spec) { return func(s *Spec) { s.HTTP.Body = b } }
-	name := func(n string) func(*Spec) { return func(s *Spec) { s.TLS = &TLSSpec{ServerName: n} } }
+	body := func(b string) func(*HTTPS) { return func(s *HTTPS) { s.Body = b } }
+	name := func(n string) func(*HTTPS) { return func(s *HTTPS) { s.TLS = &TLS{ServerName: n} } }
 	return []faultCase{
-		{func(s *Spec) { s.Kind = "telnet" }, "kind", 0, "http, https, tcp"},
-		{func(s *Spec) { s.HTTP = nil }, "", 0, ""},
-		{func(s *Spec) { s.HTTP.Method = "BREW" }, "method", 0, "GET"},
+		{func(s *HTTPS) { *s = HTTPS{} }, "", 0, ""},
+		{func(s *HTTPS) { s.Status = []StatusRange{} }, "status", 0, "200 to 299"},
+		{func(s *HTTPS) { s.Method = "BREW" }, "method", 0, "GET"},
 		{path("index"), "path", 0, `"/healthz"`},
 		{path("*"), "path", 0, ""},
-		{func(s *Spec) { s.HTTP.Method, s.HTTP.Path = "OPTIONS", "*" }, "", 0, ""},
+		{func(s *HTTPS) { s.Method, s.Path = "OPTIONS", "*" }, "", 0, ""},
 		{path("/a b"), "path", 0, `Write "%20" for " ".`},
 		{path("/gesundü"), "path", 0, `Write "%C3%BC" for "ü".`},
 		{path("/50%"), "path", 0, `Write "%25" for "%".`},
@@ -82,7 +82,7 @@ func faultCases() []faultCase {
 		{body(strings.Repeat("x", maxExpression+1)), "body", 0, ""},
 		{body("x{1000}y{1000}z{1000}"), "body", 0, "smaller counts"},
 		{body(".{0,1000}x"), "", 0, ""},
-		{func(s *Spec) { s.HTTP.Method, s.HTTP.Body = "HEAD", "x" }, "body", 0, "GET"},
+		{func(s *HTTPS) { s.Method, s.Body = "HEAD", "x" }, "body", 0, "GET"},
 		{name("www.example.com"), "", 0, ""},
 		{name("192.0.2.1"), "", 0, ""},
 		{name("2001:db8::1"), "", 0, ""},
@@ -91,10 +91,28 @@ func faultCases() []faultCase {
 	}
 }
 
+func TestFaultsOfTheKind(t *testing.T) {
+	for _, spec := range []Spec{{}, {Check: unregistered{}}} {
+		faults := spec.Faults()
+		if len(faults) != 1 || faults[0].Setting != "kind" || !strings.Contains(faults[0].Text, "http, https, tcp") {
+			t.Errorf("%v: %v", spec.Kind(), faults)
+		}
+		if _, err := NewProbe(spec); err == nil {
+			t.Errorf("%v: a probe was made", spec.Kind())
+		}
+	}
+}
+
+// unregistered is of a kind that is not in Kinds.
+type unregistered struct{ *TCP }
+
+func (unregistered) Kind() Kind { return "telnet" }
+
 func TestFaults(t *testing.T) {
 	for _, c := range faultCases() {
-		spec := Spec{Kind: HTTPS, HTTP: &HTTPSpec{}}
-		c.change(&spec)
+		check := &HTTPS{}
+		c.change(check)
+		spec := Spec{Check: check}
 		faults := spec.Faults()
 		if said := fmt.Sprint(faults); strings.Contains(said, hidden) || len(said) > 400 {
 			t.Errorf("%d bytes, or the secret is in them: %s", len(said), said)
@@ -106,7 +124,7 @@ func TestFaults(t *testing.T) {
 			continue
 		}
 		if len(faults) != 1 || faults[0].Setting != c.setting || faults[0].Item != c.item || !strings.Contains(faults[0].Text, c.write) {
-			t.Errorf("%+v: %v\nwant %s[%d] with %q", *spec.HTTP, faults, c.setting, c.item, c.write)
+			t.Errorf("%+v: %v\nwant %s[%d] with %q", check, faults, c.setting, c.item, c.write)
 		}
 	}
 }
@@ -120,7 +138,7 @@ func TestWhatHasNoFaultCanRun(t *testing.T) {
 	}
 	good := 0
 	rapid.Check(t, func(t *rapid.T) {
-		h := &HTTPSpec{
+		h := Request{
 			Method: mostly("", "GET", "HEAD", "OPTIONS", "POST").Draw(t, "method"),
 			Path:   rapid.OneOf(mostly("", "/", "/a?b=c"), mostly("/"), rapid.Map(text, func(s string) string { return "/" + s })).Draw(t, "path"),
 			Host:   mostly("", "a", "[::1]:80", "a.b:1").Draw(t, "host"),
@@ -129,7 +147,7 @@ func TestWhatHasNoFaultCanRun(t *testing.T) {
 		for range rapid.IntRange(0, 3).Draw(t, "headers") {
 			h.Header = append(h.Header, Header{mostly("X-A", "Accept", "Via").Draw(t, "name"), secret.Text(mostly("", "a", "a b").Draw(t, "value"))})
 		}
-		spec := Spec{Kind: HTTPS, HTTP: h, TLS: &TLSSpec{ServerName: mostly("", "a.b", "::1").Draw(t, "server name")}}
+		spec := Spec{Check: &HTTPS{h, &TLS{ServerName: mostly("", "a.b", "::1").Draw(t, "server name")}}}
 		faults := spec.Faults()
 		_, err := NewProbe(spec)
 		if (err == nil) != (len(faults) == 0) {
@@ -139,7 +157,7 @@ func TestWhatHasNoFaultCanRun(t *testing.T) {
 			return
 		}
 		good++
-		c, err := compileHTTP(spec)
+		c, err := h.compile(spec.Timeout)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +166,7 @@ func TestWhatHasNoFaultCanRun(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", sent, err)
 		}
-		want := spec.withDefaults()
+		want := h.withDefaults()
 		if r.Method != want.Method || r.RequestURI != want.Path || h.Host != "" && r.Host != h.Host || r.ContentLength != 0 {
 			t.Fatalf("%q was read as %+v", sent, r)
 		}

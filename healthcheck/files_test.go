@@ -79,7 +79,7 @@ func (c *tally) await(t *testing.T, what string, enough func(*tally) bool) {
 func TestFewOpenFiles(t *testing.T) {
 	port := hostileFarm(t)
 	var targets []Target
-	spec := Spec{Kind: HTTP, Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Rise: 1, Fall: 1, HTTP: &HTTPSpec{}}
+	spec := Spec{Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Rise: 1, Fall: 1, Check: &HTTP{}}
 	patient := spec
 	patient.Timeout = 30 * time.Second // however busy the machine is that runs this test
 	for i := range 250 {

@@ -51,11 +51,11 @@ func hostileFarm(t *testing.T) uint16 {
 func TestHostileServers(t *testing.T) {
 	const each, mostMemory = 10, 24 << 20 // servers of each kind, and bytes
 	port := hostileFarm(t)
-	plain := Spec{Kind: HTTP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 3, HTTP: &HTTPSpec{Body: "(?i)HEALTHY|[^a-z]{1,100}!"}}
-	secured := plain
-	secured.Kind, secured.TLS = HTTPS, &TLSSpec{SkipVerify: true}
-	verified := plain
-	verified.Kind, verified.TLS = HTTPS, &TLSSpec{ServerName: "www.example.com"}
+	request := Request{Body: "(?i)HEALTHY|[^a-z]{1,100}!"}
+	plain := Spec{Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 3, Check: &HTTP{request}}
+	secured, verified := plain, plain
+	secured.Check = &HTTPS{request, &TLS{SkipVerify: true}}
+	verified.Check = &HTTPS{request, &TLS{ServerName: "www.example.com"}}
 	var targets []Target
 	good := map[netip.Addr]bool{}
 	for a, kind := range answers {

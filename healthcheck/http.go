@@ -8,6 +8,35 @@ import (
 	"time"
 )
 
+// HTTP is a check that sends an HTTP request.
+type HTTP struct {
+	Request `json:"http"`
+}
+
+func newHTTP() Check { return &HTTP{defaultRequest()} }
+
+// Kind implements Check.
+func (*HTTP) Kind() Kind { return "http" }
+
+// Faults implements Check.
+func (c *HTTP) Faults() []Fault { return c.Request.faults() }
+
+// Probe implements Check.
+func (c *HTTP) Probe(timeout time.Duration) (Probe, error) {
+	check, err := c.compile(timeout)
+	if err != nil {
+		return nil, err
+	}
+	check.port = 80
+	return check.probe, nil
+}
+
+// AppendIdentity implements Check.
+func (c *HTTP) AppendIdentity(b []byte) []byte { return c.Request.appendIdentity(b) }
+
+// Redacted implements Check.
+func (c *HTTP) Redacted() Check { return &HTTP{c.Request.redacted()} }
+
 // httpCheck is a compiled HTTP or HTTPS check: one HTTP/1.1 request on a connection of its own. It follows no redirect
 // and uses no proxy.
 type httpCheck struct {
@@ -21,32 +50,6 @@ type httpCheck struct {
 	method     string
 	status     []StatusRange
 	body       *bodyMatch // nil: any
-}
-
-func newHTTP(spec Spec) (Probe, error) {
-	c, err := compileHTTP(spec)
-	if err != nil {
-		return nil, err
-	}
-	c.port = 80
-	return c.probe, nil
-}
-
-func httpsFaults(spec Spec) []Fault {
-	return append(httpFaults(spec), tlsFaults(spec.TLS)...)
-}
-
-func newHTTPS(spec Spec) (Probe, error) {
-	c, err := compileHTTP(spec)
-	if err != nil {
-		return nil, err
-	}
-	c.port = 443
-	c.skipVerify = spec.TLS != nil && spec.TLS.SkipVerify
-	if c.tls, err = tlsConfig(spec.TLS, c.host); err != nil {
-		return nil, err
-	}
-	return c.probe, nil
 }
 
 func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Result) {

@@ -13,12 +13,12 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-func httpSpec(change func(*HTTPSpec)) Spec {
-	h := &HTTPSpec{Method: "GET", Path: "/"}
+func httpSpec(change func(*Request)) Spec {
+	h := Request{Method: "GET", Path: "/"}
 	if change != nil {
-		change(h)
+		change(&h)
 	}
-	return Spec{Kind: HTTP, Timeout: 5 * time.Second, HTTP: h}
+	return Spec{Timeout: 5 * time.Second, Check: &HTTP{h}}
 }
 
 func response(status int, body string) string {
@@ -48,17 +48,17 @@ func TestHTTPStatus(t *testing.T) {
 		if c.status == 199 {
 			answer = strings.Repeat(answer, 10)
 		}
-		spec := httpSpec(func(h *HTTPSpec) { h.Status = c.want })
+		spec := httpSpec(func(h *Request) { h.Status = c.want })
 		wantResult(t, check(t, spec, serve(t, loopback, answering(answer))), c.ok, c.detail)
 	}
 }
 
 func TestHTTPResponses(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
-	match := func(h *HTTPSpec) { h.Body = "^he.*lo$" }
+	match := func(h *Request) { h.Body = "^he.*lo$" }
 	for name, c := range map[string]struct {
 		answer string
-		change func(*HTTPSpec)
+		change func(*Request)
 		ok     bool
 		detail string
 	}{
@@ -71,7 +71,7 @@ func TestHTTPResponses(t *testing.T) {
 		"says close":         {ok + "Connection: close\r\nContent-Length: 5\r\n\r\nhello", match, true, "status 200"},
 		"other body":         {response(200, "goodbye"), match, false, "body does not match"},
 		"no body":            {response(200, ""), match, false, "body does not match"},
-		"HEAD":               {ok + "Content-Length: 5\r\n\r\n", func(h *HTTPSpec) { h.Method = "HEAD" }, true, "status 200"},
+		"HEAD":               {ok + "Content-Length: 5\r\n\r\n", func(h *Request) { h.Method = "HEAD" }, true, "status 200"},
 		"nothing":            {"", nil, false, "connection closed while waiting for the response header"},
 		"half a header":      {ok + "Content-Length: 5\r\n", nil, false, "connection closed while waiting for the response header"},
 		"half a body":        {ok + "Content-Length: 50\r\n\r\nhello", nil, false, "connection closed while reading the response body"},
@@ -82,8 +82,8 @@ func TestHTTPResponses(t *testing.T) {
 		"bad length":         {ok + "Content-Length: -5\r\n\r\n", nil, false, "protocol error while waiting for the response header"},
 		"long header":        {ok + "X: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", nil, false, "response header over 64 KiB"},
 		"many headers":       {ok + strings.Repeat("X: y\r\n", 20<<10) + "\r\n", nil, false, "response header over 64 KiB"},
-		"match in first MiB": {ok + "\r\n" + strings.Repeat(" ", 1<<20-5) + "hello", func(h *HTTPSpec) { h.Body = "hello" }, true, "status 200"},
-		"match after first MiB": {ok + "\r\n" + strings.Repeat(" ", 1<<20-4) + "hello", func(h *HTTPSpec) { h.Body = "hello" }, false,
+		"match in first MiB": {ok + "\r\n" + strings.Repeat(" ", 1<<20-5) + "hello", func(h *Request) { h.Body = "hello" }, true, "status 200"},
+		"match after first MiB": {ok + "\r\n" + strings.Repeat(" ", 1<<20-4) + "hello", func(h *Request) { h.Body = "hello" }, false,
 			"body does not match"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestHTTPEndlessBody(t *testing.T) {
 				_, err = io.WriteString(c, filler)
 			}
 		})
-		wantResult(t, check(t, httpSpec(func(h *HTTPSpec) { h.Body = body }), server), true, "status 200")
+		wantResult(t, check(t, httpSpec(func(h *Request) { h.Body = body }), server), true, "status 200")
 	}
 }
 
@@ -188,7 +188,7 @@ func TestHTTPRequest(t *testing.T) {
 	if r.Host != server.String() {
 		t.Errorf("Host %q, want %s", r.Host, server)
 	}
-	r, _ = seen(t, httpSpec(func(h *HTTPSpec) {
+	r, _ = seen(t, httpSpec(func(h *Request) {
 		h.Method, h.Path, h.Host = "POST", "/check?deep=1", "www.example.com"
 		h.Header = []Header{{"User-Agent", "probe/1"}, {"X-Two", "a"}, {"X-Two", "b"}, {"Authorization", "Basic eA=="}}
 	}), loopback)

@@ -44,7 +44,7 @@ func BenchmarkHostBesideKeepalived(b *testing.B) {
 		b.Fatal(err)
 	}
 	servers := play(b, host, "servers")
-	for _, kind := range []healthcheck.Kind{healthcheck.TCP, healthcheck.HTTP} {
+	for _, kind := range []healthcheck.Kind{"tcp", "http"} {
 		b.Run(string(kind), func(b *testing.B) {
 			for b.Loop() {
 				var ours, theirs usage
@@ -122,7 +122,7 @@ func measureKeepalived(b *testing.B, host *lab.Node, servers *part, kind healthc
 
 func keepalivedConf(kind healthcheck.Kind) string {
 	check := "TCP_CHECK {\n connect_timeout 1\n }"
-	if kind == healthcheck.HTTP {
+	if kind == "http" {
 		check = "HTTP_GET {\n url {\n path /\n status_code 200\n }\n connect_timeout 1\n }"
 	}
 	var c strings.Builder

@@ -223,7 +223,7 @@ func TestChurn(t *testing.T) {
 // checks; back again after rise intervals and the time of an answer.
 func TestDetectionTime(t *testing.T) {
 	const interval, timeout, slack = 2 * time.Second, time.Second, 25 * time.Millisecond
-	spec := Spec{Kind: TCP, Interval: interval, Timeout: timeout, Rise: 2, Fall: 3}
+	spec := Spec{Check: &TCP{}, Interval: interval, Timeout: timeout, Rise: 2, Fall: 3}
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
 			alive := true

@@ -98,8 +98,8 @@ func playChecker() {
 		}
 	}
 	spec := healthcheck.Spec{
-		Kind: healthcheck.Kind(os.Getenv("LVS_HA_BENCH_KIND")), Interval: benchInterval, Timeout: time.Second, Rise: 1, Fall: 2,
-		HTTP: &healthcheck.HTTPSpec{Path: "/", Status: []healthcheck.StatusRange{{First: 200, Last: 200}}},
+		Interval: benchInterval, Timeout: time.Second, Rise: 1, Fall: 2,
+		Check: healthcheck.Kinds[healthcheck.Kind(os.Getenv("LVS_HA_BENCH_KIND"))](),
 	}
 	var results, bad atomic.Uint64
 	s := healthcheck.NewScheduler(healthcheck.Options{Report: func(e healthcheck.Event) {

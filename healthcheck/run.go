@@ -175,7 +175,7 @@ func (s *Scheduler) work(f flight) {
 func (s *Scheduler) call(f flight) (r Result) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.Error("health check crashed", "endpoint", f.target.Endpoint, "check", f.target.Spec.Kind,
+			s.log.Error("health check crashed", "endpoint", f.target.Endpoint, "check", f.target.Spec.Kind(),
 				"error", fmt.Sprint(p), "stack", string(debug.Stack()))
 			r = Result{Detail: "the check itself crashed; see the log"}
 		}
@@ -239,5 +239,5 @@ func (s *Scheduler) overrun(e *entry) {
 	s.mu.Unlock()
 	s.report(event)
 	s.reporting.Unlock()
-	s.log.Error("health check does not end", "endpoint", e.target.Endpoint, "check", e.target.Spec.Kind, "detail", detail)
+	s.log.Error("health check does not end", "endpoint", e.target.Endpoint, "check", e.target.Spec.Kind(), "detail", detail)
 }

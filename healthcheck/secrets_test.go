@@ -29,15 +29,17 @@ func TestSecretsNeverPrint(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nSECRET",
 	} {
-		for _, kind := range []Kind{HTTP, HTTPS} {
-			spec := httpSpec(func(h *HTTPSpec) {
+		for _, kind := range []Kind{"http", "https"} {
+			spec := httpSpec(func(h *Request) {
 				h.Header = []Header{{Name: "Authorization", Value: hidden}}
 				h.Body = "^good$"
 			})
-			spec.Kind, spec.TLS = kind, &TLSSpec{SkipVerify: true}
+			if kind == "https" {
+				spec.Check = &HTTPS{spec.Check.(*HTTP).Request, &TLS{SkipVerify: true}}
+			}
 			spec.Interval, spec.Timeout, spec.Rise, spec.Fall = time.Hour, 5*time.Second, 1, 1
 			server := serve(t, loopback, func(c net.Conn) {
-				if kind == HTTP && request(c) == nil {
+				if kind == "http" && request(c) == nil {
 					return
 				}
 				_, _ = io.WriteString(c, strings.ReplaceAll(answer, "SECRET", hidden))
@@ -45,10 +47,10 @@ func TestSecretsNeverPrint(t *testing.T) {
 			fmt.Fprintf(&said, "%+v\n", runOnce(t, NewTarget(server.Addr(), server.Port(), spec), &said, nil))
 		}
 	}
-	target := NewTarget(someAddress, 80, httpSpec(func(h *HTTPSpec) { h.Header = []Header{{Name: "X", Value: hidden}} }))
+	target := NewTarget(someAddress, 80, httpSpec(func(h *Request) { h.Header = []Header{{Name: "X", Value: hidden}} }))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		fmt.Fprintf(&said, verb+"\n", target)
-		fmt.Fprintf(&said, verb+"\n", target.Spec.HTTP)
+		fmt.Fprintf(&said, verb+"\n", target.Spec.Check)
 	}
 	fmt.Fprintln(&said, target.Key())
 	crash := func(Spec) (Probe, error) { return nil, fmt.Errorf("no probe") }

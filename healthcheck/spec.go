@@ -1,62 +1,93 @@
 package healthcheck
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
 	"time"
-
-	"github.com/lvs-ha/lvs-ha/internal/secret"
-)
-
-// Kind is a check's protocol.
-type Kind string
-
-// The kinds.
-const (
-	TCP   Kind = "tcp"
-	HTTP  Kind = "http"
-	HTTPS Kind = "https"
 )
 
 // Spec is the configuration of a check: plain values, validated by package config.
 type Spec struct {
-	Kind     Kind          `json:"kind"`
 	Interval time.Duration `json:"interval"`         // from start to start
 	Timeout  time.Duration `json:"timeout"`          // of the whole probe, at most Interval
 	Rise     int           `json:"rise"`             // good results in a row that bring a server up, at least 1
 	Fall     int           `json:"fall"`             // bad results in a row that take it down, at least 1
 	Address  netip.Addr    `json:"address,omitzero"` // probed in place of the server's
 	Port     uint16        `json:"port,omitempty"`   // probed in place of the server's
-	HTTP     *HTTPSpec     `json:"http,omitempty"`   // for HTTP and HTTPS
-	TLS      *TLSSpec      `json:"tls,omitempty"`    // for HTTPS
+	Check    Check         `json:"-"`                // beside the others, with its kind: see MarshalJSON
 }
 
-// HTTPSpec is what an HTTP or HTTPS check asks and expects.
-type HTTPSpec struct {
-	Method string        `json:"method"` // GET, HEAD, OPTIONS or POST
-	Path   string        `json:"path"`   // with the query
-	Host   string        `json:"host,omitempty"`
-	Header []Header      `json:"header,omitempty"`
-	Status []StatusRange `json:"status"`         // any of them
-	Body   string        `json:"body,omitempty"` // a regular expression (RE2) in the first MiB of the body
+// Kind is the kind of the spec's check; "" if it has none.
+func (s Spec) Kind() Kind {
+	if s.Check == nil {
+		return ""
+	}
+	return s.Check.Kind()
 }
 
-// Header is one request header.
-type Header struct {
-	Name  string      `json:"name"`
-	Value secret.Text `json:"value"`
+// Redacted returns a copy without secrets.
+func (s Spec) Redacted() Spec {
+	if s.Check != nil {
+		s.Check = s.Check.Redacted()
+	}
+	return s
 }
 
-// StatusRange is an inclusive range of HTTP status codes, 100..599.
-type StatusRange struct {
-	First int `json:"first"`
-	Last  int `json:"last"`
+// plainSpec is Spec without its methods.
+type plainSpec Spec
+
+// kindAndSpec is what all kinds have in JSON.
+type kindAndSpec struct {
+	Kind Kind `json:"kind"`
+	plainSpec
 }
 
-// TLSSpec says whom an HTTPS check trusts.
-type TLSSpec struct {
-	SkipVerify bool   `json:"skip_verify,omitempty"` // trust any certificate
-	ServerName string `json:"server_name,omitempty"` // SNI and name to verify; default: Host, else the address
-	CAFile     string `json:"ca_file,omitempty"`     // PEM; default: the system's
+// EncodedTypes are the types whose fields MarshalJSON encodes: those of Spec and of each kind.
+func EncodedTypes() []reflect.Type {
+	types := []reflect.Type{reflect.TypeFor[kindAndSpec]()}
+	for _, kind := range slices.Sorted(maps.Keys(Kinds)) {
+		types = append(types, reflect.TypeOf(Kinds[kind]()))
+	}
+	return types
+}
 
-	Authorities *Authorities `json:"-"` // in CAFile: a check reads no files
+// MarshalJSON implements json.Marshaler: one object with the kind, the spec's fields and those of the kind.
+func (s Spec) MarshalJSON() ([]byte, error) {
+	object, err := json.Marshal(kindAndSpec{s.Kind(), plainSpec(s)})
+	if err != nil || s.Check == nil {
+		return object, err
+	}
+	parameters, err := json.Marshal(s.Check)
+	if err != nil || string(parameters) == "{}" {
+		return object, err
+	}
+	return append(append(object[:len(object)-1], ','), parameters[1:]...), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler. The kind decides what other fields there are; one that is not in Kinds is
+// an error.
+func (s *Spec) UnmarshalJSON(data []byte) error {
+	var read kindAndSpec
+	if err := json.Unmarshal(data, &read); err != nil {
+		return err
+	}
+	parameters, ok := Kinds[read.Kind]
+	if !ok {
+		return unknownKind(read.Kind)
+	}
+	read.Check = parameters()
+	if err := json.Unmarshal(data, read.Check); err != nil {
+		return fmt.Errorf("%s check: %w", read.Kind, err)
+	}
+	*s = Spec(read.plainSpec)
+	return nil
+}
+
+func unknownKind(kind Kind) Fault {
+	return fault("kind", "%s is not a kind of check. Write one of %s.", quote(string(kind)), strings.Join(KindNames(), ", "))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"hash/maphash"
 	"net/netip"
+	"sync"
 )
 
 // Target is one check of one endpoint. Equal targets are probed once, however many real servers they stand for.
@@ -35,7 +36,7 @@ func (t Target) canonical() Target {
 
 // String names the target for people.
 func (t Target) String() string {
-	return string(t.Spec.Kind) + " " + t.canonical().Endpoint.String()
+	return string(t.Spec.Kind()) + " " + t.canonical().Endpoint.String()
 }
 
 // Key identifies the target: equal targets have equal keys, and different ones different keys. It is good for the life
@@ -43,7 +44,7 @@ func (t Target) String() string {
 func (t Target) Key() string {
 	t = t.canonical()
 	b := make([]byte, 0, 128)
-	b = append(b, t.Spec.Kind...)
+	b = append(b, t.Spec.Kind()...)
 	b = append(b, ' ')
 	b = t.Endpoint.AppendTo(b)
 	b = append(b, ' ')
@@ -56,8 +57,10 @@ func (s Spec) Equal(other Spec) bool { return s.identity() == other.identity() }
 
 // identity is a hash of everything in a spec, keyed with the process's own seeds.
 func (s Spec) identity() [16]byte {
-	b := make([]byte, 0, 512)
-	b = s.appendTo(b)
+	buffer := identities.Get().(*[]byte)
+	defer identities.Put(buffer)
+	b := s.appendTo((*buffer)[:0])
+	*buffer = b
 	var id [16]byte
 	for i, seed := range seeds {
 		binary.BigEndian.PutUint64(id[8*i:], maphash.Bytes(seed, b))
@@ -65,41 +68,19 @@ func (s Spec) identity() [16]byte {
 	return id
 }
 
+// identities are buffers for what is hashed.
+var identities = sync.Pool{New: func() any { return new([]byte) }}
+
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
 func (s Spec) appendTo(b []byte) []byte {
-	b = appendText(b, string(s.Kind))
+	b = appendText(b, string(s.Kind()))
 	b = appendInts(b, int(s.Interval), int(s.Timeout), s.Rise, s.Fall, int(s.Port))
 	b = appendText(b, s.Address.String())
-	if s.HTTP != nil {
-		b = s.HTTP.appendTo(append(b, 'h'))
-	}
-	if s.TLS != nil {
-		b = s.TLS.appendTo(append(b, 't'))
+	if s.Check != nil {
+		b = s.Check.AppendIdentity(b)
 	}
 	return b
-}
-
-func (s *HTTPSpec) appendTo(b []byte) []byte {
-	for _, text := range []string{s.Method, s.Path, s.Host, s.Body} {
-		b = appendText(b, text)
-	}
-	b = appendInts(b, len(s.Header), len(s.Status))
-	for _, h := range s.Header {
-		b = appendText(appendText(b, h.Name), h.Value.Reveal())
-	}
-	for _, r := range s.Status {
-		b = appendInts(b, r.First, r.Last)
-	}
-	return b
-}
-
-func (s *TLSSpec) appendTo(b []byte) []byte {
-	verify := 1
-	if s.SkipVerify {
-		verify = 0
-	}
-	return appendText(appendText(appendInts(b, verify), s.ServerName), s.CAFile)
 }
 
 // appendText appends a text so that none can be taken for the end of another.

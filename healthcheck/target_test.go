@@ -13,13 +13,15 @@ import (
 
 func fullSpec() Spec {
 	return Spec{
-		Kind: HTTPS, Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
-		HTTP: &HTTPSpec{
-			Method: "GET", Path: "/healthz", Host: "www.example.com", Body: "ok",
-			Header: []Header{{Name: "Authorization", Value: "Basic c2VjcmV0"}},
-			Status: []StatusRange{{First: 200, Last: 299}},
+		Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
+		Check: &HTTPS{
+			Request: Request{
+				Method: "GET", Path: "/healthz", Host: "www.example.com", Body: "ok",
+				Header: []Header{{Name: "Authorization", Value: "Basic c2VjcmV0"}},
+				Status: []StatusRange{{First: 200, Last: 299}},
+			},
+			TLS: &TLS{ServerName: "www.example.com", CAFile: "/etc/ca.pem"},
 		},
-		TLS: &TLSSpec{ServerName: "www.example.com", CAFile: "/etc/ca.pem"},
 	}
 }
 
@@ -58,6 +60,12 @@ func TestKeyHasEveryField(t *testing.T) {
 		}
 		seen[key] = name
 	})
+	spec.Check = &HTTP{fullSpec().Check.(*HTTPS).Request}
+	if key := NewTarget(server.Addr(), server.Port(), spec).Key(); seen[key] != "" {
+		t.Errorf("another kind of check: the same key as with %s", seen[key])
+	} else {
+		seen[key] = "kind"
+	}
 	if len(seen) < 20 {
 		t.Errorf("only %d fields were changed", len(seen))
 	}
@@ -86,7 +94,7 @@ func visit(t *testing.T, name string, v reflect.Value, f func(name string)) {
 		changed(v.Uint() + 1)
 	case reflect.Bool:
 		changed(!v.Bool())
-	case reflect.Pointer:
+	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
 			t.Fatalf("%s is nil: add it to fullSpec", name)
 		}
@@ -99,7 +107,7 @@ func visit(t *testing.T, name string, v reflect.Value, f func(name string)) {
 		visit(t, name+"[0]", v.Index(0), f)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("json") == "-" {
+			if v.Type().Field(i).Tag.Get("json") == "-" && v.Field(i).Kind() != reflect.Interface {
 				continue // made of another field; a changed file gives the target another probe, not another key
 			}
 			visit(t, name+"."+v.Type().Field(i).Name, v.Field(i), f)

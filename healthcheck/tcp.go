@@ -3,19 +3,33 @@ package healthcheck
 import (
 	"context"
 	"net/netip"
+	"time"
 )
 
-// tcpFaults finds none: a TCP check has no settings of its own.
-func tcpFaults(Spec) []Fault { return nil }
+// TCP is a check that connects. It has no parameters.
+type TCP struct{}
 
-// newTCP makes the probe that connects. It is content with the server's SYN-ACK, which is all that connect(2) ever
-// waits for, and answers with a reset: the server's process sees no connection, logs nothing, and no side is left with
-// a socket in TIME_WAIT.
-func newTCP(spec Spec) (Probe, error) {
+func newTCP() Check { return &TCP{} }
+
+// Kind implements Check.
+func (*TCP) Kind() Kind { return "tcp" }
+
+// Faults implements Check.
+func (*TCP) Faults() []Fault { return nil }
+
+// AppendIdentity implements Check.
+func (*TCP) AppendIdentity(b []byte) []byte { return b }
+
+// Redacted implements Check.
+func (c *TCP) Redacted() Check { return c }
+
+// Probe implements Check. The server's SYN-ACK is enough, which is all that connect(2) waits for, and it is answered
+// with a reset: the server's process sees no connection and logs nothing, and neither side keeps a socket in TIME_WAIT.
+func (*TCP) Probe(timeout time.Duration) (Probe, error) {
 	return func(ctx context.Context, server netip.AddrPort) Result {
 		c, err := dial(ctx, server, dialOptions{lateACK: true, reset: true})
 		if err != nil {
-			return failed(ctx, spec.Timeout, "", err)
+			return failed(ctx, timeout, "", err)
 		}
 		_ = c.Close()
 		return Result{OK: true, Detail: "connected"}

@@ -15,7 +15,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-var tcpSpec = Spec{Kind: TCP, Timeout: 5 * time.Second}
+var tcpSpec = Spec{Check: &TCP{}, Timeout: 5 * time.Second}
 
 func TestTCP(t *testing.T) {
 	wantResult(t, check(t, tcpSpec, serve(t, loopback, hold)), true, "connected")

@@ -7,26 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strings"
 	"time"
 )
 
-func tlsFaults(spec *TLSSpec) []Fault {
-	if spec == nil {
-		return nil
-	}
-	if _, err := netip.ParseAddr(spec.ServerName); spec.ServerName != "" && err != nil && !isHostName(spec.ServerName) {
-		return []Fault{fault("tls.server_name", "%s is not the name of a certificate. Write a host name or an address, without a port; "+
-			"international names in their ASCII form, as \"xn--bcher-kva.example\".", quote(spec.ServerName))}
-	}
-	return nil
-}
-
 // tlsConfig makes the client's side of TLS. Its ServerName is empty if it is the server's address.
-func tlsConfig(spec *TLSSpec, host string) (*tls.Config, error) {
+func tlsConfig(spec *TLS, host string) (*tls.Config, error) {
 	if spec == nil {
-		spec = new(TLSSpec)
+		spec = new(TLS)
 	}
 	c := &tls.Config{
 		ServerName:         spec.ServerName,

@@ -11,9 +11,9 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-func httpsSpec(trust *TLSSpec) Spec {
+func httpsSpec(trust *TLS) Spec {
 	spec := httpSpec(nil)
-	spec.Kind, spec.TLS = HTTPS, trust
+	spec.Check = &HTTPS{spec.Check.(*HTTP).Request, trust}
 	return spec
 }
 
@@ -28,21 +28,21 @@ func TestHTTPSCertificates(t *testing.T) {
 	const unknown = "certificate signed by an unknown authority"
 	for name, c := range map[string]struct {
 		cert   tls.Certificate
-		trust  *TLSSpec
+		trust  *TLS
 		ok     bool
 		detail string
 	}{
-		"good, by address":    {good, &TLSSpec{CAFile: ca.file, Authorities: ca.trusted}, true, "status 200"},
-		"good, by name":       {named, &TLSSpec{CAFile: ca.file, Authorities: ca.trusted, ServerName: "www.example.com"}, true, "status 200"},
+		"good, by address":    {good, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, true, "status 200"},
+		"good, by name":       {named, &TLS{CAFile: File(ca.file), Authorities: ca.trusted, ServerName: "www.example.com"}, true, "status 200"},
 		"default trust":       {good, nil, false, unknown},
-		"another authority":   {good, &TLSSpec{CAFile: stranger.file, Authorities: stranger.trusted}, false, unknown},
-		"anything":            {expired, &TLSSpec{SkipVerify: true}, true, "status 200"},
-		"wrong name":          {good, &TLSSpec{CAFile: ca.file, Authorities: ca.trusted, ServerName: "other.example.com"}, false, "certificate not valid for other.example.com"},
-		"no address":          {named, &TLSSpec{CAFile: ca.file, Authorities: ca.trusted}, false, "certificate not valid for 127.0.0.1"},
-		"expired":             {expired, &TLSSpec{CAFile: ca.file, Authorities: ca.trusted}, false, "certificate expired " + past.UTC().Format(time.RFC3339) + ""},
-		"not yet valid":       {early, &TLSSpec{CAFile: ca.file, Authorities: ca.trusted}, false, "certificate not valid before " + future.UTC().Format(time.RFC3339) + ""},
-		"a client's":          {client, &TLSSpec{CAFile: ca.file, Authorities: ca.trusted}, false, "certificate not acceptable: not meant for servers"},
-		"skip without a file": {good, &TLSSpec{SkipVerify: true, CAFile: "/none"}, true, "status 200"},
+		"another authority":   {good, &TLS{CAFile: File(stranger.file), Authorities: stranger.trusted}, false, unknown},
+		"anything":            {expired, &TLS{SkipVerify: true}, true, "status 200"},
+		"wrong name":          {good, &TLS{CAFile: File(ca.file), Authorities: ca.trusted, ServerName: "other.example.com"}, false, "certificate not valid for other.example.com"},
+		"no address":          {named, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate not valid for 127.0.0.1"},
+		"expired":             {expired, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate expired " + past.UTC().Format(time.RFC3339) + ""},
+		"not yet valid":       {early, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate not valid before " + future.UTC().Format(time.RFC3339) + ""},
+		"a client's":          {client, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate not acceptable: not meant for servers"},
+		"skip without a file": {good, &TLS{SkipVerify: true, CAFile: "/none"}, true, "status 200"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := &tls.Config{Certificates: []tls.Certificate{c.cert}}
@@ -68,8 +68,8 @@ func TestHTTPSServerName(t *testing.T) {
 			asked <- h.ServerName
 			return &cert, nil
 		}}
-		spec := httpsSpec(&TLSSpec{CAFile: ca.file, Authorities: ca.trusted, ServerName: c.name})
-		spec.HTTP.Host = c.host
+		spec := httpsSpec(&TLS{CAFile: File(ca.file), Authorities: ca.trusted, ServerName: c.name})
+		spec.Check.(*HTTPS).Host = c.host
 		wantResult(t, check(t, spec, serve(t, loopback, overTLS(config, answering(response(200, ""))))), true, "status 200")
 		if got := <-asked; got != c.want {
 			t.Errorf("host %q, server_name %q: asked for %q, want %q", c.host, c.name, got, c.want)
@@ -78,7 +78,7 @@ func TestHTTPSServerName(t *testing.T) {
 }
 
 func TestHTTPSWithoutTLS(t *testing.T) {
-	spec := httpsSpec(&TLSSpec{SkipVerify: true})
+	spec := httpsSpec(&TLS{SkipVerify: true})
 	plain := serve(t, loopback, func(c net.Conn) {
 		_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 		hold(c)
@@ -106,14 +106,14 @@ func TestHTTPSSaysGoodbye(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		ended <- err
 	}))
-	wantResult(t, check(t, httpsSpec(&TLSSpec{CAFile: ca.file, Authorities: ca.trusted}), server), true, "status 200")
+	wantResult(t, check(t, httpsSpec(&TLS{CAFile: File(ca.file), Authorities: ca.trusted}), server), true, "status 200")
 	if err := <-ended; err == nil || err.Error() != "EOF" {
 		t.Errorf("the server sees %v", err)
 	}
 }
 
 func TestBadAuthorities(t *testing.T) {
-	if _, err := NewProbe(httpsSpec(&TLSSpec{CAFile: "/etc/ca.pem"})); err == nil || !strings.Contains(err.Error(), "/etc/ca.pem") {
+	if _, err := NewProbe(httpsSpec(&TLS{CAFile: "/etc/ca.pem"})); err == nil || !strings.Contains(err.Error(), "/etc/ca.pem") {
 		t.Errorf("a file that was not read: %v", err)
 	}
 	if _, err := ParseAuthorities("no certificate\n"); err == nil {

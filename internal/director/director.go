@@ -230,7 +230,7 @@ func (d *Director) take(n news) {
 		if was == result.State {
 			continue
 		}
-		d.Logger.Log(context.Background(), levelOf(result.State), "health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind, "from", was,
+		d.Logger.Log(context.Background(), levelOf(result.State), "health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind(), "from", was,
 			"to", result.State, "detail", result.Detail)
 		d.touched.services(d.users[key])
 	}

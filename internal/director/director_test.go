@@ -231,7 +231,7 @@ func onlyVRRP() *config.Config {
 }
 
 func twoServers() *config.Config {
-	check := healthcheck.Spec{Kind: healthcheck.TCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}
+	check := healthcheck.Spec{Check: &healthcheck.TCP{}, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}
 	vs := config.VirtualService{
 		Name: "http",
 		Service: ipvs.Service{

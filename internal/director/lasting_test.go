@@ -283,7 +283,7 @@ func TestARestartWithoutTheFileOfAuthoritiesGoesOnWithItsContents(t *testing.T) 
 			t.Fatal(err)
 		}
 		b := newBench(t)
-		b.cfg.Services[0].Checks[0].TLS = &healthcheck.TLSSpec{CAFile: "/etc/ca.pem"}
+		b.cfg.Services[0].Checks[0].Check = &healthcheck.HTTPS{TLS: &healthcheck.TLS{CAFile: "/etc/ca.pem"}}
 		b.cfg.CAFiles = map[string]string{"/etc/ca.pem": string(pem)}
 		b.start(false)
 		b.stop()
@@ -291,7 +291,7 @@ func TestARestartWithoutTheFileOfAuthoritiesGoesOnWithItsContents(t *testing.T) 
 		b.start(true)
 		defer b.stop()
 		for _, target := range b.checker.targets {
-			if target.Spec.TLS.Authorities == nil {
+			if target.Spec.Check.(*healthcheck.HTTPS).TLS.Authorities == nil {
 				t.Errorf("%s does not trust them", target)
 			}
 		}

@@ -166,6 +166,11 @@ func TestConfigurationShapeIsComplete(t *testing.T) {
 			t.Errorf("add the types that implement %s to configTypes", i)
 		}
 	}
+	for kind, parameters := range healthcheck.Kinds {
+		if !slices.Contains(configTypes, reflect.TypeOf(parameters())) {
+			t.Errorf("the parameters of %s checks are not in the shape", kind)
+		}
+	}
 	if again := configShape(); shape != again {
 		t.Errorf("shape %s, then %s", shape, again)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -44,8 +45,8 @@ var configShape = sync.OnceValue(func() string {
 	return shape
 })
 
-// configTypes are the configuration's, and what implements the interfaces in it.
-var configTypes = []reflect.Type{reflect.TypeFor[config.Config]()}
+// configTypes are the configuration's, and those that are encoded for the interfaces and by the methods in it.
+var configTypes = append([]reflect.Type{reflect.TypeFor[config.Config]()}, healthcheck.EncodedTypes()...)
 
 func (m memory) saved() saved {
 	s := saved{Owned: m.Owned, OwnsSync: m.OwnsSync, Config: m.Config}

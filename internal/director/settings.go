@@ -123,6 +123,10 @@ func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 	case secret.Text:
 		into[name] = fieldValue{fmt.Sprint(value), value.Reveal()}
 		return
+	case healthcheck.Check:
+		into[strings.TrimPrefix(name+".kind", ".")] = plainField(value.Kind())
+		flatten(reflect.ValueOf(value).Elem(), name, into)
+		return
 	case time.Duration, netip.Addr, netip.Prefix, netip.AddrPort:
 		into[name] = plainField(value)
 		return
@@ -136,6 +140,10 @@ func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 		for field, member := range v.Fields() {
 			tag, options, _ := strings.Cut(field.Tag.Get("json"), ",")
 			switch {
+			case field.Type == reflect.TypeFor[healthcheck.Check]():
+				if !member.IsNil() {
+					flatten(member, name, into)
+				}
 			case tag == "-" || member.IsZero() && strings.HasPrefix(options, "omit"):
 			case field.Anonymous && tag == "":
 				flatten(member, name, into)

@@ -146,7 +146,7 @@ func tasks(cfg *config.Config) []task {
 			add(task{target: healthcheck.NewTarget(s.Address, s.Port, c)})
 		}
 		if len(checks) == 0 && s.service.Protocol == ipvs.TCP && s.Port != 0 {
-			spec := healthcheck.Spec{Kind: healthcheck.TCP, Interval: assumedTimeout, Timeout: assumedTimeout, Rise: 1, Fall: 1}
+			spec := healthcheck.Spec{Check: &healthcheck.TCP{}, Interval: assumedTimeout, Timeout: assumedTimeout, Rise: 1, Fall: 1}
 			add(task{target: healthcheck.NewTarget(s.Address, s.Port, spec), assumed: true})
 		}
 	}
@@ -182,7 +182,7 @@ func probe(ctx context.Context, cfg *config.Config) ([]Probe, error) {
 }
 
 func (t task) make(ctx context.Context) Probe {
-	p := Probe{Endpoint: t.target.Endpoint, Kind: string(t.target.Spec.Kind), Assumed: t.assumed}
+	p := Probe{Endpoint: t.target.Endpoint, Kind: string(t.target.Spec.Kind()), Assumed: t.assumed}
 	check, err := healthcheck.NewProbe(t.target.Spec)
 	if err != nil {
 		p.Local, p.Detail = true, err.Error()

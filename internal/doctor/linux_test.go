@@ -70,7 +70,7 @@ func TestProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := netip.MustParseAddrPort(ln.Addr().String())
-	check := healthcheck.Spec{Kind: healthcheck.TCP, Interval: time.Minute, Timeout: time.Minute, Rise: 1, Fall: 1}
+	check := healthcheck.Spec{Check: &healthcheck.TCP{}, Interval: time.Minute, Timeout: time.Minute, Rise: 1, Fall: 1}
 	for _, assumed := range []bool{false, true} {
 		cfg := oneServer(at, check)
 		if assumed {

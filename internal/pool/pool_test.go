@@ -23,7 +23,7 @@ const (
 var values = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
 func tcpCheck(port uint16) healthcheck.Spec {
-	return healthcheck.Spec{Kind: healthcheck.TCP, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1, Port: port}
+	return healthcheck.Spec{Check: &healthcheck.TCP{}, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1, Port: port}
 }
 
 func destination(at string, weight uint32) ipvs.Destination {

@@ -1,6 +1,7 @@
 package healthcheck
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -8,15 +9,63 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// What an HTTP check sends and expects where its spec is silent.
+// Request is what an HTTP or HTTPS check sends and what it expects.
+type Request struct {
+	Method string        `hcl:"method,optional" default:"GET" oneof:"GET|HEAD|OPTIONS|POST" json:"method"`
+	Path   string        `hcl:"path,optional" default:"/" holds:"begins with /" json:"path"` // with the query
+	Host   string        `hcl:"host,optional" unset:"the address" json:"host,omitempty"`
+	Header []Header      `hcl:"headers,optional" unset:"none" json:"header,omitempty"`
+	Status []StatusRange `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\"" json:"status"`   // any of them
+	Body   string        `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB" json:"body,omitempty"` // in the first MiB of the body
+}
+
+// Header is one request header.
+type Header struct {
+	Name  string      `json:"name"`
+	Value secret.Text `json:"value"`
+}
+
+// StatusRange is an inclusive range of HTTP status codes, 100..599.
+type StatusRange struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
+}
+
+// Parse takes "200" and "200-299".
+func (r *StatusRange) Parse(text string) error {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	from, err1 := strconv.Atoi(first)
+	to, err2 := strconv.Atoi(last)
+	if err1 != nil || err2 != nil || !(StatusRange{from, to}).isValid() {
+		return fmt.Errorf("%q is not a status from 100 to 599, nor a range of them as \"200-299\"", text)
+	}
+	r.First, r.Last = from, to
+	return nil
+}
+
+func (r StatusRange) isValid() bool { return 100 <= r.First && r.First <= r.Last && r.Last <= 599 }
+
+// What an HTTP check sends and expects where its parameters are silent.
 const (
 	defaultMethod = http.MethodGet
 	defaultPath   = "/"
 	userAgent     = "lvs-ha"
 )
+
+func defaultStatus() []StatusRange { return []StatusRange{{200, 299}} }
+
+func defaultRequest() Request {
+	return Request{Method: defaultMethod, Path: defaultPath, Status: defaultStatus()}
+}
 
 // Limits of a request: common servers refuse a request line or a header beyond 8 KiB.
 const (
@@ -24,33 +73,22 @@ const (
 	maxHeaders = 32 << 10 // bytes, of all header lines
 )
 
-var (
-	defaultStatus = []StatusRange{{200, 299}}
-	methods       = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}
-)
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}
 
-// withDefaults is what an HTTP or HTTPS check's spec says of HTTP.
-func (s Spec) withDefaults() HTTPSpec {
-	var h HTTPSpec
-	if s.HTTP != nil {
-		h = *s.HTTP
+// withDefaults is the request with defaults for what is empty.
+func (s Request) withDefaults() Request {
+	s.Method = cmp.Or(s.Method, defaultMethod)
+	s.Path = cmp.Or(s.Path, defaultPath)
+	if s.Status == nil {
+		s.Status = defaultStatus()
 	}
-	if h.Method == "" {
-		h.Method = defaultMethod
-	}
-	if h.Path == "" {
-		h.Path = defaultPath
-	}
-	if len(h.Status) == 0 {
-		h.Status = defaultStatus
-	}
-	return h
+	return s
 }
 
-// compileHTTP prepares an HTTP or HTTPS check's request.
-func compileHTTP(spec Spec) (*httpCheck, error) {
-	s := spec.withDefaults()
-	c := &httpCheck{timeout: spec.Timeout, host: s.Host, status: s.Status, method: s.Method}
+// compile prepares the request.
+func (s Request) compile(timeout time.Duration) (*httpCheck, error) {
+	s = s.withDefaults()
+	c := &httpCheck{timeout: timeout, host: s.Host, status: s.Status, method: s.Method}
 	c.before = s.Method + " " + s.Path + " HTTP/1.1\r\nHost: "
 	c.after = "\r\n" + s.headers() + "\r\n"
 	if s.Body != "" {
@@ -62,8 +100,32 @@ func compileHTTP(spec Spec) (*httpCheck, error) {
 	return c, nil
 }
 
+func (s *Request) appendIdentity(b []byte) []byte {
+	for _, text := range []string{s.Method, s.Path, s.Host, s.Body} {
+		b = appendText(b, text)
+	}
+	b = appendInts(b, len(s.Header), len(s.Status))
+	for _, h := range s.Header {
+		b = appendText(appendText(b, h.Name), h.Value.Reveal())
+	}
+	for _, r := range s.Status {
+		b = appendInts(b, r.First, r.Last)
+	}
+	return b
+}
+
+func (s Request) redacted() Request {
+	s.Header = slices.Clone(s.Header)
+	for i := range s.Header {
+		if s.Header[i].Value != "" {
+			s.Header[i].Value = secret.Hidden
+		}
+	}
+	return s
+}
+
 // headers are the request's header lines after Host.
-func (s *HTTPSpec) headers() string {
+func (s *Request) headers() string {
 	var b strings.Builder
 	add := func(name, value string) {
 		b.WriteString(name + ": " + value + "\r\n")
@@ -83,12 +145,12 @@ func (s *HTTPSpec) headers() string {
 	return b.String()
 }
 
-func (s *HTTPSpec) has(name string) bool {
+func (s *Request) has(name string) bool {
 	return slices.ContainsFunc(s.Header, func(h Header) bool { return strings.EqualFold(h.Name, name) })
 }
 
-func httpFaults(spec Spec) []Fault {
-	s := spec.withDefaults()
+func (s Request) faults() []Fault {
+	s = s.withDefaults()
 	var faults []Fault
 	if !slices.Contains(methods, s.Method) {
 		faults = append(faults, fault("method", "%s is not a method of checks. Write one of %s.", quote(s.Method), strings.Join(methods, ", ")))
@@ -99,8 +161,11 @@ func httpFaults(spec Spec) []Fault {
 			"international names in their ASCII form, as \"xn--bcher-kva.example\".", quote(s.Host)))
 	}
 	faults = append(faults, s.headerFaults()...)
+	if len(s.Status) == 0 {
+		faults = append(faults, fault("status", "No status is accepted. Leave it out for 200 to 299."))
+	}
 	for i, r := range s.Status {
-		if r.First < 100 || r.Last > 599 || r.First > r.Last {
+		if !r.isValid() {
 			f := fault("status", "%d-%d is not a range of status codes. Write one within 100-599.", r.First, r.Last)
 			f.Item = i
 			faults = append(faults, f)
@@ -115,7 +180,7 @@ func httpFaults(spec Spec) []Fault {
 	return faults
 }
 
-func (s *HTTPSpec) pathFaults() []Fault {
+func (s *Request) pathFaults() []Fault {
 	switch p := s.Path; {
 	case p == "*" && s.Method == http.MethodOptions:
 		return nil
@@ -181,7 +246,7 @@ func isHost(s string) bool {
 	return s[0] != '[' && isHostName(name)
 }
 
-func (s *HTTPSpec) headerFaults() []Fault {
+func (s *Request) headerFaults() []Fault {
 	var faults []Fault
 	size := 0
 	for i, h := range s.Header {
