@@ -8,8 +8,8 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// view runs f in the goroutine that owns the state, at once even while that waits for the kernel. f changes nothing and
-// is short.
+// view runs f in the goroutine that owns the state, at once even while that waits for the kernel. f must be short and must
+// not change anything.
 func (d *Director) view(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
@@ -21,8 +21,8 @@ func (d *Director) view(ctx context.Context, f func()) error {
 	}
 }
 
-// attend waits for f, which asks the kernel and touches none of the director's state. Meanwhile readers are served and
-// the director says that it is alive: how long the kernel takes is bounded elsewhere.
+// attend waits for f, which calls the kernel and does not use the director's state. Meanwhile it serves readers and reports
+// that the director is alive. The time that the kernel may take is bounded elsewhere.
 func (d *Director) attend(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -48,7 +48,7 @@ func (d *Director) sayAlive() {
 	}
 }
 
-// attended is a kernel whose answers are waited for with attend.
+// attended is a kernel whose calls are made with attend.
 type attended struct {
 	Kernel
 	d *Director
@@ -72,13 +72,13 @@ func (a attended) Lookup(ctx context.Context, keys []ipvs.ServiceKey) (table []i
 	return table, err
 }
 
-// Timeouts reads the timeouts of connections.
+// Timeouts reads the connection timeouts.
 func (a attended) Timeouts(ctx context.Context) (t ipvs.Timeouts, err error) {
 	a.d.attend(func() { t, err = a.Kernel.Timeouts(ctx) })
 	return t, err
 }
 
-// SetTimeouts changes the timeouts of connections.
+// SetTimeouts changes the connection timeouts.
 func (a attended) SetTimeouts(ctx context.Context, t ipvs.Timeouts) (err error) {
 	a.d.attend(func() { err = a.Kernel.SetTimeouts(ctx, t) })
 	return err

@@ -67,7 +67,7 @@ func changesBetween(before, after *config.Config) []change {
 	return list
 }
 
-// configuredEntry is a service in the kernel's table when all its real servers are up.
+// configuredEntry is a service in the kernel's table with all its real servers up.
 func configuredEntry(vs config.VirtualService) ipvs.Entry {
 	entry := ipvs.Entry{Service: vs.Service, Destinations: make([]ipvs.Destination, 0, len(vs.RealServers))}
 	for _, rs := range vs.RealServers {
@@ -76,7 +76,7 @@ func configuredEntry(vs config.VirtualService) ipvs.Entry {
 	return entry
 }
 
-// maxFields bounds the fields of one change in the log.
+// maxFields is how many fields of one change are logged.
 const maxFields = 5
 
 func fieldsText(changes []api.Change) string {
@@ -91,10 +91,10 @@ func fieldsText(changes []api.Change) string {
 	return strings.Join(parts, ", ")
 }
 
-// maxChanges bounds the lines about one reload.
+// maxChanges is how many changes of one reload are logged.
 const maxChanges = 20
 
-// logChanges logs what a reload changed, a line each.
+// logChanges logs what a reload changed, one line for each change.
 func logChanges(log *slog.Logger, list []change) {
 	count := map[string]int{}
 	for _, c := range list {
@@ -114,10 +114,10 @@ func logChanges(log *slog.Logger, list []change) {
 	}
 }
 
-// Refused is the error of a configuration that is bad: the findings place by place, and all of it as people read it.
+// Refused is the error of an invalid configuration: its findings, and the whole report as text.
 type Refused struct {
 	Findings []config.Finding
-	More     int // findings that are left out
+	More     int // findings that were left out
 	Text     string
 }
 
@@ -132,7 +132,7 @@ func refusal(err error) error {
 	return e
 }
 
-// LogFindings logs what was found in a configuration, a line each: warnings, or the errors.
+// LogFindings logs the findings in a configuration, one line each: either the warnings or the errors.
 func LogFindings(log *slog.Logger, findings []config.Finding, warnings bool) {
 	for _, f := range findings {
 		if f.Warning != warnings {

@@ -9,7 +9,7 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// clear takes down at stop what must not outlive the daemon: the sync daemons, and the table if the configuration says so.
+// clear removes at stop what must not outlive the process: the sync daemons, and the table if on_stop is "remove".
 func (d *Director) clear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()
@@ -20,11 +20,11 @@ func (d *Director) clear(ctx context.Context) {
 	}()
 	err := persist(ctx, func() error { return d.takeDown(ctx) })
 	if err != nil && !errors.Is(err, ipvs.ErrNoIPVS) {
-		d.Logger.Error("not everything was taken down", "error", err)
+		d.Logger.Error("cleanup at stop failed", "error", err)
 	}
 }
 
-// persist tries again what fails for the moment, until ctx ends.
+// persist retries f after transient errors until ctx ends.
 func persist(ctx context.Context, f func() error) error {
 	for wait := firstRetry; ; wait *= 2 {
 		err := f()

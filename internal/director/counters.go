@@ -9,15 +9,15 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// countersTimeout is how long a status waits for the kernel's counters before it is given without them.
+// countersTimeout is how long a status waits for the kernel's counters before it is returned without them.
 const countersTimeout = 3 * time.Second
 
-// counters reads the kernel's table for those who look at it, on a connection of its own: they wait for each other, and
-// nobody who changes something waits for them.
+// counters reads the kernel's table for status requests, on its own connection. Status requests wait for each other, but
+// changes to the table do not wait for them.
 type counters struct {
 	open   func(context.Context) (Kernel, error)
 	turn   chan struct{} // holds one token
-	kernel Kernel        // of whoever has the turn; nil: not open
+	kernel Kernel        // used by the holder of the token; nil: not open
 }
 
 // observed is what the kernel holds.

@@ -27,7 +27,7 @@ type Kernel interface {
 	Close() error
 }
 
-// Checker runs the health checks; it reports to the director's inbox.
+// Checker runs the health checks and reports to the director's inbox.
 type Checker interface {
 	Run(ctx context.Context) error
 	Update(targets []healthcheck.Target) error
@@ -37,11 +37,11 @@ type Checker interface {
 type Speaker interface {
 	Run(ctx context.Context)
 	Set(w vrrp.Wanted)
-	Report(ctx context.Context) error // after NewSpeaker's report has been called with the counters of now
-	Alive()                           // says that the director has not got stuck
+	Report(ctx context.Context) error // returns after NewSpeaker's report was called with current counters
+	Alive()                           // reports that the director is not stuck
 }
 
-// Options are what a Director is made of.
+// Options configure a Director.
 type Options struct {
 	Version    string
 	ConfigPath string
@@ -69,7 +69,7 @@ type Director struct {
 	Options
 	inbox    *inbox
 	requests chan func()
-	views    chan func() // which change nothing, and do not wait for the kernel
+	views    chan func() // read-only; served even while the kernel is waited for
 	alive    *time.Ticker
 	ready    bool
 	checker  Checker
@@ -79,14 +79,14 @@ type Director struct {
 	cfg       *config.Config
 	loaded    time.Time
 	started   time.Time
-	reloading chan struct{} // holds the turn of a reload
+	reloading chan struct{} // held during a reload
 	reloadErr error         // of the last reload
 	startErr  error         // of the file when this process started, until a reload
 	memory    memory
 	stateFile *keeper
 
-	sysctlTurn chan struct{} // holds the turn to apply kernel parameters
-	unsaved    bool          // the state file was not written when it was last waited for
+	sysctlTurn chan struct{} // held while kernel parameters are applied
+	unsaved    bool          // the last awaited write of the state file failed
 
 	health   map[string]healthcheck.Health // of a target, by its key
 	lacking  shortages
@@ -105,7 +105,7 @@ type Director struct {
 	problems problems
 }
 
-// New makes a director.
+// New returns a director that is not running yet.
 func New(o Options) *Director {
 	d := &Director{
 		Options:   o,
@@ -129,8 +129,8 @@ func New(o Options) *Director {
 	return d
 }
 
-// Run loads the configuration and keeps the kernel as it asks until ctx ends; then it stops in order. The error is a
-// *ConfigError if there is no good configuration to start with.
+// Run loads the configuration and applies it to the kernel until ctx ends; then it stops in order. The error is a
+// *ConfigError if there is no valid configuration to start with.
 func (d *Director) Run(ctx context.Context) error {
 	d.started = time.Now()
 	d.unlinked = d.started
@@ -179,7 +179,7 @@ func (d *Director) Run(ctx context.Context) error {
 			d.take(d.inbox.take())
 		case <-d.retries.timer.C:
 		case <-d.gateOpen.C:
-			d.tellSpeaker()
+			d.updateSpeaker()
 		case <-repair.C:
 			d.settled()
 			d.touched.everything()
@@ -188,8 +188,8 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 }
 
-// tellSpeaker sends the speaker what is wanted of it now, and comes back when the preemption gate opens.
-func (d *Director) tellSpeaker() {
+// updateSpeaker sends the speaker the wanted state, and schedules the next update for when the preemption gate opens.
+func (d *Director) updateSpeaker() {
 	now := time.Now()
 	d.speaker.Set(wanted(d.cfg, &d.gate, now))
 	if v := followed(d.cfg); v != nil {
@@ -199,7 +199,7 @@ func (d *Director) tellSpeaker() {
 	}
 }
 
-// take notes the news and what it touches.
+// take records news and marks the services and parts that it affects.
 func (d *Director) take(n news) {
 	if n.speaker != nil && *n.speaker != d.linked {
 		d.linked, d.unlinked = *n.speaker, time.Now()
@@ -211,7 +211,7 @@ func (d *Director) take(n news) {
 	}
 	for name, status := range n.vrrp {
 		if !slices.ContainsFunc(d.cfg.VRRP, func(v config.VRRP) bool { return v.Name == name }) {
-			continue // the last word of an instance that was removed
+			continue // a late status of an instance that was removed
 		}
 		was, known := d.vrrp[name]
 		d.vrrp[name] = status
@@ -237,7 +237,7 @@ func (d *Director) take(n news) {
 	d.problems.set("health checks", d.lacking.problem())
 }
 
-// levelOf is the log level of a check's verdict: a dead server is a part of a pool that is lost.
+// levelOf is the log level of a change to a check's state: a failed server is a warning, since its pool is degraded.
 func levelOf(s healthcheck.State) slog.Level {
 	if s == healthcheck.Down {
 		return slog.LevelWarn
@@ -256,7 +256,7 @@ func (d *Director) do(ctx context.Context, f func() error) error {
 	}
 }
 
-// stop ends in order: the speaker hands over, the sync daemons stop, the table stays or goes as configured.
+// stop ends in order: the speaker hands over, the sync daemons stop, and the table stays or is removed as configured.
 func (d *Director) stop(ctx context.Context) {
 	d.Logger.Info("stopping", "ipvs_table", d.cfg.Director.OnStop)
 	deadline := time.After(stopWait)
@@ -272,7 +272,7 @@ func (d *Director) stop(ctx context.Context) {
 			d.sayAlive()
 			continue
 		case <-deadline:
-			d.Logger.Warn("the speaker did not finish its hand-over in time", "waited", stopWait.String())
+			d.Logger.Warn("speaker hand-over timed out", "waited", stopWait.String())
 		}
 		break
 	}

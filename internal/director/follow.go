@@ -19,9 +19,9 @@ func followed(cfg *config.Config) *config.VRRP {
 	return nil
 }
 
-// syncRole is the daemon role for an instance's status. A master that is leaving still forwards, so it still tells;
-// whoever is not master learns. An instance that has only just started, in a new speaker or for a new director, has no
-// role yet: what runs goes on.
+// syncRole is the daemon role for an instance's status. A master that is leaving still forwards, so it still sends connections;
+// any other state receives them. An instance that has only just started, in a new speaker or for a new director, has no
+// role yet: the running daemon stays.
 func syncRole(s vrrp.Status) (role connsync.Role, known bool) {
 	switch {
 	case s.State == vrrp.Master || s.State == vrrp.Leaving:
@@ -32,14 +32,14 @@ func syncRole(s vrrp.Status) (role connsync.Role, known bool) {
 	return connsync.Backup, true
 }
 
-// gate is the preemption gate: a director that comes back does not take over from a living master before its backup
-// daemon has run long enough to hold the connections.
+// gate is the preemption gate: a director that comes back does not preempt a live master before its backup daemon
+// has run long enough to have the connections.
 type gate struct {
 	role  connsync.Role
-	since time.Time // the backup daemon runs since
+	since time.Time // when the daemon entered that role
 }
 
-// follow notes the role that the daemons are in.
+// follow records the role that the daemons are in.
 func (g *gate) follow(role connsync.Role, now time.Time) {
 	if role != g.role {
 		g.role, g.since = role, now
@@ -49,7 +49,7 @@ func (g *gate) follow(role connsync.Role, now time.Time) {
 // holdReason is what the speaker shows while the gate is closed.
 const holdReason = "connection sync is still learning the connections"
 
-// opens is when the gate opens; zero if it is not closed at now.
+// opens returns when the gate opens, or zero if it is open at now.
 func (g *gate) opens(learn time.Duration, now time.Time) time.Time {
 	if g.role == connsync.Master || learn == 0 {
 		return time.Time{}
@@ -60,7 +60,7 @@ func (g *gate) opens(learn time.Duration, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// wanted is what the speaker is to do.
+// wanted is the state that the speaker is to bring about.
 func wanted(cfg *config.Config, g *gate, now time.Time) vrrp.Wanted {
 	w := vrrp.Wanted{DirectorGrace: cfg.Director.Grace, Instances: make([]vrrp.WantedInstance, 0, len(cfg.VRRP))}
 	for _, v := range cfg.VRRP {

@@ -7,8 +7,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// inbox is what checks and speaker have said since the director last looked: the newest word on each target and each
-// instance. Putting never blocks and nothing is lost, so that a slow kernel delays neither checks nor VRRP.
+// inbox collects the reports of checks and speaker until the director takes them: the latest of each target and each
+// instance. Putting never blocks, so a slow kernel delays neither checks nor VRRP.
 type inbox struct {
 	mu      sync.Mutex
 	results map[string]healthcheck.Event

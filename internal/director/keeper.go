@@ -11,10 +11,10 @@ import (
 // saveTimeout is how long the director waits for a file to be written before it goes on without.
 const saveTimeout = time.Second
 
-var errSlowFile = errors.New("the file system does not answer; what lvs-ha owns in the kernel may be unknown after a crash")
+var errSlowFile = errors.New("the file system does not respond; after a crash lvs-ha may not know which kernel objects it owns")
 
-// keeper keeps a file as it should be. It writes in a goroutine of its own: a file system that does not answer stops
-// nothing else.
+// keeper keeps a file up to date. It writes in its own goroutine, so a file system that does not respond blocks nothing
+// else.
 type keeper struct {
 	path  string
 	write func(path string, contents []byte) error
@@ -33,7 +33,7 @@ func newKeeper(path string) *keeper {
 	return &keeper{path: path, write: replaceState, idle: idle}
 }
 
-// set gives the file other contents, which encode makes of values that do not change any more.
+// set gives the file other contents, which encode makes of values that must not change afterwards.
 func (k *keeper) set(encode func() ([]byte, error)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -41,7 +41,7 @@ func (k *keeper) set(encode func() ([]byte, error)) {
 	k.work()
 }
 
-// check writes the file again if it could not be written or if somebody has deleted it.
+// check writes the file again if the last write failed or the file was deleted.
 func (k *keeper) check() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -104,7 +104,7 @@ func (k *keeper) wait() error {
 	return k.err
 }
 
-// failure returns what is wrong with the file as far as that is known now.
+// failure returns the error of the last write, or of one that takes too long, without waiting.
 func (k *keeper) failure() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

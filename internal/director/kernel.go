@@ -19,7 +19,7 @@ type kernel struct {
 // daemons keeps the sync client's Close out of kernel's methods.
 type daemons interface{ connsync.Kernel }
 
-// OpenKernel connects to the IPVS of this network namespace. The error says so where the kernel has none.
+// OpenKernel connects to the IPVS of this network namespace. It returns ipvs.ErrNoIPVS if the kernel has none.
 func OpenKernel(ctx context.Context) (Kernel, error) {
 	conn, err := ipvsnl.Open(ctx)
 	if err != nil {
@@ -30,7 +30,7 @@ func OpenKernel(ctx context.Context) (Kernel, error) {
 
 func (k kernel) Close() error { return k.conn.Close() }
 
-// loggedApplier tells of the steps that the kernel has taken.
+// loggedApplier logs the steps that the kernel accepted.
 type loggedApplier struct {
 	ipvs.Applier
 	log *slog.Logger

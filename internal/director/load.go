@@ -13,16 +13,16 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// start finds the first configuration: the file, or, for a director that replaces one that crashed, the last good one
-// if the file has become bad since.
+// start finds the first configuration: the file, or, if this director replaces one that crashed and the file is invalid,
+// the last good configuration.
 func (d *Director) start() error {
 	var err error
 	if d.memory, err = recallUsable(d.StateFile); err != nil {
-		d.Logger.Warn("starting without what was remembered", "error", err)
+		d.Logger.Warn("state file ignored", "error", err)
 	}
 	cfg, err := d.Load()
 	if err == nil && nothing(cfg) {
-		d.Logger.Warn("the configuration has neither a vrrp nor a virtual_service block: there is nothing to do", "path", d.ConfigPath)
+		d.Logger.Warn("nothing to do: the configuration has no vrrp and no virtual_service block", "path", d.ConfigPath)
 		if last := d.memory.Config; d.Restarted && last != nil && !nothing(last) {
 			err = errEmptied
 		}
@@ -31,18 +31,18 @@ func (d *Director) start() error {
 		if !d.Restarted || d.memory.Config == nil {
 			return &ConfigError{err}
 		}
-		d.logRefused("configuration refused at the restart; the last good one is in force again", err)
+		d.logRefused("configuration refused at restart; using the last good one", err)
 		cfg, d.startErr = d.memory.Config, err
 	}
 	d.cfg = cfg
 	return nil
 }
 
-// errEmptied refuses a file that was cut off, perhaps by a full disk, and would take everything down.
-var errEmptied = errors.New("the configuration has no vrrp and no virtual_service block any more: was its file cut off? " +
-	"To take everything down, stop lvs-ha")
+// errEmptied refuses a file that was truncated, perhaps by a full disk, and would remove everything.
+var errEmptied = errors.New("the configuration no longer has any vrrp or virtual_service block; its file may be truncated. " +
+	"To remove everything, stop lvs-ha")
 
-// nothing reports whether a configuration asks for nothing.
+// nothing reports whether a configuration has neither instances nor services.
 func nothing(cfg *config.Config) bool { return len(cfg.VRRP)+len(cfg.Services) == 0 }
 
 // ConfigError says that a configuration was refused.
@@ -51,7 +51,7 @@ type ConfigError struct{ Err error }
 func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// load puts a configuration in force. What did not change is not touched.
+// load puts a configuration in force. Objects that did not change are not touched.
 func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.cfg, d.loaded = cfg, time.Now()
 	targets, users := targetsOf(cfg)
@@ -73,9 +73,9 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.adopting, d.settling = true, true
 	if err := d.checker.Update(targets); err != nil {
-		d.Logger.Error("health checks not set up", "error", err)
+		d.Logger.Error("cannot start the health checks", "error", err)
 	}
-	d.tellSpeaker()
+	d.updateSpeaker()
 	d.touched.everything()
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
 		"services", len(cfg.Services), "checks", len(d.users))
@@ -101,8 +101,8 @@ func targetsOf(cfg *config.Config) (targets []healthcheck.Target, users map[stri
 	return targets, users
 }
 
-// settled forgets what the kernel had when the configuration was put in force, once every check has a result, and gives
-// back what the first round of checks took.
+// settled drops the adopted servers once every check has a result, and returns to the system the memory that the first
+// round of checks took.
 func (d *Director) settled() {
 	if !d.settling && d.adopted == nil {
 		return
@@ -121,8 +121,8 @@ func (d *Director) settled() {
 	}
 }
 
-// Reload loads the configuration file again. A bad one changes nothing; the error holds its diagnostics. Reloads take
-// turns, so that what the file said last is what stays.
+// Reload loads the configuration file again. An invalid one changes nothing; the error holds its diagnostics. Reloads are
+// serialized, so that the latest contents of the file win.
 func (d *Director) Reload(ctx context.Context) error {
 	select {
 	case d.reloading <- struct{}{}:
@@ -131,7 +131,7 @@ func (d *Director) Reload(ctx context.Context) error {
 		return fmt.Errorf("waiting for another reload: %w", context.Cause(ctx))
 	}
 	cfg, err := d.Load()
-	var inForce *config.Config // nobody else replaces it
+	var inForce *config.Config // only a reload replaces it
 	if err := d.view(ctx, func() { inForce = d.cfg }); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (d *Director) Reload(ctx context.Context) error {
 	return d.do(ctx, func() error {
 		d.startErr, d.reloadErr = nil, err
 		if err != nil {
-			d.logRefused("reload refused; the configuration in force stays", err)
+			d.logRefused("reload refused; configuration unchanged", err)
 			return refusal(err)
 		}
 		d.load(ctx, cfg)
@@ -155,8 +155,8 @@ func (d *Director) Reload(ctx context.Context) error {
 	})
 }
 
-// release gives back to the system what loading a configuration took, which is several times what one in force needs.
+// release returns to the system the memory that loading took, which is several times what a configuration in force needs.
 func (d *Director) release() {
-	_ = d.stateFile.wait() // which needs as much
+	_ = d.stateFile.wait() // encoding the file needs as much memory
 	debug.FreeOSMemory()
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// standing is what a plan starts from. The zero value is that of a machine where lvs-ha never ran.
+// standing is the state that a plan starts from. The zero value is a host where lvs-ha never ran.
 type standing struct {
 	inForce *config.Config                // nil if no director runs
 	users   map[string][]ipvs.ServiceKey  // keys of the targets that are being checked
@@ -24,7 +24,7 @@ type standing struct {
 	memory  memory
 }
 
-// Plan says what putting cfg in force would change now, or, if it is nil, what a Reload would. Real servers that are not
+// Plan returns what putting cfg in force would change now, or what a Reload would if cfg is nil. Real servers that are not
 // checked yet count as passing.
 func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, error) {
 	if cfg == nil {
@@ -42,7 +42,7 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 		return api.Plan{}, err
 	}
 	if nothing(cfg) && !nothing(now.inForce) {
-		return api.Plan{}, refusal(errEmptied) // as a reload would say
+		return api.Plan{}, refusal(errEmptied) // as a reload would
 	}
 	p, err := plan(ctx, d.OpenKernel, cfg, now)
 	if err != nil {
@@ -51,8 +51,8 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	return p, nil
 }
 
-// PlanStopped says the same where no director runs: as if all health checks passed. Which services lvs-ha made before is
-// in the state file.
+// PlanStopped is Plan without a running director: all health checks count as passing, and the state file names the services
+// that lvs-ha created before.
 func PlanStopped(ctx context.Context, open func(context.Context) (Kernel, error), cfg *config.Config, stateFile string) (api.Plan, error) {
 	remembered, err := recall(stateFile)
 	if err != nil {
@@ -132,8 +132,8 @@ func (s standing) table(cfg *config.Config, actual []ipvs.ServiceState) (want []
 	return want, assumed
 }
 
-// sync returns the steps to the wanted connection-sync daemon. Where VRRP has not said which role it has, that of the
-// daemon that runs stays, and without one it begins as backup.
+// sync returns the steps to the wanted connection-sync daemon. While the VRRP role is unknown, a running daemon keeps
+// its role; without one the daemon starts as backup.
 func (s standing) sync(cfg *config.Config, running []connsync.Running) []connsync.Step {
 	v := followed(cfg)
 	switch {

@@ -9,14 +9,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 )
 
-// problems are what is out of service now. Each is logged when it begins, when its text changes and when it ends, so
-// that something retried every second does not fill the log.
+// problems are the parts that are out of service now. A problem is logged when it begins, when its text changes and when it
+// ends, so that retries do not fill the log.
 type problems struct {
 	log  *slog.Logger
 	open []api.Problem
 }
 
-// set notes how what stands: err says why it is out of service, nil that it is not.
+// set records the state of a part: err says why it is out of service; nil means that it is in service.
 func (p *problems) set(what string, err error) {
 	i := slices.IndexFunc(p.open, func(o api.Problem) bool { return o.What == what })
 	switch {

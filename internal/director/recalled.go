@@ -10,9 +10,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// recallUsable recalls what may be put in force; what else there is in the state file comes with the error. A file that
-// cannot be used is set aside: the director goes on without it, so its next write would destroy what another version
-// still needs.
+// recallUsable reads the state file. If its configuration cannot be put in force, the rest is returned with an error. A file that
+// cannot be used is set aside: the director continues without it, and its next write would destroy data that another
+// version still needs.
 func recallUsable(path string) (memory, error) {
 	m, err := recallBy(stateFormat.ReadOrSetAside, path)
 	if err != nil {
@@ -24,13 +24,13 @@ func recallUsable(path string) (memory, error) {
 	}
 	if err != nil {
 		m.Config = nil
-		return m, fmt.Errorf("state file %s: this version cannot use the remembered configuration: %w", path, err)
+		return m, fmt.Errorf("state file %s: cannot use the saved configuration: %w", path, err)
 	}
 	return m, nil
 }
 
-// usable reports what keeps a configuration out of a state file from being put in force: it may be another version's, or
-// damaged. It asks for no more than what the rest of the program takes for granted.
+// usable reports why a configuration from a state file, which may be damaged or from another version, cannot be put in
+// force. It checks only what the rest of the program relies on.
 func usable(cfg *config.Config) error {
 	var errs []error
 	within := func(what string, d, least, most time.Duration) {

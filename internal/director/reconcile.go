@@ -13,7 +13,7 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// touched is what the events since the last pass may have changed.
+// touched is what must be reconciled because of events since the last pass.
 type touched struct {
 	all     bool
 	keys    map[ipvs.ServiceKey]struct{}
@@ -45,13 +45,12 @@ func (t *touched) table() bool { return t.all || len(t.keys) > 0 }
 
 func (t *touched) nothing() bool { return !t.table() && !t.sync && !t.times && !t.sysctls }
 
-// needsKernel says whether there is anything to do in the kernel's IPVS.
+// needsKernel reports whether there is anything to do in the kernel's IPVS.
 func needsKernel(cfg *config.Config, m memory) bool {
 	return len(cfg.Services) > 0 || followed(cfg) != nil || cfg.Timeouts != nil || len(m.Owned) > 0 || m.OwnsSync
 }
 
-// reconcile makes the kernel agree with what is wanted, for what was touched and for what failed and is to be tried
-// again now.
+// reconcile brings the kernel to the wanted state, for everything that was touched and for the retries that are due.
 func (d *Director) reconcile(ctx context.Context) {
 	d.touched.add(d.retries.take(time.Now()))
 	if d.touched.nothing() {
@@ -70,7 +69,7 @@ func (d *Director) reconcile(ctx context.Context) {
 		}
 		return
 	}
-	d.remember(d.memory.Owned, d.memory.OwnsSync) // the configuration, even without IPVS
+	d.remember(d.memory.Owned, d.memory.OwnsSync) // saves the configuration even without IPVS
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()
 	if d.kernel == nil {
@@ -96,7 +95,7 @@ func (d *Director) reconcile(ctx context.Context) {
 	}
 }
 
-// outcome notes what came of bringing due of a part right, unless it only failed because the director stops.
+// outcome records the result of reconciling due of a part, unless it failed only because the director is stopping.
 func (d *Director) outcome(ctx context.Context, part string, due touched, err error) {
 	if err == nil || !errors.Is(ctx.Err(), context.Canceled) {
 		d.settle(part, due, err)
@@ -133,7 +132,7 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	return err
 }
 
-// reconcileTimeouts sets the kernel's timeouts of connections where they differ from the configured ones.
+// reconcileTimeouts sets the kernel's connection timeouts where they differ from the configured ones.
 func (d *Director) reconcileTimeouts(ctx context.Context) error {
 	if d.cfg.Timeouts == nil {
 		return nil
@@ -165,7 +164,7 @@ func (d *Director) configured() []ipvs.ServiceKey {
 	return keys
 }
 
-// owned are the services that lvs-ha may change: those that the configuration names, and those it made before.
+// owned are the services that lvs-ha may change: those that the configuration names, and those it created before.
 func (d *Director) owned() []ipvs.ServiceKey {
 	keys := d.configured()
 	named := make(map[ipvs.ServiceKey]bool, len(keys))
@@ -180,7 +179,7 @@ func (d *Director) owned() []ipvs.ServiceKey {
 	return keys
 }
 
-// owns says of a service whether lvs-ha may change it.
+// owns returns a function that reports whether lvs-ha may change a service.
 func (m memory) owns() func(ipvs.ServiceKey) bool {
 	owned := make(map[ipvs.ServiceKey]bool, len(m.Owned))
 	for _, k := range m.Owned {
@@ -198,7 +197,7 @@ func (d *Director) follow(now time.Time) {
 	role, known := syncRole(d.vrrp[v.Name])
 	if known && role != d.gate.role {
 		d.gate.follow(role, now)
-		d.tellSpeaker()
+		d.updateSpeaker()
 	}
 }
 

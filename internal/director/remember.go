@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// memory is what a director remembers over its own restart.
+// memory is the state that survives a restart of the director.
 type memory struct {
 	Owned    []ipvs.ServiceKey // services it created or took over
 	OwnsSync bool              // it started a connection-sync daemon
@@ -83,13 +83,13 @@ func (m *memory) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// recallTimeout is how long the state file is waited for at start.
+// recallTimeout is how long the director waits for the state file at start.
 const recallTimeout = 5 * time.Second
 
 // recall reads the state file. A missing file is an empty memory.
 func recall(path string) (memory, error) { return recallBy(stateFormat.Read, path) }
 
-// recallBy reads the state file, and gives up on a file system that does not answer.
+// recallBy reads the state file, and gives up on a file system that does not respond.
 func recallBy(read func(path string, into any) error, path string) (memory, error) {
 	type result struct {
 		memory memory
@@ -118,8 +118,8 @@ func recallBy(read func(path string, into any) error, path string) (memory, erro
 	}
 }
 
-// remember has saved what is owned before the kernel is touched: after a crash nothing of ours is taken for foreign. A
-// configuration is saved meanwhile.
+// remember saves the owned services before the kernel is touched, so that after a crash none of them is taken for foreign.
+// It does not wait until a configuration is saved.
 func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	same := slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync
 	if same && d.memory.Config == d.cfg {

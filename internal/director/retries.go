@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// The parts of the kernel that are brought right one by one.
+// The parts of the kernel's state that are reconciled one by one.
 const (
 	partTable    = "ipvs"
 	partTimeouts = "timeouts"
@@ -17,17 +17,17 @@ const (
 	partSysctls  = "sysctl"
 )
 
-// What failed is tried again after a pause that doubles up to the repair interval. A fault of the moment is over soon; a
-// refusal, as of a module that is missing, needs somebody to act.
+// A failed part is retried after a pause that doubles up to the repair interval. A transient error is over soon; a refusal,
+// such as a missing module, needs an operator.
 const (
 	firstRetry        = 10 * time.Millisecond
 	firstRetryRefused = time.Second
 
-	// lasting is the pause from which on a fault of the moment is a problem.
+	// lasting is the pause from which a transient error is reported as a problem.
 	lasting = 100 * time.Millisecond
 )
 
-// retries are the parts that failed, with what of them is still to be done.
+// retries are the parts that failed, with the work that is left of each.
 type retries struct {
 	parts map[string]*retry
 	timer *time.Timer
@@ -36,7 +36,7 @@ type retries struct {
 type retry struct {
 	due  touched
 	wait time.Duration
-	at   time.Time // zero while it is being tried
+	at   time.Time // zero during a retry
 }
 
 func newRetries() retries {
@@ -45,7 +45,7 @@ func newRetries() retries {
 	return retries{parts: map[string]*retry{}, timer: timer}
 }
 
-// failed schedules the next try of what is left to do of a part. It is not later than at most.
+// failed schedules the next try of the work left of a part, after at most the given pause.
 func (r *retries) failed(part string, left touched, err error, now time.Time, most time.Duration) {
 	p := r.parts[part]
 	if p == nil {
@@ -53,7 +53,7 @@ func (r *retries) failed(part string, left touched, err error, now time.Time, mo
 		r.parts[part] = p
 	}
 	p.due = left
-	if p.at.IsZero() { // otherwise an event came before its turn
+	if p.at.IsZero() { // otherwise an event came before the retry was due
 		p.wait *= 2
 		if least := firstWait(err); p.wait < least {
 			p.wait = least
@@ -71,7 +71,7 @@ func firstWait(err error) time.Duration {
 	return firstRetryRefused
 }
 
-// isTransient reports whether what failed may well work at once.
+// isTransient reports whether an immediate retry is likely to succeed.
 func isTransient(err error) bool { return ipvsnl.IsTransient(err) || ipvs.IsDrift(err) }
 
 // take returns what is due now.
@@ -101,7 +101,7 @@ func (r *retries) arm(now time.Time) {
 	r.timer.Reset(next.Sub(now))
 }
 
-// settle notes what came of bringing due of a part right. What is wrong with other services is not over with it.
+// settle records the result of reconciling due of a part. Failures of other services of the part stay.
 func (d *Director) settle(part string, due touched, err error) {
 	left := touched{}
 	if p := d.retries.parts[part]; p != nil && part == partTable && !due.all {
@@ -124,13 +124,13 @@ func (d *Director) settle(part string, due touched, err error) {
 	}
 	d.retries.failed(part, left, err, time.Now(), d.cfg.Director.Repair)
 	if wait := d.retries.parts[part].wait; isTransient(err) && wait < lasting {
-		d.Logger.Warn("not done in the kernel; trying again", "what", part, "in", wait.String(), "error", err)
+		d.Logger.Warn("kernel update failed; retrying", "what", part, "in", wait.String(), "error", err)
 		return
 	}
 	d.problems.set(part, err)
 }
 
-// failedOf returns what of due is to be done again: the services whose steps failed, or all of it.
+// failedOf returns the part of due to retry: the services whose steps failed, or all of it.
 func failedOf(due touched, err error) touched {
 	failed := touched{keys: map[ipvs.ServiceKey]struct{}{}}
 	if !failed.steps(err) {

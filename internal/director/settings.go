@@ -19,8 +19,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// settings compares what is in no kernel table: VRRP instances, health checks and the daemon's own behaviour. It is
-// nothing where no configuration is in force.
+// settings compares the settings that are not in a kernel table: VRRP instances, health checks and the process's own
+// behaviour. It returns nil if no configuration is in force.
 func settings(inForce, cfg *config.Config) []api.Setting {
 	if inForce == nil {
 		return nil
@@ -37,7 +37,7 @@ func settings(inForce, cfg *config.Config) []api.Setting {
 			}
 			delete(before.values, what)
 		case strings.HasPrefix(what, "virtual_service "):
-			// The table's own steps tell of it.
+			// The steps of the table report it.
 		case has:
 			list = append(list, api.Setting{What: what, Action: "add"})
 		case had:
@@ -48,7 +48,7 @@ func settings(inForce, cfg *config.Config) []api.Setting {
 	return list
 }
 
-// fieldValue is a value as people read it, and what it is compared by, which differ where it is a secret.
+// fieldValue is a value as it is shown and as it is compared. The two differ for secrets.
 type fieldValue struct{ text, compared string }
 
 // compared are the named parts of a configuration.
@@ -62,7 +62,7 @@ func (c *compared) add(what string, value any) {
 	c.values[what] = value
 }
 
-// equal compares two parts of the same kind. Most of a large configuration stays as it is.
+// equal compares two parts of the same kind. It is fast, since most parts of a large configuration are equal.
 func equal(a, b any) bool {
 	if j, ok := a.(judging); ok {
 		return j.equal(b.(judging))
@@ -76,7 +76,7 @@ func fieldsOf(value any) map[string]fieldValue {
 	return fields
 }
 
-// judging is what a virtual service's settings have beside its entry in the kernel's table.
+// judging is the settings of a virtual service that are not in the kernel's table.
 type judging struct {
 	OnFailure config.OnFailure              `json:"on_failure"`
 	Checks    []healthcheck.Spec            `json:"health_check"`
@@ -116,8 +116,8 @@ func parts(cfg *config.Config) compared {
 	return c
 }
 
-// flatten takes a plain value apart into named fields: "health_check[0].http.path". Those that JSON leaves out are left
-// out too: what is unset is no setting.
+// flatten splits a plain value into named fields: "health_check[0].http.path". It omits the fields that JSON omits, since
+// they are unset.
 func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 	switch value := v.Interface().(type) {
 	case secret.Text:

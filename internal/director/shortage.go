@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// shortages are the checks whose last result says nothing about their servers, since this machine lacks what it takes:
-// descriptors, local ports, memory. Such servers keep their state, so somebody must be told.
+// shortages are the checks that could not run because this host lacks descriptors, local ports or memory. Their servers
+// keep their state, so the shortage is reported as a problem.
 type shortages struct {
 	details map[string]string // of a check, by its key
 	counts  map[string]int    // of a detail
@@ -18,7 +18,7 @@ type shortages struct {
 
 func newShortages() shortages { return shortages{map[string]string{}, map[string]int{}} }
 
-// note takes a result into account. One that is passed over since the machine stood still is no lack of anything.
+// note records a result. One that is ignored because of a scheduler stall is not a shortage.
 func (s *shortages) note(key string, e healthcheck.Event) {
 	s.drop(key)
 	if e.Result.Local && !e.Stalled {
@@ -39,7 +39,7 @@ func (s *shortages) drop(key string) {
 	}
 }
 
-// problem says what is lacking. It does not say how many checks lack it: that changes all the time.
+// problem names the missing resources. It does not count the checks, since the count changes all the time.
 func (s *shortages) problem() error {
 	if len(s.counts) == 0 {
 		return nil
@@ -48,5 +48,5 @@ func (s *shortages) problem() error {
 	for _, detail := range slices.Sorted(maps.Keys(s.counts)) {
 		lacks = append(lacks, strings.TrimPrefix(detail, "not checked: "))
 	}
-	return errors.New("some checks cannot be carried out, and their servers keep their state: " + strings.Join(lacks, "; "))
+	return errors.New("some health checks cannot run; their servers keep their state: " + strings.Join(lacks, "; "))
 }

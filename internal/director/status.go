@@ -17,13 +17,13 @@ import (
 // reportTimeout is how long a status waits for the speaker's counters before it shows the last known ones.
 const reportTimeout = 500 * time.Millisecond
 
-// Status says everything the director knows, with the kernel's and the speaker's counters of now. It never waits for
-// what the director has to do: what cannot be had in time is left out, and said to be.
+// Status returns the director's state with current counters of kernel and speaker. It never waits for the director's other
+// work: counters that do not come in time are left out, and a problem says so.
 func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	if err := d.speaker.Report(reportCtx); err != nil {
-		d.Logger.Debug("the status is without the speaker's counters of now", "error", err)
+		d.Logger.Debug("status without current counters of the speaker", "error", err)
 	}
 	open := false
 	if err := d.view(ctx, func() { open = d.kernel != nil }); err != nil {
@@ -40,13 +40,13 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	}
 	if unread != nil {
 		seen.problems = append(seen.problems, api.Problem{
-			What: api.ProblemUnread, Text: "this status is without what the kernel holds: " + unread.Error(), Since: time.Now(),
+			What: api.ProblemUnread, Text: "the kernel's table could not be read: " + unread.Error(), Since: time.Now(),
 		})
 	}
 	return seen.status(kernel), nil
 }
 
-// snapshot is what the director knew at a moment. Nobody changes it.
+// snapshot is the director's state at one moment. It does not change.
 type snapshot struct {
 	version, path   string
 	started, loaded time.Time
@@ -64,12 +64,12 @@ func (d *Director) snapshot() snapshot {
 		problems: slices.Clone(d.problems.open), pools: pool.Inputs{Health: maps.Clone(d.health), Adopted: d.adopted}, vrrp: maps.Clone(d.vrrp),
 	}
 	if !d.linked && len(d.cfg.VRRP) > 0 {
-		s.problems = append(s.problems, api.Problem{What: "speaker", Text: "the VRRP process is not connected; it is being started again", Since: d.unlinked})
+		s.problems = append(s.problems, api.Problem{What: "speaker", Text: "the speaker (VRRP process) is not connected; it is being restarted", Since: d.unlinked})
 	}
 	return s
 }
 
-// status joins what was known with what the kernel holds.
+// status joins the snapshot with what was read from the kernel.
 func (s *snapshot) status(actual observed) api.Status {
 	now := time.Now()
 	out := api.Status{
@@ -92,7 +92,7 @@ func (s *snapshot) status(actual observed) api.Status {
 		known, ok := s.vrrp[v.Name]
 		if !ok {
 			known = vrrp.Status{Name: v.Name, Interface: v.Interface, VirtualRouterID: v.VirtualRouterID, Family: v.Family, Version: v.Version,
-				State: vrrp.Initialize, Reason: "not yet heard from the speaker", Priority: v.Priority, AdvertiseInterval: v.AdvertiseInterval}
+				State: vrrp.Initialize, Reason: "no status from the speaker yet", Priority: v.Priority, AdvertiseInterval: v.AdvertiseInterval}
 			for _, a := range v.Addresses {
 				known.Addresses = append(known.Addresses, a.Prefix.String())
 			}

@@ -9,30 +9,30 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// Sysctls sets kernel parameters, and puts back those that it set before and that are no longer asked for.
+// Sysctls sets kernel parameters, and restores those that it set before and that are no longer wanted.
 type Sysctls interface {
 	Apply(settings []sysctl.Setting) ([]sysctl.Change, error)
 }
 
-// manageSysctls makes the kernel parameters what the configuration needs, if it asks for that.
+// manageSysctls sets the kernel parameters that the configuration needs, if it has them managed.
 func (d *Director) manageSysctls() {
 	var settings []sysctl.Setting
 	if d.cfg.Sysctl.Manage {
 		nat := d.cfg.NAT()
 		settings = sysctl.ForNAT(nat.IPv4, nat.IPv6, nat.OneArmed)
 	}
-	_ = d.setSysctls(settings) // what fails is a problem, and tried again
+	_ = d.setSysctls(settings) // a failure is reported as a problem and retried
 }
 
-// restoreSysctls puts the parameters back at stop.
+// restoreSysctls restores the parameters at stop.
 func (d *Director) restoreSysctls() {
 	if leavesTraffic(d.cfg) {
-		d.Logger.Info("kernel parameters stay with the IPVS table that is left")
+		d.Logger.Info("kernel parameters not restored: the IPVS table stays in use")
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = persist(ctx, func() error { return d.setSysctls(nil) }) // it is told of
+	_ = persist(ctx, func() error { return d.setSysctls(nil) }) // it is logged and reported as a problem
 }
 
 // leavesTraffic reports whether packets go on being forwarded after this process stops: the table stays, and no
@@ -50,7 +50,7 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 	d.attend(func() { changes, err = d.applySysctls(settings) })
 	for _, c := range changes {
 		if c.Kept {
-			d.Logger.Warn("kernel parameter was changed by somebody else and stays", "key", c.Key, "value", c.From)
+			d.Logger.Warn("kernel parameter was changed by another program; left as it is", "key", c.Key, "value", c.From)
 			continue
 		}
 		d.Logger.Info("kernel parameter", "key", c.Key, "from", c.From, "to", c.To, "reason", c.Why)
@@ -59,10 +59,10 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 	return err
 }
 
-var errSlowSysctls = errors.New("setting kernel parameters: the file system of the runtime directory, where they are remembered, does not answer")
+var errSlowSysctls = errors.New("setting kernel parameters: the file system of the runtime directory does not respond")
 
-// applySysctls applies settings, and gives up where the file system in which they are remembered does not answer. Until
-// it does, nothing more is tried.
+// applySysctls applies settings, and gives up if the file system that stores the previous values does not respond. Until it
+// does, further calls fail at once.
 func (d *Director) applySysctls(settings []sysctl.Setting) ([]sysctl.Change, error) {
 	select {
 	case d.sysctlTurn <- struct{}{}:
