@@ -94,14 +94,14 @@ func listed(t *testing.T, field, pattern string) map[string][]string {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// roomTable reads the table "Rooms": the folder of each room and the rooms that it knows.
+// roomTable reads the table of the section "Packages": each folder and the folders that its packages import.
 func roomTable(t *testing.T, path string) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "\n## Rooms\n")
+	_, section, _ := strings.Cut(string(text), "\n## Packages\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	rooms := map[string][]string{}
 	for line := range strings.Lines(section) {
