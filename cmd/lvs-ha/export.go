@@ -18,7 +18,7 @@ import (
 func newExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Write the virtual services for another program",
+		Short: "Export the virtual services to another format",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -26,17 +26,17 @@ func newExport() *cobra.Command {
 	return cmd
 }
 
-const exportIpvsadmLong = `Write the virtual services as rules that "ipvsadm -R" reads, on standard output.
+const exportIpvsadmLong = `Print the virtual services as rules for "ipvsadm -R".
 
-With -c, --node, --var or --var-file they are those of a configuration, as if all health checks passed. Rules have no
-health checks, no VRRP and no connection sync: what is left out is said on standard error. Without any of them they are
-those of this kernel's table: what "ipvsadm -S -n" prints, and what that leaves out, such as thresholds.`
+With -c, --node, --var or --var-file, export a configuration as if all health checks passed. Rules cannot express health
+checks, VRRP or connection sync; what is left out is listed on standard error. Without these options, export the
+kernel's IPVS table: the output of "ipvsadm -S -n", plus what that omits, such as thresholds.`
 
 func newExportIpvsadm() *cobra.Command {
 	var conf configFlags
 	cmd := &cobra.Command{
 		Use:   "ipvsadm",
-		Short: "Write the virtual services as rules of ipvsadm",
+		Short: "Export the virtual services as ipvsadm rules",
 		Long:  exportIpvsadmLong,
 		Example: `  lvs-ha export ipvsadm -c lvs-ha.hcl > /etc/ipvsadm.rules
   lvs-ha export ipvsadm`,
@@ -99,7 +99,7 @@ func leftOut(cfg *config.Config) []string {
 	if len(parts) == 0 {
 		return nil
 	}
-	return []string{"note: rules have no place for " + strings.Join(parts, ", ")}
+	return []string{"note: left out (no equivalent in ipvsadm rules): " + strings.Join(parts, ", ")}
 }
 
 func exportKernel(cmd *cobra.Command) error {

@@ -30,8 +30,8 @@ func (f *configFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.path, "config", "c", defaultConfig, "configuration: a file, or a directory of *.hcl files")
 	flags.StringVar(&f.node, "node", "", "this node's name in the configuration (default: the host name)")
-	flags.StringArrayVar(&f.vars, "var", nil, "value of a variable, `name=value`; may be repeated")
-	flags.StringArrayVar(&f.varFiles, "var-file", nil, "`file` of variable values; may be repeated")
+	flags.StringArrayVar(&f.vars, "var", nil, "set a variable, `name=value`; may be repeated")
+	flags.StringArrayVar(&f.varFiles, "var-file", nil, "read variables from `file`; may be repeated")
 }
 
 // named says whether the command line names a configuration, or how to read it.
@@ -115,8 +115,8 @@ type logFlags struct {
 }
 
 func (f *logFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.level, "log-level", "info", "debug, info, warn or error")
-	cmd.Flags().StringVar(&f.format, "log-format", "text", "text or json")
+	cmd.Flags().StringVar(&f.level, "log-level", "info", "log level: debug, info, warn or error")
+	cmd.Flags().StringVar(&f.format, "log-format", "text", "log format: text or json")
 }
 
 func (f *logFlags) args() []string {
@@ -157,7 +157,7 @@ func (f *logFlags) open(w io.Writer) (log *slog.Logger, flush func(), err error)
 		return nil, nil, err
 	}
 	patient := newPatientWriter(w, func(dropped uint64) {
-		slog.New(direct).Error("log lines dropped: nobody reads the log fast enough", "lines", dropped)
+		slog.New(direct).Error("log lines dropped: log output is blocked or too slow", "lines", dropped)
 	})
 	handler, err := f.handler(patient)
 	if err != nil {
@@ -180,17 +180,17 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		for _, sub := range cmd.Commands() {
 			names = append(names, sub.Name())
 		}
-		return fmt.Errorf("%s %s: there is no such command: want %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
+		return fmt.Errorf("unknown command \"%s %s\": want %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
 	}
 	mend := ""
 	if cmd.Flags().Lookup("config") != nil {
-		mend = "; a configuration is named with -c"
+		mend = "; use -c to name a configuration"
 	}
-	return fmt.Errorf("%s takes no argument %q%s", cmd.CommandPath(), args[0], mend)
+	return fmt.Errorf("%s: unexpected argument %q%s", cmd.CommandPath(), args[0], mend)
 }
 
 func registerRuntimeDir(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "runtime-dir", string(supervisor.DefaultRuntimeDir), "sockets and state of the running lvs-ha")
+	cmd.Flags().StringVar(dir, "runtime-dir", string(supervisor.DefaultRuntimeDir), "directory for sockets and state")
 }
 
 // onTerminal says whether f is a terminal that has colours, and whose user wants them (see no-color.org).

@@ -74,7 +74,7 @@ func TestHostStatusAndReload(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	d.awaitLog("reload asked for by signal")
+	d.awaitLog("reload requested by signal")
 	p.configure(gateway)
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ const importPartial = 2
 func newImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import",
-		Short: "Turn another program's configuration into one of lvs-ha",
+		Short: "Convert another program's configuration to lvs-ha",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -28,19 +28,19 @@ func newImport() *cobra.Command {
 	return cmd
 }
 
-const importIpvsadmLong = `Write rules of ipvsadm as a configuration, on standard output. Services that differ in their address only become one
-block, and servers that several services share a local value, where that is shorter.
+const importIpvsadmLong = `Convert ipvsadm rules to a configuration on standard output. Services that differ only in their address become one
+block; servers shared by several services become a local value where that is shorter.
 
-The rules are those of "ipvsadm -S -n", with numbers or names, or any other lines that "ipvsadm -R" reads. A file that is
-not named, or "-", is standard input.
+The input is the output of "ipvsadm -S -n", or anything else that "ipvsadm -R" reads. Without a file, or with "-", read
+standard input.
 
-Nothing is dropped in silence: what has no equivalent is listed at the end as a comment, and on standard error.
-Exit status: 0 all is carried over, 2 something is not, 1 the rules are wrong.`
+Nothing is dropped silently: what has no equivalent is listed at the end as comments, and on standard error.
+Exit status: 0 everything converted, 2 some rules not converted, 1 invalid rules.`
 
 func newImportIpvsadm() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ipvsadm [FILE]",
-		Short: "Turn rules of ipvsadm into a configuration",
+		Short: "Convert ipvsadm rules to a configuration",
 		Long:  importIpvsadmLong,
 		Example: `  ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl
   lvs-ha import ipvsadm /etc/ipvsadm.rules`,
@@ -57,7 +57,7 @@ func newImportIpvsadm() *cobra.Command {
 			}
 			text, lost, err := migrate.FromRules(cmd.Context(), bytes.NewReader(rules), ipvsadm.SystemNames(cmd.Context()))
 			if whose, line, mend := config.Foreign(rules); err != nil && whose != "" && whose != config.IpvsadmRules {
-				return &exitError{1, fmt.Errorf("%s:%d: this is %s, not rules of ipvsadm. %s", name, line, whose, mend)}
+				return &exitError{1, fmt.Errorf("%s:%d: this is %s, not ipvsadm rules. %s", name, line, whose, mend)}
 			}
 			if err != nil {
 				return &exitError{1, errors.New(prefixLines(name+": ", err.Error()))}
@@ -68,7 +68,7 @@ func newImportIpvsadm() *cobra.Command {
 			if len(lost) == 0 {
 				return nil
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s not carried over:\n", counted(len(lost), "line"))
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s not converted:\n", counted(len(lost), "line"))
 			for _, l := range lost {
 				fmt.Fprintln(cmd.ErrOrStderr(), l)
 			}
@@ -87,7 +87,7 @@ func openRules(args []string) (name string, input io.ReadCloser, err error) {
 		return args[0], input, err
 	}
 	if len(args) == 0 && isTerminal(os.Stdin) {
-		return "", nil, errors.New("no rules: name their file, or pipe them in, as with `ipvsadm -S -n | lvs-ha import ipvsadm`")
+		return "", nil, errors.New("no rules: name a file or use a pipe: `ipvsadm -S -n | lvs-ha import ipvsadm`")
 	}
 	return "standard input", os.Stdin, nil
 }

@@ -40,12 +40,12 @@ func TestKernelImportThenPlanIsEmpty(t *testing.T) {
 		t.Errorf("-S writes no names here:\n%s", named)
 	}
 	shell(0, "ipvsadm -S | lvs-ha import ipvsadm > named.hcl && cmp named.hcl lvs-ha.hcl")
-	p.wantPlan(0, "No lvs-ha runs here: this is as if all health checks passed.\n\nNothing to do.\n")
+	p.wantPlan(0, "lvs-ha is not running: assuming that all health checks pass.\n\nNothing to do.\n")
 
 	// The rules of the table, and those of the configuration, mean the same.
 	for _, export := range []string{"lvs-ha export ipvsadm", "lvs-ha export ipvsadm -c lvs-ha.hcl"} {
 		shell(0, export+" > exported && ipvsadm -C && ipvsadm -R < exported")
-		p.wantPlan(0, "No lvs-ha runs here: this is as if all health checks passed.\n\nNothing to do.\n")
+		p.wantPlan(0, "lvs-ha is not running: assuming that all health checks pass.\n\nNothing to do.\n")
 	}
 
 	// Once it runs, lvs-ha adopts the table without touching it.

@@ -22,9 +22,9 @@ const ipvsadmName = "ipvsadm"
 func newIpvsadm() *cobra.Command {
 	return &cobra.Command{
 		Use:   ipvsadmName + " [command] [options]",
-		Short: "ipvsadm 1.31: the same commands, options, output and exit status",
-		Long: `ipvsadm 1.31 for hands and scripts that know it: the same commands, options, output and exit status, also when lvs-ha
-is started under the name ipvsadm. It refuses to touch what a running lvs-ha owns, unless --force says so.`,
+		Short: "Drop-in ipvsadm 1.31: the same commands, options, output and exit status",
+		Long: `A drop-in replacement for ipvsadm 1.31: the same commands, options, output and exit status, also when lvs-ha is started
+as ipvsadm. What a running lvs-ha manages is protected; use --force to change it anyway.`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if status := runIpvsadm(cmd.Context(), cmd.CommandPath(), args); status != 0 {

@@ -33,8 +33,8 @@ func TestWhatWaitsIsWrittenAtTheEnd(t *testing.T) {
 
 func TestDroppedLinesAreToldOfInTheLogsOwnForm(t *testing.T) {
 	for format, want := range map[string]string{
-		"text": ` level=ERROR msg="log lines dropped: nobody reads the log fast enough" worker=speaker lines=(\d+)` + "\n$",
-		"json": `,"level":"ERROR","msg":"log lines dropped: nobody reads the log fast enough","worker":"speaker","lines":(\d+)}` + "\n$",
+		"text": ` level=ERROR msg="log lines dropped: log output is blocked or too slow" worker=speaker lines=(\d+)` + "\n$",
+		"json": `,"level":"ERROR","msg":"log lines dropped: log output is blocked or too slow","worker":"speaker","lines":(\d+)}` + "\n$",
 	} {
 		told := regexp.MustCompile(want)
 		r, w := io.Pipe()

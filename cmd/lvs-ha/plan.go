@@ -12,13 +12,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const planLong = `Show what a configuration would change in this kernel's IPVS table, connection sync and timeouts. Nothing is changed.
+const planLong = `Show what a configuration would change in the kernel's IPVS table, connection sync and timeouts. Nothing is changed.
 
-If lvs-ha runs, it is asked: its health checks count, and what would change in its VRRP instances and checks is shown as
-well. Real servers that it does not check yet count as passing. Without -c, --node, --var and --var-file the plan is what
-"lvs-ha reload" would do. If lvs-ha does not run, all health checks count as passing.
+If lvs-ha is running, its health check results are used, and changes to its VRRP instances and checks are shown too; real
+servers that it does not check yet count as passing. Without -c, --node, --var and --var-file this is what "lvs-ha reload"
+would do. If lvs-ha is not running, all health checks count as passing.
 
-Exit status: 0 nothing to do, 2 there are changes, 1 error.`
+Exit status: 0 no changes, 2 changes, 1 error.`
 
 // planChanges is the exit status of a plan that is not empty.
 const planChanges = 2
@@ -58,7 +58,7 @@ func newPlan() *cobra.Command {
 	}
 	conf.register(cmd)
 	registerRuntimeDir(cmd, &runtimeDir)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
 	return cmd
 }
 

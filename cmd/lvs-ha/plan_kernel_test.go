@@ -72,7 +72,7 @@ func TestKernelPlanFromFirstStartToRemoval(t *testing.T) {
 	defer ln.Close()
 	p.configure(checked)
 	p.wantPlan(2, `
-No lvs-ha runs here: this is as if all health checks passed.
+lvs-ha is not running: assuming that all health checks pass.
 
   + service tcp 192.0.2.100:80 "http" scheduler rr
     + server 192.0.2.1:8081 forward nat weight 1
@@ -155,7 +155,7 @@ No lvs-ha runs here: this is as if all health checks passed.
 	d.stop()
 	p.configure(cleared)
 	p.wantPlan(2, `
-No lvs-ha runs here: this is as if all health checks passed.
+lvs-ha is not running: assuming that all health checks pass.
 
   - service tcp 192.0.2.100:80
 

@@ -73,11 +73,11 @@ func (p *planPrinter) print(plan api.Plan) error {
 func (p *planPrinter) preamble(plan api.Plan) {
 	switch {
 	case !plan.Running:
-		fmt.Fprint(&p.text, "No lvs-ha runs here: this is as if all health checks passed.\n\n")
+		fmt.Fprint(&p.text, "lvs-ha is not running: assuming that all health checks pass.\n\n")
 	case plan.Assumed == 1:
-		fmt.Fprint(&p.text, "1 real server that is not checked yet counts as passing.\n\n")
+		fmt.Fprint(&p.text, "1 real server is not checked yet and counts as passing.\n\n")
 	case plan.Assumed > 1:
-		fmt.Fprintf(&p.text, "%d real servers that are not checked yet count as passing.\n\n", plan.Assumed)
+		fmt.Fprintf(&p.text, "%d real servers are not checked yet and count as passing.\n\n", plan.Assumed)
 	}
 }
 

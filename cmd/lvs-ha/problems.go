@@ -71,7 +71,7 @@ func instanceTroubles(v api.Instance) []trouble {
 		list = append(list, trouble{true, v.Since, what, "out of service: " + v.Reason + " on " + v.Interface})
 	}
 	for _, text := range v.AddressesRefused {
-		list = append(list, trouble{true, v.Since, what, "virtual address refused, trying again: " + text})
+		list = append(list, trouble{true, v.Since, what, "virtual address refused, retrying: " + text})
 	}
 	return list
 }

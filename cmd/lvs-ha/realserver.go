@@ -14,14 +14,14 @@ import (
 // realserverTimeout bounds a whole call.
 const realserverTimeout = time.Minute
 
-const realserverLong = `Prepare this machine as a real server, or take that back.
+const realserverLong = `Set up this host as a real server, or undo that.
 
-With direct routing (dr) the virtual addresses come on lo as host addresses, and no device answers ARP for them. With
-tunnelling (tun) they come on the kernel's tunnel device, which is set up for packets of clients that live elsewhere.
-With nat nothing is changed: the way back is looked at.
+With direct routing (dr), the virtual addresses are added to lo as host addresses, and no device answers ARP for them.
+With tunnelling (tun), they are added to the kernel's tunnel device, which is set up to accept packets from remote
+clients. With nat nothing is changed; only the return route is checked.
 
-The addresses are named by --vip, or found in a director's configuration by -c: what the real servers in it with an
-address of this machine serve.`
+Name the addresses with --vip, or take them from a director's configuration with -c: those of the services that have a
+real server with an address of this host.`
 
 // openServer is the real server that this machine is.
 func openServer(stateDir string) (*realserver.Server, realserver.Persistence, error) {
@@ -37,7 +37,7 @@ func openServer(stateDir string) (*realserver.Server, realserver.Persistence, er
 func newRealserver() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "realserver",
-		Short: "Prepare a real server for direct routing, tunnelling or NAT",
+		Short: "Set up a real server for direct routing, tunnelling or NAT",
 		Long:  realserverLong,
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -51,9 +51,9 @@ func newRealserverUp() *cobra.Command {
 	var persist, printOnly bool
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Bring the virtual addresses up on this real server",
-		Long: `Bring virtual addresses up on this real server, in addition to those that are up. It may be called again and again.
-If a step fails, those before it are taken back. Exit status: 0 all is as it should be, 1 something is not.`,
+		Short: "Add the virtual addresses to this real server",
+		Long: `Add virtual addresses to this real server, besides those already set up. It is safe to run repeatedly. If a step fails,
+the previous ones are undone. Exit status: 0 everything is set up, 1 something is not.`,
 		Example: `  lvs-ha realserver up --vip 202.99.59.110
   lvs-ha realserver up --mode tun --vip 192.0.2.10 --vip 2001:db8::10 --persist
   lvs-ha realserver up --mode nat --vip 192.0.2.10 --director 192.168.10.254
@@ -90,14 +90,14 @@ If a step fails, those before it are taken back. Exit status: 0 all is as it sho
 			if err != nil {
 				return err
 			}
-			writeReport(out, report, "nothing to do: it is so already")
+			writeReport(out, report, "nothing to do: already set up")
 			switch {
 			case persist:
 				if err := persistServer(out, server, files); err != nil {
 					return err
 				}
 			case len(report.Steps) > 0 && files.Written():
-				fmt.Fprintln(out, "note: the next boot brings up only what --persist wrote: with --persist the files are changed too")
+				fmt.Fprintln(out, "note: the files for the next boot are unchanged; use --persist to update them too")
 			}
 			status, err := server.Status(ctx, w)
 			if err != nil {
@@ -107,8 +107,8 @@ If a step fails, those before it are taken back. Exit status: 0 all is as it sho
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().BoolVar(&persist, "persist", false, "write the files that bring it up at boot")
-	cmd.Flags().BoolVar(&printOnly, "print", false, "print a shell script in place of doing anything")
+	cmd.Flags().BoolVar(&persist, "persist", false, "also write the files that set it up at boot")
+	cmd.Flags().BoolVar(&printOnly, "print", false, "print a shell script instead of changing anything")
 	cmd.MarkFlagsMutuallyExclusive("persist", "print")
 	return cmd
 }
@@ -119,9 +119,9 @@ func newRealserverDown() *cobra.Command {
 	var persist, printOnly bool
 	cmd := &cobra.Command{
 		Use:   "down",
-		Short: "Take back what up did",
-		Long: `Take back what up did on this real server, for some addresses or for all, exactly: what was there before it, or was
-changed by somebody else since, stays.`,
+		Short: "Undo what up did",
+		Long: `Undo what up did on this real server, for some addresses or for all. What existed before, or has been changed by other
+means since, is left as is.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), realserverTimeout)
@@ -150,7 +150,7 @@ changed by somebody else since, stays.`,
 			defer unlock()
 			report, err := server.Down(ctx, addresses)
 			if err == nil || len(report.Steps) > 0 {
-				writeReport(out, report, "nothing to take back")
+				writeReport(out, report, "nothing to undo")
 			}
 			if err != nil {
 				return err
@@ -159,15 +159,15 @@ changed by somebody else since, stays.`,
 				return persistServer(out, server, files)
 			}
 			if len(report.Steps) > 0 && files.Written() {
-				fmt.Fprintln(out, "note: what --persist wrote comes back at the next boot: with --persist the files are changed too")
+				fmt.Fprintln(out, "note: the files written by --persist still apply at the next boot; use --persist to update them too")
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringArrayVar(&vips, "vip", nil, "virtual `address`; may be repeated (default: all)")
 	registerStateDir(cmd, &stateDir)
-	cmd.Flags().BoolVar(&persist, "persist", false, "remove the files that bring it up at boot, too")
-	cmd.Flags().BoolVar(&printOnly, "print", false, "print a shell script in place of doing anything")
+	cmd.Flags().BoolVar(&persist, "persist", false, "also remove the files that set it up at boot")
+	cmd.Flags().BoolVar(&printOnly, "print", false, "print a shell script instead of changing anything")
 	cmd.MarkFlagsMutuallyExclusive("persist", "print")
 	return cmd
 }
@@ -177,9 +177,9 @@ func newRealserverStatus() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is right and what is wrong on this real server",
-		Long: `Show what is right and what is wrong on this real server, with the command that mends it. Without --vip and -c it is
-about what up brought up. Exit status: 0 all is right, 1 something is wrong.`,
+		Short: "Check the setup of this real server",
+		Long: `Check the setup of this real server and show the command that fixes each problem. Without --vip and -c, check what up
+set up. Exit status: 0 no problems, 1 something is wrong.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), realserverTimeout)
@@ -211,6 +211,6 @@ about what up brought up. Exit status: 0 all is right, 1 something is wrong.`,
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "output format: table or json")
 	return cmd
 }

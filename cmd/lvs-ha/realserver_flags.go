@@ -31,17 +31,17 @@ func (f *realserverFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Lookup("config").DefValue = ""
 	flags.StringArrayVar(&f.vips, "vip", nil, "virtual `address`; may be repeated")
-	flags.StringVar(&f.mode, "mode", "dr", "how packets come in: dr, tun or nat")
-	flags.StringVar(&f.iface, "interface", "lo", "device of the addresses with dr")
-	flags.StringVar(&f.tunnel, "tunnel", "ipip", "with tun: ipip, gre or gue")
+	flags.StringVar(&f.mode, "mode", "dr", "forwarding method of the director: dr, tun or nat")
+	flags.StringVar(&f.iface, "interface", "lo", "with dr: device for the addresses")
+	flags.StringVar(&f.tunnel, "tunnel", "ipip", "with tun: tunnel type, ipip, gre or gue")
 	flags.Uint16Var(&f.port, "tunnel-port", realserver.DefaultGUEPort, "with gue: UDP `port`")
-	flags.StringVar(&f.outer, "outer", "", "with tun: ipv4 or ipv6, of the packets between director and real server (default: as the virtual address)")
-	flags.StringArrayVar(&f.directors, "director", nil, "with nat: `address` of the director on this side; may be repeated")
+	flags.StringVar(&f.outer, "outer", "", "with tun: address family between director and real server, ipv4 or ipv6 (default: as the virtual address)")
+	flags.StringArrayVar(&f.directors, "director", nil, "with nat: the director's `address` on this network; may be repeated")
 	registerStateDir(cmd, &f.stateDir)
 }
 
 func registerStateDir(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "state-dir", "/run/lvs-ha-realserver", "where it is remembered what was there before")
+	cmd.Flags().StringVar(dir, "state-dir", "/run/lvs-ha-realserver", "directory for the record of what up changed")
 }
 
 // misplaced finds flags that would have no effect: who forgets --mode tun beside --tunnel gre asks for another thing.
@@ -53,11 +53,11 @@ func (f *realserverFlags) misplaced(changed func(flag string) bool) error {
 		// A configuration has modes of its own.
 		general := f.useConfig && needs.mode != "tun"
 		if changed(needs.name) && f.mode != needs.mode && !general {
-			errs = append(errs, fmt.Errorf("--%s goes with --mode %s, not with %s", needs.name, needs.mode, f.mode))
+			errs = append(errs, fmt.Errorf("--%s requires --mode %s, not %s", needs.name, needs.mode, f.mode))
 		}
 	}
 	if changed("mode") && f.useConfig && len(f.vips) == 0 {
-		errs = append(errs, errors.New("--mode goes with --vip: addresses of a configuration have the modes that it says"))
+		errs = append(errs, errors.New("--mode requires --vip: with -c, the configuration sets the modes"))
 	}
 	return errors.Join(errs...)
 }

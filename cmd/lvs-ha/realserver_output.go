@@ -30,9 +30,9 @@ func persistServer(w io.Writer, server *realserver.Server, files realserver.Pers
 	switch {
 	case err != nil || len(written)+len(removed) > 0:
 	case len(state.Wanted.VIPs) > 0:
-		fmt.Fprintln(w, "nothing to write: with nat the default route is kept where this machine keeps its network")
+		fmt.Fprintln(w, "nothing to write: with nat, set the default route in this host's own network configuration")
 	default:
-		fmt.Fprintln(w, "there are no files for the next boot")
+		fmt.Fprintln(w, "no files for the next boot")
 	}
 	return err
 }
@@ -59,7 +59,7 @@ func writeRealserverStatus(w io.Writer, s realserver.Status, all bool) error {
 				fmt.Fprintf(w, "       why:  %s\n", c.Why)
 			}
 			if c.Mend != "" {
-				fmt.Fprintf(w, "       mend: %s\n", c.Mend)
+				fmt.Fprintf(w, "       fix: %s\n", c.Mend)
 			}
 		case all:
 			fmt.Fprintf(w, "ok     %s\n", c.What)

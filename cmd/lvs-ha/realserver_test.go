@@ -70,13 +70,13 @@ func TestHostRealserver(t *testing.T) {
 	p.want(1, cmd("status"), "nothing was brought up here")
 	p.want(1, cmd("status --vip 202.99.59.110"), "WRONG  202.99.59.110/32 is not on lo", "mend: ip -4 address replace 202.99.59.110/32 dev lo")
 	p.want(0, cmd("up --vip 202.99.59.110"), "sysctl -w net.ipv4.conf.all.arp_ignore=1", "ip -4 route replace 202.99.59.110/32 dev lo scope link")
-	p.want(0, cmd("up --vip 202.99.59.110"), "nothing to do: it is so already")
+	p.want(0, cmd("up --vip 202.99.59.110"), "nothing to do: already set up")
 	p.want(0, cmd("status"), "ok     202.99.59.110/32 is on lo")
 	p.want(0, cmd("status -o json"), `"ok": true`)
 	p.want(1, cmd("status -o yaml"), `--output "yaml": want table or json`)
 	p.want(0, cmd("down --print"), "ip -4 address del 202.99.59.110/32 dev lo")
 	p.want(0, cmd("down"), "sysctl -w net.ipv4.conf.all.arp_ignore=0")
-	p.want(0, cmd("down"), "nothing to take back")
+	p.want(0, cmd("down"), "nothing to undo")
 	p.want(1, cmd("up --tunnel gre --outer ipv4 --vip 10.0.0.1"), "--tunnel goes with --mode tun, not with dr", "--outer goes with --mode tun, not with dr")
 	p.want(1, cmd("up --mode tun --interface eth0 --director 10.0.0.2 --vip 10.0.0.1"), "--interface goes with --mode dr, not with tun", "--director goes with --mode nat")
 	p.want(1, cmd("up --mode tun -c /etc/x.hcl"), "--mode goes with --vip")
@@ -100,7 +100,7 @@ func TestHostRealserver(t *testing.T) {
 	p.prefix = []string{"setpriv", "--bounding-set", "-dac_override"}
 	p.want(1, []string{"realserver", "up", "--vip", "202.99.59.110", "--state-dir", filepath.Join(elsewhere, "state")}, "permission denied: run it as root")
 	p.prefix = nil
-	p.want(0, cmd("down"), "nothing to take back")
+	p.want(0, cmd("down"), "nothing to undo")
 }
 
 const realserverConfig = `
@@ -172,7 +172,7 @@ func TestHostRealserverDamagedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := p.want(1, []string{"realserver", "down", "--state-dir", dir}, "is damaged: remove it, and undo by hand what `lvs-ha realserver up --print` shows")
-	if strings.Contains(out, "nothing to take back") {
+	if strings.Contains(out, "nothing to undo") {
 		t.Errorf("an error, and nothing to do:\n%s", out)
 	}
 	p.want(0, []string{"realserver", "status", "--state-dir", dir, "--vip", "202.99.59.110"}, "ok     202.99.59.110/32 is on lo")

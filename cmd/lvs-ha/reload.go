@@ -13,9 +13,9 @@ func newReload() *cobra.Command {
 	var runtimeDir string
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Make the running daemon load its configuration again",
-		Long: `Make the running daemon load its configuration again. Only what changed is touched. A configuration that is
-refused changes nothing: its errors are printed here and the exit status is 1.`,
+		Short: "Reload the configuration of the running daemon",
+		Long: `Reload the configuration of the running daemon. Only what changed is touched. A configuration with errors changes
+nothing: the errors are printed and the exit status is 1.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())

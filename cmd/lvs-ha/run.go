@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const runLong = `Run the daemon: VRRP, health checks, IPVS and connection sync as the configuration says.
+const runLong = `Run the daemon: VRRP, health checks, IPVS and connection sync, as configured.
 
 It stays in the foreground. SIGHUP or ` + "`lvs-ha reload`" + ` loads the configuration again; SIGTERM hands over to
 the peer and stops. Without a vrrp block it is a single health-checking director; without a
@@ -69,7 +69,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 	}
 	binary, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("finding my own binary: %w", err)
+		return fmt.Errorf("finding the path of this binary: %w", err)
 	}
 	parent := supervisor.Parent{
 		Program: supervisor.Program,

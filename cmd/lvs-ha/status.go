@@ -14,10 +14,10 @@ import (
 )
 
 const statusLong = `Show the state of the running daemon: problems first, then VRRP instances, connection sync and virtual services.
-Names of instances and services as arguments limit the table to them; problems and the exit status are always of all.
+Name instances or services to limit the tables to them; problems and the exit status always cover everything.
 
-Exit status: 0 all is well, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 it is running but
-its state is unknown (no answer, or no permission). 3 and 4 are those of LSB init scripts.`
+Exit status: 0 OK, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 state unknown (lvs-ha is
+running but does not answer, or permission denied). 3 and 4 are as for LSB init scripts.`
 
 // Exit statuses of status.
 const (
@@ -70,7 +70,7 @@ func newStatus() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "output format: table or json")
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
 }
@@ -135,7 +135,7 @@ func only(s api.Status, names []string) (api.Status, error) {
 	}
 	for _, name := range names {
 		if !wanted[name] {
-			return s, fmt.Errorf("no instance and no service is named %q", name)
+			return s, fmt.Errorf("no VRRP instance or virtual service named %q", name)
 		}
 	}
 	return s, nil

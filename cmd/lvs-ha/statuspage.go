@@ -86,7 +86,7 @@ func (p *statusPage) instances(list []api.Instance) {
 		}
 		reason := v.Reason
 		if v.PreemptHeld != "" {
-			reason += "; does not preempt: " + v.PreemptHeld
+			reason += "; not preempting: " + v.PreemptHeld
 		}
 		addresses, peers := v.Addresses, []string{"multicast"}
 		if len(addresses) == 0 {
@@ -114,7 +114,7 @@ func (p *statusPage) instances(list []api.Instance) {
 		where := plain(v.Interface) + " " + v.Family
 		if n, why := drops(v.InterfaceDropped); n != "0" && !seen[where] {
 			seen[where] = true
-			fmt.Fprintf(&p.out, "%s: %s packets for no instance dropped: %s\n", where, n, plain(why))
+			fmt.Fprintf(&p.out, "%s: %s packets dropped that match no instance: %s\n", where, n, plain(why))
 		}
 	}
 }

@@ -11,8 +11,8 @@ func newValidate() *cobra.Command {
 	var conf configFlags
 	cmd := &cobra.Command{
 		Use:   "validate",
-		Short: "Check a configuration without touching anything",
-		Long:  "Check a configuration without touching anything. Exit status: 0 good, 1 bad.",
+		Short: "Check a configuration without applying it",
+		Long:  "Check a configuration without applying it. Exit status: 0 valid, 1 invalid.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, warnings, err := conf.load(onTerminal(os.Stderr))

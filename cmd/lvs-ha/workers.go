@@ -116,7 +116,7 @@ func newDirector() *cobra.Command {
 // loadTimeout is how long the first reading of a configuration may take: it is on the disk, and so are certificates.
 const loadTimeout = 2 * time.Minute
 
-var errSlowLoad = fmt.Errorf("the configuration was not read within %v: is it, or a file that it names, on a file system that does not answer?", loadTimeout)
+var errSlowLoad = fmt.Errorf("reading the configuration took longer than %v: check that it and the files it names are not on a hung file system", loadTimeout)
 
 // loader reads and validates the configuration.
 type loader func() (*config.Config, error)

@@ -24,7 +24,7 @@ func Confine() error {
 	}
 	binary, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("finding my own binary: %w", err)
+		return fmt.Errorf("finding the path of this binary: %w", err)
 	}
 	if err := closeOnExec(3); err != nil {
 		return err
@@ -35,7 +35,7 @@ func Confine() error {
 	}
 	environment := append(os.Environ(), fmt.Sprintf("%s=%d", confinedEnv, os.Getpid()))
 	err = syscall.Exec(binary, os.Args, environment)
-	return fmt.Errorf("executing %s again without what it does not need: %w", binary, err)
+	return fmt.Errorf("re-executing %s with fewer privileges: %w", binary, err)
 }
 
 // closeOnExec marks all descriptors from first on.

@@ -114,7 +114,7 @@ func (p *Parent) awaitNoParent() error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("another lvs-ha runs in this network namespace, %s: stop it first "+
+			return fmt.Errorf("another lvs-ha is running in this network namespace, %s: stop it first "+
 				"(two would fight over virtual addresses and the IPVS table)", h)
 		}
 	}

@@ -325,7 +325,7 @@ func TestAReloadSignalWaitsForAWorkerThatIsNotReady(t *testing.T) {
 	w := s.next()
 	syscall.Kill(os.Getpid(), syscall.SIGHUP)
 	for line := range said {
-		if strings.Contains(line, "reload asked for by signal") {
+		if strings.Contains(line, "reload requested by signal") {
 			break
 		}
 	}

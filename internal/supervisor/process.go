@@ -116,7 +116,7 @@ func (p *process) await() {
 
 // begin gives the process its turn, and the files that it works with.
 func (p *process) begin(files []*os.File) error {
-	fail := func(err error) error { return fmt.Errorf("giving the %s its turn: %w", p.Name, err) }
+	fail := func(err error) error { return fmt.Errorf("activating the %s: %w", p.Name, err) }
 	raw, err := p.conn.SyscallConn()
 	if err != nil {
 		return fail(err)
@@ -201,7 +201,7 @@ const tracebackTimeout = time.Second
 
 // stop asks the process to stop.
 func (p *process) stop() {
-	stopping := time.AfterFunc(stopTimeout, func() { p.log.Error("worker does not stop; killing it", "after", stopTimeout.String()) })
+	stopping := time.AfterFunc(stopTimeout, func() { p.log.Error("worker did not stop in time; killing it", "after", stopTimeout.String()) })
 	defer stopping.Stop()
 	p.end(syscall.SIGTERM, stopTimeout)
 }
@@ -224,7 +224,7 @@ func (p *process) discard() {
 
 func ended(err error) error {
 	if err == nil {
-		return errors.New("ended by itself with status 0")
+		return errors.New("exited unexpectedly with status 0")
 	}
 	return err
 }

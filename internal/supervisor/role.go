@@ -75,11 +75,11 @@ func (r role) hold(log *slog.Logger) (fd int, err error) {
 			return -1, err
 		case h == nil:
 		case h.foreign():
-			log.Warn("another user's process holds a socket name of lvs-ha: a second lvs-ha would not be noticed",
+			log.Warn("another user's process holds lvs-ha's socket name: a second lvs-ha would go undetected",
 				"name", r.address(), "uid", h.uid)
 			return -1, nil
 		case time.Now().After(deadline):
-			return -1, fmt.Errorf("another %s runs in this network namespace: %s", r.name, h)
+			return -1, fmt.Errorf("another %s is running in this network namespace: %s", r.name, h)
 		}
 	}
 }
@@ -209,7 +209,7 @@ func (r role) orphan() (*holder, error) {
 	case err != nil || h == nil || h.foreign():
 		return nil, err
 	case h.pid == 0 || !h.orphaned():
-		return nil, fmt.Errorf("another lvs-ha runs in this network namespace, its %s is %s: stop it first", r.name, h)
+		return nil, fmt.Errorf("another lvs-ha is running in this network namespace, its %s is %s: stop it first", r.name, h)
 	}
 	return h, nil
 }
@@ -224,7 +224,7 @@ func (r role) takeOver(ctx context.Context, log *slog.Logger) error {
 			return nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return errors.Join(err, fmt.Errorf("the %s of an earlier lvs-ha does not end", r.name))
+			return errors.Join(err, fmt.Errorf("the %s of an earlier lvs-ha did not exit", r.name))
 		}
 		if err != nil {
 			continue
@@ -246,7 +246,7 @@ func (r role) kill(pid int) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ending the %s of an earlier lvs-ha: %w", r.name, err)
+		return fmt.Errorf("stopping the %s of an earlier lvs-ha: %w", r.name, err)
 	}
 	defer unix.Close(fd)
 	inode, err := r.inode()
@@ -254,7 +254,7 @@ func (r role) kill(pid int) error {
 		return err
 	}
 	if err := unix.PidfdSendSignal(fd, syscall.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("ending the %s of an earlier lvs-ha, process %d: %w", r.name, pid, err)
+		return fmt.Errorf("stopping the %s of an earlier lvs-ha, process %d: %w", r.name, pid, err)
 	}
 	return nil
 }

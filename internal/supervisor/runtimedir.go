@@ -35,7 +35,7 @@ const maxSocketPath = 107
 // nothing, and accepts a directory that does not exist.
 func (d RuntimeDir) Check() error {
 	if path := d.speakerSocket(); len(path) > maxSocketPath {
-		return fmt.Errorf("the runtime directory's name is too long for the sockets in it: %s has %d bytes, %d are the most "+
+		return fmt.Errorf("the runtime directory's name is too long for the sockets in it: %s has %d bytes, at most %d are allowed "+
 			"(choose another with --runtime-dir)", path, len(path), maxSocketPath)
 	}
 	path, err := filepath.Abs(string(d))
@@ -68,12 +68,12 @@ func checkAncestors(dir string) error {
 	for ; ; existing = filepath.Dir(existing) {
 		var st unix.Stat_t
 		if err := unix.Stat(existing, &st); err != nil {
-			return fmt.Errorf("looking at %s, above the runtime directory: %w", existing, err)
+			return fmt.Errorf("checking %s, a parent of the runtime directory: %w", existing, err)
 		}
 		mine := st.Uid == 0 || int(st.Uid) == os.Geteuid()
 		open := writableByOthers(&st) && st.Mode&unix.S_ISVTX == 0
 		if !mine || open {
-			return fmt.Errorf("the runtime directory is not safe: other users can change %s, above it (owner %d, mode %04o); "+
+			return fmt.Errorf("the runtime directory is not safe: other users can change its parent %s (owner %d, mode %04o); "+
 				"choose another with --runtime-dir", existing, st.Uid, st.Mode&0o7777)
 		}
 		if existing == "/" {
@@ -93,7 +93,7 @@ func openDirectory(path string) (*os.File, error) {
 	switch {
 	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
 		if _, err := os.Lstat(path); err != nil {
-			return nil, fmt.Errorf("making the runtime directory: %w (choose another with --runtime-dir)", err)
+			return nil, fmt.Errorf("creating the runtime directory: %w (choose another with --runtime-dir)", err)
 		}
 		return nil, fmt.Errorf("the runtime directory %s is a symbolic link or not a directory: remove it, or name the directory itself with --runtime-dir", path)
 	case err != nil:
@@ -104,10 +104,10 @@ func openDirectory(path string) (*os.File, error) {
 	switch err := unix.Fstat(fd, &st); {
 	case err != nil:
 		dir.Close()
-		return nil, fmt.Errorf("looking at the runtime directory %s: %w", path, err)
+		return nil, fmt.Errorf("checking the runtime directory %s: %w", path, err)
 	case int(st.Uid) != os.Geteuid():
 		dir.Close()
-		return nil, fmt.Errorf("the runtime directory %s belongs to user %d, not to %d, who runs lvs-ha: remove it, or choose another with --runtime-dir",
+		return nil, fmt.Errorf("the runtime directory %s belongs to user %d, but lvs-ha runs as user %d: remove it, or choose another with --runtime-dir",
 			path, st.Uid, os.Geteuid())
 	case writableByOthers(&st):
 		dir.Close()
@@ -134,7 +134,7 @@ func (l *Lock) take() error {
 		return err
 	}
 	if err := os.MkdirAll(string(l.dir), 0o755); err != nil {
-		return fmt.Errorf("making the runtime directory: %w (choose another with --runtime-dir)", err)
+		return fmt.Errorf("creating the runtime directory: %w (choose another with --runtime-dir)", err)
 	}
 	f, err := l.open()
 	if err != nil {
@@ -169,7 +169,7 @@ func (l *Lock) open() (*os.File, error) {
 	f := os.NewFile(uintptr(fd), l.path())
 	if err := f.Chmod(0o600); err != nil { // an earlier version's was open to all
 		f.Close()
-		return nil, fmt.Errorf("closing the lock of the runtime directory to other users: %w", err)
+		return nil, fmt.Errorf("making the lock of the runtime directory private: %w", err)
 	}
 	return f, nil
 }

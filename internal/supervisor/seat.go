@@ -75,7 +75,7 @@ func Attach(name string, log *slog.Logger, body any) (*Seat, error) {
 	defer file.Close()
 	l := letter{Body: body}
 	if err := json.NewDecoder(file).Decode(&l); err != nil {
-		return nil, fmt.Errorf("reading the parent's letter: %w", err)
+		return nil, fmt.Errorf("reading the parent's startup message: %w", err)
 	}
 	return &Seat{
 		Restarted: how == workerRestarted, Capabilities: l.Capabilities,
@@ -84,7 +84,7 @@ func Attach(name string, log *slog.Logger, body any) (*Seat, error) {
 }
 
 // ErrNoTurn says that a worker's turn will not come: it is a spare, and the parent stops or has died.
-var ErrNoTurn = errors.New("the parent stops")
+var ErrNoTurn = errors.New("the parent is stopping")
 
 // Turn tells the parent that this worker is prepared, and waits until it is to work. From then on it is the only one
 // of its role in this network namespace. It returns the files that its work needs. stop is called when the parent has
@@ -128,7 +128,7 @@ func (s *Seat) watchParent(ctx context.Context, stop func()) {
 	if _, err := s.conn.Read(make([]byte, 1)); err == nil {
 		s.log.Error("unexpected message from the parent process")
 	}
-	s.log.Error("parent process died; going on until another takes over", "stopping_after", orphanGrace.String())
+	s.log.Error("parent process died; continuing until another takes over", "stopping_after", orphanGrace.String())
 	select {
 	case <-ctx.Done():
 	case <-time.After(orphanGrace):
@@ -137,7 +137,7 @@ func (s *Seat) watchParent(ctx context.Context, stop func()) {
 	}
 	// Nobody else would end a worker that hangs.
 	time.AfterFunc(stopTimeout, func() {
-		s.log.Error("not stopped in time; exiting", "timeout", stopTimeout.String())
+		s.log.Error("did not stop in time; exiting", "timeout", stopTimeout.String())
 		os.Exit(1)
 	})
 }
@@ -180,11 +180,11 @@ func receiveTurn(conn *os.File) ([]*os.File, error) {
 	}
 	messages, err := unix.ParseSocketControlMessage(control[:controlled])
 	if err != nil || len(messages) != 1 {
-		return nil, fmt.Errorf("the turn came without its files: %w", err)
+		return nil, fmt.Errorf("activation without its files: %w", err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil {
-		return nil, fmt.Errorf("the turn came without its files: %w", err)
+		return nil, fmt.Errorf("activation without its files: %w", err)
 	}
 	var files []*os.File
 	for _, fd := range fds {

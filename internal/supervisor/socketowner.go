@@ -19,7 +19,7 @@ const (
 	sockDiagByFamily    = 20
 )
 
-var errNoOwner = errors.New("the kernel does not say whose socket it is")
+var errNoOwner = errors.New("the kernel did not report the socket's owner")
 
 // socketOwner is the user that made a Unix socket of this network namespace. Without CAP_SYS_PTRACE /proc does not say
 // that of other users' sockets.
@@ -30,7 +30,7 @@ func socketOwner(inode string) (uid uint32, err error) {
 	}
 	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
 	if err != nil {
-		return 0, fmt.Errorf("asking for the owner of a socket: %w", err)
+		return 0, fmt.Errorf("looking up the owner of a socket: %w", err)
 	}
 	defer conn.Close()
 	// struct unix_diag_req
@@ -43,7 +43,7 @@ func socketOwner(inode string) (uid uint32, err error) {
 		Data:   request,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("asking for the owner of a socket: %w", err)
+		return 0, fmt.Errorf("looking up the owner of a socket: %w", err)
 	}
 	for _, answer := range answers {
 		if len(answer.Data) < unixDiagMessageSize {
@@ -51,7 +51,7 @@ func socketOwner(inode string) (uid uint32, err error) {
 		}
 		attributes, err := netlink.NewAttributeDecoder(answer.Data[unixDiagMessageSize:])
 		if err != nil {
-			return 0, fmt.Errorf("asking for the owner of a socket: %w", err)
+			return 0, fmt.Errorf("looking up the owner of a socket: %w", err)
 		}
 		for attributes.Next() {
 			if attributes.Type() == unixDiagUID {

@@ -39,7 +39,7 @@ func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
 			err = context.DeadlineExceeded
 		}
 	}
-	proc.log.Error("spare worker does not take its turn; starting another", "pid", proc.pid(), "error", err)
+	proc.log.Error("spare worker did not take over; starting another", "pid", proc.pid(), "error", err)
 	_ = proc.cmd.Process.Kill() // not waited for
 	return nil, nil
 }
@@ -63,7 +63,7 @@ func (k *keeper) keepSpare(ctx context.Context, first *process) {
 			return
 		}
 		pause = backoff(pause, time.Since(began), starts)
-		k.parent.Logger.Warn("no spare worker; starting it again", "worker", k.Name, "error", err, "pause", pause.String())
+		k.parent.Logger.Warn("no spare worker; retrying", "worker", k.Name, "error", err, "pause", pause.String())
 		for timer := time.After(pause); timer != nil; {
 			select {
 			case <-timer:

@@ -35,7 +35,7 @@ func (d RuntimeDir) ListenSpeaker() (*SpeakerSocket, error) {
 	s := &SpeakerSocket{Address: os.NewFile(uintptr(address), path)}
 	if s.Listener, err = l.File(); err != nil {
 		s.Address.Close()
-		return nil, fmt.Errorf("keeping the speaker socket: %w", err)
+		return nil, fmt.Errorf("duplicating the speaker socket: %w", err)
 	}
 	return s, nil
 }

@@ -80,7 +80,7 @@ func (p *Parent) askReload() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	proc := p.turns[p.Reload]
-	p.Logger.Info("reload asked for by signal", "worker", p.Reload, "ready", proc.isReady())
+	p.Logger.Info("reload requested by signal", "worker", p.Reload, "ready", proc.isReady())
 	p.reload = reload{asked: true, unsent: true}
 	if p.started {
 		p.notifyReloading()

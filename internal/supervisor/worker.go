@@ -70,7 +70,7 @@ func (k *keeper) run(ctx context.Context) error {
 		}
 		k.restarted = true
 		pause = backoff(pause, time.Since(began), starts)
-		log.Error("worker ended; starting it again", "error", err, "pause", pause.String(), "starts", starts)
+		log.Error("worker ended; restarting it", "error", err, "pause", pause.String(), "starts", starts)
 		k.parent.notify(fmt.Sprintf("STATUS=Restarting the %s.", k.Name))
 		select {
 		case <-ctx.Done():
