@@ -103,7 +103,7 @@ func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error
 		return b, err
 	}
 	if n := len(a.Addresses); n == 0 || n > 255 {
-		return b, fmt.Errorf("build an advert with %d addresses: it carries 1 to 255", n)
+		return b, fmt.Errorf("build an advert with %d addresses: want 1 to 255", n)
 	}
 	start := len(b)
 	b = append(b, a.Version<<4|advertType, a.VirtualRouterID, a.Priority, byte(len(a.Addresses)))
@@ -115,7 +115,7 @@ func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error
 	b = append(b, 0, 0)
 	for _, addr := range a.Addresses {
 		if !a.Family.has(addr) {
-			return b[:start], fmt.Errorf("build an %s advert: %s is of the other family", a.Family, addr)
+			return b[:start], fmt.Errorf("build an %s advert: %s is of another address family", a.Family, addr)
 		}
 		b = appendAddr(b, addr)
 	}
@@ -125,7 +125,7 @@ func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error
 	var sum checksum
 	if a.Version == 3 && a.Checksum == ChecksumPseudoHeader {
 		if !a.Family.has(source) || !a.Family.has(destination) {
-			return b[:start], fmt.Errorf("build an %s advert from %s to %s: addresses of the other family", a.Family, source, destination)
+			return b[:start], fmt.Errorf("build an %s advert from %s to %s: addresses of another family", a.Family, source, destination)
 		}
 		sum.addPseudoHeader(source, destination, len(b)-start)
 	}

@@ -29,10 +29,10 @@ func intervalProblem(version uint8, d time.Duration) string {
 	}
 	switch {
 	case d < least || d > most:
-		return fmt.Sprintf("version %d carries %s to %s", version, least, most)
+		return fmt.Sprintf("version %d allows %s to %s", version, least, most)
 	case d%unit != 0:
 		below := d.Truncate(unit)
-		return fmt.Sprintf("version %d carries multiples of %s: write %s or %s", version, unit, below, below+unit)
+		return fmt.Sprintf("version %d allows only multiples of %s: write %s or %s", version, unit, below, below+unit)
 	}
 	return ""
 }

@@ -67,7 +67,7 @@ func (v *validation) identity(in *Instance) {
 
 func (v *validation) timing(in *Instance) {
 	if in.Priority == 0 {
-		v.field("priority", "must be 1 to 254, or 255 for the owner of the addresses; 0 is what a leaving master says")
+		v.field("priority", "must be 1 to 254, or 255 for the owner of the addresses; 0 is reserved for a master that gives up")
 	}
 	if in.Version == 2 || in.Version == 3 {
 		if msg := intervalProblem(in.Version, in.AdvertiseInterval); msg != "" {
@@ -81,10 +81,10 @@ func (v *validation) timing(in *Instance) {
 	case in.PreemptDelay < 0:
 		v.field("preempt_delay", "must not be negative")
 	case in.PreemptDelay > 0 && !in.Preempt:
-		v.field("preempt_delay", "has no effect with preempt = false: leave one of them out")
+		v.field("preempt_delay", "has no effect with preempt = false: remove one of them")
 	}
 	if in.Priority == PriorityOwner && !in.Preempt {
-		v.field("preempt", "an owner (priority 255) always preempts: use a priority up to 254, or leave preempt out")
+		v.field("preempt", "an owner (priority 255) always preempts: use a priority up to 254, or remove preempt")
 	}
 	if in.Announce.Count < 1 {
 		v.field("announce.count", "must be at least 1")
@@ -108,7 +108,7 @@ func (v *validation) addresses(in *Instance) {
 		case !a.Prefix.IsValid():
 			v.element("addresses", i, "is not an address with a prefix length, as in 192.0.2.1/24")
 		case !in.Family.has(addr):
-			v.element("addresses", i, "%s is not an %s address: each family needs an instance of its own", addr, in.Family)
+			v.element("addresses", i, "%s is not an %s address: each family needs its own instance", addr, in.Family)
 		case addr.IsMulticast() || addr.IsUnspecified() || addr.IsLoopback() || addr.Is4In6():
 			v.element("addresses", i, "%s cannot be a virtual address", addr)
 		case seen[addr]:
@@ -127,7 +127,7 @@ func (v *validation) addresses(in *Instance) {
 
 func (v *validation) transport(in *Instance) {
 	if in.SourceAddress.IsValid() && (!in.Family.has(in.SourceAddress) || in.SourceAddress.IsMulticast()) {
-		v.field("source_address", "%s is not an %s address that packets can come from", in.SourceAddress, in.Family)
+		v.field("source_address", "%s is not an %s address that packets can be sent from", in.SourceAddress, in.Family)
 	}
 	if in.UnicastMinTTL != 0 && in.UnicastMinTTL != HopLimit && len(in.UnicastPeers) == 0 {
 		v.field("unicast_min_ttl", "has no effect without unicast_peers: multicast adverts always have a TTL of %d", HopLimit)
@@ -147,16 +147,16 @@ func (v *validation) transport(in *Instance) {
 	switch {
 	case in.AuthPass == "":
 	case in.Version != 2:
-		v.field("auth_pass", "only version 2 has passwords")
+		v.field("auth_pass", "applies to version 2 only: version 3 has no authentication")
 	case len(in.AuthPass) > authDataLen:
-		v.field("auth_pass", "is longer than %d bytes: keepalived cuts it there, and so must you", authDataLen)
+		v.field("auth_pass", "must be at most %d bytes; keepalived truncates longer ones", authDataLen)
 	}
 	switch {
 	case in.Checksum == ChecksumPseudoHeader:
 	case in.Checksum != ChecksumPacketOnly:
-		v.field("checksum", "%q is unknown: write %q or leave it out", in.Checksum, ChecksumPacketOnly)
+		v.field("checksum", "%q is unknown: write %q or remove it", in.Checksum, ChecksumPacketOnly)
 	case in.Version != 3 || in.Family != IPv4:
-		v.field("checksum", "only version 3 over IPv4 has a choice of checksums")
+		v.field("checksum", "applies to version 3 over IPv4 only")
 	}
 }
 
@@ -165,11 +165,11 @@ func (v *validation) tracks(in *Instance) {
 	for i, t := range in.TrackInterfaces {
 		switch {
 		case t.Interface == "":
-			v.element("track_interfaces", i, "needs the name of an interface")
+			v.element("track_interfaces", i, "must name an interface")
 		case seen[t.Interface]:
 			v.element("track_interfaces", i, "%s is tracked twice", t.Interface)
 		case t.Weight < -maxTrackWeight || t.Weight > maxTrackWeight:
-			v.element("track_interfaces", i, "weight %d is not within -%d and %d", t.Weight, maxTrackWeight, maxTrackWeight)
+			v.element("track_interfaces", i, "weight %d is out of range: -%d to %d", t.Weight, maxTrackWeight, maxTrackWeight)
 		}
 		seen[t.Interface] = true
 	}

@@ -21,21 +21,21 @@ func TestValidate(t *testing.T) {
 		}, ""},
 		{"nothing at all", func(in *Instance) { *in = Instance{} }, "name: an instance needs a name; interface: an instance needs an interface; " +
 			"virtual_router_id: must be 1 to 255; family: must be 4 or 6; version: must be 2 or 3; " +
-			"priority: must be 1 to 254, or 255 for the owner of the addresses; 0 is what a leaving master says; " +
+			"priority: must be 1 to 254, or 255 for the owner of the addresses; 0 is reserved for a master that gives up; " +
 			"announce.count: must be at least 1; addresses: an instance needs at least one virtual address"},
 		{"version 2 for IPv6", func(in *Instance) { six(in); in.Version, in.AdvertiseInterval = 2, time.Second }, "version: version 2 is for IPv4 only: IPv6 needs version 3"},
-		{"half a centisecond", func(in *Instance) { in.AdvertiseInterval = 125 * time.Millisecond }, "advertise_interval: 125ms is not possible: version 3 carries multiples of 10ms: write 120ms or 130ms"},
+		{"half a centisecond", func(in *Instance) { in.AdvertiseInterval = 125 * time.Millisecond }, "advertise_interval: 125ms is not possible: version 3allows only multiples of 10ms: write 120ms or 130ms"},
 		{"too short", func(in *Instance) { in.AdvertiseInterval = time.Millisecond }, "advertise_interval: 1ms is not possible: version 3 carries 10ms to 40.95s"},
 		{"too long", func(in *Instance) { in.AdvertiseInterval = 40_960 * time.Millisecond }, "advertise_interval: 40.96s is not possible: version 3 carries 10ms to 40.95s"},
-		{"version 2, part of a second", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 1500*time.Millisecond }, "advertise_interval: 1.5s is not possible: version 2 carries multiples of 1s: write 1s or 2s"},
+		{"version 2, part of a second", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 1500*time.Millisecond }, "advertise_interval: 1.5s is not possible: version 2allows only multiples of 1s: write 1s or 2s"},
 		{"version 2, too long", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 256*time.Second }, "advertise_interval: 4m16s is not possible: version 2 carries 1s to 4m15s"},
-		{"owner that does not preempt", func(in *Instance) { in.Priority, in.Preempt = 255, false }, "preempt: an owner (priority 255) always preempts: use a priority up to 254, or leave preempt out"},
-		{"delay of nothing", func(in *Instance) { in.Preempt, in.PreemptDelay = false, time.Second }, "preempt_delay: has no effect with preempt = false: leave one of them out"},
+		{"owner that does not preempt", func(in *Instance) { in.Priority, in.Preempt = 255, false }, "preempt: an owner (priority 255) always preempts: use a priority up to 254, or remove preempt"},
+		{"delay of nothing", func(in *Instance) { in.Preempt, in.PreemptDelay = false, time.Second }, "preempt_delay: has no effect with preempt = false: remove one of them"},
 		{"negative times", func(in *Instance) { in.PreemptDelay, in.Announce = -1, Announce{1, -1, -1} },
 			"preempt_delay: must not be negative; announce.repeat_after: must not be negative; announce.refresh: must not be negative"},
 		{"addresses", func(in *Instance) {
 			in.Addresses = append(prefixes("10.0.0.1/24", "2001:db8::1/64", "224.0.0.1/24", "0.0.0.0/0", "127.0.0.1/8", "10.0.0.1/32"), Address{})
-		}, "addresses[1]: 2001:db8::1 is not an ipv4 address: each family needs an instance of its own; " +
+		}, "addresses[1]: 2001:db8::1 is not an ipv4 address: each family needs its own instance; " +
 			"addresses[2]: 224.0.0.1 cannot be a virtual address; addresses[3]: 0.0.0.0 cannot be a virtual address; " +
 			"addresses[4]: 127.0.0.1 cannot be a virtual address; addresses[5]: 10.0.0.1 is listed twice; " +
 			"addresses[6]: is not an address with a prefix length, as in 192.0.2.1/24"},
@@ -50,13 +50,13 @@ func TestValidate(t *testing.T) {
 			"unicast_peers[3]: 224.0.0.18 is not an ipv4 unicast address; unicast_peers[4]: ::1 is not an ipv4 unicast address"},
 		{"least TTL without peers", func(in *Instance) { in.UnicastMinTTL = 64 }, "unicast_min_ttl: has no effect without unicast_peers: multicast adverts always have a TTL of 255"},
 		{"adopted intervals", func(in *Instance) { in.AdoptFactor = 5000 }, "adopt_interval_factor: must be 1 to 4095"},
-		{"password in version 3", func(in *Instance) { in.AuthPass = "secret" }, "auth_pass: only version 2 has passwords"},
-		{"long password", func(in *Instance) { in.Version, in.AdvertiseInterval, in.AuthPass = 2, time.Second, "ninebytes" }, "auth_pass: is longer than 8 bytes: keepalived cuts it there, and so must you"},
+		{"password in version 3", func(in *Instance) { in.AuthPass = "secret" }, "auth_pass: applies to version 2 only: version 3 has no authentication"},
+		{"long password", func(in *Instance) { in.Version, in.AdvertiseInterval, in.AuthPass = 2, time.Second, "ninebytes" }, "auth_pass: must be at most 8 bytes; keepalived truncates longer ones"},
 		{"unknown checksum", func(in *Instance) { in.Checksum = "none" }, `checksum: "none" is unknown: write "without-pseudo" or leave it out`},
-		{"checksum for IPv6", func(in *Instance) { six(in); in.Checksum = ChecksumPacketOnly }, "checksum: only version 3 over IPv4 has a choice of checksums"},
+		{"checksum for IPv6", func(in *Instance) { six(in); in.Checksum = ChecksumPacketOnly }, "checksum: applies to version 3 over IPv4 only"},
 		{"tracks", func(in *Instance) {
 			in.TrackInterfaces = []TrackInterface{{"eth1", -253}, {"eth1", 0}, {"", 0}, {"eth2", 254}}
-		}, "track_interfaces[1]: eth1 is tracked twice; track_interfaces[2]: needs the name of an interface; track_interfaces[3]: weight 254 is not within -253 and 253"},
+		}, "track_interfaces[1]: eth1 is tracked twice; track_interfaces[2]: must name an interface; track_interfaces[3]: weight 254 is not within -253 and 253"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := v3(tc.change)

@@ -53,7 +53,7 @@ func TestHostStatusAndReload(t *testing.T) {
 		t.Errorf("%v: %s", err, js.stdout)
 	}
 
-	if looked := p.asked("doctor"); !strings.Contains(looked.stderr, "that of the running lvs-ha is "+p.path("lvs-ha.hcl")+"\n") {
+	if looked := p.asked("doctor"); !strings.Contains(looked.stderr, "the running lvs-ha uses "+p.path("lvs-ha.hcl")+"\n") {
 		t.Errorf("doctor names no configuration: %+v", looked)
 	}
 
@@ -118,7 +118,7 @@ func TestHostASecondInstanceIsRefused(t *testing.T) {
 	before := d.awaitStatus("master", isMaster)
 	for _, dir := range []string{"run", "another"} {
 		got := p.lvsha("run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path(dir))
-		p.wantAnswer(got, 1, fmt.Sprintf("lvs-ha: another lvs-ha runs in this network namespace, process %d: stop it first", d.cmd.Process.Pid))
+		p.wantAnswer(got, 1, fmt.Sprintf("lvs-ha: another lvs-ha is running in this network namespace, process %d: stop it first", d.cmd.Process.Pid))
 	}
 	after := d.awaitStatus("master", isMaster)
 	if !after.Started.Equal(before.Started) || !after.VRRP[0].Since.Equal(before.VRRP[0].Since) {

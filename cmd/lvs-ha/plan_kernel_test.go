@@ -114,7 +114,7 @@ lvs-ha is not running: assuming that all health checks pass.
   addresses`).Replace(checked) + "timeouts { udp = \"60s\" }\n"
 	p.configure(next)
 	p.wantPlan(2, `
-1 real server that is not checked yet counts as passing.
+1 real server is not checked yet and counts as passing.
 
   ~ service tcp 192.0.2.100:80 "http"
       scheduler: rr -> wlc

@@ -48,7 +48,7 @@ func printed(t *testing.T, color bool, p api.Plan) string {
 }
 
 func TestPlanPrintsADiff(t *testing.T) {
-	want := `2 real servers that are not checked yet count as passing.
+	want := `2 real servers are not checked yet and count as passing.
 
   + service tcp 192.0.2.1:80 "http" scheduler rr
     + server 10.0.0.1:80 forward nat weight 1

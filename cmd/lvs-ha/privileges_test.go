@@ -130,7 +130,7 @@ func TestHostAnotherUsersSocketNameIsIgnored(t *testing.T) {
 	}
 	d := p.start()
 	d.awaitStatus("master", isMaster)
-	d.awaitLog("another user's process holds a socket name of lvs-ha")
+	d.awaitLog("another user's process holds lvs-ha's socket name")
 }
 
 // TestHostAStoppedSpareDoesNotKeepTheAddressUnserved: the spare does not answer when its turn has come.
@@ -155,7 +155,7 @@ func TestHostAStoppedSpareDoesNotKeepTheAddressUnserved(t *testing.T) {
 	if err := syscall.Kill(all["speaker"], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	d.awaitLog("spare worker does not take its turn")
+	d.awaitLog("spare worker did not take over")
 	d.awaitStatus("master with a speaker that works", func(s api.Status) bool {
 		return isMaster(s) && len(s.Problems) == 0 && s.VRRP[0].Since.After(killed)
 	})

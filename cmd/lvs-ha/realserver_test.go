@@ -68,7 +68,7 @@ func TestHostRealserver(t *testing.T) {
 	p.want(1, cmd("up --vip 202.99.59.110/24"), "on a real server it is a host address: write 202.99.59.110")
 	p.want(1, cmd("up"), "no virtual address: give --vip ADDRESS or -c FILE")
 	p.want(1, cmd("status"), "nothing was brought up here")
-	p.want(1, cmd("status --vip 202.99.59.110"), "WRONG  202.99.59.110/32 is not on lo", "mend: ip -4 address replace 202.99.59.110/32 dev lo")
+	p.want(1, cmd("status --vip 202.99.59.110"), "WRONG  202.99.59.110/32 is not on lo", "fix: ip -4 address replace 202.99.59.110/32 dev lo")
 	p.want(0, cmd("up --vip 202.99.59.110"), "sysctl -w net.ipv4.conf.all.arp_ignore=1", "ip -4 route replace 202.99.59.110/32 dev lo scope link")
 	p.want(0, cmd("up --vip 202.99.59.110"), "nothing to do: already set up")
 	p.want(0, cmd("status"), "ok     202.99.59.110/32 is on lo")
@@ -77,19 +77,19 @@ func TestHostRealserver(t *testing.T) {
 	p.want(0, cmd("down --print"), "ip -4 address del 202.99.59.110/32 dev lo")
 	p.want(0, cmd("down"), "sysctl -w net.ipv4.conf.all.arp_ignore=0")
 	p.want(0, cmd("down"), "nothing to undo")
-	p.want(1, cmd("up --tunnel gre --outer ipv4 --vip 10.0.0.1"), "--tunnel goes with --mode tun, not with dr", "--outer goes with --mode tun, not with dr")
-	p.want(1, cmd("up --mode tun --interface eth0 --director 10.0.0.2 --vip 10.0.0.1"), "--interface goes with --mode dr, not with tun", "--director goes with --mode nat")
-	p.want(1, cmd("up --mode tun -c /etc/x.hcl"), "--mode goes with --vip")
+	p.want(1, cmd("up --tunnel gre --outer ipv4 --vip 10.0.0.1"), "--tunnel requires --mode tun, not dr", "--outer requires --mode tun, not dr")
+	p.want(1, cmd("up --mode tun --interface eth0 --director 10.0.0.2 --vip 10.0.0.1"), "--interface requires --mode dr, not tun", "--director requires --mode nat")
+	p.want(1, cmd("up --mode tun -c /etc/x.hcl"), "--mode requires --vip")
 	p.want(1, cmd("up --mode tun --outer ipx --vip 10.0.0.1"), `--outer "ipx": want ipv4 or ipv6`)
-	p.want(1, cmd("up --mode nat --vip 192.0.2.1 --director 202.99.59.1"), "WRONG  there is no default route", "mend: ip -4 route replace default via 202.99.59.1")
+	p.want(1, cmd("up --mode nat --vip 192.0.2.1 --director 202.99.59.1"), "WRONG  there is no default route", "fix: ip -4 route replace default via 202.99.59.1")
 	p.want(1, cmd("up --vip 202.99.59.108"), "eth0 has it", "remove it: ip -4 address del 202.99.59.108/24 dev eth0")
 
 	// What is up and what the files for the next boot have are two things, and it is said.
 	p.want(0, cmd("up --vip 202.99.59.110"))
 	p.prefix = []string{"unshare", "-m", "sh", "-c",
 		`mount -t tmpfs none /var/lib && mkdir /var/lib/lvs-ha && echo '{}' > /var/lib/lvs-ha/realserver.json && exec "$0" "$@"`}
-	p.want(0, cmd("up --vip 202.99.59.112"), "note: the next boot brings up only what --persist wrote")
-	p.want(0, cmd("down"), "note: what --persist wrote comes back at the next boot")
+	p.want(0, cmd("up --vip 202.99.59.112"), "note: the files for the next boot are unchanged")
+	p.want(0, cmd("down"), "note: the files written by --persist still apply")
 
 	p.prefix = []string{"setpriv", "--bounding-set", "-net_admin"}
 	p.want(1, cmd("up --vip 202.99.59.110"), "CAP_NET_ADMIN is missing: run it as root")

@@ -27,7 +27,7 @@ func TestHostAnAddressThatTheKernelTakesBack(t *testing.T) {
 	lab.Need(t, lab.Host)
 	for _, tt := range []struct{ device, says string }{
 		{"eth1", "virtual address refused, retrying: fd09::100/64 on eth1: add address: permission denied: " +
-			"IPv6 is off on the interface: sysctl net.ipv6.conf.eth1.disable_ipv6=0\n"},
+			"IPv6 is disabled on the interface: sysctl net.ipv6.conf.eth1.disable_ipv6=0\n"},
 		{"eth0", string(vrrp.ReasonNoAddress) + "\n"}, // nor has it one to send adverts from
 	} {
 		t.Run(tt.device, func(t *testing.T) {

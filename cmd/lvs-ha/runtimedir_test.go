@@ -37,7 +37,7 @@ func TestHostTheRuntimeDirectoryIsDeleted(t *testing.T) {
 	}
 	d.awaitStatus("asked again", isMaster)
 	d.awaitLog("runtime directory deleted")
-	p.wantAnswer(p.asked("run", "-c", p.path("lvs-ha.hcl")), 1, "another lvs-ha runs in this network namespace")
+	p.wantAnswer(p.asked("run", "-c", p.path("lvs-ha.hcl")), 1, "another lvs-ha is running in this network namespace")
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
 	eventually(t, "the state file is written anew", func() bool {
 		_, err := os.Stat(p.path("run/director.json"))

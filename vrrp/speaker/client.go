@@ -90,7 +90,7 @@ func (c *Client) Report(ctx context.Context) error {
 		c.mu.Lock()
 		c.waiting = slices.DeleteFunc(c.waiting, func(x chan struct{}) bool { return x == told })
 		c.mu.Unlock()
-		return fmt.Errorf("ask the speaker for a report: %w", context.Cause(ctx))
+		return fmt.Errorf("request a report from the speaker: %w", context.Cause(ctx))
 	}
 }
 
@@ -102,7 +102,7 @@ func (c *Client) Run(ctx context.Context) {
 		if err != nil {
 			if !complained && ctx.Err() == nil {
 				complained = true
-				c.Logger.Warn("speaker not reached; trying again", "path", c.Path, "error", err)
+				c.Logger.Warn("cannot reach the speaker; retrying", "path", c.Path, "error", err)
 			}
 			pause(ctx, wait)
 			wait = min(2*wait, connectRetryMost)
@@ -111,7 +111,7 @@ func (c *Client) Run(ctx context.Context) {
 		wait, complained = connectRetryFirst, false
 		err = c.talk(ctx, conn)
 		if ctx.Err() == nil {
-			c.Logger.Info("speaker lost; connecting again", "error", err)
+			c.Logger.Info("connection to the speaker lost; reconnecting", "error", err)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (e *engine) tellFound(r *router, now time.Time) {
 	f.count++
 	if f.warned.IsZero() || now.Sub(f.warned) >= foundWarning {
 		f.warned = now
-		e.log.Warn("virtual address on a backup, left over or put there by somebody; it is removed when the master is heard",
+		e.log.Warn("virtual address found on a backup, left over or added by another program; it is removed once the master is heard",
 			"instance", r.instance.Name, "address", r.key.place(present[0]).String())
 	}
 	e.step(r, vrrp.AddressesFound{}, now)

@@ -16,7 +16,7 @@ func (e *engine) directorHeard(now time.Time) {
 		e.timers.set(&e.directorSilent, now.Add(directorSilence))
 	}
 	if e.silent {
-		e.log.Info("director answers again")
+		e.log.Info("director is responding again")
 		e.directorBack(now)
 	}
 }
@@ -27,7 +27,7 @@ func (e *engine) directorHangs(now time.Time) {
 		e.timers.set(&e.directorSilent, now.Add(directorSilence))
 		return
 	}
-	e.log.Warn("director is silent; without a word from it, all instances hand over after the grace time",
+	e.log.Warn("director unresponsive; all instances hand over if it does not respond within the grace time",
 		"silent_for", directorSilence.String(), "director_grace", e.wanted.DirectorGrace.String())
 	e.silent = true
 	e.directorGone(now)
@@ -46,7 +46,7 @@ func (e *engine) directorGone(now time.Time) {
 
 // abandon hands over: nobody looks after the real servers.
 func (e *engine) abandon(now time.Time) {
-	e.log.Error("no director for longer than the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
+	e.log.Error("no response from the director within the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true
 	for _, r := range e.routers {
 		e.step(r, vrrp.Resign{Reason: vrrp.ReasonDirectorLost, Fallback: true}, now)

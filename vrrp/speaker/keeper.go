@@ -285,7 +285,7 @@ func (k *keeper) release(t task, a vrrp.Address) {
 
 func (k *keeper) remove(index int, at placed, instance string) {
 	if err := k.kernel.Remove(index, at.Prefix); err != nil {
-		k.log.Error("virtual address not removed", "instance", instance, "interface", at.Interface, "error", err)
+		k.log.Error("cannot remove virtual address", "instance", instance, "interface", at.Interface, "error", err)
 	}
 }
 
@@ -294,7 +294,7 @@ func (k *keeper) restore() bool {
 	actual, err := k.kernel.List()
 	if err != nil {
 		if !k.blind {
-			k.log.Warn("virtual addresses not checked; trying again", "error", err)
+			k.log.Warn("cannot check virtual addresses; retrying", "error", err)
 		}
 		k.blind = true
 		return false
@@ -323,7 +323,7 @@ func (k *keeper) restore() bool {
 			continue
 		}
 		k.putBack(h)
-		k.log.Warn("virtual address was deleted by somebody; put back", "instance", h.name, "interface", at.Interface,
+		k.log.Warn("virtual address deleted by another program; restored", "instance", h.name, "interface", at.Interface,
 			"address", at.Prefix)
 	}
 	for h := range k.doubtful {

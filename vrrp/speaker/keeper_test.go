@@ -203,7 +203,7 @@ func TestKeeperRestores(t *testing.T) {
 		if g.kernel.get(2) == "" || h.restored.Load() != 3 {
 			t.Errorf("after the interval: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
-		if n := strings.Count(g.log.String(), "deleted by somebody"); n != 3 {
+		if n := strings.Count(g.log.String(), "deleted by another program"); n != 3 {
 			t.Errorf("logged %d times", n)
 		}
 	})

@@ -44,7 +44,7 @@ func (e *engine) tellMaster(r *router, now time.Time) {
 		log = log.With("changes", r.news.missed)
 	}
 	if m.Advertised > m.Interval {
-		log.Warn("master heard, but its interval is too long to be adopted in full: give both routers the same, or raise adopt_interval_factor",
+		log.Warn("master heard, but its interval is too long to adopt in full: set the same interval on both routers, or raise adopt_interval_factor",
 			"advertise_interval", m.Advertised.String(), "adopted", m.Interval.String())
 		return
 	}

@@ -186,6 +186,6 @@ func raiseAutogroup(log *slog.Logger) {
 	}
 	err := os.WriteFile("/proc/self/autogroup", strconv.AppendInt(nil, niceBest, 10), 0)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		log.Debug("scheduler's group of the session not raised", "error", err)
+		log.Debug("autogroup priority not raised", "error", err)
 	}
 }

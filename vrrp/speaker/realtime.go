@@ -32,10 +32,10 @@ func prepareProcess(log *slog.Logger) {
 	}
 	limit := unix.Rlimit{Cur: runawayLimit, Max: runawayLimit}
 	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
-		log.Debug("no limit for runaway threads", "error", err)
+		log.Debug("RLIMIT_RTTIME not set", "error", err)
 	}
 	if err := lockMemory(); err != nil {
-		log.Warn("memory not locked: adverts may be late when memory is short; give the process CAP_IPC_LOCK, or LimitMEMLOCK=infinity in its unit",
+		log.Warn("memory not locked: adverts may be late when memory is low; give the process CAP_IPC_LOCK, or LimitMEMLOCK=infinity in its unit",
 			"error", err)
 	}
 }

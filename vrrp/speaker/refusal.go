@@ -22,9 +22,9 @@ func refusalText(at placed, err error) string {
 	case errors.Is(err, unix.ENODEV):
 		return noInterface
 	case errors.Is(err, unix.EACCES) && ipv6:
-		return fmt.Sprintf("%v: IPv6 is off on the interface: sysctl net.ipv6.conf.%s.disable_ipv6=0", err, sysctlName(at.Interface))
+		return fmt.Sprintf("%v: IPv6 is disabled on the interface: sysctl net.ipv6.conf.%s.disable_ipv6=0", err, sysctlName(at.Interface))
 	case errors.Is(err, unix.EINVAL) && ipv6:
-		return fmt.Sprintf("%v: IPv6 needs an MTU of 1280 or more: ip link set dev %s mtu 1500", err, at.Interface)
+		return fmt.Sprintf("%v: IPv6 requires an MTU of 1280 or more: ip link set dev %s mtu 1500", err, at.Interface)
 	}
 	return err.Error() + capabilityHint(err, "CAP_NET_ADMIN")
 }
@@ -87,7 +87,7 @@ func (k *keeper) try(t task) {
 // renew sets an address anew that is there and does not work: somebody else put it there, and duplicate address
 // detection found the former master.
 func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
-	k.log.Warn("virtual address was there and did not work, as after failed duplicate address detection; set anew",
+	k.log.Warn("virtual address was present but not usable, for example after failed duplicate address detection; added again",
 		"instance", h.name, "interface", at.Interface, "address", at.Prefix)
 	k.remove(h.index, placed{at.Interface, present}, h.name)
 	if k.install(at, h) != nil {

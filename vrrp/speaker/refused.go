@@ -111,7 +111,7 @@ func (e *engine) reviewAddresses(r *router) {
 		e.log.Info("virtual addresses accepted again", "instance", r.instance.Name)
 		return
 	}
-	e.log.Error("virtual addresses refused; trying again", "instance", r.instance.Name, "refused", len(lacking),
+	e.log.Error("virtual addresses refused; retrying", "instance", r.instance.Name, "refused", len(lacking),
 		"of", len(r.instance.Addresses), "error", abridged(lacking))
 }
 

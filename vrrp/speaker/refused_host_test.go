@@ -63,13 +63,13 @@ func TestHostAddressRefused(t *testing.T) {
 			"IPv6 is switched off",
 			func(h *lab.Node) { sysctl(t, h, "net.ipv6.conf.eth1.disable_ipv6", "1") },
 			func(h *lab.Node) { sysctl(t, h, "net.ipv6.conf.eth1.disable_ipv6", "0") },
-			"permission denied: IPv6 is off on the interface: sysctl net.ipv6.conf.eth1.disable_ipv6=0",
+			"permission denied: IPv6 is disabled on the interface: sysctl net.ipv6.conf.eth1.disable_ipv6=0",
 		},
 		{
 			"the MTU is too small for IPv6",
 			func(h *lab.Node) { ip(t, h, "link", "set", "dev", "eth1", "mtu", "1000") },
 			func(h *lab.Node) { ip(t, h, "link", "set", "dev", "eth1", "mtu", "1500") },
-			"invalid argument: IPv6 needs an MTU of 1280 or more: ip link set dev eth1 mtu 1500",
+			"invalid argument: IPv6 requires an MTU of 1280 or more: ip link set dev eth1 mtu 1500",
 		},
 		{
 			"the interface is gone",

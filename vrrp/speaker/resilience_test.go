@@ -42,7 +42,7 @@ func TestHostAddressPutBack(t *testing.T) {
 			t.Errorf("status after the deletion: %+v", st)
 		}
 	}
-	if !strings.Contains(a.log.String(), "deleted by somebody") {
+	if !strings.Contains(a.log.String(), "deleted by another program") {
 		t.Error("the log does not tell of the deletion")
 	}
 	if d := a.stop(); d > time.Second {

@@ -48,7 +48,7 @@ func Run(ctx context.Context, o Options) error {
 	prepareProcess(o.Logger)
 	turn, err := o.Turn(ctx)
 	if err != nil {
-		return fmt.Errorf("wait for my turn: %w", err)
+		return fmt.Errorf("wait for activation: %w", err)
 	}
 	priority := &priority{log: o.Logger}
 	priority.apply()

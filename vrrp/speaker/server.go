@@ -212,7 +212,7 @@ func (c *directorConn) write(log *slog.Logger) {
 		}
 		for n, ok := c.take(); ok; n, ok = c.take() {
 			if err := c.send(n); err != nil {
-				log.Warn("director does not listen; cutting it off", "error", err)
+				log.Warn("director does not read status updates; disconnecting it", "error", err)
 				return
 			}
 		}

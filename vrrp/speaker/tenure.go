@@ -64,7 +64,7 @@ func mapTenures(f *os.File) (*tenures, error) {
 	}
 	b, err := unix.Mmap(int(f.Fd()), 0, tenureBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map the memory that speakers share: %w", err)
+		return nil, fmt.Errorf("map the memory shared by speakers: %w", err)
 	}
 	t.records = unsafe.Slice((*tenureRecord)(unsafe.Pointer(&b[0])), tenureRecords)
 	return t, nil

@@ -50,7 +50,7 @@ func (e *engine) sendFailed(r *router, err error, now time.Time) {
 	r.warned = now
 	hint := capabilityHint(err, "CAP_NET_RAW")
 	if errors.Is(err, unix.EPERM) {
-		hint = ": a packet filter on this host drops it; let protocol 112 out"
+		hint = ": a packet filter on this host drops it; allow outgoing protocol 112"
 	}
 	e.log.Warn("advert not sent", "instance", r.instance.Name, "interface", r.key.Interface, "error", err.Error()+hint)
 }

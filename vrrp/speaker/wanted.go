@@ -50,13 +50,13 @@ func problemOf(in *vrrp.WantedInstance, taken bool, owners map[placed]string) st
 		return errs[0].Error()
 	}
 	if taken {
-		return "another instance has this virtual router id on the interface"
+		return "another instance uses this virtual router id on the interface"
 	}
 	key := keyOf(&in.Instance)
 	for _, a := range in.Addresses {
 		// The first of them to become backup would take the address from the other.
 		if owner := owners[key.place(a)]; owner != "" {
-			return fmt.Sprintf("instance %s has %s already: remove it from one of them", owner, key.place(a))
+			return fmt.Sprintf("instance %s already has %s: remove it from one of them", owner, key.place(a))
 		}
 	}
 	return ""

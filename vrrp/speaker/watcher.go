@@ -92,7 +92,7 @@ func (w *watcher) resync() (*interfaceTable, error) {
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
-			w.log.Warn("kernel messages interrupted; looking at all interfaces again", "error", err)
+			w.log.Warn("kernel messages lost; reading all interfaces again", "error", err)
 			pause(ctx, resubscribeWait)
 		}
 	}

@@ -67,7 +67,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 	if err != nil {
 		if problem := err.Error(); problem != w.problem {
 			w.problem = problem
-			e.log.Error("socket not opened; trying again", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
+			e.log.Error("cannot open socket; retrying", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 		}
 		e.openLater(w, now)
 		e.tendWire(w, now) // the interface may have been replaced meanwhile
@@ -91,7 +91,7 @@ func (e *engine) openLater(w *wire, now time.Time) {
 
 // broken closes a socket that fails and tries again.
 func (e *engine) broken(w *wire, err error, now time.Time) {
-	e.log.Warn("socket failed; opening it again", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
+	e.log.Warn("socket failed; reopening it", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 	e.closeWire(w)
 	e.openLater(w, now)
 	e.tendRouters(w, now)
