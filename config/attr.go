@@ -170,11 +170,11 @@ func invalid(at hcl.Range, tag *tag, detail string, args ...any) hcl.Diagnostics
 // scalar decodes a text through parse.
 func scalar[T any](target *T, value cty.Value, at hcl.Range, tag *tag, parse func(string) (T, error)) hcl.Diagnostics {
 	if !value.Type().IsPrimitiveType() || value.Type() == cty.Bool {
-		return invalid(at, tag, "A text in quotes is required here, not %s.", kindOf(value))
+		return invalid(at, tag, "A quoted string is required here, not %s.", kindOf(value))
 	}
 	text, err := convert.Convert(value, cty.String)
 	if err != nil {
-		return invalid(at, tag, "A text in quotes is required here: %s.", err)
+		return invalid(at, tag, "A quoted string is required here: %s.", err)
 	}
 	parsed, err := parse(text.AsString())
 	if err != nil {
@@ -203,7 +203,7 @@ func number(target *int64, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnost
 	}
 	whole, exact := converted.AsBigFloat().Int64()
 	if exact != 0 || !converted.AsBigFloat().IsInt() {
-		return invalid(at, tag, "%s is no whole number that fits here.", converted.AsBigFloat().Text('g', 10))
+		return invalid(at, tag, "%s is not a whole number in range.", converted.AsBigFloat().Text('g', 10))
 	}
 	if err := tag.checkNumber(whole); err != nil {
 		return invalid(at, tag, "%s", sentence(err))
@@ -216,7 +216,7 @@ func number(target *int64, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnost
 func texts(target *map[string]string, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnostics {
 	converted, err := convert.Convert(value, cty.Map(cty.String))
 	if err != nil {
-		return invalid(at, tag, "A map of texts is required here, as { name = \"value\" }.")
+		return invalid(at, tag, "A map of strings is required here, such as { name = \"value\" }.")
 	}
 	all := make(map[string]string, converted.LengthInt())
 	for name, text := range converted.AsValueMap() {
@@ -253,7 +253,7 @@ func list[T any](
 ) hcl.Diagnostics {
 	texts, ok := textsOf(value)
 	if !ok {
-		return invalid(at, tag, "A list of texts is required here, as [\"…\", \"…\"].")
+		return invalid(at, tag, "A list of strings is required here, such as [\"…\", \"…\"].")
 	}
 	if len(elements) != len(texts) {
 		elements = slices.Repeat([]hcl.Range{at}, len(texts))

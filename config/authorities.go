@@ -49,7 +49,7 @@ func readAuthority(d *disk, name string, most int) (string, error) {
 	case err != nil:
 		return "", err
 	case len(text) > most:
-		return "", errors.New(name + ": the files of certificate authorities are larger than 8 MiB together")
+		return "", errors.New(name + ": the CA files together are larger than 8 MiB")
 	}
 	if _, err := healthcheck.ParseAuthorities(string(text)); err != nil {
 		return "", errors.New(name + ": " + err.Error())

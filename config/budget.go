@@ -44,7 +44,7 @@ func (b *budget) spend(units int, at hcl.Range) bool {
 	}
 	if b.units += units; b.units > maxUnits || units < 0 {
 		b.stop(problem(at, "Too much to evaluate",
-			"The expressions of this configuration take too much time or memory together. Loop over fewer elements, or write what they make as blocks."))
+			"Together, the expressions of this configuration take too much time or memory. Loop over fewer elements, or write out the blocks that they generate."))
 		return false
 	}
 	return true
@@ -71,7 +71,7 @@ func (b *budget) decode(size uintptr, at hcl.Range) bool {
 	}
 	if b.decoded += int(size); b.decoded > maxDecoded {
 		b.stop(problem(at, "Too many blocks",
-			"The blocks of this configuration take more than %d MiB. A director has some ten thousand real servers at the most.", maxDecoded>>20))
+			"The blocks of this configuration take more than %d MiB. A director is meant for about ten thousand real servers at most.", maxDecoded>>20))
 		return false
 	}
 	return true
@@ -110,7 +110,7 @@ func (m *meter) measure(value cty.Value) {
 		text := value.AsString()
 		m.units += len(text) / bytesOfUnit
 		if len(text) > maxNumerals && strings.Trim(text, "0123456789.eE+-") == "" {
-			m.fault = "This text of digits is too long to be a number."
+			m.fault = "This string of digits is too long for a number."
 		}
 	case t == cty.Number:
 		number := value.AsBigFloat()

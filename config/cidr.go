@@ -66,7 +66,7 @@ var cidrSubnetFunction = function.New(&function.Spec{
 		}
 		bits := prefix.Bits() + newBits
 		if newBits < 0 || newBits > 128 || bits > prefix.Addr().BitLen() {
-			return cty.NilVal, function.NewArgErrorf(1, "%d more bits than /%d do not fit an address of %d",
+			return cty.NilVal, function.NewArgErrorf(1, "%d more bits than /%d do not fit in an address of %d",
 				newBits, prefix.Bits(), prefix.Addr().BitLen())
 		}
 		number, err := wholeNumber(args[2])
@@ -74,7 +74,7 @@ var cidrSubnetFunction = function.New(&function.Spec{
 			return cty.NilVal, function.NewArgError(2, err)
 		}
 		if number.Sign() < 0 || number.BitLen() > newBits {
-			return cty.NilVal, function.NewArgErrorf(2, "%s does not fit %d bits", number, newBits)
+			return cty.NilVal, function.NewArgErrorf(2, "%s does not fit in %d bits", number, newBits)
 		}
 		offset := number.Lsh(number, uint(prefix.Addr().BitLen()-bits))
 		address, err := cidrHost(prefix.Masked(), offset)

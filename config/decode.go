@@ -188,7 +188,7 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 		}
 		for _, extra := range blocks {
 			diags = append(diags, problem(extra.DefRange, fmt.Sprintf("Duplicate %s block", extra.Type),
-				"There is already one at %s. Put everything into one.", where(target.Elem().FieldByName("At").Interface().(hcl.Range))))
+				"There is already one at %s. Merge them into one.", where(target.Elem().FieldByName("At").Interface().(hcl.Range))))
 		}
 		return diags
 	}

@@ -80,7 +80,7 @@ func wholeSeconds(f *file) hcl.Diagnostics {
 	check := func(name string, a *attr[time.Duration]) {
 		if a.isSet() && a.value%time.Second != 0 {
 			diags = append(diags, problem(a.at(), "Invalid "+name,
-				"The kernel counts whole seconds here, and %s is none. Write %q.", a.value, a.value.Round(time.Second)))
+				"The kernel counts whole seconds here; %s is not a multiple of 1s. Write %q.", a.value, a.value.Round(time.Second)))
 		}
 	}
 	if f.Timeouts != nil {

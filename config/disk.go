@@ -15,7 +15,7 @@ import (
 const readTimeout = 5 * time.Second
 
 // errSilent is how a file system fails that does not answer: a call to a hard-mounted NFS server that is down never ends.
-var errSilent = errors.New("the file system does not answer. If it is a network file system, check its server, or copy the file to a local disk")
+var errSilent = errors.New("the file system does not respond. If it is a network file system, check its server, or copy the file to a local disk")
 
 // disk reads files for one Load. No call of it takes longer than the rest of readTimeout.
 type disk struct {

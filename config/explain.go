@@ -15,7 +15,7 @@ import (
 type consequenceOf struct{}
 
 func consequence(at hcl.Range) *hcl.Diagnostic {
-	diag := problem(at, "Value not known", "This value depends on one that is not known. Name the local values that it needs one by one.")
+	diag := problem(at, "Unknown value", "This value depends on an unknown value. Refer to the local values that it needs by name, one by one.")
 	diag.Extra = consequenceOf{}
 	return diag
 }
@@ -57,7 +57,7 @@ func (l *loader) explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl
 	case summary == "Unsupported argument", summary == "Unsupported block type":
 		return explainWord(diag, l.source.files)
 	case strings.HasPrefix(summary, "Missing name for "):
-		return withDetail(diag, fmt.Sprintf("This block has a label, in quotes between %q and the bracket.",
+		return withDetail(diag, fmt.Sprintf("This block needs a label in quotes, between %q and the brace.",
 			strings.TrimPrefix(summary, "Missing name for ")))
 	case strings.HasPrefix(summary, "Extraneous label for "):
 		return withDetail(diag, "Remove this label.")
@@ -129,15 +129,15 @@ func explainIndex(diag *hcl.Diagnostic) *hcl.Diagnostic {
 		return diag
 	}
 	keys := slices.Sorted(maps.Keys(collection.AsValueMap()))
-	has := "Nothing is in this object."
+	has := "This object is empty."
 	if len(keys) > 0 {
 		has = fmt.Sprintf("This object has %s.", strings.ReplaceAll(enumerate(keys), " or ", " and "))
 	}
 	if !mentionsNode(diag) {
 		return withDetail(diag, fmt.Sprintf("There is no %q in this object. %s%s", key.AsString(), has, didYouMean(key.AsString(), keys)))
 	}
-	changed := withDetail(diag, fmt.Sprintf("This node is called %q, and there is no value for it here. %s "+
-		"Add one for %q, set the name in a node block, or say with --node which of them this node is.",
+	changed := withDetail(diag, fmt.Sprintf("This node is called %q, and there is no value for it. %s "+
+		"Add one for %q, set the name in a node block, or select one with --node.",
 		key.AsString(), has, key.AsString()))
 	changed.Summary = "No value for this node"
 	return changed
@@ -195,7 +195,7 @@ func nodeNameOf(context *hcl.EvalContext) string {
 // unknownWord says where a word belongs that is not expected where it stands.
 func unknownWord(word string) string {
 	if slices.ContainsFunc(Schema().Blocks, func(b Block) bool { return b.Type == word }) {
-		return " It stands by itself, in no other block."
+		return " It is a top-level block."
 	}
 	var homes []string
 	walkSchema(Schema(), func(block Block) {
@@ -212,7 +212,7 @@ func unknownWord(word string) string {
 	})
 	slices.Sort(homes)
 	if homes = slices.Compact(homes); len(homes) > 0 {
-		return fmt.Sprintf(" It belongs into a block %s.", enumerate(homes))
+		return fmt.Sprintf(" It belongs in the block %s.", enumerate(homes))
 	}
 	var known []string
 	walkSchema(Schema(), func(block Block) {
@@ -228,12 +228,12 @@ var otherWords = map[string]string{
 	"advert_int":             `Write advertise_interval = "1s".`,
 	"authentication":         `Write auth_pass = "…", with version = 2.`,
 	"connect_timeout":        `Write timeout = "1s".`,
-	"enabled":                "There is no such switch. Leave the block out, or write # before its lines.",
-	"enable":                 "There is no such switch. Leave the block out, or write # before its lines.",
-	"disabled":               "There is no such switch. Leave the block out, or write # before its lines.",
+	"enabled":                "There is no such option. Remove the block, or comment it out with #.",
+	"enable":                 "There is no such option. Remove the block, or comment it out with #.",
+	"disabled":               "There is no such option. Remove the block, or comment it out with #.",
 	"delay_loop":             `Write interval = "2s" in the health_check.`,
 	"garp_master_refresh":    `Write announce { refresh = "60s" }.`,
-	"global_defs":            "Nothing here needs it; leave it out.",
+	"global_defs":            "It is not needed; remove it.",
 	"inhibit_on_failure":     `Write on_failure = "weight" in the virtual_service.`,
 	"lb_algo":                `Write scheduler = "wlc".`,
 	"lb_kind":                `Write forwarding = "nat", "dr" or "tun".`,
@@ -245,14 +245,14 @@ var otherWords = map[string]string{
 	"ops":                    "Write one_packet = true.",
 	"persistence_timeout":    `Write persistence { timeout = "5m" }.`,
 	"retry":                  "Write fall = 3.",
-	"state":                  "There is none: the priority decides who is master. Leave it out.",
+	"state":                  "There is no initial state: the priority decides which node is master. Remove it.",
 	"unicast_peer":           `Write unicast_peers = ["192.0.2.2"].`,
 	"unicast_src_ip":         `Write source_address = "192.0.2.1".`,
 	"v3_checksum_as_v2":      `Write checksum = "without-pseudo".`,
 	"virtual_ipaddress":      `Write addresses = ["192.0.2.10/24"].`,
 	"virtual_server":         `Write virtual_service "name" { address = "192.0.2.10:80" }.`,
 	"vrrp_instance":          `Write vrrp "name" { … }.`,
-	"vrrp_sync_group":        "Give one vrrp block all addresses that must move together: an address block names another interface.",
+	"vrrp_sync_group":        "Put all addresses that must move together in one vrrp block; an address block can name another interface.",
 	"HTTP_GET":               `Write health_check "http" { … }.`,
 	"SSL_GET":                `Write health_check "https" { … }.`,
 	"TCP_CHECK":              `Write health_check "tcp" { … }.`,

@@ -37,7 +37,7 @@ type sourceFile struct {
 func (s *source) read(path string) hcl.Diagnostics {
 	names, err := s.disk.configFiles(path)
 	if err != nil {
-		return hcl.Diagnostics{problem(hcl.Range{}, "Cannot read the configuration", "%s. Say with -c where it is.", err)}
+		return hcl.Diagnostics{problem(hcl.Range{}, "Cannot read the configuration", "%s. Use -c to name it.", err)}
 	}
 	s.directory = filepath.Dir(names[0])
 	var diags hcl.Diagnostics
@@ -120,7 +120,7 @@ func fileNames(stat func(string) (os.FileInfo, error), path string) ([]string, e
 		names = append(names, filepath.Join(path, entry.Name()))
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("the directory %s has no file whose name ends in .hcl", path)
+		return nil, fmt.Errorf("the directory %s has no *.hcl files", path)
 	}
 	return names, nil
 }

@@ -91,7 +91,7 @@ func envFunction(lookup func(string) (string, bool)) function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			name := args[0].AsString()
 			if len(args) > 2 {
-				return cty.NilVal, function.NewArgErrorf(2, "env takes a name and a default, no more")
+				return cty.NilVal, function.NewArgErrorf(2, "env takes a name and an optional default")
 			}
 			if value, ok := lookup(name); ok {
 				return cty.StringVal(value), nil
@@ -100,7 +100,7 @@ func envFunction(lookup func(string) (string, bool)) function.Function {
 				return args[1], nil
 			}
 			return cty.NilVal, function.NewArgErrorf(0,
-				"the environment has no %s. Set it, or give a default: env(%q, \"\")", name, name)
+				"the environment variable %s is not set. Set it, or give a default: env(%q, \"\")", name, name)
 		},
 	})
 }

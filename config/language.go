@@ -42,8 +42,8 @@ func (l *loader) nodeName(block *nodeBlock) cty.Value {
 	if block == nil || block.Name == nil {
 		name, err := l.context.Functions["hostname"].Call(nil)
 		if err != nil {
-			l.diags = append(l.diags, problem(hcl.Range{}, "The name of this node is not known",
-				"%s. Say which node this is with --node.", err))
+			l.diags = append(l.diags, problem(hcl.Range{}, "Unknown node name",
+				"%s. Use --node to set it.", err))
 			return cty.UnknownVal(cty.String)
 		}
 		return name
@@ -59,7 +59,7 @@ func (l *loader) nodeName(block *nodeBlock) cty.Value {
 		if err == nil && !name.IsKnown() {
 			return name
 		}
-		l.diags = append(l.diags, problem(expr.Range(), "Invalid node name", "The name of a node is a text, not empty."))
+		l.diags = append(l.diags, problem(expr.Range(), "Invalid node name", "A node name is a non-empty string."))
 		return cty.UnknownVal(cty.String)
 	}
 	return name

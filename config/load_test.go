@@ -178,7 +178,7 @@ func TestNothingToRead(t *testing.T) {
 	for name, c := range map[string]struct{ path, want string }{
 		"pipe":            {pipe, "is not a regular file"},
 		"missing file":    {filepath.Join(empty, "lvs-ha.hcl"), "no such file or directory"},
-		"empty directory": {empty, "has no file whose name ends in .hcl"},
+		"empty directory": {empty, "has no *.hcl files"},
 		"device":          {"/dev/null", "is not a regular file"},
 		"empty path":      {"", "no such file or directory"},
 	} {

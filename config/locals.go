@@ -58,14 +58,14 @@ func (g *localGraph) evaluate(name string, path []string) {
 	attribute := g.attributes[name]
 	if i := slices.Index(path, name); i >= 0 {
 		circle := append(slices.Clone(path[i:]), name)
-		g.loader.diags = append(g.loader.diags, problem(attribute.NameRange, "Local values in a circle",
-			"Each of these needs the next: %s. One of them must not need the others.", strings.Join(circle, " → ")))
+		g.loader.diags = append(g.loader.diags, problem(attribute.NameRange, "Circular local values",
+			"Each of these depends on the next: %s. Break the cycle.", strings.Join(circle, " → ")))
 		g.values[name] = cty.DynamicVal
 		return
 	}
 	if len(path) > maxDepth {
 		g.loader.diags = append(g.loader.diags, problem(attribute.NameRange, "Too deep",
-			"More than %d local values need each other in a row.", maxDepth))
+			"Local values depend on each other in a chain of more than %d.", maxDepth))
 		g.values[name] = cty.DynamicVal
 		return
 	}

@@ -43,7 +43,7 @@ func (l *loader) explainSyntax(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	for _, form := range []struct {
 		*regexp.Regexp
 		summary string
-	}{{unquotedLine, "Text without quotes"}, {colonLine, "Colon in place of ="}, {bareLine, "Argument without ="}} {
+	}{{unquotedLine, "Missing quotes"}, {colonLine, "Colon instead of ="}, {bareLine, "Argument without ="}} {
 		match := form.FindStringSubmatch(line)
 		if match == nil || !isAttribute(match[1]) {
 			continue
@@ -103,7 +103,7 @@ func (l *loader) explainVariable(diag *hcl.Diagnostic) *hcl.Diagnostic {
 		attribute = string(match[1]) + " = "
 	}
 	if secretHeader.MatchString(attribute) {
-		return withDetail(diag, fmt.Sprintf("Text is written in quotes: %s\"…\".", attribute))
+		return withDetail(diag, fmt.Sprintf("Strings need quotes: %s\"…\".", attribute))
 	}
 	detail := ""
 	switch strings.ToLower(name) {
@@ -112,11 +112,11 @@ func (l *loader) explainVariable(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	case "no", "off", "disabled", "false":
 		detail = fmt.Sprintf("Write %sfalse.", attribute)
 	default:
-		detail = fmt.Sprintf("%s is no variable. Text is written in quotes: %s\"%s\".", cut(word, maxValue), attribute, cut(word, maxValue))
+		detail = fmt.Sprintf("%s is not a variable. Strings need quotes: %s\"%s\".", cut(word, maxValue), attribute, cut(word, maxValue))
 		if _, exists := slices.BinarySearch(l.localNames, name); exists {
-			detail += fmt.Sprintf(" The local value is local.%s.", name)
+			detail += fmt.Sprintf(" The local value is called local.%s.", name)
 		} else if v, ok := l.context.Variables["var"]; ok && v.Type().IsObjectType() && v.Type().HasAttribute(name) {
-			detail += fmt.Sprintf(" The variable is var.%s.", name)
+			detail += fmt.Sprintf(" The variable is called var.%s.", name)
 		}
 	}
 	return withDetail(diag, detail)
@@ -124,10 +124,10 @@ func (l *loader) explainVariable(diag *hcl.Diagnostic) *hcl.Diagnostic {
 
 // otherFunctions are functions of other HCL languages.
 var otherFunctions = map[string]string{
-	"file":         "A configuration reads no files. Write the text here, or give it with --var or --var-file.",
-	"templatefile": "A configuration reads no files. Write the text here, with ${…} in it.",
+	"file":         "A configuration cannot read files. Write the value here, or set it with --var or --var-file.",
+	"templatefile": "A configuration cannot read files. Write the string here, with ${…} in it.",
 	"yamldecode":   "Use jsondecode, or write the values in HCL.",
-	"timestamp":    "A configuration is the same on every run.",
+	"timestamp":    "A configuration must give the same result on every run.",
 }
 
 // explainFunction suggests a function.
@@ -144,7 +144,7 @@ func (l *loader) explainFunction(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	if similar := didYouMean(call.Name, known); similar != "" {
 		return withDetail(diag, detail+similar)
 	}
-	return withDetail(diag, detail+" docs/reference.md lists those that there are.")
+	return withDetail(diag, detail+" docs/reference.md lists the functions.")
 }
 
 // examples are values of required attributes.
@@ -175,8 +175,8 @@ func explainMissing(diag *hcl.Diagnostic) *hcl.Diagnostic {
 // otherValues are what other programs call a value, by the name of the attribute or label.
 var otherValues = map[string]map[string]string{
 	"kind": {
-		"icmp":    `There is no ICMP check: a machine that answers a ping may not serve. Write health_check "tcp", with a port that the server listens on.`,
-		"ping":    `There is no ICMP check: a machine that answers a ping may not serve. Write health_check "tcp", with a port that the server listens on.`,
+		"icmp":    `There is no ICMP check: a host that answers pings may still not serve. Write health_check "tcp", with a port on which the server listens.`,
+		"ping":    `There is no ICMP check: a host that answers pings may still not serve. Write health_check "tcp", with a port on which the server listens.`,
 		"ssl":     `Write health_check "https".`,
 		"tls":     `Write health_check "https".`,
 		"connect": `Write health_check "tcp".`,

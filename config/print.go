@@ -64,7 +64,7 @@ func (p *printer) finding(g *alike) {
 func (p *printer) rest(all *groups) {
 	for i, k := range all.kinds {
 		if i == maxAlike {
-			fmt.Fprintf(&p.text, "There are more findings of %d other kinds.\n\n", len(all.kinds)-i)
+			fmt.Fprintf(&p.text, "Findings of %d other kinds are not shown.\n\n", len(all.kinds)-i)
 			return
 		}
 		hidden := all.hidden[k]

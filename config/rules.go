@@ -53,7 +53,7 @@ func names(f *file) hcl.Diagnostics {
 	check := func(kind string, name *attr[string], seen map[string]hcl.Range) {
 		if name.value == "" || len(name.value) > 64 || strings.ContainsFunc(name.value, isNoNameRune) {
 			diags = append(diags, problem(name.at(), "Invalid name",
-				"The name of a %s block has 1 to 64 bytes, without spaces, quotes and control characters.", kind))
+				"The name of a %s block must have 1 to 64 bytes, without spaces, quotes or control characters.", kind))
 			return
 		}
 		if first, duplicate := seen[name.value]; duplicate {

@@ -30,7 +30,7 @@ func ignoredWeights(f *file) hcl.Diagnostics {
 			}
 			if weight.value != first {
 				diags = append(diags, warning(b.Scheduler.at(), "Weights without effect",
-					"The scheduler %s ignores weights, and the real servers of %q have different ones. Write scheduler = %q.",
+					"The scheduler %s ignores weights, but the real servers of %q have different ones. Write scheduler = %q.",
 					b.Scheduler.value, b.Name.value, instead))
 				break
 			}
@@ -47,7 +47,7 @@ func repeatedChecks(f *file) hcl.Diagnostics {
 			for _, before := range blocks[:min(i, maxAlike)] {
 				if block.Check != nil && block.spec().Equal(before.spec()) {
 					diags = append(diags, warning(block.At, "Duplicate health_check",
-						"The health_check at %s is the same. Remove one of them, or change what it asks for.", where(before.At)))
+						"The health_check at %s is the same. Remove one of them, or make them different.", where(before.At)))
 					break
 				}
 			}
@@ -80,8 +80,8 @@ func otherTransport(f *file) hcl.Diagnostics {
 				}
 				if _, isTCP := block.Check.(*healthcheck.TCP); isTCP && block.Port.isOK() && at == port && at != portOfDNS {
 					diags = append(diags, warning(block.At, "TCP check of a UDP service",
-						"The virtual_service %q is UDP, and this check connects by TCP to the same port. "+
-							"If the real servers do not listen there, they are taken for down. Write port = with a TCP port that they have.", service.Name.value))
+						"The virtual_service %q is UDP, and this check connects to the same port over TCP. "+
+							"If the real servers do not listen there, they count as down. Set port to a TCP port on which they listen.", service.Name.value))
 				}
 			}
 		}
@@ -105,7 +105,7 @@ func ownerTracks(f *file) hcl.Diagnostics {
 		for _, track := range block.TrackInterfaces {
 			if track.Weight.isSet() && track.Weight.value != 0 {
 				diags = append(diags, warning(track.Weight.at(), "Weight without effect",
-					"A weight does not change priority 255, that of an address owner. Write a priority of 254 or less."))
+					"A weight does not change priority 255, the address owner's. Write a priority of 254 or less."))
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func loopback(f *file) hcl.Diagnostics {
 	look := func(name *attr[ifname], what string) {
 		if name.isSet() && name.value == "lo" {
 			diags = append(diags, warning(name.at(), "Loopback interface",
-				"On lo, %s reaches no other director. Write the interface of the network that they share, such as \"eth0\".", what))
+				"On lo, %s cannot reach another director. Write the interface of the network that the directors share, such as \"eth0\".", what))
 		}
 	}
 	for _, block := range f.VRRP {
@@ -139,7 +139,7 @@ func wholeInternet(f *file) hcl.Diagnostics {
 		for _, p := range block.prefixes() {
 			if p.value.Bits() == 0 {
 				diags = append(diags, warning(p.at, "Prefix length 0",
-					"With /0 this machine takes every address for one of its own network. Write the network's prefix length, such as /24."))
+					"With /0 this host treats every address as part of its own network. Write the network's prefix length, such as /24."))
 			}
 		}
 	}
@@ -152,7 +152,7 @@ func emptyPasswords(f *file) hcl.Diagnostics {
 	for _, block := range f.VRRP {
 		if block.AuthPass.isSet() && block.AuthPass.value == "" {
 			diags = append(diags, warning(block.AuthPass.at(), "Empty auth_pass",
-				"Adverts are sent without authentication. Write a password of 1 to 8 bytes, or leave auth_pass out."))
+				"Adverts are sent without authentication. Write a password of 1 to 8 bytes, or remove auth_pass."))
 		}
 	}
 	return diags

@@ -28,13 +28,13 @@ func realServerAddresses(f *file) hcl.Diagnostics {
 		address := server.Address.value.address
 		switch {
 		case address.IsUnspecified(), address.IsMulticast(), address == broadcast:
-			diags = append(diags, problem(server.Address.at(), "Invalid real_server", "%s is no address of a host.", address))
+			diags = append(diags, problem(server.Address.at(), "Invalid real_server", "%s is not a host address.", address))
 		case address.Is6() && address.IsLinkLocalUnicast():
 			diags = append(diags, problem(server.Address.at(), "Invalid real_server",
-				"The kernel takes no link-local address of a real server. Write its global or unique local one."))
+				"The kernel does not accept a link-local address for a real server. Write its global or unique local address."))
 		case service.Address.isSet() && address == service.Address.value.address:
 			diags = append(diags, problem(server.Address.at(), "Invalid real_server",
-				"%s is the address of the service itself. Write the real server's own.", address))
+				"%s is the address of the service itself. Write the real server's own address.", address))
 		}
 	})
 	return diags
@@ -52,7 +52,7 @@ func uniqueRealServers(f *file) hcl.Diagnostics {
 		k := key{service, ipvs.DestinationKey{Address: server.Address.value.address, Port: service.port(server)}}
 		if first, duplicate := seen[k]; duplicate {
 			diags = append(diags, problem(server.Address.at(), "Duplicate real_server",
-				"The service %q has %s already, at %s. Give one of them more weight instead.",
+				"The service %q already has %s, at %s. To send it more connections, raise its weight.",
 				service.Name.value, k.server, where(first)))
 			return
 		}
@@ -81,11 +81,11 @@ func forwardedFamilies(f *file) hcl.Diagnostics {
 		switch {
 		case forwarding.value != "tun":
 			diags = append(diags, problem(server.Address.at(), "Mixed address families",
-				"The service is %s and this real server %s: only a tunnel leads from one to the other. "+
+				"The service is %s and this real server is %s, which requires tunnelling. "+
 					"Write forwarding = \"tun\", or the real server's %s address.", of, to, of))
 		case sync != nil:
 			diags = append(diags, problem(server.Address.at(), "Mixed address families with connection_sync",
-				"The service is %s and this real server %s. The kernel does not synchronize connections while there is such a real server: "+
+				"The service is %s and this real server is %s. The kernel does not synchronize connections while there is such a real server: "+
 					"write its %s address, or remove the connection_sync block at %s.", of, to, of, where(sync.At)))
 		}
 	})
@@ -102,8 +102,8 @@ func forwardedPorts(f *file) hcl.Diagnostics {
 		}
 		if port := service.Address.value.port; service.port(server) != port {
 			diags = append(diags, problem(server.Address.at(), "Port mapped without NAT",
-				"With forwarding = %q packets reach the real server as they are, at the port that they were sent to. "+
-					"Leave the port off here, or write forwarding = \"nat\".", forwarding.value))
+				"With forwarding = %q packets reach the real server unchanged, at the port to which they were sent. "+
+					"Remove the port here, or write forwarding = \"nat\".", forwarding.value))
 		}
 	})
 	return diags
@@ -119,7 +119,7 @@ func thresholds(f *file) hcl.Diagnostics {
 			case !lower.isOK() || !upper.isOK() || lower.value <= upper.value:
 			case upper.value == 0:
 				diags = append(diags, problem(lower.at(), "Invalid lower_threshold",
-					"A lower threshold says when a server that was at its upper threshold gets connections again. Write upper_threshold too."))
+					"lower_threshold sets when a server that reached its upper_threshold receives connections again. Write upper_threshold too."))
 			default:
 				diags = append(diags, problem(lower.at(), "Invalid lower_threshold",
 					"%d is above the upper_threshold, %d.", lower.value, upper.value))
@@ -139,20 +139,20 @@ func tunnels(f *file) hcl.Diagnostics {
 				continue
 			}
 			if forwarding.isOK() && forwarding.value != "tun" {
-				diags = append(diags, problem(t.At, "Tunnel without tunnelling",
-					"This real server is reached with forwarding = %q. Write forwarding = \"tun\", or leave the tunnel block out.",
+				diags = append(diags, problem(t.At, "Tunnel block without tunnelling",
+					"This real server has forwarding = %q. Write forwarding = \"tun\", or remove the tunnel block.",
 					forwarding.value))
 			}
 			if t.Type.value == "gue" && t.Port.state == absent {
 				diags = append(diags, problem(t.Type.at(), "Tunnel without a port",
-					"A GUE tunnel needs the UDP port that the real server listens on. Write port = 6080 or what it is."))
+					"A GUE tunnel needs the UDP port that the real server listens on. Write, for example, port = 6080."))
 			}
 			if t.Type.value != "gue" && t.Port.isSet() {
-				diags = append(diags, problem(t.Port.at(), "Invalid port", "Only a gue tunnel has a port. Leave it out."))
+				diags = append(diags, problem(t.Port.at(), "Invalid port", "Only a gue tunnel has a port. Remove it."))
 			}
 			if c := &t.Checksum; c.isSet() && (t.Type.value == "ipip" && c.value != "nocsum" || t.Type.value == "gre" && c.value == "remcsum") {
 				diags = append(diags, problem(c.at(), "Invalid checksum",
-					"A tunnel of type %s has no %s. Checksums are for gue and gre, remcsum for gue.", t.Type.value, c.value))
+					"A tunnel of type %s does not support %s. Checksums are for gue and gre, remcsum is for gue.", t.Type.value, c.value))
 			}
 		}
 	}

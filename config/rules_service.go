@@ -22,16 +22,16 @@ func serviceIdentities(f *file) hcl.Diagnostics {
 		case !b.Address.isOK() || !b.Mark.isOK():
 		case b.Address.isSet() && b.Mark.isSet():
 			diags = append(diags, problem(b.Mark.at(), "Address and mark",
-				"A virtual_service is identified by its address or by a firewall mark. Leave one of them out."))
+				"A virtual_service is identified by its address or by a firewall mark. Remove one of them."))
 		case !b.Address.isSet() && !b.Mark.isSet():
 			diags = append(diags, problem(b.At, "Neither address nor mark",
-				"A virtual_service needs an address, as \"192.0.2.1:80\", or a firewall mark."))
+				"A virtual_service needs an address, such as \"192.0.2.1:80\", or a firewall mark."))
 		case b.Address.isSet() && b.Family.isSet():
 			diags = append(diags, problem(b.Family.at(), "Invalid family",
-				"The address says what family it is of. Leave family out: it belongs to a mark."))
+				"The address determines the family. Remove family: it is only for firewall marks."))
 		case b.Mark.isSet() && b.Protocol.isSet():
 			diags = append(diags, problem(b.Protocol.at(), "Invalid protocol",
-				"A firewall mark stands for packets of any protocol. Leave protocol out, and mark only packets of this protocol."))
+				"A firewall mark matches packets of any protocol. Remove protocol, and mark only packets of this protocol."))
 		}
 	}
 	return diags
@@ -52,7 +52,7 @@ func uniqueServices(f *file) hcl.Diagnostics {
 				at = b.Mark.at()
 			}
 			diags = append(diags, problem(at, "Duplicate virtual_service",
-				"The virtual_service %q at %s is %s already. Put the real servers of both into one.",
+				"The virtual_service %q at %s is also %s. Merge their real servers into one.",
 				first.Name.value, where(first.At), key))
 			continue
 		}
@@ -71,12 +71,12 @@ func serviceAddresses(f *file) hcl.Diagnostics {
 		address := b.Address.value
 		if address.address.IsUnspecified() || address.address.IsMulticast() {
 			diags = append(diags, problem(b.Address.at(), "Invalid address",
-				"%s is no address of a service. Write the virtual address.", address.address))
+				"%s cannot be the address of a service. Write the virtual address.", address.address))
 		}
 		// net/netfilter/ipvs/ip_vs_core.c, ip_vs_schedule: "port zero only supported in persistent services"
 		if address.port == 0 && b.Persistence == nil {
 			diags = append(diags, problem(b.Address.at(), "Service without a port",
-				"Write a port, as %q. Without one a service takes all ports, and then the kernel requires a persistence block.",
+				"Write a port, such as %q. Without one a service covers all ports, and the kernel then requires a persistence block.",
 				withPort(address.address)))
 		}
 	}
@@ -104,7 +104,7 @@ func schedulerFlags(f *file) hcl.Diagnostics {
 		for _, flag := range b.SchedulerFlags.value {
 			if _, err := ipvs.ParseFlags(b.Scheduler.value, flag.value); err != nil {
 				diags = append(diags, problem(flag.at, "Invalid scheduler_flags",
-					"The scheduler %s has no flag %q. Leave it out, or write scheduler = %q.",
+					"The scheduler %s has no flag %q. Remove it, or write scheduler = %q.",
 					b.Scheduler.value, flag.value, flag.value[:min(2, len(flag.value))]))
 			}
 		}
@@ -123,13 +123,13 @@ func persistence(f *file) hcl.Diagnostics {
 		isIPv6 := b.family() == "ipv6"
 		switch {
 		case p.Netmask.isSet() && p.Prefix.isSet():
-			diags = append(diags, problem(p.Prefix.at(), "Netmask and prefix", "Both say the same. Leave one of them out."))
+			diags = append(diags, problem(p.Prefix.at(), "Netmask and prefix", "Both set the same thing. Remove one of them."))
 		case p.Netmask.isSet() && (isIPv6 || !p.Netmask.value.Is4()):
 			diags = append(diags, problem(p.Netmask.at(), "Invalid netmask",
-				"A netmask is for IPv4. Write the granularity of IPv6 as prefix = 64."))
+				"netmask is for IPv4. For IPv6, write for example prefix = 64."))
 		case p.Netmask.isSet() && !isContiguous(p.Netmask.value):
 			diags = append(diags, warning(p.Netmask.at(), "Unusual netmask",
-				"%s is not the mask of a network. The kernel takes it and groups clients by these bits.", p.Netmask.value))
+				"%s is not a contiguous netmask. The kernel accepts it and groups clients by these bits.", p.Netmask.value))
 		case p.Prefix.isSet() && (p.Prefix.value < 1 || p.Prefix.value > prefixBits(isIPv6)):
 			diags = append(diags, problem(p.Prefix.at(), "Invalid prefix",
 				"%d is out of range. Write a number from 1 to %d.", p.Prefix.value, prefixBits(isIPv6)))
@@ -137,7 +137,7 @@ func persistence(f *file) hcl.Diagnostics {
 		// net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param: it reads UDP only, and what it cannot read is not scheduled.
 		if p.Engine.isSet() && p.Engine.value == "sip" && b.protocol() != "udp" && !b.isByMark() {
 			diags = append(diags, problem(p.Engine.at(), "Invalid engine",
-				"The engine sip reads SIP over UDP; a %s service with it would forward nothing. Write protocol = \"udp\", or leave engine out.",
+				"The engine sip reads SIP over UDP; a %s service with it would forward nothing. Write protocol = \"udp\", or remove engine.",
 				b.protocol()))
 		}
 	}
@@ -157,7 +157,7 @@ func onePacket(f *file) hcl.Diagnostics {
 	for _, b := range f.Services {
 		if b.OnePacket.isSet() && b.OnePacket.value && b.hasIdentity() && b.protocol() != "udp" && !b.isByMark() {
 			diags = append(diags, problem(b.OnePacket.at(), "Invalid one_packet",
-				"Only UDP packets can be scheduled one by one, and this service is %s. Leave one_packet out.", b.protocol()))
+				"Only UDP packets can be scheduled one by one, and this service is %s. Remove one_packet.", b.protocol()))
 		}
 	}
 	return diags
@@ -169,7 +169,7 @@ func hasRealServers(f *file) hcl.Diagnostics {
 	for _, b := range f.Services {
 		if len(b.RealServers) == 0 {
 			diags = append(diags, warning(b.At, "No real servers",
-				"The virtual_service %q has no real_server, so it serves nobody.", b.Name.value))
+				"The virtual_service %q has no real_server, so it cannot serve clients.", b.Name.value))
 		}
 	}
 	return diags
@@ -193,7 +193,7 @@ func carriedAddresses(f *file) hcl.Diagnostics {
 	for _, b := range f.Services {
 		if b.Address.isSet() && !carried[b.Address.value.address] {
 			diags = append(diags, warning(b.Address.at(), "Address without failover",
-				"No vrrp block has %s among its addresses, so it stays where it is when a director fails.", b.Address.value.address))
+				"No vrrp block has the address %s, so it does not move when a director fails.", b.Address.value.address))
 		}
 	}
 	return diags

@@ -126,7 +126,7 @@ func uniqueRouters(f *file) hcl.Diagnostics {
 		key := router{block.Interface.value, block.family(), block.VirtualRouterID.value}
 		if first, duplicate := seen[key]; duplicate {
 			diags = append(diags, problem(block.VirtualRouterID.at(), "Duplicate virtual_router_id",
-				"The vrrp block %q at %s has %d on %s for %s already. Give each of them a number of its own, the same on both directors.",
+				"The vrrp block %q at %s already uses %d on %s for %s. Give each block its own number, the same on both directors.",
 				first.Name.value, where(first.At), key.id, key.device, key.family))
 			continue
 		}
@@ -144,13 +144,13 @@ func virtualAddresses(f *file) hcl.Diagnostics {
 			address := p.value.Addr()
 			if first, duplicate := seen[address]; duplicate && first != block {
 				diags = append(diags, problem(p.at, "Duplicate virtual address",
-					"The vrrp block %q at %s moves %s already. Remove it from one of them.",
+					"The vrrp block %q at %s already has %s. Remove it from one of them.",
 					first.Name.value, where(first.At), address))
 			}
 			seen[address] = block
 			if name := networkName(p.value); name != "" {
 				diags = append(diags, problem(p.at, "Invalid addresses",
-					"%s is the %s address of its network, no host's.", p.value, name))
+					"%s is the %s address of its network, not a host address.", p.value, name))
 			}
 		}
 	}
@@ -183,7 +183,7 @@ func ownAddresses(f *file) hcl.Diagnostics {
 		owner := block.Priority.value == vrrp.PriorityOwner
 		if block.SourceAddress.isSet() && virtual[block.SourceAddress.value] && !owner {
 			diags = append(diags, problem(block.SourceAddress.at(), "Invalid source_address",
-				"%s is a virtual address of this block, which this node has only while it is master. Write an address of its own.",
+				"%s is a virtual address of this block, which this node has only while it is master. Write an address that it always has.",
 				block.SourceAddress.value))
 		}
 		for _, peer := range block.UnicastPeers.value {
@@ -202,8 +202,8 @@ func trackedInterfaces(f *file) hcl.Diagnostics {
 	for _, block := range f.VRRP {
 		for _, track := range block.TrackInterfaces {
 			if track.Interface.isOK() && track.Interface.value == block.Interface.value {
-				diags = append(diags, warning(track.Interface.at(), "Interface tracked anyway",
-					"%s is the interface of this block, whose link is always tracked. Leave this out.", track.Interface.value))
+				diags = append(diags, warning(track.Interface.at(), "Interface already tracked",
+					"%s is the interface of this block, whose link is always tracked. Remove it here.", track.Interface.value))
 			}
 		}
 	}
@@ -221,7 +221,7 @@ func oneConnectionSync(f *file) hcl.Diagnostics {
 			first = block
 		default:
 			diags = append(diags, problem(block.ConnectionSync.At, "Second connection_sync",
-				"The kernel has one pair of sync daemons, and it follows the vrrp block %q at %s already. Leave one of them out.",
+				"The kernel has one pair of sync daemons, and it already follows the vrrp block %q at %s. Remove one of them.",
 				first.Name.value, where(first.At)))
 		}
 	}
@@ -234,7 +234,7 @@ func syncGroups(f *file) hcl.Diagnostics {
 	for _, block := range f.VRRP {
 		if c := block.ConnectionSync; c != nil && c.Group.isSet() && !c.Group.value.IsMulticast() {
 			diags = append(diags, problem(c.Group.at(), "Invalid group",
-				"%s is no multicast address. Write one as \"224.0.0.81\" or \"ff02::81\".", c.Group.value))
+				"%s is not a multicast address. Write one such as \"224.0.0.81\" or \"ff02::81\".", c.Group.value))
 		}
 	}
 	return diags

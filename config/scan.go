@@ -128,7 +128,7 @@ func (s *scanner) push(kind byte, length int) {
 	if len(s.stack) > maxDepth {
 		s.at -= length
 		s.overlong = true
-		s.fault(1, "Too deep", "There are more than %d brackets, quotes or blocks within each other here.", maxDepth)
+		s.fault(1, "Too deep", "Brackets, quotes or blocks are nested more than %d deep here.", maxDepth)
 	}
 }
 
@@ -222,7 +222,7 @@ func (s *scanner) shut(c byte) {
 	case top == opens, c == '}' && top == '$':
 		s.close(c)
 	case top == 0:
-		s.fault(1, "Bracket without a beginning", "This %c closes nothing. Remove it, or look for a bracket that was closed too early above.", c)
+		s.fault(1, "Unmatched closing bracket", "This %c closes nothing. Remove it, or look above for a bracket that is closed too early.", c)
 		s.token(1)
 	default:
 		o := s.stack[len(s.stack)-1]
@@ -275,8 +275,8 @@ func (s *scanner) finish() {
 			s.unclosedQuote(top)
 			return
 		case '<':
-			s.faults = append(s.faults, problem(s.rangeAt(top.at, top.line, top.bol, 2), "Unclosed text",
-				"This text of several lines has no end. Write %s on a line of its own after it.", top.marker))
+			s.faults = append(s.faults, problem(s.rangeAt(top.at, top.line, top.bol, 2), "Unclosed heredoc",
+				"This heredoc has no end. Write %s on a line of its own after it.", top.marker))
 			return
 		}
 		mend := fmt.Sprintf("Write %c where it ends.", map[byte]byte{'(': ')', '[': ']', '{': '}', '$': '}'}[s.stack[len(s.stack)-1].kind])

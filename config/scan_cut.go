@@ -37,8 +37,8 @@ type topItem struct {
 
 func (s *scanner) tooLarge() {
 	s.overlong = true
-	s.fault(0, "Too large", "The configuration has more than %d words and signs, variables and locals with more than %d, or an expression with more than %d. "+
-		"Write what repeats as a dynamic block, or as fewer expressions.", maxTokens, maxLanguage, maxPiece)
+	s.fault(0, "Too large", "The configuration has more than %d tokens, variables and locals with more than %d, or an expression with more than %d. "+
+		"Use a dynamic block for what repeats, or fewer expressions.", maxTokens, maxLanguage, maxPiece)
 }
 
 func (s *scanner) pieceStart() int {

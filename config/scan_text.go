@@ -86,14 +86,14 @@ func (s *scanner) escape(rest []byte) {
 	}
 	for i := range digits {
 		if 2+i >= len(rest) || !isHex(rest[2+i]) {
-			s.fault(2, "Invalid escape", "\\%c is followed by %d hexadecimal digits, as in \\u00e9.", rest[1], digits)
+			s.fault(2, "Invalid escape", "\\%c must be followed by %d hexadecimal digits, as in \\u00e9.", rest[1], digits)
 			s.at += 2
 			return
 		}
 	}
 	if digits == 0 {
 		r, size := utf8.DecodeRune(rest[1:])
-		s.fault(1+size, "Invalid escape", "\\%c means nothing in a text. Write \\\\%c for a backslash.", r, r)
+		s.fault(1+size, "Invalid escape", "\\%c is not an escape sequence. Write \\\\%c for a backslash.", r, r)
 		s.at += 1 + size
 		return
 	}
@@ -111,7 +111,7 @@ func (s *scanner) unclosedQuote(o opened) {
 		end++
 	}
 	s.faults = append(s.faults, problem(s.rangeAt(o.at, o.line, o.bol, end-o.at), "Unclosed quote",
-		`This text has no closing quote on its line. Write " where it ends.`))
+		`This string has no closing quote on its line. Write " where it ends.`))
 }
 
 // heredoc reads within a text of several lines.
@@ -165,7 +165,7 @@ func (s *scanner) heredoc() {
 func (s *scanner) meld(before int) {
 	if s.melded += before + 16; s.melded > maxMelded && !s.overlong {
 		s.overlong = true
-		s.fault(0, "Text too long", "Texts of so many lines take too much time to read. Write what is in them as local values.")
+		s.fault(0, "Heredoc too long", "A heredoc of so many lines takes too much time to read. Use local values for its content.")
 	}
 }
 

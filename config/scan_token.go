@@ -19,7 +19,7 @@ func isWord(c byte) bool {
 func (s *scanner) sign(c byte, rest []byte) {
 	switch c {
 	case '\'':
-		s.fault(1, "Single quote", `Text is written in double quotes, as "text".`)
+		s.fault(1, "Single quote", `Strings use double quotes, as in "text".`)
 		s.skipSingleQuoted()
 	case ';':
 		s.fault(1, "Semicolon", "A line ends an argument. Remove the semicolon, and write each argument on a line of its own.")
@@ -51,7 +51,7 @@ func (s *scanner) skipSingleQuoted() {
 
 // invalid refuses a character; those that follow it are not reported one by one.
 func (s *scanner) invalid(length int) {
-	s.fault(length, "Invalid character", "%q has no meaning here. Remove it, or put the text in double quotes.", s.text[s.at:s.at+length])
+	s.fault(length, "Invalid character", "%q has no meaning here. Remove it, or put the string in double quotes.", s.text[s.at:s.at+length])
 	for s.at < len(s.text) && s.text[s.at] != '\n' {
 		s.at++
 	}
@@ -100,13 +100,13 @@ func (s *scanner) strange() {
 	r, size := utf8.DecodeRune(s.text[s.at:])
 	switch {
 	case r == utf8.RuneError && size < 2:
-		s.fault(1, "Not UTF-8", "The byte %#02x is no UTF-8. Save the file as UTF-8.", s.text[s.at])
+		s.fault(1, "Not UTF-8", "The byte %#02x is not valid UTF-8. Save the file as UTF-8.", s.text[s.at])
 		s.overlong = true
 	case unicode.IsSpace(r):
-		s.fault(size, "Invalid space", "This is a special space (%U), as word processors make them. Write a plain one.", r)
+		s.fault(size, "Invalid space", "This is not a plain space but %U, as word processors insert it. Write a plain space.", r)
 		s.token(size)
 	default:
-		s.fault(size, "Typographic quote", "%c is no quote here. Write plain double quotes: \"text\".", r)
+		s.fault(size, "Typographic quote", "%c is not a quote here. Write plain double quotes: \"text\".", r)
 		s.token(size)
 	}
 }

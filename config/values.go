@@ -23,7 +23,7 @@ func parseInterface(text string) (ifname, error) {
 	case text == "":
 		return "", errors.New("the name of a network interface is required here")
 	case len(text) > maxInterfaceName:
-		return "", fmt.Errorf("%q is too long for the name of a network interface: %d bytes, %d are the most",
+		return "", fmt.Errorf("%q is too long for the name of a network interface: %d bytes, at most %d are allowed",
 			text, len(text), maxInterfaceName)
 	case text == "." || text == ".." || strings.ContainsFunc(text, isNoInterfaceRune):
 		return "", fmt.Errorf("%q cannot be the name of a network interface", text)
@@ -42,7 +42,7 @@ func parseDuration(text string, t *tag) (time.Duration, error) {
 		if _, bare := strconv.ParseFloat(text, 64); bare == nil {
 			return 0, fmt.Errorf("%q has no unit. Write %q for seconds, or %q", text, text+"s", text+"ms")
 		}
-		return 0, fmt.Errorf("%q is no duration. Write a number and a unit, as \"1s\", \"100ms\" or \"1m30s\"", text)
+		return 0, fmt.Errorf("%q is not a duration. Write a number and a unit, such as \"1s\", \"100ms\" or \"1m30s\"", text)
 	}
 	return duration, t.checkDuration(duration)
 }
@@ -63,7 +63,7 @@ func parseAddress(text string) (netip.Addr, error) {
 func checkAddress(address netip.Addr) error {
 	switch {
 	case address.Zone() != "":
-		return fmt.Errorf("%q has a zone. Leave it off: interfaces are named elsewhere", address)
+		return fmt.Errorf("%q has a zone. Remove it: the interface is set separately", address)
 	case address.Is4In6():
 		return fmt.Errorf("%q is an IPv4 address in IPv6 notation. Write %q", address, address.Unmap())
 	}
@@ -103,10 +103,10 @@ func badPrefix(text string) error {
 		if address.Is6() {
 			example = 64
 		}
-		return fmt.Errorf("%q: the prefix length of %s is at most %d. Write the network's, such as \"%s/%d\"",
+		return fmt.Errorf("%q: the prefix length of %s is at most %d. Write that of the network, such as \"%s/%d\"",
 			text, familyName(address), address.BitLen(), address, example)
 	}
-	return fmt.Errorf("%q is no address with a prefix length, as \"192.0.2.1/24\"", text)
+	return fmt.Errorf("%q is not an address with a prefix length such as \"192.0.2.1/24\"", text)
 }
 
 // badAddress says what is wrong with an address.
@@ -121,7 +121,7 @@ func badAddress(text string) error {
 			return fmt.Errorf("%q has a port (%s). Write the address alone: %q", text, port, host)
 		}
 	}
-	return fmt.Errorf("%q is no IP address. Names are not looked up", text)
+	return fmt.Errorf("%q is not an IP address. Host names are not resolved", text)
 }
 
 // maskLength is the prefix length of an IPv4 netmask.
@@ -157,7 +157,7 @@ func parseEndpoint(text string) (endpoint, error) {
 		return endpoint{both.Addr(), both.Port(), true}, checkAddress(both.Addr())
 	}
 	if _, _, isURL := strings.Cut(text, "://"); isURL {
-		return endpoint{}, fmt.Errorf("%q is a URL. Write the address and the port, as \"192.0.2.1:80\"", text)
+		return endpoint{}, fmt.Errorf("%q is a URL. Write the address and the port, such as \"192.0.2.1:80\"", text)
 	}
 	host, port, found := cutLast(text, ":")
 	if address, badHost := netip.ParseAddr(host); found && badHost == nil && address.Is6() && isPort(port) {
@@ -165,9 +165,9 @@ func parseEndpoint(text string) (endpoint, error) {
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	if _, badHost := netip.ParseAddr(host); found && badHost == nil {
-		return endpoint{}, fmt.Errorf("%q is no port. Write a number from 0 to 65535", port)
+		return endpoint{}, fmt.Errorf("%q is not a port. Write a number from 0 to 65535", port)
 	}
-	return endpoint{}, fmt.Errorf("%q is no IP address with a port, as \"192.0.2.1:80\" or \"[2001:db8::1]:80\". Names are not looked up", text)
+	return endpoint{}, fmt.Errorf("%q is not an IP address with a port, such as \"192.0.2.1:80\" or \"[2001:db8::1]:80\". Host names are not resolved", text)
 }
 
 func cutLast(text, separator string) (before, after string, found bool) {
