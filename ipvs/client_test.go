@@ -193,9 +193,9 @@ func TestRefusalsSayTheMend(t *testing.T) {
 	}{
 		{syscall.EPERM, func(c *Client) error { return c.Flush(t.Context()) }, "clearing the ipvs table: operation not permitted: CAP_NET_ADMIN is missing; run as root or grant it"},
 		{syscall.ENOENT, func(c *Client) error { return c.NewService(t.Context(), service) }, "add service tcp 192.0.2.1:80: no such file or directory: the kernel has no scheduler mh; run `modprobe ip_vs_mh`, or no persistence engine sip; run `modprobe ip_vs_pe_sip`"},
-		{syscall.EINVAL, func(c *Client) error { return c.NewDestination(t.Context(), web, mixed) }, "add server [2001:db8::a]:0 of tcp 192.0.2.1:80: invalid argument: a real server of another address family than its service's must be a tunnel"},
-		{syscall.ENOENT, func(c *Client) error { return c.DeleteDestination(t.Context(), web, first) }, "delete server 10.0.0.1:8080 of tcp 192.0.2.1:80: no such file or directory: there is no such real server; something else removed it"},
-		{syscall.ESRCH, func(c *Client) error { _, err := c.Service(t.Context(), marked); return err }, "reading service fwmark 7 ipv6: no such process: there is no such virtual service"},
+		{syscall.EINVAL, func(c *Client) error { return c.NewDestination(t.Context(), web, mixed) }, "add server [2001:db8::a]:0 of tcp 192.0.2.1:80: invalid argument: a real server of another address family than its service requires tunnelling"},
+		{syscall.ENOENT, func(c *Client) error { return c.DeleteDestination(t.Context(), web, first) }, "delete server 10.0.0.1:8080 of tcp 192.0.2.1:80: no such file or directory: no such real server; something else removed it"},
+		{syscall.ESRCH, func(c *Client) error { _, err := c.Service(t.Context(), marked); return err }, "reading service fwmark 7 ipv6: no such process: no such virtual service"},
 	} {
 		c, _ := openFake(t, refuse(tt.errno))
 		err := tt.do(c)

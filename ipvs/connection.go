@@ -78,7 +78,7 @@ func parseHexEnd(address, port string) (netip.AddrPort, error) {
 	}
 	b, err := hex.DecodeString(address)
 	if err != nil || len(b) != 4 {
-		return netip.AddrPort{}, fmt.Errorf("address %q is not of eight hexadecimal digits", address)
+		return netip.AddrPort{}, fmt.Errorf("address %q: want eight hexadecimal digits", address)
 	}
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b)), uint16(n)), nil
 }

@@ -92,7 +92,7 @@ func TestDiff(t *testing.T) {
 			func(k ipvs.ServiceKey) bool { return k == mark },
 			"add service tcp 192.0.2.1:80 scheduler rr\n" +
 				"delete service fwmark 5 ipv4\n" +
-				"leave service udp [2001:db8::1]:53: it is not ours\n",
+				"leave service udp [2001:db8::1]:53: not managed here\n",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestDiffOfRepeatedEntries(t *testing.T) {
 	})
 	wanted := []ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1)}}}
 	want := "delete server 10.0.0.2:80 of tcp 192.0.2.1:80\ndelete service fwmark 5 ipv4\n" +
-		"leave service udp [2001:db8::1]:53: it is not ours\n"
+		"leave service udp [2001:db8::1]:53: not managed here\n"
 	if got := ipvs.Diff(wanted, actual, func(k ipvs.ServiceKey) bool { return k == mark }).String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}

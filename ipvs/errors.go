@@ -56,22 +56,22 @@ func explain(err error, mends map[syscall.Errno]string) error {
 
 // mends are what the kernel's answers to a step mean (net/netfilter/ipvs/ip_vs_ctl.c).
 func (s Step) mends() map[syscall.Errno]string {
-	m := map[syscall.Errno]string{syscall.ESRCH: "there is no such virtual service; something else removed it"}
+	m := map[syscall.Errno]string{syscall.ESRCH: "no such virtual service; something else removed it"}
 	switch s.Action {
 	case AddService, EditService:
-		m[syscall.EEXIST] = "the virtual service is there already; something else added it"
+		m[syscall.EEXIST] = "the virtual service already exists; something else added it"
 		m[syscall.ENOENT] = s.Service.missingModule()
-		m[syscall.EINVAL] = "the kernel does not take this combination of address, netmask and flags"
-		m[syscall.EAFNOSUPPORT] = "the kernel has no IPv6; load the module ipv6"
-		m[syscall.EPROTONOSUPPORT] = "this kernel's IPVS does not balance " + s.Service.Protocol.String()
+		m[syscall.EINVAL] = "the kernel rejects this combination of address, netmask and flags"
+		m[syscall.EAFNOSUPPORT] = "the kernel has no IPv6; load the ipv6 module"
+		m[syscall.EPROTONOSUPPORT] = "this kernel's IPVS does not support " + s.Service.Protocol.String()
 	case AddDestination, EditDestination:
-		m[syscall.EEXIST] = "the real server is there already; something else added it"
-		m[syscall.ENOENT] = "there is no such real server; something else removed it"
+		m[syscall.EEXIST] = "the real server already exists; something else added it"
+		m[syscall.ENOENT] = "no such real server; something else removed it"
 		m[syscall.ERANGE] = "the weight is over 2147483647, or the lower threshold is above the upper one"
 		m[syscall.EINVAL] = s.Destination.invalid(s.Service.Family)
-		m[syscall.EAFNOSUPPORT] = "the kernel has no IPv6; load the module ipv6"
+		m[syscall.EAFNOSUPPORT] = "the kernel has no IPv6; load the ipv6 module"
 	case DeleteDestination:
-		m[syscall.ENOENT] = "there is no such real server; something else removed it"
+		m[syscall.ENOENT] = "no such real server; something else removed it"
 	}
 	return m
 }
@@ -89,11 +89,11 @@ func (s Service) missingModule() string {
 func (d Destination) invalid(of Family) string {
 	switch {
 	case family(d.Address) != of && d.Forward != Tunnel:
-		return "a real server of another address family than its service's must be a tunnel"
+		return "a real server of another address family than its service requires tunnelling"
 	case family(d.Address) != of:
-		return "tunnels into another address family and connection-sync daemons exclude each other"
+		return "the kernel does not allow tunnels to another address family together with connection-sync daemons"
 	case d.TunnelType == TunnelGUE && d.TunnelPort == 0:
 		return "a gue tunnel needs a port"
 	}
-	return "the kernel does not take this combination of address and forwarding method, or the address is not unicast"
+	return "the kernel rejects this combination of address and forwarding method, or the address is not unicast"
 }

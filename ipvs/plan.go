@@ -21,7 +21,7 @@ func (p Plan) String() string {
 		fmt.Fprintln(&b, s)
 	}
 	for _, k := range p.Foreign {
-		fmt.Fprintf(&b, "leave service %s: it is not ours\n", k)
+		fmt.Fprintf(&b, "leave service %s: not managed here\n", k)
 	}
 	return b.String()
 }

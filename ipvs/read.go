@@ -143,7 +143,7 @@ func (c *Client) Destinations(ctx context.Context, key ServiceKey) ([]Destinatio
 	return table[0].Destinations, nil
 }
 
-var noService = map[syscall.Errno]string{syscall.ESRCH: "there is no such virtual service"}
+var noService = map[syscall.Errno]string{syscall.ESRCH: "no such virtual service"}
 
 // keyRequest is a command that names a service and nothing else.
 func keyRequest(command uint8, key ServiceKey) (ipvsnl.Request, error) {

@@ -76,13 +76,13 @@ func (c *Client) Stop(ctx context.Context, role Role) error {
 // startMends are what the kernel's answers mean (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_sync.c).
 func startMends(d Daemon) map[syscall.Errno]string {
 	return map[syscall.Errno]string{
-		syscall.EEXIST:        "it runs already; stop it first",
-		syscall.ENODEV:        fmt.Sprintf("there is no interface %s", d.Interface),
+		syscall.EEXIST:        "it is already running; stop it first",
+		syscall.ENODEV:        fmt.Sprintf("no interface %s", d.Interface),
 		syscall.EADDRNOTAVAIL: fmt.Sprintf("interface %s has no address, or is down", d.Interface),
 		syscall.EINVAL: "the group is not a multicast address, the sync id is over 255, or a virtual service has a " +
-			"tunnel into another address family, which excludes sync daemons",
+			"tunnel to another address family, which the kernel does not allow together with sync daemons",
 		syscall.EAFNOSUPPORT: "the kernel has no IPv6 for this group",
 	}
 }
 
-var stopMends = map[syscall.Errno]string{syscall.ESRCH: "it does not run"}
+var stopMends = map[syscall.Errno]string{syscall.ESRCH: "it is not running"}

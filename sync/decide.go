@@ -48,8 +48,8 @@ func Decide(wanted, actual []Running) []Step {
 		case !ok:
 			stops = append(stops, Step{Daemon: a, Reason: "not wanted"})
 		case !a.Daemon.satisfies(w.Daemon):
-			stops = append(stops, Step{Daemon: a, Reason: "configured otherwise"})
-			starts = append(starts, Step{Start: true, Daemon: w, Reason: "configured otherwise"})
+			stops = append(stops, Step{Daemon: a, Reason: "configured differently"})
+			starts = append(starts, Step{Start: true, Daemon: w, Reason: "configured differently"})
 		}
 	}
 	for _, w := range wanted {

@@ -57,18 +57,18 @@ func TestDecide(t *testing.T) {
 			"leftovers on the wrong interface", connsync.Wanted(daemon, connsync.Backup),
 			connsync.Wanted(other, connsync.Master, connsync.Backup),
 			"stop master on eth0, sync id 51, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (not wanted)\n" +
-				"stop backup on eth0, sync id 51, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured otherwise)\n" +
-				"start backup on eth1, sync id 51 (configured otherwise)",
+				"stop backup on eth0, sync id 51, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured differently)\n" +
+				"start backup on eth1, sync id 51 (configured differently)",
 		},
 		{
 			"wrong sync id", connsync.Wanted(daemon, connsync.Backup), connsync.Wanted(wrongID, connsync.Backup),
-			"stop backup on eth1, sync id 7, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured otherwise)\n" +
-				"start backup on eth1, sync id 51 (configured otherwise)",
+			"stop backup on eth1, sync id 7, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured differently)\n" +
+				"start backup on eth1, sync id 51 (configured differently)",
 		},
 		{
 			"another length", connsync.Wanted(short, connsync.Backup), connsync.Wanted(filled(daemon), connsync.Backup),
-			"stop backup on eth1, sync id 51, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured otherwise)\n" +
-				"start backup on eth1, sync id 51, maxlen 500 (configured otherwise)",
+			"stop backup on eth1, sync id 51, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured differently)\n" +
+				"start backup on eth1, sync id 51, maxlen 500 (configured differently)",
 		},
 		{
 			"none", nil, connsync.Wanted(filled(daemon), connsync.Master),

@@ -122,11 +122,11 @@ func TestKernelRefusals(t *testing.T) {
 		errno syscall.Errno
 		want  string
 	}{
-		{connsync.Daemon{Interface: "eth9", SyncID: 5}, syscall.ENODEV, "starting the sync daemon backup on eth9, sync id 5: no such device: there is no interface eth9"},
+		{connsync.Daemon{Interface: "eth9", SyncID: 5}, syscall.ENODEV, "starting the sync daemon backup on eth9, sync id 5: no such device: no interface eth9"},
 		{
 			connsync.Daemon{Interface: "eth1", Group: netip.MustParseAddr("10.0.0.1")}, syscall.EINVAL,
 			"starting the sync daemon backup on eth1, sync id 0, group 10.0.0.1: invalid argument: the group is not a multicast address, " +
-				"the sync id is over 255, or a virtual service has a tunnel into another address family, which excludes sync daemons",
+				"the sync id is over 255, or a virtual service has a tunnel to another address family, which the kernel does not allow together with sync daemons",
 		},
 	} {
 		err := d.Start(t.Context(), connsync.Backup, tt.give)
@@ -136,7 +136,7 @@ func TestKernelRefusals(t *testing.T) {
 	}
 }
 
-// A tunnel into another address family and a sync daemon exclude each other, and the error says so either way.
+// A tunnel into another address family and a sync daemon cannot coexist, and the error says so either way.
 func TestKernelMixedFamiliesExcludeSync(t *testing.T) {
 	d := newDirectors(t, 1)[0]
 	ctx := t.Context()
@@ -149,7 +149,7 @@ func TestKernelMixedFamiliesExcludeSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := d.Start(ctx, connsync.Master, daemon)
-	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "excludes sync daemons") {
+	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "together with sync daemons") {
 		t.Errorf("starting with a mixed tunnel: %v", err)
 	}
 	if err := d.table.DeleteDestination(ctx, key, mixed.DestinationKey); err != nil {
@@ -159,7 +159,7 @@ func TestKernelMixedFamiliesExcludeSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = d.table.NewDestination(ctx, key, mixed)
-	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "exclude each other") {
+	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "together with connection-sync daemons") {
 		t.Errorf("adding a mixed tunnel: %v", err)
 	}
 }

@@ -245,9 +245,9 @@ func TestAppendRefuses(t *testing.T) {
 		change func(*Advert)
 		want   string
 	}{
-		{"half a centisecond", func(a *Advert) { a.Interval = 25 * time.Millisecond }, "build an advert: interval 25ms: version 3allows only multiples of 10ms: write 20ms or 30ms"},
-		{"over 12 bits", func(a *Advert) { a.Interval = 41 * time.Second }, "build an advert: interval 41s: version 3 carries 10ms to 40.95s"},
-		{"v2 below a second", func(a *Advert) { a.Version = 2 }, "build an advert: interval 250ms: version 2 carries 1s to 4m15s"},
+		{"half a centisecond", func(a *Advert) { a.Interval = 25 * time.Millisecond }, "build an advert: interval 25ms: version 3 allows only multiples of 10ms: write 20ms or 30ms"},
+		{"over 12 bits", func(a *Advert) { a.Interval = 41 * time.Second }, "build an advert: interval 41s: version 3 allows 10ms to 40.95s"},
+		{"v2 below a second", func(a *Advert) { a.Version = 2 }, "build an advert: interval 250ms: version 2 allows 1s to 4m15s"},
 		{"no address", func(a *Advert) { a.Addresses = nil }, "build an advert with 0 addresses: want 1 to 255"},
 		{"256 addresses", func(a *Advert) { a.Addresses = make([]netip.Addr, 256) }, "build an advert with 256 addresses: want 1 to 255"},
 		{"other family", func(a *Advert) { a.Addresses = addrs("10.0.0.1", "fe80::1") }, "build an ipv4 advert: fe80::1 is of another address family"},

@@ -24,11 +24,11 @@ func TestValidate(t *testing.T) {
 			"priority: must be 1 to 254, or 255 for the owner of the addresses; 0 is reserved for a master that gives up; " +
 			"announce.count: must be at least 1; addresses: an instance needs at least one virtual address"},
 		{"version 2 for IPv6", func(in *Instance) { six(in); in.Version, in.AdvertiseInterval = 2, time.Second }, "version: version 2 is for IPv4 only: IPv6 needs version 3"},
-		{"half a centisecond", func(in *Instance) { in.AdvertiseInterval = 125 * time.Millisecond }, "advertise_interval: 125ms is not possible: version 3allows only multiples of 10ms: write 120ms or 130ms"},
-		{"too short", func(in *Instance) { in.AdvertiseInterval = time.Millisecond }, "advertise_interval: 1ms is not possible: version 3 carries 10ms to 40.95s"},
-		{"too long", func(in *Instance) { in.AdvertiseInterval = 40_960 * time.Millisecond }, "advertise_interval: 40.96s is not possible: version 3 carries 10ms to 40.95s"},
-		{"version 2, part of a second", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 1500*time.Millisecond }, "advertise_interval: 1.5s is not possible: version 2allows only multiples of 1s: write 1s or 2s"},
-		{"version 2, too long", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 256*time.Second }, "advertise_interval: 4m16s is not possible: version 2 carries 1s to 4m15s"},
+		{"half a centisecond", func(in *Instance) { in.AdvertiseInterval = 125 * time.Millisecond }, "advertise_interval: 125ms is not possible: version 3 allows only multiples of 10ms: write 120ms or 130ms"},
+		{"too short", func(in *Instance) { in.AdvertiseInterval = time.Millisecond }, "advertise_interval: 1ms is not possible: version 3 allows 10ms to 40.95s"},
+		{"too long", func(in *Instance) { in.AdvertiseInterval = 40_960 * time.Millisecond }, "advertise_interval: 40.96s is not possible: version 3 allows 10ms to 40.95s"},
+		{"version 2, part of a second", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 1500*time.Millisecond }, "advertise_interval: 1.5s is not possible: version 2 allows only multiples of 1s: write 1s or 2s"},
+		{"version 2, too long", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 256*time.Second }, "advertise_interval: 4m16s is not possible: version 2 allows 1s to 4m15s"},
 		{"owner that does not preempt", func(in *Instance) { in.Priority, in.Preempt = 255, false }, "preempt: an owner (priority 255) always preempts: use a priority up to 254, or remove preempt"},
 		{"delay of nothing", func(in *Instance) { in.Preempt, in.PreemptDelay = false, time.Second }, "preempt_delay: has no effect with preempt = false: remove one of them"},
 		{"negative times", func(in *Instance) { in.PreemptDelay, in.Announce = -1, Announce{1, -1, -1} },
@@ -42,7 +42,7 @@ func TestValidate(t *testing.T) {
 		{"IPv4 in IPv6", func(in *Instance) { in.Family, in.Addresses = IPv6, prefixes("::ffff:10.0.0.1/128") }, "addresses[0]: ::ffff:10.0.0.1 cannot be a virtual address"},
 		{"long label", func(in *Instance) { in.Addresses[0].Label = "eth0:0123456789a" }, `addresses[0]: label "eth0:0123456789a" is longer than 15 bytes`},
 		{"IPv6 label", func(in *Instance) { six(in); in.Addresses[0].Label = "eth0:1" }, "addresses[0]: label: only IPv4 addresses have labels"},
-		{"source", func(in *Instance) { in.SourceAddress = netip.MustParseAddr("fe80::1") }, "source_address: fe80::1 is not an ipv4 address that packets can come from"},
+		{"source", func(in *Instance) { in.SourceAddress = netip.MustParseAddr("fe80::1") }, "source_address: fe80::1 is not an ipv4 address that packets can be sent from"},
 		{"peers", func(in *Instance) {
 			in.SourceAddress = ours
 			in.UnicastPeers = addrs("10.0.0.6", "10.0.0.5", "10.0.0.6", "224.0.0.18", "::1")
@@ -52,11 +52,11 @@ func TestValidate(t *testing.T) {
 		{"adopted intervals", func(in *Instance) { in.AdoptFactor = 5000 }, "adopt_interval_factor: must be 1 to 4095"},
 		{"password in version 3", func(in *Instance) { in.AuthPass = "secret" }, "auth_pass: applies to version 2 only: version 3 has no authentication"},
 		{"long password", func(in *Instance) { in.Version, in.AdvertiseInterval, in.AuthPass = 2, time.Second, "ninebytes" }, "auth_pass: must be at most 8 bytes; keepalived truncates longer ones"},
-		{"unknown checksum", func(in *Instance) { in.Checksum = "none" }, `checksum: "none" is unknown: write "without-pseudo" or leave it out`},
+		{"unknown checksum", func(in *Instance) { in.Checksum = "none" }, `checksum: "none" is unknown: write "without-pseudo" or remove it`},
 		{"checksum for IPv6", func(in *Instance) { six(in); in.Checksum = ChecksumPacketOnly }, "checksum: applies to version 3 over IPv4 only"},
 		{"tracks", func(in *Instance) {
 			in.TrackInterfaces = []TrackInterface{{"eth1", -253}, {"eth1", 0}, {"", 0}, {"eth2", 254}}
-		}, "track_interfaces[1]: eth1 is tracked twice; track_interfaces[2]: must name an interface; track_interfaces[3]: weight 254 is not within -253 and 253"},
+		}, "track_interfaces[1]: eth1 is tracked twice; track_interfaces[2]: must name an interface; track_interfaces[3]: weight 254 is out of range: -253 to 253"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in := v3(tc.change)

@@ -121,8 +121,8 @@ lvs-ha is not running: assuming that all health checks pass.
     + server 192.0.2.1:8083 forward nat weight 1
     ~ server 192.0.2.1:8081
         weight: 9 -> 3
-  - connection sync: stop master on eth0, sync id 7, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured otherwise)
-  + connection sync: start master on eth0, sync id 8 (configured otherwise)
+  - connection sync: stop master on eth0, sync id 7, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured differently)
+  + connection sync: start master on eth0, sync id 8 (configured differently)
   ~ timeout udp: 300s -> 60s
   ~ vrrp "web"
       advertise_interval: 100ms -> 200ms

@@ -65,9 +65,9 @@ func TestHostRealserver(t *testing.T) {
 	cmd := func(words string, more ...string) []string {
 		return append(append([]string{"realserver"}, strings.Fields(words)...), append(more, "--state-dir", dir)...)
 	}
-	p.want(1, cmd("up --vip 202.99.59.110/24"), "on a real server it is a host address: write 202.99.59.110")
-	p.want(1, cmd("up"), "no virtual address: give --vip ADDRESS or -c FILE")
-	p.want(1, cmd("status"), "nothing was brought up here")
+	p.want(1, cmd("up --vip 202.99.59.110/24"), "it must be a host address on a real server: write 202.99.59.110")
+	p.want(1, cmd("up"), "no virtual address: use --vip ADDRESS or -c FILE")
+	p.want(1, cmd("status"), "nothing was set up here")
 	p.want(1, cmd("status --vip 202.99.59.110"), "WRONG  202.99.59.110/32 is not on lo", "fix: ip -4 address replace 202.99.59.110/32 dev lo")
 	p.want(0, cmd("up --vip 202.99.59.110"), "sysctl -w net.ipv4.conf.all.arp_ignore=1", "ip -4 route replace 202.99.59.110/32 dev lo scope link")
 	p.want(0, cmd("up --vip 202.99.59.110"), "nothing to do: already set up")
@@ -81,7 +81,7 @@ func TestHostRealserver(t *testing.T) {
 	p.want(1, cmd("up --mode tun --interface eth0 --director 10.0.0.2 --vip 10.0.0.1"), "--interface requires --mode dr, not tun", "--director requires --mode nat")
 	p.want(1, cmd("up --mode tun -c /etc/x.hcl"), "--mode requires --vip")
 	p.want(1, cmd("up --mode tun --outer ipx --vip 10.0.0.1"), `--outer "ipx": want ipv4 or ipv6`)
-	p.want(1, cmd("up --mode nat --vip 192.0.2.1 --director 202.99.59.1"), "WRONG  there is no default route", "fix: ip -4 route replace default via 202.99.59.1")
+	p.want(1, cmd("up --mode nat --vip 192.0.2.1 --director 202.99.59.1"), "WRONG  no default route", "fix: ip -4 route replace default via 202.99.59.1")
 	p.want(1, cmd("up --vip 202.99.59.108"), "eth0 has it", "remove it: ip -4 address del 202.99.59.108/24 dev eth0")
 
 	// What is up and what the files for the next boot have are two things, and it is said.
@@ -92,7 +92,7 @@ func TestHostRealserver(t *testing.T) {
 	p.want(0, cmd("down"), "note: the files written by --persist still apply")
 
 	p.prefix = []string{"setpriv", "--bounding-set", "-net_admin"}
-	p.want(1, cmd("up --vip 202.99.59.110"), "CAP_NET_ADMIN is missing: run it as root")
+	p.want(1, cmd("up --vip 202.99.59.110"), "CAP_NET_ADMIN is missing: run as root")
 	elsewhere := filepath.Join(t.TempDir(), "another's")
 	if err := errors.Join(os.Mkdir(elsewhere, 0o700), os.Chown(elsewhere, 65534, 65534)); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestHostRealserverFromConfig(t *testing.T) {
 	p.want(0, append(args("up"), "--print"), "#!/bin/sh\n(\nset -eu\n")
 
 	other := newLVSHA(t, "202.99.59.99/24")
-	other.want(1, args("up"), "no real server of the configuration has an address of this machine (202.99.59.99)")
+	other.want(1, args("up"), "no real server in the configuration has an address of this host (202.99.59.99)")
 }
 
 // Calls at the same time wait for each other: what each did is recorded, and taken back.
@@ -156,7 +156,7 @@ func TestHostRealserverCallsAtOnce(t *testing.T) {
 	group.Wait()
 	p.want(0, []string{"realserver", "down", "--state-dir", dir}, "del 202.99.59.110/32", "del 202.99.59.111/32", "del 202.99.59.112/32", "del 202.99.59.113/32",
 		"sysctl -w net.ipv4.conf.all.arp_ignore=0")
-	p.want(1, []string{"realserver", "down", "--state-dir", ""}, "no folder to record in what is done: give --state-dir a name")
+	p.want(1, []string{"realserver", "down", "--state-dir", ""}, "no directory for the record of changes: set --state-dir")
 }
 
 func TestHostRealserverDamagedRecord(t *testing.T) {
@@ -180,5 +180,5 @@ func TestHostRealserverDamagedRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.want(0, []string{"realserver", "up", "--state-dir", dir, "--vip", "202.99.59.110"}, "nothing to do")
-	p.want(0, []string{"realserver", "down", "--state-dir", dir}, "202.99.59.110 stays on lo: it was there before: ip -4 address del 202.99.59.110/32 dev lo removes it")
+	p.want(0, []string{"realserver", "down", "--state-dir", dir}, "202.99.59.110 stays on lo, where it was before; to remove it: ip -4 address del 202.99.59.110/32 dev lo")
 }

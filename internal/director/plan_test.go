@@ -258,8 +258,8 @@ func TestPlanOfConnectionSync(t *testing.T) {
 		next.Services = nil
 		next.VRRP[0].ConnectionSync.Daemon = connsync.Daemon{Interface: "eth2", SyncID: 51}
 		wantPlan(t, b.plan(next),
-			"stop master on eth1, sync id 51 (configured otherwise)",
-			"start master on eth2, sync id 51 (configured otherwise)",
+			"stop master on eth1, sync id 51 (configured differently)",
+			"start master on eth2, sync id 51 (configured differently)",
 			`edit vrrp "web"`, "  connection_sync.interface eth1 -> eth2")
 	})
 }

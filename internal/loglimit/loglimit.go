@@ -220,7 +220,7 @@ func (l *limiter) report() {
 	if total == 0 {
 		return
 	}
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines left out: too many of a kind", 0)
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines suppressed: too many of the same kind", 0)
 	r.AddAttrs(slog.Uint64("lines", total), slog.String("most", most(counts)))
 	_ = l.root.Handle(context.Background(), r) // there is nobody else to tell
 }
@@ -242,7 +242,7 @@ func most(counts map[string]uint64) string {
 	})
 	var out []string
 	for _, m := range messages[:min(len(messages), namedMost)] {
-		out = append(out, fmt.Sprintf("%d × %s", counts[m], cmp.Or(m, "of other causes")))
+		out = append(out, fmt.Sprintf("%d × %s", counts[m], cmp.Or(m, "from other causes")))
 	}
 	return strings.Join(out, "; ")
 }

@@ -4,7 +4,7 @@ import "testing"
 
 // TestCausesThatWereNotKeptHaveAName: beyond causesKept they are counted together.
 func TestCausesThatWereNotKeptHaveAName(t *testing.T) {
-	if got := most(map[string]uint64{"": 7, "health": 3}); got != "7 × of other causes; 3 × health" {
+	if got := most(map[string]uint64{"": 7, "health": 3}); got != "7 × from other causes; 3 × health" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -28,13 +28,13 @@ func FromRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (text []by
 	slices.SortStableFunc(m.lost, func(a, b Lost) int { return cmp.Compare(a.Line, b.Line) })
 	text = []byte(preface + canonical(layOut(blocks(kept))+timeoutsText(m.timeouts)) + lostText(m.lost))
 	if err := means(text, kept); err != nil {
-		return nil, nil, fmt.Errorf("what was made of the rules is not what they mean: %w", err)
+		return nil, nil, fmt.Errorf("internal error: the configuration does not match the rules: %w", err)
 	}
 	return text, m.lost, nil
 }
 
-const preface = `# Made by "lvs-ha import ipvsadm". Rules know no health checks: as this stands, every real server always counts as up.
-# Write into each service what shows that its real servers work, as health_check "tcp" {}.
+const preface = `# Made by "lvs-ha import ipvsadm". ipvsadm rules have no health checks: as is, every real server always counts as up.
+# Add a health check to each service, for example health_check "tcp" {}.
 `
 
 func blocks(services []*service) []block {
@@ -62,7 +62,7 @@ func (m *memory) expressible() []*service {
 		if err := expressed(alone); err != nil {
 			m.loseAll(s.from, reason(err))
 			for _, d := range s.servers {
-				m.loseAll(d.from, "its service is not carried over")
+				m.loseAll(d.from, "its service was not converted")
 			}
 			continue
 		}
@@ -114,7 +114,7 @@ func means(text []byte, services []*service) error {
 	}
 	for _, s := range plan.Steps {
 		for _, c := range s.Changes {
-			return fmt.Errorf("the language has no words for it: %s would be %s instead of %s", c.Field, c.To, c.From)
+			return fmt.Errorf("not expressible in a configuration: %s would be %s instead of %s", c.Field, c.To, c.From)
 		}
 	}
 	return errors.New(strings.TrimSpace(plan.String()))
@@ -165,7 +165,7 @@ func lostText(list []Lost) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprint(&b, "\n# Not carried over:\n#\n")
+	fmt.Fprint(&b, "\n# Not converted:\n#\n")
 	for _, l := range list {
 		for text := range strings.SplitSeq(printable(l.String()), "\n") {
 			fmt.Fprintf(&b, "# %s\n", text)

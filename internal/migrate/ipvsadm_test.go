@@ -64,7 +64,7 @@ func TestWrongRulesAreAllNamed(t *testing.T) {
 	rules := "-A -t 192.0.2.1:80\n-d -t 192.0.2.1:80 -r 10.0.0.1\n-D -f 3\n" + strings.Repeat("x", maxLine+1) + "\n"
 	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
 	const want = "line 2: No such destination: -d -t 192.0.2.1:80 -r 10.0.0.1\nline 3: No such service: -D -f 3\n" +
-		"line 4: longer than 65536 bytes: no rule of ipvsadm"
+		"line 4: longer than 65536 bytes: not an ipvsadm rule"
 	if err == nil || err.Error() != want || text != nil || lost != nil {
 		t.Errorf("got error %v\nwant %s", err, want)
 	}
@@ -84,11 +84,11 @@ ipvsadm -a -t 192.0.2.1:80 \
 		t.Errorf("the table differs (-want +got):\n%s", diff)
 	}
 	const needsAShell = "VIP=192.0.2.1\n\n/sbin/ipvsadm -A \\\n -t $VIP:80\necho done\nipvsadm -A -f 1 -s \"rr\"\nipvsadm -A -f 2;ipvsadm -A -f 3\n"
-	const lines = "line 1: no rule of ipvsadm, as -A or -a with their options: VIP=192.0.2.1\n" +
-		"line 3: it needs a shell: run the script, and import what `ipvsadm -S -n` prints then: /sbin/ipvsadm -A -t $VIP:80\n" +
-		"line 5: no rule of ipvsadm, as -A or -a with their options: echo done\n" +
-		"line 6: it needs a shell: run the script, and import what `ipvsadm -S -n` prints then: ipvsadm -A -f 1 -s \"rr\"\n" +
-		"line 7: it needs a shell: run the script, and import what `ipvsadm -S -n` prints then: ipvsadm -A -f 2;ipvsadm -A -f 3"
+	const lines = "line 1: not an ipvsadm rule: want -A or -a with options: VIP=192.0.2.1\n" +
+		"line 3: it needs a shell: run the script, then import the output of `ipvsadm -S -n`: /sbin/ipvsadm -A -t $VIP:80\n" +
+		"line 5: not an ipvsadm rule: want -A or -a with options: echo done\n" +
+		"line 6: it needs a shell: run the script, then import the output of `ipvsadm -S -n`: ipvsadm -A -f 1 -s \"rr\"\n" +
+		"line 7: it needs a shell: run the script, then import the output of `ipvsadm -S -n`: ipvsadm -A -f 2;ipvsadm -A -f 3"
 	if _, _, err := FromRules(t.Context(), strings.NewReader(needsAShell), noNames{}); err == nil || err.Error() != lines {
 		t.Errorf("got error %v\nwant %s", err, lines)
 	}
@@ -115,14 +115,14 @@ func TestAFileOfSomethingElseIsRefusedInFewWords(t *testing.T) {
 		t.Fatal("no error")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	if len(lines) != maxErrors+1 || lines[maxErrors] != "980 more lines are wrong" || len(lines[0]) > 1000 || strings.Contains(lines[0], "\x1b") {
+	if len(lines) != maxErrors+1 || lines[maxErrors] != "980 more lines are invalid" || len(lines[0]) > 1000 || strings.Contains(lines[0], "\x1b") {
 		t.Errorf("%d lines, from %q to %q", len(lines), lines[0], lines[len(lines)-1])
 	}
 }
 
 func TestThatThereAreNoRulesIsAnError(t *testing.T) {
 	for _, rules := range []string{"", "\n# none\n"} {
-		if _, _, err := FromRules(t.Context(), strings.NewReader(rules), noNames{}); err == nil || !strings.Contains(err.Error(), "there are no rules") {
+		if _, _, err := FromRules(t.Context(), strings.NewReader(rules), noNames{}); err == nil || !strings.Contains(err.Error(), "no rules found") {
 			t.Errorf("%q: error %v", rules, err)
 		}
 	}

@@ -54,15 +54,15 @@ func readRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (*memory, 
 		}
 	}
 	if wrong > maxErrors {
-		errs = append(errs, fmt.Errorf("%d more lines are wrong", wrong-maxErrors))
+		errs = append(errs, fmt.Errorf("%d more lines are invalid", wrong-maxErrors))
 	}
 	switch err := input.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		errs = append(errs, fmt.Errorf("line %d: longer than %d bytes: no rule of ipvsadm", number+1, maxLine))
+		errs = append(errs, fmt.Errorf("line %d: longer than %d bytes: not an ipvsadm rule", number+1, maxLine))
 	case err != nil:
 		errs = append(errs, fmt.Errorf("line %d: reading the rules: %w", number+1, err))
 	case rules == 0:
-		errs = append(errs, errors.New("there are no rules: `ipvsadm -S -n` prints those of this kernel, as root"))
+		errs = append(errs, errors.New("no rules found: `ipvsadm -S -n` as root prints those of the kernel"))
 	}
 	return m, errors.Join(errs...)
 }
@@ -90,7 +90,7 @@ const shellCharacters = "$`\"';|&<>"
 // carryOut does what the line of now says.
 func (m *memory) carryOut(ctx context.Context, names ipvsadm.Names) error {
 	if strings.ContainsAny(m.now.text, shellCharacters) {
-		return m.wrong("it needs a shell: run the script, and import what `ipvsadm -S -n` prints then")
+		return m.wrong("it needs a shell: run the script, then import the output of `ipvsadm -S -n`")
 	}
 	var stdout, stderr bytes.Buffer
 	status := ipvsadm.Rule(ctx, rule(m.now.text), ipvsadm.Environment{
@@ -122,9 +122,9 @@ func plainly(said string) string {
 	said, _, _ = strings.Cut(strings.TrimSpace(said), "\n")
 	switch {
 	case strings.HasPrefix(said, "Try "):
-		return "no rule of ipvsadm, as -A or -a with their options"
+		return "not an ipvsadm rule: want -A or -a with options"
 	case strings.HasPrefix(said, "illegal virtual server address"), strings.HasPrefix(said, "illegal real server address"):
-		return said + " (names must resolve here; `ipvsadm -S -n` writes numbers)"
+		return said + " (names must resolve on this host; `ipvsadm -S -n` prints numbers)"
 	}
 	return said
 }

@@ -118,7 +118,7 @@ func TestDownSaysWhatStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "notes", report.Notes, []string{"192.0.2.77 stays on lo: it was there before: ip -4 address del 192.0.2.77/32 dev lo removes it"})
+	equal(t, "notes", report.Notes, []string{"192.0.2.77 stays on lo, where it was before; to remove it: ip -4 address del 192.0.2.77/32 dev lo"})
 }
 
 // What must listen goes with the addresses that it is about.
@@ -162,7 +162,7 @@ func TestStoreLock(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if _, err := store.Lock(ctx); err == nil || !strings.Contains(err.Error(), "another lvs-ha realserver is at work") {
+	if _, err := store.Lock(ctx); err == nil || !strings.Contains(err.Error(), "another lvs-ha realserver is running") {
 		t.Fatalf("the second lock: %v", err)
 	}
 	unlock()

@@ -41,7 +41,7 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 	}
 	for _, a := range vips {
 		if !slices.ContainsFunc(state.Wanted.VIPs, func(v VIP) bool { return v.Address == a }) {
-			u.notes = append(u.notes, fmt.Sprintf("%s was not brought up by lvs-ha: left as it is", a))
+			u.notes = append(u.notes, fmt.Sprintf("%s was not set up by lvs-ha: left as is", a))
 		}
 	}
 	needed := Script(u.next.Wanted, Observed{})
@@ -73,7 +73,7 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 	for _, p := range state.Wanted.placements() {
 		a := host.Address{Interface: p.device.name, Prefix: HostPrefix(p.address)}
 		if o.has(a) && !removing[a] && !slices.Contains(u.next.Wanted.placements(), p) {
-			u.notes = append(u.notes, fmt.Sprintf("%s stays on %s: it was there before: %s removes it", p.address, a.Interface, deletion(a)))
+			u.notes = append(u.notes, fmt.Sprintf("%s stays on %s, where it was before; to remove it: %s", p.address, a.Interface, deletion(a)))
 		}
 	}
 	return u
@@ -85,15 +85,15 @@ func kept(back Step, o Observed, removing map[host.Address]bool) string {
 	case SetSysctl:
 		now, exists := o.Sysctls[back.Key]
 		if !exists {
-			return fmt.Sprintf("%s is gone", back.Key)
+			return fmt.Sprintf("%s no longer exists", back.Key)
 		}
 		if back.Before != "" && !sysctl.Same(now, back.Before) {
-			return fmt.Sprintf("%s is %s now, which lvs-ha did not set: left as it is (it was %s before)", back.Key, now, back.Value)
+			return fmt.Sprintf("%s is now %s, which lvs-ha did not set: left as is (it was %s before)", back.Key, now, back.Value)
 		}
 	case SetDown:
 		for _, a := range o.Addresses {
 			if a.Interface == back.Interface && !removing[a] && !automatic(a.Prefix.Addr()) {
-				return fmt.Sprintf("%s stays up: it has %s as well", a.Interface, a.Prefix)
+				return fmt.Sprintf("%s stays up: it also has %s", a.Interface, a.Prefix)
 			}
 		}
 	}

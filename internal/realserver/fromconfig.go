@@ -18,7 +18,7 @@ func FromConfig(cfg *config.Config, local []netip.Addr) (w Wanted, notes []strin
 				continue
 			}
 			if !s.Address.IsValid() {
-				notes = append(notes, fmt.Sprintf("virtual service %q goes by firewall mark: name its addresses by --vip", s.Name))
+				notes = append(notes, fmt.Sprintf("virtual service %q uses a firewall mark: name its addresses with --vip", s.Name))
 				continue
 			}
 			v, err := vipOf(s, r)
@@ -34,7 +34,7 @@ func FromConfig(cfg *config.Config, local []netip.Addr) (w Wanted, notes []strin
 		}
 	}
 	if len(w.VIPs) == 0 && len(notes) == 0 {
-		return w, nil, fmt.Errorf("no real server of the configuration has an address of this machine (%s)", joined(local))
+		return w, nil, fmt.Errorf("no real server in the configuration has an address of this host (%s)", joined(local))
 	}
 	for _, v := range cfg.VRRP {
 		for _, a := range v.Addresses {
@@ -63,7 +63,7 @@ func vipOf(s config.VirtualService, r config.RealServer) (VIP, error) {
 			v.Tunnel.Type = GRE
 			if r.TunnelFlags&ipvs.TunnelChecksum != 0 {
 				// ip_tunnel_rcv, net/ipv4/ip_tunnel.c: the flag of the device and of the packet must be the same.
-				return v, fmt.Errorf("gre0 drops packets with a checksum: turn it off in the configuration, or make a gre device with csum by hand")
+				return v, fmt.Errorf("gre0 drops packets with a checksum: turn it off in the configuration, or create a gre device with csum yourself")
 			}
 		default:
 			v.Tunnel.Type = IPIP

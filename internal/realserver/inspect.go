@@ -92,13 +92,13 @@ func inspectDevices(places []placed, o Observed) []Check {
 			mends = append(mends, Step{Action: SetUp, Interface: d.name})
 		}
 		if exists && d.any && !link.Any {
-			c.What += ", but takes no IPv4 packets"
+			c.What += ", but does not accept IPv4 packets"
 			mends = append(mends, Step{Action: TakeAny, Interface: d.name})
 		}
 		if !c.OK {
-			c.Why, c.Mend = "packets from the director do not come in", describe(mends)
+			c.Why, c.Mend = "packets from the director are not accepted", describe(mends)
 			if !exists && d.module == "" {
-				c.Mend = fmt.Sprintf("%s; %s # if it is to be a dummy", dummy(d.name), c.Mend)
+				c.Mend = fmt.Sprintf("%s; %s # if it should be a dummy device", dummy(d.name), c.Mend)
 			}
 		}
 		out = append(out, c)
@@ -107,7 +107,7 @@ func inspectDevices(places []placed, o Observed) []Check {
 			g := Check{Code: CodeGUE, OK: s.done(o), What: fmt.Sprintf("the kernel unwraps GUE at port %d", d.port)}
 			if !g.OK {
 				g.What = fmt.Sprintf("the kernel does not unwrap GUE at port %d", d.port)
-				g.Why, g.Mend = "packets from the director do not come in", s.Command()
+				g.Why, g.Mend = "packets from the director are not accepted", s.Command()
 				if o.FOU == nil {
 					g.Mend = describe([]Step{{Action: LoadModule, Module: "fou"}, s})
 				}
@@ -125,7 +125,7 @@ func inspectAddresses(places []placed, o Observed) []Check {
 		c := Check{Code: CodeAddress, OK: add.done(o), What: fmt.Sprintf("%s is on %s", HostPrefix(p.address), p.device.name)}
 		if !c.OK {
 			c.What = fmt.Sprintf("%s is not on %s", HostPrefix(p.address), p.device.name)
-			c.Why, c.Mend = "packets for it are not this machine's own, and are dropped or passed on", add.Command()
+			c.Why, c.Mend = "packets for it are not delivered locally: they are dropped or forwarded", add.Command()
 		}
 		out = append(out, c)
 		if !p.address.Is4() {
@@ -134,8 +134,8 @@ func inspectAddresses(places []placed, o Observed) []Check {
 		route := Step{Action: AddRoute, Interface: p.device.name, Address: p.address}
 		r := Check{Code: CodeHostRoute, OK: route.done(o), What: fmt.Sprintf("the host route to %s leads to %s", p.address, p.device.name)}
 		if !r.OK {
-			r.What = fmt.Sprintf("there is no host route to %s through %s", p.address, p.device.name)
-			r.Why, r.Mend = "without the address, its packets would leave this machine again", route.Command()
+			r.What = fmt.Sprintf("no host route to %s through %s", p.address, p.device.name)
+			r.Why, r.Mend = "without it, packets for the address would be sent back out when the address is removed", route.Command()
 		}
 		out = append(out, r)
 	}
@@ -150,9 +150,9 @@ func inspectARP(places []placed, o Observed) []Check {
 	}
 	out := slices.Concat(
 		inspectEverywhere(o, CodeARPIgnore, "arp_ignore", arpIgnore,
-			"no device answers ARP for an address of another", "this machine answers ARP for the virtual addresses and takes them from the director"),
+			"no device answers ARP for another device's address", "this host answers ARP for the virtual addresses and diverts their traffic from the director"),
 		inspectEverywhere(o, CodeARPAnnounce, "arp_announce", arpAnnounce,
-			"no ARP request names an address of another device", "ARP requests name a virtual address as their sender, and the neighbours learn it from them"),
+			"no ARP request has another device's address as its sender", "ARP requests have a virtual address as their sender, and neighbours learn it from them"),
 	)
 	var seen []string
 	for _, p := range places {
@@ -163,10 +163,10 @@ func inspectARP(places []placed, o Observed) []Check {
 		}
 		seen = append(seen, name)
 		now := o.effective(name, "rp_filter")
-		c := Check{Code: CodeReversePath, OK: now != "" && now != "1", What: fmt.Sprintf("%s takes packets of clients that live elsewhere", name)}
+		c := Check{Code: CodeReversePath, OK: now != "" && now != "1", What: fmt.Sprintf("%s accepts packets from remote clients", name)}
 		if !c.OK {
-			c.What = fmt.Sprintf("%s drops packets of clients that live elsewhere: rp_filter is %s there", name, orNothing(now))
-			c.Why, c.Mend = "every client lives elsewhere than behind the tunnel", looseSource(name).Command()
+			c.What = fmt.Sprintf("%s drops packets from remote clients: its rp_filter is %s", name, orNothing(now))
+			c.Why, c.Mend = "the route back to a client never leads through the tunnel", looseSource(name).Command()
 		}
 		out = append(out, c)
 	}
@@ -211,14 +211,14 @@ func inspectNeighbors(places []placed, o Observed) []Check {
 			continue
 		}
 		if key := sysctl.Conf("ipv6", p.device.name, "disable_ipv6"); o.Sysctls[key] == "1" {
-			out = append(out, Check{Code: CodeIPv6Disabled, What: "IPv6 is off on " + p.device.name,
-				Why: p.address.String() + " cannot be there", Mend: sysctl.Command(key, "0")})
+			out = append(out, Check{Code: CodeIPv6Disabled, What: "IPv6 is disabled on " + p.device.name,
+				Why: p.address.String() + " cannot be set there", Mend: sysctl.Command(key, "0")})
 		}
 		i := slices.IndexFunc(o.Proxied, func(q Proxy) bool { return q.Address == p.address })
 		c := Check{Code: CodeNeighbor, OK: i < 0, What: fmt.Sprintf("no device answers neighbour solicitations for %s", p.address)}
 		if !c.OK {
-			c.What = fmt.Sprintf("this machine is a neighbour discovery proxy for %s", p.address)
-			c.Why = "it answers for the address and takes it from the director"
+			c.What = fmt.Sprintf("this host is a neighbour discovery proxy for %s", p.address)
+			c.Why = "it answers for the address and diverts its traffic from the director"
 			c.Mend = fmt.Sprintf("ip -6 neigh del proxy %s dev %s", p.address, o.Proxied[i].Interface)
 		}
 		out = append(out, c)
@@ -240,7 +240,7 @@ func inspectGateway(w Wanted, o Observed) []Check {
 func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
 	directors = slices.DeleteFunc(slices.Clone(directors), func(a netip.Addr) bool { return a.Is6() != ipv6 })
 	c := Check{Code: CodeGateway}
-	why := "replies that go past the director keep the real server's address, and clients drop them"
+	why := "replies that bypass the director keep the real server's address, and clients drop them"
 	flag, through := "-4", "DIRECTOR"
 	if ipv6 {
 		flag = "-6"
@@ -251,13 +251,13 @@ func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
 	route, exists := o.defaultRoute(ipv6)
 	switch {
 	case !exists:
-		c.What, c.Why = "there is no default route", why
+		c.What, c.Why = "no default route", why
 	case slices.Contains(directors, route.Gateway):
-		c.OK, c.What = true, fmt.Sprintf("the way back leads through the director %s", route.Gateway)
+		c.OK, c.What = true, fmt.Sprintf("the default route leads through the director %s", route.Gateway)
 	case len(directors) == 0 && route.Gateway.IsValid():
-		c.OK, c.What = true, fmt.Sprintf("the way back leads through %s; that it is the director is for you to know: --director names it", route.Gateway)
+		c.OK, c.What = true, fmt.Sprintf("the default route leads through %s; use --director to check that this is the director", route.Gateway)
 	case !route.Gateway.IsValid():
-		c.What, c.Why = fmt.Sprintf("the default route has no gateway: it leads straight out of %s", route.Interface), why
+		c.What, c.Why = fmt.Sprintf("the default route has no gateway: it leads directly to %s", route.Interface), why
 	default:
 		c.What, c.Why = fmt.Sprintf("the default route leads through %s, which is not the director %s", route.Gateway, joined(directors)), why
 	}

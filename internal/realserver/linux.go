@@ -150,7 +150,7 @@ func unless(err, harmless error) error {
 // mended adds to a refusal what would mend it.
 func mended(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("CAP_NET_ADMIN is missing: run it as root: %w", err)
+		return fmt.Errorf("CAP_NET_ADMIN is missing: run as root: %w", err)
 	}
 	return err
 }

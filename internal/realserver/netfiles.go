@@ -25,7 +25,7 @@ func networkdFiles(w Wanted) ([]File, error) {
 	for _, p := range w.placements() {
 		if p.device.any || p.device.port != 0 {
 			return nil, fmt.Errorf("%s: systemd-networkd cannot set up %s for this kind of tunnel: "+
-				"run `lvs-ha realserver up` at boot by a unit of systemd (docs/realserver.md has one)", p.address, p.device.name)
+				"run `lvs-ha realserver up` at boot from a systemd unit (see docs/realserver.md)", p.address, p.device.name)
 		}
 	}
 	var files []File
@@ -76,7 +76,7 @@ func (p Persistence) foreignNetworks(w Wanted) error {
 				}
 				for _, d := range w.devices() {
 					if slices.Contains(strings.Fields(names), d) {
-						errs = append(errs, fmt.Errorf("%s is about %s already, and systemd-networkd takes only one file a device: "+
+						errs = append(errs, fmt.Errorf("%s already configures %s, and systemd-networkd applies only one file per device: "+
 							"add the addresses to it by hand", f, d))
 					}
 				}

@@ -50,11 +50,11 @@ func (p Persistence) manager() (networkManager, error) {
 	}
 	interfaces, err := os.ReadFile(p.path(interfacesFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", errors.New("neither systemd-networkd nor ifupdown brings up this machine's network: " +
-			"run `lvs-ha realserver up` at boot by a unit of systemd or whatever starts services here (docs/realserver.md has one)")
+		return "", errors.New("neither systemd-networkd nor ifupdown manages this host's network: " +
+			"run `lvs-ha realserver up` at boot from a systemd unit or your init system (see docs/realserver.md)")
 	}
 	if err != nil {
-		return "", fmt.Errorf("find out who brings up the network: %w", err)
+		return "", fmt.Errorf("find out what manages the network: %w", err)
 	}
 	for line := range strings.Lines(string(interfaces)) {
 		f := strings.Fields(line)
@@ -103,7 +103,7 @@ func (p Persistence) foreign(files []File) error {
 	for _, f := range files {
 		old, err := os.ReadFile(p.path(f.Path))
 		if err == nil && !strings.HasPrefix(string(old), header) {
-			errs = append(errs, fmt.Errorf("%s is there, and not by lvs-ha: move it away", p.path(f.Path)))
+			errs = append(errs, fmt.Errorf("%s exists and was not written by lvs-ha: move it away", p.path(f.Path)))
 		}
 	}
 	return errors.Join(errs...)
@@ -118,7 +118,7 @@ func (p Persistence) Write(state State) (written, removed []string, err error) {
 	}
 	if len(files) > 0 {
 		if err := writeState(p.Record(), state); err != nil {
-			return nil, nil, fmt.Errorf("record what is kept over a reboot: %w", err)
+			return nil, nil, fmt.Errorf("record the files for the next boot: %w", err)
 		}
 		written = append(written, "/"+recordFile)
 	}
@@ -169,7 +169,7 @@ func (p Persistence) remove(but []File) ([]string, error) {
 			continue
 		}
 		if err = errors.Join(err, os.Remove(p.path(path))); err != nil {
-			return removed, fmt.Errorf("remove what is kept over a reboot: %w", err)
+			return removed, fmt.Errorf("remove the files for the next boot: %w", err)
 		}
 		removed = append(removed, "/"+path)
 	}

@@ -154,9 +154,9 @@ func TestPersistRefuses(t *testing.T) {
 		wanted realserver.Wanted
 		want   string
 	}{
-		{"nobody", nil, dr("192.0.2.9"), "neither systemd-networkd nor ifupdown brings up this machine's network"},
+		{"nobody", nil, dr("192.0.2.9"), "neither systemd-networkd nor ifupdown manages this host's network"},
 		{"interfaces.d is not read", map[string]string{"etc/network/interfaces": "auto lo\n"}, dr("192.0.2.9"), "does not read /etc/network/interfaces.d"},
-		{"another file about lo", foreign, dr("192.0.2.9"), "10-lo.network is about lo already"},
+		{"another file about lo", foreign, dr("192.0.2.9"), "10-lo.network already configures lo"},
 		{"too much for networkd", withNetworkd, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP}), "systemd-networkd cannot set up ip6tnl0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestPersistRefuses(t *testing.T) {
 		})
 	}
 	p := root(t, map[string]string{"run/systemd/netif/state": "x", "etc/sysctl.d/60-lvs-ha-realserver.conf": "# mine\n"})
-	if _, _, err := p.Write(realserver.State{Wanted: dr("192.0.2.9")}); err == nil || !strings.Contains(err.Error(), "not by lvs-ha: move it away") {
+	if _, _, err := p.Write(realserver.State{Wanted: dr("192.0.2.9")}); err == nil || !strings.Contains(err.Error(), "was not written by lvs-ha: move it away") {
 		t.Errorf("error %v", err)
 	}
 	if removed, err := p.Remove(); err != nil || len(removed) != 0 {
@@ -238,7 +238,7 @@ func TestPersistOverABoot(t *testing.T) {
 		}
 	}
 	// Down without taking away the files holds for this boot.
-	if _, err := s.Status(t.Context(), realserver.Wanted{}); err == nil || !strings.Contains(err.Error(), "nothing was brought up") {
+	if _, err := s.Status(t.Context(), realserver.Wanted{}); err == nil || !strings.Contains(err.Error(), "nothing was set up") {
 		t.Errorf("status after down: %v", err)
 	}
 	if removed, err := p.Remove(); err != nil || len(removed) != 3 {

@@ -200,13 +200,13 @@ func conflicts(w Wanted, o Observed) error {
 		link, exists := o.link(p.device.name)
 		switch {
 		case !exists && p.device.module == "":
-			errs = append(errs, fmt.Errorf("%s: there is no device %s: make it, as by %s", p.address, p.device.name, dummy(p.device.name)))
+			errs = append(errs, fmt.Errorf("%s: no device %s: create it, for example with %s", p.address, p.device.name, dummy(p.device.name)))
 		case exists && !link.Loopback && !link.NoARP:
-			errs = append(errs, fmt.Errorf("%s: %s asks and answers by ARP: there a virtual address competes with the director's; use %s",
+			errs = append(errs, fmt.Errorf("%s: %s uses ARP, where a virtual address conflicts with the director's; use %s",
 				p.address, p.device.name, loopback))
 		}
 		if key := sysctl.Conf("ipv6", p.device.name, "disable_ipv6"); p.address.Is6() && o.Sysctls[key] == "1" {
-			errs = append(errs, fmt.Errorf("%s: IPv6 is off on %s: %s", p.address, p.device.name, sysctl.Command(key, "0")))
+			errs = append(errs, fmt.Errorf("%s: IPv6 is disabled on %s: %s", p.address, p.device.name, sysctl.Command(key, "0")))
 		}
 	}
 	return errors.Join(errs...)
@@ -215,17 +215,17 @@ func conflicts(w Wanted, o Observed) error {
 // misplaced says what is wrong with an address of this machine that is a virtual address, or "".
 func (o Observed) misplaced(v VIP, h host.Address, places []placed) string {
 	if v.Mode == NAT {
-		return fmt.Sprintf("%s has it, but with NAT only the director does: this machine would answer its own clients by itself", h.Interface)
+		return fmt.Sprintf("%s has it, but with NAT only the director may: this host would answer local clients itself", h.Interface)
 	}
 	here := slices.ContainsFunc(places, func(p placed) bool { return p.address == v.Address && p.device.name == h.Interface })
 	if !here && o.quiet(h.Interface) {
-		return fmt.Sprintf("%s has it, where another mode or --interface brings it up", h.Interface)
+		return fmt.Sprintf("%s has it, set up by another mode or --interface", h.Interface)
 	}
 	if !here {
-		return fmt.Sprintf("%s has it: the machine may answer ARP or neighbour discovery there and take the address from the director", h.Interface)
+		return fmt.Sprintf("%s has it: this host may answer ARP or neighbour discovery there and divert its traffic from the director", h.Interface)
 	}
 	if !h.Prefix.IsSingleIP() {
-		return fmt.Sprintf("%s has it as %s: every address of %s would be this machine's own", h.Interface, h.Prefix, h.Prefix.Masked())
+		return fmt.Sprintf("%s has it as %s: every address of %s would be local to this host", h.Interface, h.Prefix, h.Prefix.Masked())
 	}
 	return ""
 }
@@ -240,7 +240,7 @@ func (o Observed) quiet(name string) bool {
 // belongs to it.
 func (o Observed) removal(a host.Address) string {
 	if a.Prefix.IsSingleIP() && o.quiet(a.Interface) {
-		return fmt.Sprintf("lvs-ha realserver down --vip %s # or, if that did not bring it up: %s", a.Prefix.Addr(), deletion(a))
+		return fmt.Sprintf("lvs-ha realserver down --vip %s # or, if lvs-ha did not set it up: %s", a.Prefix.Addr(), deletion(a))
 	}
 	return deletion(a)
 }

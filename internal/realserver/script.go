@@ -17,7 +17,7 @@ func ShellScript(w Wanted) (string, error) {
 	}
 	for _, v := range w.VIPs {
 		if v.Mode == NAT {
-			fmt.Fprintf(&b, "# %s by nat: nothing to do but to route the way back through the director\n", v.Address)
+			fmt.Fprintf(&b, "# %s by nat: nothing to do, except to route replies through the director\n", v.Address)
 		}
 	}
 	return script(b.String()), nil

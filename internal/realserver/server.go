@@ -41,7 +41,7 @@ func (s *Server) Up(ctx context.Context, w Wanted) (Report, error) {
 		}
 		steps, err := Up(w, o)
 		if err == nil && len(steps) > 0 && slices.ContainsFunc(report.Steps, steps[0].same) {
-			err = fmt.Errorf("%s: done, but %s is still not there", steps[0], steps[0].subject())
+			err = fmt.Errorf("%s: succeeded, but %s is still missing", steps[0], steps[0].subject())
 		}
 		if err != nil {
 			return report, errors.Join(err, s.rollBack(ctx, state, report.Steps))
@@ -88,7 +88,7 @@ func (s *Server) rollBack(ctx context.Context, before State, done []Step) error 
 		}
 		if err := s.System.Do(ctx, back); err != nil {
 			stuck = append(stuck, step)
-			errs = append(errs, fmt.Errorf("taking back the steps before it: %s: %w", back, err))
+			errs = append(errs, fmt.Errorf("undoing the previous steps: %s: %w", back, err))
 		}
 	}
 	slices.Reverse(stuck)
@@ -142,7 +142,7 @@ func (s *Server) Status(ctx context.Context, w Wanted) (Status, error) {
 			return Status{}, err
 		}
 		if len(state.Wanted.VIPs) == 0 {
-			return Status{}, errors.New("nothing was brought up here: name what to look for by --vip ADDRESS or -c FILE")
+			return Status{}, errors.New("nothing was set up here: name addresses with --vip ADDRESS or -c FILE")
 		}
 		w = state.Wanted
 	}

@@ -207,7 +207,7 @@ func TestDownTakesBackOnlyWhatNobodyElseNeeds(t *testing.T) {
 		"ip -4 route del 192.0.2.9/32 dev lo scope link",
 		"ip -4 address del 192.0.2.9/32 dev lo",
 	})
-	equal(t, "notes", report.Notes, []string{"192.0.2.99 was not brought up by lvs-ha: left as it is"})
+	equal(t, "notes", report.Notes, []string{"192.0.2.99 was not set up by lvs-ha: left as is"})
 	if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
 		t.Errorf("status of the rest is %+v, %v", status, err)
 	}
@@ -228,7 +228,7 @@ func TestDownLeavesForeignValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "notes", report.Notes, []string{"net.ipv4.conf.all.arp_ignore is 8 now, which lvs-ha did not set: left as it is (it was 0 before)"})
+	equal(t, "notes", report.Notes, []string{"net.ipv4.conf.all.arp_ignore is now 8, which lvs-ha did not set: left as is (it was 0 before)"})
 	if v := observe(t, m).Sysctls["net.ipv4.conf.all.arp_ignore"]; v != "8" {
 		t.Errorf("somebody else's value became %s", v)
 	}
@@ -286,7 +286,7 @@ func TestRollBackThatFailsStaysRecorded(t *testing.T) {
 	m.Fail(realserver.AddRoute, errors.New("no route"))
 	m.Fail(realserver.RemoveAddress, errors.New("stuck"))
 	_, err := s.Up(t.Context(), dr("192.0.2.9"))
-	if err == nil || !strings.Contains(err.Error(), "no route") || !strings.Contains(err.Error(), "taking back the steps before it") {
+	if err == nil || !strings.Contains(err.Error(), "no route") || !strings.Contains(err.Error(), "undoing the previous steps") {
 		t.Fatalf("error %v", err)
 	}
 	if _, err := s.Down(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "stuck") {
@@ -309,7 +309,7 @@ func TestAnotherBootIsForgotten(t *testing.T) {
 	if report, err := s.Down(t.Context(), nil); err != nil || len(report.Steps) != 0 {
 		t.Errorf("down took %v, %v", report.Steps, err)
 	}
-	if _, err := s.Status(t.Context(), realserver.Wanted{}); err == nil || !strings.Contains(err.Error(), "nothing was brought up here") {
+	if _, err := s.Status(t.Context(), realserver.Wanted{}); err == nil || !strings.Contains(err.Error(), "nothing was set up here") {
 		t.Errorf("status: %v", err)
 	}
 }
@@ -323,24 +323,24 @@ func TestUpRefuses(t *testing.T) {
 		want   string
 	}{
 		{"VIP on eth0", func(m *realservertest.Machine) { m.AddAddress("eth0", "192.0.2.9/32") }, dr("192.0.2.9"),
-			"192.0.2.9: eth0 has it: the machine may answer ARP or neighbour discovery there and take the address from the director: remove it: ip -4 address del 192.0.2.9/32 dev eth0"},
+			"192.0.2.9: eth0 has it: this host may answer ARP or neighbour discovery there and divert its traffic from the director: remove it: ip -4 address del 192.0.2.9/32 dev eth0"},
 		{"network on lo", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/24") }, dr("192.0.2.9"),
-			"192.0.2.9: lo has it as 192.0.2.9/24: every address of 192.0.2.0/24 would be this machine's own: remove it: ip -4 address del 192.0.2.9/24 dev lo"},
+			"192.0.2.9: lo has it as 192.0.2.9/24: every address of 192.0.2.0/24 would be local to this host: remove it: ip -4 address del 192.0.2.9/24 dev lo"},
 		{"VIP with NAT", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, nat,
-			"192.0.2.9: lo has it, but with NAT only the director does: this machine would answer its own clients by itself: remove it: " +
-				"lvs-ha realserver down --vip 192.0.2.9 # or, if that did not bring it up: ip -4 address del 192.0.2.9/32 dev lo"},
+			"192.0.2.9: lo has it, but with NAT only the director may: this host would answer local clients itself: remove it: " +
+				"lvs-ha realserver down --vip 192.0.2.9 # or, if lvs-ha did not set it up: ip -4 address del 192.0.2.9/32 dev lo"},
 		{"another mode", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP, Outer4: true}),
-			"192.0.2.9: lo has it, where another mode or --interface brings it up: remove it: " +
-				"lvs-ha realserver down --vip 192.0.2.9 # or, if that did not bring it up: ip -4 address del 192.0.2.9/32 dev lo"},
+			"192.0.2.9: lo has it, set up by another mode or --interface: remove it: " +
+				"lvs-ha realserver down --vip 192.0.2.9 # or, if lvs-ha did not set it up: ip -4 address del 192.0.2.9/32 dev lo"},
 		{"on eth0", nil, onDevice("eth0", "192.0.2.9"),
-			"192.0.2.9: eth0 asks and answers by ARP: there a virtual address competes with the director's; use lo"},
-		{"no device", nil, onDevice("dummy0", "192.0.2.9"), "192.0.2.9: there is no device dummy0: make it, as by ip link add dummy0 type dummy"},
+			"192.0.2.9: eth0 uses ARP, where a virtual address conflicts with the director's; use lo"},
+		{"no device", nil, onDevice("dummy0", "192.0.2.9"), "192.0.2.9: no device dummy0: create it, for example with ip link add dummy0 type dummy"},
 		{"IPv6 is off", func(m *realservertest.Machine) { m.Set("net.ipv6.conf.lo.disable_ipv6", "1") }, dr("fd00::9"),
-			"fd00::9: IPv6 is off on lo: sysctl -w net.ipv6.conf.lo.disable_ipv6=0"},
-		{"nothing", nil, dr(), "no virtual address: give --vip ADDRESS or -c FILE"},
+			"fd00::9: IPv6 is disabled on lo: sysctl -w net.ipv6.conf.lo.disable_ipv6=0"},
+		{"nothing", nil, dr(), "no virtual address: use --vip ADDRESS or -c FILE"},
 		{"mode", nil, realserver.Wanted{VIPs: []realserver.VIP{{Address: addr("192.0.2.9"), Mode: "x"}}}, `virtual address 192.0.2.9: mode "x": want dr, tun or nat`},
 		{"DR and NAT", nil, realserver.Wanted{VIPs: slices.Concat(dr("192.0.2.9").VIPs, nat.VIPs)},
-			"virtual address 192.0.2.9: wanted by nat and by dr at once: a real server that has the address answers in the director's place"},
+			"virtual address 192.0.2.9: requested for nat and for dr: with nat, a real server that has the address would answer instead of the director"},
 		{"tunnel", nil, tun("192.0.2.9", realserver.Tunnel{Type: "vxlan"}), `virtual address 192.0.2.9: tunnel type "vxlan": want ipip, gre or gue`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -63,7 +63,7 @@ func readSockets(r io.Reader, network, state string) ([]Listener, error) {
 
 // parseSocketAddress reads hexadecimal words in the machine's byte order, a colon and a port: "0100007F:0016".
 func parseSocketAddress(s string) (netip.AddrPort, error) {
-	bad := fmt.Errorf("socket address %q: not as the kernel writes it", s)
+	bad := fmt.Errorf("socket address %q: unexpected format", s)
 	words, port, ok := strings.Cut(s, ":")
 	raw, err := hex.DecodeString(words)
 	number, portErr := strconv.ParseUint(port, 16, 16)

@@ -42,7 +42,7 @@ const lockPause = 50 * time.Millisecond
 // Lock keeps other calls from changing the machine meanwhile: each records what was there before it.
 func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
 	if s.Dir == "" {
-		return nil, errors.New("no folder to record in what is done: give --state-dir a name")
+		return nil, errors.New("no directory for the record of changes: set --state-dir")
 	}
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return nil, recording(err)
@@ -61,7 +61,7 @@ func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("lock %s: another lvs-ha realserver is at work: %w", s.Dir, ctx.Err()), dir.Close())
+			return nil, errors.Join(fmt.Errorf("lock %s: another lvs-ha realserver is running: %w", s.Dir, ctx.Err()), dir.Close())
 		case <-time.After(lockPause):
 		}
 	}
@@ -70,9 +70,9 @@ func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
 // recording is the error of a state file that cannot be written.
 func recording(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("record what is done, to be able to take it back: %w: run it as root", err)
+		return fmt.Errorf("record the changes, to be able to undo them: %w: run as root", err)
 	}
-	return fmt.Errorf("record what is done, to be able to take it back: %w", err)
+	return fmt.Errorf("record the changes, to be able to undo them: %w", err)
 }
 
 // Load reads the state of this boot, or else what is brought up at every boot. Where there is neither it is empty.
@@ -110,11 +110,11 @@ func readState(file string) (State, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return State{}, nil
 	case unusable && errors.Is(err, statefile.ErrNewer):
-		return State{}, fmt.Errorf("read the record of what was done: %w: use that version, or remove the file and undo by hand what `lvs-ha realserver up --print` shows", err)
+		return State{}, fmt.Errorf("read the record of changes: %w: use that version, or remove the file and undo by hand what `lvs-ha realserver up --print` shows", err)
 	case unusable:
-		return State{}, fmt.Errorf("read the record of what was done: %s is damaged: remove it, and undo by hand what `lvs-ha realserver up --print` shows: %w", file, e.Cause)
+		return State{}, fmt.Errorf("read the record of changes: %s is damaged: remove it, and undo by hand what `lvs-ha realserver up --print` shows: %w", file, e.Cause)
 	case err != nil:
-		return State{}, fmt.Errorf("read the record of what was done: %w", err)
+		return State{}, fmt.Errorf("read the record of changes: %w", err)
 	}
 	return state, nil
 }
@@ -125,7 +125,7 @@ func (s Store) Save(state State) error {
 	// Where there is a record for every boot, only an empty state says that this boot is another matter.
 	if len(state.Steps) == 0 && len(state.Wanted.VIPs) == 0 && (s.Record == "" || errors.Is(err, fs.ErrNotExist)) {
 		if err := os.Remove(s.File()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove the record of what was done: %w", err)
+			return fmt.Errorf("remove the record of changes: %w", err)
 		}
 		return nil
 	}

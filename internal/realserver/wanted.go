@@ -70,7 +70,7 @@ func ParseVIP(s string) (netip.Addr, error) {
 		return a, fmt.Errorf("virtual address %q: want an IPv4 or IPv6 address such as 192.0.2.10", s)
 	}
 	if masked && bits != fmt.Sprint(a.BitLen()) {
-		return a, fmt.Errorf("virtual address %q: on a real server it is a host address: write %s", s, a)
+		return a, fmt.Errorf("virtual address %q: it must be a host address on a real server: write %s", s, a)
 	}
 	if err := checkVIP(a); err != nil {
 		return a, fmt.Errorf("virtual address %q: %w", s, err)
@@ -83,13 +83,13 @@ func checkVIP(a netip.Addr) error {
 	case !a.IsValid():
 		return errors.New("no address")
 	case a.Zone() != "":
-		return errors.New("an address with a zone cannot be balanced")
+		return errors.New("an address with a zone cannot be a virtual address")
 	case a.Is4In6():
-		return fmt.Errorf("an IPv4 address in IPv6's clothes: write %s", a.Unmap())
+		return fmt.Errorf("an IPv4-mapped IPv6 address: write %s", a.Unmap())
 	case a.IsUnspecified(), a.IsMulticast(), a.IsLoopback(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return errors.New("not a host's address")
+		return errors.New("not a host address")
 	case a.IsLinkLocalUnicast() && a.Is6():
-		return errors.New("a link-local address cannot be balanced")
+		return errors.New("a link-local address cannot be a virtual address")
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func checkVIP(a netip.Addr) error {
 func (w Wanted) Validate() error {
 	var errs []error
 	if len(w.VIPs) == 0 {
-		errs = append(errs, errors.New("no virtual address: give --vip ADDRESS or -c FILE"))
+		errs = append(errs, errors.New("no virtual address: use --vip ADDRESS or -c FILE"))
 	}
 	modes := map[netip.Addr]Mode{}
 	for _, v := range w.VIPs {
@@ -106,8 +106,8 @@ func (w Wanted) Validate() error {
 			errs = append(errs, fmt.Errorf("virtual address %s: %w", v.Address, err))
 		}
 		if other, twice := modes[v.Address]; twice && (other == NAT) != (v.Mode == NAT) {
-			errs = append(errs, fmt.Errorf("virtual address %s: wanted by nat and by %s at once: "+
-				"a real server that has the address answers in the director's place", v.Address, either(other, v.Mode)))
+			errs = append(errs, fmt.Errorf("virtual address %s: requested for nat and for %s: "+
+				"with nat, a real server that has the address would answer instead of the director", v.Address, either(other, v.Mode)))
 		}
 		modes[v.Address] = v.Mode
 		if _, err := v.device(); err != nil {

@@ -24,15 +24,15 @@ func TestParseVIP(t *testing.T) {
 		"www":              `virtual address "www": want an IPv4 or IPv6 address such as 192.0.2.10`,
 		"192.0.2.9:80":     `virtual address "192.0.2.9:80": want an address without a port: 192.0.2.9`,
 		"[fd00::9]:80":     `virtual address "[fd00::9]:80": want an address without a port: fd00::9`,
-		"192.0.2.9/24":     `virtual address "192.0.2.9/24": on a real server it is a host address: write 192.0.2.9`,
-		"fd00::9/64":       `virtual address "fd00::9/64": on a real server it is a host address: write fd00::9`,
-		"fe80::1%eth0":     `virtual address "fe80::1%eth0": an address with a zone cannot be balanced`,
-		"fe80::1":          `virtual address "fe80::1": a link-local address cannot be balanced`,
-		"::ffff:192.0.2.9": `virtual address "::ffff:192.0.2.9": an IPv4 address in IPv6's clothes: write 192.0.2.9`,
-		"0.0.0.0":          `virtual address "0.0.0.0": not a host's address`,
-		"224.0.0.1":        `virtual address "224.0.0.1": not a host's address`,
-		"127.0.0.1":        `virtual address "127.0.0.1": not a host's address`,
-		"255.255.255.255":  `virtual address "255.255.255.255": not a host's address`,
+		"192.0.2.9/24":     `virtual address "192.0.2.9/24": it must be a host address on a real server: write 192.0.2.9`,
+		"fd00::9/64":       `virtual address "fd00::9/64": it must be a host address on a real server: write fd00::9`,
+		"fe80::1%eth0":     `virtual address "fe80::1%eth0": an address with a zone cannot be a virtual address`,
+		"fe80::1":          `virtual address "fe80::1": a link-local address cannot be a virtual address`,
+		"::ffff:192.0.2.9": `virtual address "::ffff:192.0.2.9": an IPv4-mapped IPv6 address: write 192.0.2.9`,
+		"0.0.0.0":          `virtual address "0.0.0.0": not a host address`,
+		"224.0.0.1":        `virtual address "224.0.0.1": not a host address`,
+		"127.0.0.1":        `virtual address "127.0.0.1": not a host address`,
+		"255.255.255.255":  `virtual address "255.255.255.255": not a host address`,
 	} {
 		if _, err := realserver.ParseVIP(s); err == nil || err.Error() != want {
 			t.Errorf("%q: error %q\nwant %q", s, err, want)
@@ -98,15 +98,15 @@ func TestFromConfig(t *testing.T) {
 			{Network: "tcp", Address: netip.MustParseAddrPort("[fd00::9]:80")},
 		},
 	})
-	equal(t, "notes", notes, []string{`virtual service "marked" goes by firewall mark: name its addresses by --vip`})
+	equal(t, "notes", notes, []string{`virtual service "marked" uses a firewall mark: name its addresses with --vip`})
 
 	for _, c := range []struct {
 		services []config.VirtualService
 		want     string
 	}{
-		{nil, "no real server of the configuration has an address of this machine (10.0.0.1)"},
+		{nil, "no real server in the configuration has an address of this host (10.0.0.1)"},
 		{[]config.VirtualService{service("gre", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:80", ipvs.Tunnel, tunnel(ipvs.TunnelGRE, 0, ipvs.TunnelChecksum)))},
-			`virtual service "gre", real server 10.0.0.1: gre0 drops packets with a checksum: turn it off in the configuration, or make a gre device with csum by hand`},
+			`virtual service "gre", real server 10.0.0.1: gre0 drops packets with a checksum: turn it off in the configuration, or create a gre device with csum yourself`},
 		{[]config.VirtualService{service("x", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:80", 9))}, `virtual service "x", real server 10.0.0.1: unknown forwarding method 9`},
 	} {
 		if _, _, err := realserver.FromConfig(&config.Config{Services: c.services}, []netip.Addr{addr("10.0.0.1")}); err == nil || err.Error() != c.want {
@@ -130,7 +130,7 @@ modprobe fou
 ip fou show | grep -qxF -e 'port 6080 gue -6' || ip -6 fou add port 6080 gue
 ip link set dev ip6tnl0 up
 ip -6 address replace fd00::9/128 dev ip6tnl0 nodad preferred_lft 0
-# 192.0.2.9 by nat: nothing to do but to route the way back through the director
+# 192.0.2.9 by nat: nothing to do, except to route replies through the director
 )
 `)
 	if _, err := realserver.ShellScript(realserver.Wanted{}); err == nil {

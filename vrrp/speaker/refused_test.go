@@ -252,7 +252,7 @@ func TestSharedAddress(t *testing.T) {
 	if len(g.engine.routers) != 2 || len(g.engine.rejected) != 2 {
 		t.Errorf("%d instances run, refused %v", len(g.engine.routers), g.engine.rejected)
 	}
-	if got := g.engine.rejected["second"]; got != "instance v has 10.9.0.100/24 on eth0 already: remove it from one of them" {
+	if got := g.engine.rejected["second"]; got != "instance v already has 10.9.0.100/24 on eth0: remove it from one of them" {
 		t.Errorf("refused: %q", got)
 	}
 	// A reload that moves the address to the other one is none of that.

@@ -70,7 +70,7 @@ func TestHostAddressOnABackup(t *testing.T) {
 	ip(t, n.b, "link", "set", "eth0", "up")
 	b.awaitState("v", vrrp.Backup)
 	eventually(t, "the address is gone", func() bool { return !has(t, n.b, "eth0", "10.9.0.100/24") })
-	if n := strings.Count(b.log.String(), "virtual address on a backup"); n != 1 {
+	if n := strings.Count(b.log.String(), "virtual address found on a backup"); n != 1 {
 		t.Errorf("%d warnings within a minute, want 1", n)
 	}
 }
