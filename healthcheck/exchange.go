@@ -47,15 +47,15 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 	response, interim, err := c.readHeader(w.buffered)
 	if err != nil {
 		if w.limited.N <= 0 {
-			return Result{Detail: fmt.Sprintf("response header over %d KiB", maxHeader>>10)}, true
+			return Result{Reason: Protocol, Detail: fmt.Sprintf("response header over %d KiB", maxHeader>>10)}, true
 		}
 		return failed(ctx, c.timeout, "while waiting for the response header", err), true
 	}
 	if interim {
-		return Result{Detail: "more than " + strconv.Itoa(maxInterims) + " interim responses"}, true
+		return Result{Reason: Protocol, Detail: "more than " + strconv.Itoa(maxInterims) + " interim responses"}, true
 	}
 	if !c.accepts(response.status) {
-		return Result{Detail: "status " + strconv.Itoa(response.status) + ", want " + describeStatus(c.status)}, true
+		return Result{Reason: WrongStatus, Detail: "status " + strconv.Itoa(response.status) + ", want " + describeStatus(c.status)}, true
 	}
 	w.limited.N = maxBody + maxFraming
 	matched, doing, err := c.readBody(ctx, response.body(w.buffered), w)
@@ -63,7 +63,7 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 		return failed(ctx, c.timeout, doing, err), true
 	}
 	if !matched {
-		return Result{Detail: "body does not match"}, true
+		return Result{Reason: WrongBody, Detail: "body does not match"}, true
 	}
 	if response.close {
 		// The server is about to close: let it be the first, whose socket it is then that stays in TIME_WAIT.

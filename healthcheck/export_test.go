@@ -1,4 +1,4 @@
 package healthcheck
 
 // Failed is for tests of what a check's error says of its server.
-var Failed = failed
+var ResultOf = failed

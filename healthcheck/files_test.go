@@ -131,7 +131,7 @@ func TestFewOpenFiles(t *testing.T) {
 // TestLacksAreNotTheServersFault: what comes of this machine is no verdict on a server.
 func TestLacksAreNotTheServersFault(t *testing.T) {
 	for _, err := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL, unix.EAGAIN, x509.SystemRootsError{}} {
-		r := Failed(t.Context(), time.Second, "while waiting", err)
+		r := ResultOf(t.Context(), time.Second, "while waiting", err)
 		if !r.Local || !strings.HasPrefix(r.Detail, "not checked: ") {
 			t.Errorf("%v: %+v", err, r)
 		}

@@ -13,5 +13,6 @@ const (
 	Handshake   Reason = "tls"
 	Protocol    Reason = "protocol" // the answer is malformed or too large
 	NotChecked  Reason = "not-checked"
-	Crashed     Reason = "crashed" // the probe itself failed
+	Crashed     Reason = "crashed" // the probe itself failed, or does not end
+	Failed      Reason = "failed"  // anything else
 )

@@ -67,6 +67,12 @@ func defaultRequest() Request {
 	return Request{Method: defaultMethod, Path: defaultPath, Status: defaultStatus()}
 }
 
+// The reasons of HTTP and HTTPS checks.
+const (
+	WrongStatus Reason = "status"
+	WrongBody   Reason = "body"
+)
+
 // Limits of a request: common servers refuse a request line or a header beyond 8 KiB.
 const (
 	maxPath    = 8 << 10  // bytes

@@ -177,7 +177,7 @@ func (s *Scheduler) call(f flight) (r Result) {
 		if p := recover(); p != nil {
 			s.log.Error("health check crashed", "endpoint", f.target.Endpoint, "check", f.target.Spec.Kind(),
 				"error", fmt.Sprint(p), "stack", string(debug.Stack()))
-			r = Result{Detail: "the check itself crashed; see the log"}
+			r = Result{Reason: Crashed, Detail: "the check itself crashed; see the log"}
 		}
 	}()
 	return f.probe(f.ctx, f.target.Endpoint)
@@ -200,7 +200,7 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	var event Event
 	if counts {
 		if e.excused = s.stalls.excuses(f, r); e.excused {
-			r = Result{Local: true, Detail: "not checked: this machine stood still"}
+			r = notChecked("this machine stood still")
 		}
 		event = e.judge(r, now-e.started)
 		event.Stalled = e.excused
@@ -234,7 +234,7 @@ func (s *Scheduler) overrun(e *entry) {
 	}
 	since := s.now() - e.started
 	detail := "the check has not ended " + since.Round(time.Millisecond).String() + " after its start"
-	event := e.judge(Result{Detail: detail}, since)
+	event := e.judge(Result{Reason: Crashed, Detail: detail}, since)
 	s.results++
 	s.mu.Unlock()
 	s.report(event)

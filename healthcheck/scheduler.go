@@ -202,7 +202,7 @@ func (s *Scheduler) retry(spec Spec) Probe {
 	return func(ctx context.Context, server netip.AddrPort) Result {
 		probe, err := s.newProbe(spec)
 		if err != nil {
-			return Result{Local: true, Detail: "not checked: " + err.Error()}
+			return notChecked(err.Error())
 		}
 		return probe(ctx, server)
 	}

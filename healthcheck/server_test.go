@@ -126,6 +126,9 @@ func wantResult(t *testing.T, got Result, ok bool, detail string) {
 	if got.OK != ok || got.Detail != detail || got.Local {
 		t.Errorf("got %+v, want OK %v with detail %q", got, ok, detail)
 	}
+	if (got.Reason == "") != ok {
+		t.Errorf("got %+v: what fails has a reason, and only that", got)
+	}
 }
 
 // authority is a certificate authority for tests.
