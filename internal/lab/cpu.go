@@ -9,6 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Cores lists the cores that this process may use, counted from 1.
+func Cores() ([]int, error) {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return nil, fmt.Errorf("get CPU affinity: %w", err)
+	}
+	var cores []int
+	for cpu := 0; len(cores) < allowed.Count(); cpu++ {
+		if allowed.IsSet(cpu) {
+			cores = append(cores, cpu+1)
+		}
+	}
+	return cores, nil
+}
+
 // chooseCPU returns the number of a core that this process may use: the wanted one, counted from 1, or if that is
 // not positive one for the number-th machine.
 func chooseCPU(wanted, number int) (int, error) {

@@ -24,13 +24,13 @@ type TestKernel struct {
 	lab *Lab
 }
 
-// BootTestKernel boots a test kernel. Close switches it off.
-func BootTestKernel(ctx context.Context, memoryMB int) (*TestKernel, error) {
+// BootTestKernel boots a test kernel on a core, counted from 1, or on any if that is 0. Close switches it off.
+func BootTestKernel(ctx context.Context, memoryMB, core int) (*TestKernel, error) {
 	l, err := New("testkernel")
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.NewMachine(DirectorConfig{Name: "testkernel", Modules: TestKernelModules(), MemoryMB: memoryMB})
+	m, err := l.NewMachine(DirectorConfig{Name: "testkernel", Modules: TestKernelModules(), MemoryMB: memoryMB, CPU: core})
 	if err == nil {
 		err = m.Start(ctx)
 	}
@@ -46,7 +46,7 @@ func (k *TestKernel) Close() error { return k.lab.Close() }
 // RunInTestKernel boots a test kernel, runs one command in it with its output as it comes, and returns its exit
 // status. If the context ends first, or the kernel dies, that is an error, and nothing of the kernel is left.
 func RunInTestKernel(ctx context.Context, memoryMB int, c Command) (status int, err error) {
-	k, err := BootTestKernel(ctx, memoryMB)
+	k, err := BootTestKernel(ctx, memoryMB, 0)
 	if err != nil {
 		return -1, fmt.Errorf("boot the test kernel: %w", err)
 	}

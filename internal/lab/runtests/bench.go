@@ -40,8 +40,8 @@ func runBench(ctx context.Context, o options, t *tally) error {
 	if o.run == "" {
 		kernelArgs = append(kernelArgs[:3], "-test.bench=^BenchmarkKernel")
 	}
-	return errors.Join(err, inTestKernel(ctx, t, kernel, func(ctx context.Context, k *lab.TestKernel, p testPackage, binary string) error {
-		status, err := runBinary(ctx, k, p, binary, kernelArgs, out)
+	return errors.Join(err, inTestKernels(ctx, o, t, kernel, 1, func(ctx context.Context, k *lab.TestKernel, p testPackage) error {
+		status, err := runBinary(ctx, k, p, o.plain[p.ImportPath].path, kernelArgs, out)
 		if err == nil && status != 0 {
 			err = fmt.Errorf("exit status %d", status)
 		}

@@ -7,8 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,93 +15,88 @@ import (
 )
 
 const (
-	// kernelMemoryMB is what the test kernel for all packages' tests has.
+	// kernelMemoryMB is what a test kernel for packages' tests has.
 	kernelMemoryMB = 1024
-	// kernelLimit bounds the test kernel's whole life.
+	// kernelLimit bounds the test kernels' whole life.
 	kernelLimit = 20 * time.Minute
 )
 
-// runKernel runs the kernel tests of all packages in one test kernel.
+// runKernel runs the kernel tests of all packages in test kernels.
 func runKernel(ctx context.Context, o options, t *tally) error {
 	packages, err := findTests(ctx, o.packages, "TestKernel")
 	if err != nil {
 		return err
 	}
-	args := []string{"-test.v=test2json", "-test.timeout=10m", "-test.run=" + pattern(o, "TestKernel")}
-	return inTestKernel(ctx, t, packages, func(ctx context.Context, k *lab.TestKernel, p testPackage, binary string) error {
+	args := testArgs(o, "TestKernel", 10*time.Minute)
+	return inTestKernels(ctx, o, t, packages, 2, func(ctx context.Context, k *lab.TestKernel, p testPackage) error {
 		return convert(ctx, t, p.ImportPath, func(out io.Writer) (int, error) {
-			return runBinary(ctx, k, p, binary, args, out)
+			return runBinary(ctx, k, p, o.plain[p.ImportPath].path, args, out)
 		})
 	})
 }
 
-// inTestKernel builds the test binaries of the packages and runs each in the same test kernel.
-func inTestKernel(ctx context.Context, t *tally, packages []testPackage,
-	run func(ctx context.Context, k *lab.TestKernel, p testPackage, binary string) error,
+// inTestKernels runs something for each package, in up to so many test kernels with a core each. A kernel takes the next
+// package when it is done with one; those with many tests come first.
+func inTestKernels(ctx context.Context, o options, t *tally, packages []testPackage, kernels int,
+	run func(ctx context.Context, k *lab.TestKernel, p testPackage) error,
 ) error {
+	packages, err := o.plain.of(packages)
 	if len(packages) == 0 {
-		return nil
-	}
-	if err := provideBinary(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(lab.SharedDir, "kerneltests-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	binaries, buildErr := buildTests(ctx, dir, packages)
-	ctx, cancel := context.WithTimeoutCause(ctx, kernelLimit, fmt.Errorf("the test kernel took more than %v", kernelLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, kernelLimit, fmt.Errorf("the test kernels took more than %v", kernelLimit))
 	defer cancel()
-	start := time.Now()
-	k, err := lab.BootTestKernel(ctx, kernelMemoryMB)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(t.out, "test kernel ready after %.1f s\n", time.Since(start).Seconds())
-	errs := []error{buildErr}
+	slices.SortStableFunc(packages, func(a, b testPackage) int { return len(b.functions) - len(a.functions) })
+	queue := make(chan testPackage, len(packages))
 	for _, p := range packages {
-		if binaries[p.ImportPath] == "" {
-			continue
-		}
-		if err := run(ctx, k, p, binaries[p.ImportPath]); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", p.ImportPath, err))
-		}
+		queue <- p
 	}
-	return errors.Join(append(errs, k.Close())...)
-}
-
-// buildTests builds the test binaries that can be built.
-func buildTests(ctx context.Context, dir string, packages []testPackage) (map[string]string, error) {
+	close(queue)
+	cores, coresErr := lab.Cores()
+	errs := []error{err, coresErr}
 	var mu sync.Mutex
-	binaries := map[string]string{}
-	var errs []error
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, runtime.NumCPU())
-	for i, p := range packages {
-		slots <- struct{}{}
+	for _, core := range cores[:min(len(cores), len(packages), kernels)] {
 		wg.Go(func() {
-			defer func() { <-slots }()
-			binary := filepath.Join(dir, fmt.Sprintf("%d.test", i))
-			out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, p.ImportPath).CombinedOutput()
+			err := inTestKernel(ctx, t, core, queue, run)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, fmt.Errorf("build the tests of %s: %w: %s", p.ImportPath, err, out))
-				return
-			}
-			binaries[p.ImportPath] = binary
+			errs = append(errs, err)
 		})
 	}
 	wg.Wait()
-	return binaries, errors.Join(errs...)
+	for p := range queue {
+		errs = append(errs, fmt.Errorf("%s: no test kernel ran it", p.ImportPath))
+	}
+	return errors.Join(errs...)
+}
+
+// inTestKernel boots a test kernel on one core and takes packages until none is left. It takes no more after an error,
+// which may be the kernel's end.
+func inTestKernel(ctx context.Context, t *tally, core int, queue <-chan testPackage,
+	run func(ctx context.Context, k *lab.TestKernel, p testPackage) error,
+) error {
+	start := time.Now()
+	k, err := lab.BootTestKernel(ctx, kernelMemoryMB, core)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "test kernel on core %d ready after %.1f s\n", core, time.Since(start).Seconds())
+	var errs []error
+	for p := range queue {
+		if err := run(ctx, k, p); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.ImportPath, err))
+			break
+		}
+	}
+	return errors.Join(append(errs, k.Close())...)
 }
 
 // runBinary runs a test binary in the kernel and returns its exit status.
 func runBinary(ctx context.Context, k *lab.TestKernel, p testPackage, binary string, args []string, out io.Writer) (int, error) {
 	process, err := k.Spawn(ctx, lab.Command{
 		Argv:   append([]string{binary}, args...),
-		Env:    environment(lab.Kernel),
+		Env:    environment(lab.Kernel, os.Getenv),
 		Dir:    p.Dir,
 		Stdout: out, Stderr: out,
 	})
@@ -117,15 +111,6 @@ func runBinary(ctx context.Context, k *lab.TestKernel, p testPackage, binary str
 	return status, err
 }
 
-// environment is what tests of a kind are told in the test kernel, which has an environment of its own.
-func environment(kind lab.Kind) []string {
-	all := []string{lab.EnvKinds + "=" + string(kind)}
-	for _, name := range []string{lab.EnvBinary, lab.EnvSeed, lab.EnvTimes} {
-		all = append(all, name+"="+os.Getenv(name))
-	}
-	return all
-}
-
 // convert turns what a test binary prints into events.
 func convert(ctx context.Context, t *tally, importPath string, run func(io.Writer) (int, error)) error {
 	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-t", "-p", importPath)
@@ -135,10 +120,9 @@ func convert(ctx context.Context, t *tally, importPath string, run func(io.Write
 	}
 	converted := make(chan error, 1)
 	go func() { converted <- readEvents(t, cmd) }()
-	failedBefore := t.failed + t.packages
 	status, err := run(in)
 	err = errors.Join(err, in.Close(), <-converted)
-	if err == nil && status != 0 && t.failed+t.packages == failedBefore {
+	if err == nil && status != 0 && t.failures(importPath) == 0 {
 		err = fmt.Errorf("exit status %d, though no test failed", status)
 	}
 	return err

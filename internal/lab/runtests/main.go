@@ -9,11 +9,17 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
+	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
+
+// module is left away in front of packages where they are listed.
+const module = "github.com/lvs-ha/lvs-ha/"
 
 // options are what the command line says about all kinds of tests.
 type options struct {
@@ -21,6 +27,9 @@ type options struct {
 	packages string // pattern
 	verbose  bool   // show the output of tests that pass
 	fuzz     string // of each target, as -fuzztime takes it
+
+	yields         bool     // to tests that run at the same time
+	plain, fuzzing programs // built before anything runs
 }
 
 type kind struct {
@@ -33,7 +42,7 @@ func kinds() []kind {
 		{"unit", "no root, no network beyond loopback, with -race", runUnit},
 		{"fuzz", "every fuzz target for a while", runFuzz},
 		{"host", "TestHost…: root and network namespaces on this kernel", runHost},
-		{"kernel", "TestKernel…: inside one test kernel with IPVS", runKernel},
+		{"kernel", "TestKernel…: inside a test kernel with IPVS on each of two cores", runKernel},
 		{"pair", "TestPair…: director machines, each with a kernel of its own", runPair},
 		{"bench", "benchmarks, those named BenchmarkKernel… in one test kernel", runBench},
 	}
@@ -75,25 +84,101 @@ func runKinds(ctx context.Context, o options, names []string, out io.Writer) boo
 	for _, k := range kinds() {
 		byName[k.name] = k
 	}
-	ok := true
-	var summary strings.Builder
 	for _, name := range names {
-		k, known := byName[name]
-		if !known {
+		if _, known := byName[name]; !known {
 			fmt.Fprintf(out, "unknown kind of test %q\n", name)
 			return false
 		}
-		fmt.Fprintf(out, "== %s: %s\n", k.name, k.about)
-		t := &tally{out: out, verbose: o.verbose}
-		start := time.Now()
-		err := k.run(ctx, o, t)
-		line, passed := t.summary(name, err, time.Since(start))
-		fmt.Fprintln(out, line)
-		fmt.Fprintln(&summary, line)
-		ok = ok && passed
+	}
+	dir, err := os.MkdirTemp(lab.SharedDir, "runtests-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = o.build(ctx, names, dir, out)
+	}
+	if err != nil {
+		fmt.Fprintln(out, err)
+		return false
+	}
+	results := map[string]*result{}
+	for _, name := range names {
+		results[name] = &result{}
+	}
+	for _, lanes := range sideBySide(names) {
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		for i, lane := range lanes {
+			wg.Go(func() {
+				o := o
+				o.yields = i > 0
+				for _, name := range lane {
+					to := out
+					if len(lanes) > 1 {
+						to = &prefixed{mu: &mu, out: out, prefix: name + "\t"}
+					}
+					results[name].run(ctx, o, byName[name], to)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	return conclude(names, results, out)
+}
+
+// sideBySide is the order of the kinds: stages one after another, each of lanes that run at the same time. Fuzzing and unit
+// tests take what the test kernels, with a core each, leave; fuzzing is first, since it depends on no clock at all. Host
+// and pair tests measure time and have the machine to themselves.
+func sideBySide(names []string) [][][]string {
+	var light []string
+	var stages [][][]string
+	for _, name := range []string{"fuzz", "unit"} {
+		if slices.Contains(names, "kernel") && slices.Contains(names, name) {
+			light = append(light, name)
+		}
+	}
+	if len(light) > 0 {
+		stages = append(stages, [][]string{{"kernel"}, light})
+	}
+	for _, name := range names {
+		if len(light) == 0 || name != "kernel" && !slices.Contains(light, name) {
+			stages = append(stages, [][]string{{name}})
+		}
+	}
+	return stages
+}
+
+// result is what became of a kind.
+type result struct {
+	line  string
+	ok    bool
+	tests []duration
+}
+
+func (r *result) run(ctx context.Context, o options, k kind, out io.Writer) {
+	fmt.Fprintf(out, "== %s: %s\n", k.name, k.about)
+	t := &tally{out: out, verbose: o.verbose}
+	start := time.Now()
+	err := k.run(ctx, o, t)
+	r.line, r.ok = t.summary(k.name, err, time.Since(start))
+	r.tests = t.took
+	fmt.Fprintln(out, r.line)
+}
+
+// conclude writes the slowest tests and a line for each kind, and reports whether all is well.
+func conclude(names []string, results map[string]*result, out io.Writer) bool {
+	var tests []duration
+	ok := true
+	for _, name := range names {
+		tests = append(tests, results[name].tests...)
+		ok = ok && results[name].ok
+	}
+	if len(tests) > 10 {
+		fmt.Fprintf(out, "\nslowest tests:\n%s", slowest(tests, 10))
 	}
 	if len(names) > 1 {
-		fmt.Fprintf(out, "\n%s", summary.String())
+		fmt.Fprintln(out)
+		for _, name := range names {
+			fmt.Fprintln(out, results[name].line)
+		}
 	}
 	return ok
 }

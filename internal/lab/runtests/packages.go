@@ -26,6 +26,40 @@ const wordEnd = `([^a-z].*)?$`
 
 // findTests lists the packages out of a pattern with test functions whose names start with prefix as a word.
 func findTests(ctx context.Context, packages, prefix string) ([]testPackage, error) {
+	return findInFiles(ctx, packages, prefix, func([]byte) bool { return true })
+}
+
+// withoutRace is the constraint of files whose tests count what the race detector adds to.
+var withoutRace = regexp.MustCompile(`(?m)^//go:build !race$`)
+
+// findPlain lists the packages with wanted tests that are not built with the race detector, and the pattern of those tests.
+func findPlain(ctx context.Context, o options) ([]testPackage, string, error) {
+	run, sub, _ := strings.Cut(o.run, "/")
+	wanted, err := regexp.Compile(run)
+	if err != nil {
+		return nil, "", fmt.Errorf("the tests to run: %w", err)
+	}
+	all, err := findInFiles(ctx, o.packages, `Test\w*`, withoutRace.Match)
+	var found []testPackage
+	var names []string
+	for _, p := range all {
+		p.functions = slices.DeleteFunc(p.functions, func(name string) bool { return !wanted.MatchString(name) })
+		if len(p.functions) > 0 {
+			found = append(found, p)
+			names = append(names, p.functions...)
+		}
+	}
+	if len(found) == 0 {
+		return nil, "", err
+	}
+	pattern := "^(" + strings.Join(names, "|") + ")$"
+	if sub != "" {
+		pattern += "/" + sub
+	}
+	return found, pattern, err
+}
+
+func findInFiles(ctx context.Context, packages, prefix string, wanted func(source []byte) bool) ([]testPackage, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-json=ImportPath,Dir,TestGoFiles,XTestGoFiles", packages)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
@@ -50,6 +84,9 @@ func findTests(ctx context.Context, packages, prefix string) ([]testPackage, err
 			source, err := os.ReadFile(filepath.Join(p.Dir, file))
 			if err != nil {
 				return nil, err
+			}
+			if !wanted(source) {
+				continue
 			}
 			for _, match := range function.FindAllSubmatch(source, -1) {
 				if whole.Match(match[1]) {

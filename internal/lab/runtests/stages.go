@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -10,12 +11,36 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
+// otherKinds matches the tests that are no unit tests.
+const otherKinds = "^Test(Host|Kernel|Pair)" + wordEnd
+
 func runUnit(ctx context.Context, o options, t *tally) error {
-	args := []string{"-race"}
-	if o.run != "" {
-		args = append(args, "-run", o.run)
+	args := []string{"-vet=off", "-skip=" + otherKinds, "-run=" + o.run}
+	err := goTest(ctx, o, t, append(args, "-race", o.packages)...)
+	// What a file leaves to a build without the race detector.
+	plain, pattern, findErr := findPlain(ctx, o)
+	if findErr != nil || len(plain) == 0 {
+		return errors.Join(err, findErr)
 	}
-	return goTest(ctx, t, "", append(args, o.packages)...)
+	args[2] = "-run=" + pattern
+	return errors.Join(err, goTest(ctx, o, t, append(args, importPaths(plain)...)...))
+}
+
+// goTest runs `go test -json` and takes its events. That tests failed is in the tally.
+func goTest(ctx context.Context, o options, t *tally, args ...string) error {
+	cmd := o.command(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	cmd.Env = append(os.Environ(), lab.EnvKinds+"=")
+	cmd.Stderr = t.out
+	return readEvents(t, cmd)
+}
+
+// command is a program that waits for others' tests where there are any.
+func (o *options) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if o.yields {
+		args = append([]string{"-n", "10", name}, args...)
+		name = "nice"
+	}
+	return exec.CommandContext(ctx, name, args...)
 }
 
 func runHost(ctx context.Context, o options, t *tally) error {
@@ -32,14 +57,31 @@ func runPrivileged(ctx context.Context, o options, t *tally, k lab.Kind, prefix 
 		return err
 	}
 	packages, err := findTests(ctx, o.packages, prefix)
-	if err != nil || len(packages) == 0 {
+	if err != nil {
 		return err
 	}
-	if err := provideBinary(); err != nil {
-		return err
+	packages, err = o.plain.of(packages)
+	errs := []error{err}
+	for _, p := range packages {
+		cmd := exec.CommandContext(ctx, o.plain[p.ImportPath].path, testArgs(o, prefix, 20*time.Minute)...)
+		cmd.Dir = p.Dir
+		cmd.Env = append(os.Environ(), environment(k, os.Getenv)...)
+		cmd.WaitDelay = 10 * time.Second
+		errs = append(errs, convert(ctx, t, p.ImportPath, func(out io.Writer) (int, error) {
+			cmd.Stdout, cmd.Stderr = out, out
+			err := cmd.Run()
+			if _, ended := errors.AsType[*exec.ExitError](err); ended {
+				err = context.Cause(ctx)
+			}
+			return cmd.ProcessState.ExitCode(), err
+		}))
 	}
-	args := []string{"-count=1", "-p=1", "-timeout=20m", "-run", pattern(o, prefix)}
-	return goTest(ctx, t, k, append(args, importPaths(packages)...)...)
+	return errors.Join(errs...)
+}
+
+// testArgs are the arguments of a test binary whose output is converted.
+func testArgs(o options, prefix string, timeout time.Duration) []string {
+	return []string{"-test.v=test2json", "-test.timeout=" + timeout.String(), "-test.run=" + pattern(o, prefix)}
 }
 
 func pattern(o options, prefix string) string {
@@ -58,14 +100,6 @@ func provideBinary() error {
 	return os.Setenv(lab.EnvBinary, path)
 }
 
-// goTest runs `go test -json` and takes its events. That tests failed is in the tally.
-func goTest(ctx context.Context, t *tally, k lab.Kind, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
-	cmd.Env = append(os.Environ(), lab.EnvKinds+"="+string(k))
-	cmd.Stderr = t.out
-	return readEvents(t, cmd)
-}
-
 func readEvents(t *tally, cmd *exec.Cmd) error {
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -76,32 +110,8 @@ func readEvents(t *tally, cmd *exec.Cmd) error {
 	}
 	readErr := t.read(out)
 	err = cmd.Wait()
-	if _, failed := errors.AsType[*exec.ExitError](err); failed && t.failed+t.packages > 0 {
+	if _, failed := errors.AsType[*exec.ExitError](err); failed && t.failures("") > 0 {
 		err = nil
 	}
 	return errors.Join(readErr, err)
-}
-
-// runFuzz runs each fuzz target for a while. A target counts as a test.
-func runFuzz(ctx context.Context, o options, t *tally) error {
-	packages, err := findTests(ctx, o.packages, "Fuzz")
-	if err != nil {
-		return err
-	}
-	for _, p := range packages {
-		for _, target := range p.functions {
-			start := time.Now()
-			cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+target+"$", "-fuzztime="+o.fuzz, "-fuzzminimizetime=1x", p.ImportPath)
-			out, err := cmd.CombinedOutput()
-			action := "pass"
-			if err != nil {
-				action = "fail"
-			}
-			name := p.ImportPath + "." + target
-			t.take(event{Action: "output", Package: name, Test: target, Output: string(out)})
-			t.take(event{Action: action, Package: name, Test: target})
-			t.take(event{Action: action, Package: name, Elapsed: time.Since(start).Seconds()})
-		}
-	}
-	return ctx.Err()
 }

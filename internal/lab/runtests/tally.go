@@ -2,10 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,9 +17,38 @@ type tally struct {
 	out     io.Writer
 	verbose bool
 
+	mu                      sync.Mutex
 	passed, skipped, failed int
-	packages                int // that failed
+	packages                int            // that failed
+	failedIn                map[string]int // tests and packages that failed, by package
 	output                  map[string][]string
+	took                    []duration // of each test
+}
+
+// duration is how long a test took.
+type duration struct {
+	name    string
+	seconds float64
+}
+
+// slowest writes the tests that took the most time, n at most.
+func slowest(all []duration, n int) string {
+	slices.SortStableFunc(all, func(a, b duration) int { return cmp.Compare(b.seconds, a.seconds) })
+	var b strings.Builder
+	for _, one := range all[:min(n, len(all))] {
+		fmt.Fprintf(&b, "%7.1f s  %s\n", one.seconds, one.name)
+	}
+	return b.String()
+}
+
+// failures is how many tests and packages failed, in one package or in all.
+func (t *tally) failures(importPath string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if importPath == "" {
+		return t.failed + t.packages
+	}
+	return t.failedIn[importPath]
 }
 
 // event is one line of `go tool test2json` and `go test -json`.
@@ -46,8 +78,10 @@ func (t *tally) read(r io.Reader) error {
 }
 
 func (t *tally) take(e event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.output == nil {
-		t.output = map[string][]string{}
+		t.output, t.failedIn = map[string][]string{}, map[string]int{}
 	}
 	top, _, sub := strings.Cut(e.Test, "/")
 	key := e.Package + " " + top
@@ -76,16 +110,20 @@ func (t *tally) endTest(e event, key string) {
 		t.passed++
 	case "skip":
 		t.skipped++
+		t.show(key) // all tests of a kind were asked for: it says why not this one
 	case "fail":
 		t.failed++
+		t.failedIn[e.Package]++
 		t.show(key)
 	}
+	t.took = append(t.took, duration{strings.TrimPrefix(e.Package, module) + "." + e.Test, e.Elapsed})
 	delete(t.output, key)
 }
 
 func (t *tally) endPackage(e event, key string) {
 	if e.Action == "fail" {
 		t.packages++
+		t.failedIn[e.Package]++
 		// A panic or a timeout leaves tests without an end.
 		for k := range t.output {
 			if strings.HasPrefix(k, e.Package+" ") && k != key {

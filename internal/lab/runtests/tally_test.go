@@ -53,9 +53,12 @@ func TestTally(t *testing.T) {
 		summary: "FAIL  host       0 passed    0 failed    0 skipped     2.0 s: 1 packages failed",
 		output:  []string{"p.go:1: syntax error"},
 	}, {
-		name:    "nothing ran",
-		in:      events(`{"Action":"skip","Package":"p","Test":"TestA"}`, `{"Action":"pass","Package":"p"}`),
+		name: "nothing ran, and it says why",
+		in: events(
+			`{"Action":"output","Package":"p","Test":"TestA","Output":"not here\n"}`,
+			`{"Action":"skip","Package":"p","Test":"TestA"}`, `{"Action":"pass","Package":"p"}`),
 		summary: "FAIL  host       0 passed    0 failed    1 skipped     2.0 s: no test ran",
+		output:  []string{"not here"},
 	}, {
 		name:    "it could not run",
 		err:     errors.New("no kernel\nand more"),
