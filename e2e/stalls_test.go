@@ -9,10 +9,13 @@ import (
 // stalls are the times in which this machine ran nothing of ours though it was due, as seen by a goroutine that is to
 // run every few milliseconds.
 type stalls struct {
-	mu   sync.Mutex
-	last time.Time
-	most time.Duration
+	mu    sync.Mutex
+	last  time.Time
+	spans []span
 }
+
+// span is a time from one look to the next one, which came late.
+type span struct{ from, to time.Time }
 
 const stallLook = 5 * time.Millisecond
 
@@ -26,24 +29,52 @@ func watchStalls(t *testing.T) *stalls {
 			case <-t.Context().Done():
 				return
 			case <-tick.C:
-				s.note()
+				s.note(time.Now())
 			}
 		}
 	}()
 	return s
 }
 
-func (s *stalls) note() {
+func (s *stalls) note(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	s.most = max(s.most, now.Sub(s.last)-stallLook)
+	if now.Sub(s.last) > 2*stallLook {
+		s.spans = append(s.spans, span{s.last, now})
+	}
 	s.last = now
 }
 
-// worst is the longest so far.
-func (s *stalls) worst() time.Duration {
+// within is the longest between two moments. A stall that began before or ended after counts for its part.
+func (s *stalls) within(from, to time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.most
+	var most time.Duration
+	for _, one := range s.spans {
+		begin, end := one.from, one.to
+		if begin.Before(from) {
+			begin = from
+		}
+		if end.After(to) {
+			end = to
+		}
+		most = max(most, end.Sub(begin)-stallLook)
+	}
+	return most
+}
+
+func TestStallsCountWhereTheyWere(t *testing.T) {
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	s := &stalls{last: start}
+	for _, ms := range []int{5, 10, 310, 315, 325, 330, 380, 385} {
+		s.note(at(ms))
+	}
+	for _, tt := range []struct{ from, to, want int }{
+		{0, 400, 295}, {0, 10, 0}, {311, 400, 45}, {210, 312, 95}, {340, 350, 5}, {381, 400, 0}, {312, 329, 0},
+	} {
+		if got, want := s.within(at(tt.from), at(tt.to)), time.Duration(tt.want)*time.Millisecond; got != want {
+			t.Errorf("from %d to %d ms: %v, want %v", tt.from, tt.to, got, want)
+		}
+	}
 }
