@@ -10,7 +10,7 @@ import (
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// eachCheck calls visit for every health check whose kind is understood.
+// eachCheck calls visit for every health check whose kind is known.
 func eachCheck(f *file, visit func(*healthCheckBlock)) {
 	visitAll := func(blocks []*healthCheckBlock) {
 		for _, block := range blocks {
@@ -27,7 +27,7 @@ func eachCheck(f *file, visit func(*healthCheckBlock)) {
 	}
 }
 
-// checkTimes sees that a probe ends before the next one begins.
+// checkTimes requires that a probe ends before the next one begins.
 func checkTimes(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachCheck(f, func(b *healthCheckBlock) {
@@ -37,7 +37,7 @@ func checkTimes(f *file) hcl.Diagnostics {
 			diags = append(diags, problem(b.Timeout.at(), "Invalid timeout", "%s is too short. Write \"1ms\" or more.", b.Timeout.value))
 		case b.Timeout.value > b.Interval.value:
 			diags = append(diags, problem(b.Timeout.at(), "Timeout longer than the interval",
-				"A probe would still wait when the next one is due. Write a timeout of at most %s, or a longer interval.", b.Interval.value))
+				"A probe must end before the next one starts. Write a timeout of at most %s, or a longer interval.", b.Interval.value))
 		}
 	})
 	return diags
@@ -58,7 +58,7 @@ func checkRequests(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// checkPorts sees that each check has a port to go to.
+// checkPorts requires that each check has a port.
 func checkPorts(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
@@ -69,7 +69,7 @@ func checkPorts(f *file) hcl.Diagnostics {
 		for _, check := range checks {
 			if service.port(server) == 0 && check.Port.state == absent {
 				diags = append(diags, problem(check.At, "No port to check",
-					"The real server %s has no port of its own. Write port = 80, or where this check is to go.", server.Address.value.address))
+					"The real server %s has no port. Write the port to check, such as port = 80.", server.Address.value.address))
 			}
 		}
 	})

@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// These rules warn of what works, and hardly as it was meant.
+// These rules warn of settings that work, but probably not as intended.
 
 // ignoredWeights warns of weights that the scheduler does not look at (net/netfilter/ipvs/ip_vs_rr.c and ip_vs_lc.c: any
 // weight but 0 counts as one).
@@ -39,7 +39,7 @@ func ignoredWeights(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// repeatedChecks warns of a check that asks what another one asks.
+// repeatedChecks warns of a check that is the same as another one.
 func repeatedChecks(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	look := func(blocks []*healthCheckBlock) {

@@ -14,7 +14,7 @@ import (
 
 // dialOptions are set on a socket before it connects.
 type dialOptions struct {
-	lateACK bool // leave the handshake's last ACK to the first packet sent: for protocols whose client speaks first
+	lateACK bool // send the handshake's last ACK with the first data: for protocols whose client sends first
 	reset   bool // close with RST
 }
 
@@ -70,7 +70,7 @@ func connecting(err error) bool {
 	return err == unix.EINPROGRESS || err == unix.EALREADY || err == unix.EINTR
 }
 
-// connected waits for the outcome of a connect(2) under way, which a second connect(2) tells.
+// connected waits until a connect(2) in progress ends. A second connect(2) returns how it ended.
 func (c *conn) connected(to unix.Sockaddr) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *conn) connected(to unix.Sockaddr) error {
 	})
 	if err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, os.ErrClosed) {
-			return shortage("its connection cannot be watched; raise fs.epoll.max_user_watches")
+			return shortage("cannot watch the connection; raise fs.epoll.max_user_watches")
 		}
 		return err
 	}
@@ -108,7 +108,7 @@ func (c *conn) Close() error {
 	return c.File.Close()
 }
 
-// SetWriteDeadline does nothing: the context is the deadline, also where crypto/tls would set another to say goodbye.
+// SetWriteDeadline does nothing: the context is the deadline. crypto/tls would set another for its closing alert.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // LocalAddr and RemoteAddr make conn a net.Conn.

@@ -30,7 +30,7 @@ type workspace struct {
 
 var workspaces = sync.Pool{New: func() any { return &workspace{buffered: bufio.NewReaderSize(nil, 4096)} }}
 
-// exchange sends the request and judges the response. open says that the server has not closed the connection.
+// exchange sends the request and judges the response. open reports that the server has not closed the connection.
 func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server netip.AddrPort) (result Result, open bool) {
 	w := workspaces.Get().(*workspace)
 	defer func() {
@@ -75,8 +75,8 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 	return Result{OK: true, Detail: "status " + strconv.Itoa(response.status)}, open
 }
 
-// readHeader reads up to the header of the response that is not an interim one. interim says that there are too many of
-// those.
+// readHeader reads up to the header of the response that is not an interim one. interim reports that there are too
+// many of those.
 func (c *httpCheck) readHeader(r *bufio.Reader) (response head, interim bool, err error) {
 	for range maxInterims + 1 {
 		response, err = readHead(r, c.method)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// errnos names what a connection fails with. Those that are NotChecked mean that this machine could not check.
+// errnos describes why a connection failed. NotChecked means that this host could not carry out the check.
 var errnos = []struct {
 	errno  syscall.Errno
 	reason Reason
@@ -21,17 +21,17 @@ var errnos = []struct {
 	{syscall.ETIMEDOUT, TimedOut, "connection timed out"},
 	{syscall.EHOSTUNREACH, Unreachable, "no route to host"},
 	{syscall.ENETUNREACH, Unreachable, "network unreachable"},
-	{syscall.EPERM, Unreachable, "forbidden by a packet filter of this machine"},
-	{syscall.EACCES, Unreachable, "forbidden by a route or packet filter of this machine"},
+	{syscall.EPERM, Unreachable, "blocked by a packet filter on this host"},
+	{syscall.EACCES, Unreachable, "blocked by a route or a packet filter on this host"},
 	{syscall.EMFILE, NotChecked, "too many open files; raise the limit of open files (LimitNOFILE)"},
-	{syscall.ENFILE, NotChecked, "too many open files on this machine; raise fs.file-max"},
+	{syscall.ENFILE, NotChecked, "too many open files on this host; raise fs.file-max"},
 	{syscall.EADDRNOTAVAIL, NotChecked, "no local address or port to connect from"},
-	{syscall.EAGAIN, NotChecked, "out of local ports or of file descriptors to watch"},
+	{syscall.EAGAIN, NotChecked, "out of local ports or watched file descriptors"},
 	{syscall.ENOBUFS, NotChecked, "out of socket buffers"},
 	{syscall.ENOMEM, NotChecked, "out of memory"},
 }
 
-// shortage is what this machine lacks to carry out a check.
+// shortage is a resource of this host that a check needs and did not get.
 type shortage string
 
 func (s shortage) Error() string { return string(s) }
@@ -58,7 +58,7 @@ func failed(ctx context.Context, timeout time.Duration, doing string, err error)
 		return notChecked("cancelled")
 	}
 	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
-		return notChecked("this machine has no certificate authorities; install ca-certificates, or set ca_file")
+		return notChecked("this host has no certificate authorities; install ca-certificates, or set ca_file")
 	}
 	for _, e := range errnos {
 		if !errors.Is(err, e.errno) {

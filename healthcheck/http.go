@@ -70,7 +70,7 @@ func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Re
 	return result
 }
 
-// converse does what is to be done on a connection. open says that the server has not closed it.
+// converse carries out the check on a connection. open reports that the server has not closed it.
 func (c *httpCheck) converse(ctx context.Context, raw *conn) (result Result, open bool) {
 	if c.tls == nil {
 		return c.exchange(ctx, raw, raw.remote)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// State is what the results of a target's checks amount to.
+// State is the state of a target, judged by the results of its checks.
 type State uint8
 
 // The states.
@@ -28,7 +28,7 @@ func (s State) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (s State) MarshalText() ([]byte, error) {
 	if int(s) >= len(stateNames) {
-		return nil, fmt.Errorf("encode a health check's state: %d is none", uint8(s))
+		return nil, fmt.Errorf("encode a health check's state: %d is not a state", uint8(s))
 	}
 	return []byte(stateNames[s]), nil
 }
@@ -41,7 +41,7 @@ func (s *State) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("decode a health check's state: %q is none of unknown, up, down", text)
+	return fmt.Errorf("decode a health check's state: %q is not unknown, up or down", text)
 }
 
 // Health is a target's state and what led to it.
@@ -54,9 +54,9 @@ type Health struct {
 	Detail  string    // of the last result
 }
 
-// Judge returns a target's health after one more result. The first result decides at once. Later ones have to agree:
-// so many bad ones in a row as fall says take a target down, so many good ones as rise says bring it up again. A check
-// that could not be carried out changes nothing but the detail.
+// Judge returns a target's health after one more result. The first result decides at once. After that, fall bad results
+// in a row take a target down, and rise good results in a row bring it up again. A check that could not be carried out
+// changes only the detail.
 func Judge(h Health, r Result, rise, fall int, now time.Time) Health {
 	h.Checked, h.Detail = now, r.Detail
 	next := h.State

@@ -39,7 +39,7 @@ func newBodyMatch(expression string) (*bodyMatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What is no UTF-8 reads as U+FFFD in a match.
+	// Bytes that are not UTF-8 read as U+FFFD in a match.
 	if parsed.Op == syntax.OpLiteral && parsed.Flags&syntax.FoldCase == 0 && !slices.Contains(parsed.Rune, utf8.RuneError) {
 		return &bodyMatch{literal: []byte(string(parsed.Rune))}, nil
 	}
@@ -132,7 +132,7 @@ func (s *runeStream) ReadRune() (rune, int, error) {
 	return r, n, err
 }
 
-// Read reads from the source, which may take long: it is no work, and others have their turn.
+// Read reads from the source, which may take long. That is not work: other checks have the turn meanwhile.
 func (s *runeStream) Read(b []byte) (int, error) {
 	s.pass()
 	n, err := s.source.Read(b)
@@ -161,7 +161,7 @@ func (s *runeStream) pace() error {
 	return err
 }
 
-// pass ends a stretch of work, and passes the turn on.
+// pass ends a stretch of work, and releases the turn.
 func (s *runeStream) pass() {
 	s.worked += time.Since(s.resumed)
 	if s.turn {

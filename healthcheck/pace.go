@@ -7,8 +7,8 @@ import (
 
 // The pace of checks.
 const (
-	// A scheduler that has started checks wakes up again no sooner than after a batch: what comes due meanwhile starts
-	// together. Waking up for each check of thousands costs a third more CPU. A batch grows with the number of targets,
+	// A scheduler that has started checks sleeps for at least a batch: checks that become due in that time start
+	// together. Waking up for each of thousands of checks costs a third more CPU. A batch grows with the number of targets,
 	// up to a batchPart of the shortest interval and to maxBatch.
 	batchPerTarget = 10 * time.Microsecond
 	batchPart      = 40
@@ -19,19 +19,19 @@ const (
 	firstGap    = time.Millisecond
 
 	// jitter is the part of an interval by which a check may start before it is over, at random, so that checks that
-	// once coincided do not for ever.
+	// once coincided do not coincide forever.
 	jitter = 0.05
 
 	// overrun is how long after its timeout a probe may take to end before its target is judged without it.
 	overrun = time.Second
 
-	// stallAtLeast is by how much the scheduler must be late itself to say that this machine stood still.
+	// stallAtLeast is how late the scheduler itself must be for a stall.
 	stallAtLeast = 100 * time.Millisecond
 
 	// warnPause is the time between two warnings of the same kind.
 	warnPause = time.Minute
 
-	// minInterval keeps a spec that nobody validated from taking the whole machine.
+	// minInterval limits the load of a spec that was not validated.
 	minInterval = 10 * time.Millisecond
 )
 

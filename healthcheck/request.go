@@ -54,7 +54,7 @@ func (r *StatusRange) Parse(text string) error {
 
 func (r StatusRange) isValid() bool { return 100 <= r.First && r.First <= r.Last && r.Last <= 599 }
 
-// What an HTTP check sends and expects where its parameters are silent.
+// Defaults of an HTTP check's parameters.
 const (
 	defaultMethod = http.MethodGet
 	defaultPath   = "/"
@@ -168,7 +168,7 @@ func (s Request) faults() []Fault {
 	}
 	faults = append(faults, s.headerFaults()...)
 	if len(s.Status) == 0 {
-		faults = append(faults, fault("status", "No status is accepted. Leave it out for 200 to 299."))
+		faults = append(faults, fault("status", "The list is empty. Remove it to accept 200 to 299."))
 	}
 	for i, r := range s.Status {
 		if !r.isValid() {
@@ -191,11 +191,11 @@ func (s *Request) pathFaults() []Fault {
 	case p == "*" && s.Method == http.MethodOptions:
 		return nil
 	case len(p) > maxPath:
-		return []Fault{fault("path", "The path has %d bytes. A request holds at most %d.", len(p), maxPath)}
+		return []Fault{fault("path", "The path has %d bytes, at most %d are allowed.", len(p), maxPath)}
 	case p[0] != '/':
 		return []Fault{fault("path", "%s does not begin with \"/\". Write the URL without a scheme and a host, as \"/healthz\".", quote(p))}
 	case strings.Contains(p, "#"):
-		return []Fault{fault("path", "%s has a fragment, which is not sent to servers. Write \"%%23\" for \"#\", or leave it out.", quote(p))}
+		return []Fault{fault("path", "%s has a fragment, which is not sent to servers. Write \"%%23\" for \"#\", or remove it.", quote(p))}
 	default:
 		if escapes := pathEscapes(p); len(escapes) > 0 {
 			return []Fault{fault("path", "%s has characters that must be percent-encoded. Write %s.", quote(p), strings.Join(escapes, ", "))}
@@ -204,8 +204,8 @@ func (s *Request) pathFaults() []Fault {
 	return nil
 }
 
-// pathEscapes says what to write for the first characters that a request line cannot have, and for a "%" that begins no
-// escape sequence. It does not show the path with them, in which nobody would recognise a secret to be hidden.
+// pathEscapes returns what to write for the first characters that a request line cannot have, and for a "%" that does not
+// begin an escape sequence. It does not return the escaped path: a secret in it would not be recognised and hidden.
 func pathEscapes(p string) []string {
 	var escapes []string
 	for i := range p {
@@ -262,12 +262,12 @@ func (s *Request) headerFaults() []Fault {
 		}
 	}
 	if size > maxHeaders {
-		faults = append(faults, fault("headers", "The headers have %d bytes together. A request holds at most %d.", size, maxHeaders))
+		faults = append(faults, fault("headers", "The headers have %d bytes in total, at most %d are allowed.", size, maxHeaders))
 	}
 	return faults
 }
 
-// fault says what is wrong with a header, without its value.
+// fault describes what is wrong with a header, without its value.
 func (h Header) fault() string {
 	if h.Name == "" || strings.ContainsFunc(h.Name, notInToken) {
 		return quote(h.Name) + " is not the name of a header."
@@ -275,12 +275,12 @@ func (h Header) fault() string {
 	value := h.Value.Reveal()
 	switch http.CanonicalHeaderKey(h.Name) {
 	case "Host":
-		return "Leave " + h.Name + " out and set host instead."
+		return "Remove " + h.Name + " and set host instead."
 	case "Content-Length", "Transfer-Encoding", "Trailer", "Expect":
-		return "Leave " + h.Name + " out: a check sends no body."
+		return "Remove " + h.Name + ": a check sends no body."
 	case "Connection":
 		if strings.Contains(strings.ToLower(value), "keep-alive") {
-			return "Leave " + h.Name + " out: every check is a connection of its own, and asks the server to close it."
+			return "Remove " + h.Name + ": each check has its own connection and asks the server to close it."
 		}
 	}
 	if strings.ContainsFunc(value, notInValue) {

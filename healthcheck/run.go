@@ -21,7 +21,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.mu.Lock()
 	if s.ctx != nil {
 		s.mu.Unlock()
-		return errors.New("run the health checks: they were run already")
+		return errors.New("run health checks: already started")
 	}
 	s.ctx = ctx
 	s.spread(s.fresh, s.now())
@@ -78,7 +78,7 @@ func (s *Scheduler) advance() time.Duration {
 	return wait
 }
 
-// collect queues what is due, and returns the entries whose check should have ended long ago. Those give up their slot.
+// collect queues the entries that are due, and returns those whose check should have ended long ago. Their slots are freed.
 func (s *Scheduler) collect(now time.Duration) (stuck []*entry) {
 	for len(s.timers) > 0 && s.timers[0].due <= now {
 		e := s.timers[0].entry
@@ -141,7 +141,7 @@ func (s *Scheduler) spreadDue(now time.Duration) {
 	s.spread(due, now)
 }
 
-// complaint returns what logs that the scheduler cannot keep its time, if that was not said lately.
+// complaint returns a function that logs that the scheduler is late, unless that was logged less than warnPause ago.
 func (s *Scheduler) complaint(now, stall time.Duration) func() {
 	var late time.Duration
 	if e := s.waiting.first(); e != nil && now-e.due > e.interval() {
@@ -154,7 +154,7 @@ func (s *Scheduler) complaint(now, stall time.Duration) func() {
 	waiting := s.waiting.len()
 	return func() {
 		if stall > 0 {
-			s.log.Warn("this machine stood still; checks that timed out meanwhile do not count", "stalled", stall.String())
+			s.log.Warn("scheduler stalled; ignoring timeouts during the stall", "stalled", stall.String())
 		}
 		if late > 0 {
 			s.log.Warn("health checks run late", "late", late.String(), "waiting", waiting, "limit", s.concurrency)
@@ -171,7 +171,7 @@ func (s *Scheduler) work(f flight) {
 	}
 }
 
-// call calls the probe. A panic in it is a bad result, since what sets it off is most likely what the server answered.
+// call calls the probe. A panic in it is a bad result: the most likely cause is the server's answer.
 func (s *Scheduler) call(f flight) (r Result) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -183,7 +183,7 @@ func (s *Scheduler) call(f flight) (r Result) {
 	return f.probe(f.ctx, f.target.Endpoint)
 }
 
-// finish takes a result, and hands the slot on to the check that has waited longest, if any.
+// finish records a result, and starts the check that has waited longest in the free slot, if any.
 func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
@@ -200,7 +200,7 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	var event Event
 	if counts {
 		if e.excused = s.stalls.excuses(f, r); e.excused {
-			r = notChecked("this machine stood still")
+			r = notChecked("scheduler stalled")
 		}
 		event = e.judge(r, now-e.started)
 		event.Stalled = e.excused

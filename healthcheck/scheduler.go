@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options are what a Scheduler is made of.
+// Options configure a Scheduler.
 type Options struct {
-	// Report is told every result, one at a time and in the order of the judgements. It must not block. It may call
-	// the scheduler. An event may still come just after the Update that removed its target.
+	// Report receives every result, one at a time and in the order of the judgements. It must not block. It may call
+	// the scheduler. An event may still arrive just after the Update that removed its target.
 	Report func(Event)
 
 	Concurrency int                       // checks in flight at most; 0: DefaultConcurrency()
@@ -25,31 +25,31 @@ type Options struct {
 	Logger      *slog.Logger              // nil: none
 }
 
-// Status is a target with what is known of it.
+// Status is a target and its health.
 type Status struct {
 	Key    string
 	Target Target
 	Health
 }
 
-// Event is one result and what it amounts to.
+// Event is one result and the health that follows from it.
 type Event struct {
 	Status
 	Result  Result
 	Changed bool          // the state
-	Stalled bool          // the result is passed over, since this machine stood still
+	Stalled bool          // the result is ignored: the scheduler was stalled
 	Took    time.Duration // from the start of the check
 	Late    time.Duration // of the start, because there was no free slot
 }
 
-// Stats tell how busy a scheduler is.
+// Stats describe how busy a scheduler is.
 type Stats struct {
 	Targets int
 	Running int           // checks in flight
 	Waiting int           // targets that are due and wait for a free slot
-	Stuck   int           // probes that have not ended, long past their timeout
+	Stuck   int           // probes still running long after their timeout
 	Results uint64        // so far
-	Stalls  uint64        // times that this machine stood still
+	Stalls  uint64        // times that the scheduler was stalled
 	Late    time.Duration // of the check that started last
 }
 
@@ -121,11 +121,11 @@ func NewScheduler(o Options) *Scheduler {
 	return s
 }
 
-// Update replaces the set of targets. Those that stay keep their state and their time; those that go are cancelled,
-// and their results are not reported; new ones are checked at once, spread over a short time.
+// Update replaces the set of targets. Targets that stay keep their state and schedule. The checks of removed targets are
+// cancelled, and their results are not reported. New targets are checked at once, spread over a short time.
 //
-// The error tells of the specs whose probe could not be made. Their targets stay without a result, or go on as they
-// were, and come into service when the cause is gone.
+// The error lists the specs whose probe could not be made. Their targets have no result, or keep their old probe, until
+// the cause is gone.
 func (s *Scheduler) Update(targets []Target) error {
 	s.updating.Lock()
 	defer s.updating.Unlock()
@@ -169,7 +169,7 @@ func (s *Scheduler) Update(targets []Target) error {
 	return err
 }
 
-// built is a probe, or one that says why there is none.
+// built is a probe, or one that reports why it could not be made.
 type built struct {
 	probe Probe
 	err   error
@@ -197,7 +197,7 @@ func (s *Scheduler) compile(targets []Target) ([]built, error) {
 	return probes, errors.Join(errs...)
 }
 
-// retry is the probe of a spec whose probe cannot be made now, for want of a file, say.
+// retry is a probe that tries to make the spec's probe each time, as when a file was missing.
 func (s *Scheduler) retry(spec Spec) Probe {
 	return func(ctx context.Context, server netip.AddrPort) Result {
 		probe, err := s.newProbe(spec)
@@ -220,7 +220,7 @@ func (s *Scheduler) spread(fresh []*entry, now time.Duration) {
 	}
 }
 
-// schedule puts an entry to its time, and wakes Run if that is before Run would wake up.
+// schedule adds an entry to the timers, and wakes Run if the entry is due before the next wake-up.
 func (s *Scheduler) schedule(e *entry) {
 	s.timers.set(e, e.due)
 	if at := max(e.due, s.quiet); at < s.stalls.planned {
@@ -232,8 +232,8 @@ func (s *Scheduler) schedule(e *entry) {
 	}
 }
 
-// remove takes an entry out. One whose check is in flight goes when that has ended, so that a target that comes back
-// is never probed twice at a time.
+// remove removes an entry. If its check is in flight, the entry is removed when the check ends, so that a target that
+// comes back is never probed twice at a time.
 func (s *Scheduler) remove(e *entry) {
 	if e.removed {
 		return
@@ -247,7 +247,7 @@ func (s *Scheduler) remove(e *entry) {
 	delete(s.entries, e.key)
 }
 
-// Snapshot lists all targets with what is known of them, by key.
+// Snapshot lists all targets and their health, sorted by key.
 func (s *Scheduler) Snapshot() []Status {
 	s.mu.Lock()
 	list := make([]Status, 0, len(s.entries))
@@ -261,7 +261,7 @@ func (s *Scheduler) Snapshot() []Status {
 	return list
 }
 
-// Stats tells how busy the scheduler is.
+// Stats returns how busy the scheduler is.
 func (s *Scheduler) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

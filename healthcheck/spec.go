@@ -19,7 +19,7 @@ type Spec struct {
 	Fall     int           `json:"fall"`             // bad results in a row that take it down, at least 1
 	Address  netip.Addr    `json:"address,omitzero"` // probed in place of the server's
 	Port     uint16        `json:"port,omitempty"`   // probed in place of the server's
-	Check    Check         `json:"-"`                // beside the others, with its kind: see MarshalJSON
+	Check    Check         `json:"-"`                // encoded next to the other fields, with its kind: see MarshalJSON
 }
 
 // Kind is the kind of the spec's check; "" if it has none.

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// stalls notices that this machine stood still: starved of CPU, paused, or moved to another host. Checks that time out
-// meanwhile say nothing about their servers. Times are since the scheduler's beginning.
+// stalls detects that the scheduler did not run: the host was short of CPU, paused, or moved to another machine. Checks
+// that time out during a stall say nothing about their servers. Times are since the scheduler started.
 type stalls struct {
 	planned time.Duration // something was to happen by then; 0: nothing
 	until   time.Duration // end of the last stall
 	count   uint64
 }
 
-// notice compares the time with the plan, and returns how long the stall was if there was one.
+// notice compares the time with the planned wake-up, and returns the length of the stall if there was one.
 func (s *stalls) notice(now time.Duration) time.Duration {
 	late := now - s.planned
 	if s.planned == 0 || late < stallAtLeast {
@@ -27,9 +27,9 @@ func (s *stalls) notice(now time.Duration) time.Duration {
 	return late
 }
 
-// excuses reports whether a check's result is to be passed over, since the check timed out and there was a stall while
-// it was in flight. It never passes over two results of a target in a row, so that even a machine that is always short
-// of CPU takes dead servers out.
+// excuses reports whether a check's result is ignored because the check timed out and a stall occurred while it was in
+// flight. It never ignores two results of a target in a row, so that dead servers are removed even on a host that is
+// always short of CPU.
 func (s *stalls) excuses(f flight, r Result) bool {
 	timeout := !r.OK && errors.Is(f.ctx.Err(), context.DeadlineExceeded)
 	return timeout && !f.excused && s.until > f.started

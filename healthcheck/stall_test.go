@@ -30,7 +30,7 @@ func (l sleepyLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestStall: after this machine stood still, a check that timed out meanwhile does not count, but a second one in a row
+// TestStall: after a stall, a check that timed out meanwhile does not count, but a second one in a row
 // does; nor does a refusal get an excuse.
 func TestStall(t *testing.T) {
 	for _, c := range []struct {
@@ -79,7 +79,7 @@ func TestStall(t *testing.T) {
 				wantState(t, s, list[0], c.second)
 				close(release)
 				stop()
-				if n := strings.Count(lines.String(), "this machine stood still"); n != 1 {
+				if n := strings.Count(lines.String(), "scheduler stalled"); n != 1 {
 					t.Errorf("%d warnings:\n%s", n, lines.String())
 				}
 			})
@@ -87,7 +87,7 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// TestAfterStall: what came due while the machine stood still does not start all at once.
+// TestAfterStall: checks that became due during a stall do not all start at once.
 func TestAfterStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -40,7 +40,7 @@ func (t Target) String() string {
 }
 
 // Key identifies the target: equal targets have equal keys, and different ones different keys. It is good for the life
-// of the process and tells nothing of the secrets in the spec.
+// of the process and does not reveal the secrets in the spec.
 func (t Target) Key() string {
 	t = t.canonical()
 	b := make([]byte, 0, 128)

@@ -45,7 +45,7 @@ const (
 
 var errLongHandshake = errors.New("TLS handshake too long")
 
-// handshake is a connection on which no more than a handshake's limit is read until it is over.
+// handshake is a connection that limits how much is read before the handshake is complete.
 type handshake struct {
 	*conn
 	left int
@@ -85,7 +85,7 @@ func (c *httpCheck) secure(ctx context.Context, raw *conn) (*tls.Conn, error) {
 	return secured, verify(ctx, secured.ConnectionState().PeerCertificates, config)
 }
 
-// verify verifies a server's certificates as package tls does, but a long chain in its turn.
+// verify verifies a server's certificates as package tls does. Long chains are verified one at a time.
 func verify(ctx context.Context, chain []*x509.Certificate, config *tls.Config) error {
 	if len(chain) > maxChain {
 		return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: errors.New("too many certificates")}
@@ -134,7 +134,7 @@ func withoutPort(host string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// describeTLS names what a TLS handshake fails with, or returns "".
+// describeTLS describes why a TLS handshake failed; "" if the error is not of TLS.
 func describeTLS(err error) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		return describeInvalid(invalid)
@@ -155,7 +155,7 @@ func describeTLS(err error) string {
 		return fmt.Sprintf("TLS handshake over %d KiB", maxHandshake>>10)
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "no TLS spoken there"
+		return "server does not speak TLS"
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return "TLS alert received: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
@@ -171,9 +171,9 @@ func describeInvalid(e x509.CertificateInvalidError) string {
 		}
 		return "certificate expired " + e.Cert.NotAfter.UTC().Format(time.RFC3339)
 	case x509.NotAuthorizedToSign:
-		return "certificate not acceptable: an issuer is no certificate authority"
+		return "certificate not acceptable: an issuer is not a certificate authority"
 	case x509.IncompatibleUsage:
-		return "certificate not acceptable: not meant for servers"
+		return "certificate not acceptable: not issued for servers"
 	case x509.CANotAuthorizedForThisName, x509.NameConstraintsWithoutSANs:
 		return "certificate not acceptable: its name is outside the authority's constraints"
 	}

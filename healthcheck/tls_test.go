@@ -41,7 +41,7 @@ func TestHTTPSCertificates(t *testing.T) {
 		"no address":          {named, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate not valid for 127.0.0.1"},
 		"expired":             {expired, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate expired " + past.UTC().Format(time.RFC3339) + ""},
 		"not yet valid":       {early, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate not valid before " + future.UTC().Format(time.RFC3339) + ""},
-		"a client's":          {client, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate not acceptable: not meant for servers"},
+		"a client's":          {client, &TLS{CAFile: File(ca.file), Authorities: ca.trusted}, false, "certificate not acceptable: not issued for servers"},
 		"skip without a file": {good, &TLS{SkipVerify: true, CAFile: "/none"}, true, "status 200"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestHTTPSWithoutTLS(t *testing.T) {
 		_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 		hold(c)
 	})
-	wantResult(t, check(t, spec, plain), false, "no TLS spoken there")
+	wantResult(t, check(t, spec, plain), false, "server does not speak TLS")
 	if r := check(t, spec, serve(t, loopback, func(net.Conn) {})); r.OK || !strings.HasPrefix(r.Detail, "connection ") {
 		t.Errorf("a server that hangs up: %+v", r)
 	}

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// turn is held by the one check of this process that works long: that matches a large body, or verifies a long chain
-// of certificates. It rests as long as it worked before it passes the turn on, so that all of them together take half a
-// CPU at most, and other checks come first even with one CPU.
+// turn is held by at most one check of this process at a time: one that matches a large body or verifies a long chain of
+// certificates. The holder rests as long as it worked before it releases the turn, so that all of these checks together
+// use at most half a CPU, and other checks are not delayed even with one CPU.
 type turn chan struct{}
 
 var longWork = make(turn, 1)
 
-// errLongWork is of a check that hardly had the turn before its timeout.
+// errLongWork is the error of a check that waited for the turn most of the time before its timeout.
 var errLongWork = shortage("other checks' bodies and certificates take too long; write simpler regular expressions, or check smaller pages")
 
 const maxRest = 10 * time.Millisecond
@@ -29,5 +29,5 @@ func (t turn) take(ctx context.Context) error {
 
 func (t turn) pass() { <-t }
 
-// rest is for the holder, after it worked for so long.
+// rest pauses the holder after it has worked.
 func (t turn) rest(worked time.Duration) { time.Sleep(min(worked, maxRest)) }
