@@ -26,6 +26,10 @@ func (m *Machine) plug(nic NIC) error {
 	return nil
 }
 
+// tapQueue is how many frames wait for a kernel that does not read them, as many as good cards have room for. The usual 500
+// are lost within 50 ms at 10,000 a second, and a busy machine stops a test kernel for longer.
+const tapQueue = 4096
+
 // addTap makes a tap in the fabric. Bridge is the index of its bridge, or 0.
 func (m *Machine) addTap(name string, mtu, bridge int) (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
@@ -43,7 +47,8 @@ func (m *Machine) addTap(name string, mtu, bridge int) (netlink.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mtu != 0 {
+	err = fabric.netlink.LinkSetTxQLen(link, tapQueue)
+	if err == nil && mtu != 0 {
 		err = fabric.netlink.LinkSetMTU(link, mtu)
 	}
 	if err == nil && bridge != 0 {
