@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// Action is what a Machine wants done. The actions of one Step are carried out in their order, and each is complete
-// before the next begins: an advert that follows AddAddresses makes another router take its own down. The types
-// below are all there are.
+// Action is an effect that a Machine requests. The actions of one Step are carried out in order, and each is complete
+// before the next begins: an advert that follows AddAddresses makes another router remove its own. The types
+// below are the complete set.
 type Action interface{ isAction() }
 
-// SendAdvert sends one advert, as Instance.Advert builds it. Priority 0 says that this router leaves.
+// SendAdvert sends one advert, as Instance.Advert builds it. Priority 0 announces that this router is leaving.
 type SendAdvert struct{ Priority uint8 }
 
-// AddAddresses puts addresses on their interface. Some may be there already.
+// AddAddresses adds addresses to their interface. Some may already be present.
 type AddAddresses struct{ Addresses []Address }
 
-// RemoveAddresses takes addresses off their interface. Some may be gone already.
+// RemoveAddresses removes addresses from their interface. Some may already be absent.
 type RemoveAddresses struct{ Addresses []Address }
 
 // SendAnnouncements sends a burst of gratuitous ARP or unsolicited neighbour advertisements for each address. Its first
 // packets are sent before the next action; repeats may follow later.
 type SendAnnouncements struct{ Addresses []Address }
 
-// Changed tells of a transition. It comes last but for nothing: after the actions that carried it out.
+// Changed reports a transition. It is always emitted after the actions that carried it out.
 type Changed struct {
 	From, To State
 	Reason   Reason

@@ -21,10 +21,10 @@ const (
 	AuthHeader AuthType = 2
 )
 
-// AuthData is version 2's authentication data: the password, filled up with zeros.
+// AuthData is version 2's authentication data: the password, padded with zeros.
 type AuthData [authDataLen]byte
 
-// Format implements fmt.Formatter: the password does not print.
+// Format implements fmt.Formatter and never prints the password.
 func (AuthData) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, secret.Hidden) }
 
 // Advert is one advertisement, the only packet that VRRP has.
@@ -66,7 +66,7 @@ func authData(pass string) (d AuthData) {
 }
 
 // advertised lists the virtual addresses as adverts carry them: for IPv6 link-local ones first (RFC 9568, 5.2.9), and
-// no more than the packet holds. What does not fit is on the interface all the same.
+// no more than the packet holds. Those that do not fit are still on the interface.
 func (in *Instance) advertised() []netip.Addr {
 	addrs := make([]netip.Addr, 0, len(in.Addresses))
 	for _, a := range in.Addresses {

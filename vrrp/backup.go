@@ -4,7 +4,7 @@ import "time"
 
 // A router that has yielded does not take over within half its interval: forged adverts of a high priority and of
 // priority 0 in turn would make it master and backup as often as they come. The bounds keep that time below what a
-// leaving master goes on serving (see leave), so that no address is unserved meanwhile, and below three intervals, so
+// leaving master goes on serving (see leave), so that every address stays served, and below three intervals, so
 // that a master that dies just after it was yielded to is replaced on time.
 const (
 	settlePart      = 2
@@ -13,7 +13,7 @@ const (
 	settleIntervals = 2
 )
 
-// settleTime is how long the router waits after it has yielded before it takes over again.
+// settleTime is how long the router waits after yielding before it takes over again.
 func (in *Instance) settleTime() time.Duration {
 	return min(max(in.AdvertiseInterval/settlePart, settleLeast), settleMost, settleIntervals*in.AdvertiseInterval)
 }
@@ -82,7 +82,7 @@ func (m *Machine) startPreempting(now time.Time) bool {
 	return m.preemptBar() == "" && !now.Before(m.preemptAfter)
 }
 
-// preemptBar names what forbids to preempt a living master, the delay apart. An owner preempts whatever Preempt says
+// preemptBar names what forbids preempting a living master, the delay apart. An owner preempts whatever Preempt says
 // (RFC 9568, 6.1).
 func (m *Machine) preemptBar() string {
 	if m.hold == "" && !m.in.Preempt && m.Priority() != PriorityOwner {
@@ -91,7 +91,7 @@ func (m *Machine) preemptBar() string {
 	return m.hold
 }
 
-// heldBecause names why a backup leaves a master of lower priority alone, for those who look.
+// heldBecause names why a backup does not preempt a master of lower priority, for the status.
 func (m *Machine) heldBecause() string {
 	if m.state != Backup || !m.master.address.IsValid() || m.master.priority >= m.Priority() {
 		return ""

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Check says whether a parsed advert counts for the instance whose own primary address is self.
+// Check reports whether a parsed advert is valid for the instance whose primary address is self.
 func (in *Instance) Check(a *Advert, e Envelope, self netip.Addr) DropReason {
 	switch {
 	case a.VirtualRouterID != in.VirtualRouterID:

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Wanted is the whole state that the director wants of the speaker. It is level-triggered: each message replaces the
-// one before, and what is already so is left alone.
+// Wanted is the complete state that the director requests from the speaker. It is level-triggered: each message
+// replaces the previous one, and whatever already matches is left alone.
 type Wanted struct {
-	DirectorGrace time.Duration    `json:"director_grace"` // without a director for so long, the speaker hands over
+	DirectorGrace time.Duration    `json:"director_grace"` // the speaker hands over after this time without a director
 	Instances     []WantedInstance `json:"instances"`
 }
 
@@ -16,7 +16,7 @@ type Wanted struct {
 type WantedInstance struct {
 	Instance
 	PriorityOffset int    `json:"priority_offset,omitempty"` // sum of the director's own tracks
-	HoldPreempt    string `json:"hold_preempt,omitempty"`    // not empty: a reason not to take over from a living master now
+	HoldPreempt    string `json:"hold_preempt,omitempty"`    // if set, the reason not to preempt a living master now
 }
 
 // State is a virtual router's state. Its text is RFC 9568's.
@@ -24,13 +24,13 @@ type State string
 
 // The states.
 const (
-	Initialize State = "INITIALIZE" // not taking part: Status.Reason says what it waits for
+	Initialize State = "INITIALIZE" // not taking part: Status.Reason names what it waits for
 	Backup     State = "BACKUP"
 	Master     State = "MASTER"
-	Leaving    State = "LEAVING" // has said priority 0, still answers and forwards until the next master is heard
+	Leaving    State = "LEAVING" // has sent priority 0, still answers and forwards until the next master is heard
 )
 
-// Status is what the speaker says of one instance: sent whole at each change, and for every instance when a
+// Status is the speaker's report on one instance: sent complete at each change, and for every instance when a
 // director connects or asks.
 type Status struct {
 	Name              string            `json:"name"`
@@ -54,9 +54,9 @@ type Status struct {
 	AdvertsReceived   uint64            `json:"adverts_received"`
 	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets
 	Dropped           map[string]uint64 `json:"dropped,omitempty"`            // by named reason
-	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's word and the mend
-	AddressesRestored uint64            `json:"addresses_restored"`           // put back after somebody deleted them
-	AddressesFound    uint64            `json:"addresses_found,omitempty"`    // times that somebody had put some on a backup
+	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's error and the remedy
+	AddressesRestored uint64            `json:"addresses_restored"`           // restored after another program deleted them
+	AddressesFound    uint64            `json:"addresses_found,omitempty"`    // times that some were found on a backup
 	SendErrors        uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
 	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // adverts that counted, with other addresses than ours
 	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances

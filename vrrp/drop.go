@@ -1,6 +1,6 @@
 package vrrp
 
-// DropReason says why a received packet does not count. Its text is the name under which it is counted and shown.
+// DropReason is why a received packet is dropped. Its text is the name under which it is counted and shown.
 type DropReason uint8
 
 // The reasons, in the order in which they are looked for. NotDropped means that the packet counts.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Event is what happens to a Machine. The types below are all there are.
+// Event is an input to a Machine. The types below are the complete set.
 type Event interface{ isEvent() }
 
 // Up says that the interface is usable and has a primary address. Once running, it only changes the address.
@@ -15,13 +15,13 @@ type Up struct {
 	Adopt         bool       // ... because this node was master until its speaker was killed: go on as master
 }
 
-// Down says that the instance cannot go on: its interface is gone or a tracked one is.
+// Down reports that the instance cannot continue: its interface or a tracked one is down or missing.
 type Down struct {
 	Reason     Reason
 	LinkUsable bool // the instance's own link works: leave cleanly, so that nothing is lost
 }
 
-// Timeout says that the machine's deadline has come. Before the deadline it does nothing.
+// Timeout reports that the machine's deadline has passed. Before the deadline it has no effect.
 type Timeout struct{}
 
 // Received is an advert that Instance.Check let through.
@@ -35,11 +35,10 @@ type Received struct {
 // they change, resign and start another machine.
 type Configure struct{ Instance Instance }
 
-// SetPriority sets what tracks add to the configured priority, together.
+// SetPriority sets the sum that tracks add to the configured priority.
 type SetPriority struct{ Offset int }
 
-// Hold forbids to preempt a living master of lower priority while Reason is not empty. A dead master is replaced all
-// the same.
+// Hold forbids preempting a living master of lower priority while Reason is not empty. A dead master is still replaced.
 type Hold struct{ Reason string }
 
 // Resign hands over to another router.
@@ -53,11 +52,11 @@ type Resign struct {
 // it hands over, and goes on with what it has if nobody takes over. Where all are refused, it is Down.
 type SetDegraded struct{ Degraded bool }
 
-// AddressesFound says that somebody has put virtual addresses on the interface. A backup takes them off again when it
+// AddressesFound reports that virtual addresses are on a backup's interface. The backup removes them when it
 // hears the master.
 type AddressesFound struct{}
 
-// Restore ends what Resign.Fallback began.
+// Restore ends the effect of Resign.Fallback.
 type Restore struct{ Reason Reason }
 
 func (Up) isEvent()             {}

@@ -11,13 +11,13 @@ const (
 	// leaveMargin is added to the longest skew time that a backup may wait, for its advert to come.
 	leaveMargin = 100 * time.Millisecond
 
-	// Priority 0 is said again in case it was lost: after this part of the longest skew time, but soon, since
+	// Priority 0 is sent again in case it was lost: after this part of the longest skew time, but soon, since
 	// keepalived starts its skew timer again with it.
 	againPart = 8
 	againMost = 10 * time.Millisecond
 )
 
-// departure is what comes after Leaving.
+// departure is the state that follows Leaving.
 type departure struct {
 	next     State
 	reason   Reason // of Initialize
@@ -25,7 +25,7 @@ type departure struct {
 	fallback bool
 }
 
-// leave says priority 0 and goes on serving until a successor is heard.
+// leave sends priority 0 and keeps serving until a successor is heard.
 func (m *Machine) leave(d departure, now time.Time) {
 	m.leaving = d
 	longest := SkewTime(m.in.Version, 1, m.in.AdvertiseInterval)
@@ -39,7 +39,7 @@ func (m *Machine) leave(d departure, now time.Time) {
 	m.enter(Leaving, d.reason, now)
 }
 
-// hurry bounds the rest of the stay in Leaving.
+// hurry bounds the time left in Leaving.
 func (m *Machine) hurry(now time.Time) {
 	if end := now.Add(MaxFinalLeave); end.Before(m.due) {
 		m.due = end
@@ -75,7 +75,7 @@ func (m *Machine) restore(reason Reason, now time.Time) {
 	}
 }
 
-// degrade follows what the kernel makes of the addresses. Once degraded it does not hand over again: where no router
+// degrade applies whether the kernel refuses some of the addresses. Once degraded it does not hand over again: where no router
 // can have all of them, the last one that tries keeps what it has.
 func (m *Machine) degrade(degraded bool, now time.Time) {
 	if degraded == m.degraded {
@@ -95,7 +95,7 @@ func (m *Machine) degrade(degraded bool, now time.Time) {
 	}
 }
 
-// stay ends Leaving without having left. A reload may have brought new addresses meanwhile.
+// stay ends Leaving and remains master. A reload may have added addresses since.
 func (m *Machine) stay(reason Reason, now time.Time) {
 	m.advertise(now)
 	m.act(AddAddresses{m.in.Addresses})

@@ -8,7 +8,7 @@ func (m *Machine) up(ev Up, now time.Time) {
 	switch m.state {
 	case Initialize:
 	case Leaving:
-		// What made it leave is over before it has left. It has said priority 0 and lets the others take over; then
+		// The cause for leaving is over before it has left. It has sent priority 0 and lets the others take over; then
 		// it is a backup like any other.
 		if !m.leaving.final {
 			m.leaving.next = Backup

@@ -6,7 +6,7 @@ import (
 )
 
 // Machine is the state machine of one virtual router (RFC 9568, 6.4; RFC 3768, 6.4), with a state Leaving between
-// Master and Backup or Initialize. It does nothing by itself: Step takes an event and says what is to be done.
+// Master and Backup or Initialize. It has no side effects: Step takes an event and returns the actions to carry out.
 type Machine struct {
 	in       Instance
 	offset   int    // of tracks, to the configured priority
@@ -22,7 +22,7 @@ type Machine struct {
 	source netip.Addr // primary address
 	owns   bool       // the virtual addresses are on the interface
 
-	due       time.Time // Master: next advert. Backup: master-down. Leaving: the end of patience.
+	due       time.Time // Master: next advert. Backup: master-down. Leaving: the time limit.
 	again     time.Time // Master: second announcement. Leaving: second priority 0.
 	refresh   time.Time // Master: next refreshing announcement
 	reassert  time.Time // Master: announcement after another master was heard
@@ -33,7 +33,7 @@ type Machine struct {
 	announced time.Time
 
 	master       heard     // whom a backup follows
-	masterLeft   bool      // it has said priority 0
+	masterLeft   bool      // it has sent priority 0
 	rival        heard     // a master of lower priority that the backup is about to preempt
 	preemptAfter time.Time // end of the preemption delay; zero: it has not begun
 
@@ -42,7 +42,7 @@ type Machine struct {
 	actions []Action
 }
 
-// heard is what is known of another master.
+// heard is the last advert of another master.
 type heard struct {
 	address  netip.Addr
 	priority uint8
@@ -55,8 +55,8 @@ func NewMachine(in Instance) *Machine {
 	return &Machine{in: in, state: Initialize, reason: ReasonStart}
 }
 
-// Step takes one event and returns what is to be done, in order. The slice is valid until the next Step. Adverts that
-// have arrived come before a Timeout that is due: a late reader is no dead master.
+// Step takes one event and returns the actions to carry out, in order. The slice is valid until the next Step. Adverts that
+// have arrived come before a Timeout that is due: a late reader does not mean a dead master.
 func (m *Machine) Step(ev Event, now time.Time) []Action {
 	m.actions = m.actions[:0]
 	switch ev := ev.(type) {
@@ -116,7 +116,7 @@ func (m *Machine) Priority() uint8 {
 	return uint8(min(max(int(m.in.Priority)+m.offset, 1), PriorityOwner-1))
 }
 
-// Status returns what the machine knows of itself. The counters of packets are the speaker's.
+// Status returns the machine's part of the status. The speaker adds the packet counters.
 func (m *Machine) Status() Status {
 	s := Status{
 		Name:              m.in.Name,
@@ -152,7 +152,7 @@ func (m *Machine) Status() Status {
 
 func (m *Machine) act(a Action) { m.actions = append(m.actions, a) }
 
-// enter makes the transition known; what it needs has been done.
+// enter records and reports the transition; its actions precede it.
 func (m *Machine) enter(to State, reason Reason, now time.Time) {
 	from := m.state
 	m.state, m.reason, m.since = to, reason, now

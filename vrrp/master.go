@@ -17,7 +17,7 @@ const (
 )
 
 // becomeMaster takes over. Where a master still serves, it yields when it hears our advert: then the addresses and
-// announcements come first, so that they are nobody's at no time. Where none does, the advert comes first, before
+// announcements come first, so that they are served at all times. Where none does, the advert comes first, before
 // other backups take over too.
 func (m *Machine) becomeMaster(reason Reason, now time.Time) {
 	m.owns = true
@@ -101,8 +101,8 @@ func (m *Machine) masterReceived(r Received, now time.Time) {
 	}
 }
 
-// lapsed says that this process has stood still for so long that a lesser router has rightly taken over, which a backup
-// would have to leave alone. It must not have its mastership back for having slept through the loss.
+// lapsed reports that this process was stalled for so long that a lesser router has rightly taken over, which a backup
+// would have to leave alone. It must not regain mastership because it missed losing it.
 func (m *Machine) lapsed(rival uint8, now time.Time) bool {
 	if now.Sub(m.sent) < MasterDownInterval(m.in.Version, PriorityOwner, m.in.AdvertiseInterval) {
 		return false

@@ -21,10 +21,10 @@ const (
 	ReasonStartup            Reason = "startup"                       // the interface is usable
 	ReasonHigherPriority     Reason = "higher-priority-advert"        // as master
 	ReasonEqualHigherAddress Reason = "equal-priority-higher-address" // as master
-	ReasonLapsed             Reason = "lapsed"                        // as master: it stood still while another took over
+	ReasonLapsed             Reason = "lapsed"                        // as master: it was stalled while another took over
 	ReasonSuccessorHeard     Reason = "successor-heard"               // left: the next master's advert has come
 	ReasonSuccessorMissing   Reason = "successor-missing"             // left: nobody took over in time
-	ReasonResignFailover     Reason = "resign-failover"               // an operator's wish
+	ReasonResignFailover     Reason = "resign-failover"               // requested by an operator
 	ReasonDirectorLost       Reason = "director-lost"                 // no director process for longer than the grace time
 )
 
@@ -35,12 +35,12 @@ const (
 	ReasonPreempt         Reason = "preempt"             // a master lives, of lower priority
 	ReasonOwner           Reason = "owner"               // priority 255: at once
 	ReasonAdopted         Reason = "adopted"             // it was master before its process was killed
-	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it wanted to leave, with Resign.Fallback
+	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it tried to leave, with Resign.Fallback
 	ReasonDirectorBack    Reason = "director-back"       // it was leaving, and what made it leave is over
 	ReasonAddressesBack   Reason = "addresses-back"      // it was leaving, and the kernel takes all addresses again
 )
 
-// IsFault reports whether an instance is out of service for a reason that somebody must see to.
+// IsFault reports whether an instance is out of service for a reason that needs an operator.
 func (r Reason) IsFault() bool {
 	switch r {
 	case ReasonInterfaceMissing, ReasonInterfaceDown, ReasonNoAddress, ReasonSocket, ReasonTrack, ReasonAddressRefused:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// configure takes a new configuration without leaving the state and without missing an advert.
+// configure applies a new configuration without changing the state or missing an advert.
 func (m *Machine) configure(in Instance, now time.Time) {
 	removed, added := addressChanges(m.in.Addresses, in.Addresses)
 	replaced := replacedBy(removed, added)

@@ -21,7 +21,7 @@ func MasterDownInterval(version, priority uint8, interval time.Duration) time.Du
 	return 3*interval + SkewTime(version, priority, interval)
 }
 
-// intervalProblem says what is wrong with an advertisement interval, or nothing.
+// intervalProblem describes what is wrong with an advertisement interval; empty if nothing is.
 func intervalProblem(version uint8, d time.Duration) string {
 	unit, least, most := centisecond, MinAdvertiseInterval, MaxAdvertiseInterval
 	if version == 2 {

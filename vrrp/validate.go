@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// FieldError is one thing that is wrong with an Instance.
+// FieldError is one problem of an Instance.
 type FieldError struct {
 	Field string // its JSON name, which is also its name in configuration files
 	Index int    // the element of a list field; -1 for all of it
@@ -25,7 +25,7 @@ const (
 	maxTrackWeight = 253
 )
 
-// Validate lists all that is wrong with the instance by itself.
+// Validate lists all problems of the instance on its own.
 func (in *Instance) Validate() []FieldError {
 	var v validation
 	v.identity(in)

@@ -46,7 +46,7 @@ const (
 	pacePause  = time.Millisecond
 )
 
-// announcer sends bursts: the first round on the caller's goroutine, the others on its own.
+// announcer sends bursts: the first round on the caller's goroutine, the rest on its own.
 type announcer struct {
 	log    *slog.Logger
 	framer framer

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// ClientOptions are what a Client is made of.
+// ClientOptions configure a Client.
 type ClientOptions struct {
 	Path      string              // of the speaker's Unix socket
 	Statuses  func([]vrrp.Status) // called with statuses that have changed, and with all after connecting and for a Report
@@ -56,7 +56,7 @@ func NewClient(o ClientOptions) *Client {
 	}
 }
 
-// Set gives the speaker a new wanted state, at once or as soon as it is there.
+// Set sends the speaker a new wanted state, immediately or once it is connected.
 func (c *Client) Set(w vrrp.Wanted) {
 	w.Instances = slices.Clone(w.Instances)
 	c.mu.Lock()
@@ -65,7 +65,7 @@ func (c *Client) Set(w vrrp.Wanted) {
 	c.wake.ring()
 }
 
-// Alive tells the speaker that the director has not got stuck: it is called from where it would, more often than
+// Alive shows the speaker that the director is not stuck: it is called from the loop that could hang, more often than
 // directorSilence.
 func (c *Client) Alive() {
 	c.mu.Lock()

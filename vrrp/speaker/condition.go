@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// condition is what a router's surroundings allow it.
+// condition is whether a router's interfaces and addresses let it run.
 type condition struct {
 	up         bool
 	source     netip.Addr  // if up
@@ -15,7 +15,7 @@ type condition struct {
 	linkUsable bool        // if not up: adverts can be sent all the same
 }
 
-// conditionOf looks at a router's surroundings.
+// conditionOf computes a router's condition.
 func (e *engine) conditionOf(r *router) condition {
 	ifc := e.interfaces[r.key.Interface]
 	switch {
@@ -38,7 +38,7 @@ func (e *engine) conditionOf(r *router) condition {
 	return condition{up: true, source: source}
 }
 
-// sourceOf is the address to send adverts from: the configured one, or the interface's first that is nobody's virtual
+// sourceOf is the address to send adverts from: the configured one, or the interface's first that is not a virtual
 // address. IPv6 adverts come from the link-local address (RFC 9568, 5.1.2.1), unless a peer is further away.
 func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 	if want := r.instance.SourceAddress; want.IsValid() {
@@ -98,8 +98,8 @@ func (e *engine) present(r *router) []vrrp.Address {
 	return out
 }
 
-// tend tells a router's machine what its surroundings have become.
-func (e *engine) tend(r *router, now time.Time) {
+// updateCondition passes a router's new condition to its machine.
+func (e *engine) updateCondition(r *router, now time.Time) {
 	if r.removed || e.stopping {
 		return
 	}
@@ -127,13 +127,13 @@ func (e *engine) tend(r *router, now time.Time) {
 	e.step(r, e.up(r, now), now)
 }
 
-// up is the event that a router's surroundings have become good.
+// up is the event that a router can run.
 func (e *engine) up(r *router, now time.Time) vrrp.Up {
 	present := e.present(r)
 	ev := vrrp.Up{Source: r.source, HaveAddresses: len(present) > 0 && len(present) == len(r.instance.Addresses)}
 	ev.Adopt = ev.HaveAddresses && r.adoptUntil > 0 && e.tenures.now() < r.adoptUntil
 	if !r.started && !ev.HaveAddresses && len(present) > 0 {
-		// Half of a former master's addresses: nobody can go on with them.
+		// Half of a former master's addresses: not enough to continue as master.
 		r.waiting = append(r.waiting, work{Action: vrrp.RemoveAddresses{Addresses: present}})
 	}
 	r.started, r.adoptUntil = true, 0

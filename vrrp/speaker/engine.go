@@ -11,20 +11,20 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// hands carry out what may wait for the kernel.
-type hands interface {
+// kernelWorker carries out what may block in the kernel.
+type kernelWorker interface {
 	submit(t task)     // addresses and announcements, in order
 	repeat(h *holder)  // more rounds of the last announcements, soon
 	silence(h *holder) // no more announcements
 }
 
 // engine owns all virtual routers of this process. It belongs to one goroutine and knows the time only from its
-// caller; everything else is behind sockets, hands and post.
+// caller; everything else is behind sockets, kernelWorker and post.
 type engine struct {
 	log     *slog.Logger
 	outside *slog.Logger // for what packets cause
 	sockets sockets
-	hands   hands
+	kernel  kernelWorker
 	post    func(func(now time.Time)) // runs a function on the engine's goroutine later
 
 	timers     timers
@@ -33,23 +33,23 @@ type engine struct {
 	routers    map[routerKey]*router
 	virtual    map[netip.Addr]int // how many routers have the address
 	wanted     vrrp.Wanted
-	rejected   map[string]string // what is wrong with an instance that is not run
+	rejected   map[string]string // why an instance is not run
 	tenures    *tenures
 	inherited  map[routerKey]int64 // tenures of a killed speaker, for the next wanted state
 	stopping   bool
 
 	directorLost   timer // the end of the grace time
 	directorSilent timer
-	silent         bool // the director is connected, and says nothing
-	abandoned      bool // handed over for want of a director
+	silent         bool // the director is connected but silent
+	abandoned      bool // handed over because there is no director
 
 	advert  vrrp.Advert // scratch of receive
 	changed []*router
 }
 
-func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time))) *engine {
+func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
 	e := &engine{
-		log: log, outside: loglimit.Outside(log), sockets: s, hands: h, post: post,
+		log: log, outside: loglimit.Outside(log), sockets: s, kernel: k, post: post,
 		interfaces: map[string]netInterface{},
 		wires:      map[socketKey]*wire{},
 		routers:    map[routerKey]*router{},
@@ -62,15 +62,15 @@ func newEngine(log *slog.Logger, s sockets, h hands, post func(func(time.Time)))
 	return e
 }
 
-// work is an action that waits for its turn.
+// work is a queued action.
 type work struct {
 	vrrp.Action
-	linger bool // first wait for lingerTime
+	linger bool // first wait for handOverDelay
 }
 
-// lingerTime is how long a master that has heard its successor keeps its addresses: what is on the way to it is served.
-// It is short, since both answer for the addresses meanwhile.
-const lingerTime = 5 * time.Millisecond
+// handOverDelay is how long a master that has heard its successor keeps its addresses, to serve packets in flight.
+// It is short, since both answer for the addresses during that time.
+const handOverDelay = 5 * time.Millisecond
 
 // An advert may come so much before its time, when the loop is awake for another's: a part of its interval, which is far
 // below what receivers notice. 50 routers at 10 ms then need 800 wake-ups a second instead of 5,000.
@@ -79,7 +79,7 @@ const (
 	earlyMost = 5 * time.Millisecond
 )
 
-// step gives a machine an event and starts what it wants done.
+// step passes an event to a machine and starts the resulting actions.
 func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	_, heard := ev.(vrrp.Received)
 	for _, a := range r.machine.Step(ev, now) {
@@ -103,8 +103,8 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	}
 }
 
-// absorbs says whether an action needs no place of its own behind the last that waits. A master whose addresses take
-// long does not owe the adverts of the meantime, and of a backup's masters only the last counts.
+// absorbs reports whether an action can replace the last one queued, or be dropped. A master whose addresses take
+// long need not catch up on adverts, and of a backup's masters only the last counts.
 func (r *router) absorbs(a vrrp.Action) bool {
 	if len(r.waiting) == 0 {
 		return false
@@ -137,7 +137,7 @@ func (e *engine) proceed(r *router, now time.Time) {
 		default:
 			if w.linger {
 				w.linger, r.busy = false, true
-				e.timers.set(&r.linger, now.Add(lingerTime))
+				e.timers.set(&r.linger, now.Add(handOverDelay))
 				continue
 			}
 			done += e.delegate(r, r.waiting[done:])
@@ -150,11 +150,11 @@ func (e *engine) proceed(r *router, now time.Time) {
 	r.waiting = r.waiting[:n]
 }
 
-// goOn ends what kept the router busy.
+// goOn continues with the queue after a task is complete.
 func (e *engine) goOn(r *router, now time.Time) {
 	r.busy = false
 	e.proceed(r, now)
-	e.bury(r, now)
+	e.finishRemoval(r, now)
 }
 
 // delegate hands over the leading actions that may wait for the kernel. It returns how many.
@@ -168,7 +168,7 @@ func (e *engine) delegate(r *router, waiting []work) int {
 	}
 	r.busy = true
 	t.done = func() { e.post(func(now time.Time) { e.goOn(r, now) }) }
-	e.hands.submit(t)
+	e.kernel.submit(t)
 	return len(t.actions)
 }
 
@@ -182,14 +182,14 @@ func delegated(a vrrp.Action) bool {
 
 func (e *engine) transition(r *router, c vrrp.Changed) {
 	if c.To != vrrp.Master {
-		e.hands.silence(r.holder)
+		e.kernel.silence(r.holder)
 	}
 	e.log.Log(context.Background(), levelOf(c), "state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
 		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", r.machine.Priority())
 	e.note(r)
 }
 
-// levelOf is the log level of a transition. Only a fault, or a director that is lost, needs somebody to act.
+// levelOf is the log level of a transition. Only a fault, or a lost director, requires an operator.
 func levelOf(c vrrp.Changed) slog.Level {
 	switch {
 	case c.To == vrrp.Initialize && c.Reason.IsFault():
@@ -200,7 +200,7 @@ func levelOf(c vrrp.Changed) slog.Level {
 	return slog.LevelInfo
 }
 
-// note makes the router's status known to the director.
+// note queues the router's status for the director.
 func (e *engine) note(r *router) {
 	if !r.changed {
 		r.changed = true
@@ -232,7 +232,7 @@ func (e *engine) statuses(now time.Time) []vrrp.Status {
 	return out
 }
 
-// setInterface notes what an interface has become.
+// setInterface records an interface's new state.
 func (e *engine) setInterface(ifc netInterface, now time.Time) {
 	former := e.interfaces[ifc.Name]
 	if ifc.Index == 0 {
@@ -243,17 +243,17 @@ func (e *engine) setInterface(ifc netInterface, now time.Time) {
 	newHardware := former.Index == ifc.Index && !slices.Equal(former.Hardware, ifc.Hardware)
 	for _, w := range e.wires {
 		if w.key.Interface == ifc.Name {
-			e.tendWire(w, now)
+			e.updateWire(w, now)
 		}
 	}
 	for _, r := range e.routers {
 		if !r.dependsOn(ifc.Name) {
 			continue
 		}
-		e.hasten(r, now)
-		e.tend(r, now)
+		e.retrySoon(r, now)
+		e.updateCondition(r, now)
 		if newHardware && r.machine.State() == vrrp.Master {
-			e.hands.repeat(r.holder) // neighbours know the old address
+			e.kernel.repeat(r.holder) // neighbours know the old address
 		}
 	}
 }
@@ -269,7 +269,7 @@ func (e *engine) stop(now time.Time) {
 	}
 }
 
-// stopped says that all have left and nothing is left to be done.
+// stopped reports whether all routers have left and no work is queued.
 func (e *engine) stopped() bool {
 	if !e.stopping {
 		return false

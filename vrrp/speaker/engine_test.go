@@ -37,7 +37,7 @@ func TestTakeOverAndYield(t *testing.T) {
 
 	g.hear(v3(200), 200, "10.9.0.2")
 	g.expectDid("advert 100")
-	g.advance(lingerTime - 1)
+	g.advance(handOverDelay - 1)
 	g.expectDid("")
 	g.advance(1)
 	g.expectDid("remove, silence")
@@ -331,7 +331,7 @@ func TestRemoveAndReturn(t *testing.T) {
 	g.expect("v", vrrp.Leaving, vrrp.ReasonRemoved)
 	g.want(v3(150)) // back before it has left
 	g.hear(v3(100), 100, "10.9.0.2")
-	g.advance(lingerTime)
+	g.advance(handOverDelay)
 	g.expectDid("remove, silence, silence")
 	if st := g.status("v"); st.Priority != 150 || st.State != vrrp.Backup {
 		t.Errorf("after its return: %+v", st)
@@ -390,7 +390,7 @@ func TestDirectorGrace(t *testing.T) {
 	g.advance(2 * time.Second)
 	g.expect("v", vrrp.Leaving, vrrp.ReasonDirectorLost)
 	g.hear(v3(100), 100, "10.9.0.2")
-	g.advance(lingerTime)
+	g.advance(handOverDelay)
 	g.expect("v", vrrp.Backup, vrrp.ReasonSuccessorHeard)
 	if got := g.status("v").EffectivePriority; got != 1 {
 		t.Errorf("priority %d without a director", got)
@@ -427,7 +427,7 @@ func TestASilentDirectorIsAsGoodAsGone(t *testing.T) {
 	g.expect("v", vrrp.Leaving, vrrp.ReasonDirectorLost)
 	g.engine.directorGone(g.now)
 	g.hear(v3(100), 100, "10.9.0.2")
-	g.advance(lingerTime)
+	g.advance(handOverDelay)
 	g.expect("v", vrrp.Backup, vrrp.ReasonSuccessorHeard)
 	g.engine.directorHeard(g.now)
 	g.want(v3(200))

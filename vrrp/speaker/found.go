@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	// foundAfter is how long virtual addresses may stand on a backup before somebody else must have put them there: the
-	// kernel's messages about what we did ourselves are late.
+	// foundAfter is how long virtual addresses may be on a backup before they count as foreign: the kernel's messages
+	// about our own changes arrive late.
 	foundAfter = time.Second
 
-	foundWarning = time.Minute // between warnings, if somebody insists
+	foundWarning = time.Minute // between warnings, if they keep coming back
 )
 
-// foundAddresses are virtual addresses that stand on a backup.
+// foundAddresses tracks virtual addresses found on a backup.
 type foundAddresses struct {
 	timer  timer
 	count  uint64
 	warned time.Time
 }
 
-// watchFound sees to addresses that must not be there.
+// watchFound starts or stops the timer for addresses that should not be there.
 func (e *engine) watchFound(r *router, now time.Time) {
 	switch {
 	case r.machine.State() != vrrp.Backup || len(e.present(r)) == 0:
@@ -31,8 +31,8 @@ func (e *engine) watchFound(r *router, now time.Time) {
 	}
 }
 
-// tellFound has a backup take them off. As long as no master is heard they stay: it may become master of them.
-func (e *engine) tellFound(r *router, now time.Time) {
+// reportFound has a backup remove them. They stay as long as no master is heard: it may become their master.
+func (e *engine) reportFound(r *router, now time.Time) {
 	present := e.present(r)
 	if r.removed || e.stopping || !r.idle() || r.machine.State() != vrrp.Backup || len(present) == 0 {
 		return

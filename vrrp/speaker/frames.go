@@ -108,8 +108,8 @@ func openAnnouncementConn(ifc netInterface, a netip.Addr) (announcementConn, err
 
 type arpConn struct{ *packet.Conn }
 
-// announce sends a gratuitous request and a gratuitous reply, both to everybody: some receivers heed only the one,
-// some only the other.
+// announce broadcasts a gratuitous request and a gratuitous reply: some receivers accept only the one, some only the
+// other.
 func (c arpConn) announce(ifc netInterface, a netip.Addr) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
 		return 0, err

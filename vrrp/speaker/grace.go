@@ -6,11 +6,11 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// directorSilence is how long a director that is connected may say nothing before it counts as gone. It says every
-// second that it works.
+// directorSilence is how long a connected director may be silent before it counts as gone. It sends a sign of life
+// every second.
 const directorSilence = 5 * time.Second
 
-// directorHeard notes that the director works.
+// directorHeard records a sign of life from the director.
 func (e *engine) directorHeard(now time.Time) {
 	if !e.stopping {
 		e.timers.set(&e.directorSilent, now.Add(directorSilence))
@@ -21,7 +21,7 @@ func (e *engine) directorHeard(now time.Time) {
 	}
 }
 
-// directorHangs starts the grace time for a director that is connected and says nothing. What stalled with it is no judge.
+// directorHangs starts the grace time for a director that is connected but silent, unless this process stalled too.
 func (e *engine) directorHangs(now time.Time) {
 	if now.Sub(e.directorSilent.at) > directorSilence/5 {
 		e.timers.set(&e.directorSilent, now.Add(directorSilence))
@@ -44,7 +44,7 @@ func (e *engine) directorGone(now time.Time) {
 	}
 }
 
-// abandon hands over: nobody looks after the real servers.
+// abandon hands over: without a director, no process checks the real servers.
 func (e *engine) abandon(now time.Time) {
 	e.log.Error("no response from the director within the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true

@@ -2,7 +2,7 @@ package speaker
 
 import "sync/atomic"
 
-// holder is a router as keeper and announcer know it, from its start to its end. Another one of the same key, later, is
+// holder is a router as keeper and announcer know it, from its start to its end. A later router with the same key is
 // another holder.
 type holder struct {
 	key       routerKey

@@ -16,7 +16,7 @@ type netInterface struct {
 	Index     int // 0: there is none of this name
 	Name      string
 	Up        bool // set up, and with a carrier
-	NoARP     bool // nobody asks for neighbours on it
+	NoARP     bool // no neighbour discovery on it (NOARP)
 	Hardware  net.HardwareAddr
 	Addresses []ifAddress // in the kernel's order
 }
@@ -37,7 +37,7 @@ func (a netInterface) has(p netip.Prefix) bool {
 	return slices.ContainsFunc(a.Addresses, func(x ifAddress) bool { return x.Prefix == p })
 }
 
-// interfaceTable follows the kernel's interfaces and addresses, told of by messages in any order and number.
+// interfaceTable follows the kernel's interfaces and addresses from messages in any order and number.
 type interfaceTable struct {
 	links     map[int]netInterface // by index, without addresses
 	addresses map[int][]ifAddress

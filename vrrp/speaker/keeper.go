@@ -14,7 +14,7 @@ import (
 // addresser changes and reads the kernel's addresses.
 type addresser interface {
 	Add(index int, a vrrp.Address) error
-	Try(index int, a vrrp.Address) error // what Add would say, without a lasting effect
+	Try(index int, a vrrp.Address) error // the error that Add would return, without a lasting effect
 	Serves(p netip.Prefix) bool
 	Remove(index int, p netip.Prefix) error
 	List() (map[int][]ifAddress, error)
@@ -79,7 +79,7 @@ type heldAddress struct {
 
 const (
 	checkInterval = 5 * time.Second       // a safety net under the kernel's messages
-	restorePause  = 50 * time.Millisecond // between two restorations, lest two programs fight at full speed
+	restorePause  = 50 * time.Millisecond // between two restorations, so that two programs do not fight at full speed
 	firstAgain    = 10 * time.Millisecond // after a look that failed; then twice as long each time, until checkInterval
 
 	servicePause   = 200 * time.Microsecond
@@ -158,7 +158,7 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
-// lookLater has the addresses looked at as soon as may be.
+// lookLater schedules the next look at the addresses.
 func (k *keeper) lookLater(later *time.Timer) {
 	k.mu.Lock()
 	k.check = true
@@ -199,7 +199,7 @@ func (k *keeper) carryOut(t task) {
 	}
 }
 
-// place says where an address of a router belongs.
+// place returns where an address of a router belongs.
 func (r routerKey) place(a vrrp.Address) placed {
 	if a.Interface != "" {
 		return placed{a.Interface, a.Prefix}
@@ -207,8 +207,8 @@ func (r routerKey) place(a vrrp.Address) placed {
 	return placed{r.Interface, a.Prefix}
 }
 
-// awaitService waits until added IPv6 addresses work, lest we announce what we do not serve yet. One that was there
-// before and never works is set anew.
+// awaitService waits until added IPv6 addresses work, so that nothing is announced before it is served. One that was there
+// before and never becomes usable is removed and added again.
 func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 	deadline := time.Now().Add(serviceTimeout)
 	for _, a := range addresses {
@@ -239,7 +239,7 @@ func (k *keeper) hold(t task, a vrrp.Address) {
 	}
 }
 
-// install puts an address on its interface. The error is one that will be over soon; any other is a refusal.
+// install adds an address to its interface. It returns temporary errors only; any other is a refusal.
 func (k *keeper) install(at placed, h *heldAddress) error {
 	former := h.complaint
 	index := k.lookup(at.Interface).Index
@@ -289,7 +289,7 @@ func (k *keeper) remove(index int, at placed, instance string) {
 	}
 }
 
-// restore puts back what is missing. It is false if something failed for the moment.
+// restore adds missing addresses again. It returns false after a temporary failure.
 func (k *keeper) restore() bool {
 	actual, err := k.kernel.List()
 	if err != nil {
@@ -332,13 +332,13 @@ func (k *keeper) restore() bool {
 	return well
 }
 
-// putBack counts a restoration.
+// putBack counts a restored address.
 func (k *keeper) putBack(h *heldAddress) {
 	k.notBefore = time.Now().Add(restorePause)
 	h.holder.restored.Add(1)
 }
 
-// accept takes note of a held address that is there, unless it does not work.
+// accept records a held address as present, unless it is not usable.
 func (k *keeper) accept(at placed, h *heldAddress, index int, present ifAddress) {
 	if present.Duplicate {
 		h.index = index

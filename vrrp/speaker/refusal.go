@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refusals are the addresses of a router that the kernel does not take, each with its word and the mend.
+// refusals are the addresses of a router that the kernel refuses, each with its error and the remedy.
 type refusals map[placed]string
 
 const noInterface = "the interface does not exist"
 
-// refusalText is why the kernel did not take an address, and what to do about it.
+// refusalText is why the kernel refused an address, and what to do about it.
 func refusalText(at placed, err error) string {
 	ipv6 := at.Prefix.Addr().Is6()
 	switch {
@@ -84,7 +84,7 @@ func (k *keeper) try(t task) {
 	k.report(t.holder, left)
 }
 
-// renew sets an address anew that is there and does not work: somebody else put it there, and duplicate address
+// renew removes and adds an address that is present but not usable: another program added it, and duplicate address
 // detection found the former master.
 func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
 	k.log.Warn("virtual address was present but not usable, for example after failed duplicate address detection; added again",

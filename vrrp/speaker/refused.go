@@ -8,23 +8,23 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// What is refused is tried again after firstRetry, and then after twice as long each time, until lastRetry. Nobody else
-// notices a try; a link or address event on the interface brings it forward.
+// What is refused is tried again after firstRetry, and then after twice as long each time, until lastRetry. A try is
+// invisible to others; a link or address event on the interface brings it forward.
 const (
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
 )
 
-// refusedAddresses is what a router has to do with addresses that it cannot have.
+// refusedAddresses are the addresses that a router cannot have, and their retries.
 type refusedAddresses struct {
-	word    refusals // the kernel's last
+	word    refusals // the kernel's last errors
 	lacking []string // addresses that cannot be served now, each with its reason
 	retry   timer
 	pause   time.Duration // before the next retry
 	since   time.Time     // of the last refusal
 }
 
-// setRefused takes the kernel's word on all addresses of a router.
+// setRefused records the kernel's errors for all addresses of a router.
 func (e *engine) setRefused(h *holder, word refusals, now time.Time) {
 	r := e.routers[h.key]
 	if r == nil || r.holder != h || r.removed || e.stopping {
@@ -43,13 +43,13 @@ func (e *engine) setRefused(h *holder, word refusals, now time.Time) {
 		e.timers.set(&f.retry, now.Add(f.pause))
 	}
 	was := r.machine.State()
-	e.tend(r, now)
+	e.updateCondition(r, now)
 	if was == vrrp.Master && r.machine.State() != vrrp.Master {
 		r.withhold()
 	}
 }
 
-// withhold drops adverts of a mastership that has ended before they were sent: nobody shall yield to them.
+// withhold drops unsent adverts of a mastership that has ended, so that no router yields to them.
 func (r *router) withhold() {
 	r.waiting = slices.DeleteFunc(r.waiting, func(w work) bool {
 		a, ok := w.Action.(vrrp.SendAdvert)
@@ -73,11 +73,11 @@ func (e *engine) retryRefused(r *router, now time.Time) {
 		e.timers.set(&f.retry, now.Add(f.pause))
 		return
 	}
-	e.hands.submit(task{holder: r.holder, name: r.instance.Name, try: try, done: func() {}})
+	e.kernel.submit(task{holder: r.holder, name: r.instance.Name, try: try, done: func() {}})
 }
 
-// hasten brings the next retry forward: something has happened to the interface.
-func (e *engine) hasten(r *router, now time.Time) {
+// retrySoon brings the next retry forward, after an event on the interface.
+func (e *engine) retrySoon(r *router, now time.Time) {
 	f := &r.refused
 	at := f.since.Add(firstRetry)
 	if at.Before(now) {
@@ -124,7 +124,7 @@ func abridged(reasons []string) string {
 	return strings.Join(reasons, "; ")
 }
 
-// allRefused says that the router could serve nothing at all.
+// allRefused reports whether all of the router's addresses are refused.
 func (r *router) allRefused() bool {
 	return len(r.refused.lacking) > 0 && len(r.refused.lacking) == len(r.instance.Addresses)
 }

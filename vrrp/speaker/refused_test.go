@@ -90,7 +90,7 @@ func TestRefusedWhilePreempting(t *testing.T) {
 	}
 	g.expect("v", vrrp.Leaving, vrrp.ReasonAddressRefused)
 	g.hear(v3(50), 50, "10.9.0.2")
-	g.advance(lingerTime)
+	g.advance(handOverDelay)
 	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
 	g.expectDid("add, announce, advert 0, silence, remove, silence")
 }

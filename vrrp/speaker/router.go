@@ -75,13 +75,13 @@ func newRouter(in vrrp.Instance, w *wire) *router {
 	return r
 }
 
-// idle says that nothing is left to be done.
+// idle reports whether no work is queued.
 func (r *router) idle() bool { return !r.busy && len(r.waiting) == 0 }
 
-// gone says that the router has left for good.
+// gone reports whether the router has left for good.
 func (r *router) gone() bool { return r.idle() && r.machine.State() == vrrp.Initialize }
 
-// dependsOn says whether the interface matters to the router.
+// dependsOn reports whether the router uses the interface.
 func (r *router) dependsOn(name string) bool {
 	return r.key.Interface == name || r.instance.SourceAddress.IsValid() ||
 		slices.ContainsFunc(r.instance.TrackInterfaces, func(t vrrp.TrackInterface) bool { return t.Interface == name }) ||

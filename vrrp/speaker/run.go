@@ -14,9 +14,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Options are what a speaker is made of.
+// Options configure a speaker.
 type Options struct {
-	// Turn is called when the process is prepared, and returns when it is its turn to work: a spare takes over from a
+	// Turn is called when the process is prepared, and returns when it is to start working: a spare takes over from a
 	// killed speaker within milliseconds.
 	Turn func(ctx context.Context) (Turn, error)
 
@@ -25,7 +25,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Turn is what a speaker works with.
+// Turn is what an activated speaker works with.
 type Turn struct {
 	Listener net.Listener // where directors connect; Run closes it
 	Tenures  *os.File     // what NewTenures returned. Without it no speaker adopts what another has left
@@ -163,7 +163,7 @@ func (s *speaker) wait(ctx context.Context, ended, served <-chan error) error {
 	case err := <-ended:
 		return fmt.Errorf("event loop: %w", err)
 	case err := <-served:
-		// Without a way to be told anything, hand over and end; the parent starts another.
+		// No director can connect: hand over and exit; the parent starts another.
 		failure = fmt.Errorf("accept directors: %w", err)
 	}
 	s.Logger.Info("stopping: handing over")

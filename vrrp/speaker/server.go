@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// directorWriteTimeout is how long a director may leave its connection unread before it is cut off.
+	// directorWriteTimeout is how long a director may leave its connection unread before it is disconnected.
 	directorWriteTimeout = 2 * time.Second
 
 	acceptRetry = 100 * time.Millisecond
@@ -121,7 +121,7 @@ func (s *server) publish(statuses []vrrp.Status) {
 	}
 }
 
-// finish closes the connection when the director has been told everything, or when the time is up.
+// finish closes the connection once everything is sent, or when the time is up.
 func (s *server) finish(timeout time.Duration) {
 	s.mu.Lock()
 	c := s.current
@@ -138,7 +138,7 @@ func (s *server) finish(timeout time.Duration) {
 	}
 }
 
-// directorConn is a connection to a director, with what it has not been told yet.
+// directorConn is a connection to a director, with its unsent data.
 type directorConn struct {
 	conn net.Conn
 	wake bell

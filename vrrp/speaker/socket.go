@@ -128,7 +128,7 @@ func join(fd, index int, f vrrp.Family) error {
 
 func (s *socket) close() { unix.Close(s.fd) }
 
-// capabilityHint names the mend where the kernel refused for want of a capability.
+// capabilityHint names the remedy where the kernel refused because a capability is missing.
 func capabilityHint(err error, capability string) string {
 	if errors.Is(err, unix.EPERM) {
 		return ": give the process " + capability

@@ -17,7 +17,7 @@ import (
 // until a peer has waited long enough to take over. That time counts from the last advert that was sent, which the dead
 // process knew. So it notes it, with each advert, in memory that the parent keeps.
 
-// tenureRecord is what is noted of a router. Each speaker writes all fields before until.
+// tenureRecord is the entry of a router. Each speaker writes all fields before until.
 type tenureRecord struct {
 	until  int64 // boot time in nanoseconds until which no peer has taken over; 0: not master
 	device [unix.IFNAMSIZ]byte

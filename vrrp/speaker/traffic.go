@@ -86,14 +86,14 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 // contestedGap is the least time between two reactions to another master.
 const contestedGap = time.Second
 
-// contested has a master that stays master though it hears another one announce its addresses again, soon and once
+// contested has a master that remains master although it hears another one announce its addresses again, soon and once
 // more: the other may have announced them too, and after us.
 func (e *engine) contested(r *router, now time.Time) {
 	if r.machine.State() != vrrp.Master || e.advert.Priority == vrrp.PriorityResign || now.Sub(r.contested) < contestedGap {
 		return
 	}
 	r.contested = now
-	e.hands.repeat(r.holder)
+	e.kernel.repeat(r.holder)
 }
 
 func (e *engine) check(r *router, env vrrp.Envelope) vrrp.DropReason {
@@ -134,7 +134,7 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit, "packets", drops.count[reason])
 }
 
-// settingsDiffer says whether a packet was dropped because somebody configured two routers of one group differently.
+// settingsDiffer reports whether a packet was dropped because two routers of one group are configured differently.
 func settingsDiffer(reason vrrp.DropReason) bool {
 	switch reason {
 	case vrrp.DropInstanceVersion, vrrp.DropChecksumMode, vrrp.DropAuthType, vrrp.DropAuthFailed,

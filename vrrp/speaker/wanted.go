@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// setWanted makes the director's wish come true. What is already so is left alone.
+// setWanted applies the director's wanted state. What already matches is left alone.
 func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	e.directorBack(now)
 	if e.stopping {
@@ -40,7 +40,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 		if !seen[key] && !r.removed {
 			r.removed = true
 			e.step(r, vrrp.Resign{Reason: vrrp.ReasonRemoved, Final: true}, now)
-			e.bury(r, now)
+			e.finishRemoval(r, now)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func problemOf(in *vrrp.WantedInstance, taken bool, owners map[placed]string) st
 	return ""
 }
 
-// want starts a router, or tells a running one what is different.
+// want starts a router, or applies what differs to a running one.
 func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r := e.routers[key]
 	switch {
@@ -83,7 +83,7 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		e.note(r)
 	}
 	e.adjust(r, in, now)
-	e.tend(r, now)
+	e.updateCondition(r, now)
 }
 
 func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
@@ -91,7 +91,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r := newRouter(in.Instance, w)
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
-	r.found.timer.fire = func(now time.Time) { e.tellFound(r, now) }
+	r.found.timer.fire = func(now time.Time) { e.reportFound(r, now) }
 	r.news.timer.fire = func(now time.Time) { e.tellMasterLater(r, now) }
 	r.linger.fire = func(now time.Time) { e.goOn(r, now) }
 	w.routers[key.VirtualRouterID] = r
@@ -103,8 +103,8 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		"virtual_router_id", key.VirtualRouterID, "priority", in.Priority)
 	e.note(r)
 	e.adjust(r, in, now)
-	e.tendWire(w, now)
-	e.tend(r, now)
+	e.updateWire(w, now)
+	e.updateCondition(r, now)
 }
 
 // adjust passes on what the director adds to an instance's configuration.
@@ -120,8 +120,8 @@ func (e *engine) adjust(r *router, in *vrrp.WantedInstance, now time.Time) {
 	}
 }
 
-// bury forgets a removed router that has left, and starts it anew if it is wanted again.
-func (e *engine) bury(r *router, now time.Time) {
+// finishRemoval drops a removed router that has left, and starts it again if it is wanted again.
+func (e *engine) finishRemoval(r *router, now time.Time) {
 	if !r.removed || !r.gone() || e.routers[r.key] != r {
 		return
 	}

@@ -17,7 +17,7 @@ const (
 	resubscribeWait = 100 * time.Millisecond
 )
 
-// watcher follows the interfaces of this network namespace and tells of each change: by the kernel's messages at once,
+// watcher follows the interfaces of this network namespace and reports each change: by the kernel's messages at once,
 // and by looking at everything when messages were lost and every few seconds.
 type watcher struct {
 	log     *slog.Logger
@@ -55,7 +55,7 @@ func (w *watcher) lookup(name string) netInterface {
 	return ifc
 }
 
-// publish compares the table with what was known and tells of the differences.
+// publish compares the table with what was known and reports the differences.
 func (w *watcher) publish(t *interfaceTable) {
 	now := t.byName()
 	var news []netInterface
@@ -77,7 +77,7 @@ func (w *watcher) publish(t *interfaceTable) {
 	}
 }
 
-// resync looks at everything.
+// resync reads all interfaces and addresses.
 func (w *watcher) resync() (*interfaceTable, error) {
 	t, err := w.list()
 	if err != nil {
@@ -146,7 +146,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// applyWaiting takes what else has come, so that a thousand changed addresses are told of once.
+// applyWaiting applies the other queued messages, so that a thousand changed addresses are reported once.
 func (w *watcher) applyWaiting(t *interfaceTable, s *subscription) {
 	for {
 		select {

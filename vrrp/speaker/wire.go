@@ -39,14 +39,14 @@ func (e *engine) wireFor(key socketKey) *wire {
 	w := e.wires[key]
 	if w == nil {
 		w = &wire{key: key}
-		w.retry.fire = func(now time.Time) { e.tendWire(w, now) }
+		w.retry.fire = func(now time.Time) { e.updateWire(w, now) }
 		e.wires[key] = w
 	}
 	return w
 }
 
-// tendWire opens, reopens or closes the wire's socket as the interface asks.
-func (e *engine) tendWire(w *wire, now time.Time) {
+// updateWire opens, reopens or closes the wire's socket to match the interface.
+func (e *engine) updateWire(w *wire, now time.Time) {
 	ifc := e.interfaces[w.key.Interface]
 	if w.socket != nil && w.socket.index != ifc.Index {
 		e.closeWire(w)
@@ -70,7 +70,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 			e.log.Error("cannot open socket; retrying", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 		}
 		e.openLater(w, now)
-		e.tendWire(w, now) // the interface may have been replaced meanwhile
+		e.updateWire(w, now) // the interface may have been replaced since
 		e.tendRouters(w, now)
 		return
 	}
@@ -79,7 +79,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 		return
 	}
 	w.socket, w.backoff, w.problem = s, 0, ""
-	e.tendWire(w, now)
+	e.updateWire(w, now)
 	e.tendRouters(w, now)
 }
 
@@ -110,7 +110,7 @@ func (e *engine) closeWire(w *wire) {
 func (e *engine) tendRouters(w *wire, now time.Time) {
 	for _, r := range w.routers {
 		if r != nil {
-			e.tend(r, now)
+			e.updateCondition(r, now)
 		}
 	}
 }
