@@ -18,14 +18,14 @@ func (d *Director) clear(ctx context.Context) {
 			d.kernel.Close()
 		}
 	}()
-	err := persist(ctx, func() error { return d.takeDown(ctx) })
+	err := retryTransient(ctx, func() error { return d.takeDown(ctx) })
 	if err != nil && !errors.Is(err, ipvs.ErrNoIPVS) {
 		d.Logger.Error("cleanup at stop failed", "error", err)
 	}
 }
 
-// persist retries f after transient errors until ctx ends.
-func persist(ctx context.Context, f func() error) error {
+// retryTransient retries f after transient errors until ctx ends.
+func retryTransient(ctx context.Context, f func() error) error {
 	for wait := firstRetry; ; wait *= 2 {
 		err := f()
 		if err == nil || ctx.Err() != nil || !isTransient(err) {
@@ -50,7 +50,7 @@ func (d *Director) takeDown(ctx context.Context) error {
 		}
 		d.kernel = kernel
 	}
-	kernel := attended{d.kernel, d}
+	kernel := awaited{d.kernel, d}
 	var errs []error
 	if d.memory.OwnsSync {
 		_, err := connsync.Follow(ctx, kernel, nil)

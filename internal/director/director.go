@@ -161,7 +161,7 @@ func (d *Director) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-d.alive.C:
-			d.sayAlive()
+			d.reportAlive()
 			continue
 		case <-ctx.Done():
 			d.stop(context.WithoutCancel(ctx))
@@ -269,7 +269,7 @@ func (d *Director) stop(ctx context.Context) {
 			view()
 			continue
 		case <-d.alive.C:
-			d.sayAlive()
+			d.reportAlive()
 			continue
 		case <-deadline:
 			d.Logger.Warn("speaker hand-over timed out", "waited", stopWait.String())

@@ -103,7 +103,7 @@ func (d *Director) outcome(ctx context.Context, part string, due touched, err er
 }
 
 func (d *Director) reconcileTable(ctx context.Context, due touched) error {
-	kernel := attended{d.kernel, d}
+	kernel := awaited{d.kernel, d}
 	var actual []ipvs.ServiceState
 	var err error
 	if due.all {
@@ -137,7 +137,7 @@ func (d *Director) reconcileTimeouts(ctx context.Context) error {
 	if d.cfg.Timeouts == nil {
 		return nil
 	}
-	kernel := attended{d.kernel, d}
+	kernel := awaited{d.kernel, d}
 	current, err := kernel.Timeouts(ctx)
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (d *Director) reconcileSync(ctx context.Context) error {
 	} else if !d.memory.OwnsSync {
 		return nil
 	}
-	steps, err := connsync.Follow(ctx, attended{d.kernel, d}, want)
+	steps, err := connsync.Follow(ctx, awaited{d.kernel, d}, want)
 	for _, step := range steps {
 		d.Logger.Info("connection sync", "step", step.String())
 	}

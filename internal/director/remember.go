@@ -131,7 +131,7 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	}
 	err := d.stateFile.failure()
 	if !same || d.unsaved {
-		d.attend(func() { err = d.stateFile.wait() })
+		d.await(func() { err = d.stateFile.wait() })
 	}
 	d.unsaved = err != nil
 	d.problems.set("state file", err)

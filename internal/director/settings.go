@@ -64,8 +64,8 @@ func (c *compared) add(what string, value any) {
 
 // equal compares two parts of the same kind. It is fast, since most parts of a large configuration are equal.
 func equal(a, b any) bool {
-	if j, ok := a.(judging); ok {
-		return j.equal(b.(judging))
+	if j, ok := a.(serviceSettings); ok {
+		return j.equal(b.(serviceSettings))
 	}
 	return reflect.DeepEqual(a, b)
 }
@@ -76,16 +76,16 @@ func fieldsOf(value any) map[string]fieldValue {
 	return fields
 }
 
-// judging is the settings of a virtual service that are not in the kernel's table.
-type judging struct {
+// serviceSettings is the settings of a virtual service that are not in the kernel's table.
+type serviceSettings struct {
 	OnFailure config.OnFailure              `json:"on_failure"`
 	Checks    []healthcheck.Spec            `json:"health_check"`
 	Servers   map[string][]healthcheck.Spec `json:"real_server"` // checks of their own
 }
 
-func (j judging) equal(other judging) bool {
+func (s serviceSettings) equal(other serviceSettings) bool {
 	same := func(a, b []healthcheck.Spec) bool { return slices.EqualFunc(a, b, healthcheck.Spec.Equal) }
-	return j.OnFailure == other.OnFailure && same(j.Checks, other.Checks) && maps.EqualFunc(j.Servers, other.Servers, same)
+	return s.OnFailure == other.OnFailure && same(s.Checks, other.Checks) && maps.EqualFunc(s.Servers, other.Servers, same)
 }
 
 func parts(cfg *config.Config) compared {
@@ -105,7 +105,7 @@ func parts(cfg *config.Config) compared {
 		}{v.Instance, v.ConnectionSync})
 	}
 	for _, vs := range cfg.Services {
-		j := judging{OnFailure: vs.OnFailure, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}}
+		j := serviceSettings{OnFailure: vs.OnFailure, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}}
 		for _, rs := range vs.RealServers {
 			if len(rs.Checks) > 0 {
 				j.Servers[rs.DestinationKey.String()] = rs.Checks

@@ -32,7 +32,7 @@ func (d *Director) restoreSysctls() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = persist(ctx, func() error { return d.setSysctls(nil) }) // it is logged and reported as a problem
+	_ = retryTransient(ctx, func() error { return d.setSysctls(nil) }) // it is logged and reported as a problem
 }
 
 // leavesTraffic reports whether packets go on being forwarded after this process stops: the table stays, and no
@@ -47,7 +47,7 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 	}
 	var changes []sysctl.Change
 	var err error
-	d.attend(func() { changes, err = d.applySysctls(settings) })
+	d.await(func() { changes, err = d.applySysctls(settings) })
 	for _, c := range changes {
 		if c.Kept {
 			d.Logger.Warn("kernel parameter was changed by another program; left as it is", "key", c.Key, "value", c.From)
