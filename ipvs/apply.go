@@ -12,7 +12,7 @@ var ErrNothingAdded = errors.New("no other real server could be added; the old o
 // Apply carries out a plan. A failing step does not keep other services, or other servers of its service, from being
 // brought right; only a removal that would leave a service empty is not tried if nothing could be added to it. The error
 // joins a StepError for each step that failed. Where all of them are drift (IsDrift), something else changed the table
-// at the same time, and reading it again is the mend.
+// at the same time; reading it again is the remedy.
 func Apply(ctx context.Context, to Applier, plan Plan) error {
 	var first, last []Step
 	for _, s := range plan.Steps {

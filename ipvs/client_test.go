@@ -153,7 +153,7 @@ func must(b []byte, err error) []byte {
 	return b
 }
 
-// A service that goes away meanwhile is left out.
+// A service that disappears during the read is left out.
 func TestTable(t *testing.T) {
 	want := []ServiceState{
 		{

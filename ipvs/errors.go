@@ -18,7 +18,7 @@ func IsRefusal(err error) bool {
 
 // IsDrift reports whether err, and every error joined in it, says that the table is no longer what it was when it was
 // read: the thing to add is there (EEXIST), or the one to change is not (ESRCH for a service, ENOENT for a server).
-// Reading it again is the mend.
+// Reading it again is the remedy.
 func IsDrift(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !IsDrift(e) })
@@ -44,7 +44,7 @@ type StepError struct {
 	Err  error
 }
 
-// Error says what was being done to what, why it failed, and the mend.
+// Error says what was being done to what, why it failed, and the remedy.
 func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step.subject(), e.Err) }
 
 // Unwrap returns the cause.
@@ -54,7 +54,7 @@ func explain(err error, mends map[syscall.Errno]string) error {
 	return ipvsnl.Explain(err, mends)
 }
 
-// mends are what the kernel's answers to a step mean (net/netfilter/ipvs/ip_vs_ctl.c).
+// mends are what the kernel's errors for a step mean (net/netfilter/ipvs/ip_vs_ctl.c).
 func (s Step) mends() map[syscall.Errno]string {
 	m := map[syscall.Errno]string{syscall.ESRCH: "no such virtual service; something else removed it"}
 	switch s.Action {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Plan is an ordered list of changes, and what is left alone because it is somebody else's.
+// Plan is an ordered list of changes, and what is left alone because it is not managed here.
 type Plan struct {
 	Steps   []Step
 	Foreign []ServiceKey

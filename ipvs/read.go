@@ -12,8 +12,8 @@ import (
 
 // Table reads all virtual services with their real servers, in the kernel's order.
 //
-// The kernel lists services and each service's servers one after the other: what changes meanwhile is seen before or
-// after its change, and can repeat an entry or leave one out. A service that goes away meanwhile is left out.
+// The kernel lists services and each service's servers one after the other: what changes during the read is seen before or
+// after its change, and can repeat an entry or leave one out. A service that disappears during the read is left out.
 func (c *Client) Table(ctx context.Context) ([]ServiceState, error) {
 	services, err := c.Services(ctx)
 	if err != nil {
@@ -38,7 +38,7 @@ func (c *Client) Lookup(ctx context.Context, keys []ServiceKey) ([]ServiceState,
 	return c.withDestinations(ctx, services)
 }
 
-// withDestinations reads the servers of services, and leaves out those services that have gone meanwhile.
+// withDestinations reads the servers of services, and leaves out services that have disappeared since.
 func (c *Client) withDestinations(ctx context.Context, services []ServiceState) ([]ServiceState, error) {
 	keys := make([]ServiceKey, len(services))
 	for i := range services {
@@ -70,7 +70,7 @@ func (c *Client) withDestinations(ctx context.Context, services []ServiceState) 
 
 // EachDestination reads the real servers of services, one service after the other, and calls each with the number of the
 // service and a server, which is valid only during the call. It calls begin before each list, and again when a list has
-// changed while it was read and is begun anew. A service that does not exist has no servers.
+// changed while it was read and is read again. A service that does not exist has no servers.
 func (c *Client) EachDestination(ctx context.Context, services []ServiceKey, begin func(i int), each func(i int, d *DestinationState)) error {
 	requests := make([]ipvsnl.Request, len(services))
 	for i, key := range services {

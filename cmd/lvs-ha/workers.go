@@ -122,7 +122,7 @@ var errSlowLoad = fmt.Errorf("reading the configuration took longer than %v: che
 type loader func() (*config.Config, error)
 
 // firstLoad reads the configuration before anything is touched. The loader that it returns gives the same once more,
-// and then reads it anew. The error of a first start with a bad configuration asks for ExitRefused; a director that is
+// and then reads it again. The error of a first start with a bad configuration asks for ExitRefused; a director that is
 // restarted has the last good one to go on with.
 func firstLoad(conf *configFlags, seat *supervisor.Seat, log *slog.Logger) (loader, error) {
 	type result struct {

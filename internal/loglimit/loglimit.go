@@ -222,7 +222,7 @@ func (l *limiter) report() {
 	}
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines suppressed: too many of the same kind", 0)
 	r.AddAttrs(slog.Uint64("lines", total), slog.String("most", most(counts)))
-	_ = l.root.Handle(context.Background(), r) // there is nobody else to tell
+	_ = l.root.Handle(context.Background(), r) // there is nowhere else to report it
 }
 
 // most names the most frequent messages.

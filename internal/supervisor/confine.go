@@ -14,7 +14,7 @@ import (
 // confinedEnv holds the id of the process that has confined itself.
 const confinedEnv = "LVS_HA_CONFINED"
 
-// Confine gives up for ever what `lvs-ha run` and its workers do not need: capabilities, the right to gain any by
+// Confine permanently gives up what `lvs-ha run` and its workers do not need: capabilities, the right to gain any by
 // executing a program, and descriptors other than the standard ones. Capabilities belong to threads, so it executes this
 // program once more, from a thread that has given them up, with the same arguments and process id. It returns nil in the
 // confined process.

@@ -18,7 +18,7 @@ import (
 // stopTimeout is how long a worker may take to stop: the speaker resigns within vrrp.MaxFinalLeave, which the director waits for.
 const stopTimeout = 5 * time.Second
 
-// Parent keeps workers running until it is told to stop.
+// Parent keeps workers running until it is stopped.
 type Parent struct {
 	Program string // under whose name the roles of parent and workers are held in this network namespace
 	Binary  string // path of lvs-ha
@@ -167,7 +167,7 @@ func (p *Parent) left(name string) *os.File {
 	return nil
 }
 
-// setPrepared notes that a worker could have its turn.
+// setPrepared records that a worker is ready to be activated.
 func (p *Parent) setPrepared(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is one process of a worker. It prepares itself and waits until it is given its turn.
+// process is one process of a worker. It prepares itself and waits to be activated.
 type process struct {
 	*Worker
 	cmd  *exec.Cmd
@@ -114,7 +114,7 @@ func (p *process) await() {
 	close(p.done)
 }
 
-// begin gives the process its turn, and the files that it works with.
+// begin activates the process and passes it the files that it works with.
 func (p *process) begin(files []*os.File) error {
 	fail := func(err error) error { return fmt.Errorf("activating the %s: %w", p.Name, err) }
 	raw, err := p.conn.SyscallConn()

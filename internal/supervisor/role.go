@@ -18,9 +18,9 @@ import (
 )
 
 // A role is held by one process in a network namespace: it has bound an abstract Unix socket of that name, which the
-// kernel keeps once a namespace and gives up when the process ends. It does not listen, so nobody can bother it.
+// kernel keeps once a namespace and gives up when the process ends. It does not listen, so no one can connect to it.
 //
-// Another user's process may take the name, which is nobody's property. It is told from lvs-ha by its user, and ignored.
+// Any user's process may take the name. Such a process is recognised by its user, and ignored.
 type role struct {
 	program string // "lvs-ha"; tests have their own
 	name    string
@@ -117,7 +117,7 @@ func (r role) holder() (*holder, error) {
 		}
 	}
 	if inode, err := r.inode(); err != nil || inode == "" {
-		return nil, err // it has ended meanwhile
+		return nil, err // it has ended since
 	}
 	return h, nil
 }
@@ -239,7 +239,7 @@ func (r role) takeOver(ctx context.Context, log *slog.Logger) error {
 	}
 }
 
-// kill kills the process that holds the role, and not another that has got its number meanwhile.
+// kill kills the process that holds the role, and not another that has since been given its pid.
 func (r role) kill(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {

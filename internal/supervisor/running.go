@@ -39,7 +39,7 @@ func FindRunning() ([]Running, error) {
 			continue
 		}
 		r.PID = h.pid
-		if err := r.read(); err == nil { // otherwise it has ended meanwhile
+		if err := r.read(); err == nil { // otherwise it has ended since
 			all = append(all, r)
 		}
 	}

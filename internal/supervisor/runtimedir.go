@@ -17,7 +17,7 @@ import (
 // RuntimeDir is where a running lvs-ha keeps its sockets and its state file.
 type RuntimeDir string
 
-// DefaultRuntimeDir is used unless told otherwise.
+// DefaultRuntimeDir is used unless --runtime-dir is given.
 const DefaultRuntimeDir RuntimeDir = "/run/lvs-ha"
 
 // APISocket is where the director serves the API.
@@ -155,7 +155,7 @@ func (l *Lock) take() error {
 	return nil
 }
 
-// open opens the lock file for nobody else: whoever could open it could lock it.
+// open opens the lock file with access for its owner only: any user who could open it could lock it.
 func (l *Lock) open() (*os.File, error) {
 	dir, err := openDirectory(filepath.Clean(string(l.dir)))
 	if err != nil {
@@ -181,8 +181,8 @@ func (l *Lock) path() string { return filepath.Join(string(l.dir), lockName) }
 // keepInterval is how often the directory is looked at.
 const keepInterval = time.Second
 
-// Keep makes directory and lock anew when somebody has taken them away, until ctx ends. What else was in the directory
-// is made anew by those who use it.
+// Keep recreates directory and lock when they have been deleted, until ctx ends. The other files in the directory
+// are recreated by those who use them.
 func (l *Lock) Keep(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
@@ -206,7 +206,7 @@ func (l *Lock) Keep(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// gone says that the lock is no longer found where another lvs-ha would look for it.
+// gone reports whether the lock is missing from where another lvs-ha would look for it.
 func (l *Lock) gone() bool {
 	held, err := l.file.Stat()
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 	letterFD = 4 // a pipe with a letter
 )
 
-// How a worker is told by its environment that it is one.
+// The environment variables that mark a worker process.
 const (
 	workerEnv       = "LVS_HA_WORKER"
 	workerFirst     = "first"
@@ -30,7 +30,7 @@ const (
 // What a worker says to its parent, a byte a message.
 const (
 	wordPrepared = 'p'
-	wordBegun    = 'b' // it has its turn
+	wordBegun    = 'b' // it is activated
 	wordReady    = 'r'
 	wordAlive    = '.'
 	wordReloaded = 'l' // the reload that SIGHUP asked for is over
@@ -43,7 +43,7 @@ const AliveInterval = time.Second
 // an outage: systemd starts it after 100 ms (systemd.service(5), RestartSec=).
 const orphanGrace = 5 * time.Second
 
-// letter is what a worker is told in private: other users can read a command line in /proc.
+// letter is a worker's private startup message: other users can read a command line in /proc.
 type letter struct {
 	Program      string // see role
 	Capabilities Capabilities
@@ -142,18 +142,18 @@ func (s *Seat) watchParent(ctx context.Context, stop func()) {
 	})
 }
 
-// Ready tells the parent that this worker works.
+// Ready tells the parent that this worker is ready.
 func (s *Seat) Ready() { s.ready.Do(func() { s.say(wordReady) }) }
 
-// Alive tells the parent that this worker has not got stuck: it is called from where it would.
+// Alive tells the parent that this worker is not stuck: it is called from the loop that could hang.
 func (s *Seat) Alive() { s.say(wordAlive) }
 
-// Reloaded tells the parent that a reload is over, well or not.
+// Reloaded tells the parent that a reload has ended, successfully or not.
 func (s *Seat) Reloaded() { s.say(wordReloaded) }
 
 // say writes without waiting: a parent that does not read must not stop its workers.
 func (s *Seat) say(word byte) {
-	_, _ = syscall.Write(seatFD, []byte{word}) // there is nobody else to tell
+	_, _ = syscall.Write(seatFD, []byte{word}) // there is nowhere else to report it
 }
 
 // maxFiles is the most that come with a turn.

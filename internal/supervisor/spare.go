@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// beginTimeout is how long a spare may take to say that it has its turn. After that, a new process is faster.
+// beginTimeout is how long a spare may take to confirm its activation. After that, a new process is faster.
 const beginTimeout = time.Second
 
 // settleTime is how long after that a new spare waits to be started, which costs the CPU that the worker needs to begin.
 const settleTime = 300 * time.Millisecond
 
-// beginSpare gives the spare its turn. It returns nil where none is prepared, or the spare does not answer.
+// beginSpare activates the spare. It returns nil if none is prepared, or if the spare does not respond.
 func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
 	if k.spares == nil {
 		return nil, nil
@@ -44,8 +44,8 @@ func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
 	return nil, nil
 }
 
-// keepSpare keeps a process prepared and waiting for its turn, until ctx ends. A spare that cannot be started, ends or
-// hangs is replaced, with back-off. The first process has its turn already.
+// keepSpare keeps a process prepared and waiting to be activated, until ctx ends. A spare that cannot be started, ends or
+// hangs is replaced, with back-off. The first process is already active.
 func (k *keeper) keepSpare(ctx context.Context, first *process) {
 	k.settle(ctx, first)
 	var pause time.Duration
@@ -77,7 +77,7 @@ func (k *keeper) keepSpare(ctx context.Context, first *process) {
 	}
 }
 
-// offer waits until the spare is asked for, and gives it away. The error says that it has ended.
+// offer waits until the spare is requested, and hands it over. The error says that it has ended.
 func (k *keeper) offer(ctx context.Context, proc *process) error {
 	for {
 		select {
@@ -98,7 +98,7 @@ func (k *keeper) offer(ctx context.Context, proc *process) error {
 	}
 }
 
-// settle lets a process that was given its turn begin.
+// settle lets an activated process begin.
 func (k *keeper) settle(ctx context.Context, proc *process) {
 	ready := proc.ready
 	for timeout := time.After(beginTimeout); ; {

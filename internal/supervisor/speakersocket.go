@@ -10,7 +10,7 @@ import (
 )
 
 // SpeakerSocket is the socket between speaker and director. It is made once, by the parent: while a speaker is being
-// restarted, a director's connection waits in it. It has a path only while it is made, so that nobody can take that away:
+// restarted, a director's connection waits in it. It has a path only while it is created, so that the path cannot be deleted later:
 // the workers inherit both ends.
 type SpeakerSocket struct {
 	Listener *os.File // for the speakers

@@ -26,7 +26,7 @@ func (p *process) isReady() bool {
 	}
 }
 
-// setTurn notes which process of a worker has its turn; nil: none has.
+// setTurn records which process of a worker is active; nil: none.
 func (p *Parent) setTurn(name string, proc *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

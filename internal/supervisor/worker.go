@@ -80,7 +80,7 @@ func (k *keeper) run(ctx context.Context) error {
 	}
 }
 
-// live gives a process its turn and waits until it has ended. When ctx ends, it stops it.
+// live activates a process and waits until it has ended. When ctx ends, it stops it.
 func (k *keeper) live(ctx context.Context) error {
 	proc, err := k.beginSpare(ctx)
 	if proc == nil && err == nil {
@@ -105,7 +105,7 @@ func (k *keeper) live(ctx context.Context) error {
 	}
 }
 
-// beginFresh starts a process and gives it its turn when it is prepared.
+// beginFresh starts a process and activates it when it is prepared.
 func (k *keeper) beginFresh(ctx context.Context) (*process, error) {
 	proc, err := k.start(k.parent, k.restarted)
 	if err != nil {
