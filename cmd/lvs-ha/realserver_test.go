@@ -98,7 +98,7 @@ func TestHostRealserver(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.prefix = []string{"setpriv", "--bounding-set", "-dac_override"}
-	p.want(1, []string{"realserver", "up", "--vip", "202.99.59.110", "--state-dir", filepath.Join(elsewhere, "state")}, "permission denied: run it as root")
+	p.want(1, []string{"realserver", "up", "--vip", "202.99.59.110", "--state-dir", filepath.Join(elsewhere, "state")}, "permission denied: run as root")
 	p.prefix = nil
 	p.want(0, cmd("down"), "nothing to undo")
 }
