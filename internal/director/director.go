@@ -91,7 +91,7 @@ type Director struct {
 	health   map[string]healthcheck.Health // of a target, by its key
 	lacking  shortages
 	users    map[string][]ipvs.ServiceKey // of a target; a load replaces the map
-	adopted  pool.Adopted                 // an adoption replaces the map
+	adopted  pool.Adopted                 // a change replaces the map
 	adopting bool                         // adopted is still to be read from the kernel
 	settling bool                         // not every check has had a result since the configuration was put in force
 	vrrp     map[string]vrrp.Status

@@ -119,10 +119,11 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	}
 	d.remember(d.owned(), d.memory.OwnsSync)
 	var want []ipvs.Entry
-	inputs := pool.Inputs{Health: d.health, Adopted: d.adopted}
 	for _, vs := range d.cfg.Services {
 		if _, ok := due.keys[vs.ServiceKey]; ok || due.all {
-			want = append(want, pool.Decide(vs, inputs).Entry())
+			verdict := pool.Decide(vs, pool.Inputs{Health: d.health, Adopted: d.adopted})
+			d.adopted = d.adopted.Without(verdict)
+			want = append(want, verdict.Entry())
 		}
 	}
 	err = ipvs.Apply(ctx, loggedApplier{kernel, d.Logger}, ipvs.Diff(want, actual, d.memory.owns()))

@@ -1,7 +1,10 @@
 package pool
 
 import (
+	"maps"
+
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -31,4 +34,21 @@ func Adopt(services []config.VirtualService, table []ipvs.ServiceState) Adopted 
 		}
 	}
 	return adopted
+}
+
+// Without returns what is still adopted after a verdict: a server that has failed a check does not come back as it was
+// found while another check has no result yet.
+func (a Adopted) Without(v Verdict) Adopted {
+	rest := a
+	for _, m := range v.Members {
+		server := Server{v.Service.ServiceKey, m.Destination.DestinationKey}
+		if _, found := rest[server]; !found || m.State != healthcheck.Down {
+			continue
+		}
+		if len(rest) == len(a) {
+			rest = maps.Clone(a) // others may be reading it
+		}
+		delete(rest, server)
+	}
+	return rest
 }

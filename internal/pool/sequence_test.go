@@ -81,7 +81,9 @@ func (w *world) verdict(vs config.VirtualService) pool.Verdict {
 func (w *world) reconcile() {
 	w.table = nil
 	for _, vs := range w.services {
-		entry := w.verdict(vs).Entry()
+		verdict := w.verdict(vs)
+		w.adopted = w.adopted.Without(verdict)
+		entry := verdict.Entry()
 		s := ipvs.ServiceState{Service: entry.Service}
 		for _, d := range entry.Destinations {
 			s.Destinations = append(s.Destinations, ipvs.DestinationState{Destination: d})
@@ -178,6 +180,9 @@ func TestSequences(t *testing.T) {
 		{"a restart keeps the pool until there are results", []step{
 			{"load a=1 b=2 c=3", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"c down", "a=1 b=2"},
 			{"restart", "a=1 b=2"}, {"c down", "a=1 b=2"}, {"settle", "a=1 b=2"}, {"a down", "b=2"}, {"b up", "b=2"}, {"settle", "b=2"}, {"c up", "b=2 c=3"},
+		}},
+		{"a server that failed one check waits for the other", []step{
+			{"load deep a=1", ""}, {"a up", ""}, {"a:8080 up", "a=1"}, {"restart", "a=1"}, {"a up", "a=1"}, {"a down", ""}, {"a up", ""}, {"a:8080 up", "a=1"},
 		}},
 		{"a restart keeps weight 0", []step{
 			{"load weight a=1 b=2", "a=0 b=0"}, {"a up", "a=1 b=0"}, {"b down", "a=1 b=0"}, {"restart", "a=1 b=0"}, {"b up", "a=1 b=2"}, {"a down", "a=0 b=2"},
