@@ -104,7 +104,7 @@ func TestHostSIGTERMEndsWithinASecond(t *testing.T) {
 			t.Errorf("in the log of a good life: %s", line)
 		}
 	}
-	p.wantAnswer(p.asked("status"), 3, "no lvs-ha runs here")
+	p.wantAnswer(p.asked("status"), 3, "lvs-ha is not running")
 	if got := p.run("ip", "-o", "address", "show", "dev", "eth0").stdout; strings.Contains(got, "192.0.2.100") {
 		t.Errorf("the virtual address is left:\n%s", got)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNotRunning means that no director serves the socket.
-var ErrNotRunning = errors.New("no lvs-ha runs here")
+var ErrNotRunning = errors.New("lvs-ha is not running")
 
 // ErrNoAnswer means that a director is running but does not answer in time.
 var ErrNoAnswer = errors.New("no answer")
