@@ -13,6 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
+// fuzzUnits is the budget of an input: with all of it one would take seconds, and a fuzzing process may take ten.
+const fuzzUnits = maxUnits / 20
+
 // FuzzLoad reads arbitrary bytes as a configuration: it must end, without a panic, in a configuration that survives
 // JSON or in an error that can be printed, within a budget of memory.
 func FuzzLoad(f *testing.F) {
@@ -43,7 +46,9 @@ func FuzzLoad(f *testing.F) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		cfg, diags := Load(path, asLB1())
+		o := asLB1()
+		o.spent = maxUnits - fuzzUnits
+		cfg, diags := Load(path, o)
 		runtime.ReadMemStats(&after)
 		if allocated := (after.TotalAlloc - before.TotalAlloc) >> 20; allocated > maxAllocated {
 			t.Fatalf("loading it allocated %d MiB", allocated)

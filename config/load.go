@@ -18,6 +18,8 @@ type Options struct {
 	Hostname  func() (string, error)      // nil: os.Hostname
 
 	Stat func(name string) (os.FileInfo, error) // asked before a file is opened; nil: os.Stat
+
+	spent int // units of the budget that are gone already, in tests
 }
 
 // Load reads the configuration at path, a file or a directory of *.hcl files, as the node of the options sees it. It
@@ -43,7 +45,7 @@ func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics)
 		secrets: newSecrets(),
 	}
 	l.context = &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o, &l.source.budget)}
-	l.source.budget.functions = l.context.Functions
+	l.source.budget.functions, l.source.budget.units = l.context.Functions, o.spent
 	l.diags = read(&l.source)
 	l.isSyntax = l.diags.HasErrors()
 	cfg := l.load()
