@@ -155,10 +155,11 @@ func (p *printer) line(subject hcl.Range, src []byte, start, end int) string {
 	if end-start > maxWidth {
 		left = max(start, min(from-maxWidth/4, end-maxWidth))
 		right = min(end, left+maxWidth)
-		for left > start && !utf8.RuneStart(src[left]) {
+		// A character has at most utf8.UTFMax bytes; a longer run of continuation bytes is no text.
+		for i := 1; i < utf8.UTFMax && left > start && !utf8.RuneStart(src[left]); i++ {
 			left--
 		}
-		for right < end && !utf8.RuneStart(src[right]) {
+		for i := 1; i < utf8.UTFMax && right < end && !utf8.RuneStart(src[right]); i++ {
 			right--
 		}
 	}
