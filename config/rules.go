@@ -20,7 +20,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	ownAddresses,
 	trackedInterfaces,
 	oneConnectionSync,
-	syncGroups,
+	syncMemberships,
 	serviceIdentities,
 	uniqueServices,
 	serviceAddresses,

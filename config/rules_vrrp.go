@@ -228,8 +228,8 @@ func oneConnectionSync(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// syncGroups refuses what is no multicast group (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_new_daemon).
-func syncGroups(f *file) hcl.Diagnostics {
+// syncMemberships refuses what is no multicast group (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_new_daemon).
+func syncMemberships(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
 		if c := block.ConnectionSync; c != nil && c.Group.isSet() && !c.Group.value.IsMulticast() {

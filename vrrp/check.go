@@ -38,7 +38,7 @@ func (in *Instance) checkPath(e Envelope) DropReason {
 		return DropDestination
 	case !multicast && !in.isPeer(e.Source):
 		return DropNotAPeer
-	case multicast && e.Destination.WithZone("") != Group(in.Family):
+	case multicast && e.Destination.WithZone("") != MulticastAddress(in.Family):
 		return DropDestination
 	case multicast && e.HopLimit != HopLimit, !multicast && e.HopLimit < in.minTTL(e.Source):
 		return DropTTL

@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 		{"unicast, link-local", "keepalived-v3-ipv6", v6, func(in *Instance, e *Envelope) {
 			in.UnicastPeers, e.Destination, e.HopLimit = []netip.Addr{e.Source}, netip.MustParseAddr("fe80::9"), 64
 		}, NotDropped},
-		{"multicast to unicast", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.Destination = GroupIPv4 }, DropDestination},
+		{"multicast to unicast", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.Destination = MulticastIPv4 }, DropDestination},
 		{"a stranger", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.Source = netip.MustParseAddr("10.9.0.9") }, DropNotAPeer},
 		{"plain checksum unasked", "by-hand-v3-plain", base, func(in *Instance, _ *Envelope) { in.VirtualRouterID = 51 }, DropChecksumMode},
 		{"plain checksum", "by-hand-v3-plain", base, func(in *Instance, _ *Envelope) { in.VirtualRouterID, in.Checksum = 51, ChecksumPacketOnly }, NotDropped},
@@ -120,7 +120,7 @@ func TestMoreAddressesThanAnAdvertHolds(t *testing.T) {
 		if len(a.Addresses) != tc.want {
 			t.Errorf("%s: %d addresses, want %d", tc.family, len(a.Addresses), tc.want)
 		}
-		wire, err := a.Append(nil, in.Addresses[0].Prefix.Addr(), Group(tc.family))
+		wire, err := a.Append(nil, in.Addresses[0].Prefix.Addr(), MulticastAddress(tc.family))
 		if err != nil {
 			t.Fatal(err)
 		}

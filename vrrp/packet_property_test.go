@@ -48,7 +48,7 @@ func drawAdvert(t *rapid.T) Advert {
 func TestAdvertRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := drawAdvert(t)
-		env := Envelope{want.Family, drawAddr(t, want.Family, "source"), Group(want.Family), HopLimit}
+		env := Envelope{want.Family, drawAddr(t, want.Family, "source"), MulticastAddress(want.Family), HopLimit}
 		wire, err := want.Append(nil, env.Source, env.Destination)
 		if err != nil {
 			t.Fatal(err)
@@ -87,9 +87,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0x31}, 8), true)
 	f.Add(bytes.Repeat([]byte{0xff}, MaxPacketLen), true)
 	f.Fuzz(func(t *testing.T, payload []byte, ipv6 bool) {
-		env := Envelope{IPv4, netip.MustParseAddr("10.9.0.1"), GroupIPv4, HopLimit}
+		env := Envelope{IPv4, netip.MustParseAddr("10.9.0.1"), MulticastIPv4, HopLimit}
 		if ipv6 {
-			env = Envelope{IPv6, netip.MustParseAddr("fe80::a"), GroupIPv6, HopLimit}
+			env = Envelope{IPv6, netip.MustParseAddr("fe80::a"), MulticastIPv6, HopLimit}
 		}
 		// Few random bytes have a right checksum: put it in, to get behind it.
 		if len(payload) >= headerLen {

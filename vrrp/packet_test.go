@@ -239,7 +239,7 @@ func TestReservedBitsDoNotCount(t *testing.T) {
 
 func TestAppendRefuses(t *testing.T) {
 	good := goldenAdverts["keepalived-v3"]
-	src, dst := netip.MustParseAddr("10.9.0.1"), GroupIPv4
+	src, dst := netip.MustParseAddr("10.9.0.1"), MulticastIPv4
 	for _, tc := range []struct {
 		name   string
 		change func(*Advert)

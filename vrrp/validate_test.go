@@ -77,7 +77,7 @@ func TestValidInstancesBuildAdverts(t *testing.T) {
 		for d := time.Duration(0); d < 300*time.Second; d += 5 * time.Millisecond {
 			in := instance(version, d, nil)
 			a := in.Advert(100)
-			_, err := a.Append(nil, ours, GroupIPv4)
+			_, err := a.Append(nil, ours, MulticastIPv4)
 			if valid := len(in.Validate()) == 0; valid != (err == nil) {
 				t.Fatalf("version %d, interval %s: valid %v, but building says %v", version, d, valid, err)
 			}

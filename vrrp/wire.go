@@ -13,16 +13,16 @@ const MaxPacketLen = headerLen + 255*16 + authDataLen
 
 // The multicast groups that adverts are sent to.
 var (
-	GroupIPv4 = netip.AddrFrom4([4]byte{224, 0, 0, 18})
-	GroupIPv6 = netip.MustParseAddr("ff02::12")
+	MulticastIPv4 = netip.AddrFrom4([4]byte{224, 0, 0, 18})
+	MulticastIPv6 = netip.MustParseAddr("ff02::12")
 )
 
-// Group is the multicast group of a family.
-func Group(f Family) netip.Addr {
+// MulticastAddress is where adverts of a family are sent if there are no unicast peers.
+func MulticastAddress(f Family) netip.Addr {
 	if f == IPv6 {
-		return GroupIPv6
+		return MulticastIPv6
 	}
-	return GroupIPv4
+	return MulticastIPv4
 }
 
 // Lengths in bytes, and the packet type (RFC 9568, 5.1).

@@ -128,7 +128,7 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 // destinations describes where the adverts of the instance's directors are sent.
 func destinations(in *vrrp.Instance) string {
 	if len(in.UnicastPeers) == 0 {
-		return vrrp.Group(in.Family).String()
+		return vrrp.MulticastAddress(in.Family).String()
 	}
 	return fmt.Sprintf("this node and to %v", in.UnicastPeers)
 }

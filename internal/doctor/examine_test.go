@@ -115,7 +115,7 @@ func healthy() *doctor.Observed {
 // hear is an advert of the other director with the addresses of drConfig.
 func hear(source string, priority uint8, change ...func(*doctor.Advert)) doctor.Advert {
 	a := doctor.Advert{Interface: "eth0", Source: addr(source),
-		Envelope: vrrp.Envelope{Family: vrrp.IPv4, Source: addr(source), Destination: vrrp.GroupIPv4, HopLimit: 255},
+		Envelope: vrrp.Envelope{Family: vrrp.IPv4, Source: addr(source), Destination: vrrp.MulticastIPv4, HopLimit: 255},
 		Advert: vrrp.Advert{Version: 3, Family: vrrp.IPv4, VirtualRouterID: 51, Priority: priority, Interval: time.Second,
 			Addresses: []netip.Addr{addr("202.99.59.110")}},
 	}

@@ -123,7 +123,7 @@ func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 
 // join joins the multicast group and returns a function that reads one packet.
 func (e ear) join(conn net.PacketConn, ifi *net.Interface) (func([]byte) (int, vrrp.Envelope, error), error) {
-	group := &net.IPAddr{IP: vrrp.Group(e.family).AsSlice()}
+	group := &net.IPAddr{IP: vrrp.MulticastAddress(e.family).AsSlice()}
 	if e.family == vrrp.IPv6 {
 		p := ipv6.NewPacketConn(conn)
 		err := errors.Join(p.JoinGroup(ifi, group), p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst, true))

@@ -208,11 +208,11 @@ func (g *rig) datagram(in vrrp.Instance, priority uint8, from string) datagram {
 	g.t.Helper()
 	a := in.Advert(priority)
 	source := netip.MustParseAddr(from)
-	data, err := a.Append(nil, source, vrrp.Group(in.Family))
+	data, err := a.Append(nil, source, vrrp.MulticastAddress(in.Family))
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return datagram{Data: data, From: source, To: vrrp.Group(in.Family), TTL: 255}
+	return datagram{Data: data, From: source, To: vrrp.MulticastAddress(in.Family), TTL: 255}
 }
 
 func (g *rig) status(name string) vrrp.Status {

@@ -75,11 +75,11 @@ func controlMessages(to netip.Addr, hopLimit int) []byte {
 }
 
 func TestParseControl(t *testing.T) {
-	b := controlMessages(vrrp.GroupIPv6, 255)
-	if to, hops := parseControl(b); to != vrrp.GroupIPv6 || hops != 255 {
+	b := controlMessages(vrrp.MulticastIPv6, 255)
+	if to, hops := parseControl(b); to != vrrp.MulticastIPv6 || hops != 255 {
 		t.Errorf("to %s, hop limit %d", to, hops)
 	}
-	if to, hops := parseControl(b[:unix.CmsgSpace(20)]); to != vrrp.GroupIPv6 || hops != 0 {
+	if to, hops := parseControl(b[:unix.CmsgSpace(20)]); to != vrrp.MulticastIPv6 || hops != 0 {
 		t.Errorf("without a hop limit: to %s, %d", to, hops)
 	}
 	if to, _ := parseControl(nil); to.IsValid() {
@@ -88,19 +88,19 @@ func TestParseControl(t *testing.T) {
 }
 
 func FuzzParseControl(f *testing.F) {
-	f.Add(controlMessages(vrrp.GroupIPv6, 255))
+	f.Add(controlMessages(vrrp.MulticastIPv6, 255))
 	f.Fuzz(func(_ *testing.T, b []byte) { parseControl(b) })
 }
 
 func TestOutgoing(t *testing.T) {
-	from4, to4 := netip.MustParseAddr("10.0.0.1"), vrrp.GroupIPv4
+	from4, to4 := netip.MustParseAddr("10.0.0.1"), vrrp.MulticastIPv4
 	o := newOutgoing([]byte{1, 2, 3}, from4, to4, 7)
 	if o.name.Family != unix.AF_INET || o.hdr.Namelen != unix.SizeofSockaddrInet4 {
 		t.Errorf("IPv4 destination: %+v", o.name)
 	}
 	from6 := netip.MustParseAddr("fe80::1")
-	o = newOutgoing([]byte{1, 2, 3}, from6, vrrp.GroupIPv6, 7)
-	if o.name.Family != unix.AF_INET6 || o.name.Scope_id != 7 || netip.AddrFrom16(o.name.Addr) != vrrp.GroupIPv6 {
+	o = newOutgoing([]byte{1, 2, 3}, from6, vrrp.MulticastIPv6, 7)
+	if o.name.Family != unix.AF_INET6 || o.name.Scope_id != 7 || netip.AddrFrom16(o.name.Addr) != vrrp.MulticastIPv6 {
 		t.Errorf("IPv6 destination: %+v", o.name)
 	}
 	o = newOutgoing([]byte{1}, netip.MustParseAddr("fd09::1"), netip.MustParseAddr("fd09::2"), 7)

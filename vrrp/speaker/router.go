@@ -127,7 +127,7 @@ func (r *router) prepare(priority uint8) error {
 	r.adverts, r.advertReady = nil, false
 	destinations := r.instance.UnicastPeers
 	if len(destinations) == 0 {
-		destinations = []netip.Addr{vrrp.Group(r.key.Family)}
+		destinations = []netip.Addr{vrrp.MulticastAddress(r.key.Family)}
 	}
 	a := r.instance.Advert(priority)
 	for _, to := range destinations {

@@ -109,17 +109,17 @@ func setUp(fd int, ifc netInterface, f vrrp.Family) error {
 		}
 	}
 	if err := join(fd, ifc.Index, f); err != nil {
-		return fmt.Errorf("join group %s: %w", vrrp.Group(f), err)
+		return fmt.Errorf("join group %s: %w", vrrp.MulticastAddress(f), err)
 	}
 	return attachFilter(fd, filterFor(f))
 }
 
 func join(fd, index int, f vrrp.Family) error {
 	if f == vrrp.IPv6 {
-		mreq := &unix.IPv6Mreq{Multiaddr: vrrp.GroupIPv6.As16(), Interface: uint32(index)}
+		mreq := &unix.IPv6Mreq{Multiaddr: vrrp.MulticastIPv6.As16(), Interface: uint32(index)}
 		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, mreq)
 	}
-	mreq := &unix.IPMreqn{Multiaddr: vrrp.GroupIPv4.As4(), Ifindex: int32(index)}
+	mreq := &unix.IPMreqn{Multiaddr: vrrp.MulticastIPv4.As4(), Ifindex: int32(index)}
 	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, mreq); err != nil {
 		return err
 	}

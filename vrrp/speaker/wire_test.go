@@ -188,7 +188,7 @@ func sendAdvert(t testing.TB, h *lab.Node, in vrrp.Instance, ttl int, wreck func
 		domain, source = unix.AF_INET6, linkLocalOf(t, h)
 	}
 	a := in.Advert(in.Priority)
-	data, err := a.Append(nil, source, vrrp.Group(in.Family))
+	data, err := a.Append(nil, source, vrrp.MulticastAddress(in.Family))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func sendAdvert(t testing.TB, h *lab.Node, in vrrp.Instance, ttl int, wreck func
 		if err := unix.SetsockoptInt(fd, level, option, ttl); err != nil {
 			return err
 		}
-		return newOutgoing(data, source, vrrp.Group(in.Family), link.Attrs().Index).send(fd)
+		return newOutgoing(data, source, vrrp.MulticastAddress(in.Family), link.Attrs().Index).send(fd)
 	}); err != nil {
 		t.Fatal(err)
 	}
