@@ -1,0 +1,190 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is a command that has been started.
+type process struct {
+	pid    int
+	pidfd  *os.File
+	output *os.File
+
+	mu       sync.Mutex
+	gone     bool // reaped: its number may be another's
+	timedOut bool
+}
+
+func newProcess(pid, pidfd int, output *os.File) (*process, error) {
+	p := &process{pid: pid, output: output}
+	err := error(syscall.ENOSYS)
+	if pidfd >= 0 {
+		err = unix.SetNonblock(pidfd, true)
+	}
+	if err != nil {
+		p.signal(unix.SIGKILL)
+		_, _ = p.reap()
+		output.Close()
+		return nil, fmt.Errorf("watching a script's process (Linux 5.4 or later is needed): %w", err)
+	}
+	p.pidfd = os.NewFile(uintptr(pidfd), "pidfd") // not blocking: it waits in Go's poller, not on a thread
+	return p, nil
+}
+
+// leftoverDelay is how long processes that a command has left may go on while they hold its output open: a logger that
+// reads what the command wrote last.
+const leftoverDelay = 500 * time.Millisecond
+
+// wait waits until the process has ended, or ends it when ctx does.
+func (p *process) wait(ctx context.Context) Result {
+	defer p.pidfd.Close()
+	defer p.output.Close()
+	var kill *time.Timer
+	stop := context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.gone {
+			return
+		}
+		p.timedOut = context.Cause(ctx) == errTimedOut
+		p.signal(unix.SIGTERM)
+		kill = time.AfterFunc(killDelay, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.signal(unix.SIGKILL)
+		})
+	})
+	var kept tail
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		kept.readAll(p.output)
+	}()
+	waitErr := p.awaitEnd()
+	stop()
+	select {
+	case <-read:
+	case <-time.After(leftoverDelay):
+	}
+
+	p.mu.Lock()
+	p.signal(unix.SIGKILL) // those that it has left; it is a zombie itself, so that its number is still its own
+	status, reapErr := p.reap()
+	p.gone = true
+	leftover := unix.Kill(-p.pid, 0) == nil || errors.Is(unix.Kill(-p.pid, 0), unix.EPERM)
+	if kill != nil {
+		kill.Stop()
+	}
+	timedOut := p.timedOut
+	p.mu.Unlock()
+
+	_ = p.output.SetReadDeadline(time.Unix(1, 0)) // others may hold its output open
+	<-read
+	kept.drain(p.output)
+	result := Result{ExitCode: -1, TimedOut: timedOut, Leftover: leftover, Output: kept.bytes, Truncated: kept.truncated}
+	switch {
+	case waitErr != nil || reapErr != nil:
+		result.NotRun = fmt.Errorf("waiting for process %d: %w", p.pid, errors.Join(waitErr, reapErr))
+	case status.Exited():
+		result.ExitCode = status.ExitStatus()
+	case status.Signaled():
+		result.Signal = status.Signal()
+	}
+	return result
+}
+
+// signal sends a signal to all processes of the group. The caller holds mu.
+func (p *process) signal(s syscall.Signal) {
+	if p.gone {
+		return
+	}
+	_ = withCapabilities(func() error { return unix.Kill(-p.pid, s) }) // it may have ended just now
+}
+
+// awaitEnd waits until the process is a zombie.
+func (p *process) awaitEnd() error {
+	raw, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var waitErr error
+	err = raw.Read(func(fd uintptr) bool {
+		var info unix.Siginfo
+		waitErr = unix.Waitid(unix.P_PIDFD, int(fd), &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		return waitErr != nil && !errors.Is(waitErr, unix.EINTR) || waitErr == nil && info.Signo != 0
+	})
+	return errors.Join(err, waitErr)
+}
+
+func (p *process) reap() (syscall.WaitStatus, error) {
+	var status syscall.WaitStatus
+	for {
+		_, err := syscall.Wait4(p.pid, &status, 0, nil)
+		if err != syscall.EINTR {
+			return status, err
+		}
+	}
+}
+
+// tail keeps the end of what is read.
+type tail struct {
+	bytes     []byte
+	truncated bool
+}
+
+const chunkSize = 16 << 10
+
+var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+
+func (t *tail) add(b []byte) {
+	if over := len(t.bytes) + len(b) - MaxOutput; over > 0 {
+		t.truncated = true
+		old := min(over, len(t.bytes))
+		t.bytes = append(t.bytes[:0], t.bytes[old:]...)
+		b = b[max(0, len(b)-MaxOutput):]
+	}
+	t.bytes = append(t.bytes, b...)
+}
+
+// readAll reads until the end, an error or the file's deadline.
+func (t *tail) readAll(f *os.File) {
+	chunk := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(chunk)
+	for {
+		n, err := f.Read(chunk[:])
+		t.add(chunk[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+// pipeSize is what a pipe holds by default (pipe(7)).
+const pipeSize = 64 << 10
+
+// drain reads what is in a pipe, without waiting.
+func (t *tail) drain(f *os.File) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	chunk := chunks.Get().(*[chunkSize]byte)
+	defer chunks.Put(chunk)
+	_ = raw.Control(func(fd uintptr) {
+		for range pipeSize / chunkSize {
+			n, err := unix.Read(int(fd), chunk[:])
+			if err != nil || n <= 0 {
+				return
+			}
+			t.add(chunk[:n])
+		}
+	})
+}

@@ -1,0 +1,223 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	// As lvs-ha does with what it inherits (supervisor.Confine).
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// self is the user of this process, which needs no capabilities.
+var self = strconv.Itoa(os.Geteuid())
+
+func newRunner(t *testing.T) *Runner {
+	r := NewRunner(64)
+	t.Cleanup(r.Close)
+	return r
+}
+
+// run runs a shell command as the user of this process.
+func run(t *testing.T, line string, args ...string) Result {
+	t.Helper()
+	return newRunner(t).Run(t.Context(), Command{Args: append([]string{line}, args...), Shell: true, User: self, Group: strconv.Itoa(os.Getegid()), Timeout: time.Minute})
+}
+
+func TestResults(t *testing.T) {
+	for _, tt := range []struct {
+		line   string
+		want   Result
+		ok     bool
+		reason string
+	}{
+		{line: "echo out; echo err >&2", want: Result{Output: []byte("out\nerr\n")}, ok: true, reason: "exit status 0"},
+		{line: "echo $1-$2; exit 7", want: Result{ExitCode: 7, Output: []byte("a b-c\n")}, reason: "exit status 7"},
+		{line: "kill -SEGV $$", want: Result{ExitCode: -1, Signal: syscall.SIGSEGV}, reason: "killed by signal 11 (segmentation fault)"},
+		{line: "exec >&- 2>&-; exit 3", want: Result{ExitCode: 3}, reason: "exit status 3"},
+		{line: "cat; pwd; umask", want: Result{Output: []byte("/\n0022\n")}, ok: true, reason: "exit status 0"},
+		{line: "env | grep -v -e ^PWD= -e ^OLDPWD= -e ^SHLVL= -e ^_=", want: Result{Output: []byte("PATH=" + Path + "\n")}, ok: true, reason: "exit status 0"},
+	} {
+		t.Run(tt.line, func(t *testing.T) {
+			t.Setenv("LVS_HA_VAR_secret", "s")
+			got := run(t, tt.line, "a b", "c")
+			if got.OK() != tt.ok || got.Reason() != tt.reason {
+				t.Errorf("OK %t, reason %q", got.OK(), got.Reason())
+			}
+			if got.ExitCode != tt.want.ExitCode || got.Signal != tt.want.Signal || !bytes.Equal(got.Output, tt.want.Output) {
+				t.Errorf("got %+v, output %q", got, got.Output)
+			}
+			if got.NotRun != nil || got.TimedOut || got.Leftover || got.Truncated {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+// TestNothingIsInherited: a script has its standard descriptors only, and its own process group and session.
+func TestNothingIsInherited(t *testing.T) {
+	secret, err := os.Open("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer secret.Close()
+	got := run(t, "ls /proc/$$/fd; cut -d' ' -f5,6 /proc/$$/stat; echo $$ $$")
+	lines := strings.Split(strings.TrimSpace(string(got.Output)), "\n")
+	if n := len(lines); n < 5 || strings.Join(lines[:3], " ") != "0 1 2" || lines[n-1] != lines[n-2] || n != 5 {
+		t.Errorf("got %q", lines)
+	}
+}
+
+func TestLongOutput(t *testing.T) {
+	got := run(t, `head -c 1000000000 /dev/zero; echo; echo last`)
+	if !got.OK() || !got.Truncated || len(got.Output) != MaxOutput || !bytes.HasSuffix(got.Output, []byte("\x00\nlast\n")) {
+		t.Errorf("got %s, %d bytes, truncated %t, %q", got.Reason(), len(got.Output), got.Truncated, got.Output[max(0, len(got.Output)-10):])
+	}
+}
+
+// awaitGone waits until no process has a number that a script wrote to a file.
+func awaitGone(t *testing.T, file string) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range strings.Fields(string(raw)) {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		if errors.Is(err, unix.ESRCH) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		for errors.Is(err, unix.EINTR) {
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000)
+		}
+		if n != 1 || err != nil {
+			t.Errorf("process %d still exists: %d, %v", pid, n, err)
+		}
+	}
+}
+
+// TestDeadline: whatever a script does, it and its children are gone.
+func TestDeadline(t *testing.T) {
+	for name, line := range map[string]string{
+		"hangs":            "echo $$ >$1; sleep 1000",
+		"forks":            "echo $$ >$1; sleep 1000 & echo $! >>$1; sleep 1000 & echo $! >>$1; wait",
+		"ignores SIGTERM":  "trap '' TERM; echo $$ >$1; sleep 1000 & echo $! >>$1; wait; wait; while :; do sleep 1000; done",
+		"exits well":       "trap 'exit 0' TERM; echo $$ >$1; sleep 1000 & echo $! >>$1; wait",
+		"stopped":          "echo $$ >$1; kill -STOP $$",
+		"prints":           "echo $$ >$1; yes",
+		"child ignores it": "(trap '' TERM; sleep 1000; sleep 1000) & echo $$ $! >$1; wait",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pids := filepath.Join(t.TempDir(), "pids")
+			got := newRunner(t).Run(t.Context(), Command{Args: []string{line, pids}, Shell: true, User: self, Group: strconv.Itoa(os.Getegid()), Timeout: 400 * time.Millisecond})
+			if got.OK() || !got.TimedOut || got.NotRun != nil || got.Reason() != "timed out" {
+				t.Errorf("got %+v", got)
+			}
+			awaitGone(t, pids)
+		})
+	}
+}
+
+// TestCancel: a script ends with its context, and that is no timeout.
+func TestCancel(t *testing.T) {
+	pids := filepath.Join(t.TempDir(), "pids")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for {
+			if raw, err := os.ReadFile(pids); err == nil && strings.HasSuffix(string(raw), "\n") {
+				cancel()
+				return
+			}
+			unix.Poll(nil, 1)
+		}
+	}()
+	got := newRunner(t).Run(ctx, Command{Args: []string{"echo $$ >$1; exec sleep 1000", pids}, Shell: true, User: self, Group: strconv.Itoa(os.Getegid()), Timeout: time.Hour})
+	if got.TimedOut || got.NotRun != nil || got.Signal != syscall.SIGTERM {
+		t.Errorf("got %+v", got)
+	}
+	awaitGone(t, pids)
+}
+
+// TestBackground: a child that holds the output open, or not, does not keep Run from returning, and is gone.
+func TestBackground(t *testing.T) {
+	for name, line := range map[string]string{
+		"holds the output": "sleep 1000 & echo $! >$1; echo done",
+		"closed it":        "sleep 1000 >/dev/null 2>&1 & echo $! >$1; echo done",
+	} {
+		t.Run(name, func(t *testing.T) {
+			pids := filepath.Join(t.TempDir(), "pids")
+			got := run(t, line, pids)
+			if !got.OK() || string(got.Output) != "done\n" {
+				t.Errorf("got %+v", got)
+			}
+			awaitGone(t, pids)
+		})
+	}
+}
+
+// TestALoggerGetsTheLastLines: bash's `exec > >(logger)`.
+func TestALoggerGetsTheLastLines(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	got := newRunner(t).Run(t.Context(), Command{
+		Args: []string{"bash", "-c", `exec > >(sleep 0.1; cat >"$0"); echo last`, file},
+		User: self, Group: strconv.Itoa(os.Getegid()), Timeout: time.Minute})
+	if text, err := os.ReadFile(file); !got.OK() || string(text) != "last\n" {
+		t.Errorf("got %+v, logged %q, %v", got, text, err)
+	}
+}
+
+// TestTheNumberIsBounded: one more than the limit waits, and gives up at its timeout.
+func TestTheNumberIsBounded(t *testing.T) {
+	r := NewRunner(1)
+	defer r.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	file := filepath.Join(t.TempDir(), "started")
+	first := make(chan Result)
+	own := Command{Shell: true, User: self, Group: strconv.Itoa(os.Getegid()), Timeout: time.Hour}
+	go func() {
+		c := own
+		c.Args = []string{"echo >$1; exec sleep 1000", file}
+		first <- r.Run(ctx, c)
+	}()
+	for _, err := os.Stat(file); err != nil; _, err = os.Stat(file) {
+		unix.Poll(nil, 1)
+	}
+	c := own
+	c.Args, c.Timeout = []string{"true"}, time.Millisecond
+	if got := r.Run(t.Context(), c); got.NotRun == nil || got.OK() {
+		t.Errorf("got %+v", got)
+	}
+	cancel()
+	<-first
+	c.Timeout = time.Minute
+	if got := r.Run(t.Context(), c); !got.OK() {
+		t.Errorf("got %+v", got)
+	}
+}

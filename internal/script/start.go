@@ -1,0 +1,209 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// open prepares the thread.
+func (s *starter) open() {
+	s.calls = make(chan func())
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		ready <- prepareThread()
+		for call := range s.calls {
+			call()
+		}
+	}()
+	if err := <-ready; err != nil {
+		s.err = fmt.Errorf("preparing to run scripts: %w", err)
+	}
+}
+
+// prepareThread gives the calling thread what scripts inherit from it: no ambient capabilities, which would outlast a
+// change of the user, and the usual file creation mask rather than this process's.
+func prepareThread() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("clearing ambient capabilities: %w", err)
+	}
+	set, err := capabilities()
+	if err != nil {
+		return err
+	}
+	set.raise(needed)
+	for i := range set {
+		set[i].Inheritable = 0
+	}
+	if err := set.apply(); err != nil {
+		return err
+	}
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("giving scripts a file creation mask of their own: %w", err)
+	}
+	unix.Umask(0o022)
+	return nil
+}
+
+// start starts a command.
+func (s *starter) start(ctx context.Context, c Command, id identity, path string) (*process, error) {
+	s.once.Do(s.open)
+	if s.err != nil {
+		return nil, s.err
+	}
+	var p *process
+	err := context.Cause(ctx)
+	done := make(chan struct{})
+	s.calls <- func() {
+		defer close(done)
+		if err = context.Cause(ctx); err == nil {
+			p, err = begin(c, id, path)
+		}
+	}
+	<-done
+	if errors.Is(err, errTimedOut) {
+		err = errors.New("could not be started within its timeout")
+	}
+	return p, err
+}
+
+// begin starts a command on the starter's thread.
+func begin(c Command, id identity, path string) (*process, error) {
+	attributes := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	other := !id.mine()
+	if other {
+		if err := checkCapabilities(id); err != nil {
+			return nil, err
+		}
+		attributes.Credential = &syscall.Credential{Uid: id.uid, Gid: id.gid, Groups: id.groups}
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	output, input, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe for the output: %w", err)
+	}
+	defer input.Close()
+	pidfd := -1
+	attributes.PidFD = &pidfd
+	arguments := c.Args
+	if c.Shell {
+		arguments = slices.Concat([]string{shell, "-c", c.Args[0], "sh"}, c.Args[1:])
+	}
+	pid, err := syscall.ForkExec(path, arguments, &syscall.ProcAttr{
+		Dir: "/", Env: append([]string{"PATH=" + Path}, c.Env...),
+		Files: []uintptr{null.Fd(), input.Fd(), input.Fd()}, Sys: attributes,
+	})
+	if other {
+		// The child shares this process's memory until it executes, and its change of user has marked that memory.
+		// The next lvs-ha must be able to look at this process (supervisor, role).
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	}
+	if err != nil {
+		output.Close()
+		return nil, explain(err, path, id)
+	}
+	return newProcess(pid, pidfd, output)
+}
+
+// explain says what keeps a program from being executed.
+func explain(err error, path string, id identity) error {
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		hint = fmt.Sprintf(": user %s may not execute it, or its file system is mounted noexec", id.name)
+	case errors.Is(err, syscall.ENOEXEC):
+		hint = ": it is neither a program for this machine nor a script with a first line such as #!/bin/sh"
+	case errors.Is(err, syscall.ENOENT):
+		hint = ": its interpreter or its loader is missing"
+	case errors.Is(err, syscall.EAGAIN):
+		hint = ": the number of processes is limited (TasksMax=, ulimit -u)"
+	}
+	return fmt.Errorf("executing %s: %w%s", path, err, hint)
+}
+
+// The capabilities to change the user, and to end the processes of another.
+var needed = []int{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL}
+
+// checkCapabilities reports what the calling thread lacks to run and to kill a command of another user.
+func checkCapabilities(id identity) error {
+	set, err := capabilities()
+	if err != nil {
+		return err
+	}
+	var lacks []string
+	for i, name := range []string{"CAP_SETUID", "CAP_SETGID", "CAP_KILL"} {
+		if !set.effective(needed[i]) {
+			lacks = append(lacks, name)
+		}
+	}
+	if len(lacks) > 0 {
+		return fmt.Errorf("running as user %s needs %s, which this process lacks: run lvs-ha as root, or with AmbientCapabilities= in its systemd unit",
+			id.name, strings.Join(lacks, " and "))
+	}
+	return nil
+}
+
+// threadCapabilities are those of a thread (capget(2)).
+type threadCapabilities [2]unix.CapUserData
+
+var capabilityHeader = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+
+func capabilities() (threadCapabilities, error) {
+	var set threadCapabilities
+	header := capabilityHeader
+	if err := unix.Capget(&header, &set[0]); err != nil {
+		return set, fmt.Errorf("reading the capabilities of this thread: %w", err)
+	}
+	return set, nil
+}
+
+func (c *threadCapabilities) apply() error {
+	header := capabilityHeader
+	if err := unix.Capset(&header, &c[0]); err != nil {
+		return fmt.Errorf("setting the capabilities of this thread: %w", err)
+	}
+	return nil
+}
+
+func (c *threadCapabilities) effective(number int) bool {
+	return c[number/32].Effective&(1<<(number%32)) != 0
+}
+
+// raise makes permitted capabilities effective.
+func (c *threadCapabilities) raise(numbers []int) {
+	for _, number := range numbers {
+		c[number/32].Effective |= c[number/32].Permitted & (1 << (number % 32))
+	}
+}
+
+// withCapabilities calls f on a thread for which the needed capabilities are in effect as far as they are permitted.
+func withCapabilities(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, err := capabilities()
+	if err != nil {
+		return err
+	}
+	raised := old
+	raised.raise(needed)
+	if raised == old {
+		return f()
+	}
+	if err := raised.apply(); err != nil {
+		return err
+	}
+	defer func() { _ = old.apply() }() // lowering is always permitted
+	return f()
+}
