@@ -58,8 +58,8 @@ func writeRealserverStatus(w io.Writer, s realserver.Status, all bool) error {
 			if c.Why != "" {
 				fmt.Fprintf(w, "       why:  %s\n", c.Why)
 			}
-			if c.Mend != "" {
-				fmt.Fprintf(w, "       fix: %s\n", c.Mend)
+			if c.Remedy != "" {
+				fmt.Fprintf(w, "       fix: %s\n", c.Remedy)
 			}
 		case all:
 			fmt.Fprintf(w, "ok     %s\n", c.What)

@@ -14,9 +14,9 @@ import (
 
 const askTimeout = 5 * time.Second
 
-// asksARP reports whether anybody answers for the address. It asks for the address and then for one that is
-// answered: who answered that has had its chance.
-func (l lan) asksARP(t *testing.T, address, control string) (answered bool) {
+// answersARP reports whether a host answers ARP for the address. It then asks for the control address, which is
+// answered: by that time an answer for the first one would have arrived.
+func (l lan) answersARP(t *testing.T, address, control string) (answered bool) {
 	t.Helper()
 	err := l.peer.Do(func() error {
 		ifi, err := net.InterfaceByName("eth0")
@@ -69,13 +69,14 @@ func (l lan) asksARP(t *testing.T, address, control string) (answered bool) {
 		}
 	})
 	if err != nil {
-		t.Fatalf("asking by ARP for %s: %v", address, err)
+		t.Fatalf("ARP request for %s: %v", address, err)
 	}
 	return answered
 }
 
-// asksNDP is asksARP for IPv6: by multicast as a resolver asks, and straight to the real server as a prober does.
-func (l lan) asksNDP(t *testing.T, address, control netip.Addr) (answered bool) {
+// answersNDP is answersARP for IPv6: it asks by multicast, as for address resolution, and by unicast, as a reachability
+// probe does.
+func (l lan) answersNDP(t *testing.T, address, control netip.Addr) (answered bool) {
 	t.Helper()
 	err := l.peer.Do(func() error {
 		ifi, err := net.InterfaceByName("eth0")
@@ -120,7 +121,7 @@ func (l lan) asksNDP(t *testing.T, address, control netip.Addr) (answered bool) 
 		}
 	})
 	if err != nil {
-		t.Fatalf("asking by neighbour discovery for %s: %v", address, err)
+		t.Fatalf("neighbour solicitation for %s: %v", address, err)
 	}
 	return answered
 }

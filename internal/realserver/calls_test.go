@@ -23,7 +23,7 @@ func onDevice(iface string, vips ...string) realserver.Wanted {
 	return w
 }
 
-// Each address stays on the device that its own call named.
+// Each address stays on the device named by its own call.
 func TestCallsForSeveralDevices(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	m.AddLink(host.Link{Name: "dummy0", NoARP: true})
@@ -54,8 +54,8 @@ func TestCallsForSeveralDevices(t *testing.T) {
 	equal(t, "the machine after down", observe(t, m), before)
 }
 
-// What somebody took away and a second call brought again is taken back once.
-func TestUpAgainAfterAHand(t *testing.T) {
+// A change that was reverted externally and repeated by a second call is recorded and undone once.
+func TestUpAfterExternalRevert(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	before := observe(t, m)
 	s := newServer(t, m)
@@ -71,7 +71,7 @@ func TestUpAgainAfterAHand(t *testing.T) {
 	}
 	m.Set("net.ipv4.conf.all.arp_announce", "1")
 	if report, err := s.Up(t.Context(), dr("192.0.2.9")); err != nil || len(report.Steps) != 2 {
-		t.Fatalf("the second call took %v, %v", report.Steps, err)
+		t.Fatalf("the second call executed %v, %v", report.Steps, err)
 	}
 	again, err := s.Store.Load()
 	if err != nil {
@@ -84,8 +84,8 @@ func TestUpAgainAfterAHand(t *testing.T) {
 	equal(t, "the machine after down", observe(t, m), before)
 }
 
-// A failed call takes back what it did, and what an earlier one did stays recorded.
-func TestFailureAfterAHandKeepsTheRecord(t *testing.T) {
+// A failed call undoes its own changes and keeps the record of earlier calls.
+func TestFailedUpAfterExternalRevertKeepsRecord(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	before := observe(t, m)
 	s := newServer(t, m)
@@ -107,7 +107,7 @@ func TestFailureAfterAHandKeepsTheRecord(t *testing.T) {
 	equal(t, "the machine after down", observe(t, m), before)
 }
 
-func TestDownSaysWhatStays(t *testing.T) {
+func TestDownReportsExistingAddress(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	m.AddAddress("lo", "192.0.2.77/32")
 	s := newServer(t, m)
@@ -121,7 +121,7 @@ func TestDownSaysWhatStays(t *testing.T) {
 	equal(t, "notes", report.Notes, []string{"192.0.2.77 stays on lo, where it was before; to remove it: ip -4 address del 192.0.2.77/32 dev lo"})
 }
 
-// What must listen goes with the addresses that it is about.
+// Down also removes the listeners of its addresses.
 func TestListenersOfSeveralCalls(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	s := newServer(t, m)
@@ -147,11 +147,11 @@ func TestListenersOfSeveralCalls(t *testing.T) {
 		}
 		return out
 	}
-	equal(t, "what is wrong with both", missing(), []string{"nothing listens on tcp 192.0.2.9:80", "nothing listens on tcp 192.0.2.10:80"})
+	equal(t, "missing listeners of both addresses", missing(), []string{"nothing listens on tcp 192.0.2.9:80", "nothing listens on tcp 192.0.2.10:80"})
 	if _, err := s.Down(t.Context(), []netip.Addr{addr("192.0.2.9")}); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "what is wrong with one", missing(), []string{"nothing listens on tcp 192.0.2.10:80"})
+	equal(t, "missing listeners of one address", missing(), []string{"nothing listens on tcp 192.0.2.10:80"})
 }
 
 func TestStoreLock(t *testing.T) {
@@ -171,11 +171,11 @@ func TestStoreLock(t *testing.T) {
 	}
 	unlock()
 	if _, err := (realserver.Store{}).Lock(t.Context()); err == nil {
-		t.Error("a store without a folder was locked")
+		t.Error("locked a store without a directory")
 	}
 }
 
-// A command that cannot use its record must neither lose it nor act without it.
+// A command that cannot read its record must neither overwrite it nor change the host.
 func TestUnusableRecordStopsTheCommand(t *testing.T) {
 	for text, want := range map[string]error{
 		`{"kind": "realserver", "version": 99, "data": {}}`: statefile.ErrNewer,

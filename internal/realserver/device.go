@@ -5,22 +5,22 @@ import (
 	"fmt"
 )
 
-// loopback is the device of virtual addresses with direct routing, unless another is asked for.
+// loopback is the default device of virtual addresses with direct routing.
 const loopback = "lo"
 
 // dummy is the command that makes a device without ARP.
 func dummy(name string) string { return fmt.Sprintf("ip link add %s type dummy", name) }
 
-// device is where the packets to a virtual address come out, and what makes it exist.
+// device receives the packets for a virtual address. The other fields describe how to create it.
 type device struct {
 	name   string
-	module string // empty: always there
+	module string // empty: always present
 	port   uint16 // UDP port of GUE; 0: none
 	outer4 bool
-	any    bool // ip6tnl0 must take IPv4 as well as IPv6
+	any    bool // ip6tnl0 must accept IPv4 as well as IPv6
 }
 
-// device is where the address belongs: none with NAT.
+// device returns the device that the address must be on: the zero device with NAT.
 func (v VIP) device() (device, error) {
 	switch {
 	case v.Mode == NAT:
@@ -35,7 +35,7 @@ func (v VIP) device() (device, error) {
 	return v.Tunnel.device(v.Address.Is4())
 }
 
-// device is the kernel's catch-all tunnel device for the encapsulation: it takes packets from any director.
+// device returns the kernel's catch-all tunnel device for the encapsulation: it accepts packets from any director.
 func (t Tunnel) device(inner4 bool) (device, error) {
 	d := device{outer4: t.Outer4}
 	switch t.Type {

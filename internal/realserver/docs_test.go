@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Every code that a script may meet is in the documentation.
+// All codes are documented, since scripts may use them.
 func TestCodesAreDocumented(t *testing.T) {
 	source, err := os.ReadFile("inspect.go")
 	if err != nil {

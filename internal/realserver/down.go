@@ -10,17 +10,17 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// undone is what Down makes of a state.
-type undone struct {
-	steps    []Step       // to be done, in order
-	undoes   []int        // the recorded step that each of them takes back
-	resolved map[int]bool // recorded steps that need not be taken back any more
-	next     State        // but for its steps
-	notes    []string     // what is not as somebody may expect
+// undoPlan is the result of down.
+type undoPlan struct {
+	steps    []Step       // to be executed, in order
+	undoes   []int        // for each of steps, the index of the recorded step that it undoes
+	resolved map[int]bool // indices of recorded steps that no longer have to be undone
+	next     State        // except for its steps
+	notes    []string     // what is left in place, and why
 }
 
-// left is the state after the resolved steps are gone from it.
-func (u undone) left() State {
+// remaining returns the next state, without the resolved steps.
+func (u undoPlan) remaining() State {
 	next := u.next
 	next.Steps = nil
 	for i, s := range u.next.Steps {
@@ -31,9 +31,9 @@ func (u undone) left() State {
 	return next
 }
 
-// down takes back the recorded steps that only the given addresses needed, or all of them if none is given.
-func down(state State, vips []netip.Addr, o Observed) undone {
-	u := undone{next: state, resolved: map[int]bool{}}
+// down plans to undo the recorded steps that only the given addresses need, or all of them if none is given.
+func down(state State, vips []netip.Addr, o Observed) undoPlan {
+	u := undoPlan{next: state, resolved: map[int]bool{}}
 	if len(vips) == 0 {
 		u.next.Wanted = Wanted{}
 	} else {
@@ -45,10 +45,10 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 		}
 	}
 	needed := Script(u.next.Wanted, Observed{})
-	silent := slices.ContainsFunc(needed, isSilence)
+	suppressed := slices.ContainsFunc(needed, suppressesARP)
 	removing := map[host.Address]bool{}
 	for i, s := range slices.Backward(state.Steps) {
-		if slices.ContainsFunc(needed, s.same) || silent && isSilence(s) {
+		if slices.ContainsFunc(needed, s.same) || suppressed && suppressesARP(s) {
 			continue
 		}
 		u.resolved[i] = true
@@ -60,7 +60,7 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 		if back.done(o) {
 			continue
 		}
-		if note := kept(back, o, removing); note != "" {
+		if note := keepReason(back, o, removing); note != "" {
 			u.notes = append(u.notes, note)
 			continue
 		}
@@ -79,8 +79,8 @@ func down(state State, vips []netip.Addr, o Observed) undone {
 	return u
 }
 
-// kept says why a step back is not taken, or "".
-func kept(back Step, o Observed, removing map[host.Address]bool) string {
+// keepReason returns why an undo step is skipped, or "".
+func keepReason(back Step, o Observed, removing map[host.Address]bool) string {
 	switch back.Action {
 	case SetSysctl:
 		now, exists := o.Sysctls[back.Key]
@@ -102,13 +102,13 @@ func kept(back Step, o Observed, removing map[host.Address]bool) string {
 
 var ipv4Compatible = netip.MustParsePrefix("::/96")
 
-// automatic reports whether an address may have come by itself when the device came up: link-local ones, and on sit0
-// one for each IPv4 address (sit_add_v4_addrs, net/ipv6/addrconf.c).
+// automatic reports whether the kernel may have added the address when the device came up: link-local addresses, and on
+// sit0 one for each IPv4 address (sit_add_v4_addrs, net/ipv6/addrconf.c).
 func automatic(a netip.Addr) bool {
 	return a.IsLinkLocalUnicast() || ipv4Compatible.Contains(a)
 }
 
-// isSilence reports whether the step keeps a device from speaking of the virtual addresses by ARP.
-func isSilence(s Step) bool {
+// suppressesARP reports whether the step stops ARP for virtual addresses.
+func suppressesARP(s Step) bool {
 	return s.Action == SetSysctl && (strings.HasSuffix(s.Key, ".arp_ignore") || strings.HasSuffix(s.Key, ".arp_announce"))
 }

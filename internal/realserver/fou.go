@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The generic-netlink family that unwraps GUE (include/uapi/linux/fou.h).
+// The generic netlink family that decapsulates GUE (include/uapi/linux/fou.h).
 const (
 	fouFamily  = "fou"
 	fouVersion = 1
@@ -28,7 +28,7 @@ const (
 	encapGUE = 2
 )
 
-// dialFOU opens the family. It returns no connection where the module fou is not loaded.
+// dialFOU opens the family. It returns a nil connection if the fou module is not loaded.
 func dialFOU(ctx context.Context) (*genetlink.Conn, genetlink.Family, error) {
 	c, err := genetlink.Dial(nil)
 	if err != nil {
@@ -48,12 +48,12 @@ func dialFOU(ctx context.Context) (*genetlink.Conn, genetlink.Family, error) {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, genetlink.Family{}, nil
 		}
-		return nil, genetlink.Family{}, fmt.Errorf("find the kernel's GUE: %w", err)
+		return nil, genetlink.Family{}, fmt.Errorf("look up the generic netlink family fou: %w", err)
 	}
 	return c, family, nil
 }
 
-// fouPorts lists the ports where GUE is unwrapped: nil where the module is not loaded.
+// fouPorts lists the ports where GUE is decapsulated: nil if the fou module is not loaded.
 func fouPorts(ctx context.Context) ([]FOU, error) {
 	c, family, err := dialFOU(ctx)
 	if c == nil || err != nil {

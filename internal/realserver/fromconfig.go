@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// FromConfig finds in a director's configuration what the machine with these addresses serves. The notes are about
-// services that the configuration does not tell enough of.
+// FromConfig returns the addresses and listeners that a director's configuration requires of the host with these
+// addresses. The notes name services that --vip must complete.
 func FromConfig(cfg *config.Config, local []netip.Addr) (w Wanted, notes []string, err error) {
 	for _, s := range cfg.Services {
 		for _, r := range s.RealServers {
@@ -62,7 +62,7 @@ func vipOf(s config.VirtualService, r config.RealServer) (VIP, error) {
 		case ipvs.TunnelGRE:
 			v.Tunnel.Type = GRE
 			if r.TunnelFlags&ipvs.TunnelChecksum != 0 {
-				// ip_tunnel_rcv, net/ipv4/ip_tunnel.c: the flag of the device and of the packet must be the same.
+				// ip_tunnel_rcv, net/ipv4/ip_tunnel.c: device and packet must agree on the checksum flag.
 				return v, fmt.Errorf("gre0 drops packets with a checksum: turn it off in the configuration, or create a gre device with csum yourself")
 			}
 		default:
@@ -74,7 +74,7 @@ func vipOf(s config.VirtualService, r config.RealServer) (VIP, error) {
 	return v, nil
 }
 
-// listenerOf is where the real server must listen. Port 0 is any port.
+// listenerOf returns the socket that the real server needs. Port 0 means any port.
 func listenerOf(s config.VirtualService, r config.RealServer) (Listener, bool) {
 	network, ok := map[ipvs.Protocol]string{ipvs.TCP: "tcp", ipvs.UDP: "udp"}[s.Protocol]
 	at := netip.AddrPortFrom(s.Address, s.Port)
@@ -84,7 +84,7 @@ func listenerOf(s config.VirtualService, r config.RealServer) (Listener, bool) {
 	return Listener{Network: network, Address: at}, ok && at.Port() != 0
 }
 
-// LocalAddresses are the machine's own addresses, where a director could reach it.
+// LocalAddresses returns the host's own addresses at which a director can reach it.
 func (o Observed) LocalAddresses() []netip.Addr {
 	var out []netip.Addr
 	for _, a := range o.Addresses {

@@ -38,7 +38,7 @@ func newLAN(t *testing.T) lan {
 	return lan{real: host("real", "202.99.59.108/24", "fd00::108/64"), peer: host("peer", "202.99.59.1/24", "fd00::1/64")}
 }
 
-// inHost is a System of a lab's host.
+// inHost is a System of a lab host.
 type inHost struct{ host *lab.Node }
 
 func (h inHost) Observe(ctx context.Context) (o realserver.Observed, err error) {
@@ -63,7 +63,8 @@ func hostServer(t *testing.T, h *lab.Node) *realserver.Server {
 	return &realserver.Server{System: inHost{h}, Store: store}
 }
 
-// comparable is what is to be the same again: without what the kernel keeps for a device that was up once.
+// comparable drops what need not be the same again: sockets, and parameters that the kernel keeps for a device that was
+// up once.
 func comparable(o realserver.Observed) realserver.Observed {
 	o.Sockets = nil
 	for _, l := range o.Links {
@@ -88,7 +89,7 @@ func TestHostDirectRouting(t *testing.T) {
 	directRouting(t)
 }
 
-// The test kernel is an older one.
+// The test kernel is older.
 func TestKernelDirectRouting(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	directRouting(t)
@@ -99,12 +100,12 @@ func directRouting(t *testing.T) {
 	const rip, vip = "202.99.59.108", "202.99.59.110"
 	before := l.observe(t)
 
-	// By itself Linux answers ARP for any of its addresses.
+	// By default Linux answers ARP for all of its addresses.
 	if err := l.real.AddAddress("lo", netip.MustParsePrefix(vip+"/32")); err != nil {
 		t.Fatal(err)
 	}
-	if !l.asksARP(t, vip, rip) {
-		t.Error("ARP for the address on lo is not answered before up: the test sees nothing")
+	if !l.answersARP(t, vip, rip) {
+		t.Error("ARP for the address on lo is not answered before up: the test would detect nothing")
 	}
 	if err := l.real.DelAddress("lo", netip.MustParsePrefix(vip+"/32")); err != nil {
 		t.Fatal(err)
@@ -114,27 +115,27 @@ func directRouting(t *testing.T) {
 	if _, err := s.Up(t.Context(), dr(vip, "fd00::110")); err != nil {
 		t.Fatal(err)
 	}
-	if l.asksARP(t, vip, rip) {
+	if l.answersARP(t, vip, rip) {
 		t.Error("ARP for the virtual address is answered")
 	}
-	if l.asksNDP(t, addr("fd00::110"), addr("fd00::108")) {
+	if l.answersNDP(t, addr("fd00::110"), addr("fd00::108")) {
 		t.Error("neighbour discovery for the virtual address is answered")
 	}
 	for _, key := range []string{"forwarding", "proxy_ndp"} {
 		if err := l.real.Sysctl("net.ipv6.conf.all."+key, "1"); err != nil {
 			t.Fatal(err)
 		}
-		if l.asksNDP(t, addr("fd00::110"), addr("fd00::108")) {
+		if l.answersNDP(t, addr("fd00::110"), addr("fd00::108")) {
 			t.Errorf("neighbour discovery for the virtual address is answered with %s on", key)
 		}
 	}
 	if report, err := s.Up(t.Context(), dr(vip, "fd00::110")); err != nil || len(report.Steps) != 0 {
-		t.Errorf("up again took %v, %v", report.Steps, err)
+		t.Errorf("up again executed %v, %v", report.Steps, err)
 	}
 	if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
 		t.Errorf("status is %+v, %v", wrong(status), err)
 	}
-	// Packets for the address are this machine's own: a director would send them here by its MAC address.
+	// Packets for the address are delivered locally, as if a director had sent them by MAC address.
 	ln, err := l.real.Listen("tcp", "["+"fd00::110"+"]:80")
 	if err != nil {
 		t.Fatal(err)
@@ -153,8 +154,8 @@ func directRouting(t *testing.T) {
 	equal(t, "the machine after down", l.observe(t), before)
 }
 
-// A connection of the real server's own must not start from a virtual address.
-func TestHostVirtualAddressIsNoSource(t *testing.T) {
+// The real server's own connections must not use a virtual address as source.
+func TestHostVirtualAddressIsNotASource(t *testing.T) {
 	lab.Need(t, lab.Host)
 	l := newLAN(t)
 	if _, err := hostServer(t, l.real).Up(t.Context(), dr("202.99.59.110", "fd00::110")); err != nil {
@@ -172,7 +173,7 @@ func TestHostVirtualAddressIsNoSource(t *testing.T) {
 	}
 }
 
-func TestHostNeighborProxyIsSeen(t *testing.T) {
+func TestHostNeighborProxyIsReported(t *testing.T) {
 	lab.Need(t, lab.Host)
 	l := newLAN(t)
 	s := hostServer(t, l.real)
@@ -188,9 +189,9 @@ func TestHostNeighborProxyIsSeen(t *testing.T) {
 	if len(w) != 1 || w[0].Code != realserver.CodeNeighbor {
 		t.Fatalf("wrong: %+v, want the proxy", w)
 	}
-	run(t, l.real, "sh", "-c", w[0].Mend)
+	run(t, l.real, "sh", "-c", w[0].Remedy)
 	if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
-		t.Errorf("after the mend: %+v, %v", wrong(status), err)
+		t.Errorf("after the remedy: %+v, %v", wrong(status), err)
 	}
 }
 
@@ -208,7 +209,7 @@ func TestHostGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(status.Checks) != 2 || !status.Checks[0].OK || status.Checks[1].OK || !strings.Contains(status.Checks[1].What, "through fd00::1, which is not the director fd00::2") {
+	if len(status.Checks) != 2 || !status.Checks[0].OK || status.Checks[1].OK || status.Checks[1].Remedy != "ip -6 route replace default via fd00::2" {
 		t.Errorf("checks: %+v", status.Checks)
 	}
 }
@@ -229,7 +230,7 @@ func TestHostShellScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // it may run again
+	for range 2 { // it can be repeated
 		run(t, l.real, "sh", "-c", script)
 	}
 	s := hostServer(t, l.real)
@@ -252,16 +253,16 @@ func TestHostShellScripts(t *testing.T) {
 	if _, err := s.Up(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "after up, beside the script", l.observe(t), byScript)
+	equal(t, "up compared with the script", l.observe(t), byScript)
 	report, err := s.PlanDown(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	run(t, l.real, "sh", "-c", realserver.UndoScript(report))
-	equal(t, "after the script of down", l.observe(t), before)
+	equal(t, "after the undo script", l.observe(t), before)
 }
 
-// networkdScript runs systemd-networkd for this network namespace alone, until it has set up lo.
+// networkdScript runs systemd-networkd for this network namespace only, until it has configured lo.
 const networkdScript = `set -eu
 mount --make-rprivate /
 mount --bind "$0" /etc/systemd/network

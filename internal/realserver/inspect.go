@@ -10,19 +10,19 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// Status is what is right and what is wrong on a real server.
+// Status is the result of all checks.
 type Status struct {
 	OK     bool    `json:"ok"`
 	Checks []Check `json:"checks"`
 }
 
-// Check is one thing that was looked at.
+// Check is the result of one check.
 type Check struct {
-	Code string `json:"code"` // stable: for scripts
-	OK   bool   `json:"ok"`
-	What string `json:"what"`
-	Why  string `json:"why,omitempty"`    // it matters, of what is wrong
-	Mend string `json:"remedy,omitempty"` // the command
+	Code   string `json:"code"` // stable: for scripts
+	OK     bool   `json:"ok"`
+	What   string `json:"what"`
+	Why    string `json:"why,omitempty"`    // consequence of the problem
+	Remedy string `json:"remedy,omitempty"` // command that fixes it
 }
 
 // The codes of checks.
@@ -41,13 +41,13 @@ const (
 	CodeListener     = "listener"
 )
 
-// Inspect compares what is wanted with what is observed.
+// Inspect compares the wanted state with the observed one.
 func Inspect(w Wanted, o Observed) Status {
 	places := w.placements()
 	checks := slices.Concat(
 		inspectConflicts(w, o, places),
 		inspectDevices(places, o),
-		inspectARP(places, o), // before addresses, so that mends in their order are as safe as up is
+		inspectARP(places, o), // before addresses: running the remedies in order must not answer ARP in between
 		inspectAddresses(places, o),
 		inspectNeighbors(places, o),
 		inspectGateway(w, o),
@@ -59,9 +59,9 @@ func Inspect(w Wanted, o Observed) Status {
 func inspectConflicts(w Wanted, o Observed, places []placed) []Check {
 	var out []Check
 	for _, v := range w.VIPs {
-		for _, h := range o.holders(v.Address) {
+		for _, h := range o.entries(v.Address) {
 			if problem := o.misplaced(v, h, places); problem != "" {
-				out = append(out, Check{Code: CodeElsewhere, What: fmt.Sprintf("%s: %s", v.Address, problem), Mend: o.removal(h)})
+				out = append(out, Check{Code: CodeElsewhere, What: fmt.Sprintf("%s: %s", v.Address, problem), Remedy: o.removal(h)})
 			}
 		}
 	}
@@ -79,37 +79,37 @@ func inspectDevices(places []placed, o Observed) []Check {
 		seen = append(seen, d)
 		link, exists := o.link(d.name)
 		c := Check{Code: CodeDevice, OK: exists && link.Up && (!d.any || link.Any), What: d.name + " is up"}
-		var mends []Step
+		var steps []Step
 		switch {
 		case !exists:
 			c.What = d.name + " does not exist"
 			if d.module != "" {
-				mends = append(mends, Step{Action: LoadModule, Module: d.module})
+				steps = append(steps, Step{Action: LoadModule, Module: d.module})
 			}
-			mends = append(mends, Step{Action: SetUp, Interface: d.name})
+			steps = append(steps, Step{Action: SetUp, Interface: d.name})
 		case !link.Up:
 			c.What = d.name + " is down"
-			mends = append(mends, Step{Action: SetUp, Interface: d.name})
+			steps = append(steps, Step{Action: SetUp, Interface: d.name})
 		}
 		if exists && d.any && !link.Any {
 			c.What += ", but does not accept IPv4 packets"
-			mends = append(mends, Step{Action: TakeAny, Interface: d.name})
+			steps = append(steps, Step{Action: TakeAny, Interface: d.name})
 		}
 		if !c.OK {
-			c.Why, c.Mend = "packets from the director are not accepted", describe(mends)
+			c.Why, c.Remedy = "packets from the director are not accepted", describe(steps)
 			if !exists && d.module == "" {
-				c.Mend = fmt.Sprintf("%s; %s # if it should be a dummy device", dummy(d.name), c.Mend)
+				c.Remedy = fmt.Sprintf("%s; %s # if it should be a dummy device", dummy(d.name), c.Remedy)
 			}
 		}
 		out = append(out, c)
 		if d.port != 0 {
 			s := Step{Action: AddFOU, IPv6: !d.outer4, Port: d.port}
-			g := Check{Code: CodeGUE, OK: s.done(o), What: fmt.Sprintf("the kernel unwraps GUE at port %d", d.port)}
+			g := Check{Code: CodeGUE, OK: s.done(o), What: fmt.Sprintf("the kernel decapsulates GUE at port %d", d.port)}
 			if !g.OK {
-				g.What = fmt.Sprintf("the kernel does not unwrap GUE at port %d", d.port)
-				g.Why, g.Mend = "packets from the director are not accepted", s.Command()
+				g.What = fmt.Sprintf("the kernel does not decapsulate GUE at port %d", d.port)
+				g.Why, g.Remedy = "packets from the director are not accepted", s.Command()
 				if o.FOU == nil {
-					g.Mend = describe([]Step{{Action: LoadModule, Module: "fou"}, s})
+					g.Remedy = describe([]Step{{Action: LoadModule, Module: "fou"}, s})
 				}
 			}
 			out = append(out, g)
@@ -125,7 +125,7 @@ func inspectAddresses(places []placed, o Observed) []Check {
 		c := Check{Code: CodeAddress, OK: add.done(o), What: fmt.Sprintf("%s is on %s", HostPrefix(p.address), p.device.name)}
 		if !c.OK {
 			c.What = fmt.Sprintf("%s is not on %s", HostPrefix(p.address), p.device.name)
-			c.Why, c.Mend = "packets for it are not delivered locally: they are dropped or forwarded", add.Command()
+			c.Why, c.Remedy = "packets for it are not delivered locally: they are dropped or forwarded", add.Command()
 		}
 		out = append(out, c)
 		if !p.address.Is4() {
@@ -135,14 +135,14 @@ func inspectAddresses(places []placed, o Observed) []Check {
 		r := Check{Code: CodeHostRoute, OK: route.done(o), What: fmt.Sprintf("the host route to %s leads to %s", p.address, p.device.name)}
 		if !r.OK {
 			r.What = fmt.Sprintf("no host route to %s through %s", p.address, p.device.name)
-			r.Why, r.Mend = "without it, packets for the address would be sent back out when the address is removed", route.Command()
+			r.Why, r.Remedy = "without it, packets for the address would be sent back out when the address is removed", route.Command()
 		}
 		out = append(out, r)
 	}
 	return out
 }
 
-// inspectARP looks at the values that the kernel goes by on every device.
+// inspectARP checks the effective values on every device.
 func inspectARP(places []placed, o Observed) []Check {
 	ipv4 := slices.ContainsFunc(places, func(p placed) bool { return p.address.Is4() })
 	if !ipv4 {
@@ -166,7 +166,7 @@ func inspectARP(places []placed, o Observed) []Check {
 		c := Check{Code: CodeReversePath, OK: now != "" && now != "1", What: fmt.Sprintf("%s accepts packets from remote clients", name)}
 		if !c.OK {
 			c.What = fmt.Sprintf("%s drops packets from remote clients: its rp_filter is %s", name, orNothing(now))
-			c.Why, c.Mend = "the route back to a client never leads through the tunnel", looseSource(name).Command()
+			c.Why, c.Remedy = "the route back to a client never leads through the tunnel", looseSource(name).Command()
 		}
 		out = append(out, c)
 	}
@@ -180,14 +180,14 @@ func inspectEverywhere(o Observed, code, name string, setting func(string) sysct
 		if l.Loopback || l.NoARP || setting(everywhere).Good(now) {
 			continue
 		}
-		mend := setting(everywhere).Command()
+		remedy := setting(everywhere).Command()
 		if s := setting(l.Name); sysctl.Greater(own, s.Value) {
-			mend = s.Command() // it would win over a right value for all
+			remedy = s.Command() // it overrides the value for all
 		}
-		if slices.ContainsFunc(out, func(c Check) bool { return c.Mend == mend }) {
+		if slices.ContainsFunc(out, func(c Check) bool { return c.Remedy == remedy }) {
 			continue
 		}
-		out = append(out, Check{Code: code, What: fmt.Sprintf("%s is %s on %s", name, orNothing(now), l.Name), Why: why, Mend: mend})
+		out = append(out, Check{Code: code, What: fmt.Sprintf("%s is %s on %s", name, orNothing(now), l.Name), Why: why, Remedy: remedy})
 	}
 	if len(out) == 0 {
 		out = append(out, Check{Code: code, OK: true, What: fmt.Sprintf("%s: %s", name, right)})
@@ -202,8 +202,8 @@ func orNothing(value string) string {
 	return value
 }
 
-// inspectNeighbors: IPv6 needs no parameter, since neighbour discovery answers only for addresses of the device that
-// was asked (ndisc_recv_ns, net/ipv6/ndisc.c), unless it is a proxy for the address.
+// inspectNeighbors needs no kernel parameter: IPv6 answers neighbour solicitations only for addresses of the receiving
+// device (ndisc_recv_ns, net/ipv6/ndisc.c), unless the host is a proxy for the address.
 func inspectNeighbors(places []placed, o Observed) []Check {
 	var out []Check
 	for _, p := range places {
@@ -212,14 +212,14 @@ func inspectNeighbors(places []placed, o Observed) []Check {
 		}
 		if key := sysctl.Conf("ipv6", p.device.name, "disable_ipv6"); o.Sysctls[key] == "1" {
 			out = append(out, Check{Code: CodeIPv6Disabled, What: "IPv6 is disabled on " + p.device.name,
-				Why: p.address.String() + " cannot be set there", Mend: sysctl.Command(key, "0")})
+				Why: p.address.String() + " cannot be set there", Remedy: sysctl.Command(key, "0")})
 		}
 		i := slices.IndexFunc(o.Proxied, func(q Proxy) bool { return q.Address == p.address })
 		c := Check{Code: CodeNeighbor, OK: i < 0, What: fmt.Sprintf("no device answers neighbour solicitations for %s", p.address)}
 		if !c.OK {
 			c.What = fmt.Sprintf("this host is a neighbour discovery proxy for %s", p.address)
 			c.Why = "it answers for the address and diverts its traffic from the director"
-			c.Mend = fmt.Sprintf("ip -6 neigh del proxy %s dev %s", p.address, o.Proxied[i].Interface)
+			c.Remedy = fmt.Sprintf("ip -6 neigh del proxy %s dev %s", p.address, o.Proxied[i].Interface)
 		}
 		out = append(out, c)
 	}
@@ -262,12 +262,12 @@ func gatewayCheck(ipv6 bool, directors []netip.Addr, o Observed) Check {
 		c.What, c.Why = fmt.Sprintf("the default route leads through %s, which is not the director %s", route.Gateway, joined(directors)), why
 	}
 	if !c.OK {
-		c.Mend = fmt.Sprintf("ip %s route replace default via %s", flag, through)
+		c.Remedy = fmt.Sprintf("ip %s route replace default via %s", flag, through)
 	}
 	return c
 }
 
-// onLink reports whether an address is in a network of this machine, where a gateway has to be.
+// onLink reports whether an address is in a directly connected network, as a gateway must be.
 func (o Observed) onLink(a netip.Addr) bool {
 	return slices.ContainsFunc(o.Addresses, func(own host.Address) bool { return own.Prefix.Contains(a) && own.Prefix.Addr() != a })
 }
@@ -287,7 +287,7 @@ func inspectListeners(w Wanted, o Observed) []Check {
 		if !c.OK {
 			c.What = fmt.Sprintf("nothing listens on %s %s", l.Network, l.Address)
 			c.Why = "connections through the director are refused"
-			c.Mend = fmt.Sprintf("make the server listen on %s or on all addresses", l.Address.Addr())
+			c.Remedy = fmt.Sprintf("make the server listen on %s or on all addresses", l.Address.Addr())
 		}
 		out = append(out, c)
 	}
@@ -299,6 +299,6 @@ func (l Listener) servedBy(s Listener) bool {
 		return false
 	}
 	a := s.Address.Addr()
-	// A socket of all IPv6 addresses takes IPv4 as well, unless it says otherwise.
+	// A socket bound to all IPv6 addresses also accepts IPv4, unless IPV6_V6ONLY is set.
 	return a == l.Address.Addr() || a.IsUnspecified() && (a.Is6() || l.Address.Addr().Is4())
 }

@@ -42,9 +42,10 @@ func newCluster(t *testing.T) cluster {
 		real:     host("real", rip4+"/24", rip6+"/64"),
 		client:   host("client", "10.0.0.9/24", "fd00::9/64"),
 	}
-	// Deprecated, so that the director's tunnels do not start from it: a real server that has the address drops those.
+	// Deprecated, so that the director's tunnels do not start from it: a real server that has the address drops such
+	// packets.
 	run(t, c.director, "ip", "-6", "address", "add", vip6+"/128", "dev", "eth0", "nodad", "preferred_lft", "0")
-	// The strictest that a distribution sets by default.
+	// The strictest setting that a distribution uses by default.
 	for _, iface := range []string{"all", "default"} {
 		if err := c.real.Sysctl("net.ipv4.conf."+iface+".rp_filter", "1"); err != nil {
 			t.Fatal(err)
@@ -68,7 +69,7 @@ func newCluster(t *testing.T) cluster {
 	return c
 }
 
-// fetch connects to the virtual address and returns where the real server found itself addressed.
+// fetch connects to the virtual address and returns the local address that the real server saw.
 func (c cluster) fetch(t *testing.T, to string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -97,7 +98,7 @@ func TestKernelTraffic(t *testing.T) {
 		name   string
 		wanted realserver.Wanted
 		at     string
-		server string // ipvsadm's words
+		server string // ipvsadm arguments
 	}{
 		{"DR IPv4", dr(vip4), at4, rip4 + ":80 -g"},
 		{"DR IPv6", dr(vip6), at6, "[" + rip6 + "]:80 -g"},
@@ -129,7 +130,7 @@ func TestKernelTraffic(t *testing.T) {
 				t.Errorf("status is %+v, %v", wrong(status), err)
 			}
 			if report, err := s.Up(t.Context(), story.wanted); err != nil || len(report.Steps) != 0 {
-				t.Errorf("up again took %v, %v", report.Steps, err)
+				t.Errorf("up again executed %v, %v", report.Steps, err)
 			}
 			if _, err := s.Down(t.Context(), nil); err != nil {
 				t.Fatal(err)
@@ -148,7 +149,7 @@ func (c cluster) observe(t *testing.T) realserver.Observed {
 	return comparable(o)
 }
 
-// What is printed does the same in a shell, modules and all.
+// The printed script has the same effect in a shell, including modules.
 func TestKernelScript(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	c := newCluster(t)
@@ -166,21 +167,21 @@ func TestKernelScript(t *testing.T) {
 	}
 }
 
-// The way back of NAT is for others to set: up says what is wrong with it.
+// With NAT, up does not change the default route: status reports it.
 func TestKernelNAT(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	c := newCluster(t)
 	w := realserver.Wanted{VIPs: []realserver.VIP{{Address: netip.MustParseAddr("192.0.2.1"), Mode: realserver.NAT}}, Directors: []netip.Addr{addr("10.0.0.1")}}
 	s := hostServer(t, c.real)
 	if report, err := s.Up(t.Context(), w); err != nil || len(report.Steps) != 0 {
-		t.Errorf("up took %v, %v", report.Steps, err)
+		t.Errorf("up executed %v, %v", report.Steps, err)
 	}
 	status, err := s.Status(t.Context(), w)
 	if err != nil || status.OK {
 		t.Fatalf("status without a default route: %+v, %v", status, err)
 	}
-	run(t, c.real, "sh", "-c", status.Checks[0].Mend)
+	run(t, c.real, "sh", "-c", status.Checks[0].Remedy)
 	if status, err = s.Status(t.Context(), w); err != nil || !status.OK {
-		t.Errorf("status after the mend: %+v, %v", status, err)
+		t.Errorf("status after the remedy: %+v, %v", status, err)
 	}
 }

@@ -18,15 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelTimeout is how long the kernel may take to answer one request.
+// kernelTimeout limits one request to the kernel.
 const kernelTimeout = 5 * time.Second
 
-// Linux is the System of this machine, in the calling thread's network namespace.
+// Linux is the System of this host, in the calling thread's network namespace.
 type Linux struct{}
 
 var _ System = Linux{}
 
-// Observe reads what there is.
+// Observe reads the host's current state.
 func (Linux) Observe(ctx context.Context) (Observed, error) {
 	h, err := host.Open(host.Timeout)
 	if err != nil {
@@ -86,7 +86,7 @@ func observeSysctls(o *Observed) error {
 	return nil
 }
 
-// Do takes a step. A step that has been taken already is no error.
+// Do executes a step. It is not an error if the step has already been done.
 func (Linux) Do(ctx context.Context, s Step) error {
 	switch s.Action {
 	case LoadModule:
@@ -96,7 +96,7 @@ func (Linux) Do(ctx context.Context, s Step) error {
 	case TakeIPv6:
 		return command(ctx, "ip", "-6", "tunnel", "change", s.Interface, "mode", "ip6ip6")
 	case AddFOU, RemoveFOU:
-		return mended(changeFOU(ctx, s))
+		return explainPermission(changeFOU(ctx, s))
 	case SetSysctl:
 		return sysctl.System.Write(s.Key, s.Value)
 	}
@@ -109,13 +109,13 @@ func (Linux) Do(ctx context.Context, s Step) error {
 	if err != nil {
 		return fmt.Errorf("find device %s: %w", s.Interface, err)
 	}
-	return mended(change(h, link, s))
+	return explainPermission(change(h, link, s))
 }
 
 func change(h *netlink.Handle, link netlink.Link, s Step) error {
 	address := &netlink.Addr{IPNet: hostNet(s.Address)}
 	if s.Address.Is6() {
-		// Deprecated, so that this machine's own connections never start from the virtual address.
+		// Deprecated, so that this host's own connections do not use the virtual address as source.
 		address.Flags, address.ValidLft = unix.IFA_F_NODAD, math.MaxUint32
 	}
 	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: address.IPNet, Scope: netlink.SCOPE_LINK}
@@ -147,8 +147,8 @@ func unless(err, harmless error) error {
 	return err
 }
 
-// mended adds to a refusal what would mend it.
-func mended(err error) error {
+// explainPermission adds the missing capability to a permission error.
+func explainPermission(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("CAP_NET_ADMIN is missing: run as root: %w", err)
 	}
@@ -160,7 +160,7 @@ func command(ctx context.Context, name string, args ...string) error {
 	defer cancel()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		// A plain user's PATH does not have the administrator's programs.
+		// An unprivileged user's PATH lacks /sbin.
 		path = "/sbin/" + name
 	}
 	cmd := exec.CommandContext(ctx, path, args...)

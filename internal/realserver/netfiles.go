@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// devices are the devices of the wanted addresses, each once.
+// devices returns the devices of the wanted addresses, without repetition.
 func (w Wanted) devices() []string {
 	var out []string
 	for _, p := range w.placements() {
@@ -20,7 +20,7 @@ func (w Wanted) devices() []string {
 	return out
 }
 
-// networkdFiles are one .network file a device (systemd.network(5)).
+// networkdFiles returns one .network file per device (systemd.network(5)).
 func networkdFiles(w Wanted) ([]File, error) {
 	for _, p := range w.placements() {
 		if p.device.any || p.device.port != 0 {
@@ -52,7 +52,7 @@ func networkdFiles(w Wanted) ([]File, error) {
 	return files, nil
 }
 
-// foreignNetworks refuses a device that another .network file names: systemd-networkd takes only one of them.
+// foreignNetworks refuses a device that another .network file names: systemd-networkd applies only one of them.
 func (p Persistence) foreignNetworks(w Wanted) error {
 	var errs []error
 	for _, dir := range []string{networkdDir, "run/systemd/network"} {
@@ -86,7 +86,7 @@ func (p Persistence) foreignNetworks(w Wanted) error {
 	return errors.Join(errs...)
 }
 
-// ifupdownStanzas bring up each device in addition to what other stanzas say of it (interfaces(5)).
+// ifupdownStanzas configure each device in addition to existing stanzas for it (interfaces(5)).
 func ifupdownStanzas(steps []Step) string {
 	var devices []string
 	for _, s := range steps {
@@ -94,7 +94,7 @@ func ifupdownStanzas(steps []Step) string {
 			devices = append(devices, s.Interface)
 		}
 	}
-	// What is of no device, such as a GUE port, is for the first that comes.
+	// Steps without a device, such as a GUE port, go to the first one.
 	deviceOf := func(s Step) string {
 		if s.Interface != "" {
 			return s.Interface

@@ -8,24 +8,24 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// Observed is what there is on this machine, as far as a real server is concerned.
+// Observed is the part of the host's state that matters for a real server.
 type Observed struct {
 	Links     host.Links
 	Addresses []host.Address
-	Routes    []host.Route // to a single host, and default routes, best first
+	Routes    []host.Route // host routes and default routes, best first
 	Proxied   []Proxy
 	FOU       []FOU
-	Sockets   []Listener        // where something listens; an unspecified address is any
-	Sysctls   map[string]string // those of Keys that the kernel has
+	Sockets   []Listener        // listening sockets; an unspecified address means any
+	Sysctls   map[string]string // by name; parameters that do not exist are absent
 }
 
-// Proxy is an address that neighbour discovery answers for on a device, though the machine does not have it there.
+// Proxy is an address for which the host is a neighbour discovery proxy on a device.
 type Proxy struct {
 	Interface string
 	Address   netip.Addr
 }
 
-// FOU is a UDP port where the kernel unwraps GUE.
+// FOU is a UDP port where the kernel decapsulates GUE.
 type FOU struct {
 	IPv6 bool
 	Port uint16
@@ -35,8 +35,8 @@ func (o Observed) link(name string) (host.Link, bool) {
 	return o.Links.Find(name)
 }
 
-// holders are the addresses that are this one, whatever their mask.
-func (o Observed) holders(a netip.Addr) []host.Address {
+// entries returns the host's entries for an address, with any mask.
+func (o Observed) entries(a netip.Addr) []host.Address {
 	var out []host.Address
 	for _, h := range o.Addresses {
 		if h.Prefix.Addr() == a {
@@ -53,7 +53,7 @@ func (o Observed) routed(iface string, a netip.Addr) bool {
 	return slices.ContainsFunc(o.Routes, func(r host.Route) bool { return r.Interface == iface && r.Destination == HostPrefix(a) })
 }
 
-// defaultRoute is the one that the kernel uses.
+// defaultRoute returns the preferred default route.
 func (o Observed) defaultRoute(ipv6 bool) (host.Route, bool) {
 	i := slices.IndexFunc(o.Routes, func(r host.Route) bool { return r.Default() && r.IPv6() == ipv6 })
 	if i < 0 {
@@ -62,7 +62,7 @@ func (o Observed) defaultRoute(ipv6 bool) (host.Route, bool) {
 	return o.Routes[i], true
 }
 
-// effective is what the kernel goes by for arp_ignore, arp_announce and rp_filter on a device.
+// effective returns the effective value of arp_ignore, arp_announce or rp_filter on a device.
 func (o Observed) effective(iface, name string) string {
 	return sysctl.Effective(o.Sysctls, iface, name)
 }

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// Persistence keeps a real server up over a reboot by files of its own below Root. It never touches another's file.
+// Persistence writes the configuration files that set up a real server at boot. It does not touch other files.
 type Persistence struct {
 	Root string // "/"
 }
 
-// File is a file that makes part of a real server at boot. Its path is below the root.
+// File is a configuration file. Its path is relative to Root.
 type File struct {
-	Path    string `json:"path"`
-	Content string `json:"content"`
+	Path    string
+	Content string
 }
 
-// Who brings up network devices at boot.
+// networkManager is the program that configures network devices at boot.
 type networkManager string
 
 const (
@@ -42,9 +42,9 @@ const (
 	interfacesFile = "etc/network/interfaces"
 )
 
-// manager finds out who brings up network devices on this machine.
+// manager detects the host's network manager.
 func (p Persistence) manager() (networkManager, error) {
-	// Its state file is there only while it runs.
+	// networkd's state file exists only while it runs.
 	if _, err := os.Stat(p.path("run/systemd/netif/state")); err == nil {
 		return networkd, nil
 	}
@@ -67,8 +67,8 @@ func (p Persistence) manager() (networkManager, error) {
 
 func (p Persistence) path(below string) string { return filepath.Join(p.Root, below) }
 
-// Files are what makes a real server at boot. Those that bring addresses up come last: without the others the machine
-// would answer ARP for them.
+// Files returns the files for the next boot. Those that add addresses come last: without the others the host would
+// answer ARP for them.
 func (p Persistence) Files(w Wanted) ([]File, error) {
 	steps := Script(w, Observed{})
 	if len(steps) == 0 {
@@ -97,7 +97,7 @@ func (p Persistence) Files(w Wanted) ([]File, error) {
 	return files, p.foreign(files)
 }
 
-// foreign refuses files that are there and not ours.
+// foreign returns an error for each file that exists and was not written by lvs-ha.
 func (p Persistence) foreign(files []File) error {
 	var errs []error
 	for _, f := range files {
@@ -109,8 +109,8 @@ func (p Persistence) foreign(files []File) error {
 	return errors.Join(errs...)
 }
 
-// Write makes the files those of what is wanted, and removes files of an earlier call that it does not need. The
-// record tells a later `down` what was there before.
+// Write writes the files for the wanted addresses and removes files of earlier calls that are no longer needed. With
+// nothing wanted, it removes all. The record keeps the previous state for a later `down`.
 func (p Persistence) Write(state State) (written, removed []string, err error) {
 	files, err := p.Files(state.Wanted)
 	if err != nil {
@@ -143,10 +143,7 @@ func (p Persistence) write(f File) error {
 	return nil
 }
 
-// Remove removes everything that Write wrote.
-func (p Persistence) Remove() (removed []string, err error) { return p.remove(nil) }
-
-func (p Persistence) remove(but []File) ([]string, error) {
+func (p Persistence) remove(except []File) ([]string, error) {
 	paths := []string{ifupdownFile}
 	found, err := filepath.Glob(p.path(filepath.Join(networkdDir, fmt.Sprintf(networkdName, "*"))))
 	if err != nil {
@@ -155,13 +152,13 @@ func (p Persistence) remove(but []File) ([]string, error) {
 	for _, f := range found {
 		paths = append(paths, filepath.Join(networkdDir, filepath.Base(f)))
 	}
-	paths = append(paths, sysctlFile, modulesFile) // after the addresses that need them
-	if len(but) == 0 {
+	paths = append(paths, sysctlFile, modulesFile) // after the files that add addresses
+	if len(except) == 0 {
 		paths = append(paths, recordFile)
 	}
 	var removed []string
 	for _, path := range paths {
-		if slices.ContainsFunc(but, func(f File) bool { return f.Path == path }) {
+		if slices.ContainsFunc(except, func(f File) bool { return f.Path == path }) {
 			continue
 		}
 		content, err := os.ReadFile(p.path(path))
@@ -176,7 +173,7 @@ func (p Persistence) remove(but []File) ([]string, error) {
 	return removed, nil
 }
 
-// Record is the path of the file that Write leaves for a later boot.
+// Record returns the path of the state file that Write leaves for later boots.
 func (p Persistence) Record() string { return p.path(recordFile) }
 
 // Written reports whether there are files for the next boot.
@@ -191,7 +188,7 @@ func sysctlLines(steps []Step) string {
 		if s.Action != SetSysctl {
 			continue
 		}
-		// A tunnel's device may not be there yet: systemd-udevd sets its values when it comes.
+		// A tunnel device may not exist yet: systemd-udevd applies its values when it appears.
 		mark := ""
 		if !strings.Contains(s.Key, ".conf.all.") && !strings.Contains(s.Key, ".conf.lo.") {
 			mark = "-"

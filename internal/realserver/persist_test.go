@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/realserver/realservertest"
 )
 
-// root is a file tree with these files.
+// root returns a file tree with these files.
 func root(t *testing.T, files map[string]string) realserver.Persistence {
 	t.Helper()
 	p := realserver.Persistence{Root: t.TempDir()}
@@ -154,7 +154,7 @@ func TestPersistRefuses(t *testing.T) {
 		wanted realserver.Wanted
 		want   string
 	}{
-		{"nobody", nil, dr("192.0.2.9"), "neither systemd-networkd nor ifupdown manages this host's network"},
+		{"no network manager", nil, dr("192.0.2.9"), "neither systemd-networkd nor ifupdown manages this host's network"},
 		{"interfaces.d is not read", map[string]string{"etc/network/interfaces": "auto lo\n"}, dr("192.0.2.9"), "does not read /etc/network/interfaces.d"},
 		{"another file about lo", foreign, dr("192.0.2.9"), "10-lo.network already configures lo"},
 		{"too much for networkd", withNetworkd, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP}), "systemd-networkd cannot set up ip6tnl0"},
@@ -169,12 +169,12 @@ func TestPersistRefuses(t *testing.T) {
 	if _, _, err := p.Write(realserver.State{Wanted: dr("192.0.2.9")}); err == nil || !strings.Contains(err.Error(), "was not written by lvs-ha: move it away") {
 		t.Errorf("error %v", err)
 	}
-	if removed, err := p.Remove(); err != nil || len(removed) != 0 {
+	if _, removed, err := p.Write(realserver.State{}); err != nil || len(removed) != 0 {
 		t.Errorf("removed %v, %v, but nothing was written", removed, err)
 	}
 }
 
-// A machine that has an address at boot, but not what keeps it silent, would take it from the director.
+// A host that adds an address at boot without suppressing ARP would take it from the director.
 func TestPersistHalfWritten(t *testing.T) {
 	for name, tree := range map[string]map[string]string{"networkd": withNetworkd, "ifupdown": withIfupdown} {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestPersistOverABoot(t *testing.T) {
 		t.Fatalf("wrote %v, %v", names, err)
 	}
 
-	// The next boot: another kernel, the same things brought up by the files.
+	// The next boot: another kernel, and the files have set up the same addresses.
 	s.Store.Identity = "boot2/7"
 	if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
 		t.Errorf("status is %+v, %v", status, err)
@@ -237,11 +237,11 @@ func TestPersistOverABoot(t *testing.T) {
 			t.Errorf("%q is not in %q", w, commands(report.Steps))
 		}
 	}
-	// Down without taking away the files holds for this boot.
+	// Down without --persist applies to this boot.
 	if _, err := s.Status(t.Context(), realserver.Wanted{}); err == nil || !strings.Contains(err.Error(), "nothing was set up") {
 		t.Errorf("status after down: %v", err)
 	}
-	if removed, err := p.Remove(); err != nil || len(removed) != 3 {
+	if _, removed, err := p.Write(realserver.State{}); err != nil || len(removed) != 3 {
 		t.Errorf("removed %v, %v", removed, err)
 	}
 }

@@ -15,7 +15,7 @@ const everywhere = "all" // the parameter's value for all devices
 
 func conf(iface, name string) string { return sysctl.Conf("ipv4", iface, name) }
 
-// stricter are the values of arp_ignore that do as well as 1 (ip-sysctl.rst).
+// stricter are values of arp_ignore that also satisfy the requirement for 1 (ip-sysctl.rst).
 var stricter = []string{"2", "8"}
 
 // arpIgnore makes a device answer ARP only for its own addresses.
@@ -28,20 +28,20 @@ func arpAnnounce(iface string) sysctl.Setting {
 	return sysctl.Setting{Key: conf(iface, "arp_announce"), Value: "2"}
 }
 
-// looseSource lets a tunnel hand in packets of clients that live elsewhere. The kernel takes the greater of this and
-// the value for all devices, so that 2 holds even where all is 1; 0 would not. It needs an address on the tunnel
+// looseSource lets a tunnel accept packets from clients in other networks. The kernel uses the greater of this value and
+// the one for all devices: 2 works even if that is 1, but 0 would not. It requires an address on the tunnel
 // (fib_validate_source, net/ipv4/fib_frontend.c).
 func looseSource(iface string) sysctl.Setting {
 	return sysctl.Setting{Key: conf(iface, "rp_filter"), Value: "2"}
 }
 
-// placed is a virtual address with the device that it belongs on.
+// placed is a virtual address and its device.
 type placed struct {
 	address netip.Addr
 	device  device
 }
 
-// placements are the devices of all addresses that this machine itself must have: none for NAT.
+// placements returns all addresses that this host must have, with their devices: none for NAT.
 func (w Wanted) placements() []placed {
 	var out []placed
 	for _, v := range w.VIPs {
@@ -53,7 +53,7 @@ func (w Wanted) placements() []placed {
 	return out
 }
 
-// settings are the kernel parameters for the addresses.
+// settings returns the kernel parameters that the addresses require.
 func settings(places []placed, o Observed) []sysctl.Setting {
 	var out []sysctl.Setting
 	add := func(s sysctl.Setting) {
@@ -76,7 +76,7 @@ func settings(places []placed, o Observed) []sysctl.Setting {
 	if len(out) == 0 {
 		return nil
 	}
-	// A greater number of another device wins over the one for all, and not all of them are stricter.
+	// A greater value of another device overrides the one for all, and is not always stricter.
 	for _, l := range o.Links {
 		for _, s := range []sysctl.Setting{arpIgnore(l.Name), arpAnnounce(l.Name)} {
 			v, exists := o.Sysctls[s.Key]
@@ -88,7 +88,7 @@ func settings(places []placed, o Observed) []sysctl.Setting {
 	return out
 }
 
-// Script is every step towards what is wanted, in order: devices, silence by ARP, and only then the addresses.
+// Script returns all steps to the wanted state, in order: devices, ARP suppression, then addresses.
 func Script(w Wanted, o Observed) []Step {
 	var steps []Step
 	add := func(s Step) {
@@ -126,8 +126,8 @@ func Script(w Wanted, o Observed) []Step {
 	return steps
 }
 
-// Up is the steps from what is observed to what is wanted: none if it is so already. Where a module is missing only
-// the loading of modules is returned: what comes after depends on the devices that they bring.
+// Up returns the steps from the observed to the wanted state: none if they are the same. If modules are missing, it
+// returns only the steps that load them, because the other steps depend on devices that they create.
 func Up(w Wanted, o Observed) ([]Step, error) {
 	if err := errors.Join(w.Validate(), conflicts(w, o)); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func Up(w Wanted, o Observed) ([]Step, error) {
 	return steps, nil
 }
 
-// done reports whether the step has nothing left to do.
+// done reports whether the step has already taken effect.
 func (s Step) done(o Observed) bool {
 	link, exists := o.link(s.Interface)
 	switch s.Action {
@@ -176,7 +176,7 @@ func (s Step) done(o Observed) bool {
 	return false
 }
 
-// settingOf is the setting that a step makes, with the values that do as well.
+// settingOf returns the setting of a step, with the other acceptable values.
 func settingOf(s Step) sysctl.Setting {
 	setting := sysctl.Setting{Key: s.Key, Value: s.Value}
 	if strings.HasSuffix(s.Key, ".arp_ignore") && s.Value == "1" {
@@ -185,12 +185,12 @@ func settingOf(s Step) sysctl.Setting {
 	return setting
 }
 
-// conflicts says what stands against the wanted addresses and is not ours to remove.
+// conflicts returns an error for each obstacle that lvs-ha must not remove itself.
 func conflicts(w Wanted, o Observed) error {
 	var errs []error
 	places := w.placements()
 	for _, v := range w.VIPs {
-		for _, h := range o.holders(v.Address) {
+		for _, h := range o.entries(v.Address) {
 			if problem := o.misplaced(v, h, places); problem != "" {
 				errs = append(errs, fmt.Errorf("%s: %s: remove it: %s", v.Address, problem, o.removal(h)))
 			}
@@ -212,7 +212,7 @@ func conflicts(w Wanted, o Observed) error {
 	return errors.Join(errs...)
 }
 
-// misplaced says what is wrong with an address of this machine that is a virtual address, or "".
+// misplaced returns what is wrong with a virtual address that this host has, or "".
 func (o Observed) misplaced(v VIP, h host.Address, places []placed) string {
 	if v.Mode == NAT {
 		return fmt.Sprintf("%s has it, but with NAT only the director may: this host would answer local clients itself", h.Interface)
@@ -230,14 +230,14 @@ func (o Observed) misplaced(v VIP, h host.Address, places []placed) string {
 	return ""
 }
 
-// quiet reports whether a device asks and answers nothing by ARP: there realserver up puts addresses.
+// quiet reports whether a device does not use ARP, so that up may add addresses to it.
 func (o Observed) quiet(name string) bool {
 	link, exists := o.link(name)
 	return exists && (link.Loopback || link.NoARP)
 }
 
-// removal is the command that removes an address. One that up may have added is for down to take back, with what else
-// belongs to it.
+// removal returns the command that removes an address. If up may have added it, down removes it with its routes and
+// settings.
 func (o Observed) removal(a host.Address) string {
 	if a.Prefix.IsSingleIP() && o.quiet(a.Interface) {
 		return fmt.Sprintf("lvs-ha realserver down --vip %s # or, if lvs-ha did not set it up: %s", a.Prefix.Addr(), deletion(a))
@@ -245,7 +245,7 @@ func (o Observed) removal(a host.Address) string {
 	return deletion(a)
 }
 
-// deletion is the command that deletes the address alone.
+// deletion returns the command that deletes only the address.
 func deletion(a host.Address) string {
 	family := "-4"
 	if a.Prefix.Addr().Is6() {

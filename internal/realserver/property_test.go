@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever a machine was like and whatever is brought up and down on it in whatever order: in the end it is as it was,
-// and in between what was brought up is right.
+// After any sequence of up and down on any initial state, the final down restores that state. In between, status reports
+// no problem for what is set up.
 func TestUpAndDownRestoreAnyMachine(t *testing.T) {
 	vips := []string{"192.0.2.9", "192.0.2.10", "fd00::9", "fd00::10"}
 	rapid.Check(t, func(t *rapid.T) {
@@ -54,7 +54,7 @@ func TestUpAndDownRestoreAnyMachine(t *testing.T) {
 					Type:   rapid.SampledFrom([]realserver.TunnelType{realserver.IPIP, realserver.GRE, realserver.GUE}).Draw(t, "type"),
 					Outer4: rapid.Bool().Draw(t, "outer IPv4"),
 				}
-			} else if rapid.Bool().Draw(t, "on a device of its own") {
+			} else if rapid.Bool().Draw(t, "on a separate device") {
 				w.VIPs[0].Interface = "dummy0"
 			}
 			if rapid.IntRange(0, 3).Draw(t, "way") == 0 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ShellScript is a script that makes any machine what is wanted, whatever it was before. It needs ip and sysctl, not
+// ShellScript returns a script that establishes the wanted state from any previous one. It needs ip and sysctl, but not
 // lvs-ha.
 func ShellScript(w Wanted) (string, error) {
 	if err := w.Validate(); err != nil {
@@ -23,10 +23,10 @@ func ShellScript(w Wanted) (string, error) {
 	return script(b.String()), nil
 }
 
-// script is a script of the lines, in a shell of its own: pasted into a terminal, a step that fails does not end the session.
+// script wraps the lines in a subshell: if it is pasted into a terminal, a failing step does not close the session.
 func script(lines string) string { return "#!/bin/sh\n(\nset -eu\n" + lines + ")\n" }
 
-// idempotent is the step's command in a form that may be run again.
+// idempotent returns the step's command in a form that can be repeated.
 func (s Step) idempotent() string {
 	if s.Action != AddFOU {
 		return s.Command()
@@ -38,7 +38,7 @@ func (s Step) idempotent() string {
 	return fmt.Sprintf("ip fou show | grep -qxF -e '%s' || %s", line, s.Command())
 }
 
-// UndoScript is the commands of a Report of Down.
+// UndoScript returns the commands of a report of PlanDown as a script.
 func UndoScript(r Report) string {
 	var b strings.Builder
 	for _, s := range r.Steps {

@@ -8,26 +8,25 @@ import (
 	"slices"
 )
 
-// System is this machine: what there is on it, and how it is changed.
+// System observes and changes a host.
 type System interface {
 	Observe(ctx context.Context) (Observed, error)
 	Do(ctx context.Context, s Step) error
 }
 
-// Server brings a real server up and down, and remembers what it did.
+// Server sets up a real server, records its changes and undoes them.
 type Server struct {
 	System System
 	Store  Store
 }
 
-// Report is what was done.
+// Report lists the steps that were executed.
 type Report struct {
-	Steps []Step   `json:"steps"`
-	Notes []string `json:"notes,omitempty"`
+	Steps []Step
+	Notes []string
 }
 
-// Up makes this machine what is wanted, in addition to what earlier calls made it. If a step fails, those before it
-// are taken back.
+// Up establishes the wanted state in addition to that of earlier calls. If a step fails, the previous ones are undoPlan.
 func (s *Server) Up(ctx context.Context, w Wanted) (Report, error) {
 	state, err := s.Store.Load()
 	if err != nil {
@@ -48,7 +47,7 @@ func (s *Server) Up(ctx context.Context, w Wanted) (Report, error) {
 		}
 		modulesOnly := len(steps) > 0 && steps[0].Action == LoadModule
 		if !modulesOnly {
-			// Recorded before it is done: a crash in between must not lose what was there.
+			// Recorded before execution: a crash in between must not lose the previous state.
 			if err := s.Store.Save(state.with(w, slices.Concat(report.Steps, steps))); err != nil {
 				return report, err
 			}
@@ -66,7 +65,7 @@ func (s *Server) Up(ctx context.Context, w Wanted) (Report, error) {
 	}
 }
 
-// subject names what a step is about.
+// subject returns the object that a step changes.
 func (s Step) subject() string {
 	for _, name := range []string{s.Interface, s.Key, s.Module} {
 		if name != "" {
@@ -77,7 +76,7 @@ func (s Step) subject() string {
 }
 
 func (s *Server) rollBack(ctx context.Context, before State, done []Step) error {
-	// A deadline that has passed must not keep us from taking back what was done.
+	// Roll back even if the deadline has passed.
 	ctx = context.WithoutCancel(ctx)
 	var errs []error
 	var stuck []Step
@@ -92,11 +91,11 @@ func (s *Server) rollBack(ctx context.Context, before State, done []Step) error 
 		}
 	}
 	slices.Reverse(stuck)
-	return errors.Join(append(errs, s.Store.Save(before.recording(stuck)))...)
+	return errors.Join(append(errs, s.Store.Save(before.add(stuck)))...)
 }
 
-// Down takes back what Up did for the addresses, or all that it did if none is given. What cannot be taken back
-// stays recorded.
+// Down undoes the changes that Up made for the addresses, or all changes if none is given. A change that cannot be
+// undoPlan stays recorded.
 func (s *Server) Down(ctx context.Context, vips []netip.Addr) (Report, error) {
 	u, err := s.planDown(ctx, vips)
 	if err != nil {
@@ -112,29 +111,29 @@ func (s *Server) Down(ctx context.Context, vips []netip.Addr) (Report, error) {
 		}
 		report.Steps = append(report.Steps, step)
 	}
-	errs = append(errs, s.Store.Save(u.left()))
+	errs = append(errs, s.Store.Save(u.remaining()))
 	return report, errors.Join(errs...)
 }
 
-// PlanDown is what Down would do.
+// PlanDown returns the steps that Down would execute.
 func (s *Server) PlanDown(ctx context.Context, vips []netip.Addr) (Report, error) {
 	u, err := s.planDown(ctx, vips)
 	return Report{Steps: u.steps, Notes: u.notes}, err
 }
 
-func (s *Server) planDown(ctx context.Context, vips []netip.Addr) (undone, error) {
+func (s *Server) planDown(ctx context.Context, vips []netip.Addr) (undoPlan, error) {
 	state, err := s.Store.Load()
 	if err != nil {
-		return undone{}, err
+		return undoPlan{}, err
 	}
 	o, err := s.System.Observe(ctx)
 	if err != nil {
-		return undone{}, err
+		return undoPlan{}, err
 	}
 	return down(state, vips, o), nil
 }
 
-// Status says what is right and what is wrong. Without addresses it asks for what earlier calls of Up made.
+// Status checks the host. Without addresses it checks those that earlier calls of Up set up.
 func (s *Server) Status(ctx context.Context, w Wanted) (Status, error) {
 	if len(w.VIPs) == 0 {
 		state, err := s.Store.Load()

@@ -56,8 +56,8 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
-// The seed's section 3, step by step; and back again.
-func TestSeedDirectRouting(t *testing.T) {
+// Direct routing step by step, and undone.
+func TestDirectRouting(t *testing.T) {
 	m := realservertest.New("202.99.59.1", "202.99.59.108/24")
 	m.Set("net.ipv4.conf.all.arp_announce", "1")
 	before := observe(t, m)
@@ -75,7 +75,7 @@ func TestSeedDirectRouting(t *testing.T) {
 		"ip -4 route replace 202.99.59.110/32 dev lo scope link",
 	})
 	if report, err = s.Up(t.Context(), dr("202.99.59.110")); err != nil || len(report.Steps) != 0 {
-		t.Errorf("up again took %v, %v", report.Steps, err)
+		t.Errorf("up again executed %v, %v", report.Steps, err)
 	}
 	if status, err := s.Status(t.Context(), realserver.Wanted{}); err != nil || !status.OK {
 		t.Errorf("status is %+v, %v", status, err)
@@ -96,7 +96,7 @@ func TestSeedDirectRouting(t *testing.T) {
 		t.Errorf("the record is still there: %v", err)
 	}
 	if report, err := s.Down(t.Context(), nil); err != nil || len(report.Steps) != 0 {
-		t.Errorf("down again took %v, %v", report.Steps, err)
+		t.Errorf("down again executed %v, %v", report.Steps, err)
 	}
 }
 
@@ -168,7 +168,7 @@ func TestTunnels(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(report.Notes) == 0 || !strings.HasSuffix(report.Notes[0], "stays loaded") {
-				t.Errorf("notes %q do not speak of the module", report.Notes)
+				t.Errorf("notes %q do not mention the module", report.Notes)
 			}
 			for _, l := range observe(t, m).Links {
 				if l.NoARP && (l.Up || l.Any) {
@@ -187,9 +187,9 @@ func TestTunnels(t *testing.T) {
 	}
 }
 
-func TestDownTakesBackOnlyWhatNobodyElseNeeds(t *testing.T) {
+func TestDownKeepsWhatOtherAddressesNeed(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
-	m.AddAddress("lo", "192.0.2.77/32") // somebody's own
+	m.AddAddress("lo", "192.0.2.77/32") // added externally
 	m.Set("net.ipv4.conf.eth0.arp_ignore", "3")
 	before := observe(t, m)
 	s := newServer(t, m)
@@ -230,7 +230,7 @@ func TestDownLeavesForeignValues(t *testing.T) {
 	}
 	equal(t, "notes", report.Notes, []string{"net.ipv4.conf.all.arp_ignore is now 8, which lvs-ha did not set: left as is (it was 0 before)"})
 	if v := observe(t, m).Sysctls["net.ipv4.conf.all.arp_ignore"]; v != "8" {
-		t.Errorf("somebody else's value became %s", v)
+		t.Errorf("an external value became %s", v)
 	}
 }
 
@@ -259,7 +259,7 @@ func TestUpRollsBack(t *testing.T) {
 			m.Fail(a, nil)
 			after := observe(t, m)
 			if a != realserver.LoadModule {
-				after.Links = after.Links[:len(before.Links)] // tunl0 came with the module, which stays
+				after.Links = after.Links[:len(before.Links)] // tunl0 was created by the module, which stays
 				for key := range after.Sysctls {
 					if strings.Contains(key, ".tunl0.") {
 						if v := after.Sysctls[key]; v != "0" {
@@ -279,7 +279,7 @@ func TestUpRollsBack(t *testing.T) {
 	}
 }
 
-func TestRollBackThatFailsStaysRecorded(t *testing.T) {
+func TestFailedRollbackStaysRecorded(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	before := observe(t, m)
 	s := newServer(t, m)
@@ -299,7 +299,7 @@ func TestRollBackThatFailsStaysRecorded(t *testing.T) {
 	equal(t, "the machine in the end", observe(t, m), before)
 }
 
-func TestAnotherBootIsForgotten(t *testing.T) {
+func TestRecordOfEarlierBootIsIgnored(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	s := newServer(t, m)
 	if _, err := s.Up(t.Context(), dr("192.0.2.9")); err != nil {
@@ -307,7 +307,7 @@ func TestAnotherBootIsForgotten(t *testing.T) {
 	}
 	s.Store.Identity = "later/7"
 	if report, err := s.Down(t.Context(), nil); err != nil || len(report.Steps) != 0 {
-		t.Errorf("down took %v, %v", report.Steps, err)
+		t.Errorf("down executed %v, %v", report.Steps, err)
 	}
 	if _, err := s.Status(t.Context(), realserver.Wanted{}); err == nil || !strings.Contains(err.Error(), "nothing was set up here") {
 		t.Errorf("status: %v", err)
@@ -353,7 +353,7 @@ func TestUpRefuses(t *testing.T) {
 				t.Errorf("error %q\nwant  %q", err, c.want)
 			}
 			if done := m.Done(); len(done) != 0 {
-				t.Errorf("it took %v", done)
+				t.Errorf("executed %v", done)
 			}
 		})
 	}

@@ -14,14 +14,14 @@ import (
 	"strings"
 )
 
-// The states in /proc/net of a socket that takes new connections: TCP_LISTEN, and TCP_CLOSE of an unconnected UDP
-// socket (include/net/tcp_states.h).
+// The states in /proc/net of a socket that accepts new clients: TCP_LISTEN, and TCP_CLOSE of an unconnected UDP socket
+// (include/net/tcp_states.h).
 const (
 	tcpListen = "0A"
 	udpBound  = "07"
 )
 
-// listeners are the sockets of this network namespace that new clients can reach.
+// listeners returns the sockets of this network namespace that accept new clients.
 func listeners() ([]Listener, error) {
 	var out []Listener
 	for _, table := range []struct{ file, network, state string }{
@@ -43,7 +43,7 @@ func listeners() ([]Listener, error) {
 	return out, nil
 }
 
-// readSockets reads a table as /proc/net/tcp is (net/ipv4/tcp_ipv4.c, tcp4_seq_show).
+// readSockets reads a table in the format of /proc/net/tcp (net/ipv4/tcp_ipv4.c, tcp4_seq_show).
 func readSockets(r io.Reader, network, state string) ([]Listener, error) {
 	var out []Listener
 	lines := bufio.NewScanner(r)

@@ -16,40 +16,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// State is what was done on this machine, so that it can be taken back.
+// State is the record of changes to this host.
 type State struct {
 	Kernel string `json:"kernel"` // see sysctl.Identity
 	Wanted Wanted `json:"wanted"`
-	Steps  []Step `json:"steps"` // in the order they were done
+	Steps  []Step `json:"steps"` // in order of execution
 }
 
-// Store keeps the state in a folder, one file for each network namespace.
+// Store keeps the state in a directory, one file per network namespace.
 type Store struct {
 	Dir      string
 	Identity string
-	Record   string // the state that files for the next boot were made of, for when there is no other; "" for none
+	Record   string // the fallback state file: that of the files for the next boot; "" for none
 }
 
-// File is the path of the state file.
+// File returns the path of the state file.
 func (s Store) File() string {
 	_, namespace, _ := strings.Cut(s.Identity, "/")
 	return filepath.Join(s.Dir, "net-"+namespace+".json")
 }
 
-// lockPause is how long to wait before trying again for a lock that another call holds.
+// lockPause is the interval between attempts to take a lock.
 const lockPause = 50 * time.Millisecond
 
-// Lock keeps other calls from changing the machine meanwhile: each records what was there before it.
+// Lock excludes concurrent calls, because each records the state before its own changes.
 func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
 	if s.Dir == "" {
 		return nil, errors.New("no directory for the record of changes: set --state-dir")
 	}
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
-		return nil, recording(err)
+		return nil, recordError(err)
 	}
 	dir, err := os.Open(s.Dir)
 	if err != nil {
-		return nil, recording(err)
+		return nil, recordError(err)
 	}
 	for {
 		err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -67,15 +67,15 @@ func (s Store) Lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// recording is the error of a state file that cannot be written.
-func recording(err error) error {
+// recordError explains why the state file cannot be written.
+func recordError(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("record the changes, to be able to undo them: %w: run as root", err)
 	}
 	return fmt.Errorf("record the changes, to be able to undo them: %w", err)
 }
 
-// Load reads the state of this boot, or else what is brought up at every boot. Where there is neither it is empty.
+// Load returns the state of this boot, or else that of the files for the next boot. If there is neither, it is empty.
 func (s Store) Load() (State, error) {
 	state, err := readState(s.File())
 	if err != nil || state.Kernel == s.Identity {
@@ -84,13 +84,13 @@ func (s Store) Load() (State, error) {
 	if s.Record != "" {
 		state, err = readState(s.Record)
 		if err == nil && state.Kernel != "" {
-			return state.reborn(s.Identity), nil
+			return state.afterBoot(s.Identity), nil
 		}
 	}
 	return State{Kernel: s.Identity}, err
 }
 
-// recordFormat is that of both records. The one of what is kept over a reboot has to survive a power failure.
+// recordFormat is the format of both state files. The one that is kept across reboots must survive a power failure.
 var recordFormat = statefile.Format{Kind: "realserver", Version: 1, Limit: 16 << 20, Durable: true,
 	Older: map[int]statefile.Migration{0: statefile.Unchanged}}
 
@@ -119,10 +119,10 @@ func readState(file string) (State, error) {
 	return state, nil
 }
 
-// Save writes the state, or removes the file if there is nothing to take back.
+// Save writes the state, or removes the file if there is nothing to undo.
 func (s Store) Save(state State) error {
 	_, err := os.Stat(s.Record)
-	// Where there is a record for every boot, only an empty state says that this boot is another matter.
+	// If files for the next boot exist, an empty state must be saved: it overrides their state for this boot.
 	if len(state.Steps) == 0 && len(state.Wanted.VIPs) == 0 && (s.Record == "" || errors.Is(err, fs.ErrNotExist)) {
 		if err := os.Remove(s.File()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the record of changes: %w", err)
@@ -130,13 +130,13 @@ func (s Store) Save(state State) error {
 		return nil
 	}
 	if err := writeState(s.File(), state); err != nil {
-		return recording(err)
+		return recordError(err)
 	}
 	return nil
 }
 
-// reborn is the state after a boot that brought up all that is wanted, whoever had done it the first time.
-func (s State) reborn(identity string) State {
+// afterBoot returns the state after a boot that set up all wanted addresses.
+func (s State) afterBoot(identity string) State {
 	next := State{Kernel: identity, Wanted: s.Wanted, Steps: slices.Clone(s.Steps)}
 	for _, step := range Script(s.Wanted, Observed{}) {
 		if step.Action != SetSysctl && step.Action != LoadModule && !slices.ContainsFunc(s.Steps, step.same) {
@@ -146,22 +146,22 @@ func (s State) reborn(identity string) State {
 	return next
 }
 
-// with is the state after more was wanted and done.
+// with returns the state after more addresses were wanted and steps were executed.
 func (s State) with(w Wanted, steps []Step) State {
-	next := s.recording(steps)
+	next := s.add(steps)
 	next.Wanted.VIPs = union(s.Wanted.VIPs, w.VIPs, VIP.equal)
 	next.Wanted.Directors = union(w.Directors, s.Wanted.Directors, func(a, b netip.Addr) bool { return a == b })
 	next.Wanted.Listeners = union(s.Wanted.Listeners, w.Listeners, func(a, b Listener) bool { return a == b })
 	return next
 }
 
-// recording is the state after more was done. Of a step that was done twice, the first knows what was there before.
-func (s State) recording(steps []Step) State {
+// add returns the state with more steps. If a step was executed twice, the first record has the original value.
+func (s State) add(steps []Step) State {
 	s.Steps = union(s.Steps, steps, Step.same)
 	return s
 }
 
-// union is the first list, and of the second what is not in it.
+// union returns the first list, and the elements of the second that are not in it.
 func union[T any](a, b []T, equal func(T, T) bool) []T {
 	out := slices.Clone(a)
 	for _, v := range b {

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// Action is what a step does.
+// Action is the kind of a step.
 type Action string
 
 // The actions.
@@ -16,9 +16,9 @@ const (
 	LoadModule    Action = "load-module"
 	SetUp         Action = "set-up"
 	SetDown       Action = "set-down"
-	TakeAny       Action = "take-any"  // ip6tnl0 takes IPv4 as well as IPv6
-	TakeIPv6      Action = "take-ipv6" // ip6tnl0 takes IPv6 only, as it was
-	AddFOU        Action = "add-fou"   // unwrap GUE
+	TakeAny       Action = "take-any"  // ip6tnl0 accepts IPv4 as well as IPv6
+	TakeIPv6      Action = "take-ipv6" // ip6tnl0 accepts only IPv6, the default
+	AddFOU        Action = "add-fou"   // decapsulate GUE
 	RemoveFOU     Action = "remove-fou"
 	SetSysctl     Action = "set-sysctl"
 	AddAddress    Action = "add-address"
@@ -27,7 +27,7 @@ const (
 	RemoveRoute   Action = "remove-route"
 )
 
-// Step is one change of the machine. Which fields count depends on the action.
+// Step is one change to the host. The action determines which fields are used.
 type Step struct {
 	Action    Action     `json:"action"`
 	Module    string     `json:"module,omitempty"`
@@ -40,7 +40,7 @@ type Step struct {
 	Before    string     `json:"before,omitempty"` // the parameter's value that Value replaces
 }
 
-// opposite is the action that undoes each action.
+// opposite maps each action to the one that undoes it.
 var opposite = map[Action]Action{
 	SetUp: SetDown, SetDown: SetUp,
 	TakeAny: TakeIPv6, TakeIPv6: TakeAny,
@@ -50,7 +50,7 @@ var opposite = map[Action]Action{
 	AddRoute: RemoveRoute, RemoveRoute: AddRoute,
 }
 
-// Undo is the step that takes this one back. A module stays loaded: others may have come to use it.
+// Undo returns the step that undoes this one. A module stays loaded, because others may use it by now.
 func (s Step) Undo() (Step, bool) {
 	back, ok := opposite[s.Action]
 	if !ok {
@@ -63,13 +63,13 @@ func (s Step) Undo() (Step, bool) {
 	return s, true
 }
 
-// same reports whether two steps are about the same thing, whatever value it had before.
+// same reports whether two steps are equal except for the previous value.
 func (s Step) same(t Step) bool {
 	s.Before, t.Before = "", ""
 	return s == t
 }
 
-// Command is the shell command that does the step. It may be run again where the step has been done.
+// Command returns the shell command of the step. It can be repeated.
 func (s Step) Command() string {
 	family, prefix := "-4", HostPrefix(s.Address)
 	if s.IPv6 || s.Address.Is6() {
@@ -109,7 +109,7 @@ func (s Step) Command() string {
 
 func (s Step) String() string { return s.Command() }
 
-// describe is the commands of several steps, one after the other.
+// describe joins the commands of several steps.
 func describe(steps []Step) string {
 	var lines []string
 	for _, s := range steps {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Mode is how packets reach this real server.
+// Mode is the director's forwarding method.
 type Mode string
 
 // The modes.
@@ -28,7 +28,7 @@ const (
 	GUE  TunnelType = "gue"
 )
 
-// VIP is a virtual address as a real server serves it.
+// VIP is a virtual address that a real server serves.
 type VIP struct {
 	Address   netip.Addr `json:"address"`
 	Mode      Mode       `json:"mode"`
@@ -36,30 +36,30 @@ type VIP struct {
 	Tunnel    *Tunnel    `json:"tunnel,omitempty"`    // with TUN
 }
 
-// Tunnel is how the director wraps packets to this real server.
+// Tunnel is the encapsulation between director and real server.
 type Tunnel struct {
 	Type   TunnelType `json:"type"`
-	Outer4 bool       `json:"outer_ipv4"`     // the outer packets are IPv4, whatever the virtual address is
+	Outer4 bool       `json:"outer_ipv4"`     // the outer packets are IPv4, regardless of the virtual address
 	Port   uint16     `json:"port,omitempty"` // of GUE
 }
 
-// Wanted is what a real server is to be.
+// Wanted is the setup of a real server.
 type Wanted struct {
 	VIPs      []VIP        `json:"vips"`
-	Directors []netip.Addr `json:"directors,omitempty"` // for NAT: any of them is the right gateway; none: not known
-	Listeners []Listener   `json:"listeners,omitempty"` // where something must listen; none: not known
+	Directors []netip.Addr `json:"directors,omitempty"` // for NAT: any of them is a correct gateway; empty: unknown
+	Listeners []Listener   `json:"listeners,omitempty"` // sockets that must exist; empty: unknown
 }
 
-// Listener is a port of a virtual address that the real server must serve.
+// Listener is a socket that the real server needs.
 type Listener struct {
 	Network string         `json:"network"` // tcp or udp
 	Address netip.AddrPort `json:"address"`
 }
 
-// DefaultGUEPort is the port that IANA gave to GUE.
+// DefaultGUEPort is IANA's port for GUE.
 const DefaultGUEPort = 6080
 
-// ParseVIP reads a virtual address: a bare address, or one with a host mask.
+// ParseVIP parses a virtual address, with or without a host mask.
 func ParseVIP(s string) (netip.Addr, error) {
 	bare, bits, masked := strings.Cut(s, "/")
 	a, err := netip.ParseAddr(bare)
@@ -94,7 +94,7 @@ func checkVIP(a netip.Addr) error {
 	return nil
 }
 
-// Validate says what cannot be, all of it.
+// Validate returns all errors.
 func (w Wanted) Validate() error {
 	var errs []error
 	if len(w.VIPs) == 0 {
@@ -117,15 +117,14 @@ func (w Wanted) Validate() error {
 	return errors.Join(errs...)
 }
 
-// equal reports whether two VIPs are the same one, brought up in the same way.
+// equal reports whether two VIPs are the same address with the same setup.
 func (v VIP) equal(u VIP) bool {
 	d, _ := v.device()
 	e, _ := u.device()
 	return v.Address == u.Address && v.Mode == u.Mode && d == e
 }
 
-// without is what is wanted when some addresses no longer are. What must listen for clients of NAT is at the real
-// server's own address.
+// without returns the setup without some addresses. With NAT, listeners stay: they are at the real server's own address.
 func (w Wanted) without(vips []netip.Addr) Wanted {
 	w.VIPs = slices.DeleteFunc(slices.Clone(w.VIPs), func(v VIP) bool { return slices.Contains(vips, v.Address) })
 	w.Listeners = slices.DeleteFunc(slices.Clone(w.Listeners), func(l Listener) bool { return slices.Contains(vips, l.Address.Addr()) })
@@ -139,7 +138,7 @@ func either(a, b Mode) Mode {
 	return b
 }
 
-// HostPrefix is the address with the mask of a single host.
+// HostPrefix returns the address with a host mask.
 func HostPrefix(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
 // Addresses are the virtual addresses.

@@ -134,6 +134,6 @@ ip -6 address replace fd00::9/128 dev ip6tnl0 nodad preferred_lft 0
 )
 `)
 	if _, err := realserver.ShellScript(realserver.Wanted{}); err == nil {
-		t.Error("a script of nothing")
+		t.Error("no error without addresses")
 	}
 }

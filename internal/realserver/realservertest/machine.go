@@ -1,4 +1,4 @@
-// Package realservertest has a machine in memory that real server steps can be taken on.
+// Package realservertest provides a realserver.System in memory.
 package realservertest
 
 import (
@@ -22,8 +22,8 @@ type Machine struct {
 	fail map[realserver.Action]error
 }
 
-// New makes a machine with a loopback device, an Ethernet device eth0 with the given addresses and a gateway, and
-// the kernel's default parameters.
+// New returns a machine with a loopback device, an Ethernet device eth0 with the given addresses and a gateway, and the
+// kernel's default parameters.
 func New(gateway string, addresses ...string) *Machine {
 	m := &Machine{fail: map[realserver.Action]error{}, o: realserver.Observed{Sysctls: map[string]string{}}}
 	m.addLink(host.Link{Name: "all"})
@@ -45,7 +45,7 @@ func New(gateway string, addresses ...string) *Machine {
 	return m
 }
 
-// AddLink makes a device, as somebody else would.
+// AddLink adds a device externally.
 func (m *Machine) AddLink(l host.Link) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -60,42 +60,42 @@ func (m *Machine) addLink(l host.Link) {
 	m.o.Sysctls[sysctl.Conf("ipv6", l.Name, "disable_ipv6")] = "0"
 }
 
-// AddAddress puts an address on a device, as somebody else would.
+// AddAddress adds an address to a device externally.
 func (m *Machine) AddAddress(iface, prefix string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.o.Addresses = append(m.o.Addresses, host.Address{Interface: iface, Prefix: netip.MustParsePrefix(prefix)})
 }
 
-// Set sets a kernel parameter, as somebody else would.
+// Set sets a kernel parameter externally.
 func (m *Machine) Set(key, value string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.o.Sysctls[key] = value
 }
 
-// Change lets a test change anything, as somebody else would.
+// Change lets a test change any state externally.
 func (m *Machine) Change(f func(*realserver.Observed)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f(&m.o)
 }
 
-// Fail makes every step of the action fail, or none if err is nil.
+// Fail makes every step of the action fail with err, or succeed if err is nil.
 func (m *Machine) Fail(a realserver.Action, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fail[a] = err
 }
 
-// Done are the steps taken so far.
+// Done returns the steps executed so far.
 func (m *Machine) Done() []realserver.Step {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.done)
 }
 
-// Observe returns a copy of what there is.
+// Observe returns a copy of the current state.
 func (m *Machine) Observe(context.Context) (realserver.Observed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,7 +105,7 @@ func (m *Machine) Observe(context.Context) (realserver.Observed, error) {
 	return o, nil
 }
 
-// Do takes a step. Unlike a kernel it refuses one that is already taken.
+// Do executes a step. Unlike the kernel, it refuses a step that has already taken effect.
 func (m *Machine) Do(_ context.Context, s realserver.Step) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -133,7 +133,7 @@ func (m *Machine) take(s realserver.Step) error {
 	case realserver.SetSysctl:
 		now, ok := m.o.Sysctls[s.Key]
 		if !ok || now != s.Before {
-			return fmt.Errorf("it is %q, not %q", now, s.Before)
+			return fmt.Errorf("is %q, not %q", now, s.Before)
 		}
 		m.o.Sysctls[s.Key] = s.Value
 		return nil
@@ -177,7 +177,7 @@ func (m *Machine) onLink(name string, f func(*host.Link)) error {
 
 func add[T comparable](list *[]T, v T) error {
 	if slices.Contains(*list, v) {
-		return fmt.Errorf("there is one already")
+		return fmt.Errorf("already exists")
 	}
 	*list = append(*list, v)
 	return nil
@@ -186,7 +186,7 @@ func add[T comparable](list *[]T, v T) error {
 func remove[T comparable](list *[]T, v T) error {
 	i := slices.Index(*list, v)
 	if i < 0 {
-		return fmt.Errorf("there is none")
+		return fmt.Errorf("does not exist")
 	}
 	*list = slices.Delete(*list, i, i+1)
 	return nil

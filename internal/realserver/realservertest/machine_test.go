@@ -39,7 +39,7 @@ func TestSteps(t *testing.T) {
 		broken := errors.New("broken")
 		m.Fail(s.Action, broken)
 		if err := m.Do(t.Context(), s); !errors.Is(err, broken) {
-			t.Errorf("%s: error %v, want that it was told to fail with", s, err)
+			t.Errorf("%s: error %v, want the injected one", s, err)
 		}
 		m.Fail(s.Action, nil)
 		if err := m.Do(t.Context(), s); err != nil {
@@ -50,7 +50,7 @@ func TestSteps(t *testing.T) {
 		}
 		set := s.Action == realserver.SetUp || s.Action == realserver.TakeAny
 		if err := m.Do(t.Context(), s); err == nil && !set {
-			t.Errorf("%s was taken twice", s)
+			t.Errorf("%s was executed twice", s)
 		}
 		back, _ := s.Undo()
 		if err := m.Do(t.Context(), back); err != nil {
@@ -62,7 +62,7 @@ func TestSteps(t *testing.T) {
 		{Action: realserver.RemoveRoute, Interface: "lo", Address: vip}, {Action: "dance"},
 	} {
 		if err := m.Do(t.Context(), s); err == nil {
-			t.Errorf("%+v was taken", s)
+			t.Errorf("%+v was executed", s)
 		}
 	}
 	m.AddAddress("lo", "192.0.2.7/32")
@@ -70,9 +70,9 @@ func TestSteps(t *testing.T) {
 	m.Change(func(o *realserver.Observed) { o.Routes = nil })
 	o := observe()
 	if len(o.Addresses) != 3 || o.Sysctls["net.ipv4.conf.lo.arp_ignore"] != "8" || len(o.Routes) != 0 {
-		t.Errorf("somebody else's changes are not seen: %+v", o)
+		t.Errorf("external changes are not observed: %+v", o)
 	}
 	if done := m.Done(); len(done) < 14 {
-		t.Errorf("only %d steps are remembered", len(done))
+		t.Errorf("only %d steps are recorded", len(done))
 	}
 }

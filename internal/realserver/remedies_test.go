@@ -7,40 +7,40 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/realserver"
 )
 
-// What status says mends a real server does: run in a shell, in the order it is said, on a machine where nothing was
-// brought up and on one where everything was broken since.
-func testMends(t *testing.T, w realserver.Wanted, device string) {
+// The remedies that status prints work: run in a shell, in order, on an unconfigured host and on one where all settings
+// were reverted.
+func testRemedies(t *testing.T, w realserver.Wanted, device string) {
 	l := newLAN(t)
 	s := hostServer(t, l.real)
-	mend := func() {
+	repair := func() {
 		t.Helper()
 		status, err := s.Status(t.Context(), w)
 		if err != nil || status.OK {
-			t.Fatalf("nothing is wrong: %+v, %v", status, err)
+			t.Fatalf("status reports no problem: %+v, %v", status, err)
 		}
 		for _, c := range wrong(status) {
-			run(t, l.real, "sh", "-ec", c.Mend)
+			run(t, l.real, "sh", "-ec", c.Remedy)
 		}
 		if status, err := s.Status(t.Context(), w); err != nil || !status.OK {
-			t.Errorf("after the mends: %+v, %v", wrong(status), err)
+			t.Errorf("after the remedies: %+v, %v", wrong(status), err)
 		}
 	}
-	mend()
+	repair()
 	run(t, l.real, "sh", "-ec", "ip address flush dev "+device+" scope global; ip link set dev "+device+" down;"+
 		" sysctl -w net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.eth0.arp_ignore=3 net.ipv4.conf.all.arp_announce=0"+
 		" net.ipv4.conf.all.rp_filter=1 net.ipv4.conf."+device+".rp_filter=0")
-	mend()
+	repair()
 	if report, err := s.Up(t.Context(), w); err != nil {
-		t.Errorf("up after the mends: %v, %v", report, err)
+		t.Errorf("up after the remedies: %v, %v", report, err)
 	}
 }
 
-func TestHostMends(t *testing.T) {
+func TestHostRemedies(t *testing.T) {
 	lab.Need(t, lab.Host)
-	testMends(t, dr("202.99.59.110", "fd00::110"), "lo")
+	testRemedies(t, dr("202.99.59.110", "fd00::110"), "lo")
 }
 
-func TestKernelMends(t *testing.T) {
+func TestKernelRemedies(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	for _, c := range []struct {
 		device string
@@ -50,6 +50,6 @@ func TestKernelMends(t *testing.T) {
 		{"gre0", realserver.Tunnel{Type: realserver.GRE, Outer4: true}},
 		{"ip6tnl0", realserver.Tunnel{Type: realserver.GUE}},
 	} {
-		t.Run(string(c.tunnel.Type), func(t *testing.T) { testMends(t, tun("202.99.59.110", c.tunnel), c.device) })
+		t.Run(string(c.tunnel.Type), func(t *testing.T) { testRemedies(t, tun("202.99.59.110", c.tunnel), c.device) })
 	}
 }
