@@ -140,26 +140,47 @@ sysctl { manage = true }
 	}
 }
 
-// TestKernelWithoutParentTheWorkersStopInOrder: nobody starts another parent. What the configuration says of a stop is
-// done.
+// TestKernelWithoutParentTheWorkersStopInOrder: the parent is killed, alone or with the speaker, and nobody starts another. What
+// the configuration says of a stop is done, to the address first.
 func TestKernelWithoutParentTheWorkersStopInOrder(t *testing.T) {
 	lab.Need(t, lab.Kernel)
-	p := newPlace(t)
-	p.configure(withService + `
+	for name, killed := range map[string][]string{"the parent": nil, "with the speaker": {"speaker"}} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t)
+			p.configure(withService + `
 director { on_stop = "remove" }
 sysctl { manage = true }
 `)
-	d := p.start()
-	d.awaitStatus("master", isMaster)
-	if err := d.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "everything is taken down", func() bool {
-		var now dataPath
-		err := p.host.Do(func() (err error) {
-			now, err = lookAtDataPath()
-			return err
+			d := p.start()
+			d.awaitStatus("master", isMaster)
+			look := func() (now dataPath) {
+				err := p.host.Do(func() (err error) {
+					now, err = lookAtDataPath()
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return now
+			}
+			whole := dataPath{services: 1, servers: 1, address: true, forwarding: "1"}
+			eventually(t, "the data path is whole", func() bool { return look() == whole })
+			pids := []int{d.cmd.Process.Pid}
+			for _, worker := range killed {
+				pids = append(pids, d.worker(worker))
+			}
+			stop := p.watchDataPath()
+			for _, pid := range pids {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "everything is taken down", func() bool { return look() == dataPath{forwarding: "0"} })
+			for _, seen := range stop() {
+				if seen.address && seen != whole {
+					t.Errorf("while the address was there, the data path was %+v", seen)
+				}
+			}
 		})
-		return err == nil && now == dataPath{forwarding: "0"}
-	})
+	}
 }

@@ -182,6 +182,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		Restarted:  seat.Restarted,
 		OpenKernel: director.OpenKernel,
 		Sysctls:    &sysctl.Keeper{Kernel: sysctl.System, Identity: identity, File: filepath.Join(string(dir), "sysctl.json")},
+		Addresses:  speaker.Leftovers{},
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
 			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
 		},

@@ -13,11 +13,6 @@ import (
 func (d *Director) clear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()
-	defer func() {
-		if d.kernel != nil {
-			d.kernel.Close()
-		}
-	}()
 	err := retryTransient(ctx, func() error { return d.takeDown(ctx) })
 	if err != nil && !errors.Is(err, ipvs.ErrNoIPVS) {
 		d.Logger.Error("cleanup at stop failed", "error", err)

@@ -49,7 +49,8 @@ type Options struct {
 	StateFile  string
 	Restarted  bool // this process replaces a director that ended unexpectedly
 	OpenKernel func(ctx context.Context) (Kernel, error)
-	Sysctls    Sysctls // nil: none are managed
+	Sysctls    Sysctls   // nil: none are managed
+	Addresses  Addresses // nil: none are left at a stop
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewSpeaker func(report func([]vrrp.Status), connected func(bool)) Speaker
 	Ready      func() // called once, when the first configuration is in force
@@ -259,24 +260,17 @@ func (d *Director) do(ctx context.Context, f func() error) error {
 // stop ends in order: the speaker hands over, the sync daemons stop, and the table stays or is removed as configured.
 func (d *Director) stop(ctx context.Context) {
 	d.Logger.Info("stopping", "ipvs_table", d.cfg.Director.OnStop)
-	deadline := time.After(stopWait)
-	for d.linked && len(d.cfg.VRRP) > 0 {
-		select {
-		case <-d.inbox.signal:
-			d.take(d.inbox.take())
-			continue
-		case view := <-d.views:
-			view()
-			continue
-		case <-d.alive.C:
-			d.reportAlive()
-			continue
-		case <-deadline:
-			d.Logger.Warn("speaker hand-over timed out", "waited", stopWait.String())
-		}
-		break
+	d.awaitHandOver()
+	if d.vacate() {
+		d.clear(ctx)
+		d.restoreSysctls()
 	}
-	d.clear(ctx)
-	d.restoreSysctls()
+	d.closeKernel()
 	_ = d.stateFile.wait() // reported as a problem already
+}
+
+func (d *Director) closeKernel() {
+	if d.kernel != nil {
+		d.kernel.Close()
+	}
 }

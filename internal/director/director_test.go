@@ -114,12 +114,13 @@ type bench struct {
 	openKernel func() (Kernel, error) // nil: kernel
 	writeFile  func(path string, contents []byte) error
 
-	sysctls  Sysctls
-	checker  *fakeChecker
-	speaker  *fakeSpeaker
-	director *Director
-	log      logBook
-	stop     func()
+	sysctls   Sysctls
+	addresses Addresses
+	checker   *fakeChecker
+	speaker   *fakeSpeaker
+	director  *Director
+	log       logBook
+	stop      func()
 }
 
 func newBench(t *testing.T) *bench {
@@ -142,7 +143,8 @@ func (b *bench) start(restarted bool) {
 			}
 			return b.kernel, nil
 		},
-		Sysctls: b.sysctls,
+		Sysctls:   b.sysctls,
+		Addresses: b.addresses,
 		NewChecker: func(report func(healthcheck.Event)) Checker {
 			b.checker = &fakeChecker{report: report}
 			return b.checker

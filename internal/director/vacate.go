@@ -1,0 +1,83 @@
+package director
+
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Addresses are the virtual addresses on this machine's interfaces. The speaker adds and removes them; the director
+// removes those of a speaker that died.
+type Addresses interface {
+	Present(instances []vrrp.Instance) ([]vrrp.Address, error) // those that are there, each with its interface
+	Remove(addresses []vrrp.Address) error
+}
+
+// awaitHandOver waits until the speaker has left. If it died as master, the peers have taken over then.
+func (d *Director) awaitHandOver() {
+	deadline := time.After(stopWait)
+	for len(d.cfg.VRRP) > 0 {
+		var taken <-chan time.Time // over by the peers
+		if !d.linked {
+			wait := time.Until(d.unlinked.Add(d.takeoverTime()))
+			if wait <= 0 {
+				return
+			}
+			taken = time.After(wait)
+		}
+		select {
+		case <-d.inbox.signal:
+			d.take(d.inbox.take())
+		case view := <-d.views:
+			view()
+		case <-d.alive.C:
+			d.reportAlive()
+		case <-taken:
+		case <-deadline:
+			d.Logger.Warn("speaker hand-over timed out", "waited", stopWait.String())
+			return
+		}
+	}
+}
+
+// takeoverTime is how long the slowest peer takes to replace a speaker that died: zero if it was not a master.
+func (d *Director) takeoverTime() (most time.Duration) {
+	for _, v := range d.cfg.VRRP {
+		if s := d.vrrp[v.Name].State; s == vrrp.Master || s == vrrp.Leaving {
+			most = max(most, vrrp.MasterDownInterval(v.Version, 1, v.AdvertiseInterval))
+		}
+	}
+	return most
+}
+
+// vacate removes the virtual addresses of a speaker that died. It reports whether none is left: only then may the table and the
+// kernel parameters go, since packets to these addresses need them.
+func (d *Director) vacate() bool {
+	if d.Addresses == nil || len(d.cfg.VRRP) == 0 {
+		return true
+	}
+	instances := make([]vrrp.Instance, 0, len(d.cfg.VRRP))
+	for _, v := range d.cfg.VRRP {
+		instances = append(instances, v.Instance)
+	}
+	var left []vrrp.Address
+	var err error
+	died := !d.linked
+	d.await(func() {
+		if left, err = d.Addresses.Present(instances); err == nil && len(left) > 0 && died {
+			err = d.Addresses.Remove(left)
+		}
+	})
+	switch {
+	case err != nil:
+		d.Logger.Error("virtual addresses not removed; IPVS table and kernel parameters left in place", "error", err)
+		return false
+	case !died && len(left) > 0:
+		d.Logger.Warn("virtual addresses still in use by the speaker; IPVS table and kernel parameters left in place", "addresses", len(left))
+		return false
+	}
+	for _, a := range left {
+		d.Logger.Warn("virtual address of a speaker that died; removed", "interface", a.Interface, "address", a.Prefix)
+	}
+	return true
+}

@@ -1,0 +1,57 @@
+package speaker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Leftovers finds and removes the virtual addresses that a speaker which died has left.
+type Leftovers struct{}
+
+// Present returns the virtual addresses of instances that are on their interfaces, each with its interface.
+func (Leftovers) Present(instances []vrrp.Instance) (present []vrrp.Address, err error) {
+	err = withAddresses(func(_ *kernelAddresses, interfaces map[string]netInterface) error {
+		for i := range instances {
+			for _, a := range instances[i].Addresses {
+				at := keyOf(&instances[i]).place(a)
+				for _, found := range interfaces[at.Interface].Addresses {
+					if at.satisfiedBy(found.Prefix) {
+						present = append(present, vrrp.Address{Prefix: found.Prefix, Interface: at.Interface})
+					}
+				}
+			}
+		}
+		return nil
+	})
+	return present, err
+}
+
+// Remove removes what Present returned.
+func (Leftovers) Remove(addresses []vrrp.Address) error {
+	return withAddresses(func(kernel *kernelAddresses, interfaces map[string]netInterface) error {
+		var errs []error
+		// The last first: the kernel drops the others of a subnet with the first.
+		for _, a := range slices.Backward(addresses) {
+			if index := interfaces[a.Interface].Index; index != 0 {
+				errs = append(errs, kernel.Remove(index, a.Prefix))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+func withAddresses(f func(kernel *kernelAddresses, interfaces map[string]netInterface) error) error {
+	kernel, err := newKernelAddresses()
+	if err != nil {
+		return fmt.Errorf("virtual addresses: %w", err)
+	}
+	defer kernel.Close()
+	table, err := listInterfaces(kernel.handle)
+	if err != nil {
+		return fmt.Errorf("virtual addresses: %w", err)
+	}
+	return f(kernel, table.byName())
+}
