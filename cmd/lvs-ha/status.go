@@ -14,7 +14,8 @@ import (
 )
 
 const statusLong = `Show the state of the running daemon: problems first, then VRRP instances, connection sync and virtual services.
-Name instances or services to limit the tables to them; problems and the exit status always cover everything.
+Name instances or services to limit the tables to them, and to see an instance's timers, counters and last 50
+transitions; problems and the exit status always cover everything.
 
 Exit status: 0 OK, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 state unknown (lvs-ha is
 running but does not answer, or permission denied). 3 and 4 are as for LSB init scripts.`
@@ -58,7 +59,7 @@ func newStatus() *cobra.Command {
 				encoder.SetIndent("", "  ")
 				err = encoder.Encode(shown)
 			} else {
-				page := statusPage{now: now, color: onTerminal(os.Stdout)}
+				page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(args) > 0}
 				_, err = io.WriteString(cmd.OutOrStdout(), page.render(shown, problems))
 			}
 			if err != nil {

@@ -96,8 +96,27 @@ func TestThePageOfADegradedDirector(t *testing.T) {
 		Priority: 150, EffectivePriority: 100, Addresses: []string{"198.51.100.1/24"}, PreemptHeld: "connection sync is still learning the connections",
 		UnicastPeers: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")},
 	})
-	got := rendered(s)
-	name := filepath.Join("testdata", "status.txt")
+	wantGolden(t, "status.txt", rendered(s))
+}
+
+func TestThePageOfANamedInstance(t *testing.T) {
+	s := wellStatus()
+	v := &s.VRRP[0]
+	v.Version, v.EffectivePriority, v.MasterPriority = 3, 110, 110
+	v.AdvertiseInterval, v.SkewTime, v.MasterDownInterval = api.Duration(time.Second), api.Duration(570312500), api.Duration(3570312500)
+	v.Transitions, v.AdvertsSent, v.AdvertsReceived, v.AnnouncementsSent = 1, 93600, 41, 10
+	v.History = []api.Transition{
+		{Sequence: 1, Time: night.Add(-27 * time.Hour), From: vrrp.Initialize, To: vrrp.Backup, Reason: vrrp.ReasonStartup, Priority: 150},
+		{Sequence: 9, Time: night.Add(-26 * time.Hour), Lost: 7},
+		{Sequence: 10, Time: night.Add(-26*time.Hour + 5*time.Millisecond), From: vrrp.Backup, To: vrrp.Master, Reason: vrrp.ReasonPreempt, Priority: 110},
+	}
+	page := statusPage{now: night, detailed: true}
+	wantGolden(t, "status-instance.txt", page.render(s, problemsOf(s)))
+}
+
+func wantGolden(t *testing.T, file, got string) {
+	t.Helper()
+	name := filepath.Join("testdata", file)
 	if os.Getenv("LVS_HA_UPDATE") != "" {
 		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -108,7 +127,7 @@ func TestThePageOfADegradedDirector(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("with LVS_HA_UPDATE=1 %s is written anew:\n%s", name, got)
+		t.Errorf("%s differs; LVS_HA_UPDATE=1 writes it:\n%s", name, got)
 	}
 }
 

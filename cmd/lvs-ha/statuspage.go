@@ -16,7 +16,9 @@ import (
 type statusPage struct {
 	now   time.Time
 	color bool
-	out   strings.Builder
+	// detailed shows all of each instance.
+	detailed bool
+	out      strings.Builder
 }
 
 // maxTroubles bounds the lines of problems.
@@ -38,6 +40,11 @@ func (p *statusPage) render(s api.Status, problems []trouble) string {
 			p.out.WriteByte('\n')
 		}
 		fmt.Fprintf(&p.out, "foreign service %s with %s: not in this configuration, left alone\n", f.ServiceKey, counted(f.Servers, "real server"))
+	}
+	if p.detailed {
+		for _, v := range s.VRRP {
+			p.detail(v)
+		}
 	}
 	return p.out.String()
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
-	"github.com/lvs-ha/lvs-ha/vrrp"
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 	"github.com/spf13/cobra"
 )
@@ -186,8 +185,10 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
 			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
 		},
-		NewSpeaker: func(report func([]vrrp.Status), connected func(bool)) director.Speaker {
-			return speaker.NewClient(speaker.ClientOptions{Path: supervisor.SocketPath(socket), Statuses: report, Connected: connected, Logger: log})
+		NewSpeaker: func(r director.SpeakerReports) director.Speaker {
+			return speaker.NewClient(speaker.ClientOptions{
+				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Connected: r.Connected, Logger: log,
+			})
 		},
 		Ready:  seat.Ready,
 		Alive:  seat.Alive,

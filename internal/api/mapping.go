@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -12,8 +13,8 @@ import (
 // The functions here make the API's values of the domain's. Where the two have the same fields it is a conversion, which
 // no longer compiles when the domain has one more: then decide what the API shows of it.
 
-// InstanceOf maps a VRRP instance's status.
-func InstanceOf(s vrrp.Status) Instance {
+// InstanceOf maps a VRRP instance's status and history.
+func InstanceOf(s vrrp.Status, events []history.Event) Instance {
 	return Instance{
 		Name: s.Name, Interface: s.Interface, VirtualRouterID: s.VirtualRouterID, Family: s.Family.String(), Version: s.Version,
 		State: s.State, Reason: s.Reason, Since: s.Since, Priority: s.Priority, EffectivePriority: s.EffectivePriority,
@@ -22,8 +23,13 @@ func InstanceOf(s vrrp.Status) Instance {
 		Transitions: s.Transitions, AdvertsSent: s.AdvertsSent, AdvertsReceived: s.AdvertsReceived, AnnouncementsSent: s.AnnouncesSent,
 		Dropped: s.Dropped, AddressesRefused: s.AddressesRefused, AddressesRestored: s.AddressesRestored, AddressesFound: s.AddressesFound,
 		SendErrors: s.SendErrors, AddressMismatches: s.AddressMismatches, InterfaceDropped: s.InterfaceDropped, Addresses: s.Addresses,
-		UnicastPeers: s.UnicastPeers,
+		UnicastPeers: s.UnicastPeers, History: mapped(events, TransitionOf),
 	}
+}
+
+// TransitionOf maps an event of an instance's history.
+func TransitionOf(e history.Event) Transition {
+	return Transition{Sequence: e.Sequence, Time: e.Time, From: e.From, To: e.To, Reason: e.Reason, Priority: e.Priority, Lost: e.Lost}
 }
 
 // ServiceOf maps a virtual service's settings.

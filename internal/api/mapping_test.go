@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -15,7 +16,7 @@ import (
 // TestEveryFieldIsMapped fills each domain value, and looks for a field of the API that has stayed empty.
 func TestEveryFieldIsMapped(t *testing.T) {
 	for _, got := range []any{
-		InstanceOf(filled[vrrp.Status](t)), ServiceOf(filled[ipvs.Service](t)), ServerOf(filled[ipvs.Destination](t)),
+		InstanceOf(filled[vrrp.Status](t), []history.Event{filled[history.Event](t)}), TransitionOf(filled[history.Event](t)), ServiceOf(filled[ipvs.Service](t)), ServerOf(filled[ipvs.Destination](t)),
 		SyncOf(filled[connsync.Running](t)), SyncStepOf(filled[connsync.Step](t)),
 		FindingsOf([]config.Finding{filled[config.Finding](t)})[0], ChangesOf([]ipvs.Change{filled[ipvs.Change](t)})[0],
 	} {

@@ -77,6 +77,19 @@ type Instance struct {
 	InterfaceDropped   map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances
 	Addresses          []string          `json:"addresses"`                    // prefixes, as configured
 	UnicastPeers       []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; none: multicast
+	History            []Transition      `json:"history,omitempty"`            // the last 50 transitions, oldest first
+}
+
+// Transition is a change of an instance's state. If Lost is not zero, it stands for so many transitions, of any instances,
+// that the director never received.
+type Transition struct {
+	Sequence uint64      `json:"sequence"` // over all instances
+	Time     time.Time   `json:"time"`
+	From     vrrp.State  `json:"from,omitempty"`
+	To       vrrp.State  `json:"to,omitempty"`
+	Reason   vrrp.Reason `json:"reason,omitempty"`
+	Priority uint8       `json:"priority,omitempty"` // effective, after the transition
+	Lost     uint64      `json:"lost,omitempty"`
 }
 
 // Service is a virtual service: as configured, and as the kernel has it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
@@ -37,7 +38,7 @@ type Checker interface {
 type Speaker interface {
 	Run(ctx context.Context)
 	Set(w vrrp.Wanted)
-	Report(ctx context.Context) error // returns after NewSpeaker's report was called with current counters
+	Report(ctx context.Context) error // returns after SpeakerReports.Statuses was called with current counters
 	Alive()                           // reports that the director is not stuck
 }
 
@@ -52,10 +53,21 @@ type Options struct {
 	Sysctls    Sysctls   // nil: none are managed
 	Addresses  Addresses // nil: none are left at a stop
 	NewChecker func(report func(healthcheck.Event)) Checker
-	NewSpeaker func(report func([]vrrp.Status), connected func(bool)) Speaker
+	NewSpeaker func(SpeakerReports) Speaker
 	Ready      func() // called once, when the first configuration is in force
 	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
 	Logger     *slog.Logger
+
+	// Subscribers are called with each event once, in order, by the goroutine that owns the state: they must not block. The
+	// last before the director was killed may come again from the next one.
+	Subscribers []func(history.Event)
+}
+
+// SpeakerReports are the functions that a speaker's client calls with what it hears. They do not block.
+type SpeakerReports struct {
+	Statuses    func([]vrrp.Status)
+	Transitions func([]vrrp.Transition) // each once, in order, and before Statuses with the states that they led to
+	Connected   func(bool)
 }
 
 // Deadlines and pauses.
@@ -86,6 +98,8 @@ type Director struct {
 	memory    memory
 	stateFile *keeper
 
+	positionFile *keeper
+
 	sysctlTurn chan struct{} // held while kernel parameters are applied
 	unsaved    bool          // the last awaited write of the state file failed
 
@@ -96,8 +110,10 @@ type Director struct {
 	adopting bool                         // adopted is still to be read from the kernel
 	settling bool                         // not every check has had a result since the configuration was put in force
 	vrrp     map[string]vrrp.Status
-	linked   bool      // with the speaker
-	unlinked time.Time // since then, if not linked
+	history  *history.History
+	passed   vrrp.Position // the last event that the subscribers have
+	linked   bool          // with the speaker
+	unlinked time.Time     // since then, if not linked
 	gate     gate
 	gateOpen *time.Timer
 	touched  touched
@@ -120,13 +136,16 @@ func New(o Options) *Director {
 		lacking:   newShortages(),
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
-		stateFile: newKeeper(o.StateFile),
+		stateFile: newKeeper(o.StateFile, stateFormat),
+		history:   history.New(),
+
+		positionFile: newKeeper(positionFile(o.StateFile), positionFormat),
 
 		sysctlTurn: make(chan struct{}, 1),
 		problems:   problems{log: o.Logger},
 	}
 	d.checker = o.NewChecker(d.inbox.result)
-	d.speaker = o.NewSpeaker(d.inbox.statuses, d.inbox.connected)
+	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Transitions: d.inbox.transitions, Connected: d.inbox.connected})
 	return d
 }
 
@@ -210,6 +229,7 @@ func (d *Director) take(n news) {
 		}
 		d.Logger.Log(context.Background(), level, "speaker", "connected", d.linked)
 	}
+	d.record(n.transitions)
 	for name, status := range n.vrrp {
 		if !slices.ContainsFunc(d.cfg.VRRP, func(v config.VRRP) bool { return v.Name == name }) {
 			continue // a late status of an instance that was removed
@@ -267,6 +287,7 @@ func (d *Director) stop(ctx context.Context) {
 	}
 	d.closeKernel()
 	_ = d.stateFile.wait() // reported as a problem already
+	_ = d.positionFile.wait()
 }
 
 func (d *Director) closeKernel() {

@@ -16,6 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
@@ -66,8 +67,9 @@ func (c *fakeChecker) Update(targets []healthcheck.Target) error {
 
 // fakeSpeaker remembers what is wanted of it, and reports what a test wants it to.
 type fakeSpeaker struct {
-	report    func([]vrrp.Status)
-	connected func(bool)
+	report      func([]vrrp.Status)
+	transitions func([]vrrp.Transition)
+	connected   func(bool)
 
 	mu    sync.Mutex
 	last  vrrp.Wanted
@@ -120,6 +122,7 @@ type bench struct {
 	speaker   *fakeSpeaker
 	director  *Director
 	log       logBook
+	events    []history.Event // that a subscriber was given
 	stop      func()
 }
 
@@ -149,12 +152,13 @@ func (b *bench) start(restarted bool) {
 			b.checker = &fakeChecker{report: report}
 			return b.checker
 		},
-		NewSpeaker: func(report func([]vrrp.Status), connected func(bool)) Speaker {
-			b.speaker = &fakeSpeaker{report: report, connected: connected}
+		NewSpeaker: func(r SpeakerReports) Speaker {
+			b.speaker = &fakeSpeaker{report: r.Statuses, transitions: r.Transitions, connected: r.Connected}
 			return b.speaker
 		},
-		Ready:  func() {},
-		Logger: slog.New(slog.NewTextHandler(&b.log, nil)),
+		Ready:       func() {},
+		Subscribers: []func(history.Event){func(e history.Event) { b.events = append(b.events, e) }},
+		Logger:      slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
 	if b.writeFile != nil {
 		b.director.stateFile.write = b.writeFile
@@ -390,7 +394,7 @@ func TestABadConfigurationAtTheFirstStartIsRefused(t *testing.T) {
 	d := New(Options{
 		Load: func() (*config.Config, error) { return nil, b.cfgErr }, StateFile: filepath.Join(b.dir, "director.json"),
 		NewChecker: func(func(healthcheck.Event)) Checker { return nil },
-		NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return nil },
+		NewSpeaker: func(SpeakerReports) Speaker { return nil },
 		Logger:     slog.New(slog.DiscardHandler),
 	})
 	if _, ok := errors.AsType[*ConfigError](d.Run(t.Context())); !ok {

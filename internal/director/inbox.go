@@ -1,6 +1,7 @@
 package director
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -8,11 +9,12 @@ import (
 )
 
 // inbox collects the reports of checks and speaker until the director takes them: the latest of each target and each
-// instance. Putting never blocks, so a slow kernel delays neither checks nor VRRP.
+// instance, and all transitions. Putting never blocks, so a slow kernel delays neither checks nor VRRP.
 type inbox struct {
 	mu      sync.Mutex
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status
+	moves   []vrrp.Transition
 	speaker *bool // connected or not, if that changed
 	signal  chan struct{}
 }
@@ -22,6 +24,8 @@ type news struct {
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status
 	speaker *bool
+
+	transitions []vrrp.Transition
 }
 
 func newInbox() *inbox {
@@ -54,6 +58,19 @@ func (b *inbox) statuses(list []vrrp.Status) {
 	})
 }
 
+// transitionsMost bounds the transitions that wait while the director waits for the kernel. The gap that older ones leave is
+// noticed by their numbers.
+const transitionsMost = 1 << 16
+
+func (b *inbox) transitions(list []vrrp.Transition) {
+	b.put(func() {
+		b.moves = append(b.moves, list...)
+		if over := len(b.moves) - transitionsMost; over > 0 {
+			b.moves = slices.Delete(b.moves, 0, over)
+		}
+	})
+}
+
 func (b *inbox) connected(yes bool) {
 	b.put(func() { b.speaker = &yes })
 }
@@ -61,7 +78,7 @@ func (b *inbox) connected(yes bool) {
 func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := news{b.results, b.vrrp, b.speaker}
-	b.results, b.vrrp, b.speaker = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil
+	n := news{results: b.results, vrrp: b.vrrp, speaker: b.speaker, transitions: b.moves}
+	b.results, b.vrrp, b.moves, b.speaker = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil
 	return n
 }

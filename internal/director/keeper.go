@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
 )
 
 // saveTimeout is how long the director waits for a file to be written before it goes on without.
@@ -27,10 +29,10 @@ type keeper struct {
 	idle   chan struct{}          // closed when there is none
 }
 
-func newKeeper(path string) *keeper {
+func newKeeper(path string, f statefile.Format) *keeper {
 	idle := make(chan struct{})
 	close(idle)
-	return &keeper{path: path, write: replaceState, idle: idle}
+	return &keeper{path: path, write: replaceBy(f), idle: idle}
 }
 
 // set gives the file other contents, which encode makes of values that must not change afterwards.
@@ -118,9 +120,11 @@ func (k *keeper) failure() error {
 	return k.err
 }
 
-func replaceState(path string, contents []byte) error {
-	if err := stateFormat.Replace(path, contents); err != nil {
-		return fmt.Errorf("writing the state file: %w", err)
+func replaceBy(f statefile.Format) func(path string, contents []byte) error {
+	return func(path string, contents []byte) error {
+		if err := f.Replace(path, contents); err != nil {
+			return fmt.Errorf("writing the state file: %w", err)
+		}
+		return nil
 	}
-	return nil
 }

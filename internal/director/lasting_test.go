@@ -307,7 +307,7 @@ func TestAFileSystemThatDoesNotAnswerStopsNothing(t *testing.T) {
 		b.writeFile = func(path string, contents []byte) error {
 			writes.Add(1)
 			<-answer
-			return replaceState(path, contents)
+			return replaceBy(stateFormat)(path, contents)
 		}
 		b.start(false)
 		defer b.stop()
@@ -347,7 +347,7 @@ func TestAConfigurationThatCannotBeSavedIsAProblem(t *testing.T) {
 			if full.Load() {
 				return syscall.ENOSPC
 			}
-			return replaceState(path, contents)
+			return replaceBy(stateFormat)(path, contents)
 		}
 		b.start(false)
 		defer b.stop()

@@ -20,6 +20,7 @@ func (d *Director) start() error {
 	if d.memory, err = recallUsable(d.StateFile); err != nil {
 		d.Logger.Warn("state file ignored", "error", err)
 	}
+	d.recallPosition()
 	cfg, err := d.Load()
 	if err == nil && nothing(cfg) {
 		d.Logger.Warn("nothing to do: the configuration has no vrrp and no virtual_service block", "path", d.ConfigPath)
@@ -71,6 +72,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 			delete(d.vrrp, name)
 		}
 	}
+	d.history.Forget(func(instance string) bool { return names[instance] })
 	d.adopting, d.settling = true, true
 	if err := d.checker.Update(targets); err != nil {
 		d.Logger.Error("cannot start the health checks", "error", err)

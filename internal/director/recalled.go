@@ -14,7 +14,7 @@ import (
 // cannot be used is set aside: the director continues without it, and its next write would destroy data that another
 // version still needs.
 func recallUsable(path string) (memory, error) {
-	m, err := recallBy(stateFormat.ReadOrSetAside, path)
+	m, err := recallBy[memory](stateFormat.ReadOrSetAside, path)
 	if err != nil {
 		return m, err
 	}

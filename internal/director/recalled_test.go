@@ -18,7 +18,6 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/ipvs"
-	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // Whatever a state file holds, a director that is started again with a bad file refuses or works: it never ends otherwise.
@@ -64,7 +63,7 @@ func TestARecalledConfigurationIsValidated(t *testing.T) {
 				d := New(Options{
 					Load: func() (*config.Config, error) { return nil, errors.New("bad") }, StateFile: file, Restarted: true,
 					NewChecker: func(func(healthcheck.Event)) Checker { return nil },
-					NewSpeaker: func(func([]vrrp.Status), func(bool)) Speaker { return nil },
+					NewSpeaker: func(SpeakerReports) Speaker { return nil },
 					Logger:     slog.New(slog.DiscardHandler),
 				})
 				if _, ok := errors.AsType[*ConfigError](d.Run(t.Context())); !ok {

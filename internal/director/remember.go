@@ -87,34 +87,34 @@ func (m *memory) UnmarshalJSON(data []byte) error {
 const recallTimeout = 5 * time.Second
 
 // recall reads the state file. A missing file is an empty memory.
-func recall(path string) (memory, error) { return recallBy(stateFormat.Read, path) }
+func recall(path string) (memory, error) { return recallBy[memory](stateFormat.Read, path) }
 
 // recallBy reads the state file, and gives up on a file system that does not respond.
-func recallBy(read func(path string, into any) error, path string) (memory, error) {
+func recallBy[T any](read func(path string, into any) error, path string) (none T, err error) {
 	type result struct {
-		memory memory
-		err    error
+		value T
+		err   error
 	}
 	done := make(chan result, 1)
 	go func() {
 		var r result
-		r.err = read(path, &r.memory)
+		r.err = read(path, &r.value)
 		done <- r
 	}()
 	select {
 	case r := <-done:
 		if errors.Is(r.err, os.ErrNotExist) {
-			return memory{}, nil
+			return none, nil
 		}
 		if _, unusable := errors.AsType[*statefile.Error](r.err); unusable {
-			return memory{}, fmt.Errorf("state file %w", r.err)
+			return none, fmt.Errorf("state file %w", r.err)
 		}
 		if r.err != nil {
-			return memory{}, fmt.Errorf("reading the state file: %w", r.err)
+			return none, fmt.Errorf("reading the state file: %w", r.err)
 		}
-		return r.memory, nil
+		return r.value, nil
 	case <-time.After(recallTimeout):
-		return memory{}, fmt.Errorf("reading the state file: %s: no answer within %s", path, recallTimeout)
+		return none, fmt.Errorf("reading the state file: %s: no answer within %s", path, recallTimeout)
 	}
 }
 
@@ -124,6 +124,7 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	same := slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync
 	if same && d.memory.Config == d.cfg {
 		d.stateFile.check()
+		d.positionFile.check()
 	} else {
 		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
 		d.memory = now

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/wallclock"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -56,12 +57,16 @@ type snapshot struct {
 	problems        []api.Problem
 	pools           pool.Inputs
 	vrrp            map[string]vrrp.Status
+	history         map[string][]history.Event
 }
 
 func (d *Director) snapshot() snapshot {
 	s := snapshot{
 		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr, startErr: d.startErr,
-		problems: slices.Clone(d.problems.open), pools: pool.Inputs{Health: maps.Clone(d.health), Adopted: d.adopted}, vrrp: maps.Clone(d.vrrp),
+		problems: slices.Clone(d.problems.open), pools: pool.Inputs{Health: maps.Clone(d.health), Adopted: d.adopted}, vrrp: maps.Clone(d.vrrp), history: map[string][]history.Event{},
+	}
+	for _, v := range d.cfg.VRRP {
+		s.history[v.Name] = d.history.Of(v.Name)
 	}
 	if !d.linked && len(d.cfg.VRRP) > 0 {
 		s.problems = append(s.problems, api.Problem{What: "speaker", Text: "the speaker (VRRP process) is not connected; it is being restarted", Since: d.unlinked})
@@ -99,7 +104,7 @@ func (s *snapshot) status(actual observed) api.Status {
 		}
 		known.UnicastPeers = v.UnicastPeers
 		known.Since = wallclock.Told(known.Since, now)
-		out.VRRP = append(out.VRRP, api.InstanceOf(known))
+		out.VRRP = append(out.VRRP, api.InstanceOf(known, toldAt(s.history[v.Name], now)))
 	}
 	for _, r := range actual.daemons {
 		daemon := api.SyncDaemon{SyncSettings: api.SyncOf(r)}
@@ -123,6 +128,15 @@ func (s *snapshot) status(actual observed) api.Status {
 		}
 	}
 	return out
+}
+
+// toldAt returns events with their times by the clock as it is now.
+func toldAt(events []history.Event, now time.Time) []history.Event {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].Time = wallclock.Told(events[i].Time, now)
+	}
+	return events
 }
 
 func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool, now time.Time) api.Service {

@@ -19,7 +19,10 @@ type ClientOptions struct {
 	Path      string              // of the speaker's Unix socket
 	Statuses  func([]vrrp.Status) // called with statuses that have changed, and with all after connecting and for a Report
 	Connected func(bool)          // called when the speaker is heard and when it is lost
-	Logger    *slog.Logger
+	// Transitions is called with all transitions, each once and in order, and before Statuses with the states that they led
+	// to. The first are those that the speaker has kept.
+	Transitions func([]vrrp.Transition)
+	Logger      *slog.Logger
 }
 
 // Client is the director's side of the connection to the speaker. It connects again whenever the speaker comes back,
@@ -34,7 +37,10 @@ type Client struct {
 	unsent  bool
 	asking  bool
 	alive   bool
+	after   *vrrp.Position  // to be sent
 	waiting []chan struct{} // closed when the report has come
+
+	heard vrrp.Position // the last transition; of the goroutine that listens
 }
 
 // Back-off between attempts to connect: a speaker that was killed is back within a few milliseconds, and at 100 ms
@@ -120,7 +126,10 @@ func (c *Client) Run(ctx context.Context) {
 func (c *Client) talk(ctx context.Context, conn net.Conn) error {
 	c.mu.Lock()
 	c.unsent, c.asking = c.wanted != nil, len(c.waiting) > 0
+	after := c.heard
+	c.after = &after
 	c.mu.Unlock()
+	c.wake.ring()
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() { failed <- c.listen(conn) })
@@ -159,9 +168,9 @@ func (c *Client) next() (order, bool) {
 	if c.unsent {
 		o.Wanted = c.wanted
 	}
-	o.Report = c.asking
-	ok := c.unsent || c.asking || c.alive
-	c.unsent, c.asking, c.alive = false, false, false
+	o.Report, o.After = c.asking, c.after
+	ok := c.unsent || c.asking || c.alive || c.after != nil
+	c.unsent, c.asking, c.alive, c.after = false, false, false, nil
 	return o, ok
 }
 
@@ -180,6 +189,13 @@ func (c *Client) listen(conn net.Conn) error {
 		now := time.Now()
 		for i := range n.Statuses {
 			n.Statuses[i].Since = wallclock.Heard(n.Statuses[i].Since, now)
+		}
+		if len(n.Transitions) > 0 {
+			for i := range n.Transitions {
+				n.Transitions[i].Time = wallclock.Heard(n.Transitions[i].Time, now)
+			}
+			c.heard = n.Transitions[len(n.Transitions)-1].Position()
+			c.Transitions(n.Transitions)
 		}
 		if len(n.Statuses) > 0 {
 			c.Statuses(n.Statuses)

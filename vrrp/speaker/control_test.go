@@ -78,6 +78,7 @@ func withOffice(t *testing.T, f func(t *testing.T, o *office)) {
 		o := &office{listener: newPipeListener(), statuses: []vrrp.Status{{Name: "v", State: vrrp.Backup}, {Name: "w"}}}
 		o.server = &server{
 			log:     slog.New(slog.DiscardHandler),
+			history: newHistory(&series{}),
 			arrived: func(c *directorConn) { c.put(news{Statuses: o.all()}) },
 			ordered: func(c *directorConn, in order) {
 				o.mu.Lock()
@@ -116,6 +117,7 @@ type desk struct {
 	mu     sync.Mutex
 	heard  []vrrp.Status
 	linked []bool
+	moves  []vrrp.Transition
 	stop   func()
 }
 
@@ -127,6 +129,11 @@ func newDesk(t *testing.T, dial func(context.Context) (net.Conn, error)) *desk {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.heard = append(d.heard, s...)
+		},
+		Transitions: func(list []vrrp.Transition) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.moves = append(d.moves, list...)
 		},
 		Connected: func(yes bool) {
 			d.mu.Lock()

@@ -35,6 +35,7 @@ type engine struct {
 	wanted     vrrp.Wanted
 	rejected   map[string]string // why an instance is not run
 	tenures    *tenures
+	history    *history
 	inherited  map[routerKey]int64 // tenures of a killed speaker, for the next wanted state
 	stopping   bool
 
@@ -56,6 +57,7 @@ func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.
 		virtual:    map[netip.Addr]int{},
 		rejected:   map[string]string{},
 		tenures:    &tenures{now: bootTime},
+		history:    newHistory(&series{}),
 	}
 	e.directorLost.fire = e.abandon
 	e.directorSilent.fire = e.directorHangs
@@ -65,7 +67,9 @@ func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.
 // work is a queued action.
 type work struct {
 	vrrp.Action
-	linger bool // first wait for handOverDelay
+	linger   bool // first wait for handOverDelay
+	at       time.Time
+	priority uint8 // at that time
 }
 
 // handOverDelay is how long a master that has heard its successor keeps its addresses, to serve packets in flight.
@@ -87,7 +91,7 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 			continue
 		}
 		_, removes := a.(vrrp.RemoveAddresses)
-		r.waiting = append(r.waiting, work{a, heard && removes})
+		r.waiting = append(r.waiting, work{a, heard && removes, now, r.machine.Priority()})
 	}
 	if r.machine.State() != vrrp.Master {
 		e.tenures.over(r.tenure)
@@ -131,7 +135,7 @@ func (e *engine) proceed(r *router, now time.Time) {
 		case vrrp.SendAdvert:
 			e.advertise(r, a.Priority, now)
 		case vrrp.Changed:
-			e.transition(r, a)
+			e.transition(r, a, w)
 		case vrrp.MasterHeard:
 			e.masterHeard(r, a, now)
 		default:
@@ -180,12 +184,13 @@ func delegated(a vrrp.Action) bool {
 	return false
 }
 
-func (e *engine) transition(r *router, c vrrp.Changed) {
+func (e *engine) transition(r *router, c vrrp.Changed, w *work) {
 	if c.To != vrrp.Master {
 		e.kernel.silence(r.holder)
 	}
 	e.log.Log(context.Background(), levelOf(c), "state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
-		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", r.machine.Priority())
+		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", w.priority)
+	e.history.add(vrrp.Transition{Time: w.at, Instance: r.instance.Name, From: c.From, To: c.To, Reason: c.Reason, Priority: w.priority})
 	e.note(r)
 }
 

@@ -116,6 +116,7 @@ type station struct {
 	mu       sync.Mutex
 	statuses map[string]vrrp.Status
 	seen     []vrrp.State // of all instances, in order
+	recorded []vrrp.Transition
 	changed  chan struct{}
 }
 
@@ -145,7 +146,7 @@ func newStationBy(t testing.TB, host *lab.Node, wrapper ...string) *station {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.listener.Close(); l.Close(); s.tenures.Close() })
-	s.client = NewClient(ClientOptions{Path: s.path, Statuses: s.hear, Connected: func(bool) {}, Logger: slog.New(slog.DiscardHandler)})
+	s.client = NewClient(ClientOptions{Path: s.path, Statuses: s.hear, Transitions: s.record, Connected: func(bool) {}, Logger: slog.New(slog.DiscardHandler)})
 	s.start("fresh")
 	s.resumeDirector()
 	t.Cleanup(func() {
@@ -228,6 +229,12 @@ func (s *station) status(name string) vrrp.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.statuses[name]
+}
+
+func (s *station) record(list []vrrp.Transition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorded = append(s.recorded, list...)
 }
 
 // transitions are the states heard so far.

@@ -103,6 +103,8 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	if e.tenures, err = mapTenures(turn.Tenures); err != nil {
 		return nil, err
 	}
+	e.history = newHistory(e.tenures.series)
+	s.server.history = e.history
 	s.loop.engine = e
 	watcher.changed = func(ifc netInterface) {
 		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })

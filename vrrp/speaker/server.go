@@ -28,6 +28,7 @@ type server struct {
 	ordered func(c *directorConn, o order) // a line has come
 	arrived func(c *directorConn)          // in place of any former director
 	left    func()                         // the latest director, with none in its place
+	history *history
 
 	mu      sync.Mutex
 	current *directorConn
@@ -50,7 +51,7 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 			pause(ctx, acceptRetry)
 			continue
 		}
-		c := newDirectorConn(conn)
+		c := newDirectorConn(conn, s.history)
 		s.log.Info("director connected")
 		s.replace(c)
 		s.arrived(c)
@@ -78,6 +79,7 @@ func (s *server) read(c *directorConn) {
 		err := d.Decode(&o)
 		if err == nil {
 			if s.isCurrent(c) {
+				c.follow(o.After)
 				s.ordered(c, o)
 			}
 			continue
@@ -140,10 +142,11 @@ func (s *server) finish(timeout time.Duration) {
 
 // directorConn is a connection to a director, with its unsent data.
 type directorConn struct {
-	conn net.Conn
-	wake bell
-	once sync.Once
-	done chan struct{}
+	conn    net.Conn
+	history *history
+	wake    bell
+	once    sync.Once
+	done    chan struct{}
 
 	finish chan struct{} // closed: nothing more will come
 	asked  atomic.Bool   // a report is on its way
@@ -152,12 +155,13 @@ type directorConn struct {
 	order   []string // names, in the order of their first change
 	waiting map[string]vrrp.Status
 	report  bool
-	due     bool // a line, even an empty one
+	due     bool           // a line, even an empty one
+	after   *vrrp.Position // of the last transition sent; nil until the director has said where to begin
 }
 
-func newDirectorConn(conn net.Conn) *directorConn {
+func newDirectorConn(conn net.Conn, h *history) *directorConn {
 	return &directorConn{
-		conn: conn, wake: newBell(), done: make(chan struct{}), finish: make(chan struct{}),
+		conn: conn, history: h, wake: newBell(), done: make(chan struct{}), finish: make(chan struct{}),
 		waiting: map[string]vrrp.Status{},
 	}
 }
@@ -184,13 +188,29 @@ func (c *directorConn) put(n news) {
 	c.wake.ring()
 }
 
+// follow begins to send transitions.
+func (c *directorConn) follow(after *vrrp.Position) {
+	if after == nil {
+		return
+	}
+	c.mu.Lock()
+	c.after = after
+	c.mu.Unlock()
+	c.wake.ring()
+}
+
 func (c *directorConn) take() (n news, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.due {
+	if c.after != nil {
+		if n.Transitions = c.history.after(*c.after, time.Now()); n.Transitions != nil {
+			*c.after = n.Transitions[len(n.Transitions)-1].Position()
+		}
+	}
+	if !c.due && n.Transitions == nil {
 		return news{}, false
 	}
-	n = news{Report: c.report, Statuses: make([]vrrp.Status, 0, len(c.order))}
+	n.Report, n.Statuses = c.report, make([]vrrp.Status, 0, len(c.order))
 	for _, name := range c.order {
 		n.Statuses = append(n.Statuses, c.waiting[name])
 	}

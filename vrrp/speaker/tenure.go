@@ -29,7 +29,11 @@ type tenureRecord struct {
 // tenureRecords is more than any director has routers; those beyond are not adopted. Only memory that is used exists.
 const tenureRecords = 1 << 16
 
-const tenureBytes = tenureRecords * int(unsafe.Sizeof(tenureRecord{}))
+// The memory that speakers share: the records, then the series of transitions.
+const (
+	tenureBytes = tenureRecords * int(unsafe.Sizeof(tenureRecord{}))
+	sharedBytes = tenureBytes + int(unsafe.Sizeof(series{}))
+)
 
 // TenuresName is what the kernel calls it: the next parent finds it by that in a process of a parent that died.
 const TenuresName = "lvs-ha-tenures"
@@ -41,7 +45,7 @@ func NewTenures() (*os.File, error) {
 		return nil, fmt.Errorf("create memory for speakers: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "tenures")
-	if err := f.Truncate(int64(tenureBytes)); err != nil {
+	if err := f.Truncate(int64(sharedBytes)); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("size memory for speakers: %w", err)
 	}
@@ -54,19 +58,28 @@ type tenures struct {
 	free    []*tenureRecord // below next
 	next    int
 	now     func() int64 // boot time: it goes on while the machine sleeps, and nobody sets it
+	series  *series
 }
 
 // mapTenures opens the memory that the parent keeps. Without a file the process has some of its own.
 func mapTenures(f *os.File) (*tenures, error) {
-	t := &tenures{now: bootTime}
+	t := &tenures{now: bootTime, series: &series{}}
 	if f == nil {
 		return t, nil
 	}
-	b, err := unix.Mmap(int(f.Fd()), 0, tenureBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	info, err := f.Stat()
+	if err == nil && info.Size() < int64(sharedBytes) {
+		err = f.Truncate(int64(sharedBytes)) // an older version's parent created it
+	}
+	if err != nil {
+		return nil, fmt.Errorf("size memory for speakers: %w", err)
+	}
+	b, err := unix.Mmap(int(f.Fd()), 0, sharedBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map the memory shared by speakers: %w", err)
 	}
 	t.records = unsafe.Slice((*tenureRecord)(unsafe.Pointer(&b[0])), tenureRecords)
+	t.series = (*series)(unsafe.Pointer(&b[tenureBytes]))
 	return t, nil
 }
 

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// TestHostNoTransitionIsLost: an interface goes down and up while the director does not run, and then the speaker is killed.
+// The history has all transitions in order, each beginning where the one before it ended.
+func TestHostNoTransitionIsLost(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newPlace(t)
+	p.configure(gateway)
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	all := d.processes()
+	if err := syscall.Kill(all["director"], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	holds := func() bool {
+		return strings.Contains(p.run("ip", "-o", "address", "show", "eth0").stdout, "192.0.2.100/")
+	}
+	const flaps = 4
+	for range flaps {
+		p.run("ip", "link", "set", "eth0", "down")
+		eventually(t, "it gives up the address", func() bool { return !holds() })
+		p.run("ip", "link", "set", "eth0", "up")
+		eventually(t, "it is master again", holds)
+	}
+	if err := syscall.Kill(all["director"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	isComplete := func(s api.Status) bool {
+		return isMaster(s) && count(s, vrrp.Master) == 1+flaps && count(s, vrrp.Initialize) == flaps
+	}
+	s := d.awaitStatus("complete", isComplete)
+	wantChain(t, s.VRRP[0].History, 1)
+
+	if err := syscall.Kill(d.processes()["speaker"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s = d.awaitStatus("master by another speaker", func(s api.Status) bool { return isMaster(s) && count(s, vrrp.Master) == 2+flaps })
+	wantChain(t, s.VRRP[0].History, 2)
+	got := d.asked("status", "gateway")
+	d.wantAnswer(got, 0, "interface-down", "master-down-timer", "adopted")
+}
+
+// count is how many transitions of the history led to a state.
+func count(s api.Status, to vrrp.State) (n int) {
+	for _, m := range s.VRRP[0].History {
+		if m.To == to && m.Lost == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// wantChain sees that each transition begins where the one before it ended, or at the start of one of so many speakers.
+func wantChain(t *testing.T, list []api.Transition, speakers int) {
+	t.Helper()
+	state := vrrp.State("")
+	for i, m := range list {
+		if m.From == vrrp.Initialize && state != vrrp.Initialize {
+			speakers--
+			state = vrrp.Initialize
+		}
+		if m.From != state || m.Lost != 0 || m.Sequence != uint64(i+1) || i > 0 && m.Time.Before(list[i-1].Time) {
+			t.Fatalf("transition %d does not follow from the one before it: %+v", i, list[max(0, i-1):i+1])
+		}
+		state = m.To
+	}
+	if speakers != 0 {
+		t.Errorf("%d speakers too few: %+v", speakers, slices.Clone(list))
+	}
+}

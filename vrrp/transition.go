@@ -1,0 +1,25 @@
+package vrrp
+
+import "time"
+
+// Transition is a change of a virtual router's state. The speaker numbers the transitions of all its instances, so that
+// whoever reads them notices one that is missing.
+type Transition struct {
+	Series   string    `json:"series"`   // identifies the numbering; it outlives a speaker that is killed
+	Sequence uint64    `json:"sequence"` // 1, 2, 3… within the series
+	Time     time.Time `json:"time"`
+	Instance string    `json:"instance"`
+	From     State     `json:"from"`
+	To       State     `json:"to"`
+	Reason   Reason    `json:"reason"`
+	Priority uint8     `json:"priority"` // effective, after the transition
+}
+
+// Position is a transition up to which, and with which, a reader has them all. The zero value is before the first.
+type Position struct {
+	Series   string `json:"series"`
+	Sequence uint64 `json:"sequence"`
+}
+
+// Position is that of the transition.
+func (t Transition) Position() Position { return Position{t.Series, t.Sequence} }
