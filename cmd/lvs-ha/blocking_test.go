@@ -8,8 +8,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestHostAPipeInPlaceOfCertificatesStopsNothing: whoever opened it would wait for ever.
-func TestHostAPipeInPlaceOfCertificatesStopsNothing(t *testing.T) {
+// A named pipe instead of a certificate file must not block: opening one waits for a writer.
+func TestHostPipeAsCertificateFileDoesNotBlock(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)

@@ -10,8 +10,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 )
 
-// refuseWithout returns an error that names the capabilities that lvs-ha lacks for what the configuration asks. Without
-// them an instance could become master of addresses that it cannot set.
+// refuseWithout returns an error that names the missing capabilities that the configuration requires. Otherwise an
+// instance could become master without being able to add its addresses.
 func refuseWithout(cfg *config.Config, has supervisor.Capabilities) error {
 	var lacks []string
 	if len(cfg.VRRP)+len(cfg.Services) > 0 && !has.Has(unix.CAP_NET_ADMIN) {

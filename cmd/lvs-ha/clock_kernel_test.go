@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// setClock moves the test kernel's clock.
+// setClock sets the test kernel's clock.
 func setClock(t *testing.T, by time.Duration) {
 	t.Helper()
 	to := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
@@ -21,7 +21,7 @@ func setClock(t *testing.T, by time.Duration) {
 	}
 }
 
-// since are all the times of a status.
+// since returns all times in a status.
 func since(s api.Status) map[string]time.Time {
 	times := map[string]time.Time{"started": s.Started, "configuration": s.Config.Loaded}
 	for _, p := range s.Problems {
@@ -41,8 +41,8 @@ func since(s api.Status) map[string]time.Time {
 	return times
 }
 
-// TestKernelAgesDoNotFollowTheClock: at boot a machine's clock is set after lvs-ha has started, perhaps by years.
-func TestKernelAgesDoNotFollowTheClock(t *testing.T) {
+// At boot the clock may be set after lvs-ha has started, perhaps by years.
+func TestKernelClockChangeDoesNotAffectAges(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	const month = 30 * 24 * time.Hour
 	p := newPlace(t)

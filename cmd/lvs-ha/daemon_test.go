@@ -19,14 +19,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// patience is how long a test waits for what should happen at once.
+// patience is the time limit for events that should happen at once.
 const patience = 20 * time.Second
 
-// place is a host with a card eth0 where lvs-ha runs.
+// place is a host with an interface eth0 where lvs-ha runs.
 type place struct {
 	t    *testing.T
 	host *lab.Node
-	dir  string // of its configuration and runtime directory
+	dir  string // configuration and runtime directory
 }
 
 func newPlace(t *testing.T) *place {
@@ -34,7 +34,7 @@ func newPlace(t *testing.T) *place {
 	return newPlaces(t, 1)[0]
 }
 
-// newPlaces are hosts on a LAN, 192.0.2.1 and so on.
+// newPlaces returns hosts on a LAN: 192.0.2.1 and following.
 func newPlaces(t *testing.T, n int) []*place {
 	t.Helper()
 	l := lab.NewT(t, "cli")
@@ -63,13 +63,13 @@ func (p *place) configure(text string) {
 	}
 }
 
-// answer is what a command said, and its exit status.
+// answer is a command's output and exit status.
 type answer struct {
 	stdout, stderr string
 	status         int
 }
 
-// lvsha runs a command that ends by itself.
+// lvsha runs a command to its end.
 func (p *place) lvsha(args ...string) answer {
 	p.t.Helper()
 	return p.run(append([]string{"lvs-ha"}, args...)...)
@@ -89,14 +89,14 @@ func (p *place) run(argv ...string) answer {
 	return answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// asked runs a command that talks to the daemon in this place.
+// asked runs a command that queries the daemon in this place.
 func (p *place) asked(args ...string) answer {
 	p.t.Helper()
 	return p.lvsha(append(args, "--runtime-dir", p.path("run"))...)
 }
 
-// wantAnswer sees that a command ended so, and that each text is in its stdout, or in its stderr if it ended badly. The
-// other of the two is empty.
+// wantAnswer checks the exit status, that each text is in stdout (in stderr if the command failed), and that the other
+// stream is empty.
 func (p *place) wantAnswer(got answer, status int, texts ...string) {
 	p.t.Helper()
 	said, silent := got.stdout, got.stderr
@@ -122,7 +122,7 @@ type daemon struct {
 	ended  chan struct{}
 }
 
-// start starts `lvs-ha run`, behind a command such as setpriv if one is named.
+// start starts `lvs-ha run`, optionally through a command such as setpriv.
 func (p *place) start(behind ...string) *daemon {
 	p.t.Helper()
 	d := &daemon{place: p, ended: make(chan struct{})}
@@ -145,7 +145,7 @@ func (p *place) start(behind ...string) *daemon {
 	return d
 }
 
-// stop ends the daemon with SIGTERM and returns how long that took.
+// stop sends SIGTERM and returns the time until the daemon ended.
 func (d *daemon) stop() time.Duration {
 	d.t.Helper()
 	began := time.Now()
@@ -170,7 +170,7 @@ func (d *daemon) awaitEnd() {
 	}
 }
 
-// status asks the daemon for its status until it is as wanted.
+// status polls the daemon's status until it is as wanted.
 func (d *daemon) awaitStatus(what string, so func(api.Status) bool) api.Status {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
@@ -199,7 +199,7 @@ func (d *daemon) awaitLog(text string) {
 	}
 }
 
-// output collects what a running process writes.
+// output collects the output of a running process.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -217,7 +217,7 @@ func (o *output) text() string {
 	return o.buf.String()
 }
 
-// eventually waits until something is so.
+// eventually waits until a condition is true.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// doctorTimeout bounds the whole examination.
+// doctorTimeout limits the whole diagnosis.
 const doctorTimeout = 30 * time.Second
 
 const doctorLong = `Compare this host with the configuration: kernel modules, kernel parameters, interfaces, addresses, real servers and
@@ -82,8 +82,8 @@ func newDoctor() *cobra.Command {
 	return cmd
 }
 
-// doctorConfig loads the configuration. A missing default file is no error: the message then names the one that a running
-// lvs-ha uses.
+// doctorConfig loads the configuration. It is not an error if the default file does not exist: a message then names the
+// file that the running lvs-ha uses, if any.
 func doctorConfig(cmd *cobra.Command, conf *configFlags, running *api.Client) (*config.Config, error) {
 	if _, err := os.Stat(conf.path); errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
 		used := ""

@@ -23,7 +23,7 @@ type diagnosis struct {
 	Findings []doctor.Finding `json:"findings"`
 }
 
-// codes are the findings that are not ok, as "severity code", each once.
+// codes returns the findings that are not ok as "severity code", without repetition.
 func (d diagnosis) codes() []string {
 	var out []string
 	for _, f := range d.Findings {
@@ -62,7 +62,7 @@ func (p lvsha) diagnose(config string, args ...string) diagnosis {
 	return d
 }
 
-// pairOf makes two directors' hosts and a real server's on one LAN.
+// pairOf creates two director hosts and a real server on one LAN.
 func pairOf(t *testing.T) (director, peer, real lvsha) {
 	t.Helper()
 	binary, err := lab.Binary()
@@ -134,17 +134,17 @@ func TestHostDoctorHearsThePeer(t *testing.T) {
 	runtimeDir := lb2.become(ours, "10.0.0.100")
 	d := lb1.diagnose(ours)
 	if f := d.find("peer-heard"); f.Severity != doctor.OK || f.Subject != "" && f.Subject != "web" || !strings.Contains(f.What, "10.0.0.2") {
-		t.Errorf("beside a master: %+v in %q", f, d.codes())
+		t.Errorf("with a master: %+v in %q", f, d.codes())
 	}
 	if f := lb2.diagnose(ours, "--runtime-dir", runtimeDir).find("master"); f.Severity != doctor.OK {
 		t.Errorf("on the master: %+v", f)
 	}
 	if f := lb1.diagnose(fmt.Sprintf(vrrpOnly, "10.0.0.200/24")).find("addresses-differ"); f.Severity != doctor.Warning || f.Subject != "web" {
-		t.Errorf("beside a stranger: %+v", f)
+		t.Errorf("with a foreign router: %+v", f)
 	}
 	other := strings.Replace(strings.Replace(ours, "{", "{\n  version = 2", 1), `"100ms"`, `"1s"`, 1)
 	if f := lb1.diagnose(other).find("advert-refused"); !strings.Contains(f.What, "version-mismatch") {
-		t.Errorf("beside another version: %+v", f)
+		t.Errorf("with another version: %+v", f)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestHostDoctorFixes(t *testing.T) {
 		t.Errorf("without forwarding: %+v, exit status %d", f, d.Status)
 	}
 	if f := d.find("check-failed"); f.Severity != doctor.Warning || f.Subject != "10.0.0.11:80" {
-		t.Errorf("beside a server that is down: %+v", f)
+		t.Errorf("with a server that is down: %+v", f)
 	}
 	ln, err := web1.host.Listen("tcp", ":80")
 	if err != nil {
@@ -182,21 +182,21 @@ func TestHostDoctorFixes(t *testing.T) {
 		t.Errorf("after --fix: %+v", f)
 	}
 	if f := d.find("check"); f.Severity != doctor.OK {
-		t.Errorf("beside a server that is up: %+v", f)
+		t.Errorf("with a server that is up: %+v", f)
 	}
 	if f := lb1.diagnose(config).find("ip-forward"); f.Severity != doctor.OK {
 		t.Errorf("the next time: %+v", f)
 	}
 	away := strings.ReplaceAll(natByLB1, "10.1.0.11", "10.0.0.99")
 	if f := lb1.diagnose(away).find("server-silent"); f.Subject != "10.0.0.99" {
-		t.Errorf("beside a server that is not there: %+v", f)
+		t.Errorf("with a missing server: %+v", f)
 	}
 	if f := lb1.diagnose(natByLB1).find("server-no-route"); f.Subject != "10.1.0.11" {
 		t.Errorf("without a route: %+v", f)
 	}
 }
 
-// A service without health checks gives no cause to ask for its servers, and what the kernel knew of them may be old.
+// doctor probes the servers of a service without health checks, because the kernel's neighbour entries may be old.
 func TestHostDoctorAsksNeighbors(t *testing.T) {
 	lab.Need(t, lab.Host)
 	lb1, _, _ := pairOf(t)
@@ -220,7 +220,7 @@ virtual_service "dns" {
 		}
 	}
 	if !slices.Equal(silent, []string{"10.0.0.99"}) {
-		t.Errorf("silent are %q, want 10.0.0.99 alone", silent)
+		t.Errorf("not answering: %q, want only 10.0.0.99", silent)
 	}
 }
 
@@ -242,7 +242,7 @@ func TestHostDoctorTable(t *testing.T) {
 	lb1.want(1, []string{"doctor", "-c", file}, "error    capability         missing capability CAP_NET_RAW", "info     not-seen           ")
 }
 
-// TestKernelDoctor brings up a single NAT director by what doctor says and does, and nothing else.
+// TestKernelDoctor sets up a single NAT director using only doctor.
 func TestKernelDoctor(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	binary, err := lab.Binary()
@@ -314,7 +314,7 @@ func TestKernelDoctor(t *testing.T) {
 		}
 	}
 	if err := fetch(); err == nil {
-		t.Error("NAT works without forwarding: the test sees nothing")
+		t.Error("NAT works without forwarding: the test would detect nothing")
 	}
 	d := lb1.diagnose(natByLB1, "--fix")
 	for _, code := range []string{"ipvs", "scheduler"} {
@@ -329,7 +329,7 @@ func TestKernelDoctor(t *testing.T) {
 		t.Errorf("nat-gateway: %+v", f)
 	}
 	if !slices.Contains(d.codes(), "info expire-nodest") {
-		t.Errorf("net.ipv4.vs was not looked at: %q", d.codes())
+		t.Errorf("net.ipv4.vs was not checked: %q", d.codes())
 	}
 	if err := fetch(); err != nil {
 		t.Errorf("after --fix: %v", err)

@@ -73,7 +73,7 @@ func writeRules(out io.Writer, services []ipvs.Entry, timeouts *ipvs.Timeouts) e
 	return nil
 }
 
-// leftOut says what of a configuration is in no rule.
+// leftOut lists the parts of a configuration that rules cannot express.
 func leftOut(cfg *config.Config) []string {
 	checks, sync := 0, 0
 	for _, vs := range cfg.Services {
@@ -115,7 +115,7 @@ func exportKernel(cmd *cobra.Command) error {
 	return writeRules(cmd.OutOrStdout(), inOrder(table), nil)
 }
 
-// inOrder returns the kernel's table by address: the kernel's own order is that of a hash, and of the latest first.
+// inOrder sorts the kernel's table by address: the kernel returns it in hash order, latest first.
 func inOrder(table []ipvs.ServiceState) []ipvs.Entry {
 	entries := make([]ipvs.Entry, len(table))
 	for i, s := range table {

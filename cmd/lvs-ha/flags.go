@@ -18,7 +18,7 @@ import (
 
 const defaultConfig = "/etc/lvs-ha/lvs-ha.hcl"
 
-// configFlags name a configuration and what it is evaluated with.
+// configFlags name a configuration and its inputs.
 type configFlags struct {
 	path     string
 	node     string
@@ -34,12 +34,12 @@ func (f *configFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.varFiles, "var-file", nil, "read variables from `file`; may be repeated")
 }
 
-// named says whether the command line names a configuration, or how to read it.
+// named reports whether the command line names a configuration or its inputs.
 func (f *configFlags) named(cmd *cobra.Command) bool {
 	return slices.ContainsFunc([]string{"config", "node", "var", "var-file"}, cmd.Flags().Changed)
 }
 
-// args are the flags again, for a worker process, but for values of variables: they may be secret.
+// args returns the flags for a worker process, without values of variables, which may be secret.
 func (f *configFlags) args() []string {
 	args := []string{"--config", f.path}
 	if f.node != "" {
@@ -51,8 +51,8 @@ func (f *configFlags) args() []string {
 	return args
 }
 
-// load reads and validates the configuration. The error of a bad one is an exitError whose text is the diagnostics, each
-// with its snippet; color is for a terminal. Warnings are returned beside a good configuration.
+// load reads and validates the configuration. If it is invalid, the error is an exitError with the diagnostics and
+// snippets; color is for terminals. Warnings are returned with a valid configuration.
 func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err error) {
 	cfg, diagnostics, err := f.read(color)
 	if err != nil {
@@ -62,7 +62,7 @@ func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err
 	return cfg, warnings, err
 }
 
-// loadLogged is load for a daemon: warnings are logged, a line each.
+// loadLogged is load for a daemon: it logs each warning as one line.
 func (f *configFlags) loadLogged(color bool, log *slog.Logger) (*config.Config, error) {
 	cfg, diagnostics, err := f.read(color)
 	if err != nil {
@@ -105,13 +105,13 @@ func text(d *config.Diagnostics, color bool) (string, error) {
 	return strings.TrimRight(text.String(), "\n"), nil
 }
 
-// logFlags say how to log.
+// logFlags configure the log.
 type logFlags struct {
 	level  string
 	format string
-	worker string // that logs, not a flag; empty: the parent
+	worker string // name of the logging worker; empty: the parent
 
-	journal bool // the log goes to systemd's journal
+	journal bool // the log goes to the systemd journal
 }
 
 func (f *logFlags) register(cmd *cobra.Command) {
@@ -148,29 +148,29 @@ func (f *logFlags) handler(w io.Writer) (slog.Handler, error) {
 	return handler, nil
 }
 
-// open returns a logger to w that never waits and whose lines are limited by cause, and what writes its last lines when
-// the process ends.
+// open returns a logger that never blocks and rate-limits lines by cause, and a function that flushes it when the
+// process ends.
 func (f *logFlags) open(w io.Writer) (log *slog.Logger, flush func(), err error) {
 	f.journal = isJournal(w)
 	direct, err := f.handler(w)
 	if err != nil {
 		return nil, nil, err
 	}
-	patient := newPatientWriter(w, func(dropped uint64) {
+	queued := newQueuedWriter(w, func(dropped uint64) {
 		slog.New(direct).Error("log lines dropped: log output is blocked or too slow", "lines", dropped)
 	})
-	handler, err := f.handler(patient)
+	handler, err := f.handler(queued)
 	if err != nil {
 		return nil, nil, err
 	}
 	limited := loglimit.New(handler)
 	return slog.New(limited), func() {
 		limited.Flush()
-		patient.flush()
+		queued.flush()
 	}, nil
 }
 
-// noArgs refuses arguments that are neither flags nor a command below.
+// noArgs refuses arguments that are neither flags nor subcommands.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -182,18 +182,18 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		}
 		return fmt.Errorf("unknown command \"%s %s\": want %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
 	}
-	mend := ""
+	hint := ""
 	if cmd.Flags().Lookup("config") != nil {
-		mend = "; use -c to name a configuration"
+		hint = "; use -c to name a configuration"
 	}
-	return fmt.Errorf("%s: unexpected argument %q%s", cmd.CommandPath(), args[0], mend)
+	return fmt.Errorf("%s: unexpected argument %q%s", cmd.CommandPath(), args[0], hint)
 }
 
 func registerRuntimeDir(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "runtime-dir", string(supervisor.DefaultRuntimeDir), "directory for sockets and state")
 }
 
-// onTerminal says whether f is a terminal that has colours, and whose user wants them (see no-color.org).
+// onTerminal reports whether f is a terminal with colours and the user has not disabled them (see no-color.org).
 func onTerminal(f *os.File) bool {
 	return isTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

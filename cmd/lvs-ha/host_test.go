@@ -64,13 +64,14 @@ func TestHostStatusAndReload(t *testing.T) {
 		t.Errorf("a reload of the priority moved the state: master since %v, before since %v", since, status.VRRP[0].Since)
 	}
 
-	// A bad one stays out: its diagnostics are printed, the old one stays in force and the status tells of it.
+	// An invalid configuration is refused: its diagnostics are printed, the previous one stays in use, and status
+	// reports the refusal.
 	p.configure(strings.Replace(gateway, "eth0", "eth 0", 1))
 	p.wantAnswer(p.asked("reload"), 1, "Invalid interface", "lvs-ha.hcl line 3, in vrrp \"gateway\":", `"eth 0"`)
 	p.wantAnswer(p.asked("status"), 2, "the last reload was refused", "Invalid interface", "master")
 	d.awaitLog(`level=ERROR msg="configuration error" worker=director file=` + p.path("lvs-ha.hcl") + " line=3 ")
 
-	// SIGHUP is the same without an answer.
+	// SIGHUP reloads too, without output.
 	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestHostStatusAndReload(t *testing.T) {
 	})
 }
 
-func TestHostSIGTERMEndsWithinASecond(t *testing.T) {
+func TestHostSIGTERMStopsWithinASecond(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)
@@ -110,7 +111,7 @@ func TestHostSIGTERMEndsWithinASecond(t *testing.T) {
 	}
 }
 
-func TestHostASecondInstanceIsRefused(t *testing.T) {
+func TestHostSecondInstanceIsRefused(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)
@@ -126,7 +127,7 @@ func TestHostASecondInstanceIsRefused(t *testing.T) {
 	}
 }
 
-func TestHostABadConfigurationAtStartTouchesNothing(t *testing.T) {
+func TestHostInvalidConfigurationAtStartChangesNothing(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(strings.Replace(gateway, "priority ", "priorty ", 1))
@@ -140,7 +141,7 @@ func TestHostABadConfigurationAtStartTouchesNothing(t *testing.T) {
 	}
 }
 
-func TestHostAMissingInterfaceIsWaitedFor(t *testing.T) {
+func TestHostWaitsForMissingInterface(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(strings.Replace(gateway, `"eth0"`, `"eth7"`, 1))
@@ -168,7 +169,7 @@ func TestHostAMissingInterfaceIsWaitedFor(t *testing.T) {
 	d.awaitStatus("master", isMaster)
 }
 
-func TestHostWithoutIPVSVRRPGoesOn(t *testing.T) {
+func TestHostVRRPWorksWithoutIPVS(t *testing.T) {
 	lab.Need(t, lab.Host)
 	if lab.HasIPVS() == nil {
 		t.Skip("this kernel has IPVS")
@@ -192,7 +193,7 @@ func TestHostWithoutIPVSVRRPGoesOn(t *testing.T) {
 	}
 }
 
-func TestHostAMissingCapabilityIsNamed(t *testing.T) {
+func TestHostReportsMissingCapability(t *testing.T) {
 	lab.Need(t, lab.Host)
 	service := strings.TrimPrefix(withService, gateway)
 	for _, tt := range []struct{ drop, configuration, lacks string }{
@@ -211,7 +212,7 @@ func TestHostAMissingCapabilityIsNamed(t *testing.T) {
 	}
 }
 
-func TestHostItRunsAsAnotherUserWithTheCapabilitiesItNeeds(t *testing.T) {
+func TestHostRunsUnprivilegedWithRequiredCapabilities(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// importPartial is the exit status of an import that something had to be left out of.
+// importPartial is the exit status of an import that could not convert everything.
 const importPartial = 2
 
 func newImport() *cobra.Command {
@@ -56,8 +56,8 @@ func newImportIpvsadm() *cobra.Command {
 				return fmt.Errorf("reading %s: %w", name, err)
 			}
 			text, lost, err := migrate.FromRules(cmd.Context(), bytes.NewReader(rules), ipvsadm.SystemNames(cmd.Context()))
-			if whose, line, mend := config.Foreign(rules); err != nil && whose != "" && whose != config.IpvsadmRules {
-				return &exitError{1, fmt.Errorf("%s:%d: this is %s, not ipvsadm rules. %s", name, line, whose, mend)}
+			if program, line, hint := config.Foreign(rules); err != nil && program != "" && program != config.IpvsadmRules {
+				return &exitError{1, fmt.Errorf("%s:%d: this is %s, not ipvsadm rules. %s", name, line, program, hint)}
 			}
 			if err != nil {
 				return &exitError{1, errors.New(prefixLines(name+": ", err.Error()))}
@@ -77,10 +77,10 @@ func newImportIpvsadm() *cobra.Command {
 	}
 }
 
-// maxRules bounds what is read: the rules of 1,000,000 real servers.
+// maxRules limits the input: the rules of 1,000,000 real servers.
 const maxRules = 128 << 20
 
-// openRules opens the file that is named, or standard input.
+// openRules opens the named file, or standard input.
 func openRules(args []string) (name string, input io.ReadCloser, err error) {
 	if len(args) == 1 && args[0] != "-" {
 		input, err = os.Open(args[0])

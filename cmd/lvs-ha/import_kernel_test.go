@@ -42,13 +42,13 @@ func TestKernelImportThenPlanIsEmpty(t *testing.T) {
 	shell(0, "ipvsadm -S | lvs-ha import ipvsadm > named.hcl && cmp named.hcl lvs-ha.hcl")
 	p.wantPlan(0, "lvs-ha is not running: assuming that all health checks pass.\n\nNothing to do.\n")
 
-	// The rules of the table, and those of the configuration, mean the same.
+	// The rules from the kernel and those from the configuration are equivalent.
 	for _, export := range []string{"lvs-ha export ipvsadm", "lvs-ha export ipvsadm -c lvs-ha.hcl"} {
 		shell(0, export+" > exported && ipvsadm -C && ipvsadm -R < exported")
 		p.wantPlan(0, "lvs-ha is not running: assuming that all health checks pass.\n\nNothing to do.\n")
 	}
 
-	// Once it runs, lvs-ha adopts the table without touching it.
+	// When lvs-ha starts, it adopts the table without changing it.
 	d := p.start()
 	d.awaitLog("msg=ready")
 	p.wantPlan(0, "Nothing to do.\n")
@@ -57,8 +57,8 @@ func TestKernelImportThenPlanIsEmpty(t *testing.T) {
 	}
 }
 
-// What the kernel's rules say of a table is all of it, where ipvsadm -S is silent or wrong as well.
-func TestKernelExportKeepsWhatIpvsadmLeavesOut(t *testing.T) {
+// export includes attributes that ipvsadm -S omits or prints incorrectly.
+func TestKernelExportIncludesAttributesMissingInIpvsadm(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	p := newPlace(t)
 	const rules = "-A -u 192.0.2.9:80 -s wlc\n-A -t 192.0.2.100:80 -s sh -b sh-fallback,flag-3\n" +

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// ipvsadmName is a name that this program may be started under to be ipvsadm.
+// ipvsadmName is the other name of this program: started by it, it acts as ipvsadm.
 const ipvsadmName = "ipvsadm"
 
 func newIpvsadm() *cobra.Command {
@@ -35,7 +35,7 @@ as ipvsadm. What a running lvs-ha manages is protected; use --force to change it
 	}
 }
 
-// ipvsadmArgs returns ipvsadm's name and arguments, if the program was started under its name or with its command.
+// ipvsadmArgs returns ipvsadm's name and arguments, if the program was started by that name or subcommand.
 func ipvsadmArgs(argv []string) (program string, args []string, ok bool) {
 	if filepath.Base(argv[0]) == ipvsadmName {
 		return argv[0], argv[1:], true
@@ -61,13 +61,13 @@ func runIpvsadm(ctx context.Context, program string, args []string) int {
 	})
 }
 
-// owned is what a running lvs-ha looks after: services with their names, and the instance that connection sync follows.
+// owned lists what a running lvs-ha manages: services with their names, and the instance that controls connection sync.
 type owned struct {
 	services map[ipvs.ServiceKey]string
 	sync     string
 }
 
-// ownedIn asks the daemon of a runtime directory. One that runs but does not answer owns what its state file remembers.
+// ownedIn queries the daemon of a runtime directory. If it runs but does not answer, its state file is used.
 func ownedIn(ctx context.Context, dir supervisor.RuntimeDir) owned {
 	o := owned{services: map[ipvs.ServiceKey]string{}}
 	status, err := api.NewClient(dir.APISocket()).Status(ctx)

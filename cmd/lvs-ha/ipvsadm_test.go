@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-func TestADaemonThatDoesNotAnswerStillOwnsItsServices(t *testing.T) {
+func TestUnresponsiveDaemonStillOwnsItsServices(t *testing.T) {
 	dir := supervisor.RuntimeDir(t.TempDir())
 	if got := ownedIn(t.Context(), dir); len(got.services) != 0 || got.sync != "" {
 		t.Errorf("without a daemon these are owned: %+v", got)

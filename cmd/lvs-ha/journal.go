@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// isJournal reports whether w is the stream that systemd has connected to its journal: JOURNAL_STREAM holds the stream's
-// device and inode (systemd.exec(5)), and stays set in processes whose standard error is something else.
+// isJournal reports whether w is the stream that systemd connected to the journal. JOURNAL_STREAM contains the stream's
+// device and inode (systemd.exec(5)); it stays set in processes whose standard error is redirected.
 func isJournal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -29,7 +29,7 @@ func isJournal(w io.Writer) bool {
 	return ok && uint64(stat.Dev) == dev && stat.Ino == inode
 }
 
-// journalPrefix is a line's priority as the journal reads it (sd-daemon(3)).
+// journalPrefix returns the priority prefix that the journal parses (sd-daemon(3)).
 func journalPrefix(level slog.Level) string {
 	switch {
 	case level >= slog.LevelError:
@@ -42,13 +42,13 @@ func journalPrefix(level slog.Level) string {
 	return "<7>"
 }
 
-// journalHandler writes each record as its inner handler does, behind the prefix of its priority.
+// journalHandler prefixes each record of its inner handler with a priority.
 type journalHandler struct {
 	slog.Handler
 	line *prefixedLine
 }
 
-// prefixedLine adds a prefix to what is written while its lock is held.
+// prefixedLine adds a prefix to each write; the lock must be held.
 type prefixedLine struct {
 	mu     sync.Mutex
 	w      io.Writer
@@ -60,7 +60,7 @@ func newJournalHandler(w io.Writer, form func(io.Writer) slog.Handler) slog.Hand
 	return journalHandler{form(line), line}
 }
 
-// Write implements io.Writer; a handler writes each record at once.
+// Write implements io.Writer; a handler writes each record with one call.
 func (l *prefixedLine) Write(text []byte) (int, error) {
 	_, err := l.w.Write(append([]byte(l.prefix), text...))
 	return len(text), err

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// logged logs a line of each level to a file, under what JOURNAL_STREAM says of it.
+// logged logs one line per level to a file, with the given JOURNAL_STREAM.
 func logged(t *testing.T, format string, stream func(dev, inode uint64) string) (lines []string) {
 	t.Helper()
 	file, err := os.CreateTemp(t.TempDir(), "log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // it is read by name
+	defer file.Close() //nolint:errcheck // the file is read by name
 	info, err := file.Stat()
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func logged(t *testing.T, format string, stream func(dev, inode uint64) string) 
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-func TestTheJournalGetsPriorities(t *testing.T) {
+func TestJournalLinesHavePriorities(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		var got []string
 		for _, line := range logged(t, format, func(dev, inode uint64) string { return fmt.Sprintf("%d:%d", dev, inode) }) {
@@ -54,7 +54,7 @@ func TestTheJournalGetsPriorities(t *testing.T) {
 	}
 }
 
-func TestOtherLogsGetNoPriorities(t *testing.T) {
+func TestOtherLogsHaveNoPriorities(t *testing.T) {
 	for name, stream := range map[string]func(dev, inode uint64) string{
 		"no journal":     func(uint64, uint64) string { return "" },
 		"another device": func(dev, inode uint64) string { return fmt.Sprintf("%d:%d", dev+1, inode) },

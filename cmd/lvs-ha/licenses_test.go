@@ -13,10 +13,10 @@ import (
 	"testing"
 )
 
-// thirdParty is the file beside the LICENSE that goes with the binary.
+// thirdParty is distributed with the binary, together with LICENSE.
 const thirdParty = "../../THIRD_PARTY_LICENSES"
 
-// licenses has a phrase of each license that a dependency may have. Those are compatible with ours, Apache-2.0.
+// licenses maps each accepted license, all compatible with Apache-2.0, to a characteristic phrase.
 var licenses = []struct{ name, phrase string }{
 	{"Apache-2.0", "Apache License Version 2.0"},
 	{"MPL-2.0", "Mozilla Public License, version 2.0"},
@@ -24,7 +24,7 @@ var licenses = []struct{ name, phrase string }{
 	{"MIT", "Permission is hereby granted, free of charge, to any person obtaining a copy"},
 }
 
-// TestThirdPartyLicenses compares the file with what the binary is linked from.
+// TestThirdPartyLicenses compares the file with the modules linked into the binary.
 func TestThirdPartyLicenses(t *testing.T) {
 	want := thirdPartyText(t)
 	if *update {
@@ -41,37 +41,37 @@ func TestThirdPartyLicenses(t *testing.T) {
 	}
 }
 
-// thirdPartyText lists the modules that the binary is linked from, and their licenses and notices, each text once.
+// thirdPartyText lists the modules linked into the binary with their licenses and notices, each text once.
 func thirdPartyText(t *testing.T) string {
 	t.Helper()
-	holders := map[string][]string{} // of a text
+	modules := map[string][]string{} // by text
 	var list strings.Builder
 	for _, module := range linkedModules(t) {
 		name := ""
 		for _, text := range module.texts(t) {
 			name = cmp.Or(name, licenseOf(text))
-			holders[text] = append(holders[text], module.path)
+			modules[text] = append(modules[text], module.path)
 		}
 		if name == "" {
-			t.Errorf("%s: its license is none of those that this test knows", module.path)
+			t.Errorf("%s: license not recognized by this test", module.path)
 		}
 		fmt.Fprintf(&list, "  %-44s %s\n", module.path, name)
 	}
 	var b strings.Builder
 	b.WriteString("The lvs-ha binary contains these modules and the Go standard library, under licenses of their own, which follow.\n" +
 		"The source code of a module is at https:// and its name. `make licenses` writes this file.\n\n" + list.String())
-	texts := slices.SortedFunc(maps.Keys(holders), func(x, y string) int {
-		return cmp.Or(cmp.Compare(holders[x][0], holders[y][0]), cmp.Compare(fingerprint(x), fingerprint(y)))
+	texts := slices.SortedFunc(maps.Keys(modules), func(x, y string) int {
+		return cmp.Or(cmp.Compare(modules[x][0], modules[y][0]), cmp.Compare(fingerprint(x), fingerprint(y)))
 	})
 	for _, text := range texts {
-		fmt.Fprintf(&b, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 100), strings.Join(holders[text], "\n"), strings.Trim(text, "\n"))
+		fmt.Fprintf(&b, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 100), strings.Join(modules[text], "\n"), strings.Trim(text, "\n"))
 	}
 	return b.String()
 }
 
 func fingerprint(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
 
-// licenseOf names a license by its text; "" if the text is a notice, or is not known.
+// licenseOf identifies a license by its text; it returns "" for notices and unknown texts.
 func licenseOf(text string) string {
 	words := strings.Join(strings.Fields(text), " ")
 	for _, l := range licenses {
@@ -102,7 +102,7 @@ func linkedModules(t *testing.T) []linkedModule {
 	return slices.Compact(modules)
 }
 
-// texts are a module's license and notices.
+// texts returns a module's license and notices.
 func (m linkedModule) texts(t *testing.T) []string {
 	t.Helper()
 	var texts []string

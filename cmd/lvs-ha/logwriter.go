@@ -8,29 +8,28 @@ import (
 	"time"
 )
 
-// patientWriter passes lines on from a goroutine of its own, so that a reader of our log that stands still, such as a
-// full pipe, stops neither adverts nor checks nor the restart of a worker. Lines that find the queue full are dropped
-// and counted.
-type patientWriter struct {
-	lines   chan patientLine
-	dropped atomic.Uint64
-	tell    func(dropped uint64) // in the log, when there is room again
+// queuedWriter writes lines from its own goroutine, so that a blocked reader of the log, such as a full pipe, delays
+// neither adverts nor checks nor worker restarts. If the queue is full, lines are dropped and counted.
+type queuedWriter struct {
+	lines     chan queuedLine
+	dropped   atomic.Uint64
+	onDropped func(dropped uint64) // called with the number of dropped lines when there is room again
 }
 
-// patientLine is a line, or, without one, a question whether all lines before it are written.
-type patientLine struct {
+// queuedLine is a line, or, without text, a request for notification when all previous lines are written.
+type queuedLine struct {
 	text    []byte
 	written chan struct{}
 }
 
 const (
-	patientLines = 1024                   // may wait
-	patientFlush = 100 * time.Millisecond // for what waits at the end of the process
+	queueLength  = 1024                   // capacity of the queue
+	flushTimeout = 100 * time.Millisecond // time limit for the flush on exit
 )
 
-func newPatientWriter(w io.Writer, tell func(dropped uint64)) *patientWriter {
-	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is no reason to end
-	p := &patientWriter{lines: make(chan patientLine, patientLines), tell: tell}
+func newQueuedWriter(w io.Writer, onDropped func(dropped uint64)) *queuedWriter {
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe must not end the process
+	p := &queuedWriter{lines: make(chan queuedLine, queueLength), onDropped: onDropped}
 	go func() {
 		for line := range p.lines {
 			if line.written != nil {
@@ -38,7 +37,7 @@ func newPatientWriter(w io.Writer, tell func(dropped uint64)) *patientWriter {
 				continue
 			}
 			if n := p.dropped.Swap(0); n > 0 {
-				p.tell(n)
+				p.onDropped(n)
 			}
 			w.Write(line.text)
 		}
@@ -47,21 +46,21 @@ func newPatientWriter(w io.Writer, tell func(dropped uint64)) *patientWriter {
 }
 
 // Write queues a line. It never blocks and never fails.
-func (p *patientWriter) Write(line []byte) (int, error) {
+func (p *queuedWriter) Write(line []byte) (int, error) {
 	select {
-	case p.lines <- patientLine{text: append([]byte(nil), line...)}:
+	case p.lines <- queuedLine{text: append([]byte(nil), line...)}:
 	default:
 		p.dropped.Add(1)
 	}
 	return len(line), nil
 }
 
-// flush waits until what was queued is written, but not long.
-func (p *patientWriter) flush() {
-	end := time.After(patientFlush)
+// flush waits for queued lines, for a limited time.
+func (p *queuedWriter) flush() {
+	end := time.After(flushTimeout)
 	written := make(chan struct{})
 	select {
-	case p.lines <- patientLine{written: written}:
+	case p.lines <- queuedLine{written: written}:
 	case <-end:
 		return
 	}

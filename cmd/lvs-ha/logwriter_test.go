@@ -19,9 +19,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-func TestWhatWaitsIsWrittenAtTheEnd(t *testing.T) {
+func TestFlushWritesQueuedLines(t *testing.T) {
 	var out bytes.Buffer
-	w := newPatientWriter(&out, nil)
+	w := newQueuedWriter(&out, nil)
 	for n := range 100 {
 		fmt.Fprintf(w, "line %d\n", n)
 	}
@@ -31,7 +31,7 @@ func TestWhatWaitsIsWrittenAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestDroppedLinesAreToldOfInTheLogsOwnForm(t *testing.T) {
+func TestDroppedLinesAreLogged(t *testing.T) {
 	for format, want := range map[string]string{
 		"text": ` level=ERROR msg="log lines dropped: log output is blocked or too slow" worker=speaker lines=(\d+)` + "\n$",
 		"json": `,"level":"ERROR","msg":"log lines dropped: log output is blocked or too slow","worker":"speaker","lines":(\d+)}` + "\n$",
@@ -43,7 +43,7 @@ func TestDroppedLinesAreToldOfInTheLogsOwnForm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const lines = patientLines + 100
+		const lines = queueLength + 100
 		for range lines {
 			log.Error("line")
 		}
@@ -65,12 +65,12 @@ func TestDroppedLinesAreToldOfInTheLogsOwnForm(t *testing.T) {
 			dropped += n
 		}
 		if dropped == 0 || read+dropped > lines {
-			t.Errorf("of %d lines %d were read, and %d told of as dropped", lines, read, dropped)
+			t.Errorf("of %d lines, %d were read and %d reported as dropped", lines, read, dropped)
 		}
 	}
 }
 
-// clogged is a pipe that nobody reads, full to the brim.
+// clogged returns a full pipe without a reader.
 func clogged(t *testing.T) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -90,17 +90,17 @@ func clogged(t *testing.T) *os.File {
 	return w
 }
 
-func TestAFlushDoesNotWaitForAReaderThatStandsStill(t *testing.T) {
-	w := newPatientWriter(clogged(t), nil)
+func TestFlushDoesNotWaitForBlockedReader(t *testing.T) {
+	w := newQueuedWriter(clogged(t), nil)
 	fmt.Fprintln(w, "a line")
 	began := time.Now()
 	w.flush()
-	if took := time.Since(began); took > 10*patientFlush {
+	if took := time.Since(began); took > 10*flushTimeout {
 		t.Errorf("it took %v", took)
 	}
 }
 
-// broken is a pipe whose reader is gone.
+// broken returns a pipe whose reader is closed.
 func broken(t *testing.T) *os.File {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -114,7 +114,7 @@ func broken(t *testing.T) *os.File {
 	return w
 }
 
-func TestHostALogThatNobodyReadsStopsNoProcess(t *testing.T) {
+func TestHostUnreadLogDoesNotBlockProcesses(t *testing.T) {
 	lab.Need(t, lab.Host)
 	for name, pipe := range map[string]func(*testing.T) *os.File{"a reader that stands still": clogged, "a reader that is gone": broken} {
 		t.Run(name, func(t *testing.T) { runsWithLog(t, pipe(t)) })
@@ -126,7 +126,7 @@ func runsWithLog(t *testing.T, pipe *os.File) {
 	p.configure(gateway)
 	d := &daemon{place: p, ended: make(chan struct{})}
 	d.cmd = p.host.Command(context.Background(), "lvs-ha", "run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path("run"))
-	pipe.Fd() // blocking, as a program finds it
+	pipe.Fd() // blocking mode, as inherited by programs
 	d.cmd.Stdout, d.cmd.Stderr = pipe, pipe
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -14,9 +14,9 @@ import (
 
 func main() { os.Exit(run()) }
 
-// run is main without os.Exit, so that deferred calls happen.
+// run is main without os.Exit, so that deferred calls run.
 func run() int {
-	// Before the commands are built: scripts start ipvsadm in loops.
+	// Checked before the commands are built: scripts call ipvsadm in loops.
 	if program, args, ok := ipvsadmArgs(os.Args); ok {
 		return runIpvsadm(context.Background(), program, args)
 	}
@@ -34,7 +34,7 @@ func run() int {
 	return 1
 }
 
-// complain writes an error, with its priority on each line if that goes to the journal.
+// complain prints an error, in the journal with a priority on each line.
 func complain(w *os.File, text string) {
 	if isJournal(w) {
 		prefix := journalPrefix(slog.LevelError)
@@ -43,7 +43,7 @@ func complain(w *os.File, text string) {
 	fmt.Fprintln(w, text)
 }
 
-// exitError asks for an exit status. A nil err means that everything has been said.
+// exitError requests an exit status. A nil err means that the message has already been printed.
 type exitError struct {
 	status int
 	err    error
@@ -64,7 +64,8 @@ func newRoot() *cobra.Command {
 		Short:         "Highly available LVS directors: VRRP, health checks, IPVS and connection sync in one daemon",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		// Cobra's own form of it: a template of ours would link text/template, and with it every method of the program.
+		// Same output as cobra's default. A custom template would link text/template, and with it every method of the
+		// program.
 		Version: buildText(),
 	}
 	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())

@@ -12,12 +12,12 @@ import (
 
 var update = flag.Bool("update", false, "write the output of commands into the scripts that compare it")
 
-// TestMain makes this test binary the program that the scripts run, and that `lvs-ha run` starts its workers from.
+// TestMain lets this test binary act as lvs-ha, for scripts and for workers of `lvs-ha run`.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"lvs-ha": main})
 }
 
-// TestScripts runs the stories in testdata/script, each a feature of the command line. None of them needs root.
+// TestScripts runs the scripts in testdata/script, one per command-line feature. None requires root.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",

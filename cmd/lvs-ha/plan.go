@@ -20,7 +20,7 @@ would do. If lvs-ha is not running, all health checks count as passing.
 
 Exit status: 0 no changes, 2 changes, 1 error.`
 
-// planChanges is the exit status of a plan that is not empty.
+// planChanges is the exit status of a non-empty plan.
 const planChanges = 2
 
 func newPlan() *cobra.Command {
@@ -62,12 +62,12 @@ func newPlan() *cobra.Command {
 	return cmd
 }
 
-// makePlan plans the configuration that the command line names, or else what a reload would do.
+// makePlan plans the named configuration, or else a reload of the running one.
 func makePlan(cmd *cobra.Command, conf *configFlags, dir supervisor.RuntimeDir) (api.Plan, error) {
 	client := api.NewClient(dir.APISocket())
 	if !conf.named(cmd) {
 		if plan, err := client.PlanReload(cmd.Context()); !errors.Is(err, api.ErrNotRunning) {
-			return plan, inItsOwnWords(err)
+			return plan, asRefusal(err)
 		}
 	}
 	cfg, warnings, err := conf.load(onTerminal(os.Stderr))

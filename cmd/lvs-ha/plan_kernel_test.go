@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// checked has a real server that answers and one that does not.
+// checked has one real server that answers and one that does not.
 const checked = `
 director { repair_interval = "1h" }
 
@@ -54,7 +54,7 @@ func (p *place) wantPlan(status int, want string) {
 	}
 }
 
-// ipvsadm runs the real one.
+// ipvsadm runs the original ipvsadm.
 func (p *place) ipvsadm(args ...string) {
 	p.t.Helper()
 	if got := p.run(append([]string{"ipvsadm"}, args...)...); got.status != 0 {
@@ -97,7 +97,7 @@ lvs-ha is not running: assuming that all health checks pass.
 	p.wantPlan(0, "    service fwmark 5 ipv4 is foreign and left alone\n\n"+nothing)
 	p.ipvsadm("-D", "-f", "5")
 
-	// What a hand has changed is put back; this is what will be.
+	// External changes are reverted; the plan shows the table after that.
 	p.ipvsadm("-e", "-t", "192.0.2.100:80", "-r", "192.0.2.1:8081", "-m", "-w", "9")
 	p.wantPlan(2, `
   ~ service tcp 192.0.2.100:80 "http"
@@ -138,7 +138,7 @@ lvs-ha is not running: assuming that all health checks pass.
 		t.Errorf("%v: %s", err, js.stdout)
 	}
 
-	// Without a named configuration the daemon reads its own again, as a reload would.
+	// Without a named configuration, the plan is for a reload of the daemon's own one.
 	if diff := cmp.Diff(p.plan().stdout, p.asked("plan").stdout); diff != "" {
 		t.Errorf("what a reload would do differs (-with -c +without):\n%s", diff)
 	}
@@ -151,7 +151,7 @@ lvs-ha is not running: assuming that all health checks pass.
 	p.wantAnswer(p.asked("plan"), 0, nothing)
 	p.wantAnswer(p.run("ipvsadm", "-L", "-n", "--timeout"), 0, "900 120 60")
 
-	// After the stop the table is still ours to remove.
+	// After the stop, lvs-ha may still remove its table.
 	d.stop()
 	p.configure(cleared)
 	p.wantPlan(2, `

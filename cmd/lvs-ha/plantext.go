@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// sign is what a line of a plan begins with: what happens to what it names.
+// sign is the first character of a plan line: the kind of change.
 type sign string
 
 const (
@@ -25,7 +25,7 @@ var signColors = map[sign]string{adds: "\x1b[32m", changes: "\x1b[33m", removes:
 
 const colorOff = "\x1b[0m"
 
-// planPrinter prints a plan for people.
+// planPrinter prints a plan as text.
 type planPrinter struct {
 	w     io.Writer
 	color bool
@@ -81,7 +81,7 @@ func (p *planPrinter) preamble(plan api.Plan) {
 	}
 }
 
-// table prints the steps service by service, as they are ordered.
+// table prints the steps by service, in order.
 func (p *planPrinter) table(steps []api.Step) {
 	var current api.ServiceKey
 	for _, s := range steps {
@@ -100,7 +100,7 @@ func (p *planPrinter) table(steps []api.Step) {
 	}
 }
 
-// service prints the line of a service, of which s is the first step.
+// service prints the line of a service; s is its first step.
 func (p *planPrinter) service(s api.Step) {
 	what := "service " + s.Service.ServiceKey.String()
 	if name := p.names[s.Service.ServiceKey]; name != "" {
@@ -129,7 +129,7 @@ func (p *planPrinter) setting(s api.Setting) {
 	}
 }
 
-// edit prints what is changed, with its fields below.
+// edit prints a changed object with its changed fields below.
 func (p *planPrinter) edit(depth int, what string, fields []api.Change) {
 	p.do(depth, changes, "%s", what)
 	for _, c := range fields {
@@ -137,7 +137,7 @@ func (p *planPrinter) edit(depth int, what string, fields []api.Change) {
 	}
 }
 
-// do prints a line and counts what it does.
+// do prints a line and counts the change.
 func (p *planPrinter) do(depth int, s sign, format string, args ...any) {
 	p.count[s]++
 	p.line(depth, s, format, args...)

@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 )
 
-// processes are the daemon's by name: parent, speaker, director and spare.
+// processes maps the daemon's process names to ids: parent, speaker, director and spare.
 func (d *daemon) processes() map[string]int {
 	d.t.Helper()
 	all := map[string]int{"parent": d.cmd.Process.Pid, "speaker": d.worker("speaker"), "director": d.worker("director")}
@@ -34,7 +34,7 @@ func (d *daemon) processes() map[string]int {
 	return all
 }
 
-// TestHostEachProcessHasOnlyWhatItNeeds looks at what the kernel says of each.
+// TestHostEachProcessHasOnlyWhatItNeeds checks each process's capabilities in /proc.
 func TestHostEachProcessHasOnlyWhatItNeeds(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
@@ -83,7 +83,7 @@ func TestHostEachProcessHasOnlyWhatItNeeds(t *testing.T) {
 		}
 	}
 
-	// What was handed over goes on being used.
+	// Inherited sockets stay usable.
 	p.configure(`variable "password" {}` + strings.Replace(gateway, "150", "var.password == \"argument\" ? 120 : 1", 1))
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
 	d.awaitStatus("priority 120", func(s api.Status) bool { return isMaster(s) && s.VRRP[0].Priority == 120 })
@@ -105,16 +105,15 @@ func readProc(t *testing.T, pid int, file string) string {
 	return string(raw)
 }
 
-// TestHostAnotherUsersSocketNameIsIgnored: any user can take the name of an abstract socket, but cannot keep lvs-ha from
-// starting by that.
-func TestHostAnotherUsersSocketNameIsIgnored(t *testing.T) {
+// Any user can bind an abstract socket name, but must not prevent lvs-ha from starting.
+func TestHostSocketNameOfAnotherUserIsIgnored(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)
 	const nobody = 65534
 	for _, name := range []string{"parent", "speaker", "director"} {
 		err := p.host.Do(func() error {
-			// A socket belongs to the file system user of the thread that makes it.
+			// A socket belongs to the file system user of the thread that creates it.
 			unix.SetfsuidRetUid(nobody)
 			defer unix.SetfsuidRetUid(0)
 			fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -133,8 +132,8 @@ func TestHostAnotherUsersSocketNameIsIgnored(t *testing.T) {
 	d.awaitLog("another user's process holds lvs-ha's socket name")
 }
 
-// TestHostAStoppedSpareDoesNotKeepTheAddressUnserved: the spare does not answer when its turn has come.
-func TestHostAStoppedSpareDoesNotKeepTheAddressUnserved(t *testing.T) {
+// A stopped spare does not respond when it should become the speaker.
+func TestHostStoppedSpareDoesNotDelayFailover(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)
@@ -161,8 +160,8 @@ func TestHostAStoppedSpareDoesNotKeepTheAddressUnserved(t *testing.T) {
 	})
 }
 
-// TestHostARuntimeDirectoryOfAnotherUserIsRefused: what is in it could lead anywhere.
-func TestHostARuntimeDirectoryOfAnotherUserIsRefused(t *testing.T) {
+// Another user could plant links in the runtime directory.
+func TestHostRuntimeDirectoryOfAnotherUserIsRefused(t *testing.T) {
 	lab.Need(t, lab.Host)
 	const nobody = 65534
 	for _, tt := range []struct {

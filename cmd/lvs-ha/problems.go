@@ -12,15 +12,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// trouble is one line of what keeps a director from being well.
+// trouble is one line of the list of problems.
 type trouble struct {
-	grave bool // service is lost or redundancy is gone; otherwise a part of a pool
+	grave bool // service or redundancy is lost; otherwise part of a pool
 	since time.Time
 	what  string
 	text  string
 }
 
-// problemsOf lists what makes a status degraded, the grave first.
+// problemsOf lists the problems in a status, grave ones first.
 func problemsOf(s api.Status) []trouble {
 	var list []trouble
 	for _, p := range s.Problems {
@@ -37,7 +37,7 @@ func problemsOf(s api.Status) []trouble {
 	}
 	ipvs := slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == "ipvs" })
 	for _, v := range s.Services {
-		if !v.Present && !ipvs && !s.KernelUnknown() { // otherwise that is why
+		if !v.Present && !ipvs && !s.KernelUnknown() { // otherwise the missing kernel support is the reason
 			list = append(list, trouble{true, time.Time{}, "service " + v.Name, v.ServiceKey.String() + " is not in the kernel"})
 		}
 		list = append(list, serviceTroubles(v)...)
@@ -53,7 +53,7 @@ func rank(t trouble) int {
 	return 1
 }
 
-// refusedText says what is wrong with the file on disk in one line, and where all of it can be read.
+// refusedText summarizes a refused reload in one line and names the command that shows all of it.
 func refusedText(reason string) string {
 	first := ""
 	for line := range strings.Lines(reason) {
@@ -76,7 +76,7 @@ func instanceTroubles(v api.Instance) []trouble {
 	return list
 }
 
-// maxServersNamed bounds the lines of one service whose real servers are down.
+// maxServersNamed limits the failed real servers listed per service.
 const maxServersNamed = 5
 
 func serviceTroubles(v api.Service) []trouble {
@@ -115,7 +115,7 @@ func latest(servers []api.Server) time.Time {
 	return last
 }
 
-// detailOf is what the checks say that made a real server's state.
+// detailOf returns the check results that explain a real server's state.
 func detailOf(r api.Server) string {
 	detail := ""
 	for _, c := range r.Checks {

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// realserverTimeout bounds a whole call.
+// realserverTimeout limits a whole call.
 const realserverTimeout = time.Minute
 
 const realserverLong = `Set up this host as a real server, or undo that.
@@ -23,7 +23,7 @@ clients. With nat nothing is changed; only the return route is checked.
 Name the addresses with --vip, or take them from a director's configuration with -c: those of the services that have a
 real server with an address of this host.`
 
-// openServer is the real server that this machine is.
+// openServer returns this host as a real server.
 func openServer(stateDir string) (*realserver.Server, realserver.Persistence, error) {
 	files := realserver.Persistence{Root: "/"}
 	identity, err := sysctl.Identity()
@@ -81,7 +81,7 @@ the previous ones are undone. Exit status: 0 everything is set up, 1 something i
 				return err
 			}
 			defer unlock()
-			if persist { // refused before anything is done
+			if persist { // refuse before changing anything
 				if _, err := files.Files(w); err != nil {
 					return err
 				}

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// realserverFlags say what the real server is to be.
+// realserverFlags describe the wanted setup.
 type realserverFlags struct {
 	conf      configFlags
 	vips      []string
@@ -44,13 +44,13 @@ func registerStateDir(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "state-dir", "/run/lvs-ha-realserver", "directory for the record of what up changed")
 }
 
-// misplaced finds flags that would have no effect: who forgets --mode tun beside --tunnel gre asks for another thing.
+// misplaced returns an error for flags without effect, such as --tunnel gre without --mode tun.
 func (f *realserverFlags) misplaced(changed func(flag string) bool) error {
 	var errs []error
 	for _, needs := range []struct{ name, mode string }{
 		{"interface", "dr"}, {"tunnel", "tun"}, {"tunnel-port", "tun"}, {"outer", "tun"}, {"director", "nat"},
 	} {
-		// A configuration has modes of its own.
+		// With -c, the configuration sets the modes.
 		general := f.useConfig && needs.mode != "tun"
 		if changed(needs.name) && f.mode != needs.mode && !general {
 			errs = append(errs, fmt.Errorf("--%s requires --mode %s, not %s", needs.name, needs.mode, f.mode))
@@ -62,7 +62,7 @@ func (f *realserverFlags) misplaced(changed func(flag string) bool) error {
 	return errors.Join(errs...)
 }
 
-// wanted is what the flags ask for: nothing if they name no address and no configuration.
+// wanted returns the setup that the flags describe: empty without addresses and configuration.
 func (f *realserverFlags) wanted(ctx context.Context, changed func(flag string) bool, notes io.Writer) (realserver.Wanted, error) {
 	var w realserver.Wanted
 	f.useConfig = changed("config")

@@ -14,7 +14,7 @@ func failing(bad bool) error {
 	return nil
 }
 
-// persistServer makes the files for the next boot those of what is up now.
+// persistServer updates the files for the next boot to the current setup.
 func persistServer(w io.Writer, server *realserver.Server, files realserver.Persistence) error {
 	state, err := server.Store.Load()
 	if err != nil {
@@ -49,7 +49,7 @@ func writeReport(w io.Writer, r realserver.Report, nothing string) {
 	}
 }
 
-// writeRealserverStatus writes all that was looked at, or what is wrong.
+// writeRealserverStatus prints all checks, or only failed ones.
 func writeRealserverStatus(w io.Writer, s realserver.Status, all bool) error {
 	for _, c := range s.Checks {
 		switch {

@@ -17,7 +17,7 @@ type lvsha struct {
 	t      *testing.T
 	host   *lab.Node
 	binary string
-	prefix []string // a program that runs it
+	prefix []string // runs the program
 }
 
 func newLVSHA(t *testing.T, addresses ...string) lvsha {
@@ -38,7 +38,7 @@ func newLVSHA(t *testing.T, addresses ...string) lvsha {
 	return lvsha{t: t, host: host, binary: binary}
 }
 
-// want runs the program and expects an exit status, and texts in what it writes, which it returns.
+// want runs the program, checks the exit status and that the output contains the texts, and returns the output.
 func (p lvsha) want(status int, args []string, texts ...string) string {
 	p.t.Helper()
 	argv := append(append([]string{}, p.prefix...), append([]string{p.binary}, args...)...)
@@ -84,7 +84,7 @@ func TestHostRealserver(t *testing.T) {
 	p.want(1, cmd("up --mode nat --vip 192.0.2.1 --director 202.99.59.1"), "WRONG  no default route", "fix: ip -4 route replace default via 202.99.59.1")
 	p.want(1, cmd("up --vip 202.99.59.108"), "eth0 has it", "remove it: ip -4 address del 202.99.59.108/24 dev eth0")
 
-	// What is up and what the files for the next boot have are two things, and it is said.
+	// A note is printed if the files for the next boot differ from the current setup.
 	p.want(0, cmd("up --vip 202.99.59.110"))
 	p.prefix = []string{"unshare", "-m", "sh", "-c",
 		`mount -t tmpfs none /var/lib && mkdir /var/lib/lvs-ha && echo '{}' > /var/lib/lvs-ha/realserver.json && exec "$0" "$@"`}
@@ -142,8 +142,8 @@ func TestHostRealserverFromConfig(t *testing.T) {
 	other.want(1, args("up"), "no real server in the configuration has an address of this host (202.99.59.99)")
 }
 
-// Calls at the same time wait for each other: what each did is recorded, and taken back.
-func TestHostRealserverCallsAtOnce(t *testing.T) {
+// Concurrent calls wait for each other: the changes of each are recorded and undone.
+func TestHostRealserverConcurrentCalls(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newLVSHA(t, "202.99.59.108/24")
 	dir := filepath.Join(t.TempDir(), "state")

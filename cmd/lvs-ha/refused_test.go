@@ -21,14 +21,14 @@ vrrp "sixth" {
 }
 `
 
-// TestHostAnAddressThatTheKernelTakesBack: somebody switches IPv6 off where the master has its address. Its peer takes
-// over, the status says why, and when IPv6 is on again the master comes back by itself.
-func TestHostAnAddressThatTheKernelTakesBack(t *testing.T) {
+// When IPv6 is disabled externally on the master's interface, the peer takes over and status shows the reason. When it
+// is enabled again, the master resumes automatically.
+func TestHostAddressRemovedByTheKernel(t *testing.T) {
 	lab.Need(t, lab.Host)
 	for _, tt := range []struct{ device, says string }{
 		{"eth1", "virtual address refused, retrying: fd09::100/64 on eth1: add address: permission denied: " +
 			"IPv6 is disabled on the interface: sysctl net.ipv6.conf.eth1.disable_ipv6=0\n"},
-		{"eth0", string(vrrp.ReasonNoAddress) + "\n"}, // nor has it one to send adverts from
+		{"eth0", string(vrrp.ReasonNoAddress) + "\n"}, // it also lacks a source address for adverts
 	} {
 		t.Run(tt.device, func(t *testing.T) {
 			places := newPlaces(t, 2)
@@ -67,7 +67,7 @@ func TestHostAnAddressThatTheKernelTakesBack(t *testing.T) {
 			other.awaitStatus("backup", isBackup)
 			eventually(t, "the address is where it was", func() bool { return has(better) && !has(other) })
 			if text := better.asked("status").stdout; strings.Contains(text, "refused") {
-				t.Errorf("after the mend:\n%s", text)
+				t.Errorf("after the remedy:\n%s", text)
 			}
 		})
 	}

@@ -20,7 +20,7 @@ nothing: the errors are printed and the exit status is 1.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
 			if err := client.Reload(cmd.Context()); err != nil {
-				return inItsOwnWords(err)
+				return asRefusal(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
 			return nil
@@ -30,8 +30,8 @@ nothing: the errors are printed and the exit status is 1.`,
 	return cmd
 }
 
-// inItsOwnWords leaves a refusal of the daemon, such as the diagnostics of its configuration, as it is.
-func inItsOwnWords(err error) error {
+// asRefusal returns an error of the daemon, such as configuration diagnostics, without a prefix.
+func asRefusal(err error) error {
 	if refusal, ok := errors.AsType[*api.Error](err); ok {
 		return &exitError{1, refusal}
 	}

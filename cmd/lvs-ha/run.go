@@ -23,8 +23,8 @@ It stays in the foreground. SIGHUP or ` + "`lvs-ha reload`" + ` loads the config
 the peer and stops. Without a vrrp block it is a single health-checking director; without a
 virtual_service block it is a plain VRRP daemon.`
 
-// How long a worker may hang. The peers wait for three adverts of the speaker; the director may wait for the kernel ten
-// seconds at a time.
+// The time after which a worker counts as unresponsive. Peers wait for three adverts from the speaker; the director may
+// wait ten seconds for each kernel request.
 const (
 	speakerPatience  = 5 * time.Second
 	directorPatience = 30 * time.Second
@@ -40,7 +40,7 @@ func newRun() *cobra.Command {
 		Long:  runLong,
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			signal.Ignore(syscall.SIGHUP) // until the parent passes it on: the configuration is yet to be read
+			signal.Ignore(syscall.SIGHUP) // until the parent forwards it: the configuration has not been read yet
 			if err := supervisor.Confine(); err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func newRun() *cobra.Command {
 			defer flush()
 			err = runParent(cmd.Context(), supervisor.RuntimeDir(runtimeDir), &conf, &logs, log)
 			if _, refused := errors.AsType[*supervisor.RefusedError](err); refused {
-				return &exitError{status: 1} // it has said why
+				return &exitError{status: 1} // already logged
 			}
 			return err
 		},
@@ -62,7 +62,7 @@ func newRun() *cobra.Command {
 	return cmd
 }
 
-// runParent runs the parent process. It knows of the configuration only how the director is to read it.
+// runParent runs the parent process. It only passes on how to read the configuration.
 func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, logs *logFlags, log *slog.Logger) error {
 	if err := dir.Check(); err != nil {
 		return err
@@ -103,18 +103,18 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		go lock.Keep(ctx, log)
 		return map[string][]*os.File{
 			"speaker":  {socket.Listener, tenures},
-			"director": {socket.Address, tenures}, // for the next parent, should speaker and parent be killed together
+			"director": {socket.Address, tenures}, // for the next parent, in case speaker and parent are killed together
 		}, nil
 	}
 	return parent.Run(ctx)
 }
 
-// directorLetter is what must not stand on the director's command line, which every user can read.
+// directorLetter contains values that must not be on the director's command line, which every user can read.
 type directorLetter struct {
 	Vars []string // of --var
 }
 
-// speakerEnvironment is what the Go runtime and the log understand.
+// speakerEnvironment lists the variables of the Go runtime and the log.
 func speakerEnvironment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
@@ -122,8 +122,8 @@ func speakerEnvironment() []string {
 	})
 }
 
-// directorEnvironment is all of this process's but what is for it alone: configurations read variables from it, and
-// with env() any other.
+// directorEnvironment returns the environment without variables that only the parent needs: configurations can read any
+// other with variables and env().
 func directorEnvironment() []string {
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// worker is the process id of one of the daemon's workers.
+// worker returns the process id of a worker.
 func (d *daemon) worker(name string) int {
 	d.t.Helper()
 	found := d.run("pgrep", "-o", "-P", fmt.Sprint(d.cmd.Process.Pid), "-f", "lvs-ha "+name).stdout
@@ -24,9 +24,9 @@ func (d *daemon) worker(name string) int {
 	return pid
 }
 
-// TestHostTheRuntimeDirectoryIsDeleted: somebody's cleaner takes the runtime directory away. Everything in it comes back,
-// and a director that restarts finds its speaker and its memory.
-func TestHostTheRuntimeDirectoryIsDeleted(t *testing.T) {
+// After the runtime directory is deleted externally, its files are recreated, and a restarted director finds the speaker
+// and its state.
+func TestHostRuntimeDirectoryIsRecreated(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)
@@ -39,12 +39,12 @@ func TestHostTheRuntimeDirectoryIsDeleted(t *testing.T) {
 	d.awaitLog("runtime directory deleted")
 	p.wantAnswer(p.asked("run", "-c", p.path("lvs-ha.hcl")), 1, "another lvs-ha is running in this network namespace")
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
-	eventually(t, "the state file is written anew", func() bool {
+	eventually(t, "the state file is recreated", func() bool {
 		_, err := os.Stat(p.path("run/director.json"))
 		return err == nil
 	})
 
-	// The director finds its speaker, also where the directory has gone at the same moment.
+	// The director also finds its speaker if the directory is deleted at the same time.
 	for _, name := range []string{"director", "speaker"} {
 		if err := os.RemoveAll(p.path("run")); err != nil {
 			t.Fatal(err)

@@ -76,7 +76,7 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
-// unavailable gives the exit status of a daemon that cannot be asked.
+// unavailable returns the exit status for a daemon that does not answer.
 func unavailable(err error) error {
 	status := statusUnknown
 	if errors.Is(err, api.ErrNotRunning) {
@@ -85,7 +85,7 @@ func unavailable(err error) error {
 	return &exitError{status, fmt.Errorf("lvs-ha: %w", err)}
 }
 
-// completions are the names of instances and services that are not arguments yet.
+// completions returns the names of instances and services that are not yet arguments.
 func completions(s api.Status, args []string) []string {
 	taken := map[string]bool{}
 	for _, name := range args {
@@ -106,7 +106,7 @@ func completions(s api.Status, args []string) []string {
 	return names
 }
 
-// only leaves of a status what concerns the named instances and services.
+// only limits a status to the named instances and services.
 func only(s api.Status, names []string) (api.Status, error) {
 	if len(names) == 0 {
 		return s, nil

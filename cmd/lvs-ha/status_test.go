@@ -26,7 +26,7 @@ func wellServer(address string) api.Server {
 	return r
 }
 
-// wellStatus is that of a director that is well.
+// wellStatus is the status of a healthy director.
 func wellStatus() api.Status {
 	web := api.Instance{
 		Name: "web", Interface: "eth0", Family: "ipv4", VirtualRouterID: 51, State: vrrp.Master, Reason: "preempt", Since: night.Add(-26 * time.Hour),
@@ -53,7 +53,7 @@ func rendered(s api.Status) string {
 	return page.render(s, problemsOf(s))
 }
 
-func TestWhatMakesAStatusDegraded(t *testing.T) {
+func TestProblemsOfDegradedStatus(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*api.Status)
 		what   []string
@@ -87,7 +87,7 @@ func TestWhatMakesAStatusDegraded(t *testing.T) {
 	}
 }
 
-func TestThePageOfADegradedDirector(t *testing.T) {
+func TestStatusPageOfDegradedDirector(t *testing.T) {
 	s := wellStatus()
 	fail(&s.Services[0].Servers[1], "status 503, want 200-299")
 	s.Problems = []api.Problem{{What: "timeouts", Text: "the kernel refused", Since: night.Add(-time.Minute)}}
@@ -131,7 +131,7 @@ func wantGolden(t *testing.T, file, got string) {
 	}
 }
 
-func TestTheStatusPageIsBoundedAndSafeForTerminals(t *testing.T) {
+func TestStatusPageIsBoundedAndSafeForTerminals(t *testing.T) {
 	s := wellStatus()
 	s.Node, s.VRRP[0].MasterAddress, s.Config.ReloadError = "lb\x1b[2J1", "\x1b]0;pwned\a", "bad \x1b[31m\nmore"
 	s.Services[0].Servers = nil
@@ -162,7 +162,7 @@ func TestNamesLimitTheStatus(t *testing.T) {
 		t.Errorf("of web: %+v, %v", s, err)
 	}
 	if _, err := only(wellStatus(), []string{"webb"}); err == nil {
-		t.Error("an unknown name is accepted")
+		t.Error("an unknown name was accepted")
 	}
 	var names []string
 	for _, c := range completions(wellStatus(), []string{"web"}) {
@@ -174,7 +174,7 @@ func TestNamesLimitTheStatus(t *testing.T) {
 	}
 }
 
-func TestTheExitStatusOfADaemonThatCannotBeAsked(t *testing.T) {
+func TestExitStatusWithoutDaemon(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want int

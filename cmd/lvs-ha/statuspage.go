@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 )
 
-// statusPage renders a status for people: first whether all is well, then what is not, then everything else.
+// statusPage prints a status as text: the verdict, then problems, then details.
 type statusPage struct {
 	now   time.Time
 	color bool
@@ -21,7 +21,7 @@ type statusPage struct {
 	out      strings.Builder
 }
 
-// maxTroubles bounds the lines of problems.
+// maxTroubles limits the lines of problems.
 const maxTroubles = 20
 
 func (p *statusPage) render(s api.Status, problems []trouble) string {
@@ -49,7 +49,7 @@ func (p *statusPage) render(s api.Status, problems []trouble) string {
 	return p.out.String()
 }
 
-// table writes rows of cells in columns.
+// table prints rows in aligned columns.
 func (p *statusPage) table(rows [][]string) {
 	if len(rows) < 2 {
 		return
@@ -117,7 +117,7 @@ func (p *statusPage) instances(list []api.Instance) {
 	}
 	p.table(rows)
 	seen := map[string]bool{}
-	for _, v := range list { // the same in all instances of an interface and family
+	for _, v := range list { // the same for all instances of an interface and family
 		where := plain(v.Interface) + " " + v.Family
 		if n, why := drops(v.InterfaceDropped); n != "0" && !seen[where] {
 			seen[where] = true
@@ -126,7 +126,7 @@ func (p *statusPage) instances(list []api.Instance) {
 	}
 }
 
-// at is an element, or "" behind the last.
+// at returns an element, or "" beyond the last.
 func at(list []string, i int) string {
 	if i < len(list) {
 		return list[i]
@@ -134,7 +134,7 @@ func at(list []string, i int) string {
 	return ""
 }
 
-// drops are the refused adverts: how many, and the three most frequent reasons.
+// drops summarizes refused adverts: their number and the three most frequent reasons.
 func drops(by map[string]uint64) (total, why string) {
 	sum := uint64(0)
 	for _, n := range by {
@@ -204,7 +204,7 @@ func (p *statusPage) paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
-// plain escapes what a terminal or a table would take for a command.
+// plain escapes characters that a terminal or table would interpret.
 func plain(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return s
@@ -220,7 +220,7 @@ func dash(s string) string {
 	return s
 }
 
-// ago is the time since then, to two units: "3m12s".
+// ago formats the time since then with two units: "3m12s".
 func ago(then, now time.Time) string {
 	if then.IsZero() {
 		return "-"

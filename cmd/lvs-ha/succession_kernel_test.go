@@ -14,14 +14,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// dataPath is what packets need of a director.
+// dataPath is the kernel state that forwarding requires.
 type dataPath struct {
 	services, servers int
 	address           bool
 	forwarding        string
 }
 
-// lookAtDataPath reads it for the calling thread's network namespace.
+// lookAtDataPath reads the data path for the calling thread's network namespace.
 func lookAtDataPath() (dataPath, error) {
 	var files [3]string
 	for i, file := range []string{"/proc/thread-self/net/ip_vs", "/proc/thread-self/net/fib_trie", "/proc/sys/net/ipv4/ip_forward"} {
@@ -33,13 +33,13 @@ func lookAtDataPath() (dataPath, error) {
 	}
 	return dataPath{
 		services:   strings.Count(files[0], "\nTCP "),
-		servers:    strings.Count(files[0], "\n  -> ") - 1, // but for the heading
+		servers:    strings.Count(files[0], "\n  -> ") - 1, // without the heading
 		address:    strings.Contains(files[1], "192.0.2.100"),
 		forwarding: strings.TrimSpace(files[2]),
 	}, nil
 }
 
-// watchDataPath looks every few milliseconds until it is told to stop, and returns everything that it has seen.
+// watchDataPath samples the data path every few milliseconds until it is stopped, and returns all distinct samples.
 func (p *place) watchDataPath() (stop func() []dataPath) {
 	p.t.Helper()
 	done, first := make(chan struct{}), make(chan struct{})
@@ -78,9 +78,9 @@ func (p *place) watchDataPath() (stop func() []dataPath) {
 	}
 }
 
-// TestKernelTheNextParentTakesOver: the parent is killed, alone or with some of its workers, which may be stopped too,
-// and the next is started at once. Nothing that packets need is missing for a moment.
-func TestKernelTheNextParentTakesOver(t *testing.T) {
+// The parent is killed, alone or with some of its workers, which may also be stopped, and the next one is started at
+// once. The data path stays complete throughout.
+func TestKernelNextParentTakesOver(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	p := newPlace(t)
 	// At 100 ms adverts a peer could take over before a process has started in the test kernel.
@@ -91,7 +91,7 @@ sysctl { manage = true }
 	d := p.start()
 	status := d.awaitStatus("master", isMaster)
 	whole := dataPath{services: 1, servers: 1, address: true, forwarding: "1"}
-	eventually(t, "the data path is whole", func() bool {
+	eventually(t, "the data path is complete", func() bool {
 		stop := p.watchDataPath()
 		seen := stop()
 		return seen[len(seen)-1] == whole
@@ -129,20 +129,20 @@ sysctl { manage = true }
 			status = d.awaitStatus("master by the next parent's workers", func(s api.Status) bool {
 				return s.Started.After(before) && isMaster(s) && len(s.Problems) == 0
 			})
-			// Where the speaker worked to the last, its successor is master at once.
+			// If the speaker worked until the end, its successor is master at once.
 			if reason := status.VRRP[0].Reason; trouble.killed == nil && !slices.Contains(trouble.stopped, "speaker") && reason != "adopted" {
 				t.Errorf("the speaker is master for %q", reason)
 			}
 			if seen := stop(); !slices.Equal(seen, []dataPath{whole}) {
-				t.Errorf("the data path was %s, want %+v all the time", fmt.Sprintf("%+v", seen), whole)
+				t.Errorf("the data path was %s, want %+v throughout", fmt.Sprintf("%+v", seen), whole)
 			}
 		})
 	}
 }
 
-// TestKernelWithoutParentTheWorkersStopInOrder: the parent is killed, alone or with the speaker, and nobody starts another. What
-// the configuration says of a stop is done, to the address first.
-func TestKernelWithoutParentTheWorkersStopInOrder(t *testing.T) {
+// The parent is killed, alone or with the speaker, and not restarted: the workers stop as configured, and remove the
+// address first.
+func TestKernelWorkersStopWithoutParent(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	for name, killed := range map[string][]string{"the parent": nil, "with the speaker": {"speaker"}} {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ sysctl { manage = true }
 				return now
 			}
 			whole := dataPath{services: 1, servers: 1, address: true, forwarding: "1"}
-			eventually(t, "the data path is whole", func() bool { return look() == whole })
+			eventually(t, "the data path is complete", func() bool { return look() == whole })
 			pids := []int{d.cmd.Process.Pid}
 			for _, worker := range killed {
 				pids = append(pids, d.worker(worker))
@@ -175,7 +175,7 @@ sysctl { manage = true }
 					t.Fatal(err)
 				}
 			}
-			eventually(t, "everything is taken down", func() bool { return look() == dataPath{forwarding: "0"} })
+			eventually(t, "everything is removed", func() bool { return look() == dataPath{forwarding: "0"} })
 			for _, seen := range stop() {
 				if seen.address && seen != whole {
 					t.Errorf("while the address was there, the data path was %+v", seen)

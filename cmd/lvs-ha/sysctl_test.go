@@ -28,7 +28,7 @@ virtual_service "http" {
 }
 `
 
-// TestHostSysctlManage runs the daemon, which sets what NAT needs, and puts it back when it is stopped.
+// TestHostSysctlManage checks that the daemon sets the parameters for NAT and restores them when it stops.
 func TestHostSysctlManage(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newLVSHA(t, "202.99.59.109/24")
@@ -64,6 +64,6 @@ func TestHostSysctlManage(t *testing.T) {
 		t.Errorf("the daemon ended with %v", err)
 	}
 	if got := read(); got != "0" {
-		t.Errorf("after SIGTERM forwarding is %s, want what was there before", got)
+		t.Errorf("after SIGTERM forwarding is %s, want its previous value", got)
 	}
 }

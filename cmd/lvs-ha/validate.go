@@ -35,7 +35,7 @@ func newValidate() *cobra.Command {
 	return cmd
 }
 
-// counted is a number of things: "1 real server", "3 real servers".
+// counted formats a number with its noun: "1 real server", "3 real servers".
 func counted(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -31,7 +31,7 @@ func versionText() string {
 	return text
 }
 
-// buildText is the version with the compiler and the system it is made for.
+// buildText returns the version, compiler and platform.
 func buildText() string {
 	return fmt.Sprintf("%s (%s %s/%s)", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -41,7 +41,7 @@ func newSpeaker() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			signal.Ignore(syscall.SIGHUP) // from the kernel, if the parent is killed while this process is stopped
+			signal.Ignore(syscall.SIGHUP) // sent by the kernel if the parent is killed while this process is stopped
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			var files []*os.File
@@ -56,7 +56,7 @@ func newSpeaker() *cobra.Command {
 				files[0].Close()
 				return speaker.Turn{Listener: listener, Tenures: files[1], Adopt: seat.Restarted}, nil
 			}
-			defer func() { runtime.KeepAlive(files) }() // the next parent looks for the tenures
+			defer func() { runtime.KeepAlive(files) }() // the next parent checks the file locks
 			err = speaker.Run(ctx, speaker.Options{Turn: turn, Ready: seat.Ready, Alive: seat.Alive, Logger: log})
 			if errors.Is(err, supervisor.ErrNoTurn) {
 				return nil
@@ -102,7 +102,7 @@ func newDirector() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { runtime.KeepAlive(files) }() // as the speaker
+			defer func() { runtime.KeepAlive(files) }() // as for the speaker
 			return runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, load, files[0], seat, log)
 		},
 	}
@@ -112,7 +112,7 @@ func newDirector() *cobra.Command {
 	return cmd
 }
 
-// loadTimeout is how long the first reading of a configuration may take: it is on the disk, and so are certificates.
+// loadTimeout limits the first reading of the configuration, including certificates.
 const loadTimeout = 2 * time.Minute
 
 var errSlowLoad = fmt.Errorf("reading the configuration took longer than %v: check that it and the files it names are not on a hung file system", loadTimeout)
@@ -120,9 +120,9 @@ var errSlowLoad = fmt.Errorf("reading the configuration took longer than %v: che
 // loader reads and validates the configuration.
 type loader func() (*config.Config, error)
 
-// firstLoad reads the configuration before anything is touched. The loader that it returns gives the same once more,
-// and then reads it again. The error of a first start with a bad configuration asks for ExitRefused; a director that is
-// restarted has the last good one to go on with.
+// firstLoad reads the configuration before anything is changed. The returned loader first returns the same result again,
+// and then reads the files. If a first start fails, the error requests ExitRefused; a restarted director continues with
+// the last valid configuration.
 func firstLoad(conf *configFlags, seat *supervisor.Seat, log *slog.Logger) (loader, error) {
 	type result struct {
 		cfg *config.Config
@@ -207,7 +207,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		for {
 			select {
 			case <-hup:
-				_ = d.Reload(ctx) // it is logged
+				_ = d.Reload(ctx) // errors are logged
 				seat.Reloaded()
 			case <-ctx.Done():
 				return

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The test kernel sets its clock, see TestKernelAgesDoNotFollowTheClock of the command.
+// The test kernel sets its clock, see TestKernelClockChangeDoesNotAffectAges in cmd/lvs-ha.
 func TestWhereTheClockWasNotSetAMomentStays(t *testing.T) {
 	moment := time.Now()
 	if got := Told(moment, moment.Add(time.Hour)); got != moment {
