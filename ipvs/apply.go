@@ -6,13 +6,13 @@ import (
 	"syscall"
 )
 
-// ErrNothingAdded is the cause of a removal that was not tried, since it would have left its service empty.
+// ErrNothingAdded is the cause of a removal that was skipped because it would have left its service empty.
 var ErrNothingAdded = errors.New("no other real server could be added; the old one stays")
 
-// Apply carries out a plan. A failing step does not keep other services, or other servers of its service, from being
-// brought right; only a removal that would leave a service empty is not tried if nothing could be added to it. The error
-// joins a StepError for each step that failed. Where all of them are drift (IsDrift), something else changed the table
-// at the same time; reading it again is the remedy.
+// Apply executes a plan. A failing step does not prevent steps for other services or other servers of its service; only
+// a removal that would leave a service empty is skipped if nothing could be added to it. The error joins a StepError for
+// each step that failed. If all of them are drift (IsDrift), another program changed the table at the same time: read it
+// again.
 func Apply(ctx context.Context, to Applier, plan Plan) error {
 	var first, last []Step
 	for _, s := range plan.Steps {
@@ -28,11 +28,11 @@ func Apply(ctx context.Context, to Applier, plan Plan) error {
 	return errors.Join(out.errs...)
 }
 
-// outcome is what has come of the steps so far.
+// outcome is the result of the steps so far.
 type outcome struct {
 	errs    []error
 	missing map[ServiceKey]bool // services that could not be added
-	added   map[ServiceKey]bool // services with a server that was added, or found to be there
+	added   map[ServiceKey]bool // services with a server that was added or already existed
 }
 
 func (o *outcome) run(ctx context.Context, to Applier, steps []Step) {
@@ -59,7 +59,7 @@ func (o *outcome) note(s Step, err error) {
 		o.missing[key] = true
 	}
 	if !s.onService() && o.missing[key] && errors.Is(err, syscall.ESRCH) {
-		return // follows from the service's own error
+		return // a consequence of the service's own error
 	}
 	if _, ok := errors.AsType[*StepError](err); !ok {
 		err = &StepError{Step: s, Err: err}
@@ -67,7 +67,7 @@ func (o *outcome) note(s Step, err error) {
 	o.errs = append(o.errs, err)
 }
 
-// permitted returns those removals that do not leave their service empty, and notes the others.
+// permitted returns the removals that do not leave their service empty, and records the others as failed.
 func (o *outcome) permitted(removals []Step) []Step {
 	var steps []Step
 	for _, s := range removals {

@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
 )
 
-// drawTable draws services out of few keys, with servers out of few keys, so that two tables overlap.
+// drawTable draws services and servers from few keys, so that two tables overlap.
 func drawTable(t *rapid.T, label string) []ipvs.Entry {
 	keys := rapid.SliceOfDistinct(rapid.SampledFrom([]ipvs.ServiceKey{
 		web, dns, mark, ipvs.ServiceByMark(ipvs.IPv6, 5), at(ipvs.SCTP, "192.0.2.1:80"),
@@ -53,7 +53,7 @@ func drawServers(t *rapid.T, f ipvs.Family) []ipvs.Destination {
 	return list
 }
 
-func TestApplyMakesTheTableWanted(t *testing.T) {
+func TestApplyReachesWantedTable(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		wanted, actual := drawTable(rt, "wanted"), drawTable(rt, "actual")
 		mine := rapid.SliceOfDistinct(rapid.SampledFrom([]ipvs.ServiceKey{web, dns, mark}), func(k ipvs.ServiceKey) ipvs.ServiceKey { return k }).Draw(rt, "mine")
@@ -95,8 +95,8 @@ func TestApplyMakesTheTableWanted(t *testing.T) {
 	})
 }
 
-// checkCommonServersStay fails if a service lacks a server that it had and is to have, or if one that had servers and is
-// to have servers has none.
+// checkCommonServersStay fails if a service loses a server that is in both tables, or becomes empty although it has
+// servers in both.
 func checkCommonServersStay(t *rapid.T, wanted, actual []ipvs.Entry, table []ipvs.ServiceState) {
 	for _, w := range wanted {
 		i := slices.IndexFunc(actual, func(e ipvs.Entry) bool { return e.ServiceKey == w.ServiceKey })
@@ -132,8 +132,8 @@ func TestDiffOfEqualIsEmpty(t *testing.T) {
 	})
 }
 
-// Whatever fails, a second round after the cause is gone makes it right, and no service loses its last server to a
-// failure.
+// After any failures, a second round without failures reaches the wanted table, and no failure makes a service lose its
+// last server.
 func TestApplyWithFailures(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		wanted, actual := drawTable(rt, "wanted"), drawTable(rt, "actual")
@@ -199,7 +199,7 @@ func TestApplyErrors(t *testing.T) {
 	}
 }
 
-// Another program that adds and removes at the same time is tolerated: the next round finds nothing to do.
+// Concurrent changes by another program are tolerated: the next round finds no difference.
 func TestApplyDuringDrift(t *testing.T) {
 	wanted := []ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1)}}}
 	before := states([]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.2:80", 1)}}})

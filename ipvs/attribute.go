@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// The layout of an attribute (include/uapi/linux/netlink.h, struct nlattr): length with this header, type with two flags,
-// then the value, filled up to four bytes.
+// The layout of an attribute (include/uapi/linux/netlink.h, struct nlattr): length including this header, type with two
+// flags, then the value, padded to four bytes.
 const (
 	attributeHeader = 4
 	attributeType   = 0x3fff
@@ -16,8 +16,8 @@ const (
 
 var errAttribute = errors.New("an attribute's length is not that of its message")
 
-// eachAttribute calls fn with the type and the value of each attribute. It allocates nothing, since lists have tens of
-// attributes an entry.
+// eachAttribute calls fn with the type and the value of each attribute. It does not allocate, since lists have tens of
+// attributes per entry.
 func eachAttribute(b []byte, fn func(typ uint16, value []byte) error) error {
 	for len(b) >= attributeHeader {
 		length := int(binary.NativeEndian.Uint16(b))
@@ -35,7 +35,7 @@ func eachAttribute(b []byte, fn func(typ uint16, value []byte) error) error {
 	return nil
 }
 
-// eachNested calls fn with the attributes within the wanted attribute, which must be there.
+// eachNested calls fn with the attributes within the wanted attribute, which must exist.
 func eachNested(b []byte, wanted uint16, fn func(typ uint16, value []byte) error) error {
 	found := false
 	err := eachAttribute(b, func(typ uint16, value []byte) error {
@@ -67,7 +67,7 @@ func readNumber[T ~uint8 | ~uint16 | ~uint32](field *T, value []byte) error {
 	return nil
 }
 
-// readString reads a string that a NUL ends.
+// readString reads a NUL-terminated string.
 func readString(value []byte) string {
 	for i, c := range value {
 		if c == 0 {

@@ -7,15 +7,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 )
 
-// Client reads and writes the kernel's table of the network namespace that it was opened in. It is safe for concurrent
-// use, and no call waits longer than its context or ten seconds for one exchange with the kernel.
+// Client reads and writes the kernel's table of the network namespace in which it was opened. It is safe for concurrent
+// use. Each exchange with the kernel is limited by the context and to ten seconds.
 type Client struct{ conn *ipvsnl.Conn }
 
-// ErrNoIPVS says that the kernel has no IPVS, and what to do about it.
+// ErrNoIPVS reports that the kernel has no IPVS, with the remedy.
 var ErrNoIPVS = ipvsnl.ErrNoIPVS
 
-// Open connects to the kernel's table in the network namespace of the calling thread, and loads the module ip_vs if it
-// is not there yet and loading is permitted.
+// Open connects to the kernel's table in the network namespace of the calling thread. It loads the module ip_vs if
+// necessary and permitted.
 func Open(ctx context.Context) (*Client, error) {
 	conn, err := ipvsnl.Open(ctx)
 	if err != nil {
@@ -27,5 +27,5 @@ func Open(ctx context.Context) (*Client, error) {
 // NewClient returns a client on an open connection.
 func NewClient(conn *ipvsnl.Conn) *Client { return &Client{conn: conn} }
 
-// Close closes the connection. The table stays as it is.
+// Close closes the connection. It does not change the table.
 func (c *Client) Close() error { return c.conn.Close() }

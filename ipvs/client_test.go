@@ -39,7 +39,7 @@ var (
 	first6 = DestinationKey{Address: netip.MustParseAddr("2001:db8::a"), Port: 0}
 )
 
-// The bytes are those of a little-endian machine, as include/uapi/linux/ip_vs.h lays them out.
+// The bytes are little-endian, in the layout of include/uapi/linux/ip_vs.h.
 func TestExactMessages(t *testing.T) {
 	const ack = netlink.Request | netlink.Acknowledge
 	const (
@@ -115,8 +115,8 @@ func TestExactMessages(t *testing.T) {
 	}
 }
 
-// serve answers reads from a table. Services without destinations are listed, but no longer there when they are asked
-// for by name if gone says so.
+// serve answers reads from a table. If gone is set, services without destinations are listed but no longer exist when
+// they are read by name.
 func serve(t *testing.T, table []ServiceState, gone ServiceKey) func(ipvsnltest.Call) ipvsnltest.Answer {
 	byKey := map[string]ServiceState{}
 	var services [][]byte
@@ -183,7 +183,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestRefusalsSayTheMend(t *testing.T) {
+func TestErrorsNameTheRemedy(t *testing.T) {
 	service := Service{ServiceKey: web, Scheduler: "mh", PersistenceEngine: "sip"}
 	mixed := Destination{DestinationKey: first6}
 	for _, tt := range []struct {
@@ -225,7 +225,7 @@ func TestIncompleteKeysAreRefused(t *testing.T) {
 	}
 }
 
-func TestExecuteGivesEachStepItsError(t *testing.T) {
+func TestExecuteReturnsErrorPerStep(t *testing.T) {
 	c, _ := openFake(t, func(call ipvsnltest.Call) ipvsnltest.Answer {
 		if call.Command == ipvsnl.CmdDelService {
 			return ipvsnltest.Answer{Errno: syscall.ESRCH}

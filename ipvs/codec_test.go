@@ -13,7 +13,7 @@ import (
 
 var values = cmpopts.EquateComparable(netip.Addr{})
 
-// drawAddress draws one of few addresses.
+// drawAddress draws one of a few addresses.
 func drawAddress(t *rapid.T, f Family, label string) netip.Addr {
 	n := rapid.Byte().Draw(t, label)
 	if f == IPv4 {
@@ -92,14 +92,14 @@ func TestDestinationRoundTrip(t *testing.T) {
 	})
 }
 
-// encodeStats writes statistics as the kernel does.
+// encodeStats encodes statistics as the kernel does.
 func encodeStats(s Stats, wide bool) []byte {
 	ae := netlink.NewAttributeEncoder()
 	for i, v := range []uint64{
 		s.Connections, s.InPackets, s.OutPackets, s.InBytes, s.OutBytes,
 		s.ConnectionRate, s.InPacketRate, s.OutPacketRate, s.InByteRate, s.OutByteRate,
 	} {
-		// In the narrow form the byte counters have 64 bits (ip_vs_genl_fill_stats).
+		// The 32-bit form has byte counters of 64 bits (ip_vs_genl_fill_stats).
 		if typ := uint16(i + 1); wide || typ == statsInBytes || typ == statsOutBytes {
 			ae.Uint64(typ, v)
 		} else {
@@ -153,7 +153,7 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// Kernels before 3.18 do not say which family a destination is of.
+// Kernels before 3.18 do not send a destination's family.
 func TestDestinationWithoutFamily(t *testing.T) {
 	b, err := encode(ServiceByMark(IPv6, 1).encode, func(ae *netlink.AttributeEncoder) {
 		ae.Bytes(destAddress, netip.MustParseAddr("2001:db8::1").AsSlice())

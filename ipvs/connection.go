@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Connection is an entry of the kernel's connection table. A persistence template is one as well: its client has port 0,
-// and that of a service by mark has the protocol "IP" and the mark in place of the virtual address.
+// Connection is an entry of the kernel's connection table. Persistence templates are included: their client has port 0,
+// and with a service by mark, the protocol is "IP" and the mark replaces the virtual address.
 type Connection struct {
 	Protocol    string // TCP, UDP, SCTP or IP
 	Client      netip.AddrPort
@@ -20,15 +20,16 @@ type Connection struct {
 	Destination netip.AddrPort
 	State       string
 	Expires     time.Duration
-	Engine      string // of persistence
+	Engine      string // persistence engine
 	EngineData  string
 }
 
-// ReadConnections reads /proc/net/ip_vs_conn and calls each with its entries in the kernel's order (net/netfilter/ipvs/
-// ip_vs_conn.c). A process whose threads are in several network namespaces reads /proc/thread-self/net/ip_vs_conn.
+// ReadConnections reads /proc/net/ip_vs_conn and calls each with its entries in the kernel's order
+// (net/netfilter/ipvs/ip_vs_conn.c). A process with threads in several network namespaces reads
+// /proc/thread-self/net/ip_vs_conn.
 func ReadConnections(r io.Reader, each func(Connection) error) error {
 	lines := bufio.NewScanner(r)
-	lines.Scan() // the header
+	lines.Scan() // header
 	for lines.Scan() {
 		c, err := parseConnection(lines.Text())
 		if err == nil {
@@ -41,8 +42,8 @@ func ReadConnections(r io.Reader, each func(Connection) error) error {
 	return lines.Err()
 }
 
-// parseConnection reads protocol, three pairs of address and port in hexadecimal, state, seconds left, and perhaps a
-// persistence engine with its data.
+// parseConnection parses protocol, three hexadecimal pairs of address and port, state, remaining seconds, and optionally
+// a persistence engine with its data.
 func parseConnection(line string) (Connection, error) {
 	fields := strings.Fields(line)
 	if len(fields) < 9 {
@@ -66,7 +67,7 @@ func parseConnection(line string) (Connection, error) {
 	return c, nil
 }
 
-// parseHexEnd reads an IPv4 address of eight digits or an IPv6 address, and a port.
+// parseHexEnd parses an IPv4 address of eight digits or an IPv6 address, and a port.
 func parseHexEnd(address, port string) (netip.AddrPort, error) {
 	n, err := strconv.ParseUint(port, 16, 16)
 	if err != nil {

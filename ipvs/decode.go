@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 )
 
-// counters are statistics in both widths that the kernel sends.
+// counters are statistics in the two widths that the kernel sends.
 type counters struct {
 	narrow, wide Stats
 	hasWide      bool
@@ -66,7 +66,7 @@ func decodeService(b []byte) (ServiceState, error) {
 	return s, nil
 }
 
-// decodeKey reads what depends on the family.
+// decodeKey decodes the fields that depend on the family.
 func (s *ServiceState) decodeKey(address, netmask []byte) error {
 	if s.Family != IPv4 && s.Family != IPv6 {
 		return fmt.Errorf("unknown address family %d", uint16(s.Family))
@@ -81,7 +81,7 @@ func (s *ServiceState) decodeKey(address, netmask []byte) error {
 	return err
 }
 
-// decodeDestination decodes a destination; of is its service's family, which kernels before 3.18 leave out.
+// decodeDestination decodes a destination; of is its service's family, which kernels before 3.18 omit.
 func decodeDestination(b []byte, of Family) (DestinationState, error) {
 	var d DestinationState
 	var address []byte
@@ -133,7 +133,7 @@ func decodeDestination(b []byte, of Family) (DestinationState, error) {
 	return d, nil
 }
 
-// decode reads statistics of 32 or 64 bits.
+// decode decodes statistics of 32 or 64 bits.
 func (s *Stats) decode(b []byte) error {
 	fields := [...]*uint64{
 		statsConnections: &s.Connections, statsInPackets: &s.InPackets, statsOutPackets: &s.OutPackets,
@@ -184,7 +184,7 @@ func decodePort(p *uint16, b []byte) error {
 	return nil
 }
 
-// decodeFlags reads struct ip_vs_flags: the flags and a mask.
+// decodeFlags decodes struct ip_vs_flags: the flags and a mask.
 func decodeFlags(f *ServiceFlags, b []byte) error {
 	if len(b) != 8 {
 		return fmt.Errorf("flags of %d bytes", len(b))

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// Diff returns the steps that turn the actual table into the wanted one. Wanted services are ours; of the others those
-// are deleted that owned says are ours, and the rest are foreign and left alone. Keys in wanted are unique; of equal ones
-// the last counts.
+// Diff returns the steps from the actual table to the wanted one. Services in neither wanted nor owned are foreign and
+// left alone; owned services that are not wanted are deleted. Keys in wanted are unique; of equal ones, the last is
+// used.
 //
-// The steps are ordered make-before-break. Service by service: the service itself, then servers to add, weights to raise,
-// other edits, then removals; services to delete come last. The kernel edits every attribute of a service in place, so
-// none is ever deleted and added again for a change.
+// The steps are ordered make-before-break. For each service: the service itself, then servers to add, weights to raise,
+// other edits, then removals; services to delete come last. The kernel edits every attribute of a service in place, so a
+// change never requires deleting it.
 func Diff(wanted []Entry, actual []ServiceState, owned func(ServiceKey) bool) Plan {
 	have := make(map[ServiceKey]ServiceState, len(actual))
 	for _, a := range actual {
@@ -32,7 +32,7 @@ func Diff(wanted []Entry, actual []ServiceState, owned func(ServiceKey) bool) Pl
 		if _, ok := want[a.ServiceKey]; ok {
 			continue
 		}
-		want[a.ServiceKey] = len(wanted) // a list can repeat an entry
+		want[a.ServiceKey] = len(wanted) // a dump can repeat an entry
 		if owned != nil && owned(a.ServiceKey) {
 			plan.Steps = append(plan.Steps, Step{Action: DeleteService, Service: a.Service})
 		} else {
@@ -102,7 +102,7 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 	}
 	for _, a := range actual {
 		if _, ok := want[a.DestinationKey]; !ok {
-			want[a.DestinationKey] = len(wanted) // a list can repeat an entry
+			want[a.DestinationKey] = len(wanted) // a dump can repeat an entry
 			steps = append(steps, Step{
 				Action: DeleteDestination, Service: service, Destination: a.Destination,
 				NeedsAdded: !kept && len(wanted) > 0,

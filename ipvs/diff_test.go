@@ -107,8 +107,8 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// What has no effect is no difference, however it is written.
-func TestDiffIgnoresWhatHasNoEffect(t *testing.T) {
+// Settings without effect are not a difference.
+func TestDiffIgnoresSettingsWithoutEffect(t *testing.T) {
 	actual := []ipvs.Entry{
 		{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1)}},
 		{service(dns, "rr"), nil},
@@ -126,7 +126,7 @@ func TestDiffIgnoresWhatHasNoEffect(t *testing.T) {
 	}
 }
 
-func TestDiffOfEqualKeysTakesTheLast(t *testing.T) {
+func TestDiffUsesLastOfEqualKeys(t *testing.T) {
 	wanted := []ipvs.Entry{
 		{service(web, "rr"), nil},
 		{service(web, "wrr"), []ipvs.Destination{weighted("10.0.0.1:80", 1), weighted("10.0.0.1:80", 2)}},
@@ -137,7 +137,7 @@ func TestDiffOfEqualKeysTakesTheLast(t *testing.T) {
 	}
 }
 
-// A list that the kernel changed under the reader can repeat an entry.
+// A dump can repeat an entry if the table changes meanwhile.
 func TestDiffOfRepeatedEntries(t *testing.T) {
 	actual := states([]ipvs.Entry{
 		{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1), weighted("10.0.0.2:80", 1), weighted("10.0.0.2:80", 1)}},
@@ -159,7 +159,7 @@ func states(entries []ipvs.Entry) []ipvs.ServiceState {
 	return list
 }
 
-// entries returns a table without counters, in an order that does not depend on the kernel's.
+// entries returns a table without counters, in an order independent of the kernel's.
 func entries(table []ipvs.ServiceState) []ipvs.Entry {
 	var list []ipvs.Entry
 	for _, s := range table {

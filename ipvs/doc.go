@@ -1,3 +1,3 @@
-// Package ipvs is the kernel's IP Virtual Server table: its types, a client that reads and writes it over generic
-// netlink, the pure diff of a wanted table against the actual one, and ipvsadm's text formats.
+// Package ipvs accesses the kernel's IP Virtual Server table: its types, a client over generic netlink, the pure diff
+// between a wanted and the actual table, and ipvsadm's text formats.
 package ipvs

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 )
 
-// encode returns the attributes of a command about a service, and about one of its destinations if that is set.
+// encode encodes a service, and one of its destinations if set.
 func encode(service, destination func(*netlink.AttributeEncoder)) ([]byte, error) {
 	ae := netlink.NewAttributeEncoder()
 	ae.Nested(ipvsnl.AttrService, func(ae *netlink.AttributeEncoder) error { service(ae); return nil })
@@ -19,7 +19,7 @@ func encode(service, destination func(*netlink.AttributeEncoder)) ([]byte, error
 	return ae.Encode()
 }
 
-// encode writes what identifies the service.
+// encode writes the attributes that identify the service.
 func (k ServiceKey) encode(ae *netlink.AttributeEncoder) {
 	k = k.normal()
 	ae.Uint16(serviceFamily, uint16(k.Family))
@@ -32,7 +32,7 @@ func (k ServiceKey) encode(ae *netlink.AttributeEncoder) {
 	ae.Bytes(servicePort, encodePort(k.Port))
 }
 
-// encode writes the whole service.
+// encode writes all attributes of the service.
 func (s Service) encode(ae *netlink.AttributeEncoder) {
 	s.ServiceKey = s.ServiceKey.normal()
 	s.ServiceKey.encode(ae)
@@ -50,14 +50,14 @@ func (s Service) encode(ae *netlink.AttributeEncoder) {
 	}
 }
 
-// encode writes what identifies the destination.
+// encode writes the attributes that identify the destination.
 func (k DestinationKey) encode(ae *netlink.AttributeEncoder) {
 	ae.Uint16(destFamily, uint16(family(k.Address)))
 	ae.Bytes(destAddress, encodeAddress(k.Address))
 	ae.Bytes(destPort, encodePort(k.Port))
 }
 
-// encode writes the whole destination.
+// encode writes all attributes of the destination.
 func (d Destination) encode(ae *netlink.AttributeEncoder) {
 	d.DestinationKey.encode(ae)
 	ae.Uint32(destForward, uint32(d.Forward))

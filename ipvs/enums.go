@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// names is the text of an enum: the first name of a value is the one that is printed. A value without a name is printed
-// and read as a number.
+// names maps values of an enum to names; the first name of a value is the one printed. A value without a name is printed
+// and parsed as a number.
 type names[T ~uint8 | ~uint16 | ~uint32] struct {
 	kind   string
 	values []value[T]
@@ -56,16 +56,16 @@ var protocolNames = names[Protocol]{"protocol", []value[Protocol]{
 	{TCP, []string{"tcp"}}, {UDP, []string{"udp"}}, {SCTP, []string{"sctp"}},
 }}
 
-// String returns the protocol's name as ParseProtocol reads it.
+// String returns the protocol's name as ParseProtocol accepts it.
 func (p Protocol) String() string { return protocolNames.text(p) }
 
-// ParseProtocol reads tcp, udp or sctp.
+// ParseProtocol parses tcp, udp or sctp.
 func ParseProtocol(s string) (Protocol, error) { return protocolNames.parse(s) }
 
 // MarshalText writes the name.
 func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText reads a name or a number.
+// UnmarshalText parses a name or a number.
 func (p *Protocol) UnmarshalText(b []byte) error { return protocolNames.unmarshal(p, b) }
 
 var familyNames = names[Family]{"address family", []value[Family]{{IPv4, []string{"ipv4"}}, {IPv6, []string{"ipv6"}}}}
@@ -76,7 +76,7 @@ func (f Family) String() string { return familyNames.text(f) }
 // MarshalText writes the name.
 func (f Family) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText reads a name or a number.
+// UnmarshalText parses a name or a number.
 func (f *Family) UnmarshalText(b []byte) error { return familyNames.unmarshal(f, b) }
 
 var forwardNames = names[ForwardMethod]{"forwarding method", []value[ForwardMethod]{
@@ -86,46 +86,46 @@ var forwardNames = names[ForwardMethod]{"forwarding method", []value[ForwardMeth
 	{Local, []string{"local"}},
 }}
 
-// String returns the method's name as ParseForward reads it: nat, dr, tun or local.
+// String returns the method's name as ParseForward accepts it: nat, dr, tun or local.
 func (m ForwardMethod) String() string { return forwardNames.text(m) }
 
-// ParseForward reads a forwarding method: nat, dr or tun, or ipvsadm's words for them.
+// ParseForward parses a forwarding method: nat, dr or tun, or ipvsadm's names for them.
 func ParseForward(s string) (ForwardMethod, error) { return forwardNames.parse(s) }
 
 // MarshalText writes the name.
 func (m ForwardMethod) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalText reads a name or a number.
+// UnmarshalText parses a name or a number.
 func (m *ForwardMethod) UnmarshalText(b []byte) error { return forwardNames.unmarshal(m, b) }
 
 var tunnelNames = names[TunnelType]{"tunnel type", []value[TunnelType]{
 	{TunnelIPIP, []string{"ipip"}}, {TunnelGUE, []string{"gue"}}, {TunnelGRE, []string{"gre"}},
 }}
 
-// String returns the type's name as ParseTunnelType reads it.
+// String returns the type's name as ParseTunnelType accepts it.
 func (t TunnelType) String() string { return tunnelNames.text(t) }
 
-// ParseTunnelType reads ipip, gue or gre.
+// ParseTunnelType parses ipip, gue or gre.
 func ParseTunnelType(s string) (TunnelType, error) { return tunnelNames.parse(s) }
 
 // MarshalText writes the name.
 func (t TunnelType) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText reads a name or a number.
+// UnmarshalText parses a name or a number.
 func (t *TunnelType) UnmarshalText(b []byte) error { return tunnelNames.unmarshal(t, b) }
 
 var tunnelFlagNames = names[TunnelFlags]{"tunnel checksum", []value[TunnelFlags]{
 	{TunnelNoChecksum, []string{"nocsum"}}, {TunnelChecksum, []string{"csum"}}, {TunnelRemoteChecksum, []string{"remcsum"}},
 }}
 
-// String returns the flag's name as ipvsadm has it: nocsum, csum or remcsum.
+// String returns ipvsadm's name of the flag: nocsum, csum or remcsum.
 func (f TunnelFlags) String() string { return tunnelFlagNames.text(f) }
 
-// ParseTunnelFlags reads nocsum, csum or remcsum.
+// ParseTunnelFlags parses nocsum, csum or remcsum.
 func ParseTunnelFlags(s string) (TunnelFlags, error) { return tunnelFlagNames.parse(s) }
 
 // MarshalText writes the name.
 func (f TunnelFlags) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText reads a name or a number.
+// UnmarshalText parses a name or a number.
 func (f *TunnelFlags) UnmarshalText(b []byte) error { return tunnelFlagNames.unmarshal(f, b) }

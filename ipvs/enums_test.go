@@ -44,7 +44,7 @@ func TestParseEnums(t *testing.T) {
 	}
 }
 
-// moby/ipvs is an independent reading of the kernel's headers.
+// moby/ipvs is an independent implementation of the kernel's headers.
 func TestConstantsAgreeWithMoby(t *testing.T) {
 	for got, want := range map[ForwardMethod]ForwardMethod{
 		Masquerade: moby.ConnectionFlagMasq, Local: moby.ConnectionFlagLocalNode,

@@ -9,16 +9,16 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 )
 
-// IsRefusal reports whether err is the kernel's answer to a request: the connection is in order, and what was asked is
-// not possible now.
+// IsRefusal reports whether err is the kernel's answer to a request: the connection works, but the request is not
+// possible now.
 func IsRefusal(err error) bool {
 	_, ok := errors.AsType[*ipvsnl.Error](err)
 	return ok
 }
 
-// IsDrift reports whether err, and every error joined in it, says that the table is no longer what it was when it was
-// read: the thing to add is there (EEXIST), or the one to change is not (ESRCH for a service, ENOENT for a server).
-// Reading it again is the remedy.
+// IsDrift reports whether err, and every error joined in it, means that the table has changed since it was read: the
+// object to add exists (EEXIST), or the one to change does not (ESRCH for a service, ENOENT for a server). The remedy is
+// to read it again.
 func IsDrift(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !IsDrift(e) })
@@ -44,18 +44,18 @@ type StepError struct {
 	Err  error
 }
 
-// Error says what was being done to what, why it failed, and the remedy.
+// Error describes the action, its object, the cause and the remedy.
 func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step.subject(), e.Err) }
 
 // Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
 
-func explain(err error, mends map[syscall.Errno]string) error {
-	return ipvsnl.Explain(err, mends)
+func explain(err error, remedies map[syscall.Errno]string) error {
+	return ipvsnl.Explain(err, remedies)
 }
 
-// mends are what the kernel's errors for a step mean (net/netfilter/ipvs/ip_vs_ctl.c).
-func (s Step) mends() map[syscall.Errno]string {
+// remedies explains the kernel's errors for a step (net/netfilter/ipvs/ip_vs_ctl.c).
+func (s Step) remedies() map[syscall.Errno]string {
 	m := map[syscall.Errno]string{syscall.ESRCH: "no such virtual service; something else removed it"}
 	switch s.Action {
 	case AddService, EditService:
@@ -76,7 +76,7 @@ func (s Step) mends() map[syscall.Errno]string {
 	return m
 }
 
-// missingModule names the module whose absence is ENOENT.
+// missingModule explains ENOENT: a missing module.
 func (s Service) missingModule() string {
 	text := fmt.Sprintf("the kernel has no scheduler %s; run `modprobe ip_vs_%s`", s.Scheduler, s.Scheduler)
 	if s.PersistenceEngine != "" {
@@ -85,7 +85,7 @@ func (s Service) missingModule() string {
 	return text
 }
 
-// invalid says what the kernel answers EINVAL to.
+// invalid explains EINVAL.
 func (d Destination) invalid(of Family) string {
 	switch {
 	case family(d.Address) != of && d.Forward != Tunnel:

@@ -18,12 +18,11 @@ var commands = map[Action]uint8{
 	DeleteDestination: ipvsnl.CmdDelDest,
 }
 
-// Execute carries out steps in order, many in one system call, and returns one error or nil for each. Each error is a
-// StepError.
+// Execute executes steps in order, many in one system call. It returns one StepError or nil for each step.
 func (c *Client) Execute(ctx context.Context, steps []Step) []error {
 	errs := make([]error, len(steps))
 	requests := make([]ipvsnl.Request, 0, len(steps))
-	index := make([]int, 0, len(steps)) // of each request's step
+	index := make([]int, 0, len(steps)) // index of each request's step
 	for i, s := range steps {
 		r, err := s.request()
 		if err != nil {
@@ -36,7 +35,7 @@ func (c *Client) Execute(ctx context.Context, steps []Step) []error {
 	for n, err := range c.conn.Batch(ctx, requests) {
 		if err != nil {
 			s := steps[index[n]]
-			errs[index[n]] = &StepError{Step: s, Err: explain(err, s.mends())}
+			errs[index[n]] = &StepError{Step: s, Err: explain(err, s.remedies())}
 		}
 	}
 	return errs
@@ -66,7 +65,7 @@ func (s Step) request() (ipvsnl.Request, error) {
 	return ipvsnl.Request{Command: command, Attributes: attributes}, err
 }
 
-// check refuses what cannot be encoded.
+// check returns an error for a step that cannot be encoded.
 func (s Step) check() error {
 	if err := s.Service.ServiceKey.check(); err != nil {
 		return err
@@ -77,7 +76,7 @@ func (s Step) check() error {
 	return nil
 }
 
-// check refuses a key that identifies nothing.
+// check returns an error for a key that identifies no service.
 func (k ServiceKey) check() error {
 	if k.Mark == 0 && !k.Address.IsValid() {
 		return fmt.Errorf("the virtual service has neither an address nor a firewall mark")
@@ -85,15 +84,15 @@ func (k ServiceKey) check() error {
 	return nil
 }
 
-// one carries out a single step.
+// one executes a single step.
 func (c *Client) one(ctx context.Context, s Step) error { return c.Execute(ctx, []Step{s})[0] }
 
-// NewService adds a virtual service, exactly as it is given: a netmask of 0 takes all IPv4 clients for one.
+// NewService adds a virtual service exactly as given: with a netmask of 0, all IPv4 clients count as one.
 func (c *Client) NewService(ctx context.Context, s Service) error {
 	return c.one(ctx, Step{Action: AddService, Service: s})
 }
 
-// SetService changes a virtual service to be exactly as it is given.
+// SetService changes a virtual service to the given one.
 func (c *Client) SetService(ctx context.Context, s Service) error {
 	return c.one(ctx, Step{Action: EditService, Service: s})
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// field is one attribute as people read it. Unset ones have no text.
+// field is one attribute as text; it is empty if unset.
 type field struct{ name, text string }
 
 func (s Service) fields() []field {
@@ -32,7 +32,8 @@ func (s Service) persistence() string {
 	return fmt.Sprintf("%ds", s.PersistenceTimeout)
 }
 
-// NetmaskText returns the granularity of persistence as in "255.255.255.0", and "64" of IPv6. It is empty by client.
+// NetmaskText returns the granularity of persistence, such as "255.255.255.0", or "64" for IPv6. It is empty if each
+// client is separate.
 func (s Service) NetmaskText() string {
 	switch {
 	case s.Family == IPv6 && s.Netmask != hostPrefix:
@@ -60,7 +61,7 @@ func (d Destination) fields() []field {
 	return append(fields, field{"tunnel_port", number(uint32(d.TunnelPort))}, field{"tunnel_checksum", d.TunnelFlags.String()})
 }
 
-// number returns the decimal number, or no text for 0.
+// number returns the decimal number, or "" for 0.
 func number(n uint32) string {
 	if n == 0 {
 		return ""
@@ -68,13 +69,13 @@ func number(n uint32) string {
 	return fmt.Sprint(n)
 }
 
-// Options returns what is set of a service beside its key, as in "scheduler rr persistence 300s".
+// Options returns a service's settings without its key, such as "scheduler rr persistence 300s".
 func (s Service) Options() string { return options(s.fields()) }
 
-// Options returns what is set of a real server beside its key, as in "forward nat weight 1".
+// Options returns a real server's settings without its key, such as "forward nat weight 1".
 func (d Destination) Options() string { return options(d.fields()) }
 
-// options returns those fields that are set.
+// options returns the fields that are set.
 func options(fields []field) string {
 	var list []string
 	for _, f := range fields {

@@ -39,7 +39,7 @@ func FuzzDecodeService(f *testing.F) {
 		}
 		want := s.Service
 		if want.Mark != 0 {
-			want.ServiceKey = want.ServiceKey.normal() // the kernel sends a mark alone
+			want.ServiceKey = want.ServiceKey.normal() // the kernel sends the mark without address
 		}
 		if diff := cmp.Diff(want, again.Service, values); diff != "" {
 			t.Error(diff)

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 )
 
-// Flush deletes all virtual services, whoever made them.
+// Flush deletes all virtual services, including foreign ones.
 func (c *Client) Flush(ctx context.Context) error {
 	if err := c.conn.Do(ctx, ipvsnl.Request{Command: ipvsnl.CmdFlush}); err != nil {
 		return fmt.Errorf("clearing the ipvs table: %w", explain(err, nil))
@@ -54,7 +54,7 @@ func (c *Client) Timeouts(ctx context.Context) (Timeouts, error) {
 	return t, nil
 }
 
-// SetTimeouts changes those timeouts that are not 0.
+// SetTimeouts changes the timeouts that are not 0.
 func (c *Client) SetTimeouts(ctx context.Context, t Timeouts) error {
 	ae := netlink.NewAttributeEncoder()
 	for attr, seconds := range map[uint16]uint32{
@@ -89,7 +89,7 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	return i, nil
 }
 
-// decodeNumbers reads u32 attributes into the fields that are named for them.
+// decodeNumbers decodes u32 attributes into the given fields.
 func decodeNumbers(b []byte, fields map[uint16]*uint32) error {
 	return eachAttribute(b, func(typ uint16, value []byte) error {
 		if field, ok := fields[typ]; ok {

@@ -12,8 +12,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// shapes are tables of 10,000 servers. The kernel looks for each new server in its service's list, so that one long list
-// is slow whoever writes it.
+// shapes are tables of 10,000 servers. The kernel searches a service's list for each new server, so a single long list
+// is slow with any client.
 var shapes = []struct {
 	name  string
 	table []ipvs.Entry
@@ -22,7 +22,7 @@ var shapes = []struct {
 	{"1x10000", manyServices(1, 10000)},
 }
 
-// bring makes the table what is wanted.
+// bring applies the wanted table.
 func (k kernel) bring(b *testing.B, wanted []ipvs.Entry) {
 	b.Helper()
 	table, err := k.Table(b.Context())
@@ -66,7 +66,7 @@ func BenchmarkKernelProgram(b *testing.B) {
 	}
 }
 
-// rules writes a table as ipvsadm -R reads it.
+// rules formats a table for ipvsadm -R.
 func rules(table []ipvs.Entry) []byte {
 	var b bytes.Buffer
 	for _, e := range table {
@@ -98,7 +98,7 @@ func BenchmarkKernelList(b *testing.B) {
 	}
 }
 
-// BenchmarkKernelDiff finds the one change in a table: beside it, what a script does.
+// BenchmarkKernelDiff finds one change in a table, compared with a script that does the same.
 func BenchmarkKernelDiff(b *testing.B) {
 	k := newKernel(b)
 	for _, shape := range shapes {
@@ -125,7 +125,7 @@ func BenchmarkKernelDiff(b *testing.B) {
 		b.Run(shape.name+"/ipvsadm", func(b *testing.B) {
 			for b.Loop() {
 				cmd := k.host.Command(b.Context(), "sh", "-c", "ipvsadm -Sn | diff "+saved+" -")
-				if out, _ := cmd.Output(); bytes.Count(out, []byte("\n")) != 4 { // the status says that there is a difference
+				if out, _ := cmd.Output(); bytes.Count(out, []byte("\n")) != 4 { // the status reports a difference
 					b.Fatalf("got %.500s, want one line changed", out)
 				}
 			}

@@ -17,8 +17,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
 )
 
-// TestKernelAgreesWithFake carries out the same steps, sensible or not, in the kernel and in the table in memory that
-// all other tests use.
+// TestKernelAgreesWithFake executes the same steps, valid or not, in the kernel and in the in-memory table that other
+// tests use.
 func TestKernelAgreesWithFake(t *testing.T) {
 	k := newKernel(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -44,7 +44,7 @@ func TestKernelAgreesWithFake(t *testing.T) {
 	})
 }
 
-// drawStep draws a step that may well be refused.
+// drawStep draws a step, which may be invalid.
 func drawStep(t *rapid.T) ipvs.Step {
 	key := rapid.SampledFrom([]ipvs.ServiceKey{web, dns, mark}).Draw(t, "key")
 	s := ipvs.Step{
@@ -117,7 +117,7 @@ func installedSchedulers(t *testing.T, k kernel) map[string]bool {
 	return installed
 }
 
-// Goroutines that share a client see their own changes and no one else's answers.
+// Goroutines that share a client receive only answers to their own requests.
 func TestKernelConcurrentUse(t *testing.T) {
 	k := newKernel(t)
 	var wg sync.WaitGroup
@@ -160,7 +160,7 @@ func useService(t *testing.T, k kernel, key ipvs.ServiceKey, round int) error {
 	return k.DeleteService(ctx, key)
 }
 
-// TestKernelDrift lets the real ipvsadm change the table between reading and applying.
+// TestKernelDrift changes the table with ipvsadm between reading and applying.
 func TestKernelDrift(t *testing.T) {
 	k := newKernel(t)
 	wanted := []ipvs.Entry{
@@ -183,7 +183,7 @@ func TestKernelDrift(t *testing.T) {
 		"clears all":        "-C",
 	} {
 		t.Run(name, func(t *testing.T) {
-			// Something to do in every place.
+			// Every kind of step.
 			before := []ipvs.Entry{{service(web, "wrr"), []ipvs.Destination{weighted("10.0.0.1:80", 5), weighted("10.0.0.3:80", 1)}}}
 			actual, err := k.Table(t.Context())
 			if err != nil {
@@ -210,7 +210,7 @@ func TestKernelDrift(t *testing.T) {
 	}
 }
 
-// manyServices is n services with m servers each.
+// manyServices returns n services with m servers each.
 func manyServices(n, m int) []ipvs.Entry {
 	list := make([]ipvs.Entry, n)
 	for i := range list {
@@ -220,7 +220,7 @@ func manyServices(n, m int) []ipvs.Entry {
 	return list
 }
 
-// manyServers is one service with n servers.
+// manyServers returns one service with n servers.
 func manyServers(n int) ipvs.Entry {
 	e := ipvs.Entry{Service: service(web, "wlc"), Destinations: make([]ipvs.Destination, n)}
 	for i := range e.Destinations {

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// kernel is a network namespace with a table of its own.
+// kernel is a network namespace with its own table.
 type kernel struct {
 	*ipvs.Client
 	host *lab.Node
@@ -42,7 +42,7 @@ func newKernel(t testing.TB) kernel {
 	return kernel{Client: client, host: host}
 }
 
-// ipvsadm runs the real ipvsadm and returns the lines that it prints.
+// ipvsadm runs the original ipvsadm and returns its lines of output.
 func (k kernel) ipvsadm(t testing.TB, args ...string) []string {
 	t.Helper()
 	out, err := k.host.Command(t.Context(), "ipvsadm", args...).CombinedOutput()
@@ -75,7 +75,7 @@ func (k kernel) moby(t testing.TB, service *moby.Service) ([]*moby.Service, []*m
 	return services, destinations
 }
 
-// oracleCase is a service with its servers, and how ipvsadm -S writes them.
+// oracleCase is a service with its servers, and the output of ipvsadm -S for them.
 type oracleCase struct {
 	service ipvs.Service
 	line    string
@@ -120,7 +120,7 @@ func oracleCases() []oracleCase {
 		{mh, "-A -t 192.0.2.2:0 -s mh -p 1 -b mh-port", nil},
 		{service(ipvs.ServiceByMark(ipvs.IPv4, 7), "rr"), "-A -f 7 -s rr", []oracleServer{{weighted("10.0.0.1:0", 1), "-r 10.0.0.1:0 -m -w 1"}}},
 		{service(ipvs.ServiceByMark(ipvs.IPv6, 7), "nq"), "-A -f 7 -6 -s nq", nil},
-		{service(ipvs.ServiceByMark(ipvs.IPv4, 1<<31-1), "dh"), "-A -f 2147483647 -s dh", nil}, // ipvsadm prints a greater one as negative
+		{service(ipvs.ServiceByMark(ipvs.IPv4, 1<<31-1), "dh"), "-A -f 2147483647 -s dh", nil}, // ipvsadm prints greater ones as negative
 	}
 }
 
@@ -130,8 +130,8 @@ func tunnel(s string, typ ipvs.TunnelType, port uint16, flags ipvs.TunnelFlags) 
 	}
 }
 
-// TestKernelTableAgainstOracles writes every kind of service and server and reads them back three ways: with our own
-// client, with ipvsadm and with moby/ipvs.
+// TestKernelTableAgainstOracles writes every kind of service and server and reads them back with our client, with
+// ipvsadm and with moby/ipvs.
 func TestKernelTableAgainstOracles(t *testing.T) {
 	k := newKernel(t)
 	var want []ipvs.Entry
@@ -159,7 +159,7 @@ func TestKernelTableAgainstOracles(t *testing.T) {
 	if diff := gocmp.Diff(sorted(want), entries(table), values); diff != "" {
 		t.Error(diff)
 	}
-	// What ipvsadm knows of, it says the same of; the order is its own.
+	// ipvsadm prints the same for all attributes that it supports, in its own order.
 	if diff := gocmp.Diff(lines(wantLines), lines(k.ipvsadm(t, "-Sn"))); diff != "" {
 		t.Error(diff)
 	}
@@ -174,8 +174,8 @@ func lines(list []string) map[string]int {
 	return m
 }
 
-// compareWithMoby compares what moby/ipvs reads soundly: not the persistence engine, the upper half of a weight, and
-// anything about tunnels; and not destinations of the other family.
+// compareWithMoby compares the fields that moby/ipvs reads correctly: not the persistence engine, the upper half of a
+// weight, tunnels, and destinations of the other family.
 func compareWithMoby(t *testing.T, k kernel, table []ipvs.ServiceState) {
 	t.Helper()
 	services, _ := k.moby(t, nil)
@@ -203,10 +203,10 @@ func compareWithMoby(t *testing.T, k kernel, table []ipvs.ServiceState) {
 	}
 }
 
-// Family is the address family of a service that moby/ipvs read.
+// Family is the address family of a service read by moby/ipvs.
 func Family(m *moby.Service) ipvs.Family { return ipvs.Family(m.AddressFamily) }
 
-// Every scheduler that the kernel has can be set, and edited into every other one with servers in place.
+// Every scheduler of the kernel can be set, and changed to every other one while the service has servers.
 func TestKernelSchedulers(t *testing.T) {
 	k := newKernel(t)
 	var there []string

@@ -43,7 +43,7 @@ func TestKernelCounters(t *testing.T) {
 	checkCounters(t, k, ipvs.Stats{})
 }
 
-// exchange sends datagrams and waits for the echo of each.
+// exchange sends datagrams and waits for each echo.
 func exchange(t *testing.T, k kernel, n, size int) {
 	t.Helper()
 	echo, err := k.host.ListenPacket("udp", "127.0.0.1:9999")
@@ -80,8 +80,8 @@ func exchange(t *testing.T, k kernel, n, size int) {
 	}
 }
 
-// checkCounters waits until the only service and its only server have the wanted counters: the kernel adds them up every
-// two seconds. Rates are left out, since they move by themselves.
+// checkCounters waits until the only service and its only server have the wanted counters, which the kernel adds up
+// every two seconds. Rates are not compared, because they change continuously.
 func checkCounters(t *testing.T, k kernel, want ipvs.Stats) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)

@@ -13,7 +13,7 @@ func ServiceAt(p Protocol, at netip.AddrPort) ServiceKey {
 // ServiceByMark returns the key of a service by firewall mark.
 func ServiceByMark(f Family, mark uint32) ServiceKey { return ServiceKey{Family: f, Mark: mark} }
 
-// String returns the key as in "tcp 192.0.2.1:80" and "fwmark 5 ipv6".
+// String returns the key, such as "tcp 192.0.2.1:80" or "fwmark 5 ipv6".
 func (k ServiceKey) String() string {
 	if k.Mark != 0 {
 		return fmt.Sprintf("fwmark %d %s", k.Mark, k.Family)
@@ -32,7 +32,7 @@ func (d Destination) String() string {
 	return fmt.Sprintf("%s %s weight %d", d.DestinationKey, d.Forward, d.Weight)
 }
 
-// family returns the address family of an address as it is written.
+// family returns the address family; an IPv4-mapped address is IPv6.
 func family(a netip.Addr) Family {
 	if a.Is4() {
 		return IPv4

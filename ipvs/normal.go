@@ -6,8 +6,7 @@ const (
 	hostPrefix uint32 = 128
 )
 
-// normal returns the key as the kernel gives it back. An IPv4 address written as IPv6 is IPv4, unless the family says
-// otherwise.
+// normal returns the key as the kernel reports it. An IPv4-mapped address is IPv4, unless the family is IPv6.
 func (k ServiceKey) normal() ServiceKey {
 	if k.Mark != 0 {
 		if k.Family == 0 {
@@ -23,7 +22,7 @@ func (k ServiceKey) normal() ServiceKey {
 	return k
 }
 
-// normal returns the service without what has no effect.
+// normal returns the service without settings that have no effect.
 func (s Service) normal() Service {
 	s.ServiceKey = s.ServiceKey.normal()
 	s.Flags &^= FlagHashed
@@ -33,7 +32,7 @@ func (s Service) normal() Service {
 	return s
 }
 
-// withDefaults returns a wanted service as the kernel would give it back.
+// withDefaults returns a wanted service as the kernel would report it.
 func (s Service) withDefaults() Service {
 	s = s.normal()
 	if s.Netmask == 0 {
@@ -45,13 +44,13 @@ func (s Service) withDefaults() Service {
 	return s
 }
 
-// normal returns the key as the kernel gives it back: an IPv4 address written as IPv6 is IPv4.
+// normal returns the key as the kernel reports it: an IPv4-mapped address is IPv4.
 func (k DestinationKey) normal() DestinationKey {
 	k.Address = k.Address.Unmap().WithZone("")
 	return k
 }
 
-// normal returns the destination without what has no effect.
+// normal returns the destination without settings that have no effect.
 func (d Destination) normal() Destination {
 	d.DestinationKey = d.DestinationKey.normal()
 	if d.Forward != Tunnel {

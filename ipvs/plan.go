@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Plan is an ordered list of changes, and what is left alone because it is not managed here.
+// Plan is an ordered list of changes, and the foreign services that are left alone.
 type Plan struct {
 	Steps   []Step
 	Foreign []ServiceKey
@@ -14,7 +14,7 @@ type Plan struct {
 // Empty reports whether there is nothing to do.
 func (p Plan) Empty() bool { return len(p.Steps) == 0 }
 
-// String returns one line a step, and one for each foreign service.
+// String returns one line per step and per foreign service.
 func (p Plan) String() string {
 	var b strings.Builder
 	for _, s := range p.Steps {

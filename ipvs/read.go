@@ -12,8 +12,8 @@ import (
 
 // Table reads all virtual services with their real servers, in the kernel's order.
 //
-// The kernel lists services and each service's servers one after the other: what changes during the read is seen before or
-// after its change, and can repeat an entry or leave one out. A service that disappears during the read is left out.
+// A dump is not atomic: changes during the read may or may not be included, and can repeat or omit an entry. A service
+// that disappears during the read is left out.
 func (c *Client) Table(ctx context.Context) ([]ServiceState, error) {
 	services, err := c.Services(ctx)
 	if err != nil {
@@ -22,7 +22,7 @@ func (c *Client) Table(ctx context.Context) ([]ServiceState, error) {
 	return c.withDestinations(ctx, services)
 }
 
-// Lookup reads those of the named virtual services that exist, with their real servers.
+// Lookup reads the named virtual services that exist, with their real servers.
 func (c *Client) Lookup(ctx context.Context, keys []ServiceKey) ([]ServiceState, error) {
 	var services []ServiceState
 	for _, key := range keys {
@@ -38,7 +38,7 @@ func (c *Client) Lookup(ctx context.Context, keys []ServiceKey) ([]ServiceState,
 	return c.withDestinations(ctx, services)
 }
 
-// withDestinations reads the servers of services, and leaves out services that have disappeared since.
+// withDestinations reads the servers of services, and leaves out services that have disappeared meanwhile.
 func (c *Client) withDestinations(ctx context.Context, services []ServiceState) ([]ServiceState, error) {
 	keys := make([]ServiceKey, len(services))
 	for i := range services {
@@ -54,7 +54,7 @@ func (c *Client) withDestinations(ctx context.Context, services []ServiceState) 
 	present := services[:0]
 	for i, s := range services {
 		if s.Destinations = lists[i]; len(s.Destinations) == 0 {
-			// The kernel lists nothing for a service that does not exist.
+			// For a service that does not exist, the kernel returns an empty list.
 			_, err := c.Service(ctx, s.ServiceKey)
 			if errors.Is(err, syscall.ESRCH) {
 				continue
@@ -68,8 +68,8 @@ func (c *Client) withDestinations(ctx context.Context, services []ServiceState) 
 	return present, nil
 }
 
-// EachDestination reads the real servers of services, one service after the other, and calls each with the number of the
-// service and a server, which is valid only during the call. It calls begin before each list, and again when a list has
+// EachDestination reads the real servers of services, one service after the other. It calls each with the index of the
+// service and a server, which is valid only during the call. It calls begin before each list, and again if a list
 // changed while it was read and is read again. A service that does not exist has no servers.
 func (c *Client) EachDestination(ctx context.Context, services []ServiceKey, begin func(i int), each func(i int, d *DestinationState)) error {
 	requests := make([]ipvsnl.Request, len(services))
@@ -79,7 +79,7 @@ func (c *Client) EachDestination(ctx context.Context, services []ServiceKey, beg
 			return err
 		}
 	}
-	var d DestinationState // one for all
+	var d DestinationState // reused for all
 	err := c.conn.Each(ctx, requests, begin, func(i int, b []byte) error {
 		var err error
 		if d, err = decodeDestination(b, services[i].Family); err == nil {
@@ -93,8 +93,8 @@ func (c *Client) EachDestination(ctx context.Context, services []ServiceKey, beg
 	return nil
 }
 
-// grow appends to a list that may become very long, and makes it four times as long when it is full: append's smaller
-// steps would touch several times the memory that the list needs.
+// grow appends to a list that may become very long and quadruples its capacity when it is full: the smaller steps of
+// append would touch several times the memory that the list needs.
 func grow[T any](list []T, entry T) []T {
 	if len(list) == cap(list) {
 		list = slices.Grow(list, max(3*len(list), 4))
@@ -117,7 +117,7 @@ func (c *Client) Services(ctx context.Context) ([]ServiceState, error) {
 	return services, nil
 }
 
-// Service reads one virtual service without its real servers. The error of one that does not exist is ESRCH.
+// Service reads one virtual service without its real servers. If it does not exist, the error is ESRCH.
 func (c *Client) Service(ctx context.Context, key ServiceKey) (ServiceState, error) {
 	request, err := keyRequest(ipvsnl.CmdGetService, key)
 	if err != nil {
@@ -130,12 +130,12 @@ func (c *Client) Service(ctx context.Context, key ServiceKey) (ServiceState, err
 	return decodeService(b)
 }
 
-// Destinations reads the real servers of a virtual service, in the kernel's order. The error of a service that does not
-// exist is ESRCH.
+// Destinations reads the real servers of a virtual service, in the kernel's order. If the service does not exist, the
+// error is ESRCH.
 func (c *Client) Destinations(ctx context.Context, key ServiceKey) ([]DestinationState, error) {
 	table, err := c.withDestinations(ctx, []ServiceState{{Service: Service{ServiceKey: key.normal()}}})
 	if err == nil && len(table) == 0 {
-		err = &ipvsnl.Error{Errno: syscall.ESRCH, Mend: noService[syscall.ESRCH]}
+		err = &ipvsnl.Error{Errno: syscall.ESRCH, Remedy: noService[syscall.ESRCH]}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("service %s: %w", key, err)
@@ -145,7 +145,7 @@ func (c *Client) Destinations(ctx context.Context, key ServiceKey) ([]Destinatio
 
 var noService = map[syscall.Errno]string{syscall.ESRCH: "no such virtual service"}
 
-// keyRequest is a command that names a service and nothing else.
+// keyRequest is a command with a service's key.
 func keyRequest(command uint8, key ServiceKey) (ipvsnl.Request, error) {
 	if err := key.check(); err != nil {
 		return ipvsnl.Request{}, err

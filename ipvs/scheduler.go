@@ -9,7 +9,7 @@ import (
 	moby "github.com/moby/ipvs"
 )
 
-// schedulers are all that the kernel has had a module for.
+// schedulers are all schedulers that any kernel version has had.
 var schedulers = []string{
 	moby.RoundRobin, moby.WeightedRoundRobin, moby.LeastConnection, moby.WeightedLeastConnection,
 	"lblc", "lblcr", moby.DestinationHashing, moby.SourceHashing, "sed", "nq", "fo", "ovf", "mh", "twos",
@@ -18,7 +18,7 @@ var schedulers = []string{
 // Schedulers returns the kernel's scheduling algorithms.
 func Schedulers() []string { return slices.Clone(schedulers) }
 
-// schedulerFlags are the names that a scheduler gives to FlagSched1 and on, as ipvsadm has them.
+// schedulerFlags are ipvsadm's names for FlagSched1 and following of each scheduler.
 var schedulerFlags = map[string][]string{
 	"sh": {"sh-fallback", "sh-port"},
 	"mh": {"mh-fallback", "mh-port"},
@@ -26,8 +26,8 @@ var schedulerFlags = map[string][]string{
 
 var flagBits = []ServiceFlags{FlagSched1, FlagSched2, FlagSched3}
 
-// ParseFlags reads a comma-separated list of a scheduler's flags, as ipvsadm's --sched-flags has them (sh-fallback,
-// sh-port, mh-fallback, mh-port, flag-1, flag-2, flag-3), and ops.
+// ParseFlags parses a comma-separated list of a scheduler's flags as in ipvsadm's --sched-flags (sh-fallback, sh-port,
+// mh-fallback, mh-port, flag-1, flag-2, flag-3), and ops.
 func ParseFlags(scheduler, s string) (ServiceFlags, error) {
 	var flags ServiceFlags
 	for name := range strings.SplitSeq(s, ",") {
@@ -56,7 +56,7 @@ func parseFlag(scheduler, name string) (ServiceFlags, error) {
 	return 0, fmt.Errorf("unknown flag %q of scheduler %s: use %s", name, scheduler, strings.Join(known, ", "))
 }
 
-// FormatFlags writes a scheduler's flags and ops as ParseFlags reads them; persistence is not among them.
+// FormatFlags formats a scheduler's flags and ops as ParseFlags accepts them, without persistence.
 func FormatFlags(scheduler string, flags ServiceFlags) string {
 	var list []string
 	for i, bit := range flagBits {
@@ -75,7 +75,7 @@ func FormatFlags(scheduler string, flags ServiceFlags) string {
 	return strings.Join(list, ",")
 }
 
-// flagNames are the names of flags whatever the scheduler.
+// flagNames are names of flags that do not depend on the scheduler.
 var flagNames = []struct {
 	flag ServiceFlags
 	name string
@@ -84,7 +84,7 @@ var flagNames = []struct {
 	{FlagSched1, "flag-1"}, {FlagSched2, "flag-2"}, {FlagSched3, "flag-3"},
 }
 
-// String returns the flags' names, whatever the scheduler: persistent, ops, flag-1 and so on, and unknown ones as a
+// String returns names that do not depend on the scheduler: persistent, ops, flag-1 and so on, and unknown flags as a
 // number.
 func (f ServiceFlags) String() string {
 	var list []string
@@ -103,7 +103,7 @@ func (f ServiceFlags) String() string {
 // MarshalText writes the names.
 func (f ServiceFlags) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText reads what String writes.
+// UnmarshalText parses the output of String.
 func (f *ServiceFlags) UnmarshalText(b []byte) error {
 	*f = 0
 	if len(b) == 0 {

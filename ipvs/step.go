@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Action is what a step does.
+// Action is the kind of a step.
 type Action string
 
 // The actions.
@@ -19,13 +19,13 @@ const (
 	DeleteDestination Action = "delete-server"
 )
 
-// Step is one change of the table.
+// Step is one change to the table.
 type Step struct {
 	Action      Action
-	Service     Service     // of destination actions the key counts
+	Service     Service     // destination actions use only the key
 	Destination Destination // of destination actions
-	Changes     []Change    // of edits, for people: the kernel is given the whole value
-	NeedsAdded  bool        // a removal that would leave the service empty if no server could be added
+	Changes     []Change    // of edits, for display: the kernel receives the whole value
+	NeedsAdded  bool        // a removal that would leave the service empty unless a server is added
 }
 
 // Change is one field of an edit.
@@ -35,12 +35,12 @@ type Change struct {
 	To    string
 }
 
-// Applier carries out steps in order, one error or nil for each. A failing step does not keep the next from being tried.
+// Applier executes steps in order and returns one error or nil for each. It continues after a failing step.
 type Applier interface {
 	Execute(ctx context.Context, steps []Step) []error
 }
 
-// String returns the step in one line, with its changes field by field.
+// String returns the step in one line, with each changed field.
 func (s Step) String() string {
 	text := s.subject()
 	switch s.Action {
@@ -59,7 +59,7 @@ func (s Step) String() string {
 	return text
 }
 
-// subject says what is done to what.
+// subject describes the action and its object.
 func (s Step) subject() string {
 	verb, _, _ := strings.Cut(string(s.Action), "-")
 	if s.onService() {

@@ -53,7 +53,7 @@ type Service struct {
 	PersistenceEngine  string       `json:"persistence_engine,omitempty"`  // "sip"
 }
 
-// ForwardMethod is how packets reach a real server (IP_VS_CONN_F_*).
+// ForwardMethod is the method of forwarding packets to a real server (IP_VS_CONN_F_*).
 type ForwardMethod uint32
 
 // The forwarding methods.
@@ -74,7 +74,7 @@ const (
 	TunnelGRE  TunnelType = 2
 )
 
-// TunnelFlags say how a GUE or GRE tunnel is checksummed (IP_VS_TUNNEL_ENCAP_FLAG_*).
+// TunnelFlags select the checksum of a GUE or GRE tunnel (IP_VS_TUNNEL_ENCAP_FLAG_*).
 type TunnelFlags uint16
 
 // The tunnel flags.
@@ -115,14 +115,14 @@ type Stats struct {
 	OutPackets     uint64
 	InBytes        uint64
 	OutBytes       uint64
-	ConnectionRate uint64 // per second, as all rates
+	ConnectionRate uint64 // per second, like all rates
 	InPacketRate   uint64
 	OutPacketRate  uint64
 	InByteRate     uint64
 	OutByteRate    uint64
 }
 
-// DestinationState is a real server as the kernel has it.
+// DestinationState is a real server as reported by the kernel.
 type DestinationState struct {
 	Destination
 	Active     uint32
@@ -131,14 +131,14 @@ type DestinationState struct {
 	Stats      Stats
 }
 
-// ServiceState is a virtual service as the kernel has it.
+// ServiceState is a virtual service as reported by the kernel.
 type ServiceState struct {
 	Service
 	Stats        Stats
 	Destinations []DestinationState
 }
 
-// Timeouts are the kernel's connection timeouts in seconds; 0 leaves one as it is.
+// Timeouts are the kernel's connection timeouts in seconds; 0 leaves one unchanged.
 type Timeouts struct {
 	TCP    uint32 `json:"tcp"`
 	TCPFin uint32 `json:"tcp_fin"`

@@ -8,8 +8,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl"
 )
 
-// Client starts, stops and lists the kernel's sync daemons in the network namespace that it was opened in. It is safe
-// for concurrent use, and no call waits longer than its context or ten seconds for one exchange with the kernel.
+// Client starts, stops and lists the kernel's sync daemons in the network namespace in which it was opened. It is safe
+// for concurrent use. Each exchange with the kernel is limited by the context and to ten seconds.
 type Client struct{ conn *ipvsnl.Conn }
 
 // Open connects to the kernel in the network namespace of the calling thread.
@@ -24,10 +24,10 @@ func Open(ctx context.Context) (*Client, error) {
 // NewClient returns a client on an open connection.
 func NewClient(conn *ipvsnl.Conn) *Client { return &Client{conn: conn} }
 
-// Close closes the connection. The daemons stay as they are.
+// Close closes the connection. Running daemons continue.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Daemons lists the daemons that run, with what the kernel filled in.
+// Daemons lists the running daemons, including the kernel's defaults.
 func (c *Client) Daemons(ctx context.Context) ([]Running, error) {
 	answers, err := c.conn.Dump(ctx, ipvsnl.Request{Command: ipvsnl.CmdGetDaemon})
 	if err != nil {
@@ -44,37 +44,37 @@ func (c *Client) Daemons(ctx context.Context) ([]Running, error) {
 	return list, nil
 }
 
-// Start starts a daemon. The error of one that runs is EEXIST, that of an unknown interface ENODEV.
+// Start starts a daemon. The error is EEXIST if it already runs, and ENODEV if the interface does not exist.
 func (c *Client) Start(ctx context.Context, role Role, d Daemon) error {
 	attributes, err := encodeStart(role, d)
 	if err == nil {
 		err = c.conn.Do(ctx, ipvsnl.Request{Command: ipvsnl.CmdNewDaemon, Attributes: attributes})
 	}
 	if err != nil {
-		return fmt.Errorf("starting the sync daemon %s %s: %w", role, d, ipvsnl.Explain(err, startMends(d)))
+		return fmt.Errorf("starting the sync daemon %s %s: %w", role, d, ipvsnl.Explain(err, startRemedies(d)))
 	}
 	return nil
 }
 
-// Stop stops a daemon. The error of one that does not run is ESRCH.
+// Stop stops a daemon. The error is ESRCH if it does not run.
 func (c *Client) Stop(ctx context.Context, role Role) error {
 	attributes, err := encodeStop(role)
 	if err == nil {
-		// A daemon that has not run yet since it was started ends with EINTR (kernel/kthread.c), and netlink answers every
-		// request but one that ends so (net/netlink/af_netlink.c). So only a refusal is waited for, up to the answer to a
-		// second request, which changes nothing.
+		// If the daemon's thread has not yet run, stopping it returns EINTR (kernel/kthread.c), for which netlink sends
+		// no answer (net/netlink/af_netlink.c). Therefore a second request without effect follows: its answer shows that
+		// the first one was processed.
 		err = c.conn.Batch(ctx, []ipvsnl.Request{
 			{Command: ipvsnl.CmdDelDaemon, Attributes: attributes}, {Command: ipvsnl.CmdSetConfig},
 		})[0]
 	}
 	if err != nil {
-		return fmt.Errorf("stopping the sync daemon %s: %w", role, ipvsnl.Explain(err, stopMends))
+		return fmt.Errorf("stopping the sync daemon %s: %w", role, ipvsnl.Explain(err, stopRemedies))
 	}
 	return nil
 }
 
-// startMends are what the kernel's answers mean (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_sync.c).
-func startMends(d Daemon) map[syscall.Errno]string {
+// startRemedies explains the kernel's errors (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_sync.c).
+func startRemedies(d Daemon) map[syscall.Errno]string {
 	return map[syscall.Errno]string{
 		syscall.EEXIST:        "it is already running; stop it first",
 		syscall.ENODEV:        fmt.Sprintf("no interface %s", d.Interface),
@@ -85,4 +85,4 @@ func startMends(d Daemon) map[syscall.Errno]string {
 	}
 }
 
-var stopMends = map[syscall.Errno]string{syscall.ESRCH: "it is not running"}
+var stopRemedies = map[syscall.Errno]string{syscall.ESRCH: "it is not running"}

@@ -49,7 +49,7 @@ func drawRunning(t *rapid.T) Running {
 	}
 }
 
-// The bytes are those of a little-endian machine, as include/uapi/linux/ip_vs.h lays them out; the port is in host order.
+// The bytes are little-endian, in the layout of include/uapi/linux/ip_vs.h; the port is in host order.
 func TestExactMessages(t *testing.T) {
 	full := Daemon{Interface: "eth1", SyncID: 51, MaxLen: 1400, Group: netip.MustParseAddr("239.1.2.3"), Port: 8849, TTL: 2}
 	for _, tt := range []struct {
@@ -96,7 +96,7 @@ func TestExactMessages(t *testing.T) {
 	}
 }
 
-// A daemon that is stopped before it ever ran is stopped without an answer.
+// The kernel sends no answer if a daemon is stopped before its thread has run.
 func TestStopWithoutAnswer(t *testing.T) {
 	kernel := ipvsnltest.New(func(c ipvsnltest.Call) ipvsnltest.Answer {
 		return ipvsnltest.Answer{Lost: c.Command == ipvsnl.CmdDelDaemon}

@@ -21,7 +21,7 @@ type Daemon struct {
 	TTL       uint8      `json:"ttl,omitempty"`    // 0: 1
 }
 
-// Running is a daemon that the kernel runs.
+// Running is a running daemon.
 type Running struct {
 	Role   Role
 	Daemon Daemon

@@ -13,9 +13,9 @@ const (
 	defaultTTL  = 1
 )
 
-// Step is one thing to do: start or stop a daemon.
+// Step starts or stops a daemon.
 type Step struct {
-	Start  bool // else stop
+	Start  bool // false: stop
 	Daemon Running
 	Reason string
 }
@@ -28,7 +28,7 @@ func (s Step) String() string {
 	return fmt.Sprintf("stop %s (%s)", s.Daemon, s.Reason)
 }
 
-// Wanted returns a daemon of each role with the same configuration.
+// Wanted returns one daemon of each role, with the same configuration.
 func Wanted(d Daemon, roles ...Role) []Running {
 	list := make([]Running, 0, len(roles))
 	for _, role := range roles {
@@ -37,9 +37,10 @@ func Wanted(d Daemon, roles ...Role) []Running {
 	return list
 }
 
-// Decide returns the steps from the daemons that run to those that are wanted: what must go is stopped first, so that a
-// new master does not take in its own messages, and a running daemon with another configuration is stopped and started. What a wanted daemon leaves to the kernel is taken as the kernel's default;
-// only MaxLen, whose default is derived from the interface, then agrees with any.
+// Decide returns the steps from the running daemons to the wanted ones. Stops come first, so that a new master does not
+// receive its own messages; a running daemon with another configuration is stopped and started. Settings that a wanted
+// daemon leaves to the kernel count as the kernel's defaults; MaxLen, whose default depends on the interface, then
+// matches any value.
 func Decide(wanted, actual []Running) []Step {
 	var stops, starts []Step
 	for _, a := range actual {
@@ -69,7 +70,7 @@ func find(list []Running, role Role) (Running, bool) {
 	return Running{}, false
 }
 
-// satisfies reports whether a daemon as the kernel runs it is the wanted one.
+// satisfies reports whether a running daemon has the wanted configuration.
 func (d Daemon) satisfies(wanted Daemon) bool {
 	d, wanted = d.withDefaults(), wanted.withDefaults()
 	if wanted.MaxLen == 0 {

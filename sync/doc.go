@@ -1,3 +1,3 @@
-// Package connsync runs the kernel's IPVS connection-sync daemons: the master daemon multicasts this director's
-// connections, the backup daemon takes them in. They follow a VRRP instance.
+// Package connsync controls the kernel's IPVS connection-sync daemons: the master daemon multicasts this director's
+// connections, the backup daemon receives them. They follow a VRRP instance.
 package connsync

@@ -2,7 +2,7 @@ package connsync
 
 import "fmt"
 
-// String returns master or backup, as ipvsadm has them.
+// String returns ipvsadm's name: master or backup.
 func (r Role) String() string {
 	switch r {
 	case Master:
@@ -16,13 +16,13 @@ func (r Role) String() string {
 // MarshalText writes master or backup.
 func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads master or backup.
+// UnmarshalText parses master or backup.
 func (r *Role) UnmarshalText(b []byte) (err error) {
 	*r, err = ParseRole(string(b))
 	return err
 }
 
-// ParseRole reads master or backup.
+// ParseRole parses master or backup.
 func ParseRole(s string) (Role, error) {
 	switch s {
 	case "master":
@@ -33,7 +33,7 @@ func ParseRole(s string) (Role, error) {
 	return 0, fmt.Errorf("unknown role %q of a connection-sync daemon: use master or backup", s)
 }
 
-// String returns the daemon's configuration, of which what is left to the kernel is not named.
+// String returns the daemon's configuration without settings left to the kernel.
 func (d Daemon) String() string {
 	text := fmt.Sprintf("on %s, sync id %d", d.Interface, d.SyncID)
 	if d.Group.IsValid() {
@@ -50,5 +50,5 @@ func (d Daemon) String() string {
 	return text
 }
 
-// String returns role and configuration.
+// String returns the role and the configuration.
 func (r Running) String() string { return fmt.Sprintf("%s %s", r.Role, r.Daemon) }

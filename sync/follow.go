@@ -13,12 +13,12 @@ type Kernel interface {
 	Stop(ctx context.Context, role Role) error
 }
 
-// followAttempts is how often Follow looks again when something else started or stopped a daemon meanwhile.
+// followAttempts limits retries after concurrent changes by another program.
 const followAttempts = 3
 
-// Follow makes the running daemons be the wanted ones and returns the steps that it carried out. It is right after a
-// crash as well as in the middle of a life, and may be called at any time. A missing interface (ENODEV) is an error to
-// try again after; it does not keep the other role from being brought right.
+// Follow makes the running daemons match the wanted ones and returns the executed steps. It may be called at any time,
+// also after a crash. A missing interface (ENODEV) is an error, after which the caller retries; the other role is still
+// handled.
 func Follow(ctx context.Context, k Kernel, wanted []Running) ([]Step, error) {
 	var done []Step
 	for attempt := 1; ; attempt++ {
@@ -35,7 +35,7 @@ func Follow(ctx context.Context, k Kernel, wanted []Running) ([]Step, error) {
 	}
 }
 
-// carryOut tries all steps, except to start what could not be stopped.
+// carryOut executes all steps, but does not start a daemon that could not be stopped.
 func carryOut(ctx context.Context, k Kernel, steps []Step) ([]Step, error) {
 	var done []Step
 	var errs []error

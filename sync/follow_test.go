@@ -18,7 +18,7 @@ import (
 
 var daemon = connsync.Daemon{Interface: "eth1", SyncID: 51}
 
-// filled is what the kernel reports of a daemon that was started as d.
+// filled returns the kernel's report of a daemon that was started as d.
 func filled(d connsync.Daemon) connsync.Daemon {
 	d.Group, d.Port, d.TTL, d.MaxLen = netip.MustParseAddr("224.0.0.81"), 8848, 1, 1472
 	return d
@@ -87,8 +87,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// Whatever runs, one call makes what is wanted run, another one finds nothing to do, and no daemon is stopped that was
-// right already.
+// From any state, one call reaches the wanted state without stopping a correct daemon, and a second call finds no
+// difference.
 func TestFollowFromAnyState(t *testing.T) {
 	draw := func(t *rapid.T, label string) []connsync.Running {
 		var list []connsync.Running
@@ -142,7 +142,7 @@ func TestFollowWithoutInterface(t *testing.T) {
 	}
 }
 
-// drifting is a kernel where something else acts between reading and acting, a few times.
+// drifting is a kernel in which another program changes the daemons between reading and acting, a few times.
 type drifting struct {
 	*connsynctest.Kernel
 	between func()
@@ -180,7 +180,7 @@ func TestFollowDuringDrift(t *testing.T) {
 	}
 }
 
-func TestFollowGivesUpOnEndlessDrift(t *testing.T) {
+func TestFollowStopsRetryingOnPersistentDrift(t *testing.T) {
 	k := connsynctest.New("eth1")
 	k.Fail = func(start bool, _ connsync.Role) syscall.Errno {
 		if start {
@@ -193,7 +193,7 @@ func TestFollowGivesUpOnEndlessDrift(t *testing.T) {
 	}
 }
 
-func TestFollowDoesNotStartWhatItCannotStop(t *testing.T) {
+func TestFollowDoesNotStartAfterFailedStop(t *testing.T) {
 	k := connsynctest.New("eth1")
 	wrong := daemon
 	wrong.SyncID = 9

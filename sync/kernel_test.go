@@ -22,14 +22,14 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// director is a network namespace with sync daemons and a table of its own, and a card on the sync network.
+// director is a network namespace with its own sync daemons and table, and an interface on the sync network.
 type director struct {
 	*connsync.Client
 	table *ipvs.Client
 	host  *lab.Node
 }
 
-// newDirectors makes directors on one network, the first of which has the address 10.9.0.1.
+// newDirectors creates directors on one network; the first has the address 10.9.0.1.
 func newDirectors(t *testing.T, n int) []director {
 	t.Helper()
 	lab.Need(t, lab.Kernel)
@@ -100,7 +100,7 @@ func TestKernelDaemons(t *testing.T) {
 				t.Errorf("%s: %s", tt.name, diff)
 			}
 			if steps := connsync.Decide([]connsync.Running{{Role: role, Daemon: tt.give}}, got); len(steps) > 0 {
-				t.Errorf("%s: what was started is not what was wanted: %v", tt.name, steps)
+				t.Errorf("%s: started another daemon than wanted: %v", tt.name, steps)
 			}
 			if err := d.Start(ctx, role, tt.give); !errors.Is(err, syscall.EEXIST) {
 				t.Errorf("%s: started twice: got error %v, want EEXIST", tt.name, err)
@@ -136,7 +136,7 @@ func TestKernelRefusals(t *testing.T) {
 	}
 }
 
-// A tunnel into another address family and a sync daemon cannot coexist, and the error says so either way.
+// Tunnels to another address family and sync daemons exclude each other; both errors explain that.
 func TestKernelMixedFamiliesExcludeSync(t *testing.T) {
 	d := newDirectors(t, 1)[0]
 	ctx := t.Context()
@@ -192,7 +192,7 @@ func TestKernelFollow(t *testing.T) {
 	}
 }
 
-// Connections of the master director stand in the backup director's table.
+// The master director's connections appear in the backup director's table.
 func TestKernelConnectionsAreSynced(t *testing.T) {
 	for _, group := range []netip.Addr{{}, netip.MustParseAddr("ff02::81")} {
 		name := "default group"
@@ -220,7 +220,7 @@ func TestKernelConnectionsAreSynced(t *testing.T) {
 				select {
 				case <-time.After(50 * time.Millisecond):
 				case <-deadline:
-					t.Fatalf("%d connections of %d stand in the backup director's table", n, connections)
+					t.Fatalf("%d connections of %d are in the backup director's table", n, connections)
 				}
 			}
 		})
@@ -232,7 +232,7 @@ var (
 	server = netip.MustParseAddrPort("127.0.0.1:8080")
 )
 
-// prepare gives a director the VIP and a service with a server on the director itself.
+// prepare adds the VIP and a service with a local server to a director.
 func prepare(t *testing.T, d director) {
 	t.Helper()
 	ctx := t.Context()
@@ -249,7 +249,7 @@ func prepare(t *testing.T, d director) {
 	}
 }
 
-// holdConnections opens connections through the VIP, has a line echoed on each, and keeps them open.
+// holdConnections opens connections through the VIP, exchanges a line on each, and keeps them open.
 func holdConnections(t *testing.T, d director, n int) {
 	t.Helper()
 	echo, err := d.host.Listen("tcp", server.String())
@@ -289,7 +289,7 @@ func holdConnections(t *testing.T, d director, n int) {
 	}
 }
 
-// establishedConnections counts those in a director's connection table.
+// establishedConnections counts the established connections in a director's table.
 func establishedConnections(t *testing.T, d director) int {
 	t.Helper()
 	var b []byte

@@ -8,19 +8,19 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// A batch is cut into pieces of at most so many requests and bytes: the refusals of all of a piece must fit into the
-// socket's receive buffer (208 KiB by default, about 1 KiB for each), since the kernel drops what does not.
+// A batch is split into pieces of limited requests and bytes: the errors of a whole piece must fit into the socket's
+// receive buffer (208 KiB by default, about 1 KiB for each), because the kernel drops the rest.
 const (
 	pieceRequests = 128
 	pieceBytes    = 64 << 10
 )
 
-// ErrUnknownOutcome says of a request that was sent whether it was carried out is not known.
+// ErrUnknownOutcome means that a request was sent but its result is unknown.
 var ErrUnknownOutcome = errors.New("outcome unknown")
 
-// Batch sends requests in order, many in one system call, and returns one error or nil for each. A refused request does
-// not keep those after it from being carried out. The kernel is asked to answer refused requests and the last of a
-// piece only, which saves a system call for each of the others.
+// Batch sends requests in order, many in one system call, and returns one error or nil for each. It continues after a
+// refused request. The kernel is asked to answer only refused requests and the last one of a piece, which saves a system
+// call for each of the others.
 func (c *Conn) Batch(ctx context.Context, requests []Request) []error {
 	errs := make([]error, 0, len(requests))
 	for len(requests) > 0 {
@@ -38,11 +38,11 @@ func (c *Conn) Batch(ctx context.Context, requests []Request) []error {
 	return errs
 }
 
-// pieceLength returns how many of the requests go into one system call: at least one.
+// pieceLength returns the number of requests for one system call: at least one.
 func pieceLength(requests []Request) int {
 	bytes := 0
 	for i, r := range requests {
-		bytes += len(r.Attributes) + 32 // both headers, and some
+		bytes += len(r.Attributes) + 32 // both headers, and a margin
 		if i > 0 && (i == pieceRequests || bytes > pieceBytes) {
 			return i
 		}
@@ -51,7 +51,7 @@ func pieceLength(requests []Request) int {
 }
 
 // piece sends requests in one system call. It returns an error for each request, and one for the whole exchange if the
-// outcome of some is not known.
+// result of some is unknown.
 func (c *Conn) piece(ctx context.Context, requests []Request) ([]error, error) {
 	var refusals []error
 	err := c.change(ctx, func(ctx context.Context, s *socket) error {

@@ -11,38 +11,37 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// patience bounds one exchange with the kernel where the caller's context has no earlier deadline. It is long because a
-// new service may first load its scheduler's module.
+// patience limits one exchange with the kernel, if the context has no earlier deadline. It is long because adding a
+// service may load its scheduler's module.
 const patience = 10 * time.Second
 
 // ErrClosed is returned by every call on a closed connection.
 var ErrClosed = errors.New("the ipvs netlink connection is closed")
 
-// A Transport is a socket of NETLINK_GENERIC. Neither call waits for the kernel to answer: it carries requests out within
-// Send.
+// A Transport is a NETLINK_GENERIC socket. Neither method waits for the kernel: it processes requests within Send.
 type Transport = interface {
 	Send(datagram []byte) error
-	Receive(buffer []byte) (int, error) // the next datagram; EAGAIN where there is none
+	Receive(buffer []byte) (int, error) // the next datagram; EAGAIN if there is none
 	Close() error
 }
 
 // A Dialer opens a socket.
 type Dialer func() (Transport, error)
 
-// Conn is a connection to the family. It is safe for concurrent use; exchanges happen one after the other. A socket that
-// lost an answer is replaced at the next call.
+// Conn is a connection to the family. It is safe for concurrent use; exchanges are serialized. A socket that lost an
+// answer is replaced by the next call.
 type Conn struct {
 	dial    Dialer
 	release func() error
-	turn    chan struct{} // holds one token: whoever takes it may talk
+	turn    chan struct{} // contains one token: its owner may use the socket
 
-	mu     sync.Mutex // guards what follows against Close
+	mu     sync.Mutex // protects the fields below against Close
 	sock   *socket
 	closed bool
 }
 
 // Open connects to the family in the network namespace of the calling thread. If the kernel does not have the family,
-// Open loads the module where that is permitted, or returns an error that wraps ErrNoIPVS.
+// Open loads the module if permitted, or returns an error that wraps ErrNoIPVS.
 func Open(ctx context.Context) (*Conn, error) {
 	ns, err := currentNamespace()
 	if err != nil {
@@ -51,7 +50,7 @@ func Open(ctx context.Context) (*Conn, error) {
 	return open(ctx, ns.dial, ns.close)
 }
 
-// OpenWith connects over sockets that dial opens: one now, another one whenever an answer was lost.
+// OpenWith connects with sockets opened by dial: one now, and another whenever an answer was lost.
 func OpenWith(ctx context.Context, dial Dialer) (*Conn, error) {
 	return open(ctx, dial, func() error { return nil })
 }
@@ -65,7 +64,7 @@ func open(ctx context.Context, dial Dialer, release func() error) (*Conn, error)
 	return c, nil
 }
 
-// Close closes the connection and ends an exchange that is under way.
+// Close closes the connection and aborts a running exchange.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	sock, closed := c.sock, c.closed
@@ -81,10 +80,10 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// A conversation is what is said on a socket during one turn.
+// A conversation uses the socket during one turn.
 type conversation func(ctx context.Context, s *socket) error
 
-// prepare makes sure that there is a socket on which the family is resolved.
+// prepare ensures that there is a socket with a resolved family.
 func (c *Conn) prepare(ctx context.Context) error {
 	c.mu.Lock()
 	ready := c.sock != nil && c.sock.resolved.Load()
@@ -95,7 +94,7 @@ func (c *Conn) prepare(ctx context.Context) error {
 	return c.read(ctx, func(context.Context, *socket) error { return nil })
 }
 
-// change runs talk once: whether a change whose answer was lost has been made is for the caller to find out.
+// change runs talk once: if the answer to a change is lost, the caller must find out whether it was made.
 func (c *Conn) change(ctx context.Context, talk conversation) error {
 	if err := c.prepare(ctx); err != nil {
 		return err
@@ -103,8 +102,8 @@ func (c *Conn) change(ctx context.Context, talk conversation) error {
 	return c.exchange(ctx, talk)
 }
 
-// read runs talk until it is answered, a few times, on another socket where the first one lost an answer. It is for what
-// changes nothing.
+// read runs talk until it is answered, at most a few times, with another socket if the previous one lost an answer. It
+// is for requests without effects.
 func (c *Conn) read(ctx context.Context, talk conversation) error {
 	wait := firstPause
 	for attempt := 1; ; attempt++ {
@@ -117,8 +116,8 @@ func (c *Conn) read(ctx context.Context, talk conversation) error {
 	}
 }
 
-// exchange runs talk when it is its turn, and waits no longer than ctx and patience allow. A system call that hangs
-// in the kernel keeps the turn, so that no more than one thread can be lost to it.
+// exchange waits for its turn and runs talk, limited by ctx and patience. A system call that hangs in the kernel keeps
+// the turn, so that at most one thread is blocked by it.
 func (c *Conn) exchange(ctx context.Context, talk conversation) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -146,7 +145,7 @@ func (c *Conn) exchange(ctx context.Context, talk conversation) error {
 	}
 }
 
-// talk resolves the family on a new socket, runs fn, and gives a socket up whose next answer would be in doubt.
+// talk resolves the family on a new socket, runs fn, and closes a socket whose next answer would be ambiguous.
 func (c *Conn) talk(ctx context.Context, sock *socket, fn conversation) error {
 	var err error
 	if !sock.resolved.Load() {
@@ -157,7 +156,7 @@ func (c *Conn) talk(ctx context.Context, sock *socket, fn conversation) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOENT):
-		// Perhaps the family is gone: the module was removed, and may be back with another number.
+		// The family may be gone: the module was removed, and may have been loaded again with another number.
 		sock.resolved.Store(false)
 	case err != nil && !answered(err):
 		c.drop(sock)
@@ -165,8 +164,8 @@ func (c *Conn) talk(ctx context.Context, sock *socket, fn conversation) error {
 	return err
 }
 
-// socket returns the open socket, or a new one whose family is not resolved yet. It runs on the caller's thread, whose
-// network namespace a new socket belongs to.
+// socket returns the open socket, or a new one without resolved family. It runs on the caller's thread, which determines
+// the network namespace of a new socket.
 func (c *Conn) socket() (*socket, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,10 +189,10 @@ func (c *Conn) drop(sock *socket) {
 		c.sock = nil
 	}
 	c.mu.Unlock()
-	_ = sock.transport.Close() // it is being given up
+	_ = sock.transport.Close() // discarded
 }
 
-// answered reports whether err is the kernel's answer to a request, after which the socket is in order.
+// answered reports whether err is the kernel's answer to a request, after which the socket is usable.
 func answered(err error) bool {
 	if errors.Is(err, ErrDumpInterrupted) {
 		return true // the list was read to its end

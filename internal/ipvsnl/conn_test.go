@@ -125,7 +125,7 @@ func TestDumpInterrupted(t *testing.T) {
 	}
 }
 
-func TestAHangingCallIsATimeout(t *testing.T) {
+func TestHangingCallTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hang atomic.Bool
 		hang.Store(true)
@@ -138,7 +138,7 @@ func TestAHangingCallIsATimeout(t *testing.T) {
 			t.Errorf("waited %v, want %v", waited, patience)
 		}
 
-		// The kernel still holds the first request: the next caller waits for its turn, and no longer than it wants.
+		// The kernel still processes the first request: the next caller waits for its turn, until its own deadline.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := c.Do(ctx, Request{Command: CmdFlush}); !errors.Is(err, context.DeadlineExceeded) {

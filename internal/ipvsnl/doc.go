@@ -1,3 +1,3 @@
-// Package ipvsnl is the connection to the kernel's generic netlink family "IPVS" that ipvs and connsync share: it
-// resolves the family for real, bounds every wait, serialises its users, and pipelines batches of requests.
+// Package ipvsnl connects ipvs and connsync to the kernel's generic netlink family "IPVS": it resolves the family,
+// limits every wait, serializes its users, and pipelines batches of requests.
 package ipvsnl

@@ -10,18 +10,18 @@ import (
 // Error is the kernel's refusal of a request. It unwraps to the errno.
 type Error struct {
 	Errno  syscall.Errno
-	Detail string // the kernel's own words, if it has some
-	Mend   string // what to do about it, if that is known
+	Detail string // the kernel's message, if any
+	Remedy string // if known
 }
 
-// Error returns the errno's text, the kernel's own words and the mend.
+// Error returns the errno's text, the kernel's message and the remedy.
 func (e *Error) Error() string {
 	text := e.Errno.Error()
 	if e.Detail != "" {
 		text += " (" + e.Detail + ")"
 	}
-	if e.Mend != "" {
-		text += ": " + e.Mend
+	if e.Remedy != "" {
+		text += ": " + e.Remedy
 	}
 	return text
 }
@@ -29,15 +29,15 @@ func (e *Error) Error() string {
 // Unwrap returns the errno.
 func (e *Error) Unwrap() error { return e.Errno }
 
-// mends are true of every request.
-var mends = map[syscall.Errno]string{
+// remedies apply to every request.
+var remedies = map[syscall.Errno]string{
 	syscall.EPERM:   "CAP_NET_ADMIN is missing; run as root or grant it",
 	syscall.ENOMEM:  "the kernel is out of memory",
 	syscall.ENOBUFS: "the kernel is out of memory or the socket's buffer is full",
 }
 
-// Explain turns a refusal into an Error whose mend is looked up in those of the request and then in those of all
-// requests. Other errors are returned as they are.
+// Explain turns a refusal into an Error with the remedy for the request, or else the one for all requests. Other errors
+// are returned unchanged.
 func Explain(err error, request map[syscall.Errno]string) error {
 	op, ok := errors.AsType[*netlink.OpError](err)
 	if !ok || op.Sequence == 0 {
@@ -47,9 +47,9 @@ func Explain(err error, request map[syscall.Errno]string) error {
 	if !ok {
 		return err
 	}
-	mend, ok := request[errno]
+	remedy, ok := request[errno]
 	if !ok {
-		mend = mends[errno]
+		remedy = remedies[errno]
 	}
-	return &Error{Errno: errno, Detail: op.Message, Mend: mend}
+	return &Error{Errno: errno, Detail: op.Message, Remedy: remedy}
 }

@@ -20,12 +20,12 @@ const (
 	moduleName    = "ip_vs"
 )
 
-// ErrNoIPVS says that the kernel has no IPVS and could not be given it.
+// ErrNoIPVS means that the kernel has no IPVS and the module could not be loaded.
 var ErrNoIPVS = errors.New("this kernel has no IPVS: run `modprobe ip_vs` (the module is in the package linux-image on Debian, " +
 	"linux-modules-extra on Ubuntu, kernel-modules-core on Fedora; in a container, run it on the host)")
 
-// resolve asks for the family's number. The kernel loads the module for that by itself where it has a module loader;
-// where it has not, resolve runs modprobe.
+// resolve looks up the family's number. If the kernel has a module loader, it loads the module itself; otherwise resolve
+// runs modprobe.
 func (s *socket) resolve(ctx context.Context) error {
 	number, err := s.controller(ctx)
 	if errors.Is(err, os.ErrNotExist) {
@@ -47,7 +47,7 @@ func (s *socket) resolve(ctx context.Context) error {
 	return nil
 }
 
-// controller asks generic netlink's controller for the family.
+// controller queries generic netlink's controller for the family.
 func (s *socket) controller(ctx context.Context) (number uint16, err error) {
 	ae := netlink.NewAttributeEncoder()
 	ae.String(unix.CTRL_ATTR_FAMILY_NAME, familyName)
@@ -71,7 +71,7 @@ func (s *socket) controller(ctx context.Context) (number uint16, err error) {
 	return number, err
 }
 
-// loadModule runs modprobe. It is a variable so that tests neither load nor need modules.
+// loadModule runs modprobe. It is a variable so that tests do not load modules.
 var loadModule = func(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "modprobe", "--quiet", moduleName)
 	cmd.WaitDelay = time.Second

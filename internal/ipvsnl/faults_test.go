@@ -14,13 +14,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/ipvsnl/ipvsnltest"
 )
 
-// faults are what a system call may fail with once without the kernel being to blame.
+// faults are errors that a system call may return once.
 var faults = []syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.ENOBUFS, syscall.ENOMEM, syscall.EMFILE, ipvsnltest.Lost}
 
-// converged is how soon a single fault is over.
+// converged is the time limit for recovering from a single fault.
 const converged = 500 * time.Millisecond
 
-// once makes the nth system call fail, from the next one on.
+// once makes the nth system call from now on fail.
 func once(k *ipvsnltest.Kernel, n int, fault syscall.Errno) {
 	base := k.SystemCalls()
 	k.Fault = func(call int, _ ipvsnltest.Op) syscall.Errno {
@@ -31,10 +31,10 @@ func once(k *ipvsnltest.Kernel, n int, fault syscall.Errno) {
 	}
 }
 
-// eachFault runs a story with every fault at every system call of it.
+// eachFault runs a story with each fault at each of its system calls.
 func eachFault(t *testing.T, story func(t *testing.T, kernel *ipvsnltest.Kernel, n int, fault syscall.Errno)) {
 	for _, fault := range faults {
-		for n := range 10 { // of opening a socket, resolving the family, a request, and what a fault adds
+		for n := range 10 { // opening a socket, resolving the family, a request, and the calls added by a fault
 			t.Run(fmt.Sprintf("%d at %d", fault, n), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					kernel := ipvsnltest.New(func(c ipvsnltest.Call) ipvsnltest.Answer {
@@ -50,7 +50,7 @@ func eachFault(t *testing.T, story func(t *testing.T, kernel *ipvsnltest.Kernel,
 	}
 }
 
-func TestReadingGetsOverAnyFault(t *testing.T) {
+func TestReadSurvivesAnyFault(t *testing.T) {
 	eachFault(t, func(t *testing.T, kernel *ipvsnltest.Kernel, n int, fault syscall.Errno) {
 		once(kernel, n, fault)
 		start := time.Now()
@@ -71,7 +71,7 @@ func TestReadingGetsOverAnyFault(t *testing.T) {
 	})
 }
 
-func TestAChangeIsMadeOnceOrOfUnknownOutcome(t *testing.T) {
+func TestChangeIsMadeOnceOrUnknown(t *testing.T) {
 	eachFault(t, func(t *testing.T, kernel *ipvsnltest.Kernel, n int, fault syscall.Errno) {
 		c, err := OpenWith(t.Context(), kernel.Dial)
 		if err != nil {
@@ -102,7 +102,7 @@ func TestAChangeIsMadeOnceOrOfUnknownOutcome(t *testing.T) {
 	})
 }
 
-// Every other read fails: lists are read all the same, and of several changes none counts as done whose refusal may be lost.
+// If every other read fails, lists are still read, and no change whose error may be lost counts as done.
 func TestEveryOtherReadFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kernel := ipvsnltest.New(func(c ipvsnltest.Call) ipvsnltest.Answer {
@@ -142,7 +142,7 @@ func TestEveryOtherReadFails(t *testing.T) {
 	})
 }
 
-func TestAFaultThatStaysIsAnError(t *testing.T) {
+func TestPersistentFaultIsAnError(t *testing.T) {
 	for _, fault := range faults {
 		synctest.Test(t, func(t *testing.T) {
 			kernel := ipvsnltest.New(func(ipvsnltest.Call) ipvsnltest.Answer { return ipvsnltest.Answer{} })
@@ -159,7 +159,7 @@ func TestAFaultThatStaysIsAnError(t *testing.T) {
 	}
 }
 
-func TestWhatIsTransient(t *testing.T) {
+func TestIsTransient(t *testing.T) {
 	refusal := func(errno syscall.Errno) error {
 		return Explain(&netlink.OpError{Op: "receive", Err: errno, Sequence: 1}, nil)
 	}
@@ -184,13 +184,13 @@ func TestWhatIsTransient(t *testing.T) {
 	}
 }
 
-// A module that was removed comes back with another number of its family.
-func TestTheFamilyIsAskedForAgain(t *testing.T) {
+// A module that was removed and loaded again gets another family number.
+func TestFamilyIsResolvedAgain(t *testing.T) {
 	removed := false
 	c, kernel := openFake(t, func(ipvsnltest.Call) ipvsnltest.Answer {
 		if removed {
 			removed = false
-			return ipvsnltest.Answer{Errno: syscall.ENOENT} // what the kernel says to a number that nobody has
+			return ipvsnltest.Answer{Errno: syscall.ENOENT} // the kernel's answer to an unknown number
 		}
 		return ipvsnltest.Answer{}
 	})
@@ -207,7 +207,7 @@ func TestTheFamilyIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestTheKernelsOwnWords(t *testing.T) {
+func TestKernelMessageIsReported(t *testing.T) {
 	ae := netlink.NewAttributeEncoder()
 	ae.String(1, "Invalid service")
 	attributes, err := ae.Encode()

@@ -37,7 +37,7 @@ func openInNamespace(t *testing.T, host *lab.Node) *Conn {
 	return c
 }
 
-// markService is a request about the virtual service of a firewall mark.
+// markService is a request for the virtual service of a firewall mark.
 func markService(t *testing.T, command uint8, mark uint32) Request {
 	t.Helper()
 	ae := netlink.NewAttributeEncoder()
@@ -84,7 +84,7 @@ func TestKernelBatch(t *testing.T) {
 	}
 }
 
-// A socket that replaces one that lost an answer is in the namespace of the first, whoever makes it.
+// A replacement socket is in the namespace of the first one, whichever thread creates it.
 func TestKernelReplacedSocketStaysInItsNamespace(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	l := lab.NewT(t, "ipvsnl")

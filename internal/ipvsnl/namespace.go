@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiveBuffer makes dumps come in the largest pieces that the kernel sends (net/netlink/af_netlink.c: 32 KiB).
+// receiveBuffer lets the kernel send dumps in its largest pieces (net/netlink/af_netlink.c: 32 KiB).
 const receiveBuffer = 32 << 10
 
-// namespace is a network namespace to open sockets in, from whatever thread.
+// namespace is a network namespace in which sockets can be opened from any thread.
 type namespace struct{ file *os.File }
 
 func currentNamespace() (namespace, error) {
@@ -24,8 +24,7 @@ func currentNamespace() (namespace, error) {
 
 const threadNamespace = "/proc/thread-self/ns/net"
 
-// dial opens a generic netlink socket in the namespace. Only if the thread is in another one does that need
-// CAP_SYS_ADMIN.
+// dial opens a generic netlink socket in the namespace. It requires CAP_SYS_ADMIN only if the thread is in another one.
 func (n namespace) dial() (Transport, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -9,7 +9,8 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// headerLength is that of a netlink header (struct nlmsghdr), genericLength that of a generic one (struct genlmsghdr).
+// headerLength is the length of a netlink header (struct nlmsghdr), genericLength that of a generic one (struct
+// genlmsghdr).
 const (
 	headerLength  = 16
 	genericLength = 4
@@ -20,13 +21,14 @@ var (
 	errForeign = &linkError{errors.New("the kernel answered an ipvs request that was not sent")}
 )
 
-// handler takes a message. Its data is valid only during the call. It says whether it was the last one.
+// handler processes a message, whose data is valid only during the call. It reports whether the message was the last
+// one.
 type handler func(h netlink.Header, data []byte) (done bool, err error)
 
-// listen passes messages on as they come in, until the last. Of the answers to several requests none may be missing: what
-// is not refused counts as done.
+// listen passes on messages as they arrive, until the last one. No answer to a batch may be missing: a request without
+// error counts as done.
 func (s *socket) listen(ctx context.Context, lone bool, each handler) error {
-	// A long list is megabytes of datagrams. Through one buffer, they leave no garbage.
+	// A long list consists of megabytes of datagrams. A single buffer avoids garbage.
 	for {
 		datagram, err := s.receive(ctx, lone)
 		if err != nil {
@@ -38,8 +40,8 @@ func (s *socket) listen(ctx context.Context, lone bool, each handler) error {
 	}
 }
 
-// answersTo passes on what answers the request: a list until its end, or a single answer; the answer to an acknowledged
-// request ends with an error number.
+// answersTo passes on the answers to the request: a list until its end, or a single answer; the answer to an
+// acknowledged request ends with an error number.
 func answersTo(sequence uint32, flags netlink.HeaderFlags, each func(h netlink.Header, data []byte) error) handler {
 	return func(h netlink.Header, data []byte) (done bool, err error) {
 		switch {
@@ -52,7 +54,7 @@ func answersTo(sequence uint32, flags netlink.HeaderFlags, each func(h netlink.H
 	}
 }
 
-// eachMessage passes the messages of a datagram on and reports whether one of them was the last.
+// eachMessage passes on the messages of a datagram and reports whether one of them was the last.
 func eachMessage(datagram []byte, each handler) (done bool, err error) {
 	for len(datagram) >= headerLength {
 		h := netlink.Header{
@@ -76,13 +78,13 @@ func eachMessage(datagram []byte, each handler) (done bool, err error) {
 	return false, nil
 }
 
-// status returns the error number that begins a message of type Done or Error, if it is one.
+// status returns the error number at the start of a message of type Done or Error.
 func status(h netlink.Header, data []byte) error {
 	if h.Flags&netlink.DumpInterrupted != 0 {
 		return ErrDumpInterrupted
 	}
 	if len(data) < 4 {
-		return nil // an end without a number
+		return nil // an end without an error number
 	}
 	errno := -int32(binary.NativeEndian.Uint32(data))
 	if errno == 0 {
@@ -95,7 +97,8 @@ func status(h netlink.Header, data []byte) error {
 	return refusal
 }
 
-// words are the kernel's own on a refusal (NLMSGERR_ATTR_MSG), behind the header of the request, or all of it.
+// words returns the kernel's message for an error (NLMSGERR_ATTR_MSG), which follows the header of the request, or the
+// whole request.
 func words(h netlink.Header, data []byte) string {
 	const message = 1
 	length := headerLength

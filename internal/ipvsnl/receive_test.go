@@ -9,7 +9,7 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// datagram builds messages of a list as the kernel sends them.
+// datagram builds messages of a list as the kernel does.
 func datagram(t testing.TB, messages ...netlink.Message) []byte {
 	t.Helper()
 	var b []byte

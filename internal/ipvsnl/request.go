@@ -9,10 +9,10 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// ErrDumpInterrupted says that the table changed under every attempt to read it whole.
+// ErrDumpInterrupted means that the table changed during every attempt to read it.
 var ErrDumpInterrupted = errors.New("the kernel's table changed while it was read, each time")
 
-// dumpAttempts is how often a dump is begun again that the kernel marks as inconsistent.
+// dumpAttempts limits the attempts to read a dump that the kernel marks as inconsistent.
 const dumpAttempts = 5
 
 // Request is a command with its encoded attributes.
@@ -21,7 +21,7 @@ type Request struct {
 	Attributes []byte
 }
 
-// Do sends a request and waits until the kernel has carried it out.
+// Do sends a request and waits until the kernel has processed it.
 func (c *Conn) Do(ctx context.Context, r Request) error {
 	return c.change(ctx, func(ctx context.Context, s *socket) error {
 		return s.ask(ctx, s.family, familyVersion, r, netlink.Acknowledge, func([]byte) error { return nil })
@@ -53,12 +53,12 @@ func (c *Conn) Dump(ctx context.Context, r Request) ([][]byte, error) {
 	return answers, nil
 }
 
-// listsInExchange is how many lists are read without giving others a turn and the deadline a new start.
+// listsInExchange is the number of lists read before other callers get a turn and the deadline is renewed.
 const listsInExchange = 64
 
-// Each sends requests for lists, one after the other, and calls each with the number of the request and the attributes
-// of each entry as they come in, which are valid only during the call. A list that the kernel marks as inconsistent is begun again, a few times; begin is
-// called before every attempt. What they did does not count if there is an error.
+// Each sends requests for lists, one after the other. It calls each with the index of the request and the attributes of
+// each entry as they arrive, which are valid only during the call. A list that the kernel marks as inconsistent is read
+// again, a few times; begin is called before every attempt. If an error is returned, the entries must be discarded.
 func (c *Conn) Each(ctx context.Context, requests []Request, begin func(i int), each func(i int, attributes []byte) error) error {
 	for start := 0; start < len(requests); start += listsInExchange {
 		lists := requests[start:min(start+listsInExchange, len(requests))]
@@ -91,7 +91,7 @@ func (s *socket) list(ctx context.Context, r Request, begin func(), each func([]
 	return ErrDumpInterrupted
 }
 
-// ask sends a request and passes the attributes of its answers on.
+// ask sends a request and passes on the attributes of its answers.
 func (s *socket) ask(ctx context.Context, family uint16, version uint8, r Request, flags netlink.HeaderFlags, each func([]byte) error) error {
 	m, err := s.message(family, version, r, flags)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *socket) ask(ctx context.Context, family uint16, version uint8, r Reques
 	}
 	interrupted := false
 	err = s.listen(ctx, true, answersTo(s.sequence, flags, func(h netlink.Header, data []byte) error {
-		// An interrupted list is read to its end all the same, so that the socket can be used again.
+		// An interrupted list is still read to its end, so that the socket can be used again.
 		if interrupted = interrupted || h.Flags&netlink.DumpInterrupted != 0; interrupted {
 			return nil
 		}

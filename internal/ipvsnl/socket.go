@@ -12,12 +12,12 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// silence is how long a datagram is waited for. The kernel puts its answer into the socket's queue before the system call
-// that asked returns (net/netlink/af_netlink.c: netlink_unicast_kernel, and netlink_dump for the rest of a list), however
-// long that takes. What is not there then was lost; the wait is for a read that fails although there is something.
+// silence is the time limit for a datagram. The kernel queues its answer before the requesting system call returns
+// (net/netlink/af_netlink.c: netlink_unicast_kernel, and netlink_dump for the rest of a list), however long that takes.
+// A missing answer was lost; the wait covers reads that fail although an answer is queued.
 const silence = 200 * time.Millisecond
 
-// What did not reach the kernel is sent again, and what reads is asked again, after pauses of twice the length each time.
+// Requests that did not reach the kernel, and reads, are repeated after pauses of doubling length.
 const (
 	firstPause   = time.Millisecond
 	longestPause = 20 * time.Millisecond
@@ -25,15 +25,15 @@ const (
 	readAttempts = 5
 )
 
-// ErrNoAnswer says that the kernel's answer was lost.
+// ErrNoAnswer means that the kernel's answer was lost.
 var ErrNoAnswer = fmt.Errorf("the kernel did not answer an ipvs request: %w", context.DeadlineExceeded)
 
-// A linkError is a failure of the socket itself rather than the kernel's answer to a request.
+// A linkError is a failure of the socket, as opposed to the kernel's answer to a request.
 type linkError struct{ error }
 
 func (e *linkError) Unwrap() error { return e.error }
 
-// passing are the errors that are over soon, wherever they come from.
+// passing are temporary errors, from the socket or the kernel.
 var passing = [...]syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.ENOBUFS, syscall.EMFILE, syscall.ENFILE}
 
 func isPassing(err error) bool {
@@ -45,8 +45,8 @@ func isPassing(err error) bool {
 	return false
 }
 
-// IsTransient reports whether what failed with err is worth another try at once: the socket failed, or what the kernel
-// answered will be over soon. Any other answer is about the request.
+// IsTransient reports whether an immediate retry makes sense: the socket failed, or the kernel reported a temporary
+// error. Any other answer concerns the request.
 func IsTransient(err error) bool {
 	if errors.Is(err, ErrClosed) {
 		return false
@@ -55,7 +55,7 @@ func IsTransient(err error) bool {
 	return link || isPassing(err) || errors.Is(err, ErrDumpInterrupted)
 }
 
-// socket is a transport with the family's number resolved on it. Only who has the turn uses it.
+// socket is a transport with the family's number. Only the owner of the turn uses it.
 type socket struct {
 	transport Transport
 	resolved  atomic.Bool
@@ -64,7 +64,7 @@ type socket struct {
 	buffer    []byte
 }
 
-// message is a request as it is sent.
+// message is an encoded request.
 func (s *socket) message(family uint16, version uint8, r Request, flags netlink.HeaderFlags) ([]byte, error) {
 	data, err := genetlink.Message{Header: genetlink.Header{Command: r.Command, Version: version}, Data: r.Attributes}.MarshalBinary()
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *socket) message(family uint16, version uint8, r Request, flags netlink.
 	}.MarshalBinary()
 }
 
-// send hands a datagram to the kernel. One that it did not take is sent again a few times.
+// send passes a datagram to the kernel. If the kernel did not accept it, it is sent again a few times.
 func (s *socket) send(ctx context.Context, datagram []byte) error {
 	wait := firstPause
 	for attempt := 1; ; attempt++ {
@@ -99,8 +99,9 @@ func (s *socket) send(ctx context.Context, datagram []byte) error {
 	}
 }
 
-// receive returns the next datagram, which is valid until the next call. A lone answer is waited for although a read has
-// failed, as it does with ENOBUFS when the kernel had no memory for a message; if that was the answer, none comes.
+// receive returns the next datagram, which is valid until the next call. After a failed read it still waits for a single
+// answer: the read fails with ENOBUFS if the kernel lacked memory for any message, and if that was the answer, none
+// arrives.
 func (s *socket) receive(ctx context.Context, lone bool) ([]byte, error) {
 	if s.buffer == nil {
 		s.buffer = make([]byte, 2*receiveBuffer)

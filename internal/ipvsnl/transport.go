@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// transport is a socket of the kernel. It stays off Go's poller, which waits for events that a failed call has used up:
-// nothing is ever waited for here but within a system call.
+// transport is a netlink socket. It does not use Go's poller, which would wait for events that a failed call has
+// consumed: calls only wait within a system call.
 type transport struct {
-	file *os.File // keeps the descriptor from being used again while a call is under way
+	file *os.File // prevents reuse of the descriptor while a call is running
 	raw  syscall.RawConn
 }
 
@@ -37,7 +37,7 @@ func setUp(fd int) error {
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
-	// Answers without a copy of the request, and with the kernel's own words where it has some.
+	// Answers without a copy of the request, and with the kernel's message.
 	for _, option := range []int{unix.NETLINK_CAP_ACK, unix.NETLINK_EXT_ACK} {
 		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, option, 1); err != nil {
 			return fmt.Errorf("setsockopt %d: %w", option, err)
@@ -46,7 +46,7 @@ func setUp(fd int) error {
 	return nil
 }
 
-// Send hands a datagram to the kernel, which carries its requests out before the call returns.
+// Send passes a datagram to the kernel, which processes its requests before the call returns.
 func (t *transport) Send(datagram []byte) error {
 	var err error
 	if lost := t.raw.Control(func(fd uintptr) {
@@ -57,8 +57,8 @@ func (t *transport) Send(datagram []byte) error {
 	return err
 }
 
-// Receive takes the next datagram, without a word to the scheduler: told of a thousand reads of a part of a millisecond,
-// its monitor wakes up every 20 µs all through a listing.
+// Receive reads the next datagram with a raw system call: if the scheduler is notified of a thousand reads that take less
+// than a millisecond, its monitor thread wakes up every 20 µs throughout a dump.
 func (t *transport) Receive(b []byte) (int, error) {
 	var n uintptr
 	var errno syscall.Errno
@@ -77,5 +77,5 @@ func (t *transport) Receive(b []byte) (int, error) {
 	return int(n), nil
 }
 
-// Close closes the socket. A call that hangs in the kernel is not waited for.
+// Close closes the socket. It does not wait for a call that hangs in the kernel.
 func (t *transport) Close() error { return t.file.Close() }

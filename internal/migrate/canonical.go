@@ -5,15 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// canonical gives HCL the style of hclwrite.Format: indented, with the equals signs of attributes on following lines below
-// each other. It knows the lines that this package writes: their words are one space apart, and a bracket that is not
-// closed on its line ends it.
+// canonical formats HCL as hclwrite.Format does: indented, with aligned equals signs in consecutive attributes. It
+// supports only the lines that this package writes: tokens are separated by one space, and an unclosed bracket ends its
+// line.
 //
-// Package hclwrite would do it, and costs each start of the program a fifth of its page faults: scripts start it in loops
-// as ipvsadm.
+// hclwrite itself would cause a fifth of the page faults of each program start, and scripts start it in loops as
+// ipvsadm.
 func canonical(text string) string {
 	var b strings.Builder
-	var run []string // attributes on lines that follow each other
+	var run []string // consecutive attributes
 	depth := 0
 	indent := func(line string) { b.WriteString(strings.Repeat("  ", depth) + line + "\n") }
 	flush := func() {
@@ -53,7 +53,7 @@ func canonical(text string) string {
 	return b.String()
 }
 
-// isAttribute says whether a line begins with a name and an equals sign.
+// isAttribute reports whether a line begins with a name and an equals sign.
 func isAttribute(line string) bool {
 	name, _, ok := strings.Cut(line, " = ")
 	return ok && !strings.ContainsAny(name, "#{ ")

@@ -1,3 +1,3 @@
-// Package migrate turns what other programs are configured with into the language of lvs-ha. Nothing is dropped in
-// silence: what has no equivalent is returned with its line and the reason.
+// Package migrate converts other programs' configurations to lvs-ha's. Nothing is dropped silently: settings without
+// equivalent are returned with line and reason.
 package migrate

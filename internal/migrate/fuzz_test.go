@@ -10,8 +10,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 )
 
-// FuzzFromRules sees that rules are refused or carried over, whatever they are, and that every line of a service is in
-// the configuration or named as lost.
+// FuzzFromRules checks that rules are either rejected or converted, and that every line of a service is in the
+// configuration or reported as lost.
 func FuzzFromRules(f *testing.F) {
 	for _, seed := range []string{
 		"-A -t 192.0.2.1:80 -s rr\n-a -t 192.0.2.1:80 -r 10.0.0.1:80 -m -w 2\n",

@@ -15,10 +15,10 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// FromRules writes rules, as `ipvsadm -S` prints them and `ipvsadm -R` reads them, in the language of lvs-ha. What has no
-// equivalent stands at the end as a comment, and is returned. The error names every line that is wrong.
+// FromRules converts rules, as printed by `ipvsadm -S` and read by `ipvsadm -R`, to a configuration. Rules without
+// equivalent are returned, and appended as a comment. The error names every invalid line.
 //
-// The text is read back before it is returned: it is valid, and means the table that the rules make.
+// The result is parsed again before it is returned, so it is valid and equivalent to the rules.
 func FromRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (text []byte, lost []Lost, err error) {
 	m, err := readRules(ctx, r, names)
 	if err != nil {
@@ -50,7 +50,7 @@ func blocks(services []*service) []block {
 	return list
 }
 
-// expressible returns the services, with those of their servers, that the language has words for. It notes the others.
+// expressible returns the services and servers that a configuration can express, and records the others.
 func (m *memory) expressible() []*service {
 	var kept []*service
 	for _, s := range m.services {
@@ -85,7 +85,7 @@ func (m *memory) loseAll(from lines, why string) {
 	}
 }
 
-// expressed returns why a service cannot be said in the language, or nil.
+// expressed returns why a configuration cannot express a service, or nil.
 func expressed(s *service) error {
 	text := layOut(blocks([]*service{s}))
 	return means([]byte(text), []*service{s})
@@ -107,7 +107,7 @@ func means(text []byte, services []*service) error {
 			actual[i].Destinations = append(actual[i].Destinations, ipvs.DestinationState{Destination: d.Destination})
 		}
 	}
-	// What is not in the text shows as foreign, or as removed.
+	// Differences appear as foreign or removed services.
 	plan := ipvs.Diff(Entries(cfg), actual, nil)
 	if plan.Empty() && len(plan.Foreign) == 0 {
 		return nil
@@ -120,7 +120,7 @@ func means(text []byte, services []*service) error {
 	return errors.New(strings.TrimSpace(plan.String()))
 }
 
-// Entries are the virtual services of a configuration as if all health checks passed.
+// Entries returns the virtual services of a configuration, assuming that all health checks pass.
 func Entries(cfg *config.Config) []ipvs.Entry {
 	list := make([]ipvs.Entry, 0, len(cfg.Services))
 	for _, vs := range cfg.Services {
@@ -133,7 +133,7 @@ func Entries(cfg *config.Config) []ipvs.Entry {
 	return list
 }
 
-// reason is what a person is told: the first problem, without its place in a text that nobody sees.
+// reason formats the first problem without its position, because the user does not see the text.
 func reason(err error) string {
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	if rest, ok := strings.CutPrefix(first, "import.hcl:"); ok {
@@ -174,7 +174,7 @@ func lostText(list []Lost) string {
 	return b.String()
 }
 
-// printable replaces what no line of text should have.
+// printable replaces control characters.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || unicode.IsPrint(r) {

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// tableOf imports rules and writes what they became as rules again.
+// tableOf imports rules and exports the result as rules again.
 func tableOf(t *testing.T, rules string) string {
 	t.Helper()
 	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
@@ -30,7 +30,7 @@ func tableOf(t *testing.T, rules string) string {
 	return b.String()
 }
 
-func TestRulesAreCarriedOutInTheirOrder(t *testing.T) {
+func TestRulesAreAppliedInOrder(t *testing.T) {
 	for _, tt := range []struct{ name, rules, want string }{
 		{"an edit replaces everything",
 			"-A -t 192.0.2.1:80 -s rr -p 60\n-E -t 192.0.2.1:80 -s wlc\n",
@@ -60,7 +60,7 @@ func TestRulesAreCarriedOutInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestWrongRulesAreAllNamed(t *testing.T) {
+func TestAllInvalidRulesAreReported(t *testing.T) {
 	rules := "-A -t 192.0.2.1:80\n-d -t 192.0.2.1:80 -r 10.0.0.1\n-D -f 3\n" + strings.Repeat("x", maxLine+1) + "\n"
 	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
 	const want = "line 2: No such destination: -d -t 192.0.2.1:80 -r 10.0.0.1\nline 3: No such service: -D -f 3\n" +
@@ -94,14 +94,14 @@ ipvsadm -a -t 192.0.2.1:80 \
 	}
 }
 
-func TestATextWithAByteOrderMark(t *testing.T) {
+func TestByteOrderMark(t *testing.T) {
 	if got := tableOf(t, "\ufeff-A -f 1 -s rr\r\n"); got != "-A -f 1 -s rr\n" {
 		t.Errorf("got %q", got)
 	}
 }
 
-// The kernel keeps an IPv4 address that is written as IPv6 apart from the same one of IPv4, and the language does not.
-func TestAnIPv4AddressWrittenAsIPv6(t *testing.T) {
+// The kernel distinguishes an IPv4-mapped address from the IPv4 address; a configuration does not.
+func TestIPv4MappedAddress(t *testing.T) {
 	const rules = "-A -t 192.0.2.1:80\n-A -t [::ffff:192.0.2.1]:80\n-a -t [::ffff:192.0.2.1]:80 -r [fd00::1]:80\n"
 	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
 	if err != nil || len(lost) != 2 || lost[0].Line != 2 || lost[1].Line != 3 || strings.Contains(lost[0].Why, "netmask") {
@@ -109,7 +109,7 @@ func TestAnIPv4AddressWrittenAsIPv6(t *testing.T) {
 	}
 }
 
-func TestAFileOfSomethingElseIsRefusedInFewWords(t *testing.T) {
+func TestErrorsForUnrelatedFileAreLimited(t *testing.T) {
 	_, _, err := FromRules(t.Context(), strings.NewReader(strings.Repeat(strings.Repeat("\x1b\xff ", 500)+"\n", 1000)), noNames{})
 	if err == nil {
 		t.Fatal("no error")
@@ -120,7 +120,7 @@ func TestAFileOfSomethingElseIsRefusedInFewWords(t *testing.T) {
 	}
 }
 
-func TestThatThereAreNoRulesIsAnError(t *testing.T) {
+func TestEmptyInputIsAnError(t *testing.T) {
 	for _, rules := range []string{"", "\n# none\n"} {
 		if _, _, err := FromRules(t.Context(), strings.NewReader(rules), noNames{}); err == nil || !strings.Contains(err.Error(), "no rules found") {
 			t.Errorf("%q: error %v", rules, err)
@@ -131,7 +131,7 @@ func TestThatThereAreNoRulesIsAnError(t *testing.T) {
 	}
 }
 
-func TestServicesAreNamedAsShortAsTellsThemApart(t *testing.T) {
+func TestServiceNamesAreShortAndUnique(t *testing.T) {
 	at := func(p ipvs.Protocol, s string) ipvs.ServiceKey { return ipvs.ServiceAt(p, netip.MustParseAddrPort(s)) }
 	for _, tt := range []struct {
 		keys []ipvs.ServiceKey
@@ -155,7 +155,7 @@ func TestServicesAreNamedAsShortAsTellsThemApart(t *testing.T) {
 	}
 }
 
-func TestDurationsAreWrittenAsPeopleDo(t *testing.T) {
+func TestDurationsUseLargestUnits(t *testing.T) {
 	for seconds, want := range map[uint32]string{1: "1s", 60: "1m", 90: "1m30s", 600: "10m", 3600: "1h", 5400: "1h30m", 3601: "1h0m1s", 36000: "10h"} {
 		if got := duration(seconds); got != want {
 			t.Errorf("%d seconds are %q, want %q", seconds, got, want)

@@ -13,8 +13,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// TestKernelRulesThatIpvsadmRestored restores generated rules with the real ipvsadm. What is imported from the rules
-// themselves, and from what the real -S makes of the table, plans to nothing.
+// TestKernelRulesThatIpvsadmRestored restores generated rules with the original ipvsadm. The imports of these rules and
+// of the resulting `ipvsadm -S` output both give an empty plan.
 func TestKernelRulesThatIpvsadmRestored(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	host, err := lab.NewT(t, "migrate").Host("director")
@@ -64,7 +64,7 @@ func TestKernelRulesThatIpvsadmRestored(t *testing.T) {
 			t.Fatalf("the table is not what was written:\n%s\nrules:\n%s", plan, &rules)
 		}
 		planned(t, rules.String(), actual)
-		for i := range actual { // -S does not print thresholds
+		for i := range actual { // -S omits thresholds
 			for j := range actual[i].Destinations {
 				d := &actual[i].Destinations[j]
 				d.UpperThreshold, d.LowerThreshold = 0, 0
@@ -74,7 +74,7 @@ func TestKernelRulesThatIpvsadmRestored(t *testing.T) {
 	})
 }
 
-// runsHere says whether the test kernel has the schedulers of a table, and -S can print it so that -R reads it.
+// runsHere reports whether the test kernel has the table's schedulers, and -S prints it correctly.
 func runsHere(table []ipvs.Entry) bool {
 	for _, e := range table {
 		named := e.Scheduler == "sh" || e.Scheduler == "mh"

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// group is blocks that differ in name and identity only.
+// group is a list of blocks that differ only in name and identity.
 type group []block
 
-// alike puts blocks that differ in name and identity only together, in the order of their first.
+// alike groups blocks that differ only in name and identity, ordered by their first block.
 func alike(blocks []block) []group {
 	var order []string
 	groups := map[string]group{}
@@ -28,15 +28,15 @@ func alike(blocks []block) []group {
 	return list
 }
 
-// dynamicGain is how many lines a dynamic block must save to be worth its indirection.
+// dynamicGain is the number of lines that a dynamic block must save to justify the indirection.
 const dynamicGain = 4
 
-// isDynamic says whether the group is better written as one dynamic block.
+// isDynamic reports whether the group should be one dynamic block.
 func (g group) isDynamic() bool {
 	return strings.Count(g.dynamic(g[0].serverText(false)), "\n")+dynamicGain <= strings.Count(g.each(""), "\n")
 }
 
-// each writes the blocks one after the other, all with the servers given, or else each with its own.
+// each writes the blocks one by one, with the given servers or each with its own.
 func (g group) each(servers string) string {
 	texts := make([]string, len(g))
 	for i, b := range g {
@@ -49,7 +49,7 @@ func (g group) each(servers string) string {
 	return strings.Join(texts, "\n")
 }
 
-// dynamic writes the blocks as one.
+// dynamic writes the blocks as one dynamic block.
 func (g group) dynamic(servers string) string {
 	var b strings.Builder
 	fmt.Fprint(&b, "dynamic \"virtual_service\" {\nfor_each = {\n")
@@ -63,7 +63,7 @@ func (g group) dynamic(servers string) string {
 
 var identifier = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
 
-// objectKey writes the key of an object, quoted where it is no identifier.
+// objectKey formats an object's key, quoted if it is not an identifier.
 func objectKey(name string) string {
 	if identifier.MatchString(name) {
 		return name
@@ -71,14 +71,14 @@ func objectKey(name string) string {
 	return fmt.Sprintf("%q", name)
 }
 
-// shared is a set of servers that several places name, as a local value.
+// shared is a set of servers used by several blocks, written as a local value.
 type shared struct {
 	name     string
 	servers  []serverBlock
 	weighted bool // the servers' weights differ
 }
 
-// localValue writes the value itself.
+// localValue writes the definition.
 func (s shared) localValue() string {
 	var b strings.Builder
 	for _, d := range s.servers {
@@ -94,7 +94,7 @@ func (s shared) localValue() string {
 	return fmt.Sprintf("%s = [\n%s]\n", s.name, b.String())
 }
 
-// use writes the servers at a place that uses the value.
+// use writes a reference to the value.
 func (s shared) use() string {
 	element, content := "value", s.servers[0].options
 	if s.weighted {
@@ -109,16 +109,16 @@ func (s shared) use() string {
 	return fmt.Sprintf("dynamic \"real_server\" {\nfor_each = local.%s\nlabels = [real_server.%s]\ncontent %s%s%s}\n", s.name, element, open, content, end)
 }
 
-// isUniform says whether the servers differ in nothing but their weights.
+// isUniform reports whether the servers differ at most in their weights.
 func isUniform(servers []serverBlock) bool {
 	return len(servers) > 0 && !slices.ContainsFunc(servers, func(d serverBlock) bool { return d.options != servers[0].options })
 }
 
-// layOut writes all blocks: those that differ in their identity only as one where that is shorter, and sets of servers
-// that several use as local values.
+// layOut writes all blocks: blocks that differ only in identity as one dynamic block if that is shorter, and sets of
+// servers used more than once as local values.
 func layOut(blocks []block) string {
 	groups := alike(blocks)
-	places := map[string]int{} // where a set of servers is written
+	places := map[string]int{} // occurrences of a set of servers
 	for _, g := range groups {
 		n := len(g)
 		if g.isDynamic() {
@@ -158,9 +158,9 @@ func layOut(blocks []block) string {
 	return fmt.Sprintf("\nlocals {\n%s}\n%s", strings.TrimPrefix(locals.String(), "\n"), body.String())
 }
 
-// isWorthSharing compares the lines of a set as a local value with those of writing it out at every place.
+// isWorthSharing compares the number of lines with and without a local value.
 func isWorthSharing(text string, servers, places int) bool {
-	const definition, use = 2, 5 // lines beside the servers
+	const definition, use = 2, 5 // lines in addition to the servers
 	lines := strings.Count(text, "\n")
 	return places > 1 && definition+servers+places*use+dynamicGain <= places*lines
 }

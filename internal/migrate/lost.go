@@ -2,7 +2,7 @@ package migrate
 
 import "fmt"
 
-// Lost is a line that has no equivalent.
+// Lost is a line without equivalent.
 type Lost struct {
 	Line int    `json:"line"`
 	Text string `json:"text"`

@@ -11,16 +11,16 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// line is a line of the source.
+// line is a line of the input.
 type line struct {
 	number int
 	text   string
 }
 
-// lines are those that made something what it is.
+// lines are the input lines that contributed to an object.
 type lines []line
 
-// service is a virtual service with the lines that made it and its servers.
+// service is a virtual service with its lines and servers.
 type service struct {
 	ipvs.Service
 	from    lines
@@ -33,8 +33,8 @@ type server struct {
 	from lines
 }
 
-// memory is a table that rules are carried out on. It answers as the kernel does about what is there and what is not,
-// and remembers which line did what.
+// memory is an in-memory table to which rules are applied. It returns the kernel's errors for existing and missing
+// objects, and records the line of each change.
 type memory struct {
 	now      line
 	services []*service
@@ -49,7 +49,7 @@ func (m *memory) kernel(context.Context) (ipvsadm.Kernel, error) {
 
 func (m *memory) lose(why string) { m.lost = append(m.lost, Lost{m.now.number, m.now.text, why}) }
 
-// Execute carries out steps.
+// Execute applies steps.
 func (m *memory) Execute(_ context.Context, steps []ipvs.Step) []error {
 	errs := make([]error, len(steps))
 	for i, s := range steps {
@@ -102,7 +102,7 @@ func (m *memory) stepServer(of *service, s ipvs.Step) syscall.Errno {
 	return 0
 }
 
-// Services are none: rules that list the table change nothing, and are noted as such.
+// Services returns nothing: rules that list the table have no effect, and are reported as such.
 func (m *memory) Services(context.Context) ([]ipvs.ServiceState, error) { return nil, nil }
 
 // Service finds nothing, as Services does.
@@ -123,35 +123,35 @@ func (m *memory) Flush(context.Context) error {
 
 const noCounters = "counters are not configuration"
 
-// Zero notes that counters cannot be carried over.
+// Zero records that counters cannot be converted.
 func (m *memory) Zero(context.Context, ipvs.ServiceKey) error { m.lose(noCounters); return nil }
 
-// ZeroAll notes that counters cannot be carried over.
+// ZeroAll records that counters cannot be converted.
 func (m *memory) ZeroAll(context.Context) error { m.lose(noCounters); return nil }
 
-// Info says nothing.
+// Info returns nothing.
 func (m *memory) Info(context.Context) (ipvs.Info, error) { return ipvs.Info{}, nil }
 
-// Timeouts are those that were set.
+// Timeouts returns the timeouts that were set.
 func (m *memory) Timeouts(context.Context) (ipvs.Timeouts, error) { return m.timeouts, nil }
 
-// SetTimeouts changes those timeouts that are not 0.
+// SetTimeouts changes the timeouts that are not 0.
 func (m *memory) SetTimeouts(_ context.Context, t ipvs.Timeouts) error {
 	was := m.timeouts
 	m.timeouts = ipvs.Timeouts{TCP: cmp.Or(t.TCP, was.TCP), TCPFin: cmp.Or(t.TCPFin, was.TCPFin), UDP: cmp.Or(t.UDP, was.UDP)}
 	return nil
 }
 
-// Daemons are none.
+// Daemons returns nothing.
 func (m *memory) Daemons(context.Context) ([]connsync.Running, error) { return nil, nil }
 
 const followsVRRP = "connection sync follows VRRP: write a connection_sync block with this interface and sync_id into a vrrp block"
 
-// Start notes that the daemon needs a vrrp block.
+// Start records that the daemon requires a vrrp block.
 func (m *memory) Start(context.Context, connsync.Role, connsync.Daemon) error {
 	m.lose(followsVRRP)
 	return nil
 }
 
-// Stop notes that the daemon needs a vrrp block.
+// Stop records that the daemon requires a vrrp block.
 func (m *memory) Stop(context.Context, connsync.Role) error { m.lose(followsVRRP); return nil }

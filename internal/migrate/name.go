@@ -6,7 +6,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// portNames are the services that people balance, by IANA's names or the better known ones.
+// portNames are services that are commonly balanced, by their IANA or better-known names.
 var portNames = map[uint16]string{
 	21: "ftp", 22: "ssh", 25: "smtp", 53: "dns", 69: "tftp", 80: "http", 88: "kerberos", 110: "pop3", 123: "ntp",
 	143: "imap", 161: "snmp", 389: "ldap", 443: "https", 465: "smtps", 514: "syslog", 587: "submission", 636: "ldaps",
@@ -15,7 +15,7 @@ var portNames = map[uint16]string{
 	9200: "elasticsearch", 11211: "memcached", 27017: "mongodb",
 }
 
-// nameServices gives every service a name that says what it is, as short as tells it from the others.
+// nameServices gives every service a short, unique and descriptive name.
 func nameServices(keys []ipvs.ServiceKey) map[ipvs.ServiceKey]string {
 	alike := map[string][]ipvs.ServiceKey{}
 	for _, k := range keys {
@@ -37,7 +37,7 @@ func nameServices(keys []ipvs.ServiceKey) map[ipvs.ServiceKey]string {
 	return names
 }
 
-// suffixes tell services of one base name apart; the last always does.
+// suffixes distinguish services with the same base name; the last one always does.
 var suffixes = []func(ipvs.ServiceKey) string{
 	func(ipvs.ServiceKey) string { return "" },
 	func(k ipvs.ServiceKey) string {

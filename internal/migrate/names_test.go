@@ -6,7 +6,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// noNames knows one host and one port, and asks nobody.
+// noNames resolves one host and one port, without a resolver.
 type noNames struct{}
 
 func (noNames) Address(host string) (netip.Addr, bool) {

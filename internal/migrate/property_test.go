@@ -16,9 +16,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// TestGeneratedRulesMeanTheSameAsConfiguration writes tables as rules, imports them, and plans the configuration against
-// the table: there is nothing to do.
-func TestGeneratedRulesMeanTheSameAsConfiguration(t *testing.T) {
+// TestGeneratedRulesMeanTheSameAsConfiguration formats tables as rules, imports them, and plans the configuration
+// against the table: the plan is empty.
+func TestImportedRulesGiveEmptyPlan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		table := tables.Draw(t, "table")
 		var rules bytes.Buffer
@@ -46,7 +46,7 @@ func TestGeneratedRulesMeanTheSameAsConfiguration(t *testing.T) {
 	})
 }
 
-// spelledOut turns the options that -S writes into long ones.
+// spelledOut replaces the short options written by -S with long ones.
 var spelledOut = strings.NewReplacer(
 	"-A ", "--add-service ", "-a ", "--add-server ", " -t ", " --tcp-service ", " -u ", " --udp-service=", " -f ", " --fwmark-service=",
 	" -s ", " --scheduler ", " -p ", " --persistent ", " -M ", " --netmask ", " -o", " --ops", " -b ", " --sched-flags ",
@@ -65,8 +65,8 @@ func states(table []ipvs.Entry) []ipvs.ServiceState {
 	return list
 }
 
-// tables are tables that both ipvsadm and the language have words for. There are few different options and servers in
-// one, so that services often share them.
+// tables draws tables that both ipvsadm and a configuration can express. Options and servers come from small sets, so
+// that services often share them.
 var tables = rapid.Custom(func(t *rapid.T) []ipvs.Entry {
 	options := rapid.SliceOfN(services, 1, 3).Draw(t, "services")
 	pools := rapid.SliceOfN(rapid.SliceOfNDistinct(servers, 0, 9, hostOf), 1, 3).Draw(t, "pools")
@@ -81,7 +81,7 @@ var tables = rapid.Custom(func(t *rapid.T) []ipvs.Entry {
 
 func hostOf(d ipvs.Destination) netip.Addr { return d.Address }
 
-// fit makes service and servers what the kernel takes for a key.
+// fit makes a service and its servers valid for the kernel.
 func fit(key ipvs.ServiceKey, s ipvs.Service, pool []ipvs.Destination) ipvs.Entry {
 	s.ServiceKey = key
 	onlyUDP := key.Mark == 0 && key.Protocol != ipvs.UDP

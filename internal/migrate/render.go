@@ -10,23 +10,23 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// block is a virtual_service in words of the language, not laid out yet.
+// block is a virtual_service before layout.
 type block struct {
 	name     string
-	identity string // the attribute that says which service it is
-	value    string // of that attribute
+	identity string // the attribute that identifies the service
+	value    string // value of that attribute
 	options  string
 	servers  []serverBlock
-	nat      bool // by default
+	nat      bool // NAT is the default forwarding method
 }
 
 // serverBlock is a real_server.
 type serverBlock struct {
 	address string
 	port    uint16
-	own     bool // its port is not the service's
+	own     bool // the port differs from the service's
 	weight  uint32
-	options string // beside the weight, a line each
+	options string // settings other than the weight, one per line
 }
 
 func newBlock(s *service, name string) block {
@@ -46,7 +46,7 @@ func newBlock(s *service, name string) block {
 	return b
 }
 
-// usualForward is the forwarding method of most servers of a service.
+// usualForward returns the most frequent forwarding method of a service's servers.
 func usualForward(s *service) ipvs.ForwardMethod {
 	usual, count := ipvs.DirectRoute, map[ipvs.ForwardMethod]int{}
 	for _, d := range s.servers {
@@ -96,7 +96,7 @@ func persistenceOptions(s ipvs.Service) string {
 	return text
 }
 
-// duration writes seconds as people do: "90s", "5m", "1h30m".
+// duration formats seconds with the largest units: "90s", "5m", "1h30m".
 func duration(seconds uint32) string {
 	text := (time.Duration(seconds) * time.Second).String()
 	if strings.HasSuffix(text, "m0s") {
@@ -132,7 +132,7 @@ func serverOptions(d ipvs.Destination, usual ipvs.ForwardMethod) string {
 	return b.String()
 }
 
-// label names a server: by its address alone where that will do and its port goes without saying.
+// label names a server: by its address only, if that is unique and the port is the service's.
 func (s serverBlock) label(withPort bool) string {
 	if !withPort && !s.own {
 		return s.address
@@ -141,7 +141,7 @@ func (s serverBlock) label(withPort bool) string {
 	return netip.AddrPortFrom(address, s.port).String()
 }
 
-// text writes a real_server, with one attribute on one line.
+// text formats a real_server, with a single attribute on one line.
 func (s serverBlock) text(withPort bool) string {
 	content := s.options
 	if s.weight != 1 {
@@ -155,7 +155,7 @@ func (s serverBlock) text(withPort bool) string {
 	return fmt.Sprintf("real_server %q {\n%s}\n", s.label(withPort), content)
 }
 
-// serverText writes all servers of a block.
+// serverText formats all servers of a block.
 func (b block) serverText(withPort bool) string {
 	var text strings.Builder
 	for _, s := range b.servers {
@@ -164,12 +164,12 @@ func (b block) serverText(withPort bool) string {
 	return text.String()
 }
 
-// text writes the block with its servers as they were written already.
+// text formats the block with its already formatted servers.
 func (b block) text(servers string) string {
 	return fmt.Sprintf("virtual_service %q {\n%s = %s\n%s%s}\n", b.name, b.identity, b.value, b.options, parted(servers))
 }
 
-// parted puts an empty line before a text that is not empty.
+// parted prepends an empty line to non-empty text.
 func parted(text string) string {
 	if text == "" {
 		return ""

@@ -15,20 +15,20 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// byteOrderMark is what some editors put before a text.
+// byteOrderMark is written at the start of files by some editors.
 const byteOrderMark = "\ufeff"
 
-// maxLine bounds a line of rules, in bytes. The longest that ipvsadm writes has some 200.
+// maxLine limits a rule, in bytes. The longest that ipvsadm writes has about 200.
 const maxLine = 64 << 10
 
-// maxErrors bounds how many wrong lines are named: a file that is none of rules has many.
+// maxErrors limits the reported lines: an unrelated file has many invalid ones.
 const maxErrors = 20
 
-// maxShown bounds what is shown of a wrong line, in characters.
+// maxShown limits the excerpt of an invalid line, in characters.
 const maxShown = 120
 
-// readRules carries out rules on a table in memory, line by line, as `ipvsadm -R` would on the kernel's. Empty lines and
-// comments are passed over, and what a shell script has beside its rules. The error names the lines that are wrong.
+// readRules applies rules to an in-memory table line by line, as `ipvsadm -R` does to the kernel's. It skips empty
+// lines, comments and shell commands. The error lists the invalid lines.
 func readRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (*memory, error) {
 	m := &memory{at: map[ipvs.ServiceKey]*service{}}
 	var errs []error
@@ -67,15 +67,15 @@ func readRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (*memory, 
 	return m, errors.Join(errs...)
 }
 
-// comment is what a shell passes over.
+// comment is a shell comment.
 var comment = regexp.MustCompile(`(^|\s)#.*`)
 
-// withoutComment returns a line without a comment, without space around it and without tabs.
+// withoutComment returns a line without comment, surrounding space and tabs.
 func withoutComment(text string) string {
 	return strings.TrimSpace(strings.ReplaceAll(comment.ReplaceAllLiteralString(text, ""), "\t", " "))
 }
 
-// rule returns what `ipvsadm -R` reads of a line: without the program's path, which it does not pass over.
+// rule returns the part of a line that `ipvsadm -R` would parse, without the program's path, which -R does not accept.
 func rule(text string) string {
 	program, rest, _ := strings.Cut(text, " ")
 	if path.Base(program) != "ipvsadm" {
@@ -84,10 +84,10 @@ func rule(text string) string {
 	return rest
 }
 
-// shellCharacters mean something to a shell only. No rule that -R takes has one.
+// shellCharacters have a meaning only in a shell. No valid rule contains one.
 const shellCharacters = "$`\"';|&<>"
 
-// carryOut does what the line of now says.
+// carryOut applies the current line.
 func (m *memory) carryOut(ctx context.Context, names ipvsadm.Names) error {
 	if strings.ContainsAny(m.now.text, shellCharacters) {
 		return m.wrong("it needs a shell: run the script, then import the output of `ipvsadm -S -n`")
@@ -108,7 +108,7 @@ func (m *memory) carryOut(ctx context.Context, names ipvsadm.Names) error {
 	return nil
 }
 
-// wrong returns the error of the line of now.
+// wrong returns an error for the current line.
 func (m *memory) wrong(why string) error {
 	shown := []rune(printable(m.now.text))
 	if len(shown) > maxShown {
@@ -117,7 +117,7 @@ func (m *memory) wrong(why string) error {
 	return fmt.Errorf("line %d: %s: %s", m.now.number, why, string(shown))
 }
 
-// plainly turns what ipvsadm says into what helps with a file of rules.
+// plainly rewrites ipvsadm's errors for a file of rules.
 func plainly(said string) string {
 	said, _, _ = strings.Cut(strings.TrimSpace(said), "\n")
 	switch {
