@@ -85,10 +85,10 @@ func (m *Machine) startPreempting(now time.Time) bool {
 // preemptBar names what forbids preempting a living master, the delay apart. An owner preempts whatever Preempt says
 // (RFC 9568, 6.1).
 func (m *Machine) preemptBar() string {
-	if m.hold == "" && !m.in.Preempt && m.Priority() != PriorityOwner {
+	if m.effects.hold == "" && !m.in.Preempt && m.Priority() != PriorityOwner {
 		return "nopreempt"
 	}
-	return m.hold
+	return m.effects.hold
 }
 
 // heldBecause names why a backup does not preempt a master of lower priority, for the status.

@@ -15,8 +15,7 @@ type Wanted struct {
 // WantedInstance is an instance with what the director adds to its configuration.
 type WantedInstance struct {
 	Instance
-	PriorityOffset int    `json:"priority_offset,omitempty"` // sum of the director's own tracks
-	HoldPreempt    string `json:"hold_preempt,omitempty"`    // if set, the reason not to preempt a living master now
+	Tracks []Track `json:"tracks,omitempty"` // those that the director watches
 }
 
 // State is a virtual router's state. Its text is RFC 9568's.
@@ -49,7 +48,8 @@ type Status struct {
 	SkewTime          time.Duration     `json:"skew_time"`
 	MasterDownTime    time.Duration     `json:"master_down_interval"`
 	PreemptHeld       string            `json:"preempt_held,omitempty"` // why a backup leaves a master of lower priority alone
-	Transitions       uint64            `json:"transitions"`            // times it became master
+	Tracks            []Track           `json:"tracks,omitempty"`
+	Transitions       uint64            `json:"transitions"` // times it became master
 	AdvertsSent       uint64            `json:"adverts_sent"`
 	AdvertsReceived   uint64            `json:"adverts_received"`
 	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets

@@ -102,7 +102,7 @@ func TestGracefulStopHasNoGap(t *testing.T) {
 			master := l.oneMaster(t)
 			l.run(time.Duration(rapid.IntRange(0, 1_000_000).Draw(t, "µs")) * time.Microsecond)
 			begun := l.now
-			l.tell(master, Resign{Reason: ReasonResignStop, Final: true})
+			l.tell(master, Resign{ReasonResignStop})
 			for master.m.State() != Initialize {
 				l.run(time.Millisecond)
 			}
@@ -123,7 +123,7 @@ func TestStopTakesTheSkewTime(t *testing.T) {
 		l := drawLAN(t)
 		master := l.oneMaster(t)
 		begun := l.now
-		l.tell(master, Resign{Reason: ReasonResignStop, Final: true})
+		l.tell(master, Resign{ReasonResignStop})
 		l.settle()
 		next := l.oneMaster(t)
 		in := next.m.in
@@ -156,13 +156,13 @@ func TestFaultHasNoGap(t *testing.T) {
 		l := drawLAN(t)
 		l.neverUnowned(t)
 		master := l.oneMaster(t)
-		l.tell(master, Down{Reason: ReasonTrack, LinkUsable: true})
+		l.track(master, faulted)
 		l.settle()
 		l.oneMaster(t)
-		l.start(master)
+		l.track(master, without(faulted))
 		l.settle()
 		l.oneMaster(t)
-		l.tell(master, SetPriority{-250})
+		l.tell(master, offset(-250))
 		l.settle()
 		l.oneMaster(t)
 	})
@@ -178,13 +178,13 @@ func TestLostDirectorsHaveNoGap(t *testing.T) {
 			l.calm()
 			switch rapid.IntRange(0, 3).Draw(t, "change") {
 			case 0:
-				l.tell(r, Resign{Reason: ReasonDirectorLost, Fallback: true})
+				l.track(r, lost)
 			case 1:
-				l.tell(r, Restore{ReasonDirectorBack})
+				l.track(r, without(lost))
 			case 2:
-				l.tell(r, SetDegraded{true})
+				l.track(r, degraded)
 			case 3:
-				l.tell(r, SetDegraded{false})
+				l.track(r, without(degraded))
 			}
 			l.run(time.Duration(rapid.IntRange(0, 3_000).Draw(t, "ms")) * time.Millisecond)
 		}
@@ -251,15 +251,15 @@ func TestAfterLossAndPartitionsOneMasterIsLeft(t *testing.T) {
 			case 3:
 				l.start(r)
 			case 4:
-				l.tell(r, SetPriority{rapid.IntRange(-50, 50).Draw(t, "offset")})
+				l.track(r, offset(rapid.IntRange(-50, 50).Draw(t, "offset")).Tracks[0])
 			case 5:
-				l.tell(r, Resign{Reason: ReasonResignFailover})
+				l.track(r, failover)
 			case 6:
-				l.tell(r, Resign{Reason: ReasonDirectorLost, Fallback: true})
+				l.track(r, lost)
 			case 7:
-				l.tell(r, Restore{ReasonDirectorBack})
+				l.track(r, without(lost))
 			case 8:
-				l.tell(r, SetDegraded{rapid.Bool().Draw(t, "degraded")})
+				l.track(r, rapid.SampledFrom([]Track{degraded, without(degraded), without(failover)}).Draw(t, "track"))
 			}
 			l.run(time.Duration(rapid.IntRange(0, 5_000).Draw(t, "ms")) * time.Millisecond)
 		}

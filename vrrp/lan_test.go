@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +31,8 @@ type router struct {
 	m      *Machine
 	source netip.Addr
 	offset time.Duration // of its clock
-	side   int           // packets reach only routers on the same side
+	tracks []Track
+	side   int // packets reach only routers on the same side
 	dead   bool
 	owns   bool
 	adding bool          // addresses, which it owns when it is no longer busy
@@ -67,6 +69,21 @@ func (l *lan) tell(r *router, ev Event) {
 		l.run(r.busy - l.now)
 	}
 	l.step(r, ev)
+}
+
+// track gives a router a track in place of the one of its name, or removes that.
+func (l *lan) track(r *router, t Track) {
+	r.tracks = slices.DeleteFunc(slices.Clone(r.tracks), func(o Track) bool { return o.Name == t.Name && o.Kind == t.Kind })
+	if t.Effect != EffectNone {
+		r.tracks = append(r.tracks, t)
+	}
+	l.tell(r, SetTracks{r.tracks})
+}
+
+// without is a track that has no effect.
+func without(t Track) Track {
+	t.Effect = EffectNone
+	return t
 }
 
 // kill is a power failure: the router and its addresses are gone.

@@ -19,10 +19,10 @@ const (
 
 // departure is the state that follows Leaving.
 type departure struct {
-	next     State
-	reason   Reason // of Initialize
-	final    bool
-	fallback bool
+	next      State
+	reason    Reason // of Initialize
+	final     bool
+	recovered bool // next was Initialize, because of a fault that is over
 }
 
 // leave sends priority 0 and keeps serving until a successor is heard.
@@ -46,52 +46,18 @@ func (m *Machine) hurry(now time.Time) {
 	}
 }
 
-func (m *Machine) resign(ev Resign, now time.Time) {
-	if ev.Fallback {
-		m.retime(now, func() { m.demoted = true })
-	}
-	d := departure{next: Backup, reason: ev.Reason, fallback: ev.Fallback}
-	if ev.Final {
-		d = departure{next: Initialize, reason: ev.Reason, final: true}
-	}
-	switch {
-	case m.state == Master:
+// resign leaves for good: until the next Up.
+func (m *Machine) resign(reason Reason, now time.Time) {
+	m.missing = reason
+	d := departure{next: Initialize, reason: reason, final: true}
+	switch m.state {
+	case Master:
 		m.leave(d, now)
-	case m.state == Leaving && ev.Final:
+	case Leaving:
 		m.leaving = d
 		m.hurry(now)
-	case m.state == Leaving && ev.Fallback && m.leaving.next == Backup:
-		m.leaving.fallback = true
-	case m.state == Backup && ev.Final:
-		m.initialize(ev.Reason, now)
-	}
-}
-
-// restore gives a demoted router its priority back. If it was leaving for lack of it, it stays.
-func (m *Machine) restore(reason Reason, now time.Time) {
-	m.retime(now, func() { m.demoted = false })
-	if m.state == Leaving && m.leaving.fallback && !m.degraded {
-		m.stay(reason, now)
-	}
-}
-
-// degrade applies whether the kernel refuses some of the addresses. Once degraded it does not hand over again: where no router
-// can have all of them, the last one that tries keeps what it has.
-func (m *Machine) degrade(degraded bool, now time.Time) {
-	if degraded == m.degraded {
-		return
-	}
-	m.retime(now, func() { m.degraded = degraded })
-	switch {
-	case m.state == Master && degraded:
-		m.leave(departure{next: Backup, reason: ReasonAddressRefused, fallback: true}, now)
-	case m.state == Master:
-		m.act(AddAddresses{m.in.Addresses})
-		m.announce(now)
-	case m.state == Leaving && degraded && m.leaving.next == Backup:
-		m.leaving.fallback = true
-	case m.state == Leaving && !degraded && m.leaving.fallback && !m.demoted:
-		m.stay(ReasonAddressesBack, now)
+	case Backup:
+		m.initialize(reason, now)
 	}
 }
 
@@ -109,7 +75,7 @@ func (m *Machine) leavingReceived(r Received, now time.Time) {
 	if r.Priority == PriorityResign {
 		return
 	}
-	m.left(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, ReasonSuccessorHeard, now)
+	m.left(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, now)
 }
 
 func (m *Machine) leavingTimeout(now time.Time) {
@@ -119,19 +85,19 @@ func (m *Machine) leavingTimeout(now time.Time) {
 	}
 	switch {
 	case now.Before(m.due):
-	case m.leaving.fallback:
+	case m.leaving.next == Backup:
 		m.stay(ReasonNobodyTookOver, now)
 	default:
-		m.left(heard{}, ReasonSuccessorMissing, now)
+		m.initialize(m.leaving.reason, now)
 	}
 }
 
-// left ends Leaving: the addresses are the successor's, if there is one.
-func (m *Machine) left(successor heard, reason Reason, now time.Time) {
+// left ends Leaving: the addresses are the successor's.
+func (m *Machine) left(successor heard, now time.Time) {
 	if m.leaving.next == Initialize {
 		m.initialize(m.leaving.reason, now)
 		return
 	}
 	m.disown()
-	m.becomeBackup(successor, reason, now)
+	m.becomeBackup(successor, ReasonSuccessorHeard, now)
 }

@@ -14,11 +14,7 @@ var mastery = []scene{
 func asMaster(scenes ...scene) []scene { return append(mastery[:2:2], scenes...) }
 
 func TestLeaving(t *testing.T) {
-	stop := Resign{Reason: ReasonResignStop, Final: true}
-	lost := Resign{Reason: ReasonDirectorLost, Fallback: true}
-	failover := Resign{Reason: ReasonResignFailover}
-	degraded, whole := SetDegraded{true}, SetDegraded{false}
-	faulted := Down{Reason: ReasonTrack, LinkUsable: true}
+	stop := Resign{ReasonResignStop}
 	runStories(t, []story{
 		{"a stop, and a successor", v2(), asMaster(
 			scene{"4.5s", stop, "advert 0, MASTER>LEAVING resign-stop", "4.51s"},
@@ -47,17 +43,22 @@ func TestLeaving(t *testing.T) {
 			scene{"4.6s", Down{Reason: ReasonInterfaceDown}, "remove .100, LEAVING>INITIALIZE interface-down", "-"},
 		)},
 		{"a failover", v2(), asMaster(
-			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
+			scene{"4.5s", tracks(failover), "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
 			scene{"4.51s", Timeout{}, "advert 0", "5.59609375s"},
-			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "8.709375s"},
+			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "9.09609375s"},
+			scene{"6.1s", advertFrom(lower, 50, time.Second), "", "10.09609375s"},
+			scene{"6.2s", tracks(), "", "9.709375s"},
+			scene{"7.1s", advertFrom(lower, 50, time.Second), "", "9.709375s"},
+			scene{"9.709375s", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "10.709375s"},
 		)},
 		{"a failover to nobody", v2(), asMaster(
-			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
+			scene{"4.5s", tracks(failover), "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
 			scene{"4.51s", Timeout{}, "advert 0", "5.59609375s"},
-			scene{"5.59609375s", Timeout{}, "remove .100, LEAVING>BACKUP successor-missing", "9.20546875s"},
+			scene{"5.59609375s", Timeout{}, "advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.59609375s"},
+			scene{"6s", tracks(), "advert 100", "7s"},
 		)},
 		{"a stop during a failover ends in time", v2(), asMaster(
-			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
+			scene{"4.5s", tracks(failover), "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
 			scene{"4.7s", Timeout{}, "advert 0", "5.59609375s"},
 			scene{"4.75s", stop, "", "5.59609375s"},
 			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
@@ -69,97 +70,121 @@ func TestLeaving(t *testing.T) {
 			{"4s", Timeout{}, "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 		}},
 		{"no director: another takes over, until it is back", v2(), asMaster(
-			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.51s"},
+			scene{"4.5s", tracks(lost), "advert 0, MASTER>LEAVING director-lost", "4.51s"},
 			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "9.09609375s"},
 			scene{"6.1s", advertFrom(lower, 50, time.Second), "", "10.09609375s"},
-			scene{"6.2s", Restore{ReasonDirectorBack}, "", "9.709375s"},
+			scene{"6.2s", tracks(), "", "9.709375s"},
 			scene{"7.1s", advertFrom(lower, 50, time.Second), "", "9.709375s"},
 			scene{"9.709375s", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "10.709375s"},
 		)},
 		{"no director, and nobody else", v2(), asMaster(
-			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.51s"},
+			scene{"4.5s", tracks(lost), "advert 0, MASTER>LEAVING director-lost", "4.51s"},
 			scene{"5.59609375s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.59609375s"},
 			scene{"6.59609375s", Timeout{}, "advert 1", "7.59609375s"},
-			scene{"7s", Restore{ReasonDirectorBack}, "advert 100", "8s"},
+			scene{"7s", tracks(), "advert 100", "8s"},
 		)},
 		{"the director is back before anybody takes over", v2(), asMaster(
-			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.51s"},
-			scene{"4.6s", Restore{ReasonDirectorBack}, "advert 100, add .100, announce .100, LEAVING>MASTER director-back", "5.6s"},
+			scene{"4.5s", tracks(lost), "advert 0, MASTER>LEAVING director-lost", "4.51s"},
+			scene{"4.6s", tracks(), "advert 100, add .100, announce .100, LEAVING>MASTER director-back", "5.6s"},
 		)},
 		{"no director: a backup waits longer", v2(), []scene{
 			{"0s", up, asBackup, "3.609375s"},
-			{"1s", lost, "", "3.99609375s"},
-			{"2s", lost, "", "3.99609375s"},
-			{"2s", Restore{ReasonDirectorBack}, "", "3.609375s"},
+			{"1s", tracks(lost), "", "3.99609375s"},
+			{"2s", tracks(lost), "", "3.99609375s"},
+			{"2s", tracks(), "", "3.609375s"},
 		}},
 		{"no director during a failover", v2(), asMaster(
-			scene{"4.5s", failover, "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
-			scene{"4.6s", lost, "", "4.51s"},
+			scene{"4.5s", tracks(failover), "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
+			scene{"4.6s", tracks(failover, lost), "", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.6s"},
 		)},
 		{"a stop ends the wait for the director", v2(), asMaster(
-			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.51s"},
+			scene{"4.5s", tracks(lost), "advert 0, MASTER>LEAVING director-lost", "4.51s"},
 			scene{"4.6s", stop, "", "4.51s"},
-			scene{"4.7s", Restore{ReasonDirectorBack}, "", "4.51s"},
+			scene{"4.7s", tracks(), "", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 		)},
 		{"some addresses are refused: another takes over, until they are not", v2(), asMaster(
-			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.5s", tracks(degraded), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
 			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "9.09609375s"},
-			scene{"5.2s", degraded, "", "9.09609375s"},
+			scene{"5.2s", tracks(degraded), "", "9.09609375s"},
 			scene{"6.1s", advertFrom(lower, 50, time.Second), "", "10.09609375s"},
-			scene{"6.2s", whole, "", "9.709375s"},
+			scene{"6.2s", tracks(), "", "9.709375s"},
 			scene{"7.1s", advertFrom(lower, 50, time.Second), "", "9.709375s"},
 			scene{"9.709375s", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "10.709375s"},
 		)},
 		{"some are refused everywhere: the last one that tries serves the others", v2(), asMaster(
-			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.5s", tracks(degraded), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
 			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "9.09609375s"},
 			scene{"5.2s", advertFrom(lower, 0, time.Second), "", "6.19609375s"},
 			scene{"6.2s", Timeout{}, "add .100, announce .100, advert 1, BACKUP>MASTER priority-0-received", "7.2s"},
-			scene{"6.3s", degraded, "", "7.2s"},
+			scene{"6.3s", tracks(degraded), "", "7.2s"},
 			scene{"6.4s", advertFrom(lower, 1, time.Second), "advert 1", "7.4s"},
-			scene{"7s", whole, "advert 100, add .100, announce .100", "7.5s"},
+			scene{"7s", tracks(), "advert 100, add .100, announce .100", "7.5s"},
 		)},
 		{"some are refused, and nobody else", v2(), asMaster(
-			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.5s", tracks(degraded), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.6s"},
-			scene{"6s", lost, "advert 0, MASTER>LEAVING director-lost", "6.01s"},
-			scene{"6.1s", Restore{ReasonDirectorBack}, "", "6.01s"},
-			scene{"6.2s", whole, "advert 100, add .100, announce .100, LEAVING>MASTER addresses-back", "7.2s"},
+			scene{"6s", tracks(degraded, lost), "advert 0, MASTER>LEAVING director-lost", "6.01s"},
+			scene{"6.1s", tracks(degraded), "", "6.01s"},
+			scene{"6.2s", tracks(), "advert 100, add .100, announce .100, LEAVING>MASTER addresses-back", "7.2s"},
 		)},
 		{"all are taken again before anybody takes over", v2(), asMaster(
-			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
-			scene{"4.6s", whole, "advert 100, add .100, announce .100, LEAVING>MASTER addresses-back", "5.6s"},
+			scene{"4.5s", tracks(degraded), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.6s", tracks(), "advert 100, add .100, announce .100, LEAVING>MASTER addresses-back", "5.6s"},
 		)},
 		{"a stop ends the wait for the addresses", v2(), asMaster(
-			scene{"4.5s", degraded, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.5s", tracks(degraded), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
 			scene{"4.6s", stop, "", "4.51s"},
-			scene{"4.7s", whole, "", "4.51s"},
+			scene{"4.7s", tracks(), "", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 		)},
 		{"all addresses are refused, and nobody else", v2(), asMaster(
-			scene{"4.5s", Down{Reason: ReasonAddressRefused, LinkUsable: true}, "advert 0, MASTER>LEAVING address-refused", "4.51s"},
+			scene{"4.5s", tracks(refused), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE address-refused", "-"},
 		)},
 		{"a fault, and a successor", v2(), asMaster(
-			scene{"4.5s", faulted, "advert 0, MASTER>LEAVING track", "4.51s"},
+			scene{"4.5s", tracks(faulted), "advert 0, MASTER>LEAVING track", "4.51s"},
 			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>INITIALIZE track", "-"},
-			scene{"6s", up, asBackup, "9.609375s"},
+			scene{"6s", tracks(), asBackup, "9.609375s"},
 		)},
-		{"a fault that is mended at once", v2(), asMaster(
-			scene{"4.5s", faulted, "advert 0, MASTER>LEAVING track", "4.51s"},
-			scene{"4.6s", up, "", "4.51s"},
+		{"a fault that is over before a successor is heard", v2(), asMaster(
+			scene{"4.5s", tracks(faulted), "advert 0, MASTER>LEAVING track", "4.51s"},
+			scene{"4.6s", tracks(), "", "4.51s"},
 			scene{"5.1s", advertFrom(lower, 150, time.Second), "remove .100, LEAVING>BACKUP successor-heard", "8.709375s"},
 		)},
 		{"a fault while the director is lost", v2(), asMaster(
-			scene{"4.5s", lost, "advert 0, MASTER>LEAVING director-lost", "4.51s"},
-			scene{"4.6s", faulted, "", "4.51s"},
+			scene{"4.5s", tracks(lost), "advert 0, MASTER>LEAVING director-lost", "4.51s"},
+			scene{"4.6s", tracks(lost, faulted), "", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE track", "-"},
+		)},
+		{"a fault that is over, and nobody else", v2(), asMaster(
+			scene{"4.5s", tracks(faulted), "advert 0, MASTER>LEAVING track", "4.51s"},
+			scene{"4.6s", tracks(), "", "4.51s"},
+			scene{"5.6s", Timeout{}, "advert 0, advert 100, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.6s"},
 		)},
 		{"a fault of a backup", v2(), []scene{
 			{"0s", up, asBackup, "3.609375s"},
-			{"1s", faulted, "BACKUP>INITIALIZE track", "-"},
+			{"1s", tracks(faulted), "BACKUP>INITIALIZE track", "-"},
+			{"2s", tracks(refused), "INITIALIZE>INITIALIZE address-refused", "-"},
+			{"3s", tracks(degraded), asBackup, "6.99609375s"},
+		}},
+		{"a fault from the start", v2(), []scene{
+			{"0s", tracks(faulted), "", "-"},
+			{"1s", up, "INITIALIZE>INITIALIZE track", "-"},
+			{"2s", Down{ReasonInterfaceDown}, "INITIALIZE>INITIALIZE interface-down", "-"},
+			{"3s", tracks(), "", "-"},
+			{"4s", up, asBackup, "7.609375s"},
+		}},
+		{"a fault, and addresses that a former process has left", v2(), []scene{
+			{"0s", tracks(faulted), "", "-"},
+			{"1s", Up{Source: ours, HaveAddresses: true, Adopt: true}, "remove .100, INITIALIZE>INITIALIZE track", "-"},
+		}},
+		{"what was stopped does not start again", v2(), []scene{
+			{"0s", up, asBackup, "3.609375s"},
+			{"1s", stop, "BACKUP>INITIALIZE resign-stop", "-"},
+			{"2s", tracks(faulted), "", "-"},
+			{"3s", tracks(), "", "-"},
 		}},
 	})
 }
@@ -208,7 +233,7 @@ func TestLink(t *testing.T) {
 		}},
 		{"leftovers go at a stop", v2(), []scene{
 			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
-			{"1s", Resign{Reason: ReasonResignStop, Final: true}, "remove .100, BACKUP>INITIALIZE resign-stop", "-"},
+			{"1s", Resign{ReasonResignStop}, "remove .100, BACKUP>INITIALIZE resign-stop", "-"},
 		}},
 	})
 }

@@ -5,43 +5,40 @@ import "time"
 // up starts an instance that waited for its interface.
 func (m *Machine) up(ev Up, now time.Time) {
 	m.source = ev.Source.WithZone("")
-	switch m.state {
-	case Initialize:
-	case Leaving:
-		// The cause for leaving is over before it has left. It has sent priority 0 and lets the others take over; then
-		// it is a backup like any other.
-		if !m.leaving.final {
-			m.leaving.next = Backup
-		}
+	if m.state == Leaving && m.leaving.final {
 		return
-	default:
+	}
+	m.missing = ""
+	if m.state != Initialize {
 		return
 	}
 	m.owns = ev.HaveAddresses
 	switch {
+	case m.effects.fault != "":
+		m.disown()
+		if m.reason != m.effects.fault {
+			m.enter(Initialize, m.effects.fault, now)
+		}
 	case ev.HaveAddresses && ev.Adopt:
 		m.becomeMaster(ReasonAdopted, now)
-	case m.Priority() == PriorityOwner && m.preemptBar() == "" && m.in.PreemptDelay == 0:
-		m.becomeMaster(ReasonOwner, now)
 	default:
-		m.becomeBackup(heard{}, ReasonStartup, now)
+		m.begin(now)
 	}
 }
 
-// down stops an instance: cleanly where its own link still works.
+// begin takes part in the election.
+func (m *Machine) begin(now time.Time) {
+	if m.Priority() == PriorityOwner && m.preemptBar() == "" && m.in.PreemptDelay == 0 {
+		m.becomeMaster(ReasonOwner, now)
+		return
+	}
+	m.becomeBackup(heard{}, ReasonStartup, now)
+}
+
+// down stops an instance at once: its interface does not work.
 func (m *Machine) down(ev Down, now time.Time) {
-	switch {
-	case m.state == Initialize:
-		if m.reason != ev.Reason {
-			m.enter(Initialize, ev.Reason, now)
-		}
-	case m.state == Leaving && ev.LinkUsable:
-		if !m.leaving.final {
-			m.leaving = departure{next: Initialize, reason: ev.Reason}
-		}
-	case m.state == Master && ev.LinkUsable:
-		m.leave(departure{next: Initialize, reason: ev.Reason}, now)
-	default:
+	m.missing = ev.Reason
+	if m.state != Initialize || m.reason != ev.Reason {
 		m.initialize(ev.Reason, now)
 	}
 }

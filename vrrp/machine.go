@@ -8,11 +8,10 @@ import (
 // Machine is the state machine of one virtual router (RFC 9568, 6.4; RFC 3768, 6.4), with a state Leaving between
 // Master and Backup or Initialize. It has no side effects: Step takes an event and returns the actions to carry out.
 type Machine struct {
-	in       Instance
-	offset   int    // of tracks, to the configured priority
-	hold     string // not empty: why a living master is not preempted
-	demoted  bool   // priority 1 until Restore
-	degraded bool   // priority 1 until the kernel takes all addresses
+	in      Instance
+	tracks  []Track
+	effects effects // of the tracks
+	missing Reason  // why the interface cannot be used; empty: it can
 
 	state       State
 	reason      Reason
@@ -52,7 +51,7 @@ type heard struct {
 
 // NewMachine returns a machine in Initialize, which waits for Up.
 func NewMachine(in Instance) *Machine {
-	return &Machine{in: in, state: Initialize, reason: ReasonStart}
+	return &Machine{in: in, state: Initialize, reason: ReasonStart, missing: ReasonStart}
 }
 
 // Step takes one event and returns the actions to carry out, in order. The slice is valid until the next Step. Adverts that
@@ -70,19 +69,12 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 		m.down(ev, now)
 	case Configure:
 		m.configure(ev.Instance, now)
-	case SetPriority:
-		m.retime(now, func() { m.offset = ev.Offset })
-	case Hold:
-		m.hold = ev.Reason
-		m.reconsiderRival(now)
+	case SetTracks:
+		m.setTracks(ev.Tracks, now)
 	case Resign:
-		m.resign(ev, now)
-	case SetDegraded:
-		m.degrade(ev.Degraded, now)
+		m.resign(ev.Reason, now)
 	case AddressesFound:
 		m.owns = m.owns || m.state == Backup
-	case Restore:
-		m.restore(ev.Reason, now)
 	}
 	return m.actions
 }
@@ -104,16 +96,16 @@ func (m *Machine) Deadline() (time.Time, bool) {
 // State returns the state.
 func (m *Machine) State() State { return m.state }
 
-// Priority is the effective priority: the configured one with tracks, 1 to 254, or 255 for an owner; 1 while demoted
-// or degraded.
+// Priority is the effective priority: the configured one with the offsets of tracks, 1 to 254, or 255 for an owner; 1
+// for a last resort.
 func (m *Machine) Priority() uint8 {
 	switch {
-	case m.demoted || m.degraded:
+	case m.effects.lastResort:
 		return 1
 	case m.in.Priority == PriorityOwner:
 		return PriorityOwner
 	}
-	return uint8(min(max(int(m.in.Priority)+m.offset, 1), PriorityOwner-1))
+	return uint8(min(max(int(m.in.Priority)+m.effects.offset, 1), PriorityOwner-1))
 }
 
 // Status returns the machine's part of the status. The speaker adds the packet counters.
@@ -134,6 +126,7 @@ func (m *Machine) Status() Status {
 		MasterDownTime:    m.masterDown(),
 		Transitions:       m.transitions,
 		PreemptHeld:       m.heldBecause(),
+		Tracks:            m.tracks,
 		Addresses:         make([]string, 0, len(m.in.Addresses)),
 	}
 	for _, a := range m.in.Addresses {

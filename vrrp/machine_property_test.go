@@ -58,37 +58,43 @@ func (o *observer) wait(t *rapid.T) {
 }
 
 func (o *observer) drawEvent(t *rapid.T) Event {
-	reason := rapid.SampledFrom([]Reason{ReasonTrack, ReasonInterfaceDown})
 	switch rapid.IntRange(0, 16).Draw(t, "event") {
 	case 0:
 		return Up{Source: ours, HaveAddresses: rapid.Bool().Draw(t, "have"), Adopt: rapid.Bool().Draw(t, "adopt")}
 	case 1:
 		return Up{Source: ours}
 	case 2:
-		return Down{Reason: reason.Draw(t, "reason"), LinkUsable: rapid.Bool().Draw(t, "usable")}
+		return Down{rapid.SampledFrom([]Reason{ReasonSocket, ReasonInterfaceDown}).Draw(t, "reason")}
 	case 3:
 		return Configure{drawInstance(t)}
-	case 4:
-		return SetPriority{rapid.IntRange(-300, 300).Draw(t, "offset")}
-	case 5:
-		return Hold{rapid.SampledFrom([]string{"", "learning"}).Draw(t, "hold")}
-	case 6:
-		return Resign{ReasonResignStop, rapid.Bool().Draw(t, "final"), rapid.Bool().Draw(t, "fallback")}
+	case 4, 5, 6, 11:
+		return SetTracks{drawTracks(t)}
 	case 7:
-		return Restore{ReasonDirectorBack}
+		return Resign{ReasonResignStop}
 	case 8, 9, 10:
 		return Received{
 			Source:   rapid.SampledFrom([]netip.Addr{lower, upper}).Draw(t, "source"),
 			Priority: rapid.SampledFrom([]uint8{0, 1, 50, 99, 100, 101, 200, 255}).Draw(t, "priority"),
 			Interval: time.Duration(rapid.IntRange(0, maxCentisec).Draw(t, "interval")) * centisecond,
 		}
-	case 11:
-		return SetDegraded{rapid.Bool().Draw(t, "degraded")}
 	case 12:
 		return AddressesFound{}
 	default:
 		return Timeout{}
 	}
+}
+
+func drawTracks(t *rapid.T) []Track {
+	all := []Track{learning, failover, lost, degraded, refused, faulted}
+	var out []Track
+	for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(all)), 0, 3, rapid.ID).Draw(t, "tracks") {
+		if i == len(all) {
+			out = append(out, offset(rapid.IntRange(-300, 300).Draw(t, "offset")).Tracks[0])
+			continue
+		}
+		out = append(out, all[i])
+	}
+	return out
 }
 
 func (o *observer) step(t *rapid.T, ev Event) {
@@ -158,20 +164,38 @@ func (o *observer) checkEvent(t *rapid.T, ev Event, before Status, preempting, l
 	case Resign:
 		due, running := o.m.Deadline()
 		switch {
-		case ev.Final && running && state != Leaving:
-			t.Fatalf("%s after a final resignation", state)
-		case ev.Final && running && o.m.due.Sub(o.now) > MaxFinalLeave:
-			t.Fatalf("a final resignation at %s lasts until %s", o.now, due)
-		case state == Master:
-			t.Fatal("still master after a resignation")
+		case running && state != Leaving:
+			t.Fatalf("%s after a resignation", state)
+		case running && o.m.due.Sub(o.now) > MaxFinalLeave:
+			t.Fatalf("a resignation at %s lasts until %s", o.now, due)
 		}
 	case Down:
-		if state != Initialize && (state != Leaving || !ev.LinkUsable) {
+		if state != Initialize {
 			t.Fatalf("%s after %+v", state, ev)
 		}
+	case SetTracks:
+		o.checkTracks(t, ev, before)
 	}
 	if _, err := json.Marshal(o.m.Status()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// checkTracks: a fault ends the participation, a new last resort makes a master hand over, and nothing else moves one.
+func (o *observer) checkTracks(t *rapid.T, ev SetTracks, before Status) {
+	state, e := o.m.State(), combine(ev.Tracks)
+	_, more := firstBeyond(ev.Tracks, before.Tracks, EffectLastResort)
+	switch {
+	case e.fault != "" && state != Initialize && state != Leaving:
+		t.Fatalf("%s with a fault", state)
+	case before.State == Master && e.fault == "" && (state == Leaving) != more:
+		t.Fatalf("a master became %s; a new last resort: %v", state, more)
+	case before.State == Leaving && state != Leaving && state != Master, before.State == Backup && e.fault == "" && state != Backup:
+		t.Fatalf("%s became %s by %+v", before.State, state, ev)
+	case e.lastResort && o.m.Priority() != 1:
+		t.Fatalf("priority %d as a last resort", o.m.Priority())
+	case before.State == Initialize && state != Initialize && before.Reason != string(ReasonTrack) && before.Reason != string(ReasonAddressRefused):
+		t.Fatalf("%+v started what is %s", ev, before.Reason)
 	}
 }
 

@@ -10,7 +10,7 @@ const (
 	ReasonInterfaceDown    Reason = "interface-down"    // no link, or set down
 	ReasonNoAddress        Reason = "no-address"        // the interface has no address to send adverts from
 	ReasonSocket           Reason = "socket"            // adverts cannot be sent or received
-	ReasonTrack            Reason = "track"             // a tracked interface without weight is down
+	ReasonTrack            Reason = "track"             // a track without weight has failed
 	ReasonAddressRefused   Reason = "address-refused"   // the kernel does not take the virtual addresses
 	ReasonRemoved          Reason = "removed"           // no longer in the configuration
 	ReasonResignStop       Reason = "resign-stop"       // the daemon stops
@@ -23,7 +23,6 @@ const (
 	ReasonEqualHigherAddress Reason = "equal-priority-higher-address" // as master
 	ReasonLapsed             Reason = "lapsed"                        // as master: it was stalled while another took over
 	ReasonSuccessorHeard     Reason = "successor-heard"               // left: the next master's advert has come
-	ReasonSuccessorMissing   Reason = "successor-missing"             // left: nobody took over in time
 	ReasonResignFailover     Reason = "resign-failover"               // requested by an operator
 	ReasonDirectorLost       Reason = "director-lost"                 // no director process for longer than the grace time
 )
@@ -35,9 +34,10 @@ const (
 	ReasonPreempt         Reason = "preempt"             // a master lives, of lower priority
 	ReasonOwner           Reason = "owner"               // priority 255: at once
 	ReasonAdopted         Reason = "adopted"             // it was master before its process was killed
-	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it tried to leave, with Resign.Fallback
+	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it tried to leave
 	ReasonDirectorBack    Reason = "director-back"       // it was leaving, and what made it leave is over
 	ReasonAddressesBack   Reason = "addresses-back"      // it was leaving, and the kernel takes all addresses again
+	ReasonTrackBack       Reason = "track-back"          // it was leaving because of another track, which has recovered
 )
 
 // IsFault reports whether an instance is out of service for a reason that needs an operator.

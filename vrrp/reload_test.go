@@ -10,47 +10,47 @@ func TestPriority(t *testing.T) {
 	runStories(t, []story{
 		{"a backup's running timer is shifted", v2(), []scene{
 			{"0s", up, asBackup, "3.609375s"},
-			{"1s", SetPriority{-50}, "", "3.8046875s"},
-			{"2s", SetPriority{50}, "", "3.4140625s"},
-			{"3s", SetPriority{0}, "", "3.609375s"},
+			{"1s", offset(-50), "", "3.8046875s"},
+			{"2s", offset(50), "", "3.4140625s"},
+			{"3s", offset(0), "", "3.609375s"},
 		}},
 		{"and so is the wait after priority 0", v2(), []scene{
 			{"0s", up, asBackup, "3.609375s"},
 			{"1s", advertFrom(upper, 0, time.Second), "", "1.609375s"},
-			{"1.1s", SetPriority{-50}, "", "1.8046875s"},
+			{"1.1s", offset(-50), "", "1.8046875s"},
 		}},
 		{"it stays within 1 and 254", v2(), []scene{
 			{"0s", up, asBackup, "3.609375s"},
-			{"1s", SetPriority{-253}, "", "3.99609375s"},
-			{"2s", SetPriority{253}, "", "3.0078125s"},
+			{"1s", offset(-253), "", "3.99609375s"},
+			{"2s", offset(253), "", "3.0078125s"},
 		}},
 		{"an owner's does not change", v3(owner), []scene{
 			{"0s", up, "advert 255, add .100, announce .100, INITIALIZE>MASTER owner", "100ms"},
-			{"10ms", SetPriority{-100}, "", "100ms"},
+			{"10ms", offset(-100), "", "100ms"},
 			{"100ms", Timeout{}, "advert 255", "200ms"},
 		}},
 		{"a lowered master goes on until a higher one is heard", v2(), asMaster(
-			scene{"4.5s", SetPriority{-60}, "", "5s"},
+			scene{"4.5s", offset(-60), "", "5s"},
 			scene{"5s", Timeout{}, "advert 40", "6s"},
 			scene{"5.5s", advertFrom(lower, 41, time.Second), "advert 40, remove .100, MASTER>BACKUP higher-priority-advert", "9.34375s"},
 		)},
 		{"a raised master says so at once", v2(), asMaster(
-			scene{"4.5s", SetPriority{60}, "advert 160", "5.5s"},
+			scene{"4.5s", offset(60), "advert 160", "5.5s"},
 		)},
 		{"a lowered backup follows the master it was about to preempt", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"100ms", advertFrom(upper, 50, ms100), "", "360.9375ms"},
-			{"110ms", SetPriority{-60}, "master 10.0.0.6 50 100ms", "484.375ms"},
+			{"110ms", offset(-60), "master 10.0.0.6 50 100ms", "484.375ms"},
 		}},
 		{"a raised backup preempts", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"100ms", advertFrom(upper, 150, ms100), "master 10.0.0.6 150 100ms", "460.9375ms"},
-			{"110ms", SetPriority{60}, "", "437.5ms"},
+			{"110ms", offset(60), "", "437.5ms"},
 			{"200ms", advertFrom(upper, 150, ms100), "", "437.5ms"},
 			{"437.5ms", Timeout{}, "add .100, announce .100, advert 160, BACKUP>MASTER preempt", "537.5ms"},
 		}},
 		{"before the beginning", v2(), []scene{
-			{"0s", SetPriority{-50}, "", "-"},
+			{"0s", offset(-50), "", "-"},
 			{"0s", up, asBackup, "3.8046875s"},
 		}},
 	})
@@ -118,9 +118,9 @@ func TestReload(t *testing.T) {
 			{"1s", advertFrom(upper, 200, time.Second), "remove .101, master 10.0.0.6 200 1s", "4.609375s"},
 		}},
 		{"while leaving", v2(), asMaster(
-			scene{"4.5s", Resign{Reason: ReasonResignFailover}, "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
+			scene{"4.5s", tracks(failover), "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
 			scene{"4.55s", Configure{v2(addresses("10.0.0.101/24"))}, "remove .100", "4.51s"},
-			scene{"4.6s", advertFrom(upper, 50, time.Second), "remove .101, LEAVING>BACKUP successor-heard", "8.209375s"},
+			scene{"4.6s", advertFrom(upper, 50, time.Second), "remove .101, LEAVING>BACKUP successor-heard", "8.59609375s"},
 		)},
 		{"nopreempt at the last moment", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},

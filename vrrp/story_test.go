@@ -57,6 +57,22 @@ func advertFrom(a netip.Addr, priority uint8, interval time.Duration) Received {
 	return Received{Source: a, Priority: priority, Interval: interval}
 }
 
+// The tracks of the stories.
+var (
+	learning = Track{Name: "sync", Kind: TrackConnectionSync, Effect: EffectHold, Reason: "learning"}
+	failover = Track{Name: "failover", Kind: TrackFailover, Effect: EffectLastResort}
+	lost     = Track{Name: "director", Kind: TrackDirector, Effect: EffectLastResort}
+	degraded = Track{Name: "addresses", Kind: TrackAddresses, Effect: EffectLastResort}
+	refused  = Track{Name: "addresses", Kind: TrackAddresses, Effect: EffectFault}
+	faulted  = Track{Name: "eth1", Kind: TrackInterfaceLink, Effect: EffectFault}
+)
+
+func tracks(list ...Track) SetTracks { return SetTracks{list} }
+
+func offset(n int) SetTracks {
+	return tracks(Track{Name: "eth2", Kind: TrackInterfaceLink, Effect: EffectOffset, Offset: n})
+}
+
 func describe(actions []Action) string {
 	var out []string
 	for _, a := range actions {

@@ -67,13 +67,33 @@ func refusedText(reason string) string {
 func instanceTroubles(v api.Instance) []trouble {
 	var list []trouble
 	what := "vrrp " + v.Name
-	if v.State == vrrp.Initialize {
+	if v.State == vrrp.Initialize && v.Reason != string(vrrp.ReasonTrack) {
 		list = append(list, trouble{true, v.Since, what, "out of service: " + v.Reason + " on " + v.Interface})
+	}
+	for _, t := range v.Tracks {
+		if text, grave := trackTrouble(t); text != "" {
+			list = append(list, trouble{grave, t.Since, what, fmt.Sprintf("%s: %s %s: %s", text, t.Kind, t.Name, t.Reason)})
+		}
 	}
 	for _, text := range v.AddressesRefused {
 		list = append(list, trouble{true, v.Since, what, "virtual address refused, retrying: " + text})
 	}
 	return list
+}
+
+// trackTrouble says what a track does to its instance, if that is a problem. Refused addresses are listed one by one, and
+// a failover is no problem.
+func trackTrouble(t api.Track) (text string, grave bool) {
+	switch {
+	case t.Kind == vrrp.TrackAddresses, t.Kind == vrrp.TrackFailover:
+	case t.Effect == vrrp.EffectFault:
+		return "out of service", true
+	case t.Effect == vrrp.EffectLastResort:
+		return "last resort", true
+	case t.Effect == vrrp.EffectOffset && t.Offset < 0:
+		return fmt.Sprintf("priority lowered by %d", -t.Offset), false
+	}
+	return "", false
 }
 
 // maxServersNamed limits the failed real servers listed per service.

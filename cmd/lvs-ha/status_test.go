@@ -63,8 +63,20 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 		"a refused reload":        {func(s *api.Status) { s.Config.ReloadError = "\nbad\n" }, []string{"configuration"}},
 		"a backup":                {func(s *api.Status) { s.VRRP[0].State = vrrp.Backup }, nil},
 		"an instance without use": {func(s *api.Status) { s.VRRP[0].State = vrrp.Initialize }, []string{"vrrp web"}},
-		"a refused address":       {func(s *api.Status) { s.VRRP[0].AddressesRefused = []string{"192.0.2.10/24"} }, []string{"vrrp web"}},
-		"a missing service":       {func(s *api.Status) { s.Services[0].Present = false }, []string{"service http"}},
+		"a track at work": {func(s *api.Status) {
+			s.VRRP[0].Tracks = []api.Track{{Name: "eth1", Effect: vrrp.EffectOffset, Offset: 20}}
+		}, nil},
+		"a failover": {func(s *api.Status) {
+			s.VRRP[0].Tracks = []api.Track{{Kind: vrrp.TrackFailover, Effect: vrrp.EffectLastResort}}
+		}, nil},
+		"a failed track": {func(s *api.Status) {
+			s.VRRP[0].State, s.VRRP[0].Reason = vrrp.Initialize, string(vrrp.ReasonTrack)
+			s.VRRP[0].Tracks = []api.Track{{Name: "eth1", Effect: vrrp.EffectFault}}
+		}, []string{"vrrp web"}},
+		"a failed track with a weight": {func(s *api.Status) { s.VRRP[0].Tracks = []api.Track{{Effect: vrrp.EffectOffset, Offset: -20}} }, []string{"vrrp web"}},
+		"a last resort":                {func(s *api.Status) { s.VRRP[0].Tracks = []api.Track{{Effect: vrrp.EffectLastResort}} }, []string{"vrrp web"}},
+		"a refused address":            {func(s *api.Status) { s.VRRP[0].AddressesRefused = []string{"192.0.2.10/24"} }, []string{"vrrp web"}},
+		"a missing service":            {func(s *api.Status) { s.Services[0].Present = false }, []string{"service http"}},
 		"an unread kernel": {func(s *api.Status) {
 			s.Services[0].Present, s.Problems = false, []api.Problem{{What: api.ProblemUnread}}
 		}, []string{api.ProblemUnread}},
@@ -95,6 +107,11 @@ func TestStatusPageOfDegradedDirector(t *testing.T) {
 		Name: "gateway", Interface: "eth7", VirtualRouterID: 52, State: vrrp.Initialize, Reason: "interface-missing", Since: night.Add(-3 * time.Second),
 		Priority: 150, EffectivePriority: 100, Addresses: []string{"198.51.100.1/24"}, PreemptHeld: "connection sync is still learning the connections",
 		UnicastPeers: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")},
+		Tracks: []api.Track{
+			{Name: "eth3", Kind: vrrp.TrackInterfaceLink, Reason: "up", Since: night.Add(-5 * time.Minute)},
+			{Name: "eth4", Kind: vrrp.TrackInterfaceLink, Effect: vrrp.EffectOffset, Offset: -50, Reason: "down", Since: night.Add(-time.Minute)},
+			{Name: "learning", Kind: vrrp.TrackConnectionSync, Effect: vrrp.EffectHold, Reason: "still learning", Since: night.Add(-time.Second)},
+		},
 	})
 	wantGolden(t, "status.txt", rendered(s))
 }

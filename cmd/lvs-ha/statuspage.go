@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // statusPage prints a status as text: the verdict, then problems, then details.
@@ -124,6 +125,21 @@ func (p *statusPage) instances(list []api.Instance) {
 			fmt.Fprintf(&p.out, "%s: %s packets dropped that match no instance: %s\n", where, n, plain(why))
 		}
 	}
+	p.tracks(list)
+}
+
+func (p *statusPage) tracks(list []api.Instance) {
+	rows := [][]string{{"TRACK", "KIND", "INSTANCE", "EFFECT", "SINCE", "RESULT"}}
+	for _, v := range list {
+		for _, t := range v.Tracks {
+			effect := dash(string(t.Effect))
+			if t.Effect == vrrp.EffectOffset {
+				effect = fmt.Sprintf("priority %+d", t.Offset)
+			}
+			rows = append(rows, []string{t.Name, string(t.Kind), v.Name, effect, ago(t.Since, p.now), t.Reason})
+		}
+	}
+	p.table(rows)
 }
 
 // at returns an element, or "" beyond the last.

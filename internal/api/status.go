@@ -64,6 +64,7 @@ type Instance struct {
 	SkewTime           Duration          `json:"skew_time"`
 	MasterDownInterval Duration          `json:"master_down_interval"`
 	PreemptHeld        string            `json:"preempt_held,omitempty"` // why a backup does not preempt a master of lower priority
+	Tracks             []Track           `json:"tracks,omitempty"`       // what it depends on
 	Transitions        uint64            `json:"transitions"`            // times it became master
 	AdvertsSent        uint64            `json:"adverts_sent"`
 	AdvertsReceived    uint64            `json:"adverts_received"`
@@ -90,6 +91,16 @@ type Transition struct {
 	Reason   vrrp.Reason `json:"reason,omitempty"`
 	Priority uint8       `json:"priority,omitempty"` // effective, after the transition
 	Lost     uint64      `json:"lost,omitempty"`
+}
+
+// Track is something that an instance depends on.
+type Track struct {
+	Name   string         `json:"name"`
+	Kind   vrrp.TrackKind `json:"kind"`
+	Effect vrrp.Effect    `json:"effect,omitempty"` // none: it has no effect now
+	Offset int            `json:"offset,omitempty"` // added to the priority, with the effect "offset"
+	Reason string         `json:"reason,omitempty"` // the last result
+	Since  time.Time      `json:"since,omitzero"`   // of the effect
 }
 
 // Service is a virtual service: as configured, and as the kernel has it.

@@ -46,7 +46,7 @@ func (g *gate) follow(role connsync.Role, now time.Time) {
 	}
 }
 
-// holdReason is what the speaker shows while the gate is closed.
+// holdReason is what the status shows while the gate is closed.
 const holdReason = "connection sync is still learning the connections"
 
 // opens returns when the gate opens, or zero if it is open at now.
@@ -66,7 +66,9 @@ func wanted(cfg *config.Config, g *gate, now time.Time) vrrp.Wanted {
 	for _, v := range cfg.VRRP {
 		instance := vrrp.WantedInstance{Instance: v.Instance}
 		if s := v.ConnectionSync; s != nil && !g.opens(s.LearnTime, now).IsZero() {
-			instance.HoldPreempt = holdReason
+			instance.Tracks = append(instance.Tracks, vrrp.Track{
+				Name: "learning", Kind: vrrp.TrackConnectionSync, Effect: vrrp.EffectHold, Reason: holdReason,
+			})
 		}
 		w.Instances = append(w.Instances, instance)
 	}

@@ -189,6 +189,10 @@ func (c *Client) listen(conn net.Conn) error {
 		now := time.Now()
 		for i := range n.Statuses {
 			n.Statuses[i].Since = wallclock.Heard(n.Statuses[i].Since, now)
+			for j := range n.Statuses[i].Tracks {
+				t := &n.Statuses[i].Tracks[j]
+				t.Since = wallclock.Heard(t.Since, now)
+			}
 		}
 		if len(n.Transitions) > 0 {
 			for i := range n.Transitions {

@@ -7,12 +7,11 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// condition is whether a router's interfaces and addresses let it run.
+// condition is whether a router's interface can carry adverts.
 type condition struct {
-	up         bool
-	source     netip.Addr  // if up
-	reason     vrrp.Reason // if not up
-	linkUsable bool        // if not up: adverts can be sent all the same
+	up     bool
+	source netip.Addr  // if up
+	reason vrrp.Reason // if not up
 }
 
 // conditionOf computes a router's condition.
@@ -27,13 +26,8 @@ func (e *engine) conditionOf(r *router) condition {
 		return condition{reason: vrrp.ReasonSocket}
 	}
 	source := e.sourceOf(r, ifc)
-	switch {
-	case !source.IsValid():
+	if !source.IsValid() {
 		return condition{reason: vrrp.ReasonNoAddress}
-	case e.trackFault(r):
-		return condition{reason: vrrp.ReasonTrack, linkUsable: true}
-	case r.allRefused():
-		return condition{reason: vrrp.ReasonAddressRefused, linkUsable: true}
 	}
 	return condition{up: true, source: source}
 }
@@ -67,26 +61,6 @@ func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 	return netip.Addr{}
 }
 
-func (e *engine) trackFault(r *router) bool {
-	for _, t := range r.instance.TrackInterfaces {
-		if t.Weight == 0 && !e.interfaces[t.Interface].Up {
-			return true
-		}
-	}
-	return false
-}
-
-// trackOffset is what tracked interfaces add to the priority.
-func (e *engine) trackOffset(r *router) int {
-	offset := 0
-	for _, t := range r.instance.TrackInterfaces {
-		if up := e.interfaces[t.Interface].Up; up == (t.Weight > 0) {
-			offset += t.Weight
-		}
-	}
-	return offset
-}
-
 // present lists the router's addresses that are on their interfaces.
 func (e *engine) present(r *router) []vrrp.Address {
 	var out []vrrp.Address
@@ -98,33 +72,25 @@ func (e *engine) present(r *router) []vrrp.Address {
 	return out
 }
 
-// updateCondition passes a router's new condition to its machine.
+// updateCondition passes a router's new condition and tracks to its machine. Where the interface has failed too, the
+// machine learns that first: no advert can be sent.
 func (e *engine) updateCondition(r *router, now time.Time) {
 	if r.removed || e.stopping {
 		return
 	}
 	defer e.watchFound(r, now)
-	if offset := r.offset + e.trackOffset(r); offset != r.toldOffset {
-		r.toldOffset = offset
-		e.step(r, vrrp.SetPriority{Offset: offset}, now)
-	}
-	e.reviewAddresses(r)
-	// One that has none of them is in a state that says so.
-	if degraded := len(r.refused.lacking) > 0; degraded != r.degraded && !r.allRefused() {
-		r.degraded = degraded
-		e.step(r, vrrp.SetDegraded{Degraded: degraded}, now)
-	}
 	c := e.conditionOf(r)
-	if c == r.state || c.reason == vrrp.ReasonSocket && r.wire.opening {
-		return
+	changed := c != r.state && (c.reason != vrrp.ReasonSocket || !r.wire.opening)
+	if changed && !c.up {
+		r.state = c
+		e.step(r, vrrp.Down{Reason: c.reason}, now)
 	}
-	r.state = c
-	if !c.up {
-		e.step(r, vrrp.Down{Reason: c.reason, LinkUsable: c.linkUsable}, now)
-		return
+	e.updateTracks(r, now)
+	if changed && c.up {
+		r.state = c
+		r.source, r.advertReady = c.source, false
+		e.step(r, e.up(r, now), now)
 	}
-	r.source, r.advertReady = c.source, false
-	e.step(r, e.up(r, now), now)
 }
 
 // up is the event that a router can run.

@@ -270,7 +270,7 @@ func (e *engine) stop(now time.Time) {
 	}
 	e.stopping = true
 	for _, r := range e.routers {
-		e.step(r, vrrp.Resign{Reason: vrrp.ReasonResignStop, Final: true}, now)
+		e.step(r, vrrp.Resign{Reason: vrrp.ReasonResignStop}, now)
 	}
 }
 

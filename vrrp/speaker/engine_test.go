@@ -183,7 +183,10 @@ func TestTracks(t *testing.T) {
 		}
 		g.expect("v", vrrp.Backup, vrrp.ReasonStartup)
 	}
-	w := vrrp.Wanted{Instances: []vrrp.WantedInstance{{Instance: in, PriorityOffset: -50, HoldPreempt: "learning"}}}
+	w := vrrp.Wanted{Instances: []vrrp.WantedInstance{{Instance: in, Tracks: []vrrp.Track{
+		{Name: "file", Effect: vrrp.EffectOffset, Offset: -50},
+		{Name: "sync", Effect: vrrp.EffectHold, Reason: "learning"},
+	}}}}
 	g.engine.setWanted(w, g.now)
 	if got := g.status("v").EffectivePriority; got != 50 {
 		t.Errorf("with the director's offset: priority %d, want 50", got)

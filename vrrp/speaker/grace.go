@@ -1,10 +1,6 @@
 package speaker
 
-import (
-	"time"
-
-	"github.com/lvs-ha/lvs-ha/vrrp"
-)
+import "time"
 
 // directorSilence is how long a connected director may be silent before it counts as gone. It sends a sign of life
 // every second.
@@ -49,8 +45,7 @@ func (e *engine) abandon(now time.Time) {
 	e.log.Error("no response from the director within the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true
 	for _, r := range e.routers {
-		e.step(r, vrrp.Resign{Reason: vrrp.ReasonDirectorLost, Fallback: true}, now)
-		e.note(r)
+		e.updateCondition(r, now)
 	}
 }
 
@@ -62,7 +57,6 @@ func (e *engine) directorBack(now time.Time) {
 	}
 	e.abandoned = false
 	for _, r := range e.routers {
-		e.step(r, vrrp.Restore{Reason: vrrp.ReasonDirectorBack}, now)
-		e.note(r)
+		e.updateCondition(r, now)
 	}
 }

@@ -123,8 +123,3 @@ func abridged(reasons []string) string {
 	}
 	return strings.Join(reasons, "; ")
 }
-
-// allRefused reports whether all of the router's addresses are refused.
-func (r *router) allRefused() bool {
-	return len(r.refused.lacking) > 0 && len(r.refused.lacking) == len(r.instance.Addresses)
-}

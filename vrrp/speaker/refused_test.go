@@ -137,7 +137,7 @@ func TestRefusedInPart(t *testing.T) {
 		if want := map[bool]vrrp.State{true: vrrp.Initialize, false: vrrp.Backup}[len(n) == 3]; st.State != want {
 			t.Errorf("%d refused: %+v", len(n), st)
 		}
-		if want := map[bool]uint8{true: 100, false: 1}[len(n) == 0]; st.EffectivePriority != want {
+		if want := map[bool]uint8{true: 100, false: 1}[len(n) == 0 || len(n) == 3]; st.EffectivePriority != want {
 			t.Errorf("%d refused: priority %d, want %d", len(n), st.EffectivePriority, want)
 		}
 	}

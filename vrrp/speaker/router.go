@@ -36,19 +36,17 @@ type router struct {
 	busy    bool
 	linger  timer
 
-	offset     int       // the director's part of the priority
-	toldOffset int       // with tracks, as last told to the machine
-	hold       string    // the director's reason not to preempt
-	state      condition // as last told to the machine
-	degraded   bool      // as last told to the machine
-	refused    refusedAddresses
-	found      foundAddresses
-	source     netip.Addr
-	started    bool // has been up
-	tenure     *tenureRecord
-	adoptUntil int64 // boot time until which it may go on as master of the addresses it finds; see tenures
-	removed    bool  // leaving for good
-	changed    bool  // the director does not know yet
+	directorTracks []vrrp.Track
+	tracks         []vrrp.Track // all, as last passed to the machine
+	state          condition    // as last passed to the machine
+	refused        refusedAddresses
+	found          foundAddresses
+	source         netip.Addr
+	started        bool // has been up
+	tenure         *tenureRecord
+	adoptUntil     int64 // boot time until which it may go on as master of the addresses it finds; see tenures
+	removed        bool  // leaving for good
+	changed        bool  // the director does not know yet
 
 	adverts     []*outgoing // built for advertPriority
 	advertReady bool
@@ -91,6 +89,10 @@ func (r *router) dependsOn(name string) bool {
 func (r *router) status(now time.Time) vrrp.Status {
 	s := r.machine.Status()
 	s.Since = wallclock.Told(s.Since, now)
+	s.Tracks = slices.Clone(s.Tracks)
+	for i := range s.Tracks {
+		s.Tracks[i].Since = wallclock.Told(s.Tracks[i].Since, now)
+	}
 	s.AdvertsSent = r.sent
 	s.SendErrors = r.sendErrors
 	s.AdvertsReceived = r.received

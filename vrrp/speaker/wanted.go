@@ -39,7 +39,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	for key, r := range e.routers {
 		if !seen[key] && !r.removed {
 			r.removed = true
-			e.step(r, vrrp.Resign{Reason: vrrp.ReasonRemoved, Final: true}, now)
+			e.step(r, vrrp.Resign{Reason: vrrp.ReasonRemoved}, now)
 			e.finishRemoval(r, now)
 		}
 	}
@@ -82,7 +82,7 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		e.step(r, vrrp.Configure{Instance: in.Instance}, now)
 		e.note(r)
 	}
-	e.adjust(r, in, now)
+	r.directorTracks = in.Tracks
 	e.updateCondition(r, now)
 }
 
@@ -102,22 +102,9 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	e.log.Info("instance started", "instance", in.Name, "interface", key.Interface, "family", key.Family.String(),
 		"virtual_router_id", key.VirtualRouterID, "priority", in.Priority)
 	e.note(r)
-	e.adjust(r, in, now)
+	r.directorTracks = in.Tracks
 	e.updateWire(w, now)
 	e.updateCondition(r, now)
-}
-
-// adjust passes on what the director adds to an instance's configuration.
-func (e *engine) adjust(r *router, in *vrrp.WantedInstance, now time.Time) {
-	if in.PriorityOffset != r.offset {
-		r.offset = in.PriorityOffset
-		e.note(r)
-	}
-	if in.HoldPreempt != r.hold {
-		r.hold = in.HoldPreempt
-		e.step(r, vrrp.Hold{Reason: r.hold}, now)
-		e.note(r)
-	}
 }
 
 // finishRemoval drops a removed router that has left, and starts it again if it is wanted again.

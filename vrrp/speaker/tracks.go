@@ -1,0 +1,80 @@
+package speaker
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// tracksOf lists a router's tracks: the director's and this process's own.
+func (e *engine) tracksOf(r *router) []vrrp.Track {
+	var out []vrrp.Track
+	for _, t := range r.instance.TrackInterfaces {
+		out = append(out, e.linkTrack(t))
+	}
+	out = append(out, r.directorTracks...)
+	if n := len(r.refused.lacking); n > 0 {
+		t := vrrp.Track{Name: "virtual addresses", Kind: vrrp.TrackAddresses, Effect: vrrp.EffectLastResort}
+		if n == len(r.instance.Addresses) {
+			t.Effect = vrrp.EffectFault
+		}
+		t.Reason = fmt.Sprintf("%d of %d refused: %s", n, len(r.instance.Addresses), abridged(r.refused.lacking))
+		out = append(out, t)
+	}
+	if e.abandoned {
+		out = append(out, vrrp.Track{
+			Name: "director", Kind: vrrp.TrackDirector, Effect: vrrp.EffectLastResort,
+			Reason: "no response for longer than " + e.wanted.DirectorGrace.String(),
+		})
+	}
+	return out
+}
+
+func (e *engine) linkTrack(t vrrp.TrackInterface) vrrp.Track {
+	ifc := e.interfaces[t.Interface]
+	out := vrrp.Track{Name: t.Interface, Kind: vrrp.TrackInterfaceLink, Reason: "up"}
+	switch {
+	case ifc.Index == 0:
+		out.Reason = "missing"
+	case !ifc.Up:
+		out.Reason = "down"
+	}
+	out.Effect, out.Offset = vrrp.Weigh(ifc.Up, t.Weight, false)
+	return out
+}
+
+// updateTracks passes a router's tracks to its machine if they have changed.
+func (e *engine) updateTracks(r *router, now time.Time) {
+	e.reviewAddresses(r)
+	tracks := e.tracksOf(r)
+	for i := range tracks {
+		date(&tracks[i], r.tracks, now)
+	}
+	if slices.EqualFunc(tracks, r.tracks, sameTrack) {
+		return
+	}
+	r.tracks = tracks
+	e.step(r, vrrp.SetTracks{Tracks: tracks}, now)
+	e.note(r)
+}
+
+// date gives a track that has no time of its own that of its effect.
+func date(t *vrrp.Track, before []vrrp.Track, now time.Time) {
+	if !t.Since.IsZero() {
+		return
+	}
+	t.Since = now
+	for _, o := range before {
+		if o.Kind == t.Kind && o.Name == t.Name && o.Effect == t.Effect && o.Offset == t.Offset {
+			t.Since = o.Since
+		}
+	}
+}
+
+func sameTrack(a, b vrrp.Track) bool {
+	since := a.Since.Equal(b.Since)
+	a.Since, b.Since = time.Time{}, time.Time{}
+	return a == b && since
+}

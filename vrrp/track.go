@@ -1,0 +1,181 @@
+package vrrp
+
+import (
+	"slices"
+	"time"
+)
+
+// Track is something that an instance depends on, with its last result and what that does to the instance.
+type Track struct {
+	Name   string    `json:"name"` // unique among the instance's tracks of its kind
+	Kind   TrackKind `json:"kind"`
+	Effect Effect    `json:"effect,omitempty"`
+	Offset int       `json:"offset,omitempty"` // with EffectOffset
+	Reason string    `json:"reason,omitempty"` // the last result, in words
+	Since  time.Time `json:"since,omitzero"`   // of this effect
+}
+
+// TrackKind is what a track watches.
+type TrackKind string
+
+// The kinds.
+const (
+	TrackInterfaceLink  TrackKind = "interface"
+	TrackAddresses      TrackKind = "addresses"       // the kernel's refusals of virtual addresses
+	TrackDirector       TrackKind = "director"        // the director process
+	TrackConnectionSync TrackKind = "connection-sync" // a backup that is still learning the connections
+	TrackFailover       TrackKind = "failover"        // an operator's request
+)
+
+// Effect is what a track does to its instance.
+type Effect string
+
+// The effects. A fault prevails over a last resort, and a last resort over offsets.
+const (
+	EffectNone       Effect = ""
+	EffectOffset     Effect = "offset"      // the offset is added to the priority
+	EffectHold       Effect = "hold"        // a living master of lower priority is not preempted; a dead one is still replaced
+	EffectLastResort Effect = "last-resort" // priority 1: a master hands over, and stays if nobody takes over
+	EffectFault      Effect = "fault"       // INITIALIZE: a master hands over and is not available
+)
+
+// SetTracks replaces all tracks.
+type SetTracks struct{ Tracks []Track }
+
+func (SetTracks) isEvent() {}
+
+// effects is what tracks do together.
+type effects struct {
+	offset     int
+	hold       string // the first track's reason; empty: none
+	lastResort bool
+	fault      Reason // of the first track; empty: none
+}
+
+func combine(tracks []Track) effects {
+	var e effects
+	for _, t := range tracks {
+		switch t.Effect {
+		case EffectOffset:
+			e.offset += t.Offset
+		case EffectHold:
+			if e.hold == "" {
+				e.hold = t.holdReason()
+			}
+		case EffectLastResort:
+			e.lastResort = true
+		case EffectFault:
+			if e.fault == "" {
+				e.fault = t.Kind.reason()
+			}
+		}
+	}
+	return e
+}
+
+func (t *Track) holdReason() string {
+	if t.Reason != "" {
+		return t.Reason
+	}
+	return t.Name
+}
+
+// reason is why a track of the kind makes an instance leave.
+func (k TrackKind) reason() Reason {
+	switch k {
+	case TrackAddresses:
+		return ReasonAddressRefused
+	case TrackDirector:
+		return ReasonDirectorLost
+	case TrackFailover:
+		return ReasonResignFailover
+	}
+	return ReasonTrack
+}
+
+// reasonBack is why an instance stays that was about to leave because of a track of the kind.
+func (k TrackKind) reasonBack() Reason {
+	switch k {
+	case TrackAddresses:
+		return ReasonAddressesBack
+	case TrackDirector:
+		return ReasonDirectorBack
+	}
+	return ReasonTrackBack
+}
+
+// firstBeyond finds the first track with the effect that has no counterpart in the other list.
+func firstBeyond(tracks, other []Track, effect Effect) (Track, bool) {
+	for _, t := range tracks {
+		if t.Effect == effect && !slices.ContainsFunc(other, func(o Track) bool {
+			return o.Kind == t.Kind && o.Name == t.Name && o.Effect == effect
+		}) {
+			return t, true
+		}
+	}
+	return Track{}, false
+}
+
+// setTracks applies a new list. A router that already is the last resort hands over again only for another track: where
+// every router is one, the last that tries stays.
+func (m *Machine) setTracks(tracks []Track, now time.Time) {
+	old, was := m.tracks, m.effects
+	m.retime(now, func() { m.tracks, m.effects = tracks, combine(tracks) })
+	added, more := firstBeyond(tracks, old, EffectLastResort)
+	removed, less := firstBeyond(old, tracks, EffectLastResort)
+	switch m.state {
+	case Initialize:
+		m.reconsiderFault(was.fault, now)
+	case Backup:
+		if m.effects.fault != "" {
+			m.initialize(m.effects.fault, now)
+		}
+	case Master:
+		switch {
+		case m.effects.fault != "":
+			m.leave(departure{next: Initialize, reason: m.effects.fault}, now)
+		case more:
+			m.leave(departure{next: Backup, reason: added.Kind.reason()}, now)
+		case less && removed.Kind == TrackAddresses:
+			m.act(AddAddresses{m.in.Addresses})
+			m.announce(now)
+		}
+	case Leaving:
+		switch {
+		case m.leaving.final:
+		case m.effects.fault != "":
+			m.leaving = departure{next: Initialize, reason: m.effects.fault}
+		case m.leaving.next == Initialize:
+			// It has sent priority 0 and lets the others take over.
+			m.leaving.next, m.leaving.recovered = Backup, true
+		case less && !m.effects.lastResort && !m.leaving.recovered:
+			m.stay(removed.Kind.reasonBack(), now)
+		}
+	}
+}
+
+// reconsiderFault starts an instance whose fault is over, or names another fault.
+func (m *Machine) reconsiderFault(was Reason, now time.Time) {
+	switch fault := m.effects.fault; {
+	case m.missing != "" || fault == was:
+	case fault == "":
+		m.begin(now)
+	default:
+		m.enter(Initialize, fault, now)
+	}
+}
+
+// Weigh is what a result does to an instance. A positive weight is added while the result is good, a negative one while
+// it is bad; with weight 0 a bad result is a fault. Reverse changes the sign of what is added, and with weight 0 makes a
+// good result the fault.
+func Weigh(good bool, weight int, reverse bool) (Effect, int) {
+	switch {
+	case weight == 0 && good == reverse:
+		return EffectFault, 0
+	case weight == 0 || good != (weight > 0):
+		return EffectNone, 0
+	case reverse:
+		return EffectOffset, -weight
+	}
+	return EffectOffset, weight
+}
