@@ -120,6 +120,7 @@ func (l *loader) load() *Config {
 		l.diags, l.isSyntax = l.explain(syntax, l.context), true
 		return nil
 	}
+	l.diags = append(l.diags, readAuthKeys(&f, &l.source)...)
 	if l.diags = append(l.diags, l.source.budget.exceeded...); !l.source.budget.stopped && len(l.diags) <= maxFindings {
 		for _, rule := range rules {
 			if l.diags = append(l.diags, rule(&f)...); len(l.diags) > maxFindings {

@@ -62,6 +62,8 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return b.SourceAddress.at(), b.SourceAddress.isOK() && b.familyIsOK()
 	case "auth_pass":
 		return b.AuthPass.at(), b.AuthPass.isOK() && b.Version.isOK()
+	case "auth_hmac.key", "auth_hmac.active_key", "auth_hmac.time_window", "auth_hmac":
+		return b.AuthHMAC.placeOf(e)
 	case "checksum":
 		return b.Checksum.at(), b.Checksum.isOK() && b.Version.isOK()
 	case "unicast_peers":

@@ -131,7 +131,7 @@ func (f *secretFinder) body(body hcl.Body) {
 	}
 	for name, attribute := range native.Attributes {
 		switch name {
-		case "auth_pass":
+		case "auth_pass", "secret":
 			f.expression(attribute.Expr)
 		case "headers":
 			f.headers(attribute.Expr)

@@ -34,6 +34,7 @@ type vrrpBlock struct {
 	TrackInterfaces []*trackInterfaceBlock `hcl:"track_interface,block"`
 	Announce        *announceBlock         `hcl:"announce,block"`
 	ConnectionSync  *connectionSyncBlock   `hcl:"connection_sync,block"`
+	AuthHMAC        *authHMACBlock         `hcl:"auth_hmac,block"`
 
 	all []prefix // see prefixes
 }
@@ -125,6 +126,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		UnicastPeers:      values(b.UnicastPeers.value),
 		UnicastMinTTL:     uint8(b.UnicastMinTTL.value),
 		AuthPass:          b.AuthPass.value,
+		AuthHMAC:          b.AuthHMAC.settings(b.AdvertiseInterval.value),
 		Announce: vrrp.Announce{
 			Count:       int(b.Announce.Count.value),
 			RepeatAfter: b.Announce.RepeatAfter.value,

@@ -38,6 +38,7 @@ type Advert struct {
 	AuthType        AuthType     // version 2
 	AuthData        AuthData     // version 2
 	Checksum        ChecksumMode // version 3 over IPv4: what the checksum covers
+	Signed          bool         // a trailer follows; see Authenticator
 }
 
 // Advert is the instance's advertisement with the given priority. It shares no memory with the instance.
@@ -49,6 +50,7 @@ func (in *Instance) Advert(priority uint8) Advert {
 		Priority:        priority,
 		Interval:        in.AdvertiseInterval,
 		Addresses:       in.advertised(),
+		Signed:          in.Signs(),
 	}
 	switch {
 	case in.Version == 2 && in.AuthPass != "":
@@ -84,19 +86,24 @@ func (in *Instance) advertised() []netip.Addr {
 			}
 		})
 	}
-	return addrs[:min(len(addrs), maxAdvertised(in.Family))]
+	return addrs[:min(len(addrs), in.maxAdvertised())]
 }
 
 // maxAdvertised is how many addresses an advert carries: for IPv4 as many as the count byte counts, for IPv6 as many
 // as fit into an Ethernet frame.
-func maxAdvertised(f Family) int {
-	if f == IPv6 {
-		return (ethernetMTU - ipv6Header - headerLen) / 16
+func (in *Instance) maxAdvertised() int {
+	room := ethernetMTU - ipv6Header - headerLen
+	switch {
+	case in.Family == IPv4:
+		return 255
+	case in.Signs():
+		room -= TrailerLen
 	}
-	return 255
+	return room / 16
 }
 
-// Append appends the packet to b: what follows the IP header. Source and destination enter the checksum.
+// Append appends the packet to b: what follows the IP header. Source and destination enter the checksum. A trailer is left
+// empty, for Authenticator.Sign.
 func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error) {
 	units, err := a.wireInterval()
 	if err != nil {
@@ -131,6 +138,9 @@ func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error
 	}
 	sum.add(b[start:])
 	binary.BigEndian.PutUint16(b[start+checksumAt:], sum.value())
+	if a.Signed {
+		b = append(b, make([]byte, TrailerLen)...)
+	}
 	return b, nil
 }
 

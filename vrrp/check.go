@@ -14,6 +14,8 @@ func (in *Instance) Check(a *Advert, e Envelope, self netip.Addr) DropReason {
 		return DropFamily
 	case a.Version != in.Version:
 		return DropInstanceVersion
+	case a.Signed && in.AuthHMAC == nil:
+		return DropAuthType
 	case e.Source.WithZone("") == self.WithZone(""):
 		return DropOwnPacket
 	}
@@ -82,10 +84,10 @@ func (in *Instance) checkV2(a *Advert) DropReason {
 // SameAddresses says whether an advert lists the addresses that the instance itself would advertise, in any order. An
 // advert that does not still counts (RFC 9568, 7.1).
 func (in *Instance) SameAddresses(a *Advert) bool {
-	if len(a.Addresses) != min(len(in.Addresses), maxAdvertised(in.Family)) {
+	if len(a.Addresses) != min(len(in.Addresses), in.maxAdvertised()) {
 		return false
 	}
-	if len(in.Addresses) > maxAdvertised(in.Family) {
+	if len(in.Addresses) > in.maxAdvertised() {
 		return true
 	}
 	for _, addr := range in.Addresses {

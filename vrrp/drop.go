@@ -23,6 +23,11 @@ const (
 	DropChecksumMode
 	DropAuthType
 	DropAuthFailed
+	DropAuthMissing
+	DropAuthMalformed
+	DropAuthStale
+	DropAuthKeyUnknown
+	DropAuthReplayed
 	DropIntervalMismatch
 	DropNotRunning
 	DropReasons // how many there are, for arrays of counters
@@ -45,8 +50,13 @@ var dropNames = [DropReasons]string{
 	DropTTL:              "ttl",               // not 255, or below unicast_min_ttl: it came through a router
 	DropNotAPeer:         "not-a-peer",        // from an address that is not among unicast_peers
 	DropChecksumMode:     "checksum-mode",     // right only in the other reading of the RFC: the peers' settings differ
-	DropAuthType:         "auth-type",         // one side has a password, the other has not, or it is AH
-	DropAuthFailed:       "auth-failed",       // another password
+	DropAuthType:         "auth-type",         // one side has a password or an HMAC, the other has not, or it is AH
+	DropAuthFailed:       "auth-failed",       // another password, or the HMAC is wrong
+	DropAuthMissing:      "auth-missing",      // no HMAC, and the mode is enforce
+	DropAuthMalformed:    "auth-malformed",    // a trailer of an unknown type
+	DropAuthStale:        "auth-stale",        // outside the time window: a clock is wrong, or an old advert was replayed
+	DropAuthKeyUnknown:   "auth-key-unknown",  // signed with a key that is not configured here
+	DropAuthReplayed:     "auth-replayed",     // its sequence number is not higher than that of an earlier one
 	DropIntervalMismatch: "interval-mismatch", // version 2: the peers' intervals differ
 	DropNotRunning:       "not-running",       // the instance is in Initialize
 }

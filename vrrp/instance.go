@@ -79,6 +79,7 @@ type Instance struct {
 	UnicastMinTTL     uint8            `json:"unicast_min_ttl,omitempty"`       // 0: HopLimit
 	AdoptFactor       int              `json:"adopt_interval_factor,omitempty"` // 0: AdoptFactorDefault
 	AuthPass          secret.Text      `json:"auth_pass,omitempty"`             // v2 only, at most 8 bytes
+	AuthHMAC          *AuthHMAC        `json:"auth_hmac,omitempty"`             // nil: none
 	Checksum          ChecksumMode     `json:"checksum,omitempty"`
 	TrackInterfaces   []TrackInterface `json:"track_interfaces,omitempty"`
 	Announce          Announce         `json:"announce"`

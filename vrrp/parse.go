@@ -33,13 +33,15 @@ func Parse(payload []byte, e Envelope, a *Advert) DropReason {
 	if version == 2 {
 		size += authDataLen
 	}
+	signed := len(payload) == size+TrailerLen
 	switch {
+	case signed:
 	case len(payload) < size:
 		return DropTruncated
 	case len(payload) > size && len(payload) > minEthernet-ipv4Header:
 		return DropLength
 	}
-	payload = payload[:size]
+	pdu := payload[:size]
 
 	*a = Advert{
 		Version:         version,
@@ -47,14 +49,19 @@ func Parse(payload []byte, e Envelope, a *Advert) DropReason {
 		VirtualRouterID: payload[1],
 		Priority:        payload[2],
 		Addresses:       a.Addresses[:0],
+		Signed:          signed,
 	}
-	if !a.verify(payload, e) {
+	covered := pdu
+	if signed && e.Family == IPv6 {
+		covered = payload
+	}
+	if !a.verify(covered, e) {
 		return DropChecksum
 	}
 	if version == 2 {
 		a.AuthType = AuthType(payload[4])
 		a.Interval = time.Duration(payload[5]) * time.Second
-		a.AuthData = AuthData(payload[size-authDataLen:])
+		a.AuthData = AuthData(pdu[size-authDataLen:])
 	} else {
 		a.Interval = time.Duration(binary.BigEndian.Uint16(payload[4:])&maxCentisec) * centisecond
 	}

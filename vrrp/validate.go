@@ -32,6 +32,7 @@ func (in *Instance) Validate() []FieldError {
 	v.timing(in)
 	v.addresses(in)
 	v.transport(in)
+	v.authentication(in)
 	v.tracks(in)
 	return v.errs
 }
@@ -147,7 +148,7 @@ func (v *validation) transport(in *Instance) {
 	switch {
 	case in.AuthPass == "":
 	case in.Version != 2:
-		v.field("auth_pass", "applies to version 2 only: version 3 has no authentication")
+		v.field("auth_pass", "applies to version 2 only: with version 3 use auth_hmac")
 	case len(in.AuthPass) > authDataLen:
 		v.field("auth_pass", "must be at most %d bytes; keepalived truncates longer ones", authDataLen)
 	}

@@ -50,7 +50,7 @@ func TestValidate(t *testing.T) {
 			"unicast_peers[3]: 224.0.0.18 is not an ipv4 unicast address; unicast_peers[4]: ::1 is not an ipv4 unicast address"},
 		{"least TTL without peers", func(in *Instance) { in.UnicastMinTTL = 64 }, "unicast_min_ttl: has no effect without unicast_peers: multicast adverts always have a TTL of 255"},
 		{"adopted intervals", func(in *Instance) { in.AdoptFactor = 5000 }, "adopt_interval_factor: must be 1 to 4095"},
-		{"password in version 3", func(in *Instance) { in.AuthPass = "secret" }, "auth_pass: applies to version 2 only: version 3 has no authentication"},
+		{"password in version 3", func(in *Instance) { in.AuthPass = "secret" }, "auth_pass: applies to version 2 only: with version 3 use auth_hmac"},
 		{"long password", func(in *Instance) { in.Version, in.AdvertiseInterval, in.AuthPass = 2, time.Second, "ninebytes" }, "auth_pass: must be at most 8 bytes; keepalived truncates longer ones"},
 		{"unknown checksum", func(in *Instance) { in.Checksum = "none" }, `checksum: "none" is unknown: write "without-pseudo" or remove it`},
 		{"checksum for IPv6", func(in *Instance) { six(in); in.Checksum = ChecksumPacketOnly }, "checksum: applies to version 3 over IPv4 only"},

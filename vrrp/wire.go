@@ -9,7 +9,7 @@ const Protocol = 112
 const HopLimit = 255
 
 // MaxPacketLen is the length of the longest advert this package builds or reads: 255 IPv6 addresses.
-const MaxPacketLen = headerLen + 255*16 + authDataLen
+const MaxPacketLen = headerLen + 255*16 + authDataLen + TrailerLen
 
 // The multicast groups that adverts are sent to.
 var (

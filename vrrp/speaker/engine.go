@@ -26,6 +26,7 @@ type engine struct {
 	sockets sockets
 	kernel  kernelWorker
 	post    func(func(now time.Time)) // runs a function on the engine's goroutine later
+	clock   func() time.Time          // the wall clock, for trailers: packets compare it between machines
 
 	timers     timers
 	interfaces map[string]netInterface
@@ -50,7 +51,7 @@ type engine struct {
 
 func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
 	e := &engine{
-		log: log, outside: loglimit.Outside(log), sockets: s, kernel: k, post: post,
+		log: log, outside: loglimit.Outside(log), sockets: s, kernel: k, post: post, clock: time.Now,
 		interfaces: map[string]netInterface{},
 		wires:      map[socketKey]*wire{},
 		routers:    map[routerKey]*router{},

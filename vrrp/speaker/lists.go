@@ -45,6 +45,14 @@ func (r *router) checkAddresses(a *vrrp.Advert) (news bool) {
 // setInstance takes a configuration.
 func (r *router) setInstance(in vrrp.Instance) {
 	r.instance, r.advertReady = in, false
+	switch {
+	case in.AuthHMAC == nil:
+		r.authenticator = nil
+	case r.authenticator == nil:
+		r.authenticator = vrrp.NewAuthenticator(*in.AuthHMAC)
+	default:
+		r.authenticator.Configure(*in.AuthHMAC)
+	}
 	r.peerList, r.ownList = listDigest{}, digestOf(in.Advert(0).Addresses)
 }
 

@@ -10,16 +10,17 @@ import (
 
 // outgoing is an advert ready to be sent to one destination, again and again: the arguments of sendmsg(2), built once.
 type outgoing struct {
-	hdr     unix.Msghdr
-	iov     unix.Iovec
-	name    unix.RawSockaddrInet6
-	control [8]uint64 // aligned as control messages must be
-	data    []byte
+	hdr         unix.Msghdr
+	iov         unix.Iovec
+	name        unix.RawSockaddrInet6
+	control     [8]uint64 // aligned as control messages must be
+	data        []byte
+	destination netip.Addr
 }
 
 // newOutgoing builds a message from a source address to a destination through an interface.
 func newOutgoing(data []byte, from, to netip.Addr, index int) *outgoing {
-	o := &outgoing{data: data}
+	o := &outgoing{data: data, destination: to}
 	o.iov.Base = &o.data[0]
 	o.iov.SetLen(len(o.data))
 	o.hdr.Iov = &o.iov

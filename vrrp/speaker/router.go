@@ -24,12 +24,13 @@ func keyOf(in *vrrp.Instance) routerKey {
 
 // router is a virtual router: a machine with what carries its actions out.
 type router struct {
-	key      routerKey
-	instance vrrp.Instance // the machine's
-	machine  *vrrp.Machine
-	holder   *holder // of its addresses
-	wire     *wire
-	timer    timer
+	key           routerKey
+	instance      vrrp.Instance // the machine's
+	machine       *vrrp.Machine
+	authenticator *vrrp.Authenticator // nil: none
+	holder        *holder             // of its addresses
+	wire          *wire
+	timer         timer
 
 	// Actions are carried out in order; those behind one that the keeper works on wait.
 	waiting []work
@@ -141,4 +142,15 @@ func (r *router) prepare(priority uint8) error {
 	}
 	r.advertReady, r.advertPrio = true, priority
 	return nil
+}
+
+// sign gives the adverts that prepare built a new trailer, if they have one.
+func (r *router) sign(now time.Time) {
+	if !r.instance.Signs() {
+		return
+	}
+	sequence := r.authenticator.Next(now)
+	for _, o := range r.adverts {
+		r.authenticator.Sign(o.data, sequence, r.source, o.destination)
+	}
 }

@@ -29,6 +29,7 @@ func (e *engine) advertise(r *router, priority uint8, now time.Time) {
 		e.log.Error("advert not built", "instance", r.instance.Name, "error", err)
 		return
 	}
+	r.sign(e.clock())
 	before := r.sent
 	for _, o := range r.adverts {
 		if err := e.sockets.Send(s, o); err != nil {
@@ -67,7 +68,7 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 		r = w.routers[p.Data[1]] // the virtual router id, whatever else is wrong
 	}
 	if reason == vrrp.NotDropped {
-		reason = e.check(r, env)
+		reason = e.check(r, p.Data, env)
 	}
 	if reason != vrrp.NotDropped {
 		e.drop(w, r, reason, env, now)
@@ -96,7 +97,7 @@ func (e *engine) contested(r *router, now time.Time) {
 	e.kernel.repeat(r.holder)
 }
 
-func (e *engine) check(r *router, env vrrp.Envelope) vrrp.DropReason {
+func (e *engine) check(r *router, packet []byte, env vrrp.Envelope) vrrp.DropReason {
 	if r == nil {
 		return vrrp.DropVRIDUnknown
 	}
@@ -105,6 +106,9 @@ func (e *engine) check(r *router, env vrrp.Envelope) vrrp.DropReason {
 	}
 	if r.machine.State() == vrrp.Initialize {
 		return vrrp.DropNotRunning
+	}
+	if r.authenticator != nil {
+		return r.authenticator.Verify(packet, &e.advert, env.Source, e.clock())
 	}
 	return vrrp.NotDropped
 }
@@ -137,7 +141,8 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 // settingsDiffer reports whether a packet was dropped because two routers of one group are configured differently.
 func settingsDiffer(reason vrrp.DropReason) bool {
 	switch reason {
-	case vrrp.DropInstanceVersion, vrrp.DropChecksumMode, vrrp.DropAuthType, vrrp.DropAuthFailed,
+	case vrrp.DropInstanceVersion, vrrp.DropChecksumMode, vrrp.DropAuthType, vrrp.DropAuthFailed, vrrp.DropAuthMissing,
+		vrrp.DropAuthMalformed, vrrp.DropAuthStale, vrrp.DropAuthKeyUnknown,
 		vrrp.DropIntervalMismatch, vrrp.DropDestination, vrrp.DropNotAPeer:
 		return true
 	}

@@ -3,6 +3,7 @@ package speaker
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +123,60 @@ func TestHostUnicastAndAuth(t *testing.T) {
 			t.Errorf("%s became master for reason %q", name, st.Reason)
 		}
 	}
+}
+
+// TestHostAuthHMACRollout introduces authentication on a running pair in three reloads, then forges an advert, then changes one key.
+func TestHostAuthHMACRollout(t *testing.T) {
+	n := newLAN(t)
+	a, b := newStation(t, n.a), newStation(t, n.b)
+	key := vrrp.AuthKey{ID: 7, Secret: secret.Text(strings.Repeat("5a", vrrp.MinAuthKey))}
+	sets := func(priority uint8, mode vrrp.AuthMode, keys ...vrrp.AuthKey) []vrrp.Instance {
+		v4, v6 := instance(3, vrrp.IPv4, priority, 100*time.Millisecond), instance(3, vrrp.IPv6, priority, 100*time.Millisecond)
+		v6.Name = "v6"
+		if len(keys) > 0 {
+			settings := &vrrp.AuthHMAC{Keys: keys, ActiveKey: keys[0].ID, AntiReplay: vrrp.ReplayByTime, TimeWindow: 5 * time.Second, Mode: mode}
+			v4.AuthHMAC, v6.AuthHMAC = settings, settings
+		}
+		return []vrrp.Instance{v4, v6}
+	}
+	a.want(sets(200, "")...)
+	b.want(sets(100, "")...)
+	for _, name := range []string{"v", "v6"} {
+		a.awaitState(name, vrrp.Master)
+		b.await(name, "backup of a", func(s vrrp.Status) bool { return s.State == vrrp.Backup && s.MasterPriority == 200 })
+	}
+	frames := startCapture(t, n.b, "eth0")
+	received := func(of *station, name string) uint64 {
+		return of.report(name, "counted", func(vrrp.Status) bool { return true }).AdvertsReceived
+	}
+	for _, mode := range []vrrp.AuthMode{vrrp.AuthReceiveOnly, vrrp.AuthPermissive, vrrp.AuthEnforce} {
+		b.want(sets(100, mode, key)...) // the receiver first; the order does not matter
+		a.want(sets(200, mode, key)...)
+		for _, name := range []string{"v", "v6"} {
+			before := received(b, name)
+			b.report(name, "adverts with mode "+string(mode), func(s vrrp.Status) bool { return s.AdvertsReceived > before+3 })
+		}
+	}
+	for _, of := range []*station{a, b} {
+		for _, name := range []string{"v", "v6"} {
+			s := of.report(name, "counted", func(vrrp.Status) bool { return true })
+			if len(s.Dropped) > 0 || s.Transitions > 2 {
+				t.Errorf("%s: dropped %v, %d transitions during the rollout", name, s.Dropped, s.Transitions)
+			}
+		}
+	}
+	for _, family := range []vrrp.Family{vrrp.IPv4, vrrp.IPv6} {
+		frames.await(t, 0, "a signed advert", func(s seen) bool { return s.advert != nil && s.advert.Signed && s.advert.Family == family })
+	}
+	sendAdvert(t, n.observer, instance(3, vrrp.IPv4, 254, 100*time.Millisecond), 255, nil)
+	for _, of := range []*station{a, b} {
+		of.report("v", "counting auth-missing", func(s vrrp.Status) bool { return s.Dropped["auth-missing"] == 1 })
+	}
+	if s := a.status("v"); s.State != vrrp.Master {
+		t.Errorf("a forged advert of priority 254 made the master %s", s.State)
+	}
+	b.want(sets(100, vrrp.AuthEnforce, vrrp.AuthKey{ID: 7, Secret: secret.Text(strings.Repeat("a5", vrrp.MinAuthKey))})...)
+	b.report("v", "dropping", func(s vrrp.Status) bool { return s.Dropped["auth-failed"] > 0 && s.State == vrrp.Master })
 }
 
 func TestHostMalformedPackets(t *testing.T) {
