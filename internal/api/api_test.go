@@ -22,14 +22,20 @@ import (
 
 // fakeDirector answers what it is told to, and remembers the configuration that it was to plan.
 type fakeDirector struct {
-	status Status
-	plan   Plan
-	err    error
-	given  *config.Config
+	status   Status
+	plan     Plan
+	err      error
+	given    *config.Config
+	failover FailoverRequest
 }
 
 func (d *fakeDirector) Status(context.Context) (Status, error) { return d.status, d.err }
 func (d *fakeDirector) Reload(context.Context) error           { return d.err }
+
+func (d *fakeDirector) Failover(_ context.Context, r FailoverRequest) (Failover, error) {
+	d.failover = r
+	return Failover{Instances: []FailoverOf{{Name: "web", Outcome: FailoverDone}}}, d.err
+}
 
 func (d *fakeDirector) Plan(_ context.Context, cfg *config.Config) (Plan, error) {
 	d.given = cfg

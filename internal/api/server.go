@@ -17,6 +17,7 @@ type Director interface {
 	Status(ctx context.Context) (Status, error)
 	Reload(ctx context.Context) error
 	Plan(ctx context.Context, cfg *config.Config) (Plan, error) // of its own file, as it is now, if cfg is nil
+	Failover(ctx context.Context, request FailoverRequest) (Failover, error)
 }
 
 // requestTimeout bounds every request, however slow its client.
@@ -24,6 +25,9 @@ const requestTimeout = 30 * time.Second
 
 // maxRequest bounds the body of a request, which is a configuration at most. One of 40,000 real servers has 20 MB.
 const maxRequest = 256 << 20
+
+// maxFailover bounds the body of a request with names.
+const maxFailover = 1 << 20
 
 func handler(d Director) http.Handler {
 	mux := http.NewServeMux()
@@ -48,7 +52,18 @@ func handler(d Director) http.Handler {
 		plan, err := d.Plan(r.Context(), cfg)
 		answer(w, plan, err)
 	})
-	for path, method := range map[string]string{"/v1/status": http.MethodGet, "/v1/reload": http.MethodPost, "/v1/plan": http.MethodPost} {
+	mux.HandleFunc("POST /v1/failover", func(w http.ResponseWriter, r *http.Request) {
+		var request FailoverRequest
+		if err := decode(http.MaxBytesReader(w, r.Body, maxFailover), &request); err != nil {
+			answer(w, nil, &Error{Status: http.StatusBadRequest, Err: fmt.Errorf("reading the request: %w", err)})
+			return
+		}
+		f, err := d.Failover(r.Context(), request)
+		answer(w, f, err)
+	})
+	for path, method := range map[string]string{
+		"/v1/status": http.MethodGet, "/v1/reload": http.MethodPost, "/v1/plan": http.MethodPost, "/v1/failover": http.MethodPost,
+	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", method)
 			answer(w, nil, &Error{Status: http.StatusMethodNotAllowed, Err: fmt.Errorf("%s does not take the method %s; use %s", path, r.Method, method)})
@@ -67,9 +82,7 @@ func handler(d Director) http.Handler {
 // posted reads the configuration in a request, or nil if there is none.
 func posted(body io.Reader) (*config.Config, error) {
 	var cfg config.Config
-	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&cfg)
+	err := decode(body, &cfg)
 	if errors.Is(err, io.EOF) {
 		return nil, nil
 	}
@@ -78,6 +91,13 @@ func posted(body io.Reader) (*config.Config, error) {
 		return nil, &Error{Status: http.StatusBadRequest, Err: err}
 	}
 	return &cfg, nil
+}
+
+// decode reads one value whose fields are all known.
+func decode(body io.Reader, into any) error {
+	decoder := json.NewDecoder(body)
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
 }
 
 func answer(w http.ResponseWriter, body any, err error) {

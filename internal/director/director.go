@@ -100,6 +100,10 @@ type Director struct {
 
 	positionFile *keeper
 
+	failovers     map[string]failover // in force, by instance
+	failoversFile *keeper
+	failoverOver  *time.Timer // the first of them to end
+
 	sysctlTurn chan struct{} // held while kernel parameters are applied
 	unsaved    bool          // the last awaited write of the state file failed
 
@@ -136,10 +140,14 @@ func New(o Options) *Director {
 		lacking:   newShortages(),
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
+		failovers: map[string]failover{},
 		stateFile: newKeeper(o.StateFile, stateFormat),
 		history:   history.New(),
 
 		positionFile: newKeeper(positionFile(o.StateFile), positionFormat),
+
+		failoversFile: newKeeper(failoversFile(o.StateFile), failoversFormat),
+		failoverOver:  time.NewTimer(0),
 
 		sysctlTurn: make(chan struct{}, 1),
 		problems:   problems{log: o.Logger},
@@ -200,6 +208,8 @@ func (d *Director) Run(ctx context.Context) error {
 		case <-d.retries.timer.C:
 		case <-d.gateOpen.C:
 			d.updateSpeaker()
+		case <-d.failoverOver.C:
+			d.updateSpeaker()
 		case <-repair.C:
 			d.settled()
 			d.touched.everything()
@@ -211,7 +221,9 @@ func (d *Director) Run(ctx context.Context) error {
 // updateSpeaker sends the speaker the wanted state, and schedules the next update for when the preemption gate opens.
 func (d *Director) updateSpeaker() {
 	now := time.Now()
-	d.speaker.Set(wanted(d.cfg, &d.gate, now))
+	w := wanted(d.cfg, &d.gate, now)
+	d.addFailovers(&w, now)
+	d.speaker.Set(w)
 	if v := followed(d.cfg); v != nil {
 		if at := d.gate.opens(v.ConnectionSync.LearnTime, now); !at.IsZero() {
 			d.gateOpen.Reset(at.Sub(now))
@@ -288,6 +300,7 @@ func (d *Director) stop(ctx context.Context) {
 	d.closeKernel()
 	_ = d.stateFile.wait() // reported as a problem already
 	_ = d.positionFile.wait()
+	_ = d.failoversFile.wait()
 }
 
 func (d *Director) closeKernel() {

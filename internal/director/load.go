@@ -21,6 +21,7 @@ func (d *Director) start() error {
 		d.Logger.Warn("state file ignored", "error", err)
 	}
 	d.recallPosition()
+	d.recallFailovers()
 	cfg, err := d.Load()
 	if err == nil && nothing(cfg) {
 		d.Logger.Warn("nothing to do: the configuration has no vrrp and no virtual_service block", "path", d.ConfigPath)

@@ -125,6 +125,7 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	if same && d.memory.Config == d.cfg {
 		d.stateFile.check()
 		d.positionFile.check()
+		d.failoversFile.check()
 	} else {
 		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
 		d.memory = now

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func TestFailoverOutput(t *testing.T) {
+	until := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	for _, tc := range []struct {
+		of   api.FailoverOf
+		want string
+		ok   bool
+	}{
+		{api.FailoverOf{Outcome: api.FailoverDone, MasterAddress: "10.0.0.2", Took: api.Duration(12345 * time.Microsecond)},
+			"web: handed over to 10.0.0.2 in 12.3ms\n", true},
+		{api.FailoverOf{Outcome: api.FailoverDone, MasterAddress: "10.0.0.2", Took: api.Duration(12 * time.Millisecond), Until: until},
+			"web: handed over to 10.0.0.2 in 12ms; stays away until 2026-01-02 03:04:05\n", true},
+		{api.FailoverOf{Outcome: api.FailoverNoNeed, State: vrrp.Backup, MasterAddress: "10.0.0.2"}, "web: not master here; master is 10.0.0.2\n", true},
+		{api.FailoverOf{Outcome: api.FailoverNoNeed, State: vrrp.Initialize}, "web: not master here (INITIALIZE)\n", true},
+		{api.FailoverOf{Outcome: api.FailoverNobody, Took: api.Duration(300 * time.Millisecond)},
+			"web: no other router took over within 300ms; this node remains master, and the failover is cancelled\n", false},
+		{api.FailoverOf{Outcome: api.FailoverWaiting, State: vrrp.Leaving}, "web: still LEAVING; see lvs-ha status\n", false},
+		{api.FailoverOf{Outcome: api.FailoverUndone}, "web: failover undone\n", true},
+		{api.FailoverOf{Outcome: api.FailoverNone}, "web: no failover in force\n", true},
+	} {
+		tc.of.Name = "web"
+		var out strings.Builder
+		if ok := printFailover(&out, &out, api.Failover{Instances: []api.FailoverOf{tc.of}}); ok != tc.ok || out.String() != tc.want {
+			t.Errorf("%s: %v, %q, want %v, %q", tc.of.Outcome, ok, out.String(), tc.ok, tc.want)
+		}
+	}
+}
+
+// TestHostFailover is a maintenance: the master hands over and stays away over a restart of its director and of all of it,
+// then it comes back. Without a peer, it stays master.
+func TestHostFailover(t *testing.T) {
+	lab.Need(t, lab.Host)
+	places := newPlaces(t, 2)
+	lb1, lb2 := places[0], places[1]
+	lb1.configure(gateway)
+	lb2.configure(strings.Replace(gateway, "150", "100", 1))
+	first := lb1.start()
+	first.awaitStatus("master", isMaster)
+
+	lb1.wantAnswer(lb1.asked("failover"), 1, "gateway: no other router took over within")
+	s := first.awaitStatus("master with its own priority", func(s api.Status) bool { return isMaster(s) && s.VRRP[0].EffectivePriority == 150 })
+	if tracks := s.VRRP[0].Tracks; len(tracks) != 0 {
+		t.Errorf("tracks of a cancelled failover: %+v", tracks)
+	}
+
+	second := lb2.start()
+	isBackup := func(s api.Status) bool {
+		return len(s.VRRP) == 1 && s.VRRP[0].State == vrrp.Backup && s.VRRP[0].MasterAddress != ""
+	}
+	second.awaitStatus("backup", isBackup)
+	lb1.wantAnswer(lb1.asked("failover", "gate*"), 0, "gateway: handed over to 192.0.2.2")
+	second.awaitStatus("master", isMaster)
+	isAway := func(s api.Status) bool {
+		return isBackup(s) && s.VRRP[0].EffectivePriority == 1 && len(s.VRRP[0].Tracks) == 1
+	}
+	lb1.wantAnswer(lb1.asked("status", "gateway"), 0, "failover")
+	lb1.wantAnswer(lb1.asked("failover"), 0, "gateway: not master here; master is 192.0.2.2")
+	lb1.wantAnswer(lb1.asked("failover", "other"), 1, `there is no vrrp instance "other"; there are: gateway`)
+
+	if err := syscall.Kill(first.processes()["director"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	first.awaitStatus("still away after a restart of the director", isAway)
+	first.stop()
+	first = lb1.start()
+	first.awaitStatus("still away after a restart", isAway)
+
+	lb1.wantAnswer(lb1.asked("failover", "--undo"), 0, "gateway: failover undone\n")
+	first.awaitStatus("master again", isMaster)
+	second.awaitStatus("backup again", isBackup)
+	lb1.wantAnswer(lb1.asked("failover", "--undo"), 0, "gateway: no failover in force\n")
+
+	lb1.wantAnswer(lb1.asked("failover", "--for", "1s"), 0, "stays away until")
+	second.awaitStatus("master", isMaster)
+	first.awaitStatus("master when the time is over", isMaster)
+}

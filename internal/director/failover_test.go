@@ -1,0 +1,145 @@
+package director
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// tracksOf returns the tracks that the speaker was given of an instance.
+func (b *bench) tracksOf(name string) []vrrp.Track {
+	synctest.Wait()
+	for _, in := range b.speaker.wanted().Instances {
+		if in.Name == name {
+			return in.Tracks
+		}
+	}
+	return nil
+}
+
+// pairBench is a director whose instance "gateway" is master.
+func pairBench(t *testing.T) *bench {
+	b := newBench(t)
+	b.cfg = onlyVRRP()
+	b.start(false)
+	b.speaker.connected(true)
+	b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Master}})
+	synctest.Wait()
+	return b
+}
+
+func TestFailoverWaitsForTheSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pairBench(t)
+		defer b.stop()
+		time.AfterFunc(70*time.Millisecond, func() {
+			b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Leaving}})
+		})
+		time.AfterFunc(90*time.Millisecond, func() {
+			b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Backup, MasterAddress: "192.0.2.2"}})
+		})
+		f, err := b.director.Failover(t.Context(), api.FailoverRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Duration(f.Instances[0].Took)
+		if f.Instances[0].Outcome != api.FailoverDone || f.Instances[0].MasterAddress != "192.0.2.2" || took < 90*time.Millisecond || took > 100*time.Millisecond {
+			t.Errorf("%+v", f)
+		}
+		if tracks := b.tracksOf("gateway"); len(tracks) != 1 || tracks[0].Effect != vrrp.EffectLastResort {
+			t.Errorf("tracks %+v", tracks)
+		}
+		b.reload()
+		if tracks := b.tracksOf("gateway"); len(tracks) != 1 {
+			t.Errorf("tracks after a reload %+v", tracks)
+		}
+		if _, err := b.director.Failover(t.Context(), api.FailoverRequest{Undo: true}); err != nil {
+			t.Fatal(err)
+		}
+		if tracks := b.tracksOf("gateway"); len(tracks) != 0 {
+			t.Errorf("tracks after --undo %+v", tracks)
+		}
+	})
+}
+
+func TestFailoverWithoutSuccessorIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pairBench(t)
+		defer b.stop()
+		time.AfterFunc(200*time.Millisecond, func() {
+			b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Master, Reason: string(vrrp.ReasonNobodyTookOver), Since: time.Now()}})
+		})
+		f, err := b.director.Failover(t.Context(), api.FailoverRequest{Instances: []string{"gateway"}, For: api.Duration(time.Hour)})
+		if err != nil || f.Instances[0].Outcome != api.FailoverNobody {
+			t.Errorf("%+v, %v", f, err)
+		}
+		if tracks := b.tracksOf("gateway"); len(tracks) != 0 {
+			t.Errorf("tracks %+v", tracks)
+		}
+	})
+}
+
+func TestFailoverEndsWithItsTimeAndItsInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = onlyVRRP()
+		b.cfg.VRRP = append(b.cfg.VRRP, config.VRRP{Instance: vrrp.Instance{Name: "other"}})
+		b.start(false)
+		b.speaker.connected(true)
+		b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Backup}, {Name: "other", State: vrrp.Backup}})
+		synctest.Wait()
+		for name, away := range map[string]time.Duration{"gateway": time.Minute, "other": 0} {
+			if _, err := b.director.Failover(t.Context(), api.FailoverRequest{Instances: []string{name}, For: api.Duration(away)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.stop()
+		time.Sleep(30 * time.Second)
+		b.start(false)
+		if len(b.tracksOf("gateway")) != 1 || len(b.tracksOf("other")) != 1 {
+			t.Error("a restart ended a failover")
+		}
+		time.Sleep(31 * time.Second)
+		if len(b.tracksOf("gateway")) != 0 || len(b.tracksOf("other")) != 1 {
+			t.Error("a minute did not end the failover for a minute only")
+		}
+		both := b.cfg
+		b.cfg = onlyVRRP()
+		b.reload()
+		b.cfg = both
+		b.reload()
+		if len(b.tracksOf("other")) != 0 {
+			t.Error("an instance that was removed has its failover back")
+		}
+		b.stop()
+	})
+}
+
+func TestFailoverRequestsThatAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pairBench(t)
+		defer b.stop()
+		wantStatus := func(want int, request api.FailoverRequest) {
+			t.Helper()
+			_, err := b.director.Failover(t.Context(), request)
+			if refused, ok := err.(*api.Error); !ok || refused.Status != want {
+				t.Errorf("%+v: %v, want status %d", request, err, want)
+			}
+		}
+		wantStatus(http.StatusNotFound, api.FailoverRequest{Instances: []string{"gateway", "other"}})
+		wantStatus(http.StatusBadRequest, api.FailoverRequest{Instances: []string{"[a"}})
+		wantStatus(http.StatusBadRequest, api.FailoverRequest{For: -1})
+		wantStatus(http.StatusBadRequest, api.FailoverRequest{For: 1, Undo: true})
+		b.speaker.connected(false)
+		synctest.Wait()
+		wantStatus(http.StatusServiceUnavailable, api.FailoverRequest{})
+		if tracks := b.tracksOf("gateway"); len(tracks) != 0 {
+			t.Errorf("a refused request left tracks: %+v", tracks)
+		}
+	})
+}
