@@ -187,14 +187,14 @@ func TestMasterHears(t *testing.T) {
 			scene{"7.1s", advertFrom(lower, 99, time.Second), "advert 100, announce .100", "8.1s"},
 		)},
 		{"a lower one after a standstill, without preemption", v2(meek), then(
-			scene{"7.1s", advertFrom(lower, 99, time.Second), "remove .100, MASTER>BACKUP lapsed", "10.709375s"},
+			scene{"7.1s", advertFrom(lower, 99, time.Second), "advert 0, remove .100, MASTER>BACKUP lapsed", "10.709375s"},
 			scene{"8.1s", advertFrom(lower, 99, time.Second), "", "11.709375s"},
 		)},
 		{"a lower one before a backup can have taken over, without preemption", v2(meek), then(
 			scene{"7s", advertFrom(lower, 99, time.Second), "advert 100, announce .100", "8s"},
 		)},
 		{"an equal one after a standstill", v2(), then(
-			scene{"7.1s", advertFrom(lower, 100, time.Second), "remove .100, MASTER>BACKUP lapsed", "10.709375s"},
+			scene{"7.1s", advertFrom(lower, 100, time.Second), "advert 0, remove .100, MASTER>BACKUP lapsed", "10.709375s"},
 		)},
 		{"a lower one, again and again", v2(), then(
 			scene{"4.5s", advertFrom(upper, 99, time.Second), "advert 100", "5.5s"},
@@ -206,6 +206,14 @@ func TestMasterHears(t *testing.T) {
 		)},
 		{"one that leaves", v2(), then(
 			scene{"4.01s", advertFrom(upper, 0, time.Second), "advert 100", "5.01s"},
+		)},
+		{"one that leaves has announced the addresses", v2(), then(
+			scene{"4.01s", advertFrom(upper, 0, time.Second), "advert 100", "5.01s"},
+			scene{"5.01s", Timeout{}, "advert 100", "5.11s"},
+			scene{"5.11s", Timeout{}, "announce .100", "6.01s"},
+			scene{"5.5s", advertFrom(upper, 0, time.Second), "advert 100", "6.5s"},
+			scene{"6.5s", Timeout{}, "advert 100", "6.6s"},
+			scene{"6.6s", Timeout{}, "announce .100", "7.5s"},
 		)},
 	})
 }

@@ -90,6 +90,7 @@ func (m *Machine) masterReceived(r Received, now time.Time) {
 	switch {
 	case r.Priority == PriorityResign:
 		m.answer(now)
+		m.announceAgain(now)
 	case r.Priority > m.Priority():
 		m.yield(r, ReasonHigherPriority, now)
 	case r.Priority == m.Priority() && r.Source.Compare(m.source) > 0:
@@ -111,10 +112,12 @@ func (m *Machine) lapsed(rival uint8, now time.Time) bool {
 }
 
 // yield leaves the addresses to a better master, which owns them already. It may have been there all the time, cut off on this interface
-// only, while the hosts on another one listened to our announcements. It announces again when it hears of a lesser master, so
-// it has to hear of us once.
+// only, while the hosts on another one listened to our announcements. It announces again when it hears of a lesser master, or of
+// one that leaves, so it has to hear of us once. A lapsed router has no say with its own priority.
 func (m *Machine) yield(r Received, reason Reason, now time.Time) {
-	if reason != ReasonLapsed {
+	if reason == ReasonLapsed {
+		m.act(SendAdvert{PriorityResign})
+	} else {
 		m.advertise(now)
 	}
 	m.yielded = now
@@ -136,12 +139,16 @@ func (m *Machine) answer(now time.Time) {
 	m.advertise(now)
 }
 
-// assert answers a lesser master: it gives up when it hears us, and then those who listened to its announcements have
-// to hear ours.
+// assert answers a lesser master, which gives up when it hears us.
 func (m *Machine) assert(now time.Time) {
 	if now.Sub(m.sent) >= m.in.AdvertiseInterval/answerPart {
 		m.answer(now)
 	}
+	m.announceAgain(now)
+}
+
+// announceAgain corrects hosts that listened to another master's announcements.
+func (m *Machine) announceAgain(now time.Time) {
 	if now.Sub(m.announced) >= announceGap {
 		m.announce(now)
 	}
