@@ -15,6 +15,8 @@ TROUBLES    ?= 0
 SEED        ?= 0
 ROUND       ?= 0
 SCHEDULE    ?=
+EVENTS      ?= 2
+FAULTS      ?= 1
 ONLY        ?=
 EXCEPT      ?=
 
@@ -41,11 +43,19 @@ demo: setup build ## bring up a pair of directors, fail it over, narrate it (roo
 
 .PHONY: test
 test: setup lint ## everything: lint and all kinds of tests (root)
-	$(RUNTESTS) $(testflags) unit fuzz host kernel pair
+	$(RUNTESTS) $(testflags) unit proof fuzz host kernel pair
 
 .PHONY: unit
 unit: ## unit tests with -race: no root, no network
 	$(RUNTESTS) $(testflags) unit
+
+.PHONY: proof
+proof: ## VRRP: random histories, all states of small networks, mutants (no root)
+	$(RUNTESTS) $(testflags) proof
+
+.PHONY: explore
+explore: ## VRRP: all states with EVENTS=2 FAULTS=1 (no root)
+	LVS_HA_TEST=proof LVS_HA_EVENTS=$(EVENTS) LVS_HA_FAULTS=$(FAULTS) $(GO) test ./vrrp -run '^TestProofExploration$$' -v -timeout 0
 
 .PHONY: test-host
 test-host: setup ## tests in network namespaces of this kernel (root)

@@ -1,210 +1,392 @@
+//go:build !race
+
 package vrrp
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 )
 
-// lan is a simulated network with one virtual router: nothing in it runs by itself, every run is the same.
+// lan is a simulated network with one virtual router. Nothing in it runs by itself, and what the network does to a
+// packet depends only on the seed, the sender, the receiver and the packet's number: a history always has the same result.
 type lan struct {
-	now     time.Duration // since epoch
-	delay   time.Duration // of every packet
-	adding  time.Duration // how long it takes to put addresses on an interface; removing them is done at once
-	loss    float64       // part of the packets that are lost, for each receiver
-	rand    *rand.Rand
-	routers []*router
-	flying  []flight
-	watch   func(l *lan) // called after everything that happened at one instant
+	now       time.Duration // since epoch
+	seed      uint64
+	delay     time.Duration // of every packet
+	jitter    time.Duration // at most; packets overtake each other
+	loss      int           // percent of the packets, for each receiver
+	lossy     bool          // packets were lost that nobody sends again after a partition
+	duplicate int           // percent
+	interval  time.Duration // the shortest at first
+	adding    time.Duration // how long it takes to add addresses to an interface; they are removed at once
+	routers   []*router
+	flying    []flight
+	events    int    // that the last run took
+	rules     *rules // checked at every instant; nil: none
 
-	announced *router // who announced last, on all interfaces
+	announced *router // who announced the addresses last
 
-	history []string
+	traced bool
+	trace  []string
 }
 
 // router is a machine on the lan, with a clock of its own and the addresses on its interface.
 type router struct {
+	index  int
 	name   string
-	m      *Machine
+	m      *Machine // nil: its process does not run
+	in     Instance
 	source netip.Addr
-	offset time.Duration // of its clock
-	tracks []Track
-	side   int // packets reach only routers on the same side
-	dead   bool
-	owns   bool
-	adding bool          // addresses, which it owns when it is no longer busy
-	busy   time.Duration // until then it carries out what its last step wanted
 
-	adverts      []time.Duration // when they were sent
-	becameMaster time.Duration
+	offset time.Duration // of its monotonic clock
+	ppm    int64         // by which its monotonic clock is fast
+	wall   time.Duration // by which its wall clock is wrong; machines must not care
+
+	side int           // packets reach only routers on the same side
+	deaf bool          // its packet filter drops what it receives
+	mute bool          // ... or sends
+	off  bool          // no power: no process, no addresses
+	link bool          // its interface is up
+	lag  time.Duration // at most, after each step, until it is scheduled again
+
+	busy   time.Duration // until then it carries out what its last step wanted, or is not scheduled
+	adding uint16        // addresses that it has from added on
+	drop   uint16        // addresses that it has until then
+	added  time.Duration
+	owned  uint16 // addresses on the interface, one bit for each
+	found  bool   // those on the interface when the process started, no other master heard since
+
+	tracks   []Track
+	stopping bool
+
+	wasMaster    bool             // when its process ended
+	ended        time.Duration    // when that was
+	number       uint64           // packets sent
+	adverts      []time.Duration  // the last ones, when they were sent
+	sent         time.Duration    // the last advert that is no resignation
+	heardLast    [8]time.Duration // the last advert from each router, when it came
+	becameMaster time.Duration    // last
 	masterships  int
 }
 
-// flight is a packet on its way to one receiver.
+// flight is an event on its way to a router. An announcement is on its way to the hosts and has no receiver.
 type flight struct {
-	at   time.Duration
-	to   *router
-	what Received
+	at       time.Duration
+	from, to *router
+	what     Event
 }
 
 func newLAN(seed uint64, routers ...Instance) *lan {
-	l := &lan{delay: 100 * time.Microsecond, adding: time.Millisecond, rand: rand.New(rand.NewPCG(seed, seed)), watch: func(*lan) {}}
+	l := &lan{seed: seed, delay: 100 * time.Microsecond, adding: time.Millisecond, interval: routers[0].AdvertiseInterval}
 	addr := netip.MustParseAddr("10.0.0.1")
 	for i, in := range routers {
-		l.routers = append(l.routers, &router{name: fmt.Sprintf("r%d", i), m: NewMachine(in), source: addr})
+		l.interval = min(l.interval, in.AdvertiseInterval)
+		l.routers = append(l.routers, &router{index: i, name: fmt.Sprintf("r%d", i), in: in, source: addr, link: true})
 		addr = addr.Next()
 	}
 	return l
 }
 
-// start brings a router up.
-func (l *lan) start(r *router) { l.tell(r, Up{Source: r.source}) }
-
-// tell gives a router an event as soon as it has time for it.
-func (l *lan) tell(r *router, ev Event) {
-	if r.busy > l.now {
-		l.run(r.busy - l.now)
+// mix is SplitMix64's finalizer over a hash of its arguments.
+func mix(values ...uint64) uint64 {
+	var z uint64
+	for _, v := range values {
+		z += v + 0x9e3779b97f4a7c15
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		z ^= z >> 31
 	}
-	l.step(r, ev)
+	return z
 }
 
-// track gives a router a track in place of the one of its name, or removes that.
-func (l *lan) track(r *router, t Track) {
-	r.tracks = slices.DeleteFunc(slices.Clone(r.tracks), func(o Track) bool { return o.Name == t.Name && o.Kind == t.Kind })
-	if t.Effect != EffectNone {
-		r.tracks = append(r.tracks, t)
-	}
-	l.tell(r, SetTracks{r.tracks})
-}
-
-// without is a track that has no effect.
-func without(t Track) Track {
-	t.Effect = EffectNone
+// instant is a time with a monotonic and a wall reading that do not agree: the layout of time.Time, which
+// TestInstant checks.
+func instant(monotonic, wall time.Duration) time.Time {
+	var t time.Time
+	f := (*struct {
+		wall uint64
+		ext  int64
+	})(unsafe.Pointer(&t))
+	const nsecBits, monotonicFlag, secondsTo2026 = 30, 1 << 63, 141 * 31_556_952
+	f.wall = monotonicFlag | uint64(secondsTo2026+int64(wall/time.Second))<<nsecBits | uint64(wall%time.Second)
+	f.ext = int64(monotonic)
 	return t
+}
+
+// wallBase keeps wall clocks of all simulated routers after their epoch.
+const wallBase = 1000 * time.Hour
+
+func (r *router) local(now time.Duration) time.Duration {
+	return r.offset + now + now/1_000_000*time.Duration(r.ppm)
+}
+
+func (r *router) clock(now time.Duration) time.Time {
+	return instant(r.local(now), wallBase+r.wall+now)
+}
+
+// at is the first moment at which the router's clock shows t.
+func (r *router) at(t time.Time) time.Duration {
+	want := t.Sub(instant(0, 0)) - r.offset
+	if r.ppm == 0 {
+		return want
+	}
+	now := want - want/1_000_000*time.Duration(r.ppm)
+	for r.local(now)-r.offset < want {
+		now++
+	}
+	return now
+}
+
+// running says whether the router's process takes part.
+func (r *router) running() bool { return r.m != nil && r.m.State() != Initialize }
+
+func (r *router) state() State {
+	if r.m == nil {
+		return Initialize
+	}
+	return r.m.State()
+}
+
+// start starts a router's process on a machine that has power.
+func (l *lan) start(r *router, up Up) {
+	if r.m == nil {
+		r.m = NewMachine(r.in)
+		r.tracks, r.stopping = nil, false
+		r.found = up.HaveAddresses
+	}
+	r.off = false
+	l.tell(r, up)
+}
+
+// tell gives a router an event, which it takes as soon as it has time for it, after what has come before.
+func (l *lan) tell(r *router, ev Event) {
+	if r.m != nil {
+		l.flying = append(l.flying, flight{at: l.now, to: r, what: ev})
+	}
+}
+
+// killProcess leaves the addresses on the interface.
+func (l *lan) killProcess(r *router) {
+	l.note(r, "process killed")
+	r.wasMaster, r.ended = r.state() == Master, l.now
+	r.m = nil
+	r.busy = l.now
+	l.flying = slices.DeleteFunc(l.flying, func(f flight) bool { return f.to == r || f.from == r && f.to == nil })
+	l.forget(r)
 }
 
 // kill is a power failure: the router and its addresses are gone.
 func (l *lan) kill(r *router) {
-	l.log(r, "killed")
-	r.dead, r.owns = true, false
+	l.killProcess(r)
+	r.off, r.owned, r.adding, r.drop = true, 0, 0, 0
+}
+
+// forget: hosts resolve the addresses again when the neighbour that they know fails.
+func (l *lan) forget(r *router) {
+	if l.announced == r {
+		l.announced = nil
+	}
 }
 
 // step gives a router an event and carries out what it wants.
 func (l *lan) step(r *router, ev Event) {
-	if r.dead {
-		return
+	if l.traced {
+		l.traceEvent(r, ev)
 	}
-	done, adds := l.now, false
-	for _, a := range r.m.Step(ev, epoch.Add(l.now+r.offset)) {
-		switch a := a.(type) {
-		case SendAdvert:
-			r.adverts = append(r.adverts, done)
-			l.broadcast(r, a.Priority, done)
-		case SendAnnouncements:
-			l.announced = r
-		case AddAddresses:
-			done += l.adding
-			adds = true
-		case RemoveAddresses:
-			r.owns = false
-		case Changed:
-			l.log(r, fmt.Sprintf("%s > %s (%s)", a.From, a.To, a.Reason))
-			if a.To == Master {
-				r.becameMaster = l.now
-				r.masterships++
-			}
-		}
+	done := l.now
+	if got, ok := ev.(Received); ok && got.Priority != PriorityResign {
+		r.found = false
 	}
-	if adds {
-		r.adding = true
-		r.busy = done
+	for _, a := range r.m.Step(ev, r.clock(l.now)) {
+		done = l.carryOut(r, a, done)
+	}
+	r.busy = done
+	if r.lag > 0 {
+		r.number++
+		r.busy += time.Duration(mix(l.seed, uint64(r.index), r.number, 5) % uint64(r.lag))
+	}
+	if r.stopping && r.m.State() == Initialize {
+		l.killProcess(r)
 	}
 }
 
-func (l *lan) log(r *router, what string) {
-	l.history = append(l.history, fmt.Sprintf("%12s %s (priority %d) %s", l.now, r.name, r.m.Priority(), what))
+// carryOut carries out an action that begins at the given time, and returns when it is complete.
+func (l *lan) carryOut(r *router, a Action, at time.Duration) time.Duration {
+	switch a := a.(type) {
+	case SendAdvert:
+		l.broadcast(r, a.Priority, at)
+	case SendAnnouncements:
+		l.flying = append(l.flying, flight{at: at + l.delay, from: r})
+	case AddAddresses:
+		if add := bits(a.Addresses); r.owned&add != add {
+			at += l.adding
+			r.adding |= add
+			r.added = at
+		}
+	case RemoveAddresses:
+		if at > l.now {
+			r.drop |= bits(a.Addresses)
+		} else {
+			r.owned &^= bits(a.Addresses)
+		}
+	case Changed:
+		if a.To == Master {
+			r.becameMaster = l.now
+			r.masterships++
+		}
+		if l.traced {
+			l.note(r, fmt.Sprintf("%s > %s (%s)", a.From, a.To, a.Reason))
+		}
+	}
+	return at
+}
+
+// bits has one bit for each address, by its last byte.
+func bits(addresses []Address) uint16 {
+	var b uint16
+	for _, a := range addresses {
+		last := a.Prefix.Addr().As4()[3]
+		b |= 1 << (last - 100)
+	}
+	return b
+}
+
+func (l *lan) reaches(from, to *router) bool {
+	return from.side == to.side && from.link && to.link && !from.mute && !to.deaf
 }
 
 func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
+	from.number++
+	from.adverts = append(from.adverts, at)
+	if priority != PriorityResign {
+		from.sent = at
+	}
+	in := &from.m.in
 	for _, to := range l.routers {
-		if to == from || to.side != from.side || l.rand.Float64() < l.loss {
+		if to != from && priority == PriorityResign && !l.reaches(from, to) {
+			l.lossy = true // it leaves, and the master on the other side will never have heard it
+		}
+		if to == from || !l.reaches(from, to) || to.m == nil || in.Version == 2 && in.AdvertiseInterval != to.m.in.AdvertiseInterval {
 			continue
 		}
-		in := from.m.in
-		if in.Version == 2 && in.AdvertiseInterval != to.m.in.AdvertiseInterval {
+		luck := mix(l.seed, uint64(from.index)<<8|uint64(to.index), from.number)
+		if int(luck%100) < l.loss {
 			continue
 		}
-		l.flying = append(l.flying, flight{at + l.delay, to, Received{from.source, priority, in.AdvertiseInterval}})
+		copies := 1
+		if int(luck>>16%100) < l.duplicate {
+			copies = 2
+		}
+		for range copies {
+			arrival := at + l.delay
+			if l.jitter > 0 {
+				arrival += time.Duration(luck >> 8 % uint64(l.jitter))
+			}
+			luck = mix(luck)
+			l.flying = append(l.flying, flight{at: arrival, from: from, to: to, what: Received{from.source, priority, in.AdvertiseInterval}})
+		}
 	}
 }
 
 // run lets the given time pass.
 func (l *lan) run(d time.Duration) {
 	end := l.now + d
-	for {
-		next, ok := l.next()
-		if !ok || next > end {
-			l.now = end
+	for l.events = 0; ; l.events++ {
+		at, arrival, due := l.next()
+		if arrival < 0 && due == nil || at > end || l.events > 1_000_000 {
+			l.advance(end)
 			return
 		}
-		l.now = max(l.now, next)
-		for _, r := range l.routers {
-			if r.adding && r.busy <= l.now {
-				r.owns, r.adding = !r.dead, false
-			}
+		l.advance(at)
+		switch {
+		case arrival >= 0:
+			f := l.flying[arrival]
+			l.flying = slices.Delete(l.flying, arrival, arrival+1)
+			l.arrive(f)
+		case due.adding != 0 && due.added <= l.now:
+			due.complete()
+		default:
+			l.step(due, Timeout{})
 		}
-		l.deliver()
-		for _, r := range l.routers {
-			if at, ok := l.due(r); ok && at <= l.now {
-				l.step(r, Timeout{})
-			}
+		if l.rules != nil {
+			l.rules.after(l)
 		}
-		l.watch(l)
 	}
 }
 
-// next is when something happens next.
-func (l *lan) next() (time.Duration, bool) {
-	var first time.Duration
+// advance lets time pass in which nothing happens.
+func (l *lan) advance(to time.Duration) {
+	l.now = max(l.now, to)
+	if l.rules != nil {
+		l.rules.before(l)
+	}
+}
+
+// next finds what happens next: the flight with this index arrives, or a router has something to do. What has arrived is read
+// before a timer is looked at.
+func (l *lan) next() (at time.Duration, arrival int, due *router) {
+	arrival = -1
 	found := false
-	consider := func(t time.Duration) {
-		if !found || t < first {
-			first, found = t, true
-		}
-	}
-	for _, f := range l.flying {
-		consider(max(f.at, f.to.busy))
-	}
 	for _, r := range l.routers {
-		if r.adding {
-			consider(r.busy)
-		}
-		if at, ok := l.due(r); ok {
-			consider(at)
+		t, ok := r.due()
+		if ok && (!found || t < at) {
+			at, due, found = t, r, true
 		}
 	}
-	return first, found
+	var sentAt time.Duration
+	for i := range l.flying {
+		f := &l.flying[i]
+		t := f.at
+		if f.to != nil {
+			t = max(t, f.to.busy)
+		}
+		if !found || t < at || t == at && (arrival < 0 && !due.completes(t) || arrival >= 0 && f.at < sentAt) {
+			at, arrival, sentAt, found = t, i, f.at, true
+		}
+	}
+	return at, arrival, due
 }
 
-func (l *lan) due(r *router) (time.Duration, bool) {
-	at, ok := r.m.Deadline()
-	if !ok || r.dead {
+// completes says whether the addresses that the router adds are there at t.
+func (r *router) completes(t time.Duration) bool { return r.adding != 0 && r.added <= t }
+
+// complete ends the change of addresses.
+func (r *router) complete() {
+	r.owned = (r.owned | r.adding) &^ r.drop
+	r.adding, r.drop = 0, 0
+}
+
+func (r *router) due() (time.Duration, bool) {
+	if r.adding != 0 && (r.m == nil || r.added <= r.busy) {
+		return r.added, true
+	}
+	if r.m == nil {
 		return 0, false
 	}
-	return max(at.Sub(epoch)-r.offset, r.busy), true
+	t, ok := r.m.Deadline()
+	if !ok {
+		return 0, false
+	}
+	return max(r.at(t), r.busy), true
 }
 
-func (l *lan) deliver() {
-	arrived := l.flying
-	l.flying = nil
-	for _, f := range arrived {
-		if max(f.at, f.to.busy) > l.now {
-			l.flying = append(l.flying, f)
-			continue
+func (l *lan) arrive(f flight) {
+	switch {
+	case f.to == nil:
+		if f.from.link {
+			l.announced = f.from
 		}
+	case f.to.m == nil:
+	case f.from != nil:
+		if f.to.link {
+			f.to.heardLast[f.from.index] = l.now
+			l.step(f.to, f.what)
+		}
+	default:
 		l.step(f.to, f.what)
 	}
 }
@@ -212,7 +394,7 @@ func (l *lan) deliver() {
 func (l *lan) in(s State) []*router {
 	var out []*router
 	for _, r := range l.routers {
-		if !r.dead && r.m.State() == s {
+		if r.state() == s {
 			out = append(out, r)
 		}
 	}
@@ -222,23 +404,28 @@ func (l *lan) in(s State) []*router {
 func (l *lan) owners() int {
 	n := 0
 	for _, r := range l.routers {
-		if r.owns {
+		if r.owned != 0 {
 			n++
 		}
 	}
 	return n
 }
 
-// highest is the highest priority of the living: where all preempt, the master's. A backup does not preempt a master of
-// equal priority, whatever their addresses.
-func (l *lan) highest() uint8 {
-	var p uint8
-	for _, r := range l.routers {
-		if !r.dead && r.m.State() != Initialize {
-			p = max(p, r.m.Priority())
-		}
+func (l *lan) note(r *router, what string) {
+	if l.traced {
+		l.trace = append(l.trace, fmt.Sprintf("%14s %s %s", l.now, r.name, what))
 	}
-	return p
 }
 
-func (l *lan) String() string { return strings.Join(l.history, "\n") }
+func (l *lan) traceEvent(r *router, ev Event) {
+	switch ev := ev.(type) {
+	case Timeout:
+		l.note(r, fmt.Sprintf("timer, priority %d", r.m.Priority()))
+	case Received:
+		l.note(r, fmt.Sprintf("hears %s, priority %d, %s", ev.Source, ev.Priority, ev.Interval))
+	default:
+		l.note(r, fmt.Sprintf("%T%+v", ev, ev))
+	}
+}
+
+func (l *lan) String() string { return strings.Join(l.trace, "\n") }

@@ -28,6 +28,7 @@ type options struct {
 	verbose  bool   // show the output of tests that pass
 	fuzz     string // of each target, as -fuzztime takes it
 
+	kind           string   // that the tests are told to run
 	yields         bool     // to tests that run at the same time
 	plain, fuzzing programs // built before anything runs
 }
@@ -40,6 +41,7 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{"unit", "no root, no network beyond loopback, with -race", runUnit},
+		{"proof", "TestProof…: what takes minutes of a core, no root", runProof},
 		{"fuzz", "every fuzz target for a while", runFuzz},
 		{"host", "TestHost…: root and network namespaces on this kernel", runHost},
 		{"kernel", "TestKernel…: inside a test kernel with IPVS on each of two cores", runKernel},
@@ -124,13 +126,13 @@ func runKinds(ctx context.Context, o options, names []string, out io.Writer) boo
 	return conclude(names, results, out)
 }
 
-// sideBySide is the order of the kinds: stages one after another, each of lanes that run at the same time. Fuzzing and unit
-// tests take what the test kernels, with a core each, leave; fuzzing is first, since it depends on no clock at all. Host
+// sideBySide is the order of the kinds: stages one after another, each of lanes that run at the same time. Fuzzing, unit tests
+// and proofs take what the test kernels, with a core each, leave; fuzzing is first, since it depends on no clock at all. Host
 // and pair tests measure time and have the machine to themselves.
 func sideBySide(names []string) [][][]string {
 	var light []string
 	var stages [][][]string
-	for _, name := range []string{"fuzz", "unit"} {
+	for _, name := range []string{"fuzz", "unit", "proof"} {
 		if slices.Contains(names, "kernel") && slices.Contains(names, name) {
 			light = append(light, name)
 		}

@@ -14,6 +14,7 @@ import (
 func TestSideBySide(t *testing.T) {
 	for asked, want := range map[string][][][]string{
 		"unit fuzz host kernel pair": {{{"kernel"}, {"fuzz", "unit"}}, {{"host"}}, {{"pair"}}},
+		"unit proof kernel":          {{{"kernel"}, {"unit", "proof"}}},
 		"unit fuzz":                  {{{"unit"}}, {{"fuzz"}}},
 		"host kernel":                {{{"host"}}, {{"kernel"}}},
 		"kernel":                     {{{"kernel"}}},

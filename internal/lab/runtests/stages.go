@@ -12,7 +12,7 @@ import (
 )
 
 // otherKinds matches the tests that are no unit tests.
-const otherKinds = "^Test(Host|Kernel|Pair)" + wordEnd
+const otherKinds = "^Test(Host|Kernel|Pair|Proof)" + wordEnd
 
 func runUnit(ctx context.Context, o options, t *tally) error {
 	args := []string{"-vet=off", "-skip=" + otherKinds, "-run=" + o.run}
@@ -26,10 +26,19 @@ func runUnit(ctx context.Context, o options, t *tally) error {
 	return errors.Join(err, goTest(ctx, o, t, append(args, importPaths(plain)...)...))
 }
 
+func runProof(ctx context.Context, o options, t *tally) error {
+	packages, err := findTests(ctx, o.packages, "TestProof")
+	if err != nil || len(packages) == 0 {
+		return err
+	}
+	o.kind = "proof"
+	return goTest(ctx, o, t, append([]string{"-vet=off", "-count=1", "-timeout=30m", "-run=" + pattern(o, "TestProof")}, importPaths(packages)...)...)
+}
+
 // goTest runs `go test -json` and takes its events. That tests failed is in the tally.
 func goTest(ctx context.Context, o options, t *tally, args ...string) error {
 	cmd := o.command(ctx, "go", append([]string{"test", "-json"}, args...)...)
-	cmd.Env = append(os.Environ(), lab.EnvKinds+"=")
+	cmd.Env = append(os.Environ(), lab.EnvKinds+"="+o.kind)
 	cmd.Stderr = t.out
 	return readEvents(t, cmd)
 }

@@ -1,0 +1,340 @@
+//go:build !race
+
+package vrrp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// history is what happens to the routers of a lan. Its text form is what failures print and testdata/histories keeps.
+type history struct {
+	seed    uint64
+	routers []Instance
+	ops     []op
+}
+
+// op is one thing that happens, some time after the one before.
+type op struct {
+	after  time.Duration
+	kind   string
+	router int
+	arg    int
+}
+
+// kindOfOp is what an op does, and how its argument is drawn.
+type kindOfOp struct {
+	name string
+	draw func(d *rand.Rand) int
+	do   func(l *lan, r *router, arg int)
+}
+
+func none(*rand.Rand) int { return 0 }
+
+func upTo(most int) func(*rand.Rand) int { return func(d *rand.Rand) int { return d.IntN(most + 1) } }
+
+func oneOf(args ...int) func(*rand.Rand) int {
+	return func(d *rand.Rand) int { return args[d.IntN(len(args))] }
+}
+
+// smoothOps are what routers do for each other without a gap, where the network is whole.
+var smoothOps = []kindOfOp{
+	{"track", oneOf(-250, -60, -50, -1, 0, 0, 1, 60), func(l *lan, r *router, arg int) {
+		l.track(r, Track{Name: "script", Kind: TrackInterfaceLink, Effect: EffectOffset, Offset: arg}, arg != 0)
+	}},
+	{"track-fault", oneOf(0, 1), func(l *lan, r *router, arg int) {
+		l.track(r, Track{Name: "eth1", Kind: TrackInterfaceLink, Effect: EffectFault}, arg == 1)
+	}},
+	{"director-lost", oneOf(0, 1), func(l *lan, r *router, arg int) {
+		l.track(r, Track{Kind: TrackDirector, Effect: EffectLastResort}, arg == 1)
+	}},
+	{"refused", oneOf(0, 1), func(l *lan, r *router, arg int) {
+		l.track(r, Track{Kind: TrackAddresses, Effect: EffectLastResort}, arg == 1)
+	}},
+	{"failover", oneOf(0, 1), func(l *lan, r *router, arg int) {
+		l.track(r, Track{Kind: TrackFailover, Effect: EffectLastResort}, arg == 1)
+	}},
+	{"hold", oneOf(0, 1), func(l *lan, r *router, arg int) {
+		l.track(r, Track{Kind: TrackConnectionSync, Effect: EffectHold, Reason: "learning"}, arg == 1)
+	}},
+	{"priority", oneOf(1, 2, 50, 99, 100, 101, 150, 254), func(l *lan, r *router, arg int) {
+		l.reload(r, func(in *Instance) {
+			if in.Priority != PriorityOwner {
+				in.Priority = uint8(arg)
+			}
+		})
+	}},
+	{"addresses", upTo(2), func(l *lan, r *router, arg int) {
+		l.reload(r, func(in *Instance) { in.Addresses = addressSets[arg] })
+	}},
+	{"preempt", oneOf(0, 1), func(l *lan, r *router, arg int) {
+		l.reload(r, func(in *Instance) { in.Preempt = arg == 1 })
+	}},
+	{"wall-clock", oneOf(-3600, -1, 1, 3600), func(_ *lan, r *router, arg int) { r.wall = time.Duration(arg) * time.Second }},
+}
+
+// roughOps are everything else.
+var roughOps = []kindOfOp{
+	{"loss", oneOf(0, 0, 10, 50, 100), func(l *lan, _ *router, arg int) { l.loss, l.lossy = arg, true }},
+	{"duplicate", oneOf(0, 50), func(l *lan, _ *router, arg int) { l.duplicate = arg }},
+	{"jitter", oneOf(0, 1, 25, 100, 200), func(l *lan, _ *router, arg int) { l.jitter = l.part(arg) }},
+	{"side", upTo(2), func(_ *lan, r *router, arg int) { r.side = arg }},
+	{"deaf", oneOf(0, 1), func(l *lan, r *router, arg int) { r.deaf, l.lossy = arg == 1, true }},
+	{"mute", oneOf(0, 1), func(l *lan, r *router, arg int) { r.mute, l.lossy = arg == 1, true }},
+	{"power-off", none, func(l *lan, r *router, _ int) { l.kill(r) }},
+	{"kill", none, func(l *lan, r *router, _ int) { l.killProcess(r) }},
+	{"boot", none, func(l *lan, r *router, _ int) { l.boot(r) }},
+	{"stop", none, func(l *lan, r *router, _ int) { l.stop(r) }},
+	{"link", oneOf(0, 1), func(l *lan, r *router, arg int) { l.plug(r, arg == 1) }},
+	{"pause", oneOf(10, 50, 100, 350, 500), func(l *lan, r *router, arg int) {
+		r.busy = max(r.busy, l.now+l.part(arg))
+		l.rules.disturbed = max(l.rules.disturbed, r.busy)
+	}},
+	{"slow", oneOf(0, 1, 10, 50), func(l *lan, r *router, arg int) { r.lag = l.part(arg) }},
+	{"interval", oneOf(1, 2, 3), func(l *lan, r *router, arg int) {
+		l.reload(r, func(in *Instance) {
+			if in.Version == 3 {
+				in.AdvertiseInterval = l.interval * time.Duration(arg)
+			}
+		})
+	}},
+	{"renumber", upTo(2), func(l *lan, r *router, arg int) {
+		r.source = netip.AddrFrom4([4]byte{10, 0, byte(arg), byte(r.index + 1)})
+		l.tell(r, Up{Source: r.source})
+	}},
+	{"prefix", none, func(l *lan, r *router, _ int) {
+		l.reload(r, func(in *Instance) { in.Addresses = addressSets[3] })
+	}},
+	{"forge", oneOf(1, 3, 20, 100), func(l *lan, r *router, arg int) { l.forge(r, arg) }},
+}
+
+var addressSets = [][]Address{
+	prefixes("10.0.0.100/24"), prefixes("10.0.0.100/24", "10.0.0.101/24"), prefixes("10.0.0.102/24", "10.0.0.100/24"), prefixes("10.0.0.100/32", "10.0.0.102/24"),
+}
+
+// arg draws an argument.
+func (k *kindOfOp) arg(luck uint64) int { return k.draw(rand.New(rand.NewPCG(luck, 2))) }
+
+func findOp(name string) *kindOfOp {
+	for _, table := range [][]kindOfOp{smoothOps, roughOps} {
+		for i := range table {
+			if table[i].name == name {
+				return &table[i]
+			}
+		}
+	}
+	panic("no op is called " + name)
+}
+
+// part is a percentage of the interval.
+func (l *lan) part(percent int) time.Duration { return l.interval * time.Duration(percent) / 100 }
+
+// track changes one of a router's tracks.
+func (l *lan) track(r *router, t Track, present bool) {
+	if r.m == nil {
+		return
+	}
+	r.tracks = slices.DeleteFunc(slices.Clone(r.tracks), func(o Track) bool { return o.Name == t.Name && o.Kind == t.Kind })
+	if present {
+		r.tracks = append(r.tracks, t)
+	}
+	l.tell(r, SetTracks{r.tracks})
+}
+
+func (l *lan) reload(r *router, change func(*Instance)) {
+	change(&r.in)
+	r.adverts = r.adverts[:0]
+	l.tell(r, Configure{r.in})
+}
+
+func (l *lan) stop(r *router) {
+	if r.m != nil {
+		r.stopping = true
+		l.tell(r, Resign{ReasonResignStop})
+	}
+}
+
+// boot starts a router's process, if none runs. It goes on as master where it was until a moment ago: see condition.go of
+// the speaker.
+func (l *lan) boot(r *router) {
+	if r.m != nil {
+		return
+	}
+	r.complete()
+	if !r.link {
+		r.owned = 0
+	}
+	r.owned &= bits(r.in.Addresses)
+	up := Up{Source: r.source, HaveAddresses: r.owned != 0}
+	up.Adopt = r.owned != 0 && r.wasMaster && l.now-r.sent < rfcMasterDown(3, PriorityOwner, r.in.AdvertiseInterval)
+	if r.link {
+		l.start(r, up)
+	}
+}
+
+func (l *lan) plug(r *router, link bool) {
+	switch {
+	case r.link == link:
+	case link:
+		r.link = true
+		if r.m != nil {
+			l.tell(r, Up{Source: r.source})
+		}
+	default:
+		r.link = false
+		l.forget(r)
+		l.tell(r, Down{Reason: ReasonInterfaceDown})
+	}
+}
+
+// forge sends adverts that Instance.Check lets through: of any source but the receiver's, any priority and interval, to one
+// router or to all.
+func (l *lan) forge(r *router, n int) {
+	d := rand.New(rand.NewPCG(l.seed, uint64(l.now)))
+	gap := []time.Duration{3, 100, 2_000, 30_000, 400_000}[d.IntN(5)] * time.Microsecond
+	victims := l.routers
+	if d.IntN(2) == 0 {
+		victims = []*router{r}
+	}
+	packet := func(to *router) Received {
+		p := Received{
+			Source:   l.routers[d.IntN(len(l.routers))].source,
+			Priority: []uint8{0, 0, 1, to.in.Priority - 1, to.in.Priority, to.in.Priority, 254, 255, 255}[d.IntN(9)],
+			Interval: []time.Duration{to.in.AdvertiseInterval, MinAdvertiseInterval, 333 * centisecond, MaxAdvertiseInterval}[d.IntN(4)],
+		}
+		if p.Source == to.source || d.IntN(3) == 0 {
+			p.Source = netip.AddrFrom4([4]byte{10, 0, 0, []byte{66, 200}[d.IntN(2)]})
+		}
+		if to.in.Version == 2 {
+			p.Interval = to.in.AdvertiseInterval
+		}
+		return p
+	}
+	l.rules.forged = true
+	alike := d.IntN(3) == 0
+	p := packet(victims[0])
+	for range n {
+		for _, to := range victims {
+			if !alike {
+				p = packet(to)
+			}
+			if p.Source != to.source {
+				l.tell(to, p)
+			}
+		}
+		l.run(gap)
+		l.disturb()
+	}
+}
+
+// draw makes up a history.
+func draw(seed uint64) *history {
+	d := rand.New(rand.NewPCG(seed, 1))
+	h := &history{seed: seed}
+	base := v3()
+	switch d.IntN(5) {
+	case 0:
+		base = v2()
+	case 1:
+		base.AdvertiseInterval = time.Second
+	case 2:
+		base.AdvertiseInterval = 10 * time.Millisecond
+	}
+	mixed := base.Version == 3 && d.IntN(4) == 0 // intervals
+	equal := d.IntN(4) == 0                      // priorities
+	if !mixed {
+		base.AdoptFactor = []int{0, 0, 1, 10}[d.IntN(4)]
+	}
+	for range 2 + min(d.IntN(6), d.IntN(6)) {
+		in := base
+		in.Priority = uint8(1 + d.IntN(254))
+		if equal {
+			in.Priority = 100
+		}
+		if d.IntN(20) == 0 {
+			in.Priority = PriorityOwner
+		}
+		in.Preempt = d.IntN(4) > 0
+		if d.IntN(4) == 0 {
+			in.PreemptDelay = base.AdvertiseInterval * time.Duration(d.IntN(5)) / 2
+		}
+		if mixed {
+			in.AdvertiseInterval *= time.Duration(1 + d.IntN(3))
+		}
+		h.ops = append(h.ops, op{gap(d, base.AdvertiseInterval) / 4, "boot", len(h.routers), 0})
+		h.routers = append(h.routers, in)
+	}
+	for range 1 + min(d.IntN(16), d.IntN(16)) {
+		table := smoothOps
+		if d.IntN(3) > 0 {
+			table = roughOps
+		}
+		k := table[d.IntN(len(table))]
+		if k.name == "interval" && !mixed || k.name == "forge" && seed%4 > 0 {
+			continue
+		}
+		h.ops = append(h.ops, op{gap(d, base.AdvertiseInterval), k.name, d.IntN(len(h.routers)), k.draw(d)})
+	}
+	return h
+}
+
+// gap is a time between two ops.
+func gap(d *rand.Rand, interval time.Duration) time.Duration {
+	most := []time.Duration{1, time.Millisecond, interval / 4, interval, 3 * interval, 8 * interval}[d.IntN(6)]
+	return time.Duration(d.Int64N(int64(most)))
+}
+
+// String is the text form: a line for each router and each op.
+func (h *history) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d\n", h.seed)
+	for _, in := range h.routers {
+		fmt.Fprintf(&b, "router v%d %s priority %d preempt %t delay %s factor %d\n",
+			in.Version, in.AdvertiseInterval, in.Priority, in.Preempt, in.PreemptDelay, in.AdoptFactor)
+	}
+	for _, o := range h.ops {
+		fmt.Fprintf(&b, "%s r%d %s %d\n", o.after, o.router, o.kind, o.arg)
+	}
+	return b.String()
+}
+
+// parseHistory reads the text form. Lines that begin with # are comments.
+func parseHistory(text string) (*history, error) {
+	h := &history{}
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		var err error
+		switch {
+		case len(f) == 0 || strings.HasPrefix(f[0], "#"):
+		case f[0] == "seed" && len(f) == 2:
+			h.seed, err = strconv.ParseUint(f[1], 10, 64)
+		case f[0] == "router" && len(f) == 11:
+			in := v3()
+			if f[1] == "v2" {
+				in = v2()
+			}
+			_, err = fmt.Sscan(f[4]+" "+f[6]+" "+f[10], &in.Priority, &in.Preempt, &in.AdoptFactor)
+			in.AdvertiseInterval, _ = time.ParseDuration(f[2])
+			in.PreemptDelay, _ = time.ParseDuration(f[8])
+			h.routers = append(h.routers, in)
+		case len(f) == 4:
+			o := op{kind: f[2]}
+			o.after, err = time.ParseDuration(f[0])
+			if err == nil {
+				_, err = fmt.Sscanf(f[1]+" "+f[3], "r%d %d", &o.router, &o.arg)
+			}
+			h.ops = append(h.ops, o)
+		default:
+			err = fmt.Errorf("unknown line")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("history: %q: %w", line, err)
+		}
+	}
+	return h, nil
+}

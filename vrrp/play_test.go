@@ -1,0 +1,253 @@
+//go:build !race
+
+package vrrp
+
+import (
+	"slices"
+	"time"
+)
+
+// play lets a history happen, makes the network whole, waits for the election's bound, and then examines what is left. The
+// result names the first rule that was broken.
+func (h *history) play(traced bool) (*lan, string) {
+	l := newLAN(h.seed, h.routers...)
+	l.traced = traced
+	l.rules = newRules()
+	for i, r := range l.routers {
+		luck := mix(h.seed, uint64(i), 9)
+		r.offset = time.Duration(luck%20)*time.Hour + time.Duration(luck>>8%1000)*time.Microsecond
+		if luck>>32%2 == 0 {
+			r.ppm = int64(luck>>40%200) - 100
+		}
+	}
+	for _, o := range h.ops {
+		l.run(o.after)
+		l.do(o)
+		if l.rules.broken != "" {
+			return l, l.rules.broken
+		}
+	}
+	l.heal(h.seed%2 == 0)
+	l.examine(h.seed / 2)
+	return l, l.rules.broken
+}
+
+func (l *lan) do(o op) {
+	r := l.routers[o.router]
+	if l.traced {
+		l.note(r, "== "+o.kind)
+	}
+	l.disturb()
+	findOp(o.kind).do(l, r, o.arg)
+	l.disturb()
+	l.rules.after(l)
+}
+
+// heal makes the network whole. Processes that stop are let stop; at least one router runs then, or all.
+func (l *lan) heal(all bool) {
+	l.disturb()
+	l.loss, l.duplicate, l.jitter = 0, 0, 0
+	for _, r := range l.routers {
+		r.side, r.deaf, r.mute, r.lag = 0, false, false, 0
+		l.plug(r, true)
+	}
+	l.disturb()
+	for _, r := range l.routers {
+		l.run(max(r.busy-l.now, 0)) // pauses end
+	}
+	leaves := func(r *router) bool { return r.m != nil && (r.stopping || r.m.State() == Leaving) }
+	for slices.ContainsFunc(l.routers, leaves) && l.rules.broken == "" {
+		l.run(l.part(10))
+	}
+	if all || !slices.ContainsFunc(l.routers, (*router).running) {
+		for _, r := range l.routers {
+			l.boot(r)
+			l.do(op{kind: "track-fault", router: r.index})
+		}
+	}
+	l.disturb()
+}
+
+// settle waits for the election's bound and returns the master, the right one, or nil after a broken rule.
+func (l *lan) settle() *router {
+	start := l.now
+	bound := l.electionBound()
+	step := l.part(25)
+	right := time.Duration(-1)
+	for l.now-start < bound && l.rules.broken == "" {
+		l.run(step)
+		m, _ := l.rightMaster()
+		if m == nil {
+			right = -1
+		} else if right < 0 {
+			right = l.now - start
+		}
+	}
+	l.rules.longest.election = max(l.rules.longest.election, right)
+	m, wrong := l.rightMaster()
+	if m == nil {
+		l.rules.fail(l, "%s after the election's bound of %s", wrong, bound)
+	}
+	if l.rules.broken != "" {
+		return nil
+	}
+	return m
+}
+
+// examine puts the routers to one of several tests, each with a time or a gap that is known in advance.
+func (l *lan) examine(which uint64) {
+	m := l.settle()
+	if m == nil {
+		return
+	}
+	l.rules.forged = false
+	l.believed(m)
+	l.run(time.Duration(mix(l.seed, 11) % uint64(l.rules.interval)))
+	if m.state() != Master {
+		l.rules.fail(l, "mastership moved without a cause")
+		return
+	}
+	switch which % 3 {
+	case 0:
+		l.examineFailure(m)
+	case 1:
+		l.examineStop(m)
+	default:
+		l.examineSmooth(mix(l.seed, 12))
+	}
+}
+
+// believed: hosts believe the last announcement, so that must be the master's, at the latest when it has announced the addresses once
+// more. It cannot correct a router that it never heard.
+func (l *lan) believed(m *router) {
+	if l.lossy || l.announced == nil || l.announced == m {
+		return
+	}
+	l.run(reassertBound)
+	if l.announced != m {
+		l.rules.fail(l, "%s announced the addresses last, the master is %s", l.announced.name, m.name)
+	}
+}
+
+// reassertBound is how long hosts may believe another router: docs/vrrp.md, Announcements.
+const reassertBound = 1200 * time.Millisecond
+
+// others are the backups.
+func (l *lan) others(m *router) []*router {
+	return slices.DeleteFunc(l.in(Backup), func(r *router) bool { return r == m })
+}
+
+// listens is how long a backup waits for a master.
+func (r *router) listens(interval time.Duration) time.Duration {
+	return rfcMasterDown(r.in.Version, r.wantPriority(), r.adopts(interval))
+}
+
+func (r *router) adopts(interval time.Duration) time.Duration {
+	if r.in.Version == 2 {
+		return r.in.AdvertiseInterval
+	}
+	return min(interval, time.Duration(r.in.adoptFactor())*r.in.AdvertiseInterval)
+}
+
+// examineFailure cuts the master's power. Who takes over first does so exactly one master-down interval after the last
+// advert that it heard. When the old master is back, it preempts if it may, without a gap.
+func (l *lan) examineFailure(m *router) {
+	backups := l.others(m)
+	l.kill(m)
+	l.disturb()
+	if len(backups) > 0 {
+		l.takeover(backups, func(r *router) time.Duration { return r.heardLast[m.index] + r.listens(m.in.AdvertiseInterval) })
+		if l.settle() == nil {
+			return
+		}
+		l.rules.gapless = l.seamless()
+	}
+	l.boot(m)
+	l.disturb()
+	l.settle()
+}
+
+// takeover waits for the next master and judges its time.
+func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
+	end := l.now + l.unheldBound()
+	for len(l.in(Master)) == 0 && l.now < end && l.rules.broken == "" {
+		at, _, _ := l.next()
+		l.run(at - l.now)
+	}
+	masters := l.in(Master)
+	if len(masters) == 0 {
+		l.rules.fail(l, "nobody took over")
+		return
+	}
+	next := masters[0]
+	first := when(backups[0])
+	for _, r := range backups {
+		first = min(first, when(r))
+	}
+	// A clock that is fast by some ppm, and what rounding leaves.
+	tolerance := (first-l.now).Abs()/1000 + l.unheldBound()/5_000 + time.Microsecond
+	if late := next.becameMaster - first; late.Abs() > tolerance {
+		l.rules.fail(l, "%s took over at %s, the RFC says %s", next.name, next.becameMaster, first)
+	}
+}
+
+// seamless says whether nobody is to notice what happens next: an owner that starts does not ask, and a leaving master waits no
+// longer than MaxFinalLeave.
+func (l *lan) seamless() bool {
+	for _, r := range l.routers {
+		if r.in.Priority == PriorityOwner || rfcSkew(r.in.Version, 1, r.in.AdvertiseInterval) > 2900*time.Millisecond {
+			return false
+		}
+	}
+	return true
+}
+
+// examineStop stops the master, which leaves after the skew time without a gap.
+func (l *lan) examineStop(m *router) {
+	backups := l.others(m)
+	begun := l.now
+	l.rules.gapless = len(backups) > 0 && l.seamless()
+	l.stop(m)
+	l.disturb()
+	if len(backups) > 0 {
+		interval := m.in.AdvertiseInterval
+		l.run(0)
+		l.waitFor(func() bool { return m.state() != Master })
+		l.takeover(backups, func(r *router) time.Duration {
+			return begun + l.delay + rfcSkew(r.in.Version, r.wantPriority(), r.adopts(interval))
+		})
+	}
+	l.waitFor(func() bool { return m.m == nil })
+	if took := m.ended - begun; m.m != nil || took > 3*time.Second+l.slack() {
+		l.rules.fail(l, "%s took %s to stop", m.name, took)
+	}
+	if len(backups) > 0 {
+		l.settle()
+	}
+}
+
+// waitFor lets time pass, at most the election's bound.
+func (l *lan) waitFor(done func() bool) {
+	end := l.now + l.electionBound()
+	for !done() && l.now < end && l.rules.broken == "" {
+		at, _, _ := l.next()
+		l.run(max(at-l.now, 1))
+	}
+}
+
+// examineSmooth lets one thing after another happen that is to leave no gap.
+func (l *lan) examineSmooth(luck uint64) {
+	l.rules.gapless = l.seamless()
+	for range 3 {
+		luck = mix(luck)
+		k := smoothOps[luck>>8%uint64(len(smoothOps))]
+		r := l.routers[luck>>16%uint64(len(l.routers))]
+		if k.name == "track-fault" && len(l.others(r)) == 0 {
+			continue // nobody is left
+		}
+		l.do(op{kind: k.name, router: r.index, arg: k.arg(luck >> 32)})
+		if l.settle() == nil {
+			return
+		}
+	}
+}

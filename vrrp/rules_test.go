@@ -1,0 +1,252 @@
+//go:build !race
+
+package vrrp
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// rules are what holds at every instant of every history on a lan: docs/internals/vrrp.md states them and their bounds.
+type rules struct {
+	broken    string        // the first rule that was broken, and how
+	disturbed time.Duration // when something else than the routers last changed anything
+	forged    bool          // somebody forged adverts, with any interval
+	interval  time.Duration // the longest that was ever configured
+	gapless   bool          // an address must be held at every instant
+
+	unheld  [8]time.Duration    // since when a side's routers have been without a holder; -1: they have one
+	masters [8][8]time.Duration // since when two routers that hear each other have been masters; -1: they are not
+	longest struct {            // that was seen, for the report
+		unheld, overlap, election time.Duration
+	}
+}
+
+func newRules() *rules {
+	u := &rules{}
+	for i := range u.unheld {
+		u.unheld[i] = -1
+		for j := range u.masters[i] {
+			u.masters[i][j] = -1
+		}
+	}
+	return u
+}
+
+func (u *rules) fail(l *lan, format string, args ...any) {
+	if u.broken == "" {
+		u.broken = fmt.Sprintf("at %s: ", l.now) + fmt.Sprintf(format, args...)
+		l.trace = append(l.trace, u.broken)
+	}
+}
+
+// disturb restarts the bounds, when the packets that are on their way have arrived.
+func (l *lan) disturb() {
+	if l.rules != nil {
+		l.rules.disturbed = max(l.rules.disturbed, l.now+l.jitter)
+		for _, r := range l.routers {
+			l.rules.interval = max(l.rules.interval, r.in.AdvertiseInterval)
+		}
+	}
+}
+
+// The formulas of RFC 9568 and RFC 3768, 6.1, and the RFC's election, written a second time.
+
+func rfcSkew(version, priority uint8, interval time.Duration) time.Duration {
+	if version == 2 {
+		return time.Second * time.Duration(256-int(priority)) / 256
+	}
+	return interval * time.Duration(256-int(priority)) / 256
+}
+
+func rfcMasterDown(version, priority uint8, interval time.Duration) time.Duration {
+	return 3*interval + rfcSkew(version, priority, interval)
+}
+
+// wantPriority is the effective priority that configuration and tracks make.
+func (r *router) wantPriority() uint8 {
+	p := int(r.in.Priority)
+	for _, t := range r.tracks {
+		if t.Effect == EffectLastResort {
+			return 1
+		}
+		p += t.Offset
+	}
+	if r.in.Priority == 255 {
+		return 255
+	}
+	return uint8(max(1, min(p, 254)))
+}
+
+func (r *router) has(e Effect) bool {
+	return slices.ContainsFunc(r.tracks, func(t Track) bool { return t.Effect == e })
+}
+
+// mayPreempt says whether the router, as backup, takes over from a living master of lower priority sooner or later.
+func (r *router) mayPreempt() bool {
+	return !r.has(EffectHold) && (r.in.Preempt || r.wantPriority() == 255)
+}
+
+// adopted is the longest interval that a router may take from others.
+func (l *lan) adopted() time.Duration {
+	longest := l.rules.interval
+	if l.rules.forged && l.routers[0].in.Version == 3 {
+		for _, r := range l.routers {
+			longest = max(longest, time.Duration(r.in.adoptFactor())*r.in.AdvertiseInterval)
+		}
+	}
+	return longest
+}
+
+// slack is what the network and the schedulers may add to a bound.
+func (l *lan) slack() time.Duration {
+	s := 4*(l.delay+l.jitter) + 4*l.adding
+	for _, r := range l.routers {
+		s += 2 * r.lag
+	}
+	return s + 10*time.Millisecond
+}
+
+// unheldBound is the longest that an address is without a holder: the longest master-down interval of any router.
+func (l *lan) unheldBound() time.Duration {
+	return rfcMasterDown(l.routers[0].in.Version, 1, l.adopted()) + l.slack()
+}
+
+// overlapBound is the longest that two masters hear each other: one advert's interval.
+func (l *lan) overlapBound() time.Duration { return l.rules.interval + l.slack() }
+
+// electionBound is the longest until the right master is the only one: a router that leaves has left, the rest waited for the
+// master-down interval, the best waited for its delay and preempted.
+func (l *lan) electionBound() time.Duration {
+	var delay time.Duration
+	for _, r := range l.routers {
+		delay = max(delay, r.in.PreemptDelay)
+	}
+	adopted := l.adopted()
+	leaving := rfcSkew(l.routers[0].in.Version, 1, l.rules.interval) + 100*time.Millisecond
+	return leaving + delay + 2*(rfcMasterDown(l.routers[0].in.Version, 1, adopted)+adopted) + l.slack()
+}
+
+// before judges the time in which nothing happened.
+func (u *rules) before(l *lan) {
+	for side, since := range u.unheld {
+		if since < 0 {
+			continue
+		}
+		took := l.now - max(since, u.disturbed)
+		if u.gapless && l.now > since {
+			u.fail(l, "nobody has the addresses since %s", since)
+		}
+		u.longest.unheld = max(u.longest.unheld, took)
+		if took > l.unheldBound() {
+			u.fail(l, "on side %d, nobody has had the addresses for %s", side, took)
+		}
+	}
+	for i := range l.routers {
+		for j := range i {
+			since := u.masters[i][j]
+			if since < 0 {
+				continue
+			}
+			took := l.now - max(since, u.disturbed)
+			u.longest.overlap = max(u.longest.overlap, took)
+			if took > l.overlapBound() {
+				u.fail(l, "r%d and r%d, which hear each other, have both been master for %s", j, i, took)
+			}
+		}
+	}
+}
+
+// after looks at the state after something has happened.
+func (u *rules) after(l *lan) {
+	var eligible, held [8]bool
+	for _, r := range l.routers {
+		u.addresses(l, r)
+		u.answers(l, r)
+		if r.owned != 0 && r.link && !r.off {
+			held[r.side] = true
+		}
+		if r.link && (r.state() == Backup || r.state() == Master) {
+			eligible[r.side] = true
+		}
+	}
+	for side := range u.unheld {
+		since(&u.unheld[side], eligible[side] && !held[side], l.now)
+	}
+	for i, r := range l.routers {
+		for j, other := range l.routers[:i] {
+			both := r.state() == Master && other.state() == Master && l.loss == 0 && l.reaches(r, other) && l.reaches(other, r)
+			since(&u.masters[i][j], both, l.now)
+		}
+	}
+}
+
+func since(t *time.Duration, holds bool, now time.Duration) {
+	switch {
+	case !holds:
+		*t = -1
+	case *t < 0:
+		*t = now
+	}
+}
+
+// addresses follow the state. While actions are carried out, they are on their way.
+func (u *rules) addresses(l *lan, r *router) {
+	if r.m == nil || r.adding != 0 || r.m.reason == ReasonStart {
+		return
+	}
+	configured := bits(r.m.in.Addresses)
+	switch state := r.m.State(); state {
+	case Master:
+		if r.owned != configured {
+			u.fail(l, "%s is master and has addresses %b of %b", r.name, r.owned, configured)
+		}
+	case Leaving:
+		if r.owned&^configured != 0 {
+			u.fail(l, "%s is leaving and has addresses %b of %b", r.name, r.owned, configured)
+		}
+	default:
+		if r.owned != 0 && !(r.found && state == Backup) {
+			u.fail(l, "%s is %s and has addresses %b", r.name, state, r.owned)
+		}
+	}
+}
+
+// answersMost is how many adverts a router sends within its interval, whatever it hears: its own, an answer every tenth
+// of it, and one whenever it becomes master, which takes half of it at least.
+const answersMost = 1 + (10 + 1) + (2 + 1)
+
+func (u *rules) answers(l *lan, r *router) {
+	n := len(r.adverts)
+	if n <= answersMost || r.m == nil {
+		return
+	}
+	if took := r.adverts[n-1] - r.adverts[n-1-answersMost]; took < r.m.in.AdvertiseInterval-r.lag {
+		u.fail(l, "%s sent %d adverts within %s, less than its interval", r.name, answersMost+1, took)
+	}
+	if n > 4*answersMost {
+		r.adverts = append(r.adverts[:0], r.adverts[n-answersMost:]...)
+	}
+}
+
+// rightMaster is the only master, the one that configuration and RFC say.
+func (l *lan) rightMaster() (*router, string) {
+	masters := l.in(Master)
+	if len(masters) != 1 {
+		return nil, fmt.Sprintf("%d masters", len(masters))
+	}
+	m := masters[0]
+	for _, r := range l.routers {
+		switch {
+		case !r.running() || r == m:
+		case r.m.State() != Backup:
+			return nil, fmt.Sprintf("%s is still %s", r.name, r.m.State())
+		case r.wantPriority() > m.wantPriority() && r.mayPreempt():
+			return nil, fmt.Sprintf("%s is master with priority %d, but %s has %d", m.name, m.wantPriority(), r.name, r.wantPriority())
+		case r.owned != 0:
+			return nil, fmt.Sprintf("%s is master, but %s has the addresses", m.name, r.name)
+		}
+	}
+	return m, ""
+}

@@ -1,0 +1,260 @@
+//go:build !race
+
+package vrrp
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestInstant holds the layout of time.Time that simulated clocks rely on.
+func TestInstant(t *testing.T) {
+	a, b := instant(time.Hour, 100*time.Hour), instant(time.Hour+time.Nanosecond, 50*time.Hour+time.Nanosecond)
+	if d := b.Sub(a); d != time.Nanosecond || !a.Before(b) {
+		t.Errorf("the monotonic readings differ by %s", d)
+	}
+	if d := b.Round(0).Sub(a.Round(0)); d != time.Nanosecond-50*time.Hour {
+		t.Errorf("the wall readings differ by %s", d)
+	}
+	if y := a.Year(); y != 2026 {
+		t.Errorf("the year is %d", y)
+	}
+}
+
+// TestSimulation plays some random histories; TestProofSimulation plays many. LVS_HA_SEED=n begins with another one, LVS_HA_TIMES
+// multiplies their number.
+func TestSimulation(t *testing.T) { simulate(t, 1_000) }
+
+func simulate(t *testing.T, n int) {
+	first, times := number(t, "LVS_HA_SEED", 1), number(t, "LVS_HA_TIMES", 1)
+	begun := cpuTime()
+	var longest rules
+	for seed := first; seed < first+uint64(n)*times; seed++ {
+		h := draw(seed)
+		l, broken := h.play(false)
+		if broken != "" {
+			reportHistory(t, h)
+			return
+		}
+		longest.longest.election = max(longest.longest.election, l.rules.longest.election*100/l.electionBound())
+		longest.longest.unheld = max(longest.longest.unheld, l.rules.longest.unheld*100/l.unheldBound())
+		longest.longest.overlap = max(longest.longest.overlap, l.rules.longest.overlap*100/l.overlapBound())
+	}
+	all := uint64(n) * times
+	t.Logf("%d histories from seed %d, %.0f per CPU second; the longest: election %d %%, no holder %d %%, two masters %d %% of the bound",
+		all, first, float64(all)/(cpuTime()-begun).Seconds(), longest.longest.election, longest.longest.unheld, longest.longest.overlap)
+}
+
+// cpuTime is what this process has used: a rate by the clock would be one of the whole machine.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// number is a number from the environment.
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	v, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return v
+}
+
+// reportHistory prints a failing history as small as it can be made, ready for testdata/histories.
+func reportHistory(t *testing.T, h *history) {
+	seed := h.seed
+	h = h.shrink()
+	l, broken := h.play(true)
+	t.Fatalf("seed %d: %s\n\nshrunk, for a file in testdata/histories:\n%s\nwhat happened:\n%s", seed, broken, h, l)
+}
+
+// TestHistories plays the histories in testdata/histories, each of which once broke a rule.
+func TestHistories(t *testing.T) {
+	files, err := filepath.Glob("testdata/histories/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no histories: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := parseHistory(string(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l, broken := h.play(true); broken != "" {
+				t.Errorf("%s\n%s", broken, l)
+			}
+		})
+	}
+}
+
+// TestHistoryText: what is printed is read again as the same history.
+func TestHistoryText(t *testing.T) {
+	for seed := range uint64(100) {
+		text := draw(seed).String()
+		h, err := parseHistory(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.String() != text {
+			t.Fatalf("%s\nbecame\n%s", text, h)
+		}
+	}
+}
+
+// shrink returns a smaller history that breaks a rule too.
+func (h *history) shrink() *history {
+	tries := 0
+	breaks := func(c *history) bool {
+		tries++
+		_, broken := c.play(false)
+		return broken != "" && tries < 2_000
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, c := range h.smaller() {
+			if breaks(c) {
+				h, changed = c, true
+				break
+			}
+		}
+	}
+	return h
+}
+
+// smaller lists histories that differ in one thing.
+func (h *history) smaller() []*history {
+	var out []*history
+	try := func(change func(c *history)) {
+		c := &history{h.seed, slices.Clone(h.routers), slices.Clone(h.ops)}
+		change(c)
+		if fmt.Sprint(c) != fmt.Sprint(h) {
+			out = append(out, c)
+		}
+	}
+	for n := len(h.ops) / 2; n > 0; n /= 2 {
+		for i := 0; i+n <= len(h.ops); i += n {
+			try(func(c *history) { c.ops = slices.Delete(c.ops, i, i+n) })
+		}
+	}
+	for i := range h.routers {
+		if len(h.routers) > 1 {
+			try(func(c *history) { c.drop(i) })
+		}
+		try(func(c *history) { c.routers[i].PreemptDelay = 0 })
+		try(func(c *history) { c.routers[i].Preempt = true })
+		try(func(c *history) { c.routers[i].AdvertiseInterval = c.routers[0].AdvertiseInterval })
+	}
+	for i, o := range h.ops {
+		for _, d := range []time.Duration{0, h.routers[0].AdvertiseInterval, o.after.Truncate(time.Second), o.after.Truncate(time.Millisecond)} {
+			if d < o.after {
+				try(func(c *history) { c.ops[i].after = d })
+			}
+		}
+		try(func(c *history) { c.ops[i].arg = 0 })
+	}
+	return out
+}
+
+// drop leaves out a router and what happens to it.
+func (h *history) drop(router int) {
+	h.routers = slices.Delete(h.routers, router, router+1)
+	h.ops = slices.DeleteFunc(h.ops, func(o op) bool { return o.router == router })
+	for i := range h.ops {
+		if h.ops[i].router > router {
+			h.ops[i].router--
+		}
+	}
+}
+
+// TestReloadDoesNotMove: a reload that changes nothing about who is best changes nothing about who is master. The
+// routers are reloaded in any order where a backup may adopt any interval, else the one with the longer interval waits.
+func TestReloadDoesNotMove(t *testing.T) {
+	for seed := range uint64(300) {
+		d := rand.New(rand.NewPCG(seed, 3))
+		var routers []Instance
+		anyInterval := d.IntN(2) == 0
+		for i := range 2 + d.IntN(4) {
+			in := v3()
+			in.Priority = uint8(250 - 10*i - d.IntN(10))
+			if anyInterval {
+				in.AdoptFactor = AdoptFactorMax
+			}
+			routers = append(routers, in)
+		}
+		interval := []time.Duration{10, 100, 1000, 5000}[d.IntN(4)] * time.Millisecond
+		l := newLAN(seed, routers...)
+		l.rules = newRules()
+		for _, r := range l.routers {
+			l.boot(r)
+		}
+		l.disturb()
+		master := l.settle()
+		l.rules.gapless = true
+		order := slices.Clone(l.routers) // the master first
+		if anyInterval {
+			d.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		} else if interval > master.in.AdvertiseInterval {
+			slices.Reverse(order)
+		}
+		for _, r := range order {
+			l.reload(r, func(in *Instance) { in.AdvertiseInterval, in.Addresses = interval, addressSets[1] })
+			l.disturb()
+			l.run([]time.Duration{0, 50, 2_000, 70_000, 500_000, 3_000_000}[d.IntN(6)] * time.Microsecond)
+		}
+		if l.settle() != master || master.masterships != 1 {
+			t.Fatalf("seed %d: mastership moved: %s", seed, l.rules.broken)
+		}
+	}
+}
+
+// TestForgedAdvertUnserved is the worst that two packets do to a pair, and what they do when any interval is adopted. One packet is
+// corrected by the master, whose last advert, as it yields, is the latest that the backup hears.
+func TestForgedAdvertUnserved(t *testing.T) {
+	for _, c := range []struct {
+		factor   int
+		unserved time.Duration
+	}{
+		{0, 11 * time.Second},
+		{1, 4 * time.Second},
+		{AdoptFactorMax, 141 * time.Second},
+	} {
+		best, second := v3(), v3()
+		best.Priority, best.AdvertiseInterval, best.AdoptFactor = 150, time.Second, c.factor
+		second.AdvertiseInterval, second.AdoptFactor = time.Second, c.factor
+		l := newLAN(1, best, second)
+		for _, r := range l.routers {
+			l.boot(r)
+		}
+		l.run(10 * time.Second)
+		for range 2 {
+			for _, r := range l.routers {
+				l.tell(r, Received{netip.MustParseAddr("10.0.0.66"), PriorityOwner, MaxAdvertiseInterval})
+			}
+			l.run(5 * time.Millisecond)
+		}
+		begun := l.now
+		for l.owners() == 0 {
+			l.run(time.Millisecond)
+		}
+		if took := l.now - begun; took > c.unserved || took < c.unserved/2 {
+			t.Errorf("factor %d: unserved for %s, want at most %s", c.factor, took, c.unserved)
+		}
+	}
+}
