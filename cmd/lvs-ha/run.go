@@ -79,13 +79,13 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience,
 		}, {
 			Name: "director", Args: slices.Concat([]string{"director", "--runtime-dir", string(dir)}, conf.args(), logs.args()),
-			Environment: directorEnvironment(), Letter: directorLetter{Vars: conf.vars},
+			Environment: directorEnvironment(), Private: directorPrivate{Vars: conf.vars},
 			Capabilities: supervisor.DirectorCapabilities, Patience: directorPatience,
 		}},
 		Reload: "director",
 		Logger: log,
 	}
-	parent.Open = func(left func(string) *os.File) (map[string][]*os.File, error) {
+	parent.Open = func(inherited func(string) *os.File) (map[string][]*os.File, error) {
 		lock, err := dir.Lock()
 		if err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		if err != nil {
 			return nil, err
 		}
-		tenures := left(speaker.TenuresName)
+		tenures := inherited(speaker.TenuresName)
 		if tenures == nil {
 			if tenures, err = speaker.NewTenures(); err != nil {
 				return nil, err
@@ -109,8 +109,8 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 	return parent.Run(ctx)
 }
 
-// directorLetter contains values that must not be on the director's command line, which every user can read.
-type directorLetter struct {
+// directorPrivate contains values that must not be on the director's command line, which every user can read.
+type directorPrivate struct {
 	Vars []string // of --var
 }
 

@@ -37,7 +37,7 @@ func newSpeaker() *cobra.Command {
 				return err
 			}
 			defer flush()
-			seat, err := supervisor.Attach("speaker", log, nil)
+			link, err := supervisor.Attach("speaker", log, nil)
 			if err != nil {
 				return err
 			}
@@ -46,7 +46,7 @@ func newSpeaker() *cobra.Command {
 			defer stop()
 			var files []*os.File
 			turn := func(ctx context.Context) (_ speaker.Turn, err error) {
-				if files, err = seat.Turn(ctx, stop); err != nil {
+				if files, err = link.AwaitActivation(ctx, stop); err != nil {
 					return speaker.Turn{}, err
 				}
 				listener, err := net.FileListener(files[0])
@@ -54,11 +54,11 @@ func newSpeaker() *cobra.Command {
 					return speaker.Turn{}, fmt.Errorf("inheriting the director's socket: %w", err)
 				}
 				files[0].Close()
-				return speaker.Turn{Listener: listener, Tenures: files[1], Adopt: seat.Restarted}, nil
+				return speaker.Turn{Listener: listener, Tenures: files[1], Adopt: link.Restarted}, nil
 			}
 			defer func() { runtime.KeepAlive(files) }() // the next parent checks the file locks
-			err = speaker.Run(ctx, speaker.Options{Turn: turn, Ready: seat.Ready, Alive: seat.Alive, Logger: log})
-			if errors.Is(err, supervisor.ErrNoTurn) {
+			err = speaker.Run(ctx, speaker.Options{Turn: turn, Ready: link.Ready, Alive: link.Alive, Logger: log})
+			if errors.Is(err, supervisor.ErrNotActivated) {
 				return nil
 			}
 			return err
@@ -83,27 +83,27 @@ func newDirector() *cobra.Command {
 				return err
 			}
 			defer flush()
-			var letter directorLetter
-			seat, err := supervisor.Attach("director", log, &letter)
+			var private directorPrivate
+			link, err := supervisor.Attach("director", log, &private)
 			if err != nil {
 				return err
 			}
-			conf.vars = letter.Vars
+			conf.vars = private.Vars
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			load, err := firstLoad(&conf, seat, log)
+			load, err := firstLoad(&conf, link, log)
 			if err != nil {
 				return err
 			}
-			files, err := seat.Turn(ctx, stop)
-			if errors.Is(err, supervisor.ErrNoTurn) {
+			files, err := link.AwaitActivation(ctx, stop)
+			if errors.Is(err, supervisor.ErrNotActivated) {
 				return nil
 			}
 			if err != nil {
 				return err
 			}
 			defer func() { runtime.KeepAlive(files) }() // as for the speaker
-			return runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, load, files[0], seat, log)
+			return runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, load, files[0], link, log)
 		},
 	}
 	conf.register(cmd)
@@ -123,14 +123,14 @@ type loader func() (*config.Config, error)
 // firstLoad reads the configuration before anything is changed. The returned loader first returns the same result again,
 // and then reads the files. If a first start fails, the error requests ExitRefused; a restarted director continues with
 // the last valid configuration.
-func firstLoad(conf *configFlags, seat *supervisor.Seat, log *slog.Logger) (loader, error) {
+func firstLoad(conf *configFlags, link *supervisor.ParentLink, log *slog.Logger) (loader, error) {
 	type result struct {
 		cfg *config.Config
 		err error
 	}
 	loaded := make(chan result, 1)
 	go func() {
-		cfg, err := conf.loadLogged(!seat.Restarted && onTerminal(os.Stderr), log)
+		cfg, err := conf.loadLogged(!link.Restarted && onTerminal(os.Stderr), log)
 		loaded <- result{cfg, err}
 	}()
 	var first *result
@@ -141,17 +141,17 @@ func firstLoad(conf *configFlags, seat *supervisor.Seat, log *slog.Logger) (load
 		case r := <-loaded:
 			first = &r
 		case <-alive.C:
-			seat.Alive()
+			link.Alive()
 		case <-timeout:
 			first = &result{err: errSlowLoad}
 		}
 	}
 	if first.err == nil {
-		if err := refuseWithout(first.cfg, seat.Capabilities); err != nil {
+		if err := refuseWithout(first.cfg, link.Capabilities); err != nil {
 			return nil, err
 		}
 	}
-	if first.err != nil && !seat.Restarted {
+	if first.err != nil && !link.Restarted {
 		return nil, &exitError{supervisor.ExitRefused, first.err}
 	}
 	var unread atomic.Pointer[result]
@@ -164,7 +164,7 @@ func firstLoad(conf *configFlags, seat *supervisor.Seat, log *slog.Logger) (load
 	}, nil
 }
 
-func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, load loader, socket *os.File, seat *supervisor.Seat, log *slog.Logger) error {
+func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, load loader, socket *os.File, link *supervisor.ParentLink, log *slog.Logger) error {
 	path, err := filepath.Abs(conf.path)
 	if err != nil {
 		path = conf.path
@@ -178,7 +178,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		ConfigPath: path,
 		Load:       load,
 		StateFile:  dir.StateFile(),
-		Restarted:  seat.Restarted,
+		Restarted:  link.Restarted,
 		OpenKernel: director.OpenKernel,
 		Sysctls:    &sysctl.Keeper{Kernel: sysctl.System, Identity: identity, File: filepath.Join(string(dir), "sysctl.json")},
 		Addresses:  speaker.Leftovers{},
@@ -190,8 +190,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Connected: r.Connected, Logger: log,
 			})
 		},
-		Ready:  seat.Ready,
-		Alive:  seat.Alive,
+		Ready:  link.Ready,
+		Alive:  link.Alive,
 		Logger: log,
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
@@ -208,7 +208,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 			select {
 			case <-hup:
 				_ = d.Reload(ctx) // errors are logged
-				seat.Reloaded()
+				link.Reloaded()
 			case <-ctx.Done():
 				return
 			}

@@ -8,8 +8,8 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// view runs f in the goroutine that owns the state, at once even while that waits for the kernel. f must be short and must
-// not change anything.
+// view runs f in the goroutine that owns the state, at once even while that waits for the kernel. f must be short and
+// must not change the state.
 func (d *Director) view(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
@@ -21,8 +21,8 @@ func (d *Director) view(ctx context.Context, f func()) error {
 	}
 }
 
-// await waits for f, which calls the kernel and does not use the director's state. Meanwhile it serves readers and reports
-// that the director is alive. The time that the kernel may take is bounded elsewhere.
+// await runs f, which calls the kernel and does not use the director's state. Meanwhile it serves readers and reports
+// that the director is alive. The duration of kernel calls is limited elsewhere.
 func (d *Director) await(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -54,7 +54,7 @@ type awaited struct {
 	d *Director
 }
 
-// Execute carries out steps.
+// Execute executes steps.
 func (a awaited) Execute(ctx context.Context, steps []ipvs.Step) (errs []error) {
 	a.d.await(func() { errs = a.Kernel.Execute(ctx, steps) })
 	return errs

@@ -12,14 +12,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// change is an object of the configuration that a reload adds, changes or removes.
+// change is an object that a reload adds, changes or removes.
 type change struct {
 	how    string // "added", "changed" or "removed"
 	what   string // `virtual_service "http"`
-	detail string // of a change: field by field
+	detail string // for a change: the changed fields
 }
 
-// changesBetween lists what differs between two configurations.
+// changesBetween lists the differences between two configurations.
 func changesBetween(before, after *config.Config) []change {
 	var list []change
 	for _, s := range settings(before, after) {
@@ -67,7 +67,7 @@ func changesBetween(before, after *config.Config) []change {
 	return list
 }
 
-// configuredEntry is a service in the kernel's table with all its real servers up.
+// configuredEntry returns a service as in the kernel's table when all its real servers are up.
 func configuredEntry(vs config.VirtualService) ipvs.Entry {
 	entry := ipvs.Entry{Service: vs.Service, Destinations: make([]ipvs.Destination, 0, len(vs.RealServers))}
 	for _, rs := range vs.RealServers {
@@ -76,7 +76,7 @@ func configuredEntry(vs config.VirtualService) ipvs.Entry {
 	return entry
 }
 
-// maxFields is how many fields of one change are logged.
+// maxFields limits the logged fields of one change.
 const maxFields = 5
 
 func fieldsText(changes []api.Change) string {
@@ -91,10 +91,10 @@ func fieldsText(changes []api.Change) string {
 	return strings.Join(parts, ", ")
 }
 
-// maxChanges is how many changes of one reload are logged.
+// maxChanges limits the logged changes of one reload.
 const maxChanges = 20
 
-// logChanges logs what a reload changed, one line for each change.
+// logChanges logs each change of a reload as one line.
 func logChanges(log *slog.Logger, list []change) {
 	count := map[string]int{}
 	for _, c := range list {
@@ -117,13 +117,13 @@ func logChanges(log *slog.Logger, list []change) {
 // Refused is the error of an invalid configuration: its findings, and the whole report as text.
 type Refused struct {
 	Findings []config.Finding
-	More     int // findings that were left out
+	More     int // number of omitted findings
 	Text     string
 }
 
 func (r *Refused) Error() string { return r.Text }
 
-// refusal is the API's answer to a configuration that is not put in force.
+// refusal returns the API's error for a rejected configuration.
 func refusal(err error) error {
 	e := &api.Error{Status: http.StatusUnprocessableEntity, Err: err}
 	if refused, ok := errors.AsType[*Refused](err); ok {
@@ -132,7 +132,7 @@ func refusal(err error) error {
 	return e
 }
 
-// LogFindings logs the findings in a configuration, one line each: either the warnings or the errors.
+// LogFindings logs the warnings or the errors in a configuration, one line each.
 func LogFindings(log *slog.Logger, findings []config.Finding, warnings bool) {
 	for _, f := range findings {
 		if f.Warning != warnings {

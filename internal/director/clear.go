@@ -9,7 +9,7 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// clear removes at stop what must not outlive the process: the sync daemons, and the table if on_stop is "remove".
+// clear removes kernel state that must not outlive the process: the sync daemons, and the table if on_stop is "remove".
 func (d *Director) clear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()

@@ -13,14 +13,14 @@ import (
 const countersTimeout = 3 * time.Second
 
 // counters reads the kernel's table for status requests, on its own connection. Status requests wait for each other, but
-// changes to the table do not wait for them.
+// not for changes to the table, and vice versa.
 type counters struct {
 	open   func(context.Context) (Kernel, error)
-	turn   chan struct{} // holds one token
-	kernel Kernel        // used by the holder of the token; nil: not open
+	turn   chan struct{} // contains one token
+	kernel Kernel        // used by the owner of the token; nil: not open
 }
 
-// observed is what the kernel holds.
+// observed is a reading of the kernel's state.
 type observed struct {
 	table   []ipvs.ServiceState
 	daemons []connsync.Running
@@ -32,7 +32,7 @@ func newCounters(open func(context.Context) (Kernel, error)) counters {
 	return c
 }
 
-// read returns what the kernel holds now.
+// read returns the kernel's current state.
 func (c *counters) read(ctx context.Context) (o observed, err error) {
 	ctx, cancel := context.WithTimeout(ctx, countersTimeout)
 	defer cancel()
@@ -56,7 +56,7 @@ func (c *counters) read(ctx context.Context) (o observed, err error) {
 }
 
 func (c *counters) close() {
-	<-c.turn // a read is bounded
+	<-c.turn // reads have a time limit
 	if c.kernel != nil {
 		c.kernel.Close()
 	}

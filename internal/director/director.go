@@ -21,14 +21,14 @@ import (
 type Kernel interface {
 	ipvs.Applier
 	Table(ctx context.Context) ([]ipvs.ServiceState, error)
-	Lookup(ctx context.Context, keys []ipvs.ServiceKey) ([]ipvs.ServiceState, error) // those of them that exist
+	Lookup(ctx context.Context, keys []ipvs.ServiceKey) ([]ipvs.ServiceState, error) // the ones that exist
 	Timeouts(ctx context.Context) (ipvs.Timeouts, error)
 	SetTimeouts(ctx context.Context, t ipvs.Timeouts) error
 	connsync.Kernel
 	Close() error
 }
 
-// Checker runs the health checks and reports to the director's inbox.
+// Checker runs the health checks and reports results to the director's inbox.
 type Checker interface {
 	Run(ctx context.Context) error
 	Update(targets []healthcheck.Target) error
@@ -50,8 +50,8 @@ type Options struct {
 	StateFile  string
 	Restarted  bool // this process replaces a director that ended unexpectedly
 	OpenKernel func(ctx context.Context) (Kernel, error)
-	Sysctls    Sysctls   // nil: none are managed
-	Addresses  Addresses // nil: none are left at a stop
+	Sysctls    Sysctls   // nil: not managed
+	Addresses  Addresses // nil: none are left after a stop
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewSpeaker func(SpeakerReports) Speaker
 	Ready      func() // called once, when the first configuration is in force
@@ -72,17 +72,17 @@ type SpeakerReports struct {
 
 // Deadlines and pauses.
 const (
-	kernelTimeout = 10 * time.Second        // of one pass over the kernel's table
-	stopWait      = 3300 * time.Millisecond // for the speaker to hand over, at stop: somewhat more than vrrp.MaxFinalLeave
+	kernelTimeout = 10 * time.Second        // for one pass over the kernel's table
+	stopWait      = 3300 * time.Millisecond // for the speaker to hand over at stop: slightly more than vrrp.MaxFinalLeave
 	aliveInterval = time.Second
 )
 
-// Director owns the state; only the goroutine in Run touches it.
+// Director owns the state; only the goroutine in Run accesses it.
 type Director struct {
 	Options
 	inbox    *inbox
 	requests chan func()
-	views    chan func() // read-only; served even while the kernel is waited for
+	views    chan func() // read-only; also served while the kernel is busy
 	alive    *time.Ticker
 	ready    bool
 	checker  Checker
@@ -92,9 +92,9 @@ type Director struct {
 	cfg       *config.Config
 	loaded    time.Time
 	started   time.Time
-	reloading chan struct{} // held during a reload
+	reloading chan struct{} // locked during a reload
 	reloadErr error         // of the last reload
-	startErr  error         // of the file when this process started, until a reload
+	startErr  error         // error of the file when this process started, until a reload
 	memory    memory
 	stateFile *keeper
 
@@ -107,12 +107,12 @@ type Director struct {
 	sysctlTurn chan struct{} // held while kernel parameters are applied
 	unsaved    bool          // the last awaited write of the state file failed
 
-	health   map[string]healthcheck.Health // of a target, by its key
+	health   map[string]healthcheck.Health // by target key
 	lacking  shortages
-	users    map[string][]ipvs.ServiceKey // of a target; a load replaces the map
+	users    map[string][]ipvs.ServiceKey // by target key; a load replaces the map
 	adopted  pool.Adopted                 // a change replaces the map
-	adopting bool                         // adopted is still to be read from the kernel
-	settling bool                         // not every check has had a result since the configuration was put in force
+	adopting bool                         // adopted has not yet been read from the kernel
+	settling bool                         // not every check has a result since the configuration was put in force
 	vrrp     map[string]vrrp.Status
 	history  *history.History
 	passed   vrrp.Position // the last event that the subscribers have
@@ -126,7 +126,7 @@ type Director struct {
 	problems problems
 }
 
-// New returns a director that is not running yet.
+// New returns a director, which Run starts.
 func New(o Options) *Director {
 	d := &Director{
 		Options:   o,
@@ -218,7 +218,7 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 }
 
-// updateSpeaker sends the speaker the wanted state, and schedules the next update for when the preemption gate opens.
+// updateSpeaker sends the wanted state to the speaker, and schedules the next update for when the preemption gate opens.
 func (d *Director) updateSpeaker() {
 	now := time.Now()
 	w := wanted(d.cfg, &d.gate, now)
@@ -244,7 +244,7 @@ func (d *Director) take(n news) {
 	d.record(n.transitions)
 	for name, status := range n.vrrp {
 		if !slices.ContainsFunc(d.cfg.VRRP, func(v config.VRRP) bool { return v.Name == name }) {
-			continue // a late status of an instance that was removed
+			continue // a late status of a removed instance
 		}
 		was, known := d.vrrp[name]
 		d.vrrp[name] = status

@@ -52,7 +52,7 @@ func (k *fakeKernel) Stop(_ context.Context, role connsync.Role) error {
 	return nil
 }
 
-// fakeChecker remembers what it was told to check, and reports what a test wants it to.
+// fakeChecker records its targets, and reports results on request.
 type fakeChecker struct {
 	targets []healthcheck.Target
 	report  func(healthcheck.Event)
@@ -65,7 +65,7 @@ func (c *fakeChecker) Update(targets []healthcheck.Target) error {
 	return nil
 }
 
-// fakeSpeaker remembers what is wanted of it, and reports what a test wants it to.
+// fakeSpeaker records the wanted state, and sends reports on request.
 type fakeSpeaker struct {
 	report      func([]vrrp.Status)
 	transitions func([]vrrp.Transition)
@@ -97,14 +97,14 @@ func (s *fakeSpeaker) Alive() {
 	s.alive++
 }
 
-// heard is how often the director said that it is alive.
+// heard counts the director's alive reports.
 func (s *fakeSpeaker) heard() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.alive
 }
 
-// bench is a director among fakes. It is used within a synctest bubble, where settle waits until nothing moves.
+// bench is a director with fakes. It is used within a synctest bubble, where settle waits until all goroutines are idle.
 type bench struct {
 	t        *testing.T
 	dir      string
@@ -196,7 +196,7 @@ func (b *bench) vrrpState(s vrrp.State) {
 	synctest.Wait()
 }
 
-// pool is the kernel's table in short: "192.168.10.1:80=1", sorted.
+// pool summarizes the kernel's table: "192.168.10.1:80=1", sorted.
 func (b *bench) pool() string {
 	b.t.Helper()
 	table, err := b.kernel.Table(b.t.Context())
@@ -263,7 +263,7 @@ const (
 	second = "192.168.10.2:80"
 )
 
-func TestNoTrafficBeforeTheFirstGoodCheck(t *testing.T) {
+func TestServerGetsTrafficAfterFirstPassingCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -278,7 +278,7 @@ func TestNoTrafficBeforeTheFirstGoodCheck(t *testing.T) {
 	})
 }
 
-func TestOnFailureWeightKeepsTheServerWithoutNewConnections(t *testing.T) {
+func TestOnFailureWeightSetsWeightZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.Services[0].OnFailure = config.Weight
@@ -290,7 +290,7 @@ func TestOnFailureWeightKeepsTheServerWithoutNewConnections(t *testing.T) {
 	})
 }
 
-func TestARestartKeepsThePoolUntilFirstResults(t *testing.T) {
+func TestRestartKeepsPoolUntilFirstResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -305,7 +305,7 @@ func TestARestartKeepsThePoolUntilFirstResults(t *testing.T) {
 	})
 }
 
-func TestWhatWasKeptIsForgottenWithTheLastFirstResult(t *testing.T) {
+func TestAdoptedServersAreDroppedAfterLastFirstResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -333,7 +333,7 @@ func TestWhatWasKeptIsForgottenWithTheLastFirstResult(t *testing.T) {
 	})
 }
 
-func TestAReloadThatChangesACheckKeepsThePool(t *testing.T) {
+func TestReloadWithChangedCheckKeepsPool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -352,7 +352,7 @@ func TestAReloadThatChangesACheckKeepsThePool(t *testing.T) {
 	})
 }
 
-func TestABadReloadChangesNothing(t *testing.T) {
+func TestInvalidReloadChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -372,7 +372,7 @@ func TestABadReloadChangesNothing(t *testing.T) {
 	})
 }
 
-func TestADirectorThatCrashedWhileTheFileIsBadKeepsTheLastGoodConfiguration(t *testing.T) {
+func TestRestartWithInvalidFileUsesLastGoodConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -388,7 +388,7 @@ func TestADirectorThatCrashedWhileTheFileIsBadKeepsTheLastGoodConfiguration(t *t
 	})
 }
 
-func TestABadConfigurationAtTheFirstStartIsRefused(t *testing.T) {
+func TestFirstStartWithInvalidConfigurationIsRefused(t *testing.T) {
 	b := newBench(t)
 	b.cfgErr = errors.New("bad")
 	d := New(Options{
@@ -402,7 +402,7 @@ func TestABadConfigurationAtTheFirstStartIsRefused(t *testing.T) {
 	}
 }
 
-func TestDriftIsRepairedAndForeignServicesAreLeftAlone(t *testing.T) {
+func TestDriftIsRepairedAndForeignServicesAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		foreign := ipvs.Entry{Service: ipvs.Service{ServiceKey: ipvs.ServiceKey{Mark: 7, Family: ipvs.IPv4}, Scheduler: "sh", Netmask: 0xffffffff}}
 		b := newBench(t)
@@ -421,7 +421,7 @@ func TestDriftIsRepairedAndForeignServicesAreLeftAlone(t *testing.T) {
 	})
 }
 
-func TestWatchingTheStatusDoesNotPutOffRepair(t *testing.T) {
+func TestStatusRequestsDoNotDelayRepair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -436,7 +436,7 @@ func TestWatchingTheStatusDoesNotPutOffRepair(t *testing.T) {
 	})
 }
 
-func TestAServiceThatLeavesTheConfigurationLeavesTheKernel(t *testing.T) {
+func TestServiceRemovedFromConfigurationIsDeleted(t *testing.T) {
 	for _, story := range []struct {
 		name   string
 		reload func(b *bench)
@@ -465,7 +465,7 @@ func TestAServiceThatLeavesTheConfigurationLeavesTheKernel(t *testing.T) {
 	}
 }
 
-func TestOnStopRemoveTakesTheTableDown(t *testing.T) {
+func TestOnStopRemoveDeletesTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.Director.OnStop = "remove"
@@ -478,7 +478,7 @@ func TestOnStopRemoveTakesTheTableDown(t *testing.T) {
 	})
 }
 
-func TestWithoutIPVSTheKernelIsAskedAgainAndVRRPGoesOn(t *testing.T) {
+func TestWithoutIPVSKernelIsRetriedAndVRRPContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.VRRP = []config.VRRP{{Instance: vrrp.Instance{Name: "web"}}}

@@ -1,4 +1,4 @@
-// Package director joins packages that do not know each other: configuration, VRRP states, check results, the kernel's IPVS
-// table and its connection-sync daemons. State flows one way: events change what is known, pure functions compute the wanted table, a
-// diff finds what differs, and only that is applied.
+// Package director connects packages that are independent of each other: configuration, VRRP states, check results, the
+// kernel's IPVS table and its connection-sync daemons. State flows one way: events update the inputs, pure functions
+// compute the wanted table, and only the difference to the actual one is applied.
 package director

@@ -26,11 +26,11 @@ type faultyKernel struct {
 	*fakeKernel
 	mu    sync.Mutex
 	calls int
-	fault func(n int) error // of the nth call, from 0; nil: it works
-	done  bool              // what fails is carried out all the same
+	fault func(n int) error // for the nth call, from 0; nil: success
+	done  bool              // failing calls still take effect
 }
 
-// failing calls f unless it is to fail.
+// failing calls f, or fails.
 func (k *faultyKernel) failing(f func() error) error {
 	k.mu.Lock()
 	n := k.calls
@@ -121,7 +121,7 @@ func (s *faultySysctls) Apply(settings []sysctl.Setting) ([]sysctl.Change, error
 	return nil, nil
 }
 
-// everythingWanted uses all of the kernel that a director uses.
+// everythingWanted returns a configuration that uses all kernel features of a director.
 func everythingWanted() *config.Config {
 	cfg := withSync()
 	cfg.Timeouts = &ipvs.Timeouts{TCP: 60}
@@ -129,8 +129,8 @@ func everythingWanted() *config.Config {
 	return cfg
 }
 
-// A fault of the moment in any call is over within a second, whether the kernel did what was asked or not.
-func TestAnyFaultOfTheKernelIsOverAtOnce(t *testing.T) {
+// A transient fault in any call is corrected within a second, whether the kernel executed the request or not.
+func TestTransientKernelFaultIsCorrectedAtOnce(t *testing.T) {
 	lost := fmt.Errorf("%w: %w", ipvsnl.ErrUnknownOutcome, errors.Join(syscall.EAGAIN, ipvsnl.ErrNoAnswer))
 	for _, fault := range []error{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.ENOBUFS, syscall.EMFILE, lost, ipvsnl.ErrDumpInterrupted} {
 		for _, done := range []bool{false, true} {
@@ -172,7 +172,7 @@ func TestAnyFaultOfTheKernelIsOverAtOnce(t *testing.T) {
 	}
 }
 
-func TestAFaultAtStopLeavesNothingBehind(t *testing.T) {
+func TestFaultAtStopLeavesNothingBehind(t *testing.T) {
 	for _, done := range []bool{false, true} {
 		for n := range 6 {
 			synctest.Test(t, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAFaultAtStopLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestAKernelThatCannotBeOpenedForAMomentIsOpenedAgainAtOnce(t *testing.T) {
+func TestKernelOpenIsRetriedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = everythingWanted()
@@ -221,7 +221,7 @@ func TestAKernelThatCannotBeOpenedForAMomentIsOpenedAgainAtOnce(t *testing.T) {
 	})
 }
 
-func TestSysctlsAreTriedAgainAtOnce(t *testing.T) {
+func TestSysctlsAreRetriedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = everythingWanted()
@@ -241,8 +241,8 @@ func TestSysctlsAreTriedAgainAtOnce(t *testing.T) {
 	})
 }
 
-// What stays is asked for less and less often, and no event makes the kernel be asked for what others lack.
-func TestARefusalIsNotAskedForAgainAndAgain(t *testing.T) {
+// A lasting failure is retried less and less often, and events do not cause retries of unrelated failures.
+func TestRefusalIsRetriedWithBackoff(t *testing.T) {
 	for _, tt := range []struct {
 		fault error
 		most  int // tries in the first minute
@@ -267,7 +267,7 @@ func TestARefusalIsNotAskedForAgainAndAgain(t *testing.T) {
 	}
 }
 
-func TestAFailedServiceIsTriedAgainAlone(t *testing.T) {
+func TestOnlyFailedServiceIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.Director.Repair = time.Minute
@@ -305,7 +305,7 @@ func TestAFailedServiceIsTriedAgainAlone(t *testing.T) {
 	})
 }
 
-// hangingKernel answers nothing while hang is open.
+// hangingKernel does not answer while hang is open.
 type hangingKernel struct {
 	*fakeKernel
 	hang chan struct{}
@@ -320,8 +320,8 @@ func (k hangingKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
 	}
 }
 
-// While the kernel hangs, a status and a plan come soon, say so, and the director says that it is alive.
-func TestReadersDoNotWaitForTheKernel(t *testing.T) {
+// While the kernel hangs, status and plan answer in time and report it, and the director reports that it is alive.
+func TestReadersDoNotWaitForKernel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		hang := make(chan struct{})

@@ -8,8 +8,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// followed is the VRRP instance that the connection-sync daemons follow, or nil. The kernel has one pair of daemons a
-// network namespace, so a configuration names one at most.
+// followed returns the VRRP instance that the connection-sync daemons follow, or nil. The kernel has one pair of daemons
+// per network namespace, so a configuration names at most one.
 func followed(cfg *config.Config) *config.VRRP {
 	for i := range cfg.VRRP {
 		if cfg.VRRP[i].ConnectionSync != nil {
@@ -32,14 +32,14 @@ func syncRole(s vrrp.Status) (role connsync.Role, known bool) {
 	return connsync.Backup, true
 }
 
-// gate is the preemption gate: a director that comes back does not preempt a live master before its backup daemon
-// has run long enough to have the connections.
+// gate is the preemption gate: a returning director does not preempt a live master until its backup daemon has run long
+// enough to have received the connections.
 type gate struct {
 	role  connsync.Role
 	since time.Time // when the daemon entered that role
 }
 
-// follow records the role that the daemons are in.
+// follow records the role of the daemons.
 func (g *gate) follow(role connsync.Role, now time.Time) {
 	if role != g.role {
 		g.role, g.since = role, now
@@ -49,7 +49,7 @@ func (g *gate) follow(role connsync.Role, now time.Time) {
 // holdReason is what the status shows while the gate is closed.
 const holdReason = "connection sync is still learning the connections"
 
-// opens returns when the gate opens, or zero if it is open at now.
+// opens returns when the gate opens, or zero if it is open.
 func (g *gate) opens(learn time.Duration, now time.Time) time.Time {
 	if g.role == connsync.Master || learn == 0 {
 		return time.Time{}
@@ -60,7 +60,7 @@ func (g *gate) opens(learn time.Duration, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// wanted is the state that the speaker is to bring about.
+// wanted returns the wanted state of the speaker.
 func wanted(cfg *config.Config, g *gate, now time.Time) vrrp.Wanted {
 	w := vrrp.Wanted{DirectorGrace: cfg.Director.Grace, Instances: make([]vrrp.WantedInstance, 0, len(cfg.VRRP))}
 	for _, v := range cfg.VRRP {

@@ -78,7 +78,7 @@ func TestAReturningDirectorDoesNotPreemptBeforeItHasLearntTheConnections(t *test
 	})
 }
 
-// stuckKernel answers no request for the table before its context ends.
+// stuckKernel does not answer requests for the table until their context ends.
 type stuckKernel struct{ *fakeKernel }
 
 func (k stuckKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
@@ -86,7 +86,7 @@ func (k stuckKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
 	return nil, context.Cause(ctx)
 }
 
-func TestAStopInTheMiddleOfAPassStillTakesDownWhatMustGo(t *testing.T) {
+func TestStopDuringPassStillCleansUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withSync()
@@ -98,7 +98,7 @@ func TestAStopInTheMiddleOfAPassStillTakesDownWhatMustGo(t *testing.T) {
 		if err := b.director.do(t.Context(), func() error { b.director.kernel = stuckKernel{b.kernel}; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(b.cfg.Director.Repair + time.Millisecond) // the next pass is stuck
+		time.Sleep(b.cfg.Director.Repair + time.Millisecond) // the next pass blocks
 		b.stop()
 		if len(b.kernel.running()) != 0 {
 			t.Errorf("these outlive the daemon: %v", b.kernel.running())

@@ -19,7 +19,7 @@ type inbox struct {
 	signal  chan struct{}
 }
 
-// news is what an inbox held.
+// news is the content of an inbox.
 type news struct {
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status

@@ -10,22 +10,22 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 )
 
-// saveTimeout is how long the director waits for a file to be written before it goes on without.
+// saveTimeout is how long the director waits for a file to be written before it continues without.
 const saveTimeout = time.Second
 
 var errSlowFile = errors.New("the file system does not respond; after a crash lvs-ha may not know which kernel objects it owns")
 
-// keeper keeps a file up to date. It writes in its own goroutine, so a file system that does not respond blocks nothing
-// else.
+// keeper keeps a file up to date. It writes in its own goroutine, so only that is blocked by an unresponsive file
+// system.
 type keeper struct {
 	path  string
 	write func(path string, contents []byte) error
 
 	mu     sync.Mutex
-	encode func() ([]byte, error) // the contents that are wanted
-	stale  bool                   // the file has others
+	encode func() ([]byte, error) // the wanted content
+	stale  bool                   // the file has other content
 	err    error                  // of the last write
-	began  time.Time              // of the work under way
+	began  time.Time              // start of the current work
 	idle   chan struct{}          // closed when there is none
 }
 
@@ -35,7 +35,7 @@ func newKeeper(path string, f statefile.Format) *keeper {
 	return &keeper{path: path, write: replaceBy(f), idle: idle}
 }
 
-// set gives the file other contents, which encode makes of values that must not change afterwards.
+// set replaces the file's content with encode's result. The values that encode uses must not change afterwards.
 func (k *keeper) set(encode func() ([]byte, error)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -50,7 +50,7 @@ func (k *keeper) check() {
 	k.work()
 }
 
-// work starts a goroutine that brings the file up to date, unless there is one. The lock is held.
+// work starts a goroutine that updates the file, unless there is one. The lock must be held.
 func (k *keeper) work() {
 	select {
 	case <-k.idle:
@@ -85,7 +85,7 @@ func (k *keeper) update(encode func() ([]byte, error), stale bool) error {
 	return k.write(k.path, contents)
 }
 
-// wait returns what the last write ended with, or an error if it does not end within saveTimeout of its beginning.
+// wait returns the result of the last write, or an error if it takes longer than saveTimeout.
 func (k *keeper) wait() error {
 	k.mu.Lock()
 	idle, patience := k.idle, saveTimeout-time.Since(k.began)

@@ -9,14 +9,14 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// kernel is the table and the sync daemons over one connection.
+// kernel accesses the table and the sync daemons over one connection.
 type kernel struct {
 	*ipvs.Client
 	daemons
 	conn *ipvsnl.Conn
 }
 
-// daemons keeps the sync client's Close out of kernel's methods.
+// daemons hides the sync client's Close from kernel's methods.
 type daemons interface{ connsync.Kernel }
 
 // OpenKernel connects to the IPVS of this network namespace. It returns ipvs.ErrNoIPVS if the kernel has none.

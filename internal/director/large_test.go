@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 )
 
-// largeFile writes a configuration of so many real servers in services of 100, each with a check of its own.
+// largeFile writes a configuration with a number of real servers in services of 100, each with its own check.
 func largeFile(t testing.TB, servers int) string {
 	t.Helper()
 	var text strings.Builder
@@ -44,7 +44,7 @@ func loaded(t testing.TB, path string) *config.Config {
 	return cfg
 }
 
-// heap is what live objects take, and what the process holds for them.
+// heap returns the size of live objects and the memory of the process for them.
 func heap() (live, held uint64) {
 	runtime.GC()
 	var m runtime.MemStats
@@ -52,9 +52,9 @@ func heap() (live, held uint64) {
 	return m.HeapAlloc, m.HeapSys - m.HeapReleased
 }
 
-// TestMemoryOfALoadIsGivenBack: parsing takes ten times what a configuration in force needs, at the start and at each
+// TestMemoryOfLoadIsReturned: parsing uses ten times the memory of a configuration in force, at the start and at each
 // reload.
-func TestMemoryOfALoadIsGivenBack(t *testing.T) {
+func TestMemoryOfLoadIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := largeFile(t, 10_000)
 		b := newBench(t)
@@ -64,7 +64,7 @@ func TestMemoryOfALoadIsGivenBack(t *testing.T) {
 		look := func(when string) {
 			t.Helper()
 			live, held := heap()
-			const slack = 16 << 20 // of the runtime, and of what was allocated since
+			const slack = 16 << 20 // for the runtime and later allocations
 			if held > 2*live+slack {
 				t.Errorf("%s: %d MB are held for %d MB of live objects", when, held>>20, live>>20)
 			}
@@ -79,8 +79,8 @@ func TestMemoryOfALoadIsGivenBack(t *testing.T) {
 	})
 }
 
-// TestMemoryOfTheFirstRoundOfChecksIsGivenBack: it is looked for at the repair after the last first result.
-func TestMemoryOfTheFirstRoundOfChecksIsGivenBack(t *testing.T) {
+// TestMemoryOfFirstChecksIsReturned: the memory is returned at the repair after the last first result.
+func TestMemoryOfFirstChecksIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -102,7 +102,7 @@ func TestMemoryOfTheFirstRoundOfChecksIsGivenBack(t *testing.T) {
 	})
 }
 
-// BenchmarkReload puts a configuration of 40,000 real servers, each with its own check, in force again.
+// BenchmarkReload reloads a configuration of 40,000 real servers, each with its own check.
 func BenchmarkReload(b *testing.B) {
 	path := largeFile(b, 40_000)
 	for b.Loop() {

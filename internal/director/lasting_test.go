@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// repair waits until the director has looked at everything again.
+// repair waits for a full repair pass.
 func (b *bench) repair() {
 	time.Sleep(b.cfg.Director.Repair + time.Millisecond)
 	synctest.Wait()
@@ -33,7 +33,7 @@ func (b *bench) reload() {
 	synctest.Wait()
 }
 
-// fickleKernel refuses to set timeouts while err is set.
+// fickleKernel rejects timeouts while err is set.
 type fickleKernel struct {
 	*fakeKernel
 	err error
@@ -46,7 +46,7 @@ func (k *fickleKernel) SetTimeouts(ctx context.Context, t ipvs.Timeouts) error {
 	return k.fakeKernel.SetTimeouts(ctx, t)
 }
 
-func TestTimeoutsAreTriedAgainAndRepaired(t *testing.T) {
+func TestTimeoutsAreRetriedAndRepaired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -82,7 +82,7 @@ func TestTimeoutsAreTriedAgainAndRepaired(t *testing.T) {
 	})
 }
 
-func TestAProblemOfOneServiceOutlivesGoodNewsOfAnother(t *testing.T) {
+func TestProblemOfServiceIsNotClearedByAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		other := b.cfg.Services[0]
@@ -109,7 +109,7 @@ func TestAProblemOfOneServiceOutlivesGoodNewsOfAnother(t *testing.T) {
 	})
 }
 
-func TestAProblemEndsWithWhatItWasAbout(t *testing.T) {
+func TestProblemEndsWithItsObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.noKernel = errors.New("this kernel has no IPVS: run `modprobe ip_vs`")
@@ -126,7 +126,7 @@ func TestAProblemEndsWithWhatItWasAbout(t *testing.T) {
 	})
 }
 
-func TestTheStateFileIsWrittenAsSoonAsItCanBe(t *testing.T) {
+func TestStateFileWriteIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.dir = filepath.Join(b.dir, "run")
@@ -148,7 +148,7 @@ func TestTheStateFileIsWrittenAsSoonAsItCanBe(t *testing.T) {
 	})
 }
 
-func TestTheConfigurationIsRememberedWithoutIPVS(t *testing.T) {
+func TestConfigurationIsSavedWithoutIPVS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.noKernel = errors.New("this kernel has no IPVS: run `modprobe ip_vs`")
@@ -164,7 +164,7 @@ func TestTheConfigurationIsRememberedWithoutIPVS(t *testing.T) {
 	})
 }
 
-func TestADeletedStateFileIsWrittenAgain(t *testing.T) {
+func TestDeletedStateFileIsRewritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		file := filepath.Join(b.dir, "director.json")
@@ -184,7 +184,7 @@ func TestADeletedStateFileIsWrittenAgain(t *testing.T) {
 	})
 }
 
-func TestWhatWasRemovedAtStopIsOursNoMore(t *testing.T) {
+func TestServicesRemovedAtStopAreNoLongerOwned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.Director.OnStop = "remove"
@@ -204,7 +204,7 @@ func TestWhatWasRemovedAtStopIsOursNoMore(t *testing.T) {
 	})
 }
 
-func TestOfTwoReloadsTheLaterFileStays(t *testing.T) {
+func TestConcurrentReloadsUseLatestFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -236,7 +236,7 @@ func TestOfTwoReloadsTheLaterFileStays(t *testing.T) {
 	})
 }
 
-func TestAFileThatWasCutOffTakesNothingDown(t *testing.T) {
+func TestTruncatedFileRemovesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -259,7 +259,7 @@ func TestAFileThatWasCutOffTakesNothingDown(t *testing.T) {
 	})
 }
 
-func TestTheLastWordOfARemovedInstanceIsNotKept(t *testing.T) {
+func TestLateStatusOfRemovedInstanceIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withSync()
@@ -276,7 +276,7 @@ func TestTheLastWordOfARemovedInstanceIsNotKept(t *testing.T) {
 	})
 }
 
-func TestARestartWithoutTheFileOfAuthoritiesGoesOnWithItsContents(t *testing.T) {
+func TestRestartWithoutAuthoritiesFileUsesSavedContent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pem, err := os.ReadFile("../../config/testdata/valid/ca.pem")
 		if err != nil {
@@ -298,8 +298,8 @@ func TestARestartWithoutTheFileOfAuthoritiesGoesOnWithItsContents(t *testing.T) 
 	})
 }
 
-// TestAFileSystemThatDoesNotAnswerStopsNothing: the state file cannot be written and no write ever fails.
-func TestAFileSystemThatDoesNotAnswerStopsNothing(t *testing.T) {
+// TestUnresponsiveFileSystemBlocksNothing: writes of the state file hang and never fail.
+func TestUnresponsiveFileSystemBlocksNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		var writes atomic.Int32
@@ -339,7 +339,7 @@ func TestAFileSystemThatDoesNotAnswerStopsNothing(t *testing.T) {
 	})
 }
 
-func TestAConfigurationThatCannotBeSavedIsAProblem(t *testing.T) {
+func TestUnsavableConfigurationIsAProblem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		var full atomic.Bool

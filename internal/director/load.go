@@ -40,20 +40,20 @@ func (d *Director) start() error {
 	return nil
 }
 
-// errEmptied refuses a file that was truncated, perhaps by a full disk, and would remove everything.
+// errEmptied rejects a file that was truncated, perhaps by a full disk, and would remove everything.
 var errEmptied = errors.New("the configuration no longer has any vrrp or virtual_service block; its file may be truncated. " +
 	"To remove everything, stop lvs-ha")
 
 // nothing reports whether a configuration has neither instances nor services.
 func nothing(cfg *config.Config) bool { return len(cfg.VRRP)+len(cfg.Services) == 0 }
 
-// ConfigError says that a configuration was refused.
+// ConfigError means that a configuration was rejected.
 type ConfigError struct{ Err error }
 
 func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// load puts a configuration in force. Objects that did not change are not touched.
+// load puts a configuration in force. Unchanged objects are not touched.
 func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.cfg, d.loaded = cfg, time.Now()
 	targets, users := targetsOf(cfg)
@@ -84,11 +84,11 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 		"services", len(cfg.Services), "checks", len(d.users))
 }
 
-// targetsOf returns the checks of a configuration, each once, and by target key the services that each is for.
+// targetsOf returns the distinct checks of a configuration, and the services that use each, by target key.
 func targetsOf(cfg *config.Config) (targets []healthcheck.Target, users map[string][]ipvs.ServiceKey) {
 	users = map[string][]ipvs.ServiceKey{}
 	for _, vs := range cfg.Services {
-		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets that have no other user
+		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets without other users
 		for _, rs := range vs.RealServers {
 			for t := range pool.Targets(vs, rs) {
 				key := t.Key()
@@ -104,8 +104,8 @@ func targetsOf(cfg *config.Config) (targets []healthcheck.Target, users map[stri
 	return targets, users
 }
 
-// settled drops the adopted servers once every check has a result, and returns to the system the memory that the first
-// round of checks took.
+// settled drops the adopted servers once every check has a result, and returns the memory used by the first round of
+// checks to the system.
 func (d *Director) settled() {
 	if !d.settling && d.adopted == nil {
 		return
@@ -124,8 +124,8 @@ func (d *Director) settled() {
 	}
 }
 
-// Reload loads the configuration file again. An invalid one changes nothing; the error holds its diagnostics. Reloads are
-// serialized, so that the latest contents of the file win.
+// Reload loads the configuration file again. An invalid one changes nothing; the error contains its diagnostics. Reloads
+// are serialized, so that the latest file contents win.
 func (d *Director) Reload(ctx context.Context) error {
 	select {
 	case d.reloading <- struct{}{}:
@@ -158,7 +158,7 @@ func (d *Director) Reload(ctx context.Context) error {
 	})
 }
 
-// release returns to the system the memory that loading took, which is several times what a configuration in force needs.
+// release returns the memory used by loading to the system: several times what a configuration in force needs.
 func (d *Director) release() {
 	_ = d.stateFile.wait() // encoding the file needs as much memory
 	debug.FreeOSMemory()

@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// logBook is what was logged since it was last read.
+// logBook collects log lines since it was last read.
 type logBook struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -36,7 +36,7 @@ func (l *logBook) read() string {
 	return l.text.String()
 }
 
-// doneSteps are the steps that a log says were done.
+// doneSteps returns the logged steps.
 func doneSteps(log string) []string {
 	var steps []string
 	for _, found := range regexp.MustCompile(`(?m) msg=ipvs step="(.*)"$`).FindAllStringSubmatch(log, -1) {
@@ -45,7 +45,7 @@ func doneSteps(log string) []string {
 	return steps
 }
 
-// changed does something in the goroutine that asks the kernel.
+// changed runs a function in the goroutine that accesses the kernel.
 func (b *bench) changed(f func()) {
 	b.t.Helper()
 	if err := b.director.do(b.t.Context(), func() error { f(); return nil }); err != nil {
@@ -53,7 +53,7 @@ func (b *bench) changed(f func()) {
 	}
 }
 
-func TestTheLogTellsOfStepsThatWereDone(t *testing.T) {
+func TestLogContainsExecutedSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.kernel.Fail = func(s ipvs.Step) syscall.Errno {
@@ -79,7 +79,7 @@ func TestTheLogTellsOfStepsThatWereDone(t *testing.T) {
 		if got := doneSteps(b.log.read()); len(got) != 1 || !strings.Contains(got[0], "192.168.10.2:80") {
 			t.Errorf("logged: %q", got)
 		}
-		// Without a connection nothing is done.
+		// Without a connection no step is executed.
 		b.changed(func() { b.kernel.Lost = syscall.EPIPE })
 		b.kernel.Edit(func([]ipvs.ServiceState) []ipvs.ServiceState { return nil })
 		b.repair()
@@ -95,7 +95,7 @@ func TestTheLogTellsOfStepsThatWereDone(t *testing.T) {
 	})
 }
 
-func TestADeadServerIsAWarning(t *testing.T) {
+func TestFailedServerIsAWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -113,7 +113,7 @@ func TestADeadServerIsAWarning(t *testing.T) {
 	})
 }
 
-func TestARefusedReloadIsALineForEachFinding(t *testing.T) {
+func TestRefusedReloadLogsEachFinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -134,7 +134,7 @@ func TestARefusedReloadIsALineForEachFinding(t *testing.T) {
 	})
 }
 
-func TestAReloadSaysWhatItChanged(t *testing.T) {
+func TestReloadLogsChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withSync()

@@ -15,17 +15,17 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// standing is the state that a plan starts from. The zero value is a host where lvs-ha never ran.
+// standing is the initial state of a plan. The zero value is a host where lvs-ha never ran.
 type standing struct {
 	inForce *config.Config                // nil if no director runs
-	users   map[string][]ipvs.ServiceKey  // keys of the targets that are being checked
-	health  map[string]healthcheck.Health // of those, by key
+	users   map[string][]ipvs.ServiceKey  // keys of the running checks' targets
+	health  map[string]healthcheck.Health // their health, by key
 	vrrp    map[string]vrrp.Status
 	memory  memory
 }
 
-// Plan returns what putting cfg in force would change now, or what a Reload would if cfg is nil. Real servers that are not
-// checked yet count as passing.
+// Plan returns the changes that putting cfg in force would make now, or a Reload if cfg is nil. Real servers without
+// check results count as passing.
 func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, error) {
 	if cfg == nil {
 		loaded, err := d.Load()
@@ -51,8 +51,8 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	return p, nil
 }
 
-// PlanStopped is Plan without a running director: all health checks count as passing, and the state file names the services
-// that lvs-ha created before.
+// PlanStopped is Plan without a running director: all health checks count as passing, and the state file lists the
+// services that lvs-ha created before.
 func PlanStopped(ctx context.Context, open func(context.Context) (Kernel, error), cfg *config.Config, stateFile string) (api.Plan, error) {
 	remembered, err := recall(stateFile)
 	if err != nil {
@@ -111,8 +111,8 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 	return p, nil
 }
 
-// table returns the pools that cfg is to have where the kernel holds actual, and how many real servers count as passing a
-// check that is not carried out yet.
+// table returns the wanted pools of cfg, given the kernel's actual table, and how many real servers count as passing
+// because their check has not run yet.
 func (s standing) table(cfg *config.Config, actual []ipvs.ServiceState) (want []ipvs.Entry, assumed int) {
 	inputs := pool.Inputs{
 		Health:  s.health,

@@ -37,7 +37,7 @@ func (b *bench) planStopped(cfg *config.Config) (api.Plan, error) {
 	return PlanStopped(b.t.Context(), open, cfg, filepath.Join(b.dir, "director.json"))
 }
 
-// said is a plan in short, a line for each thing to do.
+// said summarizes a plan, with one line per action.
 func said(p api.Plan) []string {
 	var lines []string
 	for _, s := range p.Table {
@@ -80,7 +80,7 @@ func wantPlan(t *testing.T, p api.Plan, want ...string) {
 	}
 }
 
-func TestPlanWithoutADirectorIsAsIfAllChecksPassed(t *testing.T) {
+func TestPlanWithoutDirectorAssumesPassingChecks(t *testing.T) {
 	foreign := ipvstest.State(ipvs.Entry{Service: ipvs.Service{ServiceKey: ipvs.ServiceByMark(ipvs.IPv4, 7), Scheduler: "sh", Netmask: 1<<32 - 1}})
 	b := newBench(t)
 	b.kernel.Kernel = ipvstest.New(foreign)
@@ -102,12 +102,12 @@ func TestPlanWithoutADirectorIsAsIfAllChecksPassed(t *testing.T) {
 	}
 }
 
-func TestPlanRightAfterALoadIsEmpty(t *testing.T) {
+func TestPlanAfterLoadIsEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
 		defer b.stop()
-		wantPlan(t, b.plan(b.cfg)) // nothing has been checked yet
+		wantPlan(t, b.plan(b.cfg)) // no check has run yet
 		b.judge(first, healthcheck.Up)
 		b.judge(second, healthcheck.Down)
 		p := b.plan(b.cfg)
@@ -118,7 +118,7 @@ func TestPlanRightAfterALoadIsEmpty(t *testing.T) {
 	})
 }
 
-func TestPlanUsesTheStatesOfTheRunningDirector(t *testing.T) {
+func TestPlanUsesCheckStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -149,7 +149,7 @@ func TestPlanUsesTheStatesOfTheRunningDirector(t *testing.T) {
 	})
 }
 
-func TestPlanRemovesWhatAnEarlierConfigurationMade(t *testing.T) {
+func TestPlanRemovesServicesOfEarlierConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -167,7 +167,7 @@ func TestPlanRemovesWhatAnEarlierConfigurationMade(t *testing.T) {
 	})
 }
 
-func TestPlanRefusesWhatAReloadRefuses(t *testing.T) {
+func TestPlanRefusesLikeReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -184,7 +184,7 @@ func TestPlanRefusesWhatAReloadRefuses(t *testing.T) {
 	})
 }
 
-func TestPlanSaysNothingOfWhatIsUnset(t *testing.T) {
+func TestPlanOmitsUnsetFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withSync()
@@ -206,7 +206,7 @@ func TestPlanSaysNothingOfWhatIsUnset(t *testing.T) {
 	})
 }
 
-func TestPlanOfSettingsThatAreInNoTable(t *testing.T) {
+func TestPlanOfOtherSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.VRRP = []config.VRRP{
@@ -224,7 +224,7 @@ func TestPlanOfSettingsThatAreInNoTable(t *testing.T) {
 		}
 		next.Services[0].Checks[0].Interval = 5 * time.Second
 		wantPlan(t, b.plan(next),
-			// The servers that the new check does not know yet count as passing.
+			// Servers for which the new check has no result yet count as passing.
 			"add server 192.168.10.1:80 of tcp 202.99.59.110:80 forward nat weight 1",
 			"add server 192.168.10.2:80 of tcp 202.99.59.110:80 forward nat weight 1",
 			"edit director", "  grace 5s -> 9s",
@@ -253,7 +253,7 @@ func TestPlanOfConnectionSync(t *testing.T) {
 		if p, err = b.planStopped(b.cfg); err != nil {
 			t.Fatal(err)
 		}
-		wantPlan(t, p) // whichever role runs
+		wantPlan(t, p) // in either role
 		next := withSync()
 		next.Services = nil
 		next.VRRP[0].ConnectionSync.Daemon = connsync.Daemon{Interface: "eth2", SyncID: 51}
@@ -277,7 +277,7 @@ func TestPlanWithoutIPVS(t *testing.T) {
 	wantPlan(t, p)
 }
 
-func TestPlanOfTheDirectorsOwnFileIsWhatAReloadWouldDo(t *testing.T) {
+func TestPlanOfOwnFileMatchesReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)

@@ -9,14 +9,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 )
 
-// problems are the parts that are out of service now. A problem is logged when it begins, when its text changes and when it
+// problems are the parts that are currently out of service. A problem is logged when it begins, changes its text and
 // ends, so that retries do not fill the log.
 type problems struct {
 	log  *slog.Logger
 	open []api.Problem
 }
 
-// set records the state of a part: err says why it is out of service; nil means that it is in service.
+// set records the state of a part: err is the reason why it is out of service; nil means that it works.
 func (p *problems) set(what string, err error) {
 	i := slices.IndexFunc(p.open, func(o api.Problem) bool { return o.What == what })
 	switch {

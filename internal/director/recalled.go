@@ -10,8 +10,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// recallUsable reads the state file. If its configuration cannot be put in force, the rest is returned with an error. A file that
-// cannot be used is set aside: the director continues without it, and its next write would destroy data that another
+// recallUsable reads the state file. If its configuration cannot be put in force, the rest is returned with an error. An
+// unreadable file is renamed: the director continues without it, and its next write would destroy data that another
 // version still needs.
 func recallUsable(path string) (memory, error) {
 	m, err := recallBy[memory](stateFormat.ReadOrSetAside, path)
@@ -30,7 +30,7 @@ func recallUsable(path string) (memory, error) {
 }
 
 // usable reports why a configuration from a state file, which may be damaged or from another version, cannot be put in
-// force. It checks only what the rest of the program relies on.
+// force. It checks only properties that the rest of the program relies on.
 func usable(cfg *config.Config) error {
 	var errs []error
 	within := func(what string, d, least, most time.Duration) {

@@ -20,8 +20,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// Whatever a state file holds, a director that is started again with a bad file refuses or works: it never ends otherwise.
-func TestARecalledConfigurationIsValidated(t *testing.T) {
+// With any state file content, a director that is restarted with an invalid file either refuses or works.
+func TestRecalledConfigurationIsValidated(t *testing.T) {
 	for name, damage := range map[string]func(c map[string]any){
 		"no director block":     func(c map[string]any) { delete(c, "director") },
 		"no repair interval":    func(c map[string]any) { c["director"] = map[string]any{"grace": 5e9, "on_stop": "leave"} },
@@ -80,7 +80,7 @@ func check(c map[string]any) map[string]any {
 	return service(c)["checks"].([]any)[0].(map[string]any)
 }
 
-func TestAGoodConfigurationIsUsable(t *testing.T) {
+func TestValidConfigurationIsUsable(t *testing.T) {
 	cfg, problems := config.Load("../../config/testdata/valid/full.hcl", config.Options{Node: "lb1"})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
@@ -94,8 +94,8 @@ func TestAGoodConfigurationIsUsable(t *testing.T) {
 	}
 }
 
-// Another version's configuration would be decoded with fields that are zero: only what is owned is used of it.
-func TestAnotherVersionsConfigurationIsNotUsed(t *testing.T) {
+// Decoding another version's configuration would leave fields zero: only the owned services are used.
+func TestConfigurationOfAnotherVersionIsNotUsed(t *testing.T) {
 	key := ipvs.ServiceKey{Protocol: ipvs.TCP, Address: netip.MustParseAddr("192.0.2.1"), Port: 80, Family: ipvs.IPv4}
 	owned, err := json.Marshal([]ipvs.ServiceKey{key})
 	if err != nil {
@@ -125,8 +125,8 @@ func TestAnotherVersionsConfigurationIsNotUsed(t *testing.T) {
 	}
 }
 
-// A director starts without a file that it cannot use, and does not destroy it.
-func TestAnUnusableStateFileIsKept(t *testing.T) {
+// A director starts without a file that it cannot use, and keeps it.
+func TestUnusableStateFileIsKept(t *testing.T) {
 	for name, text := range map[string]string{
 		"newer":   `{"kind": "director", "version": 99, "data": {"owned": 7}}`,
 		"damaged": `{"kind": "direc`,
@@ -154,7 +154,7 @@ func TestAnUnusableStateFileIsKept(t *testing.T) {
 	}
 }
 
-// TestConfigurationShapeIsComplete: the shape does not see through an interface, so what implements it must be listed.
+// TestConfigurationShapeIsComplete: types behind interfaces are not part of the shape unless they are listed.
 func TestConfigurationShapeIsComplete(t *testing.T) {
 	shape, interfaces := statefile.Shape(configTypes...)
 	listed := func(i reflect.Type) bool {

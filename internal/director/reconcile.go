@@ -13,7 +13,7 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// touched is what must be reconciled because of events since the last pass.
+// touched lists what must be reconciled because of events since the last pass.
 type touched struct {
 	all     bool
 	keys    map[ipvs.ServiceKey]struct{}
@@ -45,12 +45,12 @@ func (t *touched) table() bool { return t.all || len(t.keys) > 0 }
 
 func (t *touched) nothing() bool { return !t.table() && !t.sync && !t.times && !t.sysctls }
 
-// needsKernel reports whether there is anything to do in the kernel's IPVS.
+// needsKernel reports whether any part needs the kernel's IPVS.
 func needsKernel(cfg *config.Config, m memory) bool {
 	return len(cfg.Services) > 0 || followed(cfg) != nil || cfg.Timeouts != nil || len(m.Owned) > 0 || m.OwnsSync
 }
 
-// reconcile brings the kernel to the wanted state, for everything that was touched and for the retries that are due.
+// reconcile brings the kernel to the wanted state, for everything touched and for due retries.
 func (d *Director) reconcile(ctx context.Context) {
 	d.touched.add(d.retries.take(time.Now()))
 	if d.touched.nothing() {
@@ -133,7 +133,7 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	return err
 }
 
-// reconcileTimeouts sets the kernel's connection timeouts where they differ from the configured ones.
+// reconcileTimeouts sets the kernel's connection timeouts that differ from the configured ones.
 func (d *Director) reconcileTimeouts(ctx context.Context) error {
 	if d.cfg.Timeouts == nil {
 		return nil
@@ -156,7 +156,7 @@ func (d *Director) reconcileTimeouts(ctx context.Context) error {
 	return nil
 }
 
-// configured are the services that the configuration names.
+// configured returns the services in the configuration.
 func (d *Director) configured() []ipvs.ServiceKey {
 	keys := make([]ipvs.ServiceKey, 0, len(d.cfg.Services))
 	for _, vs := range d.cfg.Services {
@@ -165,7 +165,7 @@ func (d *Director) configured() []ipvs.ServiceKey {
 	return keys
 }
 
-// owned are the services that lvs-ha may change: those that the configuration names, and those it created before.
+// owned returns the services that lvs-ha may change: those in the configuration, and those it created before.
 func (d *Director) owned() []ipvs.ServiceKey {
 	keys := d.configured()
 	named := make(map[ipvs.ServiceKey]bool, len(keys))
@@ -189,7 +189,7 @@ func (m memory) owns() func(ipvs.ServiceKey) bool {
 	return func(k ipvs.ServiceKey) bool { return owned[k] }
 }
 
-// follow sets the role of the connection sync and with it the preemption gate.
+// follow sets the role of the connection sync, and thereby the preemption gate.
 func (d *Director) follow(now time.Time) {
 	v := followed(d.cfg)
 	if v == nil {
@@ -202,7 +202,7 @@ func (d *Director) follow(now time.Time) {
 	}
 }
 
-// reconcileSync makes the kernel's connection-sync daemons follow.
+// reconcileSync starts and stops the kernel's connection-sync daemons as needed.
 func (d *Director) reconcileSync(ctx context.Context) error {
 	var want []connsync.Running
 	if v := followed(d.cfg); v != nil {

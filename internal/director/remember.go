@@ -18,15 +18,15 @@ import (
 
 // memory is the state that survives a restart of the director.
 type memory struct {
-	Owned    []ipvs.ServiceKey // services it created or took over
-	OwnsSync bool              // it started a connection-sync daemon
-	Config   *config.Config    // the last good one
+	Owned    []ipvs.ServiceKey // created or adopted services
+	OwnsSync bool              // a connection-sync daemon was started
+	Config   *config.Config    // the last valid one
 
-	unusable error // why Config was not decoded
+	unusable error // reason why Config was not decoded
 }
 
-// saved is a memory in the state file. Shape is that of Config, which is decoded only by a program that has the same:
-// in another's, fields that are not there would become zero, and others would be lost.
+// saved is the memory in the state file. Shape describes the type of Config, which is decoded only by a program with the
+// same type: otherwise, missing fields would become zero and unknown ones would be lost.
 type saved struct {
 	Owned    []ipvs.ServiceKey `json:"owned,omitempty"`
 	OwnsSync bool              `json:"owns_sync,omitempty"`
@@ -34,18 +34,18 @@ type saved struct {
 	Config   *config.Config    `json:"config,omitempty"`
 }
 
-// stateFormat is that of the state file. A configuration's fields are in its shape: raise the version when the meaning
-// of one changes. The file is of no use after a power failure: the IPVS table is gone as well.
+// stateFormat is the format of the state file. Its shape covers a configuration's fields: raise the version if the
+// meaning of one changes. The file is useless after a power failure, since the IPVS table is gone as well.
 var stateFormat = statefile.Format{Kind: "director", Version: 1, Limit: 256 << 20,
 	Older: map[int]statefile.Migration{0: statefile.Unchanged}} // version 0 has no shape, so only its configuration is lost
 
-// configShape is the shape of the configuration of this program.
+// configShape is the shape of this program's configuration.
 var configShape = sync.OnceValue(func() string {
 	shape, _ := statefile.Shape(configTypes...)
 	return shape
 })
 
-// configTypes are the configuration's, and those that are encoded for the interfaces and by the methods in it.
+// configTypes are the configuration's type, and the types behind its interfaces and custom encodings.
 var configTypes = append([]reflect.Type{reflect.TypeFor[config.Config]()}, healthcheck.EncodedTypes()...)
 
 func (m memory) saved() saved {
@@ -60,7 +60,7 @@ func (m memory) saved() saved {
 func (m *memory) UnmarshalJSON(data []byte) error {
 	var rest struct {
 		saved
-		Config *struct{} `json:"config"` // hides the other, and decodes nothing
+		Config *struct{} `json:"config"` // shadows the other field, and is not decoded
 	}
 	if err := json.Unmarshal(data, &rest); err != nil {
 		return err
@@ -118,7 +118,7 @@ func recallBy[T any](read func(path string, into any) error, path string) (none 
 	}
 }
 
-// remember saves the owned services before the kernel is touched, so that after a crash none of them is taken for foreign.
+// remember saves the owned services before the kernel is changed, so that they are not taken for foreign after a crash.
 // It does not wait until a configuration is saved.
 func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	same := slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync
@@ -139,12 +139,12 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	d.problems.set("state file", err)
 }
 
-// SaveConfig writes a state file that remembers a configuration as the last in force.
+// SaveConfig writes a state file with a configuration as the last one in force.
 func SaveConfig(stateFile string, cfg *config.Config) error {
 	return stateFormat.Write(stateFile, memory{Config: cfg}.saved())
 }
 
-// LastConfig is the configuration that a state file remembers as the last in force; nil if it remembers none.
+// LastConfig returns the configuration that was last in force according to a state file; nil if there is none.
 func LastConfig(stateFile string) (*config.Config, error) {
 	m, err := recall(stateFile)
 	return m.Config, errors.Join(err, m.unusable)

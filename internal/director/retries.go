@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// The parts of the kernel's state that are reconciled one by one.
+// The parts of the kernel's state, which are reconciled separately.
 const (
 	partTable    = "ipvs"
 	partTimeouts = "timeouts"
@@ -17,8 +17,8 @@ const (
 	partSysctls  = "sysctl"
 )
 
-// A failed part is retried after a pause that doubles up to the repair interval. A transient error is over soon; a refusal,
-// such as a missing module, needs an operator.
+// A failed part is retried after a pause that doubles up to the repair interval. A transient error disappears soon; a
+// refusal, such as a missing module, requires an operator.
 const (
 	firstRetry        = 10 * time.Millisecond
 	firstRetryRefused = time.Second
@@ -27,7 +27,7 @@ const (
 	lasting = 100 * time.Millisecond
 )
 
-// retries are the parts that failed, with the work that is left of each.
+// retries are the failed parts, with the remaining work of each.
 type retries struct {
 	parts map[string]*retry
 	timer *time.Timer
@@ -45,7 +45,7 @@ func newRetries() retries {
 	return retries{parts: map[string]*retry{}, timer: timer}
 }
 
-// failed schedules the next try of the work left of a part, after at most the given pause.
+// failed schedules the next try of a part's remaining work, after at most the given pause.
 func (r *retries) failed(part string, left touched, err error, now time.Time, most time.Duration) {
 	p := r.parts[part]
 	if p == nil {
@@ -53,7 +53,7 @@ func (r *retries) failed(part string, left touched, err error, now time.Time, mo
 		r.parts[part] = p
 	}
 	p.due = left
-	if p.at.IsZero() { // otherwise an event came before the retry was due
+	if p.at.IsZero() { // otherwise an event preceded the due retry
 		p.wait *= 2
 		if least := firstWait(err); p.wait < least {
 			p.wait = least
@@ -74,7 +74,7 @@ func firstWait(err error) time.Duration {
 // isTransient reports whether an immediate retry is likely to succeed.
 func isTransient(err error) bool { return ipvsnl.IsTransient(err) || ipvs.IsDrift(err) }
 
-// take returns what is due now.
+// take returns the due work.
 func (r *retries) take(now time.Time) touched {
 	var due touched
 	for _, p := range r.parts {
@@ -139,7 +139,7 @@ func failedOf(due touched, err error) touched {
 	return failed
 }
 
-// steps adds the services whose steps failed, and reports whether err is about nothing else.
+// steps adds the services whose steps failed, and reports whether err has no other causes.
 func (t *touched) steps(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {

@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// settings compares the settings that are not in a kernel table: VRRP instances, health checks and the process's own
+// settings compares the settings outside the kernel's tables: VRRP instances, health checks and the process's own
 // behaviour. It returns nil if no configuration is in force.
 func settings(inForce, cfg *config.Config) []api.Setting {
 	if inForce == nil {
@@ -37,7 +37,7 @@ func settings(inForce, cfg *config.Config) []api.Setting {
 			}
 			delete(before.values, what)
 		case strings.HasPrefix(what, "virtual_service "):
-			// The steps of the table report it.
+			// reported by the steps of the table
 		case has:
 			list = append(list, api.Setting{What: what, Action: "add"})
 		case had:
@@ -48,7 +48,7 @@ func settings(inForce, cfg *config.Config) []api.Setting {
 	return list
 }
 
-// fieldValue is a value as it is shown and as it is compared. The two differ for secrets.
+// fieldValue is a value in displayed and in comparable form. The two differ for secrets.
 type fieldValue struct{ text, compared string }
 
 // compared are the named parts of a configuration.
@@ -76,11 +76,11 @@ func fieldsOf(value any) map[string]fieldValue {
 	return fields
 }
 
-// serviceSettings is the settings of a virtual service that are not in the kernel's table.
+// serviceSettings are the settings of a virtual service outside the kernel's table.
 type serviceSettings struct {
 	OnFailure config.OnFailure              `json:"on_failure"`
 	Checks    []healthcheck.Spec            `json:"health_check"`
-	Servers   map[string][]healthcheck.Spec `json:"real_server"` // checks of their own
+	Servers   map[string][]healthcheck.Spec `json:"real_server"` // their own checks
 }
 
 func (s serviceSettings) equal(other serviceSettings) bool {
@@ -116,8 +116,7 @@ func parts(cfg *config.Config) compared {
 	return c
 }
 
-// flatten splits a plain value into named fields: "health_check[0].http.path". It omits the fields that JSON omits, since
-// they are unset.
+// flatten splits a plain value into named fields: "health_check[0].http.path". It omits unset fields, as JSON does.
 func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 	switch value := v.Interface().(type) {
 	case secret.Text:
@@ -172,7 +171,7 @@ func plainField(value any) fieldValue {
 	return fieldValue{text, text}
 }
 
-// differences are the fields that differ, by name.
+// differences returns the fields that differ, by name.
 func differences(from, to map[string]fieldValue) []api.Change {
 	names := slices.Sorted(maps.Keys(from))
 	for name := range to {

@@ -12,13 +12,13 @@ import (
 // shortages are the checks that could not run because this host lacks descriptors, local ports or memory. Their servers
 // keep their state, so the shortage is reported as a problem.
 type shortages struct {
-	details map[string]string // of a check, by its key
-	counts  map[string]int    // of a detail
+	details map[string]string // by key of the check
+	counts  map[string]int    // by detail
 }
 
 func newShortages() shortages { return shortages{map[string]string{}, map[string]int{}} }
 
-// note records a result. One that is ignored because of a scheduler stall is not a shortage.
+// note records a result. A result that is ignored because of a scheduler stall is not a shortage.
 func (s *shortages) note(key string, e healthcheck.Event) {
 	s.drop(key)
 	if e.Result.Local && !e.Stalled {
@@ -27,7 +27,7 @@ func (s *shortages) note(key string, e healthcheck.Event) {
 	}
 }
 
-// drop forgets a check.
+// drop removes a check.
 func (s *shortages) drop(key string) {
 	detail, short := s.details[key]
 	if !short {
@@ -39,7 +39,7 @@ func (s *shortages) drop(key string) {
 	}
 }
 
-// problem names the missing resources. It does not count the checks, since the count changes all the time.
+// problem names the missing resources, but not the number of checks, which changes constantly.
 func (s *shortages) problem() error {
 	if len(s.counts) == 0 {
 		return nil

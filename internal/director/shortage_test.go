@@ -8,9 +8,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// TestWhatThisMachineLacksIsAProblem: checks that cannot be carried out keep their servers' state, and are a problem
-// until all of them can, or are no longer asked for.
-func TestWhatThisMachineLacksIsAProblem(t *testing.T) {
+// TestResourceShortageIsAProblem: checks that cannot run keep their servers' state, and are a problem until all of
+// them can run or are removed.
+func TestResourceShortageIsAProblem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.start(false)
@@ -56,7 +56,7 @@ func TestWhatThisMachineLacksIsAProblem(t *testing.T) {
 	})
 }
 
-func TestShortagesAreNamedOnce(t *testing.T) {
+func TestShortagesAreReportedOnce(t *testing.T) {
 	s := newShortages()
 	for _, key := range []string{"a", "b", "c"} {
 		s.note(key, healthcheck.Event{Result: healthcheck.Result{Local: true, Detail: "not checked: out of memory"}})

@@ -15,7 +15,7 @@ func hasProblem(s api.Status, what string) bool {
 	return slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == what })
 }
 
-func TestWhatTheSpeakerReportsIsInTheStatus(t *testing.T) {
+func TestStatusContainsSpeakerReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = onlyVRRP()
@@ -36,8 +36,8 @@ func TestWhatTheSpeakerReportsIsInTheStatus(t *testing.T) {
 	})
 }
 
-// TestStopWaitsForTheSpeaker ends a director: it waits until the speaker has handed over and gone, for a while, and not at
-// all without a speaker or instances.
+// TestStopWaitsForTheSpeaker stops a director: it waits a limited time until the speaker has handed over and exited, and
+// not at all without a speaker or instances.
 func TestStopWaitsForTheSpeaker(t *testing.T) {
 	for name, tt := range map[string]struct {
 		connected, instances bool

@@ -18,8 +18,8 @@ import (
 // reportTimeout is how long a status waits for the speaker's counters before it shows the last known ones.
 const reportTimeout = 500 * time.Millisecond
 
-// Status returns the director's state with current counters of kernel and speaker. It never waits for the director's other
-// work: counters that do not come in time are left out, and a problem says so.
+// Status returns the director's state with current counters of kernel and speaker. It does not wait for other work:
+// counters that are not available in time are omitted, and a problem reports it.
 func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
@@ -47,7 +47,7 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	return seen.status(kernel), nil
 }
 
-// snapshot is the director's state at one moment. It does not change.
+// snapshot is the director's state at one moment, and immutable.
 type snapshot struct {
 	version, path   string
 	started, loaded time.Time
@@ -74,7 +74,7 @@ func (d *Director) snapshot() snapshot {
 	return s
 }
 
-// status joins the snapshot with what was read from the kernel.
+// status combines the snapshot with the kernel's counters.
 func (s *snapshot) status(actual observed) api.Status {
 	now := time.Now()
 	out := api.Status{

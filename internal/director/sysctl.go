@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// Sysctls sets kernel parameters, and restores those that it set before and that are no longer wanted.
+// Sysctls sets kernel parameters, and restores those that it set and that are no longer wanted.
 type Sysctls interface {
 	Apply(settings []sysctl.Setting) ([]sysctl.Change, error)
 }
@@ -32,11 +32,11 @@ func (d *Director) restoreSysctls() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = retryTransient(ctx, func() error { return d.setSysctls(nil) }) // it is logged and reported as a problem
+	_ = retryTransient(ctx, func() error { return d.setSysctls(nil) }) // logged and reported as a problem
 }
 
-// leavesTraffic reports whether packets go on being forwarded after this process stops: the table stays, and no
-// virtual address goes away with the speaker.
+// leavesTraffic reports whether forwarding continues after this process stops: the table stays, and no virtual address
+// is removed with the speaker.
 func leavesTraffic(cfg *config.Config) bool {
 	return cfg.Sysctl.Manage && cfg.Director.OnStop == "leave" && len(cfg.VRRP) == 0 && len(cfg.Services) > 0
 }
@@ -61,8 +61,8 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 
 var errSlowSysctls = errors.New("setting kernel parameters: the file system of the runtime directory does not respond")
 
-// applySysctls applies settings, and gives up if the file system that stores the previous values does not respond. Until it
-// does, further calls fail at once.
+// applySysctls applies settings, with a time limit for the file system that stores the previous values. After a timeout,
+// further calls fail at once until it responds.
 func (d *Director) applySysctls(settings []sysctl.Setting) ([]sysctl.Change, error) {
 	select {
 	case d.sysctlTurn <- struct{}{}:

@@ -46,7 +46,7 @@ func TestSysctlsAreManaged(t *testing.T) {
 		reload(t, b, &managed)
 		want("1")
 
-		// Somebody's hand, and a kernel that refuses for a while.
+		// External changes, and a kernel that refuses temporarily.
 		if err := kernel.Write(forwarding, "0"); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestSysctlsAreManaged(t *testing.T) {
 	})
 }
 
-func TestSysctlsStayWithTheTrafficThatGoesOn(t *testing.T) {
+func TestSysctlsStayWhileTrafficContinues(t *testing.T) {
 	for _, c := range []struct {
 		onStop string
 		vrrp   []config.VRRP
@@ -97,7 +97,7 @@ func TestSysctlsStayWithTheTrafficThatGoesOn(t *testing.T) {
 	}
 }
 
-// hungSysctls never come back.
+// hungSysctls never return.
 type hungSysctls struct{ answer chan struct{} }
 
 func (h hungSysctls) Apply([]sysctl.Setting) ([]sysctl.Change, error) {
@@ -105,7 +105,7 @@ func (h hungSysctls) Apply([]sysctl.Setting) ([]sysctl.Change, error) {
 	return nil, nil
 }
 
-func TestSysctlsThatDoNotAnswerStopNothing(t *testing.T) {
+func TestHangingSysctlsBlockNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		hung := hungSysctls{make(chan struct{})}

@@ -6,18 +6,18 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Addresses are the virtual addresses on this machine's interfaces. The speaker adds and removes them; the director
+// Addresses accesses the virtual addresses on this host's interfaces. The speaker adds and removes them; the director
 // removes those of a speaker that died.
 type Addresses interface {
-	Present(instances []vrrp.Instance) ([]vrrp.Address, error) // those that are there, each with its interface
+	Present(instances []vrrp.Instance) ([]vrrp.Address, error) // the present ones, each with its interface
 	Remove(addresses []vrrp.Address) error
 }
 
-// awaitHandOver waits until the speaker has left. If it died as master, the peers have taken over then.
+// awaitHandOver waits until the speaker has handed over. If it died as master, the peers have taken over by then.
 func (d *Director) awaitHandOver() {
 	deadline := time.After(stopWait)
 	for len(d.cfg.VRRP) > 0 {
-		var taken <-chan time.Time // over by the peers
+		var taken <-chan time.Time // when the peers have taken over
 		if !d.linked {
 			wait := time.Until(d.unlinked.Add(d.takeoverTime()))
 			if wait <= 0 {
@@ -40,7 +40,7 @@ func (d *Director) awaitHandOver() {
 	}
 }
 
-// takeoverTime is how long the slowest peer takes to replace a speaker that died: zero if it was not a master.
+// takeoverTime is the time that the slowest peer needs to replace a dead speaker: zero if it was not a master.
 func (d *Director) takeoverTime() (most time.Duration) {
 	for _, v := range d.cfg.VRRP {
 		if s := d.vrrp[v.Name].State; s == vrrp.Master || s == vrrp.Leaving {
@@ -50,8 +50,8 @@ func (d *Director) takeoverTime() (most time.Duration) {
 	return most
 }
 
-// vacate removes the virtual addresses of a speaker that died. It reports whether none is left: only then may the table and the
-// kernel parameters go, since packets to these addresses need them.
+// vacate removes the virtual addresses of a dead speaker. It reports whether none is left: only then may the table and
+// the kernel parameters be removed, since packets to these addresses need them.
 func (d *Director) vacate() bool {
 	if d.Addresses == nil || len(d.cfg.VRRP) == 0 {
 		return true

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Capabilities is a set of Linux capabilities as a bit mask, as /proc/PID/status shows it.
+// Capabilities is a set of Linux capabilities as a bit mask, in the format of /proc/PID/status.
 type Capabilities uint64
 
-// What each process may do. The parent uses none of it: it can give to its workers only what it has.
+// The capabilities of each process. The parent itself uses none, but can give its workers only capabilities that it has.
 const (
 	SpeakerCapabilities Capabilities = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_NICE | 1<<unix.CAP_IPC_LOCK
-	// DAC_READ_SEARCH reads configurations and keys that belong to others.
+	// DAC_READ_SEARCH is for configurations and keys of other users.
 	DirectorCapabilities Capabilities = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_DAC_READ_SEARCH
 	ParentCapabilities                = SpeakerCapabilities | DirectorCapabilities
 )
@@ -25,7 +25,7 @@ var capabilityNames = map[int]string{
 	unix.CAP_IPC_LOCK: "CAP_IPC_LOCK", unix.CAP_DAC_READ_SEARCH: "CAP_DAC_READ_SEARCH",
 }
 
-// Has reports whether a capability is in the set.
+// Has reports whether the set contains a capability.
 func (c Capabilities) Has(number int) bool { return c&(1<<number) != 0 }
 
 func (c Capabilities) String() string {
@@ -41,7 +41,7 @@ func (c Capabilities) String() string {
 	return strings.Join(names, " ")
 }
 
-// permitted is what the calling thread may have.
+// permitted returns the calling thread's permitted capabilities.
 func permitted() (Capabilities, error) {
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
@@ -53,8 +53,8 @@ func permitted() (Capabilities, error) {
 // secureNoRoot is SECBIT_NOROOT: user 0 gets no capabilities by executing a program (capabilities(7)).
 const secureNoRoot = 1
 
-// restrictThread takes all capabilities but some from the calling thread, and from what it executes, for ever. What
-// the thread has not got it does not get. The thread must be locked to its goroutine, and end with it.
+// restrictThread permanently removes all capabilities except the given ones from the calling thread and the programs
+// that it executes. It adds none. The thread must be locked to its goroutine, and end with it.
 func restrictThread(keep Capabilities) error {
 	fail := func(err error) error { return fmt.Errorf("dropping capabilities: %w", err) }
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
@@ -67,7 +67,7 @@ func restrictThread(keep Capabilities) error {
 	keep &= old
 	for number := 0; number <= unix.CAP_LAST_CAP; number++ {
 		if !keep.Has(number) {
-			// Without CAP_SETPCAP it stays: no_new_privs has already taken its effect.
+			// Without CAP_SETPCAP the bounding set is kept: no_new_privs already has the same effect.
 			_ = unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(number), 0, 0, 0)
 		}
 	}
@@ -83,7 +83,7 @@ func restrictThread(keep Capabilities) error {
 		return fail(err)
 	}
 	for rest := uint64(keep); byAmbient && rest != 0; rest &= rest - 1 {
-		// Refused by SECBIT_NO_CAP_AMBIENT_RAISE; a program file with capabilities of its own does without.
+		// SECBIT_NO_CAP_AMBIENT_RAISE forbids it; a program file with its own capabilities works without.
 		_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(bits.TrailingZeros64(rest)), 0, 0)
 	}
 	return nil

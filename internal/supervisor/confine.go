@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// confinedEnv holds the id of the process that has confined itself.
+// confinedEnv contains the id of the process that has confined itself.
 const confinedEnv = "LVS_HA_CONFINED"
 
-// Confine permanently gives up what `lvs-ha run` and its workers do not need: capabilities, the right to gain any by
-// executing a program, and descriptors other than the standard ones. Capabilities belong to threads, so it executes this
-// program once more, from a thread that has given them up, with the same arguments and process id. It returns nil in the
+// Confine permanently drops everything that `lvs-ha run` and its workers do not need: capabilities, the right to gain
+// any by executing a program, and descriptors other than the standard ones. Since capabilities belong to threads, it
+// executes this program again from a restricted thread, with the same arguments and process id. It returns nil in the
 // confined process.
 func Confine() error {
 	if os.Getenv(confinedEnv) == strconv.Itoa(os.Getpid()) {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OwnEnvironment names the environment variables by which systemd talks to the parent; they are not for its workers.
+// OwnEnvironment lists the environment variables with which systemd addresses the parent; they are not passed to
+// workers.
 var OwnEnvironment = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"}
 
 // notify reports to systemd, if it started this process (sd_notify(3)).
@@ -19,7 +20,7 @@ func (p *Parent) notify(state string) {
 	}
 }
 
-// notifyReloading begins what systemd waits for until the next READY=1.
+// notifyReloading reports the start of a reload, which the next READY=1 ends.
 func (p *Parent) notifyReloading() {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -28,8 +29,8 @@ func (p *Parent) notifyReloading() {
 	p.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d\nSTATUS=Reloading the configuration.", daemon.SdNotifyReloading, now.Nano()/int64(time.Microsecond)))
 }
 
-// feedWatchdog keeps systemd's watchdog quiet while all workers are ready. Those that hang are replaced without it: it
-// is for a parent that hangs, or that cannot get a worker ready.
+// feedWatchdog resets systemd's watchdog while all workers are ready. The parent itself replaces workers that hang: the
+// watchdog is for a parent that hangs, or that cannot start a worker.
 func (p *Parent) feedWatchdog(ctx context.Context) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// manager is systemd's end of the notification socket.
+// manager is systemd's side of the notification socket.
 type manager struct {
 	t    *testing.T
 	conn *net.UnixConn
@@ -30,7 +30,7 @@ func newManager(t *testing.T) *manager {
 	return &manager{t, conn}
 }
 
-// await returns the next message that matches, and how many others came before it.
+// await returns the next message that matches, and the number of skipped ones.
 func (m *manager) await(pattern string) (message string, others int) {
 	m.t.Helper()
 	m.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
@@ -46,7 +46,7 @@ func (m *manager) await(pattern string) (message string, others int) {
 	}
 }
 
-func TestSystemdHearsOfStartReloadAndStop(t *testing.T) {
+func TestSystemdIsNotifiedOfStartReloadAndStop(t *testing.T) {
 	m := newManager(t)
 	s := begin(t, "worker")
 	s.next()
@@ -54,7 +54,7 @@ func TestSystemdHearsOfStartReloadAndStop(t *testing.T) {
 		t.Errorf("no status in %q", message)
 	}
 	syscall.Kill(os.Getpid(), syscall.SIGHUP)
-	// sd_notify(3): RELOADING=1 with a monotonic time that is not before the signal.
+	// sd_notify(3): RELOADING=1 with a monotonic time not before the signal.
 	m.await(`^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]+\n`)
 	m.await(`^READY=1\n`)
 	s.cancel()

@@ -15,39 +15,40 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// stopTimeout is how long a worker may take to stop: the speaker resigns within vrrp.MaxFinalLeave, which the director waits for.
+// stopTimeout limits the time for a worker to stop: the speaker resigns within vrrp.MaxFinalLeave, and the director
+// waits for it.
 const stopTimeout = 5 * time.Second
 
 // Parent keeps workers running until it is stopped.
 type Parent struct {
-	Program string // under whose name the roles of parent and workers are held in this network namespace
+	Program string // namespace of the roles of parent and workers in this network namespace
 	Binary  string // path of lvs-ha
 	Workers []Worker
-	Reload  string // the worker that SIGHUP goes to
+	Reload  string // name of the worker that receives SIGHUP
 
-	// Open is called once, when every worker is prepared: before that, nothing is touched. It returns the files that each
-	// worker works with; left finds one among those of a dead parent's workers, or returns nil.
-	Open   func(left func(name string) *os.File) (map[string][]*os.File, error)
+	// Open is called once, when every worker is prepared: before that, nothing is changed. It returns the files for each
+	// worker; inherited returns one from a dead parent's workers, or nil.
+	Open   func(inherited func(name string) *os.File) (map[string][]*os.File, error)
 	Logger *slog.Logger
 
-	succeeds bool // workers of a parent that died are there
+	succeeds bool // workers of a dead parent exist
 	opened   chan struct{}
 	files    map[string][]*os.File // once opened
-	held     *os.File              // the role of a parent, once opened
+	held     *os.File              // the parent role, once opened
 
-	wake     chan struct{} // all are prepared
+	wake     chan struct{} // signalled when all are prepared
 	mu       sync.Mutex
 	prepared map[string]bool
-	turns    map[string]*process // that have their turn
-	started  bool                // all were ready
+	active   map[string]*process // by worker
+	started  bool                // all have been ready
 	reload   reload
 }
 
-// Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is
-// a *RefusedError if a worker refuses its configuration at its first start.
+// Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is a
+// *RefusedError if a worker rejects its configuration at its first start.
 func (p *Parent) Run(ctx context.Context) error {
 	p.opened, p.wake = make(chan struct{}), make(chan struct{}, 1)
-	p.prepared, p.turns = map[string]bool{}, map[string]*process{}
+	p.prepared, p.active = map[string]bool{}, map[string]*process{}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hup := make(chan os.Signal, 1)
@@ -89,7 +90,7 @@ func (p *Parent) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// survey finds out whether another parent is in this network namespace, or workers of one that died.
+// survey checks for another parent in this network namespace, and for workers of a dead one.
 func (p *Parent) survey() error {
 	if err := p.awaitNoParent(); err != nil {
 		return err
@@ -104,7 +105,7 @@ func (p *Parent) survey() error {
 	return nil
 }
 
-// parentWait is how long another parent may take to be gone, if it was killed just now.
+// parentWait is how long to wait for a parent that was just killed to disappear.
 const parentWait = time.Second
 
 func (p *Parent) awaitNoParent() error {
@@ -120,7 +121,7 @@ func (p *Parent) awaitNoParent() error {
 	}
 }
 
-// awaitOrphan reports whether a worker of a dead parent is there. The kernel may need a moment to notice that death.
+// awaitOrphan reports whether a dead parent's worker exists. The kernel may need a moment to reparent it.
 func (p *Parent) awaitOrphan(name string) (bool, error) {
 	for deadline := time.Now().Add(roleWait); ; time.Sleep(roleRetry) {
 		orphan, err := p.role(name).orphan()
@@ -132,18 +133,18 @@ func (p *Parent) awaitOrphan(name string) (bool, error) {
 
 func (p *Parent) role(name string) role { return role{p.Program, name} }
 
-// open gives all workers their turn, in place of those that a dead parent left.
+// open activates all workers, in place of those of a dead parent.
 func (p *Parent) open(ctx context.Context) error {
-	role, err := p.role(parentRole).hold(p.Logger)
+	role, err := p.role(parentRole).acquire(p.Logger)
 	if err != nil {
 		return err
 	}
 	p.held = os.NewFile(uintptr(role), parentRole) // nil for -1
-	files, err := p.Open(p.left)
+	files, err := p.Open(p.inherited)
 	if err != nil {
 		return err
 	}
-	for _, w := range slices.Backward(p.Workers) { // the speaker last: its peers wait the least
+	for _, w := range slices.Backward(p.Workers) { // the speaker last: its peers tolerate the shortest interruption
 		if err := p.role(w.Name).takeOver(ctx, p.Logger); err != nil {
 			return err
 		}
@@ -153,8 +154,8 @@ func (p *Parent) open(ctx context.Context) error {
 	return nil
 }
 
-// left opens a file in memory that a dead parent's workers still have.
-func (p *Parent) left(name string) *os.File {
+// inherited opens a memory file that a dead parent's workers have open.
+func (p *Parent) inherited(name string) *os.File {
 	for _, w := range p.Workers {
 		h, err := p.role(w.Name).orphan()
 		if err != nil || h == nil {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// TestMain is also the worker: the parent under test starts this very binary.
+// TestMain acts as the worker: the parent under test starts this binary.
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(workerEnv) != "":
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// worker says on a socket who it is, and does as its first argument says.
+// worker reports its role on a socket, and then acts as its first argument says.
 func worker(role, socket string) int {
 	switch role {
 	case "refuse":
@@ -42,14 +42,14 @@ func worker(role, socket string) int {
 	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM, syscall.SIGHUP)
-	seat, err := Attach(role, slog.New(slog.DiscardHandler), nil)
+	link, err := Attach(role, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return 1
 	}
 	if err := os.WriteFile(fmt.Sprintf("%s.%d", socket, os.Getpid()), nil, 0o600); err != nil {
 		return 1
 	}
-	if _, err := seat.Turn(context.Background(), func() { term <- syscall.SIGTERM }); err != nil {
+	if _, err := link.AwaitActivation(context.Background(), func() { term <- syscall.SIGTERM }); err != nil {
 		return 0
 	}
 	conn, err := net.Dial("unix", socket)
@@ -57,21 +57,21 @@ func worker(role, socket string) int {
 		return 1
 	}
 	defer conn.Close()
-	seat.Ready()
-	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), seat.Restarted)
-	go sayAlive(seat, conn)
+	link.Ready()
+	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), link.Restarted)
+	go sayAlive(link, conn)
 	for s := range term {
 		fmt.Fprintln(conn, s)
 		if s == syscall.SIGTERM {
 			return 0
 		}
-		seat.Reloaded()
+		link.Reloaded()
 	}
 	return 1
 }
 
-// sayAlive says so until a word comes in on the socket.
-func sayAlive(seat *Seat, conn net.Conn) {
+// sayAlive reports that the worker is alive until it reads from the socket.
+func sayAlive(link *ParentLink, conn net.Conn) {
 	hang := make(chan struct{})
 	go func() {
 		conn.Read(make([]byte, 1))
@@ -80,7 +80,7 @@ func sayAlive(seat *Seat, conn net.Conn) {
 	for tick := time.Tick(testPatience / 20); ; {
 		select {
 		case <-tick:
-			seat.Alive()
+			link.Alive()
 		case <-hang:
 			return
 		}
@@ -89,17 +89,17 @@ func sayAlive(seat *Seat, conn net.Conn) {
 
 const (
 	testPatience  = time.Second
-	sparePatience = 3 * AliveInterval // a spare says that it is alive at its own pace
+	sparePatience = 3 * AliveInterval // a spare reports at its own interval
 )
 
-// slowWorker says who it is long before SIGHUP means anything to it, and goes on when it is told to.
+// slowWorker reports its role before it handles SIGHUP, and continues on request.
 func slowWorker(socket string) int {
 	signal.Reset(syscall.SIGHUP)
-	seat, err := Attach("slow", slog.New(slog.DiscardHandler), nil)
+	link, err := Attach("slow", slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return 1
 	}
-	if _, err := seat.Turn(context.Background(), func() { os.Exit(1) }); err != nil {
+	if _, err := link.AwaitActivation(context.Background(), func() { os.Exit(1) }); err != nil {
 		return 0
 	}
 	conn, err := net.Dial("unix", socket)
@@ -113,12 +113,12 @@ func slowWorker(socket string) int {
 	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	seat.Ready()
+	link.Ready()
 	fmt.Fprintln(conn, <-hup)
 	return 0
 }
 
-// story is a parent under test with the socket on which its workers report.
+// story is a parent under test with the socket for its workers' reports.
 type story struct {
 	t      *testing.T
 	socket string
@@ -157,7 +157,7 @@ func (s *story) run(t *testing.T, role string, log *slog.Logger) {
 	go func() { s.ended <- parent.Run(ctx) }()
 }
 
-// newTestParent is a parent with one worker, alone under a name of its own.
+// newTestParent returns a parent with one worker and a unique program name.
 func newTestParent(role, socket, program string, log *slog.Logger) *Parent {
 	worker := Worker{Name: role, Args: []string{role, socket}, Spare: role == "spared"}
 	switch role {
@@ -175,7 +175,7 @@ func newTestParent(role, socket, program string, log *slog.Logger) *Parent {
 	}
 }
 
-// report is what a worker says when it has started.
+// report is a worker's message on start.
 type report struct {
 	conn      net.Conn
 	pid       int
@@ -211,7 +211,7 @@ func (s *story) end() error {
 	}
 }
 
-func TestAKilledWorkerIsStartedAgainAndKnowsIt(t *testing.T) {
+func TestKilledWorkerIsRestarted(t *testing.T) {
 	s := begin(t, "worker")
 	first := s.next()
 	if first.restarted {
@@ -227,7 +227,7 @@ func TestAKilledWorkerIsStartedAgainAndKnowsIt(t *testing.T) {
 	}
 }
 
-func TestASpareWaitsForItsTurn(t *testing.T) {
+func TestSpareWaitsForActivation(t *testing.T) {
 	s := begin(t, "spared")
 	pid, bySpare := s.next().pid, 0
 	for range 3 {
@@ -252,7 +252,7 @@ func TestASpareWaitsForItsTurn(t *testing.T) {
 	}
 }
 
-// awaitPrepared waits until a worker is about to say that it is prepared.
+// awaitPrepared waits until a worker is about to report that it is prepared.
 func (s *story) awaitPrepared(pid int) {
 	s.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(roleRetry) {
@@ -263,7 +263,7 @@ func (s *story) awaitPrepared(pid int) {
 	s.t.Fatalf("process %d is not prepared", pid)
 }
 
-func TestAWorkerThatHangsIsReplaced(t *testing.T) {
+func TestHangingWorkerIsReplaced(t *testing.T) {
 	said := make(chan string, 16)
 	s := beginLogged(t, "hanging", slog.New(slog.NewTextHandler(lineWriter(said), nil)))
 	first := s.next()
@@ -296,7 +296,7 @@ func TestAWorkerThatHangsIsReplaced(t *testing.T) {
 	}
 }
 
-func TestStoppingAsksTheWorkerToStop(t *testing.T) {
+func TestStopSendsSIGTERMToTheWorker(t *testing.T) {
 	s := begin(t, "worker")
 	w := s.next()
 	s.cancel()
@@ -308,7 +308,7 @@ func TestStoppingAsksTheWorkerToStop(t *testing.T) {
 	}
 }
 
-func TestReloadSignalIsPassedOn(t *testing.T) {
+func TestReloadSignalIsForwarded(t *testing.T) {
 	s := begin(t, "worker")
 	w := s.next()
 	syscall.Kill(os.Getpid(), syscall.SIGHUP)
@@ -319,7 +319,7 @@ func TestReloadSignalIsPassedOn(t *testing.T) {
 	s.end()
 }
 
-func TestAReloadSignalWaitsForAWorkerThatIsNotReady(t *testing.T) {
+func TestReloadSignalWaitsUntilWorkerIsReady(t *testing.T) {
 	said := make(chan string, 16)
 	s := beginLogged(t, "slow", slog.New(slog.NewTextHandler(lineWriter(said), nil)))
 	w := s.next()
@@ -339,7 +339,7 @@ func TestAReloadSignalWaitsForAWorkerThatIsNotReady(t *testing.T) {
 	s.end()
 }
 
-// lineWriter passes on what a logger says, as long as there is room.
+// lineWriter passes on log lines while there is room.
 type lineWriter chan string
 
 func (w lineWriter) Write(line []byte) (int, error) {
@@ -350,7 +350,7 @@ func (w lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func TestAWorkerThatRefusesItsConfigurationEndsTheParent(t *testing.T) {
+func TestParentEndsWhenWorkerRefusesConfiguration(t *testing.T) {
 	err := begin(t, "refuse").end()
 	if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Worker != "refuse" {
 		t.Errorf("got %v", err)
@@ -375,7 +375,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-func TestOneParentARuntimeDirectory(t *testing.T) {
+func TestOneParentPerRuntimeDirectory(t *testing.T) {
 	dir := RuntimeDir(filepath.Join(t.TempDir(), "run"))
 	lock, err := dir.Lock()
 	if err != nil {

@@ -19,27 +19,27 @@ import (
 type process struct {
 	*Worker
 	cmd  *exec.Cmd
-	conn *os.File // to its Seat; closed when it ends
+	conn *os.File // to its ParentLink; closed when the process ends
 	log  *slog.Logger
 
-	words    atomic.Int64
-	prepared chan struct{} // each closed when the process has said so
+	messages atomic.Int64
+	prepared chan struct{} // each closed when the process reports it
 	begun    chan struct{}
 	ready    chan struct{}
 
-	hung atomic.Bool   // and was ended for that
+	hung atomic.Bool   // ended because it was unresponsive
 	done chan struct{} // closed when it has ended, with err
 	err  error
 }
 
-// start starts a process of the worker, with the capabilities that it needs.
+// start starts a process of the worker with the capabilities that it needs.
 func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 	fail := func(err error) (*process, error) { return nil, fmt.Errorf("starting the %s: %w", w.Name, err) }
 	capabilities, err := permitted()
 	if err != nil {
 		return fail(err)
 	}
-	text, err := json.Marshal(letter{Program: p.Program, Capabilities: capabilities, Body: w.Letter})
+	text, err := json.Marshal(startup{Program: p.Program, Capabilities: capabilities, Body: w.Private})
 	if err != nil {
 		return fail(err)
 	}
@@ -47,8 +47,8 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 	if err != nil {
 		return fail(err)
 	}
-	seat := os.NewFile(uintptr(sockets[1]), "seat")
-	defer seat.Close()
+	link := os.NewFile(uintptr(sockets[1]), "link")
+	defer link.Close()
 	if err := unix.SetNonblock(sockets[0], true); err != nil {
 		unix.Close(sockets[0])
 		return fail(err)
@@ -57,15 +57,15 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		Worker: w, conn: os.NewFile(uintptr(sockets[0]), "worker"), log: p.Logger.With("worker", w.Name),
 		prepared: make(chan struct{}), begun: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
 	}
-	letterR, letterW, err := os.Pipe()
+	startupR, startupW, err := os.Pipe()
 	if err != nil {
 		proc.conn.Close()
 		return fail(err)
 	}
-	defer letterR.Close()
+	defer startupR.Close()
 	cmd := exec.Command(p.Binary, w.Args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{seat, letterR}
+	cmd.ExtraFiles = []*os.File{link, startupR}
 	how := workerFirst
 	if restarted {
 		how = workerRestarted
@@ -74,23 +74,23 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := startRestricted(cmd, w.Capabilities); err != nil {
 		proc.conn.Close()
-		letterW.Close()
+		startupW.Close()
 		return fail(err)
 	}
-	go func() { // a letter may be longer than the pipe
-		defer letterW.Close()
-		_, _ = letterW.Write(text) // a worker that does not read it ends
+	go func() { // the message may exceed the pipe's capacity
+		defer startupW.Close()
+		_, _ = startupW.Write(text) // a worker that does not read it fails
 	}()
 	proc.cmd = cmd
 	go proc.await()
 	go proc.listen(p)
 	if w.Patience > 0 {
-		go proc.police()
+		go proc.watch()
 	}
 	return proc, nil
 }
 
-// startRestricted starts a program with no more than some capabilities.
+// startRestricted starts a program with at most the given capabilities.
 func startRestricted(cmd *exec.Cmd, keep Capabilities) error {
 	started := make(chan error, 1)
 	go func() {
@@ -114,7 +114,7 @@ func (p *process) await() {
 	close(p.done)
 }
 
-// begin activates the process and passes it the files that it works with.
+// begin activates the process and passes it its files.
 func (p *process) begin(files []*os.File) error {
 	fail := func(err error) error { return fmt.Errorf("activating the %s: %w", p.Name, err) }
 	raw, err := p.conn.SyscallConn()
@@ -135,7 +135,7 @@ func (p *process) begin(files []*os.File) error {
 	return nil
 }
 
-// listen takes note of what the process says until it ends.
+// listen handles the process's messages until it ends.
 func (p *process) listen(parent *Parent) {
 	defer p.conn.Close()
 	once := func(c chan struct{}) bool {
@@ -152,29 +152,29 @@ func (p *process) listen(parent *Parent) {
 		if n, err := p.conn.Read(word); n == 0 || err != nil {
 			return
 		}
-		p.words.Add(1)
+		p.messages.Add(1)
 		switch word[0] {
-		case wordPrepared:
+		case messagePrepared:
 			once(p.prepared)
-		case wordBegun:
+		case messageBegun:
 			once(p.begun)
-		case wordReady:
+		case messageReady:
 			if once(p.ready) {
 				parent.setReady()
 			}
-		case wordReloaded:
+		case messageReloaded:
 			parent.setReloaded(p)
 		}
 	}
 }
 
-// looks is how often in a row the parent looks in vain for a word of a worker before it is out of patience. Looks are
-// counted rather than time measured, which passes for all at once when a virtual machine was paused.
-const looks = 5
+// checks is the number of checks for a message within a worker's patience. Checks are counted, because the time that a
+// virtual machine is paused would pass at once.
+const checks = 5
 
-// police ends the process when it has said nothing for as long as its patience, at any time of its life.
-func (p *process) police() {
-	tick := time.NewTicker(p.Patience / looks)
+// watch ends the process if it has sent no message for as long as its patience, throughout its life.
+func (p *process) watch() {
+	tick := time.NewTicker(p.Patience / checks)
 	defer tick.Stop()
 	heard, silent := int64(0), 0
 	for {
@@ -183,11 +183,11 @@ func (p *process) police() {
 			return
 		case <-tick.C:
 		}
-		if words := p.words.Load(); words != heard {
-			heard, silent = words, 0
+		if messages := p.messages.Load(); messages != heard {
+			heard, silent = messages, 0
 			continue
 		}
-		if silent++; silent == looks {
+		if silent++; silent == checks {
 			p.log.Error("worker unresponsive; restarting it (its goroutine dump follows: please report it)", "pid", p.pid(), "silent_for", p.Patience.String())
 			p.hung.Store(true)
 			p.end(syscall.SIGQUIT, tracebackTimeout)
@@ -196,7 +196,7 @@ func (p *process) police() {
 	}
 }
 
-// tracebackTimeout is how long a hung worker may take to say where it hangs, as Go programs do at SIGQUIT.
+// tracebackTimeout limits the time for a hung worker to print its goroutines, as Go programs do on SIGQUIT.
 const tracebackTimeout = time.Second
 
 // stop asks the process to stop.
@@ -206,9 +206,9 @@ func (p *process) stop() {
 	p.end(syscall.SIGTERM, stopTimeout)
 }
 
-// end sends a signal, kills what has not ended after a while, and waits for the end.
+// end sends a signal, kills the process if it does not end in time, and waits for the end.
 func (p *process) end(s syscall.Signal, after time.Duration) {
-	_ = p.cmd.Process.Signal(s) // it may have ended just now
+	_ = p.cmd.Process.Signal(s) // it may already have ended
 	select {
 	case <-p.done:
 	case <-time.After(after):

@@ -17,12 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A role is held by one process in a network namespace: it has bound an abstract Unix socket of that name, which the
-// kernel keeps once a namespace and gives up when the process ends. It does not listen, so no one can connect to it.
+// A role belongs to one process in a network namespace, which has bound an abstract Unix socket of that name. The kernel
+// allows each name once per namespace and releases it when the process ends. The process does not listen, so nobody can
+// connect.
 //
-// Any user's process may take the name. Such a process is recognised by its user, and ignored.
+// A process of any user can bind the name. Such a process is recognized by its user, and ignored.
 type role struct {
-	program string // "lvs-ha"; tests have their own
+	program string // "lvs-ha", or a unique name in tests
 	name    string
 }
 
@@ -30,17 +31,17 @@ const parentRole = "parent"
 
 func (r role) address() string { return "@" + r.program + "/" + r.name }
 
-// holder is the process that holds a role.
+// holder is the process that has a role.
 type holder struct {
 	uid     uint32
-	pid     int // 0: not to be seen from here
+	pid     int // 0: not visible from here
 	parent  int
 	command string
 }
 
 var errHeld = errors.New("held by another process")
 
-// bind takes the role. The error is errHeld if another process has it.
+// bind acquires the role. The error is errHeld if another process has it.
 func (r role) bind() (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -58,12 +59,11 @@ func (r role) bind() (fd int, err error) {
 
 const (
 	roleRetry = 5 * time.Millisecond
-	roleWait  = 2 * time.Second // for a killed process to be gone
+	roleWait  = 2 * time.Second // for a killed process to disappear
 )
 
-// hold takes the role. Another user's process that has the name, which anybody can take, is ignored; the descriptor is
-// then -1.
-func (r role) hold(log *slog.Logger) (fd int, err error) {
+// acquire acquires the role. Another user's process with that name is ignored; the descriptor is then -1.
+func (r role) acquire(log *slog.Logger) (fd int, err error) {
 	for deadline := time.Now().Add(roleWait); ; time.Sleep(roleRetry) {
 		fd, err := r.bind()
 		if !errors.Is(err, errHeld) {
@@ -93,7 +93,7 @@ func (h *holder) String() string {
 	return fmt.Sprintf("process %d", h.pid)
 }
 
-// holder looks for the process that holds the role. It returns none where the role is free.
+// holder finds the process that has the role. It returns none if the role is free.
 func (r role) holder() (*holder, error) {
 	inode, err := r.inode()
 	if err != nil || inode == "" {
@@ -101,7 +101,7 @@ func (r role) holder() (*holder, error) {
 	}
 	uid, err := socketOwner(inode)
 	if err != nil {
-		uid = uint32(os.Geteuid()) // not known to be another's
+		uid = uint32(os.Geteuid()) // owner unknown
 	}
 	h := &holder{uid: uid}
 	if h.foreign() {
@@ -117,12 +117,12 @@ func (r role) holder() (*holder, error) {
 		}
 	}
 	if inode, err := r.inode(); err != nil || inode == "" {
-		return nil, err // it has ended since
+		return nil, err // it has ended meanwhile
 	}
 	return h, nil
 }
 
-// inode is the inode of the socket that has the role's name; empty if there is none.
+// inode returns the inode of the socket with the role's name; empty if there is none.
 func (r role) inode() (string, error) {
 	f, err := os.Open("/proc/self/net/unix")
 	if err != nil {
@@ -140,7 +140,7 @@ func (r role) inode() (string, error) {
 
 func hasSocket(process, inode string) bool { return descriptor(process, "socket:["+inode+"]") != "" }
 
-// descriptor is the path of a process's descriptor of a target; empty if it has none, or may not be looked at.
+// descriptor returns the path of a process's descriptor of a target; empty if there is none or access is denied.
 func descriptor(process, target string) string {
 	files, err := os.ReadDir(filepath.Join(process, "fd"))
 	if err != nil {
@@ -155,7 +155,7 @@ func descriptor(process, target string) string {
 	return ""
 }
 
-// open opens a file that the holder has open; nil if it has not.
+// open opens a file that the holder has open; nil if there is none.
 func (h *holder) open(target string) *os.File {
 	path := descriptor(fmt.Sprintf("/proc/%d", h.pid), target)
 	if path == "" {
@@ -178,7 +178,7 @@ func (h *holder) read(process string) error {
 	return err
 }
 
-// commandAndParent reads "pid (comm) state ppid …" of /proc/PID/stat (proc(5)); comm may hold anything.
+// commandAndParent parses "pid (comm) state ppid …" of /proc/PID/stat (proc(5)); comm may contain any character.
 func commandAndParent(process string) (command string, parent int, err error) {
 	raw, err := os.ReadFile(filepath.Join(process, "stat"))
 	if err != nil {
@@ -196,13 +196,13 @@ func commandAndParent(process string) (command string, parent int, err error) {
 	return string(raw[open+1 : end]), parent, err
 }
 
-// orphaned reports whether the parent that started h is dead: another process has become its parent.
+// orphaned reports whether h's parent has died, so that h has been reparented.
 func (h *holder) orphaned() bool {
 	command, _, err := commandAndParent(fmt.Sprintf("/proc/%d", h.parent))
 	return err != nil || command != h.command
 }
 
-// orphan looks for a worker in this role whose parent has died; nil if there is none.
+// orphan finds a worker with this role whose parent has died; nil if there is none.
 func (r role) orphan() (*holder, error) {
 	h, err := r.holder()
 	switch {
@@ -214,8 +214,8 @@ func (r role) orphan() (*holder, error) {
 	return h, nil
 }
 
-// takeOver ends a worker whose parent has died, and returns when the role is free. A process that ends has no open files
-// any more before its socket is gone: it is not to be found for a moment.
+// takeOver ends a worker whose parent has died, and returns when the role is free. A process that is ending closes its
+// files before its socket is released, so the holder cannot be found for a moment.
 func (r role) takeOver(ctx context.Context, log *slog.Logger) error {
 	killed := 0
 	for deadline := time.Now().Add(roleWait); ; time.Sleep(roleRetry) {
@@ -239,7 +239,7 @@ func (r role) takeOver(ctx context.Context, log *slog.Logger) error {
 	}
 }
 
-// kill kills the process that holds the role, and not another that has since been given its pid.
+// kill kills the process that has the role, but not another process that reuses its pid.
 func (r role) kill(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {

@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestARoleIsHeldOnce(t *testing.T) {
+func TestRoleIsExclusive(t *testing.T) {
 	r := role{fmt.Sprintf("test-%d", os.Getpid()), "role"}
 	if h, err := r.holder(); h != nil || err != nil {
 		t.Fatalf("before anybody holds it: %v, %v", h, err)
 	}
-	fd, err := r.hold(slog.New(slog.DiscardHandler))
+	fd, err := r.acquire(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

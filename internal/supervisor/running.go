@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Program is the name under which `lvs-ha run` and its workers hold their roles.
+// Program identifies the roles of `lvs-ha run` and its workers.
 const Program = "lvs-ha"
 
 // Running is a process of a running lvs-ha.
@@ -20,10 +20,10 @@ type Running struct {
 	Needs        Capabilities
 }
 
-// Excess is what the process may do and does not need.
+// Excess returns the capabilities that the process has but does not need.
 func (r Running) Excess() Capabilities { return r.Capabilities &^ r.Needs }
 
-// FindRunning finds the processes of the lvs-ha of this network namespace that can be seen from here.
+// FindRunning returns the visible processes of the lvs-ha in this network namespace.
 func FindRunning() ([]Running, error) {
 	var all []Running
 	for _, r := range []Running{
@@ -39,7 +39,7 @@ func FindRunning() ([]Running, error) {
 			continue
 		}
 		r.PID = h.pid
-		if err := r.read(); err == nil { // otherwise it has ended since
+		if err := r.read(); err == nil { // otherwise it has ended meanwhile
 			all = append(all, r)
 		}
 	}

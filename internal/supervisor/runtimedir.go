@@ -14,25 +14,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RuntimeDir is where a running lvs-ha keeps its sockets and its state file.
+// RuntimeDir is the directory of a running lvs-ha's sockets and state file.
 type RuntimeDir string
 
-// DefaultRuntimeDir is used unless --runtime-dir is given.
+// DefaultRuntimeDir is the default of --runtime-dir.
 const DefaultRuntimeDir RuntimeDir = "/run/lvs-ha"
 
-// APISocket is where the director serves the API.
+// APISocket is the path of the director's API socket.
 func (d RuntimeDir) APISocket() string { return filepath.Join(string(d), "api.sock") }
 
-// StateFile is what the director remembers over a restart.
+// StateFile is the path of the director's persistent state.
 func (d RuntimeDir) StateFile() string { return filepath.Join(string(d), "director.json") }
 
 func (d RuntimeDir) speakerSocket() string { return filepath.Join(string(d), "speaker.sock") }
 
-// maxSocketPath is what sockaddr_un has room for, with its NUL (include/uapi/linux/un.h, UNIX_PATH_MAX).
+// maxSocketPath is the size of a path in sockaddr_un, including its NUL (include/uapi/linux/un.h, UNIX_PATH_MAX).
 const maxSocketPath = 107
 
-// Check refuses a directory in which other users could put what this process would follow, write or wait for. It makes
-// nothing, and accepts a directory that does not exist.
+// Check rejects a directory in which other users could place files that this process would follow, write or wait for. It
+// creates nothing, and accepts a directory that does not exist.
 func (d RuntimeDir) Check() error {
 	if path := d.speakerSocket(); len(path) > maxSocketPath {
 		return fmt.Errorf("the runtime directory's name is too long for the sockets in it: %s has %d bytes, at most %d are allowed "+
@@ -55,7 +55,7 @@ func (d RuntimeDir) Check() error {
 	return err
 }
 
-// checkAncestors sees that other users cannot put another directory in the place of one below dir.
+// checkAncestors checks that other users cannot replace a directory above dir.
 func checkAncestors(dir string) error {
 	existing, err := filepath.EvalSymlinks(dir)
 	for errors.Is(err, fs.ErrNotExist) && dir != "/" {
@@ -82,12 +82,12 @@ func checkAncestors(dir string) error {
 	}
 }
 
-// writableByOthers leaves out root's own group, which some systems let write.
+// writableByOthers ignores root's own group, which has write permission on some systems.
 func writableByOthers(st *unix.Stat_t) bool {
 	return st.Mode&0o002 != 0 || st.Mode&0o020 != 0 && st.Gid != 0
 }
 
-// openDirectory opens the runtime directory if it is ours alone.
+// openDirectory opens the runtime directory if no other user can write to it.
 func openDirectory(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
@@ -117,13 +117,13 @@ func openDirectory(path string) (*os.File, error) {
 	return dir, nil
 }
 
-// Lock is a runtime directory that no other lvs-ha may use. The kernel releases it when this process ends.
+// Lock is exclusive use of a runtime directory. The kernel releases it when this process ends.
 type Lock struct {
 	dir  RuntimeDir
 	file *os.File
 }
 
-// Lock makes the directory and takes its lock. The error says so if another lvs-ha holds it.
+// Lock creates the directory and locks it. The error says so if another lvs-ha has locked it.
 func (d RuntimeDir) Lock() (*Lock, error) {
 	l := &Lock{dir: d}
 	return l, l.take()
@@ -155,7 +155,7 @@ func (l *Lock) take() error {
 	return nil
 }
 
-// open opens the lock file with access for its owner only: any user who could open it could lock it.
+// open opens the lock file with access only for its owner: any user who could open it could lock it.
 func (l *Lock) open() (*os.File, error) {
 	dir, err := openDirectory(filepath.Clean(string(l.dir)))
 	if err != nil {
@@ -167,7 +167,7 @@ func (l *Lock) open() (*os.File, error) {
 		return nil, fmt.Errorf("opening the lock of the runtime directory, %s: %w", l.path(), err)
 	}
 	f := os.NewFile(uintptr(fd), l.path())
-	if err := f.Chmod(0o600); err != nil { // an earlier version's was open to all
+	if err := f.Chmod(0o600); err != nil { // earlier versions made it accessible to all
 		f.Close()
 		return nil, fmt.Errorf("making the lock of the runtime directory private: %w", err)
 	}

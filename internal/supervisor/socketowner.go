@@ -21,8 +21,8 @@ const (
 
 var errNoOwner = errors.New("the kernel did not report the socket's owner")
 
-// socketOwner is the user that made a Unix socket of this network namespace. Without CAP_SYS_PTRACE /proc does not say
-// that of other users' sockets.
+// socketOwner returns the user that created a Unix socket of this network namespace. Without CAP_SYS_PTRACE, /proc does
+// not show that of other users' sockets.
 func socketOwner(inode string) (uid uint32, err error) {
 	number, err := strconv.ParseUint(inode, 10, 32)
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// beginTimeout is how long a spare may take to confirm its activation. After that, a new process is faster.
+// beginTimeout limits the time for a spare to confirm its activation. After that, starting a new process is faster.
 const beginTimeout = time.Second
 
-// settleTime is how long after that a new spare waits to be started, which costs the CPU that the worker needs to begin.
+// settleTime is the pause before a new spare is started, which uses the CPU that the activated worker needs.
 const settleTime = 300 * time.Millisecond
 
 // beginSpare activates the spare. It returns nil if none is prepared, or if the spare does not respond.
@@ -40,12 +40,12 @@ func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
 		}
 	}
 	proc.log.Error("spare worker did not take over; starting another", "pid", proc.pid(), "error", err)
-	_ = proc.cmd.Process.Kill() // not waited for
+	_ = proc.cmd.Process.Kill() // without waiting
 	return nil, nil
 }
 
-// keepSpare keeps a process prepared and waiting to be activated, until ctx ends. A spare that cannot be started, ends or
-// hangs is replaced, with back-off. The first process is already active.
+// keepSpare keeps a process prepared for activation, until ctx ends. A spare that cannot be started, ends or hangs is
+// replaced, with back-off. The first process is already active.
 func (k *keeper) keepSpare(ctx context.Context, first *process) {
 	k.settle(ctx, first)
 	var pause time.Duration
@@ -77,7 +77,7 @@ func (k *keeper) keepSpare(ctx context.Context, first *process) {
 	}
 }
 
-// offer waits until the spare is requested, and hands it over. The error says that it has ended.
+// offer waits until the spare is requested, and returns it. The error means that it has ended.
 func (k *keeper) offer(ctx context.Context, proc *process) error {
 	for {
 		select {
@@ -98,7 +98,7 @@ func (k *keeper) offer(ctx context.Context, proc *process) error {
 	}
 }
 
-// settle lets an activated process begin.
+// settle gives an activated process time to begin.
 func (k *keeper) settle(ctx context.Context, proc *process) {
 	ready := proc.ready
 	for timeout := time.After(beginTimeout); ; {

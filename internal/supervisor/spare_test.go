@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// child waits for a child process of this one that is none of those. It may not have executed its program yet: stopped
-// before that, it would stop this process (vfork(2)).
+// child waits for a child process that is not one of those. It may not have executed its program yet: a stop before that
+// would stop this process (vfork(2)).
 func child(t *testing.T, none ...int) int {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(roleRetry) {
@@ -51,7 +51,7 @@ func send(t *testing.T, pid int, s syscall.Signal) {
 	}
 }
 
-// stop stops a process, and returns when no thread of it runs any more.
+// stop stops a process, and returns when all of its threads have stopped.
 func stop(t *testing.T, pid int) {
 	t.Helper()
 	send(t, pid, syscall.SIGSTOP)
@@ -70,7 +70,7 @@ func stop(t *testing.T, pid int) {
 	t.Fatalf("process %d does not stop", pid)
 }
 
-func TestAStoppedSpareDoesNotKeepTheWorkerFromBeingReplaced(t *testing.T) {
+func TestStoppedSpareDoesNotPreventReplacement(t *testing.T) {
 	s := begin(t, "spared")
 	first := s.next().pid
 	spare := child(t, first)
@@ -86,7 +86,7 @@ func TestAStoppedSpareDoesNotKeepTheWorkerFromBeingReplaced(t *testing.T) {
 	}
 }
 
-func TestASpareThatEndsOrHangsIsReplaced(t *testing.T) {
+func TestSpareThatEndsOrHangsIsReplaced(t *testing.T) {
 	s := begin(t, "spared")
 	first := s.next().pid
 	spare := child(t, first)
@@ -103,7 +103,7 @@ func TestASpareThatEndsOrHangsIsReplaced(t *testing.T) {
 	}
 }
 
-func TestASpareThatCannotBeStartedIsTriedAgain(t *testing.T) {
+func TestFailedSpareStartIsRetried(t *testing.T) {
 	said := make(chan string, 64)
 	s := newStory(t)
 	parent := newTestParent("spared", s.socket, t.Name(), slog.New(slog.NewTextHandler(lineWriter(said), nil)))
@@ -129,7 +129,7 @@ func TestASpareThatCannotBeStartedIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatHangsBeforeItIsPreparedIsReplaced(t *testing.T) {
+func TestWorkerThatHangsWhilePreparingIsReplaced(t *testing.T) {
 	s := begin(t, "unprepared")
 	if w := s.next(); !w.restarted {
 		t.Error("the first worker is not known to be a restarted one")

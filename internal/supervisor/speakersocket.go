@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SpeakerSocket is the socket between speaker and director. It is made once, by the parent: while a speaker is being
-// restarted, a director's connection waits in it. It has a path only while it is created, so that the path cannot be deleted later:
-// the workers inherit both ends.
+// SpeakerSocket is the socket between speaker and director. The parent creates it once: while a speaker is being
+// restarted, the director's connection waits in it. It has a path only while it is created, so that the path cannot be
+// deleted later: the workers inherit both ends.
 type SpeakerSocket struct {
 	Listener *os.File // for the speakers
 	Address  *os.File // for the directors: see SocketPath
 }
 
-// ListenSpeaker makes the socket.
+// ListenSpeaker creates the socket.
 func (d RuntimeDir) ListenSpeaker() (*SpeakerSocket, error) {
 	path := d.speakerSocket()
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -27,7 +27,7 @@ func (d RuntimeDir) ListenSpeaker() (*SpeakerSocket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for the director: %w", err)
 	}
-	defer l.Close() // and with it the path
+	defer l.Close() // this also removes the path
 	address, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening the speaker socket's address: %w", err)
@@ -46,5 +46,5 @@ func (s *SpeakerSocket) Close() {
 	s.Address.Close()
 }
 
-// SocketPath is where to connect to the socket whose Address is f.
+// SocketPath returns the path for connecting to the socket whose Address is f.
 func SocketPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }

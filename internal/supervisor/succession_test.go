@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// parentTestEnv makes the test binary a parent of its own.
+// parentTestEnv makes the test binary act as a parent.
 const parentTestEnv = "LVS_HA_SUPERVISOR_TEST_PARENT"
 
 func parentProcess(role, socket, program string) int {
@@ -24,7 +24,7 @@ func parentProcess(role, socket, program string) int {
 	return 0
 }
 
-// beginElsewhere starts the parent as a process that can be killed.
+// beginElsewhere starts the parent as a separate process, which can be killed.
 func beginElsewhere(t *testing.T, role string) (*story, *exec.Cmd) {
 	t.Helper()
 	s := newStory(t)
@@ -41,7 +41,7 @@ func beginElsewhere(t *testing.T, role string) (*story, *exec.Cmd) {
 	return s, cmd
 }
 
-func TestASecondParentIsRefusedByNameOfTheFirst(t *testing.T) {
+func TestSecondParentIsRefused(t *testing.T) {
 	s, first := beginElsewhere(t, "worker")
 	w := s.next()
 	err := newTestParent("worker", s.socket, t.Name(), slog.New(slog.DiscardHandler)).Run(t.Context())
@@ -53,7 +53,7 @@ func TestASecondParentIsRefusedByNameOfTheFirst(t *testing.T) {
 	first.Wait()
 }
 
-func TestTheNextParentTakesOverWhatADeadOneLeft(t *testing.T) {
+func TestNextParentReplacesOrphanedWorkers(t *testing.T) {
 	for _, how := range []struct {
 		name   string
 		before func(pid int)
@@ -74,7 +74,7 @@ func TestTheNextParentTakesOverWhatADeadOneLeft(t *testing.T) {
 			if !successor.restarted {
 				t.Error("the next worker does not know that it takes over")
 			}
-			// It was killed: a worker that stops in order takes down what the next has taken over.
+			// It must be killed: a worker that stops in order would remove what the next one has taken over.
 			// A stopped one also gets SIGHUP when its parent dies (setpgid(2)).
 			if said, err := io.ReadAll(old.lines); err != nil || strings.Contains(string(said), syscall.SIGTERM.String()) {
 				t.Errorf("the old worker said %q, %v", said, err)
@@ -87,7 +87,7 @@ func TestTheNextParentTakesOverWhatADeadOneLeft(t *testing.T) {
 	}
 }
 
-func TestAWorkerWithoutParentStopsInOrderWhenNoneComes(t *testing.T) {
+func TestOrphanedWorkerStops(t *testing.T) {
 	s, first := beginElsewhere(t, "worker")
 	w := s.next()
 	first.Process.Kill()

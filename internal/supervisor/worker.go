@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// Worker is a process that the parent keeps running.
+// Worker is a program that the parent keeps running.
 type Worker struct {
 	Name         string
 	Args         []string // of this binary
 	Environment  []string
-	Letter       any // encoded as JSON: what other users must not read on the command line
+	Private      any // passed as JSON: values that other users must not see on the command line
 	Capabilities Capabilities
-	Spare        bool          // keep another process started, prepared and waiting for its turn
-	Patience     time.Duration // end a process that says nothing for so long, several AliveIntervals; 0: never
+	Spare        bool          // keep another process started and prepared for activation
+	Patience     time.Duration // end a process that sends no message for so long, several AliveIntervals; 0: never
 }
 
-// Back-off between starts of a worker that keeps ending. The first restart is immediate: at 100 ms adverts the peers
+// Back-off between starts of a worker that keeps ending. The first restart is immediate: at 100 ms adverts, the peers
 // wait only 300 ms.
 const (
 	backoffFirst = 100 * time.Millisecond
 	backoffMax   = 5 * time.Second
-	steadyAfter  = 10 * time.Second // having run so long, a worker has earned an immediate restart again
+	steadyAfter  = 10 * time.Second // after running so long, a worker is again restarted immediately
 )
 
-// backoff is the pause before the next start, after a worker that ran for ran and was given pause before that.
+// backoff returns the pause before the next start, after a worker that ran for ran and was started after pause.
 func backoff(pause, ran time.Duration, starts int) time.Duration {
 	switch {
 	case ran >= steadyAfter || starts <= 1:
@@ -37,10 +37,10 @@ func backoff(pause, ran time.Duration, starts int) time.Duration {
 	}
 }
 
-// ExitRefused is the exit status of a worker that must not be started again as it is: its configuration is bad.
+// ExitRefused is the exit status of a worker that must not be restarted: its configuration is invalid.
 const ExitRefused = 78 // EX_CONFIG of sysexits.h
 
-// RefusedError says that a worker's first start ended with ExitRefused. It has said why on stderr.
+// RefusedError means that a worker's first start ended with ExitRefused. The worker has printed the reason on stderr.
 type RefusedError struct{ Worker string }
 
 func (e *RefusedError) Error() string {
@@ -52,10 +52,10 @@ type keeper struct {
 	*Worker
 	parent    *Parent
 	restarted bool
-	spares    chan chan *process // see keepSpare; nil: none is kept
+	spares    chan chan *process // see keepSpare; nil: no spare
 }
 
-// run runs the worker until ctx ends, again and again.
+// run keeps the worker running until ctx ends.
 func (k *keeper) run(ctx context.Context) error {
 	log := k.parent.Logger.With("worker", k.Name)
 	var pause time.Duration
@@ -80,7 +80,7 @@ func (k *keeper) run(ctx context.Context) error {
 	}
 }
 
-// live activates a process and waits until it has ended. When ctx ends, it stops it.
+// live activates a process and waits for its end. When ctx ends, it stops the process.
 func (k *keeper) live(ctx context.Context) error {
 	proc, err := k.beginSpare(ctx)
 	if proc == nil && err == nil {
@@ -89,8 +89,8 @@ func (k *keeper) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.parent.setTurn(k.Name, proc)
-	defer k.parent.setTurn(k.Name, nil)
+	k.parent.setActive(k.Name, proc)
+	defer k.parent.setActive(k.Name, nil)
 	proc.log.Info("worker started", "pid", proc.pid(), "restarted", k.restarted)
 	if k.Spare && k.spares == nil {
 		k.spares = make(chan chan *process)
@@ -125,7 +125,7 @@ func (k *keeper) beginFresh(ctx context.Context) (*process, error) {
 	return proc, nil
 }
 
-// until waits for an event. When ctx ends before, the process is ended.
+// until waits for an event. If ctx ends first, the process is ended.
 func (p *process) until(ctx context.Context, event <-chan struct{}) error {
 	select {
 	case <-event:

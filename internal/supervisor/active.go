@@ -6,14 +6,14 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// reload is one that SIGHUP asked for.
+// reload is a reload requested with SIGHUP.
 type reload struct {
-	asked    bool     // and systemd waits for its end
-	unsent   bool     // its worker is not ready for SIGHUP, which would kill it
-	signaled *process // has got SIGHUP
+	asked    bool     // systemd waits for its end
+	unsent   bool     // the worker is not ready for SIGHUP, which would kill it
+	signaled *process // has received SIGHUP
 }
 
-// isReady reports whether a process has said so.
+// isReady reports whether the process has reported that it is ready.
 func (p *process) isReady() bool {
 	if p == nil {
 		return false
@@ -26,11 +26,11 @@ func (p *process) isReady() bool {
 	}
 }
 
-// setTurn records which process of a worker is active; nil: none.
-func (p *Parent) setTurn(name string, proc *process) {
+// setActive records the active process of a worker; nil: none.
+func (p *Parent) setActive(name string, proc *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.turns[name] = proc
+	p.active[name] = proc
 	p.progress()
 }
 
@@ -49,14 +49,14 @@ func (p *Parent) well() bool {
 
 func (p *Parent) allReady() bool {
 	for _, w := range p.Workers {
-		if !p.turns[w.Name].isReady() {
+		if !p.active[w.Name].isReady() {
 			return false
 		}
 	}
 	return true
 }
 
-// progress does what has waited for a worker to be ready.
+// progress continues actions that waited for a worker to be ready.
 func (p *Parent) progress() {
 	p.passReload()
 	if !p.allReady() {
@@ -66,8 +66,8 @@ func (p *Parent) progress() {
 		p.started = true
 		p.Logger.Info("ready")
 	}
-	if p.reload.asked && p.reload.signaled == p.turns[p.Reload] {
-		return // systemd is told at its end
+	if p.reload.asked && p.reload.signaled == p.active[p.Reload] {
+		return // systemd is notified at its end
 	}
 	p.reload = reload{}
 	p.notify(readyState)
@@ -75,11 +75,11 @@ func (p *Parent) progress() {
 
 const readyState = daemon.SdNotifyReady + "\nSTATUS=All workers are ready."
 
-// askReload passes SIGHUP on. A process that is not ready yet gets it when it is.
+// askReload forwards SIGHUP. A process that is not ready receives it when it is.
 func (p *Parent) askReload() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	proc := p.turns[p.Reload]
+	proc := p.active[p.Reload]
 	p.Logger.Info("reload requested by signal", "worker", p.Reload, "ready", proc.isReady())
 	p.reload = reload{asked: true, unsent: true}
 	if p.started {
@@ -89,7 +89,7 @@ func (p *Parent) askReload() {
 }
 
 func (p *Parent) passReload() {
-	proc := p.turns[p.Reload]
+	proc := p.active[p.Reload]
 	if !p.reload.unsent || !proc.isReady() {
 		return
 	}
@@ -99,7 +99,7 @@ func (p *Parent) passReload() {
 	}
 }
 
-// setReloaded notes that a process has reloaded. Where SIGHUP has been sent more than once, the first end counts.
+// setReloaded records that a process has reloaded. If SIGHUP was sent more than once, the first end counts.
 func (p *Parent) setReloaded(proc *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
