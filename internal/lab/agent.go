@@ -10,8 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
-// PowerOff ends all of the machine's processes with SIGTERM and switches it off. If the context ends first it is
-// a power failure.
+// PowerOff ends all of the machine's processes with SIGTERM and powers it off. If the context ends first, power is cut.
 func (m *Machine) PowerOff(ctx context.Context) error {
 	m.mu.Lock()
 	power := m.power
@@ -38,7 +37,7 @@ func (m *Machine) PowerOff(ctx context.Context) error {
 	return nil
 }
 
-// Exec runs a program on the machine to its end.
+// Exec runs a program on the machine to completion.
 func (m *Machine) Exec(ctx context.Context, argv ...string) (Result, error) {
 	return run(ctx, m.Spawn, Command{Argv: argv})
 }
@@ -95,7 +94,7 @@ func (m *Machine) dialAgent(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// endingConn forgets the contexts that would close it when it is closed.
+// endingConn releases the contexts that would close it when it is closed.
 type endingConn struct {
 	net.Conn
 	stops []func() bool

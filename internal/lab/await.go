@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Await looks every 5 ms whether something is so, until it is or the context ends. It is for what sends no event.
+// Await polls a condition every 5 ms until it is true or the context ends. It is for conditions without events.
 func Await(ctx context.Context, so func() bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

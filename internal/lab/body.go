@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// fillBody writes the part of the test body that starts at offset: each 8 bytes are their own offset, so that a lost,
-// repeated or foreign byte shows.
+// fillBody writes the part of the test body that starts at offset: each 8 bytes contain their own offset, so that lost,
+// repeated and foreign bytes are detected.
 func fillBody(p []byte, offset int64) {
 	var word [8]byte
 	for i := range p {
@@ -19,7 +19,7 @@ func fillBody(p []byte, offset int64) {
 	}
 }
 
-// bodyReader is the test body of a size, for servers.
+// bodyReader reads a test body of a given size, for servers.
 type bodyReader struct {
 	offset, size int64
 }
@@ -34,7 +34,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// bodyChecker is an io.Writer that refuses anything but the test body.
+// bodyChecker is an io.Writer that accepts only the test body.
 type bodyChecker struct {
 	offset int64
 	want   []byte

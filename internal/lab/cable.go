@@ -12,13 +12,13 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// cable joins a host's card to a bridge.
+// cable connects a host's interface to a bridge.
 type cable struct {
 	port   netlink.Link
 	bridge *Bridge
 }
 
-// addCable remembers, and writes on the port, which card is plugged in there.
+// addCable records which interface is connected to the port, also on the port itself.
 func (l *Lab) addCable(host string, nic NIC, port netlink.Link) error {
 	if err := l.fabric.netlink.LinkSetAlias(port, host+" "+nic.Name); err != nil {
 		return fmt.Errorf("name the port: %w", err)
@@ -29,7 +29,7 @@ func (l *Lab) addCable(host string, nic NIC, port netlink.Link) error {
 	return nil
 }
 
-// Unplug takes a host's or a director's card from its bridge. The card does not notice: its carrier stays.
+// Unplug disconnects a host's or a director's interface from its bridge. Its carrier stays up.
 func (l *Lab) Unplug(host, iface string) error {
 	c, err := l.cable(host, iface)
 	if err == nil {
@@ -41,7 +41,7 @@ func (l *Lab) Unplug(host, iface string) error {
 	return nil
 }
 
-// Plug puts a card that was unplugged back on its bridge.
+// Plug connects an unplugged interface to its bridge again.
 func (l *Lab) Plug(host, iface string) error {
 	c, err := l.cable(host, iface)
 	if err == nil {
@@ -56,7 +56,7 @@ func (l *Lab) Plug(host, iface string) error {
 	return nil
 }
 
-// Dropped is how many frames a host's or a director's card had no room for.
+// Dropped returns the number of frames that a host's or a director's interface dropped for lack of buffers.
 func (l *Lab) Dropped(host, iface string) (int, error) {
 	c, err := l.cable(host, iface)
 	if err == nil {
@@ -78,8 +78,8 @@ func (l *Lab) cable(host, iface string) (cable, error) {
 	return c, nil
 }
 
-// awaitForwarding waits until a bridge port forwards, which the kernel decides in the background once both ends
-// are up. A frame that came before would be lost, and ARP asks again only after a second.
+// awaitForwarding waits until a bridge port forwards, which the kernel enables asynchronously once both ends are up.
+// Earlier frames would be lost, and ARP retries only after a second.
 func (l *Lab) awaitForwarding(ctx context.Context, port netlink.Link) error {
 	const forwarding = "3" // BR_STATE_FORWARDING, include/uapi/linux/if_bridge.h
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)

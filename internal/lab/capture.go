@@ -17,12 +17,12 @@ import (
 
 // Frame is a captured Ethernet frame.
 type Frame struct {
-	Time     time.Time // when the kernel got it
+	Time     time.Time // when the kernel received it
 	Outgoing bool      // sent by this interface
 	Data     []byte
 }
 
-// Capture takes frames from an interface until it is stopped.
+// Capture captures frames of an interface until it is stopped.
 type Capture struct {
 	file *os.File
 
@@ -33,18 +33,17 @@ type Capture struct {
 	err    error
 }
 
-// Capture starts to capture on an interface of the host, both directions.
+// Capture starts a capture on an interface of the host, in both directions.
 func (h *Node) Capture(iface string, f Filter) (*Capture, error) {
 	return h.captureTo(iface, f, nil)
 }
 
-// Follow starts to capture as Capture does, but hands each frame over instead of keeping it: a long capture needs no
-// memory.
+// Follow starts a capture that passes each frame to a function instead of storing it, for long captures.
 func (h *Node) Follow(iface string, f Filter, take func(Frame)) (*Capture, error) {
 	return h.captureTo(iface, f, take)
 }
 
-// Follow starts to capture all frames that cross the bridge, without keeping them.
+// Follow starts a capture of all frames on the bridge without storing them.
 func (b *Bridge) Follow(f Filter, take func(Frame)) (*Capture, error) {
 	return b.lab.fabric.captureTo(b.name, f, take)
 }
@@ -57,7 +56,7 @@ func (h *Node) captureTo(iface string, f Filter, take func(Frame)) (*Capture, er
 	return c, h.lab.onClose(c.Stop)
 }
 
-// Capture starts to capture all frames that cross the bridge.
+// Capture starts a capture of all frames on the bridge.
 func (b *Bridge) Capture(f Filter) (*Capture, error) {
 	return b.lab.fabric.Capture(b.name, f)
 }
@@ -73,7 +72,7 @@ func (h *Node) capture(iface string, f Filter, take func(Frame)) (*Capture, erro
 	}
 	var fd int
 	err = h.Do(func() error {
-		// No protocol yet: nothing comes in before the filter is set.
+		// No protocol yet: nothing is received before the filter is set.
 		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		return err
 	})
@@ -128,7 +127,7 @@ func prepareSocket(fd, index int, filter []bpf.RawInstruction) error {
 	if err != nil {
 		return fmt.Errorf("prepare socket: %w", err)
 	}
-	// Only a socket for all protocols sees what the host itself sends.
+	// Only a socket for all protocols receives the host's own frames.
 	var all [2]byte
 	binary.BigEndian.PutUint16(all[:], unix.ETH_P_ALL)
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(all[:]), Ifindex: index}); err != nil {
@@ -175,7 +174,7 @@ func (c *Capture) fail(err error) {
 	c.more = make(chan struct{})
 }
 
-// Next returns the next frame that Next has not returned yet, and waits for it.
+// Next waits for the next frame that it has not yet returned.
 func (c *Capture) Next(ctx context.Context) (Frame, error) {
 	for {
 		c.mu.Lock()
@@ -198,14 +197,14 @@ func (c *Capture) Next(ctx context.Context) (Frame, error) {
 	}
 }
 
-// Frames are all frames up to now.
+// Frames returns all frames so far.
 func (c *Capture) Frames() []Frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.frames)
 }
 
-// Missed is how many frames the kernel had no room for since Missed was called last.
+// Missed returns the number of frames that the kernel dropped since the last call.
 func (c *Capture) Missed() (int, error) {
 	raw, err := c.file.SyscallConn()
 	if err != nil {
@@ -222,7 +221,7 @@ func (c *Capture) Missed() (int, error) {
 	return int(stats.Drops), nil
 }
 
-// Stop ends the capture. Its frames stay.
+// Stop ends the capture. Its frames are kept.
 func (c *Capture) Stop() error {
 	if err := c.file.Close(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("stop capture: %w", err)

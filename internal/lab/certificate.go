@@ -16,12 +16,12 @@ import (
 
 // Certificate is a self-signed server certificate with its key.
 type Certificate struct {
-	// PEM is the certificate, for clients that shall trust it.
+	// PEM is the certificate, for clients that trust it.
 	PEM  []byte
 	pair tls.Certificate
 }
 
-// NewCertificate makes a certificate for DNS names and IP addresses.
+// NewCertificate creates a certificate for DNS names and IP addresses.
 func NewCertificate(names ...string) (*Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -54,7 +54,7 @@ func NewCertificate(names ...string) (*Certificate, error) {
 	}, nil
 }
 
-// Pool is a pool with this certificate alone.
+// Pool returns a pool with only this certificate.
 func (c *Certificate) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(c.PEM)

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// Client is somebody who uses the service from a host.
+// Client uses the service from a host.
 type Client struct {
 	host *Node
 	http *http.Client
 }
 
-// Client makes a client in the host. It trusts the pool's certificates, or the system's if that is nil.
+// Client creates a client in the host. It trusts the pool's certificates, or the system's if that is nil.
 func (h *Node) Client(trusted *x509.CertPool) *Client {
 	return &Client{host: h, http: &http.Client{
 		Transport: &http.Transport{
@@ -33,12 +33,12 @@ func (h *Node) Client(trusted *x509.CertPool) *Client {
 // Reply is an answer to Get.
 type Reply struct {
 	Status int
-	Server string // who answered, as ServerHeader says
+	Server string // the server that answered, from ServerHeader
 	Body   string
 	Took   time.Duration
 }
 
-// Get fetches a URL over a fresh connection.
+// Get fetches a URL over a new connection.
 func (c *Client) Get(ctx context.Context, url string) (Reply, error) {
 	start := time.Now()
 	resp, err := c.get(ctx, url)
@@ -64,7 +64,7 @@ func (c *Client) get(ctx context.Context, url string) (*http.Response, error) {
 	return c.http.Do(req)
 }
 
-// Spread fetches a URL n times, one after another, and counts who answered. It stops at the first error.
+// Spread fetches a URL n times in sequence and counts the answers by server. It stops at the first error.
 func (c *Client) Spread(ctx context.Context, n int, url string) (map[string]int, error) {
 	servers := map[string]int{}
 	for range n {

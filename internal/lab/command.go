@@ -12,14 +12,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
-// Cmd is an exec.Cmd that starts in a host's network namespace. Start, Run, Output and CombinedOutput are its own.
+// Cmd is an exec.Cmd that starts in a host's network namespace. It redefines Start, Run, Output and CombinedOutput.
 type Cmd struct {
 	*exec.Cmd
 	host *Node
 }
 
-// Command prepares a program to run in the host: in its network namespace, with its /sys, in a process group of its
-// own, killed with all of the group when the context ends or this process dies, and by Lab.Close at the latest.
+// Command prepares a program to run in the host: in its network namespace, with its /sys, in its own process group. The
+// group is killed when the context ends, this process dies or the Lab is closed.
 func (h *Node) Command(ctx context.Context, name string, args ...string) *Cmd {
 	c := exec.CommandContext(ctx, name, args...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -38,7 +38,7 @@ func killGroup(pid int) error {
 // Start starts the program without waiting for it.
 func (c *Cmd) Start() error {
 	if c.Dir == "" {
-		// The thread that forks has kept the directory it was started with.
+		// The forking thread still has its initial directory.
 		dir, err := os.Getwd()
 		if err != nil {
 			return fmt.Errorf("start %s: %w", c.Path, err)
@@ -51,7 +51,7 @@ func (c *Cmd) Start() error {
 	return nil
 }
 
-// Run starts the program and waits for its end.
+// Run runs the program to completion.
 func (c *Cmd) Run() error {
 	if err := c.Start(); err != nil {
 		return err
@@ -59,7 +59,7 @@ func (c *Cmd) Run() error {
 	return c.Wait()
 }
 
-// Output runs the program and returns its standard output. Its standard error, if not taken, is in the error.
+// Output runs the program and returns its standard output. Its standard error is in the error, unless redirected.
 func (c *Cmd) Output() ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	c.Stdout = &stdout
@@ -80,5 +80,5 @@ func (c *Cmd) CombinedOutput() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// Kill ends the program and its process group at once, without waiting.
+// Kill kills the program and its process group, without waiting.
 func (c *Cmd) Kill() error { return killGroup(c.Process.Pid) }

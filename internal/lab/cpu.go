@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cores lists the cores that this process may use, counted from 1.
+// Cores lists the cores that this process may use, numbered from 1.
 func Cores() ([]int, error) {
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
@@ -24,8 +24,8 @@ func Cores() ([]int, error) {
 	return cores, nil
 }
 
-// chooseCPU returns the number of a core that this process may use: the wanted one, counted from 1, or if that is
-// not positive one for the number-th machine.
+// chooseCPU returns the number of a core that this process may use: the wanted one, numbered from 1, or if that is not
+// positive, one for the number-th machine.
 func chooseCPU(wanted, number int) (int, error) {
 	var allowed unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
@@ -37,7 +37,7 @@ func chooseCPU(wanted, number int) (int, error) {
 		}
 		return wanted - 1, nil
 	}
-	// Other labs at the same time start elsewhere.
+	// Concurrent labs start at other cores.
 	skip := (os.Getpid() + number) % allowed.Count()
 	for cpu := 0; ; cpu++ {
 		if !allowed.IsSet(cpu) {
@@ -50,11 +50,11 @@ func chooseCPU(wanted, number int) (int, error) {
 	}
 }
 
-// machineNice puts machines before the programs that watch them: a machine of its own would not wait for those either.
+// machineNice gives machines precedence over the programs that observe them, as on separate hardware.
 const machineNice = -10
 
-// startPinned starts a program on one core, where the processes it makes stay too, with machineNice if that is
-// permitted. The calling thread comes back to what it was.
+// startPinned starts a program on one core, inherited by its processes, with machineNice if permitted. The calling
+// thread's settings are restored.
 func startPinned(cmd *Cmd, cpu int) error {
 	var all, one unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
@@ -67,8 +67,8 @@ func startPinned(cmd *Cmd, cpu int) error {
 	if unix.Setpriority(unix.PRIO_PROCESS, 0, machineNice) == nil {
 		defer func() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, 0) }()
 	}
-	// Where the scheduler groups processes by session, a nice value counts within the session only: a session of
-	// its own with a nice value for all of it.
+	// With autogroups, a nice value applies only within a session: therefore it starts a session with a nice value for
+	// all of it.
 	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Setsid = false, true
 	if err := errors.Join(cmd.Cmd.Start(), unix.SchedSetaffinity(0, &all)); err != nil {
 		return err

@@ -9,48 +9,47 @@ import (
 	"strings"
 )
 
-// Director is a machine that balances: a machine of its own with the test kernel, or a namespace where this
-// kernel has IPVS. /run and /dev/shm are its own; all other files are those of the machine that the lab runs on, and programs
-// are started from their path there. Keep files that change, such as a configuration to reload, in /run: the
-// test kernel may show an old version of others.
+// Director is a balancing machine: a machine with the test kernel, or a namespace if this kernel has IPVS. It has its
+// own /run and /dev/shm; all other files are those of the host, and programs are started from their path there. Put
+// files that change, such as a configuration to reload, in /run: the test kernel may show an old version of other files.
 type Director interface {
 	Name() string
-	// Describe says in a few words what kind of machine it is.
+	// Describe returns a short description of the machine.
 	Describe() string
-	// Start boots it and returns when its network cards are up. After Kill or PowerOff it may be started again.
+	// Start boots it and returns when its interfaces are up. It may be started again after Kill or PowerOff.
 	Start(ctx context.Context) error
-	// Kill is a power failure: all stops at once and nothing says goodbye.
+	// Kill simulates a power failure: everything stops at once.
 	Kill() error
 	// PowerOff ends all processes with SIGTERM, then the machine.
 	PowerOff(ctx context.Context) error
-	// Exec runs a program to its end. An exit status other than 0 is no error.
+	// Exec runs a program to completion. An exit status other than 0 is not an error.
 	Exec(ctx context.Context, argv ...string) (Result, error)
-	// Spawn starts a program that goes on until the context or the director ends.
+	// Spawn starts a program that runs until the context or the director ends.
 	Spawn(ctx context.Context, c Command) (*Process, error)
-	// WriteFile writes a file, for a director's own in /run.
+	// WriteFile writes a file, such as one in the director's /run.
 	WriteFile(ctx context.Context, path string, data []byte) error
-	// Console is what the kernel and init said; empty for a namespace.
+	// Console returns the output of kernel and init; empty for a namespace.
 	Console() string
 }
 
-// Route is a way to Destination, the default route if that is zero, through a gateway.
+// Route is a route to Destination through a gateway; the default route if Destination is zero.
 type Route struct {
 	Destination netip.Prefix
 	Via         netip.Addr
 }
 
-// DirectorConfig says what a director is. Its hostname is its name.
+// DirectorConfig describes a director. Its hostname is its name.
 type DirectorConfig struct {
 	Name     string
 	NICs     []NIC
 	Routes   []Route
 	Sysctls  map[string]string
-	Modules  []string // beyond DirectorModules
+	Modules  []string // in addition to DirectorModules
 	MemoryMB int      // 256 if 0
-	CPU      int      // the core of the machine, counted from 1; the lab spreads machines over all cores if not positive
+	CPU      int      // the core, numbered from 1; if not positive, the lab distributes machines over all cores
 }
 
-// NewDirector makes a director, switched off: a namespace if this kernel has IPVS, else a machine of its own.
+// NewDirector creates a powered-off director: a namespace if this kernel has IPVS, else a machine.
 func (l *Lab) NewDirector(c DirectorConfig) (Director, error) {
 	if HasIPVS() == nil {
 		return l.NewNamespaceDirector(c)
@@ -58,8 +57,7 @@ func (l *Lab) NewDirector(c DirectorConfig) (Director, error) {
 	return l.NewMachine(c)
 }
 
-// withMACs gives cards addresses of their own where they have none, so that they keep them when the director is
-// switched off and on.
+// withMACs assigns MAC addresses to interfaces without one, so that they stay the same across power cycles.
 func (l *Lab) withMACs(nics []NIC) []NIC {
 	nics = slices.Clone(nics)
 	for i := range nics {

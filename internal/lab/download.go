@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// Download is how one slow download went.
+// Download is the state of one slow download.
 type Download struct {
 	Local  netip.AddrPort // the client's side of the connection
 	Server string
 	Bytes  int64
-	Gap    time.Duration // the longest time without a byte
+	Gap    time.Duration // the longest time without received data
 	Done   bool
-	Err    error // nil once Done if every byte arrived and was right
+	Err    error // nil after Done if every byte was received and correct
 }
 
-// Downloads are slow downloads that run at the same time.
+// Downloads are concurrent slow downloads.
 type Downloads struct {
 	started chan struct{}
 	done    chan struct{}
@@ -32,8 +32,8 @@ type Downloads struct {
 	last []time.Time
 }
 
-// Download starts n downloads of size bytes at rate bytes a second each, from a base URL such as http://10.0.0.1,
-// and checks every byte.
+// Download starts n downloads of size bytes at rate bytes per second each, from a base URL such as http://10.0.0.1, and
+// checks every byte.
 func (c *Client) Download(ctx context.Context, n int, base string, size, rate int64) *Downloads {
 	url := fmt.Sprintf("%s/slow?bytes=%d&rate=%d", base, size, rate)
 	d := &Downloads{
@@ -57,13 +57,13 @@ func (c *Client) Download(ctx context.Context, n int, base string, size, rate in
 	return d
 }
 
-// Started is closed when each download has got its first bytes, or has failed.
+// Started is closed when each download has received data or failed.
 func (d *Downloads) Started() <-chan struct{} { return d.started }
 
 // Done is closed when all downloads have ended.
 func (d *Downloads) Done() <-chan struct{} { return d.done }
 
-// State is how each download stands. The gap of one that runs includes the time since its last byte.
+// State returns the state of each download. The gap of a running one includes the time since its last byte.
 func (d *Downloads) State() []Download {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -76,7 +76,7 @@ func (d *Downloads) State() []Download {
 	return out
 }
 
-// Wait waits for the end of all downloads.
+// Wait waits for all downloads.
 func (d *Downloads) Wait() []Download {
 	<-d.done
 	return d.State()
@@ -104,7 +104,7 @@ func (d *Downloads) run(ctx context.Context, c *Client, i int, url string, size 
 	d.mu.Unlock()
 
 	check := &bodyChecker{}
-	// The checker first: what it refuses does not count.
+	// The checker comes first: rejected bytes do not count.
 	n, err := io.Copy(io.MultiWriter(check, writerFunc(func(p []byte) {
 		d.progress(i, len(p))
 		started()

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/net/bpf"
 )
 
-// Numbers of protocols for filters: EtherType (IEEE 802), and IP protocol (IANA).
+// Protocol numbers for filters: EtherType (IEEE 802), and IP protocol (IANA).
 const (
 	EtherTypeIPv4 = 0x0800
 	EtherTypeARP  = 0x0806
@@ -19,8 +19,8 @@ const (
 	ProtocolVRRP   = 112
 )
 
-// Filter says which frames a capture takes: those of one of the EtherTypes, and those of IPv4 or IPv6 with one of the
-// protocols. The zero Filter takes all.
+// Filter selects the frames of a capture: those with one of the EtherTypes, and those of IPv4 or IPv6 with one of the
+// protocols. The zero Filter selects all.
 type Filter struct {
 	EtherTypes []uint16
 	Protocols  []uint8
@@ -28,10 +28,10 @@ type Filter struct {
 	adverts []netip.Addr
 }
 
-// AdvertsOf are VRRP adverts over IPv4 of some routers only: a capture beside a flood need not look at the flood.
+// AdvertsOf selects the VRRP adverts over IPv4 of some routers, so that a capture can ignore a flood.
 func AdvertsOf(sources ...netip.Addr) Filter { return Filter{adverts: sources} }
 
-// Announcements are VRRP adverts, ARP, and ICMPv6 with its neighbour advertisements.
+// Announcements selects VRRP adverts, ARP, and ICMPv6, which includes neighbour advertisements.
 func Announcements() Filter {
 	return Filter{EtherTypes: []uint16{EtherTypeARP}, Protocols: []uint8{ProtocolVRRP, ProtocolICMPv6}}
 }
@@ -44,7 +44,7 @@ const (
 	offIPv6Next     = 14 + 6
 )
 
-// program is a socket filter. It is linear: a test of one value accepts at once or goes on.
+// program is a linear socket filter: each test of a value either accepts or continues.
 func (f Filter) program() []bpf.Instruction {
 	const snapLength = 1 << 16
 	accept := bpf.RetConstant{Val: snapLength}

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Forged is a VRRPv3 advert over IPv4 that a stranger makes up. It is built here and not by the codec under test, which
-// refuses to build most of these.
+// Forged is a VRRPv3 advert over IPv4 from an attacker. It is not built by the codec under test, which refuses to build
+// most of these.
 type Forged struct {
 	Source          netip.Addr
 	Destination     netip.Addr // 224.0.0.18 if unset
@@ -25,7 +25,7 @@ type Forged struct {
 	BadChecksum     bool
 }
 
-// Packet is the advert with its IPv4 header.
+// Packet returns the advert with its IPv4 header.
 func (f Forged) Packet() []byte {
 	if !f.Destination.IsValid() {
 		f.Destination = netip.AddrFrom4([4]byte{224, 0, 0, 18})
@@ -57,7 +57,7 @@ func (f Forged) Packet() []byte {
 	return append(header, advert...)
 }
 
-// internetChecksum is RFC 1071's.
+// internetChecksum is the checksum of RFC 1071.
 func internetChecksum(b []byte) uint16 {
 	var sum uint32
 	for ; len(b) >= 2; b = b[2:] {
@@ -69,9 +69,9 @@ func internetChecksum(b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// Garbage is what a hostile neighbour sends that may cost time and must change nothing: priority 0 for an unknown router, a wrong
-// TTL, a bad checksum, and the lowest priority with changing address lists. Priority 0 for the router itself is not among
-// it: a backup must answer that one by taking over (RFC 9568, 6.4.2).
+// Garbage returns packets from a hostile neighbour that may cost time but must have no effect: priority 0 for an unknown
+// router, a wrong TTL, a bad checksum, and the lowest priority with changing address lists. It does not include priority
+// 0 for the router itself: a backup must react to that by taking over (RFC 9568, 6.4.2).
 func Garbage(source netip.Addr, virtualRouterID uint8, address netip.Addr, interval time.Duration) [][]byte {
 	base := Forged{
 		Source: source, VirtualRouterID: virtualRouterID, Priority: 1, Interval: interval, Addresses: []netip.Addr{address},
@@ -99,8 +99,7 @@ type Flood struct {
 	err  error
 }
 
-// Flood starts to send IPv4 packets, complete with their headers, from an interface of the host, in turn and so many a
-// second in all.
+// Flood starts to send IPv4 packets with headers from an interface of the host, in turn, at a total rate per second.
 func (h *Node) Flood(ctx context.Context, iface string, perSecond int, packets [][]byte) (*Flood, error) {
 	fd, err := h.floodSocket(iface)
 	if err != nil {
@@ -123,7 +122,7 @@ func (h *Node) floodSocket(iface string) (int, error) {
 	}
 	var fd int
 	err = h.Do(func() error {
-		// IPPROTO_RAW: the packets bring their IP headers (raw(7)).
+		// IPPROTO_RAW: the packets include their IP headers (raw(7)).
 		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		return err
 	})
@@ -141,7 +140,7 @@ func (h *Node) floodSocket(iface string) (int, error) {
 	return fd, nil
 }
 
-// run sends what is due every millisecond. What it could not send in time is not sent later: a rate is a rate.
+// run sends the due packets every millisecond. Packets that could not be sent in time are not sent later.
 func (f *Flood) run(ctx context.Context, fd, perSecond int, packets [][]byte) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -172,7 +171,7 @@ func (f *Flood) note(err error) {
 	f.sent++
 }
 
-// Stop ends the flood and says how many packets were sent, and the last error.
+// Stop ends the flood and returns the number of sent packets and the last error.
 func (f *Flood) Stop() (int, error) {
 	f.cancel()
 	<-f.done

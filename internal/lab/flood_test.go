@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestGarbageIsWhatItSays reads forged adverts with the codec: each is wrong in its own way.
-func TestGarbageIsWhatItSays(t *testing.T) {
+// TestGarbageIsInvalid decodes forged adverts with the codec: each is invalid in its own way.
+func TestGarbageIsInvalid(t *testing.T) {
 	source, address := netip.MustParseAddr("10.0.0.66"), netip.MustParseAddr("10.0.0.100")
 	type outcome struct {
 		drop          vrrp.DropReason

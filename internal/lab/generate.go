@@ -8,19 +8,19 @@ import (
 
 // Environment variables of tests that generate their input.
 const (
-	EnvSeed  = "LVS_HA_SEED"  // what they generate; 1 without it
-	EnvTimes = "LVS_HA_TIMES" // how many times as much; once without it
+	EnvSeed  = "LVS_HA_SEED"  // seed of the generated input; default 1
+	EnvTimes = "LVS_HA_TIMES" // factor for the amount of input; default 1
 )
 
-// Generate returns the source of a test's generated input and how much of it to make, which is usual times what the
-// environment asks for.
+// Generate returns the source of a test's generated input and the amount to generate: usual, multiplied by the
+// environment's factor.
 func Generate(t TB, usual int) (random *rand.Rand, times int) {
 	t.Helper()
 	seed, times := Seed(t, usual)
 	return rand.New(rand.NewPCG(seed, 0)), times
 }
 
-// Seed is Generate for what makes its own sources out of the seed.
+// Seed is Generate for tests that create their own sources from the seed.
 func Seed(t TB, usual int) (seed uint64, times int) {
 	t.Helper()
 	seed = number(t, EnvSeed)

@@ -14,8 +14,8 @@ var serial struct {
 	last int
 }
 
-// Lab is a set of hosts and bridges. Namespaces are named prefix-pid-serial-host and can be looked at with
-// `ip netns exec` while the lab stands.
+// Lab is a set of hosts and bridges. Namespaces are named prefix-pid-serial-host and can be inspected with `ip netns
+// exec` while the lab exists.
 type Lab struct {
 	prefix string
 	id     string
@@ -30,7 +30,7 @@ type Lab struct {
 	closed   bool
 }
 
-// New makes an empty lab and removes what killed runs with the same prefix left behind.
+// New creates an empty lab and removes what killed runs with the same prefix left.
 func New(prefix string) (*Lab, error) {
 	if prefix == "" || strings.ContainsAny(prefix, "-/ ") {
 		return nil, fmt.Errorf("make a lab: prefix %q must be one word without dashes", prefix)
@@ -56,7 +56,7 @@ func New(prefix string) (*Lab, error) {
 	return l, nil
 }
 
-// NewT makes a lab that is closed when the test ends.
+// NewT creates a lab that is closed when the test ends.
 func NewT(t TB, prefix string) *Lab {
 	t.Helper()
 	l, err := New(prefix)
@@ -92,10 +92,10 @@ func (l *Lab) Close() error {
 	return nil
 }
 
-// Fabric is the host whose namespace holds the bridges.
+// Fabric returns the host whose namespace contains the bridges.
 func (l *Lab) Fabric() *Node { return l.fabric }
 
-// onClose registers what undoes something. Closers run in the reverse order.
+// onClose registers a cleanup function. They run in reverse order.
 func (l *Lab) onClose(f func() error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -88,7 +88,7 @@ func TestHostCloseKills(t *testing.T) {
 	Need(t, Host)
 	l := must[*Lab](t)(New("labtest"))
 	a := must[*Node](t)(l.Host("a"))
-	// setsid takes the sleeper out of the process group, as a daemon would.
+	// setsid puts the sleeper into another process group, as a daemon would.
 	c := a.Command(t.Context(), "setsid", "sleep", "1000")
 	out := must[io.ReadCloser](t)(c.StdoutPipe())
 	if err := c.Start(); err != nil {
@@ -97,7 +97,7 @@ func TestHostCloseKills(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// The pipe ends when the last process that holds it does.
+	// The pipe ends when the last process that has it open ends.
 	if _, err := io.ReadAll(out); err != nil {
 		t.Error(err)
 	}
@@ -108,7 +108,7 @@ func TestHostCloseKills(t *testing.T) {
 	}
 }
 
-func TestHostDoComesBack(t *testing.T) {
+func TestHostDoRestoresNamespace(t *testing.T) {
 	Need(t, Host)
 	l := NewT(t, "labtest")
 	a := must[*Node](t)(l.Host("a"))

@@ -11,23 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bridge is a switch that hosts' network cards are attached to. It floods multicast and has no spanning tree.
+// Bridge is a switch for hosts' interfaces. It floods multicast and has no spanning tree.
 type Bridge struct {
 	lab  *Lab
 	name string
 	link netlink.Link
 }
 
-// NIC is a network card of a host.
+// NIC is a network interface of a host.
 type NIC struct {
 	Name      string // within the host
 	Bridge    *Bridge
-	MAC       net.HardwareAddr // the kernel chooses one if empty
+	MAC       net.HardwareAddr // chosen by the kernel if empty
 	MTU       int              // 1500 if 0
 	Addresses []netip.Prefix
 }
 
-// Bridge makes a bridge in the lab's fabric.
+// Bridge creates a bridge in the lab's fabric.
 func (l *Lab) Bridge(name string) (*Bridge, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = name
@@ -41,13 +41,13 @@ func (l *Lab) Bridge(name string) (*Bridge, error) {
 	return &Bridge{lab: l, name: name, link: br}, nil
 }
 
-// Name is the bridge's name.
+// Name returns the bridge's name.
 func (b *Bridge) Name() string { return b.name }
 
 // Default is the destination of a default route.
 var Default netip.Prefix
 
-// Prefixes parses addresses with their prefix lengths, and panics on a wrong one.
+// Prefixes parses addresses with prefix lengths, and panics on errors.
 func Prefixes(addresses ...string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, a := range addresses {
@@ -56,7 +56,7 @@ func Prefixes(addresses ...string) []netip.Prefix {
 	return out
 }
 
-// Attach gives the host a network card on a bridge and sets it up.
+// Attach adds an interface on a bridge to the host and sets it up.
 func (h *Node) Attach(nic NIC) error {
 	if nic.Bridge == nil {
 		return fmt.Errorf("attach %s to host %s: no bridge given", nic.Name, h.name)
@@ -119,14 +119,14 @@ func (h *Node) Down(iface string) error {
 	return h.onLink(iface, "set down", h.netlink.LinkSetDown)
 }
 
-// AddAddress gives an interface an address, at once usable.
+// AddAddress adds an address to an interface; it is usable at once.
 func (h *Node) AddAddress(iface string, p netip.Prefix) error {
 	return h.onLink(iface, "add "+p.String(), func(link netlink.Link) error {
 		return h.netlink.AddrReplace(link, address(p))
 	})
 }
 
-// DelAddress takes an address from an interface.
+// DelAddress removes an address from an interface.
 func (h *Node) DelAddress(iface string, p netip.Prefix) error {
 	return h.onLink(iface, "remove "+p.String(), func(link netlink.Link) error {
 		return h.netlink.AddrDel(link, address(p))
@@ -167,8 +167,8 @@ func (h *Node) AddRoute(dst netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
-// removeLinks removes all virtual interfaces, so that their peers go at once and not when the last reference to
-// the namespace goes.
+// removeLinks removes all virtual interfaces, so that their peers are removed at once instead of with the last reference
+// to the namespace.
 func (h *Node) removeLinks() error {
 	links, err := h.netlink.LinkList()
 	if err != nil {
@@ -177,7 +177,7 @@ func (h *Node) removeLinks() error {
 	for _, link := range links {
 		switch link.(type) {
 		case *netlink.Veth, *netlink.Bridge, *netlink.Macvlan, *netlink.Dummy, *netlink.Vlan:
-			// Gone already if its peer or parent was removed before.
+			// already removed with its peer or parent
 			err := h.netlink.LinkDel(link)
 			if err != nil && !errors.Is(err, unix.ENODEV) {
 				return fmt.Errorf("host %s: remove interface %s: %w", h.name, link.Attrs().Name, err)

@@ -16,20 +16,20 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
-// agentPort is where the guest's agent listens on the management network.
+// agentPort is the port of the guest's agent on the management network.
 const agentPort = 1
 
-// bootLimit bounds the boot, which takes 2 to 3 seconds and much longer on a machine that is overloaded.
+// bootLimit limits the boot time, which is 2 to 3 seconds, and much longer on an overloaded host.
 const bootLimit = time.Minute
 
-// Machine is a director with a kernel of its own: user-mode-linux on one core, its network cards plugged into the
-// lab's bridges. It implements Director.
+// Machine is a director with its own kernel: user-mode Linux on one core, with interfaces on the lab's bridges. It
+// implements Director.
 type Machine struct {
 	lab    *Lab
 	config DirectorConfig
 	dir    string
 	guest  guest.Spec
-	cards  []string // words of the kernel's command line
+	cards  []string // parameters of the kernel's command line
 	ports  []netlink.Link
 	cpu    int
 
@@ -47,7 +47,7 @@ type powered struct {
 
 var _ Director = (*Machine)(nil)
 
-// NewMachine makes a machine, switched off, with its network cards plugged in.
+// NewMachine creates a powered-off machine with connected interfaces.
 func (l *Lab) NewMachine(c DirectorConfig) (*Machine, error) {
 	m, err := l.newMachine(c)
 	if err != nil {
@@ -103,18 +103,18 @@ func (l *Lab) nextMachine() int {
 	return l.machines
 }
 
-// Name is the machine's name.
+// Name returns the machine's name.
 func (m *Machine) Name() string { return m.config.Name }
 
-// Describe says what the machine is.
+// Describe returns a description of the machine.
 func (m *Machine) Describe() string {
 	return fmt.Sprintf("a machine with a kernel of its own (user-mode-linux on CPU %d)", m.cpu)
 }
 
-// Console is the last of what the kernel and init said.
+// Console returns the last output of kernel and init.
 func (m *Machine) Console() string { return m.console.String() }
 
-// Start boots the machine and returns when its network cards are up.
+// Start boots the machine and returns when its interfaces are up.
 func (m *Machine) Start(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -193,7 +193,7 @@ func (m *Machine) boot(specPath string) (*powered, error) {
 	return p, nil
 }
 
-// awaitReady waits until the guest has connected and said how its setup went.
+// awaitReady waits until the guest has connected and reported the result of its setup.
 func awaitReady(ctx context.Context, ln net.Listener) error {
 	defer context.AfterFunc(ctx, func() { _ = ln.Close() })()
 	conn, err := ln.Accept()
@@ -216,7 +216,7 @@ func awaitReady(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
-// Kill switches the machine off at once: a power failure.
+// Kill cuts the machine's power.
 func (m *Machine) Kill() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

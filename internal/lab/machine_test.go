@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// machines are two machines, a client outside of them, all on one bridge.
+// machines are two machines and a client on one bridge.
 type machines struct {
 	lab    *Lab
 	client *Node
@@ -126,7 +126,7 @@ func testExec(t *testing.T, d Director) {
 	if _, err := Output(t.Context(), d, "sh", "-c", "echo why >&2; exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3: why") {
 		t.Errorf("Output of a failing program gives %v", err)
 	}
-	// A daemon that keeps the output open does not hold it up for long.
+	// A daemon that keeps the output open does not delay it for long.
 	pid := strings.TrimSpace(must[string](t)(Output(t.Context(), d, "sh", "-c", "sleep 4322 & echo $!")))
 	if r := must[Result](t)(d.Exec(t.Context(), "kill", pid)); r.ExitCode != 0 {
 		t.Errorf("the daemon %q is gone: %s", pid, r.Stderr)
@@ -200,13 +200,13 @@ func testOwnFiles(t *testing.T, one, two Director) {
 	}
 }
 
-// testKill cuts a machine's power while a client asks it all the time, and starts it again.
+// testKill cuts a machine's power while a client probes it, and starts it again.
 func testKill(t *testing.T, m machines) {
 	serve := func() *Process {
 		return must[*Process](t)(m.one.Spawn(t.Context(), Command{Argv: []string{"sleep", "1000"}}))
 	}
 	p := serve()
-	// The kernel itself refuses connections: a refusal is a sign of life.
+	// The kernel itself refuses connections: a refusal shows that it runs.
 	alive := func(ctx context.Context) bool {
 		_, err := m.client.DialContext(ctx, "tcp", "10.0.0.1:9")
 		return errors.Is(err, syscall.ECONNREFUSED)
@@ -247,7 +247,7 @@ func testKill(t *testing.T, m machines) {
 }
 
 func testPowerOff(t *testing.T, d Director) {
-	// Not t.TempDir, which may be in a /dev/shm that is not the director's.
+	// Not t.TempDir, which may be in a /dev/shm that the director does not share.
 	dir := must[string](t)(os.MkdirTemp("/var/tmp", "labtest-"))
 	defer os.RemoveAll(dir)
 	note := filepath.Join(dir, "note")
@@ -278,7 +278,7 @@ func TestPairRunInTestKernel(t *testing.T) {
 	if status != 9 || err != nil || !strings.Contains(out.String(), "ip_vs_wlc") || !strings.HasSuffix(out.String(), "wonderful\n") {
 		t.Errorf("got %d, %v, %s", status, err, out.String())
 	}
-	// The kernel dies under the command: there is no exit status.
+	// The kernel dies during the command: there is no exit status.
 	if status, err := RunInTestKernel(t.Context(), 0, Command{Argv: []string{"poweroff", "-f"}}); err == nil {
 		t.Errorf("a dead kernel gives exit status %d", status)
 	}

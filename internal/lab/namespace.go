@@ -18,7 +18,7 @@ import (
 
 const namespaceDir = "/run/netns"
 
-// SharedDir is for temporary files that test kernels see as well. Their /run and /dev are their own.
+// SharedDir is for temporary files that test kernels can access. Their /run and /dev are their own.
 const SharedDir = "/tmp"
 
 // removeLeftovers removes the namespaces and the directories of runs that have ended.
@@ -33,9 +33,9 @@ func removeLeftovers(prefix string) error {
 	return errors.Join(errs...)
 }
 
-// leftovers are the files prefix-pid-… of processes that are no more.
+// leftovers returns the files prefix-pid-… of processes that have ended.
 func leftovers(dir, prefix string) []string {
-	// The pattern is well-formed: that is the only error of Glob.
+	// Glob fails only on malformed patterns.
 	paths, _ := filepath.Glob(filepath.Join(dir, prefix+"-*"))
 	return slices.DeleteFunc(paths, func(path string) bool {
 		pid, err := strconv.Atoi(strings.Split(filepath.Base(path), "-")[1])
@@ -50,7 +50,7 @@ func processExists(pid int) bool {
 func removeNamespace(name string) error {
 	path := filepath.Join(namespaceDir, name)
 	killErr := killInside(path)
-	// EINVAL: the run was killed between making the file and mounting the namespace on it.
+	// EINVAL: the run was killed between creating the file and mounting the namespace on it.
 	if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
 		return errors.Join(killErr, fmt.Errorf("unmount namespace %s: %w", name, err))
 	}
@@ -60,11 +60,11 @@ func removeNamespace(name string) error {
 	return killErr
 }
 
-// killInside ends every process whose main thread is in the namespace, and waits until they are gone.
+// killInside ends every process whose main thread is in the namespace, and waits for their end.
 func killInside(path string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	// A process may have forked since /proc was read: again until none is found.
+	// A process may have forked since /proc was read: repeat until none is found.
 	for {
 		if err := signalInside(path, unix.SIGKILL); err != nil {
 			return err
@@ -120,7 +120,7 @@ func awaitEmpty(ctx context.Context, path string) error {
 	}
 }
 
-// processesInside finds the processes whose main thread is in the namespace, but for this one.
+// processesInside returns the other processes whose main thread is in the namespace.
 func processesInside(path string) (iter.Seq[int], error) {
 	var want unix.Stat_t
 	if err := unix.Stat(path, &want); err != nil {

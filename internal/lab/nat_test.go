@@ -17,7 +17,7 @@ func TestPairNAT(t *testing.T) {
 	testNAT(t, func(l *Lab, c DirectorConfig) (Director, error) { return l.NewMachine(c) })
 }
 
-// testNAT balances with the real ipvsadm over two servers, and cuts the director's power.
+// testNAT balances two servers with the original ipvsadm, and cuts the director's power.
 func testNAT(t *testing.T, newDirector func(*Lab, DirectorConfig) (Director, error)) {
 	l := NewT(t, "labtest")
 	outside := must[*Bridge](t)(l.Bridge("outside"))

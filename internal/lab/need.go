@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// EnvKinds names the environment variable that lists the kinds of tests to run, separated by commas.
+// EnvKinds is the environment variable with the comma-separated kinds of tests to run.
 const EnvKinds = "LVS_HA_TEST"
 
-// Kind is a kind of test that needs more than an unprivileged process.
+// Kind is a kind of test that requires more than an unprivileged process.
 type Kind string
 
 // The kinds of tests beyond unit tests.
@@ -36,7 +36,7 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// Need skips the test unless LVS_HA_TEST lists the kind, and fails it when the kind is listed but cannot run here.
+// Need skips the test unless LVS_HA_TEST lists the kind, and fails it if the kind is listed but cannot run here.
 func Need(t TB, k Kind) {
 	t.Helper()
 	if !Wanted(k) {
@@ -52,7 +52,7 @@ func Wanted(k Kind) bool {
 	return slices.Contains(strings.Split(os.Getenv(EnvKinds), ","), string(k))
 }
 
-// Able says why tests of a kind cannot run here, or nil.
+// Able returns why tests of a kind cannot run here, or nil.
 func Able(k Kind) error {
 	if os.Geteuid() != 0 {
 		return errors.New("not root: run it as root or with sudo")
@@ -84,7 +84,7 @@ func namespacesWork() error {
 	})
 }
 
-// HasIPVS returns nil if this kernel has IPVS. It tries to load the module first, where that is permitted.
+// HasIPVS returns nil if this kernel has IPVS. It tries to load the module first, if permitted.
 func HasIPVS() error {
 	if familyExists() {
 		return nil

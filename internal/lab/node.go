@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Node is a host: a network namespace with its network cards, addresses and processes.
+// Node is a host: a network namespace with its interfaces, addresses and processes.
 type Node struct {
 	lab     *Lab
 	name    string
@@ -25,7 +25,7 @@ type Node struct {
 	close   func() error
 }
 
-// Host makes a host with network cards, each attached to its bridge and up. `lo` is up as well.
+// Host creates a host whose interfaces are attached to their bridges and up, including lo.
 func (l *Lab) Host(name string, nics ...NIC) (*Node, error) {
 	h, err := l.addHost(name)
 	if err != nil {
@@ -66,7 +66,7 @@ func (l *Lab) addHost(name string) (*Node, error) {
 	if err := h.Up("lo"); err != nil {
 		return nil, err
 	}
-	// Addresses are usable at once, without duplicate address detection; the way back may differ from the way in.
+	// Addresses are usable at once, without duplicate address detection; routes may be asymmetric.
 	for _, s := range []string{
 		"net.ipv6.conf.all.accept_dad=0", "net.ipv6.conf.default.accept_dad=0",
 		"net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0",
@@ -82,7 +82,7 @@ func (l *Lab) addHost(name string) (*Node, error) {
 	return h, nil
 }
 
-// remove takes a host out of the lab.
+// remove removes a host from the lab.
 func (l *Lab) remove(h *Node) error {
 	l.mu.Lock()
 	delete(l.hosts, h.name)
@@ -102,18 +102,18 @@ func (h *Node) dismantle() error {
 	return errors.Join(err, removeNamespace(h.Namespace()), h.ns.Close())
 }
 
-// Name is the host's name within the lab.
+// Name returns the host's name within the lab.
 func (h *Node) Name() string { return h.name }
 
-// Namespace is the name of the host's network namespace, as `ip netns` shows it.
+// Namespace returns the name of the host's network namespace, as in `ip netns`.
 func (h *Node) Namespace() string { return h.lab.id + "-" + h.name }
 
 func (h *Node) path() string { return filepath.Join(namespaceDir, h.Namespace()) }
 
-// Netlink is a route netlink handle in the host.
+// Netlink returns a route netlink handle in the host.
 func (h *Node) Netlink() *netlink.Handle { return h.netlink }
 
-// Do runs f on an OS thread in the host's network namespace. Sockets that f opens stay in it; goroutines that it
+// Do runs f on an OS thread in the host's network namespace. Sockets that f opens stay in it, but goroutines that it
 // starts are not in it. /proc/self/net is still the process's: use /proc/thread-self/net.
 func (h *Node) Do(f func() error) error {
 	if err := inNamespace(h.ns, f); err != nil {
@@ -148,7 +148,7 @@ func (h *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 	return conn, err
 }
 
-// DialContext connects from the host. The address is numeric: names are not looked up in the host.
+// DialContext connects from the host. The address must be numeric: names are not resolved in the host.
 func (h *Node) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	var conn net.Conn
 	err := h.Do(func() (err error) {

@@ -25,12 +25,12 @@ type NamespaceDirector struct {
 
 var _ Director = (*NamespaceDirector)(nil)
 
-// NewNamespaceDirector makes a namespace director, switched off.
+// NewNamespaceDirector creates a powered-off namespace director.
 func (l *Lab) NewNamespaceDirector(c DirectorConfig) (*NamespaceDirector, error) {
 	if err := HasIPVS(); err != nil {
 		return nil, fmt.Errorf("make namespace director %s: %w", c.Name, err)
 	}
-	// What is built in or not there shows when it is used.
+	// Built-in and missing modules are detected when they are used.
 	if path, err := exec.LookPath("modprobe"); err == nil {
 		_ = exec.Command(path, append([]string{"-aq"}, slices.Concat(DirectorModules(), c.Modules)...)...).Run()
 	}
@@ -38,16 +38,16 @@ func (l *Lab) NewNamespaceDirector(c DirectorConfig) (*NamespaceDirector, error)
 	return &NamespaceDirector{lab: l, config: c}, nil
 }
 
-// Name is the director's name.
+// Name returns the director's name.
 func (d *NamespaceDirector) Name() string { return d.config.Name }
 
-// Describe says what the director is.
+// Describe returns a description of the director.
 func (d *NamespaceDirector) Describe() string { return "a network namespace of this kernel" }
 
-// Console is empty: the kernel is the outer machine's.
+// Console is empty: the kernel is the host's.
 func (d *NamespaceDirector) Console() string { return "" }
 
-// Start makes the namespace with its network cards.
+// Start creates the namespace with its interfaces.
 func (d *NamespaceDirector) Start(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -66,7 +66,7 @@ func (d *NamespaceDirector) Start(ctx context.Context) error {
 	return nil
 }
 
-// settle gives the director its own hostname, /run, /dev/shm, routes and kernel parameters.
+// settle sets up the director's hostname, /run, /dev/shm, routes and kernel parameters.
 func (d *NamespaceDirector) settle(h *Node) error {
 	err := h.spawner.do(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWUTS); err != nil {
@@ -95,8 +95,7 @@ func (d *NamespaceDirector) settle(h *Node) error {
 	return err
 }
 
-// Kill cuts the links, stops all processes where they are, then ends them and removes the namespace with its
-// addresses and its IPVS table.
+// Kill cuts the links, stops all processes, kills them and removes the namespace with its addresses and IPVS table.
 func (d *NamespaceDirector) Kill() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -138,7 +137,7 @@ func (d *NamespaceDirector) on() (*Node, error) {
 	return d.host, nil
 }
 
-// Exec runs a program to its end.
+// Exec runs a program to completion.
 func (d *NamespaceDirector) Exec(ctx context.Context, argv ...string) (Result, error) {
 	return run(ctx, d.Spawn, Command{Argv: argv})
 }

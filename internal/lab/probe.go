@@ -12,25 +12,24 @@ import (
 	"time"
 )
 
-// ProbeConfig says how a prober asks.
+// ProbeConfig configures a prober.
 type ProbeConfig struct {
-	Network  string // "udp", to a UDPEcho, or "tcp", which counts a connection as an answer
+	Network  string // "udp", to a UDPEcho, or "tcp", for which a connection is an answer
 	Address  string
 	Every    time.Duration // 10 ms if 0
 	Deadline time.Duration // for each answer; 10 × Every if 0
 }
 
-// Outage is a time without answers: from the sending of the last question that was answered in time to the
-// sending of the next one.
+// Outage is a time without answers: from sending the last answered probe to sending the next answered one.
 type Outage struct {
 	From, To time.Time
 	Lost     int
 }
 
-// Length is how long the outage lasted.
+// Length returns the duration of the outage.
 func (o Outage) Length() time.Duration { return o.To.Sub(o.From) }
 
-// ProbeReport is what a prober saw.
+// ProbeReport is the result of a prober.
 type ProbeReport struct {
 	Sent, Lost int
 	Outages    []Outage
@@ -39,7 +38,7 @@ type ProbeReport struct {
 	LastError  error
 }
 
-// Prober asks at a fixed pace, whether or not answers come.
+// Prober sends probes at a fixed rate, whether or not they are answered.
 type Prober struct {
 	config ProbeConfig
 	host   *Node
@@ -57,7 +56,7 @@ type question struct {
 	server   string
 }
 
-// Probe starts a prober. Stop ends it.
+// Probe starts a prober, which Stop ends.
 func (c *Client) Probe(ctx context.Context, pc ProbeConfig) (*Prober, error) {
 	if pc.Every == 0 {
 		pc.Every = 10 * time.Millisecond
@@ -123,7 +122,7 @@ func (p *Prober) receiveUDP(conn net.Conn) {
 	}
 }
 
-// askTCP connects in the background, so that one that is not answered does not hold the next one up.
+// askTCP connects in the background, so that an unanswered attempt does not delay the next one.
 func (p *Prober) askTCP(ctx context.Context, n int) {
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, p.config.Deadline)
@@ -135,7 +134,7 @@ func (p *Prober) askTCP(ctx context.Context, n int) {
 		}
 		p.answer(n, "")
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			// Reset it, so that thousands do not wait for their last packet.
+			// Reset it, so that thousands do not linger in TIME_WAIT.
 			_ = tcp.SetLinger(0)
 		}
 		_ = conn.Close()
@@ -164,7 +163,7 @@ func (p *Prober) answer(n int, server string) {
 	}
 }
 
-// Report is what has been seen up to now. Questions whose deadline is not over count only if they are answered.
+// Report returns the results so far. Probes whose deadline has not passed count only if they are answered.
 func (p *Prober) Report() ProbeReport {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -199,7 +198,7 @@ func (p *Prober) Report() ProbeReport {
 	return r
 }
 
-// Stop ends the probing and reports.
+// Stop ends the probing and returns the results.
 func (p *Prober) Stop() ProbeReport {
 	p.cancel()
 	<-p.done

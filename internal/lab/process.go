@@ -14,16 +14,16 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
-// Result is the output and the end of a program.
+// Result is the output and the exit status of a program.
 type Result struct {
 	Stdout, Stderr []byte
-	ExitCode       int // -1 if a signal ended it
+	ExitCode       int // -1 if ended by a signal
 }
 
 // Command is a program to run on a director.
 type Command struct {
 	Argv   []string
-	Env    []string // added to the environment that is there
+	Env    []string // added to the existing environment
 	Dir    string
 	Stdin  io.Reader
 	Stdout io.Writer // nil to discard
@@ -43,7 +43,7 @@ type Process struct {
 // Done is closed when the program has ended, or its director has.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Wait waits for the end and returns the exit status, -1 if a signal ended the program, or why there is none.
+// Wait waits for the end and returns the exit status, -1 if a signal ended the program, or an error if there is none.
 func (p *Process) Wait(ctx context.Context) (int, error) {
 	select {
 	case <-p.done:
@@ -65,7 +65,7 @@ func (p *Process) finish(code int, err error) {
 	close(p.done)
 }
 
-// runRemote runs a command through a guest's agent. The connection is closed at its end.
+// runRemote runs a command through a guest's agent. The connection is closed at the end.
 func runRemote(conn net.Conn, c Command) (*Process, error) {
 	w := guest.NewWriter(conn)
 	if err := w.WriteJSON(guest.FrameCommand, guest.Command{Argv: c.Argv, Env: c.Env, Dir: c.Dir}); err != nil {
@@ -92,7 +92,7 @@ func runRemote(conn net.Conn, c Command) (*Process, error) {
 	return p, nil
 }
 
-// sendInput sends all input and its end. A broken connection shows where the output is read.
+// sendInput sends all input and its end. A broken connection is detected when the output is read.
 func sendInput(w *guest.Writer, stdin io.Reader) {
 	if stdin != nil {
 		_, _ = io.Copy(w.Stream(guest.FrameStdin), stdin)
@@ -138,7 +138,7 @@ func parseExit(payload []byte) (int, error) {
 	return e.Code, nil
 }
 
-// run runs a command to its end through start and collects its output.
+// run runs a command to completion through start and collects its output.
 func run(ctx context.Context, start func(context.Context, Command) (*Process, error), c Command) (Result, error) {
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
@@ -146,7 +146,7 @@ func run(ctx context.Context, start func(context.Context, Command) (*Process, er
 	if err != nil {
 		return Result{ExitCode: -1}, err
 	}
-	// The context ends the program, so that its output is complete when Done is.
+	// The context ends the program, so that its output is complete when Done is closed.
 	<-p.Done()
 	code, err := p.Wait(context.WithoutCancel(ctx))
 	if ctx.Err() != nil {

@@ -157,7 +157,7 @@ func TestHostProbe(t *testing.T) {
 	}
 }
 
-// await waits until something is so, and fails the test after ten seconds.
+// await waits until a condition is true, and fails the test after ten seconds.
 func await(t *testing.T, so func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// tail keeps the last of what is written to it.
+// tail keeps the end of the data written to it.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
-// plug makes a bridge port, a tap whose other end the machine's kernel opens. Without power it has no carrier.
+// plug creates a bridge port: a tap whose other end the machine's kernel opens. Without power it has no carrier.
 func (m *Machine) plug(nic NIC) error {
 	port, err := m.addTap(fmt.Sprintf("port%d", m.lab.nextPort()), nic.MTU, nic.Bridge.link.Attrs().Index)
 	if err != nil {
@@ -26,11 +26,11 @@ func (m *Machine) plug(nic NIC) error {
 	return nil
 }
 
-// tapQueue is how many frames wait for a kernel that does not read them, as many as good cards have room for. The usual 500
-// are lost within 50 ms at 10,000 a second, and a busy machine stops a test kernel for longer.
+// tapQueue is the number of frames queued for a kernel that does not read them, as in the rings of good cards. The usual
+// 500 are lost within 50 ms at 10,000 per second, and a busy host can stop a test kernel for longer.
 const tapQueue = 4096
 
-// addTap makes a tap in the fabric. Bridge is the index of its bridge, or 0.
+// addTap creates a tap in the fabric. bridge is the index of its bridge, or 0.
 func (m *Machine) addTap(name string, mtu, bridge int) (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU = name, mtu
@@ -39,7 +39,7 @@ func (m *Machine) addTap(name string, mtu, bridge int) (netlink.Link, error) {
 		Flags: netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR,
 	}
 	fabric := m.lab.fabric
-	// Taps are made by an ioctl of /dev/net/tun, not by a message to the namespace.
+	// Taps are created by an ioctl of /dev/net/tun, not through the namespace's netlink.
 	if err := fabric.Do(func() error { return netlink.LinkAdd(tap) }); err != nil {
 		return nil, fmt.Errorf("make tap %s: %w", name, err)
 	}
@@ -63,7 +63,7 @@ func (m *Machine) addTap(name string, mtu, bridge int) (netlink.Link, error) {
 	return link, nil
 }
 
-// addCard gives the kernel a card on a tap and returns the kernel's name for it. Without gro=1 it has no room for
+// addCard adds an interface on a tap to the kernel's command line and returns its name. Without gro=1 it cannot receive
 // the large segments that the outer kernel sends, and TCP towards it stalls.
 func (m *Machine) addCard(tap string, mac net.HardwareAddr) string {
 	device := fmt.Sprintf("vec%d", len(m.cards))

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// TestKernelModules are the kernel modules of a test kernel that runs tests: what a director loads, and what tests
-// build networks with.
+// TestKernelModules returns the kernel modules for a test kernel that runs tests: those of a director, and those for
+// building networks.
 func TestKernelModules() []string {
 	return slices.Concat(DirectorModules(), []string{
 		"veth", "bridge", "vrf", "sch_netem",
@@ -18,13 +18,13 @@ func TestKernelModules() []string {
 	})
 }
 
-// TestKernel is a kernel with IPVS and nothing around it, for programs that want the whole machine.
+// TestKernel is a kernel with IPVS but without a lab, for programs that use the whole machine.
 type TestKernel struct {
 	*Machine
 	lab *Lab
 }
 
-// BootTestKernel boots a test kernel on a core, counted from 1, or on any if that is 0. Close switches it off.
+// BootTestKernel boots a test kernel on a core, numbered from 1, or on any if it is 0. Close powers it off.
 func BootTestKernel(ctx context.Context, memoryMB, core int) (*TestKernel, error) {
 	l, err := New("testkernel")
 	if err != nil {
@@ -40,11 +40,11 @@ func BootTestKernel(ctx context.Context, memoryMB, core int) (*TestKernel, error
 	return &TestKernel{Machine: m, lab: l}, nil
 }
 
-// Close switches the kernel off, whatever runs in it.
+// Close powers the kernel off, even if programs are running.
 func (k *TestKernel) Close() error { return k.lab.Close() }
 
-// RunInTestKernel boots a test kernel, runs one command in it with its output as it comes, and returns its exit
-// status. If the context ends first, or the kernel dies, that is an error, and nothing of the kernel is left.
+// RunInTestKernel boots a test kernel, runs one command in it, copies its output, and returns its exit status. It is an
+// error if the context ends first or the kernel dies; the kernel is then removed.
 func RunInTestKernel(ctx context.Context, memoryMB int, c Command) (status int, err error) {
 	k, err := BootTestKernel(ctx, memoryMB, 0)
 	if err != nil {

@@ -18,8 +18,8 @@ var homeNamespace = sync.OnceValue(func() netns.NsHandle {
 	return ns
 })
 
-// onOwnThread runs f on an OS thread that nobody else uses meanwhile. If f fails the thread is thrown away, since
-// it may be left in a foreign namespace.
+// onOwnThread runs f on an exclusive OS thread. If f fails, the thread is discarded, since it may be in another
+// namespace.
 func onOwnThread(f func() error) error {
 	homeNamespace()
 	result := make(chan error, 1)
@@ -53,8 +53,8 @@ func inNamespace(ns netns.NsHandle, f func() error) error {
 	return ferr
 }
 
-// spawner is an OS thread that stays in a namespace, with a /sys that belongs to it, and starts processes there.
-// It lives as long as its host: the kernel sends a child's parent-death signal when the *thread* that made it ends.
+// spawner is an OS thread that stays in a namespace, with its own /sys, and starts processes there. It lives as long as
+// its host: the kernel sends a child's parent-death signal when the *thread* that created it ends.
 type spawner struct {
 	work   chan func()
 	closed <-chan struct{}

@@ -15,7 +15,7 @@ const (
 	envBeat      = "LAB_TEST_BEAT"
 )
 
-// TestBeat is not a test but what TestPairTiming runs on a machine: it sends a datagram at each beat.
+// TestBeat is the program that TestPairTiming runs on a machine: it sends a datagram at each beat.
 func TestBeat(t *testing.T) {
 	to := os.Getenv(envBeat)
 	if to == "" {
@@ -36,8 +36,8 @@ func TestBeat(t *testing.T) {
 	}
 }
 
-// TestPairTiming logs how punctual a machine is: the gaps between datagrams that it sends each 10 ms, as the bridge
-// sees them, and how long it takes to answer.
+// TestPairTiming logs a machine's timing: the gaps between datagrams that it sends every 10 ms, as seen on the bridge,
+// and its response times.
 func TestPairTiming(t *testing.T) {
 	Need(t, Pair)
 	m := startMachines(t)

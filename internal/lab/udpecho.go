@@ -16,8 +16,7 @@ type UDPEcho struct {
 	conn net.PacketConn
 }
 
-// UDPEcho makes a UDP server in the host and starts it. Behind direct routing it has to listen on the virtual
-// address itself.
+// UDPEcho creates and starts a UDP server in the host. With direct routing it must listen on the virtual address itself.
 func (h *Node) UDPEcho(name, address string) (*UDPEcho, error) {
 	e := &UDPEcho{host: h, name: name, address: address}
 	if err := e.Start(); err != nil {
@@ -50,7 +49,7 @@ func (e *UDPEcho) serve(conn net.PacketConn) {
 			return
 		}
 		if err == nil {
-			// A client that cannot be reached misses its answer and says so.
+			// A client that cannot be reached reports the missing answer itself.
 			_, _ = conn.WriteTo(append([]byte(e.name+" "), buf[:n]...), from)
 		}
 	}

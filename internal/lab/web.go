@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// ServerHeader names the HTTP header with the name of the server that answered.
+// ServerHeader is the HTTP header with the name of the server that answered.
 const ServerHeader = "X-Lab-Server"
 
-// WebConfig says what a web server is.
+// WebConfig configures a web server.
 type WebConfig struct {
 	Name    string // the host's name if empty
-	Address string // where it listens, host:port
+	Address string // listening address, host:port
 	TLS     *Certificate
 }
 
-// Web is a real server: it says its name at /, its health at /healthz, and sends a body that can be checked, slowly,
-// at /slow?bytes=N&rate=BYTES_PER_SECOND.
+// Web is a real server: it serves its name at /, its health at /healthz, and a body that can be checked, at a limited
+// rate, at /slow?bytes=N&rate=BYTES_PER_SECOND.
 type Web struct {
 	host   *Node
 	config WebConfig
@@ -37,7 +37,7 @@ type Web struct {
 	requests map[string]int
 }
 
-// Web makes a web server in the host and starts it.
+// Web creates and starts a web server in the host.
 func (h *Node) Web(c WebConfig) (*Web, error) {
 	if c.Name == "" {
 		c.Name = h.name
@@ -70,14 +70,14 @@ func (w *Web) Start() error {
 	mux.HandleFunc("/", w.serveName)
 	mux.HandleFunc("/healthz", w.serveHealth)
 	mux.HandleFunc("/slow", w.serveSlow)
-	// Clients say what went wrong; a server that is stopped in a handshake has nothing to add.
+	// Clients report errors; the server's log would only add aborted handshakes.
 	s := &http.Server{Handler: w.count(mux), ErrorLog: log.New(io.Discard, "", 0)}
 	w.server = s
 	go func() { _ = s.Serve(ln) }()
 	return nil
 }
 
-// Stop closes the listener and all connections: the next client is refused.
+// Stop closes the listener and all connections: further clients are refused.
 func (w *Web) Stop() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -92,13 +92,13 @@ func (w *Web) Stop() error {
 	return nil
 }
 
-// Name is the server's name.
+// Name returns the server's name.
 func (w *Web) Name() string { return w.config.Name }
 
-// SetHealthy says what /healthz answers: 200 or 503.
+// SetHealthy sets the answer of /healthz: 200 or 503.
 func (w *Web) SetHealthy(healthy bool) { w.sick.Store(!healthy) }
 
-// Requests are the numbers of requests by path.
+// Requests returns the numbers of requests by path.
 func (w *Web) Requests() map[string]int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

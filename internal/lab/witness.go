@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// witnessProgram is the path of the program that watches a machine from inside, built once a process.
+// witnessProgram returns the path of the program that observes a machine from inside, built once per process.
 var witnessProgram = sync.OnceValues(func() (string, error) {
 	return build("witness", module+"/internal/lab/witness")
 })
 
-// Sight is something that a witness saw, at this machine's time.
+// Sight is an observation of a witness, with the local time.
 type Sight struct {
 	At     time.Time
 	Kind   string // alive, stall, state, api: see internal/lab/witness
 	Fields []string
 }
 
-// Length is a field that is a number of nanoseconds.
+// Length returns a field in nanoseconds.
 func (s Sight) Length(field int) time.Duration {
 	if field >= len(s.Fields) {
 		return 0
@@ -33,7 +33,7 @@ func (s Sight) Length(field int) time.Duration {
 	return time.Duration(n)
 }
 
-// WatchStalls reports when a CPU of the host's machine stood still.
+// WatchStalls reports stalls of the host's CPUs.
 func (h *Node) WatchStalls(ctx context.Context, cpu int, take func(Sight)) error {
 	path, err := witnessProgram()
 	if err != nil {
@@ -48,12 +48,12 @@ func (h *Node) WatchStalls(ctx context.Context, cpu int, take func(Sight)) error
 	return nil
 }
 
-// WatchStalls reports when the machine's one CPU stood still.
+// WatchStalls reports stalls of the machine's only CPU.
 func (m *Machine) WatchStalls(ctx context.Context, take func(Sight)) error {
 	return Watch(ctx, m, take, "-stalls", "0")
 }
 
-// Watch starts a witness on a director, with its arguments.
+// Watch starts a witness on a director, with arguments.
 func Watch(ctx context.Context, d Director, take func(Sight), args ...string) error {
 	path, err := witnessProgram()
 	if err != nil {
@@ -73,7 +73,7 @@ func Watch(ctx context.Context, d Director, take func(Sight), args ...string) er
 	}
 }
 
-// witness reads a witness's lines. It learns the difference between the clocks from the line that came through fastest.
+// witness reads a witness's lines. It derives the clock difference from the line that arrived fastest.
 type witness struct {
 	take func(Sight)
 	now  func() time.Time
@@ -106,7 +106,7 @@ func (w *witness) line(text string) {
 	if err != nil {
 		return
 	}
-	// An answer of the API is dated by its question: it says nothing about how fast lines come through.
+	// An API answer has the time of its request, so it is not used to measure the delay of lines.
 	if zero := w.now().Add(-time.Duration(n)); !w.known || zero.Before(w.zero) {
 		w.zero, w.known = zero, true
 	}
