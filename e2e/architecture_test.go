@@ -12,25 +12,25 @@ import (
 
 const module = "github.com/lvs-ha/lvs-ha/"
 
-// workingRooms stand alone: none knows another, the configuration, or what joins them.
-var workingRooms = []string{"vrrp", "healthcheck", "ipvs", "sync"}
+// workingAreas are independent: of each other, of the configuration, and of the packages that connect them.
+var workingAreas = []string{"vrrp", "healthcheck", "ipvs", "sync"}
 
-// TestRoomsKnowWhatTheTableSays compares the table of rooms in docs/architecture.md with the imports of every package:
-// each package is in a room, and each room imports exactly the rooms in its column "knows".
-func TestRoomsKnowWhatTheTableSays(t *testing.T) {
-	table := roomTable(t, "../docs/architecture.md")
+// TestPackageTableMatchesImports compares the package table in docs/architecture.md with the imports of every package:
+// each package is in an area, and each area imports exactly the areas in its third column.
+func TestPackageTableMatchesImports(t *testing.T) {
+	table := areaTable(t, "../docs/architecture.md")
 	used := map[string]map[string]bool{}
 	for pkg, imports := range listed(t, "Imports", module+"...") {
-		from := roomOf(table, pkg)
+		from := areaOf(table, pkg)
 		if from == "" {
-			t.Errorf("docs/architecture.md has no room for package %s", pkg)
+			t.Errorf("docs/architecture.md has no area for package %s", pkg)
 			continue
 		}
 		if used[from] == nil {
 			used[from] = map[string]bool{}
 		}
 		for _, imported := range imports {
-			to := roomOf(table, imported)
+			to := areaOf(table, imported)
 			if to == from {
 				continue
 			}
@@ -40,30 +40,30 @@ func TestRoomsKnowWhatTheTableSays(t *testing.T) {
 			}
 		}
 	}
-	for room, knows := range table {
-		if used[room] == nil {
-			t.Errorf("docs/architecture.md has a room %s without a package", room)
+	for area, knows := range table {
+		if used[area] == nil {
+			t.Errorf("docs/architecture.md has an area %s without a package", area)
 		}
 		for _, other := range knows {
-			if !used[room][other] {
-				t.Errorf("docs/architecture.md says that %s knows %s, which it does not import", room, other)
+			if !used[area][other] {
+				t.Errorf("docs/architecture.md says that %s imports %s, but it does not", area, other)
 			}
 		}
 	}
 }
 
-// TestWorkingRoomsStandAlone follows imports of imports too.
-func TestWorkingRoomsStandAlone(t *testing.T) {
-	table := roomTable(t, "../docs/architecture.md")
-	forbidden := append(slices.Clone(workingRooms), "config", "internal/director", "internal/api", "internal/supervisor", "cmd/lvs-ha")
-	for _, room := range workingRooms {
-		packages := listed(t, "Deps", module+room+"/...")
-		if _, ok := packages[room]; !ok {
-			t.Errorf("go list does not know %s", room)
+// TestWorkingAreasAreIndependent also follows indirect imports.
+func TestWorkingAreasAreIndependent(t *testing.T) {
+	table := areaTable(t, "../docs/architecture.md")
+	forbidden := append(slices.Clone(workingAreas), "config", "internal/director", "internal/api", "internal/supervisor", "cmd/lvs-ha")
+	for _, area := range workingAreas {
+		packages := listed(t, "Deps", module+area+"/...")
+		if _, ok := packages[area]; !ok {
+			t.Errorf("go list does not know %s", area)
 		}
 		for pkg, deps := range packages {
 			for _, d := range deps {
-				if to := topRoom(roomOf(table, d)); to != room && slices.Contains(forbidden, to) {
+				if to := topArea(areaOf(table, d)); to != area && slices.Contains(forbidden, to) {
 					t.Errorf("%s depends on %s", pkg, d)
 				}
 			}
@@ -71,7 +71,8 @@ func TestWorkingRoomsStandAlone(t *testing.T) {
 	}
 }
 
-// listed asks `go list` for a field of packages. Only this module's packages are in the answer, without its name.
+// listed queries `go list` for a field of packages. The result contains only this module's packages, without the module
+// path.
 func listed(t *testing.T, field, pattern string) map[string][]string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .`+field+` " "}}`, pattern).Output()
@@ -94,8 +95,8 @@ func listed(t *testing.T, field, pattern string) map[string][]string {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// roomTable reads the table of the section "Packages": each folder and the folders that its packages import.
-func roomTable(t *testing.T, path string) map[string][]string {
+// areaTable reads the table of the section "Packages": each folder and the folders that its packages import.
+func areaTable(t *testing.T, path string) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -103,7 +104,7 @@ func roomTable(t *testing.T, path string) map[string][]string {
 	}
 	_, section, _ := strings.Cut(string(text), "\n## Packages\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	rooms := map[string][]string{}
+	areas := map[string][]string{}
 	for line := range strings.Lines(section) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
 		folder := quoted.FindStringSubmatch(cells[0])
@@ -115,18 +116,18 @@ func roomTable(t *testing.T, path string) map[string][]string {
 			knows = append(knows, m[1])
 		}
 		if rest := strings.Trim(quoted.ReplaceAllString(cells[2], ""), ", "); rest != "" && (rest != "nothing" || len(knows) > 0) {
-			t.Errorf("%s: the row of %s names rooms and nothing else, but has %q", path, folder[1], rest)
+			t.Errorf("%s: the row of %s names areas and nothing else, but has %q", path, folder[1], rest)
 		}
-		rooms[folder[1]] = knows
+		areas[folder[1]] = knows
 	}
-	if len(rooms) < 10 {
-		t.Fatalf("%s: %d rooms were found in the table", path, len(rooms))
+	if len(areas) < 10 {
+		t.Fatalf("%s: %d areas were found in the table", path, len(areas))
 	}
-	return rooms
+	return areas
 }
 
-// roomOf is the longest room that holds a package, or "".
-func roomOf(table map[string][]string, pkg string) string {
+// areaOf returns the innermost area that contains a package, or "".
+func areaOf(table map[string][]string, pkg string) string {
 	for dir := pkg; dir != "."; dir = path.Dir(dir) {
 		if _, ok := table[dir]; ok {
 			return dir
@@ -135,16 +136,16 @@ func roomOf(table map[string][]string, pkg string) string {
 	return ""
 }
 
-// topRoom is the working room that a room is below, as vrrp/speaker is, or the room itself.
-func topRoom(room string) string {
-	if top, _, _ := strings.Cut(room, "/"); slices.Contains(workingRooms, top) {
+// topArea returns the working area that contains an area, such as vrrp for vrrp/speaker, or the area itself.
+func topArea(area string) string {
+	if top, _, _ := strings.Cut(area, "/"); slices.Contains(workingAreas, top) {
 		return top
 	}
-	return room
+	return area
 }
 
-// TestNoTestLibraryIsLinked asks `go list` for the packages of the program. Package hclwrite links go-cmp, for one
-// comparison, and that one's initialisation made a fifth of the page faults of a start; gohcl links hclwrite.
+// TestNoTestLibraryIsLinked checks the packages of the program with `go list`. Package hclwrite imports go-cmp for one
+// comparison, whose initialization caused a fifth of the page faults of a start; gohcl imports hclwrite.
 func TestNoTestLibraryIsLinked(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+"cmd/lvs-ha").Output()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestKernelExamples runs the examples for both directors as they are, in namespaces of one kernel with IPVS.
+// TestKernelExamples runs the unmodified examples for two directors, in namespaces of one kernel with IPVS.
 func TestKernelExamples(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	for _, layout := range []scene.Layout{scene.NAT, scene.DR, scene.TUN} {

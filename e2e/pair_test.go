@@ -1,4 +1,4 @@
-// Package e2e tells stories with real kernels, real peers and real clients.
+// Package e2e tests complete scenarios with real kernels, peers and clients.
 package e2e
 
 import (
@@ -24,16 +24,16 @@ const (
 	probeEvery   = 10 * time.Millisecond
 )
 
-// takeoverGoal is for adverts of 100 ms, where the RFC's timer is 361 ms at priority 100. The longest time that the machine
-// itself stood still within the takeover is added to it.
+// takeoverGoal is for adverts of 100 ms, where the RFC's timer is 361 ms at priority 100. The longest stall of the
+// machine within the takeover is added to it.
 const takeoverGoal = 500 * time.Millisecond
 
-// handOverLoss is how many probes two hand-overs may lose: the one that is being opened at that very moment, since the
-// kernel tells the other director of a connection with its third packet (net.ipv4.vs.sync_threshold). A time would say
-// less on a machine that stalls: taking addresses away too early costs six probes.
+// handOverLoss is the number of probes that two hand-overs may lose: the connections being opened at that moment, since
+// the kernel synchronizes a connection at its third packet (net.ipv4.vs.sync_threshold). A duration would be less
+// precise on a machine with stalls: removing addresses too early costs six probes.
 const handOverLoss = 2
 
-// story is a scene in a test: ready, with the first director active.
+// story is a running scene in a test, with the first director active.
 type story struct {
 	*scene.Scene
 	t *testing.T
@@ -86,12 +86,12 @@ func (s *story) await(d *scene.Director, what string, wanted func(api.Status) bo
 	return status
 }
 
-// status is a director's status now.
+// status returns a director's current status.
 func (s *story) status(d *scene.Director) api.Status {
 	return s.await(d, "answering", func(api.Status) bool { return true })
 }
 
-// download begins the slow downloads and returns when the standby's table holds all of them.
+// download starts the slow downloads and returns when the standby's table contains all of them.
 func (s *story) download() *lab.Downloads {
 	s.t.Helper()
 	d := s.Client.Download(s.t.Context(), downloads, "http://"+scene.VIP, downloadSize, downloadRate)
@@ -122,7 +122,7 @@ func (s *story) unsynced(ctx context.Context, d *lab.Downloads) (missing int, er
 	return missing, err
 }
 
-// finished waits for the downloads: every byte of each must have arrived.
+// finished waits for the downloads and checks that every byte has arrived.
 func (s *story) finished(d *lab.Downloads) {
 	s.t.Helper()
 	var worst time.Duration
@@ -135,7 +135,8 @@ func (s *story) finished(d *lab.Downloads) {
 	s.t.Logf("all %d downloads have ended; the longest time without a byte was %v", downloads, worst.Round(time.Millisecond))
 }
 
-// probe opens a connection to the service every 10 ms. A lost packet costs one its deadline: TCP says it again after a second.
+// probe opens a connection to the service every 10 ms. A lost packet makes a probe miss its deadline, because TCP
+// retransmits after a second.
 func (s *story) probe() *lab.Prober {
 	s.t.Helper()
 	p, err := s.Client.Probe(s.t.Context(), lab.ProbeConfig{
@@ -147,8 +148,8 @@ func (s *story) probe() *lab.Prober {
 	return p
 }
 
-// processes are the process ids of lvs-ha on a director, the oldest first, of those with a word in their command line. A
-// director that is a namespace shares the process table with others, so only who is in its network namespace counts.
+// processes returns the process ids of lvs-ha on a director, oldest first, whose command line contains a word. A
+// namespace director shares the process table, so only processes in its network namespace count.
 func (s *story) processes(d *scene.Director, word string) []string {
 	s.t.Helper()
 	out := s.shell(d, `for p in $(pgrep -x lvs-ha); do
@@ -162,17 +163,18 @@ func (s *story) processes(d *scene.Director, word string) []string {
 	return pids
 }
 
-// signal sends a signal to the oldest process of lvs-ha with a word in its command line: a younger speaker is the spare.
+// signal sends a signal to the oldest process of lvs-ha whose command line contains a word: a younger speaker is the
+// spare.
 func (s *story) signal(d *scene.Director, signal, word string) {
 	s.t.Helper()
 	s.shell(d, "kill -"+signal+" "+s.processes(d, " "+word+" ")[0])
 }
 
-// killAll ends all processes of lvs-ha on a director so that none can do anything about it, and says when that began.
+// killAll kills all processes of lvs-ha on a director before any of them can react, and returns the start time.
 func (s *story) killAll(d *scene.Director) time.Time {
 	s.t.Helper()
 	pids := s.processes(d, "")
-	slices.Reverse(pids) // the parent last: stopped workers that become orphans are woken up
+	slices.Reverse(pids) // the parent last: stopped workers are woken up when they become orphans
 	all := strings.Join(pids, " ")
 	began := time.Now()
 	s.shell(d, "kill -STOP "+all+"; kill -KILL "+all)
@@ -188,7 +190,7 @@ func (s *story) shell(d *scene.Director, script string) string {
 	return out
 }
 
-// takeover watches for the standby's first advert. Its time is the host's: the machines' clocks run as they like.
+// takeover watches for the standby's first advert. Its time is the host's, because the machines' clocks differ.
 type takeover struct {
 	t       *testing.T
 	capture *lab.Capture
@@ -204,7 +206,7 @@ func (s *story) watchTakeover() takeover {
 	return takeover{s.t, c, watchStalls(s.t)}
 }
 
-// after checks how long after the failure the standby's first advert came.
+// after checks the time between the failure and the standby's first advert.
 func (w takeover) after(failure time.Time, from netip.Addr) {
 	w.t.Helper()
 	defer w.capture.Stop()
@@ -222,7 +224,7 @@ func (w takeover) after(failure time.Time, from netip.Addr) {
 	w.t.Error("no advert of the standby was captured")
 }
 
-// isAdvert says whether an Ethernet frame is a VRRP advert from an IPv4 address.
+// isAdvert reports whether an Ethernet frame is a VRRP advert from an IPv4 address.
 func isAdvert(frame []byte, from netip.Addr) bool {
 	const ethernet, protocol, source = 14, 14 + 9, 14 + 12
 	return len(frame) > source+4 && frame[protocol] == vrrp.Protocol && netip.AddrFrom4([4]byte(frame[source:source+4])) == from
@@ -282,8 +284,8 @@ func TestPairProcessesKilled(t *testing.T) {
 	}
 }
 
-// outage says how long the client went without, and fails if that was longer than a takeover and what the machine stood
-// still during that very outage.
+// outage returns the client's longest outage, and fails if it exceeded a takeover plus the machine's stalls during that
+// outage.
 func outage(t *testing.T, r lab.ProbeReport, s *stalls) {
 	t.Helper()
 	t.Logf("of %d probes %d were lost; the longest outage was %v", r.Sent, r.Lost, r.Longest.Round(time.Millisecond))
@@ -294,7 +296,7 @@ func outage(t *testing.T, r lab.ProbeReport, s *stalls) {
 	}
 }
 
-// handedOver says what hand-overs cost the client, and fails if it was more than it has to be.
+// handedOver reports the client's losses during hand-overs, and fails if there were more than unavoidable.
 func handedOver(t *testing.T, r lab.ProbeReport) {
 	t.Helper()
 	t.Logf("of %d probes %d were lost; the longest outage was %v", r.Sent, r.Lost, r.Longest.Round(time.Millisecond))
@@ -303,7 +305,7 @@ func handedOver(t *testing.T, r lab.ProbeReport) {
 	}
 }
 
-func TestPairAWorkerIsKilled(t *testing.T) {
+func TestPairWorkerIsKilled(t *testing.T) {
 	lab.Need(t, lab.Pair)
 	s := begin(t, scene.NAT, fast...)
 	before := transitions(s.status(s.standby()))
@@ -386,7 +388,7 @@ func TestPairAWorkerIsKilled(t *testing.T) {
 	})
 }
 
-// eventually waits for a condition that no event tells of.
+// eventually polls a condition that has no event.
 func eventually(t *testing.T, within time.Duration, what string, is func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(within)
@@ -403,7 +405,7 @@ func eventually(t *testing.T, within time.Duration, what string, is func() bool)
 	}
 }
 
-// healthRequests are the health checks that each server has seen.
+// healthRequests returns the number of health checks that each server has received.
 func healthRequests(s *story) map[string]int {
 	n := map[string]int{}
 	for _, w := range s.Servers {
@@ -412,7 +414,7 @@ func healthRequests(s *story) map[string]int {
 	return n
 }
 
-// tableOf is the kernel's table as ipvsadm saves it.
+// tableOf returns the kernel's table as saved by ipvsadm.
 func tableOf(s *story, d *scene.Director) string {
 	s.t.Helper()
 	out, err := lab.Output(s.t.Context(), d.Director, "ipvsadm", "-S", "-n")

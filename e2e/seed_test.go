@@ -12,8 +12,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// byHand is a network for an operator who follows the notes that this project began with: no daemon, but lvs-ha's commands in
-// place of ipvsadm, and of ifconfig, route and sysctl on the real servers.
+// byHand is a network in which an operator follows the project's original notes without a daemon, using lvs-ha's
+// commands instead of ipvsadm, and of ifconfig, route and sysctl on the real servers.
 type byHand struct {
 	t        *testing.T
 	lab      *lab.Lab
@@ -42,7 +42,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// on runs a command line on a host and returns what it printed and its exit status. "ipvsadm" and "realserver" are lvs-ha's.
+// on runs a command line on a host and returns its output and exit status. "ipvsadm" and "realserver" are lvs-ha's.
 func (h *byHand) on(node *lab.Node, line string) (string, int) {
 	h.t.Helper()
 	words := strings.Fields(line)
@@ -59,7 +59,7 @@ func (h *byHand) on(node *lab.Node, line string) (string, int) {
 	return string(out), 0
 }
 
-// follow runs lines that must work.
+// follow runs lines that must succeed.
 func (h *byHand) follow(node *lab.Node, lines ...string) {
 	h.t.Helper()
 	for _, line := range lines {
@@ -69,7 +69,7 @@ func (h *byHand) follow(node *lab.Node, lines ...string) {
 	}
 }
 
-// wantAnswersFrom gets the page until every server has had its turn.
+// wantAnswersFrom requests the page until every server has answered.
 func (h *byHand) wantAnswersFrom(url string, servers ...string) {
 	h.t.Helper()
 	counts, err := h.client.Client(nil).Spread(h.t.Context(), 6*len(servers), url)
@@ -78,7 +78,7 @@ func (h *byHand) wantAnswersFrom(url string, servers ...string) {
 	}
 }
 
-// wantSameListing compares what lvs-ha and the real ipvsadm show.
+// wantSameListing compares the output of lvs-ha and the original ipvsadm.
 func (h *byHand) wantSameListing(args string) {
 	h.t.Helper()
 	ours, _ := h.on(h.director, strings.TrimSpace("ipvsadm "+args))
@@ -116,9 +116,9 @@ func TestKernelSeedNAT(t *testing.T) {
 	h.wantSameListing("")
 }
 
-// TestKernelSeedDR follows the notes' section on direct routing. Its addresses disagree: the director has 202.99.59.110, while the
-// ipvsadm lines are about 192.168.1.110 and name one real server twice. The lines are followed as they stand, and then with
-// the addresses of the rest of the section.
+// TestKernelSeedDR follows the notes' section on direct routing. Its addresses are inconsistent: the director has
+// 202.99.59.110, while the ipvsadm lines use 192.168.1.110 and name one real server twice. The lines are followed
+// literally, and then with the addresses of the rest of the section.
 func TestKernelSeedDR(t *testing.T) {
 	h := newByHand(t)
 	lan := must[*lab.Bridge](t)(h.lab.Bridge("lan"))

@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// stalls are the times in which this machine ran nothing of ours though it was due, as seen by a goroutine that is to
-// run every few milliseconds.
+// stalls are the times in which this machine did not run a goroutine that was due every few milliseconds.
 type stalls struct {
 	mu    sync.Mutex
 	last  time.Time
 	spans []span
 }
 
-// span is a time from one look to the next one, which came late.
+// span is the time between two runs, the second of which was late.
 type span struct{ from, to time.Time }
 
 const stallLook = 5 * time.Millisecond
@@ -45,7 +44,7 @@ func (s *stalls) note(now time.Time) {
 	s.last = now
 }
 
-// within is the longest between two moments. A stall that began before or ended after counts for its part.
+// within returns the longest stall between two moments. A stall across a boundary counts partially.
 func (s *stalls) within(from, to time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +62,7 @@ func (s *stalls) within(from, to time.Time) time.Duration {
 	return most
 }
 
-func TestStallsCountWhereTheyWere(t *testing.T) {
+func TestStallsWithin(t *testing.T) {
 	start := time.Now()
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
 	s := &stalls{last: start}

@@ -16,7 +16,7 @@ Everything is up. Type the name of a host and a command for it:
   off lb1, on lb1             switch a director off (a power failure), and on again
 End with "quit" or Ctrl-C; everything is removed then.`
 
-// lookAround runs commands that the user types until he has seen enough.
+// lookAround runs commands that the user enters until input ends.
 func lookAround(ctx context.Context, d *demo, path string) {
 	fmt.Println(lookAroundHelp)
 	lines := make(chan string)
@@ -49,10 +49,10 @@ func lookAround(ctx context.Context, d *demo, path string) {
 	}
 }
 
-// commandLimit ends a command that would go on for ever.
+// commandLimit ends a command that does not end itself.
 const commandLimit = time.Minute
 
-// command runs one line: a host and what to run there, or a switch.
+// command runs one line: a host and its command, or a switch.
 func (d *demo) command(ctx context.Context, host, command, path string) {
 	ctx, cancel := context.WithTimeout(ctx, commandLimit)
 	defer cancel()

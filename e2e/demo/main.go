@@ -1,5 +1,5 @@
-// Command demo brings up a pair of directors with lvs-ha, three web servers and a client, and tells what happens while a
-// server dies and comes back, and while the active director loses power and comes back.
+// Command demo runs a pair of directors with lvs-ha, three web servers and a client, and reports what happens while a
+// server fails and recovers, and while the active director loses power and returns.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// limit is the longest that the demo may take when nobody wants to look around.
+// limit is the maximum duration of the demo without user input.
 const limit = 3 * time.Minute
 
 func main() {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// narrator tells what happens, with the time since the beginning, and sums up at the end.
+// narrator prints events with the elapsed time, and a summary at the end.
 type narrator struct {
 	out     io.Writer
 	began   time.Time
@@ -25,10 +25,10 @@ func (n *narrator) say(format string, args ...any) {
 	fmt.Fprintf(n.out, "%6.1fs  %s\n", time.Since(n.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// progressAfter is how long a step may be silent.
+// progressAfter is how long a step may run without output.
 const progressAfter = 3 * time.Second
 
-// step runs one step of the story and notes how it went. A step that takes long says so.
+// step runs one step and records its result. A long step prints its progress.
 func (n *narrator) step(ctx context.Context, title string, do func(context.Context) (string, error)) error {
 	n.say("%s", title)
 	began := time.Now()

@@ -19,10 +19,10 @@ const (
 	downloadRate = 20_000
 	downloadSize = 25 * downloadRate
 
-	settle = 5 * time.Second // for a step of the story after which something should be seen soon
+	settle = 5 * time.Second // for a step after which a change should be visible soon
 )
 
-// demo is the story with its stage.
+// demo is the scenario with its scene.
 type demo struct {
 	*scene.Scene
 	narrator *narrator
@@ -32,7 +32,7 @@ type demo struct {
 func (d *demo) active() *scene.Director  { return d.Directors[0] }
 func (d *demo) standby() *scene.Director { return d.Directors[1] }
 
-// play runs the steps in order and stops at the first that fails.
+// play runs the steps in order and stops at the first failure.
 func (d *demo) play(ctx context.Context) error {
 	for _, s := range []struct {
 		title string
@@ -83,7 +83,7 @@ func (d *demo) serverReturns(ctx context.Context) (string, error) {
 	return d.poolChanges(ctx, d.Servers[1].Start, len(d.Servers), "back in both tables")
 }
 
-// poolChanges does something to a server and waits until both directors have servers of a number in their tables.
+// poolChanges changes a server's state and waits until both directors have a number of servers in their tables.
 func (d *demo) poolChanges(ctx context.Context, do func() error, servers int, what string) (string, error) {
 	began := time.Now()
 	if err := do(); err != nil {
@@ -191,7 +191,7 @@ func (d *demo) finish(context.Context) (string, error) {
 	return fmt.Sprintf("all %d arrived with every byte right, over both changes; the longest pause was %d ms", downloads, gap.Milliseconds()), nil
 }
 
-// spread lists who answered how often, by name.
+// spread lists the answers by server, sorted by name.
 func spread(counts map[string]int) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// parseConnections reads /proc/net/ip_vs_conn: "TCP CB633B0A C3F2 …", address and port in hexadecimal.
+// parseConnections parses /proc/net/ip_vs_conn: "TCP CB633B0A C3F2 …", address and port in hexadecimal.
 func parseConnections(table string) (map[netip.AddrPort]bool, error) {
 	found := map[netip.AddrPort]bool{}
 	for line := range strings.Lines(table) {

@@ -11,14 +11,14 @@ import (
 // VIP is the virtual address of all layouts; the service is HTTP on port 80.
 const VIP = "202.99.59.110"
 
-// Layout is how directors and real servers are connected. Its addresses are those of the example of the same name.
+// Layout is the network of directors and real servers. Its addresses are those of the example of the same name.
 type Layout string
 
 // The layouts.
 const (
-	NAT Layout = "nat" // two networks; the directors hold the real servers' default gateway
-	DR  Layout = "dr"  // one network; the real servers hold the virtual address on lo
-	TUN Layout = "tun" // two networks and a router; the real servers hold the virtual address on tunl0
+	NAT Layout = "nat" // two networks; the real servers' default gateway is on the directors
+	DR  Layout = "dr"  // one network; the real servers have the virtual address on lo
+	TUN Layout = "tun" // two networks and a router; the real servers have the virtual address on tunl0
 )
 
 // plan is a layout's hosts.
@@ -89,7 +89,7 @@ func (l Layout) plan(on *lab.Lab) (plan, error) {
 	return p, nil
 }
 
-// director is a machine that forwards, and whose peers learn of a connection by its third packet, as by default.
+// director is a machine that forwards, with the default synchronization of a connection at its third packet.
 func director(name string, nics ...lab.NIC) lab.DirectorConfig {
 	return lab.DirectorConfig{
 		Name: name, NICs: nics, CPU: -1,
@@ -102,7 +102,7 @@ func director(name string, nics ...lab.NIC) lab.DirectorConfig {
 	}
 }
 
-// holdVIP makes a real server take packets for the virtual address without answering ARP for it (the seed's DR section).
+// holdVIP makes a real server accept packets for the virtual address without answering ARP for it.
 func holdVIP(iface string) func(*lab.Node) error {
 	return func(h *lab.Node) error {
 		var errs []error

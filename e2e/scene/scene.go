@@ -19,11 +19,11 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Options say what runs on the directors.
+// Options configure lvs-ha on the directors.
 type Options struct {
 	Binary  string            // of lvs-ha
 	Config  string            // path of the configuration, the same on both
-	Text    []byte            // of the configuration: written to its path before each start, which is in /run then
+	Text    []byte            // of the configuration: written to its path, then in /run, before each start
 	Args    []string          // more arguments of `lvs-ha run`
 	Sysctls map[string]string // other than the layout's
 }
@@ -46,7 +46,7 @@ type Director struct {
 	log    *bytes.Buffer
 }
 
-// Build makes the hosts of a layout. The directors are switched off.
+// Build creates the hosts of a layout. The directors are powered off.
 func Build(on *lab.Lab, layout Layout, o Options) (*Scene, error) {
 	p, err := layout.plan(on)
 	if err != nil {
@@ -102,7 +102,7 @@ func (v server) build(on *lab.Lab) (*lab.Web, error) {
 	return host.Web(lab.WebConfig{Address: v.listen})
 }
 
-// Start switches all directors on, at the same time, and starts lvs-ha on each.
+// Start boots all directors at the same time and starts lvs-ha on each.
 func (s *Scene) Start(ctx context.Context) error {
 	errs := make([]error, len(s.Directors))
 	var wg sync.WaitGroup
@@ -121,7 +121,7 @@ func (d *Director) PowerOn(ctx context.Context) error {
 	return d.Run(ctx)
 }
 
-// Run starts lvs-ha on a director that is on.
+// Run starts lvs-ha on a running director.
 func (d *Director) Run(ctx context.Context) error {
 	if d.options.Text != nil {
 		if err := d.WriteFile(ctx, d.options.Config, d.options.Text); err != nil {
@@ -139,7 +139,7 @@ func (d *Director) Run(ctx context.Context) error {
 	return nil
 }
 
-// Stop asks lvs-ha on a director to stop, and waits for its end.
+// Stop stops lvs-ha on a director and waits for its end.
 func (d *Director) Stop(ctx context.Context) error {
 	d.mu.Lock()
 	daemon := d.daemon
@@ -154,28 +154,28 @@ func (d *Director) Stop(ctx context.Context) error {
 	return err
 }
 
-// Write takes lvs-ha's log.
+// Write collects lvs-ha's log.
 func (d *Director) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.Write(p)
 }
 
-// Log is what lvs-ha has logged on this director.
+// Log returns lvs-ha's log on this director.
 func (d *Director) Log() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.String()
 }
 
-// ForgetLog drops what was logged until now.
+// ForgetLog clears the collected log.
 func (d *Director) ForgetLog() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.log.Reset()
 }
 
-// Ended says whether the lvs-ha that was started last has ended.
+// Ended reports whether the lvs-ha that was started last has ended.
 func (d *Director) Ended() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -192,11 +192,11 @@ func (d *Director) Command(ctx context.Context, args ...string) (string, error) 
 	return lab.Output(ctx, d.Director, append([]string{d.options.Binary}, args...)...)
 }
 
-// Status asks lvs-ha for its status.
+// Status returns lvs-ha's status.
 func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	var s api.Status
 	out, err := d.Command(ctx, "status", "-o", "json")
-	if err != nil && out == "" { // otherwise it is degraded, which is an exit status of its own
+	if err != nil && out == "" { // otherwise it is degraded, which has its own exit status
 		return s, err
 	}
 	if err := json.NewDecoder(strings.NewReader(out)).Decode(&s); err != nil && err != io.EOF {
@@ -205,10 +205,10 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	return s, nil
 }
 
-// IsMaster says whether all VRRP instances of a director are master.
+// IsMaster reports whether all VRRP instances of a director are master.
 func IsMaster(s api.Status) bool { return allInState(s, vrrp.Master) }
 
-// IsBackup says whether all VRRP instances of a director are backup.
+// IsBackup reports whether all VRRP instances of a director are backup.
 func IsBackup(s api.Status) bool { return allInState(s, vrrp.Backup) }
 
 func allInState(s api.Status, want vrrp.State) bool {
@@ -220,7 +220,7 @@ func allInState(s api.Status, want vrrp.State) bool {
 	return len(s.VRRP) > 0
 }
 
-// Pool are the addresses of the real servers that the kernel's table holds with a weight, over all services.
+// Pool returns the addresses of the real servers with a weight in the kernel's table, over all services.
 func Pool(s api.Status) []string {
 	var pool []string
 	for _, service := range s.Services {
@@ -233,7 +233,7 @@ func Pool(s api.Status) []string {
 	return pool
 }
 
-// Await asks a director for its status again and again until it is as wanted. The error tells the last one.
+// Await polls a director's status until it is as wanted. The error contains the last one.
 func (d *Director) Await(ctx context.Context, what string, wanted func(api.Status) bool) (api.Status, error) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -250,7 +250,7 @@ func (d *Director) Await(ctx context.Context, what string, wanted func(api.Statu
 	}
 }
 
-// Ready waits until the first director is master, the others are backup, and all have the whole pool.
+// Ready waits until the first director is master, the others are backup, and all have the complete pool.
 func (s *Scene) Ready(ctx context.Context) error {
 	for i, d := range s.Directors {
 		in, what := IsBackup, "backup with the whole pool"
@@ -265,7 +265,7 @@ func (s *Scene) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Connections are the client's sides of the TCP connections in a director's IPVS connection table.
+// Connections returns the client's ends of the TCP connections in a director's IPVS connection table.
 func (d *Director) Connections(ctx context.Context) (map[netip.AddrPort]bool, error) {
 	out, err := lab.Output(ctx, d.Director, "cat", "/proc/net/ip_vs_conn")
 	if err != nil {

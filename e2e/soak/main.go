@@ -35,7 +35,7 @@ const (
 	usualLimit    = time.Hour
 )
 
-// errBroken says that a budget was broken; the figures have said which.
+// errBroken means that a budget was exceeded, as the figures show.
 var errBroken = errors.New("a budget was broken")
 
 func main() {
@@ -63,7 +63,7 @@ func main() {
 	}
 }
 
-// run does what is asked for, or everything within usualLimit.
+// run runs the selected parts, or everything within usualLimit.
 func run(ctx context.Context, o options) error {
 	if err := lab.Able(lab.Pair); err != nil {
 		return err

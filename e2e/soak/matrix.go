@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/e2e/onecpu"
 )
 
-// matrix measures the chosen cells and prints a line for each.
+// matrix measures the selected cells and prints a line for each.
 func matrix(ctx context.Context, o options) error {
 	cells := onecpu.Matrix()
 	if o.cells != "" {
