@@ -47,6 +47,8 @@ type engine struct {
 
 	advert  vrrp.Advert // scratch of receive
 	changed []*router
+	unsent  []*wire // with queued adverts
+	tasks   []task  // for the keeper, after the adverts
 }
 
 func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
@@ -173,7 +175,7 @@ func (e *engine) delegate(r *router, waiting []work) int {
 	}
 	r.busy = true
 	t.done = func() { e.post(func(now time.Time) { e.goOn(r, now) }) }
-	e.kernel.submit(t)
+	e.tasks = append(e.tasks, t)
 	return len(t.actions)
 }
 

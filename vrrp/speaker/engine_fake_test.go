@@ -23,13 +23,15 @@ type rig struct {
 	engine *engine
 	posts  []func(time.Time)
 
-	refuse  error // of the next Open
-	opened  []netInterface
-	closed  int
-	holding bool // tasks wait for finish
-	tasks   []task
-	refuses map[placed]string // what the kernel does not take
-	told    bool              // it has refused something
+	refuse     error // of the next Open
+	opened     []netInterface
+	closed     int
+	sends      int                  // calls of Send
+	unsendable func(*outgoing) bool // nil: none is
+	holding    bool                 // tasks wait for finish
+	tasks      []task
+	refuses    map[placed]string // what the kernel does not take
+	told       bool              // it has refused something
 
 	quiet bool     // nothing is traced
 	trace []string // what the engine did, in order
@@ -85,11 +87,17 @@ func (g *rig) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, 
 func (g *rig) Close(*socket) { g.closed++ }
 
 // Send implements sockets.
-func (g *rig) Send(_ *socket, o *outgoing) error {
-	if !g.quiet {
-		g.note("advert %d", o.data[2])
+func (g *rig) Send(_ *socket, messages []*outgoing) (int, error) {
+	g.sends++
+	for i, o := range messages {
+		if g.unsendable != nil && g.unsendable(o) {
+			return i, errRefused
+		}
+		if !g.quiet {
+			g.note("advert %d", o.data[2])
+		}
 	}
-	return nil
+	return len(messages), nil
 }
 
 func (g *rig) submit(t task) {
@@ -145,9 +153,9 @@ func (g *rig) judge(t task) {
 	g.posts = append(g.posts, func(now time.Time) { g.engine.setRefused(t.holder, word, now) })
 }
 
-// settle runs what was posted.
+// settle sends what is queued and runs what was posted.
 func (g *rig) settle() {
-	for len(g.posts) > 0 {
+	for g.engine.flush(g.now); len(g.posts) > 0; g.engine.flush(g.now) {
 		f := g.posts[0]
 		g.posts = g.posts[1:]
 		f(g.now)

@@ -31,7 +31,7 @@ func TestTakeOverAndYield(t *testing.T) {
 
 	g.advance(50 * time.Millisecond)
 	g.hear(v3(50), 50, "10.9.0.2")
-	g.expectDid("advert 100, repeat")
+	g.expectDid("repeat, advert 100")
 	g.hear(v3(50), 50, "10.9.0.2")
 	g.expectDid("")
 
@@ -198,7 +198,7 @@ func TestTracks(t *testing.T) {
 	g.advance(time.Second)
 	g.did()
 	g.down("fault", 3)
-	g.expectDid("advert 0, silence") // the link works: a clean hand-over
+	g.expectDid("silence, advert 0") // the link works: a clean hand-over
 	g.expect("v", vrrp.Leaving, vrrp.ReasonTrack)
 }
 
@@ -238,6 +238,7 @@ func TestAdoption(t *testing.T) {
 			next := former.engine.timers.next()
 			former.now = next
 			former.engine.timers.fire(next) // an advert
+			former.settle()
 			if c.end != nil {
 				c.end(former)
 			}
@@ -330,7 +331,7 @@ func TestRemoveAndReturn(t *testing.T) {
 	g.advance(time.Second)
 	g.did()
 	g.want()
-	g.expectDid("advert 0, silence")
+	g.expectDid("silence, advert 0")
 	g.expect("v", vrrp.Leaving, vrrp.ReasonRemoved)
 	g.want(v3(150)) // back before it has left
 	g.hear(v3(100), 100, "10.9.0.2")

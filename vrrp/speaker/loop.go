@@ -16,8 +16,12 @@ type loop struct {
 	engine   *engine
 	poller   *poller
 	receiver *receiver
+	sender   sender
+	now      func() time.Time // reads the clock
 	publish  func([]vrrp.Status)
-	read     int // packets, in this turn
+	read     int       // packets, in this turn
+	heard    time.Time // when packets were last read
+	rested   bool      // the last turn ended with a rest
 
 	mu     sync.Mutex
 	calls  []func(now time.Time)
@@ -42,9 +46,12 @@ const maxCalls = 32
 // have been stopped after it looked.
 const lateEnough = time.Millisecond
 
-// restTime is how long the sockets are left alone after packets were read: those that come meanwhile share one wake-up,
-// which costs far more than a packet. It is a tenth of the shortest interval.
-const restTime = time.Millisecond
+// restTime is how long the sockets are left alone after packets were read, if others were read within denseGap before: those
+// that come meanwhile share one wake-up, which costs far more than a packet. It is a tenth of the shortest interval.
+const (
+	restTime = time.Millisecond
+	denseGap = 2 * restTime
+)
 
 // post runs a function on the engine's goroutine soon. It may be called from any goroutine. It is false when the loop
 // has ended.
@@ -98,26 +105,47 @@ func (l *loop) run() error {
 
 // turn waits for packets, timers and calls, and handles them.
 func (l *loop) turn() error {
-	l.read = 0
 	next := l.engine.timers.next()
-	if err := l.poller.wait(next); err != nil {
+	if err := l.wait(next); err != nil {
 		return err
 	}
-	l.drain()
-	now := time.Now()
+	l.read = 0
+	now := l.drain()
+	if now.IsZero() {
+		now = l.now()
+	}
 	if err := l.hear(now, !next.IsZero() && now.Sub(next) > lateEnough); err != nil {
 		return err
 	}
 	l.call(now)
 	l.engine.timers.send(now)
+	l.engine.flush(now)
 	l.engine.timers.fire(now)
-	if statuses := l.engine.takeChanged(now); statuses != nil {
-		l.publish(statuses)
+	l.engine.flush(now)
+	if len(l.engine.changed) > 0 {
+		l.publish(l.engine.takeChanged(time.Now()))
 	}
+	l.rest(now)
+	return nil
+}
+
+// rest leaves the sockets alone for a while if packets come close together.
+func (l *loop) rest(now time.Time) {
+	l.rested = l.read > 0 && now.Sub(l.heard) < denseGap
 	if l.read > 0 {
+		l.heard = now
+	}
+	if l.rested {
 		l.poller.rest(restFor(now, l.engine.timers.next()))
 	}
-	return nil
+}
+
+// wait waits for packets, a call or the next timer. After a rest there is something to do already, as a rule.
+func (l *loop) wait(next time.Time) error {
+	if l.rested {
+		return l.poller.lookAfterRest()
+	}
+	return l.poller.wait(next)
 }
 
 // restFor is how long to rest at now if the next timer, zero for none, is to fire on time.
@@ -142,38 +170,45 @@ func (l *loop) hear(now time.Time, late bool) error {
 	return nil
 }
 
-// drain reads all packets that wait on the readable sockets.
-func (l *loop) drain() {
+// drain reads all packets that wait on the readable sockets. It returns the time after the last that it read, zero if it read
+// none.
+func (l *loop) drain() (now time.Time) {
 	for _, s := range l.poller.ready {
-		l.drainSocket(s)
+		if after := l.drainSocket(s); !after.IsZero() {
+			now = after
+		}
 	}
+	return now
 }
 
-func (l *loop) drainSocket(s *socket) {
+func (l *loop) drainSocket(s *socket) (now time.Time) {
 	w := l.engine.wires[s.key]
 	if w == nil || w.socket != s {
-		return
+		return now
 	}
 	for range maxBatches {
 		n, err := l.receiver.read(s.fd)
-		now := time.Now()
 		switch {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-			return
+			return now
 		case err != nil:
+			now = l.now()
 			l.engine.broken(w, err, now)
-			return
+			return now
 		}
+		now = l.now()
 		l.read += n
 		for i := range n {
 			l.engine.receive(w, l.receiver.at(i, s.key.Family), now)
 		}
 		if n < batchLen {
-			return
+			break
 		}
 		// However much waits to be read, our own adverts go out on time.
 		l.engine.timers.send(now)
+		l.engine.flush(now)
 	}
+	return now
 }
 
 func (l *loop) close() {
@@ -204,5 +239,7 @@ func (l *loop) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error,
 // Close closes a socket.
 func (l *loop) Close(s *socket) { l.poller.remove(s) }
 
-// Send sends an advert.
-func (l *loop) Send(s *socket, o *outgoing) error { return o.send(s.fd) }
+// Send sends adverts.
+func (l *loop) Send(s *socket, messages []*outgoing) (int, error) {
+	return l.sender.send(s.fd, messages)
+}

@@ -194,7 +194,7 @@ func floodedLoop(t *testing.T, packets int) (l *loop, w *wire, send func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = &loop{poller: p, receiver: newReceiver(), engine: newRig(t).engine, publish: func([]vrrp.Status) {}}
+	l = &loop{poller: p, receiver: newReceiver(), now: time.Now, engine: newRig(t).engine, publish: func([]vrrp.Status) {}}
 	t.Cleanup(p.close)
 	w, sendN := l.addWire(t, "eth0")
 	return l, w, func() { sendN(packets) }
@@ -280,7 +280,7 @@ func TestLoopCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &loop{poller: p, receiver: newReceiver()}
+	l := &loop{poller: p, receiver: newReceiver(), now: time.Now}
 	g := newRig(t)
 	l.engine = g.engine
 	ended := make(chan error, 1)

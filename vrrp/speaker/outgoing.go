@@ -16,6 +16,7 @@ type outgoing struct {
 	control     [8]uint64 // aligned as control messages must be
 	data        []byte
 	destination netip.Addr
+	queued      bool // in an outbox
 }
 
 // newOutgoing builds a message from a source address to a destination through an interface.
@@ -64,13 +65,26 @@ func (o *outgoing) controlMessage(level, kind int32, length int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&o.control)), len(o.control)*8)[unix.CmsgLen(0):unix.CmsgLen(length)]
 }
 
-// send hands the message to the kernel. It never waits there, so the Go scheduler need not know: it would wake other
-// threads for each call, and take a processor away that the loop needs back at once.
-func (o *outgoing) send(fd int) error {
-	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&o.hdr)),
-		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	if errno != 0 {
-		return errno
+// sender sends batches of messages. It belongs to one goroutine.
+type sender struct {
+	msgs [sendBatch]mmsghdr
+}
+
+const sendBatch = 64
+
+// send passes the first messages to the kernel, at most a batch: at least one, or the error is that of the first. It never
+// waits there, so the Go scheduler need not know: it would wake other threads for each call, and take a processor away that
+// the loop needs back at once.
+func (s *sender) send(fd int, messages []*outgoing) (sent int, err error) {
+	batch := min(len(messages), len(s.msgs))
+	for i, o := range messages[:batch] {
+		s.msgs[i].hdr = o.hdr
 	}
-	return nil
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(batch),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	clear(s.msgs[:batch])
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }

@@ -25,7 +25,7 @@ const (
 	controlLen   = 96 // bytes, for IPV6_PKTINFO and IPV6_HOPLIMIT
 )
 
-// mmsghdr is struct mmsghdr of recvmmsg(2).
+// mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
 type mmsghdr struct {
 	hdr unix.Msghdr
 	len uint32

@@ -73,7 +73,7 @@ func (e *engine) retryRefused(r *router, now time.Time) {
 		e.timers.set(&f.retry, now.Add(f.pause))
 		return
 	}
-	e.kernel.submit(task{holder: r.holder, name: r.instance.Name, try: try, done: func() {}})
+	e.tasks = append(e.tasks, task{holder: r.holder, name: r.instance.Name, try: try, done: func() {}})
 }
 
 // retrySoon brings the next retry forward, after an event on the interface.

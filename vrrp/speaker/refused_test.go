@@ -34,7 +34,7 @@ func TestRefusedAsMaster(t *testing.T) {
 	g.expect("v", vrrp.Leaving, vrrp.ReasonAddressRefused)
 	g.advance(200 * time.Millisecond)
 	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
-	g.expectDid("advert 100, add, announce, advert 0, silence, advert 0, remove, silence")
+	g.expectDid("advert 100, add, announce, silence, advert 0, advert 0, remove, silence")
 	if got := g.status("v").AddressesRefused; len(got) != 1 || got[0] != "10.9.0.100/24 on eth0: refused" {
 		t.Errorf("refused %q", got)
 	}
@@ -92,7 +92,7 @@ func TestRefusedWhilePreempting(t *testing.T) {
 	g.hear(v3(50), 50, "10.9.0.2")
 	g.advance(handOverDelay)
 	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
-	g.expectDid("add, announce, advert 0, silence, remove, silence")
+	g.expectDid("add, announce, silence, advert 0, remove, silence")
 }
 
 func TestRefusedInPart(t *testing.T) {
@@ -126,6 +126,7 @@ func TestRefusedInPart(t *testing.T) {
 	}
 	g.refuses = nil
 	g.engine.setRefused(g.engine.routers[keyOf(&in)].holder, nil, g.now)
+	g.settle()
 	g.expectDid("advert 100, add, announce")
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
 	// From some to all and back, while another one serves.

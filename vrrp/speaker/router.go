@@ -144,11 +144,8 @@ func (r *router) prepare(priority uint8) error {
 	return nil
 }
 
-// sign gives the adverts that prepare built a new trailer, if they have one.
+// sign gives the adverts that prepare built a new trailer.
 func (r *router) sign(now time.Time) {
-	if !r.instance.Signs() {
-		return
-	}
 	sequence := r.authenticator.Next(now)
 	for _, o := range r.adverts {
 		r.authenticator.Sign(o.data, sequence, r.source, o.destination)

@@ -96,7 +96,8 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: newFrameSender()}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
 	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup, s.refused)
-	s.loop = &loop{poller: poller, receiver: newReceiver()}
+	clock := newClock()
+	s.loop = &loop{poller: poller, receiver: newReceiver(), now: clock.now}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
 	s.loop.publish = s.server.publish
 	e := newEngine(log, s.loop, s, func(f func(time.Time)) { s.loop.post(f) })
@@ -105,6 +106,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	}
 	e.history = newHistory(e.tenures.series)
 	s.server.history = e.history
+	e.tenures.now = clock.bootTime
 	s.loop.engine = e
 	watcher.changed = func(ifc netInterface) {
 		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })
@@ -185,15 +187,15 @@ func (s *speaker) ordered(c *directorConn, o order) {
 	}
 	// One answer does for all who ask before it is given.
 	if o.Report && c.asked.CompareAndSwap(false, true) {
-		s.loop.post(func(now time.Time) {
+		s.loop.post(func(time.Time) {
 			c.asked.Store(false)
-			c.put(news{Statuses: s.loop.engine.statuses(now), Report: true})
+			c.put(news{Statuses: s.loop.engine.statuses(time.Now()), Report: true})
 		})
 	}
 }
 
 func (s *speaker) arrived(c *directorConn) {
-	s.loop.post(func(now time.Time) { c.put(news{Statuses: s.loop.engine.statuses(now)}) })
+	s.loop.post(func(time.Time) { c.put(news{Statuses: s.loop.engine.statuses(time.Now())}) })
 }
 
 func (s *speaker) left() {

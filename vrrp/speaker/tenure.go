@@ -83,15 +83,6 @@ func mapTenures(f *os.File) (*tenures, error) {
 	return t, nil
 }
 
-// bootTime reads the clock without the Go scheduler's knowledge: it does not wait.
-func bootTime() int64 {
-	var ts unix.Timespec
-	if _, _, errno := unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_BOOTTIME, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
-		return 1<<63 - 1 // no tenure lasts until then
-	}
-	return ts.Nano()
-}
-
 // take returns what the former speaker left and clears it.
 func (t *tenures) take() map[routerKey]int64 {
 	left := map[routerKey]int64{}

@@ -17,10 +17,9 @@ const (
 	sendWarnInterval = 10 * time.Second
 )
 
-// advertise sends the router's advert of a priority to all its destinations.
+// advertise queues the router's advert of a priority to all its destinations.
 func (e *engine) advertise(r *router, priority uint8, now time.Time) {
-	s := r.wire.socket
-	if s == nil {
+	if r.wire.socket == nil {
 		r.sendErrors++
 		return
 	}
@@ -29,18 +28,14 @@ func (e *engine) advertise(r *router, priority uint8, now time.Time) {
 		e.log.Error("advert not built", "instance", r.instance.Name, "error", err)
 		return
 	}
-	r.sign(e.clock())
-	before := r.sent
-	for _, o := range r.adverts {
-		if err := e.sockets.Send(s, o); err != nil {
-			r.sendErrors++
-			e.sendFailed(r, err, now)
-			continue
+	if r.instance.Signs() {
+		if r.adverts[0].queued {
+			e.flushWire(r.wire, now) // the trailer is written in place
 		}
-		r.sent++
+		r.sign(e.clock())
 	}
-	if r.sent > before && r.machine.State() == vrrp.Master {
-		e.tenures.extend(r.tenure, keeps(&r.instance))
+	for _, o := range r.adverts {
+		e.put(r, o)
 	}
 }
 

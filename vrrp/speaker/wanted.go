@@ -121,7 +121,8 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 	e.countVirtual(&r.instance, -1)
 	delete(e.routers, r.key)
 	e.tenures.end(r.tenure)
-	e.leaveWire(r)
+	r.tenure = nil
+	e.leaveWire(r, now)
 	for i := range e.wanted.Instances {
 		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.rejected[in.Name] == "" && !e.stopping {
 			e.want(r.key, in, now)

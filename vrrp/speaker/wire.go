@@ -18,6 +18,7 @@ type wire struct {
 
 	routers [256]*router // by virtual router id
 	users   int
+	outbox  outbox
 	drops   drops // of packets that belong to no router
 }
 
@@ -27,11 +28,12 @@ const (
 	openRetryMost  = 5 * time.Second
 )
 
-// sockets opens, closes and sends. Open is asynchronous: it calls opened on the loop's goroutine.
+// sockets opens, closes and sends. Open is asynchronous: it calls opened on the loop's goroutine. Send sends at least one
+// message or returns an error.
 type sockets interface {
 	Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time))
 	Close(s *socket)
-	Send(s *socket, o *outgoing) error
+	Send(s *socket, messages []*outgoing) (sent int, err error) // err is why messages[sent] was not sent
 }
 
 // wireFor returns the wire of a key, made if it is new.
@@ -49,7 +51,7 @@ func (e *engine) wireFor(key socketKey) *wire {
 func (e *engine) updateWire(w *wire, now time.Time) {
 	ifc := e.interfaces[w.key.Interface]
 	if w.socket != nil && w.socket.index != ifc.Index {
-		e.closeWire(w)
+		e.closeWire(w, now)
 	}
 	if ifc.Index != w.index {
 		w.backoff = 0
@@ -92,12 +94,13 @@ func (e *engine) openLater(w *wire, now time.Time) {
 // broken closes a socket that fails and tries again.
 func (e *engine) broken(w *wire, err error, now time.Time) {
 	e.log.Warn("socket failed; reopening it", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
-	e.closeWire(w)
+	e.closeWire(w, now)
 	e.openLater(w, now)
 	e.tendRouters(w, now)
 }
 
-func (e *engine) closeWire(w *wire) {
+func (e *engine) closeWire(w *wire, now time.Time) {
+	e.flushWire(w, now)
 	e.sockets.Close(w.socket)
 	w.socket = nil
 	for _, r := range w.routers {
@@ -116,14 +119,14 @@ func (e *engine) tendRouters(w *wire, now time.Time) {
 }
 
 // leaveWire takes a router off its wire, and closes the wire with the last.
-func (e *engine) leaveWire(r *router) {
+func (e *engine) leaveWire(r *router, now time.Time) {
 	w := r.wire
 	w.routers[r.key.VirtualRouterID] = nil
 	if w.users--; w.users > 0 {
 		return
 	}
 	if w.socket != nil {
-		e.closeWire(w)
+		e.closeWire(w, now)
 	}
 	e.timers.unset(&w.retry)
 	delete(e.wires, w.key)

@@ -267,7 +267,8 @@ func sendAdvert(t testing.TB, h *lab.Node, in vrrp.Instance, ttl int, wreck func
 		if err := unix.SetsockoptInt(fd, level, option, ttl); err != nil {
 			return err
 		}
-		return newOutgoing(data, source, vrrp.MulticastAddress(in.Family), link.Attrs().Index).send(fd)
+		_, err = new(sender).send(fd, []*outgoing{newOutgoing(data, source, vrrp.MulticastAddress(in.Family), link.Attrs().Index)})
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}

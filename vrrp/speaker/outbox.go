@@ -1,0 +1,67 @@
+package speaker
+
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// outbox holds the adverts that a wire is about to send: all that are due at the same time take one system call.
+type outbox struct {
+	messages []*outgoing
+	routers  []*router // of each message
+}
+
+// put queues an advert.
+func (e *engine) put(r *router, o *outgoing) {
+	w := r.wire
+	if len(w.outbox.messages) == 0 {
+		e.unsent = append(e.unsent, w)
+	}
+	o.queued = true
+	w.outbox.messages = append(w.outbox.messages, o)
+	w.outbox.routers = append(w.outbox.routers, r)
+}
+
+// flush sends the queued adverts, and then has the keeper do what may wait for the kernel.
+func (e *engine) flush(now time.Time) {
+	for _, w := range e.unsent {
+		e.flushWire(w, now)
+	}
+	clear(e.unsent)
+	e.unsent = e.unsent[:0]
+	for _, t := range e.tasks {
+		e.kernel.submit(t)
+	}
+	clear(e.tasks)
+	e.tasks = e.tasks[:0]
+}
+
+func (e *engine) flushWire(w *wire, now time.Time) {
+	messages, routers := w.outbox.messages, w.outbox.routers
+	for len(messages) > 0 {
+		n, err := e.sockets.Send(w.socket, messages)
+		for _, r := range routers[:n] {
+			e.sent(r)
+		}
+		messages, routers = messages[n:], routers[n:]
+		if err != nil {
+			routers[0].sendErrors++
+			e.sendFailed(routers[0], err, now)
+			messages, routers = messages[1:], routers[1:]
+		}
+	}
+	for _, o := range w.outbox.messages {
+		o.queued = false
+	}
+	clear(w.outbox.messages)
+	clear(w.outbox.routers)
+	w.outbox.messages, w.outbox.routers = w.outbox.messages[:0], w.outbox.routers[:0]
+}
+
+func (e *engine) sent(r *router) {
+	r.sent++
+	if r.machine.State() == vrrp.Master {
+		e.tenures.extend(r.tenure, keeps(&r.instance))
+	}
+}
