@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -272,6 +273,38 @@ func TestPoller(t *testing.T) {
 	}()
 	if took := wait(time.Time{}); took < 20*time.Millisecond {
 		t.Errorf("a timer that had fired woke it again after %s", took)
+	}
+}
+
+// TestWaitYields: a garbage collection, which stops all goroutines, does not wait until something ends a wait.
+func TestWaitYields(t *testing.T) {
+	p, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	waits, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for range waits {
+			if err := p.wait(time.Time{}); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	began := time.Now()
+	for range 50 {
+		waits <- struct{}{}
+		runtime.GC()
+		p.wake()
+	}
+	if took := time.Since(began); took > 10*time.Second { // 0.3 s; 30 s if it waits
+		t.Errorf("50 collections took %v", took)
+	}
+	close(waits)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -97,19 +97,26 @@ func (p *poller) wait(deadline time.Time) error {
 // for more to take every 20 µs: 2,000 system calls a second, where adverts come every 10 ms.
 const shortWait = 10 * time.Millisecond
 
-// epollWait is epoll_wait(2). Signals of the Go runtime do not end it: after one, the timeout begins again.
+// epollWait waits again after a signal, with which the Go runtime asks a goroutine to yield.
 func (p *poller) epollWait(timeout time.Duration) (n int, err error) {
 	for {
-		r, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
-			uintptr(len(p.events)), uintptr(timeout.Milliseconds()), 0, 0)
-		switch errno {
-		case 0:
-			return int(r), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
+		if n, err = p.epollWaitOnce(timeout); err != unix.EINTR {
+			return n, err
 		}
 	}
+}
+
+// epollWaitOnce is epoll_wait(2). It yields to the Go runtime where it is entered, which inlining would prevent: the runtime
+// would wait for it, and send a signal again and again.
+//
+//go:noinline
+func (p *poller) epollWaitOnce(timeout time.Duration) (n int, err error) {
+	r, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])),
+		uintptr(len(p.events)), uintptr(timeout.Milliseconds()), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), nil
 }
 
 // look finds out which sockets are readable, without waiting.
