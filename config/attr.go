@@ -14,11 +14,11 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// attr is the value of an attribute or a label, with the place where it was written. Package gohcl's plain fields cannot tell
-// an attribute that was not written from one that is zero, and have no durations and addresses.
+// attr is the value of an attribute or a label, with its position in the source. Package gohcl's plain fields cannot
+// distinguish an absent attribute from a zero one, and do not support durations and addresses.
 type attr[T any] struct {
 	value T
-	place *hcl.Range // of the value; of the block where it was not written
+	place *hcl.Range // of the value; if absent, of the block
 	state attrState
 }
 
@@ -26,11 +26,11 @@ type attrState uint8
 
 const (
 	absent  attrState = iota // not written: value is the default
-	written                  // written and understood
-	broken                   // written and not understood: there is a message, and rules must not use the value
+	written                  // written and valid
+	broken                   // written but invalid: reported, and rules must not use the value
 )
 
-// at is where to point when the value is wrong.
+// at returns the position for errors about the value.
 func (a *attr[T]) at() hcl.Range {
 	if a.place == nil {
 		return hcl.Range{}
@@ -38,19 +38,19 @@ func (a *attr[T]) at() hcl.Range {
 	return *a.place
 }
 
-// isSet reports whether the value was written in the configuration and understood.
+// isSet reports whether a valid value was written in the configuration.
 func (a *attr[T]) isSet() bool { return a.state == written }
 
 // isOK reports whether rules may use the value, written or default.
 func (a *attr[T]) isOK() bool { return a.state != broken }
 
-// item is an element of a list with its place.
+// item is an element of a list with its position.
 type item[T any] struct {
 	value T
 	at    hcl.Range
 }
 
-// field is what the decoder needs of an attr of any type.
+// field is the decoder's interface to an attr of any type.
 type field interface {
 	absent(block *hcl.Range)
 	decode(value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag) hcl.Diagnostics
@@ -60,20 +60,20 @@ type field interface {
 	location(element int) (at hcl.Range, ok bool)
 }
 
-// absent says where to point when the attribute is missing. All of a block share that place.
+// absent sets the position for errors about a missing attribute, which is that of its block.
 func (a *attr[T]) absent(block *hcl.Range) { a.place = block }
 
 // fail marks an attribute whose expression has no value.
 func (a *attr[T]) fail(at hcl.Range) { a.place, a.state = &at, broken }
 
-// decode takes a value that was written.
+// decode decodes a written value.
 func (a *attr[T]) decode(value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag) hcl.Diagnostics {
 	a.place, a.state = &at, broken
 	if value.IsNull() {
 		if tag.Kind == "attr" {
 			return invalid(at, tag, "A value is required here, not null.")
 		}
-		a.state = absent // as if it was not written: what an expression gives to say "the default"
+		a.state = absent // as if not written: expressions use null for the default
 		return nil
 	}
 	diags := a.assign(value, elements, tag)
@@ -83,7 +83,7 @@ func (a *attr[T]) decode(value cty.Value, at hcl.Range, elements []hcl.Range, ta
 	return diags
 }
 
-// setDefault takes the default of the tag. It panics if the default is wrong, which a test of the schema finds.
+// setDefault sets the default from the tag. It panics if the default is invalid, which a test of the schema detects.
 func (a *attr[T]) setDefault(tag *tag) {
 	if tag.Default == "" {
 		return
@@ -93,7 +93,7 @@ func (a *attr[T]) setDefault(tag *tag) {
 	}
 }
 
-// typeName is the type in the words of the reference.
+// typeName returns the type's name in the reference.
 func (a *attr[T]) typeName() string {
 	switch any(a.value).(type) {
 	case string, ifname, checkKind, secret.Text:
@@ -122,7 +122,7 @@ func (a *attr[T]) typeName() string {
 	panic(fmt.Sprintf("no name for the type %T", a.value))
 }
 
-// assign converts a value to the field's type and checks what the tag says of it.
+// assign converts a value to the field's type and checks the constraints of the tag.
 func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Diagnostics {
 	switch target := any(&a.value).(type) {
 	case *string:
@@ -162,12 +162,12 @@ func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Di
 	panic(fmt.Sprintf("no way to decode the type %T", a.value))
 }
 
-// invalid is the message for a value that does not fit its attribute.
+// invalid returns the error for a value that does not fit its attribute.
 func invalid(at hcl.Range, tag *tag, detail string, args ...any) hcl.Diagnostics {
 	return hcl.Diagnostics{problem(at, fmt.Sprintf("Invalid %s", tag.Name), detail, args...)}
 }
 
-// scalar decodes a text through parse.
+// scalar decodes a string with parse.
 func scalar[T any](target *T, value cty.Value, at hcl.Range, tag *tag, parse func(string) (T, error)) hcl.Diagnostics {
 	if !value.Type().IsPrimitiveType() || value.Type() == cty.Bool {
 		return invalid(at, tag, "A quoted string is required here, not %s.", kindOf(value))
@@ -184,7 +184,7 @@ func scalar[T any](target *T, value cty.Value, at hcl.Range, tag *tag, parse fun
 	return nil
 }
 
-// kindOf says what a value is, in the words of the language.
+// kindOf returns the type of a value in the terms of the language.
 func kindOf(value cty.Value) string {
 	switch t := value.Type(); {
 	case t == cty.Bool:
@@ -195,7 +195,7 @@ func kindOf(value cty.Value) string {
 	return "a list"
 }
 
-// number decodes a whole number.
+// number decodes an integer.
 func number(target *int64, value cty.Value, at hcl.Range, tag *tag) hcl.Diagnostics {
 	converted, err := convert.Convert(value, cty.Number)
 	if err != nil {
@@ -229,8 +229,7 @@ func texts(target *map[string]string, value cty.Value, at hcl.Range, tag *tag) h
 	return nil
 }
 
-// textsOf returns the elements of a list, tuple or set as texts. Package convert would take a time that grows with the
-// square of their number.
+// textsOf returns the elements of a list, tuple or set as strings. Package convert would take quadratic time.
 func textsOf(value cty.Value) ([]cty.Value, bool) {
 	if t := value.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
 		return nil, false
@@ -247,7 +246,7 @@ func textsOf(value cty.Value) ([]cty.Value, bool) {
 	return texts, true
 }
 
-// list decodes a list of texts, each through parse.
+// list decodes a list of strings, each with parse.
 func list[T any](
 	target *[]item[T], value cty.Value, at hcl.Range, elements []hcl.Range, tag *tag, parse func(string) (T, error),
 ) hcl.Diagnostics {
@@ -276,7 +275,7 @@ func list[T any](
 	return diags
 }
 
-// boolHint says what to write for a bool.
+// boolHint returns the correction for a bool.
 func boolHint(name string, value cty.Value) string {
 	if isText(value) {
 		switch strings.ToLower(value.AsString()) {

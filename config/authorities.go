@@ -8,12 +8,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// maxAuthorities bounds all files of certificate authorities together. The authorities of a Linux distribution have
-// some 220 KB.
+// maxAuthorities limits the total size of all certificate authority files. A Linux distribution's authorities have about
+// 220 KB.
 const maxAuthorities = 8 << 20
 
-// readAuthorities reads the files that health checks name, each once. Their contents travel with the configuration, so
-// that nothing waits for a file system when it is put in force.
+// readAuthorities reads the files named by health checks, each once. Their contents are part of the configuration, so
+// that applying it does not access file systems.
 func readAuthorities(f *file, s *source) (map[string]string, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	contents, faults := map[string]string{}, map[string]error{}

@@ -1,6 +1,6 @@
 //go:build !race
 
-// What is counted here is the same with the race detector, which would take minutes.
+// The race detector does not change the counts, but would take minutes.
 
 package config
 
@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Each bomb is an error, found within a budget of memory. Time is bounded by counting units; what a test may allocate in
-// all bounds it too, since each step of an evaluation allocates.
+// Each bomb is rejected within a limit of memory. Time is limited by counting units, and by the limit on allocations,
+// because each step of an evaluation allocates.
 func TestBombs(t *testing.T) {
 	for name, text := range bombs {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// The budget leaves room for large configurations that people do write.
+// The budget is sufficient for large realistic configurations.
 func TestBudgetLeavesRoom(t *testing.T) {
 	for name, text := range map[string]string{
 		"40,000 real servers in a dynamic block": `

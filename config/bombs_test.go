@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// bombs are configurations that would take minutes or gigabytes. Each is a few kilobytes, or megabytes where the size of
-// the text itself is what is dear.
+// bombs are configurations that would take minutes or gigabytes. Each has a few kilobytes, or megabytes if the size of
+// the text itself is the problem.
 var bombs = map[string]func() string{
 	"wide format":       in(`a = [for x in range(1000) : format("%10000000d", x)]`),
 	"wide format list":  in(`a = formatlist("%10000000s", range(1000))`),
@@ -74,7 +74,7 @@ func repeat(text string) func() string {
 	return func() string { return strings.Repeat(text, maxBytes/len(text)) }
 }
 
-// chain writes n lines, each of its number and the one before.
+// chain writes n lines, each with its number and the previous one.
 func chain(n int, line string) string {
 	var b strings.Builder
 	for i := range n {
@@ -96,10 +96,10 @@ func loopsWithin(n int) []string {
 	return append(append(open, "[1]"), shut...)
 }
 
-// maxAllocated bounds what loading any configuration allocates in all, garbage included.
+// maxAllocated limits the total allocations of loading any configuration, including garbage.
 const maxAllocated = 1_500 // MiB
 
-// A list of one type is not handed to package convert as a tuple: that takes the square of its length.
+// A list with elements of one type is not passed to package convert as a tuple, which would take quadratic time.
 func TestBudgetOfLongLists(t *testing.T) {
 	var b budget
 	b.functions = functions(asLB1(), &b)

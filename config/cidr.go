@@ -12,7 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty/gocty"
 )
 
-// cidrHostFunction is cidrhost(prefix, number): an address of a network; a negative number counts from its end.
+// cidrHostFunction is cidrhost(prefix, number): an address of a network; negative numbers count from its end.
 var cidrHostFunction = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "prefix", Type: cty.String}, {Name: "number", Type: cty.Number}},
 	Type:   function.StaticReturnType(cty.String),
@@ -33,7 +33,7 @@ var cidrHostFunction = function.New(&function.Spec{
 	},
 })
 
-// cidrNetmaskFunction is cidrnetmask(prefix): an IPv4 prefix length as a mask.
+// cidrNetmaskFunction is cidrnetmask(prefix): the netmask of an IPv4 prefix.
 var cidrNetmaskFunction = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "prefix", Type: cty.String}},
 	Type:   function.StaticReturnType(cty.String),
@@ -49,7 +49,7 @@ var cidrNetmaskFunction = function.New(&function.Spec{
 	},
 })
 
-// cidrSubnetFunction is cidrsubnet(prefix, newbits, number): a network within a network.
+// cidrSubnetFunction is cidrsubnet(prefix, newbits, number): a subnet of a network.
 var cidrSubnetFunction = function.New(&function.Spec{
 	Params: []function.Parameter{
 		{Name: "prefix", Type: cty.String}, {Name: "newbits", Type: cty.Number}, {Name: "number", Type: cty.Number},
@@ -85,7 +85,7 @@ var cidrSubnetFunction = function.New(&function.Spec{
 	},
 })
 
-// wholeNumber returns a whole number of at most 128 bits.
+// wholeNumber returns an integer of at most 128 bits.
 func wholeNumber(value cty.Value) (*big.Int, error) {
 	number := value.AsBigFloat()
 	if number.IsInf() || !number.IsInt() || number.MantExp(nil) > 128 {
@@ -97,7 +97,7 @@ func wholeNumber(value cty.Value) (*big.Int, error) {
 
 var errOutsidePrefix = errors.New("outside the network")
 
-// cidrHost returns the address with a number within a network.
+// cidrHost returns the address with a number in a network.
 func cidrHost(prefix netip.Prefix, number *big.Int) (netip.Addr, error) {
 	hostBits := uint(prefix.Addr().BitLen() - prefix.Bits())
 	size := new(big.Int).Lsh(big.NewInt(1), hostBits)

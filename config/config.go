@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Config is a whole configuration as one node sees it: plain values that marshal to JSON and back.
+// Config is a configuration as evaluated for one node: plain values that can be marshalled to JSON and back.
 type Config struct {
 	Node     string           `json:"node"`
 	Director Director         `json:"director"`
@@ -21,12 +21,12 @@ type Config struct {
 	CAFiles map[string]string `json:"ca_files,omitempty"` // contents of the files that checks name, by name
 }
 
-// LinkFiles gives each health check the contents of the file that it names. It is needed after a configuration was read
-// from JSON, where each file stands once.
+// LinkFiles sets the contents of the file named by each health check. It must be called after a configuration was read
+// from JSON, which contains each file once.
 func (c *Config) LinkFiles() {
 	parsed := map[string]*healthcheck.Authorities{}
 	for name, pem := range c.CAFiles {
-		parsed[name], _ = healthcheck.ParseAuthorities(pem) // nil is what its checks report
+		parsed[name], _ = healthcheck.ParseAuthorities(pem) // a failed parse is reported by the checks
 	}
 	link := func(checks []healthcheck.Spec) {
 		for i := range checks {
@@ -44,7 +44,7 @@ func (c *Config) LinkFiles() {
 	}
 }
 
-// Director is the `director` block: how the daemon itself behaves.
+// Director is the `director` block: settings of the daemon itself.
 type Director struct {
 	Grace  time.Duration `json:"grace"`   // without a director process for so long, the speaker hands over
 	OnStop string        `json:"on_stop"` // the IPVS table at stop: "leave" (default) or "remove"
@@ -77,13 +77,13 @@ type VirtualService struct {
 	RealServers []RealServer       `json:"real_servers,omitempty"`
 }
 
-// OnFailure says what happens to a real server whose checks fail.
+// OnFailure is the action for a real server whose checks fail.
 type OnFailure string
 
-// What happens to a real server that is down.
+// The actions for a failed real server.
 const (
 	Remove OnFailure = "remove" // the default
-	Weight OnFailure = "weight" // stays with weight 0 (keepalived: inhibit_on_failure)
+	Weight OnFailure = "weight" // kept with weight 0 (keepalived: inhibit_on_failure)
 )
 
 // RealServer is a `real_server` block within a `virtual_service` block.

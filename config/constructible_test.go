@@ -9,12 +9,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// check is a configuration of one health check.
+// check returns a configuration with one health check.
 func check(kind, inner string) string {
 	return fmt.Sprintf("virtual_service \"a\" {\n  address = \"192.0.2.1:80\"\n  health_check %q {\n%s\n  }\n  real_server \"192.0.2.2\" {}\n}\n", kind, inner)
 }
 
-// construct makes what a director makes of a configuration.
+// construct builds the director's objects from a configuration.
 func construct(c *Config) error {
 	for _, in := range c.VRRP {
 		if errs := in.Validate(); len(errs) > 0 {
@@ -35,8 +35,8 @@ func construct(c *Config) error {
 	return nil
 }
 
-// What validates can be constructed, and what cannot be constructed has an error at its place.
-func TestWhatValidatesCanBeConstructed(t *testing.T) {
+// A valid configuration can be constructed; one that cannot be constructed has an error with its position.
+func TestValidChecksCanBeConstructed(t *testing.T) {
 	lines := map[string]func(string) string{
 		"path": line("path = %q"), "host": line("host = %q"), "body": line("body = %q"), "method": line("method = %q"),
 		"header":      func(text string) string { return fmt.Sprintf("    headers = { %q = \"x\" }\n", text) },
@@ -69,7 +69,7 @@ func line(format string) func(string) string {
 	return func(text string) string { return "    " + fmt.Sprintf(format, text) + "\n" }
 }
 
-func TestWhatCannotBeConstructedHasItsPlace(t *testing.T) {
+func TestInvalidChecksHavePositions(t *testing.T) {
 	for text, summary := range map[string]string{
 		`path = "/gesundü"`:                       "Invalid path",
 		`headers = { Content-Length = "5" }`:      "Invalid headers",

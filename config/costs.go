@@ -9,10 +9,10 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
-// cost is what a function takes besides reading its arguments once, in units of the budget. Arguments may be unknown.
+// cost is the cost of a function in units of the budget, without reading its arguments once. Arguments may be unknown.
 type cost func(args []cty.Value) int
 
-// costs are the functions whose results grow faster than their arguments, or whose time does.
+// costs lists the functions whose result or running time grows faster than their arguments.
 var costs = map[string]cost{
 	"format":     formatCost,
 	"formatlist": formatListCost,
@@ -46,7 +46,7 @@ var costs = map[string]cost{
 	"strlen": perByte, "strrev": perByte, "substr": perByte, "title": perByte,
 }
 
-// withCost makes a function count what it costs before it does anything.
+// withCost makes a function spend its cost before it runs.
 func withCost(f function.Function, c cost, b *budget) function.Function {
 	return function.New(&function.Spec{
 		Params:   f.Params(),
@@ -65,7 +65,7 @@ func withCost(f function.Function, c cost, b *budget) function.Function {
 
 var errTooMuch = function.NewArgErrorf(0, "this would take too much time or memory")
 
-// text is the text of an argument, "" where it has none.
+// text returns a string argument, or "".
 func text(value cty.Value) string {
 	if value.Type() != cty.String || !value.IsKnown() || value.IsNull() {
 		return ""
@@ -73,7 +73,7 @@ func text(value cty.Value) string {
 	return value.AsString()
 }
 
-// whole is a number of an argument, bounded so that products do not overflow.
+// whole returns an integer argument, limited so that products do not overflow.
 func whole(value cty.Value) int {
 	if value.Type() != cty.Number || !value.IsKnown() || value.IsNull() {
 		return 0
@@ -82,7 +82,7 @@ func whole(value cty.Value) int {
 	return int(min(max(n, 0), maxUnits*bytesOfUnit*2))
 }
 
-// elements is how many elements an argument has.
+// elements returns the number of elements of an argument.
 func elements(value cty.Value) int {
 	if !value.IsKnown() || value.IsNull() || !value.CanIterateElements() {
 		return 0
@@ -90,7 +90,7 @@ func elements(value cty.Value) int {
 	return value.LengthInt()
 }
 
-// signs counts those of some bytes that are in a text.
+// signs counts the occurrences of some bytes in a text.
 func signs(text, signs string) int {
 	n := 0
 	for i := range len(text) {
@@ -105,7 +105,7 @@ func perByte(args []cty.Value) int { return len(text(args[0])) }
 
 func square(n int) int { return n * n }
 
-// numerals is the cost of the longest number in a text: that of reading it grows with its square.
+// numerals is the cost of the longest number in a text: parsing takes quadratic time.
 func numerals(text string) int {
 	longest, run := 0, 0
 	for i := range len(text) {
@@ -117,7 +117,7 @@ func numerals(text string) int {
 	return square(longest / bytesOfUnit)
 }
 
-// formatCost bounds what format writes: for each verb its width or the longest argument.
+// formatCost limits the output of format: for each verb its width or the longest argument.
 func formatCost(args []cty.Value) int {
 	longest := 0
 	for _, arg := range args[1:] {
@@ -140,7 +140,7 @@ func formatListCost(args []cty.Value) int {
 	return verbs*(longest+rows*width/bytesOfUnit) + rows*stepUnits
 }
 
-// verbsOf counts the verbs of a format, and finds the largest number in it: a width or a precision.
+// verbsOf counts the verbs of a format and finds the largest number in it: a width or a precision.
 func verbsOf(format string) (verbs, largest int) {
 	verbs = strings.Count(format, "%")
 	for _, digits := range strings.FieldsFunc(format, func(r rune) bool { return r < '0' || r > '9' }) {
@@ -156,12 +156,11 @@ func verbsOf(format string) (verbs, largest int) {
 	return verbs, largest
 }
 
-// regexCost bounds the steps of a match: each instruction of the program at each byte, once for each time that a match
-// begins anew.
+// regexCost limits the steps of a match: each instruction of the program at each byte, for each start of a match.
 func regexCost(pattern, against cty.Value, times int) int {
 	parsed, err := syntax.Parse(text(pattern), syntax.Perl)
 	if err != nil {
-		return 0 // the function says what is wrong
+		return 0 // the function reports the error
 	}
 	program, err := syntax.Compile(parsed.Simplify())
 	if err != nil {
@@ -172,7 +171,7 @@ func regexCost(pattern, against cty.Value, times int) int {
 	return int(min(units, 2*maxUnits))
 }
 
-// distinctCost bounds the comparisons of distinct: each element with each that differs.
+// distinctCost limits the comparisons of distinct: each element with each different one.
 func distinctCost(args []cty.Value) int {
 	n := elements(args[0])
 	if n == 0 {
@@ -189,7 +188,7 @@ func distinctCost(args []cty.Value) int {
 	return n * (1 + len(different)/8)
 }
 
-// productCost is the size of what setproduct makes.
+// productCost is the size of setproduct's result.
 func productCost(args []cty.Value) int {
 	product := 1
 	for _, arg := range args {

@@ -13,16 +13,16 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// decoder fills decode structs: structs with tags (see tag), whose fields are attr, *hcl.Attribute for what is
-// evaluated later, pointers to decode structs for blocks of which there is at most one, slices of such pointers for
-// others, hcl.Range for the place of the block, and hcl.Body for the rest. A decode struct may be a variant.
+// decoder fills decode structs: structs with tags (see tag). Their fields are attr, *hcl.Attribute for values that are
+// evaluated later, pointers to decode structs for blocks that occur at most once, slices of such pointers for other
+// blocks, hcl.Range for the block's position, and hcl.Body for the rest. A decode struct may be a variant.
 type decoder struct {
 	secrets   *secrets
 	budget    *budget
 	directory string // of the configuration
 
 	prepare func(*hclsyntax.Body, Block) hcl.Body // of a part of a stream
-	stream  *stream                               // of the one large block of this body; nil: it has none
+	stream  *stream                               // the single large block of this body, if any
 	syntax  hcl.Diagnostics                       // of streams
 }
 
@@ -31,15 +31,15 @@ func (d *decoder) body(body hcl.Body, context *hcl.EvalContext, target any) hcl.
 	return d.structure(body, hcl.Range{}, context, reflect.ValueOf(target).Elem())
 }
 
-// variant is a decode struct of a block that has more attributes and blocks than its own; which, depends on its label.
+// variant is a decode struct of a block whose label determines additional attributes and blocks.
 type variant interface {
-	// variant is an empty decode struct of what the block's label adds, or no value if the label is not understood.
+	// variant returns an empty decode struct for the label's additions, or no value if the label is invalid.
 	variant() reflect.Value
-	// variants are the types of all these decode structs, by label.
+	// variants returns the types of all these decode structs, by label.
 	variants() map[string]reflect.Type
 	// complete is called when the variant is decoded.
 	complete(directory string) hcl.Diagnostics
-	// explainUnknown says what to do about an attribute or a block that the block does not have.
+	// explainUnknown explains an attribute or a block that the block does not have.
 	explainUnknown(name, what string) string
 }
 
@@ -52,7 +52,7 @@ func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContex
 		return diags
 	}
 	added := v.variant()
-	if !added.IsValid() { // what is unknown in the block may belong to the label that was meant
+	if !added.IsValid() { // unknown names may belong to the intended label
 		schema := schemaOf(target.Type())
 		schema.partial = true
 		_, diags := d.content(body, schema, at, context, target, reflect.Value{})
@@ -70,8 +70,8 @@ func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContex
 	return append(diags, v.complete(d.directory)...)
 }
 
-// content fills a decode struct, and another one unless it is invalid, from one body. unknown are those of the problems
-// that are of the body's form.
+// content fills a decode struct, and another one if valid, from one body. unknown are the problems with the structure of
+// the body.
 func (d *decoder) content(
 	body hcl.Body, schema bodySchema, at hcl.Range, context *hcl.EvalContext, target, added reflect.Value,
 ) (unknown, diags hcl.Diagnostics) {
@@ -109,7 +109,7 @@ func (d *decoder) content(
 	return unknown, diags
 }
 
-// attribute fills one field from an attribute, which is nil where it was not written.
+// attribute fills one field from an attribute, which is nil if absent.
 func (d *decoder) attribute(a *hcl.Attribute, at *hcl.Range, context *hcl.EvalContext, target reflect.Value, tag *tag) hcl.Diagnostics {
 	if target.Type() == attributeType {
 		if a == nil && tag.Kind == "attr" {
@@ -125,7 +125,7 @@ func (d *decoder) attribute(a *hcl.Attribute, at *hcl.Range, context *hcl.EvalCo
 	f.absent(at)
 	if a == nil {
 		if tag.Kind == "attr" {
-			f.fail(*at) // package hcl has said that it is missing
+			f.fail(*at) // package hcl has reported that it is missing
 		}
 		return nil
 	}
@@ -160,7 +160,7 @@ func (d *decoder) attribute(a *hcl.Attribute, at *hcl.Range, context *hcl.EvalCo
 	return diags
 }
 
-// elementRanges returns the places of a list's elements where they are written out.
+// elementRanges returns the positions of a list's elements, if it is written as a list.
 func elementRanges(expr hcl.Expression) []hcl.Range {
 	elements, diags := hcl.ExprList(expr)
 	if diags.HasErrors() {
@@ -237,7 +237,7 @@ func (d *decoder) block(block *hcl.Block, context *hcl.EvalContext, target refle
 	return append(diags, d.structure(body, block.DefRange, context, target)...)
 }
 
-// streamed fills the blocks within a large block, a part at a time. The body that is left has the arguments.
+// streamed fills the blocks within a large block, a part at a time. The returned body has the arguments.
 func (d *decoder) streamed(s *stream, context *hcl.EvalContext, target reflect.Value) (hcl.Body, hcl.Diagnostics) {
 	schema := Block{Blocks: blockSchema(target.Type()).Blocks}
 	blocksOnly := &hcl.BodySchema{Blocks: schemaOf(target.Type()).Blocks}
@@ -263,7 +263,7 @@ func (d *decoder) streamed(s *stream, context *hcl.EvalContext, target reflect.V
 	return d.prepare(s.block.Body, whole), diags
 }
 
-// bodySchema is what package hcl needs to know of a decode struct.
+// bodySchema is package hcl's schema of a decode struct.
 type bodySchema struct {
 	*hcl.BodySchema
 	partial bool
@@ -282,7 +282,7 @@ func schemaOf(t reflect.Type) bodySchema {
 		case "attr", "optional":
 			schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{
 				Name:     tag.Name,
-				Required: tag.Kind == "attr" && t.Field(tag.index).Type != attributeType, // attribute says it of those, with the block's place
+				Required: tag.Kind == "attr" && t.Field(tag.index).Type != attributeType, // attribute reports the others, with the block's position
 			})
 		case "block":
 			var labels []string
@@ -300,9 +300,9 @@ func schemaOf(t reflect.Type) bodySchema {
 	return schema
 }
 
-var joinedCache sync.Map // reflect.Type of what a label adds, to one type of block, to bodySchema
+var joinedCache sync.Map // reflect.Type of a label's additions, to one type of block, to bodySchema
 
-// joinedSchema returns the schema of a block's body with what its label adds.
+// joinedSchema returns the schema of a block's body including its label's additions.
 func joinedSchema(block, added reflect.Type) bodySchema {
 	if known, ok := joinedCache.Load(added); ok {
 		return known.(bodySchema)

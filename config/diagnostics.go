@@ -11,35 +11,33 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// What is printed of a configuration that is wrong everywhere. A bad for_each or a foreign file makes thousands of
-// findings, and nobody reads past the first screens.
+// Limits of the printed problems. An invalid for_each or an unrelated file causes thousands of findings.
 const (
 	maxShown  = 50 // findings
 	maxAlike  = 10 // findings with the same summary
-	maxPlaces = 5  // places of equal findings
+	maxPlaces = 5  // positions of equal findings
 )
 
-// Diagnostics are the problems of a configuration, in the order of its files and lines, with what is needed to print
-// them with their source.
+// Diagnostics are the problems of a configuration, ordered by file and line, with the source for snippets.
 type Diagnostics struct {
 	list    hcl.Diagnostics
 	sources map[string]*sourceFile
 	secrets secrets
 
-	isSyntax bool // the file could not be read so far that its secrets are known
+	isSyntax bool // the file could not be parsed, so its secrets are unknown
 }
 
-// Finding is a problem of a configuration in plain values, without secrets, for logs and APIs.
+// Finding is a problem of a configuration as plain values without secrets, for logs and the API.
 type Finding struct {
 	Warning bool // false: an error
 	Summary string
 	Detail  string
-	File    string // "" where the problem has no place in a file
+	File    string // "" if the problem has no position in a file
 	Line    int
-	Count   int // how many places have the same problem; File and Line are the first
+	Count   int // number of positions with the same problem; File and Line are the first
 }
 
-// String is the finding in one line: "file:line: summary. Detail".
+// String returns the finding in one line: "file:line: summary. Detail".
 func (f Finding) String() string {
 	text := strings.TrimSuffix(f.Summary, ".") + ". " + f.Detail
 	if f.Count > 1 {
@@ -51,10 +49,10 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, text)
 }
 
-// HasErrors reports whether the configuration cannot be used.
+// HasErrors reports whether the configuration is invalid.
 func (d *Diagnostics) HasErrors() bool { return d.list.HasErrors() }
 
-// Findings returns the problems that Write prints, and how many more there are.
+// Findings returns the problems that Write prints, and the number of omitted ones.
 func (d *Diagnostics) Findings() (shown []Finding, more int) {
 	all := group(d.list)
 	hide := d.secrets.masker()
@@ -72,8 +70,8 @@ func (d *Diagnostics) Findings() (shown []Finding, more int) {
 	return shown, all.more()
 }
 
-// Write prints the problems with file, line and snippet: equal ones once, at most fifty of them. Secrets in them are
-// starred out, and what a terminal could take for a command is escaped.
+// Write prints the problems with file, line and snippet: equal ones once, at most fifty. Secrets are masked and terminal
+// control characters escaped.
 func (d *Diagnostics) Write(w io.Writer, color bool) error {
 	all := group(d.list)
 	p := newPrinter(d.sources, &d.secrets, color)
@@ -88,7 +86,7 @@ func (d *Diagnostics) Write(w io.Writer, color bool) error {
 	return nil
 }
 
-// Err returns the errors as one error of a line each, without snippets, or nil when there is none.
+// Err returns the errors as one error with one line each, without snippets, or nil.
 func (d *Diagnostics) Err() error {
 	if !d.HasErrors() {
 		return nil
@@ -106,7 +104,7 @@ func (d *Diagnostics) Err() error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// oneLine makes a message fit a line of a log.
+// oneLine makes a message fit on one line of a log.
 func oneLine(hide masker, text string) string {
 	return cut(clean(strings.Join(strings.Fields(hide.text(text)), " ")), maxText)
 }
@@ -117,13 +115,13 @@ type alike struct {
 	places []hcl.Range
 }
 
-// kind is what findings have in common that say the same of different objects.
+// kind is the common part of findings that report the same problem of different objects.
 type kind struct {
 	severity hcl.DiagnosticSeverity
 	summary  string
 }
 
-// groups are findings that are shown, and how many others there are of each kind, in order.
+// groups are the findings to show, in order, and the number of others of each kind.
 type groups struct {
 	shown  []*alike
 	kinds  []kind
@@ -138,7 +136,7 @@ func (g *groups) more() int {
 	return n
 }
 
-// group puts equal findings together and says which are shown: errors come before warnings when there are too many.
+// group combines equal findings and selects those to show: errors before warnings if there are too many.
 func group(list hcl.Diagnostics) *groups {
 	type key struct {
 		kind
@@ -175,7 +173,7 @@ func group(list hcl.Diagnostics) *groups {
 	return result
 }
 
-// tidy sorts problems by place and removes repetitions, which a problem in a dynamic block makes many of.
+// tidy sorts problems by position and removes repetitions, which dynamic blocks cause.
 func tidy(list hcl.Diagnostics) hcl.Diagnostics {
 	slices.SortStableFunc(list, func(a, b *hcl.Diagnostic) int {
 		return cmp.Or(
@@ -197,7 +195,7 @@ func place(diag *hcl.Diagnostic) hcl.Range {
 	return *diag.Subject
 }
 
-// problem is an error at a place in the configuration.
+// problem is an error with a position in the configuration.
 func problem(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
 	diag := &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(detail, args...)}
 	if at.Filename != "" {
@@ -206,7 +204,7 @@ func problem(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic 
 	return diag
 }
 
-// warning is a problem that does not keep the configuration from being used.
+// warning is a problem that does not make the configuration invalid.
 func warning(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
 	diag := problem(at, summary, detail, args...)
 	diag.Severity = hcl.DiagWarning

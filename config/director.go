@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// file is the decode struct of a whole configuration, but for the language's own blocks.
+// file is the decode struct of a configuration, without the language's own blocks.
 type file struct {
 	Director *directorBlock  `hcl:"director,block"`
 	Sysctl   *sysctlBlock    `hcl:"sysctl,block"`
@@ -39,7 +39,7 @@ type timeoutsBlock struct {
 	UDP    attr[time.Duration] `hcl:"udp,optional" unset:"the kernel's stays" range:"1s..744h"`
 }
 
-// config makes the plain values of a configuration that has no errors.
+// config returns the plain values of a valid configuration.
 func (f *file) config(node string) *Config {
 	if f.Director == nil {
 		f.Director = withDefaults[directorBlock]()
@@ -74,7 +74,7 @@ func (b *timeoutsBlock) config() *ipvs.Timeouts {
 
 func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
 
-// wholeSeconds refuses timeouts that the kernel cannot count.
+// wholeSeconds rejects timeouts that are not whole seconds, as the kernel requires.
 func wholeSeconds(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	check := func(name string, a *attr[time.Duration]) {

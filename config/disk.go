@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readTimeout bounds how long one Load waits for the file systems of all its files together.
+// readTimeout limits the total time that one Load waits for file systems.
 const readTimeout = 5 * time.Second
 
-// errSilent is how a file system fails that does not answer: a call to a hard-mounted NFS server that is down never ends.
+// errSilent is the error for a file system that does not respond, such as a hard-mounted NFS server that is down.
 var errSilent = errors.New("the file system does not respond. If it is a network file system, check its server, or copy the file to a local disk")
 
-// disk reads files for one Load. No call of it takes longer than the rest of readTimeout.
+// disk reads files for one Load. Its calls take at most the rest of readTimeout.
 type disk struct {
-	left time.Duration // may still be waited
+	left time.Duration // remaining waiting time
 	stat func(name string) (os.FileInfo, error)
 }
 
@@ -30,8 +30,8 @@ func newDisk(stat func(string) (os.FileInfo, error)) *disk {
 	return &disk{left: readTimeout, stat: stat}
 }
 
-// read returns the contents of a regular file of at most so many bytes. Nothing else is opened: a pipe would wait for
-// its writer, and a device may do something when it is opened.
+// read returns the contents of a regular file with a maximum size. It does not open other files: a pipe would wait for
+// its writer, and opening a device may have effects.
 func (d *disk) read(name string, most int) ([]byte, error) {
 	return answered(d, name, func() ([]byte, error) {
 		info, err := d.stat(name)
@@ -50,19 +50,19 @@ func (d *disk) read(name string, most int) ([]byte, error) {
 	})
 }
 
-// configFiles returns the files that a configuration's path stands for.
+// configFiles returns the files of a configuration's path.
 func (d *disk) configFiles(path string) ([]string, error) {
 	return answered(d, path, func() ([]string, error) { return fileNames(d.stat, path) })
 }
 
-// abandoned are the calls that were given up and have not ended, by the name that they are about. There is at most one
-// for a name, however often a configuration is loaded again.
+// abandoned are calls that timed out and have not returned, by name. There is at most one per name, however often a
+// configuration is loaded.
 var abandoned = struct {
 	sync.Mutex
 	ended map[string]chan struct{}
 }{ended: map[string]chan struct{}{}}
 
-// answered calls f, which asks a file system about name, and gives it up when the time for waiting is over.
+// answered calls f, which accesses name in a file system, and abandons it when the waiting time is used up.
 func answered[T any](d *disk, name string, f func() (T, error)) (value T, err error) {
 	silent := fmt.Errorf("%s: %w", name, errSilent)
 	if d.left <= 0 {

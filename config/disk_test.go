@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// trusting is a configuration whose check trusts the authorities in a file.
+// trusting is a configuration whose check uses a file of authorities.
 func trusting(file string) string {
 	return fmt.Sprintf(`
 virtual_service "web" {
@@ -28,7 +28,7 @@ virtual_service "web" {
 `, file)
 }
 
-// wantProblem sees that a configuration has one error with a summary, at a line.
+// wantProblem checks that a configuration has one error with a summary, at a line.
 func wantProblem(t *testing.T, diags *Diagnostics, summary string, line int) {
 	t.Helper()
 	err := diags.Err()
@@ -60,7 +60,7 @@ func TestAuthoritiesAreReadAndChecked(t *testing.T) {
 	}
 }
 
-func TestContentsOfFilesTravelWithTheConfiguration(t *testing.T) {
+func TestConfigurationContainsFileContents(t *testing.T) {
 	dir := t.TempDir()
 	pem, err := os.ReadFile("testdata/valid/ca.pem")
 	if err != nil {
@@ -94,8 +94,9 @@ func TestContentsOfFilesTravelWithTheConfiguration(t *testing.T) {
 	}
 }
 
-// TestAFileSystemThatDoesNotAnswer: all files together are waited for once, and each load leaves no further call behind.
-func TestAFileSystemThatDoesNotAnswer(t *testing.T) {
+// TestUnresponsiveFileSystem checks that the waiting time is shared by all files, and that repeated loads do not
+// add abandoned calls.
+func TestUnresponsiveFileSystem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
 		answer := make(chan struct{})

@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// consequenceOf marks a problem that another one caused: a value that is not known, since the variable or local value
-// that it comes from is wrong.
+// consequenceOf marks a problem caused by another one: the value is unknown because a variable or local value is
+// invalid.
 type consequenceOf struct{}
 
 func consequence(at hcl.Range) *hcl.Diagnostic {
@@ -25,7 +25,7 @@ func isConsequence(diag *hcl.Diagnostic) bool {
 	return marked
 }
 
-// explain makes messages of package hcl say what to do in this language, and leaves out what errors have caused.
+// explain adds corrections in terms of this language to messages of package hcl, and omits consequences of other errors.
 func (l *loader) explain(diags hcl.Diagnostics, context *hcl.EvalContext) hcl.Diagnostics {
 	hasCause := slices.ContainsFunc(diags, func(diag *hcl.Diagnostic) bool {
 		return diag.Severity == hcl.DiagError && !isConsequence(diag)
@@ -33,7 +33,7 @@ func (l *loader) explain(diags hcl.Diagnostics, context *hcl.EvalContext) hcl.Di
 	var explained hcl.Diagnostics
 	for _, diag := range diags {
 		if hasCause && (isConsequence(diag) || diag.Severity == hcl.DiagWarning) {
-			continue // a warning about what is not all understood may be wrong
+			continue // a warning about an incompletely decoded object may be wrong
 		}
 		explained = append(explained, l.explainOne(diag, context))
 	}
@@ -68,7 +68,7 @@ func (l *loader) explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl
 	return diag
 }
 
-// syntaxSummaries are what HCL's parser says of a line that has no equals sign or no quotes.
+// syntaxSummaries are the HCL parser's summaries for a line without equals sign or quotes.
 var syntaxSummaries = map[string]bool{
 	"Argument or block definition required": true,
 	"Invalid argument name":                 true,
@@ -84,7 +84,7 @@ func withDetail(diag *hcl.Diagnostic, detail string) *hcl.Diagnostic {
 	return &changed
 }
 
-// explainWord says where an unknown word belongs, or what it is called here.
+// explainWord explains where an unknown word belongs, or its name in this language.
 func explainWord(diag *hcl.Diagnostic, files map[string]*sourceFile) *hcl.Diagnostic {
 	if diag.Subject == nil {
 		return diag
@@ -114,7 +114,7 @@ func explainWord(diag *hcl.Diagnostic, files map[string]*sourceFile) *hcl.Diagno
 	return withDetail(diag, detail+unknownWord(word))
 }
 
-// explainIndex says which keys there are, and how to be another node where the key is the name of this node.
+// explainIndex lists the valid keys, and explains --node if the key is this node's name.
 func explainIndex(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	index, ok := diag.Expression.(*hclsyntax.IndexExpr)
 	if !ok || diag.EvalContext == nil {
@@ -143,7 +143,7 @@ func explainIndex(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	return changed
 }
 
-// explainName suggests a variable, a local value or a node's attribute.
+// explainName suggests a variable, a local value or a node attribute.
 func (l *loader) explainName(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl.Diagnostic {
 	scope, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr)
 	if !ok || len(scope.Traversal) < 2 {
@@ -192,7 +192,7 @@ func nodeNameOf(context *hcl.EvalContext) string {
 	return ""
 }
 
-// unknownWord says where a word belongs that is not expected where it stands.
+// unknownWord explains where a misplaced word belongs.
 func unknownWord(word string) string {
 	if slices.ContainsFunc(Schema().Blocks, func(b Block) bool { return b.Type == word }) {
 		return " It is a top-level block."
@@ -223,7 +223,7 @@ func unknownWord(word string) string {
 	return didYouMean(word, known)
 }
 
-// otherWords are keepalived's and ipvsadm's words for what is called otherwise here.
+// otherWords maps words of keepalived and ipvsadm to those of this language.
 var otherWords = map[string]string{
 	"advert_int":             `Write advertise_interval = "1s".`,
 	"authentication":         `Write auth_pass = "…", with version = 2.`,

@@ -9,11 +9,11 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// maxBytes bounds all files of a configuration together. 40,000 real servers written out need 5 MB. Parsing needs a
-// hundred bytes for each of them, in a file of nothing but short words.
+// maxBytes limits the total size of a configuration's files. 40,000 real servers written out need 5 MB. In a file of
+// only short words, parsing needs a hundred bytes for each byte.
 const maxBytes = 8 << 20
 
-// source is what has been read of a configuration's files.
+// source is the content of a configuration's files.
 type source struct {
 	disk   *disk
 	files  map[string]*sourceFile
@@ -25,7 +25,7 @@ type source struct {
 	directory string // names of files in the configuration are relative to it
 }
 
-// sourceFile is the text of a file and where it can be cut.
+// sourceFile is the text of a file and the positions where it can be split.
 type sourceFile struct {
 	name   string
 	text   []byte
@@ -52,7 +52,7 @@ func (s *source) read(path string) hcl.Diagnostics {
 	return diags
 }
 
-// add takes the text of a file of the configuration.
+// add adds the text of a configuration file.
 func (s *source) add(name string, text []byte) hcl.Diagnostics {
 	scanned := scan(text, name)
 	file := &sourceFile{name: name, text: text, pieces: scanned.pieces, blocks: scanned.blocks}
@@ -99,7 +99,7 @@ func (s *source) load(name string) ([]byte, error) {
 	return text, nil
 }
 
-// fileNames returns the files that path stands for.
+// fileNames returns the files of a path.
 func fileNames(stat func(string) (os.FileInfo, error), path string) ([]string, error) {
 	info, err := stat(path)
 	if err != nil {

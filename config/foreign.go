@@ -8,18 +8,18 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// foreignFormat is the configuration of another program, known by a line that is no HCL.
+// foreignFormat is another program's configuration format, recognized by a line that is not HCL.
 type foreignFormat struct {
 	name string
-	line *regexp.Regexp // of the whole file
+	line *regexp.Regexp // matched against the whole file
 	mend string
 }
 
-// IpvsadmRules is what Foreign calls rules of ipvsadm.
+// IpvsadmRules is the name that Foreign returns for ipvsadm rules.
 const IpvsadmRules = "a file of ipvsadm rules"
 
-// foreignFormats are the files that people hand over by mistake or by habit. A keyword in HCL's own notation, with
-// quotes or an equals sign, is not among them: package config says what that word is called here.
+// foreignFormats are formats that users may pass by mistake. Keywords in HCL syntax, with quotes or an equals sign, are
+// not included: for them, the error names the equivalent of this language.
 var foreignFormats = []foreignFormat{
 	{
 		"a keepalived configuration",
@@ -42,8 +42,8 @@ var foreignFormats = []foreignFormat{
 	},
 }
 
-// Foreign says whose configuration a text is that is no HCL, in which line that shows, and what to do; name is "" if it
-// is nobody's that is known.
+// Foreign identifies a text in another program's format: the program's name, the line that shows it, and what to do.
+// name is "" if the format is not recognized.
 func Foreign(text []byte) (name string, line int, mend string) {
 	at := len(text)
 	for _, format := range foreignFormats {
@@ -57,10 +57,10 @@ func Foreign(text []byte) (name string, line int, mend string) {
 	return name, 1 + bytes.Count(text[:at], []byte("\n")), mend
 }
 
-// maxForeign bounds how much of a file is searched for what shows whose it is.
+// maxForeign limits the part of a file that is searched.
 const maxForeign = 256 << 10
 
-// explainForeign is the one message for a file of another program.
+// explainForeign returns the single error for another program's file.
 func explainForeign(filename string, text []byte) hcl.Diagnostics {
 	name, line, mend := Foreign(text)
 	if name == "" {

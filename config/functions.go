@@ -9,8 +9,8 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// functions returns the functions of the language. They are the same on every run: none reads a clock, a random
-// number or a file.
+// functions returns the functions of the language. They are deterministic: none reads a clock, a random number or a
+// file.
 func functions(o Options, b *budget) map[string]function.Function {
 	all := map[string]function.Function{
 		"hostname": hostnameFunction(o.Hostname),
@@ -39,7 +39,7 @@ func functions(o Options, b *budget) map[string]function.Function {
 	return all
 }
 
-// standardFunctions are those of package stdlib that other HCL languages have too, under the names they have there.
+// standardFunctions are functions of package stdlib, with the names that other HCL languages use.
 var standardFunctions = map[string]function.Function{
 	"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "log": stdlib.LogFunc,
 	"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "pow": stdlib.PowFunc,
@@ -65,7 +65,7 @@ var standardFunctions = map[string]function.Function{
 	"csvdecode": stdlib.CSVDecodeFunc, "jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
 }
 
-// hostnameFunction is hostname(): the name of this machine.
+// hostnameFunction is hostname(): the name of this host.
 func hostnameFunction(hostname func() (string, error)) function.Function {
 	if hostname == nil {
 		hostname = os.Hostname
@@ -82,7 +82,7 @@ func hostnameFunction(hostname func() (string, error)) function.Function {
 	})
 }
 
-// envFunction is env(name) and env(name, default): a variable of the environment.
+// envFunction is env(name) and env(name, default): an environment variable.
 func envFunction(lookup func(string) (string, bool)) function.Function {
 	return function.New(&function.Spec{
 		Params:   []function.Parameter{{Name: "name", Type: cty.String}},

@@ -13,11 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// fuzzUnits is the budget of an input: with all of it one would take seconds, and a fuzzing process may take ten.
+// fuzzUnits is the budget of an input: the full budget would take seconds, and a fuzzing process may take ten.
 const fuzzUnits = maxUnits / 20
 
-// FuzzLoad reads arbitrary bytes as a configuration: it must end, without a panic, in a configuration that survives
-// JSON or in an error that can be printed, within a budget of memory.
+// FuzzLoad loads arbitrary bytes as a configuration. The result must be a configuration that survives JSON or a
+// printable error, without panic and within a memory limit.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/valid/*.hcl", "testdata/invalid/*.hcl", "../examples/*.hcl"} {
 		found, err := filepath.Glob(pattern)
@@ -38,7 +38,7 @@ func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) > 1<<16 {
-			return // long inputs are slow and find nothing more
+			return // long inputs are slow and not more productive
 		}
 		path := filepath.Join(dir, "fuzz.hcl")
 		if err := os.WriteFile(path, text, 0o600); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// healthCheckBlock is a `health_check` block within a `virtual_service` or a `real_server` block. It has the attributes
-// and blocks of its kind besides its own.
+// healthCheckBlock is a `health_check` block within a `virtual_service` or a `real_server` block. It also has its kind's
+// attributes and blocks.
 type healthCheckBlock struct {
 	At       hcl.Range           `hcl:",def_range"`
 	Kind     attr[checkKind]     `hcl:"kind,label"`
@@ -26,7 +26,7 @@ type healthCheckBlock struct {
 	Address  attr[netip.Addr]    `hcl:"address,optional" unset:"the real server's"`
 	Port     attr[int64]         `hcl:"port,optional" unset:"the real server's" range:"1..65535"`
 
-	Check   healthcheck.Check // nil: the kind is not known
+	Check   healthcheck.Check // nil if the kind is unknown
 	decoded reflect.Value     // the decode struct of the kind
 }
 
@@ -98,7 +98,7 @@ var healthCheckType = reflect.TypeFor[healthCheckBlock]()
 
 const defaultTimeout = time.Second
 
-// specs makes the plain values of health checks.
+// specs returns the plain values of health checks.
 func specs(blocks []*healthCheckBlock) []healthcheck.Spec {
 	var all []healthcheck.Spec
 	for _, block := range blocks {

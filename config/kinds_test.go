@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// banner is a kind of check that is made up for this test: all that a kind consists of.
+// banner is a check kind defined by this test, with everything that a kind requires.
 type banner struct {
 	Greeting string                    `hcl:"greeting,attr" json:"greeting"`
 	Codes    []healthcheck.StatusRange `hcl:"codes,optional" unset:"all" json:"codes,omitempty"`
@@ -75,8 +75,8 @@ func registerBanner(t *testing.T) {
 
 const greeting = `greeting = "220"`
 
-// TestAKindIsOneRegistration takes a new kind of check from the configuration to its probe.
-func TestAKindIsOneRegistration(t *testing.T) {
+// TestRegisteredKindIsComplete takes a new check kind from the configuration to its probe.
+func TestRegisteredKindIsComplete(t *testing.T) {
 	registerBanner(t)
 	cfg, diags := LoadText("/etc/lvs-ha/a.hcl", []byte(check("banner", greeting+`
 		fall = 5
@@ -136,9 +136,9 @@ func TestAKindIsOneRegistration(t *testing.T) {
 	}
 }
 
-// TestFaultsOfAKindHaveTheirPlace: a mistake in a kind's parameters is reported at the very attribute or element, and
-// what the kind does not have as unknown.
-func TestFaultsOfAKindHaveTheirPlace(t *testing.T) {
+// TestKindErrorsHavePositions checks that an error in a kind's parameters is reported at its attribute or element,
+// and that unknown names are reported.
+func TestKindErrorsHavePositions(t *testing.T) {
 	registerBanner(t)
 	for text, want := range map[string]struct {
 		summary string
@@ -164,8 +164,8 @@ func TestFaultsOfAKindHaveTheirPlace(t *testing.T) {
 	wantProblem(t, diags, "Missing greeting", 3)
 }
 
-// TestAKindIsInTheSchema: hints and the reference know the parameters of each kind.
-func TestAKindIsInTheSchema(t *testing.T) {
+// TestSchemaIncludesKinds checks that hints and the reference include the parameters of each kind.
+func TestSchemaIncludesKinds(t *testing.T) {
 	registerBanner(t)
 	found := false
 	walkSchema(Schema(), func(b Block) {
@@ -177,8 +177,8 @@ func TestAKindIsInTheSchema(t *testing.T) {
 	}
 }
 
-// TestKindsDoNotHideWhatAllHave: no kind has a parameter with the name of one that all kinds have, in the language or in JSON.
-func TestKindsDoNotHideWhatAllHave(t *testing.T) {
+// TestKindsDoNotRedefineCommonParameters checks that no kind redefines a common parameter, in the language or in JSON.
+func TestKindsDoNotRedefineCommonParameters(t *testing.T) {
 	common, err := json.Marshal(healthcheck.Spec{Address: netip.IPv4Unspecified(), Port: 1})
 	if err != nil {
 		t.Fatal(err)

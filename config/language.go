@@ -6,7 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// languageBlocks are the blocks that what follows is evaluated with.
+// languageBlocks are the blocks that provide values for all others.
 type languageBlocks struct {
 	Node      *nodeBlock       `hcl:"node,block"`
 	Variables []*variableBlock `hcl:"variable,block"`
@@ -19,13 +19,13 @@ type nodeBlock struct {
 	Name *hcl.Attribute `hcl:"name,optional" unset:"hostname()"`
 }
 
-// localsBlock is a `locals` block: its attributes have names of the user's own.
+// localsBlock is a `locals` block: its attributes have arbitrary names.
 type localsBlock struct {
 	At     hcl.Range `hcl:",def_range"`
 	Values hcl.Body  `hcl:",remain"`
 }
 
-// node evaluates the name of this node into the object "node" of the context.
+// node evaluates this node's name into the object "node" of the context.
 func (l *loader) node(block *nodeBlock) string {
 	name := l.nodeName(block)
 	l.context.Variables["node"] = cty.ObjectVal(map[string]cty.Value{"name": name})

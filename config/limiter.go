@@ -6,12 +6,12 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// limit makes every expression within a node that can cost more than its own text count what it costs.
+// limit makes every expression within a node count its cost, if that can exceed its own size.
 func (b *budget) limit(node hclsyntax.Node) {
-	_ = hclsyntax.Walk(node, limiter{b}) // the limiter gives no diagnostics
+	_ = hclsyntax.Walk(node, limiter{b}) // the limiter returns no diagnostics
 }
 
-// limiter replaces expressions on the way out, so that inner ones have been seen before.
+// limiter replaces expressions in post-order, so inner ones have been handled before.
 type limiter struct{ budget *budget }
 
 func (l limiter) Enter(hclsyntax.Node) hcl.Diagnostics { return nil }
@@ -24,7 +24,7 @@ func (l limiter) Exit(node hclsyntax.Node) hcl.Diagnostics {
 	case *hclsyntax.SplatExpr:
 		l.loop(&loopState{splat: true}, &node.Each)
 		l.costly(&node.Source)
-	case *hclsyntax.BinaryOpExpr: // an operand is converted, or compared in all its depth
+	case *hclsyntax.BinaryOpExpr: // an operand is converted, or compared deeply
 		l.every(&node.LHS, &node.RHS)
 		l.converted(node.LHS, node.RHS)
 	case *hclsyntax.UnaryOpExpr:
@@ -68,7 +68,7 @@ func (l limiter) Exit(node hclsyntax.Node) hcl.Diagnostics {
 	return nil
 }
 
-// loop replaces what a loop evaluates for each element.
+// loop replaces the expressions that a loop evaluates for each element.
 func (l limiter) loop(state *loopState, parts ...*hclsyntax.Expression) {
 	for _, part := range parts {
 		if *part != nil {
@@ -90,7 +90,7 @@ func (l limiter) every(parts ...*hclsyntax.Expression) {
 	}
 }
 
-// converted marks expressions whose values are converted or compared in all their depth.
+// converted marks expressions whose values are converted or compared deeply.
 func (l limiter) converted(parts ...hclsyntax.Expression) {
 	for _, part := range parts {
 		if c, ok := part.(*counted); ok {
@@ -112,7 +112,7 @@ func (l limiter) costly(part *hclsyntax.Expression) {
 	}
 }
 
-// argument replaces an argument of a function, which is converted to the type of the parameter.
+// argument replaces a function's argument, which is converted to the type of the parameter.
 func (l limiter) argument(part *hclsyntax.Expression, name string, i int) {
 	if name == "try" || name == "can" {
 		l.costly(part)
@@ -124,20 +124,20 @@ func (l limiter) argument(part *hclsyntax.Expression, name string, i int) {
 	}
 }
 
-// loopState is how often a loop has failed.
+// loopState counts the failures of a loop.
 type loopState struct {
-	splat bool // it evaluates its elements in its own context, and not each in one of its own
+	splat bool // all elements are evaluated in the splat's own context, instead of one per element
 	outer *hcl.EvalContext
 	fails int
 }
 
-// counted is an expression that is evaluated while there is budget, and is not known after that.
+// counted is an expression that is evaluated only while there is budget; then its value is unknown.
 type counted struct {
 	*hclsyntax.ParenthesesExpr
 	budget   *budget
-	units    int        // besides the size of the value
-	loop     *loopState // nil: not the body of a loop
-	converts bool       // the value is converted in all its depth
+	units    int        // in addition to the size of the value
+	loop     *loopState // nil unless it is the body of a loop
+	converts bool       // the value is converted deeply
 	unifies  bool       // the elements of the value are converted to one type
 }
 
@@ -145,7 +145,7 @@ func parentheses(inner hclsyntax.Expression) *hclsyntax.ParenthesesExpr {
 	return &hclsyntax.ParenthesesExpr{Expression: inner, SrcRange: inner.Range()}
 }
 
-// UnwrapExpression lets package hcl see what this is by its syntax, such as a list or a call.
+// UnwrapExpression lets package hcl inspect the syntax, such as a list or a call.
 func (c *counted) UnwrapExpression() hcl.Expression { return c.Expression }
 
 // Value implements hclsyntax.Expression.
@@ -175,8 +175,8 @@ func (c *counted) Value(context *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	return value, append(diags, faults...)
 }
 
-// hasFailed reports whether a loop has made so many errors that others say nothing new. Each time that it is evaluated
-// anew it has another context around it.
+// hasFailed reports whether a loop has caused so many errors that more are redundant. Each evaluation of the loop has a
+// new parent context.
 func (s *loopState) hasFailed(context *hcl.EvalContext) bool {
 	if s == nil {
 		return false

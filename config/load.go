@@ -8,27 +8,28 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// Options say what a configuration is read for. The zero value reads it for this machine, without variables.
+// Options control the evaluation of a configuration. The zero value is for this host, without variables.
 type Options struct {
-	Node     string            // the name of this node, in place of what the `node` block says
+	Node     string            // this node's name, overriding the `node` block
 	Vars     map[string]string // values of variables; they override VarFiles and the environment
-	VarFiles []string          // files of `name = value` lines; a later one overrides an earlier
+	VarFiles []string          // files of `name = value` lines; later ones override earlier ones
 
 	LookupEnv func(string) (string, bool) // the environment; nil: os.LookupEnv
 	Hostname  func() (string, error)      // nil: os.Hostname
 
-	Stat func(name string) (os.FileInfo, error) // asked before a file is opened; nil: os.Stat
+	Stat func(name string) (os.FileInfo, error) // called before a file is opened; nil: os.Stat
 
-	spent int // units of the budget that are gone already, in tests
+	spent int // units of the budget already used, in tests
 }
 
-// Load reads the configuration at path, a file or a directory of *.hcl files, as the node of the options sees it. It
-// touches nothing but these files and those that they name, and waits for no file system for more than some seconds. All problems are found in one run; the configuration is nil if one is an error.
+// Load reads the configuration at path, a file or a directory of *.hcl files, for the node of the options. It accesses
+// only these files and those that they name, and waits at most a few seconds for file systems. All problems are found in
+// one run; the configuration is nil if one of them is an error.
 func Load(path string, o Options) (*Config, *Diagnostics) {
 	return load(o, func(s *source) hcl.Diagnostics { return s.read(path) })
 }
 
-// LoadText reads a configuration that is in no file yet; name is what problems call it.
+// LoadText reads a configuration that is not in a file; name is its name in messages.
 func LoadText(name string, text []byte, o Options) (*Config, *Diagnostics) {
 	return load(o, func(s *source) hcl.Diagnostics {
 		return s.add(name, text)
@@ -56,7 +57,7 @@ func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics)
 	return cfg, diags
 }
 
-// maxFindings is how many findings end the search for more: the configuration is wrong everywhere, or none of ours.
+// maxFindings is the number of findings after which checking stops: the file is unusable or unrelated.
 const maxFindings = 2_000
 
 // loader is one run of Load.
@@ -67,13 +68,13 @@ type loader struct {
 	context *hcl.EvalContext
 	diags   hcl.Diagnostics
 
-	isSyntax   bool     // diags are of the syntax: the secrets have not been found
-	localNames []string // of all local values, sorted
+	isSyntax   bool     // diags are syntax errors: the secrets have not been found
+	localNames []string // names of all local values, sorted
 }
 
 func (l *loader) load() *Config {
 	if l.diags.HasErrors() {
-		return nil // what a broken syntax seems to mean is not worth a message
+		return nil // further messages about invalid syntax would be misleading
 	}
 	bodies, syntax := l.languageBodies()
 	var lang languageBlocks
@@ -140,7 +141,7 @@ func (l *loader) load() *Config {
 	return cfg
 }
 
-// languageBodies parses what the rest is evaluated with.
+// languageBodies parses the blocks that provide values for the others.
 func (l *loader) languageBodies() (bodies []hcl.Body, syntax hcl.Diagnostics) {
 	for body, diags := range l.source.parsed(true) {
 		bodies = append(bodies, body.Body)
@@ -151,7 +152,7 @@ func (l *loader) languageBodies() (bodies []hcl.Body, syntax hcl.Diagnostics) {
 	return bodies, syntax
 }
 
-// checkForEach refuses what a dynamic block cannot be made of.
+// checkForEach rejects values that a dynamic block cannot iterate over.
 func (l *loader) checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.EvalContext) hcl.Diagnostics {
 	if !value.IsKnown() {
 		return hcl.Diagnostics{consequence(expr.Range())}

@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// asLB1 reads a configuration as the node lb1, with an environment of one variable.
+// asLB1 loads a configuration as node lb1, with an environment of one variable.
 func asLB1() Options {
 	environment := map[string]string{"SITE": "west"}
 	return Options{
@@ -36,7 +36,7 @@ func printed(t *testing.T, diags *Diagnostics) string {
 	return text.String()
 }
 
-// golden compares a text with a file, or writes the file.
+// golden compares a text with a file, or updates the file.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	if *update {
@@ -106,7 +106,7 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// inSmallPieces makes the files of a test be cut wherever they can be.
+// inSmallPieces splits the files of a test at every possible position.
 func inSmallPieces(t *testing.T) {
 	t.Helper()
 	before := wantedPiece
@@ -120,7 +120,7 @@ func TestFilesAreTheSameInPieces(t *testing.T) {
 			whole, diags := Load(path, asLB1())
 			want := printed(t, diags)
 			if diags.isSyntax {
-				return // HCL finds one error of syntax in a file, and one in each piece
+				return // HCL reports one syntax error per file, and here one per piece
 			}
 			inSmallPieces(t)
 			cfg, diags := Load(path, asLB1())

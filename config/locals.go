@@ -8,7 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// locals evaluates all local values into the object "local" of the context, each after those that it needs, and
+// locals evaluates all local values into the object "local" of the context, in the order of their dependencies, and
 // returns their expressions.
 func (l *loader) locals(blocks []*localsBlock) map[string]hcl.Expression {
 	g := localGraph{loader: l, attributes: map[string]*hcl.Attribute{}, values: map[string]cty.Value{}}
@@ -25,7 +25,7 @@ func (l *loader) locals(blocks []*localsBlock) map[string]hcl.Expression {
 			g.names = append(g.names, name)
 		}
 	}
-	slices.SortFunc(g.names, func(a, b string) int { // so that messages do not depend on the order of a map
+	slices.SortFunc(g.names, func(a, b string) int { // for messages that do not depend on the order of a map
 		return strings.Compare(a, b)
 	})
 	l.localNames = g.names
@@ -47,10 +47,10 @@ type localGraph struct {
 	fails      int
 }
 
-// maxLocalFails is how many local values are wrong before the others are not evaluated any more.
+// maxLocalFails is the number of invalid local values after which evaluation stops.
 const maxLocalFails = 100
 
-// evaluate evaluates a local value after all that it needs; path is how it was reached.
+// evaluate evaluates a local value after its dependencies; path is the chain of references to it.
 func (g *localGraph) evaluate(name string, path []string) {
 	if _, done := g.values[name]; done {
 		return
@@ -77,7 +77,7 @@ func (g *localGraph) evaluate(name string, path []string) {
 		}
 	}
 	if _, done := g.values[name]; done {
-		return // it was found in a circle
+		return // part of a cycle
 	}
 	if computed {
 		needed = g.names
@@ -85,7 +85,7 @@ func (g *localGraph) evaluate(name string, path []string) {
 	g.values[name] = g.value(attribute, needed)
 }
 
-// value evaluates a local value with those that it needs.
+// value evaluates a local value with its dependencies.
 func (g *localGraph) value(attribute *hcl.Attribute, needed []string) cty.Value {
 	budget := &g.loader.source.budget
 	if g.fails >= maxLocalFails || !budget.spend(len(needed), attribute.Expr.Range()) {
@@ -99,7 +99,7 @@ func (g *localGraph) value(attribute *hcl.Attribute, needed []string) cty.Value 
 		value, faults = budget.check(value, attribute.Expr.Range())
 		diags = append(diags, faults...)
 	}
-	// The message is made while the values that it speaks of are at hand.
+	// The message is formatted while the mentioned values are available.
 	g.loader.diags = append(g.loader.diags, g.loader.explain(diags, context)...)
 	if diags.HasErrors() {
 		g.fails++
@@ -108,7 +108,7 @@ func (g *localGraph) value(attribute *hcl.Attribute, needed []string) cty.Value 
 	return value
 }
 
-// known returns some local values, those that are not evaluated yet as unknown.
+// known returns some local values; those not yet evaluated are unknown.
 func (g *localGraph) known(needed []string) map[string]cty.Value {
 	values := make(map[string]cty.Value, len(needed))
 	for _, name := range needed {
@@ -121,7 +121,7 @@ func (g *localGraph) known(needed []string) map[string]cty.Value {
 	return values
 }
 
-// localNames returns the local values that an expression needs, and whether it computes a name, so that it may need any.
+// localNames returns the local values that an expression references, and whether it computes a name and may need any.
 func localNames(expr hcl.Expression) (names []string, computed bool) {
 	for _, traversal := range expr.Variables() {
 		if traversal.RootName() != "local" {

@@ -12,9 +12,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// The first mistakes that people make with HCL, and what to write instead.
+// Common mistakes of HCL beginners, and the corrections.
 
-// lines of source that lack quotes, an equals sign, or both
+// source lines without quotes, equals sign, or both
 var (
 	unquotedLine = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s*=\s*([^\s"\[{(][^\s"\[{(]*)\s*(?:(?:#|//).*)?$`)
 	colonLine    = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s*:\s*("[^"]*"|[^\s"\[{(]+)\s*(?:(?:#|//).*)?$`)
@@ -22,7 +22,7 @@ var (
 	bareWord     = regexp.MustCompile(`^[-+]?[0-9]+$|^(true|false|null)$|^"`)
 )
 
-// explainSyntax says what a line lacks where HCL's parser says what it expected.
+// explainSyntax explains what a line lacks, in place of the HCL parser's expectation.
 func (l *loader) explainSyntax(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	if diag.Subject == nil {
 		return diag
@@ -59,7 +59,7 @@ func (l *loader) explainSyntax(diag *hcl.Diagnostic) *hcl.Diagnostic {
 		}
 		changed := withDetail(diag, fmt.Sprintf("Write %s = %s.", match[1], value))
 		changed.Summary, changed.Context = form.summary, nil
-		changed.Subject = &hcl.Range{ // the whole line: HCL has more to say about it
+		changed.Subject = &hcl.Range{ // the whole line: HCL's error also applies to the rest
 			Filename: diag.Subject.Filename,
 			Start:    hcl.Pos{Line: diag.Subject.Start.Line, Column: 1, Byte: start},
 			End:      hcl.Pos{Line: diag.Subject.Start.Line, Column: 1 + end - start, Byte: end},
@@ -69,7 +69,7 @@ func (l *loader) explainSyntax(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	return diag
 }
 
-// isAttribute reports whether the language has an attribute of a name in any block.
+// isAttribute reports whether any block has an attribute of a name.
 func isAttribute(name string) bool {
 	found := false
 	walkSchema(Schema(), func(b Block) {
@@ -78,10 +78,10 @@ func isAttribute(name string) bool {
 	return found
 }
 
-// attributeBefore matches what stands before a value that is an attribute's whole value.
+// attributeBefore matches the text before a value that is an attribute's whole value.
 var attributeBefore = regexp.MustCompile(`(?:^|[\s{])([A-Za-z_][\w-]*)\s*=\s*$`)
 
-// explainVariable takes a word that is no variable for a text without quotes, since most are.
+// explainVariable treats an unknown variable as a string without quotes, the most frequent cause.
 func (l *loader) explainVariable(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	scope, ok := diag.Expression.(*hclsyntax.ScopeTraversalExpr)
 	if !ok || diag.Subject == nil {
@@ -157,7 +157,7 @@ var examples = map[string]string{
 
 var missing = regexp.MustCompile(`argument "([^"]+)" is required`)
 
-// explainMissing gives an example of a required attribute.
+// explainMissing adds an example of a required attribute.
 func explainMissing(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	match := missing.FindStringSubmatch(diag.Detail)
 	if match == nil {
@@ -172,7 +172,7 @@ func explainMissing(diag *hcl.Diagnostic) *hcl.Diagnostic {
 	return changed
 }
 
-// otherValues are what other programs call a value, by the name of the attribute or label.
+// otherValues maps other programs' values to ours, by attribute or label.
 var otherValues = map[string]map[string]string{
 	"kind": {
 		"icmp":    `There is no ICMP check: a host that answers pings may still not serve. Write health_check "tcp", with a port on which the server listens.`,

@@ -8,15 +8,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// NAT is what forwarding by NAT asks of a director's machine.
+// NAT describes the host settings that forwarding by NAT requires.
 type NAT struct {
 	IPv4, IPv6 bool // real servers of the family are reached by NAT
-	// OneArmed are the IPv4 devices where both clients and such real servers come in: those of a virtual address in whose
-	// network there is a real server of its service.
+	// OneArmed are the IPv4 devices through which both clients and such real servers send packets: those with a virtual
+	// address whose network contains a real server of its service.
 	OneArmed []string
 }
 
-// NAT returns what forwarding by NAT asks of the machine.
+// NAT returns the host settings that forwarding by NAT requires.
 func (c *Config) NAT() NAT {
 	var n NAT
 	for _, s := range c.Services {
@@ -35,7 +35,7 @@ func (c *Config) NAT() NAT {
 	return n
 }
 
-// homeOf is the prefix of a virtual address, and the device that it is on.
+// homeOf returns the prefix of a virtual address, and its device.
 func (c *Config) homeOf(a netip.Addr) (netip.Prefix, string, bool) {
 	for _, v := range c.VRRP {
 		for _, address := range v.Addresses {

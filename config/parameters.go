@@ -17,9 +17,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// Other packages describe parts of the language as structs of plain values with the decoder's tags (see tag): the kinds
-// of health checks. The decoder fills a decode struct that is made of such a struct, with an attr for each field, so
-// that places and defaults are known; its values are copied then. The types of fields are
+// Other packages describe parts of the language as structs of plain values with the decoder's tags (see tag): the health
+// check kinds. The decoder derives a decode struct with an attr for each field, so that positions and defaults are
+// known, and then copies its values. The types of fields are
 //
 //	string, bool, int, time.Duration, netip.Addr, secret.Text
 //	healthcheck.File         a string; relative to the configuration's directory
@@ -32,14 +32,14 @@ type mirror struct {
 	fields []mirrorField
 }
 
-// mirrorField is a field of both structs. In the decode struct they have the order of the mirror's fields, after At.
+// mirrorField is a field of both structs. In the decode struct, fields follow At in the mirror's order.
 type mirrorField struct {
 	name  string  // of the attribute or block
 	path  []int   // in the plain struct
 	block *mirror // nil: an attribute
 }
 
-// textParser parses an element of a list. The error is a sentence without its end.
+// textParser parses an element of a list. The error is a sentence without final period.
 type textParser interface{ Parse(text string) error }
 
 var mirrors sync.Map // reflect.Type of a plain struct to *mirror
@@ -72,7 +72,7 @@ func mirrorOf(t reflect.Type) *mirror {
 	return m
 }
 
-// attrFor is the attr for a plain field.
+// attrFor returns the attr type of a plain field.
 func attrFor(t reflect.Type) reflect.Type {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
@@ -95,8 +95,8 @@ func attrFor(t reflect.Type) reflect.Type {
 	panic(fmt.Sprintf("no way to decode the type %s", t))
 }
 
-// copy copies what was decoded to the plain struct. Fields that were not written, and have no default in their tag,
-// keep the value that they have.
+// copy copies decoded values to the plain struct. Fields that were not written and have no default in their tag are not
+// changed.
 func (m *mirror) copy(from, to reflect.Value, directory string) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for i, f := range m.fields {
@@ -150,7 +150,7 @@ func headersOf(values map[string]string) []healthcheck.Header {
 	return all
 }
 
-// copyList copies a list, each element through its parser.
+// copyList copies a list, parsing each element.
 func copyList(from *attr[[]item[string]], to reflect.Value, name string) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	all := reflect.MakeSlice(to.Type(), len(from.value), len(from.value))
@@ -169,8 +169,8 @@ func copyList(from *attr[[]item[string]], to reflect.Value, name string) hcl.Dia
 	return diags
 }
 
-// find returns the place of a setting as "tls.server_name", and whether its value is understood. A block that was not
-// written has the place of the block around it.
+// find returns the position of a setting such as "tls.server_name", and whether its value is valid. An absent block has
+// the position of the enclosing one.
 func (m *mirror) find(decoded reflect.Value, setting string, element int) (at hcl.Range, ok bool) {
 	first, rest, _ := strings.Cut(setting, ".")
 	for i, f := range m.fields {
@@ -188,7 +188,7 @@ func (m *mirror) find(decoded reflect.Value, setting string, element int) (at hc
 	return decoded.Field(0).Interface().(hcl.Range), true
 }
 
-// location returns where the value or an element of it was written, and whether it is understood.
+// location returns the position of the value or an element of it, and whether it is valid.
 func (a *attr[T]) location(element int) (at hcl.Range, ok bool) {
 	if list, isList := any(&a.value).(*[]item[string]); isList && element < len(*list) {
 		return (*list)[element].at, a.isOK()
@@ -196,7 +196,7 @@ func (a *attr[T]) location(element int) (at hcl.Range, ok bool) {
 	return a.at(), a.isOK()
 }
 
-// relativeTo makes a file's name relative to a directory, unless it is absolute or empty.
+// relativeTo resolves a file's name relative to a directory, unless it is absolute or empty.
 func relativeTo(directory, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path

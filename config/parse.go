@@ -9,9 +9,9 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// parsed goes through the arguments and blocks of all files at the top level, a few at a time: those of the language,
-// or the others. HCL's parser holds 100 bytes for each token and its tree 200, which are garbage when the next come.
-// A large block comes with an empty body and the stream of what is in it.
+// parsed iterates over the top-level arguments and blocks of all files, a few at a time: those of the language, or the
+// others. HCL's parser uses 100 bytes per token and its tree 200, which become garbage before the next ones are parsed.
+// A large block has an empty body and a stream of its contents.
 func (s *source) parsed(language bool) iter.Seq2[part, hcl.Diagnostics] {
 	return func(yield func(part, hcl.Diagnostics) bool) {
 		for _, file := range s.order {
@@ -30,10 +30,10 @@ func (s *source) parsed(language bool) iter.Seq2[part, hcl.Diagnostics] {
 // part is some arguments and blocks.
 type part struct {
 	*hclsyntax.Body
-	stream *stream // of the body of the one block, where that is large
+	stream *stream // of the body of the single block, if large
 }
 
-// stream is the body of a large block, to be read in parts.
+// stream is the body of a large block, read in parts.
 type stream struct {
 	source *source
 	file   *sourceFile
@@ -78,7 +78,7 @@ func parseText(text []byte, name string, at hcl.Pos) (*hclsyntax.Body, hcl.Diagn
 	return &hclsyntax.Body{}, diags
 }
 
-// parseHeader parses a large block without what is in it.
+// parseHeader parses a large block without its contents.
 func parseHeader(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
 	header := append(file.text[p.start:p.open:p.open], '}')
 	body, diags := parseText(header, file.name, hcl.Pos{Line: p.line, Column: p.col, Byte: p.start})
@@ -94,7 +94,7 @@ func parseHeader(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
 	return body, diags
 }
 
-// parts goes through the blocks within a large block, some thousand at a time. Arguments stay with the block itself.
+// parts iterates over the blocks within a large block, some thousand at a time. Arguments stay with the block itself.
 func (s *stream) parts() iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
 	return func(yield func(*hclsyntax.Body, hcl.Diagnostics) bool) {
 		for _, inner := range s.piece.inner {
@@ -119,7 +119,7 @@ func (s *stream) parts() iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
 	}
 }
 
-// whole puts everything into the block.
+// whole puts all contents into the block.
 func (s *stream) whole() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for body, partDiags := range s.parts() {
@@ -131,7 +131,7 @@ func (s *stream) whole() hcl.Diagnostics {
 	return diags
 }
 
-// expand is a body whose dynamic blocks have become what they make.
+// expand returns a body with expanded dynamic blocks.
 func (l *loader) expand(body *hclsyntax.Body) hcl.Body {
 	if !hasDynamic(body) {
 		return body

@@ -14,7 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// What is printed of one finding.
+// Limits of the output for one finding.
 const (
 	maxLines = 4     // of source
 	maxWidth = 160   // bytes of a line of source
@@ -22,7 +22,7 @@ const (
 	maxValue = 80    // bytes of a value in an expression
 )
 
-// printer writes findings with their source. Each costs the length of what it prints, not that of the file.
+// printer prints findings with their source. The cost depends on the output, not on the size of the file.
 type printer struct {
 	text    bytes.Buffer
 	sources map[string]*sourceFile
@@ -60,7 +60,7 @@ func (p *printer) finding(g *alike) {
 	}
 }
 
-// rest says what is not shown.
+// rest summarizes the omitted findings.
 func (p *printer) rest(all *groups) {
 	for i, k := range all.kinds {
 		if i == maxAlike {
@@ -79,10 +79,10 @@ func (p *printer) severity(s hcl.DiagnosticSeverity) string {
 	return p.red + "Error" + p.reset
 }
 
-// message makes a text of any origin fit to print.
+// message sanitizes a text from any source.
 func (p *printer) message(text string) string { return cut(clean(p.hide.text(text)), maxText) }
 
-// places names the first of some places.
+// places lists the first of several positions.
 func places(all []hcl.Range) string {
 	var b strings.Builder
 	file := ""
@@ -106,7 +106,7 @@ func places(all []hcl.Range) string {
 	return b.String()
 }
 
-// snippet prints the lines of source that a finding is about.
+// snippet prints the source lines of a finding.
 func (p *printer) snippet(diag *hcl.Diagnostic) {
 	subject := *diag.Subject
 	file := p.sources[subject.Filename]
@@ -144,7 +144,7 @@ func (p *printer) snippet(diag *hcl.Diagnostic) {
 	p.text.WriteByte('\n')
 }
 
-// line returns a line of source, cut around the subject, escaped, without secrets.
+// line returns a line of source around the subject, truncated, escaped and without secrets.
 func (p *printer) line(subject hcl.Range, src []byte, start, end int) string {
 	for end > start && src[end-1] == '\r' {
 		end--
@@ -155,7 +155,7 @@ func (p *printer) line(subject hcl.Range, src []byte, start, end int) string {
 	if end-start > maxWidth {
 		left = max(start, min(from-maxWidth/4, end-maxWidth))
 		right = min(end, left+maxWidth)
-		// A character has at most utf8.UTFMax bytes; a longer run of continuation bytes is no text.
+		// A character has at most utf8.UTFMax bytes; a longer run of continuation bytes is not text.
 		for i := 1; i < utf8.UTFMax && left > start && !utf8.RuneStart(src[left]); i++ {
 			left--
 		}
@@ -181,10 +181,10 @@ func (p *printer) line(subject hcl.Range, src []byte, start, end int) string {
 	return text
 }
 
-// lineStart returns where the line begins that has the byte at i.
+// lineStart returns the start of the line with the byte at i.
 func lineStart(src []byte, i int) int { return bytes.LastIndexByte(src[:i], '\n') + 1 }
 
-// outerBlock is the header of the outermost block around a place.
+// outerBlock returns the header of the outermost block around a position.
 func (f *sourceFile) outerBlock(offset int) string {
 	i, found := slices.BinarySearchFunc(f.blocks, offset, func(b span, offset int) int {
 		return cmp.Compare(b.start, offset)
@@ -202,7 +202,7 @@ func (f *sourceFile) outerBlock(offset int) string {
 	return strings.Join(strings.Fields(string(header)), " ")
 }
 
-// values says what the variables in the expression of a finding are.
+// values lists the values of variables in the expression of a finding.
 func (p *printer) values(diag *hcl.Diagnostic) []string {
 	if diag.Expression == nil || diag.EvalContext == nil {
 		return nil
@@ -260,7 +260,7 @@ func valueText(hide masker, value cty.Value) string {
 	return t.FriendlyName()
 }
 
-// quantity is a number of things: "1 element", "3 elements".
+// quantity formats a number with its noun: "1 element", "3 elements".
 func quantity(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -268,7 +268,7 @@ func quantity(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// clean escapes what does not print: a configuration may hold what a terminal takes for a command.
+// clean escapes unprintable characters, since a configuration may contain terminal control sequences.
 func clean(text string) string {
 	if !strings.ContainsFunc(text, isUnprintable) {
 		return text
@@ -291,7 +291,7 @@ func isUnprintable(r rune) bool {
 	return r != '\n' && r != '\t' && (r == utf8.RuneError || !unicode.IsPrint(r))
 }
 
-// cut shortens a text to some bytes.
+// cut shortens a text to a number of bytes.
 func cut(text string, most int) string {
 	if len(text) <= most {
 		return text

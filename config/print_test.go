@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// withWarnings is a configuration of some services without real servers: as many findings.
+// withWarnings returns a configuration of several services without real servers, each with a warning.
 func withWarnings(n int, padding string) string {
 	var b strings.Builder
 	for i := range n {
@@ -19,7 +19,7 @@ func withWarnings(n int, padding string) string {
 	return b.String()
 }
 
-func TestPrintingDoesNotCostTheFile(t *testing.T) {
+func TestPrintingCostDoesNotDependOnFileSize(t *testing.T) {
 	cost := func(padding string) uint64 {
 		_, diags := LoadText("a.hcl", []byte(withWarnings(400, padding)), asLB1())
 		var before, after runtime.MemStats
@@ -35,7 +35,7 @@ func TestPrintingDoesNotCostTheFile(t *testing.T) {
 	}
 }
 
-func TestManyFindingsAreSummed(t *testing.T) {
+func TestManyFindingsAreSummarized(t *testing.T) {
 	_, diags := LoadText("a.hcl", []byte(withWarnings(400, "")), asLB1())
 	text := printed(t, diags)
 	if n := strings.Count(text, "Warning: "); n != maxAlike+1 || len(text) > 5_000 {
@@ -50,7 +50,7 @@ func TestManyFindingsAreSummed(t *testing.T) {
 	}
 }
 
-func TestEqualFindingsAreOne(t *testing.T) {
+func TestEqualFindingsArePrintedOnce(t *testing.T) {
 	text := strings.Repeat("director {\n  grace = \"5m7x\"\n}\n", 1) + strings.Repeat("sysctl {\n  manage = 7\n}\nsysctl {}\n", 1)
 	var services strings.Builder
 	for i := range 30 {
@@ -70,7 +70,7 @@ func TestEqualFindingsAreOne(t *testing.T) {
 	}
 }
 
-func TestErrorsComeBeforeWarningsWhereThereAreTooMany(t *testing.T) {
+func TestErrorsAreShownBeforeWarnings(t *testing.T) {
 	var list hcl.Diagnostics
 	for i := range 2 * maxShown {
 		list = append(list, warning(hcl.Range{}, fmt.Sprint("kind ", i), ""))
@@ -119,7 +119,7 @@ func TestPrintingIsSafeForTerminals(t *testing.T) {
 	}
 }
 
-func TestLinesAreCutAroundTheirSubject(t *testing.T) {
+func TestLongLinesAreTruncatedAroundSubject(t *testing.T) {
 	text := "director { on_stop = \"leave\" /* " + strings.Repeat("é", 500) + " */ grace = 17 /* " + strings.Repeat("ü", 500) + " */ }\n"
 	_, diags := LoadText("a.hcl", []byte(text), asLB1())
 	if said := printed(t, diags); !strings.Contains(said, "grace = 17") || !strings.Contains(said, "1: …é") || strings.Contains(said, `\x`) {

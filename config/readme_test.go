@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTheConfigurationInTheREADMEIsGoodForBothDirectors(t *testing.T) {
+func TestREADMEConfigurationIsValidOnBothDirectors(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)

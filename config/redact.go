@@ -7,8 +7,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// Redacted returns a copy that is safe to show as JSON: its secrets are replaced. Package fmt and log/slog hide them
-// by themselves; encoding/json does not, since the last good configuration is kept and read back with it.
+// Redacted returns a copy without secrets, which is safe to show as JSON. Packages fmt and log/slog hide secrets
+// themselves; encoding/json does not, because the last valid configuration is stored with it.
 func (c *Config) Redacted() *Config {
 	shown := *c
 	shown.VRRP = slices.Clone(c.VRRP)

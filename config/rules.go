@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// rules are what a configuration must obey beyond the form of each attribute. A rule looks only at attributes that are
-// understood, so that one mistake makes one message.
+// rules check a configuration beyond the form of each attribute. A rule ignores invalid attributes, so that one mistake
+// causes one message.
 var rules = []func(*file) hcl.Diagnostics{
 	names,
 	wholeSeconds,
@@ -47,7 +47,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	emptyPasswords,
 }
 
-// names refuses names that are used twice or that are awkward in messages, metrics and command lines.
+// names rejects duplicate names and names that are awkward in messages, metrics and command lines.
 func names(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	check := func(kind string, name *attr[string], seen map[string]hcl.Range) {
@@ -77,5 +77,5 @@ func isNoNameRune(r rune) bool {
 	return r == '"' || r == '\'' || r == '\\' || r == unicode.ReplacementChar || !unicode.IsPrint(r) || unicode.IsSpace(r)
 }
 
-// where writes a place as people look for it.
+// where formats a position.
 func where(at hcl.Range) string { return fmt.Sprintf("%s line %d", at.Filename, at.Start.Line) }

@@ -10,7 +10,7 @@ import (
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// eachCheck calls visit for every health check whose kind is known.
+// eachCheck calls visit for every health check of a known kind.
 func eachCheck(f *file, visit func(*healthCheckBlock)) {
 	visitAll := func(blocks []*healthCheckBlock) {
 		for _, block := range blocks {
@@ -43,8 +43,8 @@ func checkTimes(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// checkRequests lets package healthcheck judge each check, as it does when it makes the probe: what passes here can be
-// carried out.
+// checkRequests validates each check with package healthcheck, as when the probe is created: a check that passes here
+// can be run.
 func checkRequests(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachCheck(f, func(b *healthCheckBlock) {

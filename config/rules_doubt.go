@@ -7,10 +7,10 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// These rules warn of settings that work, but probably not as intended.
+// These rules warn about settings that work, but probably not as intended.
 
-// ignoredWeights warns of weights that the scheduler does not look at (net/netfilter/ipvs/ip_vs_rr.c and ip_vs_lc.c: any
-// weight but 0 counts as one).
+// ignoredWeights warns about weights that the scheduler ignores (net/netfilter/ipvs/ip_vs_rr.c and ip_vs_lc.c: any
+// weight except 0 counts as one).
 func ignoredWeights(f *file) hcl.Diagnostics {
 	weighted := map[string]string{"rr": "wrr", "lc": "wlc"}
 	var diags hcl.Diagnostics
@@ -39,7 +39,7 @@ func ignoredWeights(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// repeatedChecks warns of a check that is the same as another one.
+// repeatedChecks warns about identical checks.
 func repeatedChecks(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	look := func(blocks []*healthCheckBlock) {
@@ -62,10 +62,10 @@ func repeatedChecks(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// portOfDNS is answered over TCP too (RFC 7766).
+// portOfDNS is also served over TCP (RFC 7766).
 const portOfDNS = 53
 
-// otherTransport warns of a TCP check at the port of a UDP service.
+// otherTransport warns about a TCP check at the port of a UDP service.
 func otherTransport(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, service := range f.Services {
@@ -95,7 +95,7 @@ func otherTransport(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// ownerTracks warns of weights that change no priority: 255 is that of the owner of the addresses (RFC 9568 section 5.2.4).
+// ownerTracks warns about track weights without effect: priority 255 is the address owner's (RFC 9568 section 5.2.4).
 func ownerTracks(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
@@ -112,7 +112,7 @@ func ownerTracks(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// loopback warns of VRRP where nobody hears it.
+// loopback warns about VRRP on the loopback interface.
 func loopback(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	look := func(name *attr[ifname], what string) {
@@ -132,7 +132,7 @@ func loopback(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// wholeInternet warns of a prefix that makes every address one of the local network.
+// wholeInternet warns about a prefix that makes every address local.
 func wholeInternet(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
@@ -146,7 +146,7 @@ func wholeInternet(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// emptyPasswords warns of authentication without a password.
+// emptyPasswords warns about authentication without a password.
 func emptyPasswords(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {

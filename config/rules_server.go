@@ -6,7 +6,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// eachServer calls check for every real server whose address is understood, of every service that has an identity.
+// eachServer calls check for every real server with a valid address, of every service with a valid key.
 func eachServer(f *file, check func(*serviceBlock, *realServerBlock)) {
 	for _, service := range f.Services {
 		if !service.hasIdentity() {
@@ -20,8 +20,8 @@ func eachServer(f *file, check func(*serviceBlock, *realServerBlock)) {
 	}
 }
 
-// realServerAddresses refuses addresses that the kernel takes no real server at (EINVAL in
-// net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_new_dest) and the service itself.
+// realServerAddresses rejects addresses that the kernel rejects for real servers (EINVAL in
+// net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_new_dest), and the service itself.
 func realServerAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
@@ -40,7 +40,7 @@ func realServerAddresses(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// uniqueRealServers refuses two real servers of a service that are one for the kernel (EEXIST).
+// uniqueRealServers rejects two real servers of a service with the same key in the kernel (EEXIST).
 func uniqueRealServers(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	type key struct {
@@ -61,8 +61,9 @@ func uniqueRealServers(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// forwardedFamilies refuses a real server of another family than its service's, but in a tunnel; and that too where
-// connections are synchronized (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_set_cmd and ip_vs_genl_new_daemon).
+// forwardedFamilies rejects real servers of another family than their service's, except with tunnelling, and even then
+// if connections are synchronized (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_set_cmd and
+// ip_vs_genl_new_daemon).
 func forwardedFamilies(f *file) hcl.Diagnostics {
 	var sync *connectionSyncBlock
 	for _, block := range f.VRRP {
@@ -92,13 +93,13 @@ func forwardedFamilies(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// forwardedPorts refuses another port than the service's where packets are forwarded as they are.
+// forwardedPorts rejects a port other than the service's if packets are forwarded unchanged.
 func forwardedPorts(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
 		forwarding := service.forwarding(server)
 		if !service.Address.isSet() || !forwarding.isOK() || forwarding.value == "nat" {
-			return // a mark stands for any port
+			return // a firewall mark can select any port
 		}
 		if port := service.Address.value.port; service.port(server) != port {
 			diags = append(diags, problem(server.Address.at(), "Port mapped without NAT",
@@ -109,7 +110,7 @@ func forwardedPorts(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// thresholds refuses a lower threshold above the upper one (ERANGE in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_add_dest).
+// thresholds rejects a lower threshold above the upper one (ERANGE in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_add_dest).
 func thresholds(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, service := range f.Services {
@@ -129,7 +130,7 @@ func thresholds(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// tunnels sees that a tunnel block fits the forwarding and its own type.
+// tunnels checks that a tunnel block is consistent with the forwarding method and its own type.
 func tunnels(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, service := range f.Services {

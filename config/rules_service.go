@@ -9,12 +9,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// hasIdentity reports whether the kernel's key of the service is known.
+// hasIdentity reports whether the service's key in the kernel is known.
 func (b *serviceBlock) hasIdentity() bool {
 	return b.Address.isOK() && b.Mark.isOK() && b.Family.isOK() && b.Protocol.isOK() && b.Address.isSet() != b.Mark.isSet()
 }
 
-// serviceIdentities sees that a service is identified by an address or by a mark.
+// serviceIdentities checks that a service is identified by either an address or a mark.
 func serviceIdentities(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
@@ -37,7 +37,7 @@ func serviceIdentities(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// uniqueServices refuses two services that are one for the kernel (EEXIST).
+// uniqueServices rejects two services with the same key in the kernel (EEXIST).
 func uniqueServices(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	seen := map[ipvs.ServiceKey]*serviceBlock{}
@@ -61,7 +61,7 @@ func uniqueServices(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// serviceAddresses refuses addresses that no packet is sent to, and ports that the kernel schedules nothing for.
+// serviceAddresses rejects addresses that no packet is sent to, and ports that the kernel does not schedule.
 func serviceAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
@@ -83,7 +83,7 @@ func serviceAddresses(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// withPort is how an address is written with a port. What looks like a port at the end of an IPv6 address was meant so.
+// withPort formats an address with a port. Text that looks like a port at the end of an IPv6 address was meant as one.
 func withPort(address netip.Addr) string {
 	if host, port, _ := cutLast(address.String(), ":"); address.Is6() {
 		before, err := netip.ParseAddr(host)
@@ -94,7 +94,7 @@ func withPort(address netip.Addr) string {
 	return netip.AddrPortFrom(address, 80).String()
 }
 
-// schedulerFlags refuses flags of another scheduler.
+// schedulerFlags rejects flags of another scheduler.
 func schedulerFlags(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
@@ -112,7 +112,7 @@ func schedulerFlags(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// persistence sees that granularity and engine fit the service.
+// persistence checks that granularity and engine are valid for the service.
 func persistence(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
@@ -134,7 +134,8 @@ func persistence(f *file) hcl.Diagnostics {
 			diags = append(diags, problem(p.Prefix.at(), "Invalid prefix",
 				"%d is out of range. Write a number from 1 to %d.", p.Prefix.value, prefixBits(isIPv6)))
 		}
-		// net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param: it reads UDP only, and what it cannot read is not scheduled.
+		// net/netfilter/ipvs/ip_vs_pe_sip.c, ip_vs_sip_fill_param: it supports only UDP, and packets that it cannot
+		// parse are not scheduled.
 		if p.Engine.isSet() && p.Engine.value == "sip" && b.protocol() != "udp" && !b.isByMark() {
 			diags = append(diags, problem(p.Engine.at(), "Invalid engine",
 				"The engine sip reads SIP over UDP; a %s service with it would forward nothing. Write protocol = \"udp\", or remove engine.",
@@ -151,7 +152,7 @@ func prefixBits(isIPv6 bool) int64 {
 	return 32
 }
 
-// onePacket refuses one-packet scheduling where there are connections.
+// onePacket rejects one-packet scheduling for protocols with connections.
 func onePacket(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
@@ -163,7 +164,7 @@ func onePacket(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// hasRealServers warns of a service that refuses every connection.
+// hasRealServers warns about a service that rejects every connection.
 func hasRealServers(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.Services {
@@ -175,7 +176,7 @@ func hasRealServers(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// carriedAddresses warns of a service whose address no vrrp block moves.
+// carriedAddresses warns about a service whose address is in no vrrp block.
 func carriedAddresses(f *file) hcl.Diagnostics {
 	if len(f.VRRP) == 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// validInstances lets package vrrp judge each instance by itself.
+// validInstances validates each instance with package vrrp.
 func validInstances(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
@@ -18,7 +18,7 @@ func validInstances(f *file) hcl.Diagnostics {
 		for _, e := range in.Validate() {
 			at, ok := block.placeOf(e)
 			if !ok {
-				continue // it is not understood, and there is a message
+				continue // invalid and already reported
 			}
 			field, _, _ := strings.Cut(e.Field, ".")
 			diags = append(diags, problem(at, "Invalid "+field, "%s", fieldSentence(e)))
@@ -27,7 +27,7 @@ func validInstances(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// fieldSentence makes a sentence of a message that may begin with the verb to its field.
+// fieldSentence formats a message that may begin with the predicate of its field as a sentence.
 func fieldSentence(e vrrp.FieldError) string {
 	for _, verb := range []string{"must ", "is ", "has ", "needs "} {
 		if strings.HasPrefix(e.Msg, verb) {
@@ -37,11 +37,11 @@ func fieldSentence(e vrrp.FieldError) string {
 	return sentence(errors.New(e.Msg))
 }
 
-// placeOf finds what a message of package vrrp is about; false if that is broken.
+// placeOf returns the position of a message of package vrrp; false if that attribute is invalid.
 func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 	switch e.Field {
 	case "name":
-		return b.Name.at(), false // rule names says more
+		return b.Name.at(), false // rule names reports this in detail
 	case "interface":
 		return b.Interface.at(), b.Interface.isOK()
 	case "virtual_router_id":
@@ -79,12 +79,12 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 	return b.At, true
 }
 
-// familyIsOK reports whether the virtual addresses that the family is derived from are understood.
+// familyIsOK reports whether the virtual addresses that determine the family are valid.
 func (b *vrrpBlock) familyIsOK() bool { return b.Addresses.isOK() && len(b.prefixes()) > 0 }
 
 func (b *vrrpBlock) placeOfAddress(e vrrp.FieldError) (hcl.Range, bool) {
 	if e.Index < 0 {
-		return b.Addresses.at(), false // rule hasAddresses says more
+		return b.Addresses.at(), false // rule hasAddresses reports this in detail
 	}
 	p := b.prefixes()[e.Index]
 	if p.block != nil && strings.Contains(e.Msg, "label") {
@@ -100,7 +100,7 @@ func element[T any](items []item[T], index int, list hcl.Range) hcl.Range {
 	return items[index].at
 }
 
-// hasAddresses refuses instances that have nothing to move.
+// hasAddresses rejects instances without virtual addresses.
 func hasAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
@@ -112,7 +112,7 @@ func hasAddresses(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// uniqueRouters refuses two virtual routers of one number on one network: each would drop the other's master.
+// uniqueRouters rejects two virtual routers with the same id on one network: each would drop the other's adverts.
 func uniqueRouters(f *file) hcl.Diagnostics {
 	type router struct {
 		device ifname
@@ -137,7 +137,7 @@ func uniqueRouters(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// virtualAddresses refuses addresses that two instances would move, and those that no host can have.
+// virtualAddresses rejects addresses used by two instances, and addresses that no host can have.
 func virtualAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	seen := map[netip.Addr]*vrrpBlock{}
@@ -159,10 +159,10 @@ func virtualAddresses(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// networkName is "network" or "broadcast" for those addresses of an IPv4 network.
+// networkName returns "network" or "broadcast" for those addresses of an IPv4 network.
 func networkName(p netip.Prefix) string {
 	if !p.Addr().Is4() || p.Bits() > 30 {
-		return "" // RFC 3021: in a /31 both addresses are hosts
+		return "" // RFC 3021: both addresses of a /31 are hosts
 	}
 	bits, hosts := maskBits(p.Addr()), ^uint32(0)>>p.Bits()
 	switch bits & hosts {
@@ -174,7 +174,7 @@ func networkName(p netip.Prefix) string {
 	return ""
 }
 
-// ownAddresses refuses virtual addresses as the source or as the peers of adverts: a backup does not have them.
+// ownAddresses rejects virtual addresses as the source or the peers of adverts: a backup does not have them.
 func ownAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
@@ -198,7 +198,7 @@ func ownAddresses(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// trackedInterfaces warns of a track that says nothing.
+// trackedInterfaces warns about a track without effect.
 func trackedInterfaces(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {
@@ -212,7 +212,7 @@ func trackedInterfaces(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// oneConnectionSync refuses a second connection_sync block: a network namespace has one master and one backup daemon.
+// oneConnectionSync rejects a second connection_sync block: a network namespace has one master and one backup daemon.
 func oneConnectionSync(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	var first *vrrpBlock
@@ -230,7 +230,8 @@ func oneConnectionSync(f *file) hcl.Diagnostics {
 	return diags
 }
 
-// syncMemberships refuses what is no multicast group (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_new_daemon).
+// syncMemberships rejects addresses that are not multicast (EINVAL in net/netfilter/ipvs/ip_vs_ctl.c,
+// ip_vs_genl_new_daemon).
 func syncMemberships(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, block := range f.VRRP {

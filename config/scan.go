@@ -8,31 +8,32 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// HCL's parser recurses once a bracket and once an operator, and a Go program whose stack is exhausted ends at once
-// (measured: 100,000 opening brackets do it). It keeps 100 bytes for every token before it looks at the first. These
-// limits are far beyond what people write.
+// HCL's parser recurses for each bracket and operator, and a Go program whose stack is exhausted is terminated
+// (measured: 100,000 opening brackets suffice). It also stores 100 bytes for every token before it parses the first.
+// These limits far exceed realistic configurations.
 const (
-	maxDepth     = 100       // of brackets within brackets
+	maxDepth     = 100       // of nested brackets
 	maxOperators = 1_000     // in one expression
-	maxDigits    = 40        // of a number, which must have no exponent: 1e999999999 would be written out with all its digits
+	maxDigits    = 40        // of a number, which must have no exponent: 1e999999999 would be expanded to all its digits
 	maxTokens    = 1_500_000 // in all files; 40,000 real servers with a check each have 1,000,000
-	maxPiece     = 500_000   // tokens that are parsed at once: an expression, or a block on a few lines
-	maxLanguage  = 600_000   // of variables and local values, which are kept
-	maxMelded    = 1 << 30   // bytes that are copied to make one text of its lines: one of 8,000 lines of 30 bytes
-	maxFaults    = 20        // of syntax in one file
+	maxPiece     = 500_000   // tokens parsed at once: an expression, or a block on a few lines
+	maxLanguage  = 600_000   // of variables and local values, which are kept in memory
+	maxMelded    = 1 << 30   // bytes copied to join the lines of a text: one of 8,000 lines of 30 bytes
+	maxFaults    = 20        // syntax errors in one file
 )
 
-// wantedPiece is how many tokens are parsed at once where the file can be cut.
+// wantedPiece is the number of tokens parsed at once, if the file can be split there.
 var wantedPiece = 4_000
 
-// scanner reads a file before HCL's parser does: it is fast, allocates nothing for a token, finds what the parser must
-// not be given, and says where the file can be cut. It follows hclsyntax/scan_tokens.rl; a fuzz test compares them.
+// scanner reads a file before HCL's parser: it is fast, does not allocate per token, rejects input that would harm the
+// parser, and finds positions where the file can be split. It follows hclsyntax/scan_tokens.rl; a fuzz test compares
+// them.
 type scanner struct {
 	text     []byte
 	name     string
 	at       int
 	line     int
-	bol      int // byte where the line begins
+	bol      int // start of the current line
 	tokens   int
 	wanted   int // tokens of a piece
 	language int // tokens of variables and local values
@@ -40,7 +41,7 @@ type scanner struct {
 	faults   hcl.Diagnostics
 
 	melded    int // see meld
-	operators int // of the expression so far, with those around it
+	operators int // of the current expression, including enclosing ones
 
 	item     topItem // at the top level
 	pieces   []piece
@@ -50,18 +51,18 @@ type scanner struct {
 	overlong bool
 }
 
-// opened is a bracket, a quote or a template that is open.
+// opened is an open bracket, quote or template.
 type opened struct {
 	kind   byte // one of ( [ { " $ <
 	at     int
 	line   int
 	bol    int
 	marker []byte // of a heredoc
-	base   int    // operators around it; of a text, with its directives so far
-	stray  int    // line where a block of the top level seems to begin within this one
+	base   int    // operators around it; for a text, including its directives so far
+	stray  int    // line within this one where a top-level block seems to begin
 }
 
-// scan reads a file and cuts it into pieces of some thousand tokens.
+// scan reads a file and splits it into pieces of some thousand tokens.
 func scan(text []byte, name string) *scanner { return scanPieces(text, name, wantedPiece) }
 
 func scanPieces(text []byte, name string, wanted int) *scanner {
@@ -83,7 +84,7 @@ func scanPieces(text []byte, name string, wanted int) *scanner {
 	return s
 }
 
-// inside is what the innermost open thing is, 0 at the top level.
+// inside returns the kind of the innermost open element, 0 at the top level.
 func (s *scanner) inside() byte {
 	if len(s.stack) == 0 {
 		return 0
@@ -105,7 +106,7 @@ func (s *scanner) fault(length int, summary, detail string, args ...any) {
 	s.faults = append(s.faults, problem(s.here(length), summary, detail, args...))
 }
 
-// token counts a token of some bytes and goes past it.
+// token counts a token and advances by its length.
 func (s *scanner) token(length int) {
 	s.tokens++
 	if !s.item.started && len(s.stack) == 0 {
@@ -113,7 +114,7 @@ func (s *scanner) token(length int) {
 	}
 	s.item.bodyLine = true
 	if len(s.stack) == 0 && s.item.inner.close > 0 {
-		s.item.split = false // something follows the closing bracket
+		s.item.split = false // text follows the closing bracket
 	}
 	s.at += length
 	if s.tokens > maxTokens || s.tokens-s.pieceStart() > maxPiece {
@@ -138,7 +139,7 @@ func (s *scanner) pop(length int) {
 	s.stack = s.stack[:len(s.stack)-1]
 }
 
-// base is the number of operators around the innermost bracket: an element of a list begins with it.
+// base returns the number of operators around the innermost bracket, where a list element starts.
 func (s *scanner) base() int {
 	if len(s.stack) == 0 {
 		return 0
@@ -146,7 +147,7 @@ func (s *scanner) base() int {
 	return s.stack[len(s.stack)-1].base
 }
 
-// deeper counts what HCL's parser or its evaluation recurses for.
+// deeper counts the recursion depth of HCL's parser and evaluation.
 func (s *scanner) deeper() {
 	if s.operators++; s.operators > maxOperators && !s.overlong {
 		s.overlong = true
@@ -196,7 +197,7 @@ func (s *scanner) plain() {
 	}
 }
 
-// open reads an opening bracket.
+// open handles an opening bracket.
 func (s *scanner) open(c byte) {
 	if c == '{' && len(s.stack) == 0 && s.item.header && s.item.started {
 		s.item.block = true
@@ -214,7 +215,7 @@ func (s *scanner) open(c byte) {
 	s.push(c, 1)
 }
 
-// shut reads a closing bracket.
+// shut handles a closing bracket.
 func (s *scanner) shut(c byte) {
 	opens := map[byte]byte{')': '(', ']': '[', '}': '{'}[c]
 	top := s.inside()
@@ -235,7 +236,7 @@ func (s *scanner) shut(c byte) {
 func (s *scanner) close(c byte) {
 	if len(s.stack) == 1 && s.item.block && c == '}' {
 		if s.item.bodyLine {
-			s.item.split = false // the last line of the body is that of the bracket
+			s.item.split = false // the last line of the body contains the bracket
 		}
 		s.blocks = append(s.blocks, span{s.item.start, s.at + 1})
 		s.item.inner.close, s.item.inner.closeLine = s.at, s.line
@@ -244,7 +245,7 @@ func (s *scanner) close(c byte) {
 	s.pop(1)
 }
 
-// newline ends a line: at the top level, and in the body of a block, it ends an argument or a block.
+// newline handles the end of a line, which ends an argument or a block at the top level and in a block's body.
 func (s *scanner) newline(length int) {
 	s.tokens++
 	s.at += length
@@ -263,7 +264,7 @@ func (s *scanner) newline(length int) {
 	s.item.bodyLine = false
 }
 
-// finish looks at what is open at the end of the file.
+// finish reports elements that are still open at the end of the file.
 func (s *scanner) finish() {
 	if len(s.faults) > 0 {
 		return

@@ -4,13 +4,13 @@ import (
 	"unicode/utf8"
 )
 
-// piece is a part of a file that can be parsed by itself: whole lines of arguments and blocks.
+// piece is a part of a file that can be parsed separately: whole lines of arguments and blocks.
 type piece struct {
 	start, end int // bytes
 	line, col  int
-	language   bool // a block that others are evaluated with: node, variable, locals
+	language   bool // a block that provides values for others: node, variable, locals
 
-	// A block of many lines is parsed in pieces too. open is the place after its opening bracket, 0 for others.
+	// Long blocks are parsed in pieces too. open is the position after the opening bracket, 0 for others.
 	open, close int
 	closeLine   int
 	inner       []piece
@@ -19,7 +19,7 @@ type piece struct {
 // span is a block at the top level of a file, from its first word to its closing bracket.
 type span struct{ start, end int }
 
-// topItem is the argument or block at the top level that is being read.
+// topItem is the current argument or block at the top level.
 type topItem struct {
 	started  bool
 	start    int
@@ -28,8 +28,8 @@ type topItem struct {
 	tokens   int  // before it
 	header   bool // only words and labels so far
 	block    bool
-	split    bool // its body may be cut into lines
-	bodyLine bool // the line of the body has something on it
+	split    bool // its body may be split at lines
+	bodyLine bool // the current line of the body is not empty
 	language bool
 	inner    piece
 	pieces   []piece
@@ -48,7 +48,7 @@ func (s *scanner) pieceStart() int {
 	return s.cut
 }
 
-// cutBody cuts the body of a large block after a line that ends an argument or a block of it.
+// cutBody splits the body of a large block after a line that ends an argument or a block.
 func (s *scanner) cutBody() {
 	p := &s.item.inner
 	if p.open == 0 {
@@ -65,7 +65,7 @@ func (s *scanner) cutBody() {
 	s.cutItem = s.tokens
 }
 
-// endItem ends an argument or a block at the top level. Small ones that follow each other become one piece.
+// endItem ends an argument or a block at the top level. Consecutive small ones become one piece.
 func (s *scanner) endItem() {
 	it := s.item
 	s.item = topItem{}

@@ -13,10 +13,10 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// limits are the faults that HCL's parser does not have.
+// limits are errors that HCL's parser does not report.
 var limits = []string{"Too large", "Too deep", "Expression too long", "Invalid number"}
 
-// tree writes a syntax tree with the place of each node, in the order of the file.
+// tree formats a syntax tree with the position of each node, in file order.
 func tree(body *hclsyntax.Body) []string {
 	var lines []string
 	_ = hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
@@ -36,14 +36,14 @@ func tree(body *hclsyntax.Body) []string {
 	return lines
 }
 
-// checkScan compares the scanner and the parsing in pieces with HCL's own parser.
+// checkScan compares the scanner and parsing in pieces with HCL's own parser.
 func checkScan(t *testing.T, text []byte) {
 	t.Helper()
 	whole, wholeDiags := hclsyntax.ParseConfig(text, "a.hcl", hcl.InitialPos)
 	scanned := scanPieces(text, "a.hcl", 5)
 	for _, fault := range scanned.faults {
 		if fault.Summary == "Not UTF-8" && !utf8.Valid(text) {
-			continue // HCL's lexer takes such bytes within a name, as part of it
+			continue // HCL's lexer accepts such bytes within a name
 		}
 		if !wholeDiags.HasErrors() && !slices.Contains(limits, fault.Summary) {
 			t.Fatalf("the scanner refuses what HCL takes: %s", fault)
@@ -69,7 +69,7 @@ func checkScan(t *testing.T, text []byte) {
 		diags = append(diags, pieceDiags...)
 		lines = append(lines, tree(body.Body)...)
 		for name, attribute := range body.Attributes {
-			if names[name] { // HCL refuses it while it parses; here the schema does, which has no attributes there
+			if names[name] { // HCL's parser rejects it; here the schema does, which has no attributes there
 				diags = append(diags, problem(attribute.NameRange, "Attribute redefined", ""))
 			}
 			names[name] = true

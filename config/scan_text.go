@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// quoted reads within a text in quotes.
+// quoted scans within a quoted text.
 func (s *scanner) quoted() {
 	begin := s.at
 	for s.at < len(s.text) && len(s.faults) < maxFaults && !s.overlong {
@@ -45,26 +45,26 @@ func (s *scanner) quoted() {
 		default:
 			s.at++
 		}
-		if s.at-begin > 1<<16 { // HCL takes long texts as one token, but their cost is that of their bytes
+		if s.at-begin > 1<<16 { // HCL treats a long text as one token, but its cost depends on its bytes
 			s.tokens++
 			begin = s.at
 		}
 	}
 }
 
-// template begins an interpolation or a directive.
+// template handles the start of an interpolation or a directive.
 func (s *scanner) template(rest []byte) {
 	length := 2
 	if len(rest) > 2 && rest[2] == '~' {
 		length = 3
 	}
-	if rest[0] == '%' { // directives of a text are within each other
+	if rest[0] == '%' { // the directives of a text are nested
 		s.deeper()
 	}
 	s.push('$', length)
 }
 
-// escape reads a backslash in a text and what follows it.
+// escape handles a backslash in a text and the following characters.
 func (s *scanner) escape(rest []byte) {
 	s.tokens++
 	if len(rest) < 2 {
@@ -104,7 +104,7 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// unclosedQuote is the one message for a text that is not closed on its line.
+// unclosedQuote returns the single error for a text that is not closed on its line.
 func (s *scanner) unclosedQuote(o opened) {
 	end := o.at + 1
 	for end < len(s.text) && s.text[end] != '\n' && s.text[end] != '\r' {
@@ -114,7 +114,7 @@ func (s *scanner) unclosedQuote(o opened) {
 		`This string has no closing quote on its line. Write " where it ends.`))
 }
 
-// heredoc reads within a text of several lines.
+// heredoc scans within a text of several lines.
 func (s *scanner) heredoc() {
 	o := &s.stack[len(s.stack)-1]
 	for s.at < len(s.text) {
@@ -161,7 +161,7 @@ func (s *scanner) heredoc() {
 	}
 }
 
-// meld counts what HCL's parser copies to make one text of its lines: each with all those before it.
+// meld counts the bytes that HCL's parser copies to join the lines of a text: each line with all previous ones.
 func (s *scanner) meld(before int) {
 	if s.melded += before + 16; s.melded > maxMelded && !s.overlong {
 		s.overlong = true
@@ -169,10 +169,10 @@ func (s *scanner) meld(before int) {
 	}
 }
 
-// heredocStart begins a text of several lines.
+// heredocStart handles the start of a text of several lines.
 var heredocStart = regexp.MustCompile(`^<<-?[\pL_][\pL\pN\pM_-]*\r?\n`)
 
-// startHeredoc begins a text of several lines, whose first line follows.
+// startHeredoc starts a text of several lines, whose first line follows.
 func (s *scanner) startHeredoc() {
 	end := bytes.IndexByte(s.text[s.at:], '\n')
 	marker := bytes.TrimPrefix(s.text[s.at+2:s.at+end], []byte("-"))

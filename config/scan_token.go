@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// isHeader reports whether a byte may stand in the header of a block, before its bracket.
+// isHeader reports whether a byte may occur in the header of a block, before its bracket.
 func isHeader(c byte) bool {
 	return c == ' ' || c == '\t' || c == '"' || c == '{' || isWord(c) || c == '-' || '0' <= c && c <= '9'
 }
@@ -15,7 +15,7 @@ func isWord(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c >= utf8.RuneSelf
 }
 
-// sign reads an operator, or what is none.
+// sign scans an operator, or an invalid character.
 func (s *scanner) sign(c byte, rest []byte) {
 	switch c {
 	case '\'':
@@ -36,7 +36,7 @@ func (s *scanner) sign(c byte, rest []byte) {
 	}
 }
 
-// skipSingleQuoted goes past a text in single quotes, so that it makes one fault.
+// skipSingleQuoted skips a text in single quotes, so that it causes one error.
 func (s *scanner) skipSingleQuoted() {
 	end := s.at + 1
 	for end < len(s.text) && s.text[end] != '\n' && s.text[end] != '\'' {
@@ -49,7 +49,7 @@ func (s *scanner) skipSingleQuoted() {
 	s.token(1)
 }
 
-// invalid refuses a character; those that follow it are not reported one by one.
+// invalid reports an invalid character; consecutive ones are reported once.
 func (s *scanner) invalid(length int) {
 	s.fault(length, "Invalid character", "%q has no meaning here. Remove it, or put the string in double quotes.", s.text[s.at:s.at+length])
 	for s.at < len(s.text) && s.text[s.at] != '\n' {
@@ -58,7 +58,7 @@ func (s *scanner) invalid(length int) {
 	s.tokens++
 }
 
-// word reads an identifier. Letters of all alphabets are taken here; HCL's parser is more exact.
+// word scans an identifier. Letters of all alphabets are accepted here; HCL's parser is stricter.
 func (s *scanner) word() {
 	end := s.at
 	for end < len(s.text) {
@@ -95,7 +95,7 @@ func (s *scanner) word() {
 	}
 }
 
-// strange refuses a character that is no letter.
+// strange reports a character that is not a letter.
 func (s *scanner) strange() {
 	r, size := utf8.DecodeRune(s.text[s.at:])
 	switch {
@@ -111,7 +111,7 @@ func (s *scanner) strange() {
 	}
 }
 
-// number reads a number, and refuses those that would be written out with very many digits.
+// number scans a number, and rejects those that would be expanded to very many digits.
 func (s *scanner) number() {
 	end := s.at
 	exponent := false
@@ -169,7 +169,7 @@ func (s *scanner) longComment() {
 	s.at += length
 }
 
-// lines counts the lines between two places.
+// lines counts the lines between two positions.
 func (s *scanner) lines(from, to int) {
 	if n := bytes.Count(s.text[from:to], []byte{'\n'}); n > 0 {
 		s.line += n
@@ -177,7 +177,7 @@ func (s *scanner) lines(from, to int) {
 	}
 }
 
-// isTopLevel reports whether a word begins a block that stands in no other.
+// isTopLevel reports whether a word is the type of a block that occurs only at the top level.
 func isTopLevel(word []byte) bool {
 	switch string(word) {
 	case "director", "locals", "node", "sysctl", "timeouts", "variable", "virtual_service", "vrrp":

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Block is a kind of block of the language; its attributes and blocks are in the order of the reference.
+// Block is a block type of the language, with its attributes and blocks in the order of the reference.
 type Block struct {
 	Type       string // "" for the whole configuration
-	Label      string // what its label stands for; "" without one
-	Repeats    bool   // there may be more than one
-	Free       bool   // its attributes have names of the user's own
+	Label      string // meaning of its label; "" without one
+	Repeats    bool   // may occur more than once
+	Free       bool   // its attributes have arbitrary names
 	Attributes []Attribute
 	Blocks     []Block
 }
@@ -22,11 +22,11 @@ type Attribute struct {
 	Name     string
 	Type     string
 	Required bool
-	Default  string // what is so where it is not written
-	Range    string // what it may hold; "" for anything of its type
+	Default  string // value if absent
+	Range    string // allowed values; "" for all of the type
 }
 
-// Schema returns the whole language as the decoder knows it.
+// Schema returns the whole language as the decoder implements it.
 func Schema() Block {
 	root := blockSchema(reflect.TypeFor[languageBlocks]())
 	root.Blocks = append(root.Blocks, blockSchema(reflect.TypeFor[file]()).Blocks...)
@@ -66,7 +66,7 @@ func blockSchema(t reflect.Type) Block {
 	return block
 }
 
-// ownSchema describes a decode struct without what a label adds.
+// ownSchema describes a decode struct without the additions of its label.
 func ownSchema(t reflect.Type) Block {
 	var block Block
 	for _, tag := range tagsOf(t) {

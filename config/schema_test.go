@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// TestDefaultsFit decodes the default of every attribute of every block: a wrong one would panic in front of a user.
+// TestDefaultsFit decodes the default of every attribute of every block: an invalid one would cause a panic at run time.
 func TestDefaultsFit(t *testing.T) {
 	seen := map[reflect.Type]bool{}
 	defaults := 0
@@ -54,8 +54,8 @@ func TestDefaultsFit(t *testing.T) {
 	}
 }
 
-// TestSchedulersAreTheKernels compares the words of the language with those of package ipvs.
-func TestSchedulersAreTheKernels(t *testing.T) {
+// TestSchedulersMatchKernel compares the language's schedulers with those of package ipvs.
+func TestSchedulersMatchKernel(t *testing.T) {
 	tags := tagsOf(reflect.TypeFor[serviceBlock]())
 	i := slices.IndexFunc(tags, func(tag tag) bool { return tag.Name == "scheduler" })
 	if i < 0 {
@@ -66,9 +66,9 @@ func TestSchedulersAreTheKernels(t *testing.T) {
 	}
 }
 
-// TestReference compares docs/reference.md with the schema: each block has a heading and says where it may stand and how
-// often, and a table has a row for each attribute with its type, default and range. Nothing may be missing, and nothing
-// may be there that is not so.
+// TestReference compares docs/reference.md with the schema: each block has a heading and states where and how often it
+// may occur, and a table has a row for each attribute with its type, default and range. Missing, additional and wrong
+// entries are errors.
 func TestReference(t *testing.T) {
 	var got []string
 	block := ""
@@ -78,7 +78,7 @@ func TestReference(t *testing.T) {
 		case strings.HasPrefix(line, "## "):
 			block = strings.Trim(strings.TrimPrefix(line, "## "), "`")
 			if !strings.Contains(line, "`") {
-				block = "" // a chapter of prose
+				block = "" // a section of text
 			}
 		case block == "":
 		case strings.HasPrefix(line, "Within ") || strings.HasPrefix(line, "At the top level"):
@@ -103,7 +103,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// TestReferenceFunctions compares the chapter of functions with the functions.
+// TestReferenceFunctions compares the section about functions with the functions.
 func TestReferenceFunctions(t *testing.T) {
 	_, chapter, _ := strings.Cut(reference(t), "\n## Functions\n")
 	chapter, _, _ = strings.Cut(chapter, "\n## ")
@@ -127,8 +127,8 @@ func reference(t *testing.T) string {
 	return string(text)
 }
 
-// described writes the schema as TestReference reads the reference. A block that may stand in several others is in
-// the reference once.
+// described formats the schema as TestReference reads the reference. A block that may occur in several others is in the
+// reference once.
 func described(schema Block) []string {
 	homes := map[string][]string{}
 	walkSchema(schema, func(outer Block) {

@@ -16,19 +16,19 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// minSecret is the shortest text that is starred out wherever it stands: shorter ones would make messages unreadable
-// and hide little. Where a secret is written in the source, it is starred out at any length.
+// minSecret is the length of the shortest text that is masked everywhere: masking shorter ones would make messages
+// unreadable and hide little. At its position in the source, a secret of any length is masked.
 const minSecret = 4
 
-// secretHeader matches the names of HTTP headers whose values are secret.
+// secretHeader matches the names of HTTP headers with secret values.
 var secretHeader = regexp.MustCompile(`(?i)auth|cookie|token|secret|pass|key`)
 
-// secretLine matches a line that gives a secret, up to the secret.
+// secretLine matches the start of a line with a secret, up to the secret.
 var secretLine = regexp.MustCompile(`(?i)(auth|cookie|token|secret|pass|key)[\w-]*"?\s*[=:]?\s*`)
 
-// secrets knows what must not be printed with a diagnostic: the journal of a machine has more readers than its
-// configuration. It holds values, and places in the source that must be hidden even where their value is not known,
-// since the expression around them is wrong.
+// secrets collects texts that diagnostics must not contain: the journal has more readers than the configuration. It has
+// values, and positions in the source that must be hidden even if their value is unknown because of an error in the
+// expression.
 type secrets struct {
 	values map[string]bool
 	places map[hcl.Range]bool
@@ -38,7 +38,7 @@ func newSecrets() secrets {
 	return secrets{values: map[string]bool{}, places: map[hcl.Range]bool{}}
 }
 
-// add keeps all texts in a value as secrets.
+// add adds all texts in a value as secrets.
 func (s *secrets) add(value cty.Value) {
 	_ = cty.Walk(value, func(_ cty.Path, v cty.Value) (bool, error) {
 		if v.IsKnown() && !v.IsNull() && v.Type() == cty.String {
@@ -54,16 +54,16 @@ func (s *secrets) addText(text string) {
 	}
 }
 
-// masker hides secrets in what is printed.
+// masker hides secrets in output.
 type masker struct {
-	inText   *strings.Replacer // secrets by a word that says so
-	inSource *strings.Replacer // secrets by as many stars, so that places stay what they are
+	inText   *strings.Replacer // replaces secrets with a placeholder
+	inSource *strings.Replacer // replaces secrets with as many stars, to preserve positions
 	longest  int
-	guess    bool                   // hide what may be a secret by its name, too
+	guess    bool                   // also hide values that may be secret according to their names
 	places   map[string][]hcl.Range // by file
 }
 
-// masker returns what hides the secrets that are known now.
+// masker returns a masker for the secrets known so far.
 func (s *secrets) masker() masker {
 	m := masker{places: map[string][]hcl.Range{}}
 	longestFirst := slices.SortedFunc(maps.Keys(s.values), func(a, b string) int {
@@ -71,7 +71,7 @@ func (s *secrets) masker() masker {
 	})
 	var words, stars []string
 	for _, value := range longestFirst {
-		quoted := strconv.Quote(value) // as it stands in messages
+		quoted := strconv.Quote(value) // its form in messages
 		words = append(words, value, secret.Hidden, quoted[1:len(quoted)-1], secret.Hidden)
 		stars = append(stars, value, strings.Repeat("*", len(value)))
 		m.longest = max(m.longest, len(value))
@@ -83,7 +83,7 @@ func (s *secrets) masker() masker {
 	return m
 }
 
-// text hides the secrets in a text.
+// text masks the secrets in a text.
 func (m masker) text(text string) string {
 	if m.longest == 0 {
 		return text
@@ -114,7 +114,7 @@ func (m masker) source(file string, src []byte, left, right int) []byte {
 	return visible
 }
 
-// secretFinder looks through source for expressions that give secrets.
+// secretFinder searches source for expressions that contain secrets.
 type secretFinder struct {
 	found     *secrets
 	variables map[string]hcl.Expression // defaults
@@ -123,7 +123,7 @@ type secretFinder struct {
 	seen      map[hcl.Expression]bool
 }
 
-// body looks at every attribute in a body and its blocks.
+// body searches every attribute in a body and its blocks.
 func (f *secretFinder) body(body hcl.Body) {
 	native, ok := body.(*hclsyntax.Body)
 	if !ok {
@@ -142,7 +142,7 @@ func (f *secretFinder) body(body hcl.Body) {
 	}
 }
 
-// headers looks at the values of secret headers, or at the whole expression where it is no plain object.
+// headers hides the values of secret headers, or the whole expression if it is not a plain object.
 func (f *secretFinder) headers(expr hcl.Expression) {
 	pairs, diags := hcl.ExprMap(expr)
 	if diags.HasErrors() {
@@ -161,7 +161,7 @@ func isText(value cty.Value) bool {
 	return value.IsKnown() && !value.IsNull() && value.Type() == cty.String
 }
 
-// expression hides every literal text in an expression, and those that its variables and locals come from.
+// expression hides every literal text in an expression, and in the variables and local values that it references.
 func (f *secretFinder) expression(expr hcl.Expression) {
 	if f.seen[expr] {
 		return

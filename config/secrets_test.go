@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// Each configuration has the secret "hunter22" and a mistake as near to it as can be.
+// Each configuration has the secret "hunter22" and an error close to it.
 var withSecrets = map[string]string{
 	"in the value itself": `
 vrrp "a" {
@@ -94,7 +94,7 @@ func TestDiagnosticsHideSecrets(t *testing.T) {
 	}
 }
 
-// Where a secret stands in the source it is hidden however short it is, and where it is escaped.
+// At its position in the source, a secret is hidden even if it is short or escaped.
 func TestDiagnosticsHideShortAndEscapedSecrets(t *testing.T) {
 	for _, pass := range []string{`q7`, `\"q7\\`} {
 		_, diags := Load(write(t, t.TempDir(), "a.hcl", vrrpWith(`version = 3`, `auth_pass = "`+pass+`"`)), asLB1())
@@ -128,7 +128,7 @@ func TestConfigNeverPrintsSecrets(t *testing.T) {
 	}
 }
 
-// A file that cannot be parsed gives no values: what looks like a secret by its name is hidden.
+// A file that cannot be parsed has no values: texts that may be secret by their name are hidden.
 func TestSyntaxErrorsHideSecrets(t *testing.T) {
 	for _, text := range []string{
 		vrrpWith(`version = 2`, `auth_pass = "hunter22" x`),
@@ -148,8 +148,9 @@ func TestSyntaxErrorsHideSecrets(t *testing.T) {
 	}
 }
 
-// TestFaultsOfChecksHideSecrets: a sensitive value in a check's setting is shown neither in another form nor in part.
-func TestFaultsOfChecksHideSecrets(t *testing.T) {
+// TestCheckErrorsHideSecrets checks that a sensitive value in a check's setting is not shown in another form or in
+// part.
+func TestCheckErrorsHideSecrets(t *testing.T) {
 	for name, value := range map[string]string{
 		"escaped as a path":   `s3cr-é -token`,
 		"escaped as a string": `s3cr-\"\t\n-token`,

@@ -38,8 +38,8 @@ type persistenceBlock struct {
 	Engine  attr[string]        `hcl:"engine,optional" unset:"none" oneof:"sip"`
 }
 
-// realServerBlock is a `real_server` block within a `virtual_service` block. The kernel keeps weights as signed numbers
-// of 32 bits (include/net/ip_vs.h); ipvsadm itself writes no more than 65535.
+// realServerBlock is a `real_server` block within a `virtual_service` block. The kernel stores weights as signed numbers
+// of 32 bits (include/net/ip_vs.h); ipvsadm itself writes at most 65535.
 type realServerBlock struct {
 	At             hcl.Range      `hcl:",def_range"`
 	Address        attr[endpoint] `hcl:"address,label"`
@@ -60,7 +60,7 @@ type tunnelBlock struct {
 	Checksum attr[string] `hcl:"checksum,optional" default:"nocsum" oneof:"nocsum|csum|remcsum"`
 }
 
-// family is the address family of a service in the words of the language.
+// family returns a service's address family in the terms of the language.
 func (b *serviceBlock) family() string {
 	switch {
 	case b.Address.isSet():
@@ -74,7 +74,7 @@ func (b *serviceBlock) family() string {
 // isByMark reports whether the service is identified by a firewall mark.
 func (b *serviceBlock) isByMark() bool { return b.Mark.isSet() && !b.Address.isSet() }
 
-// protocol is the service's protocol in the words of the language, "" for all.
+// protocol returns the service's protocol in the terms of the language, "" for all.
 func (b *serviceBlock) protocol() string {
 	switch {
 	case b.Protocol.isSet():
@@ -85,7 +85,7 @@ func (b *serviceBlock) protocol() string {
 	return "tcp"
 }
 
-// forwarding is how packets reach a real server of the service.
+// forwarding returns the method of forwarding packets to a real server of the service.
 func (b *serviceBlock) forwarding(server *realServerBlock) *attr[string] {
 	if server.Forwarding.state != absent {
 		return &server.Forwarding
@@ -93,7 +93,7 @@ func (b *serviceBlock) forwarding(server *realServerBlock) *attr[string] {
 	return &b.Forwarding
 }
 
-// port is a real server's port: the service's where it has none of its own.
+// port returns a real server's port, by default the service's.
 func (b *serviceBlock) port(server *realServerBlock) uint16 {
 	if server.Address.value.hasPort {
 		return server.Address.value.port
@@ -101,7 +101,7 @@ func (b *serviceBlock) port(server *realServerBlock) uint16 {
 	return b.Address.value.port
 }
 
-// key is the service's identity in the kernel.
+// key returns the service's key in the kernel.
 func (b *serviceBlock) key() ipvs.ServiceKey {
 	if b.isByMark() {
 		family := ipvs.IPv4
@@ -171,7 +171,7 @@ func (b *serviceBlock) server(server *realServerBlock) RealServer {
 	return rs
 }
 
-// hostMask is the granularity of persistence by client.
+// hostMask is the persistence granularity of single clients.
 func hostMask(family string) uint32 {
 	if family == "ipv6" {
 		return 128
@@ -179,13 +179,13 @@ func hostMask(family string) uint32 {
 	return ^uint32(0)
 }
 
-// maskBits is an IPv4 mask in host order.
+// maskBits returns an IPv4 mask in host order.
 func maskBits(mask netip.Addr) uint32 {
 	b := mask.As4()
 	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
-// isContiguous reports whether a mask is that of a prefix.
+// isContiguous reports whether a mask is a prefix.
 func isContiguous(mask netip.Addr) bool {
 	m := maskBits(mask)
 	return bits.LeadingZeros32(^m)+bits.TrailingZeros32(m) == 32

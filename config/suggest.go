@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// suggest returns the one of the known words that was most likely meant, or "".
+// suggest returns the known word that was most likely meant, or "".
 func suggest(given string, known []string) string {
-	best, bestDistance := "", 2+min(1, len(given)/5) // a short word is near to too many
+	best, bestDistance := "", 2+min(1, len(given)/5) // a short word is similar to too many
 	if len(given) > 9 {
 		bestDistance = 1 + len(given)/3
 	}
@@ -20,7 +20,7 @@ func suggest(given string, known []string) string {
 	return best
 }
 
-// didYouMean is a sentence to append to a message, or "".
+// didYouMean returns a sentence to append to a message, or "".
 func didYouMean(given string, known []string) string {
 	if word := suggest(given, known); word != "" {
 		return fmt.Sprintf(" Did you mean %q?", word)
@@ -28,8 +28,8 @@ func didYouMean(given string, known []string) string {
 	return ""
 }
 
-// editDistance is the least number of bytes to insert, delete, replace or swap with a neighbour that makes a into b;
-// it gives up at limit.
+// editDistance returns the least number of bytes to insert, delete, replace or swap with a neighbour that turns a into
+// b; it stops at limit.
 func editDistance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
@@ -60,7 +60,7 @@ func editDistance(a, b string, limit int) int {
 	return last[len(b)]
 }
 
-// enumerate writes words as `"a", "b" or "c"`.
+// enumerate formats words as `"a", "b" or "c"`.
 func enumerate(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {

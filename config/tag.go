@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// tag is what the struct tags of a field in a decode struct say. They are the one place where an attribute's name,
-// default and range stand: the decoder applies them, and the reference is checked against them.
+// tag is the content of the struct tags of a field in a decode struct. An attribute's name, default and range are
+// defined only there: the decoder applies them, and a test compares the reference with them.
 //
 //	hcl:"name,kind"   kind: attr (required), optional, label, block, remain, def_range
 //	default:"…"       the value where the attribute is not written
@@ -34,7 +34,7 @@ type tag struct {
 
 var tagCache sync.Map // reflect.Type of a decode struct to []tag
 
-// tagsOf returns the tags of all fields of a decode struct that have one.
+// tagsOf returns the tags of all fields of a decode struct that have any.
 func tagsOf(t reflect.Type) []tag {
 	if known, ok := tagCache.Load(t); ok {
 		return known.([]tag)
@@ -60,7 +60,7 @@ func tagsOf(t reflect.Type) []tag {
 	return tags
 }
 
-// checkWord refuses a word that is none of the allowed ones.
+// checkWord rejects a word that is not allowed.
 func (t *tag) checkWord(word string) error {
 	if len(t.OneOf) == 0 {
 		return nil
@@ -76,7 +76,7 @@ func (t *tag) checkWord(word string) error {
 	return fmt.Errorf("%q is not known here.%s Write %s", word, didYouMean(word, t.OneOf), enumerate(t.OneOf))
 }
 
-// checkNumber refuses a number outside the range.
+// checkNumber rejects a number outside the range.
 func (t *tag) checkNumber(n int64) error {
 	first, last, ok := strings.Cut(t.Range, "..")
 	if !ok {
@@ -93,7 +93,7 @@ func (t *tag) checkNumber(n int64) error {
 	return nil
 }
 
-// checkDuration refuses a duration outside the range.
+// checkDuration rejects a duration outside the range.
 func (t *tag) checkDuration(d time.Duration) error {
 	first, last, ok := strings.Cut(t.Range, "..")
 	if !ok {
@@ -110,11 +110,11 @@ func (t *tag) checkDuration(d time.Duration) error {
 	return nil
 }
 
-// sentence makes an error's text into a sentence.
+// sentence turns an error's text into a sentence.
 func sentence(err error) string {
 	text := err.Error()
 	if word, _, _ := strings.Cut(text, " "); strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) }) {
-		return text + "." // a name or a number stays as it is
+		return text + "." // a name or a number is not capitalized
 	}
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:] + "."

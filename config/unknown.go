@@ -7,14 +7,13 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// maxUnknown is how many words that the language does not have are looked at: package hcl searches something similar
-// for each.
+// maxUnknown limits the unknown words that are handled: package hcl searches a suggestion for each.
 const maxUnknown = 100
 
-// unknownWords counts words that the language does not have.
+// unknownWords counts unknown words.
 type unknownWords struct{ count int }
 
-// trim removes words from a body that its schema does not have, beyond the first hundred.
+// trim removes unknown words from a body, beyond the first hundred.
 func (u *unknownWords) trim(body *hclsyntax.Body, schema Block) {
 	if schema.Free {
 		return

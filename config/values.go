@@ -17,7 +17,7 @@ type ifname string
 // maxInterfaceName is IFNAMSIZ without its final zero (include/uapi/linux/if.h).
 const maxInterfaceName = 15
 
-// parseInterface takes what the kernel takes for a name (net/core/dev.c, dev_valid_name).
+// parseInterface accepts the names that the kernel accepts (net/core/dev.c, dev_valid_name).
 func parseInterface(text string) (ifname, error) {
 	switch {
 	case text == "":
@@ -35,7 +35,7 @@ func isNoInterfaceRune(r rune) bool {
 	return r == '/' || r == ':' || unicode.IsSpace(r) || unicode.IsControl(r)
 }
 
-// parseDuration takes Go's notation of durations, and sees that the tag's range has it.
+// parseDuration parses Go's notation of durations within the tag's range.
 func parseDuration(text string, t *tag) (time.Duration, error) {
 	duration, err := time.ParseDuration(text)
 	if err != nil {
@@ -47,7 +47,7 @@ func parseDuration(text string, t *tag) (time.Duration, error) {
 	return duration, t.checkDuration(duration)
 }
 
-// parseAddress takes an IP address of a host.
+// parseAddress parses a host's IP address.
 func parseAddress(text string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(text)
 	switch {
@@ -59,7 +59,7 @@ func parseAddress(text string) (netip.Addr, error) {
 	return address, checkAddress(address)
 }
 
-// checkAddress refuses the notations of addresses that a configuration has no use for.
+// checkAddress rejects notations of addresses that are not useful in a configuration.
 func checkAddress(address netip.Addr) error {
 	switch {
 	case address.Zone() != "":
@@ -70,7 +70,7 @@ func checkAddress(address netip.Addr) error {
 	return nil
 }
 
-// parsePrefix takes an address with a prefix length, or an address alone, which is a network of its own.
+// parsePrefix parses an address with a prefix length; an address alone is a network of one host.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if !strings.Contains(text, "/") {
 		address, err := parseAddress(text)
@@ -88,7 +88,7 @@ func isPort(text string) bool {
 	return err == nil
 }
 
-// badPrefix says what is wrong with an address and its prefix length.
+// badPrefix returns the error for an address and its prefix length.
 func badPrefix(text string) error {
 	host, length, _ := strings.Cut(text, "/")
 	address, err := netip.ParseAddr(strings.TrimSpace(host))
@@ -109,7 +109,7 @@ func badPrefix(text string) error {
 	return fmt.Errorf("%q is not an address with a prefix length such as \"192.0.2.1/24\"", text)
 }
 
-// badAddress says what is wrong with an address.
+// badAddress returns the error for an address.
 func badAddress(text string) error {
 	if host, mask, ok := strings.Cut(strings.TrimSpace(text), " "); ok {
 		if bits, isMask := maskLength(strings.TrimSpace(mask)); isMask {
@@ -124,7 +124,7 @@ func badAddress(text string) error {
 	return fmt.Errorf("%q is not an IP address. Host names are not resolved", text)
 }
 
-// maskLength is the prefix length of an IPv4 netmask.
+// maskLength returns the prefix length of an IPv4 netmask.
 func maskLength(text string) (int, bool) {
 	mask, err := netip.ParseAddr(text)
 	if err != nil || !mask.Is4() || !isContiguous(mask) {
@@ -140,14 +140,14 @@ func familyName(address netip.Addr) string {
 	return "IPv6"
 }
 
-// endpoint is an address with a port; 0 where there is none.
+// endpoint is an address with a port; 0 if there is none.
 type endpoint struct {
 	address netip.Addr
 	port    uint16
 	hasPort bool
 }
 
-// parseEndpoint takes "address:port", "[address]:port" or an address alone.
+// parseEndpoint parses "address:port", "[address]:port" or an address alone.
 func parseEndpoint(text string) (endpoint, error) {
 	if address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")); err == nil {
 		return endpoint{address: address}, checkAddress(address)
@@ -177,7 +177,7 @@ func cutLast(text, separator string) (before, after string, found bool) {
 	return text, "", false
 }
 
-// family is an address family in the words of the language.
+// family is an address family in the terms of the language.
 func family(address netip.Addr) string {
 	if address.Is4() {
 		return "ipv4"

@@ -11,7 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
-// environmentPrefix begins the name of an environment variable that gives a variable's value.
+// environmentPrefix is the prefix of environment variables with values of variables.
 const environmentPrefix = "LVS_HA_VAR_"
 
 // variableBlock is a `variable` block.
@@ -32,11 +32,11 @@ type validationBlock struct {
 	ErrorMessage attr[string]   `hcl:"error_message,attr"`
 }
 
-// assignment is a value that somebody gave to a variable, and where.
+// assignment is a value assigned to a variable, with its source.
 type assignment struct {
 	value cty.Value
-	text  string // of the environment or the command line: not parsed yet
-	from  string // "" for a value out of a file
+	text  string // from the environment or the command line, not parsed yet
+	from  string // "" for a value from a file
 	at    hcl.Range
 }
 
@@ -82,7 +82,7 @@ func (l *loader) variable(block *variableBlock, given *assignment) cty.Value {
 	value, at := cty.NilVal, block.At
 	if block.Default != nil {
 		var diags hcl.Diagnostics
-		// Variables come first: a default cannot use what is evaluated after them.
+		// Variables are evaluated first: a default cannot reference other values.
 		value, diags = block.Default.Expr.Value(&hcl.EvalContext{Functions: l.context.Functions})
 		l.diags = append(l.diags, diags...)
 		if diags.HasErrors() {
@@ -135,8 +135,8 @@ func (l *loader) variable(block *variableBlock, given *assignment) cty.Value {
 	return converted
 }
 
-// parseAssignment returns the value of an assignment. A text is taken as it is where the variable is a string, a
-// number or a bool, and as an expression where it is a list, a map or an object.
+// parseAssignment returns the value of an assignment. A text is used unchanged if the variable is a string, a number or
+// a bool, and parsed as an expression if it is a list, a map or an object.
 func (l *loader) parseAssignment(given *assignment, want cty.Type) (cty.Value, bool) {
 	if given.from == "" {
 		given.from = "This value"
@@ -190,7 +190,8 @@ func (l *loader) validate(block *variableBlock, value cty.Value) {
 	}
 }
 
-// assignments collects what was given to variables; later places override earlier ones: files, environment, options.
+// assignments collects the values assigned to variables; later sources override earlier ones: files, environment,
+// options.
 func (l *loader) assignments(blocks []*variableBlock) map[string]*assignment {
 	var known []string
 	for _, block := range blocks {

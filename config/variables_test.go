@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// routerID reads a configuration whose virtual_router_id is var.id.
+// routerID loads a configuration whose virtual_router_id is var.id.
 const routerID = `
 variable "id" { default = 1 }
 variable "addresses" {
@@ -61,7 +61,7 @@ func TestVariableGivenAsExpression(t *testing.T) {
 	}
 }
 
-func TestVariableGivenWrongly(t *testing.T) {
+func TestInvalidVariables(t *testing.T) {
 	dir := t.TempDir()
 	path := write(t, dir, "a.hcl", routerID)
 	for _, c := range []struct {
@@ -91,7 +91,7 @@ func TestVariableGivenWrongly(t *testing.T) {
 	}
 }
 
-func TestNodeOfOptionsIsAnotherNode(t *testing.T) {
+func TestNodeOption(t *testing.T) {
 	path := write(t, t.TempDir(), "a.hcl", `
 node { name = hostname() }
 vrrp "a" {

@@ -63,8 +63,8 @@ type announceBlock struct {
 }
 
 // connectionSyncBlock is a `connection_sync` block within a `vrrp` block. The kernel (net/netfilter/ipvs/ip_vs_sync.c,
-// start_sync_thread) takes any maxlen and bends it: a backup daemon's to 1,024 bytes at least, and either to 65,535
-// less the IP and UDP headers.
+// start_sync_thread) accepts any maxlen and limits it: for a backup daemon to at least 1,024 bytes, and for both to at
+// most 65,535 less the IP and UDP headers.
 type connectionSyncBlock struct {
 	At        hcl.Range           `hcl:",def_range"`
 	Interface attr[ifname]        `hcl:"interface,attr"`
@@ -76,13 +76,13 @@ type connectionSyncBlock struct {
 	LearnTime attr[time.Duration] `hcl:"learn_time,optional" default:"10s" range:"0s..1h"`
 }
 
-// prefix is a virtual address of an instance and the block it is from, nil for one of the list.
+// prefix is a virtual address of an instance and its block, nil if it is in the list.
 type prefix struct {
 	item[netip.Prefix]
 	block *addressBlock
 }
 
-// prefixes returns the virtual addresses that are understood: those of the list and then those of the blocks.
+// prefixes returns the valid virtual addresses: those of the list, then those of the blocks.
 func (b *vrrpBlock) prefixes() []prefix {
 	if len(b.all) > 0 {
 		return b.all
@@ -98,7 +98,7 @@ func (b *vrrpBlock) prefixes() []prefix {
 	return b.all
 }
 
-// family is that of the first virtual address.
+// family returns the family of the first virtual address.
 func (b *vrrpBlock) family() vrrp.Family {
 	if all := b.prefixes(); len(all) > 0 && !all[0].value.Addr().Is4() {
 		return vrrp.IPv6
@@ -106,7 +106,7 @@ func (b *vrrpBlock) family() vrrp.Family {
 	return vrrp.IPv4
 }
 
-// instance makes the plain values; what is not understood is zero or the default.
+// instance returns the plain values; invalid ones are zero or the default.
 func (b *vrrpBlock) instance() vrrp.Instance {
 	if b.Announce == nil {
 		b.Announce = withDefaults[announceBlock]()
