@@ -15,6 +15,7 @@ type Block struct {
 	Free       bool   // its attributes have arbitrary names
 	Attributes []Attribute
 	Blocks     []Block
+	Variants   []Block // the additions of each label, which Attributes and Blocks include
 }
 
 // Attribute is an attribute of a block.
@@ -52,6 +53,8 @@ func blockSchema(t reflect.Type) Block {
 	all := v.variants()
 	for _, label := range slices.Sorted(maps.Keys(all)) {
 		added := blockSchema(all[label])
+		added.Label = label
+		block.Variants = append(block.Variants, added)
 		for _, a := range added.Attributes {
 			if !slices.Contains(block.Attributes, a) {
 				block.Attributes = append(block.Attributes, a)

@@ -128,7 +128,7 @@ func reference(t *testing.T) string {
 }
 
 // described formats the schema as TestReference reads the reference. A block that may occur in several others is in the
-// reference once.
+// reference once. The additions of each label have a section of their own.
 func described(schema Block) []string {
 	homes := map[string][]string{}
 	walkSchema(schema, func(outer Block) {
@@ -153,14 +153,22 @@ func described(schema Block) []string {
 		if b.Repeats {
 			often = "any number"
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s, %s", name, place, often))
-		for _, a := range b.Attributes {
-			def := a.Default
-			if a.Required {
-				def = "required"
+		describe := func(name string, attributes []Attribute) {
+			lines = append(lines, fmt.Sprintf("%s: %s, %s", name, place, often))
+			for _, a := range attributes {
+				def := a.Default
+				if a.Required {
+					def = "required"
+				}
+				lines = append(lines, fmt.Sprintf("%s: `%s` | %s | %s | %s", name, a.Name, a.Type, def, a.Range))
 			}
-			lines = append(lines, fmt.Sprintf("%s: `%s` | %s | %s | %s", name, a.Name, a.Type, def, a.Range))
 		}
+		common := b.Attributes
+		for _, v := range b.Variants {
+			describe(fmt.Sprintf("%s %q", b.Type, v.Label), v.Attributes)
+			common = slices.DeleteFunc(slices.Clone(common), func(a Attribute) bool { return slices.Contains(v.Attributes, a) })
+		}
+		describe(name, common)
 	})
 	slices.Sort(lines)
 	return slices.Compact(lines)

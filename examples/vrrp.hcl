@@ -14,3 +14,18 @@ vrrp "gateway6" {
   priority          = { lb1 = 150, lb2 = 100 }[node.name]
   addresses         = ["fe80::1/64", "2001:db8::1/64"]
 }
+
+# Without multicast, as in many clouds, directors send adverts to each other's own address.
+vrrp "cloud" {
+  interface         = "eth1"
+  virtual_router_id = 11
+  priority          = { lb1 = 150, lb2 = 100 }[node.name]
+  addresses         = ["198.51.100.10/24"]
+  unicast_peers     = { lb1 = ["198.51.100.12"], lb2 = ["198.51.100.11"] }[node.name]
+
+  # One router between the directors decrements the TTL of adverts from 255 to 254.
+  unicast_min_ttl = 254
+
+  # A backup follows a master with an advertise_interval of up to ten times its own.
+  adopt_interval_factor = 10
+}
