@@ -184,3 +184,25 @@ sysctl { manage = true }
 		})
 	}
 }
+
+// TestKernelAClearedTableIsRepaired: nothing reports it, and repair_interval is long.
+func TestKernelAClearedTableIsRepaired(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	p := newPlace(t)
+	p.configure(withService + `director { repair_interval = "1h" }`)
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	whole := func() bool {
+		var now dataPath
+		err := p.host.Do(func() (err error) {
+			now, err = lookAtDataPath()
+			return err
+		})
+		return err == nil && now.services == 1 && now.servers == 1
+	}
+	eventually(t, "the table is whole", whole)
+	for _, args := range [][]string{{"-C"}, {"-D", "-t", "192.0.2.100:80"}, {"-d", "-t", "192.0.2.100:80", "-r", "192.0.2.7:80"}} {
+		p.ipvsadm(args...)
+		eventually(t, "the table is whole again", whole)
+	}
+}

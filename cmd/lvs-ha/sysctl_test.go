@@ -13,6 +13,7 @@ import (
 )
 
 const managedConfig = `
+director { repair_interval = "1h" }
 sysctl { manage = true }
 vrrp "web" {
   interface         = "eth0"
@@ -28,7 +29,8 @@ virtual_service "http" {
 }
 `
 
-// TestHostSysctlManage checks that the daemon sets the parameters for NAT and restores them when it stops.
+// TestHostSysctlManage checks that the daemon sets the parameters for NAT, again if another program changes one, and restores them
+// when it stops.
 func TestHostSysctlManage(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newLVSHA(t, "202.99.59.109/24")
@@ -56,6 +58,13 @@ func TestHostSysctlManage(t *testing.T) {
 	defer cancel()
 	if err := lab.Await(ctx, func() bool { return read() == "1" }); err != nil {
 		t.Fatalf("forwarding is not set: %v", err)
+	}
+	// The kernel reports that somebody has changed it.
+	if err := p.host.Sysctl("net.ipv4.ip_forward", "0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.Await(ctx, func() bool { return read() == "1" }); err != nil {
+		t.Fatalf("forwarding is not set again: %v", err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

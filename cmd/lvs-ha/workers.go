@@ -174,14 +174,15 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		return err
 	}
 	d := director.New(director.Options{
-		Version:    versionText(),
-		ConfigPath: path,
-		Load:       load,
-		StateFile:  dir.StateFile(),
-		Restarted:  link.Restarted,
-		OpenKernel: director.OpenKernel,
-		Sysctls:    &sysctl.Keeper{Kernel: sysctl.System, Identity: identity, File: filepath.Join(string(dir), "sysctl.json")},
-		Addresses:  speaker.Leftovers{},
+		Version:      versionText(),
+		ConfigPath:   path,
+		Load:         load,
+		StateFile:    dir.StateFile(),
+		Restarted:    link.Restarted,
+		OpenKernel:   director.OpenKernel,
+		Sysctls:      &sysctl.Keeper{Kernel: sysctl.System, Identity: identity, File: filepath.Join(string(dir), "sysctl.json")},
+		Addresses:    speaker.Leftovers{},
+		WatchSysctls: func(ctx context.Context, changed func()) { sysctl.Watch(ctx, log, changed) },
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
 			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
 		},

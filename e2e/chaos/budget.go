@@ -49,10 +49,10 @@ var (
 	orphaned   = Budget{ms(500), 3 * second, 0, 0, 8 * second, ms(800), 20 * second}
 	watchdog   = Budget{ms(500), 8 * second, 0, 0, 5 * second, ms(800), 20 * second}
 	crash      = Budget{ms(500), ms(500), 0, 0, 15 * second, ms(800), 30 * second}
-	repaired   = Budget{ms(50), ms(50), 6 * second, 0, 1 * second, 7 * second, 15 * second}
+	repaired   = Budget{ms(50), ms(50), 1 * second, 0, 1 * second, ms(1500), 15 * second}
 	restored   = Budget{ms(500), ms(50), 0, 0, 1 * second, ms(800), 15 * second}
 	doubled    = Budget{ms(500), 2 * second, 0, 0, 1 * second, 2 * second, 15 * second}
-	forwarding = Budget{ms(50), ms(50), 0, 6 * second, 1 * second, 7 * second, 15 * second}
+	forwarding = Budget{ms(50), ms(50), 0, ms(250), 1 * second, ms(800), 15 * second}
 	severed    = Budget{ms(500), ms(500), 2 * second, 0, 5 * second, 3 * second, 20 * second}
 	flapping   = Budget{1 * second, 1 * second, 1 * second, 0, 2 * second, 2 * second, 20 * second}
 )

@@ -52,6 +52,9 @@ type Options struct {
 	OpenKernel func(ctx context.Context) (Kernel, error)
 	Sysctls    Sysctls   // nil: not managed
 	Addresses  Addresses // nil: none are left after a stop
+
+	WatchSysctls func(ctx context.Context, changed func()) // reports changes of Sysctls until ctx ends; nil: they are not reported
+
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewSpeaker func(SpeakerReports) Speaker
 	Ready      func() // called once, when the first configuration is in force
@@ -120,6 +123,7 @@ type Director struct {
 	unlinked time.Time     // since then, if not linked
 	gate     gate
 	gateOpen *time.Timer
+	repair   *time.Timer
 	touched  touched
 	retries  retries
 	counters counters
@@ -172,6 +176,9 @@ func (d *Director) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { d.checker.Run(background) })
 	running.Go(func() { d.speaker.Run(background) })
+	if d.WatchSysctls != nil {
+		running.Go(func() { d.WatchSysctls(background, d.inbox.sysctlsChanged) })
+	}
 	defer func() {
 		cancel()
 		running.Wait()
@@ -183,9 +190,8 @@ func (d *Director) Run(ctx context.Context) error {
 	d.ready = true
 	d.Ready()
 	go d.release()
-	interval := d.cfg.Director.Repair
-	repair := time.NewTicker(interval)
-	defer repair.Stop()
+	d.repair = time.NewTimer(d.untilRepair(0))
+	defer d.repair.Stop()
 	for {
 		select {
 		case <-d.alive.C:
@@ -196,10 +202,6 @@ func (d *Director) Run(ctx context.Context) error {
 			return nil
 		case request := <-d.requests:
 			request()
-			if d.cfg.Director.Repair != interval {
-				interval = d.cfg.Director.Repair
-				repair.Reset(interval)
-			}
 		case view := <-d.views:
 			d.take(d.inbox.take())
 			view()
@@ -210,9 +212,9 @@ func (d *Director) Run(ctx context.Context) error {
 			d.updateSpeaker()
 		case <-d.failoverOver.C:
 			d.updateSpeaker()
-		case <-repair.C:
-			d.settled()
-			d.touched.everything()
+		case <-d.repair.C:
+			d.repairAll(ctx)
+			continue
 		}
 		d.reconcile(ctx)
 	}
@@ -268,6 +270,7 @@ func (d *Director) take(n news) {
 		d.touched.services(d.users[key])
 	}
 	d.problems.set("health checks", d.lacking.problem())
+	d.touched.sysctls = d.touched.sysctls || n.sysctls
 }
 
 // levelOf is the log level of a change to a check's state: a failed server is a warning, since its pool is degraded.

@@ -16,6 +16,7 @@ type inbox struct {
 	vrrp    map[string]vrrp.Status
 	moves   []vrrp.Transition
 	speaker *bool // connected or not, if that changed
+	sysctls bool  // some may have changed
 	signal  chan struct{}
 }
 
@@ -24,6 +25,7 @@ type news struct {
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status
 	speaker *bool
+	sysctls bool
 
 	transitions []vrrp.Transition
 }
@@ -75,10 +77,14 @@ func (b *inbox) connected(yes bool) {
 	b.put(func() { b.speaker = &yes })
 }
 
+func (b *inbox) sysctlsChanged() {
+	b.put(func() { b.sysctls = true })
+}
+
 func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := news{results: b.results, vrrp: b.vrrp, speaker: b.speaker, transitions: b.moves}
-	b.results, b.vrrp, b.moves, b.speaker = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil
+	n := news{results: b.results, vrrp: b.vrrp, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves}
+	b.results, b.vrrp, b.moves, b.speaker, b.sysctls = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil, false
 	return n
 }

@@ -24,7 +24,7 @@ func largeFile(t testing.TB, servers int) string {
 			fmt.Fprintf(&text, "virtual_service \"s%d\" {\n  address = \"192.0.%d.%d:80\"\n", n/100, n/10_000, n/100%100)
 		}
 		fmt.Fprintf(&text, "  real_server \"10.%d.%d.%d\" {\n    weight = %d\n    health_check \"http\" { path = \"/healthz\" }\n  }\n", n/62_500, n/250%250, n%250+1, n%100+1)
-		if n%100 == 99 {
+		if n%100 == 99 || n == servers-1 {
 			text.WriteString("}\n")
 		}
 	}

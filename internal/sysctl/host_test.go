@@ -1,8 +1,11 @@
 package sysctl_test
 
 import (
+	"context"
+	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
@@ -70,4 +73,60 @@ func TestHostKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "after restore", values(), before)
+}
+
+// TestHostWatch: a change of forwarding is reported, by whatever name it is made, and that of a single interface is not.
+func TestHostWatch(t *testing.T) {
+	lab.Need(t, lab.Host)
+	l := lab.NewT(t, "sysctl")
+	lan, err := l.Bridge("lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := l.Host("director", lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes("192.0.2.8/24")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	reports := make(chan struct{}, 100)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- host.Do(func() error {
+			sysctl.Watch(ctx, slog.Default(), func() { reports <- struct{}{} })
+			return nil
+		})
+	}()
+	<-reports // it watches
+	for _, key := range []string{"net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.all.forwarding"} {
+		for _, value := range []string{"0", "1"} {
+			if now, err := host.Command(ctx, "sysctl", "-n", key).Output(); err != nil || string(now) == value+"\n" {
+				continue
+			}
+			if err := host.Sysctl(key, value); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-reports:
+			case <-time.After(20 * time.Second):
+				t.Fatalf("%s=%s is not reported", key, value)
+			}
+		}
+	}
+	for len(reports) > 0 {
+		<-reports
+	}
+	if err := host.Sysctl("net.ipv4.conf.eth0.forwarding", "0"); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.Sysctl("net.ipv4.ip_forward", "0"); err != nil {
+		t.Fatal(err)
+	}
+	<-reports
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if len(reports) > 0 {
+		t.Errorf("%d reports too many", len(reports))
+	}
 }
