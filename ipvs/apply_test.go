@@ -126,7 +126,7 @@ func checkCommonServersStay(t *rapid.T, wanted, actual []ipvs.Entry, table []ipv
 func TestDiffOfEqualIsEmpty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		table := drawTable(t, "table")
-		if plan := ipvs.Diff(table, states(table), nobody); !plan.Empty() || len(plan.Foreign) > 0 {
+		if plan := ipvs.Diff(table, states(table), ownsNothing); !plan.Empty() || len(plan.Foreign) > 0 {
 			t.Errorf("got:\n%s", plan)
 		}
 	})
@@ -148,16 +148,16 @@ func TestApplyWithFailures(t *testing.T) {
 			return 0
 		}
 		kernel.After = func(_ ipvs.Step, table []ipvs.ServiceState) { checkCommonServersStay(rt, wanted, actual, table) }
-		_ = ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, states(actual), nobody))
+		_ = ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, states(actual), ownsNothing))
 
 		kernel.Fail = nil
 		kernel.After = nil
 		now, _ := kernel.Table(t.Context())
-		if err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, now, nobody)); err != nil {
+		if err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, now, ownsNothing)); err != nil {
 			rt.Fatal(err)
 		}
 		now, _ = kernel.Table(t.Context())
-		if again := ipvs.Diff(wanted, now, nobody); !again.Empty() {
+		if again := ipvs.Diff(wanted, now, ownsNothing); !again.Empty() {
 			rt.Errorf("there is still something to do:\n%s", again)
 		}
 	})
@@ -180,7 +180,7 @@ func TestApplyErrors(t *testing.T) {
 		}
 		return 0
 	}
-	err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, actual, nobody))
+	err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, actual, ownsNothing))
 	want := []string{
 		"add service tcp 192.0.2.1:80: no such file or directory",
 		"add server 10.0.0.3:0 of fwmark 5 ipv4: operation not permitted",
@@ -204,7 +204,7 @@ func TestApplyDuringDrift(t *testing.T) {
 	wanted := []ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1)}}}
 	before := states([]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.2:80", 1)}}})
 	kernel := ipvstest.New(states(wanted)...)
-	err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, before, nobody))
+	err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, before, ownsNothing))
 	if !ipvs.IsDrift(err) {
 		t.Errorf("%v is not drift", err)
 	}
@@ -212,7 +212,7 @@ func TestApplyDuringDrift(t *testing.T) {
 		t.Errorf("%v is drift", other)
 	}
 	now, _ := kernel.Table(t.Context())
-	if plan := ipvs.Diff(wanted, now, nobody); !plan.Empty() {
+	if plan := ipvs.Diff(wanted, now, ownsNothing); !plan.Empty() {
 		t.Errorf("got:\n%s", plan)
 	}
 }

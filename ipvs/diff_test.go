@@ -36,7 +36,7 @@ func weighted(s string, weight uint32) ipvs.Destination {
 	return ipvs.Destination{DestinationKey: server(s), Weight: weight}
 }
 
-func nobody(ipvs.ServiceKey) bool { return false }
+func ownsNothing(ipvs.ServiceKey) bool { return false }
 
 var (
 	web  = at(ipvs.TCP, "192.0.2.1:80")
@@ -60,17 +60,17 @@ func TestDiff(t *testing.T) {
 		owned  func(ipvs.ServiceKey) bool
 		want   string
 	}{
-		{"nothing", nil, nil, nobody, ""},
+		{"nothing", nil, nil, ownsNothing, ""},
 		{
 			"all new",
-			[]ipvs.Entry{{sticky, []ipvs.Destination{tunnel, limited}}}, nil, nobody,
+			[]ipvs.Entry{{sticky, []ipvs.Destination{tunnel, limited}}}, nil, ownsNothing,
 			"add service tcp 192.0.2.1:80 scheduler wlc flags ops persistence 300s netmask 255.255.255.0\n" +
 				"add server 10.0.0.1:80 of tcp 192.0.2.1:80 forward nat weight 2 upper_threshold 100 lower_threshold 50\n",
 		},
 		{
 			"edits, field by field",
 			[]ipvs.Entry{{sticky, []ipvs.Destination{tunnel}}},
-			[]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{limited}}}, nobody,
+			[]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{limited}}}, ownsNothing,
 			"edit service tcp 192.0.2.1:80: scheduler rr -> wlc, flags none -> ops, persistence none -> 300s, netmask none -> 255.255.255.0\n" +
 				"edit server 10.0.0.1:80 of tcp 192.0.2.1:80: forward nat -> tun, weight 2 -> 1, upper_threshold 100 -> none, " +
 				"lower_threshold 50 -> none, tunnel_type none -> gue, tunnel_port none -> 6080, tunnel_checksum none -> csum\n",
@@ -79,7 +79,7 @@ func TestDiff(t *testing.T) {
 			"make before break",
 			[]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1), weighted("10.0.0.2:80", 9), weighted("10.0.0.4:80", 1)}}},
 			[]ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 5), weighted("10.0.0.2:80", 5), weighted("10.0.0.3:80", 5)}}},
-			nobody,
+			ownsNothing,
 			"add server 10.0.0.4:80 of tcp 192.0.2.1:80 forward nat weight 1\n" +
 				"edit server 10.0.0.2:80 of tcp 192.0.2.1:80: weight 5 -> 9\n" +
 				"edit server 10.0.0.1:80 of tcp 192.0.2.1:80: weight 5 -> 1\n" +
@@ -121,7 +121,7 @@ func TestDiffIgnoresSettingsWithoutEffect(t *testing.T) {
 		},
 		{ipvs.Service{ServiceKey: dns, Scheduler: "rr"}, nil},
 	}
-	if plan := ipvs.Diff(wanted, states(actual), nobody); !plan.Empty() {
+	if plan := ipvs.Diff(wanted, states(actual), ownsNothing); !plan.Empty() {
 		t.Errorf("got:\n%s", plan)
 	}
 }
@@ -132,7 +132,7 @@ func TestDiffUsesLastOfEqualKeys(t *testing.T) {
 		{service(web, "wrr"), []ipvs.Destination{weighted("10.0.0.1:80", 1), weighted("10.0.0.1:80", 2)}},
 	}
 	want := "add service tcp 192.0.2.1:80 scheduler wrr\nadd server 10.0.0.1:80 of tcp 192.0.2.1:80 forward nat weight 2\n"
-	if got := ipvs.Diff(wanted, nil, nobody).String(); got != want {
+	if got := ipvs.Diff(wanted, nil, ownsNothing).String(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }

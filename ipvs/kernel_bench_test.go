@@ -48,7 +48,7 @@ func BenchmarkKernelProgram(b *testing.B) {
 		b.Run(shape.name+"/lvs-ha", func(b *testing.B) {
 			for b.Loop() {
 				flush(b)
-				if err := ipvs.Apply(b.Context(), k, ipvs.Diff(shape.table, nil, nobody)); err != nil {
+				if err := ipvs.Apply(b.Context(), k, ipvs.Diff(shape.table, nil, ownsNothing)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -117,7 +117,7 @@ func BenchmarkKernelDiff(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if plan := ipvs.Diff(shape.table, table, nobody); len(plan.Steps) != 1 {
+				if plan := ipvs.Diff(shape.table, table, ownsNothing); len(plan.Steps) != 1 {
 					b.Fatalf("got %d steps, want 1", len(plan.Steps))
 				}
 			}
@@ -139,7 +139,7 @@ func BenchmarkDiff(b *testing.B) {
 		actual[0].Destinations[5].Weight = 70000
 		b.Run(shape.name, func(b *testing.B) {
 			for b.Loop() {
-				if plan := ipvs.Diff(shape.table, actual, nobody); len(plan.Steps) != 1 {
+				if plan := ipvs.Diff(shape.table, actual, ownsNothing); len(plan.Steps) != 1 {
 					b.Fatalf("got %d steps, want 1", len(plan.Steps))
 				}
 			}

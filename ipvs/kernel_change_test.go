@@ -173,7 +173,7 @@ func TestKernelDrift(t *testing.T) {
 			t.Fatal(err)
 		}
 		between()
-		return ipvs.Apply(t.Context(), k, ipvs.Diff(wanted, actual, nobody))
+		return ipvs.Apply(t.Context(), k, ipvs.Diff(wanted, actual, ownsNothing))
 	}
 	for name, hand := range map[string]string{
 		"adds a service":    "-A -u [2001:db8::1]:53 -s wlc",
@@ -233,7 +233,7 @@ func manyServers(n int) ipvs.Entry {
 func TestKernelTenThousandServers(t *testing.T) {
 	k := newKernel(t)
 	wanted := []ipvs.Entry{manyServers(10000)}
-	if err := ipvs.Apply(t.Context(), k, ipvs.Diff(wanted, nil, nobody)); err != nil {
+	if err := ipvs.Apply(t.Context(), k, ipvs.Diff(wanted, nil, ownsNothing)); err != nil {
 		t.Fatal(err)
 	}
 	table, err := k.Table(t.Context())

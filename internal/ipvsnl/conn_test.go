@@ -41,7 +41,7 @@ func TestOpenWithoutIPVS(t *testing.T) {
 	kernel.NoFamily = true
 	_, err := OpenWith(t.Context(), kernel.Dial)
 	if !errors.Is(err, ErrNoIPVS) || !strings.Contains(err.Error(), "run `modprobe ip_vs`") {
-		t.Errorf("error %v does not say what is missing and how to mend it", err)
+		t.Errorf("error %v does not name the missing part and the remedy", err)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestRefusalKeepsTheSocket(t *testing.T) {
 	})
 	err := Explain(c.Do(t.Context(), Request{Command: CmdFlush}), nil)
 	if !errors.Is(err, syscall.EPERM) || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
-		t.Errorf("got error %v, want EPERM with its mend", err)
+		t.Errorf("got error %v, want EPERM with its remedy", err)
 	}
 	refuse = false
 	if err := c.Do(t.Context(), Request{Command: CmdFlush}); err != nil {

@@ -68,7 +68,7 @@ func TestScriptedKernel(t *testing.T) {
 	if got := c.ask(Family, 9, netlink.Acknowledge); len(got) != 1 || got[0][0].Header.Type != unix.NLMSG_ERROR || int8(got[0][0].Data[0]) != -int8(syscall.EEXIST) {
 		t.Errorf("a refusal: got %v, want EEXIST", got)
 	}
-	// Each answer is a datagram of its own, and so is the acknowledgement after them.
+	// Each answer is a separate datagram, like the acknowledgement after them.
 	if got := c.ask(Family, 4, netlink.Acknowledge); len(got) != 3 || len(got[0]) != 1 || got[2][0].Header.Type != unix.NLMSG_ERROR {
 		t.Errorf("an answer: got %v", got)
 	}
