@@ -11,23 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readTimeout limits the total time that one Load waits for file systems.
+// readTimeout is the default of Options.ReadTimeout.
 const readTimeout = 5 * time.Second
 
 // errSilent is the error for a file system that does not respond, such as a hard-mounted NFS server that is down.
 var errSilent = errors.New("the file system does not respond. If it is a network file system, check its server, or copy the file to a local disk")
 
-// disk reads files for one Load. Its calls take at most the rest of readTimeout.
+// disk reads files for one Load. Its calls take at most the rest of its time.
 type disk struct {
 	left time.Duration // remaining waiting time
 	stat func(name string) (os.FileInfo, error)
 }
 
-func newDisk(stat func(string) (os.FileInfo, error)) *disk {
+func newDisk(stat func(string) (os.FileInfo, error), timeout time.Duration) *disk {
 	if stat == nil {
 		stat = os.Stat
 	}
-	return &disk{left: readTimeout, stat: stat}
+	return &disk{left: timeout, stat: stat}
 }
 
 // read returns the contents of a regular file with a maximum size. It does not open other files: a pipe would wait for

@@ -128,6 +128,14 @@ func TestUnresponsiveFileSystem(t *testing.T) {
 		if n := calls.Load(); n != 2 {
 			t.Errorf("%d calls hang, want one for each name that was waited for", n)
 		}
+		options.ReadTimeout = time.Second
+		began = time.Now()
+		if _, diags = Load("/dead/third.hcl", options); !diags.HasErrors() {
+			t.Error("passed")
+		}
+		if took := time.Since(began); took != options.ReadTimeout {
+			t.Errorf("took %v, want %v", took, options.ReadTimeout)
+		}
 		close(answer)
 		synctest.Wait()
 		abandoned.Lock()

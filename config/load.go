@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"os"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -17,7 +19,8 @@ type Options struct {
 	LookupEnv func(string) (string, bool) // the environment; nil: os.LookupEnv
 	Hostname  func() (string, error)      // nil: os.Hostname
 
-	Stat func(name string) (os.FileInfo, error) // called before a file is opened; nil: os.Stat
+	Stat        func(name string) (os.FileInfo, error) // called before a file is opened; nil: os.Stat
+	ReadTimeout time.Duration                          // limits the total time that file systems may take; 0: 5 s
 
 	spent int // units of the budget already used, in tests
 }
@@ -42,7 +45,7 @@ func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics)
 	}
 	l := &loader{
 		options: o,
-		source:  source{disk: newDisk(o.Stat), files: map[string]*sourceFile{}},
+		source:  source{disk: newDisk(o.Stat, cmp.Or(o.ReadTimeout, readTimeout)), files: map[string]*sourceFile{}},
 		secrets: newSecrets(),
 	}
 	l.context = &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o, &l.source.budget)}

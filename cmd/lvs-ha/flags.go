@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/director"
@@ -24,6 +25,8 @@ type configFlags struct {
 	node     string
 	vars     []string
 	varFiles []string
+
+	readTimeout time.Duration // not a flag; 0: config's own
 }
 
 func (f *configFlags) register(cmd *cobra.Command) {
@@ -85,7 +88,7 @@ func (f *configFlags) read(color bool) (*config.Config, *config.Diagnostics, err
 		}
 		vars[name] = value
 	}
-	cfg, diagnostics := config.Load(f.path, config.Options{Node: f.node, Vars: vars, VarFiles: f.varFiles})
+	cfg, diagnostics := config.Load(f.path, config.Options{Node: f.node, Vars: vars, VarFiles: f.varFiles, ReadTimeout: f.readTimeout})
 	if !diagnostics.HasErrors() {
 		return cfg, diagnostics, nil
 	}

@@ -115,6 +115,10 @@ func newDirector() *cobra.Command {
 // loadTimeout limits the first reading of the configuration, including certificates.
 const loadTimeout = 2 * time.Minute
 
+// restartReadTimeout is how long a restarted director waits for the file systems of its configuration. It has the last valid one, and
+// must be ready within the default grace of 5 s, after which the speaker hands over.
+const restartReadTimeout = 2500 * time.Millisecond
+
 var errSlowLoad = fmt.Errorf("reading the configuration took longer than %v: check that it and the files it names are not on a hung file system", loadTimeout)
 
 // loader reads and validates the configuration.
@@ -129,8 +133,12 @@ func firstLoad(conf *configFlags, link *supervisor.ParentLink, log *slog.Logger)
 		err error
 	}
 	loaded := make(chan result, 1)
+	once := *conf
+	if link.Restarted {
+		once.readTimeout = restartReadTimeout
+	}
 	go func() {
-		cfg, err := conf.loadLogged(!link.Restarted && onTerminal(os.Stderr), log)
+		cfg, err := once.loadLogged(!link.Restarted && onTerminal(os.Stderr), log)
 		loaded <- result{cfg, err}
 	}()
 	var first *result
