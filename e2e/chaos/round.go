@@ -11,9 +11,10 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// processVariables sets the shell variables of a trouble. Of two speakers the older one works.
+// processVariables sets the shell variables of a trouble. Of two speakers the older one works,
+// which may have the larger process id.
 const processVariables = `config=` + configPath + ` run= director= speaker= spare= all=
-for p in $(pgrep -x lvs-ha | sort -n); do
+for p in $(ps -C lvs-ha -o pid= --sort=start_time); do
 	[ "$(readlink /proc/$p/ns/net)" = "$(readlink /proc/self/ns/net)" ] || continue
 	all="$p $all"
 	case "$(tr '\0' ' ' </proc/$p/cmdline)" in

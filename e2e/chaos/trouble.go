@@ -62,7 +62,7 @@ func processTroubles() []Trouble {
 		{Name: "parent-killed", Begin: "kill -KILL $run", Again: AtEnd, Budget: handover, Present: workers},
 		{Name: "parent-and-speaker-killed", Begin: "kill -KILL $run $speaker", Again: AtEnd, Budget: orphaned, Present: hung},
 		{Name: "parent-and-director-killed", Begin: "kill -KILL $run $director", Again: AtEnd, Budget: handover, Present: workers},
-		{Name: "parent-and-spare-killed", Begin: "kill -KILL $run $spare", Again: AtEnd, Budget: handover, Present: workers},
+		{Name: "parent-and-spare-killed", Begin: "kill -KILL $spare $run", Again: AtEnd, Budget: handover, Present: workers},
 		{Name: "all-killed", Begin: "kill -STOP $all; kill -KILL $all", Again: AtEnd, Budget: orphaned, Present: hung},
 		{Name: "parent-killed-new-at-once", Begin: "kill -KILL $run", Again: AtOnce, Budget: handover},
 		{Name: "all-killed-new-at-once", Begin: "kill -STOP $all; kill -KILL $all", Again: AtOnce, Budget: orphaned},
