@@ -25,20 +25,25 @@ func (c Command) program(uid uint32) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := checkProgram(path, uid); err != nil {
-		return "", err
+	return path, checkProgram("/", path, uid)
+}
+
+// checkProgram checks a program below a directory that is safe, and its interpreter.
+func checkProgram(top, path string, uid uint32) error {
+	if err := checkPath(top, path, uid); err != nil {
+		return err
 	}
 	interpreter := interpreterOf(path)
 	if interpreter == "" {
-		return path, nil
+		return nil
 	}
-	switch err := checkProgram(interpreter, uid); {
+	switch err := checkPath(top, interpreter, uid); {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("the interpreter of %s does not exist: its first line names %q", path, interpreter)
+		return fmt.Errorf("the interpreter of %s does not exist: its first line names %q", path, interpreter)
 	case err != nil:
-		return "", fmt.Errorf("the interpreter of %s: %w", path, err)
+		return fmt.Errorf("the interpreter of %s: %w", path, err)
 	}
-	return path, nil
+	return nil
 }
 
 // lookUp finds a program without a slash in Path.
@@ -58,22 +63,15 @@ func lookUp(name string) (string, error) {
 // maxLinks is the kernel's own limit (path_resolution(7)).
 const maxLinks = 40
 
-// checkProgram follows a path from the root, and refuses it where others could put another program: in any directory
-// that it goes through, also by symbolic links.
-func checkProgram(path string, uid uint32) error {
-	at, rest, links := "/", strings.Split(path, "/"), 0
-	if err := checkOwner(at, uid, nil); err != nil {
-		return err
-	}
+// checkPath follows a path from the root, and refuses it where others could put another program: in any directory that
+// it goes through, also by symbolic links.
+func checkPath(top, path string, uid uint32) error {
+	at, rest := start(top, path)
 	var st unix.Stat_t
-	for len(rest) > 0 {
+	for links := 0; len(rest) > 0; {
 		name := rest[0]
 		rest = rest[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			at = filepath.Dir(at)
+		if name == "" || name == "." {
 			continue
 		}
 		next := filepath.Join(at, name)
@@ -88,19 +86,20 @@ func checkProgram(path string, uid uint32) error {
 			if err != nil {
 				return err
 			}
+			more := strings.Split(target, "/")
 			if filepath.IsAbs(target) {
-				at = "/"
+				at, more = start(top, target)
 			}
-			rest = append(strings.Split(target, "/"), rest...)
+			rest = append(more, rest...)
 			continue
 		}
-		if err := checkOwner(next, uid, &st); err != nil {
+		if err := checkOwner(next, &st, uid, uint32(os.Geteuid())); err != nil {
 			return err
 		}
 		at = next
 	}
 	switch {
-	case st.Mode&unix.S_IFMT == unix.S_IFDIR || at == "/":
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		return fmt.Errorf("%s is a directory, not a program", path)
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return fmt.Errorf("%s is not a regular file", path)
@@ -110,17 +109,19 @@ func checkProgram(path string, uid uint32) error {
 	return nil
 }
 
-// checkOwner refuses a file or directory that other users can change. A sticky directory such as /tmp is refused too:
-// anybody may put a program there.
-func checkOwner(path string, uid uint32, st *unix.Stat_t) error {
-	if st == nil {
-		st = new(unix.Stat_t)
-		if err := unix.Lstat(path, st); err != nil {
-			return &fs.PathError{Op: "finding", Path: path, Err: err}
-		}
+// start is where to start following an absolute path, and what follows. The root directory is safe.
+func start(top, path string) (at string, rest []string) {
+	if below, ok := strings.CutPrefix(path, top); ok {
+		return top, strings.Split(below, "/")
 	}
+	return "/", strings.Split(path, "/")
+}
+
+// checkOwner refuses a file or directory that users other than root and two more can change. A sticky directory such as
+// /tmp is refused too: anybody may put a program there.
+func checkOwner(path string, st *unix.Stat_t, uid, self uint32) error {
 	switch {
-	case st.Uid != 0 && st.Uid != uid && st.Uid != uint32(os.Geteuid()):
+	case st.Uid != 0 && st.Uid != uid && st.Uid != self:
 		return fmt.Errorf("%s is not safe: it belongs to user %d; it must belong to root or to the script's user", path, st.Uid)
 	case st.Mode&0o002 != 0, st.Mode&0o020 != 0 && st.Gid != 0: // some systems let root's group write
 		return fmt.Errorf("%s is not safe: other users can write to it (mode %04o, group %d): move the script, or run `chmod go-w %s`",
