@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/capability"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ const (
 func newRun() *cobra.Command {
 	var conf configFlags
 	var logs logFlags
-	var runtimeDir string
+	var runtimeDir, scriptCapabilities string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon",
@@ -41,7 +42,11 @@ func newRun() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(syscall.SIGHUP) // until the parent forwards it: the configuration has not been read yet
-			if err := supervisor.Confine(); err != nil {
+			extra, err := capability.Parse(scriptCapabilities)
+			if err != nil {
+				return fmt.Errorf("--%s: %w", supervisor.ScriptCapabilitiesFlag, err)
+			}
+			if err := supervisor.Confine(extra); err != nil {
 				return err
 			}
 			log, flush, err := logs.open(os.Stderr)
@@ -49,7 +54,7 @@ func newRun() *cobra.Command {
 				return err
 			}
 			defer flush()
-			err = runParent(cmd.Context(), supervisor.RuntimeDir(runtimeDir), &conf, &logs, log)
+			err = runParent(cmd.Context(), supervisor.RuntimeDir(runtimeDir), &conf, &logs, extra, log)
 			if _, refused := errors.AsType[*supervisor.RefusedError](err); refused {
 				return &exitError{status: 1} // already logged
 			}
@@ -59,11 +64,14 @@ func newRun() *cobra.Command {
 	conf.register(cmd)
 	logs.register(cmd)
 	registerRuntimeDir(cmd, &runtimeDir)
+	cmd.Flags().StringVar(&scriptCapabilities, supervisor.ScriptCapabilitiesFlag, "",
+		"additional capabilities of scripts that run as root, as a `list` such as NET_RAW,CHOWN; or all")
 	return cmd
 }
 
-// runParent runs the parent process. It only passes on how to read the configuration.
-func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, logs *logFlags, log *slog.Logger) error {
+// runParent runs the parent process. It only passes on how to read the configuration. extra are additional capabilities
+// of root's scripts.
+func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, logs *logFlags, extra capability.Set, log *slog.Logger) error {
 	if err := dir.Check(); err != nil {
 		return err
 	}
@@ -80,7 +88,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		}, {
 			Name: "director", Args: slices.Concat([]string{"director", "--runtime-dir", string(dir)}, conf.args(), logs.args()),
 			Environment: directorEnvironment(), Private: directorPrivate{Vars: conf.vars},
-			Capabilities: supervisor.DirectorCapabilities, Patience: directorPatience,
+			Capabilities: supervisor.DirectorCapabilities | extra, Patience: directorPatience,
 		}},
 		Reload: "director",
 		Logger: log,

@@ -89,6 +89,9 @@ func newDirector() *cobra.Command {
 				return err
 			}
 			conf.vars = private.Vars
+			if err := supervisor.LowerDirector(); err != nil {
+				return err
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			load, err := firstLoad(&conf, link, log)

@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		panic(err)
 	}
+	if text := os.Getenv(helperEnv); text != "" {
+		helper(text)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -91,6 +95,18 @@ func TestLongOutput(t *testing.T) {
 	}
 }
 
+// awaitLine waits until a script has written a line to a file.
+func awaitLine(t *testing.T, file string) {
+	t.Helper()
+	for range 60_000 {
+		if raw, err := os.ReadFile(file); err == nil && bytes.HasSuffix(raw, []byte("\n")) {
+			return
+		}
+		unix.Poll(nil, 1)
+	}
+	t.Errorf("nothing was written to %s", file)
+}
+
 // awaitGone waits until no process has a number that a script wrote to a file.
 func awaitGone(t *testing.T, file string) {
 	t.Helper()
@@ -149,13 +165,8 @@ func TestCancel(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		for {
-			if raw, err := os.ReadFile(pids); err == nil && strings.HasSuffix(string(raw), "\n") {
-				cancel()
-				return
-			}
-			unix.Poll(nil, 1)
-		}
+		awaitLine(t, pids)
+		cancel()
 	}()
 	got := newRunner(t).Run(ctx, Command{Args: []string{"echo $$ >$1; exec sleep 1000", pids}, Shell: true, User: self, Group: strconv.Itoa(os.Getegid()), Timeout: time.Hour})
 	if got.TimedOut || got.NotRun != nil || got.Signal != syscall.SIGTERM {
@@ -206,9 +217,7 @@ func TestTheNumberIsBounded(t *testing.T) {
 		c.Args = []string{"echo >$1; exec sleep 1000", file}
 		first <- r.Run(ctx, c)
 	}()
-	for _, err := os.Stat(file); err != nil; _, err = os.Stat(file) {
-		unix.Poll(nil, 1)
-	}
+	awaitLine(t, file)
 	c := own
 	c.Args, c.Timeout = []string{"true"}, time.Millisecond
 	if got := r.Run(t.Context(), c); got.NotRun == nil || got.OK() {

@@ -7,9 +7,9 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 
+	"github.com/lvs-ha/lvs-ha/internal/capability"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,16 +35,13 @@ func prepareThread() error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("clearing ambient capabilities: %w", err)
 	}
-	set, err := capabilities()
+	thread, err := capability.OfThread()
 	if err != nil {
 		return err
 	}
-	set.raise(needed)
-	for i := range set {
-		set[i].Inheritable = 0
-	}
-	if err := set.apply(); err != nil {
-		return err
+	thread.Inheritable = 0
+	if err := raised(thread).Apply(); err != nil {
+		return fmt.Errorf("setting capabilities: %w", err)
 	}
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("giving scripts a file creation mask of their own: %w", err)
@@ -133,77 +130,42 @@ func explain(err error, path string, id identity) error {
 	return fmt.Errorf("executing %s: %w%s", path, err, hint)
 }
 
-// The capabilities to change the user, and to end the processes of another.
-var needed = []int{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL}
+// needed are the capabilities to change the user, and to end the processes of another.
+var needed = capability.Of(unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL)
+
+// raised makes them effective as far as they are permitted.
+func raised(thread capability.Thread) capability.Thread {
+	thread.Effective |= thread.Permitted & needed
+	return thread
+}
 
 // checkCapabilities reports what the calling thread lacks to run and to kill a command of another user.
 func checkCapabilities(id identity) error {
-	set, err := capabilities()
+	thread, err := capability.OfThread()
 	if err != nil {
 		return err
 	}
-	var lacks []string
-	for i, name := range []string{"CAP_SETUID", "CAP_SETGID", "CAP_KILL"} {
-		if !set.effective(needed[i]) {
-			lacks = append(lacks, name)
-		}
-	}
-	if len(lacks) > 0 {
-		return fmt.Errorf("running as user %s needs %s, which this process lacks: run lvs-ha as root, or with AmbientCapabilities= in its systemd unit",
-			id.name, strings.Join(lacks, " and "))
+	if lacks := needed &^ thread.Effective; lacks != 0 {
+		return fmt.Errorf("running as user %s requires %s, which lvs-ha lacks: add it to CapabilityBoundingSet= in the systemd unit "+
+			"(and to AmbientCapabilities= if lvs-ha does not run as root)", id.name, lacks)
 	}
 	return nil
-}
-
-// threadCapabilities are those of a thread (capget(2)).
-type threadCapabilities [2]unix.CapUserData
-
-var capabilityHeader = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-
-func capabilities() (threadCapabilities, error) {
-	var set threadCapabilities
-	header := capabilityHeader
-	if err := unix.Capget(&header, &set[0]); err != nil {
-		return set, fmt.Errorf("reading the capabilities of this thread: %w", err)
-	}
-	return set, nil
-}
-
-func (c *threadCapabilities) apply() error {
-	header := capabilityHeader
-	if err := unix.Capset(&header, &c[0]); err != nil {
-		return fmt.Errorf("setting the capabilities of this thread: %w", err)
-	}
-	return nil
-}
-
-func (c *threadCapabilities) effective(number int) bool {
-	return c[number/32].Effective&(1<<(number%32)) != 0
-}
-
-// raise makes permitted capabilities effective.
-func (c *threadCapabilities) raise(numbers []int) {
-	for _, number := range numbers {
-		c[number/32].Effective |= c[number/32].Permitted & (1 << (number % 32))
-	}
 }
 
 // withCapabilities calls f on a thread for which the needed capabilities are in effect as far as they are permitted.
 func withCapabilities(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	old, err := capabilities()
+	old, err := capability.OfThread()
 	if err != nil {
 		return err
 	}
-	raised := old
-	raised.raise(needed)
-	if raised == old {
+	if raised(old) == old {
 		return f()
 	}
-	if err := raised.apply(); err != nil {
+	if err := raised(old).Apply(); err != nil {
 		return err
 	}
-	defer func() { _ = old.apply() }() // lowering is always permitted
+	defer func() { _ = old.Apply() }() // lowering is always permitted
 	return f()
 }

@@ -1,53 +1,51 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"os"
-	"strings"
+	"syscall"
 
+	"github.com/lvs-ha/lvs-ha/internal/capability"
 	"golang.org/x/sys/unix"
 )
 
-// Capabilities is a set of Linux capabilities as a bit mask, in the format of /proc/PID/status.
-type Capabilities uint64
+// Capabilities is a set of Linux capabilities.
+type Capabilities = capability.Set
 
 // The capabilities of each process. The parent itself uses none, but can give its workers only capabilities that it has.
-const (
-	SpeakerCapabilities Capabilities = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW | 1<<unix.CAP_SYS_NICE | 1<<unix.CAP_IPC_LOCK
+var (
+	SpeakerCapabilities = capability.Of(unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_NICE, unix.CAP_IPC_LOCK)
 	// DAC_READ_SEARCH is for configurations and keys of other users.
-	DirectorCapabilities Capabilities = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_DAC_READ_SEARCH
-	ParentCapabilities                = SpeakerCapabilities | DirectorCapabilities
+	DirectorCapabilities = capability.Of(unix.CAP_NET_ADMIN, unix.CAP_DAC_READ_SEARCH) | ScriptCapabilities
+	// ScriptCapabilities run scripts as other users, and kill them. They are in effect only while the director does that.
+	ScriptCapabilities = capability.Of(unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL)
+	ParentCapabilities = SpeakerCapabilities | DirectorCapabilities
 )
-
-var capabilityNames = map[int]string{
-	unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_NET_RAW: "CAP_NET_RAW", unix.CAP_SYS_NICE: "CAP_SYS_NICE",
-	unix.CAP_IPC_LOCK: "CAP_IPC_LOCK", unix.CAP_DAC_READ_SEARCH: "CAP_DAC_READ_SEARCH",
-}
-
-// Has reports whether the set contains a capability.
-func (c Capabilities) Has(number int) bool { return c&(1<<number) != 0 }
-
-func (c Capabilities) String() string {
-	var names []string
-	for rest := uint64(c); rest != 0; rest &= rest - 1 {
-		number := bits.TrailingZeros64(rest)
-		name, known := capabilityNames[number]
-		if !known {
-			name = fmt.Sprintf("capability %d", number)
-		}
-		names = append(names, name)
-	}
-	return strings.Join(names, " ")
-}
 
 // permitted returns the calling thread's permitted capabilities.
 func permitted() (Capabilities, error) {
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
-		return 0, fmt.Errorf("reading the capabilities of this process: %w", err)
+	thread, err := capability.OfThread()
+	return thread.Permitted, err
+}
+
+// LowerDirector takes out of effect what the director has for its scripts only. It stays permitted: package script makes
+// it effective on the thread that starts or kills a script, and root's scripts inherit it.
+func LowerDirector() error {
+	thread, err := capability.OfThread()
+	if err != nil {
+		return err
 	}
-	return Capabilities(data[0].Permitted) | Capabilities(data[1].Permitted)<<32, nil
+	thread.Effective &= DirectorCapabilities &^ ScriptCapabilities
+	err = thread.ApplyToAll()
+	if errors.Is(err, syscall.ENOTSUP) {
+		return nil // built with cgo, which no release is
+	}
+	if err != nil {
+		return fmt.Errorf("lowering the director's capabilities: %w", err)
+	}
+	return nil
 }
 
 // secureNoRoot is SECBIT_NOROOT: user 0 gets no capabilities by executing a program (capabilities(7)).
@@ -76,7 +74,11 @@ func restrictThread(keep Capabilities) error {
 		return fail(err)
 	}
 	byAmbient := os.Geteuid() != 0 || secure&secureNoRoot != 0
-	if err := setCapabilities(keep, byAmbient); err != nil {
+	thread := capability.Thread{Effective: keep, Permitted: keep}
+	if byAmbient {
+		thread.Inheritable = keep
+	}
+	if err := thread.Apply(); err != nil {
 		return fail(err)
 	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
@@ -87,16 +89,4 @@ func restrictThread(keep Capabilities) error {
 		_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(bits.TrailingZeros64(rest)), 0, 0)
 	}
 	return nil
-}
-
-func setCapabilities(set Capabilities, inheritable bool) error {
-	var data [2]unix.CapUserData
-	for i := range data {
-		part := uint32(set >> (32 * i))
-		data[i] = unix.CapUserData{Effective: part, Permitted: part}
-		if inheritable {
-			data[i].Inheritable = part
-		}
-	}
-	return unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0])
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/lvs-ha/lvs-ha/internal/capability"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,9 +19,20 @@ const confinedEnv = "LVS_HA_CONFINED"
 // any by executing a program, and descriptors other than the standard ones. Since capabilities belong to threads, it
 // executes this program again from a restricted thread, with the same arguments and process id. It returns nil in the
 // confined process.
-func Confine() error {
+//
+// extra is kept too, for root's scripts. It is an error if this process lacks any of it by name.
+func Confine(extra Capabilities) error {
 	if os.Getenv(confinedEnv) == strconv.Itoa(os.Getpid()) {
 		return os.Unsetenv(confinedEnv)
+	}
+	if extra != capability.All {
+		has, err := permitted()
+		if err != nil {
+			return err
+		}
+		if lacks := extra &^ has; lacks != 0 {
+			return fmt.Errorf("lvs-ha lacks %s, which --script-capabilities names: add it to CapabilityBoundingSet= in the systemd unit", lacks)
+		}
 	}
 	binary, err := os.Executable()
 	if err != nil {
@@ -30,7 +42,7 @@ func Confine() error {
 		return err
 	}
 	runtime.LockOSThread() // never unlocked: if this fails, the process must end
-	if err := restrictThread(ParentCapabilities); err != nil {
+	if err := restrictThread(ParentCapabilities | extra); err != nil {
 		return err
 	}
 	environment := append(os.Environ(), fmt.Sprintf("%s=%d", confinedEnv, os.Getpid()))

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/capability"
 )
 
 // Program identifies the roles of `lvs-ha run` and its workers.
@@ -26,6 +28,7 @@ func (r Running) Excess() Capabilities { return r.Capabilities &^ r.Needs }
 // FindRunning returns the visible processes of the lvs-ha in this network namespace.
 func FindRunning() ([]Running, error) {
 	var all []Running
+	var extra Capabilities // of --script-capabilities
 	for _, r := range []Running{
 		{Name: parentRole, Needs: ParentCapabilities},
 		{Name: "speaker", Needs: SpeakerCapabilities},
@@ -39,6 +42,12 @@ func FindRunning() ([]Running, error) {
 			continue
 		}
 		r.PID = h.pid
+		if r.Name == parentRole {
+			extra = scriptCapabilities(r.PID)
+		}
+		if r.Name != "speaker" {
+			r.Needs |= extra
+		}
 		if err := r.read(); err == nil { // otherwise it has ended meanwhile
 			all = append(all, r)
 		}
@@ -69,4 +78,26 @@ func (r *Running) read() error {
 		}
 	}
 	return lines.Err()
+}
+
+// ScriptCapabilitiesFlag is the flag of `lvs-ha run` with what root's scripts may do in addition.
+const ScriptCapabilitiesFlag = "script-capabilities"
+
+// scriptCapabilities are those on a process's command line.
+func scriptCapabilities(pid int) Capabilities {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return 0
+	}
+	var all Capabilities
+	for args := strings.Split(string(raw), "\x00"); len(args) > 0; args = args[1:] {
+		list, ok := strings.CutPrefix(args[0], "--"+ScriptCapabilitiesFlag+"=")
+		if !ok && args[0] == "--"+ScriptCapabilitiesFlag && len(args) > 1 {
+			list, ok = args[1], true
+		}
+		if more, err := capability.Parse(list); ok && err == nil {
+			all |= more
+		}
+	}
+	return all
 }
