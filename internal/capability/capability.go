@@ -4,6 +4,7 @@ package capability
 import (
 	"fmt"
 	"math/bits"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -112,4 +113,23 @@ func (t Thread) ApplyToAll() error {
 		return errno
 	}
 	return nil
+}
+
+// OnOwnThread calls f on a thread that ends with it, and does not wait. What f changes of its thread affects nothing else.
+func OnOwnThread(f func()) {
+	go func() {
+		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine
+		if unix.Gettid() != unix.Getpid() {
+			f()
+			return
+		}
+		// The main thread would not end, and /proc/PID shows its capabilities as the process's.
+		taken := make(chan struct{})
+		OnOwnThread(func() {
+			close(taken)
+			f()
+		})
+		<-taken
+		runtime.UnlockOSThread()
+	}()
 }

@@ -69,3 +69,25 @@ func TestThread(t *testing.T) {
 	}()
 	<-done
 }
+
+// TestOnOwnThread: no function gets the main thread, or the thread of another.
+func TestOnOwnThread(t *testing.T) {
+	const times = 50
+	threads := make(chan int, times)
+	release := make(chan struct{})
+	for range times {
+		OnOwnThread(func() {
+			threads <- unix.Gettid()
+			<-release
+		})
+	}
+	seen := map[int]bool{unix.Getpid(): true}
+	for range times {
+		thread := <-threads
+		if seen[thread] {
+			t.Errorf("thread %d of process %d was given away already", thread, unix.Getpid())
+		}
+		seen[thread] = true
+	}
+	close(release)
+}

@@ -96,14 +96,17 @@ func (r *Runner) acquire(ctx context.Context, patience time.Duration) error {
 // starter runs functions on a thread of its own, which lives as long as it: the kernel ends the processes that a thread
 // has started when the thread ends (prctl(2), PR_SET_PDEATHSIG).
 type starter struct {
-	once  sync.Once
-	calls chan func()
-	err   error // of preparing the thread
+	once   sync.Once
+	calls  chan func()
+	closed chan struct{}
+	err    error // of preparing the thread
 }
 
+var errClosed = errors.New("lvs-ha is stopping")
+
 func (s *starter) close() {
-	s.once.Do(func() { s.err = errors.New("the runner of scripts is closed") })
-	if s.calls != nil {
-		close(s.calls)
+	s.once.Do(func() { s.err = errClosed })
+	if s.closed != nil {
+		close(s.closed)
 	}
 }

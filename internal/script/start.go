@@ -15,15 +15,19 @@ import (
 
 // open prepares the thread.
 func (s *starter) open() {
-	s.calls = make(chan func())
+	s.calls, s.closed = make(chan func()), make(chan struct{})
 	ready := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	capability.OnOwnThread(func() {
 		ready <- prepareThread()
-		for call := range s.calls {
-			call()
+		for {
+			select {
+			case call := <-s.calls:
+				call()
+			case <-s.closed:
+				return
+			}
 		}
-	}()
+	})
 	if err := <-ready; err != nil {
 		s.err = fmt.Errorf("preparing to run scripts: %w", err)
 	}
@@ -57,15 +61,22 @@ func (s *starter) start(ctx context.Context, c Command, id identity, path string
 		return nil, s.err
 	}
 	var p *process
-	err := context.Cause(ctx)
+	var err error
 	done := make(chan struct{})
-	s.calls <- func() {
+	call := func() {
 		defer close(done)
 		if err = context.Cause(ctx); err == nil {
 			p, err = begin(c, id, path)
 		}
 	}
-	<-done
+	select {
+	case s.calls <- call:
+		<-done
+	case <-s.closed:
+		err = errClosed
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
 	if errors.Is(err, errTimedOut) {
 		err = errors.New("could not be started within its timeout")
 	}

@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/capability"
 	"golang.org/x/sys/unix"
 )
 
@@ -93,14 +93,13 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 // startRestricted starts a program with at most the given capabilities.
 func startRestricted(cmd *exec.Cmd, keep Capabilities) error {
 	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine
+	capability.OnOwnThread(func() {
 		err := restrictThread(keep)
 		if err == nil {
 			err = cmd.Start()
 		}
 		started <- err
-	}()
+	})
 	return <-started
 }
 
