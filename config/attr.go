@@ -254,6 +254,9 @@ func list[T any](
 	if !ok {
 		return invalid(at, tag, "A list of strings is required here, such as [\"…\", \"…\"].")
 	}
+	if len(texts) > maxElements {
+		return invalid(at, tag, "This list has %d elements. At most %d are possible.", len(texts), maxElements)
+	}
 	if len(elements) != len(texts) {
 		elements = slices.Repeat([]hcl.Range{at}, len(texts))
 	}

@@ -18,7 +18,7 @@ func readAuthorities(f *file, s *source) (map[string]string, hcl.Diagnostics) {
 	var diags hcl.Diagnostics
 	contents, faults := map[string]string{}, map[string]error{}
 	left := maxAuthorities
-	eachCheck(f, func(b *healthCheckBlock) {
+	eachCheck(f, &diags, func(b *healthCheckBlock) {
 		t, ok := b.Check.(healthcheck.Truster)
 		if !ok {
 			return

@@ -35,8 +35,10 @@ var costs = map[string]cost{
 	"regexall":     func(args []cty.Value) int { return regexCost(args[0], args[1], len(text(args[1]))) },
 	"regexreplace": func(args []cty.Value) int { return regexCost(args[1], args[0], len(text(args[0])+text(args[2]))) },
 
-	"csvdecode":  func(args []cty.Value) int { return 2 * stepUnits * signs(text(args[0]), ",\n") },
-	"jsondecode": func(args []cty.Value) int { return 2*stepUnits*signs(text(args[0]), ",:[{") + numerals(text(args[0])) },
+	"csvdecode": func(args []cty.Value) int {
+		return rowUnits*signs(text(args[0]), "\n") + 2*stepUnits*signs(text(args[0]), ",")
+	},
+	"jsondecode": func(args []cty.Value) int { return jsonUnits*signs(text(args[0]), ",:[{") + numerals(text(args[0])) },
 	"parseint":   func(args []cty.Value) int { return square(len(text(args[0])) / bytesOfUnit) },
 
 	"distinct":   distinctCost,
@@ -196,5 +198,5 @@ func productCost(args []cty.Value) int {
 			return product
 		}
 	}
-	return product * (len(args) + 1) * 2
+	return product * (len(args) + 1) * productUnits
 }

@@ -58,7 +58,7 @@ func (d *decoder) structure(body hcl.Body, at hcl.Range, context *hcl.EvalContex
 		_, diags := d.content(body, schema, at, context, target, reflect.Value{})
 		return diags
 	}
-	if !d.budget.decode(added.Type().Size(), at) {
+	if !d.budget.hold(int(added.Type().Size()), at) {
 		return nil
 	}
 	unknown, diags := d.content(body, joinedSchema(target.Type(), added.Type()), at, context, target, added)
@@ -87,6 +87,7 @@ func (d *decoder) content(
 		return unknown, diags
 	}
 	blocks := content.Blocks.ByType()
+	content.Blocks = nil // each is garbage when it is decoded
 	for _, target := range [...]reflect.Value{target, added} {
 		if !target.IsValid() {
 			continue
@@ -133,7 +134,8 @@ func (d *decoder) attribute(a *hcl.Attribute, at *hcl.Range, context *hcl.EvalCo
 		f.fail(a.Expr.Range())
 		return nil
 	}
-	value, diags := a.Expr.Value(context)
+	passing := d.budget.passing
+	value, diags := evaluate(a.Expr, context, d.budget)
 	if !diags.HasErrors() {
 		var faults hcl.Diagnostics
 		value, faults = d.budget.check(value, a.Expr.Range())
@@ -147,6 +149,10 @@ func (d *decoder) attribute(a *hcl.Attribute, at *hcl.Range, context *hcl.EvalCo
 		return diags
 	}
 	diags = append(diags, f.decode(value, a.Expr.Range(), elementRanges(a.Expr), tag)...)
+	d.budget.passing = passing
+	if value.CanIterateElements() {
+		d.budget.hold(elementBytes*value.LengthInt(), a.Expr.Range())
+	}
 	switch f := f.(type) {
 	case *attr[secret.Text]:
 		d.secrets.add(value)
@@ -194,10 +200,11 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 	}
 	all := target // a file is decoded in parts
 	all.Grow(len(blocks))
-	for _, block := range blocks {
+	for i, block := range blocks {
 		if len(diags) > maxFindings {
 			break
 		}
+		blocks[i] = nil
 		one := newBlock(target.Type().Elem().Elem())
 		diags = append(diags, d.block(block, context, one.Elem())...)
 		all = reflect.Append(all, one)
@@ -208,13 +215,10 @@ func (d *decoder) blocks(blocks hcl.Blocks, context *hcl.EvalContext, target ref
 
 // block fills a decode struct from a block with its labels.
 func (d *decoder) block(block *hcl.Block, context *hcl.EvalContext, target reflect.Value) hcl.Diagnostics {
-	size := target.Type().Size() + blockBytes
-	if _, plain := block.Body.(*hclsyntax.Body); !plain {
-		size += dynamicBytes
-	}
-	if !d.budget.decode(size, block.DefRange) {
+	if !d.budget.hold(int(target.Type().Size())+blockBytes, block.DefRange) {
 		return nil
 	}
+	d.budget.fails = 0
 	var diags hcl.Diagnostics
 	tags, n := tagsOf(target.Type()), 0
 	for i := range tags {
@@ -250,14 +254,17 @@ func (d *decoder) streamed(s *stream, context *hcl.EvalContext, target reflect.V
 		if len(diags) > maxFindings || d.syntax.HasErrors() {
 			continue
 		}
+		passing := d.budget.passing
 		content, contentDiags := d.prepare(body, schema).Content(blocksOnly)
 		diags = append(diags, contentDiags...)
 		blocks := content.Blocks.ByType()
+		content.Blocks = nil
 		for i := range tags {
 			if tags[i].Kind == "block" {
 				diags = append(diags, d.blocks(blocks[tags[i].Name], context, target.Field(tags[i].index))...)
 			}
 		}
+		d.budget.passing = passing
 	}
 	whole := Block{Attributes: blockSchema(target.Type()).Attributes}
 	return d.prepare(s.block.Body, whole), diags

@@ -49,7 +49,7 @@ func (l *loader) nodeName(block *nodeBlock) cty.Value {
 		return name
 	}
 	expr := block.Name.Expr
-	name, diags := expr.Value(l.context)
+	name, diags := evaluate(expr, l.context, &l.source.budget)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {
 		return cty.UnknownVal(cty.String)

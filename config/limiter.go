@@ -53,16 +53,16 @@ func (l limiter) Exit(node hclsyntax.Node) hcl.Diagnostics {
 		l.costly(&node.Wrapped)
 	case *hclsyntax.TemplateExpr:
 		for i := range node.Parts {
-			l.costly(&node.Parts[i])
+			l.part(&node.Parts[i])
 		}
 	case *hclsyntax.TupleConsExpr:
 		for i := range node.Exprs {
-			l.costly(&node.Exprs[i])
+			l.part(&node.Exprs[i])
 		}
 	case *hclsyntax.ObjectConsExpr:
 		for i := range node.Items {
-			l.costly(&node.Items[i].KeyExpr)
-			l.costly(&node.Items[i].ValueExpr)
+			l.part(&node.Items[i].KeyExpr)
+			l.part(&node.Items[i].ValueExpr)
 		}
 	}
 	return nil
@@ -112,10 +112,23 @@ func (l limiter) costly(part *hclsyntax.Expression) {
 	}
 }
 
+// part replaces one of many expressions, so that only the first errors are reported.
+func (l limiter) part(part *hclsyntax.Expression) {
+	switch (*part).(type) {
+	case *hclsyntax.ScopeTraversalExpr, *hclsyntax.RelativeTraversalExpr, *hclsyntax.IndexExpr:
+		l.every(part)
+	default:
+		l.costly(part)
+	}
+}
+
 // argument replaces a function's argument, which is converted to the type of the parameter.
 func (l limiter) argument(part *hclsyntax.Expression, name string, i int) {
 	if name == "try" || name == "can" {
-		l.costly(part)
+		l.every(part)
+		if c, ok := (*part).(*counted); ok {
+			c.tried = true
+		}
 		return
 	}
 	l.every(part)
@@ -133,16 +146,17 @@ type loopState struct {
 
 // counted is an expression that is evaluated only while there is budget; then its value is unknown.
 type counted struct {
-	*hclsyntax.ParenthesesExpr
+	hclsyntax.ParenthesesExpr
 	budget   *budget
 	units    int        // in addition to the size of the value
 	loop     *loopState // nil unless it is the body of a loop
 	converts bool       // the value is converted deeply
 	unifies  bool       // the elements of the value are converted to one type
+	tried    bool       // errors in it are none outside
 }
 
-func parentheses(inner hclsyntax.Expression) *hclsyntax.ParenthesesExpr {
-	return &hclsyntax.ParenthesesExpr{Expression: inner, SrcRange: inner.Range()}
+func parentheses(inner hclsyntax.Expression) hclsyntax.ParenthesesExpr {
+	return hclsyntax.ParenthesesExpr{Expression: inner, SrcRange: inner.Range()}
 }
 
 // UnwrapExpression lets package hcl inspect the syntax, such as a list or a call.
@@ -150,19 +164,27 @@ func (c *counted) UnwrapExpression() hcl.Expression { return c.Expression }
 
 // Value implements hclsyntax.Expression.
 func (c *counted) Value(context *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	if !c.budget.spend(c.units, c.SrcRange) || c.loop.hasFailed(context) {
+	if !c.budget.spend(c.units, c.SrcRange) || c.loop.hasFailed(context) || c.budget.fails >= maxFails {
 		return cty.DynamicVal, nil
 	}
+	fails := c.budget.fails
 	value, diags := c.Expression.Value(context)
 	if diags.HasErrors() {
+		c.budget.fails++
 		if c.loop != nil {
 			c.loop.fails++
 			c.budget.spend(errorUnits, c.SrcRange)
 		}
+		if c.tried {
+			c.budget.fails = fails
+		}
 		return value, diags
 	}
 	before := c.budget.units
-	value, faults := c.budget.check(value, c.SrcRange)
+	value, bytes, faults := c.budget.measure(value, c.SrcRange)
+	if !c.budget.pass(c.made(value, bytes), c.SrcRange) {
+		return cty.DynamicVal, diags
+	}
 	if c.converts && !c.budget.spend(convertTimes*(c.budget.units-before), c.SrcRange) {
 		return cty.DynamicVal, diags
 	}
@@ -173,6 +195,31 @@ func (c *counted) Value(context *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 		}
 	}
 	return value, append(diags, faults...)
+}
+
+// made returns how much of a value's memory is new; bytes is its size including all elements. The elements of a loop's
+// result have been counted there.
+func (c *counted) made(value cty.Value, bytes int) int {
+	switch expr := c.Expression.(type) {
+	case *hclsyntax.ScopeTraversalExpr, *hclsyntax.RelativeTraversalExpr, *hclsyntax.IndexExpr, *hclsyntax.ParenthesesExpr:
+		return 0
+	case *hclsyntax.ForExpr, *hclsyntax.SplatExpr:
+		return size(value)
+	case *hclsyntax.FunctionCallExpr:
+		if value.CanIterateElements() && !newElements[expr.Name] {
+			return size(value)
+		}
+	}
+	if c.loop == nil && bytes < smallBytes {
+		return 0 // part of a larger value that is counted, or as small as the text of the expression
+	}
+	return bytes
+}
+
+// newElements are the functions whose results have elements that their arguments do not have.
+var newElements = map[string]bool{
+	"chunklist": true, "csvdecode": true, "formatlist": true, "jsondecode": true, "range": true, "regex": true, "regexall": true,
+	"setproduct": true, "split": true, "tolist": true, "tomap": true, "toset": true,
 }
 
 // hasFailed reports whether a loop has caused so many errors that more are redundant. Each evaluation of the loop has a

@@ -40,6 +40,7 @@ func LoadText(name string, text []byte, o Options) (*Config, *Diagnostics) {
 }
 
 func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics) {
+	defer limitMemory()()
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
@@ -118,6 +119,7 @@ func (l *loader) load() *Config {
 			continue
 		}
 		l.diags = append(l.diags, decoder.body(decoder.prepare(body.Body, schema), l.context, &f)...)
+		l.source.budget.passing = 0
 		syntax = append(syntax, decoder.syntax...)
 	}
 	if syntax.HasErrors() {
@@ -160,7 +162,7 @@ func (l *loader) checkForEach(value cty.Value, expr hcl.Expression, _ *hcl.EvalC
 	if !value.IsKnown() {
 		return hcl.Diagnostics{consequence(expr.Range())}
 	}
-	if !value.IsNull() && value.CanIterateElements() && !l.source.budget.spend(blockUnits*value.LengthInt(), expr.Range()) {
+	if !value.IsNull() && value.CanIterateElements() && (!l.source.budget.spend(blockUnits*value.LengthInt(), expr.Range()) || !l.source.budget.pass(dynamicBytes*value.LengthInt(), expr.Range())) {
 		return hcl.Diagnostics{consequence(expr.Range())}
 	}
 	return nil

@@ -93,12 +93,15 @@ func (g *localGraph) value(attribute *hcl.Attribute, needed []string) cty.Value 
 	}
 	context := g.loader.context.NewChild()
 	context.Variables = map[string]cty.Value{"local": cty.ObjectVal(g.known(needed))}
-	value, diags := attribute.Expr.Value(context)
+	value, diags := evaluate(attribute.Expr, context, budget)
 	if !diags.HasErrors() {
 		var faults hcl.Diagnostics
-		value, faults = budget.check(value, attribute.Expr.Range())
+		var bytes int
+		value, bytes, faults = budget.measure(value, attribute.Expr.Range())
 		diags = append(diags, faults...)
+		budget.keep(bytes)
 	}
+	budget.passing = 0
 	// The message is formatted while the mentioned values are available.
 	g.loader.diags = append(g.loader.diags, g.loader.explain(diags, context)...)
 	if diags.HasErrors() {

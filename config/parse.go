@@ -100,6 +100,9 @@ func (s *stream) parts() iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
 		for _, inner := range s.piece.inner {
 			body, diags := parsePiece(s.file, inner)
 			for name, attribute := range body.Attributes {
+				if len(s.block.Body.Attributes) > maxArguments && !s.piece.language {
+					break
+				}
 				if first, exists := s.block.Body.Attributes[name]; exists {
 					diags = append(diags, problem(attribute.NameRange, "Attribute redefined",
 						"The argument %q was already set at %s. Each argument may be set only once.", name, where(first.NameRange)))
@@ -119,11 +122,16 @@ func (s *stream) parts() iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
 	}
 }
 
+// maxArguments limits the arguments that are kept of a large block, and the blocks within one that is read as a whole. It is
+// far more than the language has; enough unknown ones are left to report.
+var maxArguments = 1_000
+
 // whole puts all contents into the block.
 func (s *stream) whole() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for body, partDiags := range s.parts() {
-		s.block.Body.Blocks = append(s.block.Body.Blocks, body.Blocks...)
+		room := max(0, maxArguments-len(s.block.Body.Blocks))
+		s.block.Body.Blocks = append(s.block.Body.Blocks, body.Blocks[:min(room, len(body.Blocks))]...)
 		if diags = append(diags, partDiags...); len(diags) > maxFaults {
 			break
 		}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 	"unicode"
 
@@ -47,6 +48,17 @@ var rules = []func(*file) hcl.Diagnostics{
 	emptyPasswords,
 }
 
+// each iterates over blocks until there are too many findings.
+func each[T any](blocks []T, diags *hcl.Diagnostics) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		for _, block := range blocks {
+			if len(*diags) > maxFindings || !yield(block) {
+				return
+			}
+		}
+	}
+}
+
 // names rejects duplicate names and names that are awkward in messages, metrics and command lines.
 func names(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
@@ -64,10 +76,10 @@ func names(f *file) hcl.Diagnostics {
 		seen[name.value] = name.at()
 	}
 	instances, services := map[string]hcl.Range{}, map[string]hcl.Range{}
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		check("vrrp", &block.Name, instances)
 	}
-	for _, block := range f.Services {
+	for block := range each(f.Services, &diags) {
 		check("virtual_service", &block.Name, services)
 	}
 	return diags

@@ -10,8 +10,8 @@ import (
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// eachCheck calls visit for every health check of a known kind.
-func eachCheck(f *file, visit func(*healthCheckBlock)) {
+// eachCheck calls visit for every health check of a known kind, until there are too many findings.
+func eachCheck(f *file, diags *hcl.Diagnostics, visit func(*healthCheckBlock)) {
 	visitAll := func(blocks []*healthCheckBlock) {
 		for _, block := range blocks {
 			if block.Check != nil {
@@ -19,9 +19,9 @@ func eachCheck(f *file, visit func(*healthCheckBlock)) {
 			}
 		}
 	}
-	for _, service := range f.Services {
+	for service := range each(f.Services, diags) {
 		visitAll(service.HealthChecks)
-		for _, server := range service.RealServers {
+		for server := range each(service.RealServers, diags) {
 			visitAll(server.HealthChecks)
 		}
 	}
@@ -30,7 +30,7 @@ func eachCheck(f *file, visit func(*healthCheckBlock)) {
 // checkTimes requires that a probe ends before the next one begins.
 func checkTimes(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	eachCheck(f, func(b *healthCheckBlock) {
+	eachCheck(f, &diags, func(b *healthCheckBlock) {
 		switch {
 		case !b.Timeout.isSet() || !b.Interval.isOK():
 		case b.Timeout.value < time.Millisecond:
@@ -47,7 +47,7 @@ func checkTimes(f *file) hcl.Diagnostics {
 // can be run.
 func checkRequests(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	eachCheck(f, func(b *healthCheckBlock) {
+	eachCheck(f, &diags, func(b *healthCheckBlock) {
 		for _, fault := range b.Check.Faults() {
 			if at, ok := b.mirror().find(b.decoded, fault.Setting, fault.Item); ok {
 				name := fault.Setting[strings.LastIndex(fault.Setting, ".")+1:]
@@ -61,7 +61,7 @@ func checkRequests(f *file) hcl.Diagnostics {
 // checkPorts requires that each check has a port.
 func checkPorts(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
 		checks := service.HealthChecks
 		if len(server.HealthChecks) > 0 {
 			checks = server.HealthChecks

@@ -14,13 +14,13 @@ import (
 func ignoredWeights(f *file) hcl.Diagnostics {
 	weighted := map[string]string{"rr": "wrr", "lc": "wlc"}
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		instead, ignores := weighted[b.Scheduler.value]
 		if !b.Scheduler.isOK() || !ignores {
 			continue
 		}
 		first := int64(0)
-		for _, server := range b.RealServers {
+		for server := range each(b.RealServers, &diags) {
 			weight := &server.Weight
 			if !weight.isOK() || weight.value == 0 {
 				continue
@@ -53,9 +53,9 @@ func repeatedChecks(f *file) hcl.Diagnostics {
 			}
 		}
 	}
-	for _, service := range f.Services {
+	for service := range each(f.Services, &diags) {
 		look(service.HealthChecks)
-		for _, server := range service.RealServers {
+		for server := range each(service.RealServers, &diags) {
 			look(server.HealthChecks)
 		}
 	}
@@ -68,7 +68,7 @@ const portOfDNS = 53
 // otherTransport warns about a TCP check at the port of a UDP service.
 func otherTransport(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, service := range f.Services {
+	for service := range each(f.Services, &diags) {
 		if !service.hasIdentity() || service.protocol() != "udp" {
 			continue
 		}
@@ -86,7 +86,7 @@ func otherTransport(f *file) hcl.Diagnostics {
 			}
 		}
 		look(service.HealthChecks, service.Address.value.port)
-		for _, server := range service.RealServers {
+		for server := range each(service.RealServers, &diags) {
 			if server.Address.isOK() {
 				look(server.HealthChecks, service.port(server))
 			}
@@ -98,7 +98,7 @@ func otherTransport(f *file) hcl.Diagnostics {
 // ownerTracks warns about track weights without effect: priority 255 is the address owner's (RFC 9568 section 5.2.4).
 func ownerTracks(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		if !block.Priority.isOK() || block.Priority.value != vrrp.PriorityOwner {
 			continue
 		}
@@ -121,7 +121,7 @@ func loopback(f *file) hcl.Diagnostics {
 				"On lo, %s cannot reach another director. Write the interface of the network that the directors share, such as \"eth0\".", what))
 		}
 	}
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		if len(block.UnicastPeers.value) == 0 {
 			look(&block.Interface, "VRRP")
 		}
@@ -135,7 +135,7 @@ func loopback(f *file) hcl.Diagnostics {
 // wholeInternet warns about a prefix that makes every address local.
 func wholeInternet(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		for _, p := range block.prefixes() {
 			if p.value.Bits() == 0 {
 				diags = append(diags, warning(p.at, "Prefix length 0",
@@ -149,7 +149,7 @@ func wholeInternet(f *file) hcl.Diagnostics {
 // emptyPasswords warns about authentication without a password.
 func emptyPasswords(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		if block.AuthPass.isSet() && block.AuthPass.value == "" {
 			diags = append(diags, warning(block.AuthPass.at(), "Empty auth_pass",
 				"Adverts are sent without authentication. Write a password of 1 to 8 bytes, or remove auth_pass."))

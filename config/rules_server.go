@@ -6,13 +6,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// eachServer calls check for every real server with a valid address, of every service with a valid key.
-func eachServer(f *file, check func(*serviceBlock, *realServerBlock)) {
-	for _, service := range f.Services {
+// eachServer calls check for every real server with a valid address, of every service with a valid key, until there are too
+// many findings.
+func eachServer(f *file, diags *hcl.Diagnostics, check func(*serviceBlock, *realServerBlock)) {
+	for service := range each(f.Services, diags) {
 		if !service.hasIdentity() {
 			continue
 		}
-		for _, server := range service.RealServers {
+		for server := range each(service.RealServers, diags) {
 			if server.Address.isOK() {
 				check(service, server)
 			}
@@ -24,7 +25,7 @@ func eachServer(f *file, check func(*serviceBlock, *realServerBlock)) {
 // net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_new_dest), and the service itself.
 func realServerAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
 		address := server.Address.value.address
 		switch {
 		case address.IsUnspecified(), address.IsMulticast(), address == broadcast:
@@ -48,7 +49,7 @@ func uniqueRealServers(f *file) hcl.Diagnostics {
 		server  ipvs.DestinationKey
 	}
 	seen := map[key]hcl.Range{}
-	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
 		k := key{service, ipvs.DestinationKey{Address: server.Address.value.address, Port: service.port(server)}}
 		if first, duplicate := seen[k]; duplicate {
 			diags = append(diags, problem(server.Address.at(), "Duplicate real_server",
@@ -73,7 +74,7 @@ func forwardedFamilies(f *file) hcl.Diagnostics {
 		}
 	}
 	var diags hcl.Diagnostics
-	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
 		of, to := service.family(), family(server.Address.value.address)
 		forwarding := service.forwarding(server)
 		if of == to || !forwarding.isOK() {
@@ -96,7 +97,7 @@ func forwardedFamilies(f *file) hcl.Diagnostics {
 // forwardedPorts rejects a port other than the service's if packets are forwarded unchanged.
 func forwardedPorts(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	eachServer(f, func(service *serviceBlock, server *realServerBlock) {
+	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
 		forwarding := service.forwarding(server)
 		if !service.Address.isSet() || !forwarding.isOK() || forwarding.value == "nat" {
 			return // a firewall mark can select any port
@@ -113,8 +114,8 @@ func forwardedPorts(f *file) hcl.Diagnostics {
 // thresholds rejects a lower threshold above the upper one (ERANGE in net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_add_dest).
 func thresholds(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, service := range f.Services {
-		for _, server := range service.RealServers {
+	for service := range each(f.Services, &diags) {
+		for server := range each(service.RealServers, &diags) {
 			lower, upper := &server.LowerThreshold, &server.UpperThreshold
 			switch {
 			case !lower.isOK() || !upper.isOK() || lower.value <= upper.value:
@@ -133,8 +134,8 @@ func thresholds(f *file) hcl.Diagnostics {
 // tunnels checks that a tunnel block is consistent with the forwarding method and its own type.
 func tunnels(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, service := range f.Services {
-		for _, server := range service.RealServers {
+	for service := range each(f.Services, &diags) {
+		for server := range each(service.RealServers, &diags) {
 			t, forwarding := server.Tunnel, service.forwarding(server)
 			if t == nil || !t.Type.isOK() {
 				continue

@@ -17,7 +17,7 @@ func (b *serviceBlock) hasIdentity() bool {
 // serviceIdentities checks that a service is identified by either an address or a mark.
 func serviceIdentities(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		switch {
 		case !b.Address.isOK() || !b.Mark.isOK():
 		case b.Address.isSet() && b.Mark.isSet():
@@ -41,7 +41,7 @@ func serviceIdentities(f *file) hcl.Diagnostics {
 func uniqueServices(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	seen := map[ipvs.ServiceKey]*serviceBlock{}
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		if !b.hasIdentity() {
 			continue
 		}
@@ -64,7 +64,7 @@ func uniqueServices(f *file) hcl.Diagnostics {
 // serviceAddresses rejects addresses that no packet is sent to, and ports that the kernel does not schedule.
 func serviceAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		if !b.Address.isSet() {
 			continue
 		}
@@ -97,7 +97,7 @@ func withPort(address netip.Addr) string {
 // schedulerFlags rejects flags of another scheduler.
 func schedulerFlags(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		if !b.Scheduler.isOK() {
 			continue
 		}
@@ -115,7 +115,7 @@ func schedulerFlags(f *file) hcl.Diagnostics {
 // persistence checks that granularity and engine are valid for the service.
 func persistence(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		p := b.Persistence
 		if p == nil || !b.hasIdentity() {
 			continue
@@ -155,7 +155,7 @@ func prefixBits(isIPv6 bool) int64 {
 // onePacket rejects one-packet scheduling for protocols with connections.
 func onePacket(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		if b.OnePacket.isSet() && b.OnePacket.value && b.hasIdentity() && b.protocol() != "udp" && !b.isByMark() {
 			diags = append(diags, problem(b.OnePacket.at(), "Invalid one_packet",
 				"Only UDP packets can be scheduled one by one, and this service is %s. Remove one_packet.", b.protocol()))
@@ -167,7 +167,7 @@ func onePacket(f *file) hcl.Diagnostics {
 // hasRealServers warns about a service that rejects every connection.
 func hasRealServers(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		if len(b.RealServers) == 0 {
 			diags = append(diags, warning(b.At, "No real servers",
 				"The virtual_service %q has no real_server, so it cannot serve clients.", b.Name.value))
@@ -191,7 +191,7 @@ func carriedAddresses(f *file) hcl.Diagnostics {
 		}
 	}
 	var diags hcl.Diagnostics
-	for _, b := range f.Services {
+	for b := range each(f.Services, &diags) {
 		if b.Address.isSet() && !carried[b.Address.value.address] {
 			diags = append(diags, warning(b.Address.at(), "Address without failover",
 				"No vrrp block has the address %s, so it does not move when a director fails.", b.Address.value.address))

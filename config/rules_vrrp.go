@@ -13,7 +13,7 @@ import (
 // validInstances validates each instance with package vrrp.
 func validInstances(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		in := block.instance()
 		for _, e := range in.Validate() {
 			at, ok := block.placeOf(e)
@@ -103,7 +103,7 @@ func element[T any](items []item[T], index int, list hcl.Range) hcl.Range {
 // hasAddresses rejects instances without virtual addresses.
 func hasAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		if block.Addresses.isOK() && len(block.Addresses.value) == 0 && len(block.AddressBlocks) == 0 {
 			diags = append(diags, problem(block.Addresses.at(), "No virtual address",
 				"A vrrp block needs at least one. Write addresses = [\"192.0.2.10/24\"]."))
@@ -121,7 +121,7 @@ func uniqueRouters(f *file) hcl.Diagnostics {
 	}
 	var diags hcl.Diagnostics
 	seen := map[router]*vrrpBlock{}
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		if !block.Interface.isOK() || !block.VirtualRouterID.isOK() || !block.familyIsOK() {
 			continue
 		}
@@ -141,7 +141,7 @@ func uniqueRouters(f *file) hcl.Diagnostics {
 func virtualAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	seen := map[netip.Addr]*vrrpBlock{}
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		for _, p := range block.prefixes() {
 			address := p.value.Addr()
 			if first, duplicate := seen[address]; duplicate && first != block {
@@ -177,7 +177,7 @@ func networkName(p netip.Prefix) string {
 // ownAddresses rejects virtual addresses as the source or the peers of adverts: a backup does not have them.
 func ownAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		virtual := map[netip.Addr]bool{}
 		for _, p := range block.prefixes() {
 			virtual[p.value.Addr()] = true
@@ -201,7 +201,7 @@ func ownAddresses(f *file) hcl.Diagnostics {
 // trackedInterfaces warns about a track without effect.
 func trackedInterfaces(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		for _, track := range block.TrackInterfaces {
 			if track.Interface.isOK() && track.Interface.value == block.Interface.value {
 				diags = append(diags, warning(track.Interface.at(), "Interface already tracked",
@@ -216,7 +216,7 @@ func trackedInterfaces(f *file) hcl.Diagnostics {
 func oneConnectionSync(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	var first *vrrpBlock
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		switch {
 		case block.ConnectionSync == nil:
 		case first == nil:
@@ -234,7 +234,7 @@ func oneConnectionSync(f *file) hcl.Diagnostics {
 // ip_vs_genl_new_daemon).
 func syncMemberships(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, block := range f.VRRP {
+	for block := range each(f.VRRP, &diags) {
 		if c := block.ConnectionSync; c != nil && c.Group.isSet() && !c.Group.value.IsMulticast() {
 			diags = append(diags, problem(c.Group.at(), "Invalid group",
 				"%s is not a multicast address. Write one such as \"224.0.0.81\" or \"ff02::81\".", c.Group.value))

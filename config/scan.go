@@ -15,9 +15,9 @@ const (
 	maxDepth     = 100       // of nested brackets
 	maxOperators = 1_000     // in one expression
 	maxDigits    = 40        // of a number, which must have no exponent: 1e999999999 would be expanded to all its digits
-	maxTokens    = 1_500_000 // in all files; 40,000 real servers with a check each have 1,000,000
-	maxPiece     = 500_000   // tokens parsed at once: an expression, or a block on a few lines
-	maxLanguage  = 600_000   // of variables and local values, which are kept in memory
+	maxTokens    = 1_200_000 // in all files; 40,000 real servers with a check each have 640,000 to 1,000,000
+	maxPiece     = 250_000   // tokens parsed at once, or kept of one block: an expression, or a block on a few lines
+	maxLanguage  = 300_000   // of variables and local values, which are kept in memory
 	maxMelded    = 1 << 30   // bytes copied to join the lines of a text: one of 8,000 lines of 30 bytes
 	maxFaults    = 20        // syntax errors in one file
 )

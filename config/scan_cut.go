@@ -31,6 +31,7 @@ type topItem struct {
 	split    bool // its body may be split at lines
 	bodyLine bool // the current line of the body is not empty
 	language bool
+	long     int // tokens of long arguments and blocks within it
 	inner    piece
 	pieces   []piece
 }
@@ -60,6 +61,12 @@ func (s *scanner) cutBody() {
 		return
 	}
 	last := &s.item.pieces[len(s.item.pieces)-1]
+	if long := s.tokens - s.cutItem; long > 2*s.wanted { // of an argument, it is kept until the whole block is decoded
+		if s.item.long += long; s.item.long > maxPiece {
+			s.tooLarge()
+			return
+		}
+	}
 	last.end = s.at
 	s.item.pieces = append(s.item.pieces, piece{start: s.at, line: s.line, col: 1})
 	s.cutItem = s.tokens

@@ -87,6 +87,7 @@ func checkScan(t *testing.T, text []byte) {
 }
 
 func FuzzScan(f *testing.F) {
+	maxArguments = 1 << 20 // so that nothing is left out
 	for _, pattern := range []string{"testdata/valid/*.hcl", "testdata/invalid/*.hcl", "../examples/*.hcl"} {
 		for _, path := range paths(f, pattern) {
 			text, err := os.ReadFile(path)

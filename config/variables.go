@@ -83,7 +83,7 @@ func (l *loader) variable(block *variableBlock, given *assignment) cty.Value {
 	if block.Default != nil {
 		var diags hcl.Diagnostics
 		// Variables are evaluated first: a default cannot reference other values.
-		value, diags = block.Default.Expr.Value(&hcl.EvalContext{Functions: l.context.Functions})
+		value, diags = evaluate(block.Default.Expr, &hcl.EvalContext{Functions: l.context.Functions}, &l.source.budget)
 		l.diags = append(l.diags, diags...)
 		if diags.HasErrors() {
 			return cty.DynamicVal
@@ -119,7 +119,8 @@ func (l *loader) variable(block *variableBlock, given *assignment) cty.Value {
 			block.Name.value, block.Name.value, environmentPrefix, block.Name.value))
 		return cty.DynamicVal
 	}
-	value, faults := l.source.budget.check(value, at)
+	value, bytes, faults := l.source.budget.measure(value, at)
+	l.source.budget.keep(bytes)
 	if l.diags = append(l.diags, faults...); !l.source.budget.spend(unifyUnits(asList(value)), at) || faults.HasErrors() {
 		return cty.DynamicVal
 	}
@@ -155,7 +156,7 @@ func (l *loader) parseAssignment(given *assignment, want cty.Type) (cty.Value, b
 	if !diags.HasErrors() {
 		var valueDiags hcl.Diagnostics
 		l.source.budget.limit(expr)
-		given.value, valueDiags = expr.Value(nil)
+		given.value, valueDiags = evaluate(expr, nil, &l.source.budget)
 		given.at = expr.Range()
 		diags = append(diags, valueDiags...)
 	}
@@ -172,7 +173,7 @@ func (l *loader) validate(block *variableBlock, value cty.Value) {
 		if v.Condition == nil {
 			continue
 		}
-		result, diags := v.Condition.Expr.Value(l.context)
+		result, diags := evaluate(v.Condition.Expr, l.context, &l.source.budget)
 		l.diags = append(l.diags, diags...)
 		if diags.HasErrors() {
 			continue
@@ -232,7 +233,7 @@ func (l *loader) variableFile(name string, known []string, given map[string]*ass
 				"The configuration has no variable %q.%s", attribute.Name, didYouMean(attribute.Name, known)))
 			continue
 		}
-		value, diags := attribute.Expr.Value(nil)
+		value, diags := evaluate(attribute.Expr, nil, &l.source.budget)
 		l.diags = append(l.diags, diags...)
 		if !diags.HasErrors() {
 			given[attribute.Name] = &assignment{value: value, at: attribute.Expr.Range()}
