@@ -2,77 +2,165 @@ package speaker
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// BenchmarkHostTakeover measures how much later than the RFC's timer a backup's first advert comes, ours beside
-// keepalived's. The master's adverts are the test's own; their kernel's time is where the timer starts.
+// cause is why a master's backup takes over.
+type cause struct {
+	name string
+	last uint8 // priority of the master's last advert
+	then uint8 // priority of another router's adverts after it; zero: none speaks
+	wait func(version, priority uint8, interval time.Duration) time.Duration
+}
+
+// takeoverCauses: the master falls silent, resigns, or has become one of lower priority.
+var takeoverCauses = []cause{
+	{"crash", 200, 0, vrrp.MasterDownInterval},
+	{"stop", vrrp.PriorityResign, 0, vrrp.SkewTime},
+	{"preempt", 200, 50, vrrp.MasterDownInterval},
+}
+
+// BenchmarkHostTakeover measures how much later than the RFC's timer a backup's first advert and its first gratuitous ARP
+// are on the wire, ours beside keepalived's in the same run. The master's adverts are the test's own. All times are those at
+// which the observer's kernel received the frames.
 func BenchmarkHostTakeover(b *testing.B) {
 	for _, c := range []struct {
-		version  uint8
-		interval time.Duration
-		rounds   int
-	}{{2, time.Second, 3}, {3, 100 * time.Millisecond, 20}, {3, 10 * time.Millisecond, 50}} {
-		b.Run(fmt.Sprintf("v%d-%s", c.version, c.interval), func(b *testing.B) {
-			for b.Loop() {
-				ours := takeovers(b, c.version, c.interval, c.rounds, func(n *lan, in vrrp.Instance) {
-					s := newStation(b, n.a)
-					s.want(in)
-				})
-				theirs := takeovers(b, c.version, c.interval, c.rounds, func(n *lan, in vrrp.Instance) {
-					startKeepalived(b, n.a, false, in)
-				})
-				b.ReportMetric(micros(median(ours)), "ours-µs-p50")
-				b.ReportMetric(micros(slices.Max(ours)), "ours-µs-max")
-				b.ReportMetric(micros(median(theirs)), "keepalived-µs-p50")
-				b.ReportMetric(micros(slices.Max(theirs)), "keepalived-µs-max")
-				b.ReportMetric(float64(median(ours))/float64(median(theirs)), "ours/keepalived")
-				b.ReportMetric(0, "ns/op")
-			}
-		})
+		version       uint8
+		interval      time.Duration
+		lanes, rounds int // virtual routers of each, and takeovers of each of them
+	}{{2, time.Second, 8, 4}, {3, time.Second, 8, 4}, {3, 100 * time.Millisecond, 4, 10}, {3, 10 * time.Millisecond, 1, 50}} {
+		for _, why := range takeoverCauses {
+			b.Run(fmt.Sprintf("v%d-%s/%s", c.version, c.interval, why.name), func(b *testing.B) {
+				for b.Loop() {
+					r := takeoverRun{why: why, lanes: c.lanes, rounds: c.rounds}
+					r.measure(b, c.version, c.interval)
+					r.report(b)
+				}
+			})
+		}
 	}
+}
+
+// lateness is how much later than the RFC's timer something was on the wire.
+type lateness struct{ advert, arp []time.Duration }
+
+type takeoverRun struct {
+	why           cause
+	lanes, rounds int
+
+	lan          *lan
+	mu           sync.Mutex
+	ours, theirs lateness
+}
+
+// measure has both take over from the test, each with some virtual routers that do not wait for each other.
+func (r *takeoverRun) measure(b *testing.B, version uint8, interval time.Duration) {
+	r.lan = newLAN(b)
+	defer r.lan.lab.Close()
+	const theirLanes = 100 // the first virtual router id of keepalived's
+	router := func(id int) vrrp.Instance {
+		in := instance(version, vrrp.IPv4, 100, interval)
+		in.Name, in.VirtualRouterID = fmt.Sprintf("v%d", id), uint8(id)
+		in.Addresses = []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 1, byte(id)}), 32)}}
+		return in
+	}
+	var ours, theirs []vrrp.Instance
+	for lane := range r.lanes {
+		ours = append(ours, router(1+lane))
+		theirs = append(theirs, router(theirLanes+lane))
+	}
+	newStation(b, r.lan.a).want(ours...)
+	startKeepalived(b, r.lan.b, false, theirs...)
+	var wg sync.WaitGroup
+	for _, in := range ours {
+		wg.Go(func() { r.lane(b, in, macOf(b, r.lan.a, "eth0"), &r.ours) })
+	}
+	for _, in := range theirs {
+		wg.Go(func() { r.lane(b, in, macOf(b, r.lan.b, "eth0"), &r.theirs) })
+	}
+	wg.Wait()
+}
+
+// lane lets one virtual router take over again and again.
+func (r *takeoverRun) lane(b *testing.B, in vrrp.Instance, mac string, all *lateness) {
+	n, vip := r.lan, in.Addresses[0].Prefix.Addr()
+	advert := func(from uint8) {
+		master := in
+		master.Priority = from
+		sendAdvert(b, n.observer, master, 255, nil)
+	}
+	isAdvert := func(s seen) bool { return s.advert != nil && s.advert.VirtualRouterID == in.VirtualRouterID }
+	isARP := func(s seen) bool { return s.mac == mac && s.arpOp != 0 && s.announc == vip }
+	for range r.rounds + 1 {
+		n.capture.await(b, n.capture.mark(), "the router's advert", func(s seen) bool { return s.mac == mac && isAdvert(s) })
+		// It yields to the first, and the last finds it a backup.
+		advert(200)
+		<-time.After(in.AdvertiseInterval)
+		if r.why.last != 200 {
+			advert(200)
+			<-time.After(in.AdvertiseInterval / 2)
+		}
+		mark := n.capture.mark()
+		advert(r.why.last)
+		last := n.capture.await(b, mark, "the master's last advert", func(s seen) bool { return s.mac != mac && isAdvert(s) })
+		stop := make(chan struct{})
+		var other sync.WaitGroup
+		if r.why.then != 0 {
+			other.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(in.AdvertiseInterval):
+						advert(r.why.then)
+					}
+				}
+			})
+		}
+		first := n.capture.await(b, mark, "the router's first advert", func(s seen) bool { return s.mac == mac && isAdvert(s) })
+		arp := n.capture.await(b, mark, "the router's first ARP", isARP)
+		close(stop)
+		other.Wait()
+		formula := r.why.wait(in.Version, in.Priority, in.AdvertiseInterval)
+		r.mu.Lock()
+		all.advert = append(all.advert, first.at.Sub(last.at)-formula)
+		all.arp = append(all.arp, arp.at.Sub(last.at)-formula)
+		r.mu.Unlock()
+	}
+}
+
+func (r *takeoverRun) report(b *testing.B) {
+	for _, what := range []struct {
+		name         string
+		ours, theirs []time.Duration
+	}{{"advert", r.ours.advert, r.theirs.advert}, {"arp", r.ours.arp, r.theirs.arp}} {
+		for _, percent := range []int{50, 99, 100} {
+			ours, theirs := percentile(what.ours, percent), percentile(what.theirs, percent)
+			name := fmt.Sprintf("%s-p%d", what.name, percent)
+			b.ReportMetric(micros(ours), "ours-"+name+"-µs")
+			b.ReportMetric(micros(theirs), "keepalived-"+name+"-µs")
+		}
+		b.ReportMetric(float64(percentile(what.ours, 50))/float64(percentile(what.theirs, 50)), what.name+"-ours/keepalived")
+	}
+	b.ReportMetric(0, "ns/op")
 }
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
-func median(d []time.Duration) time.Duration {
+// percentile is the least value that so many percent do not exceed.
+func percentile(d []time.Duration, percent int) time.Duration {
 	s := slices.Sorted(slices.Values(d))
-	return s[len(s)/2]
-}
-
-// takeovers lets a router on host a take over from the test, again and again, and returns by how much it was late.
-func takeovers(b *testing.B, version uint8, interval time.Duration, rounds int, start func(*lan, vrrp.Instance)) []time.Duration {
-	n := newLAN(b)
-	defer n.lab.Close()
-	in := instance(version, vrrp.IPv4, 100, interval)
-	master := in
-	master.Priority = 200
-	macRouter, macTest := macOf(b, n.a, "eth0"), macOf(b, n.observer, "eth0")
-	start(n, in)
-	formula := vrrp.MasterDownInterval(version, 100, interval)
-	var late []time.Duration
-	for range rounds + 1 {
-		n.capture.await(b, n.capture.mark(), "the router's advert", func(s seen) bool {
-			return s.advert != nil && s.mac == macRouter
-		})
-		// It yields to the first, and the second finds it a backup.
-		sendAdvert(b, n.observer, master, 255, nil)
-		<-time.After(interval)
-		mark := n.capture.mark()
-		sendAdvert(b, n.observer, master, 255, nil)
-		last := n.capture.await(b, mark, "the master's advert", func(s seen) bool { return s.advert != nil && s.mac == macTest })
-		first := n.capture.await(b, mark, "the router's first advert", func(s seen) bool { return s.advert != nil && s.mac == macRouter })
-		late = append(late, first.at.Sub(last.at)-formula)
-	}
-	return late[1:]
+	return s[max((len(s)*percent+99)/100, 1)-1]
 }
 
 // BenchmarkHostAdverts measures how many adverts a CPU second sends and receives, with 255 instances on a network card.

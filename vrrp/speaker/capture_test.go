@@ -33,7 +33,7 @@ type capture struct {
 	mu     sync.Mutex
 	frames []seen
 	echoes []echo
-	news   chan struct{}
+	news   chan struct{} // closed and replaced with each frame
 }
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }
@@ -62,7 +62,7 @@ func startCapture(t testing.TB, h *lab.Node, iface string) *capture {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	c := &capture{news: make(chan struct{}, 1)}
+	c := &capture{news: make(chan struct{})}
 	f := os.NewFile(uintptr(fd), "capture")
 	done := make(chan struct{})
 	go func() { defer close(done); c.read(f) }()
@@ -98,11 +98,9 @@ func (c *capture) read(f *os.File) {
 		s.at = at
 		c.mu.Lock()
 		c.frames = append(c.frames, s)
+		close(c.news)
+		c.news = make(chan struct{})
 		c.mu.Unlock()
-		select {
-		case c.news <- struct{}{}:
-		default:
-		}
 	}
 }
 
@@ -207,13 +205,16 @@ func (c *capture) await(t testing.TB, mark int, what string, ok func(seen) bool)
 	t.Helper()
 	deadline := time.After(patience)
 	for {
+		c.mu.Lock()
+		news := c.news
+		c.mu.Unlock()
 		for ; mark < c.mark(); mark++ {
 			if f := c.at(mark); ok(f) {
 				return f
 			}
 		}
 		select {
-		case <-c.news:
+		case <-news:
 		case <-deadline:
 			t.Fatalf("not on the wire after %s: %s", patience, what)
 		}
