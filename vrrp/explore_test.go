@@ -93,13 +93,14 @@ func (e *explorer) cycle(hash [2]uint64) {
 }
 
 func (e *explorer) judge(w *world) {
-	e.longest.unheld = max(e.longest.unheld, w.unheld)
+	unheld := max(w.unheld[0], w.unheld[1])
+	e.longest.unheld = max(e.longest.unheld, unheld)
 	e.longest.overlap = max(e.longest.overlap, w.overlap)
 	switch wrong := w.misplaced(); {
 	case wrong != "":
 		e.fail("%s", wrong)
-	case w.unheld > e.bounds.unheld:
-		e.fail("nobody has had the addresses for %d ticks", w.unheld)
+	case unheld > e.bounds.unheld:
+		e.fail("nobody has had the addresses for %d ticks", unheld)
 	case w.overlap > e.bounds.overlap:
 		e.fail("two masters have heard each other for %d ticks", w.overlap)
 	}
@@ -129,7 +130,7 @@ func (w *world) troubles(yield func(string, *world)) {
 			if nd := &w.nodes[i]; !nd.off && nd.paused == 0 {
 				for _, long := range []uint8{1, longPause} {
 					c := w.clone()
-					c.faults, c.overlap = c.faults-1, 0
+					c.faults, c.overlap, c.unheld = c.faults-1, 0, [2]uint8{}
 					c.nodes[i].paused = long
 					yield(fmt.Sprintf("pause%d:r%d", long, i), c)
 				}
@@ -139,7 +140,7 @@ func (w *world) troubles(yield func(string, *world)) {
 	if w.events > 0 {
 		w.happenings(func(name string, i int, change func(c *world, nd *node)) {
 			c := w.clone()
-			c.events, c.overlap, c.unheld = c.events-1, 0, 0
+			c.events, c.overlap, c.unheld = c.events-1, 0, [2]uint8{}
 			change(c, &c.nodes[i])
 			yield(fmt.Sprintf("%s:r%d", name, i), c)
 		})

@@ -240,8 +240,9 @@ func draw(seed uint64) *history {
 	switch d.IntN(5) {
 	case 0:
 		base = v2()
+		base.AdvertiseInterval *= time.Duration(1 + d.IntN(2))
 	case 1:
-		base.AdvertiseInterval = time.Second
+		base.AdvertiseInterval = []time.Duration{1, 5}[d.IntN(2)] * time.Second
 	case 2:
 		base.AdvertiseInterval = 10 * time.Millisecond
 	}

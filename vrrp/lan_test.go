@@ -25,7 +25,6 @@ type lan struct {
 	adding    time.Duration // how long it takes to add addresses to an interface; they are removed at once
 	routers   []*router
 	flying    []flight
-	events    int    // that the last run took
 	rules     *rules // checked at every instant; nil: none
 
 	announced *router // who announced the addresses last
@@ -60,8 +59,16 @@ type router struct {
 	owned  uint16 // addresses on the interface, one bit for each
 	found  bool   // those on the interface when the process started, no other master heard since
 
-	tracks   []Track
+	tracks []Track
+	known  struct { // what the machine has been given of in and tracks
+		in     Instance
+		tracks []Track
+	}
 	stopping bool
+
+	heardAt     time.Duration // last advert of a master, as backup
+	resignedAt  time.Duration // last priority 0, as backup
+	lesserSince time.Duration // first of the adverts of lower priority; -1: the last one was not
 
 	wasMaster    bool             // when its process ended
 	ended        time.Duration    // when that was
@@ -155,6 +162,7 @@ func (r *router) state() State {
 func (l *lan) start(r *router, up Up) {
 	if r.m == nil {
 		r.m = NewMachine(r.in)
+		r.known.in, r.known.tracks = r.in, nil
 		r.tracks, r.stopping = nil, false
 		r.found = up.HaveAddresses
 	}
@@ -197,12 +205,13 @@ func (l *lan) step(r *router, ev Event) {
 	if l.traced {
 		l.traceEvent(r, ev)
 	}
-	done := l.now
-	if got, ok := ev.(Received); ok && got.Priority != PriorityResign {
-		r.found = false
-	}
+	done, before, sent := l.now, r.m.State(), r.sent
+	r.learn(l, ev)
 	for _, a := range r.m.Step(ev, r.clock(l.now)) {
 		done = l.carryOut(r, a, done)
+	}
+	if l.rules != nil && r.m.State() != before {
+		l.rules.transition(l, r, before, ev, sent)
 	}
 	r.busy = done
 	if r.lag > 0 {
@@ -211,6 +220,32 @@ func (l *lan) step(r *router, ev Event) {
 	}
 	if r.stopping && r.m.State() == Initialize {
 		l.killProcess(r)
+	}
+}
+
+// learn keeps what the rules must know of an event.
+func (r *router) learn(l *lan, ev Event) {
+	switch ev := ev.(type) {
+	case Configure:
+		r.known.in = ev.Instance
+	case SetTracks:
+		r.known.tracks = ev.Tracks
+	case Received:
+		if ev.Priority != PriorityResign {
+			r.found = false
+		}
+		switch {
+		case r.m.State() != Backup:
+		case ev.Priority == PriorityResign:
+			r.resignedAt = l.now
+		default:
+			r.heardAt = l.now
+			if ev.Priority >= r.wantPriority() {
+				r.lesserSince = -1
+			} else if r.lesserSince < 0 {
+				r.lesserSince = l.now
+			}
+		}
 	}
 }
 
@@ -295,9 +330,12 @@ func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
 // run lets the given time pass.
 func (l *lan) run(d time.Duration) {
 	end := l.now + d
-	for l.events = 0; ; l.events++ {
+	for events := 0; ; events++ {
 		at, arrival, due := l.next()
-		if arrival < 0 && due == nil || at > end || l.events > 1_000_000 {
+		if events == 100_000 && l.rules != nil {
+			l.rules.fail(l, "the routers do not come to rest")
+		}
+		if arrival < 0 && due == nil || at > end || events >= 100_000 {
 			l.advance(end)
 			return
 		}

@@ -56,9 +56,7 @@ func (l *lan) heal(all bool) {
 		l.run(max(r.busy-l.now, 0)) // pauses end
 	}
 	leaves := func(r *router) bool { return r.m != nil && (r.stopping || r.m.State() == Leaving) }
-	for slices.ContainsFunc(l.routers, leaves) && l.rules.broken == "" {
-		l.run(l.part(10))
-	}
+	l.waitFor(func() bool { return !slices.ContainsFunc(l.routers, leaves) })
 	if all || !slices.ContainsFunc(l.routers, (*router).running) {
 		for _, r := range l.routers {
 			l.boot(r)
@@ -169,11 +167,7 @@ func (l *lan) examineFailure(m *router) {
 
 // takeover waits for the next master and judges its time.
 func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
-	end := l.now + l.unheldBound()
-	for len(l.in(Master)) == 0 && l.now < end && l.rules.broken == "" {
-		at, _, _ := l.next()
-		l.run(at - l.now)
-	}
+	l.waitFor(func() bool { return len(l.in(Master)) > 0 })
 	masters := l.in(Master)
 	if len(masters) == 0 {
 		l.rules.fail(l, "nobody took over")
@@ -230,7 +224,10 @@ func (l *lan) examineStop(m *router) {
 func (l *lan) waitFor(done func() bool) {
 	end := l.now + l.electionBound()
 	for !done() && l.now < end && l.rules.broken == "" {
-		at, _, _ := l.next()
+		at, arrival, due := l.next()
+		if arrival < 0 && due == nil {
+			at = end
+		}
 		l.run(max(at-l.now, 1))
 	}
 }

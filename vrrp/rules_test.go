@@ -14,7 +14,8 @@ type rules struct {
 	disturbed time.Duration // when something else than the routers last changed anything
 	forged    bool          // somebody forged adverts, with any interval
 	interval  time.Duration // the longest that was ever configured
-	gapless   bool          // an address must be held at every instant
+	shortest  time.Duration
+	gapless   bool // an address must be held at every instant
 
 	unheld  [8]time.Duration    // since when a side's routers have been without a holder; -1: they have one
 	masters [8][8]time.Duration // since when two routers that hear each other have been masters; -1: they are not
@@ -24,7 +25,7 @@ type rules struct {
 }
 
 func newRules() *rules {
-	u := &rules{}
+	u := &rules{shortest: time.Hour}
 	for i := range u.unheld {
 		u.unheld[i] = -1
 		for j := range u.masters[i] {
@@ -47,6 +48,7 @@ func (l *lan) disturb() {
 		l.rules.disturbed = max(l.rules.disturbed, l.now+l.jitter)
 		for _, r := range l.routers {
 			l.rules.interval = max(l.rules.interval, r.in.AdvertiseInterval)
+			l.rules.shortest = min(l.rules.shortest, r.in.AdvertiseInterval)
 		}
 	}
 }
@@ -66,26 +68,54 @@ func rfcMasterDown(version, priority uint8, interval time.Duration) time.Duratio
 
 // wantPriority is the effective priority that configuration and tracks make.
 func (r *router) wantPriority() uint8 {
-	p := int(r.in.Priority)
-	for _, t := range r.tracks {
+	p := int(r.known.in.Priority)
+	for _, t := range r.known.tracks {
 		if t.Effect == EffectLastResort {
 			return 1
 		}
 		p += t.Offset
 	}
-	if r.in.Priority == 255 {
+	if r.known.in.Priority == 255 {
 		return 255
 	}
 	return uint8(max(1, min(p, 254)))
 }
 
 func (r *router) has(e Effect) bool {
-	return slices.ContainsFunc(r.tracks, func(t Track) bool { return t.Effect == e })
+	return slices.ContainsFunc(r.known.tracks, func(t Track) bool { return t.Effect == e })
 }
 
 // mayPreempt says whether the router, as backup, takes over from a living master of lower priority sooner or later.
 func (r *router) mayPreempt() bool {
-	return !r.has(EffectHold) && (r.in.Preempt || r.wantPriority() == 255)
+	return !r.has(EffectHold) && (r.known.in.Preempt || r.wantPriority() == 255)
+}
+
+// transition judges why a router became master, or yielded. Times are of the network: the router's own clock may be fast.
+func (u *rules) transition(l *lan, r *router, from State, ev Event, sent time.Duration) {
+	to := r.m.State()
+	got, heard := ev.(Received)
+	waits := 3*u.shortest - u.shortest/100 - 2*l.adding
+	switch {
+	case from == Backup && to == Master:
+		alive := r.resignedAt < r.heardAt && l.now-r.heardAt < waits && !u.forged
+		switch {
+		case !alive:
+		case r.lesserSince < 0:
+			u.fail(l, "%s took over from a living master that is no worse", r.name)
+		case !r.mayPreempt():
+			u.fail(l, "%s took over from a living master, which it may not", r.name)
+		case l.now-r.lesserSince < r.known.in.PreemptDelay*99/100:
+			u.fail(l, "%s preempted %s after it had heard the lesser master first", r.name, l.now-r.lesserSince)
+		}
+	case from == Master && to == Backup && heard:
+		better := got.Priority > r.wantPriority() || got.Priority == r.wantPriority() && got.Source.Compare(r.source) > 0
+		if !better && l.now-sent < waits {
+			u.fail(l, "%s yielded to %s, which is no better", r.name, got.Source)
+		}
+	}
+	if to == Backup {
+		r.heardAt, r.resignedAt, r.lesserSince = -time.Hour, -time.Hour, -1
+	}
 }
 
 // adopted is the longest interval that a router may take from others.
@@ -239,6 +269,8 @@ func (l *lan) rightMaster() (*router, string) {
 	m := masters[0]
 	for _, r := range l.routers {
 		switch {
+		case r.running() && r.has(EffectFault):
+			return nil, fmt.Sprintf("%s has a fault and is %s", r.name, r.m.State())
 		case !r.running() || r == m:
 		case r.m.State() != Backup:
 			return nil, fmt.Sprintf("%s is still %s", r.name, r.m.State())

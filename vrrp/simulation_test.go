@@ -31,7 +31,13 @@ func TestInstant(t *testing.T) {
 
 // TestSimulation plays some random histories; TestProofSimulation plays many. LVS_HA_SEED=n begins with another one, LVS_HA_TIMES
 // multiplies their number.
-func TestSimulation(t *testing.T) { simulate(t, 1_000) }
+func TestSimulation(t *testing.T) {
+	n := 1_000
+	if testing.Short() { // a mutant is to be found
+		n = 4_000
+	}
+	simulate(t, n)
+}
 
 func simulate(t *testing.T, n int) {
 	first, times := number(t, "LVS_HA_SEED", 1), number(t, "LVS_HA_TIMES", 1)
@@ -76,7 +82,9 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 // reportHistory prints a failing history as small as it can be made, ready for testdata/histories.
 func reportHistory(t *testing.T, h *history) {
 	seed := h.seed
-	h = h.shrink()
+	if !testing.Short() {
+		h = h.shrink()
+	}
 	l, broken := h.play(true)
 	t.Fatalf("seed %d: %s\n\nshrunk, for a file in testdata/histories:\n%s\nwhat happened:\n%s", seed, broken, h, l)
 }

@@ -27,8 +27,8 @@ type world struct {
 	faults  int  // how many things may still go wrong with the network
 	events  int  // how many may still happen to a router
 
-	unheld  uint8 // ticks for which no running router has had the addresses
-	overlap uint8 // ticks for which two masters have heard each other
+	unheld  [2]uint8 // ticks for which no running router has had the addresses, on either side of a cut
+	overlap uint8    // ticks for which two masters have heard each other
 }
 
 // node is a machine with its surroundings. A machine is copied with its node; what its slices refer to never changes.
@@ -162,7 +162,9 @@ func (w *world) count() {
 		}
 		held[side] = held[side] || nd.owned
 	}
-	w.unheld = counted(w.unheld, running[0] && !held[0] || running[1] && !held[1])
+	for side := range w.unheld {
+		w.unheld[side] = counted(w.unheld[side], running[side] && !held[side])
+	}
 	w.overlap = counted(w.overlap, masters > 1 && !w.cut)
 }
 
@@ -246,7 +248,7 @@ func (w *world) misplaced() string {
 
 // encode writes the canonical form of a state.
 func (w *world) encode(b []byte) []byte {
-	b = append(b, bit(w.cut), byte(w.faults), byte(w.events), w.unheld, w.overlap)
+	b = append(b, bit(w.cut), byte(w.faults), byte(w.events), w.unheld[0], w.unheld[1], w.overlap)
 	for i := range w.n {
 		nd := &w.nodes[i]
 		b = append(b, bit(nd.off)|bit(nd.stopped)<<1|bit(nd.owned)<<2, nd.paused, nd.tracks)
