@@ -124,6 +124,7 @@ type Director struct {
 	gate     gate
 	gateOpen *time.Timer
 	repair   *time.Timer
+	compared []time.Duration // how long the last comparisons of everything took
 	touched  touched
 	retries  retries
 	counters counters

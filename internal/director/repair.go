@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -10,6 +11,9 @@ import (
 const (
 	minRepairPause = 250 * time.Millisecond
 	repairPauses   = 100 // of the time that a comparison takes: it uses at most 1 % of a CPU
+
+	// comparisons is of how many the fastest counts: the others may have waited for other programs.
+	comparisons = 5
 )
 
 // repairAll brings the whole kernel state to the wanted one, and schedules the next time.
@@ -18,7 +22,11 @@ func (d *Director) repairAll(ctx context.Context) {
 	d.settled()
 	d.touched.everything()
 	d.reconcile(ctx)
-	d.repair.Reset(d.untilRepair(time.Since(began)))
+	d.compared = append(d.compared, time.Since(began))
+	if len(d.compared) > comparisons {
+		d.compared = d.compared[1:]
+	}
+	d.repair.Reset(d.untilRepair(slices.Min(d.compared)))
 }
 
 // untilRepair is the pause after a comparison that took so long. What failed is retried with increasing pauses of its own.

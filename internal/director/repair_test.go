@@ -60,6 +60,29 @@ func TestRepairIsAsFrequentAsItIsCheap(t *testing.T) {
 	}
 }
 
+// TestASlowComparisonAmongFastOnesDelaysNoRepair: it waited for the CPU.
+func TestASlowComparisonAmongFastOnesDelaysNoRepair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.Director.Repair = time.Minute
+		kernel := &slowKernel{fakeKernel: b.kernel}
+		b.openKernel = func() (Kernel, error) { return kernel, nil }
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		time.Sleep(time.Second)
+		b.changed(func() { kernel.takes = 100 * time.Millisecond })
+		time.Sleep(300 * time.Millisecond)
+		b.changed(func() { kernel.takes = 0 })
+		if err := b.kernel.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(minRepairPause + 200*time.Millisecond)
+		synctest.Wait()
+		b.wantPool(first + "=1")
+	})
+}
+
 // TestWhatFailsIsNotRepairedMoreOften: each attempt to open IPVS may load a module.
 func TestWhatFailsIsNotRepairedMoreOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
