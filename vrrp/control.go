@@ -49,7 +49,8 @@ type Status struct {
 	MasterDownTime    time.Duration     `json:"master_down_interval"`
 	PreemptHeld       string            `json:"preempt_held,omitempty"` // why a backup leaves a master of lower priority alone
 	Tracks            []Track           `json:"tracks,omitempty"`
-	Transitions       uint64            `json:"transitions"` // times it became master
+	Conflicts         []Conflict        `json:"conflicts,omitempty"` // of a master
+	Transitions       uint64            `json:"transitions"`         // times it became master
 	AdvertsSent       uint64            `json:"adverts_sent"`
 	AdvertsReceived   uint64            `json:"adverts_received"`
 	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets

@@ -96,6 +96,9 @@ func (m *Machine) Deadline() (time.Time, bool) {
 // State returns the state.
 func (m *Machine) State() State { return m.state }
 
+// Since is the time of the last transition.
+func (m *Machine) Since() time.Time { return m.since }
+
 // Priority is the effective priority: the configured one with the offsets of tracks, 1 to 254, or 255 for an owner; 1
 // for a last resort.
 func (m *Machine) Priority() uint8 {

@@ -21,6 +21,7 @@ func InstanceOf(s vrrp.Status, events []history.Event) Instance {
 		MasterAddress: s.MasterAddress, MasterPriority: s.MasterPriority, AdvertiseInterval: Duration(s.AdvertiseInterval),
 		SkewTime: Duration(s.SkewTime), MasterDownInterval: Duration(s.MasterDownTime), PreemptHeld: s.PreemptHeld,
 		Tracks:      mapped(s.Tracks, func(t vrrp.Track) Track { return Track(t) }),
+		Conflicts:   mapped(s.Conflicts, func(c vrrp.Conflict) Conflict { return Conflict(c) }),
 		Transitions: s.Transitions, AdvertsSent: s.AdvertsSent, AdvertsReceived: s.AdvertsReceived, AnnouncementsSent: s.AnnouncesSent,
 		Dropped: s.Dropped, AddressesRefused: s.AddressesRefused, AddressesRestored: s.AddressesRestored, AddressesFound: s.AddressesFound,
 		SendErrors: s.SendErrors, AddressMismatches: s.AddressMismatches, InterfaceDropped: s.InterfaceDropped, Addresses: s.Addresses,

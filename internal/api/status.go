@@ -65,6 +65,7 @@ type Instance struct {
 	MasterDownInterval Duration          `json:"master_down_interval"`
 	PreemptHeld        string            `json:"preempt_held,omitempty"` // why a backup does not preempt a master of lower priority
 	Tracks             []Track           `json:"tracks,omitempty"`       // what it depends on
+	Conflicts          []Conflict        `json:"conflicts,omitempty"`    // of a master
 	Transitions        uint64            `json:"transitions"`            // times it became master
 	AdvertsSent        uint64            `json:"adverts_sent"`
 	AdvertsReceived    uint64            `json:"adverts_received"`
@@ -101,6 +102,19 @@ type Track struct {
 	Offset int            `json:"offset,omitempty"` // added to the priority, with the effect "offset"
 	Reason string         `json:"reason,omitempty"` // the last result
 	Since  time.Time      `json:"since,omitzero"`   // of the effect
+}
+
+// Conflict is evidence that another node is master of an instance too, or has one of its addresses.
+type Conflict struct {
+	Kind            vrrp.ConflictKind `json:"kind"`
+	Address         netip.Addr        `json:"address,omitzero"`            // the virtual address, if it is about one
+	Router          netip.Addr        `json:"router,omitzero"`             // source of the other's adverts
+	Hardware        string            `json:"hardware,omitempty"`          // the other's MAC address
+	VirtualRouterID uint8             `json:"virtual_router_id,omitempty"` // of the other's adverts
+	Priority        uint8             `json:"priority,omitempty"`          // of the other's last advert
+	Since           time.Time         `json:"since"`
+	Last            time.Time         `json:"last"`
+	Count           uint64            `json:"count"` // packets
 }
 
 // Service is a virtual service: as configured, and as the kernel has it.

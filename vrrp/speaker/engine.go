@@ -16,6 +16,9 @@ type kernelWorker interface {
 	submit(t task)     // addresses and announcements, in order
 	repeat(h *holder)  // more rounds of the last announcements, soon
 	silence(h *holder) // no more announcements
+
+	// watch looks for other hosts that have a master's addresses, until the list is empty.
+	watch(key routerKey, addresses []placed)
 }
 
 // engine owns all virtual routers of this process. It belongs to one goroutine and knows the time only from its
@@ -190,6 +193,10 @@ func delegated(a vrrp.Action) bool {
 func (e *engine) transition(r *router, c vrrp.Changed, w *work) {
 	if c.To != vrrp.Master {
 		e.kernel.silence(r.holder)
+		e.clearConflicts(r)
+	}
+	if (c.From == vrrp.Master) != (c.To == vrrp.Master) {
+		e.watchNeighbors(r)
 	}
 	e.log.Log(context.Background(), levelOf(c), "state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
 		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", w.priority)

@@ -32,6 +32,7 @@ type rig struct {
 	tasks      []task
 	refuses    map[placed]string // what the kernel does not take
 	told       bool              // it has refused something
+	watched    map[routerKey][]placed
 
 	quiet bool     // nothing is traced
 	trace []string // what the engine did, in order
@@ -109,6 +110,13 @@ func (g *rig) submit(t task) {
 
 func (g *rig) repeat(*holder)  { g.note("repeat") }
 func (g *rig) silence(*holder) { g.note("silence") }
+
+func (g *rig) watch(key routerKey, addresses []placed) {
+	if g.watched == nil {
+		g.watched = map[routerKey][]placed{}
+	}
+	g.watched[key] = addresses
+}
 
 // finish completes the tasks that were submitted.
 func (g *rig) finish() {

@@ -61,6 +61,7 @@ type router struct {
 	differenceNoted                        time.Time // of a peer's addresses
 	contested                              time.Time // last reaction to another master
 	news                                   masterNews
+	conflicts                              conflicts
 }
 
 func newRouter(in vrrp.Instance, w *wire) *router {
@@ -102,6 +103,7 @@ func (r *router) status(now time.Time) vrrp.Status {
 	s.AddressesRefused = r.refused.lacking
 	s.AddressesFound = r.found.count
 	s.AddressesRestored = r.holder.restored.Load()
+	s.Conflicts = r.conflicts.list(now)
 	s.Dropped = named(&r.drops.count)
 	s.InterfaceDropped = named(&r.wire.drops.count)
 	return s

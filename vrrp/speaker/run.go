@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -76,6 +77,7 @@ type speaker struct {
 	frames    *frameSender
 	keeper    *keeper
 	announcer *announcer
+	neighbors *neighbors
 	server    *server
 }
 
@@ -113,6 +115,13 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 		s.keeper.suspect()
 	}
 	watcher.deleted = s.keeper.suspect
+	s.neighbors = newNeighbors(log, watcher.lookup)
+	s.neighbors.answered = func(key routerKey, a netip.Addr, mac net.HardwareAddr) {
+		s.loop.post(func(now time.Time) { e.addressInUse(key, a, mac, now) })
+	}
+	s.neighbors.advertised = func(a sniffedAdvert) {
+		s.loop.post(func(now time.Time) { e.advertSniffed(a, now) })
+	}
 	return s, nil
 }
 
@@ -123,6 +132,8 @@ func (s *speaker) refused(h *holder, all refusals) {
 func (s *speaker) submit(t task)     { s.keeper.submit(t) }
 func (s *speaker) repeat(h *holder)  { s.announcer.repeat(h) }
 func (s *speaker) silence(h *holder) { s.announcer.stop(h) }
+
+func (s *speaker) watch(key routerKey, addresses []placed) { s.neighbors.watch(key, addresses) }
 
 func (s *speaker) run(ctx context.Context) error {
 	defer s.kernel.Close()
@@ -138,6 +149,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() { s.watcher.run(background) })
 	wg.Go(func() { s.keeper.run(background) })
 	wg.Go(func() { s.announcer.run(background) })
+	wg.Go(func() { s.neighbors.run(background) })
 	served := make(chan error, 1)
 	wg.Go(func() { served <- s.server.serve(background, s.listener) })
 	ended := make(chan error, 1)

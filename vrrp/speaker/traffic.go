@@ -66,30 +66,42 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 		reason = e.check(r, p.Data, env)
 	}
 	if reason != vrrp.NotDropped {
+		if reason == vrrp.DropVRIDUnknown {
+			e.otherRouterID(w, p.From, now)
+		}
 		e.drop(w, r, reason, env, now)
 		return
 	}
 	r.received++
-	if r.checkAddresses(&e.advert) && now.Sub(r.differenceNoted) >= noteInterval {
+	different := r.checkAddresses(&e.advert)
+	if different {
+		e.otherRouterID(w, p.From, now)
+	}
+	if different && now.Sub(r.differenceNoted) >= noteInterval {
 		r.differenceNoted = now
 		e.outside.Warn("another router advertises other addresses", "instance", r.instance.Name, "router", p.From,
 			"addresses", listAddresses(e.advert.Addresses), "adverts", r.mismatched)
 	}
 	e.step(r, vrrp.Received{Source: p.From, Priority: e.advert.Priority, Interval: e.advert.Interval}, now)
-	e.contested(r, now)
+	if e.contested(r, now) {
+		e.anotherMaster(r, p.From, now)
+	}
 }
 
 // contestedGap is the least time between two reactions to another master.
 const contestedGap = time.Second
 
 // contested has a master that remains master although it hears another one announce its addresses again, soon and once
-// more: the other may have announced them too, and after us.
-func (e *engine) contested(r *router, now time.Time) {
-	if r.machine.State() != vrrp.Master || e.advert.Priority == vrrp.PriorityResign || now.Sub(r.contested) < contestedGap {
-		return
+// more: the other may have announced them too, and after us. It reports whether the advert was another master's.
+func (e *engine) contested(r *router, now time.Time) bool {
+	if r.machine.State() != vrrp.Master || e.advert.Priority == vrrp.PriorityResign {
+		return false
 	}
-	r.contested = now
-	e.kernel.repeat(r.holder)
+	if now.Sub(r.contested) >= contestedGap {
+		r.contested = now
+		e.kernel.repeat(r.holder)
+	}
+	return true
 }
 
 func (e *engine) check(r *router, packet []byte, env vrrp.Envelope) vrrp.DropReason {

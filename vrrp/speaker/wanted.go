@@ -80,6 +80,7 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		}
 		r.setInstance(in.Instance)
 		e.step(r, vrrp.Configure{Instance: in.Instance}, now)
+		e.watchNeighbors(r)
 		e.note(r)
 	}
 	r.directorTracks = in.Tracks
@@ -93,6 +94,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
 	r.found.timer.fire = func(now time.Time) { e.reportFound(r, now) }
 	r.news.timer.fire = func(now time.Time) { e.tellMasterLater(r, now) }
+	r.conflicts.timer.fire = func(now time.Time) { e.endConflicts(r, now) }
 	r.linger.fire = func(now time.Time) { e.goOn(r, now) }
 	w.routers[key.VirtualRouterID] = r
 	w.users++
@@ -118,6 +120,8 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 	e.timers.unset(&r.refused.retry)
 	e.timers.unset(&r.found.timer)
 	e.timers.unset(&r.news.timer)
+	e.timers.unset(&r.conflicts.timer)
+	e.kernel.watch(r.key, nil)
 	e.countVirtual(&r.instance, -1)
 	delete(e.routers, r.key)
 	e.tenures.end(r.tenure)

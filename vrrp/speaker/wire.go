@@ -19,7 +19,8 @@ type wire struct {
 	routers [256]*router // by virtual router id
 	users   int
 	outbox  outbox
-	drops   drops // of packets that belong to no router
+	drops   drops     // of packets that belong to no router
+	looked  time.Time // at the addresses of adverts with another virtual router id
 }
 
 // Back-off between attempts to open a socket.

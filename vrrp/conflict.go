@@ -1,0 +1,30 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Conflict is evidence that another node acts as master beside this one, or has an address of which this one is master.
+type Conflict struct {
+	Kind            ConflictKind `json:"kind"`
+	Address         netip.Addr   `json:"address,omitzero"`            // the virtual address, if it is about one
+	Router          netip.Addr   `json:"router,omitzero"`             // source of the other's adverts
+	Hardware        string       `json:"hardware,omitempty"`          // the other's MAC address
+	VirtualRouterID uint8        `json:"virtual_router_id,omitempty"` // of the other's adverts
+	Priority        uint8        `json:"priority,omitempty"`          // of the other's last advert
+	Since           time.Time    `json:"since"`
+	Last            time.Time    `json:"last"`
+	Count           uint64       `json:"count"` // packets
+}
+
+// ConflictKind is a kind of conflict.
+type ConflictKind string
+
+// The kinds.
+const (
+	ConflictMaster   ConflictKind = "another-master"  // another master's adverts arrive, and it does not yield
+	ConflictHidden   ConflictKind = "hidden-adverts"  // another master's adverts reach the interface, but not this process: a packet filter drops them
+	ConflictRouterID ConflictKind = "other-router-id" // adverts with another virtual router id list the address
+	ConflictAddress  ConflictKind = "address-in-use"  // another host answers for the address
+)

@@ -1,0 +1,176 @@
+package speaker
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/wallclock"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+const (
+	// conflictGrace is how long after a transition to master a packet of another one is no evidence: it may have been sent
+	// before the other had heard us. With long intervals it is two of them.
+	conflictGrace = time.Second
+
+	conflictKept   = 3 * probeInterval // without new evidence
+	maxConflicts   = 8                 // of an instance; forged packets could make thousands
+	hiddenEvidence = 3                 // adverts in a row that only the packet socket has received
+)
+
+// conflicts is what is known of other masters of a router's addresses.
+type conflicts struct {
+	open   []vrrp.Conflict
+	timer  timer
+	hidden int    // adverts in a row that only the packet socket has received
+	heard  uint64 // packets that the receive socket had received then
+}
+
+func (c *conflicts) list(now time.Time) []vrrp.Conflict {
+	out := slices.Clone(c.open)
+	for i := range out {
+		out[i].Since, out[i].Last = wallclock.Told(out[i].Since, now), wallclock.Told(out[i].Last, now)
+	}
+	return out
+}
+
+// conflict records evidence of a conflict. The first of its kind is logged.
+func (e *engine) conflict(r *router, c vrrp.Conflict, now time.Time) {
+	if r.machine.State() != vrrp.Master || now.Sub(r.machine.Since()) < max(conflictGrace, 2*r.instance.AdvertiseInterval) {
+		return
+	}
+	for i := range r.conflicts.open {
+		o := &r.conflicts.open[i]
+		if o.Kind == c.Kind && o.Address == c.Address && o.Router == c.Router && o.Hardware == c.Hardware && o.VirtualRouterID == c.VirtualRouterID {
+			o.Last, o.Priority = now, c.Priority
+			o.Count++
+			return
+		}
+	}
+	if len(r.conflicts.open) == maxConflicts {
+		return
+	}
+	c.Since, c.Last, c.Count = now, now, 1
+	r.conflicts.open = append(r.conflicts.open, c)
+	e.note(r)
+	if r.conflicts.timer.position == 0 {
+		e.timers.set(&r.conflicts.timer, now.Add(conflictKept))
+	}
+	log := e.outside.With("instance", r.instance.Name, "interface", r.key.Interface, "conflict", c.Kind)
+	if c.Router.IsValid() {
+		log = log.With("router", c.Router, "virtual_router_id", c.VirtualRouterID, "priority", c.Priority, "own_priority", r.machine.Priority())
+	}
+	if c.Address.IsValid() {
+		log = log.With("address", c.Address)
+	}
+	if c.Hardware != "" {
+		log = log.With("hardware", c.Hardware)
+	}
+	log.Warn(conflictText[c.Kind])
+}
+
+var conflictText = map[vrrp.ConflictKind]string{
+	vrrp.ConflictMaster:   "another router is master too and does not yield: it does not receive our adverts",
+	vrrp.ConflictHidden:   "another router is master too, but its adverts do not arrive: a packet filter on this host drops them; allow protocol 112",
+	vrrp.ConflictRouterID: "another router advertises the address with another virtual_router_id: set the same on both",
+	vrrp.ConflictAddress:  "another host answers for the virtual address",
+}
+
+// endConflicts ends those without new evidence.
+func (e *engine) endConflicts(r *router, now time.Time) {
+	before := len(r.conflicts.open)
+	r.conflicts.open = slices.DeleteFunc(r.conflicts.open, func(c vrrp.Conflict) bool { return now.Sub(c.Last) >= conflictKept })
+	if len(r.conflicts.open) < before {
+		e.note(r)
+	}
+	if len(r.conflicts.open) > 0 {
+		e.timers.set(&r.conflicts.timer, now.Add(probeInterval))
+	} else if before > 0 {
+		e.outside.Info("conflict over", "instance", r.instance.Name, "interface", r.key.Interface)
+	}
+}
+
+// clearConflicts forgets the conflicts of a router that is no longer master.
+func (e *engine) clearConflicts(r *router) {
+	if len(r.conflicts.open) > 0 {
+		r.conflicts.open = nil
+		e.timers.unset(&r.conflicts.timer)
+		e.note(r)
+	}
+}
+
+// watchNeighbors has other hosts with the router's addresses looked for while it is master.
+func (e *engine) watchNeighbors(r *router) {
+	var addresses []placed
+	if r.machine.State() == vrrp.Master {
+		for _, a := range r.instance.Addresses {
+			addresses = append(addresses, r.key.place(a))
+		}
+	}
+	e.kernel.watch(r.key, addresses)
+}
+
+// anotherMaster records the advert of another master, in e.advert, which a router that remains master has received.
+func (e *engine) anotherMaster(r *router, from netip.Addr, now time.Time) {
+	e.conflict(r, vrrp.Conflict{
+		Kind: vrrp.ConflictMaster, Router: from.WithZone(""), VirtualRouterID: r.key.VirtualRouterID, Priority: e.advert.Priority,
+	}, now)
+}
+
+// otherRouterID looks for our addresses in the advert e.advert, which has another virtual router id. It is done once a second
+// on an interface: a forged advert has up to 255 addresses.
+func (e *engine) otherRouterID(w *wire, from netip.Addr, now time.Time) {
+	if now.Sub(w.looked) < time.Second {
+		return
+	}
+	w.looked = now
+	for _, a := range e.advert.Addresses {
+		if e.virtual[a] == 0 {
+			continue
+		}
+		for _, r := range w.routers {
+			if r == nil || r.key.VirtualRouterID == e.advert.VirtualRouterID ||
+				!slices.ContainsFunc(r.instance.Addresses, func(x vrrp.Address) bool { return x.Prefix.Addr() == a }) {
+				continue
+			}
+			e.conflict(r, vrrp.Conflict{
+				Kind: vrrp.ConflictRouterID, Address: a, Router: from.WithZone(""),
+				VirtualRouterID: e.advert.VirtualRouterID, Priority: e.advert.Priority,
+			}, now)
+			return
+		}
+	}
+}
+
+// addressInUse records that another host has an address of which a router is master.
+func (e *engine) addressInUse(key routerKey, a netip.Addr, mac net.HardwareAddr, now time.Time) {
+	if r := e.routers[key]; r != nil {
+		e.conflict(r, vrrp.Conflict{Kind: vrrp.ConflictAddress, Address: a, Hardware: mac.String()}, now)
+	}
+}
+
+// advertSniffed compares an advert from the packet socket, which sees packets before packet filters do, with what the receive
+// socket has received.
+func (e *engine) advertSniffed(a sniffedAdvert, now time.Time) {
+	r := e.routers[a.key]
+	if r == nil || a.source == r.source || a.priority == vrrp.PriorityResign {
+		return
+	}
+	heard := r.received
+	for _, n := range r.drops.count {
+		heard += n
+	}
+	c := &r.conflicts
+	if heard != c.heard {
+		c.heard, c.hidden = heard, 0
+		return
+	}
+	if c.hidden++; c.hidden < hiddenEvidence {
+		return
+	}
+	e.conflict(r, vrrp.Conflict{
+		Kind: vrrp.ConflictHidden, Router: a.source, Hardware: a.hardware.String(), VirtualRouterID: a.key.VirtualRouterID, Priority: a.priority,
+	}, now)
+}

@@ -1,0 +1,221 @@
+package speaker
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/bpf"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// lone is an engine whose instance is master, some time after it took over.
+func lone(t *testing.T, log *bytes.Buffer) *rig {
+	g := newRig(t)
+	g.logTo(textLog(log, slog.LevelWarn))
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(150))
+	g.advance(10 * time.Second)
+	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+	return g
+}
+
+func (g *rig) wantConflicts(what string, want ...vrrp.ConflictKind) []vrrp.Conflict {
+	g.t.Helper()
+	open := g.status("v").Conflicts
+	var got []vrrp.ConflictKind
+	for _, c := range open {
+		got = append(got, c.Kind)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		g.t.Errorf("%s: conflicts %v, want %v", what, got, want)
+	}
+	return open
+}
+
+func TestConflictWithAMasterThatDoesNotYield(t *testing.T) {
+	var log bytes.Buffer
+	g := lone(t, &log)
+	for range 20 {
+		g.hear(v3(100), 100, "10.9.0.2")
+		g.advance(100 * time.Millisecond)
+	}
+	open := g.wantConflicts("two masters", vrrp.ConflictMaster)
+	if c := open[0]; c.Router != netip.MustParseAddr("10.9.0.2") || c.Priority != 100 || c.Count != 20 || g.now.Sub(c.Since) < time.Second {
+		t.Errorf("evidence %+v", c)
+	}
+	if n := strings.Count(log.String(), "conflict=another-master"); n != 1 {
+		t.Errorf("%d lines, want 1:\n%s", n, log.String())
+	}
+	g.advance(conflictKept + probeInterval)
+	g.wantConflicts("the other has gone")
+}
+
+// TestNoConflictWhenMastershipMoves: the former master's last advert, after it has heard us, is no second master.
+func TestNoConflictWhenMastershipMoves(t *testing.T) {
+	var log bytes.Buffer
+	g := newRig(t)
+	g.logTo(textLog(&log, slog.LevelWarn))
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(150))
+	for g.status("v").State != vrrp.Master {
+		g.hear(v3(100), 100, "10.9.0.2")
+		g.advance(100 * time.Millisecond)
+	}
+	g.hear(v3(100), 100, "10.9.0.2")
+	g.advance(time.Second)
+	g.wantConflicts("after a preemption")
+	if log.Len() > 0 {
+		t.Errorf("log:\n%s", log.String())
+	}
+}
+
+func TestConflictWithAnotherRouterID(t *testing.T) {
+	var log bytes.Buffer
+	g := lone(t, &log)
+	other := v3(100)
+	other.VirtualRouterID = 77
+	w := g.engine.wires[keyOf(ptr(v3(100))).wire()]
+	for range 3 {
+		g.engine.receive(w, g.datagram(other, 100, "10.9.0.2"), g.now)
+		g.advance(time.Second)
+	}
+	if c := g.wantConflicts("the same address with another id", vrrp.ConflictRouterID)[0]; c.VirtualRouterID != 77 || !c.Address.IsValid() {
+		t.Errorf("evidence %+v", c)
+	}
+	other.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.222/24")}}
+	g.advance(conflictKept + probeInterval)
+	g.engine.receive(w, g.datagram(other, 100, "10.9.0.2"), g.now)
+	g.wantConflicts("another id with another address")
+}
+
+func TestConflictOfHiddenAdverts(t *testing.T) {
+	var log bytes.Buffer
+	g := lone(t, &log)
+	sniffed := sniffedAdvert{keyOf(ptr(v3(150))), netip.MustParseAddr("10.9.0.2"), 100, net.HardwareAddr{2, 0, 0, 0, 0, 2}}
+	for range 2 * hiddenEvidence {
+		g.engine.advertSniffed(sniffed, g.now)
+		g.hear(v3(100), 100, "10.9.0.2")
+		g.advance(time.Second)
+	}
+	g.wantConflicts("adverts that are received as well", vrrp.ConflictMaster)
+	g.advance(conflictKept + probeInterval)
+	for range 2 * hiddenEvidence {
+		g.engine.advertSniffed(sniffed, g.now)
+		g.advance(time.Second)
+	}
+	if c := g.wantConflicts("adverts that are not received", vrrp.ConflictHidden)[0]; c.Router != sniffed.source || c.Hardware != "02:00:00:00:00:02" {
+		t.Errorf("evidence %+v", c)
+	}
+}
+
+func TestConflictsAreBoundedAndEndWithMastership(t *testing.T) {
+	var log bytes.Buffer
+	g := lone(t, &log)
+	key := keyOf(ptr(v3(150)))
+	if len(g.watched[key]) != 1 {
+		t.Errorf("a master watches %v", g.watched[key])
+	}
+	for i := range 1000 {
+		g.engine.addressInUse(key, v3(150).Addresses[0].Prefix.Addr(), net.HardwareAddr{2, 0, 0, 1, byte(i >> 8), byte(i)}, g.now)
+	}
+	if n := len(g.status("v").Conflicts); n != maxConflicts {
+		t.Errorf("%d conflicts", n)
+	}
+	if n := strings.Count(log.String(), "\n"); n > maxConflicts {
+		t.Errorf("%d lines", n)
+	}
+	g.hear(v3(200), 200, "10.9.0.2")
+	g.advance(100 * time.Millisecond)
+	g.expect("v", vrrp.Backup, vrrp.ReasonHigherPriority)
+	g.wantConflicts("a backup")
+	if len(g.watched[key]) != 0 {
+		t.Errorf("a backup watches %v", g.watched[key])
+	}
+}
+
+func TestSniffFilters(t *testing.T) {
+	ipv6 := func(next, kind byte) []byte {
+		b := make([]byte, 80)
+		b[ipv6NextHeader], b[ipv6HeaderLen] = next, kind
+		return b
+	}
+	probe := neighborProbe(netip.MustParseAddr("fd09::100"))
+	for _, tc := range []struct {
+		name   string
+		filter []bpf.Instruction
+		packet []byte
+		want   bool
+	}{
+		{"advert", sniffIPv4, ipv4Packet(0, []byte{0x31, 51}), true},
+		{"TCP", sniffIPv4, func() []byte { b := ipv4Packet(0, nil); b[9] = 6; return b }(), false},
+		{"IPv6 advert", sniffIPv6, ipv6(vrrp.Protocol, 0), true},
+		{"neighbour advertisement", sniffIPv6, ipv6(58, 136), true},
+		{"neighbour solicitation", sniffIPv6, probe, false},
+		{"IPv6 TCP", sniffIPv6, ipv6(6, 136), false},
+	} {
+		machine, err := bpf.NewVM(tc.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := machine.Run(tc.packet); err != nil || n > 0 != tc.want {
+			t.Errorf("%s: %d, %v", tc.name, n, err)
+		}
+	}
+}
+
+func TestNeighborClaims(t *testing.T) {
+	own, other := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	n := newNeighbors(slog.New(slog.DiscardHandler), func(string) netInterface {
+		return netInterface{Index: 2, Name: "eth0", Up: true, Hardware: own}
+	})
+	var got []string
+	n.answered = func(_ routerKey, a netip.Addr, mac net.HardwareAddr) { got = append(got, a.String()+" "+mac.String()) }
+	four, six := netip.MustParsePrefix("10.9.0.100/24"), netip.MustParsePrefix("fd09::100/64")
+	n.watch(routerKey{"eth0", vrrp.IPv4, 51}, []placed{{"eth0", four}})
+	n.watch(routerKey{"eth0", vrrp.IPv6, 51}, []placed{{"eth0", six}})
+	claim := arpProbe(other, four.Addr())
+	copy(claim[14:18], four.Addr().AsSlice()) // with a sender it is a claim
+	advert := neighborProbe(six.Addr())
+	advert[ipv6HeaderLen] = neighborAdvert
+
+	n.readARP(2, other, arpProbe(other, four.Addr()))
+	n.readARP(3, other, claim)
+	n.readIPv6(2, own, advert)
+	n.readIPv6(2, other, neighborProbe(six.Addr()))
+	for _, b := range [][]byte{nil, {0}, claim[:20], advert[:50]} {
+		n.readARP(2, other, b)
+		n.readIPv4(2, other, b)
+		n.readIPv6(2, other, b)
+	}
+	if len(got) != 0 {
+		t.Errorf("reported %v of what is no claim", got)
+	}
+	for range 3 {
+		n.readARP(2, other, claim)
+		n.readIPv6(2, other, advert)
+	}
+	if want := "[10.9.0.100 02:00:00:00:00:02 fd09::100 02:00:00:00:00:02]"; fmt.Sprint(got) != want {
+		t.Errorf("reported %v, want %s, each once", got, want)
+	}
+}
+
+func FuzzSniffedPackets(f *testing.F) {
+	f.Add(arpProbe(net.HardwareAddr{2, 0, 0, 0, 0, 2}, netip.MustParseAddr("10.9.0.100")))
+	f.Add(neighborProbe(netip.MustParseAddr("fd09::100")))
+	f.Add(ipv4Packet(8, []byte{0x31, 51, 100}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := newNeighbors(slog.New(slog.DiscardHandler), func(string) netInterface { return netInterface{Index: 2} })
+		n.answered, n.advertised = func(routerKey, netip.Addr, net.HardwareAddr) {}, func(sniffedAdvert) {}
+		n.watch(routerKey{"eth0", vrrp.IPv4, 51}, []placed{{"eth0", netip.MustParsePrefix("10.9.0.100/24")}})
+		n.readARP(2, nil, b)
+		n.readIPv4(2, nil, b)
+		n.readIPv6(2, nil, b)
+	})
+}

@@ -1,0 +1,413 @@
+package speaker
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+	"github.com/mdlayher/ndp"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+const (
+	probeInterval = 10 * time.Second      // between two probes for an address
+	leastProbeGap = 20 * time.Millisecond // between two probes
+	sniffPause    = 20 * time.Millisecond // between two batches of packets: a flood must not take the CPU
+	sniffBatch    = 16
+	sniffBuffer   = 256 << 10
+	reportGap     = time.Second // between two reports of the same
+	maxReports    = 256         // different ones in that time
+)
+
+// sniffedAdvert is an advert for one of the watched routers, as a packet socket has received it.
+type sniffedAdvert struct {
+	key      routerKey
+	source   netip.Addr
+	priority uint8
+	hardware net.HardwareAddr
+}
+
+// neighbors looks for other hosts that have the addresses of which this node is master: it listens for ARP, neighbour
+// advertisements and adverts with packet sockets, and asks for each address now and then, as RFC 5227 and RFC 4862
+// do before an address is used. Without addresses its sockets receive nothing.
+type neighbors struct {
+	log        *slog.Logger
+	lookup     func(name string) netInterface
+	answered   func(key routerKey, a netip.Addr, mac net.HardwareAddr)
+	advertised func(sniffedAdvert)
+	wake       bell
+
+	mu       sync.Mutex
+	watched  map[routerKey][]placed
+	queue    []probe // of this round
+	reported map[any]bool
+	cleared  time.Time // when reported was
+}
+
+// probe is an address of a router on an interface.
+type probe struct {
+	key    routerKey
+	target placed
+}
+
+func newNeighbors(log *slog.Logger, lookup func(string) netInterface) *neighbors {
+	return &neighbors{log: log, lookup: lookup, wake: newBell(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
+}
+
+// watch replaces a router's addresses; none ends it.
+func (n *neighbors) watch(key routerKey, addresses []placed) {
+	n.mu.Lock()
+	_, was := n.watched[key]
+	if len(addresses) > 0 {
+		n.watched[key] = addresses
+	} else {
+		delete(n.watched, key)
+	}
+	n.mu.Unlock()
+	if was || len(addresses) > 0 {
+		n.wake.ring()
+	}
+}
+
+// run works until ctx ends. Without packet sockets, nothing is looked for.
+func (n *neighbors) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var all []*sniffer
+	defer func() {
+		for _, s := range all {
+			s.file.Close()
+		}
+	}()
+	for _, kind := range []struct {
+		protocol uint16
+		filter   []bpf.Instruction
+		read     func(index int, mac net.HardwareAddr, b []byte)
+	}{
+		{unix.ETH_P_ARP, []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}, n.readARP},
+		{unix.ETH_P_IP, sniffIPv4, n.readIPv4},
+		{unix.ETH_P_IPV6, sniffIPv6, n.readIPv6},
+	} {
+		s, err := openSniffer(kind.protocol, kind.filter, kind.read)
+		if err != nil {
+			n.log.Warn("other hosts with our virtual addresses cannot be detected", "error", err.Error()+capabilityHint(err, "CAP_NET_RAW"))
+			return
+		}
+		all = append(all, s)
+		wg.Go(s.run)
+	}
+	n.probe(ctx, all)
+}
+
+// probe sends the probes one after the other, and lets the sockets receive only while there is something to look for.
+func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	listening := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.wake:
+		case <-timer.C:
+		}
+		n.mu.Lock()
+		count := 0
+		for _, addresses := range n.watched {
+			count += len(addresses)
+		}
+		n.mu.Unlock()
+		if want := count > 0; want != listening {
+			listening = want
+			for _, s := range all {
+				if err := s.listen(want); err != nil {
+					n.log.Warn("packet socket not set", "error", err)
+				}
+			}
+		}
+		if count == 0 {
+			continue
+		}
+		if p, ok := n.next(); ok {
+			n.ask(p, all)
+		}
+		timer.Reset(max(probeInterval/time.Duration(count), leastProbeGap))
+	}
+}
+
+// next is the next probe of a round over all addresses.
+func (n *neighbors) next() (probe, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.queue) == 0 {
+		for key, addresses := range n.watched {
+			for _, a := range addresses {
+				n.queue = append(n.queue, probe{key, a})
+			}
+		}
+	}
+	for len(n.queue) > 0 {
+		p := n.queue[0]
+		n.queue = n.queue[1:]
+		if slices.Contains(n.watched[p.key], p.target) {
+			return p, true
+		}
+	}
+	return probe{}, false
+}
+
+// ask sends a probe. An interface that is gone or down is not asked on.
+func (n *neighbors) ask(p probe, all []*sniffer) {
+	ifc := n.lookup(p.target.Interface)
+	if !ifc.Up || ifc.NoARP {
+		return
+	}
+	var err error
+	if a := p.target.Prefix.Addr(); a.Is4() {
+		err = all[0].send(ifc.Index, ethernet.Broadcast, arpProbe(ifc.Hardware, a))
+	} else {
+		err = all[2].send(ifc.Index, solicitedHardware(a), neighborProbe(a))
+	}
+	if err != nil {
+		n.log.Debug("probe not sent", "interface", ifc.Name, "address", p.target.Prefix.Addr(), "error", err)
+	}
+}
+
+// arpProbe asks who has an address, without a sender (RFC 5227, 2.1.1): nobody's ARP cache changes.
+func arpProbe(mac net.HardwareAddr, a netip.Addr) []byte {
+	p, err := arp.NewPacket(arp.OperationRequest, mac, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), a)
+	if err != nil {
+		return nil
+	}
+	b, _ := p.MarshalBinary()
+	return b
+}
+
+// solicited is the solicited-node multicast address (RFC 4291, 2.7.1).
+func solicited(a netip.Addr) netip.Addr {
+	b := netip.MustParseAddr("ff02::1:ff00:0").As16()
+	low := a.As16()
+	copy(b[13:], low[13:])
+	return netip.AddrFrom16(b)
+}
+
+func solicitedHardware(a netip.Addr) net.HardwareAddr {
+	b := solicited(a).As16()
+	return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
+}
+
+// neighborProbe is a whole IPv6 packet that asks who has an address, from the unspecified address (RFC 4862, 5.4.2).
+func neighborProbe(a netip.Addr) []byte {
+	from, to := netip.IPv6Unspecified(), solicited(a)
+	payload, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{TargetAddress: a}, from, to)
+	if err != nil {
+		return nil
+	}
+	b := make([]byte, ipv6HeaderLen, ipv6HeaderLen+len(payload))
+	b[0] = 6 << 4
+	binary.BigEndian.PutUint16(b[4:], uint16(len(payload)))
+	b[6], b[7] = unix.IPPROTO_ICMPV6, 255
+	source, destination := from.As16(), to.As16()
+	copy(b[8:], source[:])
+	copy(b[24:], destination[:])
+	return append(b, payload...)
+}
+
+const (
+	ipv6HeaderLen   = 40
+	ipv6NextHeader  = 6
+	neighborAdvert  = 136 // ICMPv6 type
+	neighborAdvLen  = 24  // without options
+	neighborAdvToAt = 8   // the target
+)
+
+// The packets that the sockets let through, as seen from the network header.
+var (
+	sniffIPv4 = []bpf.Instruction{
+		bpf.LoadAbsolute{Off: ipv4ProtocolAt, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: vrrp.Protocol, SkipFalse: 1},
+		bpf.RetConstant{Val: wholePacket},
+		bpf.RetConstant{Val: 0},
+	}
+	sniffIPv6 = []bpf.Instruction{
+		bpf.LoadAbsolute{Off: ipv6NextHeader, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: vrrp.Protocol, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_ICMPV6, SkipFalse: 3},
+		bpf.LoadAbsolute{Off: ipv6HeaderLen, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: neighborAdvert, SkipFalse: 1},
+		bpf.RetConstant{Val: wholePacket},
+		bpf.RetConstant{Val: 0},
+	}
+)
+
+// readARP looks for others that say they have one of the addresses.
+func (n *neighbors) readARP(index int, _ net.HardwareAddr, b []byte) {
+	var p arp.Packet
+	if err := p.UnmarshalBinary(b); err == nil && p.ProtocolType == uint16(ethernet.EtherTypeIPv4) {
+		n.claim(index, p.SenderIP, p.SenderHardwareAddr)
+	}
+}
+
+func (n *neighbors) readIPv4(index int, mac net.HardwareAddr, b []byte) {
+	if d := parseIPv4(b); !d.Truncated {
+		n.advert(index, vrrp.IPv4, d.From, mac, d.Data)
+	}
+}
+
+func (n *neighbors) readIPv6(index int, mac net.HardwareAddr, b []byte) {
+	if len(b) < ipv6HeaderLen {
+		return
+	}
+	payload := b[ipv6HeaderLen:]
+	if b[ipv6NextHeader] == vrrp.Protocol {
+		n.advert(index, vrrp.IPv6, netip.AddrFrom16([16]byte(b[8:24])), mac, payload)
+		return
+	}
+	if len(payload) >= neighborAdvLen && payload[0] == neighborAdvert {
+		n.claim(index, netip.AddrFrom16([16]byte(payload[neighborAdvToAt:])), mac)
+	}
+}
+
+// claim reports a host that says it has one of the addresses, unless it is this one.
+func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for key, addresses := range n.watched {
+		for _, t := range addresses {
+			if t.Prefix.Addr() != a {
+				continue
+			}
+			ifc := n.lookup(t.Interface)
+			if ifc.Index == index && !slices.Equal(ifc.Hardware, mac) && n.report(probe{key, t}, mac) {
+				n.answered(key, a, slices.Clone(mac))
+			}
+		}
+	}
+}
+
+// advert reports an advert for a watched router, unless it is this host's.
+func (n *neighbors) advert(index int, f vrrp.Family, source netip.Addr, mac net.HardwareAddr, b []byte) {
+	if len(b) < 3 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for key := range n.watched {
+		if key.Family != f || key.VirtualRouterID != b[1] {
+			continue
+		}
+		if ifc := n.lookup(key.Interface); ifc.Index == index && !slices.Equal(ifc.Hardware, mac) && n.report(probe{key: key}, mac) {
+			n.advertised(sniffedAdvert{key: key, source: source, priority: b[2], hardware: slices.Clone(mac)})
+		}
+	}
+}
+
+// report says whether something is to be reported: once a second.
+func (n *neighbors) report(what probe, mac net.HardwareAddr) bool {
+	type report struct {
+		probe
+		mac string
+	}
+	if now := time.Now(); now.Sub(n.cleared) >= reportGap {
+		n.cleared = now
+		clear(n.reported)
+	}
+	r := report{what, string(mac)}
+	if n.reported[r] || len(n.reported) == maxReports {
+		return false
+	}
+	n.reported[r] = true
+	return true
+}
+
+// sniffer is a packet socket for one protocol on all interfaces. It does not see what this host sends.
+type sniffer struct {
+	file   *os.File
+	filter []bpf.Instruction
+	proto  uint16
+	read   func(index int, mac net.HardwareAddr, b []byte)
+}
+
+func openSniffer(protocol uint16, filter []bpf.Instruction, read func(int, net.HardwareAddr, []byte)) (*sniffer, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open packet socket: %w", err)
+	}
+	s := &sniffer{file: os.NewFile(uintptr(fd), "packet socket"), filter: filter, proto: protocol, read: read}
+	if err := errors.Join(
+		attachFilter(fd, refuseAll),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, sniffBuffer),
+		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, protocol))}),
+	); err != nil {
+		s.file.Close()
+		return nil, fmt.Errorf("prepare packet socket: %w", err)
+	}
+	return s, nil
+}
+
+// listen lets the socket receive, or not.
+func (s *sniffer) listen(on bool) error {
+	filter := refuseAll
+	if on {
+		filter = s.filter
+	}
+	return s.control(func(fd int) error { return attachFilter(fd, filter) })
+}
+
+func (s *sniffer) send(index int, to net.HardwareAddr, b []byte) error {
+	address := unix.SockaddrLinklayer{
+		Protocol: binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, s.proto)), Ifindex: index, Halen: uint8(len(to)),
+	}
+	copy(address.Addr[:], to)
+	return s.control(func(fd int) error { return unix.Sendto(fd, b, unix.MSG_DONTWAIT, &address) })
+}
+
+func (s *sniffer) control(f func(fd int) error) error {
+	conn, err := s.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	return errors.Join(conn.Control(func(fd uintptr) { inner = f(int(fd)) }), inner)
+}
+
+// run reads until the socket is closed.
+func (s *sniffer) run() {
+	conn, err := s.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	buffer := make([]byte, packetBuffer)
+	for {
+		more := 0
+		err := conn.Read(func(fd uintptr) bool {
+			for ; more < sniffBatch; more++ {
+				n, from, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT)
+				if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+					return more > 0
+				}
+				if link, ok := from.(*unix.SockaddrLinklayer); ok && err == nil {
+					s.read(link.Ifindex, net.HardwareAddr(link.Addr[:min(int(link.Halen), len(link.Addr))]), buffer[:n])
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return
+		}
+		time.Sleep(sniffPause)
+	}
+}
