@@ -37,9 +37,6 @@ func readAuthorities(f *file, s *source) (map[string]string, hcl.Diagnostics) {
 				"%s. Write the path of a PEM file with the certificates of the authorities that sign the servers' certificates.", err))
 		}
 	})
-	if len(contents) == 0 {
-		contents = nil
-	}
 	return contents, diags
 }
 

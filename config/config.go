@@ -18,10 +18,14 @@ type Config struct {
 	Services []VirtualService `json:"services,omitempty"`
 	Timeouts *ipvs.Timeouts   `json:"timeouts,omitempty"`
 
-	CAFiles map[string]string `json:"ca_files,omitempty"` // contents of the files that checks name, by name
+	NotifyFIFOs    []NotifyFIFO    `json:"notify_fifo,omitempty"`
+	NotifyWebhooks []NotifyWebhook `json:"notify_webhook,omitempty"`
+	NotifyEmails   []NotifyEmail   `json:"notify_email,omitempty"`
+
+	CAFiles map[string]string `json:"ca_files,omitempty"` // contents of the files that checks and receivers name, by name
 }
 
-// LinkFiles sets the contents of the file named by each health check. It must be called after a configuration was read
+// LinkFiles sets the contents of the file named by each health check and each receiver. It must be called after a configuration was read
 // from JSON, which contains each file once.
 func (c *Config) LinkFiles() {
 	parsed := map[string]*healthcheck.Authorities{}
@@ -35,6 +39,12 @@ func (c *Config) LinkFiles() {
 				t.Trust(parsed[name])
 			}
 		}
+	}
+	for i := range c.NotifyWebhooks {
+		c.NotifyWebhooks[i].Authorities = c.CAFiles[c.NotifyWebhooks[i].CAFile]
+	}
+	for i := range c.NotifyEmails {
+		c.NotifyEmails[i].Authorities = c.CAFiles[c.NotifyEmails[i].CAFile]
 	}
 	for i := range c.Services {
 		link(c.Services[i].Checks)
@@ -60,6 +70,7 @@ type Sysctl struct {
 type VRRP struct {
 	vrrp.Instance
 	ConnectionSync *ConnectionSync `json:"connection_sync,omitempty"`
+	Notify         *Notify         `json:"notify,omitempty"`
 }
 
 // ConnectionSync is a `connection_sync` block within a `vrrp` block.

@@ -15,6 +15,10 @@ type file struct {
 	VRRP     []*vrrpBlock    `hcl:"vrrp,block"`
 	Services []*serviceBlock `hcl:"virtual_service,block"`
 	Timeouts *timeoutsBlock  `hcl:"timeouts,block"`
+
+	NotifyFIFOs    []*notifyFIFOBlock    `hcl:"notify_fifo,block"`
+	NotifyWebhooks []*notifyWebhookBlock `hcl:"notify_webhook,block"`
+	NotifyEmails   []*notifyEmailBlock   `hcl:"notify_email,block"`
 }
 
 // directorBlock is the `director` block.
@@ -53,10 +57,22 @@ func (f *file) config(node string) *Config {
 		if block.ConnectionSync != nil {
 			v.ConnectionSync = block.ConnectionSync.config(v.VirtualRouterID)
 		}
+		if block.Notify != nil {
+			v.Notify = block.Notify.config()
+		}
 		c.VRRP = append(c.VRRP, v)
 	}
 	for _, block := range f.Services {
 		c.Services = append(c.Services, block.config())
+	}
+	for _, block := range f.NotifyFIFOs {
+		c.NotifyFIFOs = append(c.NotifyFIFOs, block.config())
+	}
+	for _, block := range f.NotifyWebhooks {
+		c.NotifyWebhooks = append(c.NotifyWebhooks, block.config())
+	}
+	for _, block := range f.NotifyEmails {
+		c.NotifyEmails = append(c.NotifyEmails, block.config())
 	}
 	if f.Timeouts != nil {
 		c.Timeouts = f.Timeouts.config()

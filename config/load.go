@@ -136,12 +136,15 @@ func (l *loader) load() *Config {
 	}
 	authorities, diags := readAuthorities(&f, &l.source)
 	l.diags = append(l.diags, diags...)
+	l.diags = append(l.diags, readNotifyFiles(&f, &l.source, authorities)...)
 	l.diags = l.explain(l.diags, l.context)
 	if l.diags.HasErrors() {
 		return nil
 	}
 	cfg := f.config(node)
-	cfg.CAFiles = authorities
+	if len(authorities) > 0 {
+		cfg.CAFiles = authorities
+	}
 	cfg.LinkFiles()
 	return cfg
 }

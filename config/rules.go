@@ -46,6 +46,9 @@ var rules = []func(*file) hcl.Diagnostics{
 	loopback,
 	wholeInternet,
 	emptyPasswords,
+	notifyNames,
+	notifyCommands,
+	notifyReceivers,
 }
 
 // each iterates over blocks until there are too many findings.

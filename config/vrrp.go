@@ -35,6 +35,7 @@ type vrrpBlock struct {
 	Announce        *announceBlock         `hcl:"announce,block"`
 	ConnectionSync  *connectionSyncBlock   `hcl:"connection_sync,block"`
 	AuthHMAC        *authHMACBlock         `hcl:"auth_hmac,block"`
+	Notify          *notifyBlock           `hcl:"notify,block"`
 
 	all []prefix // see prefixes
 }

@@ -2,13 +2,14 @@ package vrrp
 
 import "time"
 
-// Transition is a change of a virtual router's state. The speaker numbers the transitions of all its instances, so that
+// Transition is a change of the state of a virtual router, or of a sync group. The speaker numbers the transitions of all its instances, so that
 // whoever reads them notices one that is missing.
 type Transition struct {
 	Series   string    `json:"series"`   // identifies the numbering; it outlives a speaker that is killed
 	Sequence uint64    `json:"sequence"` // 1, 2, 3… within the series
 	Time     time.Time `json:"time"`
 	Instance string    `json:"instance"`
+	Group    bool      `json:"group,omitempty"` // Instance is the name of a sync group
 	From     State     `json:"from"`
 	To       State     `json:"to"`
 	Reason   Reason    `json:"reason"`

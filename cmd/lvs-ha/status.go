@@ -116,7 +116,7 @@ func only(s api.Status, names []string) (api.Status, error) {
 		wanted[name] = false
 	}
 	all := s
-	s.VRRP, s.Services, s.Sync, s.Foreign = nil, nil, nil, nil
+	s.VRRP, s.Services, s.Sync, s.Foreign, s.Notify = nil, nil, nil, nil, nil
 	for _, v := range all.VRRP {
 		if _, ok := wanted[v.Name]; ok {
 			wanted[v.Name] = true

@@ -127,6 +127,7 @@ func TestThePageOfANamedInstance(t *testing.T) {
 		{Sequence: 9, Time: night.Add(-26 * time.Hour), Lost: 7},
 		{Sequence: 10, Time: night.Add(-26*time.Hour + 5*time.Millisecond), From: vrrp.Backup, To: vrrp.Master, Reason: vrrp.ReasonPreempt, Priority: 110},
 	}
+	s.Notify = []api.Receiver{{Name: "notify web", Delivered: 2}, {Name: "notify_webhook pager", Waiting: 1, Failed: 3, Dropped: 4, Error: "status 503"}}
 	page := statusPage{now: night, detailed: true}
 	wantGolden(t, "status-instance.txt", page.render(s, problemsOf(s)))
 }

@@ -35,6 +35,7 @@ func (p *statusPage) render(s api.Status, problems []trouble) string {
 	p.problems(problems)
 	p.instances(s.VRRP)
 	p.sync(s.Sync)
+	p.receivers(s.Notify)
 	p.services(s)
 	for i, f := range s.Foreign {
 		if i == 0 {
@@ -178,6 +179,14 @@ func (p *statusPage) sync(list []api.SyncDaemon) {
 	rows := [][]string{{"CONNECTION SYNC", "INTERFACE", "SYNC ID", "FOLLOWS"}}
 	for _, d := range list {
 		rows = append(rows, []string{d.Role.String(), d.Interface, fmt.Sprint(d.SyncID), dash(d.Instance)})
+	}
+	p.table(rows)
+}
+
+func (p *statusPage) receivers(list []api.Receiver) {
+	rows := [][]string{{"NOTIFY", "WAITING", "DELIVERED", "FAILED", "DROPPED"}}
+	for _, r := range list {
+		rows = append(rows, []string{r.Name, fmt.Sprint(r.Waiting), fmt.Sprint(r.Delivered), fmt.Sprint(r.Failed), fmt.Sprint(r.Dropped)})
 	}
 	p.table(rows)
 }

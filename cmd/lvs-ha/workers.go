@@ -18,6 +18,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/director"
+	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
@@ -175,6 +176,9 @@ func firstLoad(conf *configFlags, link *supervisor.ParentLink, log *slog.Logger)
 	}, nil
 }
 
+// maxScripts bounds the scripts that run at a time.
+const maxScripts = 64
+
 func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, load loader, socket *os.File, link *supervisor.ParentLink, log *slog.Logger) error {
 	path, err := filepath.Abs(conf.path)
 	if err != nil {
@@ -184,6 +188,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	if err != nil {
 		return err
 	}
+	runner := script.NewRunner(maxScripts)
+	defer runner.Close()
 	d := director.New(director.Options{
 		Version:      versionText(),
 		ConfigPath:   path,
@@ -202,9 +208,10 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Connected: r.Connected, Logger: log,
 			})
 		},
-		Ready:  link.Ready,
-		Alive:  link.Alive,
-		Logger: log,
+		RunScript: runner.Run,
+		Ready:     link.Ready,
+		Alive:     link.Alive,
+		Logger:    log,
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
 	served := api.Keep(apiCtx, dir.APISocket(), d, log)

@@ -21,6 +21,7 @@ type Status struct {
 	Services []Service        `json:"services,omitempty"`
 	Foreign  []ForeignService `json:"foreign_services,omitempty"`
 	Sync     []SyncDaemon     `json:"connection_sync,omitempty"`
+	Notify   []Receiver       `json:"notify,omitempty"`
 }
 
 // Config is the configuration in force and the last attempt to load another.

@@ -11,7 +11,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/history"
+	"github.com/lvs-ha/lvs-ha/internal/notify"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -61,9 +63,7 @@ type Options struct {
 	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
 	Logger     *slog.Logger
 
-	// Subscribers are called with each event once, in order, by the goroutine that owns the state: they must not block. The
-	// last before the director was killed may come again from the next one.
-	Subscribers []func(history.Event)
+	RunScript func(ctx context.Context, c script.Command) script.Result // for notifications
 }
 
 // SpeakerReports are the functions that a speaker's client calls with what it hears. They do not block.
@@ -77,6 +77,7 @@ type SpeakerReports struct {
 const (
 	kernelTimeout = 10 * time.Second        // for one pass over the kernel's table
 	stopWait      = 3300 * time.Millisecond // for the speaker to hand over at stop: slightly more than vrrp.MaxFinalLeave
+	stopLimit     = 4300 * time.Millisecond // for a stop with its notifications: slightly less than the parent waits
 	aliveInterval = time.Second
 )
 
@@ -102,6 +103,8 @@ type Director struct {
 	stateFile *keeper
 
 	positionFile *keeper
+	notifyFile   *keeper
+	notifier     *notify.Notifier
 
 	failovers     map[string]failover // in force, by instance
 	failoversFile *keeper
@@ -150,6 +153,7 @@ func New(o Options) *Director {
 		history:   history.New(),
 
 		positionFile: newKeeper(positionFile(o.StateFile), positionFormat),
+		notifyFile:   newKeeper(notifyFile(o.StateFile), progressFormat),
 
 		failoversFile: newKeeper(failoversFile(o.StateFile), failoversFormat),
 		failoverOver:  time.NewTimer(0),
@@ -296,15 +300,18 @@ func (d *Director) do(ctx context.Context, f func() error) error {
 // stop ends in order: the speaker hands over, the sync daemons stop, and the table stays or is removed as configured.
 func (d *Director) stop(ctx context.Context) {
 	d.Logger.Info("stopping", "ipvs_table", d.cfg.Director.OnStop)
+	began := time.Now()
 	d.awaitHandOver()
 	if d.vacate() {
 		d.clear(ctx)
 		d.restoreSysctls()
 	}
 	d.closeKernel()
+	d.await(func() { d.notifier.Stop(began.Add(stopLimit)) })
 	_ = d.stateFile.wait() // reported as a problem already
 	_ = d.positionFile.wait()
 	_ = d.failoversFile.wait()
+	_ = d.notifyFile.wait()
 }
 
 func (d *Director) closeKernel() {

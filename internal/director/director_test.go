@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
-	"github.com/lvs-ha/lvs-ha/internal/history"
+	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
@@ -116,14 +116,16 @@ type bench struct {
 	openKernel func() (Kernel, error) // nil: kernel
 	writeFile  func(path string, contents []byte) error
 
-	sysctls   Sysctls
-	addresses Addresses
-	checker   *fakeChecker
-	speaker   *fakeSpeaker
-	director  *Director
-	log       logBook
-	events    []history.Event // that a subscriber was given
-	stop      func()
+	sysctls      Sysctls
+	addresses    Addresses
+	checker      *fakeChecker
+	speaker      *fakeSpeaker
+	director     *Director
+	log          logBook
+	scripts      []string // arguments of those that were run
+	scriptResult script.Result
+	scriptTakes  time.Duration
+	stop         func()
 }
 
 func newBench(t *testing.T) *bench {
@@ -156,9 +158,16 @@ func (b *bench) start(restarted bool) {
 			b.speaker = &fakeSpeaker{report: r.Statuses, transitions: r.Transitions, connected: r.Connected}
 			return b.speaker
 		},
-		Ready:       func() {},
-		Subscribers: []func(history.Event){func(e history.Event) { b.events = append(b.events, e) }},
-		Logger:      slog.New(slog.NewTextHandler(&b.log, nil)),
+		Ready: func() {},
+		RunScript: func(ctx context.Context, c script.Command) script.Result {
+			b.scripts = append(b.scripts, strings.Join(c.Args[1:], " "))
+			select {
+			case <-time.After(b.scriptTakes):
+			case <-ctx.Done():
+			}
+			return b.scriptResult
+		},
+		Logger: slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
 	if b.writeFile != nil {
 		b.director.stateFile.write = b.writeFile

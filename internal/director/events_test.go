@@ -1,92 +1,165 @@
 package director
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// move has the speaker report the transitions from one number to another.
+// withNotify is a configuration with an instance whose transitions run a script.
+func withNotify() *config.Config {
+	cfg := onlyVRRP()
+	cfg.VRRP[0].Notify = &config.Notify{All: []string{"notify"}, Timeout: time.Second}
+	return cfg
+}
+
+// move has the speaker report the transitions from one number to another. Their priority is their number, by which the
+// script's arguments show it.
 func (b *bench) move(series string, from, to uint64) {
 	var list []vrrp.Transition
 	for n := from; n <= to; n++ {
-		list = append(list, vrrp.Transition{Series: series, Sequence: n, Instance: "gateway", From: vrrp.Backup, To: vrrp.Master, Reason: "preempt"})
+		t := vrrp.Transition{Series: series, Sequence: n, Instance: "gateway", From: vrrp.Backup, To: vrrp.Master, Priority: uint8(n)}
+		if n%2 == 0 {
+			t.From, t.To = t.To, t.From
+		}
+		list = append(list, t)
 	}
 	b.speaker.transitions(list)
 	synctest.Wait()
 }
 
-// wantEvents sees which events a subscriber was given since the last call: "1 2 -3 6" has three lost.
-func (b *bench) wantEvents(want string) {
+// kill ends the director, and leaves the files as they were before: what it did at its end has not happened.
+func (b *bench) kill() {
 	b.t.Helper()
-	var got []string
-	for _, e := range b.events {
-		if e.Lost > 0 {
-			got = append(got, fmt.Sprintf("-%d", e.Lost))
-			continue
+	files := map[string][]byte{}
+	for _, name := range []string{"transitions.json", "notify.json"} {
+		text, err := os.ReadFile(filepath.Join(b.dir, name))
+		if err != nil {
+			b.t.Fatal(err)
 		}
-		got = append(got, fmt.Sprint(e.Sequence))
+		files[name] = text
 	}
-	if text := strings.Join(got, " "); text != want {
-		b.t.Errorf("events %s, want %s", text, want)
+	done := b.scripts
+	b.stop()
+	b.scripts = done
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(b.dir, name), text, 0o600); err != nil {
+			b.t.Fatal(err)
+		}
 	}
-	b.events = nil
 }
 
-func TestEventsAcrossARestart(t *testing.T) {
+// wantScripts sees for which transitions the script was run since the last call.
+func (b *bench) wantScripts(want ...string) {
+	b.t.Helper()
+	if !slices.Equal(b.scripts, want) {
+		b.t.Errorf("scripts %q, want %q", b.scripts, want)
+	}
+	b.scripts = nil
+}
+
+func (b *bench) wantHistory(want ...uint64) {
+	b.t.Helper()
+	var got []uint64
+	for _, m := range b.status().VRRP[0].History {
+		got = append(got, m.Sequence)
+	}
+	if !slices.Equal(got, want) {
+		b.t.Errorf("history %d, want %d", got, want)
+	}
+}
+
+func TestTransitionsAcrossARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.cfg = onlyVRRP()
+		b.cfg = withNotify()
 		b.start(false)
 		b.move("x", 1, 3)
 		b.move("x", 3, 4)
-		b.wantEvents("1 2 3 4")
-		b.stop()
+		b.wantScripts("INSTANCE gateway MASTER 1", "INSTANCE gateway BACKUP 2", "INSTANCE gateway MASTER 3", "INSTANCE gateway BACKUP 4")
+		b.wantHistory(1, 2, 3, 4)
+		b.kill()
 
 		b.start(true) // the speaker has kept some, and there are two more
 		b.move("x", 2, 6)
-		b.wantEvents("5 6")
-		if list := b.status().VRRP[0].History; len(list) != 5 || list[0].Sequence != 2 || list[4].Sequence != 6 || list[4].To != vrrp.Master {
-			t.Errorf("history %+v", list)
-		}
-		b.stop()
+		b.wantScripts("INSTANCE gateway MASTER 5", "INSTANCE gateway BACKUP 6")
+		b.wantHistory(2, 3, 4, 5, 6)
+		b.kill()
 
-		b.start(true) // for so long that the speaker dropped some
-		defer b.stop()
+		b.start(true) // after so long that the speaker dropped some
 		b.move("x", 9, 9)
-		b.wantEvents("-2 9")
+		b.wantScripts("INSTANCE gateway MASTER 9")
+		b.wantHistory(9)
 		if log := b.log.read(); !strings.Contains(log, `level=WARN msg="transitions lost" count=2`) {
 			t.Errorf("the gap is not in the log:\n%s", log)
 		}
-		if list := b.status().VRRP[0].History; len(list) != 1 {
-			t.Errorf("history %+v", list)
-		}
 		b.move("x", 11, 11)
-		b.wantEvents("-1 11")
-		if list := b.status().VRRP[0].History; len(list) != 3 || list[1].Lost != 1 {
-			t.Errorf("history %+v", list)
+		b.wantScripts() // it was master already, as far as the script knows
+		b.wantHistory(9, 10, 11)
+		b.move("y", 2, 2) // all were restarted
+		b.wantScripts("INSTANCE gateway BACKUP 2")
+		b.stop()
+		b.wantScripts("INSTANCE gateway STOP 0")
+	})
+}
+
+// TestANotificationUnderWayIsRepeated: the director is killed before the script has ended.
+func TestANotificationUnderWayIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withNotify()
+		b.scriptTakes = time.Minute
+		b.start(false)
+		b.move("x", 1, 2)
+		b.wantScripts("INSTANCE gateway MASTER 1")
+		b.kill()
+		b.scriptTakes = 0
+		b.start(true)
+		defer b.stop()
+		b.move("x", 1, 3)
+		b.wantScripts("INSTANCE gateway MASTER 1", "INSTANCE gateway BACKUP 2", "INSTANCE gateway MASTER 3")
+	})
+}
+
+func TestAFailedNotificationIsAProblemUntilOneWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withNotify()
+		b.scriptResult = script.Result{ExitCode: 3, Output: []byte("no route\n")}
+		b.start(false)
+		defer b.stop()
+		b.move("x", 1, 1)
+		s := b.status()
+		if !hasProblem(s, "notify gateway") || len(s.Notify) != 1 || s.Notify[0].Failed != 1 || !strings.Contains(s.Notify[0].Error, `exit status 3: "no route"`) {
+			t.Errorf("problems %+v, receivers %+v", s.Problems, s.Notify)
 		}
-		b.move("y", 1, 1) // another start of the whole
-		b.wantEvents("1")
+		b.scriptResult = script.Result{}
+		b.move("x", 2, 2)
+		if s := b.status(); hasProblem(s, "notify gateway") || s.Notify[0].Delivered != 1 {
+			t.Errorf("problems %+v, receivers %+v", s.Problems, s.Notify)
+		}
 	})
 }
 
 func TestADamagedPositionRepeatsEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.cfg = onlyVRRP()
+		b.cfg = withNotify()
 		if err := os.WriteFile(filepath.Join(b.dir, "transitions.json"), []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		b.start(true)
 		defer b.stop()
 		b.move("x", 1, 2)
-		b.wantEvents("1 2")
+		b.wantScripts("INSTANCE gateway MASTER 1", "INSTANCE gateway BACKUP 2")
 		if log := b.log.read(); !strings.Contains(log, "transitions.json is damaged") {
 			t.Errorf("the log does not name the file:\n%s", log)
 		}
@@ -106,7 +179,6 @@ func TestTheHistoryOfARemovedInstanceIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.move("x", 3, 3) // it leaves
-		b.wantEvents("1 2 3")
 		b.cfg = cfg
 		if err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)

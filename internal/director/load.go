@@ -20,7 +20,7 @@ func (d *Director) start() error {
 	if d.memory, err = recallUsable(d.StateFile); err != nil {
 		d.Logger.Warn("state file ignored", "error", err)
 	}
-	d.recallPosition()
+	d.recallProgress()
 	d.recallFailovers()
 	cfg, err := d.Load()
 	if err == nil && nothing(cfg) {
@@ -78,6 +78,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	if err := d.checker.Update(targets); err != nil {
 		d.Logger.Error("cannot start the health checks", "error", err)
 	}
+	d.notifier.Update(cfg)
 	d.updateSpeaker()
 	d.touched.everything()
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),

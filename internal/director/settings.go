@@ -101,8 +101,18 @@ func parts(cfg *config.Config) compared {
 	for _, v := range cfg.VRRP {
 		c.add(fmt.Sprintf("vrrp %q", v.Name), struct {
 			vrrp.Instance
-			Sync *config.ConnectionSync `json:"connection_sync"`
-		}{v.Instance, v.ConnectionSync})
+			Sync   *config.ConnectionSync `json:"connection_sync"`
+			Notify *config.Notify         `json:"notify"`
+		}{v.Instance, v.ConnectionSync, v.Notify})
+	}
+	for _, f := range cfg.NotifyFIFOs {
+		c.add(fmt.Sprintf("notify_fifo %q", f.Path), f)
+	}
+	for _, w := range cfg.NotifyWebhooks {
+		c.add(fmt.Sprintf("notify_webhook %q", w.Name), w)
+	}
+	for _, m := range cfg.NotifyEmails {
+		c.add(fmt.Sprintf("notify_email %q", m.Name), m)
 	}
 	for _, vs := range cfg.Services {
 		j := serviceSettings{OnFailure: vs.OnFailure, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}}

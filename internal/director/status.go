@@ -9,6 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/history"
+	"github.com/lvs-ha/lvs-ha/internal/notify"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/wallclock"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -58,12 +59,19 @@ type snapshot struct {
 	pools           pool.Inputs
 	vrrp            map[string]vrrp.Status
 	history         map[string][]history.Event
+	receivers       []notify.Stats
 }
 
 func (d *Director) snapshot() snapshot {
 	s := snapshot{
 		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr, startErr: d.startErr,
 		problems: slices.Clone(d.problems.open), pools: pool.Inputs{Health: maps.Clone(d.health), Adopted: d.adopted}, vrrp: maps.Clone(d.vrrp), history: map[string][]history.Event{},
+		receivers: d.notifier.Stats(),
+	}
+	for _, r := range s.receivers {
+		if r.Error != "" {
+			s.problems = append(s.problems, api.Problem{What: r.Name, Text: "the last notification failed: " + r.Error, Since: r.Since})
+		}
 	}
 	for _, v := range d.cfg.VRRP {
 		s.history[v.Name] = d.history.Of(v.Name)
@@ -105,6 +113,11 @@ func (s *snapshot) status(actual observed) api.Status {
 		known.UnicastPeers = v.UnicastPeers
 		known.Since = wallclock.Told(known.Since, now)
 		out.VRRP = append(out.VRRP, api.InstanceOf(known, toldAt(s.history[v.Name], now)))
+	}
+	for _, r := range s.receivers {
+		out.Notify = append(out.Notify, api.Receiver{
+			Name: r.Name, Waiting: r.Waiting, Delivered: r.Delivered, Failed: r.Failed, Dropped: r.Dropped, Error: r.Error,
+		})
 	}
 	for _, r := range actual.daemons {
 		daemon := api.SyncDaemon{SyncSettings: api.SyncOf(r)}

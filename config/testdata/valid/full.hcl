@@ -179,3 +179,42 @@ virtual_service "every-port" {
     content { weight = host.key + 1 }
   }
 }
+
+notify_fifo "/run/lvs-ha/notify.fifo" { mode = "0640" }
+
+notify_webhook "pager" {
+  url     = "https://alerts.example.com/vrrp"
+  headers = { Authorization = "Bearer hunter22" }
+  retries = 3
+  timeout = "2s"
+  ca_file = "ca.pem"
+}
+
+notify_email "ops" {
+  smtp     = "mail.example.com:465"
+  from     = "LVS <lb1@example.com>"
+  to       = ["ops@example.com"]
+  tls      = "tls"
+  username = "lb1"
+  password = "hunter22"
+  interval = "5m"
+  retries  = 1
+  ca_file  = "ca.pem"
+}
+
+vrrp "cloud" {
+  interface         = "eth0"
+  virtual_router_id = 77
+  addresses         = ["192.0.2.77/32"]
+  notify {
+    master  = ["/usr/local/sbin/move-address", "up"]
+    backup  = ["/usr/local/sbin/move-address", "down"]
+    fault   = ["/usr/local/sbin/move-address", "down"]
+    stop    = ["/usr/local/sbin/move-address", "down"]
+    all     = ["logger -t vrrp \"$@\""]
+    user    = "root"
+    group   = "adm"
+    timeout = "10s"
+    shell   = true
+  }
+}

@@ -1,0 +1,209 @@
+package config
+
+import (
+	"net"
+	"net/http"
+	"net/mail"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/net/http/httpguts"
+)
+
+// notifyNames refuses receivers of the same name, and names that are awkward in messages.
+func notifyNames(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	seen := map[string]hcl.Range{}
+	check := func(kind string, name *attr[string]) {
+		if name.value == "" || len(name.value) > 64 || strings.ContainsFunc(name.value, isNoNameRune) {
+			diags = append(diags, problem(name.at(), "Invalid name",
+				"The name of a %s block must have 1 to 64 bytes, without spaces, quotes or control characters.", kind))
+			return
+		}
+		key := kind + " " + name.value
+		if first, duplicate := seen[key]; duplicate {
+			diags = append(diags, problem(name.at(), "Duplicate name", "There is already a %s %q at %s. Give this one another name.", kind, name.value, where(first)))
+			return
+		}
+		seen[key] = name.at()
+	}
+	for _, block := range f.NotifyFIFOs {
+		check("notify_fifo", &block.Path)
+	}
+	for _, block := range f.NotifyWebhooks {
+		check("notify_webhook", &block.Name)
+	}
+	for _, block := range f.NotifyEmails {
+		check("notify_email", &block.Name)
+	}
+	return diags
+}
+
+// notifyCommands refuses commands that cannot be run on any host.
+func notifyCommands(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, v := range f.VRRP {
+		if v.Notify == nil {
+			continue
+		}
+		any := false
+		for _, name := range []string{"master", "backup", "fault", "stop", "all"} {
+			a := v.Notify.commands()[name]
+			any = any || a.isSet() || !a.isOK()
+			if a.isSet() {
+				diags = append(diags, commandProblems(name, a, v.Notify.Shell.value)...)
+			}
+		}
+		if !any {
+			diags = append(diags, problem(v.Notify.At, "Nothing to run",
+				"A notify block needs at least one of master, backup, fault, stop and all. Write all = [\"/usr/local/sbin/notify\"]."))
+		}
+	}
+	return diags
+}
+
+// commandProblems says what is wrong with a command: a list of a program and its arguments.
+func commandProblems(name string, a *attr[[]item[string]], shell bool) hcl.Diagnostics {
+	if len(a.value) == 0 || a.value[0].value == "" {
+		return hcl.Diagnostics{problem(a.at(), "Invalid "+name, "The command is empty. Write the program and its arguments, such as [\"/usr/local/sbin/notify\", \"web\"].")}
+	}
+	for _, word := range a.value {
+		if strings.ContainsRune(word.value, 0) {
+			return hcl.Diagnostics{problem(word.at, "Invalid "+name, "A command cannot contain a NUL byte.")}
+		}
+	}
+	program := a.value[0]
+	switch {
+	case shell:
+	case strings.ContainsAny(program.value, " \t|&;<>") && len(a.value) == 1:
+		return hcl.Diagnostics{problem(program.at, "Invalid "+name,
+			"This looks like a shell command, but no shell runs it. Write the program and its arguments as a list, or shell = true.")}
+	case strings.Contains(program.value, "/") && !path.IsAbs(program.value):
+		return hcl.Diagnostics{problem(program.at, "Invalid "+name, "%q is a relative path. Write an absolute path, or the name of a program in PATH.", program.value)}
+	}
+	return nil
+}
+
+// notifyReceivers refuses receivers that nothing can be sent to.
+func notifyReceivers(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	refuse := func(at hcl.Range, summary, detail string, args ...any) {
+		diags = append(diags, problem(at, summary, detail, args...))
+	}
+	for _, b := range f.NotifyFIFOs {
+		if name := b.Path.value; !path.IsAbs(name) || path.Clean(name) != name {
+			refuse(b.Path.at(), "Invalid path", "%q is not an absolute path. Write one such as \"/run/lvs-ha/notify.fifo\".", name)
+		}
+	}
+	for _, b := range f.NotifyWebhooks {
+		if b.URL.isSet() {
+			u, err := url.Parse(b.URL.value)
+			if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+				refuse(b.URL.at(), "Invalid url", "Write an http or https URL, such as \"https://alerts.example.com/vrrp\".")
+			} else if u.Scheme == "http" && b.CAFile.isSet() {
+				refuse(b.CAFile.at(), "Invalid ca_file", "An http URL has no certificate. Write an https URL, or remove ca_file.")
+			}
+		}
+		for name, value := range b.Headers.value {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) || slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)) {
+				refuse(b.Headers.at(), "Invalid headers", "%q is not a header that can be set: its name, or its value, is not allowed.", name)
+			}
+		}
+	}
+	for _, b := range f.NotifyEmails {
+		diags = append(diags, emailProblems(b)...)
+	}
+	return diags
+}
+
+// ownHeaders are set by the client itself.
+var ownHeaders = []string{"Content-Length", "Content-Type", "Host", "Transfer-Encoding", "Connection"}
+
+func emailProblems(b *notifyEmailBlock) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	refuse := func(at hcl.Range, summary, detail string, args ...any) {
+		diags = append(diags, problem(at, summary, detail, args...))
+	}
+	if b.SMTP.isSet() {
+		host, port, err := net.SplitHostPort(b.SMTP.value)
+		if err != nil || host == "" || !isPort(port) || strings.ContainsAny(host, " \r\n\t") {
+			refuse(b.SMTP.at(), "Invalid smtp", "%q is not a host with a port. Write one such as \"mail.example.com:587\".", b.SMTP.value)
+		}
+	}
+	address := func(a item[string], name string) {
+		if _, err := mail.ParseAddress(a.value); err != nil || strings.ContainsAny(a.value, "\r\n") {
+			refuse(a.at, "Invalid "+name, "%q is not a mail address. Write one such as \"ops@example.com\".", a.value)
+		}
+	}
+	if b.From.isSet() {
+		address(item[string]{b.From.value, b.From.at()}, "from")
+	}
+	if b.To.isSet() && len(b.To.value) == 0 {
+		refuse(b.To.at(), "Invalid to", "The list is empty. Write [\"ops@example.com\"].")
+	}
+	for _, a := range b.To.value {
+		address(a, "to")
+	}
+	switch {
+	case b.Password.isSet() && b.PasswordFile.isSet():
+		refuse(b.PasswordFile.at(), "Two passwords", "Write password or password_file, not both.")
+	case b.Username.isSet() != (b.Password.isSet() || b.PasswordFile.isSet()) && b.Username.isOK() && b.Password.isOK() && b.PasswordFile.isOK():
+		refuse(b.At, "Incomplete login", "A login needs username, and password or password_file.")
+	case b.Username.isSet() && b.TLS.value == TLSNone:
+		refuse(b.TLS.at(), "Login without encryption", "The password would cross the network in plain text. Write tls = \"starttls\" or \"tls\".")
+	}
+	if b.TLS.value == TLSNone && b.CAFile.isSet() {
+		refuse(b.CAFile.at(), "Invalid ca_file", "Without TLS there is no certificate. Remove ca_file, or write tls = \"starttls\".")
+	}
+	return diags
+}
+
+// readNotifyFiles reads the files that receivers name, like readAuthorities.
+func readNotifyFiles(f *file, s *source, authorities map[string]string) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	left := maxAuthorities
+	for _, text := range authorities {
+		left -= len(text)
+	}
+	trust := func(a *attr[string]) (name string) {
+		if !a.isSet() {
+			return ""
+		}
+		name = relativeTo(s.directory, a.value)
+		if _, done := authorities[name]; done {
+			return name
+		}
+		text, err := readAuthority(s.disk, name, left)
+		if err != nil {
+			diags = append(diags, problem(a.at(), "Cannot use ca_file",
+				"%s. Write the path of a PEM file with the certificates of the authorities that sign the server's certificate.", err))
+			return ""
+		}
+		authorities[name], left = text, left-len(text)
+		return name
+	}
+	for _, b := range f.NotifyWebhooks {
+		b.authorities = trust(&b.CAFile)
+	}
+	for _, b := range f.NotifyEmails {
+		b.authorities = trust(&b.CAFile)
+		if !b.PasswordFile.isSet() {
+			continue
+		}
+		name := relativeTo(s.directory, b.PasswordFile.value)
+		text, err := s.disk.read(name, maxPassword)
+		switch {
+		case err != nil:
+			diags = append(diags, problem(b.PasswordFile.at(), "Cannot read password_file", "%s.", err))
+		case len(text) > maxPassword || strings.TrimSpace(string(text)) == "":
+			diags = append(diags, problem(b.PasswordFile.at(), "Cannot use password_file", "%s must have 1 to %d bytes.", name, maxPassword))
+		}
+		b.filePassword = strings.TrimSpace(string(text))
+	}
+	return diags
+}
+
+const maxPassword = 1024

@@ -1,0 +1,11 @@
+package api
+
+// Receiver is a receiver of notifications with its counters, which begin with the director.
+type Receiver struct {
+	Name      string `json:"name"`    // its block: "notify web", "notify_fifo /run/lvs-ha/notify.fifo"
+	Waiting   int    `json:"waiting"` // notifications
+	Delivered uint64 `json:"delivered"`
+	Failed    uint64 `json:"failed"`          // given up after all attempts
+	Dropped   uint64 `json:"dropped"`         // too many were waiting
+	Error     string `json:"error,omitempty"` // of the last one, if it failed
+}

@@ -1,0 +1,97 @@
+package notify
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+func message(state string) Message {
+	return Message{Transition: vrrp.Transition{Instance: "web", Priority: 100}, State: state}
+}
+
+func TestFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	f := newFIFO(config.NotifyFIFO{Path: path, Mode: 0o640})
+	defer f.close()
+	deliver := func(state string) error { return f.deliver(t.Context(), []Message{message(state)}) }
+	if err := deliver(stateBackup); err != nil { // nobody reads it yet
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode() != os.ModeNamedPipe|0o640 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	reader, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := deliver(stateMaster); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(reader)
+	for _, want := range []string{"INSTANCE \"web\" BACKUP 100\n", "INSTANCE \"web\" MASTER 100\n"} {
+		if got, err := lines.ReadString('\n'); got != want || err != nil {
+			t.Errorf("read %q, %v, want %q", got, err, want)
+		}
+	}
+
+	if err := os.Remove(path); err != nil { // and again
+		t.Fatal(err)
+	}
+	if err := deliver(stateFault); err != nil {
+		t.Fatal(err)
+	}
+	again, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got, err := bufio.NewReader(again).ReadString('\n'); got != "INSTANCE \"web\" FAULT 100\n" {
+		t.Errorf("read %q, %v", got, err)
+	}
+
+	full := 0
+	for range 1 << 16 {
+		if err := deliver(stateMaster); err != nil {
+			if !strings.Contains(err.Error(), "no program reads it") {
+				t.Fatal(err)
+			}
+			full++
+		}
+	}
+	if full == 0 {
+		t.Error("a full FIFO is no error")
+	}
+}
+
+func TestAFIFOsPathIsSomethingElse(t *testing.T) {
+	dir := t.TempDir()
+	file, link, target := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "target")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(target, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, link, dir, filepath.Join(dir, "no", "such")} {
+		f := newFIFO(config.NotifyFIFO{Path: path, Mode: 0o600})
+		if err := f.deliver(t.Context(), []Message{message(stateMaster)}); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if text, err := os.ReadFile(file); len(text) > 0 || err != nil {
+		t.Errorf("the file has %q, %v", text, err)
+	}
+}

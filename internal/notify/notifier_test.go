@@ -1,0 +1,305 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/history"
+	"github.com/lvs-ha/lvs-ha/internal/script"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// desk is a notifier whose scripts are recorded.
+type desk struct {
+	*Notifier
+	next uint64
+
+	mu    sync.Mutex
+	ran   []string
+	saved Progress
+	takes map[string]time.Duration // of a program
+	fails map[string]bool
+}
+
+func newDesk(former Progress) *desk {
+	d := &desk{takes: map[string]time.Duration{}, fails: map[string]bool{}}
+	d.Notifier = New(Options{
+		Former: former, Logger: slog.New(slog.DiscardHandler),
+		Run: func(ctx context.Context, c script.Command) script.Result {
+			d.mu.Lock()
+			d.ran = append(d.ran, strings.Join(c.Args, " "))
+			takes, fails := d.takes[c.Args[0]], d.fails[c.Args[0]]
+			d.mu.Unlock()
+			select {
+			case <-time.After(takes):
+			case <-ctx.Done():
+				return script.Result{NotRun: ctx.Err()}
+			}
+			if fails {
+				return script.Result{ExitCode: 1}
+			}
+			return script.Result{}
+		},
+		Save: func(p Progress) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.saved = p
+		},
+	})
+	return d
+}
+
+// instances is a configuration with instances of these names. The scripts of each have its name.
+func instances(names ...string) *config.Config {
+	cfg := &config.Config{Node: "lb1"}
+	for _, name := range names {
+		cfg.VRRP = append(cfg.VRRP, config.VRRP{
+			Instance: vrrp.Instance{Name: name},
+			Notify:   &config.Notify{Master: []string{name + "-master"}, All: []string{name + "-all", "x"}, Timeout: time.Second},
+		})
+	}
+	return cfg
+}
+
+// moves has an instance go to states, one after the other.
+func (d *desk) moves(name string, states ...vrrp.State) {
+	for _, to := range states {
+		d.next++
+		d.Event(history.Event{Transition: vrrp.Transition{Series: "s", Sequence: d.next, Instance: name, To: to, Reason: vrrp.ReasonTrack, Priority: 100}}, false)
+	}
+	synctest.Wait()
+}
+
+func (d *desk) wantRan(t *testing.T, want ...string) {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Equal(d.ran, want) {
+		t.Errorf("ran %q\nwant %q", d.ran, want)
+	}
+	d.ran = nil
+}
+
+func TestScripts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		d.Update(instances("web"))
+		d.moves("web", vrrp.Backup, vrrp.Master, vrrp.Leaving, vrrp.Master, vrrp.Leaving, vrrp.Initialize)
+		d.moves("other", vrrp.Master)
+		d.wantRan(t, "web-all x INSTANCE web BACKUP 100", "web-master", "web-all x INSTANCE web MASTER 100", "web-all x INSTANCE web FAULT 100")
+		d.Stop(time.Now().Add(time.Minute))
+		d.wantRan(t, "web-all x INSTANCE web STOP 0")
+	})
+}
+
+func TestASlowReceiverDelaysOnlyItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		d.takes["slow-all"] = time.Hour
+		d.Update(instances("slow", "web"))
+		d.moves("slow", vrrp.Backup, vrrp.Master)
+		d.moves("web", vrrp.Backup, vrrp.Master)
+		d.wantRan(t, "slow-all x INSTANCE slow BACKUP 100", "web-all x INSTANCE web BACKUP 100", "web-master", "web-all x INSTANCE web MASTER 100")
+		if want := map[string]uint64{"notify slow": 0, "notify web": 4}; !maps.Equal(d.saved.Receivers, want) {
+			t.Errorf("saved %v, want %v", d.saved, want)
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		d.wantRan(t, "slow-master", "slow-all x INSTANCE slow MASTER 100")
+		if want := map[string]uint64{"notify slow": 4, "notify web": 4}; !maps.Equal(d.saved.Receivers, want) {
+			t.Errorf("saved %v, want %v", d.saved, want)
+		}
+		d.Stop(time.Now())
+	})
+}
+
+func TestTheStopIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		d.takes["slow-all"] = time.Hour
+		d.Update(instances("slow", "web"))
+		d.moves("slow", vrrp.Master)
+		d.moves("web", vrrp.Master)
+		d.ran = nil
+		began := time.Now()
+		d.Stop(began.Add(4 * time.Second))
+		if took := time.Since(began); took != 4*time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+		d.wantRan(t, "web-all x INSTANCE web STOP 0")
+		if left := d.saved.Receivers["notify slow"]; left != 0 {
+			t.Errorf("the next process begins after %d", left)
+		}
+	})
+}
+
+func TestAQueueDropsTheOldest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		d.takes["web-all"] = time.Hour
+		d.Update(instances("web"))
+		for range queueLength {
+			d.moves("web", vrrp.Backup, vrrp.Master)
+		}
+		s := d.Stats()[0]
+		if s.Waiting != queueLength+1 || s.Dropped != queueLength-1 {
+			t.Errorf("%+v", s)
+		}
+		d.takes["web-all"] = 0
+		d.ran = nil
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := len(d.ran); d.ran[n-1] != "web-all x INSTANCE web MASTER 100" {
+			t.Errorf("the last is %s", d.ran[n-1])
+		}
+		d.Stop(time.Now().Add(time.Minute))
+	})
+}
+
+// TestTheNextProcess gets what the speaker has kept: some of it was delivered to one receiver, and less to another.
+func TestTheNextProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{Series: "s", Receivers: map[string]uint64{"notify web": 3, "notify slow": 1}})
+		d.Update(instances("slow", "web", "new"))
+		for i, e := range []struct {
+			name string
+			to   vrrp.State
+		}{{"slow", vrrp.Backup}, {"slow", vrrp.Master}, {"web", vrrp.Master}, {"new", vrrp.Master}, {"web", vrrp.Backup}} {
+			n := uint64(i + 1)
+			d.Event(history.Event{Transition: vrrp.Transition{Series: "s", Sequence: n, Instance: e.name, To: e.to}}, n < 5)
+			synctest.Wait()
+		}
+		d.wantRan(t, "slow-master", "slow-all x INSTANCE slow MASTER 0", "web-all x INSTANCE web BACKUP 0")
+		d.next = 5
+		d.moves("web", vrrp.Backup, vrrp.Leaving)
+		d.wantRan(t)
+		d.Stop(time.Now().Add(time.Minute))
+	})
+}
+
+func TestReceiversFollowTheConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		d.fails["web-master"] = true
+		d.Update(instances("web", "gone", "faulty"))
+		d.moves("gone", vrrp.Master)
+		d.moves("faulty", vrrp.Initialize)
+		d.moves("web", vrrp.Master)
+		d.ran = nil
+		if s := d.Stats(); len(s) != 3 || s[2].Failed != 1 || s[2].Error != "web-master: exit status 1" {
+			t.Errorf("%+v", s)
+		}
+		cfg := instances("web")
+		cfg.VRRP[0].Notify.All = []string{"changed"}
+		d.Update(cfg)
+		if s := d.Stats(); len(s) != 2 || s[1].Error != "" {
+			t.Errorf("after the reload: %+v", s)
+		}
+		d.next++
+		d.Event(history.Event{Transition: vrrp.Transition{Series: "s", Sequence: d.next, Instance: "gone", To: vrrp.Initialize, Reason: vrrp.ReasonRemoved}}, false)
+		d.moves("web", vrrp.Backup)
+		d.wantRan(t, "gone-all x INSTANCE gone FAULT 0", "changed INSTANCE web BACKUP 100")
+		if s := d.Stats(); len(s) != 1 {
+			t.Errorf("after the end of the removed instance: %+v", s)
+		}
+		d.Stop(time.Now().Add(time.Minute))
+		d.wantRan(t, "changed INSTANCE web STOP 0")
+	})
+}
+
+func TestLinesAreKeepalivesOwn(t *testing.T) {
+	for _, tt := range []struct {
+		m    Message
+		want string
+	}{
+		{Message{Transition: vrrp.Transition{Instance: "web", Priority: 150}, State: stateMaster}, "INSTANCE \"web\" MASTER 150\n"},
+		{Message{Transition: vrrp.Transition{Instance: "both", Priority: 150, Group: true}, State: stateFault}, "GROUP \"both\" FAULT 0\n"},
+	} {
+		if got := tt.m.line(); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// flaky is a receiver that fails so many times.
+type flaky struct {
+	failures int
+	batches  []int
+	gap      time.Duration
+}
+
+func (f *flaky) most() int           { return 3 }
+func (f *flaky) pace() time.Duration { return f.gap }
+func (f *flaky) wants(Message) bool  { return true }
+func (f *flaky) deliver(ctx context.Context, batch []Message) error {
+	f.batches = append(f.batches, len(batch))
+	if f.failures--; f.failures >= 0 {
+		return errors.New("refused")
+	}
+	return nil
+}
+
+func TestAQueueKeepsItsPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &flaky{gap: time.Minute}
+		q := newQueue("test", r, slog.New(slog.DiscardHandler), func() {})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go q.run(ctx)
+		for range 8 {
+			q.put(Message{})
+			synctest.Wait()
+		}
+		want := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			if got := fmt.Sprint(r.batches); got != want {
+				t.Errorf("batches %s, want %s", got, want)
+			}
+		}
+		want("[1]")
+		time.Sleep(time.Minute)
+		want("[1 3]")
+		time.Sleep(time.Minute)
+		want("[1 3 3]")
+		q.change(func() { q.closed, q.hurried = true, true })
+		want("[1 3 3 1]")
+	})
+}
+
+func TestRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			errs     []error
+			attempts int
+			took     time.Duration
+			fails    bool
+		}{
+			{[]error{nil}, 1, 0, false},
+			{[]error{errors.New("a"), errors.New("b"), nil}, 3, 3 * time.Second, false},
+			{[]error{errFinal{errors.New("a")}}, 1, 0, true},
+			{slices.Repeat([]error{errors.New("a")}, 8), 8, (1 + 2 + 4 + 8 + 16 + 30 + 30) * time.Second, true},
+		} {
+			n, began := 0, time.Now()
+			err := retry(t.Context(), 7, func() error { n++; return tt.errs[n-1] })
+			if n != tt.attempts || time.Since(began) != tt.took || (err != nil) != tt.fails {
+				t.Errorf("%v: %d attempts in %v, %v", tt.errs, n, time.Since(began), err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err := retry(ctx, 100, func() error { return errors.New("a") }); err == nil {
+			t.Error("no error")
+		}
+	})
+}

@@ -1,0 +1,179 @@
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// receiver delivers messages. A message that it could not deliver is given up: deliver has made all attempts that it is to
+// make.
+type receiver interface {
+	deliver(ctx context.Context, batch []Message) error
+	// most is how many messages it takes at once, and pace the least time between two deliveries.
+	most() int
+	pace() time.Duration
+	// wants reports whether messages of this kind are for it.
+	wants(m Message) bool
+}
+
+// queueLength bounds the messages that wait for a receiver. The oldest are dropped: the last states matter most.
+const queueLength = 1000
+
+// queue passes messages to a receiver in order, in a goroutine of its own.
+type queue struct {
+	name string
+	log  *slog.Logger
+	wake chan struct{}
+	done func() // called when fewer messages wait than before
+
+	mu       sync.Mutex
+	receiver receiver
+	pending  []Message
+	inFlight []Message
+	next     time.Time // not before
+	closed   bool      // ends when it is empty
+	hurried  bool      // deliveries need no pace
+	stats    Stats
+}
+
+// Stats are the counters of a receiver.
+type Stats struct {
+	Name      string
+	Waiting   int
+	Delivered uint64
+	Failed    uint64    // given up after all attempts
+	Dropped   uint64    // too many were waiting
+	Error     string    // of the last delivery, if it failed
+	Since     time.Time // of the first failure since the last success
+}
+
+func newQueue(name string, r receiver, log *slog.Logger, done func()) *queue {
+	return &queue{name: name, log: log, wake: make(chan struct{}, 1), done: done, receiver: r, stats: Stats{Name: name}}
+}
+
+func (q *queue) change(f func()) {
+	q.mu.Lock()
+	f()
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) put(m Message) {
+	dropped := uint64(0)
+	q.change(func() {
+		if !q.receiver.wants(m) {
+			return
+		}
+		q.pending = append(q.pending, m)
+		if len(q.pending) > queueLength {
+			q.pending = q.pending[1:]
+			q.stats.Dropped++
+			dropped = q.stats.Dropped
+		}
+	})
+	if dropped > 0 {
+		q.log.Warn("notification dropped: too many are waiting", "receiver", q.name, "waiting", queueLength, "dropped", dropped)
+	}
+}
+
+// run delivers until ctx ends, or until the queue is closed and empty.
+func (q *queue) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait, over := q.begin()
+		switch {
+		case over:
+			return
+		case wait == 0:
+			q.deliver(ctx)
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-q.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// idle is how long to wait for a queue that is woken up.
+const idle = time.Hour
+
+// begin takes the next messages into delivery, or returns how long to wait for them.
+func (q *queue) begin() (wait time.Duration, over bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pending) == 0 {
+		return idle, q.closed
+	}
+	if wait := time.Until(q.next); wait > 0 && !q.hurried {
+		return wait, false
+	}
+	n := min(len(q.pending), q.receiver.most())
+	q.inFlight, q.pending = q.pending[:n:n], q.pending[n:]
+	return 0, false
+}
+
+func (q *queue) deliver(ctx context.Context) {
+	q.mu.Lock()
+	r, batch := q.receiver, q.inFlight
+	q.mu.Unlock()
+	err := r.deliver(ctx, batch)
+	if ctx.Err() != nil {
+		return // the batch stays in flight: the next process delivers it
+	}
+	q.mu.Lock()
+	n, failing := uint64(len(batch)), q.stats.Error != ""
+	q.inFlight, q.next = nil, time.Now().Add(r.pace())
+	if err == nil {
+		q.stats.Delivered += n
+		q.stats.Error, q.stats.Since = "", time.Time{}
+	} else {
+		q.stats.Failed += n
+		if !failing {
+			q.stats.Since = time.Now()
+		}
+		q.stats.Error = err.Error()
+	}
+	q.mu.Unlock()
+	last := batch[len(batch)-1]
+	switch {
+	case err != nil:
+		q.log.Warn("notification failed", "receiver", q.name, "instance", last.Instance, "state", last.State, "error", err)
+	case failing:
+		q.log.Info("notifications work again", "receiver", q.name)
+	}
+	q.done()
+}
+
+// before is the position of the last event that needs no more delivery, if it is not the last one at all.
+func (q *queue) before() (p vrrp.Position, waits bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, list := range [][]Message{q.inFlight, q.pending} {
+		if len(list) > 0 {
+			p = list[0].Position()
+			p.Sequence--
+			return p, true
+		}
+	}
+	return p, false
+}
+
+func (q *queue) read() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.stats
+	s.Waiting = len(q.pending) + len(q.inFlight)
+	return s
+}

@@ -1,0 +1,68 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/script"
+)
+
+// scripts runs the commands of an instance: first the one for the state, then the one for all.
+type scripts struct {
+	subject
+	config config.Notify
+	start  func(ctx context.Context, c script.Command) script.Result
+	log    *slog.Logger
+}
+
+func (*scripts) most() int           { return 1 }
+func (*scripts) pace() time.Duration { return 0 }
+
+func (s *scripts) wants(m Message) bool {
+	return m.Lost == 0 && subject{m.Group, m.Instance} == s.subject && len(s.commands(m)) > 0
+}
+
+func (s *scripts) commands(m Message) (list []script.Command) {
+	add := func(args []string, more ...string) {
+		if len(args) > 0 {
+			list = append(list, script.Command{
+				Args: append(args[:len(args):len(args)], more...), Shell: s.config.Shell, User: s.config.User, Group: s.config.Group, Timeout: s.config.Timeout,
+			})
+		}
+	}
+	add(map[string][]string{
+		stateMaster: s.config.Master, stateBackup: s.config.Backup, stateFault: s.config.Fault, stateStop: s.config.Stop,
+	}[m.State])
+	add(s.config.All, m.arguments()...)
+	return list
+}
+
+func (s *scripts) deliver(ctx context.Context, batch []Message) error {
+	var errs []error
+	for _, c := range s.commands(batch[0]) {
+		r := s.start(ctx, c)
+		s.log.Debug("notify script ended", "instance", s.name, "command", c.String(), "result", r.Reason(), "duration", r.Duration.String())
+		if !r.OK() {
+			errs = append(errs, fmt.Errorf("%s: %s%s", c, r.Reason(), lastLine(r.Output)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxQuoted is how much of a script's output a message has.
+const maxQuoted = 200
+
+// lastLine quotes the end of a script's output.
+func lastLine(output []byte) string {
+	text := strings.TrimSpace(strings.ToValidUTF8(string(output), "\uFFFD"))
+	text = text[strings.LastIndexByte(text, '\n')+1:]
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %.*q", maxQuoted, text)
+}

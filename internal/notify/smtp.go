@@ -1,0 +1,79 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"net/smtp"
+	"net/textproto"
+	"strings"
+)
+
+// smtpError is a step of an SMTP session that failed.
+type smtpError struct {
+	step      string
+	err       error
+	permanent bool // a code of 5xx: RFC 5321 4.2.1
+}
+
+func (e *smtpError) Error() string { return fmt.Sprintf("%s: %v", e.step, e.err) }
+func (e *smtpError) Unwrap() error { return e.err }
+
+func smtpFailure(step string, err error) error {
+	answer, ok := errors.AsType[*textproto.Error](err)
+	return &smtpError{step, err, ok && answer.Code/100 == 5}
+}
+
+// helloName is a name for EHLO: a host name cannot have all characters of a node's.
+func helloName(node string) string {
+	if node == "" || strings.ContainsFunc(node, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.')
+	}) {
+		return "localhost"
+	}
+	return node
+}
+
+// addressOf is the address in "Name <address>".
+func addressOf(text string) string {
+	if parsed, err := mail.ParseAddress(text); err == nil {
+		return parsed.Address
+	}
+	return text
+}
+
+// login is PLAIN, or LOGIN where the server has only that.
+func (e *email) login(c *smtp.Client, host string) smtp.Auth {
+	_, offered := c.Extension("AUTH")
+	mechanisms := strings.Fields(strings.ToUpper(offered))
+	for _, m := range mechanisms {
+		if m == "PLAIN" {
+			return smtp.PlainAuth("", e.config.Username, e.config.Password.Reveal(), host)
+		}
+	}
+	return loginAuth{e.config.Username, e.config.Password.Reveal()}
+}
+
+// loginAuth is the mechanism LOGIN (draft-murchison-sasl-login), which package smtp does not have.
+type loginAuth struct{ username, password string }
+
+// Start implements smtp.Auth.
+func (a loginAuth) Start(s *smtp.ServerInfo) (string, []byte, error) {
+	if !s.TLS {
+		return "", nil, errors.New("the connection is not encrypted")
+	}
+	return "LOGIN", nil, nil
+}
+
+// Next implements smtp.Auth.
+func (a loginAuth) Next(prompt []byte, more bool) ([]byte, error) {
+	switch text := strings.ToLower(string(prompt)); {
+	case !more:
+		return nil, nil
+	case strings.HasPrefix(text, "user"):
+		return []byte(a.username), nil
+	case strings.HasPrefix(text, "pass"):
+		return []byte(a.password), nil
+	}
+	return nil, fmt.Errorf("the server asks %q", prompt)
+}
