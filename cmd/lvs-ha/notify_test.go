@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// notified is what a program has told its scripts and its FIFO.
+type notified struct {
+	FIFO   []string
+	All    []string // arguments of the script for all states
+	States []string // scripts for one state
+}
+
+// recorder is the script, and the FIFO's reader.
+type recorder struct {
+	*place
+	fifo output
+}
+
+// command is one of the scripts. What runs it need not trust the test's directory: it executes the shell.
+func (r *recorder) command(file string, args ...string) []string {
+	return append([]string{"/bin/sh", r.path("record"), r.path(file)}, args...)
+}
+
+func newRecorder(p *place) *recorder {
+	p.t.Helper()
+	r := &recorder{place: p}
+	if err := os.WriteFile(p.path("record"), []byte("f=$1; shift; echo \"$*\" >>\"$f\"\n"), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	return r
+}
+
+// listen reads the FIFO as soon as there is one.
+func (r *recorder) listen() {
+	r.t.Helper()
+	eventually(r.t, "there is a FIFO", func() bool {
+		info, err := os.Stat(r.path("fifo"))
+		return err == nil && info.Mode()&os.ModeNamedPipe != 0
+	})
+	f, err := os.OpenFile(r.path("fifo"), os.O_RDWR, 0) // as a writer too, it does not end with the other one
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { f.Close() })
+	go func() {
+		lines := bufio.NewScanner(f)
+		for lines.Scan() {
+			fmt.Fprintln(&r.fifo, lines.Text())
+		}
+	}()
+}
+
+// await waits until the FIFO's last line has a state.
+func (r *recorder) await(state string) {
+	r.t.Helper()
+	eventually(r.t, "the last line is "+state, func() bool {
+		lines := strings.Fields(r.fifo.text())
+		return len(lines) > 2 && lines[len(lines)-2] == state
+	})
+}
+
+func (r *recorder) result() notified {
+	r.t.Helper()
+	lines := func(file string) []string {
+		text, err := os.ReadFile(r.path(file))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(text)), "\n")
+	}
+	return notified{strings.Split(strings.TrimSpace(r.fifo.text()), "\n"), lines("all"), lines("states")}
+}
+
+// TestHostNotificationsAreKeepalivesOwn: lvs-ha and keepalived go through the same states, and their FIFOs and scripts get
+// the same in the same order.
+func TestHostNotificationsAreKeepalivesOwn(t *testing.T) {
+	lab.Need(t, lab.Host)
+	theirs := notifiedStates(t, (*recorder).keepalived)
+	ours := notifiedStates(t, (*recorder).ours)
+	if diff := cmp.Diff(theirs, ours); diff != "" {
+		t.Errorf("keepalived and lvs-ha differ (-keepalived +lvs-ha):\n%s", diff)
+	}
+	if n := len(ours.FIFO); n < 8 {
+		t.Errorf("%d lines: %q", n, ours.FIFO)
+	}
+}
+
+// notifiedStates lets a program become backup, master, backup for a better peer, and master again; then its link fails and
+// comes back, and it is stopped.
+func notifiedStates(t *testing.T, start func(*recorder) (stop func())) notified {
+	t.Helper()
+	all := newPlaces(t, 2)
+	r, peer := newRecorder(all[0]), all[1]
+	stop := start(r)
+	r.await("MASTER")
+	peer.configure(strings.Replace(gateway, "150", "200", 1))
+	d := peer.start()
+	r.await("BACKUP")
+	d.stop()
+	r.await("MASTER")
+	r.run("ip", "link", "set", "eth0", "down")
+	r.await("FAULT")
+	r.run("ip", "link", "set", "eth0", "up")
+	r.await("MASTER")
+	stop()
+	r.await("STOP")
+	eventually(t, "the scripts have ended", func() bool {
+		text, err := os.ReadFile(r.path("all"))
+		return err == nil && strings.Contains(string(text), " STOP ")
+	})
+	return r.result()
+}
+
+func (r *recorder) ours() (stop func()) {
+	quoted := func(words []string) string { return `["` + strings.Join(words, `", "`) + `"]` }
+	notify := fmt.Sprintf("notify_fifo %q {}\n", r.path("fifo"))
+	block := "  notify {\n    user = \"root\"\n    all = " + quoted(r.command("all")) + "\n"
+	for _, state := range []string{"master", "backup", "fault", "stop"} {
+		block += "    " + state + " = " + quoted(r.command("states", state)) + "\n"
+	}
+	r.configure(notify + strings.Replace(gateway, "\n}", "\n"+block+"  }\n}", 1))
+	d := r.start()
+	r.listen()
+	return func() { d.stop() }
+}
+
+func (r *recorder) keepalived() (stop func()) {
+	r.t.Helper()
+	path, err := exec.LookPath("keepalived")
+	if err != nil {
+		r.t.Fatalf("keepalived is not installed: run scripts/setup: %v", err)
+	}
+	text := "global_defs {\n script_user root\n notify_fifo " + r.path("fifo") + "\n}\nvrrp_instance gateway {\n" +
+		" interface eth0\n state BACKUP\n version 3\n virtual_router_id 10\n advert_int 0.1\n priority 150\n virtual_ipaddress {\n  192.0.2.100/24\n }\n" +
+		" notify \"" + strings.Join(r.command("all"), " ") + "\"\n"
+	for _, state := range []string{"master", "backup", "fault", "stop"} {
+		text += " notify_" + state + " \"" + strings.Join(r.command("states", state), " ") + "\"\n"
+	}
+	if err := os.WriteFile(r.path("keepalived.conf"), []byte(text+"}\n"), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	var log output
+	cmd := r.host.Command(context.Background(), path, "-n", "-l", "-D", "-P", "-f", r.path("keepalived.conf"), "-p", r.path("p"), "-r", r.path("r"))
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	stop = func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+	}
+	r.t.Cleanup(func() {
+		select {
+		case <-ended:
+		default:
+			stop()
+		}
+		if r.t.Failed() {
+			r.t.Logf("keepalived said:\n%s", log.text())
+		}
+	})
+	r.listen()
+	return stop
+}
+
+// TestHostTheCloudExample runs examples/cloud.hcl on both nodes. The cloud is a file with the name of the node that has the
+// address.
+func TestHostTheCloudExample(t *testing.T) {
+	lab.Need(t, lab.Host)
+	cloud, err := os.MkdirTemp("/run", "lvs-ha-cloud") // a path that only root can change, as a script's must be
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(cloud) })
+	script := "#!/bin/sh\n[ \"$1\" = 192.0.2.10 ] && echo \"$2\" >" + cloud + "/new && mv " + cloud + "/new " + cloud + "/owner\n"
+	if err := os.WriteFile(cloud+"/move-address", []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../examples/cloud.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes []*place
+	for i, p := range newPlaces(t, 2) {
+		p.configure(strings.Replace(string(text), "/run/lvs-ha-notify", cloud+fmt.Sprintf("/fifo%d", i+1), 1))
+		nodes = append(nodes, p)
+	}
+	start := func(i int) *daemon {
+		return nodes[i].start("sh", "-c", `exec "$@" --node "$0" --var move_address=`+cloud+"/move-address", fmt.Sprintf("lb%d", i+1))
+	}
+	owns := func(node string) {
+		t.Helper()
+		eventually(t, node+" has the address", func() bool {
+			owner, err := os.ReadFile(cloud + "/owner")
+			return err == nil && strings.TrimSpace(string(owner)) == node
+		})
+	}
+	first := start(0)
+	owns("lb1")
+	second := start(1)
+	second.awaitStatus("backup", func(s api.Status) bool { return len(s.VRRP) == 1 && s.VRRP[0].State == vrrp.Backup })
+	first.stop()
+	owns("lb2")
+	first = start(0)
+	owns("lb1")
+	for _, pid := range first.processes() { // a power failure
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	owns("lb2")
+}
