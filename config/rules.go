@@ -15,7 +15,6 @@ var rules = []func(*file) hcl.Diagnostics{
 	names,
 	wholeSeconds,
 	validInstances,
-	hasAddresses,
 	uniqueRouters,
 	virtualAddresses,
 	ownAddresses,

@@ -79,13 +79,12 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 	return b.At, true
 }
 
-// familyIsOK reports whether the virtual addresses that determine the family are valid.
-func (b *vrrpBlock) familyIsOK() bool { return b.Addresses.isOK() && len(b.prefixes()) > 0 }
+// familyIsOK reports whether the virtual addresses that determine the family are valid, or there are none.
+func (b *vrrpBlock) familyIsOK() bool {
+	return b.Addresses.isOK() && b.Excluded.isOK() && (len(b.prefixes()) > 0 || len(b.AddressBlocks) == 0)
+}
 
 func (b *vrrpBlock) placeOfAddress(e vrrp.FieldError) (hcl.Range, bool) {
-	if e.Index < 0 {
-		return b.Addresses.at(), false // rule hasAddresses reports this in detail
-	}
 	p := b.prefixes()[e.Index]
 	if p.block != nil && strings.Contains(e.Msg, "label") {
 		return p.block.Label.at(), p.block.Label.isOK()
@@ -98,18 +97,6 @@ func element[T any](items []item[T], index int, list hcl.Range) hcl.Range {
 		return list
 	}
 	return items[index].at
-}
-
-// hasAddresses rejects instances without virtual addresses.
-func hasAddresses(f *file) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	for block := range each(f.VRRP, &diags) {
-		if block.Addresses.isOK() && len(block.Addresses.value) == 0 && len(block.AddressBlocks) == 0 {
-			diags = append(diags, problem(block.Addresses.at(), "No virtual address",
-				"A vrrp block needs at least one. Write addresses = [\"192.0.2.10/24\"]."))
-		}
-	}
-	return diags
 }
 
 // uniqueRouters rejects two virtual routers with the same id on one network: each would drop the other's adverts.

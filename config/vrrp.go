@@ -21,7 +21,8 @@ type vrrpBlock struct {
 	Priority          attr[int64]                `hcl:"priority,optional" default:"100" range:"1..255"`
 	AdvertiseInterval attr[time.Duration]        `hcl:"advertise_interval,optional" default:"1s" holds:"10ms to 40.95s in steps of 10ms; version 2: 1s to 255s in whole seconds"`
 	AdoptFactor       attr[int64]                `hcl:"adopt_interval_factor,optional" default:"3" range:"1..4095"`
-	Addresses         attr[[]item[netip.Prefix]] `hcl:"addresses,optional" unset:"none: address blocks are required"`
+	Addresses         attr[[]item[netip.Prefix]] `hcl:"addresses,optional" unset:"none"`
+	Excluded          attr[[]item[netip.Prefix]] `hcl:"excluded_addresses,optional" unset:"none"`
 	Preempt           attr[bool]                 `hcl:"preempt,optional" default:"true"`
 	PreemptDelay      attr[time.Duration]        `hcl:"preempt_delay,optional" default:"0s" range:"0s..1h"`
 	SourceAddress     attr[netip.Addr]           `hcl:"source_address,optional" unset:"the interface's first"`
@@ -46,6 +47,7 @@ type addressBlock struct {
 	Prefix    attr[netip.Prefix] `hcl:"address,label"`
 	Interface attr[ifname]       `hcl:"interface,optional" unset:"that of the vrrp block"`
 	Label     attr[string]       `hcl:"label,optional" unset:"none" holds:"at most 15 bytes, with IPv4"`
+	Excluded  attr[bool]         `hcl:"excluded,optional" default:"false"`
 }
 
 // trackInterfaceBlock is a `track_interface` block within a `vrrp` block.
@@ -80,10 +82,11 @@ type connectionSyncBlock struct {
 // prefix is a virtual address of an instance and its block, nil if it is in the list.
 type prefix struct {
 	item[netip.Prefix]
-	block *addressBlock
+	block    *addressBlock
+	excluded bool
 }
 
-// prefixes returns the valid virtual addresses: those of the list, then those of the blocks.
+// prefixes returns the valid virtual addresses: those of the lists, then those of the blocks.
 func (b *vrrpBlock) prefixes() []prefix {
 	if len(b.all) > 0 {
 		return b.all
@@ -91,17 +94,29 @@ func (b *vrrpBlock) prefixes() []prefix {
 	for _, one := range b.Addresses.value {
 		b.all = append(b.all, prefix{item: one})
 	}
+	for _, one := range b.Excluded.value {
+		b.all = append(b.all, prefix{item: one, excluded: true})
+	}
 	for _, block := range b.AddressBlocks {
 		if block.Prefix.isOK() {
-			b.all = append(b.all, prefix{item[netip.Prefix]{block.Prefix.value, block.Prefix.at()}, block})
+			b.all = append(b.all, prefix{item[netip.Prefix]{block.Prefix.value, block.Prefix.at()}, block, block.Excluded.value})
 		}
 	}
 	return b.all
 }
 
-// family returns the family of the first virtual address.
+// family returns the family of the first virtual address; without one, of the source address or the first peer.
 func (b *vrrpBlock) family() vrrp.Family {
-	if all := b.prefixes(); len(all) > 0 && !all[0].value.Addr().Is4() {
+	var first netip.Addr
+	switch all := b.prefixes(); {
+	case len(all) > 0:
+		first = all[0].value.Addr()
+	case b.SourceAddress.isSet():
+		first = b.SourceAddress.value
+	case len(b.UnicastPeers.value) > 0:
+		first = b.UnicastPeers.value[0].value
+	}
+	if first.Is6() {
 		return vrrp.IPv6
 	}
 	return vrrp.IPv4
@@ -138,7 +153,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		in.Checksum = vrrp.ChecksumPacketOnly
 	}
 	for _, p := range b.prefixes() {
-		address := vrrp.Address{Prefix: p.value}
+		address := vrrp.Address{Prefix: p.value, Excluded: p.excluded}
 		if p.block != nil {
 			address.Interface, address.Label = string(p.block.Interface.value), p.block.Label.value
 		}

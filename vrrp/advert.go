@@ -67,13 +67,24 @@ func authData(pass string) (d AuthData) {
 	return d
 }
 
+// toAdvertise lists the virtual addresses without the excluded ones.
+func (in *Instance) toAdvertise() []netip.Addr {
+	addrs := make([]netip.Addr, 0, len(in.Addresses))
+	for _, a := range in.Addresses {
+		if !a.Excluded {
+			addrs = append(addrs, a.Prefix.Addr())
+		}
+	}
+	return addrs
+}
+
+// AdvertisesAll reports whether an advert has room for all addresses that are not excluded.
+func (in *Instance) AdvertisesAll() bool { return len(in.toAdvertise()) <= in.maxAdvertised() }
+
 // advertised lists the virtual addresses as adverts carry them: for IPv6 link-local ones first (RFC 9568, 5.2.9), and
 // no more than the packet holds. Those that do not fit are still on the interface.
 func (in *Instance) advertised() []netip.Addr {
-	addrs := make([]netip.Addr, 0, len(in.Addresses))
-	for _, a := range in.Addresses {
-		addrs = append(addrs, a.Prefix.Addr())
-	}
+	addrs := in.toAdvertise()
 	if in.Family == IPv6 {
 		slices.SortStableFunc(addrs, func(a, b netip.Addr) int {
 			switch {
@@ -109,8 +120,8 @@ func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error
 	if err != nil {
 		return b, err
 	}
-	if n := len(a.Addresses); n == 0 || n > 255 {
-		return b, fmt.Errorf("build an advert with %d addresses: want 1 to 255", n)
+	if n := len(a.Addresses); n > 255 {
+		return b, fmt.Errorf("build an advert with %d addresses: want at most 255", n)
 	}
 	start := len(b)
 	b = append(b, a.Version<<4|advertType, a.VirtualRouterID, a.Priority, byte(len(a.Addresses)))

@@ -22,6 +22,9 @@ func (in *Instance) Check(a *Advert, e Envelope, self netip.Addr) DropReason {
 	if r := in.checkPath(e); r != NotDropped {
 		return r
 	}
+	if len(a.Addresses) == 0 && len(in.toAdvertise()) > 0 {
+		return DropCountZero
+	}
 	if in.Version == 2 {
 		return in.checkV2(a)
 	}
@@ -84,14 +87,15 @@ func (in *Instance) checkV2(a *Advert) DropReason {
 // SameAddresses says whether an advert lists the addresses that the instance itself would advertise, in any order. An
 // advert that does not still counts (RFC 9568, 7.1).
 func (in *Instance) SameAddresses(a *Advert) bool {
-	if len(a.Addresses) != min(len(in.Addresses), in.maxAdvertised()) {
+	own := in.toAdvertise()
+	if len(a.Addresses) != min(len(own), in.maxAdvertised()) {
 		return false
 	}
-	if len(in.Addresses) > in.maxAdvertised() {
+	if len(own) > in.maxAdvertised() {
 		return true
 	}
-	for _, addr := range in.Addresses {
-		if !slices.Contains(a.Addresses, addr.Prefix.Addr()) {
+	for _, addr := range own {
+		if !slices.Contains(a.Addresses, addr) {
 			return false
 		}
 	}

@@ -151,6 +151,42 @@ func TestSameAddresses(t *testing.T) {
 	}
 }
 
+// An instance without addresses of its own takes adverts without any, and no other instance does.
+func TestAdvertWithoutAddresses(t *testing.T) {
+	self, other := netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("10.9.0.1")
+	for _, version := range []uint8{2, 3} {
+		bare := Instance{VirtualRouterID: 31, Version: version, Family: IPv4, Priority: 100, AdvertiseInterval: time.Second}
+		excluded, one := bare, bare
+		excluded.Addresses = []Address{{Prefix: netip.MustParsePrefix("10.0.0.1/24"), Excluded: true}}
+		one.Addresses = append(prefixes("10.0.0.2/24"), excluded.Addresses...)
+		sent := excluded.Advert(100)
+		packet, err := sent.Append(nil, other, MulticastIPv4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := Envelope{Family: IPv4, Source: other, Destination: MulticastIPv4, HopLimit: HopLimit}
+		var a Advert
+		if r := Parse(packet, e, &a); r != NotDropped {
+			t.Fatalf("version %d: dropped as %q", version, r)
+		}
+		for _, tc := range []struct {
+			in   Instance
+			want DropReason
+			same bool
+		}{{bare, NotDropped, true}, {excluded, NotDropped, true}, {one, DropCountZero, false}} {
+			if r := tc.in.Check(&a, e, self); r != tc.want {
+				t.Errorf("version %d, addresses %v: dropped as %q, want %q", version, tc.in.Addresses, r, tc.want)
+			}
+			if same := tc.in.SameAddresses(&a); same != tc.same {
+				t.Errorf("version %d, addresses %v: same %v", version, tc.in.Addresses, same)
+			}
+		}
+		if got := one.Advert(100).Addresses; len(got) != 1 || got[0] != netip.MustParseAddr("10.0.0.2") {
+			t.Errorf("version %d: advertises %v", version, got)
+		}
+	}
+}
+
 func TestDropReasonNames(t *testing.T) {
 	seen := map[string]bool{}
 	for r := NotDropped; r < DropReasons; r++ {

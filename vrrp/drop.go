@@ -38,7 +38,7 @@ var dropNames = [DropReasons]string{
 	DropTruncated:        "truncated",         // shorter than its header or its address count says
 	DropVersion:          "version",           // neither 2 nor 3, or version 2 over IPv6
 	DropType:             "type",              // not an advert
-	DropCountZero:        "count-zero",        // no address (RFC 9568, erratum 8299)
+	DropCountZero:        "count-zero",        // no address (RFC 9568, erratum 8299), though the instance has some
 	DropLength:           "length",            // more bytes behind it than Ethernet's padding explains
 	DropChecksum:         "checksum",          // wrong
 	DropIntervalZero:     "interval-zero",     // an interval of nothing

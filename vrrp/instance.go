@@ -47,6 +47,7 @@ type Address struct {
 	Prefix    netip.Prefix `json:"prefix"`
 	Interface string       `json:"interface,omitempty"` // empty: the instance's
 	Label     string       `json:"label,omitempty"`     // IPv4 only, "eth0:vip", at most 15 bytes
+	Excluded  bool         `json:"excluded,omitempty"`  // not in adverts
 }
 
 // TrackInterface makes an instance follow the link of another interface.
@@ -71,7 +72,7 @@ type Instance struct {
 	Family            Family           `json:"family"`
 	Priority          uint8            `json:"priority"`           // 1..255
 	AdvertiseInterval time.Duration    `json:"advertise_interval"` // v3: whole centiseconds, v2: whole seconds
-	Addresses         []Address        `json:"addresses"`
+	Addresses         []Address        `json:"addresses"`          // none: something else moves them when the state changes
 	Preempt           bool             `json:"preempt"`
 	PreemptDelay      time.Duration    `json:"preempt_delay"`
 	SourceAddress     netip.Addr       `json:"source_address,omitzero"`         // of adverts; unset: the interface's first

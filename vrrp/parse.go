@@ -26,8 +26,6 @@ func Parse(payload []byte, e Envelope, a *Advert) DropReason {
 		return DropVersion
 	case kind != advertType:
 		return DropType
-	case count == 0:
-		return DropCountZero
 	}
 	size := headerLen + count*e.Family.addrLen()
 	if version == 2 {

@@ -26,7 +26,8 @@ func (m *Machine) configure(in Instance, now time.Time) {
 		if len(added) > 0 {
 			m.act(AddAddresses{added})
 		}
-		if len(added)+len(removed) > 0 || in.AdvertiseInterval != old.AdvertiseInterval {
+		listed := old.Advert(0)
+		if len(added)+len(removed) > 0 || !in.SameAddresses(&listed) || in.AdvertiseInterval != old.AdvertiseInterval {
 			m.advertise(now) // backups learn the new list, and the interval before they think us late
 		}
 		if len(added) > 0 {
@@ -46,19 +47,20 @@ func (m *Machine) removeIfOwned(addresses []Address) {
 	}
 }
 
-// addressChanges lists what is only in the old list and what is only in the new one.
+// addressChanges lists what is only in the old list and what is only in the new one. Whether an address is advertised
+// makes no difference to the interface.
 func addressChanges(old, new []Address) (removed, added []Address) {
-	for _, a := range old {
-		if !slices.Contains(new, a) {
-			removed = append(removed, a)
+	return lacking(old, new), lacking(new, old)
+}
+
+// lacking lists those addresses of a list that another does not have.
+func lacking(list, other []Address) (out []Address) {
+	for _, a := range list {
+		if !slices.ContainsFunc(other, func(b Address) bool { b.Excluded = a.Excluded; return a == b }) {
+			out = append(out, a)
 		}
 	}
-	for _, a := range new {
-		if !slices.Contains(old, a) {
-			added = append(added, a)
-		}
-	}
-	return removed, added
+	return out
 }
 
 // replacedBy picks the removed addresses that come back with another prefix length or label: the kernel keeps an

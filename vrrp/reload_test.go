@@ -63,6 +63,7 @@ func TestReload(t *testing.T) {
 	priority := func(p uint8) func(*Instance) { return func(in *Instance) { in.Priority = p } }
 	interval := func(d time.Duration) func(*Instance) { return func(in *Instance) { in.AdvertiseInterval = d } }
 	label := func(in *Instance) { in.Addresses[0].Label = "eth0:vip" }
+	exclude := func(in *Instance) { in.Addresses[0].Excluded = true }
 	refresh := func(in *Instance) { in.Announce.Refresh = 2 * time.Second }
 	repeat := func(in *Instance) { in.Announce.RepeatAfter = 500 * time.Millisecond }
 	nopreempt := func(in *Instance) { in.Preempt = false }
@@ -107,6 +108,12 @@ func TestReload(t *testing.T) {
 			scene{"4.5s", Configure{v2(addresses("10.0.0.100/32"))}, "remove .100, add .100, advert 100, announce .100", "5.5s"},
 			scene{"4.6s", Configure{v2(addresses("10.0.0.100/32"), label)}, "remove .100, add .100, advert 100, announce .100", "5.6s"},
 		)},
+		{"an address is excluded: the others learn it, and it stays", v2(addresses("10.0.0.100/24", "10.0.0.101/24")), []scene{
+			{"0s", up, asBackup, "3.609375s"},
+			{"4s", Timeout{}, "advert 100, add .100 .101, announce .100 .101, BACKUP>MASTER master-down-timer", "5s"},
+			{"4.5s", Configure{v2(addresses("10.0.0.100/24", "10.0.0.101/24"), exclude)}, "advert 100", "5.5s"},
+			{"4.6s", Configure{v2(addresses("10.0.0.100/24", "10.0.0.101/24"))}, "advert 100", "5.6s"},
+		}},
 		{"a backup's addresses", v2(), []scene{
 			{"0s", up, asBackup, "3.609375s"},
 			{"1s", Configure{v2(addresses("10.0.0.101/24"))}, "", "3.609375s"},

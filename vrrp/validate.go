@@ -99,9 +99,6 @@ func (v *validation) timing(in *Instance) {
 }
 
 func (v *validation) addresses(in *Instance) {
-	if len(in.Addresses) == 0 {
-		v.field("addresses", "an instance needs at least one virtual address")
-	}
 	seen := make(map[netip.Addr]bool, len(in.Addresses))
 	for i, a := range in.Addresses {
 		addr := a.Prefix.Addr()

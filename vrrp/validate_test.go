@@ -22,7 +22,8 @@ func TestValidate(t *testing.T) {
 		{"nothing at all", func(in *Instance) { *in = Instance{} }, "name: an instance needs a name; interface: an instance needs an interface; " +
 			"virtual_router_id: must be 1 to 255; family: must be 4 or 6; version: must be 2 or 3; " +
 			"priority: must be 1 to 254, or 255 for the owner of the addresses; 0 is reserved for a master that gives up; " +
-			"announce.count: must be at least 1; addresses: an instance needs at least one virtual address"},
+			"announce.count: must be at least 1"},
+		{"no address", func(in *Instance) { in.Addresses = nil }, ""},
 		{"version 2 for IPv6", func(in *Instance) { six(in); in.Version, in.AdvertiseInterval = 2, time.Second }, "version: version 2 is for IPv4 only: IPv6 needs version 3"},
 		{"half a centisecond", func(in *Instance) { in.AdvertiseInterval = 125 * time.Millisecond }, "advertise_interval: 125ms is not possible: version 3 allows only multiples of 10ms: write 120ms or 130ms"},
 		{"too short", func(in *Instance) { in.AdvertiseInterval = time.Millisecond }, "advertise_interval: 1ms is not possible: version 3 allows 10ms to 40.95s"},

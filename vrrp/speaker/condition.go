@@ -96,8 +96,9 @@ func (e *engine) updateCondition(r *router, now time.Time) {
 // up is the event that a router can run.
 func (e *engine) up(r *router, now time.Time) vrrp.Up {
 	present := e.present(r)
-	ev := vrrp.Up{Source: r.source, HaveAddresses: len(present) > 0 && len(present) == len(r.instance.Addresses)}
-	ev.Adopt = ev.HaveAddresses && r.adoptUntil > 0 && e.tenures.now() < r.adoptUntil
+	all := len(present) == len(r.instance.Addresses)
+	adopt := all && r.adoptUntil > 0 && e.tenures.now() < r.adoptUntil
+	ev := vrrp.Up{Source: r.source, HaveAddresses: all && (adopt || len(present) > 0), Adopt: adopt}
 	if !r.started && !ev.HaveAddresses && len(present) > 0 {
 		// Half of a former master's addresses: not enough to continue as master.
 		r.waiting = append(r.waiting, work{Action: vrrp.RemoveAddresses{Addresses: present}})

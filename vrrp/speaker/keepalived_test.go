@@ -86,11 +86,19 @@ func keepalivedConfig(instances []vrrp.Instance) string {
 		if in.Family == vrrp.IPv6 {
 			b.WriteString(" native_ipv6\n")
 		}
-		b.WriteString(" virtual_ipaddress {\n")
-		for _, a := range in.Addresses {
-			fmt.Fprintf(&b, " %s\n", a.Prefix)
+		for _, list := range []struct {
+			name     string
+			excluded bool
+		}{{"virtual_ipaddress", false}, {"virtual_ipaddress_excluded", true}} {
+			fmt.Fprintf(&b, " %s {\n", list.name)
+			for _, a := range in.Addresses {
+				if a.Excluded == list.excluded {
+					fmt.Fprintf(&b, " %s\n", a.Prefix)
+				}
+			}
+			b.WriteString(" }\n")
 		}
-		b.WriteString(" }\n}\n")
+		b.WriteString("}\n")
 	}
 	return b.String()
 }

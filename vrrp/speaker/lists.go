@@ -35,7 +35,7 @@ func (r *router) checkAddresses(a *vrrp.Advert) (news bool) {
 	known := list == r.peerList
 	r.peerList = list
 	// Of more addresses than an advert carries another program may list others.
-	if list == r.ownList || list.length == r.ownList.length && len(r.instance.Addresses) > list.length {
+	if list == r.ownList || list.length == r.ownList.length && !r.instance.AdvertisesAll() {
 		return false
 	}
 	r.mismatched++

@@ -39,6 +39,7 @@ vrrp "shop" {
   priority           = { lb1 = 150, lb2 = 120 }[node.name]
   advertise_interval = "100ms"
   addresses          = ["${var.vip}/24", "192.0.2.11"]
+  excluded_addresses = ["192.0.2.12/24"]
   preempt            = true
   preempt_delay      = "30s"
   source_address     = local.own[node.name]
@@ -48,6 +49,7 @@ vrrp "shop" {
   address "198.51.100.1/24" {
     interface = "eth1"
     label     = "eth1:gw"
+    excluded  = true
   }
 
   track_interface "eth1" { weight = -60 }
