@@ -70,6 +70,8 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return element(b.UnicastPeers.value, e.Index, b.UnicastPeers.at()), b.UnicastPeers.isOK() && b.familyIsOK()
 	case "unicast_min_ttl":
 		return b.UnicastMinTTL.at(), b.UnicastMinTTL.isOK() && b.UnicastPeers.isOK()
+	case "unicast_max_ttl":
+		return b.UnicastMaxTTL.at(), b.UnicastMaxTTL.isOK() && b.UnicastMinTTL.isOK() && b.UnicastPeers.isOK()
 	case "addresses":
 		return b.placeOfAddress(e)
 	case "track_interfaces":

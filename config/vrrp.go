@@ -28,6 +28,7 @@ type vrrpBlock struct {
 	SourceAddress     attr[netip.Addr]           `hcl:"source_address,optional" unset:"the interface's first"`
 	UnicastPeers      attr[[]item[netip.Addr]]   `hcl:"unicast_peers,optional" unset:"none: adverts are multicast"`
 	UnicastMinTTL     attr[int64]                `hcl:"unicast_min_ttl,optional" default:"255" range:"1..255"`
+	UnicastMaxTTL     attr[int64]                `hcl:"unicast_max_ttl,optional" default:"255" range:"1..255"`
 	AuthPass          attr[secret.Text]          `hcl:"auth_pass,optional" unset:"none" holds:"at most 8 bytes, with version 2"`
 	Checksum          attr[string]               `hcl:"checksum,optional" default:"pseudo-header" oneof:"pseudo-header|without-pseudo"`
 
@@ -141,6 +142,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		SourceAddress:     b.SourceAddress.value,
 		UnicastPeers:      values(b.UnicastPeers.value),
 		UnicastMinTTL:     uint8(b.UnicastMinTTL.value),
+		UnicastMaxTTL:     uint8(b.UnicastMaxTTL.value),
 		AuthPass:          b.AuthPass.value,
 		AuthHMAC:          b.AuthHMAC.settings(b.AdvertiseInterval.value),
 		Announce: vrrp.Announce{

@@ -45,22 +45,32 @@ func (in *Instance) checkPath(e Envelope) DropReason {
 		return DropNotAPeer
 	case multicast && e.Destination.WithZone("") != MulticastAddress(in.Family):
 		return DropDestination
-	case multicast && e.HopLimit != HopLimit, !multicast && e.HopLimit < in.minTTL(e.Source):
+	case multicast && e.HopLimit != HopLimit, !multicast && !in.acceptsTTL(e):
 		return DropTTL
 	}
 	return NotDropped
 }
 
-// minTTL is the least TTL or hop limit of a unicast peer's adverts. No router forwards what comes from a link-local
-// address (RFC 4291, 2.5.6), so there it says nothing.
-func (in *Instance) minTTL(source netip.Addr) uint8 {
-	switch {
-	case source.IsLinkLocalUnicast() && source.Is6():
-		return 0
-	case in.UnicastMinTTL == 0:
-		return HopLimit
+// acceptsTTL reports whether a unicast peer's advert may have its TTL or hop limit. No router forwards what comes from a
+// link-local address (RFC 4291, 2.5.6), so there it says nothing.
+func (in *Instance) acceptsTTL(e Envelope) bool {
+	if e.Source.IsLinkLocalUnicast() && e.Source.Is6() {
+		return true
 	}
-	return in.UnicastMinTTL
+	least, most := in.unicastTTL()
+	return least <= e.HopLimit && e.HopLimit <= most
+}
+
+// unicastTTL is the range of the TTL of unicast peers' adverts.
+func (in *Instance) unicastTTL() (least, most uint8) {
+	least, most = in.UnicastMinTTL, in.UnicastMaxTTL
+	if least == 0 {
+		least = HopLimit
+	}
+	if most == 0 {
+		most = HopLimit
+	}
+	return least, most
 }
 
 func (in *Instance) isPeer(source netip.Addr) bool {

@@ -48,6 +48,8 @@ func TestCheck(t *testing.T) {
 		{"unicast over a router", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.HopLimit = 254 }, DropTTL},
 		{"unicast over allowed routers", "keepalived-v3-unicast", unicast, func(in *Instance, e *Envelope) { in.UnicastMinTTL, e.HopLimit = 250, 250 }, NotDropped},
 		{"unicast over too many routers", "keepalived-v3-unicast", unicast, func(in *Instance, e *Envelope) { in.UnicastMinTTL, e.HopLimit = 250, 249 }, DropTTL},
+		{"unicast over too few routers", "keepalived-v3-unicast", unicast, func(in *Instance, e *Envelope) { in.UnicastMinTTL, in.UnicastMaxTTL, e.HopLimit = 250, 253, 254 }, DropTTL},
+		{"unicast over as many routers", "keepalived-v3-unicast", unicast, func(in *Instance, e *Envelope) { in.UnicastMinTTL, in.UnicastMaxTTL, e.HopLimit = 250, 253, 253 }, NotDropped},
 		{"unicast, link-local", "keepalived-v3-ipv6", v6, func(in *Instance, e *Envelope) {
 			in.UnicastPeers, e.Destination, e.HopLimit = []netip.Addr{e.Source}, netip.MustParseAddr("fe80::9"), 64
 		}, NotDropped},

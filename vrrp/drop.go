@@ -47,7 +47,7 @@ var dropNames = [DropReasons]string{
 	DropInstanceVersion:  "version-mismatch",  // the instance speaks the other version
 	DropOwnPacket:        "own-packet",        // from our own address
 	DropDestination:      "destination",       // unicast to a multicast instance, or the reverse
-	DropTTL:              "ttl",               // not 255, or below unicast_min_ttl: it came through a router
+	DropTTL:              "ttl",               // not 255, or not from unicast_min_ttl to unicast_max_ttl: it came through a router
 	DropNotAPeer:         "not-a-peer",        // from an address that is not among unicast_peers
 	DropChecksumMode:     "checksum-mode",     // right only in the other reading of the RFC: the peers' settings differ
 	DropAuthType:         "auth-type",         // one side has a password or an HMAC, the other has not, or it is AH

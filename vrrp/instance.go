@@ -78,6 +78,7 @@ type Instance struct {
 	SourceAddress     netip.Addr       `json:"source_address,omitzero"`         // of adverts; unset: the interface's first
 	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"`         // none: multicast
 	UnicastMinTTL     uint8            `json:"unicast_min_ttl,omitempty"`       // 0: HopLimit
+	UnicastMaxTTL     uint8            `json:"unicast_max_ttl,omitempty"`       // 0: HopLimit
 	AdoptFactor       int              `json:"adopt_interval_factor,omitempty"` // 0: AdoptFactorDefault
 	AuthPass          secret.Text      `json:"auth_pass,omitempty"`             // v2 only, at most 8 bytes
 	AuthHMAC          *AuthHMAC        `json:"auth_hmac,omitempty"`             // nil: none

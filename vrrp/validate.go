@@ -130,6 +130,13 @@ func (v *validation) transport(in *Instance) {
 	if in.UnicastMinTTL != 0 && in.UnicastMinTTL != HopLimit && len(in.UnicastPeers) == 0 {
 		v.field("unicast_min_ttl", "has no effect without unicast_peers: multicast adverts always have a TTL of %d", HopLimit)
 	}
+	switch least, most := in.unicastTTL(); {
+	case most == HopLimit:
+	case len(in.UnicastPeers) == 0:
+		v.field("unicast_max_ttl", "has no effect without unicast_peers: multicast adverts always have a TTL of %d", HopLimit)
+	case least > most:
+		v.field("unicast_max_ttl", "must not be less than unicast_min_ttl, which is %d", least)
+	}
 	seen := make(map[netip.Addr]bool, len(in.UnicastPeers))
 	for i, p := range in.UnicastPeers {
 		switch {

@@ -49,6 +49,9 @@ func TestValidate(t *testing.T) {
 			in.UnicastPeers = addrs("10.0.0.6", "10.0.0.5", "10.0.0.6", "224.0.0.18", "::1")
 		}, "unicast_peers[1]: 10.0.0.5 is this node's own source_address; unicast_peers[2]: 10.0.0.6 is listed twice; " +
 			"unicast_peers[3]: 224.0.0.18 is not an ipv4 unicast address; unicast_peers[4]: ::1 is not an ipv4 unicast address"},
+		{"most TTL without peers", func(in *Instance) { in.UnicastMinTTL, in.UnicastMaxTTL = 255, 254 }, "unicast_max_ttl: has no effect without unicast_peers: multicast adverts always have a TTL of 255"},
+		{"an empty range of TTL", func(in *Instance) { in.UnicastPeers, in.UnicastMinTTL, in.UnicastMaxTTL = addrs("10.0.0.9"), 253, 252 },
+			"unicast_max_ttl: must not be less than unicast_min_ttl, which is 253"},
 		{"least TTL without peers", func(in *Instance) { in.UnicastMinTTL = 64 }, "unicast_min_ttl: has no effect without unicast_peers: multicast adverts always have a TTL of 255"},
 		{"adopted intervals", func(in *Instance) { in.AdoptFactor = 5000 }, "adopt_interval_factor: must be 1 to 4095"},
 		{"password in version 3", func(in *Instance) { in.AuthPass = "secret" }, "auth_pass: applies to version 2 only: with version 3 use auth_hmac"},

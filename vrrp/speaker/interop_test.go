@@ -113,13 +113,17 @@ func TestHostKeepalivedUnicast(t *testing.T) {
 		family      vrrp.Family
 		us, them    string
 		minTTL      uint8
+		maxTTL      uint8
 		theirsCount bool
 	}{
-		{vrrp.IPv4, "10.9.0.1", "10.9.0.2", 0, true},
-		{vrrp.IPv6, "fd09::1", "fd09::2", 64, true},
-		{vrrp.IPv6, "fd09::1", "fd09::2", 0, false},
+		{vrrp.IPv4, "10.9.0.1", "10.9.0.2", 0, 0, true},
+		{vrrp.IPv4, "10.9.0.1", "10.9.0.2", 1, 254, false},
+		{vrrp.IPv6, "fd09::1", "fd09::2", 64, 0, true},
+		{vrrp.IPv6, "fd09::1", "fd09::2", 1, 64, true},
+		{vrrp.IPv6, "fd09::1", "fd09::2", 1, 63, false},
+		{vrrp.IPv6, "fd09::1", "fd09::2", 0, 0, false},
 	} {
-		t.Run(fmt.Sprintf("%s min %d", c.family, c.minTTL), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s min %d max %d", c.family, c.minTTL, c.maxTTL), func(t *testing.T) {
 			n := newLAN(t)
 			with := func(priority uint8, peer string) vrrp.Instance {
 				in := interop{version: 3, family: c.family, interval: 100 * time.Millisecond}.instance(priority)
@@ -131,7 +135,7 @@ func TestHostKeepalivedUnicast(t *testing.T) {
 			k := startKeepalived(t, n.b, true, theirs)
 			k.awaitLog(`\(v\) Entering MASTER STATE`, 1)
 			ours := with(100, c.them)
-			ours.UnicastMinTTL = c.minTTL
+			ours.UnicastMinTTL, ours.UnicastMaxTTL = c.minTTL, c.maxTTL
 			a := newStation(t, n.a)
 			a.want(ours)
 			if c.theirsCount {
