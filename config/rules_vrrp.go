@@ -58,6 +58,8 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return b.Preempt.at(), b.Preempt.isOK() && b.Priority.isOK()
 	case "preempt_delay":
 		return b.PreemptDelay.at(), b.PreemptDelay.isOK() && b.Preempt.isOK()
+	case "startup_delay":
+		return b.StartupDelay.at(), b.StartupDelay.isOK()
 	case "source_address":
 		return b.SourceAddress.at(), b.SourceAddress.isOK() && b.familyIsOK()
 	case "auth_pass":

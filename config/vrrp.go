@@ -25,6 +25,7 @@ type vrrpBlock struct {
 	Excluded          attr[[]item[netip.Prefix]] `hcl:"excluded_addresses,optional" unset:"none"`
 	Preempt           attr[bool]                 `hcl:"preempt,optional" default:"true"`
 	PreemptDelay      attr[time.Duration]        `hcl:"preempt_delay,optional" default:"0s" range:"0s..1h"`
+	StartupDelay      attr[time.Duration]        `hcl:"startup_delay,optional" default:"0s" range:"0s..1h"`
 	SourceAddress     attr[netip.Addr]           `hcl:"source_address,optional" unset:"the interface's first"`
 	UnicastPeers      attr[[]item[netip.Addr]]   `hcl:"unicast_peers,optional" unset:"none: adverts are multicast"`
 	UnicastMinTTL     attr[int64]                `hcl:"unicast_min_ttl,optional" default:"255" range:"1..255"`
@@ -139,6 +140,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		AdoptFactor:       int(b.AdoptFactor.value),
 		Preempt:           b.Preempt.value,
 		PreemptDelay:      b.PreemptDelay.value,
+		StartupDelay:      b.StartupDelay.value,
 		SourceAddress:     b.SourceAddress.value,
 		UnicastPeers:      values(b.UnicastPeers.value),
 		UnicastMinTTL:     uint8(b.UnicastMinTTL.value),

@@ -58,9 +58,15 @@ func (m *Machine) follow(other heard) {
 	}
 }
 
+// startupOver is when the router may become master for the first time.
+func (m *Machine) startupOver() time.Time { return m.started.Add(m.in.StartupDelay) }
+
 // takeOver ends the wait for a master.
 func (m *Machine) takeOver(now time.Time) {
 	settled := m.yielded.Add(m.in.settleTime())
+	if over := m.startupOver(); over.After(settled) {
+		settled = over
+	}
 	switch {
 	case now.Before(settled):
 		m.due = settled

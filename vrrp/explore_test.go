@@ -242,7 +242,7 @@ func explore(t *testing.T, events2, faults2, events3, faults3 int) {
 // TestEncodeKnowsEveryField: whoever adds a field decides whether it belongs to the canonical form of a state.
 func TestEncodeKnowsEveryField(t *testing.T) {
 	known := strings.Fields(`in tracks effects missing state reason since transitions source owns due again refresh reassert sent answered
-		owed yielded announced master masterLeft rival preemptAfter leaving actions`)
+		owed yielded announced master masterLeft rival preemptAfter started leaving actions`)
 	of := reflect.TypeFor[Machine]()
 	for i := range of.NumField() {
 		if name := of.Field(i).Name; !slices.Contains(known, name) {

@@ -75,6 +75,7 @@ type Instance struct {
 	Addresses         []Address        `json:"addresses"`          // none: something else moves them when the state changes
 	Preempt           bool             `json:"preempt"`
 	PreemptDelay      time.Duration    `json:"preempt_delay"`
+	StartupDelay      time.Duration    `json:"startup_delay,omitempty"`         // not master before, except one that goes on as such
 	SourceAddress     netip.Addr       `json:"source_address,omitzero"`         // of adverts; unset: the interface's first
 	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"`         // none: multicast
 	UnicastMinTTL     uint8            `json:"unicast_min_ttl,omitempty"`       // 0: HopLimit

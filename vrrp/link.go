@@ -5,6 +5,9 @@ import "time"
 // up starts an instance that waited for its interface.
 func (m *Machine) up(ev Up, now time.Time) {
 	m.source = ev.Source.WithZone("")
+	if m.started.IsZero() {
+		m.started = now
+	}
 	if m.state == Leaving && m.leaving.final {
 		return
 	}
@@ -28,7 +31,7 @@ func (m *Machine) up(ev Up, now time.Time) {
 
 // begin takes part in the election.
 func (m *Machine) begin(now time.Time) {
-	if m.Priority() == PriorityOwner && m.preemptBar() == "" && m.in.PreemptDelay == 0 {
+	if m.Priority() == PriorityOwner && m.preemptBar() == "" && m.in.PreemptDelay == 0 && !now.Before(m.startupOver()) {
 		m.becomeMaster(ReasonOwner, now)
 		return
 	}

@@ -14,6 +14,7 @@ type Machine struct {
 	missing Reason  // why the interface cannot be used; empty: it can
 
 	state       State
+	started     time.Time // first Up
 	reason      Reason
 	since       time.Time
 	transitions uint64

@@ -15,7 +15,7 @@ func (m *Machine) configure(in Instance, now time.Time) {
 
 	switch m.state {
 	case Backup:
-		if m.interval() != interval || in.Version != old.Version {
+		if m.interval() != interval || in.Version != old.Version || in.StartupDelay != old.StartupDelay {
 			m.due = now.Add(m.masterDown())
 		}
 		m.removeIfOwned(append(replaced, removed...))

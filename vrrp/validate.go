@@ -84,6 +84,9 @@ func (v *validation) timing(in *Instance) {
 	case in.PreemptDelay > 0 && !in.Preempt:
 		v.field("preempt_delay", "has no effect with preempt = false: remove one of them")
 	}
+	if in.StartupDelay < 0 {
+		v.field("startup_delay", "must not be negative")
+	}
 	if in.Priority == PriorityOwner && !in.Preempt {
 		v.field("preempt", "an owner (priority 255) always preempts: use a priority up to 254, or remove preempt")
 	}

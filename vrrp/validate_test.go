@@ -32,8 +32,8 @@ func TestValidate(t *testing.T) {
 		{"version 2, too long", func(in *Instance) { in.Version, in.AdvertiseInterval = 2, 256*time.Second }, "advertise_interval: 4m16s is not possible: version 2 allows 1s to 4m15s"},
 		{"owner that does not preempt", func(in *Instance) { in.Priority, in.Preempt = 255, false }, "preempt: an owner (priority 255) always preempts: use a priority up to 254, or remove preempt"},
 		{"delay of nothing", func(in *Instance) { in.Preempt, in.PreemptDelay = false, time.Second }, "preempt_delay: has no effect with preempt = false: remove one of them"},
-		{"negative times", func(in *Instance) { in.PreemptDelay, in.Announce = -1, Announce{1, -1, -1} },
-			"preempt_delay: must not be negative; announce.repeat_after: must not be negative; announce.refresh: must not be negative"},
+		{"negative times", func(in *Instance) { in.PreemptDelay, in.StartupDelay, in.Announce = -1, -1, Announce{1, -1, -1} },
+			"preempt_delay: must not be negative; startup_delay: must not be negative; announce.repeat_after: must not be negative; announce.refresh: must not be negative"},
 		{"addresses", func(in *Instance) {
 			in.Addresses = append(prefixes("10.0.0.1/24", "2001:db8::1/64", "224.0.0.1/24", "0.0.0.0/0", "127.0.0.1/8", "10.0.0.1/32"), Address{})
 		}, "addresses[1]: 2001:db8::1 is not an ipv4 address: each family needs its own instance; " +

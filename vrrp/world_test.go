@@ -134,7 +134,7 @@ func (w *world) pass() {
 // shift moves all times of a machine back.
 func (m *Machine) shift(d time.Duration) {
 	for _, t := range [...]*time.Time{&m.since, &m.due, &m.again, &m.refresh, &m.reassert, &m.sent, &m.answered, &m.yielded,
-		&m.announced, &m.preemptAfter, &m.master.at, &m.rival.at} {
+		&m.announced, &m.preemptAfter, &m.started, &m.master.at, &m.rival.at} {
 		if !t.IsZero() {
 			*t = t.Add(-d)
 		}
@@ -301,6 +301,7 @@ func (m *Machine) encode(b []byte) []byte {
 	}
 	past(m.answered, m.in.AdvertiseInterval/answerPart)
 	past(m.yielded, m.in.settleTime())
+	past(m.started, m.in.StartupDelay)
 	past(m.announced, announceGap)
 	b = append(b, byte(m.master.interval/tick), m.master.priority)
 	if m.master.address.IsValid() {
