@@ -76,28 +76,12 @@ func instanceTroubles(v api.Instance) []trouble {
 		}
 	}
 	for _, c := range v.Conflicts {
-		list = append(list, trouble{true, c.Since, what, conflictText(c)})
+		list = append(list, trouble{true, c.Since, what, c.What() + "; " + c.Remedy()})
 	}
 	for _, text := range v.AddressesRefused {
 		list = append(list, trouble{true, v.Since, what, "virtual address refused, retrying: " + text})
 	}
 	return list
-}
-
-// conflictText says what is wrong, with the evidence, and what to do.
-func conflictText(c api.Conflict) string {
-	other := fmt.Sprintf("router %s (priority %d)", c.Router, c.Priority)
-	switch c.Kind {
-	case vrrp.ConflictMaster:
-		return fmt.Sprintf("two masters: %s does not yield; find out why it does not receive this node's adverts", other)
-	case vrrp.ConflictHidden:
-		return fmt.Sprintf("two masters: a packet filter on this node drops the adverts of %s, %s; allow IP protocol 112", other, c.Hardware)
-	case vrrp.ConflictRouterID:
-		return fmt.Sprintf("%s advertises %s with virtual_router_id %d; set the same on both", other, c.Address, c.VirtualRouterID)
-	case vrrp.ConflictAddress:
-		return fmt.Sprintf("another host, %s, answers for %s; remove the address there, or stop it from answering ARP for it", c.Hardware, c.Address)
-	}
-	return fmt.Sprintf("conflict %s with %s %s", c.Kind, c.Router, c.Hardware)
 }
 
 // trackTrouble says what a track does to its instance, if that is a problem. Refused addresses are listed one by one, and

@@ -66,6 +66,9 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 		"a track at work": {func(s *api.Status) {
 			s.VRRP[0].Tracks = []api.Track{{Name: "eth1", Effect: vrrp.EffectOffset, Offset: 20}}
 		}, nil},
+		"an address in use": {func(s *api.Status) {
+			s.VRRP[0].Conflicts = []api.Conflict{{Kind: vrrp.ConflictAddress, Hardware: "02:00:00:00:00:02"}}
+		}, []string{"vrrp web"}},
 		"a failover": {func(s *api.Status) {
 			s.VRRP[0].Tracks = []api.Track{{Kind: vrrp.TrackFailover, Effect: vrrp.EffectLastResort}}
 		}, nil},

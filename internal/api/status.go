@@ -105,19 +105,6 @@ type Track struct {
 	Since  time.Time      `json:"since,omitzero"`   // of the effect
 }
 
-// Conflict is evidence that another node is master of an instance too, or has one of its addresses.
-type Conflict struct {
-	Kind            vrrp.ConflictKind `json:"kind"`
-	Address         netip.Addr        `json:"address,omitzero"`            // the virtual address, if it is about one
-	Router          netip.Addr        `json:"router,omitzero"`             // source of the other's adverts
-	Hardware        string            `json:"hardware,omitempty"`          // the other's MAC address
-	VirtualRouterID uint8             `json:"virtual_router_id,omitempty"` // of the other's adverts
-	Priority        uint8             `json:"priority,omitempty"`          // of the other's last advert
-	Since           time.Time         `json:"since"`
-	Last            time.Time         `json:"last"`
-	Count           uint64            `json:"count"` // packets
-}
-
 // Service is a virtual service: as configured, and as the kernel has it.
 type Service struct {
 	Name string `json:"name"`

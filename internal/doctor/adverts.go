@@ -25,6 +25,22 @@ func adverts(cfg *config.Config, o *Observed) []Finding {
 	return out
 }
 
+// conflicts reports what the running daemon has found.
+func conflicts(cfg *config.Config, o *Observed) []Finding {
+	var out []Finding
+	for i := range cfg.VRRP {
+		name := cfg.VRRP[i].Name
+		if o.Running == nil {
+			break
+		}
+		for _, c := range o.Running.Conflicts[name] {
+			out = append(out, Finding{Code: "conflict", Severity: Error, Subject: name, What: name + ": " + c.What(),
+				Why: fmt.Sprintf("seen %d times since %s", c.Count, c.Since.UTC().Format(time.RFC3339)), Remedy: c.Remedy()})
+		}
+	}
+	return out
+}
+
 // speaker is a router that advertises an instance, with its last advert.
 type speaker struct {
 	source netip.Addr

@@ -116,6 +116,7 @@ var checks = []check{
 	loopbackAddresses,
 	otherDaemons,
 	adverts,
+	conflicts,
 	serverRoutes,
 	natWayBack,
 	tunnels,

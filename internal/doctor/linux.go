@@ -120,9 +120,9 @@ func (l Linux) seeRunning(ctx context.Context, _ *config.Config, o *Observed) er
 	if err != nil {
 		return err
 	}
-	o.Running = &Running{States: map[string]vrrp.State{}}
+	o.Running = &Running{States: map[string]vrrp.State{}, Conflicts: map[string][]api.Conflict{}}
 	for _, v := range status.VRRP {
-		o.Running.States[v.Name] = v.State
+		o.Running.States[v.Name], o.Running.Conflicts[v.Name] = v.State, v.Conflicts
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/doctor"
 	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -128,6 +129,12 @@ func TestAdverts(t *testing.T) {
 		{"silence as master", drConfig, running(vrrp.Master), nil},
 		{"silence without a link", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Adverts, o.Links[1].Up = nil, false }, []string{
 			"error interface-down eth0"}},
+		{"a conflict that the daemon has found", drConfig, func(_ *config.Config, o *doctor.Observed) {
+			o.Running = &doctor.Running{States: map[string]vrrp.State{"web": vrrp.Master}, Conflicts: map[string][]api.Conflict{
+				"web": {{Kind: vrrp.ConflictAddress, Address: netip.MustParseAddr("202.99.59.110"), Hardware: "02:00:00:00:00:02", Count: 3, Since: time.Unix(0, 0)}}, "removed since": {{}},
+			}}
+			o.Adverts = nil
+		}, []string{"error conflict web"}},
 		{"silence as backup", drConfig, running(vrrp.Backup), []string{
 			"warning peer-silent web"}},
 		{"not listened", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Listened, o.Adverts = nil, nil }, nil},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
@@ -86,7 +87,8 @@ type Advert struct {
 
 // Running is the status of the running daemon.
 type Running struct {
-	States map[string]vrrp.State // of VRRP instances, by name
+	States    map[string]vrrp.State     // of VRRP instances, by name
+	Conflicts map[string][]api.Conflict // of VRRP instances, by name
 }
 
 // Unseen is a subject that could not be examined.

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Conflict is evidence that another node is master of an instance too, or has one of its addresses.
+type Conflict struct {
+	Kind            vrrp.ConflictKind `json:"kind"`
+	Address         netip.Addr        `json:"address,omitzero"`            // the virtual address, if it is about one
+	Router          netip.Addr        `json:"router,omitzero"`             // source of the other's adverts
+	Hardware        string            `json:"hardware,omitempty"`          // the other's MAC address
+	VirtualRouterID uint8             `json:"virtual_router_id,omitempty"` // of the other's adverts
+	Priority        uint8             `json:"priority,omitempty"`          // of the other's last advert
+	Since           time.Time         `json:"since"`
+	Last            time.Time         `json:"last"`
+	Count           uint64            `json:"count"` // packets
+}
+
+// What says what is wrong, with the evidence.
+func (c Conflict) What() string {
+	other := fmt.Sprintf("router %s (priority %d)", c.Router, c.Priority)
+	switch c.Kind {
+	case vrrp.ConflictMaster:
+		return fmt.Sprintf("two masters: %s does not yield", other)
+	case vrrp.ConflictHidden:
+		return fmt.Sprintf("two masters: a packet filter on this node drops the adverts of %s, MAC address %s", other, c.Hardware)
+	case vrrp.ConflictRouterID:
+		return fmt.Sprintf("%s advertises %s with virtual_router_id %d", other, c.Address, c.VirtualRouterID)
+	case vrrp.ConflictAddress:
+		return fmt.Sprintf("another host, MAC address %s, answers for %s", c.Hardware, c.Address)
+	}
+	return fmt.Sprintf("conflict %s with %s", c.Kind, other)
+}
+
+// Remedy says what to do.
+func (c Conflict) Remedy() string {
+	switch c.Kind {
+	case vrrp.ConflictMaster:
+		return "find out why it does not receive this node's adverts: look for packet filters and switches that drop protocol 112, and compare the configurations"
+	case vrrp.ConflictHidden:
+		return "allow IP protocol 112 in the packet filter of this node"
+	case vrrp.ConflictRouterID:
+		return "set the same virtual_router_id on both directors"
+	case vrrp.ConflictAddress:
+		return "remove the address there; on a real server for direct routing, run lvs-ha realserver up"
+	}
+	return "compare the configurations of both directors"
+}
