@@ -82,17 +82,17 @@ func (r *takeoverRun) measure(b *testing.B, version uint8, interval time.Duratio
 	newStation(b, r.lan.a).want(ours...)
 	startKeepalived(b, r.lan.b, false, theirs...)
 	var wg sync.WaitGroup
-	for _, in := range ours {
-		wg.Go(func() { r.lane(b, in, macOf(b, r.lan.a, "eth0"), &r.ours) })
-	}
-	for _, in := range theirs {
-		wg.Go(func() { r.lane(b, in, macOf(b, r.lan.b, "eth0"), &r.theirs) })
+	step := interval / time.Duration(2*r.lanes) // no two take over at the same time
+	for lane := range r.lanes {
+		at := time.Duration(2*lane) * step
+		wg.Go(func() { r.lane(b, ours[lane], at, macOf(b, r.lan.a, "eth0"), &r.ours) })
+		wg.Go(func() { r.lane(b, theirs[lane], at+step, macOf(b, r.lan.b, "eth0"), &r.theirs) })
 	}
 	wg.Wait()
 }
 
-// lane lets one virtual router take over again and again.
-func (r *takeoverRun) lane(b *testing.B, in vrrp.Instance, mac string, all *lateness) {
+// lane lets one virtual router take over again and again, each time so long after one of its adverts.
+func (r *takeoverRun) lane(b *testing.B, in vrrp.Instance, after time.Duration, mac string, all *lateness) {
 	n, vip := r.lan, in.Addresses[0].Prefix.Addr()
 	advert := func(from uint8) {
 		master := in
@@ -103,6 +103,7 @@ func (r *takeoverRun) lane(b *testing.B, in vrrp.Instance, mac string, all *late
 	isARP := func(s seen) bool { return s.mac == mac && s.arpOp != 0 && s.announc == vip }
 	for range r.rounds + 1 {
 		n.capture.await(b, n.capture.mark(), "the router's advert", func(s seen) bool { return s.mac == mac && isAdvert(s) })
+		<-time.After(after)
 		// It yields to the first, and the last finds it a backup.
 		advert(200)
 		<-time.After(in.AdvertiseInterval)
