@@ -87,9 +87,32 @@ func (p *poller) wait(deadline time.Time) error {
 	}
 	n, err := p.epollWait(shortWait)
 	if n == 0 && err == nil {
-		n, err = unix.EpollWait(p.epoll, p.events[:], -1)
+		n, err = p.waitLong(deadline)
 	}
 	return p.sort(n, err)
+}
+
+// wakeAhead is how long before a deadline a long wait ends, so that the rest is a short wait: this thread has its processor of
+// the Go scheduler back by then.
+const wakeAhead = time.Millisecond
+
+// waitLong is a wait that other goroutines may need the processor during.
+func (p *poller) waitLong(deadline time.Time) (n int, err error) {
+	if deadline.IsZero() {
+		return unix.EpollWait(p.epoll, p.events[:], -1)
+	}
+	if err := p.arm(deadline.Add(-wakeAhead)); err != nil {
+		return 0, err
+	}
+	n, err = unix.EpollWait(p.epoll, p.events[:], -1)
+	if n != 1 || err != nil || int(p.events[0].Fd) != p.timer {
+		return n, err
+	}
+	p.armed = time.Time{}
+	if err := p.arm(deadline); err != nil {
+		return 0, err
+	}
+	return p.epollWait(shortWait)
 }
 
 // shortWait is how long to wait first, without the Go scheduler's knowledge. The runtime's monitor thread takes the
