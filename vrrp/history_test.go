@@ -187,7 +187,7 @@ func (l *lan) plug(r *router, link bool) {
 		}
 	default:
 		r.link = false
-		l.forget(r)
+		l.lose(r)
 		l.tell(r, Down{Reason: ReasonInterfaceDown})
 	}
 }
@@ -215,7 +215,7 @@ func (l *lan) forge(r *router, n int) {
 		}
 		return p
 	}
-	l.rules.forged = true
+	l.rules.forged, l.lossy = true, true // whoever yields to a forged advert does not say so to the master on another side
 	alike := d.IntN(3) == 0
 	p := packet(victims[0])
 	for range n {

@@ -180,11 +180,11 @@ func (l *lan) tell(r *router, ev Event) {
 // killProcess leaves the addresses on the interface.
 func (l *lan) killProcess(r *router) {
 	l.note(r, "process killed")
+	l.lose(r)
 	r.wasMaster, r.ended = r.state() == Master, l.now
 	r.m = nil
 	r.busy = l.now
 	l.flying = slices.DeleteFunc(l.flying, func(f flight) bool { return f.to == r || f.from == r && f.to == nil })
-	l.forget(r)
 }
 
 // kill is a power failure: the router and its addresses are gone.
@@ -193,10 +193,14 @@ func (l *lan) kill(r *router) {
 	r.off, r.owned, r.adding, r.drop = true, 0, 0, 0
 }
 
-// forget: hosts resolve the addresses again when the neighbour that they know fails.
-func (l *lan) forget(r *router) {
-	if l.announced == r {
+// lose takes a router out of the hosts' sight: they resolve the addresses again when the neighbour that they know fails. A
+// master may not have had the time to correct what others announced.
+func (l *lan) lose(r *router) {
+	switch {
+	case l.announced == r:
 		l.announced = nil
+	case r.state() == Master:
+		l.lossy = true
 	}
 }
 
@@ -214,13 +218,18 @@ func (l *lan) step(r *router, ev Event) {
 		l.rules.transition(l, r, before, ev, sent)
 	}
 	r.busy = done
-	if r.lag > 0 {
+	if r.lag > 0 && !l.waits(r) {
 		r.number++
 		r.busy += time.Duration(mix(l.seed, uint64(r.index), r.number, 5) % uint64(r.lag))
 	}
 	if r.stopping && r.m.State() == Initialize {
 		l.killProcess(r)
 	}
+}
+
+// waits says whether more has arrived for the router. It takes all of it before it sleeps again.
+func (l *lan) waits(r *router) bool {
+	return slices.ContainsFunc(l.flying, func(f flight) bool { return f.to == r && f.at <= l.now })
 }
 
 // learn keeps what the rules must know of an event.
