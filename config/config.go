@@ -15,6 +15,7 @@ type Config struct {
 	Director Director         `json:"director"`
 	Sysctl   Sysctl           `json:"sysctl,omitzero"`
 	VRRP     []VRRP           `json:"vrrp,omitempty"`
+	Tracks   []Track          `json:"tracks,omitempty"`
 	Services []VirtualService `json:"services,omitempty"`
 	Timeouts *ipvs.Timeouts   `json:"timeouts,omitempty"`
 
@@ -69,8 +70,59 @@ type Sysctl struct {
 // VRRP is a `vrrp` block.
 type VRRP struct {
 	vrrp.Instance
+	Tracks         []TrackUse      `json:"tracks,omitempty"`
 	ConnectionSync *ConnectionSync `json:"connection_sync,omitempty"`
 	Notify         *Notify         `json:"notify,omitempty"`
+}
+
+// Track is a `track_script`, `track_file`, `track_process` or `track_service` block: one of its fields but the name is set.
+type Track struct {
+	Name    string        `json:"name"`
+	Script  *TrackScript  `json:"script,omitempty"`
+	File    *TrackFile    `json:"file,omitempty"`
+	Process *TrackProcess `json:"process,omitempty"`
+	Service *TrackService `json:"service,omitempty"`
+}
+
+// TrackScript is what a `track_script` block watches: the exit status of a command.
+type TrackScript struct {
+	Command  []string      `json:"command"`
+	Shell    bool          `json:"shell,omitempty"`
+	User     string        `json:"user,omitempty"`
+	Group    string        `json:"group,omitempty"`
+	Interval time.Duration `json:"interval"`
+	Timeout  time.Duration `json:"timeout"`
+	Rise     int           `json:"rise"`
+	Fall     int           `json:"fall"`
+	Init     string        `json:"init,omitempty"` // "ok" or "failed"; empty: the first result decides
+}
+
+// TrackFile is what a `track_file` block watches: the number in a file.
+type TrackFile struct {
+	Path string `json:"path"`
+}
+
+// TrackProcess is what a `track_process` block watches: the number of processes.
+type TrackProcess struct {
+	Process   string        `json:"process,omitempty"` // the name of the program; empty: see Command
+	Command   []string      `json:"command,omitempty"` // how the command line begins
+	Minimum   int           `json:"minimum"`
+	Maximum   int           `json:"maximum"`              // -1: none
+	DelayUp   time.Duration `json:"delay_up,omitempty"`   // before enough processes count
+	DelayDown time.Duration `json:"delay_down,omitempty"` // before too few or too many processes count
+}
+
+// TrackService is what a `track_service` block watches: the real servers of a virtual service that are in use.
+type TrackService struct {
+	Service string `json:"service"`
+	Minimum int    `json:"minimum"`
+}
+
+// TrackUse is a `track` block within a `vrrp` block: what a track's result does.
+type TrackUse struct {
+	Name    string `json:"name"`
+	Weight  int    `json:"weight,omitempty"`
+	Reverse bool   `json:"reverse,omitempty"`
 }
 
 // ConnectionSync is a `connection_sync` block within a `vrrp` block.

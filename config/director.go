@@ -10,9 +10,15 @@ import (
 
 // file is the decode struct of a configuration, without the language's own blocks.
 type file struct {
-	Director *directorBlock  `hcl:"director,block"`
-	Sysctl   *sysctlBlock    `hcl:"sysctl,block"`
-	VRRP     []*vrrpBlock    `hcl:"vrrp,block"`
+	Director *directorBlock `hcl:"director,block"`
+	Sysctl   *sysctlBlock   `hcl:"sysctl,block"`
+	VRRP     []*vrrpBlock   `hcl:"vrrp,block"`
+
+	TrackScripts   []*trackScriptBlock  `hcl:"track_script,block"`
+	TrackFiles     []*trackFileBlock    `hcl:"track_file,block"`
+	TrackProcesses []*trackProcessBlock `hcl:"track_process,block"`
+	TrackServices  []*trackServiceBlock `hcl:"track_service,block"`
+
 	Services []*serviceBlock `hcl:"virtual_service,block"`
 	Timeouts *timeoutsBlock  `hcl:"timeouts,block"`
 
@@ -48,12 +54,12 @@ func (f *file) config(node string) *Config {
 	if f.Director == nil {
 		f.Director = withDefaults[directorBlock]()
 	}
-	c := &Config{Node: node, Director: f.Director.config()}
+	c := &Config{Node: node, Director: f.Director.config(), Tracks: f.trackConfigs()}
 	if f.Sysctl != nil {
 		c.Sysctl.Manage = f.Sysctl.Manage.value
 	}
 	for _, block := range f.VRRP {
-		v := VRRP{Instance: block.instance()}
+		v := VRRP{Instance: block.instance(), Tracks: f.trackUses(block.Tracks)}
 		if block.ConnectionSync != nil {
 			v.ConnectionSync = block.ConnectionSync.config(v.VirtualRouterID)
 		}

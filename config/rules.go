@@ -19,6 +19,8 @@ var rules = []func(*file) hcl.Diagnostics{
 	virtualAddresses,
 	ownAddresses,
 	trackedInterfaces,
+	usedTracks,
+	trackSources,
 	oneConnectionSync,
 	syncMemberships,
 	serviceIdentities,
@@ -64,7 +66,11 @@ func each[T any](blocks []T, diags *hcl.Diagnostics) iter.Seq[T] {
 // names rejects duplicate names and names that are awkward in messages, metrics and command lines.
 func names(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	check := func(kind string, name *attr[string], seen map[string]hcl.Range) {
+	type block struct {
+		kind string
+		at   hcl.Range
+	}
+	check := func(kind string, name *attr[string], seen map[string]block) {
 		if name.value == "" || len(name.value) > 64 || strings.ContainsFunc(name.value, isNoNameRune) {
 			diags = append(diags, problem(name.at(), "Invalid name",
 				"The name of a %s block must have 1 to 64 bytes, without spaces, quotes or control characters.", kind))
@@ -72,17 +78,20 @@ func names(f *file) hcl.Diagnostics {
 		}
 		if first, duplicate := seen[name.value]; duplicate {
 			diags = append(diags, problem(name.at(), "Duplicate name",
-				"There is already a %s %q at %s. Give this one another name.", kind, name.value, where(first)))
+				"There is already a %s %q at %s. Give this one another name.", first.kind, name.value, where(first.at)))
 			return
 		}
-		seen[name.value] = name.at()
+		seen[name.value] = block{kind, name.at()}
 	}
-	instances, services := map[string]hcl.Range{}, map[string]hcl.Range{}
+	instances, services, tracks := map[string]block{}, map[string]block{}, map[string]block{}
 	for block := range each(f.VRRP, &diags) {
 		check("vrrp", &block.Name, instances)
 	}
 	for block := range each(f.Services, &diags) {
 		check("virtual_service", &block.Name, services)
+	}
+	for _, t := range f.tracks() {
+		check(t.kind, t.name, tracks)
 	}
 	return diags
 }

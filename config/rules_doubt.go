@@ -98,15 +98,27 @@ func otherTransport(f *file) hcl.Diagnostics {
 // ownerTracks warns about track weights without effect: priority 255 is the address owner's (RFC 9568 section 5.2.4).
 func ownerTracks(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
+	look := func(at hcl.Range, weight int64) {
+		if weight != 0 {
+			diags = append(diags, warning(at, "Weight without effect",
+				"A weight does not change priority 255, the address owner's. Write a priority of 254 or less."))
+		}
+	}
 	for block := range each(f.VRRP, &diags) {
 		if !block.Priority.isOK() || block.Priority.value != vrrp.PriorityOwner {
 			continue
 		}
 		for _, track := range block.TrackInterfaces {
-			if track.Weight.isSet() && track.Weight.value != 0 {
-				diags = append(diags, warning(track.Weight.at(), "Weight without effect",
-					"A weight does not change priority 255, the address owner's. Write a priority of 254 or less."))
+			look(track.Weight.at(), track.Weight.value)
+		}
+		for _, track := range block.Tracks {
+			at, weight := track.Weight.at(), track.Weight.value
+			for _, t := range f.tracks() {
+				if t.name.value == track.Name.value && !track.Weight.isSet() {
+					at, weight = track.At, t.weight.value
+				}
 			}
+			look(at, weight)
 		}
 	}
 	return diags

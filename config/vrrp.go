@@ -35,6 +35,7 @@ type vrrpBlock struct {
 
 	AddressBlocks   []*addressBlock        `hcl:"address,block"`
 	TrackInterfaces []*trackInterfaceBlock `hcl:"track_interface,block"`
+	Tracks          []*trackBlock          `hcl:"track,block"`
 	Announce        *announceBlock         `hcl:"announce,block"`
 	ConnectionSync  *connectionSyncBlock   `hcl:"connection_sync,block"`
 	AuthHMAC        *authHMACBlock         `hcl:"auth_hmac,block"`
@@ -57,6 +58,7 @@ type trackInterfaceBlock struct {
 	At        hcl.Range    `hcl:",def_range"`
 	Interface attr[ifname] `hcl:"interface,label"`
 	Weight    attr[int64]  `hcl:"weight,optional" default:"0" range:"-253..253"`
+	Reverse   attr[bool]   `hcl:"reverse,optional" default:"false"`
 }
 
 // announceBlock is an `announce` block within a `vrrp` block.
@@ -165,7 +167,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 	}
 	for _, track := range b.TrackInterfaces {
 		in.TrackInterfaces = append(in.TrackInterfaces,
-			vrrp.TrackInterface{Interface: string(track.Interface.value), Weight: int(track.Weight.value)})
+			vrrp.TrackInterface{Interface: string(track.Interface.value), Weight: int(track.Weight.value), Reverse: track.Reverse.value})
 	}
 	return in
 }

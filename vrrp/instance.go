@@ -53,7 +53,8 @@ type Address struct {
 // TrackInterface makes an instance follow the link of another interface.
 type TrackInterface struct {
 	Interface string `json:"interface"`
-	Weight    int    `json:"weight"` // -253..253: added to the priority while the link is down (<0) or up (>0); 0: link down is a fault
+	Weight    int    `json:"weight"` // -253..253: see Weigh
+	Reverse   bool   `json:"reverse,omitempty"`
 }
 
 // Announce says how gratuitous ARP and unsolicited neighbour advertisements are sent.

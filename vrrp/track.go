@@ -13,6 +13,9 @@ type Track struct {
 	Offset int       `json:"offset,omitempty"` // with EffectOffset
 	Reason string    `json:"reason,omitempty"` // the last result, in words
 	Since  time.Time `json:"since,omitzero"`   // of this effect
+
+	// Pending says that there is no result yet: a speaker that knows of an effect, or runs the instance already, keeps that.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // TrackKind is what a track watches.
@@ -21,6 +24,10 @@ type TrackKind string
 // The kinds.
 const (
 	TrackInterfaceLink  TrackKind = "interface"
+	TrackScript         TrackKind = "script"
+	TrackFile           TrackKind = "file"
+	TrackProcess        TrackKind = "process"
+	TrackService        TrackKind = "service"
 	TrackAddresses      TrackKind = "addresses"       // the kernel's refusals of virtual addresses
 	TrackDirector       TrackKind = "director"        // the director process
 	TrackConnectionSync TrackKind = "connection-sync" // a backup that is still learning the connections
@@ -178,4 +185,22 @@ func Weigh(good bool, weight int, reverse bool) (Effect, int) {
 		return EffectOffset, -weight
 	}
 	return EffectOffset, weight
+}
+
+// WeighNumber is what the number of a file does to an instance: the product of number and weight is added, one of
+// -254 or less is a fault; with weight 0 any number but 0 is a fault. Reverse changes the sign of what is added, and with
+// weight 0 makes 0 the fault.
+func WeighNumber(number, weight int, reverse bool) (Effect, int) {
+	const most = maxTrackWeight + 1
+	product := min(max(number, -most), most) * weight
+	if reverse {
+		product = -product
+	}
+	switch {
+	case weight == 0 && (number != 0) != reverse, product <= -most:
+		return EffectFault, 0
+	case product == 0:
+		return EffectNone, 0
+	}
+	return EffectOffset, min(product, maxTrackWeight)
 }

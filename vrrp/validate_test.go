@@ -59,7 +59,7 @@ func TestValidate(t *testing.T) {
 		{"unknown checksum", func(in *Instance) { in.Checksum = "none" }, `checksum: "none" is unknown: write "without-pseudo" or remove it`},
 		{"checksum for IPv6", func(in *Instance) { six(in); in.Checksum = ChecksumPacketOnly }, "checksum: applies to version 3 over IPv4 only"},
 		{"tracks", func(in *Instance) {
-			in.TrackInterfaces = []TrackInterface{{"eth1", -253}, {"eth1", 0}, {"", 0}, {"eth2", 254}}
+			in.TrackInterfaces = []TrackInterface{{Interface: "eth1", Weight: -253}, {Interface: "eth1"}, {}, {Interface: "eth2", Weight: 254}}
 		}, "track_interfaces[1]: eth1 is tracked twice; track_interfaces[2]: must name an interface; track_interfaces[3]: weight 254 is out of range: -253 to 253"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

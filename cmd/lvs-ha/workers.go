@@ -21,6 +21,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
+	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 	"github.com/spf13/cobra"
 )
@@ -202,6 +203,9 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		WatchSysctls: func(ctx context.Context, changed func()) { sysctl.Watch(ctx, log, changed) },
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
 			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
+		},
+		NewTracker: func(report func(string, track.Result)) director.Tracker {
+			return track.New(track.Options{Report: report, Script: runner.Run, Logger: log})
 		},
 		NewSpeaker: func(r director.SpeakerReports) director.Speaker {
 			return speaker.NewClient(speaker.ClientOptions{

@@ -103,6 +103,8 @@ type Track struct {
 	Offset int            `json:"offset,omitempty"` // added to the priority, with the effect "offset"
 	Reason string         `json:"reason,omitempty"` // the last result
 	Since  time.Time      `json:"since,omitzero"`   // of the effect
+
+	Pending bool `json:"pending,omitempty"` // there is no result yet
 }
 
 // Service is a virtual service: as configured, and as the kernel has it.

@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/notify"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/script"
+	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -58,6 +59,7 @@ type Options struct {
 	WatchSysctls func(ctx context.Context, changed func()) // reports changes of Sysctls until ctx ends; nil: they are not reported
 
 	NewChecker func(report func(healthcheck.Event)) Checker
+	NewTracker func(report func(name string, r track.Result)) Tracker
 	NewSpeaker func(SpeakerReports) Speaker
 	Ready      func() // called once, when the first configuration is in force
 	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
@@ -90,6 +92,7 @@ type Director struct {
 	alive    *time.Ticker
 	ready    bool
 	checker  Checker
+	tracker  Tracker
 	speaker  Speaker
 	kernel   Kernel // nil while it cannot be opened
 
@@ -115,6 +118,7 @@ type Director struct {
 
 	health   map[string]healthcheck.Health // by target key
 	lacking  shortages
+	results  map[string]track.Result      // by track name
 	users    map[string][]ipvs.ServiceKey // by target key; a load replaces the map
 	adopted  pool.Adopted                 // a change replaces the map
 	adopting bool                         // adopted has not yet been read from the kernel
@@ -162,6 +166,7 @@ func New(o Options) *Director {
 		problems:   problems{log: o.Logger},
 	}
 	d.checker = o.NewChecker(d.inbox.result)
+	d.tracker = o.NewTracker(d.inbox.track)
 	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Transitions: d.inbox.transitions, Connected: d.inbox.connected})
 	return d
 }
@@ -180,6 +185,7 @@ func (d *Director) Run(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { d.checker.Run(background) })
+	running.Go(func() { d.tracker.Run(background) })
 	running.Go(func() { d.speaker.Run(background) })
 	if d.WatchSysctls != nil {
 		running.Go(func() { d.WatchSysctls(background, d.inbox.sysctlsChanged) })
@@ -228,7 +234,7 @@ func (d *Director) Run(ctx context.Context) error {
 // updateSpeaker sends the wanted state to the speaker, and schedules the next update for when the preemption gate opens.
 func (d *Director) updateSpeaker() {
 	now := time.Now()
-	w := wanted(d.cfg, &d.gate, now)
+	w := wanted(d.cfg, &d.gate, d.results, now)
 	d.addFailovers(&w, now)
 	d.speaker.Set(w)
 	if v := followed(d.cfg); v != nil {
@@ -260,6 +266,7 @@ func (d *Director) take(n news) {
 			d.touched.sync = true
 		}
 	}
+	changed := false
 	for key, result := range n.results {
 		if d.users[key] == nil {
 			continue
@@ -273,6 +280,14 @@ func (d *Director) take(n news) {
 		d.Logger.Log(context.Background(), levelOf(result.State), "health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind(), "from", was,
 			"to", result.State, "detail", result.Detail)
 		d.touched.services(d.users[key])
+		changed = true
+	}
+	tracked := d.takeTracks(n.tracks)
+	if changed {
+		tracked = d.reviewServiceTracks(time.Now()) || tracked
+	}
+	if tracked {
+		d.updateSpeaker()
 	}
 	d.problems.set("health checks", d.lacking.problem())
 	d.touched.sysctls = d.touched.sysctls || n.sysctls

@@ -17,6 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/script"
+	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/ipvs/ipvstest"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
@@ -64,6 +65,15 @@ func (c *fakeChecker) Update(targets []healthcheck.Target) error {
 	c.targets = targets
 	return nil
 }
+
+// fakeTracker remembers what it is to watch, and reports what a test wants it to.
+type fakeTracker struct {
+	report func(string, track.Result)
+	tracks []config.Track
+}
+
+func (f *fakeTracker) Run(ctx context.Context)      { <-ctx.Done() }
+func (f *fakeTracker) Update(tracks []config.Track) { f.tracks = tracks }
 
 // fakeSpeaker records the wanted state, and sends reports on request.
 type fakeSpeaker struct {
@@ -119,6 +129,7 @@ type bench struct {
 	sysctls      Sysctls
 	addresses    Addresses
 	checker      *fakeChecker
+	tracker      *fakeTracker
 	speaker      *fakeSpeaker
 	director     *Director
 	log          logBook
@@ -153,6 +164,10 @@ func (b *bench) start(restarted bool) {
 		NewChecker: func(report func(healthcheck.Event)) Checker {
 			b.checker = &fakeChecker{report: report}
 			return b.checker
+		},
+		NewTracker: func(report func(string, track.Result)) Tracker {
+			b.tracker = &fakeTracker{report: report}
+			return b.tracker
 		},
 		NewSpeaker: func(r SpeakerReports) Speaker {
 			b.speaker = &fakeSpeaker{report: r.Statuses, transitions: r.Transitions, connected: r.Connected}
@@ -403,6 +418,7 @@ func TestFirstStartWithInvalidConfigurationIsRefused(t *testing.T) {
 	d := New(Options{
 		Load: func() (*config.Config, error) { return nil, b.cfgErr }, StateFile: filepath.Join(b.dir, "director.json"),
 		NewChecker: func(func(healthcheck.Event)) Checker { return nil },
+		NewTracker: func(func(string, track.Result)) Tracker { return nil },
 		NewSpeaker: func(SpeakerReports) Speaker { return nil },
 		Logger:     slog.New(slog.DiscardHandler),
 	})

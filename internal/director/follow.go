@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/track"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -61,10 +62,14 @@ func (g *gate) opens(learn time.Duration, now time.Time) time.Time {
 }
 
 // wanted returns the wanted state of the speaker.
-func wanted(cfg *config.Config, g *gate, now time.Time) vrrp.Wanted {
+func wanted(cfg *config.Config, g *gate, results map[string]track.Result, now time.Time) vrrp.Wanted {
 	w := vrrp.Wanted{DirectorGrace: cfg.Director.Grace, Instances: make([]vrrp.WantedInstance, 0, len(cfg.VRRP))}
+	byName := tracksByName(cfg)
 	for _, v := range cfg.VRRP {
 		instance := vrrp.WantedInstance{Instance: v.Instance}
+		for _, use := range v.Tracks {
+			instance.Tracks = append(instance.Tracks, trackOf(byName[use.Name], use, results[use.Name]))
+		}
 		if s := v.ConnectionSync; s != nil && !g.opens(s.LearnTime, now).IsZero() {
 			instance.Tracks = append(instance.Tracks, vrrp.Track{
 				Name: "learning", Kind: vrrp.TrackConnectionSync, Effect: vrrp.EffectHold, Reason: holdReason,

@@ -5,16 +5,18 @@ import (
 	"sync"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// inbox collects the reports of checks and speaker until the director takes them: the latest of each target and each
+// inbox collects the reports of checks, tracks and speaker until the director takes them: the latest of each target, track and
 // instance, and all transitions. Putting never blocks, so a slow kernel delays neither checks nor VRRP.
 type inbox struct {
 	mu      sync.Mutex
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status
 	moves   []vrrp.Transition
+	tracks  map[string]track.Result
 	speaker *bool // connected or not, if that changed
 	sysctls bool  // some may have changed
 	signal  chan struct{}
@@ -24,6 +26,7 @@ type inbox struct {
 type news struct {
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status
+	tracks  map[string]track.Result
 	speaker *bool
 	sysctls bool
 
@@ -34,6 +37,7 @@ func newInbox() *inbox {
 	return &inbox{
 		results: map[string]healthcheck.Event{},
 		vrrp:    map[string]vrrp.Status{},
+		tracks:  map[string]track.Result{},
 		signal:  make(chan struct{}, 1),
 	}
 }
@@ -73,6 +77,10 @@ func (b *inbox) transitions(list []vrrp.Transition) {
 	})
 }
 
+func (b *inbox) track(name string, r track.Result) {
+	b.put(func() { b.tracks[name] = r })
+}
+
 func (b *inbox) connected(yes bool) {
 	b.put(func() { b.speaker = &yes })
 }
@@ -84,7 +92,8 @@ func (b *inbox) sysctlsChanged() {
 func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := news{results: b.results, vrrp: b.vrrp, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves}
+	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves}
 	b.results, b.vrrp, b.moves, b.speaker, b.sysctls = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil, false
+	b.tracks = map[string]track.Result{}
 	return n
 }

@@ -55,6 +55,10 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 
 // load puts a configuration in force. Unchanged objects are not touched.
 func (d *Director) load(ctx context.Context, cfg *config.Config) {
+	var old *config.Config
+	if d.ready {
+		old = d.cfg
+	}
 	d.cfg, d.loaded = cfg, time.Now()
 	targets, users := targetsOf(cfg)
 	d.users = users
@@ -78,6 +82,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	if err := d.checker.Update(targets); err != nil {
 		d.Logger.Error("cannot start the health checks", "error", err)
 	}
+	d.loadTracks(old)
 	d.notifier.Update(cfg)
 	d.updateSpeaker()
 	d.touched.everything()

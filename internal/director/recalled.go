@@ -52,6 +52,12 @@ func usable(cfg *config.Config) error {
 			within(fmt.Sprintf("vrrp %q: learn_time", v.Name), v.ConnectionSync.LearnTime, 0, time.Hour)
 		}
 	}
+	for _, t := range cfg.Tracks {
+		if c := t.Script; c != nil {
+			within(fmt.Sprintf("track_script %q: interval", t.Name), c.Interval, 100*time.Millisecond, 24*time.Hour)
+			within(fmt.Sprintf("track_script %q: timeout", t.Name), c.Timeout, 10*time.Millisecond, time.Hour)
+		}
+	}
 	for _, vs := range cfg.Services {
 		if vs.Mark == 0 && !vs.Address.IsValid() {
 			errs = append(errs, fmt.Errorf("virtual_service %q has neither an address nor a mark", vs.Name))

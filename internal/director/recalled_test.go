@@ -17,6 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
+	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -63,6 +64,7 @@ func TestRecalledConfigurationIsValidated(t *testing.T) {
 				d := New(Options{
 					Load: func() (*config.Config, error) { return nil, errors.New("bad") }, StateFile: file, Restarted: true,
 					NewChecker: func(func(healthcheck.Event)) Checker { return nil },
+					NewTracker: func(func(string, track.Result)) Tracker { return nil },
 					NewSpeaker: func(SpeakerReports) Speaker { return nil },
 					Logger:     slog.New(slog.DiscardHandler),
 				})

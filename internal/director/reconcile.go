@@ -116,6 +116,9 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	}
 	if d.adopting {
 		d.adopted, d.adopting = pool.Adopt(d.cfg.Services, actual), false
+		if d.reviewServiceTracks(time.Now()) {
+			d.updateSpeaker()
+		}
 	}
 	d.remember(d.owned(), d.memory.OwnsSync)
 	var want []ipvs.Entry

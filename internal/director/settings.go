@@ -101,9 +101,13 @@ func parts(cfg *config.Config) compared {
 	for _, v := range cfg.VRRP {
 		c.add(fmt.Sprintf("vrrp %q", v.Name), struct {
 			vrrp.Instance
+			Tracks []config.TrackUse      `json:"track"`
 			Sync   *config.ConnectionSync `json:"connection_sync"`
 			Notify *config.Notify         `json:"notify"`
-		}{v.Instance, v.ConnectionSync, v.Notify})
+		}{v.Instance, v.Tracks, v.ConnectionSync, v.Notify})
+	}
+	for _, t := range cfg.Tracks {
+		c.add(fmt.Sprintf("track_%s %q", kindOf(t), t.Name), t)
 	}
 	for _, f := range cfg.NotifyFIFOs {
 		c.add(fmt.Sprintf("notify_fifo %q", f.Path), f)

@@ -14,7 +14,9 @@ func (e *engine) tracksOf(r *router) []vrrp.Track {
 	for _, t := range r.instance.TrackInterfaces {
 		out = append(out, e.linkTrack(t))
 	}
-	out = append(out, r.directorTracks...)
+	for _, t := range r.directorTracks {
+		out = append(out, r.resolve(t))
+	}
 	if n := len(r.refused.lacking); n > 0 {
 		t := vrrp.Track{Name: "virtual addresses", Kind: vrrp.TrackAddresses, Effect: vrrp.EffectLastResort}
 		if n == len(r.instance.Addresses) {
@@ -32,6 +34,23 @@ func (e *engine) tracksOf(r *router) []vrrp.Track {
 	return out
 }
 
+// resolve is a track as it counts. One without a result yet keeps the effect that it had, and does not end what runs or is
+// to be adopted: the director was restarted, or the track was added by a reload.
+func (r *router) resolve(t vrrp.Track) vrrp.Track {
+	if !t.Pending {
+		return t
+	}
+	for _, known := range r.tracks {
+		if known.Kind == t.Kind && known.Name == t.Name {
+			return known
+		}
+	}
+	if r.started || r.adoptUntil > 0 {
+		t.Effect, t.Offset = vrrp.EffectNone, 0
+	}
+	return t
+}
+
 func (e *engine) linkTrack(t vrrp.TrackInterface) vrrp.Track {
 	ifc := e.interfaces[t.Interface]
 	out := vrrp.Track{Name: t.Interface, Kind: vrrp.TrackInterfaceLink, Reason: "up"}
@@ -41,7 +60,7 @@ func (e *engine) linkTrack(t vrrp.TrackInterface) vrrp.Track {
 	case !ifc.Up:
 		out.Reason = "down"
 	}
-	out.Effect, out.Offset = vrrp.Weigh(ifc.Up, t.Weight, false)
+	out.Effect, out.Offset = vrrp.Weigh(ifc.Up, t.Weight, t.Reverse)
 	return out
 }
 

@@ -32,6 +32,47 @@ timeouts {
   udp     = "2m"
 }
 
+track_script "haproxy" {
+  command  = ["/usr/bin/pidof", "haproxy"]
+  shell    = true
+  user     = "haproxy"
+  group    = "adm"
+  interval = "2s"
+  timeout  = "500ms"
+  rise     = 2
+  fall     = 3
+  init     = "failed"
+  weight   = 10
+  reverse  = false
+}
+
+track_file "maintenance" {
+  path    = "/run/maintenance"
+  weight  = -2
+  reverse = true
+}
+
+track_process "nginx" {
+  process    = "nginx"
+  minimum    = 2
+  maximum    = 9
+  delay_up   = "1s"
+  delay_down = "100ms"
+  weight     = 20
+  reverse    = true
+}
+
+track_process "worker" {
+  command = ["/usr/bin/python3", "worker.py"]
+}
+
+track_service "sip" {
+  service = "sip"
+  minimum = 1
+  weight  = 30
+  reverse = true
+}
+
 vrrp "shop" {
   interface          = "eth0"
   virtual_router_id  = 51
@@ -53,7 +94,16 @@ vrrp "shop" {
   }
 
   track_interface "eth1" { weight = -60 }
-  track_interface "eth2" {}
+  track_interface "eth2" { reverse = true }
+
+  track "haproxy" {
+    weight  = -5
+    reverse = true
+  }
+  track "maintenance" {}
+  track "nginx" {}
+  track "sip" {}
+  track "worker" {}
 
   announce {
     count        = 3

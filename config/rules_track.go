@@ -1,0 +1,116 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// usedTracks sees that each `track` block names a track, once.
+func usedTracks(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	known := map[string]bool{}
+	var names []string
+	for _, t := range f.tracks() {
+		known[t.name.value] = true
+		names = append(names, t.name.value)
+	}
+	used := map[string]bool{}
+	look := func(kind string, owner *attr[string], blocks []*trackBlock) {
+		seen := map[string]*trackBlock{}
+		for _, b := range blocks {
+			name := b.Name.value
+			used[name] = true
+			switch first := seen[name]; {
+			case !known[name]:
+				diags = append(diags, problem(b.Name.at(), "Unknown track",
+					"There is no track_script, track_file, track_process or track_service block %q.%s", name, didYouMean(name, names)))
+			case first != nil:
+				diags = append(diags, problem(b.Name.at(), "Duplicate track",
+					"The %s block %q already uses the track %q at %s. Remove one of them.", kind, owner.value, name, where(first.At)))
+			}
+			seen[name] = b
+		}
+	}
+	for _, block := range f.VRRP {
+		look("vrrp", &block.Name, block.Tracks)
+	}
+	for _, t := range f.tracks() {
+		if !used[t.name.value] {
+			diags = append(diags, warning(t.at, "Track without use",
+				"No vrrp block has a track block %q, so that this has no effect.", t.name.value))
+		}
+	}
+	return diags
+}
+
+// trackSources refuses tracks of what cannot be watched.
+func trackSources(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.TrackScripts {
+		diags = append(diags, commandProblem(&b.Command, b.Shell.value)...)
+	}
+	for _, b := range f.TrackFiles {
+		if b.Path.isOK() && !filepath.IsAbs(b.Path.value) {
+			diags = append(diags, problem(b.Path.at(), "Invalid path", "%q is not an absolute path. Write one such as \"/run/maintenance\".", b.Path.value))
+		}
+	}
+	for _, b := range f.TrackProcesses {
+		if b.Process.isSet() && b.Command.isSet() {
+			diags = append(diags, problem(b.Process.at(), "Process and command", "A process is found by its name or by its command line. Remove one of them."))
+		}
+		if b.Command.isSet() && len(b.Command.value) == 0 {
+			diags = append(diags, problem(b.Command.at(), "Invalid command", "The command is empty. Write the program as its command line shows it, such as [\"/usr/sbin/haproxy\"]."))
+		}
+		if b.Maximum.isSet() && b.Minimum.isOK() && b.Maximum.value < b.Minimum.value {
+			diags = append(diags, problem(b.Maximum.at(), "Invalid maximum",
+				"The maximum %d is less than the minimum %d.", b.Maximum.value, b.Minimum.value))
+		}
+	}
+	services := map[string]*serviceBlock{}
+	var names []string
+	for _, s := range f.Services {
+		services[s.Name.value] = s
+		names = append(names, s.Name.value)
+	}
+	for _, b := range f.TrackServices {
+		at := b.Name.at()
+		if b.Service.isSet() {
+			at = b.Service.at()
+		}
+		s := services[b.service()]
+		switch {
+		case !b.Service.isOK():
+		case s == nil:
+			diags = append(diags, problem(at, "Unknown virtual_service",
+				"There is no virtual_service %q.%s", b.service(), didYouMean(b.service(), names)))
+		case b.Minimum.isOK() && b.Minimum.value > int64(len(s.RealServers)):
+			diags = append(diags, problem(b.Minimum.at(), "Invalid minimum",
+				"The virtual_service %q has fewer real servers: %d.", b.service(), len(s.RealServers)))
+		}
+	}
+	return diags
+}
+
+// commandProblem refuses a command that cannot be run on any host.
+func commandProblem(command *attr[[]item[string]], shell bool) hcl.Diagnostics {
+	if !command.isOK() {
+		return nil
+	}
+	args := values(command.value)
+	switch {
+	case len(args) == 0 || args[0] == "":
+		return hcl.Diagnostics{problem(command.at(), "Invalid command", "The command is empty. Write the program and its arguments, such as [\"/usr/bin/pidof\", \"haproxy\"].")}
+	case strings.ContainsRune(strings.Join(args, ""), 0):
+		return hcl.Diagnostics{problem(command.at(), "Invalid command", "A command cannot contain a NUL character.")}
+	case shell:
+	case strings.ContainsAny(args[0], " \t|;&<>$"):
+		return hcl.Diagnostics{problem(command.at(), "Invalid command",
+			"%q is not the path of a program. Write each argument as an element of the list, as in [\"/usr/bin/pidof\", \"haproxy\"], or set shell = true.", args[0])}
+	case strings.Contains(args[0], "/") && !filepath.IsAbs(args[0]):
+		return hcl.Diagnostics{problem(command.at(), "Invalid command",
+			"%q is a relative path. Write an absolute path, or the name of a program in PATH.", args[0])}
+	}
+	return nil
+}

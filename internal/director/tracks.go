@@ -1,0 +1,169 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/internal/track"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Tracker watches scripts, files and processes, and reports to the director's inbox.
+type Tracker interface {
+	Run(ctx context.Context)
+	// Update replaces the tracks. Those that did not change are not touched.
+	Update(tracks []config.Track)
+}
+
+func tracksByName(cfg *config.Config) map[string]config.Track {
+	byName := make(map[string]config.Track, len(cfg.Tracks))
+	for _, t := range cfg.Tracks {
+		byName[t.Name] = t
+	}
+	return byName
+}
+
+func kindOf(t config.Track) vrrp.TrackKind {
+	switch {
+	case t.Script != nil:
+		return vrrp.TrackScript
+	case t.File != nil:
+		return vrrp.TrackFile
+	case t.Process != nil:
+		return vrrp.TrackProcess
+	}
+	return vrrp.TrackService
+}
+
+// trackOf is what a result does to an instance that uses the track.
+func trackOf(t config.Track, use config.TrackUse, r track.Result) vrrp.Track {
+	out := vrrp.Track{Name: t.Name, Kind: kindOf(t), Reason: r.Reason, Since: r.Since}
+	switch {
+	case r.State == track.Unknown:
+		out.Pending, out.Reason = true, "no result yet"
+		switch {
+		case t.Script != nil && t.Script.Init != "":
+			out.Effect, out.Offset = vrrp.Weigh(t.Script.Init == "ok", use.Weight, use.Reverse)
+		case t.File == nil && use.Weight == 0:
+			out.Effect = vrrp.EffectFault
+		}
+	case t.File != nil:
+		out.Effect, out.Offset = vrrp.WeighNumber(r.Number, use.Weight, use.Reverse)
+	default:
+		out.Effect, out.Offset = vrrp.Weigh(r.State == track.Good, use.Weight, use.Reverse)
+	}
+	return out
+}
+
+// loadTracks puts the tracks of a configuration in force in place of those of an old one; nil: there was none.
+func (d *Director) loadTracks(old *config.Config) {
+	known := map[string]track.Result{}
+	if old != nil {
+		kinds := tracksByName(old)
+		for _, t := range d.cfg.Tracks {
+			if r, ok := d.results[t.Name]; ok && kindOf(t) == kindOf(kinds[t.Name]) {
+				known[t.Name] = r
+			}
+		}
+	}
+	d.results = known
+	var watched []config.Track
+	for _, t := range d.cfg.Tracks {
+		if t.Service != nil {
+			continue
+		}
+		if t.Script != nil && d.Restarted && old == nil {
+			// The speaker has the last result, and it counts until the first run.
+			script := *t.Script
+			script.Init = ""
+			t.Script = &script
+		}
+		watched = append(watched, t)
+	}
+	d.tracker.Update(watched)
+	d.reviewServiceTracks(time.Now())
+}
+
+// takeTracks records results of tracks. It reports whether the speaker has to know.
+func (d *Director) takeTracks(results map[string]track.Result) bool {
+	changed := false
+	byName := tracksByName(d.cfg)
+	for name, r := range results {
+		t, ok := byName[name]
+		if !ok || t.Service != nil {
+			continue // a late result of a track that was removed
+		}
+		changed = d.noteTrack(t, r) || changed
+	}
+	return changed
+}
+
+func (d *Director) noteTrack(t config.Track, r track.Result) bool {
+	was := d.results[t.Name]
+	if was == r {
+		return false
+	}
+	d.results[t.Name] = r
+	if was.State != r.State || was.Number != r.Number {
+		level, state := slog.LevelInfo, string(r.State)
+		switch {
+		case t.File != nil:
+			state = fmt.Sprint(r.Number)
+		case r.State == track.Bad:
+			level = slog.LevelWarn
+		}
+		d.Logger.Log(context.Background(), level, "track", "track", t.Name, "kind", kindOf(t), "result", state, "reason", r.Reason)
+	}
+	return true
+}
+
+// reviewServiceTracks brings the tracks of virtual services up to date. It reports whether the speaker has to know.
+func (d *Director) reviewServiceTracks(now time.Time) bool {
+	changed := false
+	for _, t := range d.cfg.Tracks {
+		if t.Service == nil {
+			continue
+		}
+		r := d.serviceResult(t.Service)
+		r.Since = now
+		if was := d.results[t.Name]; was.State == r.State {
+			r.Since = was.Since
+		}
+		changed = d.noteTrack(t, r) || changed
+	}
+	return changed
+}
+
+// serviceResult counts the real servers that receive connections.
+func (d *Director) serviceResult(t *config.TrackService) track.Result {
+	in, unknown, all := 0, 0, 0
+	for _, vs := range d.cfg.Services {
+		if vs.Name != t.Service {
+			continue
+		}
+		for _, m := range pool.Decide(vs, pool.Inputs{Health: d.health, Adopted: d.adopted}).Members {
+			all++
+			switch {
+			case m.InTable && m.Destination.Weight > 0:
+				in++
+			case m.State == healthcheck.Unknown:
+				unknown++
+			}
+		}
+	}
+	r := track.Result{State: track.Good, Reason: fmt.Sprintf("%d of %d real servers in use", in, all)}
+	switch {
+	case in >= t.Minimum:
+	case in+unknown >= t.Minimum:
+		r.State = track.Unknown
+	default:
+		r.State = track.Bad
+		r.Reason += fmt.Sprintf(", at least %d required", t.Minimum)
+	}
+	return r
+}

@@ -1,0 +1,118 @@
+package director
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/track"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// withTracks is a pair of servers and an instance that tracks everything.
+func withTracks() *config.Config {
+	cfg := twoServers()
+	cfg.Tracks = []config.Track{
+		{Name: "haproxy", Script: &config.TrackScript{Command: []string{"true"}, Init: "ok"}},
+		{Name: "maintenance", File: &config.TrackFile{Path: "/run/maintenance"}},
+		{Name: "nginx", Process: &config.TrackProcess{Process: "nginx"}},
+		{Name: "pool", Service: &config.TrackService{Service: "http", Minimum: 1}},
+	}
+	cfg.VRRP = []config.VRRP{{Instance: vrrp.Instance{Name: "web"}, Tracks: []config.TrackUse{
+		{Name: "haproxy"}, {Name: "maintenance", Weight: 1}, {Name: "nginx", Weight: -30}, {Name: "pool"},
+	}}}
+	return cfg
+}
+
+// tracks are those that the speaker has, by name.
+func (b *bench) tracks() map[string]vrrp.Track {
+	synctest.Wait()
+	out := map[string]vrrp.Track{}
+	for _, t := range b.speaker.wanted().Instances[0].Tracks {
+		out[t.Name] = t
+	}
+	return out
+}
+
+func (b *bench) wantTrack(name string, effect vrrp.Effect, offset int, pending bool) {
+	b.t.Helper()
+	if got := b.tracks()[name]; got.Effect != effect || got.Offset != offset || got.Pending != pending || got.Kind == "" {
+		b.t.Errorf("%+v, want effect %q, offset %d, pending %v", got, effect, offset, pending)
+	}
+}
+
+func TestTracks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withTracks()
+		b.start(false)
+		defer b.stop()
+		if n := len(b.tracker.tracks); n != 3 {
+			t.Errorf("%d tracks are watched, want 3", n)
+		}
+		b.wantTrack("haproxy", vrrp.EffectNone, 0, true)
+		b.wantTrack("maintenance", vrrp.EffectNone, 0, true)
+		b.wantTrack("nginx", vrrp.EffectNone, 0, true)
+		b.wantTrack("pool", vrrp.EffectFault, 0, true)
+
+		b.tracker.report("haproxy", track.Result{State: track.Bad, Reason: "exit status 1"})
+		b.tracker.report("maintenance", track.Result{State: track.Good, Number: -40})
+		b.tracker.report("nginx", track.Result{State: track.Bad})
+		b.tracker.report("unknown", track.Result{State: track.Bad})
+		b.wantTrack("haproxy", vrrp.EffectFault, 0, false)
+		b.wantTrack("maintenance", vrrp.EffectOffset, -40, false)
+		b.wantTrack("nginx", vrrp.EffectOffset, -30, false)
+		if got := b.tracks()["haproxy"].Reason; got != "exit status 1" {
+			t.Errorf("reason %q", got)
+		}
+
+		b.judge("192.168.10.1:80", healthcheck.Up)
+		b.wantTrack("pool", vrrp.EffectNone, 0, false)
+		since := b.tracks()["pool"].Since
+		time.Sleep(time.Second)
+		b.judge("192.168.10.2:80", healthcheck.Up)
+		if got := b.tracks()["pool"].Since; !got.Equal(since) {
+			t.Errorf("since %v, want %v", got, since)
+		}
+		b.judge("192.168.10.1:80", healthcheck.Down)
+		b.judge("192.168.10.2:80", healthcheck.Down)
+		b.wantTrack("pool", vrrp.EffectFault, 0, false)
+	})
+}
+
+// TestReloadKeepsResults: only a track that is new has none.
+func TestReloadKeepsResults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withTracks()
+		b.start(false)
+		defer b.stop()
+		b.tracker.report("haproxy", track.Result{State: track.Bad})
+		b.tracker.report("nginx", track.Result{State: track.Bad})
+		b.tracks()
+		b.cfg = withTracks()
+		b.cfg.VRRP[0].Tracks[0].Weight = -20
+		b.cfg.Tracks[2] = config.Track{Name: "nginx", Script: &config.TrackScript{Init: "ok"}}
+		if err := b.director.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.wantTrack("haproxy", vrrp.EffectOffset, -20, false)
+		b.wantTrack("nginx", vrrp.EffectNone, 0, true)
+	})
+}
+
+// TestARestartedDirectorHasNoInitialResults: the speaker knows the last ones.
+func TestARestartedDirectorHasNoInitialResults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withTracks()
+		b.start(true)
+		defer b.stop()
+		if got := b.tracker.tracks[0].Script.Init; got != "" {
+			t.Errorf("the initial result is %q", got)
+		}
+		b.wantTrack("haproxy", vrrp.EffectNone, 0, true)
+	})
+}
