@@ -65,7 +65,7 @@ var smoothOps = []kindOfOp{
 	{"priority", oneOf(1, 2, 50, 99, 100, 101, 150, 254), func(l *lan, r *router, arg int) {
 		l.reload(r, func(in *Instance) {
 			if in.Priority != PriorityOwner {
-				in.Priority = uint8(arg)
+				in.Priority = uint8(max(arg, 1))
 			}
 		})
 	}},
@@ -99,7 +99,7 @@ var roughOps = []kindOfOp{
 	{"interval", oneOf(1, 2, 3), func(l *lan, r *router, arg int) {
 		l.reload(r, func(in *Instance) {
 			if in.Version == 3 {
-				in.AdvertiseInterval = l.interval * time.Duration(arg)
+				in.AdvertiseInterval = l.interval * time.Duration(max(arg, 1))
 			}
 		})
 	}},
