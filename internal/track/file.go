@@ -4,61 +4,156 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/config"
 )
 
-// fileInterval is how often a file is read.
-const fileInterval = 250 * time.Millisecond
+const (
+	// filePoll is how often a file is looked at where the kernel reports no change: on a network file system, or
+	// behind symbolic links.
+	filePoll = time.Second
+	// fileSpacing is the least time between two reads.
+	fileSpacing = 10 * time.Millisecond
+)
 
-// watchFile reads a file at intervals. What cannot be read keeps the last number.
-func watchFile(ctx context.Context, path string, r *reporter) {
+// fileWatch reads the number in a file whenever that changes. As in keepalived, a missing file and an empty one count
+// as 0.
+type fileWatch struct {
+	report func(Result)
+	log    *slog.Logger
+
+	path      string
+	result    Result
+	read      fileVersion // that the result is from
+	seen      fileVersion // at the last look
+	complaint string
+}
+
+// fileVersion tells whether a file has changed; it is zero where there is none.
+type fileVersion struct {
+	device, inode uint64
+	modified      int64
+	size          int64
+}
+
+// watch watches the file until ctx ends.
+func (f *fileWatch) watch(ctx context.Context, parameters <-chan config.Track) {
+	first := <-parameters
+	f.path = first.File.Path
+	n := newNotifier(f.path)
+	defer func() { n.close() }()
+	poll := time.NewTicker(filePoll)
+	defer poll.Stop()
+	f.reread(time.Now())
 	for {
-		began := time.Now()
-		number, err := readNumber(path)
-		switch {
-		case err == nil:
-			r.put(ctx, Result{State: Good, Number: number, Reason: strconv.Itoa(number)})
-		case errors.Is(err, fs.ErrNotExist):
-			r.put(ctx, Result{State: Good, Reason: "there is no file"})
-		default:
-			r.put(ctx, Result{State: Good, Number: r.last.Number, Reason: err.Error()})
-		}
-		if !pause(ctx, began.Add(fileInterval)) {
+		select {
+		case <-ctx.Done():
 			return
+		case t := <-parameters:
+			if t.File.Path == f.path {
+				continue
+			}
+			f.path = t.File.Path
+			n.close()
+			n = newNotifier(f.path)
+			f.reread(time.Now())
+		case <-n.changed:
+			f.reread(time.Now())
+			pause(ctx, fileSpacing)
+		case <-poll.C:
+			if n.lost() {
+				n.close()
+				n = newNotifier(f.path)
+			}
+			f.look(time.Now())
 		}
 	}
 }
 
-// maxNumber is how much of a file is read.
-const maxNumber = 64
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
 
-// readNumber reads the number in a file; an empty one counts as 0.
-func readNumber(path string) (int, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// look reads a file that has changed and is the same at two looks: a writer may be at it.
+func (f *fileWatch) look(now time.Time) {
+	v := versionOf(f.path)
+	if v == f.seen && v != f.read {
+		f.reread(now)
+	}
+	f.seen = v
+}
+
+func versionOf(path string) fileVersion {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return fileVersion{}
+	}
+	return fileVersion{st.Dev, st.Ino, st.Mtim.Nano(), st.Size}
+}
+
+// reread reads the file.
+func (f *fileWatch) reread(now time.Time) {
+	f.read = versionOf(f.path)
+	f.seen = f.read
+	number, reason, err := readNumber(f.path)
 	if err != nil {
-		return 0, err
+		number = f.result.Number // unchanged
+		reason = fmt.Sprintf("%v; counts as %d", err, number)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return 0, errors.Join(fmt.Errorf("%s is not a regular file", path), err)
+	if complaint := fmt.Sprint(err); complaint != f.complaint {
+		f.complaint = complaint
+		if err != nil {
+			f.log.Warn("track file ignored", "path", f.path, "number", number, "error", err)
+		}
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxNumber))
+	if f.result.State != Good || number != f.result.Number {
+		f.result.Since = now
+	}
+	f.result.State, f.result.Number, f.result.Reason = Good, number, reason
+	f.report(f.result)
+}
+
+// maxNumber bounds numbers: 32 bits, as in keepalived.
+const maxNumber = math.MaxInt32
+
+// readNumber reads the number at the beginning of a file. It does not wait for what is no regular file.
+func readNumber(path string) (number int, reason string, err error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return 0, "no file", nil
+	}
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	fields := strings.Fields(string(text))
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return 0, "", errors.Join(err, fmt.Errorf("%s is not a regular file", path))
+	}
+	var head [64]byte
+	n, _ := file.Read(head[:])
+	fields := strings.Fields(string(head[:n]))
 	if len(fields) == 0 {
-		return 0, nil
+		return 0, "empty", nil
 	}
-	number, err := strconv.ParseInt(fields[0], 10, 32)
-	if err != nil {
-		return 0, fmt.Errorf("%s begins with %q, which is not a number", path, fields[0])
+	value, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, "", fmt.Errorf("%q is not a number", fields[0])
 	}
-	return int(number), nil
+	value = max(-maxNumber, min(value, maxNumber))
+	return int(value), strconv.FormatInt(value, 10), nil
 }

@@ -1,133 +1,129 @@
 package track
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 )
 
-// processInterval is how often processes are counted.
-const processInterval = 250 * time.Millisecond
+const (
+	// processPoll is how often processes are counted while there are too few or could be too many. That one has ended
+	// is known at once.
+	processPoll = time.Second
+	// processRecount is how often they are counted while there are enough: that takes 10 µs of a processor for each process of
+	// the machine. In between, only those that were counted are looked at.
+	processRecount = 10 * time.Second
+	// processSpacing is the least time between two counts.
+	processSpacing = 50 * time.Millisecond
+)
 
-// maxComm is the length of a process's name (linux/sched.h, TASK_COMM_LEN, without its final zero).
-const maxComm = 15
+// processWatch counts processes.
+type processWatch struct {
+	report func(Result)
+	table  *processes
 
-// watchProcess counts processes at intervals.
-func (t *Tracker) watchProcess(ctx context.Context, c config.TrackProcess, r *reporter) {
-	settled, since := Unknown, time.Time{}
-	for {
-		now := time.Now()
-		state, reason := Good, ""
-		switch n, err := t.processes.count(c, now); {
-		case err != nil:
-			state, reason = r.last.State, err.Error()
-		case n < c.Minimum:
-			state, reason = Bad, fmt.Sprintf("%d processes, at least %d required", n, c.Minimum)
-		case c.Maximum >= 0 && n > c.Maximum:
-			state, reason = Bad, fmt.Sprintf("%d processes, at most %d allowed", n, c.Maximum)
-		default:
-			reason = fmt.Sprintf("%d processes", n)
-		}
-		if settled, since = settle(c, settled, since, state, now); settled != Unknown {
-			r.put(ctx, Result{State: settled, Reason: reason})
-		}
-		if !pause(ctx, now.Add(processInterval)) {
+	sought   sought
+	presence presence
+	counted  time.Time
+	pids     []int // that were counted
+}
+
+// watch counts until ctx ends.
+func (p *processWatch) watch(ctx context.Context, parameters <-chan config.Track) {
+	first := <-parameters
+	p.change(*first.Process)
+	exits := exits{changed: make(chan struct{}, 1)}
+	defer exits.close()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for changed := false; ; {
+		select {
+		case <-ctx.Done():
 			return
+		case t := <-parameters:
+			p.change(*t.Process)
+			next.Reset(0)
+			continue
+		case <-exits.changed:
+			changed = true
+			next.Reset(max(0, processSpacing-time.Since(p.counted)))
+			continue
+		case <-next.C:
 		}
-	}
-}
-
-// settle applies the delays: a state counts when it has lasted. since is when another state than the one that counts began.
-func settle(c config.TrackProcess, counts State, since time.Time, state State, now time.Time) (State, time.Time) {
-	if state == counts || counts == Unknown {
-		return state, time.Time{}
-	}
-	if since.IsZero() {
-		since = now
-	}
-	delay := c.DelayDown
-	if state == Good {
-		delay = c.DelayUp
-	}
-	if now.Sub(since) < delay {
-		return counts, since
-	}
-	return state, time.Time{}
-}
-
-// processes is a list of all processes that tracks share.
-type processes struct {
-	dir string // /proc
-
-	mu    sync.Mutex
-	at    time.Time
-	names map[string]int // how many processes have the name
-	pids  []string
-	err   error
-}
-
-// count counts the processes that a track names, not older than half an interval.
-func (p *processes) count(c config.TrackProcess, now time.Time) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if now.Sub(p.at) > processInterval/2 {
-		p.at = now
-		p.read()
-	}
-	if p.err != nil {
-		return 0, p.err
-	}
-	if len(c.Command) == 0 {
-		return p.names[c.Process[:min(len(c.Process), maxComm)]], nil
-	}
-	n := 0
-	want := strings.Join(c.Command, "\x00") + "\x00"
-	for _, pid := range p.pids {
-		line, err := os.ReadFile(filepath.Join(p.dir, pid, "cmdline"))
-		if err == nil && strings.HasPrefix(string(line), want) {
-			n++
+		next.Reset(min(processPoll, p.look(changed, time.Now())))
+		if p.table.dir == procDir {
+			exits.watch(p.pids)
 		}
+		changed = false
 	}
-	return n, nil
 }
 
-func (p *processes) read() {
-	p.names, p.pids, p.err = map[string]int{}, nil, nil
-	entries, err := os.ReadDir(p.dir)
+func (p *processWatch) change(parameters config.TrackProcess) {
+	p.presence.TrackProcess = parameters
+	p.sought = newSought(parameters.Process, parameters.Command)
+	p.counted = time.Time{}
+}
+
+// look counts if that could give another state. It returns how long until the state changes if the number stays.
+func (p *processWatch) look(changed bool, now time.Time) (due time.Duration) {
+	known := !changed && p.presence.steady() && len(p.pids) <= maxExits && now.Sub(p.counted) < processRecount
+	if known && p.table.all(p.pids, p.sought) {
+		return processPoll
+	}
+	pids, err := p.table.matching(p.sought, changed)
 	if err != nil {
-		p.err = err
-		return
+		return processPoll // without /proc, nothing is known
 	}
-	for _, e := range entries {
-		if _, err := strconv.ParseUint(e.Name(), 10, 32); err != nil {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join(p.dir, e.Name(), "stat"))
-		if err != nil {
-			continue // it has ended
-		}
-		name, state, ok := parseStat(stat)
-		if !ok || state == 'Z' || state == 'X' {
-			continue
-		}
-		p.names[name]++
-		p.pids = append(p.pids, e.Name())
-	}
+	p.pids, p.counted = pids, now
+	r, due := p.presence.note(len(pids), now)
+	p.report(r)
+	return due
 }
 
-// parseStat reads name and state of a process (proc_pid_stat(5)). The name may contain anything, also parentheses.
-func parseStat(line []byte) (name string, state byte, ok bool) {
-	first, last := bytes.IndexByte(line, '('), bytes.LastIndexByte(line, ')')
-	if first < 0 || last < first || len(line) < last+3 {
-		return "", 0, false
+// presence turns numbers of processes into a state.
+type presence struct {
+	config.TrackProcess
+	result  Result
+	differs time.Time // since when the number says otherwise than the state; zero: it does not
+}
+
+// steady reports whether more processes would not change anything.
+func (p *presence) steady() bool {
+	return p.result.State == Good && p.differs.IsZero() && p.Maximum < 0
+}
+
+// note takes a number of processes. due is how long until the state changes if the number stays.
+func (p *presence) note(count int, now time.Time) (r Result, due time.Duration) {
+	state, delay := Good, p.DelayUp
+	reason := fmt.Sprintf("%d processes", count)
+	if count == 1 {
+		reason = "1 process"
 	}
-	return string(line[first+1 : last]), line[last+2], true
+	switch {
+	case count < p.Minimum:
+		state, delay = Bad, p.DelayDown
+		reason += fmt.Sprintf(", at least %d required", p.Minimum)
+	case p.Maximum >= 0 && count > p.Maximum:
+		state, delay = Bad, p.DelayDown
+		reason += fmt.Sprintf(", at most %d allowed", p.Maximum)
+	}
+	const never = time.Hour
+	if state == p.result.State {
+		p.differs = time.Time{}
+		p.result.Reason = reason
+		return p.result, never
+	}
+	if p.differs.IsZero() {
+		p.differs = now
+	}
+	if left := p.differs.Add(delay).Sub(now); left > 0 && p.result.State != Unknown {
+		r := p.result
+		r.Reason = reason
+		return r, left
+	}
+	p.differs = time.Time{}
+	p.result = Result{State: state, Reason: reason, Since: now}
+	return p.result, never
 }

@@ -2,105 +2,190 @@ package track
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
+	"reflect"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
-// counter turns single results into a state.
-type counter struct {
-	state      State
-	rise, fall int
-	contrary   int // results in a row that disagree with the state
+// scriptWatch runs a script at its interval, never twice at a time.
+type scriptWatch struct {
+	run    func(context.Context, script.Command) script.Result
+	report func(Result)
+	log    *slog.Logger
+	delay  time.Duration // before the first run
+
+	parameters config.TrackScript
+	verdict    verdict
+	complaint  string // that was logged, why it does not run
+	leftover   bool   // was logged
+	text       string // of the last output, that goes with the reason of the last result
 }
 
-func newCounter(c config.TrackScript) counter {
-	return counter{state: map[string]State{"ok": Good, "failed": Bad}[c.Init], rise: c.Rise, fall: c.Fall}
+// scriptRun is one run of a script.
+type scriptRun struct {
+	done     chan script.Result
+	cancel   context.CancelFunc
+	late     <-chan time.Time // its timeout: a script that cannot be killed counts as failed too
+	counted  bool             // its result, or that it has none in time, or it is no longer wanted
+	replaced bool             // the parameters have changed since
 }
 
-// note takes a result. The first one decides where there is no state.
-func (c *counter) note(good bool) {
-	now, needed := Bad, c.fall
-	if good {
-		now, needed = Good, c.rise
-	}
-	switch {
-	case c.state == now:
-		c.contrary = 0
-		return
-	case c.state != Unknown:
-		if c.contrary++; c.contrary < needed {
-			return
-		}
-	}
-	c.state, c.contrary = now, 0
-}
-
-// stuckAfter is how long after its timeout a script that cannot be killed counts as failed: it should be gone a second
-// after it. Before it is started it may wait as long as its timeout for others.
-const stuckAfter = 2 * time.Second
-
-// watchScript runs a script at intervals.
-func (t *Tracker) watchScript(ctx context.Context, c config.TrackScript, r *reporter) {
-	command := script.Command{Args: c.Command, Shell: c.Shell, User: c.User, Group: c.Group, Timeout: c.Timeout}
-	count := newCounter(c)
-	notRun := ""
+// watch runs the script until ctx ends and its last run has.
+func (s *scriptWatch) watch(ctx context.Context, parameters <-chan config.Track) {
+	first := <-parameters
+	s.change(*first.Script)
+	var current *scriptRun
+	next := time.NewTimer(s.delay)
+	defer next.Stop()
 	for {
-		began := time.Now()
-		ended := make(chan script.Result, 1)
-		go func() { ended <- t.Script(ctx, command) }()
-		var result script.Result
-		late := time.NewTimer(2*c.Timeout + stuckAfter)
+		var done chan script.Result
+		var late <-chan time.Time
+		if current != nil {
+			done, late = current.done, current.late
+		}
 		select {
-		case result = <-ended:
-		case <-late.C:
-			count.note(false)
-			r.put(ctx, Result{State: count.state, Reason: "cannot be killed after its timeout"})
-			result = <-ended
-		}
-		late.Stop()
-		if ctx.Err() != nil {
+		case <-ctx.Done():
+			current.stop()
 			return
-		}
-		count.note(result.OK())
-		r.put(ctx, Result{State: count.state, Reason: reasonOf(result)})
-		if problem := notRunText(result); problem != notRun {
-			if notRun = problem; problem != "" {
-				t.Logger.Error("script cannot be run; it counts as failed", "track", r.name, "command", command.String(), "error", problem)
+		case t := <-parameters:
+			switch {
+			case !s.change(*t.Script):
+			case current == nil:
+				next.Reset(0)
+			default:
+				next.Reset(s.parameters.Interval)
+				current.counted, current.replaced = true, true
+				current.cancel()
 			}
-		}
-		if !pause(ctx, began.Add(c.Interval)) {
-			return
+		case <-next.C:
+			next.Reset(s.parameters.Interval)
+			switch {
+			case current == nil:
+				current = s.start(ctx)
+			case current.counted:
+				s.note(false, "timed out", "") // it cannot be killed
+			}
+		case <-late:
+			current.late = nil
+			if !current.counted {
+				current.counted = true
+				s.note(false, "timed out", "")
+			}
+		case r := <-done:
+			current.cancel()
+			switch {
+			case current.replaced:
+				next.Reset(0)
+			case !current.counted:
+				s.take(r)
+			}
+			current = nil
 		}
 	}
 }
 
-func notRunText(r script.Result) string {
+// stopPatience is how long to wait for a script at the end: longer than package script needs to kill it. What waits for
+// a dead file system cannot be killed.
+const stopPatience = 3 * time.Second
+
+// stop ends a run.
+func (r *scriptRun) stop() {
+	if r == nil {
+		return
+	}
+	r.cancel()
+	select {
+	case <-r.done:
+	case <-time.After(stopPatience):
+	}
+}
+
+// change reports whether the parameters have changed. The initial state of a track that has one already is no change.
+func (s *scriptWatch) change(p config.TrackScript) bool {
+	same := s.parameters
+	same.Init = p.Init
+	if reflect.DeepEqual(same, p) {
+		return false
+	}
+	s.parameters = p
+	s.verdict.rise, s.verdict.fall = p.Rise, p.Fall
+	s.verdict.streak = 0
+	switch p.Init {
+	case "ok":
+		s.verdict.begin(Good, time.Now())
+	case "failed":
+		s.verdict.begin(Bad, time.Now())
+	}
+	return true
+}
+
+func (s *scriptWatch) start(ctx context.Context) *scriptRun {
+	p := s.parameters
+	run := &scriptRun{done: make(chan script.Result, 1), late: time.After(p.Timeout)}
+	ctx, run.cancel = context.WithCancel(ctx)
+	go func() {
+		run.done <- s.run(ctx, script.Command{Args: p.Command, Shell: p.Shell, User: p.User, Group: p.Group, Timeout: p.Timeout})
+	}()
+	return run
+}
+
+// take counts the result of a run.
+func (s *scriptWatch) take(r script.Result) {
 	if r.NotRun == nil {
+		s.complaint = ""
+	} else if reason := r.Reason(); reason != s.complaint {
+		s.complaint = reason
+		s.log.Error("track script cannot run; it counts as failed", "error", reason)
+	}
+	if r.Leftover && !s.leftover {
+		s.leftover = true
+		s.log.Warn("track script left processes behind; killed", "command", script.Command{Args: s.parameters.Command, Shell: s.parameters.Shell}.String())
+	}
+	s.note(r.OK(), r.Reason(), detail(r))
+}
+
+// detail is the last line of the output of a script that failed.
+func detail(r script.Result) string {
+	if r.OK() {
 		return ""
 	}
-	return r.NotRun.Error()
+	return lastLine(r.Output)
 }
 
-// maxLine bounds what is shown of a script's output.
+// note reports a result, with the last line of the output. As long as the result is otherwise the same, so is the line:
+// the result of a script that prints the time would change with each run.
+func (s *scriptWatch) note(good bool, reason, text string) {
+	before := s.verdict.result
+	r := s.verdict.note(good, reason, time.Now())
+	if r != before {
+		s.text = text
+	}
+	if s.text != "" {
+		r.Reason += ": " + s.text
+	}
+	s.report(r)
+}
+
+// maxLine is how much of a script's output goes with a result.
 const maxLine = 120
 
-// reasonOf is how a script ended, with the last line of its output if it failed.
-func reasonOf(r script.Result) string {
-	reason := r.Reason()
-	if r.OK() || r.NotRun != nil {
-		return reason
+// lastLine is the last line that is not empty, in printable characters.
+func lastLine(output []byte) string {
+	text := strings.TrimSpace(strings.ToValidUTF8(string(output), "?"))
+	text = text[strings.LastIndexByte(text, '\n')+1:]
+	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text))
+	if runes := []rune(text); len(runes) > maxLine {
+		text = string(runes[:maxLine]) + "…"
 	}
-	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(r.Output), "?")), "\n")
-	last := strings.TrimSpace(lines[len(lines)-1])
-	if last == "" {
-		return reason
-	}
-	if len(last) > maxLine {
-		last = strings.ToValidUTF8(last[:maxLine], "") + "…"
-	}
-	return fmt.Sprintf("%s: %s", reason, last)
+	return text
 }

@@ -28,11 +28,11 @@ func TestCounter(t *testing.T) {
 		{"initially failed: rise in a row", "failed", "+-++", "bbbg"},
 		{"initially ok: fall in a row", "ok", "--+---", "ggggg" + "b"},
 	} {
-		count := newCounter(config.TrackScript{Init: c.init, Rise: 2, Fall: 3})
+		v := verdict{rise: 2, fall: 3}
+		v.begin(map[string]State{"ok": Good, "failed": Bad}[c.init], time.Time{})
 		var got strings.Builder
 		for _, r := range c.results {
-			count.note(r == '+')
-			got.WriteString(string(count.state[0]))
+			got.WriteString(string(v.note(r == '+', "", time.Time{}).State[0]))
 		}
 		if got.String() != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got.String(), c.want)
@@ -132,72 +132,9 @@ func TestAScriptThatCannotBeKilledFails(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		close(killed)
+		time.Sleep(time.Second) // until it runs again
 		if got := g.states(); !slices.Equal(got, []State{Good}) {
 			t.Errorf("when it has ended: %v", got)
-		}
-	})
-}
-
-func TestReasons(t *testing.T) {
-	for _, c := range []struct {
-		result script.Result
-		want   string
-	}{
-		{script.Result{}, "exit status 0"},
-		{script.Result{ExitCode: 2}, "exit status 2"},
-		{script.Result{ExitCode: 2, Output: []byte("one\n two \n\n")}, "exit status 2: two"},
-		{script.Result{TimedOut: true, Output: []byte(strings.Repeat("x", 500))}, "timed out: " + strings.Repeat("x", maxLine) + "…"},
-		{script.Result{NotRun: errors.New("no such user")}, "no such user"},
-	} {
-		if got := reasonOf(c.result); got != c.want {
-			t.Errorf("%q, want %q", got, c.want)
-		}
-	}
-}
-
-func TestReadNumber(t *testing.T) {
-	dir := t.TempDir()
-	for text, want := range map[string]int{"": 0, " 7\n": 7, "-254": -254, "+3 is high": 3} {
-		path := filepath.Join(dir, "file")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := readNumber(path); err != nil || got != want {
-			t.Errorf("%q: %d, %v", text, got, err)
-		}
-	}
-	for _, path := range []string{dir, "/dev/zero", filepath.Join(dir, "none")} {
-		if _, err := readNumber(path); err == nil {
-			t.Errorf("%s has a number", path)
-		}
-	}
-}
-
-// TestFile: a file that cannot be understood keeps its last number.
-func TestFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
-	write := func(text string) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	synctest.Test(t, func(t *testing.T) {
-		g := newRig(t, "")
-		g.Update([]config.Track{{Name: "x", File: &config.TrackFile{Path: path}}})
-		for _, step := range []struct {
-			do   func()
-			want int
-		}{
-			{func() {}, 0}, {func() { write("-20") }, -20}, {func() { write("many") }, -20}, {func() { os.Remove(path) }, 0},
-		} {
-			step.do()
-			time.Sleep(fileInterval)
-			synctest.Wait()
-			g.mu.Lock()
-			if got := g.reports[len(g.reports)-1]; got.Number != step.want || got.State != Good {
-				t.Errorf("%+v, want %d", got, step.want)
-			}
-			g.mu.Unlock()
 		}
 	})
 }
@@ -210,7 +147,7 @@ func process(t *testing.T, proc, pid, comm string, state byte, args ...string) {
 		t.Fatal(err)
 	}
 	stat := pid + " (" + comm + ") " + string(state) + " 1 1"
-	for name, text := range map[string]string{"stat": stat, "cmdline": strings.Join(args, "\x00") + "\x00"} {
+	for name, text := range map[string]string{"stat": stat, "comm": comm + "\n", "cmdline": strings.Join(args, "\x00") + "\x00"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -237,8 +174,8 @@ func TestCountProcesses(t *testing.T) {
 		{config.TrackProcess{Command: []string{"/usr/sbin/hap"}}, 0},
 	} {
 		p := &processes{dir: proc}
-		if got, err := p.count(c.track, time.Now()); err != nil || got != c.want {
-			t.Errorf("%+v: %d processes, %v; want %d", c.track, got, err, c.want)
+		if got, err := p.matching(newSought(c.track.Process, c.track.Command), false); err != nil || len(got) != c.want {
+			t.Errorf("%+v: processes %v, %v; want %d", c.track, got, err, c.want)
 		}
 	}
 }
@@ -255,7 +192,7 @@ func TestProcess(t *testing.T) {
 			want  []State
 		}{
 			{func() {}, 0, []State{Bad}},
-			{func() { process(t, proc, "7", "x", 'S', "x") }, 500 * time.Millisecond, []State{Bad}}, // counted, but not yet for long enough
+			{func() { process(t, proc, "7", "x", 'S', "x") }, 1500 * time.Millisecond, []State{Bad}}, // counted, but not yet for long enough
 			{func() {}, 2 * time.Second, []State{Good}},
 			{func() { process(t, proc, "8", "x", 'S', "x") }, 2 * time.Second, []State{Good}},
 			{func() { os.RemoveAll(filepath.Join(proc, "8")) }, 4 * time.Second, []State{Good}},

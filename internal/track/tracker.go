@@ -3,7 +3,6 @@ package track
 import (
 	"context"
 	"log/slog"
-	"reflect"
 	"sync"
 	"time"
 
@@ -11,146 +10,147 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
-// Options configure a Tracker.
+// Options are what a Tracker works with.
 type Options struct {
-	Report func(name string, r Result)                               // called for each result that differs from the one before; it does not block
-	Script func(ctx context.Context, c script.Command) script.Result // runs a command
+	// Report is called for each result that differs from the one before, by several goroutines. It must not block.
+	Report func(name string, r Result)
+	// Script runs a script to its end, within its timeout if that can be.
+	Script func(context.Context, script.Command) script.Result
 	Logger *slog.Logger
 
 	proc string // "/proc" where it is not set
 }
 
-// Tracker watches the tracks of a configuration.
+// Tracker watches the tracks of a configuration: a goroutine each, which keeps its state over changes of its parameters.
 type Tracker struct {
 	Options
 	processes *processes
+	started   chan struct{} // closed by Run
 
 	mu      sync.Mutex
-	running context.Context // nil: not yet
-	watches map[string]*watch
-	wg      sync.WaitGroup
+	ctx     context.Context // of Run; nil before
+	watches map[key]*watch
+	running sync.WaitGroup
 }
 
-// watch is a track that is being watched.
+// key is what makes a track the same after a reload.
+type key struct{ name, kind string }
+
+// watch is a track that is watched. Its goroutine takes the parameters from the channel, which has room for one.
 type watch struct {
-	track config.Track
-	stop  context.CancelFunc
+	parameters chan config.Track
+	cancel     context.CancelFunc
 }
 
-// New returns a tracker; Run makes it work.
+// New returns a Tracker. It watches nothing before Run.
 func New(o Options) *Tracker {
 	if o.proc == "" {
-		o.proc = "/proc"
+		o.proc = procDir
 	}
-	return &Tracker{Options: o, processes: &processes{dir: o.proc}, watches: map[string]*watch{}}
+	return &Tracker{Options: o, processes: &processes{dir: o.proc}, watches: map[key]*watch{}, started: make(chan struct{})}
 }
 
-// stopTimeout is how long Run waits for scripts, which have a second after SIGTERM.
-const stopTimeout = 1500 * time.Millisecond
-
-// Run watches until ctx ends.
+// Run watches until ctx ends, and until what it has started has ended.
 func (t *Tracker) Run(ctx context.Context) {
 	t.mu.Lock()
-	t.running = ctx
-	for _, w := range t.watches {
-		t.start(w)
-	}
+	t.ctx = ctx
 	t.mu.Unlock()
+	close(t.started)
 	<-ctx.Done()
-	ended := make(chan struct{})
-	go func() {
-		t.mu.Lock() // after an Update that has just started one
-		defer t.mu.Unlock()
-		t.wg.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(stopTimeout): // a file system does not answer
-	}
+	t.mu.Lock() // from here on, Update begins nothing
+	t.mu.Unlock()
+	t.running.Wait()
 }
 
-// Update replaces the tracks. Those that did not change are not touched. A changed one has no initial state: its last
-// result counts until the first new one.
+// Update replaces the tracks. One that is watched already goes on from its last result, with its new parameters; if they
+// have not changed, nothing happens to it. It does not block.
 func (t *Tracker) Update(tracks []config.Track) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	kept := map[string]*watch{}
-	for _, track := range tracks {
-		former := t.watches[track.Name]
-		if former != nil && reflect.DeepEqual(former.track, track) {
-			kept[track.Name] = former
+	if t.ctx != nil && t.ctx.Err() != nil {
+		return
+	}
+	gone := t.watches
+	t.watches = make(map[key]*watch, len(tracks))
+	fresh := 0
+	for _, one := range tracks {
+		k := key{one.Name, kind(one)}
+		old, ok := gone[k]
+		delete(gone, k)
+		if ok {
+			select { // in place of parameters that it has not taken yet
+			case <-old.parameters:
+			default:
+			}
+			old.parameters <- one
+			t.watches[k] = old
 			continue
 		}
-		w := &watch{track: track}
-		if former != nil && former.track.Script != nil && track.Script != nil {
-			unset := *track.Script
-			unset.Init = ""
-			w.track.Script = &unset
-		}
-		kept[track.Name] = w
+		t.watches[k] = t.begin(one, fresh)
+		fresh++
 	}
-	for name, w := range t.watches {
-		if kept[name] != w && w.stop != nil {
-			w.stop()
-		}
-	}
-	t.watches = kept
-	if t.running == nil || t.running.Err() != nil {
-		return
-	}
-	for _, w := range kept {
-		if w.stop == nil {
-			t.start(w)
-		}
+	for _, old := range gone {
+		old.cancel()
 	}
 }
 
-func (t *Tracker) start(w *watch) {
-	var ctx context.Context
-	ctx, w.stop = context.WithCancel(t.running)
-	r := reporter{name: w.track.Name, report: t.Report}
-	t.wg.Go(func() {
+func kind(t config.Track) string {
+	switch {
+	case t.Script != nil:
+		return "script"
+	case t.File != nil:
+		return "file"
+	case t.Process != nil:
+		return "process"
+	}
+	return ""
+}
+
+// startSpacing is the pause between the first runs of scripts that are new at the same time: 200 start within a second.
+const startSpacing = 5 * time.Millisecond
+
+// begin watches a track that is the nth new one.
+func (t *Tracker) begin(one config.Track, nth int) *watch {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &watch{parameters: make(chan config.Track, 1), cancel: cancel}
+	w.parameters <- one
+	t.running.Go(func() {
+		defer cancel()
+		select {
+		case <-t.started:
+		case <-ctx.Done():
+			return
+		}
+		stop := context.AfterFunc(t.ctx, cancel)
+		defer stop()
+		report := changes(func(r Result) {
+			if ctx.Err() == nil {
+				t.Report(one.Name, r)
+			}
+		})
+		log := t.Logger.With("track", one.Name)
 		switch {
-		case w.track.Script != nil:
-			t.watchScript(ctx, *w.track.Script, &r)
-		case w.track.File != nil:
-			watchFile(ctx, w.track.File.Path, &r)
-		case w.track.Process != nil:
-			t.watchProcess(ctx, *w.track.Process, &r)
+		case one.Script != nil:
+			s := scriptWatch{run: t.Script, report: report, log: log, delay: time.Duration(nth) * startSpacing}
+			s.watch(ctx, w.parameters)
+		case one.File != nil:
+			f := fileWatch{report: report, log: log}
+			f.watch(ctx, w.parameters)
+		case one.Process != nil:
+			p := processWatch{report: report, table: t.processes}
+			p.watch(ctx, w.parameters)
 		}
 	})
+	return w
 }
 
-// reporter reports results that differ from the one before.
-type reporter struct {
-	name   string
-	last   Result
-	report func(name string, r Result)
-}
-
-func (p *reporter) put(ctx context.Context, r Result) {
-	if ctx.Err() != nil {
-		return
-	}
-	r.Since = p.last.Since
-	if r.State != p.last.State || r.Number != p.last.Number {
-		r.Since = time.Now()
-	}
-	if r != p.last {
-		p.last = r
-		p.report(p.name, r)
-	}
-}
-
-// pause waits until a moment. It is false when ctx has ended.
-func pause(ctx context.Context, until time.Time) bool {
-	timer := time.NewTimer(time.Until(until))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+// changes leaves out results that are as the one before.
+func changes(report func(Result)) func(Result) {
+	var last Result
+	return func(r Result) {
+		if r != last {
+			last = r
+			report(r)
+		}
 	}
 }

@@ -1,0 +1,198 @@
+package track
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const procDir = "/proc"
+
+// processes is the table of this machine's processes, which the tracks share.
+type processes struct {
+	dir string // /proc
+
+	mu      sync.Mutex
+	read    time.Time
+	entries []processEntry
+	buffer  [maxCommandLine]byte
+}
+
+type processEntry struct {
+	pid     int
+	name    string // at most 15 bytes (TASK_COMM_LEN)
+	command []byte // its arguments, each with a NUL; read when asked for
+	known   bool   // command has been read
+}
+
+const (
+	maxName        = 15
+	maxCommandLine = 4 << 10 // a longer one is compared so far
+	shareTable     = processPoll / 2
+)
+
+// sought is what a track looks for: a name, or how a command line begins.
+type sought struct {
+	name   string
+	prefix []byte // the arguments, each with a NUL; empty: the name counts
+}
+
+func newSought(name string, command []string) sought {
+	s := sought{name: name[:min(len(name), maxName)]}
+	for _, argument := range command {
+		s.prefix = append(append(s.prefix, argument...), 0)
+	}
+	s.prefix = s.prefix[:min(len(s.prefix), maxCommandLine)]
+	return s
+}
+
+// matching finds the processes. A table that was just read does, unless a fresh one is asked for. Zombies do not count.
+func (p *processes) matching(s sought, fresh bool) ([]int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); fresh || now.Sub(p.read) > shareTable {
+		if err := p.scan(); err != nil {
+			return nil, err
+		}
+		p.read = now
+	}
+	var pids []int
+	for i := range p.entries {
+		if p.matches(&p.entries[i], s) {
+			pids = append(pids, p.entries[i].pid)
+		}
+	}
+	return pids, nil
+}
+
+// all reports whether processes still match.
+func (p *processes) all(pids []int, s sought) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pid := range pids {
+		if !p.matches(&processEntry{pid: pid, name: p.name(pid)}, s) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *processes) matches(e *processEntry, s sought) bool {
+	if len(s.prefix) == 0 {
+		return e.name == s.name && p.alive(e.pid)
+	}
+	if !e.known {
+		e.command, e.known = bytes.Clone(p.file(e.pid, "cmdline")), true
+	}
+	return bytes.HasPrefix(e.command, s.prefix) && p.alive(e.pid)
+}
+
+// name is the name of a process; it is empty if the process has ended.
+func (p *processes) name(pid int) string {
+	return string(bytes.TrimSuffix(p.file(pid, "comm"), []byte("\n")))
+}
+
+// scan reads the names of all processes.
+func (p *processes) scan() error {
+	dir, err := os.Open(p.dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	p.entries = p.entries[:0]
+	for _, text := range names {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			continue
+		}
+		if name := p.name(pid); name != "" {
+			p.entries = append(p.entries, processEntry{pid: pid, name: name})
+		}
+	}
+	return nil
+}
+
+// file reads the beginning of a file of a process; it is empty if the process has ended.
+func (p *processes) file(pid int, name string) []byte {
+	fd, err := unix.Open(p.dir+"/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, p.buffer[:])
+	if err != nil {
+		return nil
+	}
+	return p.buffer[:n]
+}
+
+// alive reads the state behind the name in /proc/PID/stat (proc(5)).
+func (p *processes) alive(pid int) bool {
+	stat := p.file(pid, "stat")
+	end := bytes.LastIndexByte(stat, ')')
+	return end >= 0 && len(stat) > end+2 && !slices.Contains([]byte("ZXx"), stat[end+2])
+}
+
+// maxExits is how many processes of a track are watched for their end. Others are missed at the next count.
+const maxExits = 64
+
+// exits reports when processes end.
+type exits struct {
+	changed chan struct{}
+	watched map[int]*os.File // pidfds by number
+}
+
+// watch watches processes in place of others.
+func (e *exits) watch(pids []int) {
+	for pid, file := range e.watched {
+		if !slices.Contains(pids, pid) {
+			file.Close()
+			delete(e.watched, pid)
+		}
+	}
+	for _, pid := range pids {
+		if e.watched[pid] != nil || len(e.watched) >= maxExits {
+			continue
+		}
+		fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+		if err != nil {
+			continue // it has ended, or the kernel is older than 5.10: polling does
+		}
+		file := os.NewFile(uintptr(fd), "pidfd")
+		if e.watched == nil {
+			e.watched = map[int]*os.File{}
+		}
+		e.watched[pid] = file
+		go e.await(file)
+	}
+}
+
+// await waits for the end of a process, or for the end of the interest in it.
+func (e *exits) await(file *os.File) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return
+	}
+	err = raw.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	})
+	if err != nil {
+		return // closed
+	}
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (e *exits) close() { e.watch(nil) }
