@@ -204,12 +204,17 @@ func (e *engine) transition(r *router, c vrrp.Changed, w *work) {
 	e.note(r)
 }
 
-// levelOf is the log level of a transition. Only a fault, or a lost director, requires an operator.
+// levelOf is the log level of a transition: an error for a fault, a warning for a master that stops being one, or is unfit to
+// be one, without having been asked to stop. Coming back is information.
 func levelOf(c vrrp.Changed) slog.Level {
-	switch {
-	case c.To == vrrp.Initialize && c.Reason.IsFault():
+	if c.To == vrrp.Initialize && c.Reason.IsFault() {
 		return slog.LevelError
-	case c.Reason.IsFault(), c.Reason == vrrp.ReasonDirectorLost:
+	}
+	switch c.Reason {
+	case vrrp.ReasonDirectorLost, vrrp.ReasonNobodyTookOver, vrrp.ReasonHigherPriority, vrrp.ReasonEqualHigherAddress, vrrp.ReasonLapsed:
+		return slog.LevelWarn
+	}
+	if c.Reason.IsFault() {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
