@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -12,12 +15,14 @@ import (
 )
 
 // TestHostNoTransitionIsLost: an interface goes down and up while the director does not run, and then the speaker is killed.
-// The history has all transitions in order, each beginning where the one before it ended.
+// The history has all transitions in order, each beginning where the one before it ended, and so has a FIFO.
 func TestHostNoTransitionIsLost(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
-	p.configure(gateway)
+	r := newRecorder(p)
+	p.configure(gateway + fmt.Sprintf("notify_fifo %q {}\n", p.path("fifo")))
 	d := p.start()
+	r.listen()
 	d.awaitStatus("master", isMaster)
 	all := d.processes()
 	if err := syscall.Kill(all["director"], syscall.SIGSTOP); err != nil {
@@ -49,6 +54,15 @@ func TestHostNoTransitionIsLost(t *testing.T) {
 	wantChain(t, s.VRRP[0].History, 2)
 	got := d.asked("status", "gateway")
 	d.wantAnswer(got, 0, "interface-down", "master-down-timer", "adopted")
+	d.stop()
+	r.await("STOP")
+	var want []string
+	for _, state := range slices.Concat([]string{"BACKUP", "MASTER"}, slices.Repeat([]string{"FAULT", "BACKUP", "MASTER"}, flaps), []string{"STOP"}) {
+		want = append(want, fmt.Sprintf("INSTANCE \"gateway\" %s 150", state))
+	}
+	if diff := cmp.Diff(strings.Join(want, "\n"), strings.TrimSpace(r.fifo.text())); diff != "" {
+		t.Errorf("the FIFO differs (-want +got):\n%s", diff)
+	}
 }
 
 // count is how many transitions of the history led to a state.

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -226,4 +228,39 @@ func TestHostTheCloudExample(t *testing.T) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	owns("lb2")
+}
+
+// TestHostScriptsRunAsNobody unless their block names a user, and without what the director may do.
+func TestHostScriptsRunAsNobody(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newPlace(t)
+	dir, err := os.MkdirTemp("/run", "lvs-ha-notify")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	said := dir + "/said"
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(said, nil, 0o600), os.Chmod(said, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	command := `id -un >` + said + `; grep Cap /proc/self/status >>` + said + `; echo "$@" >>` + said + `; exec sleep 100`
+	p.configure(strings.Replace(gateway, "\n}", "\n  notify {\n    all = "+fmt.Sprintf("[\"/bin/sh\", \"-c\", %q, \"sh\"]", command)+"\n    timeout = \"500ms\"\n  }\n}", 1))
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	var text string
+	eventually(t, "the script has run for MASTER", func() bool {
+		raw, err := os.ReadFile(said)
+		text = string(raw)
+		return err == nil && strings.Contains(text, "INSTANCE gateway MASTER 150")
+	})
+	if !strings.HasPrefix(text, "nobody\n") || !strings.Contains(text, "CapEff:\t0000000000000000\n") {
+		t.Errorf("the script said:\n%s", text)
+	}
+	s := d.awaitStatus("aware that the script hangs", func(s api.Status) bool { return len(s.Notify) == 1 && s.Notify[0].Failed == 2 })
+	if len(s.Problems) != 1 || s.Problems[0].What != "notify gateway" || !strings.Contains(s.Problems[0].Text, "timed out") {
+		t.Errorf("problems %+v", s.Problems)
+	}
+	if took := d.stop(); took > 5*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
 }
