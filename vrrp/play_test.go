@@ -81,7 +81,7 @@ func (l *lan) settle() *router {
 			right = l.now - start
 		}
 	}
-	l.rules.longest.election = max(l.rules.longest.election, right)
+	l.rules.longest.election = max(l.rules.longest.election, percent(right, bound))
 	m, wrong := l.rightMaster()
 	if m == nil {
 		l.rules.fail(l, "%s after the election's bound of %s", wrong, bound)

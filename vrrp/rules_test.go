@@ -19,8 +19,8 @@ type rules struct {
 
 	unheld  [8]time.Duration    // since when a side's routers have been without a holder; -1: they have one
 	masters [8][8]time.Duration // since when two routers that hear each other have been masters; -1: they are not
-	longest struct {            // that was seen, for the report
-		unheld, overlap, election time.Duration
+	longest struct {            // that was seen, in percent of the bound
+		unheld, overlap, election int
 	}
 }
 
@@ -168,8 +168,9 @@ func (u *rules) before(l *lan) {
 		if u.gapless && l.now > since {
 			u.fail(l, "nobody has the addresses since %s", since)
 		}
-		u.longest.unheld = max(u.longest.unheld, took)
-		if took > l.unheldBound() {
+		bound := l.unheldBound()
+		u.longest.unheld = max(u.longest.unheld, percent(took, bound))
+		if took > bound {
 			u.fail(l, "on side %d, nobody has had the addresses for %s", side, took)
 		}
 	}
@@ -180,13 +181,16 @@ func (u *rules) before(l *lan) {
 				continue
 			}
 			took := l.now - max(since, u.disturbed)
-			u.longest.overlap = max(u.longest.overlap, took)
-			if took > l.overlapBound() {
+			bound := l.overlapBound()
+			u.longest.overlap = max(u.longest.overlap, percent(took, bound))
+			if took > bound {
 				u.fail(l, "r%d and r%d, which hear each other, have both been master for %s", j, i, took)
 			}
 		}
 	}
 }
+
+func percent(d, of time.Duration) int { return int(100 * d / of) }
 
 // after looks at the state after something has happened.
 func (u *rules) after(l *lan) {

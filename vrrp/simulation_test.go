@@ -50,9 +50,9 @@ func simulate(t *testing.T, n int) {
 			reportHistory(t, h)
 			return
 		}
-		longest.longest.election = max(longest.longest.election, l.rules.longest.election*100/l.electionBound())
-		longest.longest.unheld = max(longest.longest.unheld, l.rules.longest.unheld*100/l.unheldBound())
-		longest.longest.overlap = max(longest.longest.overlap, l.rules.longest.overlap*100/l.overlapBound())
+		longest.longest.election = max(longest.longest.election, l.rules.longest.election)
+		longest.longest.unheld = max(longest.longest.unheld, l.rules.longest.unheld)
+		longest.longest.overlap = max(longest.longest.overlap, l.rules.longest.overlap)
 	}
 	all := uint64(n) * times
 	t.Logf("%d histories from seed %d, %.0f per CPU second; the longest: election %d %%, no holder %d %%, two masters %d %% of the bound",
