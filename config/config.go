@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -11,11 +12,14 @@ import (
 
 // Config is a configuration as evaluated for one node: plain values that can be marshalled to JSON and back.
 type Config struct {
-	Node     string           `json:"node"`
-	Director Director         `json:"director"`
-	Sysctl   Sysctl           `json:"sysctl,omitzero"`
-	VRRP     []VRRP           `json:"vrrp,omitempty"`
-	Tracks   []Track          `json:"tracks,omitempty"`
+	Node     string   `json:"node"`
+	Director Director `json:"director"`
+	Sysctl   Sysctl   `json:"sysctl,omitzero"`
+	VRRP     []VRRP   `json:"vrrp,omitempty"`
+	Tracks   []Track  `json:"tracks,omitempty"`
+
+	SyncGroups []SyncGroup `json:"sync_groups,omitempty"`
+
 	Services []VirtualService `json:"services,omitempty"`
 	Timeouts *ipvs.Timeouts   `json:"timeouts,omitempty"`
 
@@ -73,6 +77,23 @@ type VRRP struct {
 	Tracks         []TrackUse      `json:"tracks,omitempty"`
 	ConnectionSync *ConnectionSync `json:"connection_sync,omitempty"`
 	Notify         *Notify         `json:"notify,omitempty"`
+}
+
+// SyncGroup is a `sync_group` block: instances that are master together, or not at all.
+type SyncGroup struct {
+	Name      string     `json:"name"`
+	Instances []string   `json:"instances"`
+	Tracks    []TrackUse `json:"tracks,omitempty"` // of all of them
+}
+
+// GroupOf is the sync group of an instance; nil if it is in none.
+func (c *Config) GroupOf(instance string) *SyncGroup {
+	for i := range c.SyncGroups {
+		if slices.Contains(c.SyncGroups[i].Instances, instance) {
+			return &c.SyncGroups[i]
+		}
+	}
+	return nil
 }
 
 // Track is a `track_script`, `track_file`, `track_process` or `track_service` block: one of its fields but the name is set.

@@ -14,6 +14,7 @@ type file struct {
 	Sysctl   *sysctlBlock   `hcl:"sysctl,block"`
 	VRRP     []*vrrpBlock   `hcl:"vrrp,block"`
 
+	SyncGroups     []*syncGroupBlock    `hcl:"sync_group,block"`
 	TrackScripts   []*trackScriptBlock  `hcl:"track_script,block"`
 	TrackFiles     []*trackFileBlock    `hcl:"track_file,block"`
 	TrackProcesses []*trackProcessBlock `hcl:"track_process,block"`
@@ -67,6 +68,11 @@ func (f *file) config(node string) *Config {
 			v.Notify = block.Notify.config()
 		}
 		c.VRRP = append(c.VRRP, v)
+	}
+	for _, block := range f.SyncGroups {
+		c.SyncGroups = append(c.SyncGroups, SyncGroup{
+			Name: block.Name.value, Instances: values(block.Instances.value), Tracks: f.trackUses(block.Tracks),
+		})
 	}
 	for _, block := range f.Services {
 		c.Services = append(c.Services, block.config())

@@ -252,7 +252,7 @@ var otherWords = map[string]string{
 	"virtual_ipaddress":      `Write addresses = ["192.0.2.10/24"].`,
 	"virtual_server":         `Write virtual_service "name" { address = "192.0.2.10:80" }.`,
 	"vrrp_instance":          `Write vrrp "name" { … }.`,
-	"vrrp_sync_group":        "Put all addresses that must move together in one vrrp block; an address block can name another interface.",
+	"vrrp_sync_group":        `Write sync_group "name" { instances = ["…", "…"] }.`,
 	"HTTP_GET":               `Write health_check "http" { … }.`,
 	"SSL_GET":                `Write health_check "https" { … }.`,
 	"TCP_CHECK":              `Write health_check "tcp" { … }.`,

@@ -21,6 +21,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	trackedInterfaces,
 	usedTracks,
 	trackSources,
+	syncGroups,
 	oneConnectionSync,
 	syncMemberships,
 	serviceIdentities,
@@ -83,12 +84,15 @@ func names(f *file) hcl.Diagnostics {
 		}
 		seen[name.value] = block{kind, name.at()}
 	}
-	instances, services, tracks := map[string]block{}, map[string]block{}, map[string]block{}
+	instances, services, tracks, groups := map[string]block{}, map[string]block{}, map[string]block{}, map[string]block{}
 	for block := range each(f.VRRP, &diags) {
 		check("vrrp", &block.Name, instances)
 	}
 	for block := range each(f.Services, &diags) {
 		check("virtual_service", &block.Name, services)
+	}
+	for _, block := range f.SyncGroups {
+		check("sync_group", &block.Name, groups)
 	}
 	for _, t := range f.tracks() {
 		check(t.kind, t.name, tracks)

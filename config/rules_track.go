@@ -36,10 +36,13 @@ func usedTracks(f *file) hcl.Diagnostics {
 	for _, block := range f.VRRP {
 		look("vrrp", &block.Name, block.Tracks)
 	}
+	for _, block := range f.SyncGroups {
+		look("sync_group", &block.Name, block.Tracks)
+	}
 	for _, t := range f.tracks() {
 		if !used[t.name.value] {
 			diags = append(diags, warning(t.at, "Track without use",
-				"No vrrp block has a track block %q, so that this has no effect.", t.name.value))
+				"No vrrp or sync_group block has a track block %q, so that this has no effect.", t.name.value))
 		}
 	}
 	return diags

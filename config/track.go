@@ -56,7 +56,15 @@ type trackServiceBlock struct {
 	Reverse attr[bool]   `hcl:"reverse,optional" default:"false"`
 }
 
-// trackBlock is a `track` block within a `vrrp` block: the use of a track, with its own weight.
+// syncGroupBlock is a `sync_group` block.
+type syncGroupBlock struct {
+	At        hcl.Range            `hcl:",def_range"`
+	Name      attr[string]         `hcl:"name,label"`
+	Instances attr[[]item[string]] `hcl:"instances,attr" holds:"names of vrrp blocks"`
+	Tracks    []*trackBlock        `hcl:"track,block"`
+}
+
+// trackBlock is a `track` block within a `vrrp` or a `sync_group` block: the use of a track, with its own weight.
 type trackBlock struct {
 	At      hcl.Range    `hcl:",def_range"`
 	Name    attr[string] `hcl:"name,label"`

@@ -15,6 +15,7 @@ type Wanted struct {
 // WantedInstance is an instance with what the director adds to its configuration.
 type WantedInstance struct {
 	Instance
+	Group  string  `json:"group,omitempty"`  // the sync group
 	Tracks []Track `json:"tracks,omitempty"` // those that the director watches
 }
 
@@ -48,6 +49,7 @@ type Status struct {
 	SkewTime          time.Duration     `json:"skew_time"`
 	MasterDownTime    time.Duration     `json:"master_down_interval"`
 	PreemptHeld       string            `json:"preempt_held,omitempty"` // why a backup leaves a master of lower priority alone
+	Group             string            `json:"group,omitempty"`        // the sync group
 	Tracks            []Track           `json:"tracks,omitempty"`
 	Conflicts         []Conflict        `json:"conflicts,omitempty"` // of a master
 	Transitions       uint64            `json:"transitions"`         // times it became master

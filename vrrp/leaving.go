@@ -23,6 +23,7 @@ type departure struct {
 	reason    Reason // of Initialize
 	final     bool
 	recovered bool // next was Initialize, because of a fault that is over
+	giveUp    bool // not to stay if nobody takes over: the rest of the group has left
 }
 
 // leave sends priority 0 and keeps serving until a successor is heard.
@@ -85,8 +86,11 @@ func (m *Machine) leavingTimeout(now time.Time) {
 	}
 	switch {
 	case now.Before(m.due):
-	case m.leaving.next == Backup:
+	case m.leaving.next == Backup && !m.leaving.giveUp:
 		m.stay(ReasonNobodyTookOver, now)
+	case m.leaving.next == Backup:
+		m.disown()
+		m.becomeBackup(heard{}, ReasonSuccessorMissing, now)
 	default:
 		m.initialize(m.leaving.reason, now)
 	}

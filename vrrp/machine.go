@@ -74,6 +74,14 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 		m.setTracks(ev.Tracks, now)
 	case Resign:
 		m.resign(ev.Reason, now)
+	case Promote:
+		m.promoted(ev.HandOver, now)
+	case StepDown:
+		m.stepDown(ev.GiveUp, now)
+	case Defer:
+		if m.state == Backup && ev.Until.After(m.due) {
+			m.due = ev.Until
+		}
 	case AddressesFound:
 		m.owns = m.owns || m.state == Backup
 	}

@@ -20,10 +20,13 @@ const (
 // announcements come first, so that they are served at all times. Where none does, the advert comes first, before
 // other backups take over too.
 func (m *Machine) becomeMaster(reason Reason, now time.Time) {
+	m.takeMastership(reason, reason == ReasonPreempt || reason == ReasonPriorityZero, now)
+}
+
+func (m *Machine) takeMastership(reason Reason, handOver bool, now time.Time) {
 	m.owns = true
 	m.transitions++
 	m.master, m.rival, m.masterLeft = heard{}, heard{}, false
-	handOver := reason == ReasonPreempt || reason == ReasonPriorityZero
 	if !handOver {
 		m.advertise(now)
 	}

@@ -12,6 +12,7 @@ const (
 	ReasonSocket           Reason = "socket"            // adverts cannot be sent or received
 	ReasonTrack            Reason = "track"             // a track without weight has failed
 	ReasonAddressRefused   Reason = "address-refused"   // the kernel does not take the virtual addresses
+	ReasonGroupFault       Reason = "group-fault"       // another member of its sync group has a fault
 	ReasonRemoved          Reason = "removed"           // no longer in the configuration
 	ReasonResignStop       Reason = "resign-stop"       // the daemon stops
 )
@@ -23,9 +24,13 @@ const (
 	ReasonEqualHigherAddress Reason = "equal-priority-higher-address" // as master
 	ReasonLapsed             Reason = "lapsed"                        // as master: it was stalled while another took over
 	ReasonSuccessorHeard     Reason = "successor-heard"               // left: the next master's advert has come
+	ReasonSuccessorMissing   Reason = "successor-missing"             // left with its sync group: nobody took over in time
 	ReasonResignFailover     Reason = "resign-failover"               // requested by an operator
 	ReasonDirectorLost       Reason = "director-lost"                 // no director process for longer than the grace time
 )
+
+// Why it became master, or left.
+const ReasonGroup Reason = "group" // the other members of its sync group have
 
 // Why it became master.
 const (
@@ -43,7 +48,7 @@ const (
 // IsFault reports whether an instance is out of service for a reason that needs an operator.
 func (r Reason) IsFault() bool {
 	switch r {
-	case ReasonInterfaceMissing, ReasonInterfaceDown, ReasonNoAddress, ReasonSocket, ReasonTrack, ReasonAddressRefused:
+	case ReasonInterfaceMissing, ReasonInterfaceDown, ReasonNoAddress, ReasonSocket, ReasonTrack, ReasonAddressRefused, ReasonGroupFault:
 		return true
 	}
 	return false

@@ -32,6 +32,7 @@ const (
 	TrackDirector       TrackKind = "director"        // the director process
 	TrackConnectionSync TrackKind = "connection-sync" // a backup that is still learning the connections
 	TrackFailover       TrackKind = "failover"        // an operator's request
+	TrackGroup          TrackKind = "group"           // another member of the sync group
 )
 
 // Effect is what a track does to its instance.
@@ -73,7 +74,7 @@ func combine(tracks []Track) effects {
 			e.lastResort = true
 		case EffectFault:
 			if e.fault == "" {
-				e.fault = t.Kind.reason()
+				e.fault = t.reason()
 			}
 		}
 	}
@@ -87,15 +88,19 @@ func (t *Track) holdReason() string {
 	return t.Name
 }
 
-// reason is why a track of the kind makes an instance leave.
-func (k TrackKind) reason() Reason {
-	switch k {
-	case TrackAddresses:
+// reason is why the track makes an instance leave.
+func (t *Track) reason() Reason {
+	switch {
+	case t.Kind == TrackAddresses:
 		return ReasonAddressRefused
-	case TrackDirector:
+	case t.Kind == TrackDirector:
 		return ReasonDirectorLost
-	case TrackFailover:
+	case t.Kind == TrackFailover:
 		return ReasonResignFailover
+	case t.Kind == TrackGroup && t.Effect == EffectFault:
+		return ReasonGroupFault
+	case t.Kind == TrackGroup:
+		return ReasonGroup
 	}
 	return ReasonTrack
 }
@@ -142,7 +147,7 @@ func (m *Machine) setTracks(tracks []Track, now time.Time) {
 		case m.effects.fault != "":
 			m.leave(departure{next: Initialize, reason: m.effects.fault}, now)
 		case more:
-			m.leave(departure{next: Backup, reason: added.Kind.reason()}, now)
+			m.leave(departure{next: Backup, reason: added.reason()}, now)
 		case less && removed.Kind == TrackAddresses:
 			m.act(AddAddresses{m.in.Addresses})
 			m.announce(now)
@@ -155,7 +160,7 @@ func (m *Machine) setTracks(tracks []Track, now time.Time) {
 		case m.leaving.next == Initialize:
 			// It has sent priority 0 and lets the others take over.
 			m.leaving.next, m.leaving.recovered = Backup, true
-		case less && !m.effects.lastResort && !m.leaving.recovered:
+		case less && !m.effects.lastResort && !m.leaving.recovered && !m.leaving.giveUp:
 			m.stay(removed.Kind.reasonBack(), now)
 		}
 	}

@@ -25,6 +25,7 @@ const patience = 20 * time.Second
 // place is a host with an interface eth0 where lvs-ha runs.
 type place struct {
 	t    *testing.T
+	lab  *lab.Lab
 	host *lab.Node
 	dir  string // configuration and runtime directory
 }
@@ -48,7 +49,7 @@ func newPlaces(t *testing.T, n int) []*place {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, &place{t: t, host: host, dir: t.TempDir()})
+		all = append(all, &place{t: t, lab: l, host: host, dir: t.TempDir()})
 	}
 	return all
 }

@@ -67,7 +67,7 @@ func refusedText(reason string) string {
 func instanceTroubles(v api.Instance) []trouble {
 	var list []trouble
 	what := "vrrp " + v.Name
-	if v.State == vrrp.Initialize && v.Reason != string(vrrp.ReasonTrack) {
+	if v.State == vrrp.Initialize && v.Reason != string(vrrp.ReasonTrack) && v.Reason != string(vrrp.ReasonGroupFault) {
 		list = append(list, trouble{true, v.Since, what, "out of service: " + v.Reason + " on " + v.Interface})
 	}
 	for _, t := range v.Tracks {

@@ -110,6 +110,7 @@ func TestStatusPageOfDegradedDirector(t *testing.T) {
 		Name: "gateway", Interface: "eth7", VirtualRouterID: 52, State: vrrp.Initialize, Reason: "interface-missing", Since: night.Add(-3 * time.Second),
 		Priority: 150, EffectivePriority: 100, Addresses: []string{"198.51.100.1/24"}, PreemptHeld: "connection sync is still learning the connections",
 		UnicastPeers: []netip.Addr{netip.MustParseAddr("198.51.100.2"), netip.MustParseAddr("198.51.100.3")},
+		Group:        "edge",
 		Tracks: []api.Track{
 			{Name: "eth3", Kind: vrrp.TrackInterfaceLink, Reason: "up", Since: night.Add(-5 * time.Minute)},
 			{Name: "eth4", Kind: vrrp.TrackInterfaceLink, Effect: vrrp.EffectOffset, Offset: -50, Reason: "down", Since: night.Add(-time.Minute)},

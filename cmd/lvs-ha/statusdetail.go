@@ -15,6 +15,9 @@ func (p *statusPage) detail(v api.Instance) {
 	}
 	line("state", "%s for %s: %s", v.State, ago(v.Since, p.now), v.Reason)
 	line("priority", "%d effective, %d configured", v.EffectivePriority, v.Priority)
+	if v.Group != "" {
+		line("sync group", "%s", v.Group)
+	}
 	if v.MasterAddress != "" {
 		line("master", "%s, priority %d", v.MasterAddress, v.MasterPriority)
 	}

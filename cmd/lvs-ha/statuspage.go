@@ -126,7 +126,28 @@ func (p *statusPage) instances(list []api.Instance) {
 			fmt.Fprintf(&p.out, "%s: %s packets dropped that match no instance: %s\n", where, n, plain(why))
 		}
 	}
+	p.groups(list)
 	p.tracks(list)
+}
+
+func (p *statusPage) groups(list []api.Instance) {
+	rows := [][]string{{"SYNC GROUP", "STATE", "INSTANCES"}}
+	index := map[string]int{}
+	for _, v := range list {
+		i, known := index[v.Group]
+		switch {
+		case v.Group == "":
+		case !known:
+			index[v.Group] = len(rows)
+			rows = append(rows, []string{v.Group, string(v.State), v.Name})
+		default:
+			rows[i][2] += ", " + v.Name
+			if rows[i][1] != string(v.State) {
+				rows[i][1] = "changing"
+			}
+		}
+	}
+	p.table(rows)
 }
 
 func (p *statusPage) tracks(list []api.Instance) {

@@ -124,3 +124,59 @@ track_file "maintenance" { path = "` + p.path("maintenance") + `" }
 	}
 	want(150)
 }
+
+// TestHostSyncGroup has the example of a router pair: the failure of one link moves both addresses.
+func TestHostSyncGroup(t *testing.T) {
+	lab.Need(t, lab.Host)
+	places := newPlaces(t, 2)
+	bridge, err := places[0].lab.Bridge("inside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var daemons []*daemon
+	for i, p := range places {
+		inside := lab.NIC{Name: "eth1", Bridge: bridge, Addresses: lab.Prefixes([]string{"198.51.100.1/24", "198.51.100.2/24"}[i])}
+		if err := p.host.Attach(inside); err != nil {
+			t.Fatal(err)
+		}
+		p.configure(example(t, "sync-group.hcl", []string{"lb1", "lb2"}[i]))
+		daemons = append(daemons, p.start())
+	}
+	lb1, lb2 := daemons[0], daemons[1]
+	both := func(want vrrp.State) func(api.Status) bool {
+		return func(s api.Status) bool {
+			return len(s.VRRP) == 2 && s.VRRP[0].State == want && s.VRRP[1].State == want && s.VRRP[0].Group == "router"
+		}
+	}
+	lb1.awaitStatus("lb1 is master of both", both(vrrp.Master))
+	lb2.awaitStatus("lb2 is backup", both(vrrp.Backup))
+	for _, iface := range []string{"eth1", "eth0"} {
+		if err := lb1.host.Down(iface); err != nil {
+			t.Fatal(err)
+		}
+		lb2.awaitStatus("lb2 takes over both", both(vrrp.Master))
+		s := lb1.awaitStatus("lb1 is in fault", both(vrrp.Initialize))
+		reasons := []string{s.VRRP[0].Reason, s.VRRP[1].Reason}
+		if want := string(vrrp.ReasonGroupFault); (reasons[0] == want) == (reasons[1] == want) {
+			t.Errorf("with %s down: %v", iface, reasons)
+		}
+		if err := lb1.host.Up(iface); err != nil {
+			t.Fatal(err)
+		}
+		lb1.awaitStatus("lb1 is master of both again", both(vrrp.Master))
+		lb2.awaitStatus("lb2 is backup again", both(vrrp.Backup))
+	}
+	lb1.wantAnswer(lb1.asked("status"), 0, "router", "outside, inside")
+
+	// A dead speaker's successor goes on as master of both.
+	before := lb1.awaitStatus("lb1 is master of both", both(vrrp.Master))
+	if err := syscall.Kill(lb1.worker("speaker"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	lb1.awaitStatus("a new speaker adopts both", func(s api.Status) bool {
+		return both(vrrp.Master)(s) && s.VRRP[0].Since.After(before.VRRP[0].Since)
+	})
+	lb2.awaitStatus("lb2 is backup", func(s api.Status) bool {
+		return both(vrrp.Backup)(s) && s.VRRP[0].Transitions == 2 // none more
+	})
+}

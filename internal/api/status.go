@@ -65,6 +65,7 @@ type Instance struct {
 	SkewTime           Duration          `json:"skew_time"`
 	MasterDownInterval Duration          `json:"master_down_interval"`
 	PreemptHeld        string            `json:"preempt_held,omitempty"` // why a backup does not preempt a master of lower priority
+	Group              string            `json:"group,omitempty"`        // its sync group
 	Tracks             []Track           `json:"tracks,omitempty"`       // what it depends on
 	Conflicts          []Conflict        `json:"conflicts,omitempty"`    // of a master
 	Transitions        uint64            `json:"transitions"`            // times it became master

@@ -145,7 +145,8 @@ func (d *Director) matching(patterns []string) ([]string, error) {
 			if err != nil {
 				return nil, &api.Error{Status: http.StatusBadRequest, Err: fmt.Errorf("%.200q is not a valid pattern: %w", pattern, err)}
 			}
-			if match || pattern == name {
+			group := d.cfg.GroupOf(name)
+			if match || pattern == name || group != nil && pattern == group.Name {
 				found = true
 				if !slices.Contains(names, name) {
 					names = append(names, name)

@@ -1,6 +1,7 @@
 package director
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -67,7 +68,12 @@ func wanted(cfg *config.Config, g *gate, results map[string]track.Result, now ti
 	byName := tracksByName(cfg)
 	for _, v := range cfg.VRRP {
 		instance := vrrp.WantedInstance{Instance: v.Instance}
-		for _, use := range v.Tracks {
+		uses := v.Tracks
+		if group := cfg.GroupOf(v.Name); group != nil {
+			instance.Group = group.Name
+			uses = slices.Concat(uses, group.Tracks)
+		}
+		for _, use := range uses {
 			instance.Tracks = append(instance.Tracks, trackOf(byName[use.Name], use, results[use.Name]))
 		}
 		if s := v.ConnectionSync; s != nil && !g.opens(s.LearnTime, now).IsZero() {

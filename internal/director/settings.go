@@ -106,6 +106,9 @@ func parts(cfg *config.Config) compared {
 			Notify *config.Notify         `json:"notify"`
 		}{v.Instance, v.Tracks, v.ConnectionSync, v.Notify})
 	}
+	for _, g := range cfg.SyncGroups {
+		c.add(fmt.Sprintf("sync_group %q", g.Name), g)
+	}
 	for _, t := range cfg.Tracks {
 		c.add(fmt.Sprintf("track_%s %q", kindOf(t), t.Name), t)
 	}

@@ -72,24 +72,44 @@ func (e *engine) present(r *router) []vrrp.Address {
 	return out
 }
 
-// updateCondition passes a router's new condition and tracks to its machine. Where the interface has failed too, the
-// machine learns that first: no advert can be sent.
+// updateCondition passes a router's new condition and tracks to its machine, and with it those of all members of its
+// sync group.
 func (e *engine) updateCondition(r *router, now time.Time) {
-	if r.removed || e.stopping {
-		return
+	switch {
+	case r.removed, e.stopping:
+	case r.group != nil:
+		e.updateConditions(r.group.routers, now)
+	default:
+		e.updateConditions([]*router{r}, now)
 	}
-	defer e.watchFound(r, now)
-	c := e.conditionOf(r)
-	changed := c != r.state && (c.reason != vrrp.ReasonSocket || !r.wire.opening)
-	if changed && !c.up {
-		r.state = c
-		e.step(r, vrrp.Down{Reason: c.reason}, now)
+}
+
+// updateConditions passes on what has failed first, so that no advert is sent on an interface that is down, and what can
+// run last. Members of a group start together, when the sockets of all are open.
+func (e *engine) updateConditions(routers []*router, now time.Time) {
+	opening := false
+	for _, r := range routers {
+		c := e.conditionOf(r)
+		if c.reason == vrrp.ReasonSocket && r.wire.opening {
+			opening = opening || r.state == condition{}
+			c = r.state
+		}
+		r.next = c
+		if c != r.state && !c.up {
+			r.state = c
+			e.step(r, vrrp.Down{Reason: c.reason}, now)
+		}
 	}
-	e.updateTracks(r, now)
-	if changed && c.up {
-		r.state = c
-		r.source, r.advertReady = c.source, false
-		e.step(r, e.up(r, now), now)
+	for _, r := range routers {
+		e.updateTracks(r, now)
+	}
+	for _, r := range routers {
+		if r.next != r.state && !opening {
+			r.state = r.next
+			r.source, r.advertReady = r.state.source, false
+			e.step(r, e.up(r, now), now)
+		}
+		e.watchFound(r, now)
 	}
 }
 

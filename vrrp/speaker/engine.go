@@ -35,6 +35,7 @@ type engine struct {
 	interfaces map[string]netInterface
 	wires      map[socketKey]*wire
 	routers    map[routerKey]*router
+	groups     map[string]*group  // by name
 	virtual    map[netip.Addr]int // how many routers have the address
 	wanted     vrrp.Wanted
 	rejected   map[string]string // why an instance is not run
@@ -60,6 +61,7 @@ func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.
 		interfaces: map[string]netInterface{},
 		wires:      map[socketKey]*wire{},
 		routers:    map[routerKey]*router{},
+		groups:     map[string]*group{},
 		virtual:    map[netip.Addr]int{},
 		rejected:   map[string]string{},
 		tenures:    &tenures{now: bootTime},
@@ -89,8 +91,22 @@ const (
 	earlyMost = 5 * time.Millisecond
 )
 
-// step passes an event to a machine and starts the resulting actions.
+// step passes an event to a machine, and has the members of its sync group follow.
 func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
+	g := r.group
+	if g == nil {
+		e.stepAlone(r, ev, now)
+		return
+	}
+	from := r.machine.State()
+	e.stepAlone(r, g.rules.Admit(r.machine, ev, now), now)
+	if r.machine.State() != from {
+		e.command(g, g.rules.After(r.machine, from), now)
+	}
+}
+
+// stepAlone passes an event to a machine and starts the resulting actions.
+func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	_, heard := ev.(vrrp.Received)
 	for _, a := range r.machine.Step(ev, now) {
 		if r.absorbs(a) {
@@ -284,6 +300,9 @@ func (e *engine) stop(now time.Time) {
 		return
 	}
 	e.stopping = true
+	for _, g := range e.groups {
+		e.dissolve(g) // each leaves for the same reason
+	}
 	for _, r := range e.routers {
 		e.step(r, vrrp.Resign{Reason: vrrp.ReasonResignStop}, now)
 	}

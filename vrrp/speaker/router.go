@@ -39,7 +39,9 @@ type router struct {
 
 	directorTracks []vrrp.Track
 	tracks         []vrrp.Track // all, as last passed to the machine
+	group          *group       // nil: none
 	state          condition    // as last passed to the machine
+	next           condition    // to be passed by updateConditions
 	refused        refusedAddresses
 	found          foundAddresses
 	source         netip.Addr
@@ -91,6 +93,9 @@ func (r *router) dependsOn(name string) bool {
 func (r *router) status(now time.Time) vrrp.Status {
 	s := r.machine.Status()
 	s.Since = wallclock.Told(s.Since, now)
+	if r.group != nil {
+		s.Group = r.group.name
+	}
 	s.Tracks = slices.Clone(s.Tracks)
 	for i := range s.Tracks {
 		s.Tracks[i].Since = wallclock.Told(s.Tracks[i].Since, now)

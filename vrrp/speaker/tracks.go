@@ -67,7 +67,7 @@ func (e *engine) linkTrack(t vrrp.TrackInterface) vrrp.Track {
 // updateTracks passes a router's tracks to its machine if they have changed.
 func (e *engine) updateTracks(r *router, now time.Time) {
 	e.reviewAddresses(r)
-	tracks := e.tracksOf(r)
+	tracks := append(e.tracksOf(r), e.sharedTracks(r)...)
 	for i := range tracks {
 		date(&tracks[i], r.tracks, now)
 	}

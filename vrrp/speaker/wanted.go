@@ -36,6 +36,12 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	}
 	e.rejected = rejected
 	e.inherited = nil
+	e.regroup(now)
+	for i := range w.Instances {
+		if r := e.routers[keyOf(&w.Instances[i].Instance)]; r != nil {
+			e.updateCondition(r, now)
+		}
+	}
 	for key, r := range e.routers {
 		if !seen[key] && !r.removed {
 			r.removed = true
@@ -62,7 +68,7 @@ func problemOf(in *vrrp.WantedInstance, taken bool, owners map[placed]string) st
 	return ""
 }
 
-// want starts a router, or applies what differs to a running one.
+// want starts a router, or applies what differs to a running one; updateCondition follows.
 func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r := e.routers[key]
 	switch {
@@ -84,7 +90,6 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		e.note(r)
 	}
 	r.directorTracks = in.Tracks
-	e.updateCondition(r, now)
 }
 
 func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
@@ -106,7 +111,6 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	e.note(r)
 	r.directorTracks = in.Tracks
 	e.updateWire(w, now)
-	e.updateCondition(r, now)
 }
 
 // finishRemoval drops a removed router that has left, and starts it again if it is wanted again.
@@ -130,6 +134,8 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 	for i := range e.wanted.Instances {
 		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.rejected[in.Name] == "" && !e.stopping {
 			e.want(r.key, in, now)
+			e.regroup(now)
+			e.updateCondition(e.routers[r.key], now)
 		}
 	}
 }

@@ -32,6 +32,14 @@ timeouts {
   udp     = "2m"
 }
 
+sync_group "shop" {
+  instances = ["pair", "six"]
+
+  track "quorum" { weight = 5 }
+}
+
+track_service "quorum" { service = "shop" }
+
 track_script "haproxy" {
   command  = ["/usr/bin/pidof", "haproxy"]
   shell    = true
@@ -131,6 +139,12 @@ vrrp "old" {
   addresses          = ["192.0.2.20/24"]
   preempt            = false
   auth_pass          = "s3cret"
+}
+
+vrrp "pair" {
+  interface         = "eth3"
+  virtual_router_id = 51
+  addresses         = ["192.0.2.51/24"]
 }
 
 vrrp "six" {

@@ -1,0 +1,22 @@
+# A router pair: the outer and the inner address move together, so that packets and their answers take the same node.
+# If a link of the active node fails, the other node takes over both addresses.
+
+sync_group "router" {
+  instances = ["outside", "inside"]
+}
+
+vrrp "outside" {
+  interface          = "eth0"
+  virtual_router_id  = 51
+  priority           = { lb1 = 150, lb2 = 100 }[node.name]
+  advertise_interval = "100ms"
+  addresses          = ["192.0.2.10/24"]
+}
+
+vrrp "inside" {
+  interface          = "eth1"
+  virtual_router_id  = 52
+  priority           = { lb1 = 150, lb2 = 100 }[node.name]
+  advertise_interval = "100ms"
+  addresses          = ["198.51.100.10/24"]
+}
