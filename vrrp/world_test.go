@@ -317,8 +317,7 @@ func (m *Machine) encode(b []byte) []byte {
 		b = append(b, 2)
 	}
 	if m.state == Leaving {
-		b = append(b, m.leaving.next[0], bit(m.leaving.final)|bit(m.leaving.recovered)<<1)
-		b = append(b, m.leaving.reason...)
+		b = fmt.Appendf(b, "%v", m.leaving)
 	}
 	return b
 }
