@@ -30,6 +30,7 @@ const (
 	TrackService        TrackKind = "service"
 	TrackAddresses      TrackKind = "addresses"       // the kernel's refusals of virtual addresses
 	TrackDirector       TrackKind = "director"        // the director process
+	TrackTable          TrackKind = "ipvs"            // the director's work on the kernel's table
 	TrackConnectionSync TrackKind = "connection-sync" // a backup that is still learning the connections
 	TrackFailover       TrackKind = "failover"        // an operator's request
 	TrackGroup          TrackKind = "group"           // another member of the sync group

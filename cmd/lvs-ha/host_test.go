@@ -179,7 +179,7 @@ func TestHostVRRPWorksWithoutIPVS(t *testing.T) {
 	p.configure(withService + "director { repair_interval = \"100ms\" }\n")
 	d := p.start()
 	d.awaitStatus("master, without IPVS", func(s api.Status) bool {
-		return isMaster(s) && len(s.Problems) == 1 && s.Problems[0].What == "ipvs" && strings.HasPrefix(s.Problems[0].Text, sentence)
+		return isMaster(s) && s.VRRP[0].EffectivePriority == 1 && len(s.Problems) == 1 && s.Problems[0].What == "ipvs" && strings.HasPrefix(s.Problems[0].Text, sentence)
 	})
 	p.wantAnswer(p.asked("status"), 2, sentence, "not in the kernel", "master")
 	p.wantAnswer(p.asked("plan", "-c", p.path("lvs-ha.hcl")), 1, sentence)

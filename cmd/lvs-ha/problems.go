@@ -84,11 +84,11 @@ func instanceTroubles(v api.Instance) []trouble {
 	return list
 }
 
-// trackTrouble says what a track does to its instance, if that is a problem. Refused addresses are listed one by one, and
-// a failover is no problem.
+// trackTrouble says what a track does to its instance, if that is a problem. Refused addresses and a
+// table that cannot be programmed are listed elsewhere, and a failover is no problem.
 func trackTrouble(t api.Track) (text string, grave bool) {
 	switch {
-	case t.Kind == vrrp.TrackAddresses, t.Kind == vrrp.TrackFailover:
+	case t.Kind == vrrp.TrackAddresses, t.Kind == vrrp.TrackFailover, t.Kind == vrrp.TrackTable:
 	case t.Effect == vrrp.EffectFault:
 		return "out of service", true
 	case t.Effect == vrrp.EffectLastResort:

@@ -180,3 +180,22 @@ func TestHostSyncGroup(t *testing.T) {
 		return both(vrrp.Backup)(s) && s.VRRP[0].Transitions == 2 // none more
 	})
 }
+
+// TestHostUnfitDirectorGivesWay: a node without IPVS is not master of a service's address where another node can be.
+func TestHostUnfitDirectorGivesWay(t *testing.T) {
+	lab.Need(t, lab.Host)
+	if lab.HasIPVS() == nil {
+		t.Skip("this kernel has IPVS")
+	}
+	places := newPlaces(t, 2)
+	places[0].configure(withService)
+	unfit := places[0].start()
+	s := unfit.awaitStatus("master for want of another", isMaster)
+	if v := s.VRRP[0]; v.EffectivePriority != 1 || len(v.Tracks) != 1 || v.Tracks[0].Effect != vrrp.EffectLastResort {
+		t.Errorf("%+v", v)
+	}
+	places[1].configure(strings.Replace(gateway, "150", "100", 1))
+	fit := places[1].start()
+	fit.awaitStatus("the fit one is master", isMaster)
+	unfit.awaitStatus("the unfit one is backup", inState(vrrp.Backup))
+}

@@ -124,6 +124,10 @@ type Director struct {
 	adopting bool                         // adopted has not yet been read from the kernel
 	settling bool                         // not every check has a result since the configuration was put in force
 	vrrp     map[string]vrrp.Status
+
+	programmed bool   // the table was as wanted, once
+	unfitness  string // why this node is the last resort; empty: it is not
+
 	history  *history.History
 	passed   vrrp.Position // the last event that the subscribers have
 	linked   bool          // with the speaker
@@ -236,6 +240,7 @@ func (d *Director) updateSpeaker() {
 	now := time.Now()
 	w := wanted(d.cfg, &d.gate, d.results, now)
 	d.addFailovers(&w, now)
+	d.addFitness(&w)
 	d.speaker.Set(w)
 	if v := followed(d.cfg); v != nil {
 		if at := d.gate.opens(v.ConnectionSync.LearnTime, now); !at.IsZero() {

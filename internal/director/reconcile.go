@@ -52,6 +52,7 @@ func needsKernel(cfg *config.Config, m memory) bool {
 
 // reconcile brings the kernel to the wanted state, for everything touched and for due retries.
 func (d *Director) reconcile(ctx context.Context) {
+	defer func() { d.reviewFitness(time.Now()) }()
 	d.touched.add(d.retries.take(time.Now()))
 	if d.touched.nothing() {
 		return
@@ -130,6 +131,7 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 		}
 	}
 	err = ipvs.Apply(ctx, loggedApplier{kernel, d.Logger}, ipvs.Diff(want, actual, d.memory.owns()))
+	d.programmed = d.programmed || err == nil
 	if err == nil && due.all {
 		d.remember(d.configured(), d.memory.OwnsSync)
 	}

@@ -167,3 +167,37 @@ func (d *Director) serviceResult(t *config.TrackService) track.Result {
 	}
 	return r
 }
+
+// unfit says why this node should not be master when another can be: it cannot program the kernel's table. What worked
+// before has the time that a lost director has; what never worked has none.
+func (d *Director) unfit(now time.Time) string {
+	if len(d.cfg.Services) == 0 {
+		return ""
+	}
+	for _, p := range d.problems.open {
+		if p.What == partTable && (!d.programmed && !d.Restarted || now.Sub(p.Since) >= d.cfg.Director.Grace) {
+			return p.Text
+		}
+	}
+	return ""
+}
+
+// reviewFitness tells the speaker when the node has become unfit, or fit again.
+func (d *Director) reviewFitness(now time.Time) {
+	if why := d.unfit(now); why != d.unfitness {
+		d.unfitness = why
+		d.updateSpeaker()
+	}
+}
+
+// addFitness gives all instances the track of an unfit node.
+func (d *Director) addFitness(w *vrrp.Wanted) {
+	if d.unfitness == "" {
+		return
+	}
+	for i := range w.Instances {
+		w.Instances[i].Tracks = append(w.Instances[i].Tracks, vrrp.Track{
+			Name: "table", Kind: vrrp.TrackTable, Effect: vrrp.EffectLastResort, Reason: d.unfitness,
+		})
+	}
+}

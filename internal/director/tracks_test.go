@@ -1,6 +1,8 @@
 package director
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/track"
+	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -115,4 +118,70 @@ func TestARestartedDirectorHasNoInitialResults(t *testing.T) {
 		}
 		b.wantTrack("haproxy", vrrp.EffectNone, 0, true)
 	})
+}
+
+// TestAnUnfitDirectorIsTheLastResort: at once where the table never worked, and after the grace time where it did.
+func TestAnUnfitDirectorIsTheLastResort(t *testing.T) {
+	unfit := func(b *bench) bool {
+		t, ok := b.tracks()["table"]
+		return ok && t.Effect == vrrp.EffectLastResort
+	}
+	with := func() *config.Config {
+		cfg := twoServers()
+		cfg.VRRP = []config.VRRP{{Instance: vrrp.Instance{Name: "web"}}}
+		return cfg
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg, b.noKernel = with(), errors.New("no IPVS")
+		b.start(false)
+		defer b.stop()
+		if !unfit(b) {
+			t.Error("it counts as fit without IPVS")
+		}
+		if err := b.director.do(t.Context(), func() error { b.noKernel = nil; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(b.cfg.Director.Repair + time.Second)
+		if unfit(b) {
+			t.Error("it counts as unfit with IPVS")
+		}
+		// The table worked, and no longer does.
+		if err := b.director.do(t.Context(), func() error { b.director.kernel = brokenKernel{b.kernel}; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(b.cfg.Director.Repair + time.Second)
+		if unfit(b) {
+			t.Error("it counts as unfit within the grace time")
+		}
+		time.Sleep(b.cfg.Director.Grace + b.cfg.Director.Repair)
+		if !unfit(b) {
+			t.Error("it counts as fit after the grace time")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg, b.noKernel = with(), errors.New("no IPVS")
+		b.start(true)
+		defer b.stop()
+		if unfit(b) {
+			t.Error("a restarted director counts as unfit at once")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg, b.noKernel = onlyVRRP(), errors.New("no IPVS")
+		b.start(false)
+		defer b.stop()
+		if unfit(b) {
+			t.Error("it counts as unfit without a service")
+		}
+	})
+}
+
+// brokenKernel does not give its table away.
+type brokenKernel struct{ *fakeKernel }
+
+func (brokenKernel) Table(context.Context) ([]ipvs.ServiceState, error) {
+	return nil, errors.New("broken")
 }
