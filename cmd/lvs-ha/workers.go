@@ -212,10 +212,10 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Connected: r.Connected, Logger: log,
 			})
 		},
-		RunScript: runner.Run,
-		Ready:     link.Ready,
-		Alive:     link.Alive,
-		Logger:    log,
+		RunScript: runner.Run, CheckScript: script.Check,
+		Ready:  link.Ready,
+		Alive:  link.Alive,
+		Logger: log,
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
 	served := api.Keep(apiCtx, dir.APISocket(), d, log)

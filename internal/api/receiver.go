@@ -7,5 +7,5 @@ type Receiver struct {
 	Delivered uint64 `json:"delivered"`
 	Failed    uint64 `json:"failed"`          // given up after all attempts
 	Dropped   uint64 `json:"dropped"`         // too many were waiting
-	Error     string `json:"error,omitempty"` // of the last one, if it failed
+	Error     string `json:"error,omitempty"` // why the last one failed, or the next one will
 }

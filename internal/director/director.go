@@ -65,7 +65,9 @@ type Options struct {
 	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
 	Logger     *slog.Logger
 
-	RunScript func(ctx context.Context, c script.Command) script.Result // for notifications
+	// RunScript runs a command for a notification, CheckScript says why it cannot be run.
+	RunScript   func(ctx context.Context, c script.Command) script.Result
+	CheckScript func(c script.Command) error
 }
 
 // SpeakerReports are the functions that a speaker's client calls with what it hears. They do not block.

@@ -173,7 +173,8 @@ func (b *bench) start(restarted bool) {
 			b.speaker = &fakeSpeaker{report: r.Statuses, transitions: r.Transitions, connected: r.Connected}
 			return b.speaker
 		},
-		Ready: func() {},
+		Ready:       func() {},
+		CheckScript: func(script.Command) error { return nil },
 		RunScript: func(ctx context.Context, c script.Command) script.Result {
 			b.scripts = append(b.scripts, strings.Join(c.Args[1:], " "))
 			select {

@@ -36,7 +36,7 @@ func (d *Director) recallProgress() {
 	former, err := recallBy[notify.Progress](progressFormat.ReadOrSetAside, notifyFile(d.StateFile))
 	warn(err)
 	d.notifier = notify.New(notify.Options{
-		Run: d.RunScript, Former: former, Logger: d.Logger,
+		Run: d.RunScript, Check: d.CheckScript, Former: former, Logger: d.Logger,
 		Save: func(p notify.Progress) {
 			d.notifyFile.set(func() ([]byte, error) { return progressFormat.Encode(p) })
 		},

@@ -70,7 +70,7 @@ func (d *Director) snapshot() snapshot {
 	}
 	for _, r := range s.receivers {
 		if r.Error != "" {
-			s.problems = append(s.problems, api.Problem{What: r.Name, Text: "the last notification failed: " + r.Error, Since: r.Since})
+			s.problems = append(s.problems, api.Problem{What: r.Name, Text: r.Error, Since: r.Since})
 		}
 	}
 	for _, v := range d.cfg.VRRP {

@@ -77,12 +77,10 @@ func stateAfter(t vrrp.Transition) string {
 	case vrrp.Backup:
 		return stateBackup
 	case vrrp.Initialize:
-		switch {
-		case t.Reason == vrrp.ReasonResignStop:
+		if t.Reason == vrrp.ReasonResignStop {
 			return stateStop
-		case t.Reason == vrrp.ReasonRemoved, t.Reason.IsFault():
-			return stateFault // of a removed instance too, as keepalived does without notify_deleted
 		}
+		return stateFault // of a removed instance too, as keepalived does without notify_deleted
 	}
 	return ""
 }

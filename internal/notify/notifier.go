@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -25,8 +26,9 @@ type Progress struct {
 // Options configure a Notifier.
 type Options struct {
 	Run    func(ctx context.Context, c script.Command) script.Result
-	Save   func(Progress) // keeps it for the next process; does not block. It may be called from any goroutine
-	Former Progress       // that the former process saved
+	Check  func(script.Command) error // says why a command cannot be run here
+	Save   func(Progress)             // keeps it for the next process; does not block. It may be called from any goroutine
+	Former Progress                   // that the former process saved
 	Logger *slog.Logger
 }
 
@@ -106,7 +108,24 @@ func (n *Notifier) Update(cfg *config.Config) {
 		case !reflect.DeepEqual(n.seen[name], settings[name]):
 			q.change(func() { q.receiver, q.stats.Error = make(), "" })
 		}
+		if s, ok := n.queues[name].receiver.(*scripts); ok && !reflect.DeepEqual(n.seen[name], settings[name]) {
+			go n.check(n.queues[name], s) // not waited for: a file system may not answer
+		}
 		n.seen[name] = settings[name]
+	}
+}
+
+// check has a script that cannot be run reported before it is needed.
+func (n *Notifier) check(q *queue, s *scripts) {
+	for _, c := range s.all() {
+		if err := n.Check(c); err != nil {
+			q.change(func() {
+				if q.receiver == receiver(s) {
+					q.stats.Error, q.stats.Since = fmt.Sprintf("%s: %v", c, err), time.Now()
+				}
+			})
+			n.Logger.Warn("notify script cannot be run", "instance", s.name, "command", c.String(), "error", err)
+		}
 	}
 }
 

@@ -24,17 +24,23 @@ type desk struct {
 	*Notifier
 	next uint64
 
-	mu    sync.Mutex
-	ran   []string
-	saved Progress
-	takes map[string]time.Duration // of a program
-	fails map[string]bool
+	mu     sync.Mutex
+	ran    []string
+	saved  Progress
+	takes  map[string]time.Duration // of a program
+	fails  map[string]bool
+	unsafe map[string]error
 }
 
 func newDesk(former Progress) *desk {
 	d := &desk{takes: map[string]time.Duration{}, fails: map[string]bool{}}
 	d.Notifier = New(Options{
 		Former: former, Logger: slog.New(slog.DiscardHandler),
+		Check: func(c script.Command) error {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return d.unsafe[c.Args[0]]
+		},
 		Run: func(ctx context.Context, c script.Command) script.Result {
 			d.mu.Lock()
 			d.ran = append(d.ran, strings.Join(c.Args, " "))
@@ -196,7 +202,7 @@ func TestReceiversFollowTheConfiguration(t *testing.T) {
 		d.moves("faulty", vrrp.Initialize)
 		d.moves("web", vrrp.Master)
 		d.ran = nil
-		if s := d.Stats(); len(s) != 3 || s[2].Failed != 1 || s[2].Error != "web-master: exit status 1" {
+		if s := d.Stats(); len(s) != 3 || s[2].Failed != 1 || s[2].Error != "the last notification failed: web-master: exit status 1" {
 			t.Errorf("%+v", s)
 		}
 		cfg := instances("web")
@@ -214,6 +220,27 @@ func TestReceiversFollowTheConfiguration(t *testing.T) {
 		}
 		d.Stop(time.Now().Add(time.Minute))
 		d.wantRan(t, "changed INSTANCE web STOP 0")
+	})
+}
+
+func TestAScriptThatCannotBeRunIsReportedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		d.unsafe = map[string]error{"web-master": errors.New("others can write to it")}
+		d.Update(instances("web"))
+		synctest.Wait()
+		if s := d.Stats()[0]; s.Error != "web-master: others can write to it" || s.Since.IsZero() {
+			t.Errorf("%+v", s)
+		}
+		d.unsafe = nil
+		cfg := instances("web")
+		cfg.VRRP[0].Notify.Master = []string{"another"}
+		d.Update(cfg)
+		synctest.Wait()
+		if s := d.Stats()[0]; s.Error != "" {
+			t.Errorf("after the reload: %+v", s)
+		}
+		d.Stop(time.Now())
 	})
 }
 

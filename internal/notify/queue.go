@@ -47,7 +47,7 @@ type Stats struct {
 	Delivered uint64
 	Failed    uint64    // given up after all attempts
 	Dropped   uint64    // too many were waiting
-	Error     string    // of the last delivery, if it failed
+	Error     string    // why the last delivery failed, or the next one will
 	Since     time.Time // of the first failure since the last success
 }
 
@@ -143,7 +143,7 @@ func (q *queue) deliver(ctx context.Context) {
 		if !failing {
 			q.stats.Since = time.Now()
 		}
-		q.stats.Error = err.Error()
+		q.stats.Error = "the last notification failed: " + err.Error()
 	}
 	q.mu.Unlock()
 	last := batch[len(batch)-1]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,19 +28,33 @@ func (s *scripts) wants(m Message) bool {
 	return m.Lost == 0 && subject{m.Group, m.Instance} == s.subject && len(s.commands(m)) > 0
 }
 
-func (s *scripts) commands(m Message) (list []script.Command) {
-	add := func(args []string, more ...string) {
-		if len(args) > 0 {
-			list = append(list, script.Command{
-				Args: append(args[:len(args):len(args)], more...), Shell: s.config.Shell, User: s.config.User, Group: s.config.Group, Timeout: s.config.Timeout,
-			})
-		}
-	}
-	add(map[string][]string{
+// byState are the commands for a state.
+func (s *scripts) byState() map[string][]string {
+	return map[string][]string{
 		stateMaster: s.config.Master, stateBackup: s.config.Backup, stateFault: s.config.Fault, stateStop: s.config.Stop,
-	}[m.State])
-	add(s.config.All, m.arguments()...)
-	return list
+	}
+}
+
+func (s *scripts) commands(m Message) []script.Command {
+	return slices.Concat(s.command(s.byState()[m.State]), s.command(s.config.All, m.arguments()...))
+}
+
+// all are the commands for all states.
+func (s *scripts) all() (list []script.Command) {
+	for _, args := range s.byState() {
+		list = append(list, s.command(args)...)
+	}
+	return append(list, s.command(s.config.All)...)
+}
+
+// command is none where there are no words.
+func (s *scripts) command(words []string, arguments ...string) []script.Command {
+	if len(words) == 0 {
+		return nil
+	}
+	return []script.Command{{
+		Args: slices.Concat(words, arguments), Shell: s.config.Shell, User: s.config.User, Group: s.config.Group, Timeout: s.config.Timeout,
+	}}
 }
 
 func (s *scripts) deliver(ctx context.Context, batch []Message) error {

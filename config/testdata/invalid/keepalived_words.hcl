@@ -7,6 +7,9 @@ vrrp "web" {
   advert_int        = 1
   nopreempt         = true
 
+  notify_master = "/usr/local/sbin/master"
+  smtp_alert    = true
+
   virtual_ipaddress {}
 }
 
