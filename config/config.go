@@ -84,6 +84,7 @@ type SyncGroup struct {
 	Name      string     `json:"name"`
 	Instances []string   `json:"instances"`
 	Tracks    []TrackUse `json:"tracks,omitempty"` // of all of them
+	Notify    *Notify    `json:"notify,omitempty"`
 }
 
 // GroupOf is the sync group of an instance; nil if it is in none.

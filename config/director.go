@@ -70,9 +70,11 @@ func (f *file) config(node string) *Config {
 		c.VRRP = append(c.VRRP, v)
 	}
 	for _, block := range f.SyncGroups {
-		c.SyncGroups = append(c.SyncGroups, SyncGroup{
-			Name: block.Name.value, Instances: values(block.Instances.value), Tracks: f.trackUses(block.Tracks),
-		})
+		g := SyncGroup{Name: block.Name.value, Instances: values(block.Instances.value), Tracks: f.trackUses(block.Tracks)}
+		if block.Notify != nil {
+			g.Notify = block.Notify.config()
+		}
+		c.SyncGroups = append(c.SyncGroups, g)
 	}
 	for _, block := range f.Services {
 		c.Services = append(c.Services, block.config())

@@ -45,22 +45,28 @@ func notifyNames(f *file) hcl.Diagnostics {
 // notifyCommands refuses commands that cannot be run on any host.
 func notifyCommands(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, v := range f.VRRP {
-		if v.Notify == nil {
-			continue
+	look := func(b *notifyBlock) {
+		if b == nil {
+			return
 		}
 		any := false
 		for _, name := range []string{"master", "backup", "fault", "stop", "all"} {
-			a := v.Notify.commands()[name]
+			a := b.commands()[name]
 			any = any || a.isSet() || !a.isOK()
 			if a.isSet() {
-				diags = append(diags, commandProblems(name, a, v.Notify.Shell.value)...)
+				diags = append(diags, commandProblems(name, a, b.Shell.value)...)
 			}
 		}
 		if !any {
-			diags = append(diags, problem(v.Notify.At, "Nothing to run",
+			diags = append(diags, problem(b.At, "Nothing to run",
 				"A notify block needs at least one of master, backup, fault, stop and all. Write all = [\"/usr/local/sbin/notify\"]."))
 		}
+	}
+	for _, v := range f.VRRP {
+		look(v.Notify)
+	}
+	for _, g := range f.SyncGroups {
+		look(g.Notify)
 	}
 	return diags
 }

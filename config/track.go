@@ -62,6 +62,7 @@ type syncGroupBlock struct {
 	Name      attr[string]         `hcl:"name,label"`
 	Instances attr[[]item[string]] `hcl:"instances,attr" holds:"names of vrrp blocks"`
 	Tracks    []*trackBlock        `hcl:"track,block"`
+	Notify    *notifyBlock         `hcl:"notify,block"`
 }
 
 // trackBlock is a `track` block within a `vrrp` or a `sync_group` block: the use of a track, with its own weight.

@@ -41,6 +41,7 @@ type Notifier struct {
 
 	states map[subject]string // last notified
 	seen   map[string]any     // configuration of each receiver
+	groups []config.SyncGroup
 
 	mu     sync.Mutex
 	last   vrrp.Position
@@ -51,6 +52,17 @@ type Notifier struct {
 type subject struct {
 	group bool
 	name  string
+}
+
+// compare puts groups behind instances.
+func (s subject) compare(other subject) int {
+	if s.group != other.group {
+		if s.group {
+			return 1
+		}
+		return -1
+	}
+	return strings.Compare(s.name, other.name)
 }
 
 // New returns a notifier without receivers.
@@ -73,6 +85,11 @@ func (n *Notifier) Update(cfg *config.Config) {
 			add("notify "+v.Name, *v.Notify, func() receiver { return &scripts{subject{false, v.Name}, *v.Notify, n.Run, n.Logger} })
 		}
 	}
+	for _, g := range cfg.SyncGroups {
+		if g.Notify != nil {
+			add("notify group "+g.Name, *g.Notify, func() receiver { return &scripts{subject{true, g.Name}, *g.Notify, n.Run, n.Logger} })
+		}
+	}
 	for _, f := range cfg.NotifyFIFOs {
 		add("notify_fifo "+f.Path, f, func() receiver { return newFIFO(f) })
 	}
@@ -89,11 +106,15 @@ func (n *Notifier) Update(cfg *config.Config) {
 			continue
 		}
 		delete(n.seen, name)
-		if s, ok := q.receiver.(*scripts); !ok || isOver(n.states[s.subject]) {
+		if s, ok := q.receiver.(*scripts); !ok || s.group || isOver(n.states[s.subject]) {
 			n.remove(name, q)
 		}
 	}
+	n.groups = cfg.SyncGroups
 	for s, state := range n.states {
+		if s.group && !slices.ContainsFunc(n.groups, func(g config.SyncGroup) bool { return g.Name == s.name }) {
+			delete(n.states, s)
+		}
 		if !s.group && isOver(state) && !slices.ContainsFunc(cfg.VRRP, func(v config.VRRP) bool { return v.Name == s.name }) {
 			delete(n.states, s)
 		}
@@ -171,8 +192,24 @@ func (n *Notifier) pass(m Message, past bool) {
 			n.remove(name, q)
 		}
 	}
+	if m.Lost == 0 && !m.Group {
+		n.passGroup(m, past)
+	}
 	if m.Reason == vrrp.ReasonRemoved {
 		delete(n.states, s)
+	}
+}
+
+// passGroup follows the message of an instance with one of its sync group, if all members have the same state now. It comes
+// after theirs, as keepalived's does.
+func (n *Notifier) passGroup(m Message, past bool) {
+	for _, g := range n.groups {
+		if !slices.Contains(g.Instances, m.Instance) || slices.ContainsFunc(g.Instances, func(name string) bool { return n.states[subject{false, name}] != m.State }) {
+			continue
+		}
+		m.Instance, m.Group, m.Priority = g.Name, true, 0
+		n.pass(m, past)
+		return
 	}
 }
 
@@ -196,7 +233,7 @@ func (n *Notifier) save() {
 // the deadline: what is left then is given up.
 func (n *Notifier) Stop(deadline time.Time) {
 	n.mu.Lock()
-	for _, s := range slices.SortedFunc(maps.Keys(n.states), func(a, b subject) int { return strings.Compare(a.name, b.name) }) {
+	for _, s := range slices.SortedFunc(maps.Keys(n.states), subject.compare) {
 		t := vrrp.Transition{Series: n.last.Series, Sequence: n.last.Sequence, Time: time.Now(), Instance: s.name, Group: s.group, Reason: vrrp.ReasonResignStop}
 		n.pass(Message{Transition: t, State: stateStop}, false)
 	}

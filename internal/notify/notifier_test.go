@@ -244,6 +244,31 @@ func TestAScriptThatCannotBeRunIsReportedBefore(t *testing.T) {
 	})
 }
 
+func TestAGroupFollowsItsMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		cfg := instances("a", "b")
+		cfg.VRRP[0].Notify, cfg.VRRP[1].Notify.Master = nil, nil
+		cfg.SyncGroups = []config.SyncGroup{{Name: "g", Instances: []string{"a", "b"}, Notify: &config.Notify{Master: []string{"g-master"}, All: []string{"g-all"}, Timeout: time.Second}}}
+		d.Update(cfg)
+		sorted := func() { slices.Sort(d.ran) } // the group's scripts do not wait for an instance's
+		d.moves("a", vrrp.Backup)
+		d.moves("b", vrrp.Backup)
+		sorted()
+		d.wantRan(t, "b-all x INSTANCE b BACKUP 100", "g-all GROUP g BACKUP 0")
+		d.moves("b", vrrp.Master)
+		d.wantRan(t, "b-all x INSTANCE b MASTER 100")
+		d.moves("a", vrrp.Master, vrrp.Leaving, vrrp.Initialize)
+		d.wantRan(t, "g-master", "g-all GROUP g MASTER 0")
+		d.moves("b", vrrp.Initialize)
+		sorted()
+		d.wantRan(t, "b-all x INSTANCE b FAULT 100", "g-all GROUP g FAULT 0")
+		d.Stop(time.Now().Add(time.Minute))
+		sorted()
+		d.wantRan(t, "b-all x INSTANCE b STOP 0", "g-all GROUP g STOP 0")
+	})
+}
+
 func TestLinesAreKeepalivesOwn(t *testing.T) {
 	for _, tt := range []struct {
 		m    Message

@@ -36,6 +36,8 @@ sync_group "shop" {
   instances = ["pair", "six"]
 
   track "quorum" { weight = 5 }
+
+  notify { all = ["/usr/local/sbin/notify"] }
 }
 
 track_service "quorum" { service = "shop" }
