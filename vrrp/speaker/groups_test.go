@@ -1,10 +1,12 @@
 package speaker
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -91,4 +93,121 @@ func TestGroupIsAdopted(t *testing.T) {
 	g.engine.stop(g.now)
 	g.settle()
 	g.expectBoth(vrrp.Leaving, vrrp.ReasonResignStop, vrrp.ReasonResignStop)
+}
+
+// addSecond connects a and b by a second network.
+func (n *lan) addSecond(t testing.TB) {
+	t.Helper()
+	second, err := n.lab.Bridge("br1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, h := range []*lab.Node{n.a, n.b} {
+		nic := lab.NIC{Name: "eth1", Bridge: second, Addresses: lab.Prefixes([]string{"10.8.0.1/24", "10.8.0.2/24"}[i])}
+		if err := h.Attach(nic); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func pairOf(priority uint8) []vrrp.Instance {
+	outside, inside := routerPair()
+	outside.Priority, inside.Priority = priority, priority
+	return []vrrp.Instance{outside, inside}
+}
+
+func groupOf(priority uint8) vrrp.Wanted {
+	w := vrrp.Wanted{DirectorGrace: time.Minute}
+	for _, in := range pairOf(priority) {
+		w.Instances = append(w.Instances, vrrp.WantedInstance{Instance: in, Group: "router"})
+	}
+	return w
+}
+
+// TestHostGroupLosesNothing fails the link of one member, and has it come back, under a client of the other, which asks
+// every millisecond. Then the master stops.
+func TestHostGroupLosesNothing(t *testing.T) {
+	attempts(t, func(n *lan) error {
+		n.addSecond(t)
+		a, b := newStation(t, n.a), newStation(t, n.b)
+		a.client.Set(groupOf(200))
+		b.client.Set(groupOf(100))
+		await := func(ofA, ofB vrrp.State) {
+			t.Helper()
+			for _, name := range []string{"outside", "inside"} {
+				a.awaitState(name, ofA)
+				b.awaitState(name, ofB)
+			}
+		}
+		await(vrrp.Master, vrrp.Backup)
+		p := startProber(t, n.observer, n.capture, netip.MustParseAddr("10.9.0.100"))
+		p.awaitMore(t, 100)
+		if err := n.a.Down("eth1"); err != nil {
+			t.Fatal(err)
+		}
+		await(vrrp.Initialize, vrrp.Master)
+		p.awaitMore(t, 300)
+		if err := n.a.Up("eth1"); err != nil {
+			t.Fatal(err)
+		}
+		await(vrrp.Master, vrrp.Backup)
+		p.awaitMore(t, 300)
+		a.stop()
+		for _, name := range []string{"outside", "inside"} {
+			b.awaitState(name, vrrp.Master)
+		}
+		p.awaitMore(t, 300)
+		if lost, of, _ := n.capture.probes(); len(lost) > 0 {
+			return fmt.Errorf("%d of %d requests were not answered, over %s", len(lost), of, lost[len(lost)-1].sent.Sub(lost[0].sent))
+		}
+		return nil
+	})
+}
+
+// TestHostKeepalivedGroup has a sync group on both sides: the failure of one link moves both instances, whoever is master.
+func TestHostKeepalivedGroup(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		ours, theirs uint8
+	}{{"our master", 200, 100}, {"their master", 100, 200}} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newLAN(t)
+			n.addSecond(t)
+			k := startKeepalivedWith(t, n.b, true, keepalivedConfig(pairOf(c.theirs))+
+				"vrrp_sync_group router {\n group {\n outside\n inside\n }\n}\n")
+			a := newStation(t, n.a)
+			a.client.Set(groupOf(c.ours))
+			addresses := map[string]string{"eth0": "10.9.0.100/24", "eth1": "10.8.0.100/24"}
+			served := func(what string, by *lab.Node, ours vrrp.State) {
+				t.Helper()
+				a.awaitState("outside", ours)
+				a.awaitState("inside", ours)
+				eventually(t, what, func() bool {
+					for iface, address := range addresses {
+						if !has(t, by, iface, address) || has(t, map[*lab.Node]*lab.Node{n.a: n.b, n.b: n.a}[by], iface, address) {
+							return false
+						}
+					}
+					return true
+				})
+			}
+			master, other, before, after := n.a, n.b, vrrp.Master, vrrp.Initialize
+			if c.theirs > c.ours {
+				master, other, before, after = n.b, n.a, vrrp.Backup, vrrp.Master
+			}
+			served("at first", master, before)
+			for _, iface := range []string{"eth0", "eth1"} {
+				if err := master.Down(iface); err != nil {
+					t.Fatal(err)
+				}
+				served(iface+" down", other, after)
+				if err := master.Up(iface); err != nil {
+					t.Fatal(err)
+				}
+				served(iface+" up", master, before)
+			}
+			k.stop()
+			k.checkLog()
+		})
+	}
 }

@@ -40,10 +40,16 @@ func needKeepalived(t testing.TB) string {
 // startKeepalived runs instances as keepalived's configuration says them.
 func startKeepalived(t testing.TB, host *lab.Node, console bool, instances ...vrrp.Instance) *keepalived {
 	t.Helper()
+	return startKeepalivedWith(t, host, console, keepalivedConfig(instances))
+}
+
+// startKeepalivedWith runs a configuration.
+func startKeepalivedWith(t testing.TB, host *lab.Node, console bool, config string) *keepalived {
+	t.Helper()
 	path := needKeepalived(t)
 	k := &keepalived{t: t, host: host, dir: t.TempDir()}
 	file := filepath.Join(k.dir, "keepalived.conf")
-	if err := os.WriteFile(file, []byte(keepalivedConfig(instances)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-n", "-G", "-P", "-f", file, "-p", k.dir + "/p", "-r", k.dir + "/r", "-c", k.dir + "/c"}
