@@ -94,10 +94,8 @@ func (m mutant) apply(number int, source string) (string, error) {
 	return source[:at] + both + source[at+len(m.old):], nil
 }
 
-// buildMutants builds these tests with a machine that can be broken in all ways. The go tool takes the changed files in
-// place of the package's.
-func buildMutants(t *testing.T) string {
-	dir := t.TempDir()
+// mutatedSources are the changed files, with all mutants.
+func mutatedSources(t *testing.T) map[string]string {
 	sources := map[string]string{"mutant.go": mutantSwitch}
 	for i, m := range mutants {
 		if sources[m.file] == "" {
@@ -112,8 +110,18 @@ func buildMutants(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	return sources
+}
+
+// TestMutants: whoever changes the machine sees here which mutants must follow. TestProofMutants runs them.
+func TestMutants(t *testing.T) { mutatedSources(t) }
+
+// buildMutants builds these tests with a machine that can be broken in all ways. The go tool takes the changed files in
+// place of the package's.
+func buildMutants(t *testing.T) string {
+	dir := t.TempDir()
 	replace := map[string]string{}
-	for name, text := range sources {
+	for name, text := range mutatedSources(t) {
 		original, err := filepath.Abs(name)
 		if err != nil {
 			t.Fatal(err)
