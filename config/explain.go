@@ -195,6 +195,9 @@ func nodeNameOf(context *hcl.EvalContext) string {
 // unknownWord explains where a misplaced word belongs.
 func unknownWord(word string) string {
 	if slices.ContainsFunc(Schema().Blocks, func(b Block) bool { return b.Type == word }) {
+		if strings.HasPrefix(word, "track_") {
+			return ` It is a top-level block. To use it here, write track "name" {}.`
+		}
 		return " It is a top-level block."
 	}
 	var homes []string
@@ -261,6 +264,9 @@ var otherWords = map[string]string{
 	"virtual_server":         `Write virtual_service "name" { address = "192.0.2.10:80" }.`,
 	"vrrp_instance":          `Write vrrp "name" { … }.`,
 	"vrrp_notify_fifo":       `Write notify_fifo "/run/lvs-ha/notify.fifo" {} at the top level.`,
+	"vrrp_script":            `Write track_script "name" { command = ["…", "…"] }, and track "name" {} in the vrrp block.`,
+	"vrrp_track_file":        `Write track_file "name" { path = "…" }, and track "name" {} in the vrrp block.`,
+	"vrrp_track_process":     `Write track_process "name" {}, and track "name" {} in the vrrp block.`,
 	"vrrp_sync_group":        `Write sync_group "name" { instances = ["…", "…"] }.`,
 	"HTTP_GET":               `Write health_check "http" { … }.`,
 	"SSL_GET":                `Write health_check "https" { … }.`,

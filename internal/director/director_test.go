@@ -66,54 +66,6 @@ func (c *fakeChecker) Update(targets []healthcheck.Target) error {
 	return nil
 }
 
-// fakeTracker remembers what it is to watch, and reports what a test wants it to.
-type fakeTracker struct {
-	report func(string, track.Result)
-	tracks []config.Track
-}
-
-func (f *fakeTracker) Run(ctx context.Context)      { <-ctx.Done() }
-func (f *fakeTracker) Update(tracks []config.Track) { f.tracks = tracks }
-
-// fakeSpeaker records the wanted state, and sends reports on request.
-type fakeSpeaker struct {
-	report      func([]vrrp.Status)
-	transitions func([]vrrp.Transition)
-	connected   func(bool)
-
-	mu    sync.Mutex
-	last  vrrp.Wanted
-	alive int
-}
-
-func (s *fakeSpeaker) wanted() vrrp.Wanted {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
-}
-
-func (s *fakeSpeaker) Set(w vrrp.Wanted) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last = w
-}
-
-func (s *fakeSpeaker) Run(ctx context.Context)      { <-ctx.Done() }
-func (s *fakeSpeaker) Report(context.Context) error { return nil }
-
-func (s *fakeSpeaker) Alive() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.alive++
-}
-
-// heard counts the director's alive reports.
-func (s *fakeSpeaker) heard() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.alive
-}
-
 // bench is a director with fakes. It is used within a synctest bubble, where settle waits until all goroutines are idle.
 type bench struct {
 	t        *testing.T

@@ -1,8 +1,10 @@
 package director
 
 import (
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,45 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
+
+// fakeSpeaker records the wanted state, and sends reports on request.
+type fakeSpeaker struct {
+	report      func([]vrrp.Status)
+	transitions func([]vrrp.Transition)
+	connected   func(bool)
+
+	mu    sync.Mutex
+	last  vrrp.Wanted
+	alive int
+}
+
+func (s *fakeSpeaker) wanted() vrrp.Wanted {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+func (s *fakeSpeaker) Set(w vrrp.Wanted) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = w
+}
+
+func (s *fakeSpeaker) Run(ctx context.Context)      { <-ctx.Done() }
+func (s *fakeSpeaker) Report(context.Context) error { return nil }
+
+func (s *fakeSpeaker) Alive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alive++
+}
+
+// heard counts the director's alive reports.
+func (s *fakeSpeaker) heard() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.alive
+}
 
 func hasProblem(s api.Status, what string) bool {
 	return slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == what })

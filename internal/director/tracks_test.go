@@ -14,6 +14,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
+// fakeTracker remembers what it is to watch, and reports what a test wants it to.
+type fakeTracker struct {
+	report func(string, track.Result)
+	tracks []config.Track
+}
+
+func (f *fakeTracker) Run(ctx context.Context)      { <-ctx.Done() }
+func (f *fakeTracker) Update(tracks []config.Track) { f.tracks = tracks }
+
 // withTracks is a pair of servers and an instance that tracks everything.
 func withTracks() *config.Config {
 	cfg := twoServers()

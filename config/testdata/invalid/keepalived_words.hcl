@@ -11,6 +11,12 @@ vrrp "web" {
   smtp_alert    = true
 
   virtual_ipaddress {}
+  track_script {}
 }
 
 virtual_server "192.0.2.10 80" {}
+
+vrrp_script "haproxy" {}
+vrrp_track_file "file" {}
+vrrp_track_process "process" {}
+vrrp_sync_group "group" {}
