@@ -104,8 +104,7 @@ var roughOps = []kindOfOp{
 		})
 	}},
 	{"renumber", upTo(2), func(l *lan, r *router, arg int) {
-		r.source = netip.AddrFrom4([4]byte{10, 0, byte(arg), byte(r.index + 1)})
-		l.tell(r, Up{Source: r.source})
+		l.tell(r, Up{Source: netip.AddrFrom4([4]byte{10, 0, byte(arg), byte(r.index + 1)})})
 	}},
 	{"prefix", none, func(l *lan, r *router, _ int) {
 		l.reload(r, func(in *Instance) { in.Addresses = addressSets[3] })

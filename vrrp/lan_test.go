@@ -235,6 +235,8 @@ func (l *lan) waits(r *router) bool {
 // learn keeps what the rules must know of an event.
 func (r *router) learn(l *lan, ev Event) {
 	switch ev := ev.(type) {
+	case Up:
+		r.source = ev.Source
 	case Configure:
 		r.known.in = ev.Instance
 	case SetTracks:
