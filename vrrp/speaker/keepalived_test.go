@@ -86,8 +86,14 @@ func keepalivedConfig(instances []vrrp.Instance) string {
 			}
 			b.WriteString(" }\n")
 		}
+		if !in.Preempt {
+			b.WriteString(" nopreempt\n")
+		}
 		if in.SourceAddress.IsValid() {
 			fmt.Fprintf(&b, " unicast_src_ip %s\n", in.SourceAddress)
+		}
+		if in.UnicastMinTTL == vrrp.HopLimit {
+			fmt.Fprintf(&b, " unicast_ttl %d\n", vrrp.HopLimit)
 		}
 		if in.Family == vrrp.IPv6 {
 			b.WriteString(" native_ipv6\n")
@@ -152,6 +158,16 @@ func (k *keepalived) awaitLog(expr string, n int) {
 	re := regexp.MustCompile(expr)
 	eventually(k.t, fmt.Sprintf("keepalived logs %q %d times", expr, n), func() bool {
 		return len(re.FindAllString(k.log.String(), -1)) >= n
+	})
+}
+
+// awaitState waits until an instance's last logged state is as given.
+func (k *keepalived) awaitState(instance string, state vrrp.State) {
+	k.t.Helper()
+	re := regexp.MustCompile(`\(` + regexp.QuoteMeta(instance) + `\) Entering (\w+) STATE`)
+	eventually(k.t, fmt.Sprintf("keepalived's %s is %s", instance, state), func() bool {
+		all := re.FindAllStringSubmatch(k.log.String(), -1)
+		return len(all) > 0 && all[len(all)-1][1] == string(state)
 	})
 }
 
