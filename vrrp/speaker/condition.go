@@ -101,7 +101,11 @@ func (e *engine) updateConditions(routers []*router, now time.Time) {
 		}
 	}
 	for _, r := range routers {
-		e.updateTracks(r, now)
+		e.reviewAddresses(r)
+	}
+	shared := e.share(routers)
+	for _, r := range routers {
+		e.updateTracks(r, shared.of(r), now)
 	}
 	for _, r := range routers {
 		if r.next != r.state && !opening {

@@ -282,12 +282,15 @@ func (e *engine) setInterface(ifc netInterface, now time.Time) {
 			e.updateWire(w, now)
 		}
 	}
+	var dependent []*router
 	for _, r := range e.routers {
-		if !r.dependsOn(ifc.Name) {
-			continue
+		if r.dependsOn(ifc.Name) {
+			dependent = append(dependent, r)
+			e.retrySoon(r, now)
 		}
-		e.retrySoon(r, now)
-		e.updateCondition(r, now)
+	}
+	e.updateEach(slices.Values(dependent), now)
+	for _, r := range dependent {
 		if newHardware && r.machine.State() == vrrp.Master {
 			e.kernel.repeat(r.holder) // neighbours know the old address
 		}

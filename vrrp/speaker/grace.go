@@ -1,6 +1,9 @@
 package speaker
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // directorSilence is how long a connected director may be silent before it counts as gone. It sends a sign of life
 // every second.
@@ -44,9 +47,7 @@ func (e *engine) directorGone(now time.Time) {
 func (e *engine) abandon(now time.Time) {
 	e.log.Error("no response from the director within the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true
-	for _, r := range e.routers {
-		e.updateCondition(r, now)
-	}
+	e.updateEach(maps.Values(e.routers), now)
 }
 
 func (e *engine) directorBack(now time.Time) {
@@ -56,7 +57,5 @@ func (e *engine) directorBack(now time.Time) {
 		return
 	}
 	e.abandoned = false
-	for _, r := range e.routers {
-		e.updateCondition(r, now)
-	}
+	e.updateEach(maps.Values(e.routers), now)
 }

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -64,21 +65,51 @@ func (e *engine) command(g *group, commands []vrrp.Command, now time.Time) {
 	}
 }
 
-// sharedTracks are what a router gets from the other members of its group.
-func (e *engine) sharedTracks(r *router) []vrrp.Track {
-	if r.group == nil {
-		return nil
-	}
-	var out []vrrp.Track
-	for _, o := range r.group.routers {
-		if o == r {
-			continue
+// sharing is what the members of a group get from each other: of each effect the first two members that have it, so that
+// there is one for each member.
+type sharing struct {
+	tracks []vrrp.Track
+	from   []*router
+}
+
+// share finds what the members of a group have for each other.
+func (e *engine) share(routers []*router) sharing {
+	var s sharing
+	count := map[vrrp.Effect]int{}
+	for _, r := range routers {
+		if r.group == nil {
+			break
 		}
-		for _, t := range vrrp.Shared(r.group.name, o.instance.Name, o.next.reason, e.tracksOf(o)) {
-			if !slices.ContainsFunc(out, func(known vrrp.Track) bool { return known.Effect == t.Effect }) {
-				out = append(out, t)
+		for _, t := range vrrp.Shared(r.group.name, r.instance.Name, r.next.reason, e.tracksOf(r)) {
+			if count[t.Effect]++; count[t.Effect] <= 2 {
+				s.tracks, s.from = append(s.tracks, t), append(s.from, r)
 			}
 		}
 	}
+	return s
+}
+
+// of are a member's tracks.
+func (s *sharing) of(r *router) []vrrp.Track {
+	var out []vrrp.Track
+	for i, t := range s.tracks {
+		if s.from[i] != r && !slices.ContainsFunc(out, func(known vrrp.Track) bool { return known.Effect == t.Effect }) {
+			out = append(out, t)
+		}
+	}
 	return out
+}
+
+// updateEach updates routers, and each group of them once.
+func (e *engine) updateEach(routers iter.Seq[*router], now time.Time) {
+	done := map[*group]bool{}
+	for r := range routers {
+		if g := r.group; g != nil {
+			if done[g] {
+				continue
+			}
+			done[g] = true
+		}
+		e.updateCondition(r, now)
+	}
 }

@@ -95,6 +95,30 @@ func TestGroupIsAdopted(t *testing.T) {
 	g.expectBoth(vrrp.Leaving, vrrp.ReasonResignStop, vrrp.ReasonResignStop)
 }
 
+// TestLargeGroup: what a group costs grows with its members, not with their square.
+func TestLargeGroup(t *testing.T) {
+	g := newRig(t)
+	g.quiet = true
+	g.up("eth0", 2, "10.9.0.1/24")
+	var all []vrrp.Instance
+	for i := range 255 {
+		in := v3(100)
+		in.Name, in.VirtualRouterID = fmt.Sprint(i), uint8(i+1)
+		in.Addresses = []vrrp.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, 0, byte(i)}), 24)}}
+		in.TrackInterfaces = []vrrp.TrackInterface{{Interface: "eth1"}}
+		all = append(all, in)
+	}
+	g.wantGroup("all", all...)
+	g.up("eth1", 3)
+	g.advance(time.Second)
+	g.down("eth1", 3)
+	for _, in := range all {
+		if st := g.status(in.Name); st.State != vrrp.Leaving || len(st.Tracks) != 2 {
+			t.Fatalf("%s: %s, tracks %+v", in.Name, st.State, st.Tracks)
+		}
+	}
+}
+
 // addSecond connects a and b by a second network.
 func (n *lan) addSecond(t testing.TB) {
 	t.Helper()

@@ -65,9 +65,8 @@ func (e *engine) linkTrack(t vrrp.TrackInterface) vrrp.Track {
 }
 
 // updateTracks passes a router's tracks to its machine if they have changed.
-func (e *engine) updateTracks(r *router, now time.Time) {
-	e.reviewAddresses(r)
-	tracks := append(e.tracksOf(r), e.sharedTracks(r)...)
+func (e *engine) updateTracks(r *router, shared []vrrp.Track, now time.Time) {
+	tracks := append(e.tracksOf(r), shared...)
 	for i := range tracks {
 		date(&tracks[i], r.tracks, now)
 	}

@@ -3,6 +3,7 @@ package speaker
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -37,11 +38,13 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	e.rejected = rejected
 	e.inherited = nil
 	e.regroup(now)
+	var running []*router
 	for i := range w.Instances {
 		if r := e.routers[keyOf(&w.Instances[i].Instance)]; r != nil {
-			e.updateCondition(r, now)
+			running = append(running, r)
 		}
 	}
+	e.updateEach(slices.Values(running), now)
 	for key, r := range e.routers {
 		if !seen[key] && !r.removed {
 			r.removed = true

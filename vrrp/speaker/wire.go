@@ -112,11 +112,13 @@ func (e *engine) closeWire(w *wire, now time.Time) {
 }
 
 func (e *engine) tendRouters(w *wire, now time.Time) {
-	for _, r := range w.routers {
-		if r != nil {
-			e.updateCondition(r, now)
+	e.updateEach(func(yield func(*router) bool) {
+		for _, r := range w.routers {
+			if r != nil && !yield(r) {
+				return
+			}
 		}
-	}
+	}, now)
 }
 
 // leaveWire takes a router off its wire, and closes the wire with the last.
