@@ -96,7 +96,7 @@ func explainWord(diag *hcl.Diagnostic, files map[string]*sourceFile) *hcl.Diagno
 	word := strings.Trim(string(diag.Subject.SliceBytes(file.text)), `"`)
 	detail, suggestion, _ := strings.Cut(diag.Detail, " Did you mean")
 	if strings.HasPrefix(suggestion, " to define a block") {
-		return withDetail(diag, fmt.Sprintf("%s is a block. Write it without an equals sign: %s { … }.", word, word))
+		return withDetail(diag, fmt.Sprintf("%s is a block. Write it without an equals sign: %s { … }.", word, header(word)))
 	}
 	if hint, ok := otherWords[word]; ok {
 		return withDetail(diag, detail+" "+hint)
@@ -192,6 +192,16 @@ func nodeNameOf(context *hcl.EvalContext) string {
 	return ""
 }
 
+// header is the beginning of a block of this type, with a label if it has one.
+func header(word string) string {
+	labelled := false
+	walkSchema(Schema(), func(b Block) { labelled = labelled || b.Type == word && b.Label != "" })
+	if labelled {
+		return word + ` "…"`
+	}
+	return word
+}
+
 // unknownWord explains where a misplaced word belongs.
 func unknownWord(word string) string {
 	if slices.ContainsFunc(Schema().Blocks, func(b Block) bool { return b.Type == word }) {
@@ -228,49 +238,52 @@ func unknownWord(word string) string {
 
 // otherWords maps words of keepalived and ipvsadm to those of this language.
 var otherWords = map[string]string{
-	"advert_int":             `Write advertise_interval = "1s".`,
-	"authentication":         `Write auth_pass = "…", with version = 2.`,
-	"connect_timeout":        `Write timeout = "1s".`,
-	"enabled":                "There is no such option. Remove the block, or comment it out with #.",
-	"enable":                 "There is no such option. Remove the block, or comment it out with #.",
-	"disabled":               "There is no such option. Remove the block, or comment it out with #.",
-	"delay_loop":             `Write interval = "2s" in the health_check.`,
-	"garp_master_refresh":    `Write announce { refresh = "60s" }.`,
-	"global_defs":            "It is not needed; remove it.",
-	"inhibit_on_failure":     `Write on_failure = "weight" in the virtual_service.`,
-	"lb_algo":                `Write scheduler = "wlc".`,
-	"lb_kind":                `Write forwarding = "nat", "dr" or "tun".`,
-	"lvs_method":             `Write forwarding = "nat", "dr" or "tun".`,
-	"lvs_sched":              `Write scheduler = "wlc".`,
-	"lvs_sync_daemon":        `Write a connection_sync block in the vrrp block.`,
-	"nb_get_retry":           "Write fall = 3.",
-	"nopreempt":              "Write preempt = false.",
-	"notification_email":     `Write notify_email "name" { … } at the top level.`,
-	"notify_backup":          `Write notify { backup = ["/path/to/script"] }.`,
-	"notify_fault":           `Write notify { fault = ["/path/to/script"] }.`,
-	"notify_master":          `Write notify { master = ["/path/to/script"] }.`,
-	"notify_stop":            `Write notify { stop = ["/path/to/script"] }.`,
-	"ops":                    "Write one_packet = true.",
-	"persistence_timeout":    `Write persistence { timeout = "5m" }.`,
-	"retry":                  "Write fall = 3.",
-	"script_user":            `Write user = "root" in the block that has the script.`,
-	"smtp_alert":             `Write notify_email "name" { … } at the top level.`,
-	"smtp_server":            `Write notify_email "name" { smtp = "mail.example.com:587" … } at the top level.`,
-	"state":                  "There is no initial state: the priority decides which node is master. Remove it.",
-	"unicast_peer":           `Write unicast_peers = ["192.0.2.2"].`,
-	"unicast_src_ip":         `Write source_address = "192.0.2.1".`,
-	"v3_checksum_as_v2":      `Write checksum = "without-pseudo".`,
-	"virtual_ipaddress":      `Write addresses = ["192.0.2.10/24"].`,
-	"virtual_server":         `Write virtual_service "name" { address = "192.0.2.10:80" }.`,
-	"vrrp_instance":          `Write vrrp "name" { … }.`,
-	"vrrp_notify_fifo":       `Write notify_fifo "/run/lvs-ha/notify.fifo" {} at the top level.`,
-	"vrrp_script":            `Write track_script "name" { command = ["…", "…"] }, and track "name" {} in the vrrp block.`,
-	"vrrp_track_file":        `Write track_file "name" { path = "…" }, and track "name" {} in the vrrp block.`,
-	"vrrp_track_process":     `Write track_process "name" {}, and track "name" {} in the vrrp block.`,
-	"vrrp_sync_group":        `Write sync_group "name" { instances = ["…", "…"] }.`,
-	"HTTP_GET":               `Write health_check "http" { … }.`,
-	"SSL_GET":                `Write health_check "https" { … }.`,
-	"TCP_CHECK":              `Write health_check "tcp" { … }.`,
-	"lower_connection_limit": "Write lower_threshold = 100.",
-	"upper_connection_limit": "Write upper_threshold = 200.",
+	"advert_int":                 `Write advertise_interval = "1s".`,
+	"authentication":             `Write auth_pass = "…", with version = 2.`,
+	"connect_timeout":            `Write timeout = "1s".`,
+	"enabled":                    "There is no such option. Remove the block, or comment it out with #.",
+	"enable":                     "There is no such option. Remove the block, or comment it out with #.",
+	"disabled":                   "There is no such option. Remove the block, or comment it out with #.",
+	"delay_loop":                 `Write interval = "2s" in the health_check.`,
+	"garp_master_refresh":        `Write announce { refresh = "60s" }.`,
+	"global_defs":                "It is not needed; remove it.",
+	"inhibit_on_failure":         `Write on_failure = "weight" in the virtual_service.`,
+	"lb_algo":                    `Write scheduler = "wlc".`,
+	"lb_kind":                    `Write forwarding = "nat", "dr" or "tun".`,
+	"lvs_method":                 `Write forwarding = "nat", "dr" or "tun".`,
+	"lvs_sched":                  `Write scheduler = "wlc".`,
+	"lvs_sync_daemon":            `Write a connection_sync block in the vrrp block.`,
+	"nb_get_retry":               "Write fall = 3.",
+	"nopreempt":                  "Write preempt = false.",
+	"notification_email":         `Write notify_email "name" { … } at the top level.`,
+	"notify_backup":              `Write notify { backup = ["/path/to/script"] }.`,
+	"notify_fault":               `Write notify { fault = ["/path/to/script"] }.`,
+	"notify_master":              `Write notify { master = ["/path/to/script"] }.`,
+	"notify_stop":                `Write notify { stop = ["/path/to/script"] }.`,
+	"ops":                        "Write one_packet = true.",
+	"persistence_timeout":        `Write persistence { timeout = "5m" }.`,
+	"retry":                      "Write fall = 3.",
+	"script_user":                `Write user = "root" in the block that has the script.`,
+	"smtp_alert":                 `Write notify_email "name" { … } at the top level.`,
+	"smtp_server":                `Write notify_email "name" { smtp = "mail.example.com:587" … } at the top level.`,
+	"state":                      "There is no initial state: the priority decides which node is master. Remove it.",
+	"unicast_peer":               `Write unicast_peers = ["192.0.2.2"].`,
+	"unicast_src_ip":             `Write source_address = "192.0.2.1".`,
+	"v3_checksum_as_v2":          `Write checksum = "without-pseudo".`,
+	"virtual_ipaddress":          `Write addresses = ["192.0.2.10/24"].`,
+	"virtual_server":             `Write virtual_service "name" { address = "192.0.2.10:80" }.`,
+	"vrrp_instance":              `Write vrrp "name" { … }.`,
+	"vrrp_notify_fifo":           `Write notify_fifo "/run/lvs-ha/notify.fifo" {} at the top level.`,
+	"vrrp_script":                `Write track_script "name" { command = ["…", "…"] }, and track "name" {} in the vrrp block.`,
+	"vrrp_track_file":            `Write track_file "name" { path = "…" }, and track "name" {} in the vrrp block.`,
+	"vrrp_track_process":         `Write track_process "name" {}, and track "name" {} in the vrrp block.`,
+	"vrrp_sync_group":            `Write sync_group "name" { instances = ["…", "…"] }.`,
+	"script":                     `Write command = ["/usr/bin/pidof", "haproxy"].`,
+	"enable_script_security":     "Remove it: programs that other users can change are always refused.",
+	"virtual_ipaddress_excluded": `Write excluded_addresses = ["192.0.2.11/24"].`,
+	"HTTP_GET":                   `Write health_check "http" { … }.`,
+	"SSL_GET":                    `Write health_check "https" { … }.`,
+	"TCP_CHECK":                  `Write health_check "tcp" { … }.`,
+	"lower_connection_limit":     "Write lower_threshold = 100.",
+	"upper_connection_limit":     "Write upper_threshold = 200.",
 }

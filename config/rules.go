@@ -21,6 +21,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	trackedInterfaces,
 	usedTracks,
 	trackSources,
+	signalsOfNobody,
 	syncGroups,
 	oneConnectionSync,
 	syncMemberships,

@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -116,4 +117,25 @@ func commandProblem(command *attr[[]item[string]], shell bool) hcl.Diagnostics {
 			"%q is a relative path. Write an absolute path, or the name of a program in PATH.", args[0])}
 	}
 	return nil
+}
+
+// signalsOfNobody warns about keepalived's usual check, "killall -0 haproxy", as a user that may not send signals to the
+// process (kill(2)): it always fails. Root's script has CAP_KILL, any other user only reaches its own processes.
+func signalsOfNobody(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, b := range f.TrackScripts {
+		args := values(b.Command.value)
+		if b.Shell.value && len(args) > 0 {
+			args = strings.Fields(args[0])
+		}
+		if !b.User.isOK() || b.User.value != "nobody" || len(args) < 2 {
+			continue
+		}
+		if program := filepath.Base(args[0]); slices.Contains([]string{"killall", "pkill", "kill"}, program) && slices.Contains(args[1:], "-0") {
+			diags = append(diags, warning(b.Command.at(), "A signal without permission",
+				"nobody may not send signals to processes of other users: %s -0 fails while they run. "+
+					"Write a track_process block instead, or user = \"root\".", program))
+		}
+	}
+	return diags
 }

@@ -123,6 +123,8 @@ func checkOwner(path string, st *unix.Stat_t, uid, self uint32) error {
 	switch {
 	case st.Uid != 0 && st.Uid != uid && st.Uid != self:
 		return fmt.Errorf("%s is not safe: it belongs to user %d; it must belong to root or to the script's user", path, st.Uid)
+	case st.Mode&unix.S_ISVTX != 0 && st.Mode&0o002 != 0: // others rely on it: it must stay as it is
+		return fmt.Errorf("%s is not safe: other users can write to it (mode %04o): move the program, for example to /usr/local/sbin", path, st.Mode&0o7777)
 	case st.Mode&0o002 != 0, st.Mode&0o020 != 0 && st.Gid != 0: // some systems let root's group write
 		return fmt.Errorf("%s is not safe: other users can write to it (mode %04o, group %d): move the script, or run `chmod go-w %s`",
 			path, st.Mode&0o7777, st.Gid, path)

@@ -20,3 +20,10 @@ vrrp_script "haproxy" {}
 vrrp_track_file "file" {}
 vrrp_track_process "process" {}
 vrrp_sync_group "group" {}
+
+track_script "script" { script = "/usr/bin/killall -0 haproxy" }
+
+vrrp "tracks" {
+  track = ["script"]
+  virtual_ipaddress_excluded {}
+}

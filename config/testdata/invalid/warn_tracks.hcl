@@ -12,4 +12,19 @@ vrrp "owner" {
   addresses         = ["192.0.2.10/24"]
 
   track "weighted" {}
+  track "signal" {}
+  track "signal-shell" {}
+  track "signal-root" {}
+}
+
+track_script "signal" { command = ["/usr/bin/killall", "-0", "haproxy"] }
+
+track_script "signal-shell" {
+  command = ["killall -0 haproxy || exit 1"]
+  shell   = true
+}
+
+track_script "signal-root" {
+  command = ["killall", "-0", "haproxy"]
+  user    = "root"
 }
