@@ -87,6 +87,8 @@ func outcomeText(f api.FailoverOf) string {
 		}
 	case api.FailoverNobody:
 		return fmt.Sprintf("no other router took over within %s; this node remains master, and the failover is cancelled", took)
+	case api.FailoverEnded:
+		return "the failover ended before another router took over: it was undone, its time was over, or the instance was removed"
 	case api.FailoverUndone:
 		return "failover undone"
 	case api.FailoverNone:

@@ -39,12 +39,15 @@ const (
 	FailoverNoNeed  FailoverOutcome = "not-master"   // it was not master; it has priority 1 now
 	FailoverNobody  FailoverOutcome = "no-successor" // no other router took over; the request is cancelled
 	FailoverWaiting FailoverOutcome = "waiting"      // the time for the request is over before the outcome is known
+	FailoverEnded   FailoverOutcome = "ended"        // before its outcome: it was undone, its time was over, or the instance was removed
 	FailoverUndone  FailoverOutcome = "undone"
 	FailoverNone    FailoverOutcome = "none" // there was no failover to undo
 )
 
 // OK reports whether the instance is where the request wants it.
-func (o FailoverOutcome) OK() bool { return o != FailoverNobody && o != FailoverWaiting }
+func (o FailoverOutcome) OK() bool {
+	return o != FailoverNobody && o != FailoverWaiting && o != FailoverEnded
+}
 
 // Failover hands instances over, and returns when their new masters are heard.
 func (c *Client) Failover(ctx context.Context, request FailoverRequest) (Failover, error) {

@@ -200,10 +200,12 @@ const failoverPoll = 5 * time.Millisecond
 
 // awaitFailover waits until every instance has handed over, or has found that nobody takes over.
 func (d *Director) awaitFailover(ctx context.Context, instances []api.FailoverOf, began time.Time) error {
+	left := map[string]bool{} // was seen leaving: then an outcome is this request's, wherever a wall clock was set meanwhile
 	for {
 		var statuses map[string]vrrp.Status
-		if err := d.view(context.WithoutCancel(ctx), func() { statuses = maps.Clone(d.vrrp) }); err != nil {
-			return err
+		var inForce map[string]failover
+		if err := d.view(ctx, func() { statuses, inForce = maps.Clone(d.vrrp), maps.Clone(d.failovers) }); err != nil {
+			return nil // the outcome "waiting" says so
 		}
 		waiting := false
 		var alone []string
@@ -214,20 +216,24 @@ func (d *Director) awaitFailover(ctx context.Context, instances []api.FailoverOf
 			}
 			s := statuses[f.Name]
 			f.State, f.MasterAddress = s.State, s.MasterAddress
+			left[f.Name] = left[f.Name] || s.State == vrrp.Leaving
+			_, wanted := inForce[f.Name]
 			switch {
 			case s.State == vrrp.Backup && s.MasterAddress != "":
 				f.Outcome, f.Took = api.FailoverDone, api.Duration(time.Since(began))
 			case s.State == vrrp.Initialize:
 				f.Outcome = api.FailoverNoNeed
-			case s.State == vrrp.Master && s.Reason == string(vrrp.ReasonNobodyTookOver) && s.Since.After(began):
+			case s.State == vrrp.Master && s.Reason == string(vrrp.ReasonNobodyTookOver) && (left[f.Name] || s.Since.After(began)):
 				f.Outcome, f.Took, f.Until = api.FailoverNobody, api.Duration(time.Since(began)), time.Time{}
 				alone = append(alone, f.Name)
+			case !wanted:
+				f.Outcome, f.Until = api.FailoverEnded, time.Time{}
 			default:
 				waiting = true
 			}
 		}
 		if len(alone) > 0 {
-			if err := d.do(context.WithoutCancel(ctx), func() error { d.cancelFailovers(alone); return nil }); err != nil {
+			if err := d.do(ctx, func() error { d.cancelFailovers(alone); return nil }); err != nil {
 				return err
 			}
 		}
@@ -245,6 +251,9 @@ func (d *Director) awaitFailover(ctx context.Context, instances []api.FailoverOf
 // cancelFailovers ends failovers that nobody took part in: a node that serves alone should not have the lowest priority.
 func (d *Director) cancelFailovers(names []string) {
 	for _, name := range names {
+		if _, inForce := d.failovers[name]; !inForce {
+			continue
+		}
 		d.Logger.Warn("failover cancelled: no other router took over", "instance", name)
 		delete(d.failovers, name)
 	}

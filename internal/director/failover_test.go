@@ -1,6 +1,7 @@
 package director
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -140,6 +141,61 @@ func TestFailoverRequestsThatAreRefused(t *testing.T) {
 		wantStatus(http.StatusServiceUnavailable, api.FailoverRequest{})
 		if tracks := b.tracksOf("gateway"); len(tracks) != 0 {
 			t.Errorf("a refused request left tracks: %+v", tracks)
+		}
+	})
+}
+
+// TestFailoverThatEndsWhileItIsAwaited: the request is answered at once, not when its time is over.
+func TestFailoverThatEndsWhileItIsAwaited(t *testing.T) {
+	for what, end := range map[string]func(b *bench){
+		"undone": func(b *bench) {
+			if _, err := b.director.Failover(b.t.Context(), api.FailoverRequest{Undo: true}); err != nil {
+				b.t.Error(err)
+			}
+		},
+		"removed": func(b *bench) {
+			b.cfg.VRRP = nil
+			b.reload()
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := pairBench(t)
+				defer b.stop()
+				time.AfterFunc(100*time.Millisecond, func() { end(b) })
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				f, err := b.director.Failover(ctx, api.FailoverRequest{})
+				if err != nil || f.Instances[0].Outcome != api.FailoverEnded || time.Since(began) > 200*time.Millisecond {
+					t.Errorf("%+v, %v after %v", f, err, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+// TestFailoverWithoutSuccessorWhenTheClockIsSetBack: the status has a time before the request.
+func TestFailoverWithoutSuccessorWhenTheClockIsSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pairBench(t)
+		defer b.stop()
+		time.AfterFunc(100*time.Millisecond, func() {
+			b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Leaving}})
+		})
+		time.AfterFunc(200*time.Millisecond, func() {
+			b.speaker.report([]vrrp.Status{{
+				Name: "gateway", State: vrrp.Master, Reason: string(vrrp.ReasonNobodyTookOver), Since: time.Now().Add(-time.Hour),
+			}})
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		f, err := b.director.Failover(ctx, api.FailoverRequest{})
+		if err != nil || f.Instances[0].Outcome != api.FailoverNobody {
+			t.Errorf("%+v, %v", f, err)
+		}
+		if tracks := b.tracksOf("gateway"); len(tracks) != 0 {
+			t.Errorf("tracks %+v", tracks)
 		}
 	})
 }
