@@ -14,6 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/lvs-ha/lvs-ha/internal/secret"
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // minSecret is the length of the shortest text that is masked everywhere: masking shorter ones would make messages
@@ -25,6 +26,13 @@ var secretHeader = regexp.MustCompile(`(?i)auth|cookie|token|secret|pass|key`)
 
 // secretLine matches the start of a line with a secret, up to the secret.
 var secretLine = regexp.MustCompile(`(?i)(auth|cookie|token|secret|pass|key)[\w-]*"?\s*[=:]?\s*`)
+
+// keyText matches a key of auth_hmac, wherever it was written by mistake: under another name, as a label, as a file's name, or in a
+// file that cannot be parsed.
+var keyText = regexp.MustCompile(`(?i)\bhex:[0-9a-f]{8,}|\b[0-9a-f]{64,}`)
+
+// keyWidth is how far a key extends.
+const keyWidth = len("hex:") + 2*vrrp.MaxAuthKey
 
 // secrets collects texts that diagnostics must not contain: the journal has more readers than the configuration. It has
 // values, and positions in the source that must be hidden even if their value is unknown because of an error in the
@@ -85,20 +93,23 @@ func (s *secrets) masker() masker {
 
 // text masks the secrets in a text.
 func (m masker) text(text string) string {
-	if m.longest == 0 {
-		return text
+	if m.longest > 0 {
+		text = m.inText.Replace(text)
 	}
-	return m.inText.Replace(text)
+	return keyText.ReplaceAllLiteralString(text, secret.Hidden)
 }
 
 // source returns the bytes of a file from left to right with a star for each byte of a secret.
 func (m masker) source(file string, src []byte, left, right int) []byte {
 	visible := bytes.Clone(src[left:right])
-	if m.longest > 0 { // a secret may begin before this part, and end after it
-		from, to := max(0, left-m.longest), min(len(src), right+m.longest)
-		masked := m.inSource.Replace(string(src[from:to]))
-		copy(visible, masked[left-from:])
+	around := max(m.longest, keyWidth) // a secret may begin before this part, and end after it
+	from, to := max(0, left-around), min(len(src), right+around)
+	masked := string(src[from:to])
+	if m.longest > 0 {
+		masked = m.inSource.Replace(masked)
 	}
+	masked = keyText.ReplaceAllStringFunc(masked, func(key string) string { return strings.Repeat("*", len(key)) })
+	copy(visible, masked[left-from:])
 	if m.guess {
 		if found := secretLine.FindIndex(visible); found != nil {
 			for i := found[1]; i < len(visible); i++ {

@@ -166,3 +166,35 @@ func TestCheckErrorsHideSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestDiagnosticsHideKeys: a key of auth_hmac is recognised wherever it was written by mistake.
+func TestDiagnosticsHideKeys(t *testing.T) {
+	const key = "hex:00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+	block := func(key string) string { return vrrpWith("auth_hmac {\n  active_key = 1\n  " + key + "\n}") }
+	for name, text := range map[string]string{
+		"misspelt":              block(`key "1" { secrt = "` + key + `" }`),
+		"under another name":    block(`key "1" { value = "` + key + `" }`),
+		"as a file":             block(`key "1" { file = "` + key + `" }`),
+		"as a label":            block(`key "1" "` + key + `" {}`),
+		"as the label":          block(`key "` + key + `" {}`),
+		"as a map":              block(`keys = { 1 = "` + key + `" }`),
+		"in a broken heredoc":   block("key \"1\" {\n  secret = <<EOT\n" + key + "\nEOT\n  } }"),
+		"in a long line":        block(`key "1" {` + strings.Repeat(" ", 150) + `value = "` + key + `" }`),
+		"without hex:":          block(`key "1" { value = "` + key[4:] + `" }`),
+		"after a value":         block(`key "1" { file = "x" "` + key + `" }`),
+		"as a secret and wrong": block(`key "1" { secret = "` + key + `z" }`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, diags := Load(write(t, t.TempDir(), "a.hcl", text), asLB1())
+			if !diags.HasErrors() {
+				t.Fatal("this has no error that could print the key")
+			}
+			all := printed(t, diags) + diags.Err().Error() + fmt.Sprint(diags.Findings())
+			for _, part := range []string{"00112233", "aabbccdd", "AABBCCDD"} {
+				if strings.Contains(all, part) {
+					t.Fatalf("a part of the key is in:\n%s", all)
+				}
+			}
+		})
+	}
+}
