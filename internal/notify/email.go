@@ -26,6 +26,7 @@ type email struct {
 const (
 	emailBatch   = 100 // messages in a mail
 	emailTimeout = 30 * time.Second
+	emailAnswers = 64 << 10 // bytes that a server may say in one session
 )
 
 func newEmail(c config.NotifyEmail, node string) *email {
@@ -35,6 +36,7 @@ func newEmail(c config.NotifyEmail, node string) *email {
 func (*email) most() int             { return emailBatch }
 func (e *email) pace() time.Duration { return e.config.Interval }
 func (*email) wants(Message) bool    { return true }
+func (*email) close()                {}
 
 func (e *email) deliver(ctx context.Context, batch []Message) error {
 	text := e.text(batch, time.Now())
@@ -80,7 +82,7 @@ func (e *email) send(ctx context.Context, text []byte) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if err = e.talk(conn, text); err != nil && ctx.Err() != nil {
+	if err = e.talk(&quiet{conn, emailAnswers}, text); err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	var refused *smtpError
@@ -88,6 +90,21 @@ func (e *email) send(ctx context.Context, text []byte) error {
 		return errFinal{err}
 	}
 	return err
+}
+
+// quiet is a connection on which only so many bytes can be received: package smtp reads an answer whole, however long.
+type quiet struct {
+	net.Conn
+	left int
+}
+
+func (q *quiet) Read(b []byte) (int, error) {
+	if q.left <= 0 {
+		return 0, fmt.Errorf("the server has sent more than %d bytes", emailAnswers)
+	}
+	n, err := q.Conn.Read(b[:min(len(b), q.left)])
+	q.left -= n
+	return n, err
 }
 
 func (e *email) talk(conn net.Conn, text []byte) error {

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -179,5 +180,34 @@ func TestEmailIsRefused(t *testing.T) {
 		if err := newEmail(c, "lb1").deliver(t.Context(), one); err == nil || len(s.mails) > 0 {
 			t.Errorf("a certificate of an unknown authority: %v, %d mails", err, len(s.mails))
 		}
+	}
+}
+
+// TestAMailServerThatTalksForEver fills no memory, and no log.
+func TestAMailServerThatTalksForEver(t *testing.T) {
+	for what, noise := range map[string]string{"a long line": strings.Repeat("220 x", 1<<10), "many lines": strings.Repeat("220-x\r\n", 1<<9)} {
+		t.Run(what, func(t *testing.T) {
+			client, server := net.Pipe()
+			defer server.Close()
+			sent := make(chan int, 1)
+			go func() {
+				total := 0
+				for total < 100*emailAnswers {
+					n, err := server.Write([]byte(noise))
+					total += n
+					if err != nil {
+						break
+					}
+				}
+				sent <- total
+				server.Close()
+			}()
+			e := newEmail(config.NotifyEmail{SMTP: "mail.example.com:25"}, "lb1")
+			e.dial = func(context.Context, string, string) (net.Conn, error) { return client, nil }
+			err := e.send(t.Context(), []byte("x"))
+			if total := <-sent; err == nil || len(err.Error()) > 2*maxQuoted || total > 2*emailAnswers {
+				t.Errorf("%d bytes received, %v", total, err)
+			}
+		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,8 +48,10 @@ func (f *fifo) open() error {
 		return nil
 	}
 	f.close() // it was deleted, or replaced
+	created := false
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = f.create(); err == nil {
+		if err = unix.Mkfifo(f.config.Path, f.config.Mode); err == nil {
+			created = true
 			err = unix.Lstat(f.config.Path, &now)
 		}
 	}
@@ -69,14 +70,12 @@ func (f *fifo) open() error {
 		f.fd = -1
 		return &fs.PathError{Op: "opening", Path: f.config.Path, Err: err}
 	}
-	return nil
-}
-
-func (f *fifo) create() error {
-	if err := unix.Mkfifo(f.config.Path, f.config.Mode); err != nil {
-		return err
+	if created { // whatever the umask is. Of what is open: somebody may have put a link there
+		if err := unix.Fchmod(f.fd, f.config.Mode); err != nil {
+			return &fs.PathError{Op: "setting the mode of", Path: f.config.Path, Err: err}
+		}
 	}
-	return os.Chmod(f.config.Path, fs.FileMode(f.config.Mode)) // whatever the umask is
+	return nil
 }
 
 func (f *fifo) close() {

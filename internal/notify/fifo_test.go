@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bufio"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,5 +94,34 @@ func TestAFIFOsPathIsSomethingElse(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file); len(text) > 0 || err != nil {
 		t.Errorf("the file has %q, %v", text, err)
+	}
+}
+
+// TestFIFOsAreClosed: a reload that changes one, or that removes it, leaves nothing open.
+func TestFIFOsAreClosed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	open := func() (n int) {
+		all, _ := filepath.Glob("/proc/self/fd/*")
+		for _, fd := range all {
+			if to, _ := os.Readlink(fd); to == path {
+				n++
+			}
+		}
+		return n
+	}
+	q := newQueue("x", nil, slog.New(slog.DiscardHandler), func() {})
+	for mode := range uint32(5) {
+		q.receiver = newFIFO(config.NotifyFIFO{Path: path, Mode: 0o600 + mode})
+		q.put(message(stateMaster))
+		q.begin()
+		q.deliver(t.Context())
+	}
+	if now := open(); now != 1 || q.stats.Delivered != 5 {
+		t.Errorf("open %d times after reloads: %+v", now, q.stats)
+	}
+	q.closed = true
+	q.run(t.Context())
+	if now := open(); now != 0 {
+		t.Errorf("open %d times after the removal", now)
 	}
 }

@@ -184,7 +184,11 @@ func (n *Notifier) pass(m Message, past bool) {
 		n.states[s] = m.State
 	}
 	for name, q := range n.queues {
-		if had, known := n.Former.Receivers[name]; known && n.Former.Series == m.Series && m.Sequence <= had || !known && past {
+		had, known := n.Former.Receivers[name]
+		if known && m.State != "" && m.To == "" {
+			had = 0 // Stop made it: it has the number of the last event, which this receiver may have
+		}
+		if known && n.Former.Series == m.Series && m.Sequence <= had || !known && past {
 			continue
 		}
 		q.put(m)

@@ -149,6 +149,19 @@ func TestTheStopIsBounded(t *testing.T) {
 	})
 }
 
+// TestTheStopOfTheNextProcess: the speaker has ended without a word, and nothing has changed since the former process.
+func TestTheStopOfTheNextProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{Series: "s", Receivers: map[string]uint64{"notify web": 1}})
+		d.Update(instances("web"))
+		d.Event(history.Event{Transition: vrrp.Transition{Series: "s", Sequence: 1, Instance: "web", To: vrrp.Master}}, true)
+		synctest.Wait()
+		d.wantRan(t)
+		d.Stop(time.Now().Add(time.Minute))
+		d.wantRan(t, "web-all x INSTANCE web STOP 0")
+	})
+}
+
 func TestAQueueDropsTheOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
@@ -293,6 +306,7 @@ type flaky struct {
 func (f *flaky) most() int           { return 3 }
 func (f *flaky) pace() time.Duration { return f.gap }
 func (f *flaky) wants(Message) bool  { return true }
+func (f *flaky) close()              {}
 func (f *flaky) deliver(ctx context.Context, batch []Message) error {
 	f.batches = append(f.batches, len(batch))
 	if f.failures--; f.failures >= 0 {

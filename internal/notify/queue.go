@@ -18,6 +18,8 @@ type receiver interface {
 	pace() time.Duration
 	// wants reports whether messages of this kind are for it.
 	wants(m Message) bool
+	// close frees what it has open. It is called in the goroutine that calls deliver, after the last delivery.
+	close()
 }
 
 // queueLength bounds the messages that wait for a receiver. The oldest are dropped: the last states matter most.
@@ -28,7 +30,8 @@ type queue struct {
 	name string
 	log  *slog.Logger
 	wake chan struct{}
-	done func() // called when fewer messages wait than before
+	done func()   // called when fewer messages wait than before
+	used receiver // of the last delivery; only the goroutine that delivers uses it
 
 	mu       sync.Mutex
 	receiver receiver
@@ -85,6 +88,11 @@ func (q *queue) put(m Message) {
 
 // run delivers until ctx ends, or until the queue is closed and empty.
 func (q *queue) run(ctx context.Context) {
+	defer func() {
+		if q.used != nil {
+			q.used.close()
+		}
+	}()
 	for ctx.Err() == nil {
 		wait, over := q.begin()
 		switch {
@@ -128,6 +136,10 @@ func (q *queue) deliver(ctx context.Context) {
 	q.mu.Lock()
 	r, batch := q.receiver, q.inFlight
 	q.mu.Unlock()
+	if q.used != nil && q.used != r { // a reload has replaced it
+		q.used.close()
+	}
+	q.used = r
 	err := r.deliver(ctx, batch)
 	if ctx.Err() != nil {
 		return // the batch stays in flight: the next process delivers it

@@ -23,6 +23,7 @@ type scripts struct {
 
 func (*scripts) most() int           { return 1 }
 func (*scripts) pace() time.Duration { return 0 }
+func (*scripts) close()              {}
 
 func (s *scripts) wants(m Message) bool {
 	return m.Lost == 0 && subject{m.Group, m.Instance} == s.subject && len(s.commands(m)) > 0

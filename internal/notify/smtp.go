@@ -16,7 +16,7 @@ type smtpError struct {
 	permanent bool // a code of 5xx: RFC 5321 4.2.1
 }
 
-func (e *smtpError) Error() string { return fmt.Sprintf("%s: %v", e.step, e.err) }
+func (e *smtpError) Error() string { return fmt.Sprintf("%s: %.*s", e.step, maxQuoted, e.err.Error()) }
 func (e *smtpError) Unwrap() error { return e.err }
 
 func smtpFailure(step string, err error) error {

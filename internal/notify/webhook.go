@@ -73,6 +73,7 @@ func trust(authorities string) *tls.Config {
 func (*webhook) most() int           { return 1 }
 func (*webhook) pace() time.Duration { return 0 }
 func (*webhook) wants(Message) bool  { return true }
+func (w *webhook) close()            { w.client.CloseIdleConnections() }
 
 func (w *webhook) deliver(ctx context.Context, batch []Message) error {
 	m := batch[0]
