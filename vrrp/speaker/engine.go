@@ -30,6 +30,7 @@ type engine struct {
 	kernel  kernelWorker
 	post    func(func(now time.Time)) // runs a function on the engine's goroutine later
 	clock   func() time.Time          // the wall clock, for trailers: packets compare it between machines
+	keep    func(*vrrp.Wanted)        // for the next speaker; nil: nothing
 
 	timers     timers
 	interfaces map[string]netInterface
@@ -58,6 +59,7 @@ type engine struct {
 func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
 	e := &engine{
 		log: log, outside: loglimit.Outside(log), sockets: s, kernel: k, post: post, clock: time.Now,
+		keep:       func(*vrrp.Wanted) {},
 		interfaces: map[string]netInterface{},
 		wires:      map[socketKey]*wire{},
 		routers:    map[routerKey]*router{},
@@ -303,6 +305,7 @@ func (e *engine) stop(now time.Time) {
 		return
 	}
 	e.stopping = true
+	e.keep(nil)
 	for _, g := range e.groups {
 		e.dissolve(g) // each leaves for the same reason
 	}

@@ -47,6 +47,7 @@ func (e *engine) directorGone(now time.Time) {
 func (e *engine) abandon(now time.Time) {
 	e.log.Error("no response from the director within the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true
+	e.keep(nil) // the next speaker must not begin another grace time
 	e.updateEach(maps.Values(e.routers), now)
 }
 
@@ -57,5 +58,7 @@ func (e *engine) directorBack(now time.Time) {
 		return
 	}
 	e.abandoned = false
+	w := e.wanted
+	e.keep(&w)
 	e.updateEach(maps.Values(e.routers), now)
 }

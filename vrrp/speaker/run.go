@@ -62,6 +62,9 @@ func Run(ctx context.Context, o Options) error {
 	left := s.loop.engine.tenures.take()
 	if turn.Adopt {
 		s.loop.engine.inherited = left
+		s.resumed = s.kept.read()
+	} else if err := s.kept.write(nil); err != nil {
+		return fmt.Errorf("start the speaker: %w", err)
 	}
 	return s.run(ctx)
 }
@@ -79,6 +82,8 @@ type speaker struct {
 	announcer *announcer
 	neighbors *neighbors
 	server    *server
+	kept      *keptWanted
+	resumed   *vrrp.Wanted // of the former speaker; nil: none
 }
 
 func newSpeaker(o Options, turn Turn) (*speaker, error) {
@@ -106,6 +111,8 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	if e.tenures, err = mapTenures(turn.Tenures); err != nil {
 		return nil, err
 	}
+	s.kept = newKeptWanted(log, turn.Tenures)
+	e.keep = s.kept.keep
 	e.history = newHistory(e.tenures.series)
 	s.server.history = e.history
 	e.tenures.now = clock.bootTime
@@ -139,9 +146,12 @@ func (s *speaker) run(ctx context.Context) error {
 	defer s.kernel.Close()
 	defer s.watcher.handle.Close()
 	defer s.frames.close()
-	// The interfaces are known before the first director speaks: adoption needs them.
+	// The interfaces are known before any instance starts: adoption needs them.
 	if _, err := s.watcher.resync(); err != nil {
 		return fmt.Errorf("start the speaker: %w", err)
+	}
+	if w := s.resumed; w != nil {
+		s.loop.post(func(now time.Time) { s.loop.engine.resume(*w, now) })
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
@@ -150,6 +160,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() { s.keeper.run(background) })
 	wg.Go(func() { s.announcer.run(background) })
 	wg.Go(func() { s.neighbors.run(background) })
+	wg.Go(func() { s.kept.run(background) })
 	served := make(chan error, 1)
 	wg.Go(func() { served <- s.server.serve(background, s.listener) })
 	ended := make(chan error, 1)

@@ -29,7 +29,7 @@ type tenureRecord struct {
 // tenureRecords is more than any director has routers; those beyond are not adopted. Only memory that is used exists.
 const tenureRecords = 1 << 16
 
-// The memory that speakers share: the records, then the series of transitions.
+// The memory that speakers share: the records, then the series of transitions, and at slotsOffset the wanted state.
 const (
 	tenureBytes = tenureRecords * int(unsafe.Sizeof(tenureRecord{}))
 	sharedBytes = tenureBytes + int(unsafe.Sizeof(series{}))

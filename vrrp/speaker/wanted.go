@@ -37,6 +37,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	}
 	e.rejected = rejected
 	e.inherited = nil
+	e.keep(&w)
 	e.regroup(now)
 	var running []*router
 	for i := range w.Instances {
@@ -52,6 +53,13 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 			e.finishRemoval(r, now)
 		}
 	}
+}
+
+// resume continues with the wanted state of the former speaker until the director sends one, as if it had just gone.
+func (e *engine) resume(w vrrp.Wanted, now time.Time) {
+	e.log.Info("continuing without waiting for the director", "instances", len(w.Instances), "director_grace", w.DirectorGrace.String())
+	e.setWanted(w, now)
+	e.directorGone(now)
 }
 
 func problemOf(in *vrrp.WantedInstance, taken bool, owners map[placed]string) string {

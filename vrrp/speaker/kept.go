@@ -1,0 +1,160 @@
+package speaker
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lvs-ha/lvs-ha/internal/statefile"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// The memory that the parent keeps also has the last wanted state, in two slots that are written in turn: a writer that is
+// killed leaves the former state. Only memory that is used exists.
+const (
+	slotsOffset = 16 << 20 // the other contents may grow up to here
+	slotBytes   = 64 << 20 // 1,000 instances take 1 MB
+	slotHeader  = 20       // bytes: sequence, length of the content, checksum
+)
+
+// wantedShape precedes the content: another version's is ignored.
+var wantedShape = sync.OnceValue(func() string {
+	shape, _ := statefile.Shape(reflect.TypeFor[vrrp.Wanted]())
+	return shape
+})
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// keptWanted keeps the last wanted state for the next speaker, which needs no director to continue. Without a file it keeps nothing.
+type keptWanted struct {
+	log      *slog.Logger
+	file     *os.File
+	sequence uint64 // of the last slot written
+
+	wake   bell
+	latest atomic.Pointer[vrrp.Wanted]
+}
+
+func newKeptWanted(log *slog.Logger, f *os.File) *keptWanted {
+	return &keptWanted{log: log, file: f, wake: newBell()}
+}
+
+// keep replaces what is kept, soon; with nil by nothing. The state must no longer change.
+func (k *keptWanted) keep(w *vrrp.Wanted) {
+	k.latest.Store(w)
+	k.wake.ring()
+}
+
+// run writes until ctx ends.
+func (k *keptWanted) run(ctx context.Context) {
+	for running := true; running; {
+		select {
+		case <-k.wake:
+		case <-ctx.Done():
+			select {
+			case <-k.wake:
+				running = false
+			default:
+				return
+			}
+		}
+		if err := k.write(k.latest.Load()); err != nil {
+			k.log.Warn("instances not kept for the next speaker: if this one is killed, the next waits for the director", "error", err)
+		}
+	}
+}
+
+// write replaces what is kept. After an error nothing is kept.
+func (k *keptWanted) write(w *vrrp.Wanted) error {
+	if k.file == nil {
+		return nil
+	}
+	if w != nil {
+		err := k.writeSlot(w)
+		if err == nil {
+			return nil
+		}
+		_ = k.write(nil)
+		return err
+	}
+	if err := k.file.Truncate(slotsOffset); err != nil {
+		return fmt.Errorf("erase the wanted state: %w", err)
+	}
+	return nil
+}
+
+func (k *keptWanted) writeSlot(w *vrrp.Wanted) error {
+	text, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("encode the wanted state: %w", err)
+	}
+	content := append([]byte(wantedShape()), text...)
+	if most := slotBytes - slotHeader; len(content) > most {
+		return fmt.Errorf("the wanted state has %d bytes, the limit is %d", len(content), most)
+	}
+	k.sequence++
+	at := slotOffset(k.sequence)
+	if _, err := k.file.WriteAt(content, at+slotHeader); err != nil {
+		return fmt.Errorf("write the wanted state: %w", err)
+	}
+	if _, err := k.file.WriteAt(headerOf(k.sequence, content), at); err != nil {
+		return fmt.Errorf("write the wanted state: %w", err)
+	}
+	return nil
+}
+
+func slotOffset(sequence uint64) int64 { return slotsOffset + int64(sequence%2)*slotBytes }
+
+func headerOf(sequence uint64, content []byte) []byte {
+	h := binary.LittleEndian.AppendUint64(make([]byte, 0, slotHeader), sequence)
+	h = binary.LittleEndian.AppendUint64(h, uint64(len(content)))
+	return binary.LittleEndian.AppendUint32(h, crc32.Update(crc32.Checksum(h, castagnoli), castagnoli, content))
+}
+
+// read returns what the former speaker kept, nil if there is nothing complete or it is another version's.
+func (k *keptWanted) read() *vrrp.Wanted {
+	if k.file == nil {
+		return nil
+	}
+	var latest string
+	for slot := range uint64(2) {
+		if sequence, content := k.readSlot(slotOffset(slot)); sequence > k.sequence {
+			k.sequence, latest = sequence, content
+		}
+	}
+	text, known := strings.CutPrefix(latest, wantedShape())
+	if !known {
+		return nil
+	}
+	var w vrrp.Wanted
+	if err := json.Unmarshal([]byte(text), &w); err != nil {
+		return nil
+	}
+	return &w
+}
+
+// readSlot returns the content of a slot, with the sequence 0 if it is not complete.
+func (k *keptWanted) readSlot(at int64) (sequence uint64, content string) {
+	var header [slotHeader]byte
+	if _, err := k.file.ReadAt(header[:], at); err != nil {
+		return 0, ""
+	}
+	sequence = binary.LittleEndian.Uint64(header[:])
+	length := binary.LittleEndian.Uint64(header[8:])
+	if length > slotBytes-slotHeader {
+		return 0, ""
+	}
+	raw := make([]byte, length)
+	if _, err := k.file.ReadAt(raw, at+slotHeader); err != nil || string(headerOf(sequence, raw)) != string(header[:]) {
+		return 0, ""
+	}
+	return sequence, string(raw)
+}
