@@ -114,6 +114,7 @@ var checks = []check{
 	secondaries,
 	arpFlux,
 	loopbackAddresses,
+	scripts,
 	otherDaemons,
 	adverts,
 	conflicts,

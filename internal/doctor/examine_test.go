@@ -293,6 +293,9 @@ func TestKernel(t *testing.T) {
 		}},
 		{"clock", "", func(_ *config.Config, o *doctor.Observed) { o.Clock.Synchronized = false }, []string{
 			"warning clock"}},
+		{"scripts", "", func(_ *config.Config, o *doctor.Observed) {
+			o.Scripts = []doctor.Script{{Track: true, Block: "track_script good"}, {Track: true, Block: "track_script bad", Refused: "/y is not executable"}, {Block: "notify.master of vrrp web", Refused: "/x: no such file"}}
+		}, []string{"error script track_script bad", "error script notify.master of vrrp web"}},
 		{"clock unknown", "", func(_ *config.Config, o *doctor.Observed) { o.Clock = doctor.Clock{} }, nil},
 		{"not seen", "", func(_ *config.Config, o *doctor.Observed) {
 			o.Unseen = []doctor.Unseen{{What: "kernel modules", Err: "no"}}

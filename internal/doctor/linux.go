@@ -49,6 +49,7 @@ func (l Linux) Observe(ctx context.Context, cfg *config.Config) *Observed {
 		{"the clock", seeClock},
 		{"packet filters", seeFirewall},
 		{"other programs", seeDaemons},
+		{"scripts", seeScripts},
 		{"adverts", seeAdverts},
 		{"the network", seeNetwork},
 		{"the running daemon", l.seeRunning},

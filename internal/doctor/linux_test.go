@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -118,6 +119,31 @@ func TestOutputEnds(t *testing.T) {
 	}
 	if took := time.Since(start); took > 4*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+func TestScriptsThatCannotBeRun(t *testing.T) {
+	none := []string{"/nothing/here"}
+	cfg := &config.Config{
+		Tracks: []config.Track{
+			{Name: "ok", Script: &config.TrackScript{Command: []string{"true"}, User: "root", Timeout: time.Second}},
+			{Name: "user", Script: &config.TrackScript{Command: []string{"true"}, User: "lvs-ha-nobody", Timeout: time.Second}},
+			{Name: "file", File: &config.TrackFile{Path: "/nothing"}},
+		},
+		VRRP:       []config.VRRP{{Instance: vrrp.Instance{Name: "web"}, Notify: &config.Notify{Master: none, User: "root", Timeout: time.Second}}, {}},
+		SyncGroups: []config.SyncGroup{{Name: "g", Notify: &config.Notify{All: none, Shell: true, User: "root", Timeout: time.Second}}},
+	}
+	var o Observed
+	if err := seeScripts(t.Context(), cfg, &o); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, s := range o.Scripts {
+		got[s.Block] = s.Refused == ""
+	}
+	want := map[string]bool{"track_script ok": true, "track_script user": false, "notify.master of vrrp web": false, "notify.all of sync_group g": true}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v", o.Scripts)
 	}
 }
 

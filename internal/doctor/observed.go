@@ -29,6 +29,7 @@ type Observed struct {
 	Clock        Clock
 	Firewall     []FirewallRule
 	Daemons      []Process
+	Scripts      []Script // of the configuration
 	Adverts      []Advert
 	Listened     map[string]time.Duration // for adverts, by interface
 	Running      *Running                 // nil if the daemon is not running
