@@ -29,8 +29,8 @@ const (
 	ReasonDirectorLost       Reason = "director-lost"                 // no director process for longer than the grace time
 )
 
-// Why it became master, or left.
-const ReasonGroup Reason = "group" // the other members of its sync group have
+// ReasonGroup is why it became master, or left: the other members of its sync group have.
+const ReasonGroup Reason = "group"
 
 // Why it became master.
 const (

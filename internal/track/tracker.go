@@ -29,6 +29,7 @@ type Tracker struct {
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
+	ended   bool            // Update begins nothing any more
 	watches map[key]*watch
 	running sync.WaitGroup
 }
@@ -57,7 +58,8 @@ func (t *Tracker) Run(ctx context.Context) {
 	t.mu.Unlock()
 	close(t.started)
 	<-ctx.Done()
-	t.mu.Lock() // from here on, Update begins nothing
+	t.mu.Lock()
+	t.ended = true
 	t.mu.Unlock()
 	t.running.Wait()
 }
@@ -67,7 +69,7 @@ func (t *Tracker) Run(ctx context.Context) {
 func (t *Tracker) Update(tracks []config.Track) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx != nil && t.ctx.Err() != nil {
+	if t.ended {
 		return
 	}
 	gone := t.watches
