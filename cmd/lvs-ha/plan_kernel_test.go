@@ -97,15 +97,9 @@ lvs-ha is not running: assuming that all health checks pass.
 	p.wantPlan(0, "    service fwmark 5 ipv4 is foreign and left alone\n\n"+nothing)
 	p.ipvsadm("-D", "-f", "5")
 
-	// External changes are reverted; the plan shows the table after that.
 	p.ipvsadm("-e", "-t", "192.0.2.100:80", "-r", "192.0.2.1:8081", "-m", "-w", "9")
-	p.wantPlan(2, `
-  ~ service tcp 192.0.2.100:80 "http"
-    ~ server 192.0.2.1:8081
-        weight: 9 -> 1
-
-0 to add, 1 to change, 0 to remove.
-`)
+	d.awaitLog("weight 9 -> 1") // before the next plan, which would show it
+	p.wantPlan(0, nothing)
 
 	next := strings.NewReplacer(
 		`"rr"`, `"wlc"`, `8081" {}`, `8081" { weight = 3 }`, `8082" {}`, `8082" {}
@@ -120,7 +114,7 @@ lvs-ha is not running: assuming that all health checks pass.
       scheduler: rr -> wlc
     + server 192.0.2.1:8083 forward nat weight 1
     ~ server 192.0.2.1:8081
-        weight: 9 -> 3
+        weight: 1 -> 3
   - connection sync: stop master on eth0, sync id 7, group 224.0.0.81, port 8848, ttl 1, maxlen 1472 (configured differently)
   + connection sync: start master on eth0, sync id 8 (configured differently)
   ~ timeout udp: 300s -> 60s
