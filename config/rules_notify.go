@@ -13,14 +13,17 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
+// maxFIFOPath is PATH_MAX without its NUL (include/uapi/linux/limits.h).
+const maxFIFOPath = 4095
+
 // notifyNames refuses receivers of the same name, and names that are awkward in messages.
 func notifyNames(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	seen := map[string]hcl.Range{}
-	check := func(kind string, name *attr[string]) {
-		if name.value == "" || len(name.value) > 64 || strings.ContainsFunc(name.value, isNoNameRune) {
+	check := func(kind string, name *attr[string], most int) {
+		if name.value == "" || len(name.value) > most || strings.ContainsFunc(name.value, isNoNameRune) {
 			diags = append(diags, problem(name.at(), "Invalid name",
-				"The name of a %s block must have 1 to 64 bytes, without spaces, quotes or control characters.", kind))
+				"The name of a %s block must have 1 to %d bytes, without spaces, quotes or control characters.", kind, most))
 			return
 		}
 		key := kind + " " + name.value
@@ -31,13 +34,13 @@ func notifyNames(f *file) hcl.Diagnostics {
 		seen[key] = name.at()
 	}
 	for _, block := range f.NotifyFIFOs {
-		check("notify_fifo", &block.Path)
+		check("notify_fifo", &block.Path, maxFIFOPath)
 	}
 	for _, block := range f.NotifyWebhooks {
-		check("notify_webhook", &block.Name)
+		check("notify_webhook", &block.Name, 64)
 	}
 	for _, block := range f.NotifyEmails {
-		check("notify_email", &block.Name)
+		check("notify_email", &block.Name, 64)
 	}
 	return diags
 }

@@ -93,6 +93,16 @@ func (q *queue) run(ctx context.Context) {
 			q.used.close()
 		}
 	}()
+	q.mu.Lock()
+	first := q.receiver
+	q.mu.Unlock()
+	if f, ok := first.(*fifo); ok { // it is there for readers before the first message
+		q.used = f
+		if err := f.open(); err != nil {
+			q.log.Warn("notification receiver cannot be used", "receiver", q.name, "error", err)
+			q.change(func() { q.stats.Error, q.stats.Since = err.Error(), time.Now() })
+		}
+	}
 	for ctx.Err() == nil {
 		wait, over := q.begin()
 		switch {
