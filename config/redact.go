@@ -13,7 +13,28 @@ func (c *Config) Redacted() *Config {
 	shown := *c
 	shown.VRRP = slices.Clone(c.VRRP)
 	for i := range shown.VRRP {
-		shown.VRRP[i].AuthPass = hidden(shown.VRRP[i].AuthPass)
+		v := &shown.VRRP[i]
+		v.AuthPass = hidden(v.AuthPass)
+		if v.AuthHMAC != nil {
+			auth := *v.AuthHMAC
+			auth.Keys = slices.Clone(auth.Keys)
+			for j := range auth.Keys {
+				auth.Keys[j].Secret = hidden(auth.Keys[j].Secret)
+			}
+			v.AuthHMAC = &auth
+		}
+	}
+	shown.NotifyWebhooks = slices.Clone(c.NotifyWebhooks)
+	for i := range shown.NotifyWebhooks {
+		w := &shown.NotifyWebhooks[i]
+		w.Headers = slices.Clone(w.Headers)
+		for j := range w.Headers {
+			w.Headers[j].Value = hidden(w.Headers[j].Value)
+		}
+	}
+	shown.NotifyEmails = slices.Clone(c.NotifyEmails)
+	for i := range shown.NotifyEmails {
+		shown.NotifyEmails[i].Password = hidden(shown.NotifyEmails[i].Password)
 	}
 	shown.Services = slices.Clone(c.Services)
 	for i := range shown.Services {

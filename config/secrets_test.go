@@ -105,7 +105,28 @@ func TestDiagnosticsHideShortAndEscapedSecrets(t *testing.T) {
 }
 
 func TestConfigNeverPrintsSecrets(t *testing.T) {
-	text := vrrpWith(`version = 2`, `auth_pass = "hunter22"`) + headers(`{ Authorization = "Bearer hunter22" }`)
+	text := vrrpWith(`version = 2`, `auth_pass = "hunter22"`) + headers(`{ Authorization = "Bearer hunter22" }`) + `
+vrrp "b" {
+  interface         = "eth0"
+  virtual_router_id = 52
+  addresses         = ["192.0.2.9"]
+  auth_hmac {
+    active_key = 1
+    key "1" { secret = "hunter22hunter22hunter22hunter22" }
+  }
+}
+notify_webhook "a" {
+  url     = "https://192.0.2.7/"
+  headers = { Authorization = "hunter22" }
+}
+notify_email "a" {
+  smtp     = "mail.example.com:25"
+  from     = "a@example.com"
+  to       = ["b@example.com"]
+  username = "a"
+  password = "hunter22"
+}
+`
 	cfg, diags := Load(write(t, t.TempDir(), "a.hcl", text), asLB1())
 	if diags.HasErrors() {
 		t.Fatal(printed(t, diags))
@@ -117,7 +138,7 @@ func TestConfigNeverPrintsSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := logs.String() + string(shown) + fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg) + fmt.Sprint(*cfg, cfg.VRRP, cfg.Services[0].Checks[0].Check)
-	if strings.Contains(all, "hunter22") {
+	if strings.Contains(all, "hunter22") || strings.Contains(all, fmt.Sprintf("%x", "hunter22")) {
 		t.Errorf("the secret is in:\n%s", all)
 	}
 	if !strings.Contains(string(shown), secret.Hidden) {
