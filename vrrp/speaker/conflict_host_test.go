@@ -1,6 +1,10 @@
 package speaker
 
 import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -60,5 +64,49 @@ func TestHostSplitBrainIsSeen(t *testing.T) {
 	for _, of := range []*station{a, b} {
 		of.report("v", "hidden adverts", sees(vrrp.ConflictHidden, false))
 		of.report("v6", "hidden adverts", sees(vrrp.ConflictHidden, false))
+	}
+}
+
+// TestHostOwnOtherInterfaceIsNoConflict: on a host with two interfaces on the same network, the second answers the probes that
+// the first sends.
+func TestHostOwnOtherInterfaceIsNoConflict(t *testing.T) {
+	n := newLAN(t)
+	two, err := n.lab.Host("two",
+		lab.NIC{Name: "eth0", Bridge: n.bridge, Addresses: lab.Prefixes("10.9.0.3/24")},
+		lab.NIC{Name: "eth1", Bridge: n.bridge, Addresses: lab.Prefixes("10.9.0.4/24")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames, err := two.Capture("eth0", lab.Filter{EtherTypes: []uint16{lab.EtherTypeARP}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = frames.Stop() }()
+	s := newStation(t, two)
+	in := instance(3, vrrp.IPv4, 200, 100*time.Millisecond)
+	for i := range 50 { // a probe every 200 ms
+		in.Addresses = append(in.Addresses, vrrp.Address{Prefix: netip.MustParsePrefix(fmt.Sprintf("10.9.0.%d/32", 101+i))})
+	}
+	s.want(in)
+	s.awaitState("v", vrrp.Master)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	second := macOf(t, two, "eth1")
+	for answers := 0; answers < 3; {
+		frame, err := frames.Next(ctx)
+		if err != nil {
+			t.Fatalf("%d answers of the second interface: %v", answers, err)
+		}
+		b := frame.Data
+		late := time.Since(s.status("v").Since) > conflictGrace+100*time.Millisecond
+		if len(b) >= 42 && b[21] == 2 && net.HardwareAddr(b[22:28]).String() == second && late {
+			answers++
+		}
+	}
+	if err := s.client.Report(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.status("v").Conflicts; len(c) > 0 {
+		t.Errorf("conflicts with ourselves: %+v", c)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,9 +173,12 @@ func TestSniffFilters(t *testing.T) {
 
 func TestNeighborClaims(t *testing.T) {
 	own, other := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
-	n := newNeighbors(slog.New(slog.DiscardHandler), func(string) netInterface {
-		return netInterface{Index: 2, Name: "eth0", Up: true, Hardware: own}
-	})
+	second := net.HardwareAddr{2, 0, 0, 0, 0, 3} // of another interface of this host
+	w := &watcher{known: map[string]netInterface{
+		"eth0": {Index: 2, Name: "eth0", Up: true, Hardware: own},
+		"eth1": {Index: 3, Name: "eth1", Up: true, Hardware: second},
+	}}
+	n := newNeighbors(slog.New(slog.DiscardHandler), w.lookup, w.owns)
 	var got []string
 	n.answered = func(_ routerKey, a netip.Addr, mac net.HardwareAddr) { got = append(got, a.String()+" "+mac.String()) }
 	four, six := netip.MustParsePrefix("10.9.0.100/24"), netip.MustParsePrefix("fd09::100/64")
@@ -187,6 +191,10 @@ func TestNeighborClaims(t *testing.T) {
 
 	n.readARP(2, other, arpProbe(other, four.Addr()))
 	n.readARP(3, other, claim)
+	ours := slices.Clone(claim)
+	copy(ours[8:14], second)
+	n.readARP(2, second, ours)
+	n.readIPv6(2, second, advert)
 	n.readIPv6(2, own, advert)
 	n.readIPv6(2, other, neighborProbe(six.Addr()))
 	for _, b := range [][]byte{nil, {0}, claim[:20], advert[:50]} {
@@ -211,7 +219,8 @@ func FuzzSniffedPackets(f *testing.F) {
 	f.Add(neighborProbe(netip.MustParseAddr("fd09::100")))
 	f.Add(ipv4Packet(8, []byte{0x31, 51, 100}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		n := newNeighbors(slog.New(slog.DiscardHandler), func(string) netInterface { return netInterface{Index: 2} })
+		w := &watcher{known: map[string]netInterface{"eth0": {Index: 2}}}
+		n := newNeighbors(slog.New(slog.DiscardHandler), w.lookup, w.owns)
 		n.answered, n.advertised = func(routerKey, netip.Addr, net.HardwareAddr) {}, func(sniffedAdvert) {}
 		n.watch(routerKey{"eth0", vrrp.IPv4, 51}, []placed{{"eth0", netip.MustParsePrefix("10.9.0.100/24")}})
 		n.readARP(2, nil, b)

@@ -46,6 +46,7 @@ type sniffedAdvert struct {
 type neighbors struct {
 	log        *slog.Logger
 	lookup     func(name string) netInterface
+	owns       func(mac net.HardwareAddr) bool // an interface of this host has it
 	answered   func(key routerKey, a netip.Addr, mac net.HardwareAddr)
 	advertised func(sniffedAdvert)
 	wake       bell
@@ -63,8 +64,8 @@ type probe struct {
 	target placed
 }
 
-func newNeighbors(log *slog.Logger, lookup func(string) netInterface) *neighbors {
-	return &neighbors{log: log, lookup: lookup, wake: newBell(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
+func newNeighbors(log *slog.Logger, lookup func(string) netInterface, owns func(net.HardwareAddr) bool) *neighbors {
+	return &neighbors{log: log, lookup: lookup, owns: owns, wake: newBell(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
 }
 
 // watch replaces a router's addresses; none ends it.
@@ -281,7 +282,8 @@ func (n *neighbors) readIPv6(index int, mac net.HardwareAddr, b []byte) {
 	}
 }
 
-// claim reports a host that says it has one of the addresses, unless it is this one.
+// claim reports a host that says it has one of the addresses, unless it is this one: with two interfaces on the same network,
+// Linux answers ARP for all its addresses on both (ip-sysctl.rst, arp_ignore).
 func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -291,7 +293,7 @@ func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
 				continue
 			}
 			ifc := n.lookup(t.Interface)
-			if ifc.Index == index && !slices.Equal(ifc.Hardware, mac) && n.report(probe{key, t}, mac) {
+			if ifc.Index == index && !n.owns(mac) && n.report(probe{key, t}, mac) {
 				n.answered(key, a, slices.Clone(mac))
 			}
 		}
@@ -309,7 +311,7 @@ func (n *neighbors) advert(index int, f vrrp.Family, source netip.Addr, mac net.
 		if key.Family != f || key.VirtualRouterID != b[1] {
 			continue
 		}
-		if ifc := n.lookup(key.Interface); ifc.Index == index && !slices.Equal(ifc.Hardware, mac) && n.report(probe{key: key}, mac) {
+		if ifc := n.lookup(key.Interface); ifc.Index == index && !n.owns(mac) && n.report(probe{key: key}, mac) {
 			n.advertised(sniffedAdvert{key: key, source: source, priority: b[2], hardware: slices.Clone(mac)})
 		}
 	}

@@ -122,7 +122,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 		s.keeper.suspect()
 	}
 	watcher.deleted = s.keeper.suspect
-	s.neighbors = newNeighbors(log, watcher.lookup)
+	s.neighbors = newNeighbors(log, watcher.lookup, watcher.owns)
 	s.neighbors.answered = func(key routerKey, a netip.Addr, mac net.HardwareAddr) {
 		s.loop.post(func(now time.Time) { e.addressInUse(key, a, mac, now) })
 	}

@@ -3,6 +3,8 @@ package speaker
 import (
 	"context"
 	"log/slog"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,6 +55,18 @@ func (w *watcher) lookup(name string) netInterface {
 		return netInterface{Name: name}
 	}
 	return ifc
+}
+
+// owns reports whether an interface has the hardware address.
+func (w *watcher) owns(mac net.HardwareAddr) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ifc := range w.known {
+		if slices.Equal(ifc.Hardware, mac) {
+			return true
+		}
+	}
+	return false
 }
 
 // publish compares the table with what was known and reports the differences.
