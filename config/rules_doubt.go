@@ -112,13 +112,7 @@ func ownerTracks(f *file) hcl.Diagnostics {
 			look(track.Weight.at(), track.Weight.value)
 		}
 		for _, track := range block.Tracks {
-			at, weight := track.Weight.at(), track.Weight.value
-			for _, t := range f.tracks() {
-				if t.name.value == track.Name.value && !track.Weight.isSet() {
-					at, weight = track.At, t.weight.value
-				}
-			}
-			look(at, weight)
+			look(f.weightOf(track))
 		}
 	}
 	return diags

@@ -41,31 +41,31 @@ func syncGroups(f *file) hcl.Diagnostics {
 			if first == nil {
 				first = in
 			}
-			diags = append(diags, memberDoubts(group, first, in)...)
+			diags = append(diags, memberDoubts(f, group, first, in)...)
 		}
 	}
 	return diags
 }
 
 // memberDoubts are problems of an instance in a group with another one.
-func memberDoubts(group *syncGroupBlock, first, in *vrrpBlock) hcl.Diagnostics {
+func memberDoubts(f *file, group *syncGroupBlock, first, in *vrrpBlock) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	used := map[string]*trackBlock{}
 	for _, t := range group.Tracks {
 		used[t.Name.value] = t
 	}
-	doubt := func(weight *attr[int64]) {
-		if weight.isSet() && weight.value != 0 {
-			diags = append(diags, warning(weight.at(), "Weight of one member",
+	doubt := func(at hcl.Range, weight int64) {
+		if weight != 0 {
+			diags = append(diags, warning(at, "Weight of one member",
 				"This changes the priority of one member of the sync_group %q only, so that the group may not move. Write the track in the sync_group, or without a weight.",
 				group.Name.value))
 		}
 	}
 	for _, t := range in.TrackInterfaces {
-		doubt(&t.Weight)
+		doubt(t.Weight.at(), t.Weight.value)
 	}
 	for _, t := range in.Tracks {
-		doubt(&t.Weight)
+		doubt(f.weightOf(t))
 		if used[t.Name.value] != nil {
 			diags = append(diags, problem(t.Name.at(), "Duplicate track",
 				"The sync_group block %q already uses the track %q at %s. Remove one of them.", group.Name.value, t.Name.value, where(used[t.Name.value].At)))

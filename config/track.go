@@ -100,6 +100,19 @@ func (f *file) tracks() []trackSettings {
 	return all
 }
 
+// weightOf is the weight that the use of a track has, its own or the track's, and where to report it.
+func (f *file) weightOf(use *trackBlock) (hcl.Range, int64) {
+	if use.Weight.isSet() {
+		return use.Weight.at(), use.Weight.value
+	}
+	for _, t := range f.tracks() {
+		if t.name.value == use.Name.value {
+			return use.At, t.weight.value
+		}
+	}
+	return use.At, 0
+}
+
 // trackConfigs makes the plain values of the tracks.
 func (f *file) trackConfigs() []Track {
 	var all []Track

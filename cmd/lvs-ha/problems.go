@@ -85,10 +85,11 @@ func instanceTroubles(v api.Instance) []trouble {
 }
 
 // trackTrouble says what a track does to its instance, if that is a problem. Refused addresses and a
-// table that cannot be programmed are listed elsewhere, and a failover is no problem.
+// table that cannot be programmed are listed elsewhere; a failover is no problem; and the cause of a sync group's track is
+// listed for the member that has it.
 func trackTrouble(t api.Track) (text string, grave bool) {
 	switch {
-	case t.Kind == vrrp.TrackAddresses, t.Kind == vrrp.TrackFailover, t.Kind == vrrp.TrackTable:
+	case t.Kind == vrrp.TrackAddresses, t.Kind == vrrp.TrackFailover, t.Kind == vrrp.TrackTable, t.Kind == vrrp.TrackGroup:
 	case t.Effect == vrrp.EffectFault:
 		return "out of service", true
 	case t.Effect == vrrp.EffectLastResort:

@@ -106,7 +106,7 @@ func completions(s api.Status, args []string) []string {
 	return names
 }
 
-// only limits a status to the named instances and services.
+// only limits a status to the named instances, sync groups and services.
 func only(s api.Status, names []string) (api.Status, error) {
 	if len(names) == 0 {
 		return s, nil
@@ -118,7 +118,12 @@ func only(s api.Status, names []string) (api.Status, error) {
 	all := s
 	s.VRRP, s.Services, s.Sync, s.Foreign, s.Notify = nil, nil, nil, nil, nil
 	for _, v := range all.VRRP {
-		if _, ok := wanted[v.Name]; ok {
+		_, named := wanted[v.Name]
+		_, inGroup := wanted[v.Group]
+		if inGroup = inGroup && v.Group != ""; inGroup {
+			wanted[v.Group] = true
+		}
+		if named || inGroup {
 			wanted[v.Name] = true
 			s.VRRP = append(s.VRRP, v)
 		}
@@ -136,7 +141,7 @@ func only(s api.Status, names []string) (api.Status, error) {
 	}
 	for _, name := range names {
 		if !wanted[name] {
-			return s, fmt.Errorf("no VRRP instance or virtual service named %q", name)
+			return s, fmt.Errorf("no VRRP instance, sync group or virtual service named %q", name)
 		}
 	}
 	return s, nil

@@ -72,6 +72,16 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 		"a failover": {func(s *api.Status) {
 			s.VRRP[0].Tracks = []api.Track{{Kind: vrrp.TrackFailover, Effect: vrrp.EffectLastResort}}
 		}, nil},
+		"a failover of a sync group": {func(s *api.Status) {
+			s.VRRP[0].Tracks = []api.Track{{Kind: vrrp.TrackFailover, Effect: vrrp.EffectLastResort}, {Kind: vrrp.TrackGroup, Effect: vrrp.EffectLastResort}}
+		}, nil},
+		"a fault of another instance of its group": {func(s *api.Status) {
+			other := s.VRRP[0]
+			other.Name, other.State, other.Reason = "inside", vrrp.Initialize, "interface-down"
+			s.VRRP[0].State, s.VRRP[0].Reason = vrrp.Initialize, string(vrrp.ReasonGroupFault)
+			s.VRRP[0].Tracks = []api.Track{{Kind: vrrp.TrackGroup, Effect: vrrp.EffectFault}}
+			s.VRRP = append(s.VRRP, other)
+		}, []string{"vrrp inside"}},
 		"a failed track": {func(s *api.Status) {
 			s.VRRP[0].State, s.VRRP[0].Reason = vrrp.Initialize, string(vrrp.ReasonTrack)
 			s.VRRP[0].Tracks = []api.Track{{Name: "eth1", Effect: vrrp.EffectFault}}
@@ -182,6 +192,12 @@ func TestNamesLimitTheStatus(t *testing.T) {
 	s, err = only(wellStatus(), []string{"web"})
 	if err != nil || len(s.VRRP) != 1 || len(s.Sync) != 1 || len(s.Services) != 0 {
 		t.Errorf("of web: %+v, %v", s, err)
+	}
+	grouped := wellStatus()
+	grouped.VRRP = append(grouped.VRRP, grouped.VRRP[0], grouped.VRRP[0])
+	grouped.VRRP[1].Name, grouped.VRRP[1].Group, grouped.VRRP[2].Name, grouped.VRRP[2].Group = "outside", "router", "inside", "router"
+	if s, err = only(grouped, []string{"router"}); err != nil || len(s.VRRP) != 2 {
+		t.Errorf("of a sync group: %+v, %v", s, err)
 	}
 	if _, err := only(wellStatus(), []string{"webb"}); err == nil {
 		t.Error("an unknown name was accepted")

@@ -1,4 +1,5 @@
 track_script "x" { command = ["true"] }
+track_process "y" { weight = -20 }
 
 vrrp "a" {
   interface         = "eth0"
@@ -7,6 +8,7 @@ vrrp "a" {
 
   track "x" { weight = 5 }
   track_interface "eth1" { weight = -5 }
+  track "y" {}
 }
 
 vrrp "b" {
