@@ -151,6 +151,8 @@ func (l *loader) explainFunction(diag *hcl.Diagnostic) *hcl.Diagnostic {
 var examples = map[string]string{
 	"interface":         `Write interface = "eth0".`,
 	"virtual_router_id": "Write virtual_router_id = 51: a number from 1 to 255, the same on both directors, that no other virtual router on this network has.",
+	"command":           `Write command = ["/usr/bin/pidof", "haproxy"].`,
+	"instances":         `Write instances = ["…", "…"] with the names of vrrp blocks.`,
 	"condition":         "Write condition = var.name != \"\", or what must be true.",
 	"error_message":     `Write error_message = "…".`,
 }

@@ -46,6 +46,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	repeatedChecks,
 	otherTransport,
 	ownerTracks,
+	heldWeights,
 	loopback,
 	wholeInternet,
 	emptyPasswords,

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -113,6 +115,32 @@ func ownerTracks(f *file) hcl.Diagnostics {
 		}
 		for _, track := range block.Tracks {
 			look(f.weightOf(track))
+		}
+	}
+	return diags
+}
+
+// heldWeights warns about track weights of a router that does not preempt: the other one, if it has the same settings, does
+// not take over from a live master of lower priority (RFC 9568 section 6.1, Preempt_Mode).
+func heldWeights(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	look := func(at hcl.Range, weight int64) {
+		if weight != 0 {
+			diags = append(diags, warning(at, "Weight with preempt = false",
+				"With preempt = false on the other director too, a lower priority does not move the addresses. Remove the weight: then a failure is a fault, which does."))
+		}
+	}
+	for block := range each(f.VRRP, &diags) {
+		if !block.Preempt.isSet() || block.Preempt.value || block.Priority.value == vrrp.PriorityOwner {
+			continue
+		}
+		for _, track := range block.TrackInterfaces {
+			look(track.Weight.at(), track.Weight.value)
+		}
+		for _, track := range block.Tracks {
+			if !slices.ContainsFunc(f.TrackFiles, func(b *trackFileBlock) bool { return b.Name.value == track.Name.value }) { // its number may be a fault
+				look(f.weightOf(track))
+			}
 		}
 	}
 	return diags
