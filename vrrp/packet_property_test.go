@@ -116,7 +116,10 @@ func fuzzOne(t *testing.T, payload []byte, env Envelope) {
 	if a.Version == 3 && payload[4]>>4 != 0 {
 		return // reserved bits are not kept
 	}
-	// 0x0000 and 0xffff are the same checksum.
+	if a.Signed {
+		wire = wire[:len(wire)-TrailerLen] // an Authenticator's
+	}
+	// 0x0000 and 0xffff are the same checksum, and over IPv6 it covers the trailer.
 	got, want := slices.Clone(payload[:len(wire)]), wire
 	clear(got[checksumAt:headerLen])
 	clear(want[checksumAt:headerLen])
