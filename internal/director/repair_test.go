@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +18,11 @@ import (
 type slowKernel struct {
 	*fakeKernel
 	takes time.Duration
-	lists int
+	lists atomic.Int64
 }
 
 func (k *slowKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
-	k.lists++
+	k.lists.Add(1)
 	time.Sleep(k.takes)
 	return k.fakeKernel.Table(ctx)
 }
@@ -44,10 +45,10 @@ func TestRepairIsAsFrequentAsItIsCheap(t *testing.T) {
 			defer b.stop()
 			time.Sleep(10 * time.Second)
 			b.judge(first, healthcheck.Up)
-			before := kernel.lists
+			before := kernel.lists.Load()
 			time.Sleep(time.Minute)
 			most := max(time.Minute/repairPauses, tt.takes*time.Duration(time.Minute/interval)) + tt.takes
-			if spent := time.Duration(kernel.lists-before) * tt.takes; spent > most {
+			if spent := time.Duration(kernel.lists.Load()-before) * tt.takes; spent > most {
 				t.Errorf("a list takes %v: %v of a minute went to lists", tt.takes, spent)
 			}
 			if err := b.kernel.Flush(t.Context()); err != nil {
@@ -88,13 +89,13 @@ func TestWhatFailsIsNotRepairedMoreOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.Director.Repair = 10 * time.Second
-		opened := 0
-		b.openKernel = func() (Kernel, error) { opened++; return nil, ipvs.ErrNoIPVS }
+		var opened atomic.Int64
+		b.openKernel = func() (Kernel, error) { opened.Add(1); return nil, ipvs.ErrNoIPVS }
 		b.start(false)
 		defer b.stop()
 		time.Sleep(time.Minute)
-		if opened > 15 {
-			t.Errorf("opened %d times in a minute", opened)
+		if n := opened.Load(); n > 15 {
+			t.Errorf("opened %d times in a minute", n)
 		}
 	})
 }

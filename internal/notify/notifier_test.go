@@ -77,6 +77,23 @@ func instances(names ...string) *config.Config {
 	return cfg
 }
 
+// with runs f while no script and no notification does.
+func (d *desk) with(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f()
+}
+
+// progress is what was saved last.
+func (d *desk) progress() map[string]uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.saved.Receivers)
+}
+
+// sort orders what has run: receivers do not wait for each other.
+func (d *desk) sort() { d.with(func() { slices.Sort(d.ran) }) }
+
 // moves has an instance go to states, one after the other.
 func (d *desk) moves(name string, states ...vrrp.State) {
 	for _, to := range states {
@@ -111,19 +128,19 @@ func TestScripts(t *testing.T) {
 func TestASlowReceiverDelaysOnlyItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
-		d.takes["slow-all"] = time.Hour
+		d.with(func() { d.takes["slow-all"] = time.Hour })
 		d.Update(instances("slow", "web"))
 		d.moves("slow", vrrp.Backup, vrrp.Master)
 		d.moves("web", vrrp.Backup, vrrp.Master)
 		d.wantRan(t, "slow-all x INSTANCE slow BACKUP 100", "web-all x INSTANCE web BACKUP 100", "web-master", "web-all x INSTANCE web MASTER 100")
-		if want := map[string]uint64{"notify slow": 0, "notify web": 4}; !maps.Equal(d.saved.Receivers, want) {
-			t.Errorf("saved %v, want %v", d.saved, want)
+		if want := map[string]uint64{"notify slow": 0, "notify web": 4}; !maps.Equal(d.progress(), want) {
+			t.Errorf("saved %v, want %v", d.progress(), want)
 		}
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		d.wantRan(t, "slow-master", "slow-all x INSTANCE slow MASTER 100")
-		if want := map[string]uint64{"notify slow": 4, "notify web": 4}; !maps.Equal(d.saved.Receivers, want) {
-			t.Errorf("saved %v, want %v", d.saved, want)
+		if want := map[string]uint64{"notify slow": 4, "notify web": 4}; !maps.Equal(d.progress(), want) {
+			t.Errorf("saved %v, want %v", d.progress(), want)
 		}
 		d.Stop(time.Now())
 	})
@@ -132,18 +149,18 @@ func TestASlowReceiverDelaysOnlyItself(t *testing.T) {
 func TestTheStopIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
-		d.takes["slow-all"] = time.Hour
+		d.with(func() { d.takes["slow-all"] = time.Hour })
 		d.Update(instances("slow", "web"))
 		d.moves("slow", vrrp.Master)
 		d.moves("web", vrrp.Master)
-		d.ran = nil
+		d.with(func() { d.ran = nil })
 		began := time.Now()
 		d.Stop(began.Add(4 * time.Second))
 		if took := time.Since(began); took != 4*time.Second {
 			t.Errorf("the stop took %v", took)
 		}
 		d.wantRan(t, "web-all x INSTANCE web STOP 0")
-		if left := d.saved.Receivers["notify slow"]; left != 0 {
+		if left := d.progress()["notify slow"]; left != 0 {
 			t.Errorf("the next process begins after %d", left)
 		}
 	})
@@ -165,7 +182,7 @@ func TestTheStopOfTheNextProcess(t *testing.T) {
 func TestAQueueDropsTheOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
-		d.takes["web-all"] = time.Hour
+		d.with(func() { d.takes["web-all"] = time.Hour })
 		d.Update(instances("web"))
 		for range queueLength {
 			d.moves("web", vrrp.Backup, vrrp.Master)
@@ -174,13 +191,14 @@ func TestAQueueDropsTheOldest(t *testing.T) {
 		if s.Waiting != queueLength+1 || s.Dropped != queueLength-1 {
 			t.Errorf("%+v", s)
 		}
-		d.takes["web-all"] = 0
-		d.ran = nil
+		d.with(func() { d.takes["web-all"], d.ran = 0, nil })
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if n := len(d.ran); d.ran[n-1] != "web-all x INSTANCE web MASTER 100" {
-			t.Errorf("the last is %s", d.ran[n-1])
-		}
+		d.with(func() {
+			if n := len(d.ran); d.ran[n-1] != "web-all x INSTANCE web MASTER 100" {
+				t.Errorf("the last is %s", d.ran[n-1])
+			}
+		})
 		d.Stop(time.Now().Add(time.Minute))
 	})
 }
@@ -209,12 +227,12 @@ func TestTheNextProcess(t *testing.T) {
 func TestReceiversFollowTheConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
-		d.fails["web-master"] = true
+		d.with(func() { d.fails["web-master"] = true })
 		d.Update(instances("web", "gone", "faulty"))
 		d.moves("gone", vrrp.Master)
 		d.moves("faulty", vrrp.Initialize)
 		d.moves("web", vrrp.Master)
-		d.ran = nil
+		d.with(func() { d.ran = nil })
 		if s := d.Stats(); len(s) != 3 || s[2].Failed != 1 || s[2].Error != "the last notification failed: web-master: exit status 1" {
 			t.Errorf("%+v", s)
 		}
@@ -227,7 +245,8 @@ func TestReceiversFollowTheConfiguration(t *testing.T) {
 		d.next++
 		d.Event(history.Event{Transition: vrrp.Transition{Series: "s", Sequence: d.next, Instance: "gone", To: vrrp.Initialize, Reason: vrrp.ReasonRemoved}}, false)
 		d.moves("web", vrrp.Backup)
-		d.wantRan(t, "gone-all x INSTANCE gone FAULT 0", "changed INSTANCE web BACKUP 100")
+		d.sort()
+		d.wantRan(t, "changed INSTANCE web BACKUP 100", "gone-all x INSTANCE gone FAULT 0")
 		if s := d.Stats(); len(s) != 1 {
 			t.Errorf("after the end of the removed instance: %+v", s)
 		}
@@ -239,13 +258,13 @@ func TestReceiversFollowTheConfiguration(t *testing.T) {
 func TestAScriptThatCannotBeRunIsReportedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
-		d.unsafe = map[string]error{"web-master": errors.New("others can write to it")}
+		d.with(func() { d.unsafe = map[string]error{"web-master": errors.New("others can write to it")} })
 		d.Update(instances("web"))
 		synctest.Wait()
 		if s := d.Stats()[0]; s.Error != "web-master: others can write to it" || s.Since.IsZero() {
 			t.Errorf("%+v", s)
 		}
-		d.unsafe = nil
+		d.with(func() { d.unsafe = nil })
 		cfg := instances("web")
 		cfg.VRRP[0].Notify.Master = []string{"another"}
 		d.Update(cfg)
@@ -264,20 +283,19 @@ func TestAGroupFollowsItsMembers(t *testing.T) {
 		cfg.VRRP[0].Notify, cfg.VRRP[1].Notify.Master = nil, nil
 		cfg.SyncGroups = []config.SyncGroup{{Name: "g", Instances: []string{"a", "b"}, Notify: &config.Notify{Master: []string{"g-master"}, All: []string{"g-all"}, Timeout: time.Second}}}
 		d.Update(cfg)
-		sorted := func() { slices.Sort(d.ran) } // the group's scripts do not wait for an instance's
 		d.moves("a", vrrp.Backup)
 		d.moves("b", vrrp.Backup)
-		sorted()
+		d.sort()
 		d.wantRan(t, "b-all x INSTANCE b BACKUP 100", "g-all GROUP g BACKUP 0")
 		d.moves("b", vrrp.Master)
 		d.wantRan(t, "b-all x INSTANCE b MASTER 100")
 		d.moves("a", vrrp.Master, vrrp.Leaving, vrrp.Initialize)
 		d.wantRan(t, "g-master", "g-all GROUP g MASTER 0")
 		d.moves("b", vrrp.Initialize)
-		sorted()
+		d.sort()
 		d.wantRan(t, "b-all x INSTANCE b FAULT 100", "g-all GROUP g FAULT 0")
 		d.Stop(time.Now().Add(time.Minute))
-		sorted()
+		d.sort()
 		d.wantRan(t, "b-all x INSTANCE b STOP 0", "g-all GROUP g STOP 0")
 	})
 }
@@ -298,9 +316,11 @@ func TestLinesAreKeepalivesOwn(t *testing.T) {
 
 // flaky is a receiver that fails so many times.
 type flaky struct {
+	gap time.Duration
+
+	mu       sync.Mutex
 	failures int
 	batches  []int
-	gap      time.Duration
 }
 
 func (f *flaky) most() int           { return 3 }
@@ -308,6 +328,8 @@ func (f *flaky) pace() time.Duration { return f.gap }
 func (f *flaky) wants(Message) bool  { return true }
 func (f *flaky) close()              {}
 func (f *flaky) deliver(ctx context.Context, batch []Message) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.batches = append(f.batches, len(batch))
 	if f.failures--; f.failures >= 0 {
 		return errors.New("refused")
@@ -329,6 +351,8 @@ func TestAQueueKeepsItsPace(t *testing.T) {
 		want := func(want string) {
 			t.Helper()
 			synctest.Wait()
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			if got := fmt.Sprint(r.batches); got != want {
 				t.Errorf("batches %s, want %s", got, want)
 			}

@@ -31,6 +31,7 @@ type bench struct {
 	active  int
 	results []string // when each was reported
 	last    map[string]Result
+	looks   int // of the test
 }
 
 func newBench(t *testing.T, run func(ctx context.Context, c script.Command) script.Result) *bench {
@@ -68,12 +69,18 @@ func newBench(t *testing.T, run func(ctx context.Context, c script.Command) scri
 }
 
 func (b *bench) stop() {
+	b.mu.Lock()
+	b.looks++
+	b.mu.Unlock()
 	b.cancel()
 	<-b.ended
 }
 
 // at waits until a time after the start.
 func (b *bench) at(d time.Duration) {
+	b.mu.Lock() // what the test has looked at may change from here on
+	b.looks++
+	b.mu.Unlock()
 	time.Sleep(d - time.Since(b.start))
 	synctest.Wait()
 }
@@ -182,7 +189,9 @@ func TestReload(t *testing.T) {
 		if n := len(b.runs); n != 6 {
 			t.Errorf("%d runs: a track that has not changed runs at once", n)
 		}
+		b.mu.Lock()
 		b.script = exit(1, "")
+		b.mu.Unlock()
 		b.Update([]config.Track{scriptTrack("a", slow, func(p *config.TrackScript) { p.Command = []string{"other"} })})
 		b.at(64 * time.Second)
 		b.want("runs", b.runs[6:], []string{"1m3s other"})

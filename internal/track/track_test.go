@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,8 +82,8 @@ func (g *rig) states() (out []State) {
 func TestScript(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, "")
-		code, runs := 0, 0
-		g.run = func(script.Command) script.Result { runs++; return script.Result{ExitCode: code} }
+		var code, runs atomic.Int64
+		g.run = func(script.Command) script.Result { runs.Add(1); return script.Result{ExitCode: int(code.Load())} }
 		s := config.TrackScript{Command: []string{"true"}, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 2}
 		one := config.Track{Name: "one", Script: &s}
 		g.Update([]config.Track{one})
@@ -90,22 +91,22 @@ func TestScript(t *testing.T) {
 			t.Errorf("at first: %v", got)
 		}
 		time.Sleep(10 * time.Second)
-		if got := g.states(); len(got) != 0 || runs != 11 {
-			t.Errorf("%d runs, reports %v", runs, got)
+		if got := g.states(); len(got) != 0 || runs.Load() != 11 {
+			t.Errorf("%d runs, reports %v", runs.Load(), got)
 		}
-		code = 3
+		code.Store(3)
 		time.Sleep(2 * time.Second)
 		if got := g.states(); !slices.Equal(got, []State{Good, Bad}) { // the reason has changed before the state
 			t.Errorf("failing: %v", got)
 		}
 		g.Update([]config.Track{one})
-		if synctest.Wait(); runs != 13 {
-			t.Errorf("an unchanged script was run at a reload: %d runs", runs)
+		if synctest.Wait(); runs.Load() != 13 {
+			t.Errorf("an unchanged script was run at a reload: %d runs", runs.Load())
 		}
 		g.Update(nil)
 		time.Sleep(time.Minute)
-		if runs != 13 {
-			t.Errorf("a script that is no longer tracked was run: %d runs", runs)
+		if runs.Load() != 13 {
+			t.Errorf("a script that is no longer tracked was run: %d runs", runs.Load())
 		}
 	})
 }
