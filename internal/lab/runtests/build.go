@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -83,7 +84,9 @@ func buildTests(ctx context.Context, dir string, packages []testPackage, flags .
 			defer func() { <-slots }()
 			one := program{path: filepath.Join(dir, fmt.Sprintf("%d.test", i))}
 			args := slices.Concat([]string{"test", "-c", "-o", one.path}, flags, []string{p.ImportPath})
-			if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+			cmd := exec.CommandContext(ctx, "go", args...)
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are built: some tests run their own program as lvs-ha
+			if out, err := cmd.CombinedOutput(); err != nil {
 				one.err = fmt.Errorf("build the tests of %s: %w: %s", p.ImportPath, err, out)
 			}
 			mu.Lock()
