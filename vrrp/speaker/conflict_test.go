@@ -147,7 +147,7 @@ func TestSniffFilters(t *testing.T) {
 		b[ipv6NextHeader], b[ipv6HeaderLen] = next, kind
 		return b
 	}
-	probe := neighborProbe(netip.MustParseAddr("fd09::100"))
+	probe := neighborProbe(net.HardwareAddr{2, 0, 0, 0, 0, 1}, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fd09::100"))
 	for _, tc := range []struct {
 		name   string
 		filter []bpf.Instruction
@@ -186,7 +186,7 @@ func TestNeighborClaims(t *testing.T) {
 	n.watch(routerKey{"eth0", vrrp.IPv6, 51}, []placed{{"eth0", six}})
 	claim := arpProbe(other, four.Addr())
 	copy(claim[14:18], four.Addr().AsSlice()) // with a sender it is a claim
-	advert := neighborProbe(six.Addr())
+	advert := neighborProbe(other, netip.MustParseAddr("fe80::2"), six.Addr())
 	advert[ipv6HeaderLen] = neighborAdvert
 
 	n.readARP(2, other, arpProbe(other, four.Addr()))
@@ -196,7 +196,7 @@ func TestNeighborClaims(t *testing.T) {
 	n.readARP(2, second, ours)
 	n.readIPv6(2, second, advert)
 	n.readIPv6(2, own, advert)
-	n.readIPv6(2, other, neighborProbe(six.Addr()))
+	n.readIPv6(2, other, neighborProbe(other, netip.MustParseAddr("fe80::2"), six.Addr()))
 	for _, b := range [][]byte{nil, {0}, claim[:20], advert[:50]} {
 		n.readARP(2, other, b)
 		n.readIPv4(2, other, b)
@@ -216,7 +216,7 @@ func TestNeighborClaims(t *testing.T) {
 
 func FuzzSniffedPackets(f *testing.F) {
 	f.Add(arpProbe(net.HardwareAddr{2, 0, 0, 0, 0, 2}, netip.MustParseAddr("10.9.0.100")))
-	f.Add(neighborProbe(netip.MustParseAddr("fd09::100")))
+	f.Add(neighborProbe(net.HardwareAddr{2, 0, 0, 0, 0, 1}, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fd09::100")))
 	f.Add(ipv4Packet(8, []byte{0x31, 51, 100}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w := &watcher{known: map[string]netInterface{"eth0": {Index: 2}}}

@@ -41,8 +41,7 @@ type sniffedAdvert struct {
 }
 
 // neighbors looks for other hosts that have the addresses of which this node is master: it listens for ARP, neighbour
-// advertisements and adverts with packet sockets, and asks for each address now and then, as RFC 5227 and RFC 4862
-// do before an address is used. Without addresses its sockets receive nothing.
+// advertisements and adverts with packet sockets, and asks for each address now and then. Without addresses its sockets receive nothing.
 type neighbors struct {
 	log        *slog.Logger
 	lookup     func(name string) netInterface
@@ -115,15 +114,17 @@ func (n *neighbors) run(ctx context.Context) {
 
 // probe sends the probes one after the other, and lets the sockets receive only while there is something to look for.
 func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(probeInterval)
 	defer timer.Stop()
 	listening := false
 	for {
+		due := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.wake:
 		case <-timer.C:
+			due = true
 		}
 		n.mu.Lock()
 		count := 0
@@ -138,8 +139,10 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 					n.log.Warn("packet socket not set", "error", err)
 				}
 			}
+			timer.Reset(max(probeInterval/time.Duration(max(count, 1)), leastProbeGap))
+			continue
 		}
-		if count == 0 {
+		if count == 0 || !due {
 			continue
 		}
 		if p, ok := n.next(); ok {
@@ -180,7 +183,11 @@ func (n *neighbors) ask(p probe, all []*sniffer) {
 	if a := p.target.Prefix.Addr(); a.Is4() {
 		err = all[0].send(ifc.Index, ethernet.Broadcast, arpProbe(ifc.Hardware, a))
 	} else {
-		err = all[2].send(ifc.Index, solicitedHardware(a), neighborProbe(a))
+		from := n.sourceFor(ifc)
+		if !from.IsValid() {
+			return
+		}
+		err = all[2].send(ifc.Index, solicitedHardware(a), neighborProbe(ifc.Hardware, from, a))
 	}
 	if err != nil {
 		n.log.Debug("probe not sent", "interface", ifc.Name, "address", p.target.Prefix.Addr(), "error", err)
@@ -210,10 +217,35 @@ func solicitedHardware(a netip.Addr) net.HardwareAddr {
 	return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }
 
-// neighborProbe is a whole IPv6 packet that asks who has an address, from the unspecified address (RFC 4862, 5.4.2).
-func neighborProbe(a netip.Addr) []byte {
-	from, to := netip.IPv6Unspecified(), solicited(a)
-	payload, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{TargetAddress: a}, from, to)
+// sourceFor is an IPv6 address of an interface that is not watched itself; invalid if there is none.
+func (n *neighbors) sourceFor(ifc netInterface) netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range ifc.Addresses {
+		if addr := a.Prefix.Addr(); addr.Is6() && a.Usable && !n.watches(addr) {
+			return addr
+		}
+	}
+	return netip.Addr{}
+}
+
+func (n *neighbors) watches(a netip.Addr) bool {
+	for _, addresses := range n.watched {
+		if slices.ContainsFunc(addresses, func(p placed) bool { return p.Prefix.Addr() == a }) {
+			return true
+		}
+	}
+	return false
+}
+
+// neighborProbe is a whole IPv6 packet with a neighbour solicitation (RFC 4861, 4.3). Its source is an address of this host, so
+// that another holder answers this host only: it answers one without a source, as in duplicate address detection, to
+// all nodes, and they would take it for the master.
+func neighborProbe(mac net.HardwareAddr, from, a netip.Addr) []byte {
+	to := solicited(a)
+	payload, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{
+		TargetAddress: a, Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: mac}},
+	}, from, to)
 	if err != nil {
 		return nil
 	}
