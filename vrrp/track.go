@@ -14,6 +14,9 @@ type Track struct {
 	Reason string    `json:"reason,omitempty"` // the last result, in words
 	Since  time.Time `json:"since,omitzero"`   // of this effect
 
+	// Failed says that the last result is bad, whatever its effect is: with a positive weight it has none.
+	Failed bool `json:"failed,omitempty"`
+
 	// Pending says that there is no result yet: a speaker that knows of an effect, or runs the instance already, keeps that.
 	Pending bool `json:"pending,omitempty"`
 }

@@ -96,6 +96,8 @@ func trackTrouble(t api.Track) (text string, grave bool) {
 		return "last resort", true
 	case t.Effect == vrrp.EffectOffset && t.Offset < 0:
 		return fmt.Sprintf("priority lowered by %d", -t.Offset), false
+	case t.Failed:
+		return "priority not raised", false
 	}
 	return "", false
 }

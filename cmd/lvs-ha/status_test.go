@@ -66,6 +66,7 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 		"a track at work": {func(s *api.Status) {
 			s.VRRP[0].Tracks = []api.Track{{Name: "eth1", Effect: vrrp.EffectOffset, Offset: 20}}
 		}, nil},
+		"a failed track with a positive weight": {func(s *api.Status) { s.VRRP[0].Tracks = []api.Track{{Name: "haproxy", Failed: true}} }, []string{"vrrp web"}},
 		"an address in use": {func(s *api.Status) {
 			s.VRRP[0].Conflicts = []api.Conflict{{Kind: vrrp.ConflictAddress, Hardware: "02:00:00:00:00:02"}}
 		}, []string{"vrrp web"}},

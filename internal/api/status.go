@@ -105,6 +105,7 @@ type Track struct {
 	Reason string         `json:"reason,omitempty"` // the last result
 	Since  time.Time      `json:"since,omitzero"`   // of the effect
 
+	Failed  bool `json:"failed,omitempty"`  // the last result is bad, whatever its effect is
 	Pending bool `json:"pending,omitempty"` // there is no result yet
 }
 

@@ -133,6 +133,7 @@ type Director struct {
 	history  *history.History
 	passed   vrrp.Position // the last event that the subscribers have
 	linked   bool          // with the speaker
+	stopping bool
 	unlinked time.Time     // since then, if not linked
 	gate     gate
 	gateOpen *time.Timer
@@ -256,7 +257,7 @@ func (d *Director) take(n news) {
 	if n.speaker != nil && *n.speaker != d.linked {
 		d.linked, d.unlinked = *n.speaker, time.Now()
 		level := slog.LevelInfo
-		if !d.linked {
+		if !d.linked && !d.stopping {
 			level = slog.LevelWarn
 		}
 		d.Logger.Log(context.Background(), level, "speaker", "connected", d.linked)
@@ -321,6 +322,7 @@ func (d *Director) do(ctx context.Context, f func() error) error {
 
 // stop ends in order: the speaker hands over, the sync daemons stop, and the table stays or is removed as configured.
 func (d *Director) stop(ctx context.Context) {
+	d.stopping = true
 	d.Logger.Info("stopping", "ipvs_table", d.cfg.Director.OnStop)
 	began := time.Now()
 	d.awaitHandOver()

@@ -56,6 +56,7 @@ func trackOf(t config.Track, use config.TrackUse, r track.Result) vrrp.Track {
 		out.Effect, out.Offset = vrrp.WeighNumber(r.Number, use.Weight, use.Reverse)
 	default:
 		out.Effect, out.Offset = vrrp.Weigh(r.State == track.Good, use.Weight, use.Reverse)
+		out.Failed = (r.State == track.Bad) != use.Reverse
 	}
 	return out
 }

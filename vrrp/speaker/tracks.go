@@ -61,6 +61,7 @@ func (e *engine) linkTrack(t vrrp.TrackInterface) vrrp.Track {
 		out.Reason = "down"
 	}
 	out.Effect, out.Offset = vrrp.Weigh(ifc.Up, t.Weight, t.Reverse)
+	out.Failed = ifc.Up == t.Reverse
 	return out
 }
 

@@ -66,8 +66,8 @@ func TestTracksInTheStatus(t *testing.T) {
 	g.now = g.now.Add(time.Minute)
 	g.down("eth1", 0)
 	want := []vrrp.Track{
-		{Name: "eth1", Kind: vrrp.TrackInterfaceLink, Effect: vrrp.EffectOffset, Offset: -30, Reason: "missing", Since: began.Add(2 * time.Minute)},
-		{Name: "eth2", Kind: vrrp.TrackInterfaceLink, Effect: vrrp.EffectOffset, Offset: -5, Reason: "up", Since: began.Add(time.Minute)},
+		{Name: "eth1", Kind: vrrp.TrackInterfaceLink, Effect: vrrp.EffectOffset, Offset: -30, Failed: true, Reason: "missing", Since: began.Add(2 * time.Minute)},
+		{Name: "eth2", Kind: vrrp.TrackInterfaceLink, Effect: vrrp.EffectOffset, Offset: -5, Failed: true, Reason: "up", Since: began.Add(time.Minute)},
 	}
 	got := g.status("v").Tracks
 	for i, w := range want {
