@@ -134,7 +134,7 @@ type Director struct {
 	passed   vrrp.Position // the last event that the subscribers have
 	linked   bool          // with the speaker
 	stopping bool
-	unlinked time.Time     // since then, if not linked
+	unlinked time.Time // since then, if not linked
 	gate     gate
 	gateOpen *time.Timer
 	repair   *time.Timer
