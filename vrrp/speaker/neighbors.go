@@ -103,7 +103,11 @@ func (n *neighbors) run(ctx context.Context) {
 	} {
 		s, err := openSniffer(kind.protocol, kind.filter, kind.read)
 		if err != nil {
-			n.log.Warn("other hosts with our virtual addresses cannot be detected", "error", err.Error()+capabilityHint(err, "CAP_NET_RAW"))
+			level := slog.LevelWarn
+			if errors.Is(err, unix.EPERM) {
+				level = slog.LevelDebug // the sockets for adverts lack the same capability, and say so
+			}
+			n.log.Log(ctx, level, "other hosts with our virtual addresses cannot be detected", "error", err)
 			return
 		}
 		all = append(all, s)
