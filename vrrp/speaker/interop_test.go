@@ -26,6 +26,7 @@ func TestHostKeepalivedBackup(t *testing.T) {
 	for _, c := range interops {
 		t.Run(c.name, func(t *testing.T) {
 			n := newLAN(t)
+			t.Parallel()
 			a := newStation(t, n.a)
 			a.want(c.instance(200))
 			a.awaitState("v", vrrp.Master)
@@ -68,6 +69,7 @@ func TestHostKeepalivedMaster(t *testing.T) {
 	for _, c := range interops {
 		t.Run(c.name, func(t *testing.T) {
 			n := newLAN(t)
+			t.Parallel()
 			k := startKeepalived(t, n.b, true, c.instance(200))
 			k.awaitLog(`\(v\) Entering MASTER STATE`, 1)
 			a := newStation(t, n.a)
