@@ -22,5 +22,5 @@ vrrp "web" {
   }
 }
 
-# For a program that wants to know: a line such as INSTANCE "web" MASTER 150 for each change.
-notify_fifo "/run/lvs-ha-notify" {}
+# For a monitoring program: a line such as INSTANCE "web" MASTER 150 for each change.
+notify_fifo "/run/lvs-ha/notify.fifo" {}

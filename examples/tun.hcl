@@ -2,7 +2,8 @@
 #
 #   lb1: 202.99.59.111 on eth0, 192.168.10.252 on eth1      real servers: 192.168.10.1, .2 and .3,
 #   lb2: 202.99.59.112 on eth0, 192.168.10.253 on eth1      each with 202.99.59.110/32 on tunl0, which is up, with
-#                                                           rp_filter = 0, arp_ignore = 1 and arp_announce = 2
+#                                                           rp_filter = 2, arp_ignore = 1 and arp_announce = 2
+#                                                           (lvs-ha realserver up --mode tun --vip 202.99.59.110)
 #
 # The real servers' route to the clients must not lead through a director: a director drops packets with its own virtual
 # address as the source. The tunnel adds 20 bytes to each packet: increase the MTU of the network between, or lower the MSS.

@@ -203,7 +203,7 @@ func TestHostTheCloudExample(t *testing.T) {
 	}
 	var nodes []*place
 	for i, p := range newPlaces(t, 2) {
-		p.configure(strings.Replace(string(text), "/run/lvs-ha-notify", cloud+fmt.Sprintf("/fifo%d", i+1), 1))
+		p.configure(strings.Replace(string(text), "/run/lvs-ha/notify.fifo", cloud+fmt.Sprintf("/fifo%d", i+1), 1))
 		nodes = append(nodes, p)
 	}
 	start := func(i int) *daemon {
