@@ -6,7 +6,7 @@ import (
 )
 
 // Action is an effect that a Machine requests. The actions of one Step are carried out in order, and each is complete
-// before the next begins: an advert that follows AddAddresses makes another router remove its own. The types
+// before the next begins: an advert that follows AddAddresses makes another router remove its addresses. The types
 // below are the complete set.
 type Action interface{ isAction() }
 
@@ -29,12 +29,12 @@ type Changed struct {
 	Reason   Reason
 }
 
-// MasterHeard reports a backup's news of its master: another address, priority or interval than before.
+// MasterHeard reports that a backup's master has changed its address, priority or interval.
 type MasterHeard struct {
 	Address    netip.Addr
 	Priority   uint8
 	Interval   time.Duration // in use
-	Advertised time.Duration // differs from Interval where that is bounded by Instance.AdoptFactor
+	Advertised time.Duration // differs from Interval if Instance.AdoptFactor bounds it
 }
 
 func (SendAdvert) isAction()        {}

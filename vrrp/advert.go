@@ -27,7 +27,7 @@ type AuthData [authDataLen]byte
 // Format implements fmt.Formatter and never prints the password.
 func (AuthData) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, secret.Hidden) }
 
-// Advert is one advertisement, the only packet that VRRP has.
+// Advert is a VRRP advertisement, the only packet type of the protocol.
 type Advert struct {
 	Version         uint8
 	Family          Family
@@ -41,7 +41,7 @@ type Advert struct {
 	Signed          bool         // a trailer follows; see Authenticator
 }
 
-// Advert is the instance's advertisement with the given priority. It shares no memory with the instance.
+// Advert returns the instance's advertisement with the given priority. It shares no memory with the instance.
 func (in *Instance) Advert(priority uint8) Advert {
 	a := Advert{
 		Version:         in.Version,
@@ -67,7 +67,7 @@ func authData(pass string) (d AuthData) {
 	return d
 }
 
-// toAdvertise lists the virtual addresses without the excluded ones.
+// toAdvertise returns the virtual addresses that are not excluded from adverts.
 func (in *Instance) toAdvertise() []netip.Addr {
 	addrs := make([]netip.Addr, 0, len(in.Addresses))
 	for _, a := range in.Addresses {
@@ -81,8 +81,8 @@ func (in *Instance) toAdvertise() []netip.Addr {
 // AdvertisesAll reports whether an advert has room for all addresses that are not excluded.
 func (in *Instance) AdvertisesAll() bool { return len(in.toAdvertise()) <= in.maxAdvertised() }
 
-// advertised lists the virtual addresses as adverts carry them: for IPv6 link-local ones first (RFC 9568, 5.2.9), and
-// no more than the packet holds. Those that do not fit are still on the interface.
+// advertised returns the virtual addresses in the order of the packet: for IPv6, link-local addresses come first
+// (RFC 9568, 5.2.9). Addresses that do not fit in the packet are omitted, but are still on the interface.
 func (in *Instance) advertised() []netip.Addr {
 	addrs := in.toAdvertise()
 	if in.Family == IPv6 {
@@ -100,8 +100,8 @@ func (in *Instance) advertised() []netip.Addr {
 	return addrs[:min(len(addrs), in.maxAdvertised())]
 }
 
-// maxAdvertised is how many addresses an advert carries: for IPv4 as many as the count byte counts, for IPv6 as many
-// as fit into an Ethernet frame.
+// maxAdvertised returns the maximum number of addresses in an advert: for IPv4 the maximum of the count byte, for IPv6
+// as many as fit in an Ethernet frame.
 func (in *Instance) maxAdvertised() int {
 	room := ethernetMTU - ipv6Header - headerLen
 	switch {
@@ -113,8 +113,8 @@ func (in *Instance) maxAdvertised() int {
 	return room / 16
 }
 
-// Append appends the packet to b: what follows the IP header. Source and destination enter the checksum. A trailer is left
-// empty, for Authenticator.Sign.
+// Append appends the packet, without its IP header, to b. The checksum covers source and destination. A trailer is left
+// empty; Authenticator.Sign fills it in.
 func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error) {
 	units, err := a.wireInterval()
 	if err != nil {
@@ -155,7 +155,7 @@ func (a *Advert) Append(b []byte, source, destination netip.Addr) ([]byte, error
 	return b, nil
 }
 
-// wireInterval is the interval in the version's unit.
+// wireInterval returns the interval in the unit of the version: seconds (2) or centiseconds (3).
 func (a *Advert) wireInterval() (uint16, error) {
 	switch {
 	case a.Version == 2 && a.Family == IPv4:

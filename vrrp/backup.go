@@ -2,10 +2,10 @@ package vrrp
 
 import "time"
 
-// A router that has yielded does not take over within half its interval: forged adverts of a high priority and of
-// priority 0 in turn would make it master and backup as often as they come. The bounds keep that time below what a
-// leaving master goes on serving (see leave), so that every address stays served, and below three intervals, so
-// that a master that dies just after it was yielded to is replaced on time.
+// A router that has yielded does not take over within half its interval. Otherwise forged adverts that alternate between
+// a high priority and priority 0 would cause a transition for every packet. The bounds keep that time shorter than a
+// leaving master keeps serving (see leave), so that every address stays served, and shorter than three intervals, so
+// that a master that fails just after the router yielded to it is replaced on time.
 const (
 	settlePart      = 2
 	settleLeast     = 50 * time.Millisecond
@@ -13,12 +13,12 @@ const (
 	settleIntervals = 2
 )
 
-// settleTime is how long the router waits after yielding before it takes over again.
+// settleTime returns the minimum time between yielding and taking over again.
 func (in *Instance) settleTime() time.Duration {
 	return min(max(in.AdvertiseInterval/settlePart, settleLeast), settleMost, settleIntervals*in.AdvertiseInterval)
 }
 
-// becomeBackup follows the given master, or waits for one to be heard.
+// becomeBackup follows the given master, or waits for an advert if it is the zero value.
 func (m *Machine) becomeBackup(master heard, reason Reason, now time.Time) {
 	m.master, m.rival, m.masterLeft = master, heard{}, false
 	m.again, m.refresh, m.reassert, m.preemptAfter = time.Time{}, time.Time{}, time.Time{}, time.Time{}
@@ -48,7 +48,7 @@ func (m *Machine) backupReceived(r Received, now time.Time) {
 	m.follow(other)
 }
 
-// follow accepts a master and waits for its next adverts.
+// follow accepts a master and restarts the master-down timer.
 func (m *Machine) follow(other heard) {
 	known := m.master.address == other.address && m.master.priority == other.priority && m.master.interval == other.interval
 	m.master, m.rival, m.masterLeft = other, heard{}, false
@@ -58,10 +58,10 @@ func (m *Machine) follow(other heard) {
 	}
 }
 
-// startupOver is when the router may become master for the first time.
+// startupOver returns the earliest time at which the router may become master after its start.
 func (m *Machine) startupOver() time.Time { return m.started.Add(m.in.StartupDelay) }
 
-// takeOver ends the wait for a master.
+// takeOver handles the expiry of the master-down timer.
 func (m *Machine) takeOver(now time.Time) {
 	settled := m.yielded.Add(m.in.settleTime())
 	if over := m.startupOver(); over.After(settled) {
@@ -79,8 +79,8 @@ func (m *Machine) takeOver(now time.Time) {
 	}
 }
 
-// startPreempting says whether a living master of lower priority may be preempted now, and starts the delay if it is
-// the first such master that is heard.
+// startPreempting reports whether an active master of lower priority may be preempted now. It starts the preempt delay at
+// the first advert of such a master.
 func (m *Machine) startPreempting(now time.Time) bool {
 	if m.preemptAfter.IsZero() {
 		m.preemptAfter = now.Add(m.in.PreemptDelay)
@@ -88,8 +88,8 @@ func (m *Machine) startPreempting(now time.Time) bool {
 	return m.preemptBar() == "" && !now.Before(m.preemptAfter)
 }
 
-// preemptBar names what forbids preempting a living master, the delay apart. An owner preempts whatever Preempt says
-// (RFC 9568, 6.1).
+// preemptBar returns why an active master must not be preempted, or ""; it does not consider the delay. An owner
+// preempts regardless of Preempt (RFC 9568, 6.1).
 func (m *Machine) preemptBar() string {
 	if m.effects.hold == "" && !m.in.Preempt && m.Priority() != PriorityOwner {
 		return "nopreempt"
@@ -97,7 +97,7 @@ func (m *Machine) preemptBar() string {
 	return m.effects.hold
 }
 
-// heldBecause names why a backup does not preempt a master of lower priority, for the status.
+// heldBecause returns the status text for why a backup does not preempt a master of lower priority.
 func (m *Machine) heldBecause() string {
 	if m.state != Backup || !m.master.address.IsValid() || m.master.priority >= m.Priority() {
 		return ""
@@ -108,12 +108,12 @@ func (m *Machine) heldBecause() string {
 	return "preempt-delay"
 }
 
-// rivalLives says whether the master that is about to be preempted may still be heard.
+// rivalLives reports whether the master that is about to be preempted has not timed out yet.
 func (m *Machine) rivalLives(now time.Time) bool {
 	return !m.rival.at.IsZero() && now.Before(m.rival.at.Add(m.downAfter(m.rival.interval)))
 }
 
-// reconsiderRival follows the master that was about to be preempted, if that is now forbidden.
+// reconsiderRival follows the master that was about to be preempted if preemption is no longer allowed.
 func (m *Machine) reconsiderRival(now time.Time) {
 	if m.state == Backup && m.rivalLives(now) && (m.rival.priority >= m.Priority() || !m.startPreempting(now)) {
 		m.follow(m.rival)

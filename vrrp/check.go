@@ -34,8 +34,8 @@ func (in *Instance) Check(a *Advert, e Envelope, self netip.Addr) DropReason {
 	return NotDropped
 }
 
-// checkPath checks where the packet came from and went to. A unicast peer may be some hops away; its source address is
-// easily forged, but a TTL can only have been lowered on the way (RFC 5082).
+// checkPath checks the packet's source, destination and TTL. A unicast peer may be several hops away; its source address
+// is easily forged, but routers can only decrease the TTL (RFC 5082).
 func (in *Instance) checkPath(e Envelope) DropReason {
 	multicast := len(in.UnicastPeers) == 0
 	switch {
@@ -51,8 +51,8 @@ func (in *Instance) checkPath(e Envelope) DropReason {
 	return NotDropped
 }
 
-// acceptsTTL reports whether a unicast peer's advert may have its TTL or hop limit. No router forwards what comes from a
-// link-local address (RFC 4291, 2.5.6), so there it says nothing.
+// acceptsTTL reports whether the TTL or hop limit of a unicast peer's advert is acceptable. Routers do not forward packets
+// from a link-local address (RFC 4291, 2.5.6), so the hop limit of such packets is not checked.
 func (in *Instance) acceptsTTL(e Envelope) bool {
 	if e.Source.IsLinkLocalUnicast() && e.Source.Is6() {
 		return true
@@ -61,7 +61,7 @@ func (in *Instance) acceptsTTL(e Envelope) bool {
 	return least <= e.HopLimit && e.HopLimit <= most
 }
 
-// unicastTTL is the range of the TTL of unicast peers' adverts.
+// unicastTTL returns the accepted TTL range of unicast peers' adverts.
 func (in *Instance) unicastTTL() (least, most uint8) {
 	least, most = in.UnicastMinTTL, in.UnicastMaxTTL
 	if least == 0 {
@@ -94,8 +94,8 @@ func (in *Instance) checkV2(a *Advert) DropReason {
 	return NotDropped
 }
 
-// SameAddresses says whether an advert lists the addresses that the instance itself would advertise, in any order. An
-// advert that does not still counts (RFC 9568, 7.1).
+// SameAddresses reports whether an advert lists the addresses that the instance would advertise, in any order. An
+// advert with other addresses is still valid (RFC 9568, 7.1).
 func (in *Instance) SameAddresses(a *Advert) bool {
 	own := in.toAdvertise()
 	if len(a.Addresses) != min(len(own), in.maxAdvertised()) {

@@ -24,8 +24,8 @@ func (c *checksum) add(b []byte) {
 	*c = checksum(sum)
 }
 
-// addPseudoHeader adds the addresses, the length and the protocol (RFC 8200, 8.1, and RFC 793, 3.1: the fields are laid
-// out differently but sum up to the same).
+// addPseudoHeader adds the addresses, the length and the protocol (RFC 8200, 8.1, and RFC 793, 3.1: the layouts differ,
+// but the sums are equal).
 func (c *checksum) addPseudoHeader(source, destination netip.Addr, length int) {
 	for _, a := range [...]netip.Addr{source, destination} {
 		if a.Is4() {
@@ -39,7 +39,7 @@ func (c *checksum) addPseudoHeader(source, destination netip.Addr, length int) {
 	*c += checksum(length) + Protocol
 }
 
-// value is what goes into the packet; over a packet that carries it already, it is 0.
+// value returns the checksum for the packet. Over a packet that includes its correct checksum, it is 0.
 func (c checksum) value() uint16 {
 	for c > 0xffff {
 		c = c>>16 + c&0xffff

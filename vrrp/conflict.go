@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Conflict is evidence that another node acts as master beside this one, or has an address of which this one is master.
+// Conflict is evidence that another node is also acting as master, or uses a virtual address of which this node is master.
 type Conflict struct {
 	Kind            ConflictKind `json:"kind"`
-	Address         netip.Addr   `json:"address,omitzero"`            // the virtual address, if it is about one
+	Address         netip.Addr   `json:"address,omitzero"`            // the virtual address, if the conflict concerns one
 	Router          netip.Addr   `json:"router,omitzero"`             // source of the other's adverts
 	Hardware        string       `json:"hardware,omitempty"`          // the other's MAC address
 	VirtualRouterID uint8        `json:"virtual_router_id,omitempty"` // of the other's adverts

@@ -12,26 +12,26 @@ type Wanted struct {
 	Instances     []WantedInstance `json:"instances"`
 }
 
-// WantedInstance is an instance with what the director adds to its configuration.
+// WantedInstance is an instance together with state that the director adds to its configuration.
 type WantedInstance struct {
 	Instance
 	Group  string  `json:"group,omitempty"`  // the sync group
 	Tracks []Track `json:"tracks,omitempty"` // those that the director watches
 }
 
-// State is a virtual router's state. Its text is RFC 9568's.
+// State is a virtual router's state, named as in RFC 9568.
 type State string
 
 // The states.
 const (
-	Initialize State = "INITIALIZE" // not taking part: Status.Reason names what it waits for
+	Initialize State = "INITIALIZE" // not taking part: see Status.Reason
 	Backup     State = "BACKUP"
 	Master     State = "MASTER"
 	Leaving    State = "LEAVING" // has sent priority 0, still answers and forwards until the next master is heard
 )
 
-// Status is the speaker's report on one instance: sent complete at each change, and for every instance when a
-// director connects or asks.
+// Status is the speaker's report on one instance. The speaker sends it complete after each change, and sends those of
+// all instances when a director connects or requests a report.
 type Status struct {
 	Name              string            `json:"name"`
 	Interface         string            `json:"interface"`
@@ -48,7 +48,7 @@ type Status struct {
 	AdvertiseInterval time.Duration     `json:"advertise_interval"` // in use; a v3 backup adopts the master's
 	SkewTime          time.Duration     `json:"skew_time"`
 	MasterDownTime    time.Duration     `json:"master_down_interval"`
-	PreemptHeld       string            `json:"preempt_held,omitempty"` // why a backup leaves a master of lower priority alone
+	PreemptHeld       string            `json:"preempt_held,omitempty"` // why a backup does not preempt a master of lower priority
 	Group             string            `json:"group,omitempty"`        // the sync group
 	Tracks            []Track           `json:"tracks,omitempty"`
 	Conflicts         []Conflict        `json:"conflicts,omitempty"` // of a master
@@ -57,12 +57,12 @@ type Status struct {
 	AdvertsReceived   uint64            `json:"adverts_received"`
 	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets
 	Dropped           map[string]uint64 `json:"dropped,omitempty"`            // by named reason
-	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's error and the remedy
+	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // each with its interface, the kernel's error and the remedy
 	AddressesRestored uint64            `json:"addresses_restored"`           // restored after another program deleted them
-	AddressesFound    uint64            `json:"addresses_found,omitempty"`    // times that some were found on a backup
+	AddressesFound    uint64            `json:"addresses_found,omitempty"`    // times that virtual addresses were found on a backup
 	SendErrors        uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
-	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // adverts that counted, with other addresses than ours
-	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances
+	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // valid adverts with addresses other than ours
+	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface that match no instance; the same for all instances on it
 	Addresses         []string          `json:"addresses"`                    // prefixes, as configured
-	UnicastPeers      []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; none: multicast. The director adds them
+	UnicastPeers      []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; empty for multicast. Filled in by the director
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Envelope is what the IP header says of a received packet.
+// Envelope holds the IP header fields of a received packet.
 type Envelope struct {
 	Family      Family
 	Source      netip.Addr
@@ -14,8 +14,8 @@ type Envelope struct {
 	HopLimit    uint8 // or TTL
 }
 
-// Parse reads the packet that follows an IP header into a, whose Addresses keep their memory. What it checks needs no
-// configuration; Instance.Check does the rest. Unless it returns NotDropped, a is of no use.
+// Parse decodes the packet that follows an IP header into a, reusing the memory of a.Addresses. It makes only the checks
+// that need no configuration; Instance.Check makes the others. If the result is not NotDropped, a is undefined.
 func Parse(payload []byte, e Envelope, a *Advert) DropReason {
 	if len(payload) < headerLen {
 		return DropTruncated
@@ -70,7 +70,7 @@ func Parse(payload []byte, e Envelope, a *Advert) DropReason {
 	return NotDropped
 }
 
-// verify checks the checksum and notes which of the two readings of it was right.
+// verify checks the checksum and records which of the two interpretations of the RFC it follows.
 func (a *Advert) verify(packet []byte, e Envelope) bool {
 	var plain checksum
 	plain.add(packet)

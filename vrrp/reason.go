@@ -1,47 +1,47 @@
 package vrrp
 
-// Reason names why a transition happened.
+// Reason is the reason for a transition.
 type Reason string
 
-// Why an instance is in Initialize, or leaves for it.
+// Reasons why an instance is in Initialize, or is leaving for it.
 const (
-	ReasonStart            Reason = "start"             // nothing has happened yet
-	ReasonInterfaceMissing Reason = "interface-missing" // there is no interface of this name
-	ReasonInterfaceDown    Reason = "interface-down"    // no link, or set down
-	ReasonNoAddress        Reason = "no-address"        // the interface has no address to send adverts from
+	ReasonStart            Reason = "start"             // initial value, before any transition
+	ReasonInterfaceMissing Reason = "interface-missing" // the interface does not exist
+	ReasonInterfaceDown    Reason = "interface-down"    // the interface has no link or is set down
+	ReasonNoAddress        Reason = "no-address"        // the interface has no source address for adverts
 	ReasonSocket           Reason = "socket"            // adverts cannot be sent or received
 	ReasonTrack            Reason = "track"             // a track without weight has failed
-	ReasonAddressRefused   Reason = "address-refused"   // the kernel does not take the virtual addresses
+	ReasonAddressRefused   Reason = "address-refused"   // the kernel refuses the virtual addresses
 	ReasonGroupFault       Reason = "group-fault"       // another member of its sync group has a fault
 	ReasonRemoved          Reason = "removed"           // no longer in the configuration
-	ReasonResignStop       Reason = "resign-stop"       // the daemon stops
+	ReasonResignStop       Reason = "resign-stop"       // the daemon is stopping
 )
 
-// Why it became backup.
+// Reasons why it became backup.
 const (
 	ReasonStartup            Reason = "startup"                       // the interface is usable
 	ReasonHigherPriority     Reason = "higher-priority-advert"        // as master
 	ReasonEqualHigherAddress Reason = "equal-priority-higher-address" // as master
-	ReasonLapsed             Reason = "lapsed"                        // as master: it was stalled while another took over
-	ReasonSuccessorHeard     Reason = "successor-heard"               // left: the next master's advert has come
-	ReasonSuccessorMissing   Reason = "successor-missing"             // left with its sync group: nobody took over in time
+	ReasonLapsed             Reason = "lapsed"                        // as master: the process was stalled while another router took over
+	ReasonSuccessorHeard     Reason = "successor-heard"               // after leaving: the next master's advert has arrived
+	ReasonSuccessorMissing   Reason = "successor-missing"             // after leaving with its sync group: no router took over in time
 	ReasonResignFailover     Reason = "resign-failover"               // requested by an operator
 	ReasonDirectorLost       Reason = "director-lost"                 // no director process for longer than the grace time
 )
 
-// ReasonGroup is why it became master, or left: the other members of its sync group have.
+// ReasonGroup means that it became master, or left, because the other members of its sync group did.
 const ReasonGroup Reason = "group"
 
-// Why it became master.
+// Reasons why it became master.
 const (
-	ReasonMasterDownTimer Reason = "master-down-timer"   // nothing heard of a master
+	ReasonMasterDownTimer Reason = "master-down-timer"   // no advert from a master in time
 	ReasonPriorityZero    Reason = "priority-0-received" // the master has left
-	ReasonPreempt         Reason = "preempt"             // a master lives, of lower priority
-	ReasonOwner           Reason = "owner"               // priority 255: at once
+	ReasonPreempt         Reason = "preempt"             // the active master has a lower priority
+	ReasonOwner           Reason = "owner"               // priority 255: takes over immediately
 	ReasonAdopted         Reason = "adopted"             // it was master before its process was killed
-	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it tried to leave
-	ReasonDirectorBack    Reason = "director-back"       // it was leaving, and what made it leave is over
-	ReasonAddressesBack   Reason = "addresses-back"      // it was leaving, and the kernel takes all addresses again
+	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it was leaving, but no router took over
+	ReasonDirectorBack    Reason = "director-back"       // it was leaving because no director was connected, and one has connected
+	ReasonAddressesBack   Reason = "addresses-back"      // it was leaving, and the kernel accepts all addresses again
 	ReasonTrackBack       Reason = "track-back"          // it was leaving because of another track, which has recovered
 )
 

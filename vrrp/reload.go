@@ -28,7 +28,7 @@ func (m *Machine) configure(in Instance, now time.Time) {
 		}
 		listed := old.Advert(0)
 		if len(added)+len(removed) > 0 || !in.SameAddresses(&listed) || in.AdvertiseInterval != old.AdvertiseInterval {
-			m.advertise(now) // backups learn the new list, and the interval before they think us late
+			m.advertise(now) // backups need the new list, and the new interval before the old one makes them time out
 		}
 		if len(added) > 0 {
 			m.act(SendAnnouncements{added})
@@ -47,13 +47,13 @@ func (m *Machine) removeIfOwned(addresses []Address) {
 	}
 }
 
-// addressChanges lists what is only in the old list and what is only in the new one. Whether an address is advertised
-// makes no difference to the interface.
+// addressChanges returns the addresses that are only in the old list and those that are only in the new one. It ignores
+// whether an address is advertised, because that does not affect the interface.
 func addressChanges(old, new []Address) (removed, added []Address) {
 	return lacking(old, new), lacking(new, old)
 }
 
-// lacking lists those addresses of a list that another does not have.
+// lacking returns the addresses in list that are not in other.
 func lacking(list, other []Address) (out []Address) {
 	for _, a := range list {
 		if !slices.ContainsFunc(other, func(b Address) bool { b.Excluded = a.Excluded; return a == b }) {
@@ -63,8 +63,8 @@ func lacking(list, other []Address) (out []Address) {
 	return out
 }
 
-// replacedBy picks the removed addresses that come back with another prefix length or label: the kernel keeps an
-// address once an interface, so the old one goes before the new one comes.
+// replacedBy returns the removed addresses that are added again with another prefix length or label. They must be
+// removed before they are added, because the kernel keeps an address only once per interface.
 func replacedBy(removed, added []Address) []Address {
 	var out []Address
 	for _, r := range removed {

@@ -7,8 +7,8 @@ import (
 
 const centisecond = 10 * time.Millisecond
 
-// SkewTime is by how much a backup waits longer the lower its priority is: version 2 in parts of a second (RFC 3768,
-// 6.1), version 3 in parts of the master's interval (RFC 9568, 6.1).
+// SkewTime returns the additional time that a backup waits, which grows as its priority falls: in fractions of a second
+// for version 2 (RFC 3768, 6.1), in fractions of the master's interval for version 3 (RFC 9568, 6.1).
 func SkewTime(version, priority uint8, interval time.Duration) time.Duration {
 	if version == 2 {
 		interval = time.Second
@@ -16,12 +16,13 @@ func SkewTime(version, priority uint8, interval time.Duration) time.Duration {
 	return time.Duration(256-int(priority)) * interval / 256
 }
 
-// MasterDownInterval is how long a backup waits for an advert before it takes over (RFC 9568's Active_Down_Interval).
+// MasterDownInterval returns how long a backup waits for an advert before it takes over (Active_Down_Interval in
+// RFC 9568).
 func MasterDownInterval(version, priority uint8, interval time.Duration) time.Duration {
 	return 3*interval + SkewTime(version, priority, interval)
 }
 
-// intervalProblem describes what is wrong with an advertisement interval; empty if nothing is.
+// intervalProblem returns why an advertisement interval is invalid, or "" if it is valid.
 func intervalProblem(version uint8, d time.Duration) string {
 	unit, least, most := centisecond, MinAdvertiseInterval, MaxAdvertiseInterval
 	if version == 2 {
@@ -37,11 +38,11 @@ func intervalProblem(version uint8, d time.Duration) string {
 	return ""
 }
 
-// interval is the advertisement interval in force: a version 3 backup adopts its master's.
+// interval returns the advertisement interval in use: a version 3 backup adopts its master's.
 func (m *Machine) interval() time.Duration { return m.adopt(m.master.interval) }
 
-// adopt bounds what is believed of an advertised interval: a forged advert of 40.95 s would otherwise leave the addresses
-// unserved for 141 s. A shorter interval is adopted as it is: a master that lives repeats its adverts.
+// adopt limits an advertised interval: otherwise a forged advert with 40.95 s could leave the addresses unserved for
+// 141 s. A shorter interval is adopted unchanged, because an active master repeats its adverts.
 func (m *Machine) adopt(advertised time.Duration) time.Duration {
 	if m.in.Version == 2 || advertised <= 0 {
 		return m.in.AdvertiseInterval
@@ -62,12 +63,12 @@ func (m *Machine) skew() time.Duration {
 
 func (m *Machine) masterDown() time.Duration { return m.downAfter(m.master.interval) }
 
-// downAfter is the master-down interval of a master with the given interval.
+// downAfter returns the master-down interval for a master with the given advertisement interval.
 func (m *Machine) downAfter(interval time.Duration) time.Duration {
 	return MasterDownInterval(m.in.Version, m.Priority(), m.adopt(interval))
 }
 
-// retime makes a change that may move the effective priority, and a backup's running timer with it.
+// retime calls change, which may change the effective priority, and adjusts a backup's running timer to it.
 func (m *Machine) retime(now time.Time, change func()) {
 	priority, skew := m.Priority(), m.skew()
 	change()
@@ -77,7 +78,7 @@ func (m *Machine) retime(now time.Time, change func()) {
 		m.reconsiderRival(now)
 	case Master:
 		if m.Priority() > priority {
-			m.advertise(now) // before a backup that ignores the lower one takes over
+			m.advertise(now) // before a backup that has not seen the new priority takes over
 		}
 	}
 }

@@ -5,23 +5,24 @@ import (
 	"time"
 )
 
-// Track is something that an instance depends on, with its last result and what that does to the instance.
+// Track is a condition that an instance depends on, with its last result and the effect on the instance.
 type Track struct {
 	Name   string    `json:"name"` // unique among the instance's tracks of its kind
 	Kind   TrackKind `json:"kind"`
 	Effect Effect    `json:"effect,omitempty"`
 	Offset int       `json:"offset,omitempty"` // with EffectOffset
-	Reason string    `json:"reason,omitempty"` // the last result, in words
+	Reason string    `json:"reason,omitempty"` // description of the last result
 	Since  time.Time `json:"since,omitzero"`   // of this effect
 
-	// Failed says that the last result is bad, whatever its effect is: with a positive weight it has none.
+	// Failed means that the last result is bad, even if it has no effect, as with a positive weight.
 	Failed bool `json:"failed,omitempty"`
 
-	// Pending says that there is no result yet: a speaker that knows of an effect, or runs the instance already, keeps that.
+	// Pending means that there is no result yet. A speaker that has an earlier effect, or already runs the instance, keeps
+	// the current state.
 	Pending bool `json:"pending,omitempty"`
 }
 
-// TrackKind is what a track watches.
+// TrackKind is the kind of condition that a track watches.
 type TrackKind string
 
 // The kinds.
@@ -33,21 +34,21 @@ const (
 	TrackService        TrackKind = "service"
 	TrackAddresses      TrackKind = "addresses"       // the kernel's refusals of virtual addresses
 	TrackDirector       TrackKind = "director"        // the director process
-	TrackTable          TrackKind = "ipvs"            // the director's work on the kernel's table
-	TrackConnectionSync TrackKind = "connection-sync" // a backup that is still learning the connections
+	TrackTable          TrackKind = "ipvs"            // the director's updates of the kernel's IPVS table
+	TrackConnectionSync TrackKind = "connection-sync" // a backup that has not received all connections yet
 	TrackFailover       TrackKind = "failover"        // an operator's request
 	TrackGroup          TrackKind = "group"           // another member of the sync group
 )
 
-// Effect is what a track does to its instance.
+// Effect is the effect of a track on its instance.
 type Effect string
 
-// The effects. A fault prevails over a last resort, and a last resort over offsets.
+// The effects. A fault takes precedence over a last resort, and a last resort over offsets.
 const (
 	EffectNone       Effect = ""
 	EffectOffset     Effect = "offset"      // the offset is added to the priority
-	EffectHold       Effect = "hold"        // a living master of lower priority is not preempted; a dead one is still replaced
-	EffectLastResort Effect = "last-resort" // priority 1: a master hands over, and stays if nobody takes over
+	EffectHold       Effect = "hold"        // an active master of lower priority is not preempted; a failed one is still replaced
+	EffectLastResort Effect = "last-resort" // priority 1: a master hands over, and stays master if no router takes over
 	EffectFault      Effect = "fault"       // INITIALIZE: a master hands over and is not available
 )
 
@@ -56,7 +57,7 @@ type SetTracks struct{ Tracks []Track }
 
 func (SetTracks) isEvent() {}
 
-// effects is what tracks do together.
+// effects is the combined effect of several tracks.
 type effects struct {
 	offset     int
 	hold       string // the first track's reason; empty: none
@@ -92,7 +93,7 @@ func (t *Track) holdReason() string {
 	return t.Name
 }
 
-// reason is why the track makes an instance leave.
+// reason returns the reason with which the track makes an instance leave.
 func (t *Track) reason() Reason {
 	switch {
 	case t.Kind == TrackAddresses:
@@ -109,7 +110,8 @@ func (t *Track) reason() Reason {
 	return ReasonTrack
 }
 
-// reasonBack is why an instance stays that was about to leave because of a track of the kind.
+// reasonBack returns the reason with which an instance that was leaving because of a track of this kind becomes master
+// again.
 func (k TrackKind) reasonBack() Reason {
 	switch k {
 	case TrackAddresses:
@@ -120,7 +122,7 @@ func (k TrackKind) reasonBack() Reason {
 	return ReasonTrackBack
 }
 
-// firstBeyond finds the first track with the effect that has no counterpart in the other list.
+// firstBeyond returns the first track with the effect that has no counterpart in the other list.
 func firstBeyond(tracks, other []Track, effect Effect) (Track, bool) {
 	for _, t := range tracks {
 		if t.Effect == effect && !slices.ContainsFunc(other, func(o Track) bool {
@@ -132,8 +134,8 @@ func firstBeyond(tracks, other []Track, effect Effect) (Track, bool) {
 	return Track{}, false
 }
 
-// setTracks applies a new list. A router that already is the last resort hands over again only for another track: where
-// every router is one, the last that tries stays.
+// setTracks applies a new list. A router that is already the last resort hands over again only for another track: if all
+// routers are last resorts, the last one to hand over stays master.
 func (m *Machine) setTracks(tracks []Track, now time.Time) {
 	old, was := m.tracks, m.effects
 	m.retime(now, func() { m.tracks, m.effects = tracks, combine(tracks) })
@@ -170,7 +172,7 @@ func (m *Machine) setTracks(tracks []Track, now time.Time) {
 	}
 }
 
-// reconsiderFault starts an instance whose fault is over, or names another fault.
+// reconsiderFault starts an instance whose fault is over, or updates the reason of its fault.
 func (m *Machine) reconsiderFault(was Reason, now time.Time) {
 	switch fault := m.effects.fault; {
 	case m.missing != "" || fault == was:
@@ -181,9 +183,9 @@ func (m *Machine) reconsiderFault(was Reason, now time.Time) {
 	}
 }
 
-// Weigh is what a result does to an instance. A positive weight is added while the result is good, a negative one while
-// it is bad; with weight 0 a bad result is a fault. Reverse changes the sign of what is added, and with weight 0 makes a
-// good result the fault.
+// Weigh returns the effect of a result on an instance. A positive weight is added while the result is good, a negative
+// one while it is bad; with weight 0 a bad result is a fault. If reverse is set, the sign of the offset changes, and with
+// weight 0 a good result is the fault.
 func Weigh(good bool, weight int, reverse bool) (Effect, int) {
 	switch {
 	case weight == 0 && good == reverse:
@@ -196,9 +198,9 @@ func Weigh(good bool, weight int, reverse bool) (Effect, int) {
 	return EffectOffset, weight
 }
 
-// WeighNumber is what the number of a file does to an instance: the product of number and weight is added, one of
-// -254 or less is a fault; with weight 0 any number but 0 is a fault. Reverse changes the sign of what is added, and with
-// weight 0 makes 0 the fault.
+// WeighNumber returns the effect of a number read from a file on an instance. The product of number and weight is added;
+// a product of -254 or less is a fault. With weight 0, any number other than 0 is a fault. If reverse is set, the sign of
+// the offset changes, and with weight 0 the number 0 is the fault.
 func WeighNumber(number, weight int, reverse bool) (Effect, int) {
 	const most = maxTrackWeight + 1
 	product := min(max(number, -most), most) * weight

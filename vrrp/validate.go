@@ -5,11 +5,11 @@ import (
 	"net/netip"
 )
 
-// FieldError is one problem of an Instance.
+// FieldError is an invalid field of an Instance.
 type FieldError struct {
 	Field string // its JSON name, which is also its name in configuration files
-	Index int    // the element of a list field; -1 for all of it
-	Msg   string // what is wrong and what to write instead
+	Index int    // element of a list field, or -1 if the error concerns the whole field
+	Msg   string // the problem and the fix
 }
 
 func (e FieldError) Error() string {
@@ -19,13 +19,13 @@ func (e FieldError) Error() string {
 	return fmt.Sprintf("%s: %s", e.Field, e.Msg)
 }
 
-// The limits of what the kernel and keepalived's users know.
+// Limits of the kernel and of keepalived.
 const (
 	maxLabel       = 15 // bytes, IFNAMSIZ - 1
 	maxTrackWeight = 253
 )
 
-// Validate lists all problems of the instance on its own.
+// Validate returns all errors of the instance that can be detected without the rest of the configuration.
 func (in *Instance) Validate() []FieldError {
 	var v validation
 	v.identity(in)

@@ -5,7 +5,7 @@ import "net/netip"
 // Protocol is VRRP's IP protocol number (RFC 9568, 5.1.1.4).
 const Protocol = 112
 
-// HopLimit is the TTL or hop limit that a multicast advert must arrive with (RFC 9568, 5.1.1.3).
+// HopLimit is the required TTL or hop limit of a received multicast advert (RFC 9568, 5.1.1.3).
 const HopLimit = 255
 
 // MaxPacketLen is the length of the longest advert this package builds or reads: 255 IPv6 addresses.
@@ -17,7 +17,7 @@ var (
 	MulticastIPv6 = netip.MustParseAddr("ff02::12")
 )
 
-// MulticastAddress is where adverts of a family are sent if there are no unicast peers.
+// MulticastAddress returns the destination of a family's adverts if there are no unicast peers.
 func MulticastAddress(f Family) netip.Addr {
 	if f == IPv6 {
 		return MulticastIPv6
@@ -28,7 +28,7 @@ func MulticastAddress(f Family) netip.Addr {
 // Lengths in bytes, and the packet type (RFC 9568, 5.1).
 const (
 	headerLen   = 8
-	authDataLen = 8 // version 2 only, behind the addresses
+	authDataLen = 8 // version 2 only, after the addresses
 	checksumAt  = 6
 	advertType  = 1
 	minEthernet = 46 // a frame's payload is padded to this
@@ -45,5 +45,5 @@ func (f Family) addrLen() int {
 	return 4
 }
 
-// has says whether an address is of the family.
+// has reports whether an address belongs to the family.
 func (f Family) has(a netip.Addr) bool { return a.BitLen() == 8*f.addrLen() }
