@@ -34,7 +34,7 @@ func (m *Machine) backupReceived(r Received, now time.Time) {
 		}
 		return
 	}
-	m.disown() // leftovers: another router answers for these addresses
+	m.disown() // leftover addresses: another router is master
 	other := heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}
 	if r.Priority >= m.Priority() {
 		m.preemptAfter = time.Time{}

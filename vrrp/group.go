@@ -2,43 +2,45 @@ package vrrp
 
 import "time"
 
-// Group keeps virtual routers together: all are master, or none is. It has no side effects: it says which events its
-// members have to take because of a step of one of them. Faults are shared by tracks, see Shared.
+// Group is a sync group of virtual routers: either all of them are master, or none is. It has no side effects: it returns
+// the events that its members must process after a step of one of them. Faults are shared through tracks; see Shared.
 type Group struct {
 	members []*Machine
 	master  bool
 }
 
-// NewGroup joins machines that may already be running. Close the gaps between them with Converge.
+// NewGroup returns a group of machines, which may already be running. Call Converge to bring their states together.
 func NewGroup(members ...*Machine) *Group { return &Group{members: members} }
 
-// Command is an event that a member has to take.
+// Command is an event that a member must process.
 type Command struct {
 	Member *Machine
 	Event  Event
 }
 
-// Promote makes a member master because another has become one. HandOver says that the former master may still be
-// serving.
+// Promote makes a member master because another member has become master. HandOver means that the former master may still
+// be serving.
 type Promote struct{ HandOver bool }
 
-// StepDown ends a member's mastership because another's has ended: it sends priority 0 and serves until its successor is heard.
-// GiveUp says that it then stops serving even if there is none.
+// StepDown ends a member's mastership because another member's has ended. The member sends priority 0 and serves until it
+// receives its successor's advert. GiveUp means that it finally stops serving even if no successor appears.
 type StepDown struct{ GiveUp bool }
 
-// Defer has a backup wait longer before it takes over.
+// Defer makes a backup wait longer before it takes over.
 type Defer struct{ Until time.Time }
 
 func (Promote) isEvent()  {}
 func (StepDown) isEvent() {}
 func (Defer) isEvent()    {}
 
-// aliveIntervals is for how many intervals after its last advert a master counts as alive for the other members of a
-// group. When one member has waited three intervals, a router that is dead has been silent on all for more than two.
+// aliveIntervals is the number of intervals after its last advert during which a master counts as alive for the other
+// members of a group. When one member has waited three intervals, a failed router has been silent on all of them for
+// more than two.
 const aliveIntervals = 2
 
-// Admit returns what a member gets in place of an event: it does not take over from a dead master while another member follows
-// one that is alive, since the group would be split. A router that sends priority 0 for one member gives up all of them.
+// Admit returns the event that a member must process instead of ev. A member does not take over from a failed master while
+// another member follows an active one, because that would split the group. A router that sends priority 0 for one member
+// gives up all members.
 func (g *Group) Admit(m *Machine, ev Event, now time.Time) Event {
 	if _, timeout := ev.(Timeout); !timeout || m.state != Backup || m.masterLeft || now.Before(m.due) {
 		return ev
@@ -49,7 +51,8 @@ func (g *Group) Admit(m *Machine, ev Event, now time.Time) Event {
 	return ev
 }
 
-// barred is until when a member has to wait because of the others' masters, or their startup delay; zero if it does not.
+// barred returns the time until which a member must wait because of the other members' masters or startup delay, or the
+// zero time.
 func (g *Group) barred(m *Machine, now time.Time) time.Time {
 	var until time.Time
 	for _, o := range g.members {
@@ -69,14 +72,14 @@ func (g *Group) barred(m *Machine, now time.Time) time.Time {
 	return until
 }
 
-// After returns what the members have to do after a step that has changed a member's state.
+// After returns the commands for the members after a step that has changed a member's state.
 func (g *Group) After(m *Machine, from State) []Command {
 	was := g.master
 	switch {
 	case m.state == Master && was, m.state == Initialize && from == Initialize:
 		return nil
 	case was && m.state == Backup && from == Initialize:
-		return []Command{{m, Promote{HandOver: true}}} // it starts later than the others
+		return []Command{{m, Promote{HandOver: true}}} // started later than the others
 	}
 	if g.master = m.state == Master; g.master {
 		return g.promote(m)
@@ -103,8 +106,8 @@ func (g *Group) promote(by *Machine) []Command {
 	return out
 }
 
-// Converge returns what brings members together that were on their own: to the side of a master, unless another member
-// follows one that is alive.
+// Converge returns the commands that bring members with independent states together: all become master if one is, unless
+// another member follows an active master.
 func (g *Group) Converge(now time.Time) []Command {
 	for _, m := range g.members {
 		if m.state == Master && g.barred(m, now).IsZero() {
@@ -122,8 +125,8 @@ func (g *Group) Converge(now time.Time) []Command {
 	return out
 }
 
-// Shared returns the tracks that a member gets from another of its group: a fault, or the last resort, of one is that of
-// all, and so is a hold. missing is why the other's interface cannot be used; empty: it can.
+// Shared returns the tracks that a member gets from another member of its group: a fault, last resort or hold of one
+// member applies to all. missing is the reason why the other member's interface is not usable, or empty if it is.
 func Shared(group, other string, missing Reason, tracks []Track) []Track {
 	var out []Track
 	add := func(effect Effect, why string) {
@@ -145,7 +148,7 @@ func Shared(group, other string, missing Reason, tracks []Track) []Track {
 	return out
 }
 
-// promoted takes over because the group is master now.
+// promoted takes over because the group is now master.
 func (m *Machine) promoted(handOver bool, now time.Time) {
 	switch {
 	case m.state == Backup:

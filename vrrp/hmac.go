@@ -17,31 +17,31 @@ import (
 // clock (draft-cassen-vrrp-auth-hmac, keepalived's auth_hmac from 2.4).
 type AuthHMAC struct {
 	Keys       []AuthKey     `json:"keys"`
-	ActiveKey  uint8         `json:"active_key"`  // the ID of the key that signs
-	AntiReplay AntiReplay    `json:"anti_replay"` // how a captured advert is recognised when it is sent again
+	ActiveKey  uint8         `json:"active_key"`  // ID of the signing key
+	AntiReplay AntiReplay    `json:"anti_replay"` // how replayed adverts are detected
 	TimeWindow time.Duration `json:"time_window"` // whole seconds, 1 to 300; ReplayByTime only
 	Mode       AuthMode      `json:"mode"`
 }
 
-// AuthKey is a key that all routers of a virtual router share.
+// AuthKey is a key shared by all nodes of a virtual router.
 type AuthKey struct {
 	ID     uint8       `json:"id"`     // 1..255
 	Secret secret.Text `json:"secret"` // MinAuthKey to MaxAuthKey bytes in hexadecimal digits
 }
 
-// AntiReplay is a way to recognise replayed adverts.
+// AntiReplay is a method of detecting replayed adverts.
 type AntiReplay string
 
-// The ways to recognise replayed adverts. Both require that a sender's sequence numbers grow.
+// The methods of detecting replayed adverts. Both require that a sender's sequence numbers increase.
 const (
-	ReplayByTime     AntiReplay = "time"      // and that its clock differs from ours by TimeWindow at most
+	ReplayByTime     AntiReplay = "time"      // and that its clock differs from ours by at most TimeWindow
 	ReplayBySequence AntiReplay = "monotonic" // without synchronized clocks
 )
 
-// AuthMode is a step of the introduction of authentication on running routers.
+// AuthMode is a stage in the rollout of authentication on running routers.
 type AuthMode string
 
-// The modes, in the order in which they are rolled out. A trailer that is present is verified in each of them.
+// The modes, in the order in which they are rolled out. In all of them, a trailer that is present is verified.
 const (
 	AuthReceiveOnly AuthMode = "receive-only" // sends no trailer, accepts adverts without one
 	AuthPermissive  AuthMode = "permissive"   // sends trailers, accepts adverts without one
@@ -70,7 +70,7 @@ const (
 // Signs reports whether the instance's adverts have a trailer.
 func (in *Instance) Signs() bool { return in.AuthHMAC != nil && in.AuthHMAC.Mode != AuthReceiveOnly }
 
-// maxSenders bounds the senders whose sequence numbers are remembered. An attacker needs the key to add one.
+// maxSenders limits the number of senders whose sequence numbers are stored. An attacker needs the key to add one.
 const maxSenders = 32
 
 // Authenticator signs an instance's adverts and verifies those of other routers. It belongs to one goroutine.
@@ -98,13 +98,13 @@ func (n *Authenticator) Configure(a AuthHMAC) {
 	}
 }
 
-// Next returns the sequence number of the next advert: the clock in units of 2^-32 s, of which the last 16 bits count
-// adverts within 2^-16 s. All copies of an advert to several peers have the same.
+// Next returns the sequence number of the next advert: the clock in units of 2^-32 s, whose last 16 bits count
+// adverts within 2^-16 s. All copies of an advert to several peers have the same number.
 func (n *Authenticator) Next(now time.Time) uint64 {
 	clock := sequenceAt(now)
 	ahead := int64(n.sent - clock)
-	// A clock that was set back leaves the last number in the future. Within the window it is counted up. Beyond it
-	// receivers would drop the advert, so the clock is followed; they forget numbers outside their window.
+	// If the clock was set back, the last number is in the future. Within the window, increment it. Beyond the window
+	// receivers would drop the advert, so follow the clock; receivers forget numbers outside their window.
 	if ahead < 0 || n.sent == 0 || n.settings.AntiReplay == ReplayByTime && ahead > sequenceSpan(n.settings.TimeWindow) {
 		n.sent = clock
 	} else {
@@ -120,8 +120,8 @@ func sequenceAt(now time.Time) uint64 {
 
 func sequenceSpan(d time.Duration) int64 { return int64(d/time.Second) << 32 }
 
-// Sign fills in the trailer at the end of a packet that Advert.Append built for the same addresses, and for IPv6 the
-// checksum, which covers the trailer there.
+// Sign fills in the trailer at the end of a packet that Advert.Append built for the same addresses. For IPv6 it also
+// sets the checksum, which covers the trailer.
 func (n *Authenticator) Sign(packet []byte, sequence uint64, source, destination netip.Addr) {
 	trailer := packet[len(packet)-TrailerLen:]
 	clear(trailer)
@@ -137,8 +137,8 @@ func (n *Authenticator) Sign(packet []byte, sequence uint64, source, destination
 	}
 }
 
-// compute is the HMAC of a packet with a trailer: over the family, version and virtual router id, the source address, and
-// the packet with zeros as its checksum and as its HMAC.
+// compute returns the HMAC of a packet with a trailer. It covers the family, version, virtual router ID, source address,
+// and the packet with its checksum and HMAC set to zero.
 func (n *Authenticator) compute(key hash.Hash, packet []byte, source netip.Addr) []byte {
 	var zero [hmacLen]byte
 	head := [20]byte{0: byte(IPv6), 1: packet[0] >> 4, 2: packet[1]}
@@ -158,8 +158,8 @@ func (n *Authenticator) compute(key hash.Hash, packet []byte, source netip.Addr)
 	return n.sum[:hmacLen]
 }
 
-// Verify checks the trailer of a packet that Parse has read into a, and that Instance.Check has let through. The cheap
-// checks come first. A sequence number is remembered only when the HMAC is right.
+// Verify checks the trailer of a packet that Parse has decoded into a and that has passed Instance.Check. The cheap checks
+// come first. A sequence number is stored only if the HMAC is valid.
 func (n *Authenticator) Verify(packet []byte, a *Advert, source netip.Addr, now time.Time) DropReason {
 	if !a.Signed {
 		if n.settings.Mode == AuthEnforce {
@@ -184,7 +184,7 @@ func (n *Authenticator) Verify(packet []byte, a *Advert, source netip.Addr, now 
 		return DropAuthFailed
 	}
 	last, known := n.senders[source]
-	// A number outside the window cannot be replayed anyway. Without it, a sender whose clock was set back is accepted.
+	// A number outside the window cannot be replayed. Ignoring it accepts a sender whose clock was set back.
 	if known && n.settings.AntiReplay == ReplayByTime && !n.inWindow(last, now) {
 		known = false
 	}
@@ -201,7 +201,7 @@ func (n *Authenticator) inWindow(sequence uint64, now time.Time) bool {
 	return difference.Abs() <= n.settings.TimeWindow
 }
 
-// remember keeps a sender's sequence number; of too many senders it forgets the one that was silent longest.
+// remember stores a sender's sequence number. If there are too many senders, it drops the one that was silent longest.
 func (n *Authenticator) remember(source netip.Addr, sequence uint64) {
 	if _, known := n.senders[source]; !known && len(n.senders) == maxSenders {
 		var oldest netip.Addr
@@ -215,7 +215,7 @@ func (n *Authenticator) remember(source netip.Addr, sequence uint64) {
 	n.senders[source] = sequence
 }
 
-// authentication checks the settings of auth_hmac.
+// authentication validates the auth_hmac settings.
 func (v *validation) authentication(in *Instance) {
 	a := in.AuthHMAC
 	if a == nil {

@@ -20,7 +20,7 @@ const (
 )
 
 // A version 3 backup adopts its master's interval up to AdoptFactor times its own. Since it waits for three adverts, the
-// default lets a master slow down almost tenfold before its backups are reloaded.
+// default allows a master's interval to grow almost tenfold before its backups are reloaded.
 const (
 	AdoptFactorDefault = 3
 	AdoptFactorMax     = int(MaxAdvertiseInterval / MinAdvertiseInterval)
@@ -42,7 +42,7 @@ func (f Family) String() string {
 	return "ipv4"
 }
 
-// Address is a virtual address with the prefix length it gets on the interface.
+// Address is a virtual address with its prefix length on the interface.
 type Address struct {
 	Prefix    netip.Prefix `json:"prefix"`
 	Interface string       `json:"interface,omitempty"` // empty: the instance's
@@ -50,18 +50,18 @@ type Address struct {
 	Excluded  bool         `json:"excluded,omitempty"`  // not in adverts
 }
 
-// TrackInterface makes an instance follow the link of another interface.
+// TrackInterface makes an instance depend on the link of another interface.
 type TrackInterface struct {
 	Interface string `json:"interface"`
 	Weight    int    `json:"weight"` // -253..253: see Weigh
 	Reverse   bool   `json:"reverse,omitempty"`
 }
 
-// Announce says how gratuitous ARP and unsolicited neighbour advertisements are sent.
+// Announce configures gratuitous ARP and unsolicited neighbour advertisements.
 type Announce struct {
-	Count       int           `json:"count"`        // a burst's repeats, at least 1
-	RepeatAfter time.Duration `json:"repeat_after"` // the second burst after becoming master; 0: none
-	Refresh     time.Duration `json:"refresh"`      // while master; 0: never
+	Count       int           `json:"count"`        // rounds in a burst, at least 1
+	RepeatAfter time.Duration `json:"repeat_after"` // delay of the second burst after becoming master; 0: none
+	Refresh     time.Duration `json:"refresh"`      // interval of further bursts while master; 0: never
 }
 
 // Instance is the configuration of one virtual router: plain values, validated by package config.
@@ -73,10 +73,10 @@ type Instance struct {
 	Family            Family           `json:"family"`
 	Priority          uint8            `json:"priority"`           // 1..255
 	AdvertiseInterval time.Duration    `json:"advertise_interval"` // v3: whole centiseconds, v2: whole seconds
-	Addresses         []Address        `json:"addresses"`          // none: something else moves them when the state changes
+	Addresses         []Address        `json:"addresses"`          // may be empty if another program moves the addresses
 	Preempt           bool             `json:"preempt"`
 	PreemptDelay      time.Duration    `json:"preempt_delay"`
-	StartupDelay      time.Duration    `json:"startup_delay,omitempty"`         // not master before, except one that goes on as such
+	StartupDelay      time.Duration    `json:"startup_delay,omitempty"`         // time after start before it may become master, unless it continues as master
 	SourceAddress     netip.Addr       `json:"source_address,omitzero"`         // of adverts; unset: the interface's first
 	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"`         // none: multicast
 	UnicastMinTTL     uint8            `json:"unicast_min_ttl,omitempty"`       // 0: HopLimit
@@ -89,11 +89,11 @@ type Instance struct {
 	Announce          Announce         `json:"announce"`
 }
 
-// ChecksumMode says what a version 3 IPv4 checksum covers.
+// ChecksumMode selects what a version 3 IPv4 checksum covers.
 type ChecksumMode string
 
 // The checksum modes.
 const (
 	ChecksumPseudoHeader ChecksumMode = ""               // with the IPv4 pseudo-header: keepalived's and FRR's default
-	ChecksumPacketOnly   ChecksumMode = "without-pseudo" // RFC 9568 as Cisco and Juniper read it
+	ChecksumPacketOnly   ChecksumMode = "without-pseudo" // RFC 9568 as interpreted by Cisco and Juniper
 )

@@ -3,16 +3,16 @@ package vrrp
 import "time"
 
 const (
-	// MaxFinalLeave is the longest that a final resignation takes, whatever the interval, so that a stop is over before
-	// the parent loses patience. The slowest backup takes over within it with version 2 at any interval, and with
-	// version 3 at intervals up to 2.9 s.
+	// MaxFinalLeave is the maximum duration of a final resignation at any interval, so that a stop completes before the
+	// parent's timeout. The slowest backup takes over within it with version 2 at any interval, and with version 3 at
+	// intervals up to 2.9 s.
 	MaxFinalLeave = 3 * time.Second
 
-	// leaveMargin is added to the longest skew time that a backup may wait, for its advert to come.
+	// leaveMargin is added to the longest skew time of a backup, to allow for the arrival of its advert.
 	leaveMargin = 100 * time.Millisecond
 
-	// Priority 0 is sent again in case it was lost: after this part of the longest skew time, but soon, since
-	// keepalived starts its skew timer again with it.
+	// Priority 0 is sent twice, in case the first packet is lost. The second one follows after this fraction of the
+	// longest skew time; it must be early, because keepalived restarts its skew timer when it receives it.
 	againPart = 8
 	againMost = 10 * time.Millisecond
 )
@@ -20,13 +20,13 @@ const (
 // departure is the state that follows Leaving.
 type departure struct {
 	next      State
-	reason    Reason // of Initialize
+	reason    Reason // for Initialize
 	final     bool
-	recovered bool // next was Initialize, because of a fault that is over
-	giveUp    bool // not to stay if nobody takes over: the rest of the group has left
+	recovered bool // next was Initialize because of a fault that is now over
+	giveUp    bool // do not remain master if no router takes over: the rest of the group has left
 }
 
-// leave sends priority 0 and keeps serving until a successor is heard.
+// leave sends priority 0 and keeps serving until a successor's advert arrives.
 func (m *Machine) leave(d departure, now time.Time) {
 	m.leaving = d
 	longest := SkewTime(m.in.Version, 1, m.in.AdvertiseInterval)
@@ -40,14 +40,14 @@ func (m *Machine) leave(d departure, now time.Time) {
 	m.enter(Leaving, d.reason, now)
 }
 
-// hurry bounds the time left in Leaving.
+// hurry limits the remaining time in Leaving to MaxFinalLeave.
 func (m *Machine) hurry(now time.Time) {
 	if end := now.Add(MaxFinalLeave); end.Before(m.due) {
 		m.due = end
 	}
 }
 
-// resign leaves for good: until the next Up.
+// resign leaves permanently, that is, until the next Up.
 func (m *Machine) resign(reason Reason, now time.Time) {
 	m.missing = reason
 	d := departure{next: Initialize, reason: reason, final: true}
@@ -62,7 +62,7 @@ func (m *Machine) resign(reason Reason, now time.Time) {
 	}
 }
 
-// stay ends Leaving and remains master. A reload may have added addresses since.
+// stay ends Leaving and becomes master again. It adds the addresses because a reload may have changed them.
 func (m *Machine) stay(reason Reason, now time.Time) {
 	m.advertise(now)
 	m.act(AddAddresses{m.in.Addresses})
@@ -96,7 +96,7 @@ func (m *Machine) leavingTimeout(now time.Time) {
 	}
 }
 
-// left ends Leaving: the addresses are the successor's.
+// left ends Leaving because a successor has taken over.
 func (m *Machine) left(successor heard, now time.Time) {
 	if m.leaving.next == Initialize {
 		m.initialize(m.leaving.reason, now)

@@ -2,7 +2,7 @@ package vrrp
 
 import "time"
 
-// up starts an instance that waited for its interface.
+// up starts an instance that was waiting for its interface.
 func (m *Machine) up(ev Up, now time.Time) {
 	m.source = ev.Source.WithZone("")
 	if m.started.IsZero() {
@@ -29,7 +29,7 @@ func (m *Machine) up(ev Up, now time.Time) {
 	}
 }
 
-// begin takes part in the election.
+// begin joins the election.
 func (m *Machine) begin(now time.Time) {
 	if m.Priority() == PriorityOwner && m.preemptBar() == "" && m.in.PreemptDelay == 0 && !now.Before(m.startupOver()) {
 		m.becomeMaster(ReasonOwner, now)
@@ -38,7 +38,7 @@ func (m *Machine) begin(now time.Time) {
 	m.becomeBackup(heard{}, ReasonStartup, now)
 }
 
-// down stops an instance at once: its interface does not work.
+// down stops an instance immediately because its interface is not usable.
 func (m *Machine) down(ev Down, now time.Time) {
 	m.missing = ev.Reason
 	if m.state != Initialize || m.reason != ev.Reason {

@@ -11,7 +11,7 @@ type Machine struct {
 	in      Instance
 	tracks  []Track
 	effects effects // of the tracks
-	missing Reason  // why the interface cannot be used; empty: it can
+	missing Reason  // why the interface is not usable; empty if it is
 
 	state       State
 	started     time.Time // first Up
@@ -25,17 +25,17 @@ type Machine struct {
 	due       time.Time // Master: next advert. Backup: master-down. Leaving: the time limit.
 	again     time.Time // Master: second announcement. Leaving: second priority 0.
 	refresh   time.Time // Master: next refreshing announcement
-	reassert  time.Time // Master: announcement after another master was heard
+	reassert  time.Time // Master: announcement after another master's advert
 	sent      time.Time // last advert
-	answered  time.Time // last advert in answer to others'
-	owed      bool      // the next advert is such an answer
-	yielded   time.Time // last time that it left mastership to another
+	answered  time.Time // last advert sent in answer to another router's
+	owed      bool      // the next advert is an answer
+	yielded   time.Time // last time that it yielded mastership
 	announced time.Time
 
-	master       heard     // whom a backup follows
-	masterLeft   bool      // it has sent priority 0
+	master       heard     // the master that a backup follows
+	masterLeft   bool      // the master has sent priority 0
 	rival        heard     // a master of lower priority that the backup is about to preempt
-	preemptAfter time.Time // end of the preemption delay; zero: it has not begun
+	preemptAfter time.Time // end of the preemption delay; zero if it has not started
 
 	leaving departure
 
@@ -55,8 +55,8 @@ func NewMachine(in Instance) *Machine {
 	return &Machine{in: in, state: Initialize, reason: ReasonStart, missing: ReasonStart}
 }
 
-// Step takes one event and returns the actions to carry out, in order. The slice is valid until the next Step. Adverts that
-// have arrived come before a Timeout that is due: a late reader does not mean a dead master.
+// Step takes one event and returns the actions to carry out, in order. The slice is valid until the next Step. Pass
+// adverts that have already arrived before a Timeout that is due: a reader that is late is no sign of a failed master.
 func (m *Machine) Step(ev Event, now time.Time) []Action {
 	m.actions = m.actions[:0]
 	switch ev := ev.(type) {
@@ -88,7 +88,8 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 	return m.actions
 }
 
-// Deadline says when Step wants a Timeout, and false when it waits for other events only. It may have passed already.
+// Deadline returns the time at which Step needs a Timeout event, or false if the machine waits only for other events. The
+// time may be in the past.
 func (m *Machine) Deadline() (time.Time, bool) {
 	if m.state == Initialize {
 		return time.Time{}, false
@@ -105,11 +106,11 @@ func (m *Machine) Deadline() (time.Time, bool) {
 // State returns the state.
 func (m *Machine) State() State { return m.state }
 
-// Since is the time of the last transition.
+// Since returns the time of the last transition.
 func (m *Machine) Since() time.Time { return m.since }
 
-// Priority is the effective priority: the configured one with the offsets of tracks, 1 to 254, or 255 for an owner; 1
-// for a last resort.
+// Priority returns the effective priority: the configured one plus the offsets of tracks, 1 to 254, or 255 for an owner;
+// 1 for a last resort.
 func (m *Machine) Priority() uint8 {
 	switch {
 	case m.effects.lastResort:
@@ -157,14 +158,14 @@ func (m *Machine) Status() Status {
 
 func (m *Machine) act(a Action) { m.actions = append(m.actions, a) }
 
-// enter records and reports the transition; its actions precede it.
+// enter records and reports the transition. It must follow the actions that carry it out.
 func (m *Machine) enter(to State, reason Reason, now time.Time) {
 	from := m.state
 	m.state, m.reason, m.since = to, reason, now
 	m.act(Changed{From: from, To: to, Reason: reason})
 }
 
-// disown takes the virtual addresses off the interface, if they are there.
+// disown removes the virtual addresses from the interface if they are present.
 func (m *Machine) disown() {
 	if !m.owns {
 		return

@@ -3,22 +3,23 @@ package vrrp
 import "time"
 
 const (
-	// announceGap is the least time between announcements that adverts of others cause: receivers ignore a second
+	// announceGap is the minimum time between announcements triggered by other routers' adverts: receivers ignore a second
 	// ARP for the same address within one second (Linux: net.ipv4.neigh.*.locktime).
 	announceGap = time.Second
 
-	// reassertAfter is when a master announces once more after the last advert of another: then receivers that took the
-	// other's announcement just before, and ignored ours for that second, take ours.
+	// reassertAfter is the time after another master's last advert at which a master announces once more. Receivers that
+	// accepted the other master's announcement just before ignore ours for one second; they accept this one.
 	reassertAfter = announceGap + 100*time.Millisecond
 
-	// answerPart is the part of an interval within which one advert in answer to others is enough. It ends the exchange
-	// of two routers that each think the other lower, and bounds what a flood of forged adverts makes a master send.
+	// answerPart is the fraction of an interval in which a master sends at most one advert in answer to others. It ends
+	// the exchange between two routers that each see the other's priority as lower, and limits the adverts that a flood
+	// of forged packets can cause.
 	answerPart = 10
 )
 
-// becomeMaster takes over. Where a master still serves, it yields when it hears our advert: then the addresses and
-// announcements come first, so that they are served at all times. Where none does, the advert comes first, before
-// other backups take over too.
+// becomeMaster takes over. An active master yields when it receives our advert; in that case add and announce the
+// addresses first, so that they are always served. If there is no active master, send the advert first, before other
+// backups also take over.
 func (m *Machine) becomeMaster(reason Reason, now time.Time) {
 	m.takeMastership(reason, reason == ReasonPreempt || reason == ReasonPriorityZero, now)
 }
@@ -40,7 +41,7 @@ func (m *Machine) takeMastership(reason Reason, handOver bool, now time.Time) {
 	m.enter(Master, reason, now)
 }
 
-// later is the time d after now, or none if d is none.
+// later returns the time d after now, or the zero time if d is not positive.
 func later(now time.Time, d time.Duration) time.Time {
 	if d <= 0 {
 		return time.Time{}
@@ -48,10 +49,10 @@ func later(now time.Time, d time.Duration) time.Time {
 	return now.Add(d)
 }
 
-// expired says whether a timer that may be unset has expired.
+// expired reports whether a timer, which may be unset, has expired.
 func expired(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }
 
-// advertise sends an advert now and the next one an interval later.
+// advertise sends an advert now and schedules the next one an interval later.
 func (m *Machine) advertise(now time.Time) {
 	m.act(SendAdvert{m.Priority()})
 	if m.owed {
@@ -71,7 +72,7 @@ func (m *Machine) masterTimeout(now time.Time) {
 		due := m.due
 		m.advertise(now)
 		if next := due.Add(m.in.AdvertiseInterval); next.After(now) {
-			m.due = next // a late timer does not delay all that follow
+			m.due = next // a late timer does not delay the following adverts
 		}
 	}
 	again, refresh, reassert := expired(m.again, now), expired(m.refresh, now), expired(m.reassert, now)
@@ -105,8 +106,9 @@ func (m *Machine) masterReceived(r Received, now time.Time) {
 	}
 }
 
-// lapsed reports that this process was stalled for so long that a lesser router has rightly taken over, which a backup
-// would have to leave alone. It must not regain mastership because it missed losing it.
+// lapsed reports whether this process was stalled for so long that a router of lower priority has rightly taken over, and
+// a backup would not be allowed to preempt that router. The stalled router must not regain mastership just because it did
+// not notice that it had lost it.
 func (m *Machine) lapsed(rival uint8, now time.Time) bool {
 	if now.Sub(m.sent) < MasterDownInterval(m.in.Version, PriorityOwner, m.in.AdvertiseInterval) {
 		return false
@@ -114,9 +116,10 @@ func (m *Machine) lapsed(rival uint8, now time.Time) bool {
 	return m.preemptBar() != "" || m.in.PreemptDelay > 0 || rival == m.Priority()
 }
 
-// yield leaves the addresses to a better master, which owns them already. It may have been there all the time, cut off on this interface
-// only, while the hosts on another one listened to our announcements. It announces again when it hears of a lesser master, or of
-// one that leaves, so it has to hear of us once. A lapsed router has no say with its own priority.
+// yield gives the addresses up to a better master, which already has them. That master may have been active all the time,
+// cut off only on this interface, while hosts on another one accepted our announcements. It announces again when it
+// receives the advert of a lesser or a leaving master, so yield sends it one. A lapsed router must not advertise its own
+// priority; it sends priority 0.
 func (m *Machine) yield(r Received, reason Reason, now time.Time) {
 	if reason == ReasonLapsed {
 		m.act(SendAdvert{PriorityResign})
@@ -128,8 +131,8 @@ func (m *Machine) yield(r Received, reason Reason, now time.Time) {
 	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, reason, now)
 }
 
-// answer sends an advert to those who have heard another router's: at once, as RFC 9568 (6.4.3) wants it for priority 0,
-// unless the last answer was just before. Then the next advert comes sooner and answers them all.
+// answer sends an advert in answer to another router's, immediately as RFC 9568 (6.4.3) requires for priority 0. If the
+// last answer was too recent, it instead moves the next advert forward, which then answers all of them.
 func (m *Machine) answer(now time.Time) {
 	next := m.answered.Add(m.in.AdvertiseInterval / answerPart)
 	if now.Before(next) {
@@ -142,7 +145,7 @@ func (m *Machine) answer(now time.Time) {
 	m.advertise(now)
 }
 
-// assert answers a lesser master, which gives up when it hears us.
+// assert answers a lesser master, which yields when it receives our advert.
 func (m *Machine) assert(now time.Time) {
 	if now.Sub(m.sent) >= m.in.AdvertiseInterval/answerPart {
 		m.answer(now)
@@ -150,7 +153,7 @@ func (m *Machine) assert(now time.Time) {
 	m.announceAgain(now)
 }
 
-// announceAgain corrects hosts that listened to another master's announcements.
+// announceAgain corrects hosts that accepted another master's announcements.
 func (m *Machine) announceAgain(now time.Time) {
 	if now.Sub(m.announced) >= announceGap {
 		m.announce(now)

@@ -40,7 +40,7 @@ const (
 	ReasonOwner           Reason = "owner"               // priority 255: takes over immediately
 	ReasonAdopted         Reason = "adopted"             // it was master before its process was killed
 	ReasonNobodyTookOver  Reason = "nobody-took-over"    // it was leaving, but no router took over
-	ReasonDirectorBack    Reason = "director-back"       // it was leaving because no director was connected, and one has connected
+	ReasonDirectorBack    Reason = "director-back"       // it was leaving for lack of a director, and the director is back
 	ReasonAddressesBack   Reason = "addresses-back"      // it was leaving, and the kernel accepts all addresses again
 	ReasonTrackBack       Reason = "track-back"          // it was leaving because of another track, which has recovered
 )

@@ -78,7 +78,7 @@ func (m *Machine) retime(now time.Time, change func()) {
 		m.reconsiderRival(now)
 	case Master:
 		if m.Priority() > priority {
-			m.advertise(now) // before a backup that has not seen the new priority takes over
+			m.advertise(now) // before a backup that was about to preempt the lower priority takes over
 		}
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// framer sends the announcement of one address: for IPv4 an ARP request and a reply, for IPv6 a neighbour
-// advertisement. It returns how many packets went out.
+// framer announces one address: with an ARP request and reply for IPv4, with a neighbour advertisement for IPv6. It
+// returns the number of packets sent.
 type framer interface {
 	Announce(ifc netInterface, a netip.Addr) (packets int, err error)
 }
 
-// burst is a number of rounds in which all addresses of a router are announced.
+// burst is a series of rounds. Each round announces all addresses of a router.
 type burst struct {
 	holder  *holder
 	name    string // of the instance
@@ -33,15 +33,15 @@ func newBurst(t task, addresses []vrrp.Address) burst {
 }
 
 const (
-	// secondRound follows the first soon, in case a switch or a receiver lost it.
+	// secondRound is the time from the first round to the second, which covers packet loss.
 	secondRound = 100 * time.Millisecond
 
-	// roundGap lies between all further rounds: Linux receivers ignore a second ARP for the same address within
+	// roundGap is the time between later rounds: Linux receivers ignore a second ARP for the same address within
 	// one second (net.ipv4.neigh.*.locktime).
 	roundGap = 1100 * time.Millisecond
 
-	// paceFrames packets are sent in a row, then the announcer pauses for pacePause: 64,000 packets a second are a
-	// twentieth of a gigabit and leave receivers' queues room for traffic.
+	// After paceFrames packets the announcer pauses for pacePause. This limits it to 64,000 packets a second, a twentieth
+	// of a gigabit, which leaves room for traffic in receivers' queues.
 	paceFrames = 64
 	pacePause  = time.Millisecond
 )
@@ -69,8 +69,8 @@ func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) 
 	return &announcer{log: log, framer: f, lookup: lookup, wake: newBell(), running: map[*holder]*running{}}
 }
 
-// Announce starts a burst in place of the router's former one and returns when its first round is sent. A router that
-// has just sent a round sends the next one only after secondRound.
+// Announce starts a burst, replacing the router's former one, and returns when its first round has been sent. A router
+// that has just sent a round sends the next one only after secondRound.
 func (a *announcer) Announce(b burst) {
 	now := time.Now()
 	r := &running{burst: b}
@@ -89,7 +89,7 @@ func (a *announcer) Announce(b burst) {
 	a.wake.ring()
 }
 
-// repeat adds two rounds to a router's burst, the first of them soon.
+// repeat adds two rounds to a router's burst; the first follows soon.
 func (a *announcer) repeat(h *holder) {
 	a.mu.Lock()
 	if r := a.running[h]; r != nil {
@@ -102,14 +102,14 @@ func (a *announcer) repeat(h *holder) {
 	a.wake.ring()
 }
 
-// stop ends a router's burst: the addresses are no longer its own.
+// stop ends a router's burst because it no longer has the addresses.
 func (a *announcer) stop(h *holder) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.running, h)
 }
 
-// started notes the begin of a round.
+// started records the start of a round.
 func (r *running) started(now time.Time) {
 	r.sent++
 	r.last = now
@@ -143,7 +143,7 @@ func (a *announcer) run(ctx context.Context) {
 	}
 }
 
-// due returns a burst whose next round is due, or in how long one will be; zero is never.
+// due returns a burst whose next round is due, or the time until one will be due; zero means never.
 func (a *announcer) due(now time.Time) (*running, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -164,7 +164,7 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 	return nil, first.Sub(now)
 }
 
-// round announces each address once, unless the burst is stopped meanwhile.
+// round announces each address once. It ends early if the burst is stopped.
 func (a *announcer) round(r *running) {
 	for _, t := range r.targets {
 		ifc := a.lookup(t.Interface)
@@ -186,14 +186,14 @@ func (a *announcer) round(r *running) {
 	}
 }
 
-// wants says whether the burst is still to be sent.
+// wants reports whether the burst has not been stopped or replaced.
 func (a *announcer) wants(r *running) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.running[r.holder] == r
 }
 
-// pace pauses when enough packets were sent in a row. It is false when the burst is over.
+// pace pauses if enough packets were sent in a row. It returns false if the burst is over.
 func (a *announcer) pace(r *running) bool {
 	a.mu.Lock()
 	wanted := a.running[r.holder] == r

@@ -1,6 +1,6 @@
 package speaker
 
-// bell wakes a goroutine that has something to do. However often it is rung, it is heard once.
+// bell wakes a goroutine that has work to do. Rings before the goroutine wakes are combined into one.
 type bell chan struct{}
 
 func newBell() bell { return make(bell, 1) }

@@ -17,16 +17,16 @@ import (
 // ClientOptions configure a Client.
 type ClientOptions struct {
 	Path      string              // of the speaker's Unix socket
-	Statuses  func([]vrrp.Status) // called with statuses that have changed, and with all after connecting and for a Report
-	Connected func(bool)          // called when the speaker is heard and when it is lost
-	// Transitions is called with all transitions, each once and in order, and before Statuses with the states that they led
-	// to. The first are those that the speaker has kept.
+	Statuses  func([]vrrp.Status) // called with changed statuses, and with all statuses after connecting and for a Report
+	Connected func(bool)          // called when the connection is established and when it is lost
+	// Transitions is called with all transitions, each once and in order, and before Statuses is called with the
+	// resulting states. It first receives the transitions in the speaker's history.
 	Transitions func([]vrrp.Transition)
 	Logger      *slog.Logger
 }
 
-// Client is the director's side of the connection to the speaker. It connects again whenever the speaker comes back,
-// and sends it the whole wanted state again.
+// Client is the director's side of the connection to the speaker. It reconnects when the speaker restarts, and then sends
+// the complete wanted state again.
 type Client struct {
 	ClientOptions
 	dial func(ctx context.Context) (net.Conn, error)
@@ -38,20 +38,20 @@ type Client struct {
 	asking  bool
 	alive   bool
 	after   *vrrp.Position  // to be sent
-	waiting []chan struct{} // closed when the report has come
+	waiting []chan struct{} // closed when the report has arrived
 
-	heard vrrp.Position // the last transition; of the goroutine that listens
+	heard vrrp.Position // the last transition; used only by the receiving goroutine
 }
 
-// Back-off between attempts to connect: a speaker that was killed is back within a few milliseconds, and at 100 ms
-// adverts its peers wait only 300 ms.
+// Back-off between connection attempts. A killed speaker is replaced within a few milliseconds, and with 100 ms adverts
+// its peers wait only 300 ms.
 const (
 	connectRetryFirst  = 5 * time.Millisecond
 	connectRetryMost   = 250 * time.Millisecond
 	clientWriteTimeout = 2 * time.Second
 )
 
-// NewClient makes a client; Run makes it work.
+// NewClient returns a client; call Run to connect it.
 func NewClient(o ClientOptions) *Client {
 	return &Client{
 		ClientOptions: o,
@@ -71,7 +71,7 @@ func (c *Client) Set(w vrrp.Wanted) {
 	c.wake.ring()
 }
 
-// Alive shows the speaker that the director is not stuck: it is called from the loop that could hang, more often than
+// Alive sends the speaker a sign of life. It must be called from the loop that could hang, more often than
 // directorSilence.
 func (c *Client) Alive() {
 	c.mu.Lock()
@@ -80,8 +80,8 @@ func (c *Client) Alive() {
 	c.wake.ring()
 }
 
-// Report asks for the statuses of all instances with their counters of now, and returns after Statuses has been called
-// with them.
+// Report requests the statuses of all instances with current counters, and returns after Statuses has been called with
+// them.
 func (c *Client) Report(ctx context.Context) error {
 	told := make(chan struct{})
 	c.mu.Lock()
@@ -100,7 +100,7 @@ func (c *Client) Report(ctx context.Context) error {
 	}
 }
 
-// Run keeps connected until ctx ends.
+// Run maintains the connection until ctx ends.
 func (c *Client) Run(ctx context.Context) {
 	wait, complained := connectRetryFirst, false
 	for ctx.Err() == nil {
@@ -122,7 +122,7 @@ func (c *Client) Run(ctx context.Context) {
 	}
 }
 
-// talk serves one connection until it fails or ctx ends.
+// talk uses one connection until it fails or ctx ends.
 func (c *Client) talk(ctx context.Context, conn net.Conn) error {
 	c.mu.Lock()
 	c.unsent, c.asking = c.wanted != nil, len(c.waiting) > 0
@@ -160,7 +160,7 @@ func (c *Client) talk(ctx context.Context, conn net.Conn) error {
 	}
 }
 
-// next is what is to be sent, if anything is.
+// next returns the next order to send, if there is one.
 func (c *Client) next() (order, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -182,7 +182,7 @@ func (c *Client) listen(conn net.Conn) error {
 			return fmt.Errorf("read from the speaker: %w", err)
 		}
 		if !heard {
-			// Not before: while no speaker runs, the parent's socket takes connections that nobody serves yet.
+			// Not earlier: while no speaker runs, the parent's socket accepts connections that no process serves yet.
 			c.Connected(true)
 			defer c.Connected(false)
 		}

@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clock reads the time with one system call where the kernel has no vDSO, as user-mode Linux: time.Now makes two.
+// clock reads the time with one system call on kernels without a vDSO, such as user-mode Linux, where time.Now makes two.
 type clock struct {
 	base time.Time
 	boot int64     // boot time at base
 	last time.Time // the last reading
 }
 
-// clockRefresh is how often wall clock and boot time are read again: the wall clock may be set, and boot time goes on
-// while the machine sleeps.
+// clockRefresh is how often the wall clock and boot time are read: the wall clock may be set, and boot time advances
+// while the machine is suspended.
 const clockRefresh = time.Second
 
 func newClock() *clock {
@@ -38,7 +38,7 @@ func (c *clock) now() time.Time {
 	return c.last
 }
 
-// bootTime is the boot time of the last reading.
+// bootTime returns the boot time at the last reading.
 func (c *clock) bootTime() int64 { return c.boot + int64(c.last.Sub(c.base)) }
 
 // origin converts a time to the kernel's CLOCK_MONOTONIC.
@@ -47,7 +47,8 @@ type origin struct {
 	nanos int64 // CLOCK_MONOTONIC then
 }
 
-// newOrigin reads both clocks a few times and takes the pair that was read the fastest: the process may be stopped in between.
+// newOrigin reads both clocks several times and uses the pair that was read fastest, because the process may be preempted
+// between the two readings.
 func newOrigin() (o origin) {
 	const attempts = 10
 	best := int64(-1)
@@ -64,14 +65,15 @@ func newOrigin() (o origin) {
 
 func (o origin) monotonic(t time.Time) int64 { return o.nanos + int64(t.Sub(o.at)) }
 
-// bootTime is CLOCK_BOOTTIME in nanoseconds.
+// bootTime returns CLOCK_BOOTTIME in nanoseconds.
 func bootTime() int64 { return readClock(unix.CLOCK_BOOTTIME) }
 
-// readClock reads a clock without the Go scheduler's knowledge: it does not wait. The kernel has all clocks that are asked for.
+// readClock reads a clock, bypassing the Go scheduler because the call does not block. Every supported kernel has the
+// clocks that it is called for.
 func readClock(id uintptr) int64 {
 	var ts unix.Timespec
 	if _, _, errno := unix.RawSyscall(unix.SYS_CLOCK_GETTIME, id, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
-		return 1<<63 - 1 // no tenure lasts until then
+		return 1<<63 - 1 // later than the end of any tenure
 	}
 	return ts.Nano()
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// condition is whether a router's interface can carry adverts.
+// condition is the state of a router's interface: whether it can carry adverts.
 type condition struct {
 	up     bool
 	source netip.Addr  // if up
 	reason vrrp.Reason // if not up
 }
 
-// conditionOf computes a router's condition.
+// conditionOf returns a router's condition.
 func (e *engine) conditionOf(r *router) condition {
 	ifc := e.interfaces[r.key.Interface]
 	switch {
@@ -32,8 +32,8 @@ func (e *engine) conditionOf(r *router) condition {
 	return condition{up: true, source: source}
 }
 
-// sourceOf is the address to send adverts from: the configured one, or the interface's first that is not a virtual
-// address. IPv6 adverts come from the link-local address (RFC 9568, 5.1.2.1), unless a peer is further away.
+// sourceOf returns the source address for adverts: the configured one, or the interface's first that is not a virtual
+// address. For IPv6 that is a link-local address (RFC 9568, 5.1.2.1), unless a peer is not on the link.
 func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 	if want := r.instance.SourceAddress; want.IsValid() {
 		for _, other := range e.interfaces {
@@ -61,7 +61,7 @@ func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 	return netip.Addr{}
 }
 
-// present lists the router's addresses that are on their interfaces.
+// present returns the router's addresses that are on their interfaces.
 func (e *engine) present(r *router) []vrrp.Address {
 	var out []vrrp.Address
 	for _, a := range r.instance.Addresses {
@@ -72,8 +72,8 @@ func (e *engine) present(r *router) []vrrp.Address {
 	return out
 }
 
-// updateCondition passes a router's new condition and tracks to its machine, and with it those of all members of its
-// sync group.
+// updateCondition passes the new condition and tracks of a router, and of all members of its sync group, to their
+// machines.
 func (e *engine) updateCondition(r *router, now time.Time) {
 	switch {
 	case r.removed, e.stopping:
@@ -84,8 +84,8 @@ func (e *engine) updateCondition(r *router, now time.Time) {
 	}
 }
 
-// updateConditions passes on what has failed first, so that no advert is sent on an interface that is down, and what can
-// run last. Members of a group start together, when the sockets of all are open.
+// updateConditions passes on failures first, so that no advert is sent on an interface that is down, and usable
+// interfaces last. Members of a group start together, when the sockets of all are open.
 func (e *engine) updateConditions(routers []*router, now time.Time) {
 	opening := false
 	for _, r := range routers {
@@ -117,14 +117,14 @@ func (e *engine) updateConditions(routers []*router, now time.Time) {
 	}
 }
 
-// up is the event that a router can run.
+// up returns the event that a router can run.
 func (e *engine) up(r *router, now time.Time) vrrp.Up {
 	present := e.present(r)
 	all := len(present) == len(r.instance.Addresses)
 	adopt := all && r.adoptUntil > 0 && e.tenures.now() < r.adoptUntil
 	ev := vrrp.Up{Source: r.source, HaveAddresses: all && (adopt || len(present) > 0), Adopt: adopt}
 	if !r.started && !ev.HaveAddresses && len(present) > 0 {
-		// Half of a former master's addresses: not enough to continue as master.
+		// Only some of a former master's addresses: it cannot continue as master.
 		r.waiting = append(r.waiting, work{Action: vrrp.RemoveAddresses{Addresses: present}})
 	}
 	r.started, r.adoptUntil = true, 0

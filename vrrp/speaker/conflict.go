@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// conflictGrace is how long after a transition to master a packet of another one is no evidence: it may have been sent
-	// before the other had heard us. With long intervals it is two of them.
+	// conflictGrace is the time after a transition to master during which packets of another master are not evidence of
+	// a conflict: it may have sent them before it received our advert. With long intervals it is two intervals.
 	conflictGrace = time.Second
 
-	conflictKept   = 3 * probeInterval // without new evidence
-	maxConflicts   = 8                 // of an instance; forged packets could make thousands
-	hiddenEvidence = 3                 // adverts in a row that only the packet socket has received
+	conflictKept   = 3 * probeInterval // how long a conflict lasts without new evidence
+	maxConflicts   = 8                 // per instance; forged packets could cause thousands
+	hiddenEvidence = 3                 // consecutive adverts that only the packet socket has received
 )
 
-// conflicts is what is known of other masters of a router's addresses.
+// conflicts records other masters of a router's addresses.
 type conflicts struct {
 	open   []vrrp.Conflict
 	timer  timer
-	hidden int    // adverts in a row that only the packet socket has received
-	heard  uint64 // packets that the receive socket had received then
+	hidden int    // consecutive adverts that only the packet socket has received
+	heard  uint64 // packets received by the receive socket at that time
 }
 
 func (c *conflicts) list(now time.Time) []vrrp.Conflict {
@@ -78,7 +78,7 @@ var conflictText = map[vrrp.ConflictKind]string{
 	vrrp.ConflictAddress:  "another host answers for the virtual address",
 }
 
-// endConflicts ends those without new evidence.
+// endConflicts ends the conflicts without new evidence.
 func (e *engine) endConflicts(r *router, now time.Time) {
 	before := len(r.conflicts.open)
 	r.conflicts.open = slices.DeleteFunc(r.conflicts.open, func(c vrrp.Conflict) bool { return now.Sub(c.Last) >= conflictKept })
@@ -92,7 +92,7 @@ func (e *engine) endConflicts(r *router, now time.Time) {
 	}
 }
 
-// clearConflicts forgets the conflicts of a router that is no longer master.
+// clearConflicts removes the conflicts of a router that is no longer master.
 func (e *engine) clearConflicts(r *router) {
 	if len(r.conflicts.open) > 0 {
 		r.conflicts.open = nil
@@ -101,7 +101,7 @@ func (e *engine) clearConflicts(r *router) {
 	}
 }
 
-// watchNeighbors has other hosts with the router's addresses looked for while it is master.
+// watchNeighbors starts or stops the search for other hosts with the router's addresses, which runs while it is master.
 func (e *engine) watchNeighbors(r *router) {
 	var addresses []placed
 	if r.machine.State() == vrrp.Master {
@@ -112,15 +112,15 @@ func (e *engine) watchNeighbors(r *router) {
 	e.kernel.watch(r.key, addresses)
 }
 
-// anotherMaster records the advert of another master, in e.advert, which a router that remains master has received.
+// anotherMaster records an advert of another master, e.advert, received by a router that remains master.
 func (e *engine) anotherMaster(r *router, from netip.Addr, now time.Time) {
 	e.conflict(r, vrrp.Conflict{
 		Kind: vrrp.ConflictMaster, Router: from.WithZone(""), VirtualRouterID: r.key.VirtualRouterID, Priority: e.advert.Priority,
 	}, now)
 }
 
-// otherRouterID looks for our addresses in the advert e.advert, which has another virtual router id. It is done once a second
-// on an interface: a forged advert has up to 255 addresses.
+// otherRouterID looks for our addresses in e.advert, which has another virtual router ID. It runs at most once a second
+// per interface, because a forged advert can have up to 255 addresses.
 func (e *engine) otherRouterID(w *wire, from netip.Addr, now time.Time) {
 	if now.Sub(w.looked) < time.Second {
 		return
@@ -151,8 +151,8 @@ func (e *engine) addressInUse(key routerKey, a netip.Addr, mac net.HardwareAddr,
 	}
 }
 
-// advertSniffed compares an advert from the packet socket, which sees packets before packet filters do, with what the receive
-// socket has received.
+// advertSniffed compares an advert from the packet socket, which sees packets before packet filters do, with the packets
+// of the receive socket.
 func (e *engine) advertSniffed(a sniffedAdvert, now time.Time) {
 	r := e.routers[a.key]
 	if r == nil || a.source == r.source || a.priority == vrrp.PriorityResign {

@@ -77,23 +77,23 @@ func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.
 // work is a queued action.
 type work struct {
 	vrrp.Action
-	linger   bool // first wait for handOverDelay
+	linger   bool // wait for handOverDelay first
 	at       time.Time
 	priority uint8 // at that time
 }
 
-// handOverDelay is how long a master that has heard its successor keeps its addresses, to serve packets in flight.
-// It is short, since both answer for the addresses during that time.
+// handOverDelay is how long a master that has received its successor's advert keeps its addresses, to serve packets in
+// flight. It is short, because both routers answer for the addresses during that time.
 const handOverDelay = 5 * time.Millisecond
 
-// An advert may come so much before its time, when the loop is awake for another's: a part of its interval, which is far
-// below what receivers notice. 50 routers at 10 ms then need 800 wake-ups a second instead of 5,000.
+// An advert may be sent this much early if the loop is awake for another one. This is a small fraction of its interval,
+// which does not affect receivers. 50 routers at 10 ms then need 800 wake-ups a second instead of 5,000.
 const (
 	earlyPart = 8
 	earlyMost = 5 * time.Millisecond
 )
 
-// step passes an event to a machine, and has the members of its sync group follow.
+// step passes an event to a machine and updates the members of its sync group.
 func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	g := r.group
 	if g == nil {
@@ -131,8 +131,8 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	}
 }
 
-// absorbs reports whether an action can replace the last one queued, or be dropped. A master whose addresses take
-// long need not catch up on adverts, and of a backup's masters only the last counts.
+// absorbs reports whether an action can replace the last one queued, or be dropped. A master whose addresses take a long
+// time to change need not catch up on adverts, and only the last of a backup's MasterHeard actions is relevant.
 func (r *router) absorbs(a vrrp.Action) bool {
 	if len(r.waiting) == 0 {
 		return false
@@ -150,7 +150,7 @@ func (r *router) absorbs(a vrrp.Action) bool {
 	return false
 }
 
-// proceed carries out waiting actions up to the first that takes time.
+// proceed carries out queued actions up to the first one that may block.
 func (e *engine) proceed(r *router, now time.Time) {
 	done := 0
 	for done < len(r.waiting) && !r.busy {
@@ -185,7 +185,7 @@ func (e *engine) goOn(r *router, now time.Time) {
 	e.finishRemoval(r, now)
 }
 
-// delegate hands over the leading actions that may wait for the kernel. It returns how many.
+// delegate submits the leading actions that may block in the kernel to the kernelWorker. It returns their number.
 func (e *engine) delegate(r *router, waiting []work) int {
 	t := task{holder: r.holder, name: r.instance.Name, count: r.instance.Announce.Count}
 	for _, w := range waiting {
@@ -222,8 +222,8 @@ func (e *engine) transition(r *router, c vrrp.Changed, w *work) {
 	e.note(r)
 }
 
-// levelOf is the log level of a transition: an error for a fault, a warning for a master that stops being one, or is unfit to
-// be one, without having been asked to stop. Coming back is information.
+// levelOf returns the log level of a transition: error for a fault; warning for a master that leaves or loses mastership
+// without an operator's request; info otherwise, including recovery.
 func levelOf(c vrrp.Changed) slog.Level {
 	if c.To == vrrp.Initialize && c.Reason.IsFault() {
 		return slog.LevelError
@@ -246,7 +246,7 @@ func (e *engine) note(r *router) {
 	}
 }
 
-// takeChanged returns the statuses that have changed since it was last called.
+// takeChanged returns the statuses that have changed since the last call.
 func (e *engine) takeChanged(now time.Time) []vrrp.Status {
 	if len(e.changed) == 0 {
 		return nil
@@ -294,12 +294,12 @@ func (e *engine) setInterface(ifc netInterface, now time.Time) {
 	e.updateEach(slices.Values(dependent), now)
 	for _, r := range dependent {
 		if newHardware && r.machine.State() == vrrp.Master {
-			e.kernel.repeat(r.holder) // neighbours know the old address
+			e.kernel.repeat(r.holder) // neighbours have cached the old hardware address
 		}
 	}
 }
 
-// stop makes every router leave for good.
+// stop makes every router leave permanently.
 func (e *engine) stop(now time.Time) {
 	if e.stopping {
 		return
@@ -307,7 +307,7 @@ func (e *engine) stop(now time.Time) {
 	e.stopping = true
 	e.keep(nil)
 	for _, g := range e.groups {
-		e.dissolve(g) // each leaves for the same reason
+		e.dissolve(g) // all members leave anyway
 	}
 	for _, r := range e.routers {
 		e.step(r, vrrp.Resign{Reason: vrrp.ReasonResignStop}, now)

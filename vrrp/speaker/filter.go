@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// A raw socket receives from the moment it exists, from every interface. refuseAll keeps its queue empty until it is
-// bound and has its real filter.
+// A raw socket receives packets from all interfaces as soon as it exists. refuseAll keeps its queue empty until the socket
+// is bound and has its final filter.
 var refuseAll = []bpf.Instruction{bpf.RetConstant{Val: 0}}
 
 const (
@@ -23,9 +23,9 @@ const (
 	ipv4BroadcastTo = 0xffffffff
 )
 
-// filterFor is what a receive socket lets through. The IPv4 filter sees the IP header: what was sent to the broadcast
-// address or to a foreign group ends in the kernel. The rest, right or wrong, is let in, since a packet that is
-// dropped here cannot be counted by its reason. An IPv6 filter sees the VRRP header only.
+// filterFor returns the filter of a receive socket. The IPv4 filter sees the IP header and drops packets sent to the
+// broadcast address or to another multicast group. It accepts all other packets, valid or not, because packets dropped
+// here cannot be counted by reason. An IPv6 filter sees only the VRRP header.
 func filterFor(f vrrp.Family) []bpf.Instruction {
 	if f == vrrp.IPv6 {
 		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}

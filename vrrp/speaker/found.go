@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// foundAfter is how long virtual addresses may be on a backup before they count as foreign: the kernel's messages
-	// about our own changes arrive late.
+	// foundAfter is how long virtual addresses must be on a backup before they are reported: the kernel's messages about
+	// our own changes arrive late.
 	foundAfter = time.Second
 
-	foundWarning = time.Minute // between warnings, if they keep coming back
+	foundWarning = time.Minute // minimum time between warnings
 )
 
 // foundAddresses tracks virtual addresses found on a backup.
@@ -21,7 +21,7 @@ type foundAddresses struct {
 	warned time.Time
 }
 
-// watchFound starts or stops the timer for addresses that should not be there.
+// watchFound starts or stops the timer for unexpected addresses on a backup.
 func (e *engine) watchFound(r *router, now time.Time) {
 	switch {
 	case r.machine.State() != vrrp.Backup || len(e.present(r)) == 0:
@@ -31,7 +31,8 @@ func (e *engine) watchFound(r *router, now time.Time) {
 	}
 }
 
-// reportFound has a backup remove them. They stay as long as no master is heard: it may become their master.
+// reportFound makes a backup remove the addresses. They remain until a master's advert arrives, because the backup may
+// become master itself.
 func (e *engine) reportFound(r *router, now time.Time) {
 	present := e.present(r)
 	if r.removed || e.stopping || !r.idle() || r.machine.State() != vrrp.Backup || len(present) == 0 {

@@ -21,7 +21,7 @@ import (
 
 const frameTimeout = 100 * time.Millisecond
 
-// frameSender announces addresses on the wire. It keeps its sockets: the kernel takes milliseconds to close a packet
+// frameSender sends announcements. It keeps its sockets open, because the kernel takes milliseconds to close a packet
 // socket.
 type frameSender struct {
 	mu    sync.Mutex
@@ -33,7 +33,7 @@ type frameConn struct {
 	announcementConn
 }
 
-// announcementConn sends the announcement of an address and says how many packets that took.
+// announcementConn announces an address and returns the number of packets sent.
 type announcementConn interface {
 	announce(ifc netInterface, a netip.Addr) (int, error)
 	io.Closer
@@ -41,8 +41,8 @@ type announcementConn interface {
 
 func newFrameSender() *frameSender { return &frameSender{conns: map[socketKey]frameConn{}} }
 
-// Announce sends what is due for the address's family. A socket that fails is opened anew, once: the interface or its
-// own address may have been replaced.
+// Announce announces an address. If the socket fails, Announce reopens it once, because the interface or its own address
+// may have been replaced.
 func (s *frameSender) Announce(ifc netInterface, a netip.Addr) (int, error) {
 	key := socketKey{ifc.Name, vrrp.IPv4}
 	if a.Is6() {
@@ -91,7 +91,7 @@ func openAnnouncementConn(ifc netInterface, a netip.Addr) (announcementConn, err
 	}
 	conn, _, err := ndp.Listen(ifi, ndp.LinkLocal)
 	if err != nil {
-		// The announced address itself is on the interface too, without duplicate address detection.
+		// Use the announced address: it is on the interface and not subject to duplicate address detection.
 		conn, _, err = ndp.Listen(ifi, ndp.Addr(a.String()))
 	}
 	if err != nil {
@@ -108,8 +108,7 @@ func openAnnouncementConn(ifc netInterface, a netip.Addr) (announcementConn, err
 
 type arpConn struct{ *packet.Conn }
 
-// announce broadcasts a gratuitous request and a gratuitous reply: some receivers accept only the one, some only the
-// other.
+// announce broadcasts a gratuitous request and a gratuitous reply, because some receivers accept only one of them.
 func (c arpConn) announce(ifc netInterface, a netip.Addr) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
 		return 0, err
@@ -128,7 +127,7 @@ func (c arpConn) announce(ifc netInterface, a netip.Addr) (int, error) {
 }
 
 func arpFrame(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
-	target := make(net.HardwareAddr, 6) // a request asks for it
+	target := make(net.HardwareAddr, 6) // unknown in a request
 	if op == arp.OperationReply {
 		target = mac
 	}
@@ -174,7 +173,7 @@ func advertisement(mac net.HardwareAddr, a netip.Addr, router bool) *ndp.Neighbo
 	}
 }
 
-// forwards says whether the kernel is an IPv6 router on the interface.
+// forwards reports whether the kernel is an IPv6 router on the interface.
 func forwards(name string) bool {
 	b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/forwarding")
 	return err == nil && strings.TrimSpace(string(b)) != "0"

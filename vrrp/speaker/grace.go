@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// directorSilence is how long a connected director may be silent before it counts as gone. It sends a sign of life
-// every second.
+// directorSilence is how long a connected director may be silent before it is treated as disconnected. It sends a sign of
+// life every second.
 const directorSilence = 5 * time.Second
 
 // directorHeard records a sign of life from the director.
@@ -32,22 +32,22 @@ func (e *engine) directorHangs(now time.Time) {
 	e.directorGone(now)
 }
 
-// directorGone starts the grace time at whose end all routers hand over.
+// directorGone starts the grace time, after which all routers hand over.
 func (e *engine) directorGone(now time.Time) {
 	e.timers.unset(&e.directorSilent)
 	if e.directorLost.position != 0 || e.abandoned {
-		return // it had been silent before
+		return // its silence has already started the grace time
 	}
 	if e.wanted.DirectorGrace > 0 && !e.stopping {
 		e.timers.set(&e.directorLost, now.Add(e.wanted.DirectorGrace))
 	}
 }
 
-// abandon hands over: without a director, no process checks the real servers.
+// abandon hands over because without a director, no process checks the real servers.
 func (e *engine) abandon(now time.Time) {
 	e.log.Error("no response from the director within the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true
-	e.keep(nil) // the next speaker must not begin another grace time
+	e.keep(nil) // the next speaker must not start another grace time
 	e.updateEach(maps.Values(e.routers), now)
 }
 

@@ -15,7 +15,7 @@ type group struct {
 	routers []*router
 }
 
-// regroup makes the wanted sync groups of the routers that run.
+// regroup forms the wanted sync groups from the running routers.
 func (e *engine) regroup(now time.Time) {
 	wanted := map[string][]*router{}
 	for i := range e.wanted.Instances {
@@ -57,7 +57,7 @@ func (e *engine) dissolve(g *group) {
 	}
 }
 
-// command has members of a group do what the group requires.
+// command passes a group's commands to its members.
 func (e *engine) command(g *group, commands []vrrp.Command, now time.Time) {
 	for _, c := range commands {
 		i := slices.IndexFunc(g.routers, func(r *router) bool { return r.machine == c.Member })
@@ -65,14 +65,14 @@ func (e *engine) command(g *group, commands []vrrp.Command, now time.Time) {
 	}
 }
 
-// sharing is what the members of a group get from each other: of each effect the first two members that have it, so that
-// there is one for each member.
+// sharing holds the tracks that the members of a group share: for each effect, those of the first two members that have
+// it, so that every member can get one from another member.
 type sharing struct {
 	tracks []vrrp.Track
 	from   []*router
 }
 
-// share finds what the members of a group have for each other.
+// share collects the tracks that the members of a group share.
 func (e *engine) share(routers []*router) sharing {
 	var s sharing
 	count := map[vrrp.Effect]int{}
@@ -89,7 +89,7 @@ func (e *engine) share(routers []*router) sharing {
 	return s
 }
 
-// of are a member's tracks.
+// of returns the tracks that a member gets from the others.
 func (s *sharing) of(r *router) []vrrp.Track {
 	var out []vrrp.Track
 	for i, t := range s.tracks {

@@ -10,14 +10,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// historyLength is how many transitions are kept at least for a director that is restarted: four of each of 1,000 instances.
+// historyLength is the minimum number of transitions kept for a director that restarts: four for each of 1,000 instances.
 const historyLength = 4096
 
-// transitionsPerLine bounds a line to the director.
+// transitionsPerLine limits the length of a line to the director.
 const transitionsPerLine = 256
 
-// series numbers transitions. It is in the memory that the parent keeps: the next speaker continues with the next number,
-// so that the director notices how many transitions a killed one did not report.
+// series numbers transitions. It is in the memory that the parent keeps, so that the next speaker continues the numbering
+// and the director can tell how many transitions a killed speaker did not report.
 type series struct {
 	id   [16]byte // random; zero: none yet
 	last uint64
@@ -51,8 +51,8 @@ func (h *history) add(t vrrp.Transition) {
 	h.kept = append(h.kept, t)
 }
 
-// after returns the first transitions behind a position, as many as fit in a line. At a position in another series they are
-// the first that are kept.
+// after returns the transitions that follow a position, as many as fit in a line. For a position in another series it
+// starts with the oldest transition kept.
 func (h *history) after(p vrrp.Position, now time.Time) []vrrp.Transition {
 	h.mu.Lock()
 	defer h.mu.Unlock()

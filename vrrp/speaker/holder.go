@@ -2,11 +2,11 @@ package speaker
 
 import "sync/atomic"
 
-// holder is a router as keeper and announcer know it, from its start to its end. A later router with the same key is
-// another holder.
+// holder represents a router in the keeper and the announcer, from its start to its end. A later router with the same key
+// has another holder.
 type holder struct {
 	key       routerKey
 	announced atomic.Uint64 // ARP and NA packets
-	restored  atomic.Uint64 // addresses put back
-	refused   refusals      // as last reported; the keeper's own
+	restored  atomic.Uint64 // addresses restored
+	refused   refusals      // as last reported; used only by the keeper
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/host"
 )
 
-// netInterface is what is known of a network interface. It is a value: a change makes a new one.
+// netInterface is the last known state of a network interface. Values are not modified; a change creates a new one.
 type netInterface struct {
-	Index     int // 0: there is none of this name
+	Index     int // 0 if no interface has this name
 	Name      string
 	Up        bool // set up, and with a carrier
 	NoARP     bool // no neighbour discovery on it (NOARP)
@@ -23,8 +23,8 @@ type netInterface struct {
 
 type ifAddress struct {
 	Prefix    netip.Prefix
-	Usable    bool // not waiting for duplicate address detection, nor refused by it
-	Duplicate bool // refused by it
+	Usable    bool // duplicate address detection has completed and not failed
+	Duplicate bool // duplicate address detection has failed
 }
 
 func (a netInterface) equal(b netInterface) bool {
@@ -32,12 +32,12 @@ func (a netInterface) equal(b netInterface) bool {
 		slices.Equal(a.Hardware, b.Hardware) && slices.Equal(a.Addresses, b.Addresses)
 }
 
-// has says whether the prefix is on the interface.
+// has reports whether the prefix is on the interface.
 func (a netInterface) has(p netip.Prefix) bool {
 	return slices.ContainsFunc(a.Addresses, func(x ifAddress) bool { return x.Prefix == p })
 }
 
-// interfaceTable follows the kernel's interfaces and addresses from messages in any order and number.
+// interfaceTable tracks the kernel's interfaces and addresses. Messages may arrive in any order and more than once.
 type interfaceTable struct {
 	links     map[int]netInterface // by index, without addresses
 	addresses map[int][]ifAddress
@@ -47,7 +47,7 @@ func newInterfaceTable() *interfaceTable {
 	return &interfaceTable{links: map[int]netInterface{}, addresses: map[int][]ifAddress{}}
 }
 
-// byName is the whole table.
+// byName returns the complete table.
 func (t *interfaceTable) byName() map[string]netInterface {
 	out := make(map[string]netInterface, len(t.links))
 	for index, l := range t.links {
@@ -69,7 +69,7 @@ func (t *interfaceTable) dropLink(index int) {
 	delete(t.addresses, index)
 }
 
-// setAddress notes an address that appeared or changed. Lists are not changed in place: they have been handed out.
+// setAddress records a new or changed address. It does not modify lists in place, because callers may hold them.
 func (t *interfaceTable) setAddress(index int, p netip.Prefix, flags int) {
 	a := ifAddress{Prefix: p, Duplicate: flags&unix.IFA_F_DADFAILED != 0}
 	a.Usable = !a.Duplicate && (flags&unix.IFA_F_TENTATIVE == 0 || flags&unix.IFA_F_OPTIMISTIC != 0)

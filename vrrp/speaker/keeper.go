@@ -20,17 +20,17 @@ type addresser interface {
 	List() (map[int][]ifAddress, error)
 }
 
-// burster announces addresses: first at once, then repeatedly.
+// burster announces addresses: immediately, then repeatedly.
 type burster interface {
 	Announce(b burst)
 }
 
-// task is what a machine wants done that may wait for the kernel: addresses and announcements, in order.
+// task is a list of a machine's actions that may block in the kernel, addresses and announcements, in order.
 type task struct {
 	holder  *holder
 	name    string // of the instance
 	actions []vrrp.Action
-	try     []vrrp.Address // nothing else is wanted: would the kernel take them?
+	try     []vrrp.Address // addresses to test only: would the kernel accept them?
 	count   int            // announcements of a burst
 	done    func()
 }
@@ -42,7 +42,7 @@ type keeper struct {
 	kernel   addresser
 	announce burster
 	lookup   func(name string) netInterface
-	refused  func(h *holder, all refusals) // all that a router is refused, told when it changes or was tried
+	refused  func(h *holder, all refusals) // called with all of a router's refusals, when they change or after a try
 
 	mu    sync.Mutex
 	tasks []task
@@ -50,10 +50,10 @@ type keeper struct {
 	wake  bell
 
 	held      map[placed]*heldAddress
-	doubtful  map[*holder]struct{} // their refusals may have changed
-	blind     bool                 // the last look at the kernel's addresses failed
-	notBefore time.Time            // the next look
-	again     time.Duration        // the pause after the last look if it failed
+	doubtful  map[*holder]struct{} // holders whose refusals may have changed
+	blind     bool                 // the last listing of the kernel's addresses failed
+	notBefore time.Time            // time of the next check
+	again     time.Duration        // pause after a failed check
 }
 
 // placed is an address on an interface.
@@ -62,8 +62,8 @@ type placed struct {
 	Prefix    netip.Prefix
 }
 
-// satisfiedBy says whether an address of the interface is the placed one. The kernel keeps an IPv6 address once,
-// whatever its prefix length.
+// satisfiedBy reports whether an address of the interface is the placed one. The kernel keeps an IPv6 address only once,
+// regardless of its prefix length.
 func (p placed) satisfiedBy(present netip.Prefix) bool {
 	return present == p.Prefix || p.Prefix.Addr().Is6() && present.Addr() == p.Prefix.Addr()
 }
@@ -72,18 +72,18 @@ type heldAddress struct {
 	address   vrrp.Address
 	holder    *holder
 	name      string
-	index     int    // of the interface that it was put on
-	installed bool   // false: the last attempt failed
-	complaint string // why the kernel refuses it; empty: it does not
+	index     int    // of the interface it was added to
+	installed bool   // false if the last attempt failed
+	complaint string // why the kernel refuses it; empty if it does not
 }
 
 const (
-	checkInterval = 5 * time.Second       // a safety net under the kernel's messages
-	restorePause  = 50 * time.Millisecond // between two restorations, so that two programs do not fight at full speed
-	firstAgain    = 10 * time.Millisecond // after a look that failed; then twice as long each time, until checkInterval
+	checkInterval = 5 * time.Second       // in case kernel messages were lost
+	restorePause  = 50 * time.Millisecond // minimum time between restorations, to limit the rate of a conflict with another program
+	firstAgain    = 10 * time.Millisecond // pause after a failed check; doubled each time, up to checkInterval
 
 	servicePause   = 200 * time.Microsecond
-	serviceTimeout = 50 * time.Millisecond // for all IPv6 addresses of a task to work
+	serviceTimeout = 50 * time.Millisecond // for all IPv6 addresses of a task to become usable
 )
 
 func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func(string) netInterface,
@@ -104,7 +104,7 @@ func (k *keeper) submit(t task) {
 	k.wake.ring()
 }
 
-// suspect says that an address may have been deleted or an interface made anew.
+// suspect schedules a check, because an address may have been deleted or an interface recreated.
 func (k *keeper) suspect() {
 	k.mu.Lock()
 	k.check = true
@@ -158,7 +158,7 @@ func (k *keeper) run(ctx context.Context) {
 	}
 }
 
-// lookLater schedules the next look at the addresses.
+// lookLater schedules the next check of the addresses.
 func (k *keeper) lookLater(later *time.Timer) {
 	k.mu.Lock()
 	k.check = true
@@ -179,12 +179,12 @@ func (k *keeper) carryOut(t task) {
 				k.hold(t, addr)
 			}
 			k.awaitService(t, a.Addresses)
-			// The router has something to decide first: it may not become master after all.
+			// Wait for the router's decision: with these refusals it may not become master.
 			if _, doubt := k.doubtful[t.holder]; doubt {
 				quiet = k.tell(t.holder)
 			}
 		case vrrp.RemoveAddresses:
-			// The last first: the kernel drops the others of a subnet with the first.
+			// In reverse order: with a subnet's first address, the kernel also deletes the others.
 			for _, addr := range slices.Backward(a.Addresses) {
 				k.release(t, addr)
 			}
@@ -199,7 +199,7 @@ func (k *keeper) carryOut(t task) {
 	}
 }
 
-// place returns where an address of a router belongs.
+// place returns the address with the interface that it belongs on.
 func (r routerKey) place(a vrrp.Address) placed {
 	if a.Interface != "" {
 		return placed{a.Interface, a.Prefix}
@@ -207,8 +207,8 @@ func (r routerKey) place(a vrrp.Address) placed {
 	return placed{r.Interface, a.Prefix}
 }
 
-// awaitService waits until added IPv6 addresses work, so that nothing is announced before it is served. One that was there
-// before and never becomes usable is removed and added again.
+// awaitService waits until added IPv6 addresses are usable, so that no address is announced before it is served. An address
+// that was already present and does not become usable is removed and added again.
 func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 	deadline := time.Now().Add(serviceTimeout)
 	for _, a := range addresses {
@@ -239,12 +239,12 @@ func (k *keeper) hold(t task, a vrrp.Address) {
 	}
 }
 
-// install adds an address to its interface. It returns temporary errors only; any other is a refusal.
+// install adds an address to its interface. It returns only temporary errors; any other error is recorded as a refusal.
 func (k *keeper) install(at placed, h *heldAddress) error {
 	former := h.complaint
 	index := k.lookup(at.Interface).Index
 	if h.installed && h.index != index && index != 0 {
-		k.remove(h.index, at, h.name) // from the interface that had the name before
+		k.remove(h.index, at, h.name) // from the interface that had this name before
 	}
 	h.index, h.installed, h.complaint = index, false, ""
 	var err error
@@ -273,7 +273,7 @@ func (k *keeper) release(t task, a vrrp.Address) {
 	delete(k.held, at)
 	index := k.lookup(at.Interface).Index
 	if h != nil && h.installed {
-		// Perhaps that interface has another name now.
+		// The former interface may have been renamed.
 		if h.index != index {
 			k.remove(h.index, at, t.name)
 		}
@@ -303,7 +303,7 @@ func (k *keeper) restore() bool {
 	well := true
 	for at, h := range k.held {
 		index := k.lookup(at.Interface).Index
-		if h.installed && h.index != index { // that interface may have another name now
+		if h.installed && h.index != index { // the former interface may have been renamed
 			k.remove(h.index, at, h.name)
 			h.installed = false
 		}
@@ -338,7 +338,7 @@ func (k *keeper) putBack(h *heldAddress) {
 	h.holder.restored.Add(1)
 }
 
-// accept records a held address as present, unless it is not usable.
+// accept records a held address as present if it is usable.
 func (k *keeper) accept(at placed, h *heldAddress, index int, present ifAddress) {
 	if present.Duplicate {
 		h.index = index

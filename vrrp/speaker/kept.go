@@ -17,15 +17,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// The memory that the parent keeps also has the last wanted state, in two slots that are written in turn: a writer that is
-// killed leaves the former state. Only memory that is used exists.
+// The memory that the parent keeps also holds the last wanted state, in two slots that are written alternately: if a writer
+// is killed, the previous state remains. Unused pages are not allocated.
 const (
-	slotsOffset = 16 << 20 // the other contents may grow up to here
+	slotsOffset = 16 << 20 // limit of the other contents
 	slotBytes   = 64 << 20 // 1,000 instances take 1 MB
 	slotHeader  = 20       // bytes: sequence, length of the content, checksum
 )
 
-// wantedShape precedes the content: another version's is ignored.
+// wantedShape precedes the content, so that content of another version is ignored.
 var wantedShape = sync.OnceValue(func() string {
 	shape, _ := statefile.Shape(reflect.TypeFor[vrrp.Wanted]())
 	return shape
@@ -33,7 +33,8 @@ var wantedShape = sync.OnceValue(func() string {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// keptWanted keeps the last wanted state for the next speaker, which needs no director to continue. Without a file it keeps nothing.
+// keptWanted keeps the last wanted state for the next speaker, so that it can continue without a director. Without a file
+// it keeps nothing.
 type keptWanted struct {
 	log      *slog.Logger
 	file     *os.File
@@ -47,13 +48,13 @@ func newKeptWanted(log *slog.Logger, f *os.File) *keptWanted {
 	return &keptWanted{log: log, file: f, wake: newBell()}
 }
 
-// keep replaces what is kept, soon; with nil by nothing. The state must no longer change.
+// keep schedules the replacement of the kept state; nil clears it. The state must not change afterwards.
 func (k *keptWanted) keep(w *vrrp.Wanted) {
 	k.latest.Store(w)
 	k.wake.ring()
 }
 
-// run writes until ctx ends.
+// run writes states until ctx ends.
 func (k *keptWanted) run(ctx context.Context) {
 	for running := true; running; {
 		select {
@@ -72,7 +73,7 @@ func (k *keptWanted) run(ctx context.Context) {
 	}
 }
 
-// write replaces what is kept. After an error nothing is kept.
+// write replaces the kept state. After an error, no state is kept.
 func (k *keptWanted) write(w *vrrp.Wanted) error {
 	if k.file == nil {
 		return nil
@@ -119,7 +120,7 @@ func headerOf(sequence uint64, content []byte) []byte {
 	return binary.LittleEndian.AppendUint32(h, crc32.Update(crc32.Checksum(h, castagnoli), castagnoli, content))
 }
 
-// read returns what the former speaker kept, nil if there is nothing complete or it is another version's.
+// read returns the state kept by the previous speaker, or nil if none is complete and of this version.
 func (k *keptWanted) read() *vrrp.Wanted {
 	if k.file == nil {
 		return nil
@@ -141,7 +142,7 @@ func (k *keptWanted) read() *vrrp.Wanted {
 	return &w
 }
 
-// readSlot returns the content of a slot, with the sequence 0 if it is not complete.
+// readSlot returns the content of a slot. The sequence is 0 if the slot is not complete.
 func (k *keptWanted) readSlot(at int64) (sequence uint64, content string) {
 	var header [slotHeader]byte
 	if _, err := k.file.ReadAt(header[:], at); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Leftovers finds and removes the virtual addresses that a speaker which died has left.
+// Leftovers finds and removes virtual addresses left behind by a killed speaker.
 type Leftovers struct{}
 
 // Present returns the virtual addresses of instances that are on their interfaces, each with its interface.
@@ -29,11 +29,11 @@ func (Leftovers) Present(instances []vrrp.Instance) (present []vrrp.Address, err
 	return present, err
 }
 
-// Remove removes what Present returned.
+// Remove removes the addresses returned by Present.
 func (Leftovers) Remove(addresses []vrrp.Address) error {
 	return withAddresses(func(kernel *kernelAddresses, interfaces map[string]netInterface) error {
 		var errs []error
-		// The last first: the kernel drops the others of a subnet with the first.
+		// In reverse order: with a subnet's first address, the kernel also deletes the others.
 		for _, a := range slices.Backward(addresses) {
 			if index := interfaces[a.Interface].Index; index != 0 {
 				errs = append(errs, kernel.Remove(index, a.Prefix))

@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// listDigest tells lists of addresses apart, whatever their order. Comparing them one by one takes 80 µs for a forged
-// advert of 255 addresses, and ten thousand of those a second would keep the loop from all else.
+// listDigest is an order-independent digest of a list of addresses. Comparing addresses one by one takes 80 µs for a
+// forged advert with 255 of them, and ten thousand such adverts a second would use up the loop's time.
 type listDigest struct {
 	sum    uint64
 	length int
@@ -20,7 +20,7 @@ func digestOf(addresses []netip.Addr) listDigest {
 	d := listDigest{length: len(addresses)}
 	for _, a := range addresses {
 		b := a.As16()
-		// Each address is mixed well and then added, so that sums of different lists do not meet by chance.
+		// Mix the bits of each address before adding it, so that different lists do not have the same sum by chance.
 		x := binary.BigEndian.Uint64(b[:8])*0x9e3779b97f4a7c15 ^ binary.BigEndian.Uint64(b[8:])
 		x = (x ^ x>>32) * 0xd6e8feb86659fd93
 		x = (x ^ x>>32) * 0xd6e8feb86659fd93
@@ -29,12 +29,12 @@ func digestOf(addresses []netip.Addr) listDigest {
 	return d
 }
 
-// checkAddresses compares an advert's addresses with our own, and says whether they differ otherwise than before.
+// checkAddresses compares an advert's addresses with our own. It reports whether they differ in a new way.
 func (r *router) checkAddresses(a *vrrp.Advert) (news bool) {
 	list := digestOf(a.Addresses)
 	known := list == r.peerList
 	r.peerList = list
-	// Of more addresses than an advert carries another program may list others.
+	// If not all addresses fit in an advert, another implementation may choose different ones.
 	if list == r.ownList || list.length == r.ownList.length && !r.instance.AdvertisesAll() {
 		return false
 	}
@@ -42,7 +42,7 @@ func (r *router) checkAddresses(a *vrrp.Advert) (news bool) {
 	return !known
 }
 
-// setInstance takes a configuration.
+// setInstance applies a configuration.
 func (r *router) setInstance(in vrrp.Instance) {
 	r.instance, r.advertReady = in, false
 	switch {
@@ -56,7 +56,7 @@ func (r *router) setInstance(in vrrp.Instance) {
 	r.peerList, r.ownList = listDigest{}, digestOf(in.Advert(0).Addresses)
 }
 
-// listAddresses lists the first of an advert's addresses: a forged one has up to 255.
+// listAddresses formats the first of an advert's addresses; a forged advert has up to 255.
 func listAddresses(all []netip.Addr) string {
 	const most = 8
 	var b strings.Builder
