@@ -155,7 +155,7 @@ func golden(tb testing.TB, name string) packet {
 	return packet{}
 }
 
-// seal puts the right checksum into a packet that a test has changed.
+// seal recomputes the checksum of a modified packet.
 func seal(wire []byte, e Envelope) []byte {
 	wire[checksumAt], wire[checksumAt+1] = 0, 0
 	var sum checksum
@@ -177,12 +177,12 @@ func TestParseDrops(t *testing.T) {
 		want   DropReason
 	}{
 		{"as captured", "keepalived-v3", nil, false, NotDropped},
-		{"padded to Ethernet's least", "keepalived-v2-auth", func(b []byte) []byte { return append(b, make([]byte, 6)...) }, false, NotDropped},
-		{"padded with rubbish", "keepalived-v3", func(b []byte) []byte { return append(b, 1, 2, 3) }, false, NotDropped},
+		{"padded to the Ethernet minimum", "keepalived-v2-auth", func(b []byte) []byte { return append(b, make([]byte, 6)...) }, false, NotDropped},
+		{"padded with nonzero bytes", "keepalived-v3", func(b []byte) []byte { return append(b, 1, 2, 3) }, false, NotDropped},
 		{"empty", "keepalived-v3", func([]byte) []byte { return nil }, false, DropTruncated},
 		{"half a header", "keepalived-v3", func(b []byte) []byte { return b[:7] }, false, DropTruncated},
-		{"a header and no address", "keepalived-v3", func(b []byte) []byte { return b[:8] }, false, DropTruncated},
-		{"an address short", "keepalived-v3", func(b []byte) []byte { return b[:16] }, true, DropTruncated},
+		{"header without addresses", "keepalived-v3", func(b []byte) []byte { return b[:8] }, false, DropTruncated},
+		{"one address missing", "keepalived-v3", func(b []byte) []byte { return b[:16] }, true, DropTruncated},
 		{"no auth data", "keepalived-v2", func(b []byte) []byte { return b[:16] }, true, DropTruncated},
 		{"version 1", "keepalived-v3", func(b []byte) []byte { b[0] = 0x11; return b }, true, DropVersion},
 		{"version 4", "keepalived-v3", func(b []byte) []byte { b[0] = 0x41; return b }, true, DropVersion},
@@ -190,12 +190,12 @@ func TestParseDrops(t *testing.T) {
 		{"type 2", "keepalived-v3", func(b []byte) []byte { b[0] = 0x32; return b }, true, DropType},
 		{"type 0", "keepalived-v2", func(b []byte) []byte { b[0] = 0x20; return b }, true, DropType},
 		{"no addresses", "keepalived-v3", func(b []byte) []byte { b[3] = 0; return b[:8] }, true, NotDropped},
-		{"more than padding behind", "keepalived-v3", func(b []byte) []byte { return append(b, make([]byte, 7)...) }, false, DropLength},
-		{"a bit flipped", "keepalived-v3", func(b []byte) []byte { b[2] ^= 1; return b }, false, DropChecksum},
-		{"a bit flipped, v2", "keepalived-v2", func(b []byte) []byte { b[2] ^= 1; return b }, false, DropChecksum},
-		{"a bit flipped, IPv6", "keepalived-v3-ipv6", func(b []byte) []byte { b[2] ^= 1; return b }, false, DropChecksum},
+		{"more than Ethernet padding", "keepalived-v3", func(b []byte) []byte { return append(b, make([]byte, 7)...) }, false, DropLength},
+		{"bit flipped", "keepalived-v3", func(b []byte) []byte { b[2] ^= 1; return b }, false, DropChecksum},
+		{"bit flipped, v2", "keepalived-v2", func(b []byte) []byte { b[2] ^= 1; return b }, false, DropChecksum},
+		{"bit flipped, IPv6", "keepalived-v3-ipv6", func(b []byte) []byte { b[2] ^= 1; return b }, false, DropChecksum},
 		{"no checksum", "keepalived-v3", func(b []byte) []byte { b[6], b[7] = 0, 0; return b }, false, DropChecksum},
-		{"a password changed", "keepalived-v2-auth", func(b []byte) []byte { b[len(b)-8] ^= 1; return b }, false, DropChecksum},
+		{"password changed", "keepalived-v2-auth", func(b []byte) []byte { b[len(b)-8] ^= 1; return b }, false, DropChecksum},
 		{"interval 0", "keepalived-v3", func(b []byte) []byte { b[4], b[5] = 0, 0; return b }, true, DropIntervalZero},
 		{"interval 0, v2", "keepalived-v2", func(b []byte) []byte { b[5] = 0; return b }, true, DropIntervalZero},
 		{"reserved bits set", "keepalived-v3", func(b []byte) []byte { b[4] |= 0xf0; return b }, true, NotDropped},
@@ -228,7 +228,7 @@ func TestParseWrongPseudoHeader(t *testing.T) {
 	}
 }
 
-func TestReservedBitsDoNotCount(t *testing.T) {
+func TestReservedBitsAreIgnored(t *testing.T) {
 	p := golden(t, "keepalived-v3")
 	p.wire[4] |= 0xf0
 	var a Advert
@@ -237,7 +237,7 @@ func TestReservedBitsDoNotCount(t *testing.T) {
 	}
 }
 
-func TestAppendRefuses(t *testing.T) {
+func TestAppendErrors(t *testing.T) {
 	good := goldenAdverts["keepalived-v3"]
 	src, dst := netip.MustParseAddr("10.9.0.1"), MulticastIPv4
 	for _, tc := range []struct {
@@ -245,7 +245,7 @@ func TestAppendRefuses(t *testing.T) {
 		change func(*Advert)
 		want   string
 	}{
-		{"half a centisecond", func(a *Advert) { a.Interval = 25 * time.Millisecond }, "build an advert: interval 25ms: version 3 allows only multiples of 10ms: write 20ms or 30ms"},
+		{"fraction of a centisecond", func(a *Advert) { a.Interval = 25 * time.Millisecond }, "build an advert: interval 25ms: version 3 allows only multiples of 10ms: write 20ms or 30ms"},
 		{"over 12 bits", func(a *Advert) { a.Interval = 41 * time.Second }, "build an advert: interval 41s: version 3 allows 10ms to 40.95s"},
 		{"v2 below a second", func(a *Advert) { a.Version = 2 }, "build an advert: interval 250ms: version 2 allows 1s to 4m15s"},
 		{"256 addresses", func(a *Advert) { a.Addresses = make([]netip.Addr, 256) }, "build an advert with 256 addresses: want at most 255"},
@@ -263,7 +263,7 @@ func TestAppendRefuses(t *testing.T) {
 				t.Errorf("error %v, want %s", err, tc.want)
 			}
 			if !bytes.Equal(b, prefix) {
-				t.Errorf("returned %q, want what was given", b)
+				t.Errorf("returned %q, want %q", b, prefix)
 			}
 		})
 	}

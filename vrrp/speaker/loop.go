@@ -10,8 +10,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// loop runs an engine on the calling goroutine: it sleeps in the poller and brings it packets, timers and the other
-// goroutines' calls.
+// loop runs an engine on the calling goroutine. It sleeps in the poller and passes packets, timers and the calls of other
+// goroutines to the engine.
 type loop struct {
 	engine   *engine
 	poller   *poller
@@ -28,33 +28,35 @@ type loop struct {
 	closed bool
 }
 
-// leastCost is the least that a packet takes of a receive buffer: struct sk_buff and struct skb_shared_info of
-// linux/skbuff.h, without its bytes.
+// leastCost is the minimum space in bytes that a packet uses in a receive buffer: struct sk_buff and struct
+// skb_shared_info of linux/skbuff.h, without the packet's data.
 const leastCost = 256 + 320
 
-// maxBatches bounds what is read from one socket before the timers that wait for a packet get their turn. It is more than
-// its buffer holds, twice what is asked for (socket(7), SO_RCVBUF): whatever waited when the reading began is read.
+// maxBatches limits the batches read from one socket before the timers that wait for a packet are run. It exceeds the
+// capacity of the buffer, which is twice the requested size (socket(7), SO_RCVBUF), so that all packets that were queued
+// when reading started are read.
 const maxBatches = 2*receiveBuffer/leastCost/batchLen + 1
 
-// maxLooks bounds how often the sockets are looked at before timers get their turn.
+// maxLooks limits how often the sockets are polled before timers are run.
 const maxLooks = 16
 
-// maxCalls bounds what is done for other goroutines before timers get their turn.
+// maxCalls limits how many calls of other goroutines are run before timers are run.
 const maxCalls = 32
 
-// lateEnough is by how much a timer that sends must be late before the sockets are looked at once more: the process may
-// have been stopped after it looked.
+// lateEnough is how late a sending timer must be for the sockets to be polled again first: the process may have been
+// stopped after it polled them.
 const lateEnough = time.Millisecond
 
-// restTime is how long the sockets are left alone after packets were read, if others were read within denseGap before: those
-// that come meanwhile share one wake-up, which costs far more than a packet. It is a tenth of the shortest interval.
+// restTime is how long the sockets are not polled after packets were read, if others were read within denseGap before.
+// Packets that arrive meanwhile share one wake-up, which costs far more than a packet. It is a tenth of the shortest
+// interval.
 const (
 	restTime = time.Millisecond
 	denseGap = 2 * restTime
 )
 
-// post runs a function on the engine's goroutine soon. It may be called from any goroutine. It is false when the loop
-// has ended.
+// post queues a function to be run on the engine's goroutine. It may be called from any goroutine. It returns false if the
+// loop has ended.
 func (l *loop) post(f func(now time.Time)) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +70,7 @@ func (l *loop) post(f func(now time.Time)) bool {
 	return true
 }
 
-// call runs what was posted, as long as there is time for it: then packets and timers get their turn.
+// call runs posted functions. After maxCalls it returns, so that packets and timers are handled.
 func (l *loop) call(now time.Time) {
 	for range maxCalls {
 		f := l.takeCall()
@@ -92,7 +94,7 @@ func (l *loop) takeCall() func(time.Time) {
 	return f
 }
 
-// run works until the engine has stopped.
+// run runs the loop until the engine has stopped.
 func (l *loop) run() error {
 	defer l.close()
 	for !l.engine.stopped() {
@@ -129,7 +131,7 @@ func (l *loop) turn() error {
 	return nil
 }
 
-// rest leaves the sockets alone for a while if packets come close together.
+// rest sleeps for a short time without polling the sockets if packets arrive close together.
 func (l *loop) rest(now time.Time) {
 	l.rested = l.read > 0 && now.Sub(l.heard) < denseGap
 	if l.read > 0 {
@@ -140,7 +142,7 @@ func (l *loop) rest(now time.Time) {
 	}
 }
 
-// wait waits for packets, a call or the next timer. After a rest there is something to do already, as a rule.
+// wait waits for packets, a call or the next timer. After a rest there is usually work already.
 func (l *loop) wait(next time.Time) error {
 	if l.rested {
 		return l.poller.lookAfterRest()
@@ -148,7 +150,7 @@ func (l *loop) wait(next time.Time) error {
 	return l.poller.wait(next)
 }
 
-// restFor is how long to rest at now if the next timer, zero for none, is to fire on time.
+// restFor returns how long to rest at now so that the next timer, zero for none, fires on time.
 func restFor(now, next time.Time) time.Duration {
 	if next.IsZero() {
 		return restTime
@@ -156,8 +158,8 @@ func restFor(now, next time.Time) time.Duration {
 	return min(restTime, next.Sub(now))
 }
 
-// hear reads, if a timer that waits for a packet is due at now, whatever arrived before: an advert that came in time
-// counts, however late it is read.
+// hear reads all queued packets if a timer that waits for a packet is due at now, so that an advert that arrived in time
+// is handled before the timer, even if it is read late.
 func (l *loop) hear(now time.Time, late bool) error {
 	again := late || l.engine.timers.waitDue(now)
 	for n := 0; n < maxLooks && (again || l.poller.more); n++ {
@@ -170,7 +172,7 @@ func (l *loop) hear(now time.Time, late bool) error {
 	return nil
 }
 
-// drain reads all packets that wait on the readable sockets. It returns the time after the last that it read, zero if it read
+// drain reads all packets queued on the readable sockets. It returns the time after the last packet, or zero if it read
 // none.
 func (l *loop) drain() (now time.Time) {
 	for _, s := range l.poller.ready {
@@ -204,7 +206,7 @@ func (l *loop) drainSocket(s *socket) (now time.Time) {
 		if n < batchLen {
 			break
 		}
-		// However much waits to be read, our own adverts go out on time.
+		// Send our own adverts on time, even if many packets are queued.
 		l.engine.timers.send(now)
 		l.engine.flush(now)
 	}
@@ -218,7 +220,7 @@ func (l *loop) close() {
 	l.poller.close()
 }
 
-// Open opens a socket on a goroutine of its own.
+// Open opens a socket on a separate goroutine.
 func (l *loop) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time)) {
 	go func() {
 		s, err := openSocket(ifc, f)

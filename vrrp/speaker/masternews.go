@@ -6,18 +6,18 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// newsGap is the least time between two reports of a backup's master. Forged adverts name another master in each packet,
-// and each report costs a line in the log and a message to the director.
+// newsGap is the minimum time between two reports about a backup's master. Forged adverts can come from another master in
+// each packet, and each report costs a log line and a message to the director.
 const newsGap = time.Second
 
-// masterNews is what is to be reported of a backup's master.
+// masterNews is a pending report about a backup's master.
 type masterNews struct {
 	latest vrrp.MasterHeard
 	missed uint64 // changes since the last report
-	timer  timer  // set: there was a report just before
+	timer  timer  // set if there was a report within newsGap
 }
 
-// masterHeard reports a backup's master: at once, or with what else comes within newsGap.
+// masterHeard reports a change of a backup's master: immediately, or combined with other changes within newsGap.
 func (e *engine) masterHeard(r *router, m vrrp.MasterHeard, now time.Time) {
 	r.news.latest = m
 	if r.news.timer.position != 0 {
@@ -27,7 +27,7 @@ func (e *engine) masterHeard(r *router, m vrrp.MasterHeard, now time.Time) {
 	e.tellMaster(r, now)
 }
 
-// tellMasterLater reports the last of the changes that came since the last report.
+// tellMasterLater reports the latest of the changes since the last report.
 func (e *engine) tellMasterLater(r *router, now time.Time) {
 	if r.news.missed > 0 && r.machine.State() == vrrp.Backup {
 		e.tellMaster(r, now)

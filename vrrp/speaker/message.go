@@ -4,15 +4,15 @@ import "github.com/lvs-ha/lvs-ha/vrrp"
 
 // A director and a speaker exchange JSON lines.
 
-// order is a line from the director. Whatever it holds, it says that the director works.
+// order is a line from the director. Any line, even an empty one, is a sign of life.
 type order struct {
-	Wanted *vrrp.Wanted   `json:"wanted,omitempty"` // replaces what was wanted before
-	Report bool           `json:"report,omitempty"` // asks for all statuses
-	After  *vrrp.Position `json:"after,omitempty"`  // asks for all transitions behind it, and all that will follow
+	Wanted *vrrp.Wanted   `json:"wanted,omitempty"` // replaces the previous wanted state
+	Report bool           `json:"report,omitempty"` // requests all statuses
+	After  *vrrp.Position `json:"after,omitempty"`  // requests all transitions after this one, including future ones
 }
 
-// news is a line from the speaker: the statuses that have changed, or all of them where a report was asked for and
-// when a director connects; and the transitions that the director does not have yet, in order, none omitted.
+// news is a line from the speaker. It holds the statuses that have changed, or all of them after a report request or when
+// a director connects, and the transitions that the director has not received yet, in order and without gaps.
 type news struct {
 	Statuses    []vrrp.Status     `json:"statuses"`
 	Transitions []vrrp.Transition `json:"transitions,omitempty"`

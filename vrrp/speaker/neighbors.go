@@ -23,16 +23,16 @@ import (
 )
 
 const (
-	probeInterval = 10 * time.Second      // between two probes for an address
-	leastProbeGap = 20 * time.Millisecond // between two probes
-	sniffPause    = 20 * time.Millisecond // between two batches of packets: a flood must not take the CPU
+	probeInterval = 10 * time.Second      // time between two probes for an address
+	leastProbeGap = 20 * time.Millisecond // minimum time between two probes
+	sniffPause    = 20 * time.Millisecond // time between two batches of packets, so that a flood cannot use up the CPU
 	sniffBatch    = 16
 	sniffBuffer   = 256 << 10
-	reportGap     = time.Second // between two reports of the same
-	maxReports    = 256         // different ones in that time
+	reportGap     = time.Second // minimum time between two identical reports
+	maxReports    = 256         // maximum number of different reports in that time
 )
 
-// sniffedAdvert is an advert for one of the watched routers, as a packet socket has received it.
+// sniffedAdvert is an advert for one of the watched routers, received by a packet socket.
 type sniffedAdvert struct {
 	key      routerKey
 	source   netip.Addr
@@ -40,12 +40,13 @@ type sniffedAdvert struct {
 	hardware net.HardwareAddr
 }
 
-// neighbors looks for other hosts that have the addresses of which this node is master: it listens for ARP, neighbour
-// advertisements and adverts with packet sockets, and asks for each address now and then. Without addresses its sockets receive nothing.
+// neighbors detects other hosts that have addresses of which this node is master. It listens for ARP, neighbour
+// advertisements and adverts with packet sockets, and probes each address periodically. Without addresses to watch, its
+// sockets receive nothing.
 type neighbors struct {
 	log        *slog.Logger
 	lookup     func(name string) netInterface
-	owns       func(mac net.HardwareAddr) bool // an interface of this host has it
+	owns       func(mac net.HardwareAddr) bool // reports whether an interface of this host has mac
 	answered   func(key routerKey, a netip.Addr, mac net.HardwareAddr)
 	advertised func(sniffedAdvert)
 	wake       bell
@@ -54,7 +55,7 @@ type neighbors struct {
 	watched  map[routerKey][]placed
 	queue    []probe // of this round
 	reported map[any]bool
-	cleared  time.Time // when reported was
+	cleared  time.Time // when reported was last cleared
 }
 
 // probe is an address of a router on an interface.
@@ -67,7 +68,7 @@ func newNeighbors(log *slog.Logger, lookup func(string) netInterface, owns func(
 	return &neighbors{log: log, lookup: lookup, owns: owns, wake: newBell(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
 }
 
-// watch replaces a router's addresses; none ends it.
+// watch replaces a router's addresses. An empty list ends the watch.
 func (n *neighbors) watch(key routerKey, addresses []placed) {
 	n.mu.Lock()
 	_, was := n.watched[key]
@@ -82,7 +83,7 @@ func (n *neighbors) watch(key routerKey, addresses []placed) {
 	}
 }
 
-// run works until ctx ends. Without packet sockets, nothing is looked for.
+// run runs until ctx ends. Without packet sockets, it detects nothing.
 func (n *neighbors) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -105,7 +106,7 @@ func (n *neighbors) run(ctx context.Context) {
 		if err != nil {
 			level := slog.LevelWarn
 			if errors.Is(err, unix.EPERM) {
-				level = slog.LevelDebug // the sockets for adverts lack the same capability, and say so
+				level = slog.LevelDebug // opening the advert sockets reports the same missing capability
 			}
 			n.log.Log(ctx, level, "other hosts with our virtual addresses cannot be detected", "error", err)
 			return
@@ -116,7 +117,7 @@ func (n *neighbors) run(ctx context.Context) {
 	n.probe(ctx, all)
 }
 
-// probe sends the probes one after the other, and lets the sockets receive only while there is something to look for.
+// probe sends the probes one after another, and enables the sockets only while there are addresses to watch.
 func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 	timer := time.NewTimer(probeInterval)
 	defer timer.Stop()
@@ -156,7 +157,7 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 	}
 }
 
-// next is the next probe of a round over all addresses.
+// next returns the next probe of a round over all addresses.
 func (n *neighbors) next() (probe, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -177,7 +178,7 @@ func (n *neighbors) next() (probe, bool) {
 	return probe{}, false
 }
 
-// ask sends a probe. An interface that is gone or down is not asked on.
+// ask sends a probe, unless the interface is missing or down.
 func (n *neighbors) ask(p probe, all []*sniffer) {
 	ifc := n.lookup(p.target.Interface)
 	if !ifc.Up || ifc.NoARP {
@@ -198,7 +199,7 @@ func (n *neighbors) ask(p probe, all []*sniffer) {
 	}
 }
 
-// arpProbe asks who has an address, without a sender (RFC 5227, 2.1.1): nobody's ARP cache changes.
+// arpProbe returns an ARP probe for an address. It has no sender address (RFC 5227, 2.1.1), so it changes no ARP cache.
 func arpProbe(mac net.HardwareAddr, a netip.Addr) []byte {
 	p, err := arp.NewPacket(arp.OperationRequest, mac, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), a)
 	if err != nil {
@@ -208,7 +209,7 @@ func arpProbe(mac net.HardwareAddr, a netip.Addr) []byte {
 	return b
 }
 
-// solicited is the solicited-node multicast address (RFC 4291, 2.7.1).
+// solicited returns the solicited-node multicast address of an address (RFC 4291, 2.7.1).
 func solicited(a netip.Addr) netip.Addr {
 	b := netip.MustParseAddr("ff02::1:ff00:0").As16()
 	low := a.As16()
@@ -221,7 +222,7 @@ func solicitedHardware(a netip.Addr) net.HardwareAddr {
 	return net.HardwareAddr{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }
 
-// sourceFor is an IPv6 address of an interface that is not watched itself; invalid if there is none.
+// sourceFor returns an IPv6 address of an interface that is not itself watched, or the invalid address if there is none.
 func (n *neighbors) sourceFor(ifc netInterface) netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -242,9 +243,9 @@ func (n *neighbors) watches(a netip.Addr) bool {
 	return false
 }
 
-// neighborProbe is a whole IPv6 packet with a neighbour solicitation (RFC 4861, 4.3). Its source is an address of this host, so
-// that another holder answers this host only: it answers one without a source, as in duplicate address detection, to
-// all nodes, and they would take it for the master.
+// neighborProbe returns a complete IPv6 packet with a neighbour solicitation (RFC 4861, 4.3). Its source is an address of
+// this host, so that another holder answers only this host. A solicitation without a source, as in duplicate address
+// detection, is answered to all nodes, which would then take the other holder for the master.
 func neighborProbe(mac net.HardwareAddr, from, a netip.Addr) []byte {
 	to := solicited(a)
 	payload, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{
@@ -271,7 +272,7 @@ const (
 	neighborAdvToAt = 8   // the target
 )
 
-// The packets that the sockets let through, as seen from the network header.
+// The packets that the sockets accept, starting at the network header.
 var (
 	sniffIPv4 = []bpf.Instruction{
 		bpf.LoadAbsolute{Off: ipv4ProtocolAt, Size: 1},
@@ -290,7 +291,7 @@ var (
 	}
 )
 
-// readARP looks for others that say they have one of the addresses.
+// readARP looks for other hosts that claim one of the addresses.
 func (n *neighbors) readARP(index int, _ net.HardwareAddr, b []byte) {
 	var p arp.Packet
 	if err := p.UnmarshalBinary(b); err == nil && p.ProtocolType == uint16(ethernet.EtherTypeIPv4) {
@@ -318,7 +319,7 @@ func (n *neighbors) readIPv6(index int, mac net.HardwareAddr, b []byte) {
 	}
 }
 
-// claim reports a host that says it has one of the addresses, unless it is this one: with two interfaces on the same network,
+// claim reports a host that claims one of the addresses, unless it is this host: with two interfaces on the same network,
 // Linux answers ARP for all its addresses on both (ip-sysctl.rst, arp_ignore).
 func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
 	n.mu.Lock()
@@ -336,7 +337,7 @@ func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
 	}
 }
 
-// advert reports an advert for a watched router, unless it is this host's.
+// advert reports an advert for a watched router, unless this host sent it.
 func (n *neighbors) advert(index int, f vrrp.Family, source netip.Addr, mac net.HardwareAddr, b []byte) {
 	if len(b) < 3 {
 		return
@@ -353,7 +354,7 @@ func (n *neighbors) advert(index int, f vrrp.Family, source netip.Addr, mac net.
 	}
 }
 
-// report says whether something is to be reported: once a second.
+// report reports whether the event is to be reported: the same one at most once per reportGap.
 func (n *neighbors) report(what probe, mac net.HardwareAddr) bool {
 	type report struct {
 		probe
@@ -371,7 +372,7 @@ func (n *neighbors) report(what probe, mac net.HardwareAddr) bool {
 	return true
 }
 
-// sniffer is a packet socket for one protocol on all interfaces. It does not see what this host sends.
+// sniffer is a packet socket for one protocol on all interfaces. It does not receive packets sent by this host.
 type sniffer struct {
 	file   *os.File
 	filter []bpf.Instruction
@@ -396,7 +397,7 @@ func openSniffer(protocol uint16, filter []bpf.Instruction, read func(int, net.H
 	return s, nil
 }
 
-// listen lets the socket receive, or not.
+// listen enables or disables reception.
 func (s *sniffer) listen(on bool) error {
 	filter := refuseAll
 	if on {

@@ -30,14 +30,14 @@ func newKernelAddresses() (*kernelAddresses, error) {
 
 func (k *kernelAddresses) Close() { k.close() }
 
-// Add puts an address on an interface. One that is there already is no error.
+// Add adds an address to an interface. It is not an error if the address is already present.
 func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
 	n := netlinkAddress(index, a.Prefix)
 	if a.Prefix.Addr().Is6() {
-		// It works at once: duplicate address detection would find the old master, which is about to leave.
+		// Usable immediately: duplicate address detection would find the old master, which is about to leave.
 		n.Flags = unix.IFA_F_NODAD
 		if a.Prefix.IsSingleIP() {
-			// A host address is for those who ask for it: the kernel shall not choose it as a source.
+			// Deprecate a host address, so that the kernel does not choose it as a source.
 			n.ValidLft, n.PreferedLft = math.MaxUint32, 0
 		}
 	}
@@ -49,14 +49,15 @@ func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
 	return fmt.Errorf("add address: %w", err)
 }
 
-// Try says what Add would say, and leaves nothing behind. An IPv6 address is tried as a tentative one, which answers
-// nobody; an IPv4 address works for the instant in which it is there. One that is there already is no error and stays.
+// Try returns the error that Add would return, without a lasting effect. An IPv6 address is added as a tentative one, which
+// the kernel does not answer for; an IPv4 address is usable until Try removes it. An address that is already present is
+// not an error and is kept.
 func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
 	err := k.handle.AddrAdd(nil, netlinkAddress(index, a.Prefix))
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return nil
-	case transient(err): // it may be there
+	case transient(err): // it may have been added
 		return errors.Join(fmt.Errorf("add address: %w", err), k.Remove(index, a.Prefix))
 	case err != nil:
 		return fmt.Errorf("add address: %w", err)
@@ -64,14 +65,14 @@ func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
 	return k.Remove(index, a.Prefix)
 }
 
-// Serves says whether the kernel takes packets to an address for its own. It does some time after Add returns for
-// IPv6, where a kernel worker completes what Add began.
+// Serves reports whether the kernel accepts packets to an address as its own. For IPv6 this is the case only some time
+// after Add returns, when a kernel worker has completed the change.
 func (k *kernelAddresses) Serves(p netip.Prefix) bool {
 	routes, err := k.handle.RouteGet(p.Addr().AsSlice())
 	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }
 
-// Remove takes an address off an interface. One that is gone, or whose interface is, is no error.
+// Remove removes an address from an interface. It is not an error if the address or the interface is missing.
 func (k *kernelAddresses) Remove(index int, p netip.Prefix) error {
 	err := persist(func() error { return k.handle.AddrDel(nil, netlinkAddress(index, p)) })
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
@@ -80,7 +81,7 @@ func (k *kernelAddresses) Remove(index int, p netip.Prefix) error {
 	return fmt.Errorf("remove address %s: %w%s", p, err, capabilityHint(err, "CAP_NET_ADMIN"))
 }
 
-// List returns the addresses of all interfaces by index; an interface that is set down is left out.
+// List returns the addresses of all interfaces by index. It omits interfaces that are set down.
 func (k *kernelAddresses) List() (map[int][]ifAddress, error) {
 	t, err := listInterfaces(k.handle)
 	if err != nil {

@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// netlinkTimeout is how long an answer is waited for. The kernel gives it within the system call that asks, however
-	// long that takes: what is not there then was lost.
+	// netlinkTimeout is the timeout for a reply. The kernel queues the reply during the system call that sends the request,
+	// regardless of its duration; a reply that is missing afterwards was lost.
 	netlinkTimeout = 200 * time.Millisecond
 
 	netlinkBuffer = 4 << 20 // bytes
 
-	netlinkAttempts = 6 // at what fails for the moment
+	netlinkAttempts = 6 // after temporary errors
 	firstPause      = time.Millisecond
 )
 
-// routes is what is asked of route netlink.
+// routes is the part of route netlink that is used.
 type routes interface {
 	AddrAdd(link netlink.Link, addr *netlink.Addr) error
 	AddrDel(link netlink.Link, addr *netlink.Addr) error
@@ -32,8 +32,8 @@ type routes interface {
 	RouteGet(destination net.IP) ([]netlink.Route, error)
 }
 
-// transient says of an error that it will be over soon: the kernel was short of something, a signal came in between, an
-// answer was lost, or a table changed while it was read.
+// transient reports whether an error is temporary: the kernel lacked a resource, a signal interrupted the call, a reply was
+// lost, or a table changed while it was read.
 func transient(err error) bool {
 	for _, errno := range []unix.Errno{unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE} {
 		if errors.Is(err, errno) {
@@ -43,7 +43,7 @@ func transient(err error) bool {
 	return errors.Is(err, netlink.ErrDumpInterrupted)
 }
 
-// persist asks again, a few times, what failed for the moment.
+// persist retries a request a few times after temporary errors.
 func persist(ask func() error) error {
 	wait := firstPause
 	for attempt := 1; ; attempt++ {
@@ -56,8 +56,8 @@ func persist(ask func() error) error {
 	}
 }
 
-// subscription is the kernel's messages about links and addresses. It ends when a channel is closed or something has
-// failed; then messages may have been lost.
+// subscription receives the kernel's messages about links and addresses. It ends when a channel is closed or after an
+// error; then messages may have been lost.
 type subscription struct {
 	links  chan netlink.LinkUpdate
 	addrs  chan netlink.AddrUpdate
@@ -72,7 +72,7 @@ func newSubscription() *subscription {
 	}
 }
 
-// subscribe asks for a receive buffer beyond the system's limit first, which needs CAP_NET_ADMIN.
+// subscribe first tries to set a receive buffer beyond the system's limit, which needs CAP_NET_ADMIN.
 func subscribe() (*subscription, error) {
 	s, err := subscribeWith(true)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *subscription) fail(err error) {
 	}
 }
 
-// stop ends it. Its senders may be about to send: what they still have is thrown away.
+// stop ends the subscription. It discards messages that the senders still deliver, so that they do not block.
 func (s *subscription) stop() {
 	close(s.done)
 	go drain(s.links)
@@ -119,7 +119,7 @@ func drain[T any](ch <-chan T) {
 	}
 }
 
-// reason is why it ended.
+// reason returns the error that ended the subscription.
 func (s *subscription) reason() error {
 	select {
 	case err := <-s.failed:
@@ -129,7 +129,7 @@ func (s *subscription) reason() error {
 	}
 }
 
-// listInterfaces reads the kernel's tables. A dump that something else disturbed is read again.
+// listInterfaces reads the kernel's tables. It repeats a dump that was interrupted by a change.
 func listInterfaces(h routes) (t *interfaceTable, err error) {
 	err = persist(func() error {
 		t, err = readInterfaces(h)

@@ -6,7 +6,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// outbox holds the adverts that a wire is about to send: all that are due at the same time take one system call.
+// outbox holds the adverts that a wire is about to send, so that all that are due at the same time need one system call.
 type outbox struct {
 	messages []*outgoing
 	routers  []*router // of each message
@@ -23,7 +23,7 @@ func (e *engine) put(r *router, o *outgoing) {
 	w.outbox.routers = append(w.outbox.routers, r)
 }
 
-// flush sends the queued adverts, and then has the keeper do what may wait for the kernel.
+// flush sends the queued adverts, and then passes the tasks that may block in the kernel to the keeper.
 func (e *engine) flush(now time.Time) {
 	for _, w := range e.unsent {
 		e.flushWire(w, now)

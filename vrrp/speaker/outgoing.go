@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outgoing is an advert ready to be sent to one destination, again and again: the arguments of sendmsg(2), built once.
+// outgoing is an advert to one destination that can be sent repeatedly: the arguments of sendmsg(2), built once.
 type outgoing struct {
 	hdr         unix.Msghdr
 	iov         unix.Iovec
 	name        unix.RawSockaddrInet6
-	control     [8]uint64 // aligned as control messages must be
+	control     [8]uint64 // uint64 for the alignment of control messages
 	data        []byte
 	destination netip.Addr
 	queued      bool // in an outbox
 }
 
-// newOutgoing builds a message from a source address to a destination through an interface.
+// newOutgoing returns a message from a source address to a destination through an interface.
 func newOutgoing(data []byte, from, to netip.Addr, index int) *outgoing {
 	o := &outgoing{data: data, destination: to}
 	o.iov.Base = &o.data[0]
@@ -72,9 +72,9 @@ type sender struct {
 
 const sendBatch = 64
 
-// send passes the first messages to the kernel, at most a batch: at least one, or the error is that of the first. It never
-// waits there, so the Go scheduler need not know: it would wake other threads for each call, and take a processor away that
-// the loop needs back at once.
+// send passes the first messages, at most a batch, to the kernel. It sends at least one, or returns the error of the first.
+// The system call does not block, so it bypasses the Go scheduler, which would wake other threads for each call and take
+// away the P that the loop needs again immediately.
 func (s *sender) send(fd int, messages []*outgoing) (sent int, err error) {
 	batch := min(len(messages), len(s.msgs))
 	for i, o := range messages[:batch] {

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// datagram is what came in: the VRRP bytes and what the IP header said. Data is valid until the next receive.
+// datagram is a received packet: the VRRP payload and the fields of the IP header. Data is valid until the next receive.
 type datagram struct {
 	Data      []byte
 	From, To  netip.Addr
@@ -20,7 +20,7 @@ type datagram struct {
 
 const (
 	batchLen     = 32
-	ipv4HeaderIn = 60 // longest, with options
+	ipv4HeaderIn = 60 // maximum length, with options
 	packetBuffer = ipv4HeaderIn + vrrp.MaxPacketLen + 8
 	controlLen   = 96 // bytes, for IPV6_PKTINFO and IPV6_HOPLIMIT
 )
@@ -36,7 +36,7 @@ type receiver struct {
 	msgs    [batchLen]mmsghdr
 	iovs    [batchLen]unix.Iovec
 	names   [batchLen]unix.RawSockaddrInet6
-	control [batchLen][controlLen / 8]uint64 // aligned as control messages are
+	control [batchLen][controlLen / 8]uint64 // uint64 for the alignment of control messages
 	data    [batchLen][packetBuffer]byte
 }
 
@@ -54,8 +54,8 @@ func newReceiver() *receiver {
 	return r
 }
 
-// read receives what waits on the socket, at most a batch, without waiting (as outgoing.send). EAGAIN says that nothing
-// does.
+// read receives the packets queued on the socket, at most a batch, without blocking (like sender.send). It returns EAGAIN
+// if there are none.
 func (r *receiver) read(fd int) (int, error) {
 	for i := range r.msgs {
 		h := &r.msgs[i].hdr
@@ -71,7 +71,7 @@ func (r *receiver) read(fd int) (int, error) {
 	return int(n), nil
 }
 
-// at is the i-th packet of the batch.
+// at returns the i-th packet of the batch.
 func (r *receiver) at(i int, f vrrp.Family) datagram {
 	m := &r.msgs[i]
 	data := r.data[i][:m.len]
@@ -86,7 +86,7 @@ func (r *receiver) at(i int, f vrrp.Family) datagram {
 	return p
 }
 
-// parseIPv4 takes an IPv4 header off, as raw sockets deliver it.
+// parseIPv4 removes the IPv4 header, which raw sockets deliver.
 func parseIPv4(b []byte) datagram {
 	const minHeader = 20
 	if len(b) < minHeader {
@@ -104,7 +104,7 @@ func parseIPv4(b []byte) datagram {
 	}
 }
 
-// parseControl finds destination and hop limit among the control messages of an IPv6 packet.
+// parseControl returns the destination and hop limit from the control messages of an IPv6 packet.
 func parseControl(b []byte) (to netip.Addr, hopLimit uint8) {
 	for len(b) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))

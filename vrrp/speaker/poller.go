@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is where the loop sleeps: sockets, a wake-up from other goroutines, and a timer of its own, since a Go timer
-// is rounded to the runtime's milliseconds of epoll.
+// poller is where the loop sleeps. It waits for sockets, a wake-up from other goroutines, and its own timer, because the Go
+// runtime rounds timers to the milliseconds of epoll.
 type poller struct {
 	epoll, timer, wakeup int
 	sockets              map[int32]*socket
-	ready                []*socket // readable at the last wait or look
-	more                 bool      // there may be others
+	ready                []*socket // readable at the last wait or poll
+	more                 bool      // more sockets may be readable
 	events               [256]unix.EpollEvent
 	origin               origin
-	armed                time.Time // when the timer fires; zero: not set
-	fired                bool      // and has not been read or set since
+	armed                time.Time // when the timer fires; zero if not set
+	fired                bool      // the timer has fired and has not been read or set since
 }
 
 func newPoller() (*poller, error) {
@@ -57,7 +57,7 @@ func (p *poller) watch(fd int) error {
 	return nil
 }
 
-// add takes a socket over.
+// add takes ownership of a socket.
 func (p *poller) add(s *socket) error {
 	if err := p.watch(s.fd); err != nil {
 		return err
@@ -72,15 +72,15 @@ func (p *poller) remove(s *socket) {
 	s.close()
 }
 
-// wake ends a wait from any goroutine.
+// wake ends a wait. It may be called from any goroutine.
 func (p *poller) wake() {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	// It fails only when the counter is full, and then the loop wakes anyway.
+	// This fails only if the counter is full, and then the loop wakes anyway.
 	_, _ = unix.Write(p.wakeup, one[:])
 }
 
-// wait sleeps until a socket is readable, wake is called or the deadline comes; zero is none.
+// wait sleeps until a socket is readable, wake is called or the deadline has passed. A zero deadline means none.
 func (p *poller) wait(deadline time.Time) error {
 	if err := p.arm(deadline); err != nil {
 		return err
@@ -92,11 +92,11 @@ func (p *poller) wait(deadline time.Time) error {
 	return p.sort(n, err)
 }
 
-// wakeAhead is how long before a deadline a long wait ends, so that the rest is a short wait: this thread has its processor of
-// the Go scheduler back by then.
+// wakeAhead is how long before a deadline a long wait ends. The remaining time is a short wait, so that this thread has its
+// P of the Go scheduler back at the deadline.
 const wakeAhead = time.Millisecond
 
-// waitLong is a wait that other goroutines may need the processor during.
+// waitLong waits with the P released to other goroutines.
 func (p *poller) waitLong(deadline time.Time) (n int, err error) {
 	if deadline.IsZero() {
 		return unix.EpollWait(p.epoll, p.events[:], -1)
@@ -115,12 +115,12 @@ func (p *poller) waitLong(deadline time.Time) (n int, err error) {
 	return p.epollWait(shortWait)
 }
 
-// shortWait is how long to wait first, without the Go scheduler's knowledge. The runtime's monitor thread takes the
-// processor away from a goroutine whose system calls last for more than 10 ms in all, however short each is, and then looks
-// for more to take every 20 µs: 2,000 system calls a second, where adverts come every 10 ms.
+// shortWait is how long to wait first, bypassing the Go scheduler. The runtime's monitor thread retakes the P of a goroutine
+// whose system calls last for more than 10 ms in total, however short each is, and then checks again every 20 µs. With
+// adverts every 10 ms, that is 2,000 system calls a second.
 const shortWait = 10 * time.Millisecond
 
-// epollWait waits again after a signal, with which the Go runtime asks a goroutine to yield.
+// epollWait repeats a wait that is interrupted by a signal, which the Go runtime sends to preempt a goroutine.
 func (p *poller) epollWait(timeout time.Duration) (n int, err error) {
 	for {
 		if n, err = p.epollWaitOnce(timeout); err != unix.EINTR {
@@ -129,8 +129,8 @@ func (p *poller) epollWait(timeout time.Duration) (n int, err error) {
 	}
 }
 
-// epollWaitOnce is epoll_wait(2). It yields to the Go runtime where it is entered, which inlining would prevent: the runtime
-// would wait for it, and send a signal again and again.
+// epollWaitOnce calls epoll_wait(2). The Go runtime can preempt it at function entry. Inlining would remove that point, and
+// the runtime would wait for the goroutine and send signals repeatedly.
 //
 //go:noinline
 func (p *poller) epollWaitOnce(timeout time.Duration) (n int, err error) {
@@ -142,25 +142,25 @@ func (p *poller) epollWaitOnce(timeout time.Duration) (n int, err error) {
 	return int(r), nil
 }
 
-// look finds out which sockets are readable, without waiting.
+// look determines which sockets are readable, without waiting.
 func (p *poller) look() error { return p.sort(p.epollWait(0)) }
 
-// rest sleeps until wake is called or the time is over, whatever the sockets receive. It is too short to go through the
-// Go scheduler.
+// rest sleeps until wake is called or the time is over, regardless of the sockets. It bypasses the Go scheduler because it
+// is so short.
 func (p *poller) rest(d time.Duration) {
 	if d <= 0 {
 		return
 	}
 	fd, limit := unix.PollFd{Fd: int32(p.wakeup), Events: unix.POLLIN}, unix.NsecToTimespec(int64(d))
-	// A failure is a shorter rest.
+	// An error only shortens the rest.
 	n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fd)), 1, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 	if n > 0 && errno == 0 {
 		p.drain(p.wakeup)
 	}
 }
 
-// lookAfterRest finds out which sockets are readable after a rest. A single one is assumed to be: reading from it in vain costs
-// no more than asking.
+// lookAfterRest determines which sockets are readable after a rest. A single socket is assumed to be readable: an
+// unsuccessful read costs no more than epoll_wait.
 func (p *poller) lookAfterRest() error {
 	if len(p.sockets) != 1 {
 		return p.look()
@@ -172,7 +172,7 @@ func (p *poller) lookAfterRest() error {
 	return nil
 }
 
-// sort takes the result of epoll_wait.
+// sort processes the result of epoll_wait.
 func (p *poller) sort(n int, err error) error {
 	if err != nil && err != unix.EINTR {
 		return fmt.Errorf("wait for events: %w", err)
@@ -198,8 +198,8 @@ func (p *poller) drain(fd int) {
 	_, _ = unix.Read(fd, b[:])
 }
 
-// arm sets the timer, which also takes back that it has fired. A timer that is set to an earlier moment is left: it
-// wakes the loop for nothing, once, where a backup's receding deadline would set it anew for every advert.
+// arm sets the timer, which also clears its expiry. It does not change a timer that is set to an earlier time: that causes
+// one unnecessary wake-up, but otherwise every advert, which postpones a backup's deadline, would set the timer again.
 func (p *poller) arm(deadline time.Time) error {
 	if deadline.IsZero() {
 		if p.fired {

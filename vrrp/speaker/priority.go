@@ -20,12 +20,12 @@ type schedClass int
 const (
 	classUnset schedClass = iota
 
-	// classRealTime is SCHED_FIFO: the loop runs before everything else on the machine but the kernel's own threads.
+	// classRealTime is SCHED_FIFO: the loop runs before everything else on the host except the kernel's own threads.
 	classRealTime
 
 	// classNice is SCHED_OTHER with the best nice value. With one CPU a SCHED_FIFO thread of a Go process may spin in the
-	// runtime for another thread of the process (casgstatus waits for whoever holds the goroutine's scan bit), which the
-	// kernel then never runs, until RLIMIT_RTTIME ends the process. No thread starves another here.
+	// runtime waiting for another thread of the process (casgstatus waits for the holder of the goroutine's scan bit),
+	// which the kernel then never runs, until RLIMIT_RTTIME ends the process. With SCHED_OTHER no thread starves another.
 	classNice
 )
 
@@ -40,21 +40,22 @@ func (c schedClass) String() string {
 }
 
 const (
-	// SCHED_FIFO priorities: low, so that the kernel's own threads come first, and the loop above the process's others.
+	// SCHED_FIFO priorities. They are below those of the kernel's own threads; the loop's is above those of the process's
+	// other threads.
 	processPriority = 9
 	loopPriority    = 10
 
 	niceBest = -20
 
-	// sliceNanos is the time slice that is asked for, in nanoseconds: since Linux 6.12 a thread with a short one
-	// preempts those with longer ones when it wakes. Older kernels ignore it.
+	// sliceNanos is the requested time slice in nanoseconds: since Linux 6.12 a thread with a short slice preempts threads
+	// with longer ones when it wakes. Older kernels ignore it.
 	sliceNanos = 100_000
 
-	// priorityCheck is how often the CPUs that the process may use are looked at: an administrator may change them.
+	// priorityCheck is how often the CPU affinity of the process is read, which an administrator may change.
 	priorityCheck = time.Second
 )
 
-// classFor chooses a class by the number of CPUs that the process may run on.
+// classFor returns the class for the number of CPUs that the process may run on.
 func classFor(cpus int) schedClass {
 	if cpus < 2 {
 		return classNice
@@ -69,10 +70,10 @@ type priority struct {
 
 	mu       sync.Mutex
 	current  schedClass
-	withheld bool // real time is not permitted: not tried again
+	withheld bool // real-time priority is not permitted and not tried again
 }
 
-// apply puts all threads into the class for the CPUs of now, if they are not in it.
+// apply sets the class of all threads for the current number of CPUs, if it differs.
 func (p *priority) apply() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +105,7 @@ func (p *priority) apply() {
 	p.log.Info("scheduling class chosen", "class", class.String(), "cpus", cpus)
 }
 
-// keep follows changes of the CPUs that the process may use until ctx ends.
+// keep adapts the class to changes of the CPU affinity until ctx ends.
 func (p *priority) keep(ctx context.Context) {
 	tick := time.NewTicker(priorityCheck)
 	defer tick.Stop()
@@ -118,7 +119,7 @@ func (p *priority) keep(ctx context.Context) {
 	}
 }
 
-// enterLoop tells that the calling thread runs the loop.
+// enterLoop records that the calling thread runs the loop.
 func (p *priority) enterLoop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,8 +132,8 @@ func (p *priority) enterLoop() {
 	}
 }
 
-// set gives each thread of the process a class. A thread made meanwhile may have the old one: look again until none is
-// new. Later threads inherit it.
+// set sets the class of each thread of the process. Threads created meanwhile may have the old class, so it repeats until
+// there are no new ones. Later threads inherit the class.
 func (p *priority) set(class schedClass) error {
 	seen := map[int]bool{}
 	for found := true; found; {
@@ -169,7 +170,8 @@ func (p *priority) setThread(tid int, class schedClass) error {
 	return nil
 }
 
-// allowedCPUs is on how many CPUs the process may run: the affinity of its first thread, which cpusets narrow too.
+// allowedCPUs returns the number of CPUs that the process may run on: the affinity of its first thread, which is also
+// limited by cpusets.
 func allowedCPUs() int {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(os.Getpid(), &set); err != nil {
@@ -178,8 +180,9 @@ func allowedCPUs() int {
 	return set.Count()
 }
 
-// raiseAutogroup raises the scheduler's group of this session: where the kernel groups tasks by session, nice values
-// count within the group only. The parent starts each worker in a session of its own; another session is left alone.
+// raiseAutogroup raises the priority of this session's scheduler group: if the kernel groups tasks by session, nice values
+// apply only within the group. The parent starts each worker in its own session; the group of a shared session is not
+// changed.
 func raiseAutogroup(log *slog.Logger) {
 	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
 		return

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// minProcs keeps a processor of the Go scheduler free for the loop when it comes out of the kernel, also where
-	// the machine has one CPU: the kernel then decides between threads.
+	// minProcs keeps a P of the Go scheduler free for the loop when it returns from the kernel, even on a host with one
+	// CPU, where the kernel then schedules the threads.
 	minProcs = 4
 
-	gcPercent   = 400      // of a live heap of about 2 MB: few collections, and small
-	memoryLimit = 64 << 20 // bytes; from here on, collect as needed
+	gcPercent   = 400      // with a live heap of about 2 MB: few and short collections
+	memoryLimit = 64 << 20 // bytes; above it, collect as needed
 
-	// runawayLimit in microseconds ends a thread that computes for so long with real-time priority without a pause: it
-	// would take the machine with it. The parent starts another speaker, which adopts the addresses.
+	// runawayLimit in microseconds is the limit for a thread with real-time priority that runs without blocking: it would
+	// lock up the host. The kernel kills the process, and the parent starts another speaker, which adopts the addresses.
 	runawayLimit = 2_000_000
 )
 
-// prepareProcess gives the process what keeps adverts on time and costs others nothing: a spare does it while it waits.
-// What is not permitted is logged with what to do.
+// prepareProcess applies the settings that keep adverts on time and do not affect other processes, so that a spare can apply
+// them while it waits. It logs settings that are not permitted, with the remedy.
 func prepareProcess(log *slog.Logger) {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
@@ -40,8 +40,8 @@ func prepareProcess(log *slog.Logger) {
 	}
 }
 
-// lockMemory keeps every page that is used in memory. A limit that is not infinite would make the Go runtime's later
-// reservations of address space fail, although they lock nothing.
+// lockMemory locks all used pages in memory. With a finite limit, the Go runtime's later reservations of address space
+// would fail, although they lock nothing.
 func lockMemory() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
@@ -56,7 +56,7 @@ func lockMemory() error {
 	return nil
 }
 
-// hasCapability says whether the process has a capability in effect.
+// hasCapability reports whether a capability is in the effective set of the process.
 func hasCapability(number int) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

@@ -15,7 +15,7 @@ type refusals map[placed]string
 
 const noInterface = "the interface does not exist"
 
-// refusalText is why the kernel refused an address, and what to do about it.
+// refusalText returns the reason why the kernel refused an address, and the remedy.
 func refusalText(at placed, err error) string {
 	ipv6 := at.Prefix.Addr().Is6()
 	switch {
@@ -29,12 +29,12 @@ func refusalText(at placed, err error) string {
 	return err.Error() + capabilityHint(err, "CAP_NET_ADMIN")
 }
 
-// sysctlName is an interface's name as sysctl(8) wants it: the dot of a VLAN would separate.
+// sysctlName returns an interface's name in the syntax of sysctl(8), where the dot of a VLAN would be a separator.
 func sysctlName(name string) string { return strings.ReplaceAll(name, ".", "/") }
 
 func (p placed) String() string { return fmt.Sprintf("%s on %s", p.Prefix, p.Interface) }
 
-// tell reports a router's refusals if they differ from what was reported before. It is true if there are more.
+// tell reports a router's refusals if they differ from the last report. It returns true if there are new ones.
 func (k *keeper) tell(holder *holder) (more bool) {
 	delete(k.doubtful, holder)
 	now := refusals{}
@@ -60,8 +60,8 @@ func (k *keeper) report(h *holder, now refusals) {
 	k.refused(h, now)
 }
 
-// try finds out whether the kernel would take addresses that it has refused, without serving them: each is put on its
-// interface and taken off again at once. Those that the router holds are tried by restore.
+// try determines whether the kernel would accept addresses that it has refused, without serving them: each is added to its
+// interface and removed again immediately. Addresses that the router holds are retried by restore.
 func (k *keeper) try(t task) {
 	left := refusals{}
 	for _, a := range t.try {
@@ -84,8 +84,8 @@ func (k *keeper) try(t task) {
 	k.report(t.holder, left)
 }
 
-// renew removes and adds an address that is present but not usable: another program added it, and duplicate address
-// detection found the former master.
+// renew removes an address that is present but not usable and adds it again: another program added it, and duplicate
+// address detection found the former master.
 func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
 	k.log.Warn("virtual address was present but not usable, for example after failed duplicate address detection; added again",
 		"instance", h.name, "interface", at.Interface, "address", at.Prefix)

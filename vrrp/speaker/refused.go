@@ -8,17 +8,17 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// What is refused is tried again after firstRetry, and then after twice as long each time, until lastRetry. A try is
-// invisible to others; a link or address event on the interface brings it forward.
+// Refused addresses are retried after firstRetry, and then with a delay that doubles each time up to lastRetry. A retry is
+// not visible to other hosts. A link or address event on the interface brings it forward.
 const (
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
 )
 
-// refusedAddresses are the addresses that a router cannot have, and their retries.
+// refusedAddresses holds the addresses that the kernel refuses to a router, and their retry state.
 type refusedAddresses struct {
 	word    refusals // the kernel's last errors
-	lacking []string // addresses that cannot be served now, each with its reason
+	lacking []string // addresses that cannot currently be served, each with its reason
 	retry   timer
 	pause   time.Duration // before the next retry
 	since   time.Time     // of the last refusal
@@ -49,7 +49,7 @@ func (e *engine) setRefused(h *holder, word refusals, now time.Time) {
 	}
 }
 
-// withhold drops unsent adverts of a mastership that has ended, so that no router yields to them.
+// withhold drops unsent adverts of a mastership that has ended, so that no other router yields to them.
 func (r *router) withhold() {
 	r.waiting = slices.DeleteFunc(r.waiting, func(w work) bool {
 		a, ok := w.Action.(vrrp.SendAdvert)
@@ -57,7 +57,7 @@ func (r *router) withhold() {
 	})
 }
 
-// retryRefused tries what is refused, unless the keeper does it already for a router that holds its addresses.
+// retryRefused retries refused addresses, unless the router holds its addresses, in which case the keeper retries them.
 func (e *engine) retryRefused(r *router, now time.Time) {
 	f := &r.refused
 	var try []vrrp.Address
@@ -88,7 +88,7 @@ func (e *engine) retrySoon(r *router, now time.Time) {
 	}
 }
 
-// reviewAddresses finds out which addresses the router lacks.
+// reviewAddresses determines which addresses the router cannot serve.
 func (e *engine) reviewAddresses(r *router) {
 	f := &r.refused
 	var lacking []string
@@ -115,7 +115,7 @@ func (e *engine) reviewAddresses(r *router) {
 		"of", len(r.instance.Addresses), "error", abridged(lacking))
 }
 
-// abridged joins the first of many reasons.
+// abridged joins the first few reasons.
 func abridged(reasons []string) string {
 	const most = 3
 	if len(reasons) > most {

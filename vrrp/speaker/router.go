@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// routerKey is a virtual router's identity. Its instance's name and all else may change while it runs.
+// routerKey identifies a virtual router. All other settings, including the instance's name, may change while it runs.
 type routerKey struct {
 	Interface       string
 	Family          vrrp.Family
@@ -22,7 +22,7 @@ func keyOf(in *vrrp.Instance) routerKey {
 	return routerKey{in.Interface, in.Family, in.VirtualRouterID}
 }
 
-// router is a virtual router: a machine with what carries its actions out.
+// router is a virtual router: a machine and the state needed to carry out its actions.
 type router struct {
 	key           routerKey
 	instance      vrrp.Instance // the machine's
@@ -32,7 +32,7 @@ type router struct {
 	wire          *wire
 	timer         timer
 
-	// Actions are carried out in order; those behind one that the keeper works on wait.
+	// Actions are carried out in order; those that follow one submitted to the keeper wait.
 	waiting []work
 	busy    bool
 	linger  timer
@@ -47,14 +47,14 @@ type router struct {
 	source         netip.Addr
 	started        bool // has been up
 	tenure         *tenureRecord
-	adoptUntil     int64 // boot time until which it may go on as master of the addresses it finds; see tenures
-	removed        bool  // leaving for good
-	changed        bool  // the director does not know yet
+	adoptUntil     int64 // boot time until which it may continue as master of addresses already present; see tenures
+	removed        bool  // leaving permanently
+	changed        bool  // not yet reported to the director
 
 	adverts     []*outgoing // built for advertPriority
 	advertReady bool
 	advertPrio  uint8
-	peerList    listDigest // of the last advert that counted
+	peerList    listDigest // of the last valid advert
 	ownList     listDigest // of our adverts
 
 	sent, sendErrors, received, mismatched uint64
@@ -77,10 +77,10 @@ func newRouter(in vrrp.Instance, w *wire) *router {
 	return r
 }
 
-// idle reports whether no work is queued.
+// idle reports whether no work is queued or in progress.
 func (r *router) idle() bool { return !r.busy && len(r.waiting) == 0 }
 
-// gone reports whether the router has left for good.
+// gone reports whether the router has left permanently.
 func (r *router) gone() bool { return r.idle() && r.machine.State() == vrrp.Initialize }
 
 // dependsOn reports whether the router uses the interface.
@@ -114,7 +114,7 @@ func (r *router) status(now time.Time) vrrp.Status {
 	return s
 }
 
-// named lists counters that are not zero by their reason.
+// named returns the nonzero counters by the name of their reason.
 func named(counts *[vrrp.DropReasons]uint64) map[string]uint64 {
 	var out map[string]uint64
 	for reason, n := range counts {
@@ -129,7 +129,7 @@ func named(counts *[vrrp.DropReasons]uint64) map[string]uint64 {
 	return out
 }
 
-// prepare builds the router's adverts of a priority, unless they are built.
+// prepare builds the router's adverts with a priority, unless they are already built.
 func (r *router) prepare(priority uint8) error {
 	if r.advertReady && r.advertPrio == priority {
 		return nil
@@ -151,7 +151,7 @@ func (r *router) prepare(priority uint8) error {
 	return nil
 }
 
-// sign gives the adverts that prepare built a new trailer.
+// sign updates the trailers of the adverts that prepare has built.
 func (r *router) sign(now time.Time) {
 	sequence := r.authenticator.Next(now)
 	for _, o := range r.adverts {

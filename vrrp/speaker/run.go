@@ -17,34 +17,34 @@ import (
 
 // Options configure a speaker.
 type Options struct {
-	// Turn is called when the process is prepared, and returns when it is to start working: a spare takes over from a
-	// killed speaker within milliseconds.
+	// Turn is called when the process is prepared, and returns when it must start working. This allows a spare to take over
+	// from a killed speaker within milliseconds.
 	Turn func(ctx context.Context) (Turn, error)
 
 	Ready  func() // called once, when directors are served
-	Alive  func() // called every second after that from the loop that adverts depend on
+	Alive  func() // called every second after that, from the loop that sends adverts
 	Logger *slog.Logger
 }
 
-// Turn is what an activated speaker works with.
+// Turn holds the inputs of an activated speaker.
 type Turn struct {
 	Listener net.Listener // where directors connect; Run closes it
-	Tenures  *os.File     // what NewTenures returned. Without it no speaker adopts what another has left
-	Adopt    bool         // it replaces another, and is to go on as master of the addresses that are there
+	Tenures  *os.File     // from NewTenures. If nil, speakers do not adopt the addresses of a killed one
+	Adopt    bool         // it replaces another speaker and continues as master of the addresses already present
 }
 
 const (
-	// stopTimeout bounds a stop, hand-over included.
+	// stopTimeout limits the duration of a stop, including the hand-over.
 	stopTimeout = vrrp.MaxFinalLeave + 100*time.Millisecond
 
 	farewellTimeout = 40 * time.Millisecond // for the last statuses to reach the director
 )
 
-// ErrStopTimeout says that a stop was not over in time. Addresses may be left on their interfaces.
+// ErrStopTimeout means that a stop did not complete in time. Addresses may be left on their interfaces.
 var ErrStopTimeout = errors.New("the speaker did not stop in time: virtual addresses may be left on their interfaces")
 
-// Run is the speaker. It locks the process's memory, and raises its priority when it is its turn. When ctx ends it hands
-// over with priority 0, takes its addresses down and returns, a little later than vrrp.MaxFinalLeave at most.
+// Run runs the speaker. It locks the process's memory, and raises its priority after Options.Turn has returned. When ctx
+// ends it hands over with priority 0, removes its addresses and returns, at most slightly later than vrrp.MaxFinalLeave.
 func Run(ctx context.Context, o Options) error {
 	prepareProcess(o.Logger)
 	turn, err := o.Turn(ctx)
@@ -69,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	return s.run(ctx)
 }
 
-// speaker is the parts of the process.
+// speaker holds the parts of the process.
 type speaker struct {
 	Options
 	listener  net.Listener
@@ -83,7 +83,7 @@ type speaker struct {
 	neighbors *neighbors
 	server    *server
 	kept      *keptWanted
-	resumed   *vrrp.Wanted // of the former speaker; nil: none
+	resumed   *vrrp.Wanted // from the previous speaker; nil if none
 }
 
 func newSpeaker(o Options, turn Turn) (*speaker, error) {
@@ -146,7 +146,7 @@ func (s *speaker) run(ctx context.Context) error {
 	defer s.kernel.Close()
 	defer s.watcher.handle.Close()
 	defer s.frames.close()
-	// The interfaces are known before any instance starts: adoption needs them.
+	// Read the interfaces before any instance starts, because adoption needs them.
 	if _, err := s.watcher.resync(); err != nil {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
@@ -165,7 +165,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() { served <- s.server.serve(background, s.listener) })
 	ended := make(chan error, 1)
 	wg.Go(func() {
-		// Not unlocked: the thread may have a priority of its own, and ends with the goroutine.
+		// Never unlocked: the thread may have its own priority, and must exit with the goroutine.
 		runtime.LockOSThread()
 		s.priority.enterLoop()
 		ended <- s.loop.run()
@@ -182,7 +182,7 @@ func (s *speaker) run(ctx context.Context) error {
 	return err
 }
 
-// wait waits for the end: of the context and then of the loop, or of something that failed.
+// wait waits until the context and then the loop have ended, or until a part has failed.
 func (s *speaker) wait(ctx context.Context, ended, served <-chan error) error {
 	var failure error
 	select {
@@ -208,7 +208,7 @@ func (s *speaker) ordered(c *directorConn, o order) {
 	if o.Wanted != nil {
 		s.loop.post(func(now time.Time) { s.loop.engine.setWanted(*o.Wanted, now) })
 	}
-	// One answer does for all who ask before it is given.
+	// One report answers all requests that arrive before it is sent.
 	if o.Report && c.asked.CompareAndSwap(false, true) {
 		s.loop.post(func(time.Time) {
 			c.asked.Store(false)
@@ -225,7 +225,7 @@ func (s *speaker) left() {
 	s.loop.post(s.loop.engine.directorGone)
 }
 
-// sayAlive has the loop call Alive every second.
+// sayAlive makes the loop call Alive every second.
 func (s *speaker) sayAlive(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -21,13 +21,13 @@ const (
 	acceptRetry = 100 * time.Millisecond
 )
 
-// server talks to the director. It never makes the engine wait: statuses that a director has not read yet are replaced
+// server communicates with the director. It never blocks the engine: statuses that a director has not read yet are replaced
 // by newer ones.
 type server struct {
 	log     *slog.Logger
-	ordered func(c *directorConn, o order) // a line has come
-	arrived func(c *directorConn)          // in place of any former director
-	left    func()                         // the latest director, with none in its place
+	ordered func(c *directorConn, o order) // called with each line
+	arrived func(c *directorConn)          // called when a director connects; it replaces any earlier one
+	left    func()                         // called when the latest director disconnects
 	history *history
 
 	mu      sync.Mutex
@@ -96,7 +96,7 @@ func (s *server) read(c *directorConn) {
 	}
 }
 
-// forget says whether c was the current connection.
+// forget clears the current connection if it is c, and reports whether it was.
 func (s *server) forget(c *directorConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *server) publish(statuses []vrrp.Status) {
 	}
 }
 
-// finish closes the connection once everything is sent, or when the time is up.
+// finish closes the connection when everything has been sent, or after the timeout.
 func (s *server) finish(timeout time.Duration) {
 	s.mu.Lock()
 	c := s.current
@@ -148,15 +148,15 @@ type directorConn struct {
 	once    sync.Once
 	done    chan struct{}
 
-	finish chan struct{} // closed: nothing more will come
-	asked  atomic.Bool   // a report is on its way
+	finish chan struct{} // closed when no more data will follow
+	asked  atomic.Bool   // a report is pending
 
 	mu      sync.Mutex
 	order   []string // names, in the order of their first change
 	waiting map[string]vrrp.Status
 	report  bool
-	due     bool           // a line, even an empty one
-	after   *vrrp.Position // of the last transition sent; nil until the director has said where to begin
+	due     bool           // a line is due, even an empty one
+	after   *vrrp.Position // position of the last transition sent; nil until the director has sent its position
 }
 
 func newDirectorConn(conn net.Conn, h *history) *directorConn {
@@ -173,7 +173,7 @@ func (c *directorConn) close() {
 	})
 }
 
-// put queues a line; it may go out as one with others.
+// put queues a line, which may be combined with others.
 func (c *directorConn) put(n news) {
 	c.mu.Lock()
 	for _, s := range n.Statuses {
@@ -188,7 +188,7 @@ func (c *directorConn) put(n news) {
 	c.wake.ring()
 }
 
-// follow begins to send transitions.
+// follow starts to send transitions.
 func (c *directorConn) follow(after *vrrp.Position) {
 	if after == nil {
 		return
@@ -219,7 +219,7 @@ func (c *directorConn) take() (n news, ok bool) {
 	return n, true
 }
 
-// write sends what is queued until the connection is closed.
+// write sends queued data until the connection is closed.
 func (c *directorConn) write(log *slog.Logger) {
 	defer c.close()
 	for last := false; !last; {

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// socketKey names a receive socket: all instances of a family on an interface share one.
+// socketKey identifies a receive socket, which all instances of a family on an interface share.
 type socketKey struct {
 	Interface string
 	Family    vrrp.Family
@@ -23,21 +23,20 @@ type socket struct {
 	fd    int
 }
 
-// Buffer sizes in bytes: a queued advert costs about 800 bytes of them, and all 255 masters of a network may speak at
-// the same instant.
+// Buffer sizes in bytes: a queued advert uses about 800 bytes, and all 255 masters of a network may send at the same time.
 const (
 	receiveBuffer = 4 << 20
 	sendBuffer    = 1 << 20
 )
 
 const (
-	classSelector6 = 0xc0 // TOS internetwork control, as keepalived and routers send
+	classSelector6 = 0xc0 // TOS internetwork control, as sent by keepalived and routers
 	priorityCtl    = 7    // TC_PRIO_CONTROL of linux/pkt_sched.h
 )
 
 type socketOption struct {
 	level, name, value int
-	optional           bool // an older kernel or a missing capability does no harm
+	optional           bool // ignore errors from older kernels or missing capabilities
 }
 
 func ipv4Options() []socketOption {
@@ -65,7 +64,7 @@ func ipv6Options(index int) []socketOption {
 
 func commonOptions() []socketOption {
 	return []socketOption{
-		// After IP_TOS, which sets a priority of its own.
+		// After IP_TOS, which also sets a priority.
 		{unix.SOL_SOCKET, unix.SO_PRIORITY, priorityCtl, true},
 		{unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer, true},
 		{unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer, true},
@@ -74,7 +73,7 @@ func commonOptions() []socketOption {
 	}
 }
 
-// openSocket opens the socket of a family on an interface. It may wait for the kernel's routing lock.
+// openSocket opens the socket of a family on an interface. It may block on the kernel's routing lock.
 func openSocket(ifc netInterface, f vrrp.Family) (*socket, error) {
 	domain := unix.AF_INET
 	if f == vrrp.IPv6 {
@@ -128,7 +127,7 @@ func join(fd, index int, f vrrp.Family) error {
 
 func (s *socket) close() { unix.Close(s.fd) }
 
-// capabilityHint names the remedy where the kernel refused because a capability is missing.
+// capabilityHint returns the remedy if the kernel refused an operation because a capability is missing.
 func capabilityHint(err error, capability string) string {
 	if errors.Is(err, unix.EPERM) {
 		return ": give the process " + capability

@@ -13,32 +13,34 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// A speaker that is killed leaves its addresses on the interfaces, and the next one may go on as master of them: but only
-// until a peer has waited long enough to take over. That time counts from the last advert that was sent, which the dead
-// process knew. So it notes it, with each advert, in memory that the parent keeps.
+// A speaker that is killed leaves its addresses on the interfaces, and the next one may continue as master of them, but only
+// until a peer may have taken over. That time depends on when the last advert was sent. The speaker therefore records it,
+// with each advert, in memory that the parent keeps.
 
 // tenureRecord is the entry of a router. Each speaker writes all fields before until.
 type tenureRecord struct {
-	until  int64 // boot time in nanoseconds until which no peer has taken over; 0: not master
+	until  int64 // boot time in nanoseconds before which no peer takes over; 0 if not master
 	device [unix.IFNAMSIZ]byte
 	family uint8
 	id     uint8
 	_      [6]byte
 }
 
-// tenureRecords is more than any director has routers; those beyond are not adopted. Only memory that is used exists.
+// tenureRecords is the maximum number of routers that can be adopted, more than any director has. Unused pages are not
+// allocated.
 const tenureRecords = 1 << 16
 
-// The memory that speakers share: the records, then the series of transitions, and at slotsOffset the wanted state.
+// Layout of the memory that speakers share: the records, the series of transitions, and at slotsOffset the wanted state.
 const (
 	tenureBytes = tenureRecords * int(unsafe.Sizeof(tenureRecord{}))
 	sharedBytes = tenureBytes + int(unsafe.Sizeof(series{}))
 )
 
-// TenuresName is what the kernel calls it: the next parent finds it by that in a process of a parent that died.
+// TenuresName is the memory's name in the kernel, by which the next parent finds it in a process of a parent that was
+// killed.
 const TenuresName = "lvs-ha-tenures"
 
-// NewTenures makes the memory that speakers share. The parent keeps it for as long as it starts speakers.
+// NewTenures creates the memory that speakers share. The parent keeps it as long as it starts speakers.
 func NewTenures() (*os.File, error) {
 	fd, err := unix.MemfdCreate(TenuresName, unix.MFD_CLOEXEC)
 	if err != nil {
@@ -52,16 +54,16 @@ func NewTenures() (*os.File, error) {
 	return f, nil
 }
 
-// tenures are how long each router may be adopted by the next speaker.
+// tenures records until when the next speaker may adopt each router.
 type tenures struct {
 	records []tenureRecord
 	free    []*tenureRecord // below next
 	next    int
-	now     func() int64 // boot time: it goes on while the machine sleeps, and nobody sets it
+	now     func() int64 // boot time: it advances while the machine is suspended and cannot be set
 	series  *series
 }
 
-// mapTenures opens the memory that the parent keeps. Without a file the process has some of its own.
+// mapTenures maps the memory that the parent keeps. Without a file, it allocates private memory.
 func mapTenures(f *os.File) (*tenures, error) {
 	t := &tenures{now: bootTime, series: &series{}}
 	if f == nil {
@@ -83,13 +85,13 @@ func mapTenures(f *os.File) (*tenures, error) {
 	return t, nil
 }
 
-// take returns what the former speaker left and clears it.
+// take returns the tenures of the previous speaker and clears them.
 func (t *tenures) take() map[routerKey]int64 {
 	left := map[routerKey]int64{}
 	for i := range t.records {
 		r := &t.records[i]
 		if r.id == 0 {
-			break // records are used from the first on
+			break // records are allocated in order
 		}
 		if until := atomic.LoadInt64(&r.until); until > t.now() {
 			device, _, _ := bytes.Cut(r.device[:], []byte{0})
@@ -100,7 +102,7 @@ func (t *tenures) take() map[routerKey]int64 {
 	return left
 }
 
-// begin gives a router a record, or none if there are too many routers.
+// begin allocates a router's record. It returns nil if there are too many routers.
 func (t *tenures) begin(key routerKey) *tenureRecord {
 	var r *tenureRecord
 	switch {
@@ -118,7 +120,7 @@ func (t *tenures) begin(key routerKey) *tenureRecord {
 	return r
 }
 
-// end takes a record back.
+// end frees a record.
 func (t *tenures) end(r *tenureRecord) {
 	if r != nil {
 		t.over(r)
@@ -126,21 +128,21 @@ func (t *tenures) end(r *tenureRecord) {
 	}
 }
 
-// extend notes that a master has sent an advert, which keeps its peers from taking over for a while.
+// extend records that a master has sent an advert, after which its peers do not take over for the duration keeps.
 func (t *tenures) extend(r *tenureRecord, keeps time.Duration) {
 	if r != nil {
 		atomic.StoreInt64(&r.until, t.now()+int64(keeps))
 	}
 }
 
-// over notes that a router is no longer master, or leaves.
+// over records that a router is no longer master, or is leaving.
 func (t *tenures) over(r *tenureRecord) {
 	if r != nil {
 		atomic.StoreInt64(&r.until, 0)
 	}
 }
 
-// keeps is for how long an advert keeps the impatient of an instance's peers from taking over.
+// keeps returns the time after an advert during which no peer of an instance takes over.
 func keeps(in *vrrp.Instance) time.Duration {
 	return vrrp.MasterDownInterval(in.Version, vrrp.PriorityOwner, in.AdvertiseInterval)
 }

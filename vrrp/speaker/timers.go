@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// timer calls fire on the loop's goroutine when its moment has come.
+// timer calls fire on the loop's goroutine when it is due.
 type timer struct {
 	at       time.Time
 	fire     func(now time.Time)
 	position int // in the heap plus one; 0: not set
 
-	// early is how much sooner it may fire when the loop is awake anyway; zero for one that waits for what may yet be
-	// heard. Those with it may fire while packets wait to be read.
+	// early is how much earlier the timer may fire if the loop is awake anyway. It is zero for a timer that a packet may
+	// cancel. Other timers may fire while packets are queued.
 	early time.Duration
 }
 
-// timers are the timers that are set: those that wait for something to be heard, and those that only send.
+// timers holds the timers that are set: those that wait for a packet, and those that only send.
 type timers struct{ waits, sends timerHeap }
 
-// set sets a timer that waits for something to be heard.
+// set sets a timer that waits for a packet.
 func (t *timers) set(x *timer, at time.Time) { t.setIn(&t.waits, x, at, 0) }
 
-// setSend sets a timer that only sends, and may do so somewhat early.
+// setSend sets a timer that only sends, and may fire up to early before its time.
 func (t *timers) setSend(x *timer, at time.Time, early time.Duration) {
 	t.setIn(&t.sends, x, at, max(early, 1))
 }
@@ -55,7 +55,7 @@ func (t *timers) unset(x *timer) {
 	}
 }
 
-// next is when the first timer is due; zero if none is set.
+// next returns the time at which the first timer is due, or zero if none is set.
 func (t *timers) next() time.Time {
 	first := t.waits.next()
 	if send := t.sends.next(); first.IsZero() || !send.IsZero() && send.Before(first) {
@@ -64,10 +64,11 @@ func (t *timers) next() time.Time {
 	return first
 }
 
-// waitDue says whether a timer that waits for something to be heard is due.
+// waitDue reports whether a timer that waits for a packet is due.
 func (t *timers) waitDue(now time.Time) bool { return len(t.waits) > 0 && !t.waits[0].at.After(now) }
 
-// fire calls what is due. What a timer sets for the same moment waits for the next call, so that it ends.
+// fire runs the timers that are due. A timer set for the same time by another one runs at the next call, so that fire
+// returns.
 func (t *timers) fire(now time.Time) {
 	for range len(t.sends) {
 		if len(t.sends) == 0 || t.sends[0].at.After(now) {
@@ -83,8 +84,8 @@ func (t *timers) fire(now time.Time) {
 	}
 }
 
-// send calls what only sends and is due, or so soon that it may come early: routers whose moments are close then share
-// one wake-up, interval after interval. Each is told its own moment, so that its rhythm stays.
+// send runs the sending timers that are due, or that may fire early: routers whose times are close then share one wake-up
+// in every interval. Each timer is passed its own time, so that its period does not drift.
 func (t *timers) send(now time.Time) {
 	for range len(t.sends) {
 		if len(t.sends) == 0 || t.sends[0].at.After(now.Add(t.sends[0].early)) {
@@ -104,7 +105,7 @@ func (t *timers) fireFirst(h *timerHeap, now time.Time) {
 	x.fire(now)
 }
 
-// timerHeap is a heap of timers, the first on top.
+// timerHeap is a heap of timers, the earliest on top.
 type timerHeap []*timer
 
 func (h timerHeap) next() time.Time {

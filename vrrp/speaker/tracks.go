@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// tracksOf lists a router's tracks: the director's and this process's own.
+// tracksOf returns a router's tracks: those of the director and those of this process.
 func (e *engine) tracksOf(r *router) []vrrp.Track {
 	var out []vrrp.Track
 	for _, t := range r.instance.TrackInterfaces {
@@ -34,8 +34,8 @@ func (e *engine) tracksOf(r *router) []vrrp.Track {
 	return out
 }
 
-// resolve is a track as it counts. One without a result yet keeps the effect that it had, and does not end what runs or is
-// to be adopted: the director was restarted, or the track was added by a reload.
+// resolve returns the track with its current effect. A track without a result yet keeps its earlier effect, and has no
+// effect on a router that is running or is to be adopted: the director was restarted, or a reload added the track.
 func (r *router) resolve(t vrrp.Track) vrrp.Track {
 	if !t.Pending {
 		return t
@@ -79,7 +79,7 @@ func (e *engine) updateTracks(r *router, shared []vrrp.Track, now time.Time) {
 	e.note(r)
 }
 
-// date gives a track that has no time of its own that of its effect.
+// date sets the time of a track without one to the time since when it has had its effect.
 func date(t *vrrp.Track, before []vrrp.Track, now time.Time) {
 	if !t.Since.IsZero() {
 		return

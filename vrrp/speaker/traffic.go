@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	noteInterval     = time.Second // between two notes of one kind about a router's packets; a line costs more than a packet
-	settingsInterval = time.Minute // ... that its peers' settings differ
+	noteInterval     = time.Second // minimum time between two log messages of one kind about a router's packets; a line costs more than a packet
+	settingsInterval = time.Minute // the same, for differing settings of its peers
 	sendWarnInterval = 10 * time.Second
 )
 
-// advertise queues the router's advert of a priority to all its destinations.
+// advertise queues the router's advert with a priority to all its destinations.
 func (e *engine) advertise(r *router, priority uint8, now time.Time) {
 	if r.wire.socket == nil {
 		r.sendErrors++
@@ -30,7 +30,7 @@ func (e *engine) advertise(r *router, priority uint8, now time.Time) {
 	}
 	if r.instance.Signs() {
 		if r.adverts[0].queued {
-			e.flushWire(r.wire, now) // the trailer is written in place
+			e.flushWire(r.wire, now) // before sign overwrites the trailer
 		}
 		r.sign(e.clock())
 	}
@@ -51,7 +51,7 @@ func (e *engine) sendFailed(r *router, err error, now time.Time) {
 	e.log.Warn("advert not sent", "instance", r.instance.Name, "interface", r.key.Interface, "error", err.Error()+hint)
 }
 
-// receive is a packet's way to its router.
+// receive handles a packet and passes a valid advert to its router.
 func (e *engine) receive(w *wire, p datagram, now time.Time) {
 	env := vrrp.Envelope{Family: w.key.Family, Source: p.From, Destination: p.To, HopLimit: p.TTL}
 	reason := vrrp.DropTruncated
@@ -60,7 +60,7 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 	}
 	var r *router
 	if len(p.Data) > 1 {
-		r = w.routers[p.Data[1]] // the virtual router id, whatever else is wrong
+		r = w.routers[p.Data[1]] // the virtual router ID, even if the packet is otherwise invalid
 	}
 	if reason == vrrp.NotDropped {
 		reason = e.check(r, p.Data, env)
@@ -88,11 +88,11 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 	}
 }
 
-// contestedGap is the least time between two reactions to another master.
+// contestedGap is the minimum time between two reactions to another master.
 const contestedGap = time.Second
 
-// contested has a master that remains master although it hears another one announce its addresses again, soon and once
-// more: the other may have announced them too, and after us. It reports whether the advert was another master's.
+// contested makes a master that remains master despite another master's advert announce its addresses two more times,
+// because the other master may have announced them after this one. It reports whether the advert was another master's.
 func (e *engine) contested(r *router, now time.Time) bool {
 	if r.machine.State() != vrrp.Master || e.advert.Priority == vrrp.PriorityResign {
 		return false
@@ -120,13 +120,13 @@ func (e *engine) check(r *router, packet []byte, env vrrp.Envelope) vrrp.DropRea
 	return vrrp.NotDropped
 }
 
-// drops are packets that did not count, by reason.
+// drops counts dropped packets by reason.
 type drops struct {
 	count [vrrp.DropReasons]uint64
-	noted [vrrp.DropReasons]time.Time // in the log
+	noted [vrrp.DropReasons]time.Time // time of the last log message
 }
 
-// drop counts a packet that does not count: at its router, or at the interface if it has none.
+// drop counts a dropped packet, at its router or, if it has none, at the interface.
 func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envelope, now time.Time) {
 	drops, name := &w.drops, ""
 	if r != nil {
@@ -145,7 +145,7 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit, "packets", drops.count[reason])
 }
 
-// settingsDiffer reports whether a packet was dropped because two routers of one group are configured differently.
+// settingsDiffer reports whether a packet was dropped because two nodes of a virtual router are configured differently.
 func settingsDiffer(reason vrrp.DropReason) bool {
 	switch reason {
 	case vrrp.DropInstanceVersion, vrrp.DropChecksumMode, vrrp.DropAuthType, vrrp.DropAuthFailed, vrrp.DropAuthMissing,

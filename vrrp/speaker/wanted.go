@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// setWanted applies the director's wanted state. What already matches is left alone.
+// setWanted applies the director's wanted state. It does not touch routers that already match.
 func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	e.directorBack(now)
 	if e.stopping {
@@ -55,7 +55,8 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	}
 }
 
-// resume continues with the wanted state of the former speaker until the director sends one, as if it had just gone.
+// resume continues with the wanted state of the previous speaker until the director sends one, as if the director had just
+// disconnected.
 func (e *engine) resume(w vrrp.Wanted, now time.Time) {
 	e.log.Info("continuing without waiting for the director", "instances", len(w.Instances), "director_grace", w.DirectorGrace.String())
 	e.setWanted(w, now)
@@ -79,7 +80,7 @@ func problemOf(in *vrrp.WantedInstance, taken bool, owners map[placed]string) st
 	return ""
 }
 
-// want starts a router, or applies what differs to a running one; updateCondition follows.
+// want starts a router, or applies changes to a running one. The caller must then call updateCondition.
 func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r := e.routers[key]
 	switch {
@@ -87,7 +88,7 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		e.start(key, in, now)
 		return
 	case r.removed:
-		return // it starts anew when it has left
+		return // it is restarted when it has left
 	}
 	if !reflect.DeepEqual(r.instance, in.Instance) {
 		e.countVirtual(&r.instance, -1)
@@ -124,7 +125,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	e.updateWire(w, now)
 }
 
-// finishRemoval drops a removed router that has left, and starts it again if it is wanted again.
+// finishRemoval deletes a removed router that has left, and starts it again if it is wanted again.
 func (e *engine) finishRemoval(r *router, now time.Time) {
 	if !r.removed || !r.gone() || e.routers[r.key] != r {
 		return

@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	resyncInterval  = 5 * time.Second // a safety net under the kernel's messages
+	resyncInterval  = 5 * time.Second // in case kernel messages were lost
 	resubscribeWait = 100 * time.Millisecond
 )
 
-// watcher follows the interfaces of this network namespace and reports each change: by the kernel's messages at once,
-// and by looking at everything when messages were lost and every few seconds.
+// watcher tracks the interfaces of this network namespace and reports each change. It uses the kernel's messages, and
+// rereads the complete state after lost messages and every few seconds.
 type watcher struct {
 	log     *slog.Logger
 	handle  *netlink.Handle
-	changed func(netInterface) // an interface is new, different or gone (Index 0)
-	deleted func()             // an address was deleted, whosever it was
+	changed func(netInterface) // called when an interface is new, changed or gone (Index 0)
+	deleted func()             // called when any address was deleted
 
 	list      func() (*interfaceTable, error)
 	subscribe func() (*subscription, error)
@@ -46,7 +46,7 @@ func newWatcher(log *slog.Logger) (*watcher, error) {
 	}, nil
 }
 
-// lookup returns what is known of an interface; Index is 0 if there is none.
+// lookup returns the state of an interface; Index is 0 if it does not exist.
 func (w *watcher) lookup(name string) netInterface {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -69,7 +69,7 @@ func (w *watcher) owns(mac net.HardwareAddr) bool {
 	return false
 }
 
-// publish compares the table with what was known and reports the differences.
+// publish compares the table with the known state and reports the differences.
 func (w *watcher) publish(t *interfaceTable) {
 	now := t.byName()
 	var news []netInterface
@@ -101,8 +101,8 @@ func (w *watcher) resync() (*interfaceTable, error) {
 	return t, nil
 }
 
-// run follows the kernel until ctx ends. A subscription that fails, as it does when messages were lost, is made anew
-// and followed by a look at everything.
+// run tracks the kernel's state until ctx ends. After a subscription has failed, for example because messages were lost, it
+// creates a new one and rereads the complete state.
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.follow(ctx); err != nil && ctx.Err() == nil {
@@ -160,7 +160,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	}
 }
 
-// applyWaiting applies the other queued messages, so that a thousand changed addresses are reported once.
+// applyWaiting applies the remaining queued messages, so that a thousand changed addresses cause one report.
 func (w *watcher) applyWaiting(t *interfaceTable, s *subscription) {
 	for {
 		select {
@@ -182,7 +182,7 @@ func (w *watcher) applyWaiting(t *interfaceTable, s *subscription) {
 
 func applyLink(t *interfaceTable, u netlink.LinkUpdate) {
 	if u.IfInfomsg.Family == unix.AF_BRIDGE {
-		return // a port leaving its bridge looks like a deleted link
+		return // a port that leaves its bridge is reported as a deleted link
 	}
 	if u.Header.Type == unix.RTM_DELLINK {
 		t.dropLink(int(u.IfInfomsg.Index))

@@ -6,12 +6,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// wire is an interface in one family: the socket that the routers on it share.
+// wire is an interface and address family, with the socket that its routers share.
 type wire struct {
 	key     socketKey
-	socket  *socket // nil: not open
+	socket  *socket // nil if not open
 	opening bool
-	index   int // of the interface that the last attempt was for
+	index   int // of the interface at the last attempt
 	retry   timer
 	backoff time.Duration
 	problem string
@@ -19,8 +19,8 @@ type wire struct {
 	routers [256]*router // by virtual router id
 	users   int
 	outbox  outbox
-	drops   drops     // of packets that belong to no router
-	looked  time.Time // at the addresses of adverts with another virtual router id
+	drops   drops     // packets that belong to no router
+	looked  time.Time // last check of the addresses of adverts with another virtual router ID
 }
 
 // Back-off between attempts to open a socket.
@@ -29,15 +29,15 @@ const (
 	openRetryMost  = 5 * time.Second
 )
 
-// sockets opens, closes and sends. Open is asynchronous: it calls opened on the loop's goroutine. Send sends at least one
-// message or returns an error.
+// sockets opens and closes sockets and sends messages. Open is asynchronous: it calls opened on the loop's goroutine. Send
+// sends at least one message or returns an error.
 type sockets interface {
 	Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time))
 	Close(s *socket)
-	Send(s *socket, messages []*outgoing) (sent int, err error) // err is why messages[sent] was not sent
+	Send(s *socket, messages []*outgoing) (sent int, err error) // err is the error for messages[sent]
 }
 
-// wireFor returns the wire of a key, made if it is new.
+// wireFor returns the wire of a key, creating it if necessary.
 func (e *engine) wireFor(key socketKey) *wire {
 	w := e.wires[key]
 	if w == nil {
@@ -73,7 +73,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 			e.log.Error("cannot open socket; retrying", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 		}
 		e.openLater(w, now)
-		e.updateWire(w, now) // the interface may have been replaced since
+		e.updateWire(w, now) // the interface may have been replaced meanwhile
 		e.tendRouters(w, now)
 		return
 	}
@@ -86,13 +86,13 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 	e.tendRouters(w, now)
 }
 
-// openLater has the socket tried again after a while.
+// openLater schedules another attempt to open the socket.
 func (e *engine) openLater(w *wire, now time.Time) {
 	w.backoff = min(max(2*w.backoff, openRetryFirst), openRetryMost)
 	e.timers.set(&w.retry, now.Add(w.backoff))
 }
 
-// broken closes a socket that fails and tries again.
+// broken closes a failed socket and schedules a new attempt.
 func (e *engine) broken(w *wire, err error, now time.Time) {
 	e.log.Warn("socket failed; reopening it", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 	e.closeWire(w, now)
@@ -121,7 +121,7 @@ func (e *engine) tendRouters(w *wire, now time.Time) {
 	}, now)
 }
 
-// leaveWire takes a router off its wire, and closes the wire with the last.
+// leaveWire removes a router from its wire, and closes the wire after the last one.
 func (e *engine) leaveWire(r *router, now time.Time) {
 	w := r.wire
 	w.routers[r.key.VirtualRouterID] = nil
