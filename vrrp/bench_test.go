@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// reportAdverts adds how many adverts one core gets done in a second.
+// reportAdverts reports the number of adverts that one core processes in a second.
 func reportAdverts(b *testing.B) {
 	b.ReportAllocs()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "adverts/s")
@@ -40,7 +40,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkReceive is all that a backup does with an advert, but for the socket.
+// BenchmarkReceive measures a backup's processing of an advert, without the socket.
 func BenchmarkReceive(b *testing.B) {
 	p := golden(b, "keepalived-v3")
 	in := v3(func(in *Instance) { in.VirtualRouterID = 31 })
@@ -65,7 +65,7 @@ func BenchmarkReceive(b *testing.B) {
 	reportAdverts(b)
 }
 
-// BenchmarkStep is what a master's machine does for each advert that it sends.
+// BenchmarkStep measures the master's machine for each advert sent.
 func BenchmarkStep(b *testing.B) {
 	m := NewMachine(v3())
 	m.Step(up, epoch)

@@ -153,7 +153,7 @@ func TestSameAddresses(t *testing.T) {
 	}
 }
 
-// An instance without addresses of its own takes adverts without any, and no other instance does.
+// Only an instance without addresses accepts adverts without any.
 func TestAdvertWithoutAddresses(t *testing.T) {
 	self, other := netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("10.9.0.1")
 	for _, version := range []uint8{2, 3} {

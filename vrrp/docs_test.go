@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestDocsNameEverything: whoever reads a reason in a log finds it in the reference.
+// TestDocsNameEverything checks that every reason that can appear in a log is documented.
 func TestDocsNameEverything(t *testing.T) {
 	text, err := os.ReadFile("../docs/vrrp.md")
 	if err != nil {

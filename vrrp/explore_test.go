@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// explorer visits worlds, depth first. It follows the course without further trouble to its end before it comes to what
-// may go wrong on the way.
+// explorer visits worlds, depth first. It follows the course without further faults to its end before it tries faults on
+// the way.
 type explorer struct {
-	seen    map[[2]uint64]uint8 // how many ticks it takes until the state is settled for good, and 1; 0: still followed
+	seen    map[[2]uint64]uint8 // ticks until the state remains settled, plus 1; 0 while it is being followed
 	seeds   [2]maphash.Seed
 	key     []byte
-	course  []followed // states that are still followed
-	path    []string   // what led here
+	course  []followed // states that are being followed
+	path    []string   // events that led here
 	bounds  exploreBounds
 	longest exploreBounds
 	broken  string
@@ -42,7 +42,7 @@ func (e *explorer) fail(format string, args ...any) {
 	}
 }
 
-// visit returns what it notes in seen.
+// visit visits a world and returns its entry in seen.
 func (e *explorer) visit(w *world) uint8 {
 	e.key = w.encode(e.key[:0])
 	hash := [2]uint64{maphash.Bytes(e.seeds[0], e.key), maphash.Bytes(e.seeds[1], e.key)}
@@ -81,7 +81,8 @@ func (e *explorer) visit(w *world) uint8 {
 	return v
 }
 
-// cycle: the course has come back to a state. It goes on like this for ever, so all states since then must be settled.
+// cycle handles a course that has returned to an earlier state. It repeats forever, so all states since then must be
+// settled.
 func (e *explorer) cycle(hash [2]uint64) {
 	from := slices.IndexFunc(e.course, func(f followed) bool { return f.hash == hash })
 	for _, f := range e.course[from:] {
@@ -110,7 +111,7 @@ func (w *world) paused() bool {
 	return slices.ContainsFunc(w.nodes[:w.n], func(nd node) bool { return nd.paused > 0 })
 }
 
-// troubles yields all that may go wrong now.
+// troubles yields all faults that may occur now.
 func (w *world) troubles(yield func(string, *world)) {
 	if w.faults > 0 {
 		for i, p := range w.packets {
@@ -147,7 +148,7 @@ func (w *world) troubles(yield func(string, *world)) {
 	}
 }
 
-// happenings yields all that may happen to a router.
+// happenings yields all events that may happen to a router.
 func (w *world) happenings(yield func(name string, i int, change func(c *world, nd *node))) {
 	yield("cut", 0, func(c *world, _ *node) { c.cut = !c.cut })
 	for i := range w.n {
@@ -184,7 +185,7 @@ func (w *world) happenings(yield func(name string, i int, change func(c *world, 
 	}
 }
 
-// trackSets are all combinations of trackList.
+// trackSets holds all subsets of trackList.
 var trackSets = func() (sets [16][]Track) {
 	for bits := range sets {
 		for i, t := range trackList {
@@ -196,7 +197,7 @@ var trackSets = func() (sets [16][]Track) {
 	return sets
 }()
 
-// TestExploration visits all states of a small bound. TestProofExploration goes further.
+// TestExploration visits all states within a small bound. TestProofExploration uses larger ones.
 func TestExploration(t *testing.T) { explore(t, 1, 0, 1, 0) }
 
 // explore visits the states of several pairs, and of three routers.
@@ -239,8 +240,8 @@ func explore(t *testing.T, events2, faults2, events3, faults3 int) {
 	t.Logf("%d states, %.0f per CPU second", total, float64(total)/(cpuTime()-begun).Seconds())
 }
 
-// TestEncodeKnowsEveryField: whoever adds a field decides whether it belongs to the canonical form of a state.
-func TestEncodeKnowsEveryField(t *testing.T) {
+// TestEncodeCoversEveryField fails if a field is added, until encode and its list of fields are updated.
+func TestEncodeCoversEveryField(t *testing.T) {
 	known := strings.Fields(`in tracks effects missing state reason since transitions source owns due again refresh reassert sent answered
 		owed yielded announced master masterLeft rival preemptAfter started leaving actions`)
 	of := reflect.TypeFor[Machine]()

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// sites are a router's members of a group, one in each network.
+// sites holds a router's members of a group, one in each network.
 type sites struct {
 	rules   *Group
 	lans    []*segment
@@ -16,7 +16,7 @@ type sites struct {
 	down    []bool // their links
 }
 
-// follow has the other members do what a member's step requires.
+// follow applies the effects of a member's step to the other members.
 func (s *sites) follow(l *segment, r *member, from State) {
 	for _, c := range s.rules.After(r.m, from) {
 		i := slices.IndexFunc(s.members, func(o *member) bool { return o.m == c.Member })
@@ -25,7 +25,7 @@ func (s *sites) follow(l *segment, r *member, from State) {
 	}
 }
 
-// share gives each member the tracks of the others beside its own.
+// share gives each member the tracks of the others in addition to its own.
 func (s *sites) share() {
 	for i, r := range s.members {
 		tracks := slices.Clone(r.tracks)
@@ -42,7 +42,7 @@ func (s *sites) share() {
 	}
 }
 
-// link moves a member's link.
+// link sets the state of a member's link.
 func (s *sites) link(i int, down bool) {
 	if s.members[i].dead || s.down[i] == down {
 		return
@@ -68,7 +68,7 @@ func (s *sites) track(i int, t Track) {
 	s.share()
 }
 
-// groups are networks with the same routers, which are in a group each.
+// groups simulates several networks with the same routers, each of which has a group across all networks.
 type groups struct {
 	lans    []*segment
 	routers []*sites
@@ -114,7 +114,7 @@ func drawGroups(t *rapid.T) *groups {
 	return g
 }
 
-// run lets time pass in all networks, event by event.
+// run advances the time in all networks, event by event.
 func (g *groups) run(d time.Duration) {
 	end := g.lans[0].now + d
 	for {
@@ -164,7 +164,7 @@ func (g *groups) kill(s *sites) {
 	}
 }
 
-// neverUnowned fails when nobody owns the addresses of one of the networks.
+// neverUnowned makes the test fail if no router owns the addresses of one of the networks.
 func (g *groups) neverUnowned(t *rapid.T, but ...int) {
 	for i, l := range g.lans {
 		l.watch = func(l *segment) {
@@ -175,7 +175,8 @@ func (g *groups) neverUnowned(t *rapid.T, but ...int) {
 	}
 }
 
-// TestGroupTakesOverWithItsFirstTimer: a dead router is replaced in all networks when the first of them has waited long enough.
+// TestGroupTakesOverWithItsFirstTimer checks that a failed router is replaced in all networks when the first member's
+// timer expires.
 func TestGroupTakesOverWithItsFirstTimer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGroups(t)
@@ -199,7 +200,7 @@ func TestGroupTakesOverWithItsFirstTimer(t *testing.T) {
 	})
 }
 
-// TestGroupMovesAsOne: the failure of one member's link moves all, and the other networks have no gap.
+// TestGroupMovesAsOne checks that the failure of one member's link moves all members, without a gap in the other networks.
 func TestGroupMovesAsOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGroups(t)
@@ -227,7 +228,7 @@ func TestGroupMovesAsOne(t *testing.T) {
 	})
 }
 
-// TestGroupHandsOverWithoutAGap: stops, faults and last resorts of one member are those of all.
+// TestGroupHandsOverWithoutAGap checks that a stop, fault or last resort of one member applies to all.
 func TestGroupHandsOverWithoutAGap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGroups(t)
@@ -248,7 +249,7 @@ func TestGroupHandsOverWithoutAGap(t *testing.T) {
 	})
 }
 
-// TestGroupsComeTogether: after any disturbance, the best group is master everywhere.
+// TestGroupsComeTogether checks that after any disturbance, the best group is master in all networks.
 func TestGroupsComeTogether(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGroups(t)
@@ -293,7 +294,7 @@ func TestGroupsComeTogether(t *testing.T) {
 	})
 }
 
-// pairBesideSingles is two networks, with our group and two peers that are in none: r1 is theirs, better than ours.
+// pairBesideSingles returns two networks with our group and two peers in no group: r1 is the peers', with higher priority.
 func pairBesideSingles() *groups {
 	better := v3()
 	better.Priority = 150
@@ -307,7 +308,8 @@ func pairBesideSingles() *groups {
 	return g
 }
 
-// TestGroupIsNotSplitByItsPeers: with peers in no group, all or nothing is nothing. Nothing moves to and fro.
+// TestGroupIsNotSplitByItsPeers checks that a group whose peers are in no group stays backup in all networks, and that
+// mastership does not flap.
 func TestGroupIsNotSplitByItsPeers(t *testing.T) {
 	g := pairBesideSingles()
 	ours := g.routers[0].members
@@ -336,7 +338,8 @@ func TestGroupIsNotSplitByItsPeers(t *testing.T) {
 	}
 }
 
-// TestGroupGivesUp: where a better router takes over one network, and nobody the other, the group serves neither.
+// TestGroupGivesUp checks that a group serves neither network if a better router takes over one of them and no router takes
+// over the other.
 func TestGroupGivesUp(t *testing.T) {
 	g := pairBesideSingles()
 	ours := g.routers[0].members
@@ -384,7 +387,8 @@ func TestConverge(t *testing.T) {
 	}
 }
 
-// TestGroupAdoptsMastership: a new process goes on as master with the member whose addresses it has found, and the other follows.
+// TestGroupAdoptsMastership checks that a new process continues as master with the member whose addresses it has found, and
+// that the other member follows.
 func TestGroupAdoptsMastership(t *testing.T) {
 	g := pairBesideSingles()
 	ours := g.routers[0].members

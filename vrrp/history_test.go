@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// history is what happens to the routers of a lan. Its text form is what failures print and testdata/histories keeps.
+// history is a sequence of operations on the routers of a lan. Failures print its text form, which testdata/histories
+// stores.
 type history struct {
 	seed    uint64
 	routers []Instance
 	ops     []op
 }
 
-// op is one thing that happens, some time after the one before.
+// op is one operation, some time after the previous one.
 type op struct {
 	after  time.Duration
 	kind   string
@@ -27,7 +28,7 @@ type op struct {
 	arg    int
 }
 
-// kindOfOp is what an op does, and how its argument is drawn.
+// kindOfOp is the effect of an op, and how its argument is drawn.
 type kindOfOp struct {
 	name string
 	draw func(d *rand.Rand) int
@@ -42,7 +43,7 @@ func oneOf(args ...int) func(*rand.Rand) int {
 	return func(d *rand.Rand) int { return args[d.IntN(len(args))] }
 }
 
-// smoothOps are what routers do for each other without a gap, where the network is whole.
+// smoothOps are the operations that leave no gap on a network without faults.
 var smoothOps = []kindOfOp{
 	{"track", oneOf(-250, -60, -50, -1, 0, 0, 1, 60), func(l *lan, r *router, arg int) {
 		l.track(r, Track{Name: "script", Kind: TrackInterfaceLink, Effect: EffectOffset, Offset: arg}, arg != 0)
@@ -78,7 +79,7 @@ var smoothOps = []kindOfOp{
 	{"wall-clock", oneOf(-3600, -1, 1, 3600), func(_ *lan, r *router, arg int) { r.wall = time.Duration(arg) * time.Second }},
 }
 
-// roughOps are everything else.
+// roughOps are all other operations.
 var roughOps = []kindOfOp{
 	{"loss", oneOf(0, 0, 10, 50, 100), func(l *lan, _ *router, arg int) { l.loss, l.lossy = arg, true }},
 	{"duplicate", oneOf(0, 50), func(l *lan, _ *router, arg int) { l.duplicate = arg }},
@@ -130,7 +131,7 @@ func findOp(name string) *kindOfOp {
 	panic("no op is called " + name)
 }
 
-// part is a percentage of the interval.
+// part returns a percentage of the interval.
 func (l *lan) part(percent int) time.Duration { return l.interval * time.Duration(percent) / 100 }
 
 // track changes one of a router's tracks.
@@ -158,8 +159,8 @@ func (l *lan) stop(r *router) {
 	}
 }
 
-// boot starts a router's process, if none runs. It goes on as master where it was until a moment ago: see condition.go of
-// the speaker.
+// boot starts a router's process, if none is running. It continues as master if the process was master until a moment ago:
+// see condition.go of the speaker.
 func (l *lan) boot(r *router) {
 	if r.m != nil {
 		return
@@ -191,7 +192,7 @@ func (l *lan) plug(r *router, link bool) {
 	}
 }
 
-// forge sends adverts that Instance.Check lets through: of any source but the receiver's, any priority and interval, to one
+// forge sends adverts that pass Instance.Check, with any source except the receiver's and any priority and interval, to one
 // router or to all.
 func (l *lan) forge(r *router, n int) {
 	d := rand.New(rand.NewPCG(l.seed, uint64(l.now)))
@@ -214,7 +215,7 @@ func (l *lan) forge(r *router, n int) {
 		}
 		return p
 	}
-	l.rules.forged, l.lossy = true, true // whoever yields to a forged advert does not say so to the master on another side
+	l.rules.forged, l.lossy = true, true // a router that yields to a forged advert does not notify a master on another side
 	alike := d.IntN(3) == 0
 	p := packet(victims[0])
 	for range n {
@@ -231,7 +232,7 @@ func (l *lan) forge(r *router, n int) {
 	}
 }
 
-// draw makes up a history.
+// draw returns a random history.
 func draw(seed uint64) *history {
 	d := rand.New(rand.NewPCG(seed, 1))
 	h := &history{seed: seed}
@@ -283,13 +284,13 @@ func draw(seed uint64) *history {
 	return h
 }
 
-// gap is a time between two ops.
+// gap returns a random time between two ops.
 func gap(d *rand.Rand, interval time.Duration) time.Duration {
 	most := []time.Duration{1, time.Millisecond, interval / 4, interval, 3 * interval, 8 * interval}[d.IntN(6)]
 	return time.Duration(d.Int64N(int64(most)))
 }
 
-// String is the text form: a line for each router and each op.
+// String returns the text form: a line for each router and each op.
 func (h *history) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d\n", h.seed)

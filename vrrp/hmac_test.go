@@ -55,7 +55,7 @@ func draftImages() map[string]signedImage {
 	}
 }
 
-// image returns the bytes on the wire, and what Parse reads in them.
+// image returns the bytes on the wire and the advert that Parse decodes from them.
 func (i signedImage) image(t *testing.T) ([]byte, Advert) {
 	t.Helper()
 	wire, err := hex.DecodeString(i.wire)
@@ -69,7 +69,7 @@ func (i signedImage) image(t *testing.T) ([]byte, Advert) {
 	return wire, a
 }
 
-func TestSignsAsTheDraftDoes(t *testing.T) {
+func TestSignDraftImages(t *testing.T) {
 	for name, image := range draftImages() {
 		t.Run(name, func(t *testing.T) {
 			want, _ := image.image(t)
@@ -87,7 +87,7 @@ func TestSignsAsTheDraftDoes(t *testing.T) {
 	}
 }
 
-func TestVerifiesAsTheDraftDoes(t *testing.T) {
+func TestVerifyDraftImages(t *testing.T) {
 	const headerV6 = headerLen + 16
 	for _, tc := range []struct {
 		name   string
@@ -133,7 +133,7 @@ func TestVerifiesAsTheDraftDoes(t *testing.T) {
 	}
 }
 
-// byHand is HMAC-SHA256 as RFC 2104 defines it, over the parts that the draft names, without package crypto/hmac.
+// byHand returns the HMAC-SHA256 as defined in RFC 2104 over the parts named in the draft, without package crypto/hmac.
 func byHand(key, packet []byte, source netip.Addr) []byte {
 	message := make([]byte, 20)
 	message[0], message[1], message[2] = 6, packet[0]>>4, packet[1]
@@ -189,7 +189,7 @@ func TestSignedAdvertsRoundTrip(t *testing.T) {
 	})
 }
 
-func TestModesLetARolloutPass(t *testing.T) {
+func TestAuthModesDuringRollout(t *testing.T) {
 	var unsigned, signed Advert
 	image := draftImages()["IPv4"]
 	wire, signed := image.image(t)
@@ -225,7 +225,7 @@ func TestModesLetARolloutPass(t *testing.T) {
 	}
 }
 
-func TestSequenceOfASenderWhoseClockIsSet(t *testing.T) {
+func TestSequenceAfterClockChange(t *testing.T) {
 	settings := draftSettings()
 	n := NewAuthenticator(settings)
 	first := n.Next(draftTime)
@@ -246,8 +246,9 @@ func TestSequenceOfASenderWhoseClockIsSet(t *testing.T) {
 	}
 }
 
-// TestReceiverForgetsWhatIsOutsideItsWindow: a router whose clock was ahead comes back with the right time.
-func TestReceiverForgetsWhatIsOutsideItsWindow(t *testing.T) {
+// TestReceiverIgnoresSequencesOutsideWindow checks that a router whose clock was ahead is accepted again with the correct
+// time.
+func TestReceiverIgnoresSequencesOutsideWindow(t *testing.T) {
 	image := draftImages()["IPv4"]
 	wire, a := image.image(t)
 	n := NewAuthenticator(draftSettings())

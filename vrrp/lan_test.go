@@ -11,56 +11,56 @@ import (
 	"unsafe"
 )
 
-// lan is a simulated network with one virtual router. Nothing in it runs by itself, and what the network does to a
-// packet depends only on the seed, the sender, the receiver and the packet's number: a history always has the same result.
+// lan is a deterministic simulation of a network with one virtual router. It runs only when a test advances its time, and the
+// fate of a packet depends only on the seed, sender, receiver and packet number: a history always has the same result.
 type lan struct {
 	now       time.Duration // since epoch
 	seed      uint64
 	delay     time.Duration // of every packet
-	jitter    time.Duration // at most; packets overtake each other
-	loss      int           // percent of the packets, for each receiver
-	lossy     bool          // packets were lost that nobody sends again after a partition
-	duplicate int           // percent
-	interval  time.Duration // the shortest at first
+	jitter    time.Duration // maximum; packets can overtake each other
+	loss      int           // percentage of packets, for each receiver
+	lossy     bool          // packets were lost that are not repeated after a partition
+	duplicate int           // percentage of packets
+	interval  time.Duration // the shortest at the start
 	adding    time.Duration // how long it takes to add addresses to an interface; they are removed at once
 	routers   []*router
 	flying    []flight
-	rules     *rules // checked at every instant; nil: none
+	rules     *rules // checked at every instant; nil if none
 
-	announced *router // who announced the addresses last
+	announced *router // the router that announced the addresses last
 
 	traced bool
 	trace  []string
 }
 
-// router is a machine on the lan, with a clock of its own and the addresses on its interface.
+// router is a machine on the lan, with its own clock and the addresses on its interface.
 type router struct {
 	index  int
 	name   string
-	m      *Machine // nil: its process does not run
+	m      *Machine // nil if its process is not running
 	in     Instance
 	source netip.Addr
 
 	offset time.Duration // of its monotonic clock
-	ppm    int64         // by which its monotonic clock is fast
-	wall   time.Duration // by which its wall clock is wrong; machines must not care
+	ppm    int64         // drift of its monotonic clock; positive is fast
+	wall   time.Duration // error of its wall clock, which must not affect machines
 
 	side int           // packets reach only routers on the same side
 	deaf bool          // its packet filter drops what it receives
 	mute bool          // ... or sends
 	off  bool          // no power: no process, no addresses
 	link bool          // its interface is up
-	lag  time.Duration // at most, after each step, until it is scheduled again
+	lag  time.Duration // maximum delay after each step until it is scheduled again
 
-	busy   time.Duration // until then it carries out what its last step wanted, or is not scheduled
-	adding uint16        // addresses that it has from added on
-	drop   uint16        // addresses that it has until then
+	busy   time.Duration // until then it carries out the actions of its last step, or is not scheduled
+	adding uint16        // addresses that it has from the time added
+	drop   uint16        // addresses that it has until the time added
 	added  time.Duration
 	owned  uint16 // addresses on the interface, one bit for each
-	found  bool   // those on the interface when the process started, no other master heard since
+	found  bool   // addresses were on the interface at start, and no other master's advert has arrived since
 
 	tracks []Track
-	known  struct { // what the machine has been given of in and tracks
+	known  struct { // the last in and tracks passed to the machine
 		in     Instance
 		tracks []Track
 	}
@@ -68,19 +68,19 @@ type router struct {
 
 	heardAt     time.Duration // last advert of a master, as backup
 	resignedAt  time.Duration // last priority 0, as backup
-	lesserSince time.Duration // first of the adverts of lower priority; -1: the last one was not
+	lesserSince time.Duration // first of a series of adverts of lower priority; -1 if the last had a higher one
 
 	wasMaster    bool             // when its process ended
-	ended        time.Duration    // when that was
+	ended        time.Duration    // time of that end
 	number       uint64           // packets sent
-	adverts      []time.Duration  // the last ones, when they were sent
-	sent         time.Duration    // the last advert that is no resignation
-	heardLast    [8]time.Duration // the last advert from each router, when it came
+	adverts      []time.Duration  // send times of the last ones
+	sent         time.Duration    // the last advert other than priority 0
+	heardLast    [8]time.Duration // arrival of the last advert from each router
 	becameMaster time.Duration    // last
 	masterships  int
 }
 
-// flight is an event on its way to a router. An announcement is on its way to the hosts and has no receiver.
+// flight is an event in transit to a router. An announcement is in transit to the hosts and has no receiving router.
 type flight struct {
 	at       time.Duration
 	from, to *router
@@ -110,7 +110,7 @@ func mix(values ...uint64) uint64 {
 	return z
 }
 
-// instant is a time with a monotonic and a wall reading that do not agree: the layout of time.Time, which
+// instant returns a time with independent monotonic and wall clock readings. It relies on the layout of time.Time, which
 // TestInstant checks.
 func instant(monotonic, wall time.Duration) time.Time {
 	var t time.Time
@@ -124,7 +124,7 @@ func instant(monotonic, wall time.Duration) time.Time {
 	return t
 }
 
-// wallBase keeps wall clocks of all simulated routers after their epoch.
+// wallBase keeps the wall clocks of all simulated routers after the epoch of time.Time.
 const wallBase = 1000 * time.Hour
 
 func (r *router) local(now time.Duration) time.Duration {
@@ -135,7 +135,7 @@ func (r *router) clock(now time.Duration) time.Time {
 	return instant(r.local(now), wallBase+r.wall+now)
 }
 
-// at is the first moment at which the router's clock shows t.
+// at returns the first time at which the router's clock shows t.
 func (r *router) at(t time.Time) time.Duration {
 	want := t.Sub(instant(0, 0)) - r.offset
 	if r.ppm == 0 {
@@ -148,7 +148,7 @@ func (r *router) at(t time.Time) time.Duration {
 	return now
 }
 
-// running says whether the router's process takes part.
+// running reports whether the router's process runs and is not in Initialize.
 func (r *router) running() bool { return r.m != nil && r.m.State() != Initialize }
 
 func (r *router) state() State {
@@ -158,7 +158,7 @@ func (r *router) state() State {
 	return r.m.State()
 }
 
-// start starts a router's process on a machine that has power.
+// start starts a router's process on a host that is powered on.
 func (l *lan) start(r *router, up Up) {
 	if r.m == nil {
 		r.m = NewMachine(r.in)
@@ -170,7 +170,7 @@ func (l *lan) start(r *router, up Up) {
 	l.tell(r, up)
 }
 
-// tell gives a router an event, which it takes as soon as it has time for it, after what has come before.
+// tell queues an event for a router, which processes it after earlier ones when it is not busy.
 func (l *lan) tell(r *router, ev Event) {
 	if r.m != nil {
 		l.flying = append(l.flying, flight{at: l.now, to: r, what: ev})
@@ -187,14 +187,14 @@ func (l *lan) killProcess(r *router) {
 	l.flying = slices.DeleteFunc(l.flying, func(f flight) bool { return f.to == r || f.from == r && f.to == nil })
 }
 
-// kill is a power failure: the router and its addresses are gone.
+// kill simulates a power failure: the router and its addresses are gone.
 func (l *lan) kill(r *router) {
 	l.killProcess(r)
 	r.off, r.owned, r.adding, r.drop = true, 0, 0, 0
 }
 
-// lose takes a router out of the hosts' sight: they resolve the addresses again when the neighbour that they know fails. A
-// master may not have had the time to correct what others announced.
+// lose makes a router unreachable for hosts: they resolve the addresses again when the neighbour in their cache fails. A
+// master may not have had time to correct other routers' announcements.
 func (l *lan) lose(r *router) {
 	switch {
 	case l.announced == r:
@@ -204,7 +204,7 @@ func (l *lan) lose(r *router) {
 	}
 }
 
-// step gives a router an event and carries out what it wants.
+// step passes an event to a router and carries out the resulting actions.
 func (l *lan) step(r *router, ev Event) {
 	if l.traced {
 		l.traceEvent(r, ev)
@@ -227,12 +227,12 @@ func (l *lan) step(r *router, ev Event) {
 	}
 }
 
-// waits says whether more has arrived for the router. It takes all of it before it sleeps again.
+// waits reports whether more events have arrived for the router, which processes all of them before it sleeps again.
 func (l *lan) waits(r *router) bool {
 	return slices.ContainsFunc(l.flying, func(f flight) bool { return f.to == r && f.at <= l.now })
 }
 
-// learn keeps what the rules must know of an event.
+// learn records the parts of an event that the rules need.
 func (r *router) learn(l *lan, ev Event) {
 	switch ev := ev.(type) {
 	case Up:
@@ -291,7 +291,7 @@ func (l *lan) carryOut(r *router, a Action, at time.Duration) time.Duration {
 	return at
 }
 
-// bits has one bit for each address, by its last byte.
+// bits returns a set with one bit for each address, by its last byte.
 func bits(addresses []Address) uint16 {
 	var b uint16
 	for _, a := range addresses {
@@ -314,7 +314,7 @@ func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
 	in := &from.m.in
 	for _, to := range l.routers {
 		if to != from && priority == PriorityResign && !l.reaches(from, to) {
-			l.lossy = true // it leaves, and the master on the other side will never have heard it
+			l.lossy = true // it leaves without the master on the other side having received its adverts
 		}
 		if to == from || !l.reaches(from, to) || to.m == nil || in.Version == 2 && in.AdvertiseInterval != to.m.in.AdvertiseInterval {
 			continue
@@ -338,7 +338,7 @@ func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
 	}
 }
 
-// run lets the given time pass.
+// run advances the time by d.
 func (l *lan) run(d time.Duration) {
 	end := l.now + d
 	for events := 0; ; events++ {
@@ -367,7 +367,7 @@ func (l *lan) run(d time.Duration) {
 	}
 }
 
-// advance lets time pass in which nothing happens.
+// advance advances the time to a point before which nothing happens.
 func (l *lan) advance(to time.Duration) {
 	l.now = max(l.now, to)
 	if l.rules != nil {
@@ -375,8 +375,8 @@ func (l *lan) advance(to time.Duration) {
 	}
 }
 
-// next finds what happens next: the flight with this index arrives, or a router has something to do. What has arrived is read
-// before a timer is looked at.
+// next returns the next event: the flight with the index arrival arrives, or the router due has work. Arrived packets are
+// read before timers are checked.
 func (l *lan) next() (at time.Duration, arrival int, due *router) {
 	arrival = -1
 	found := false
@@ -400,7 +400,7 @@ func (l *lan) next() (at time.Duration, arrival int, due *router) {
 	return at, arrival, due
 }
 
-// completes says whether the addresses that the router adds are there at t.
+// completes reports whether the addresses that the router is adding are present at t.
 func (r *router) completes(t time.Duration) bool { return r.adding != 0 && r.added <= t }
 
 // complete ends the change of addresses.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// mastery makes a version 2 router of priority 100 master at 4 s.
+// mastery makes a version 2 router with priority 100 master at 4 s.
 var mastery = []scene{
 	{"0s", up, asBackup, "3.609375s"},
 	{"4s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "5s"},

@@ -10,15 +10,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// observer is a machine with what an onlooker knows of it: the addresses that its actions left on the interface.
+// observer is a machine with its externally visible state: the addresses that its actions left on the interface.
 type observer struct {
 	m        *Machine
 	now      time.Time
 	owned    map[Address]bool
-	leftover bool // owned without having been master, and no other master heard since
+	leftover bool // owned without having been master, and no other master's advert received since
 }
 
-func TestMachineNeverBreaksItsWord(t *testing.T) {
+func TestMachineInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := &observer{m: NewMachine(drawInstance(t)), now: epoch, owned: map[Address]bool{}}
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
@@ -47,7 +47,7 @@ func drawInstance(t *rapid.T) Instance {
 	return in
 }
 
-// wait lets some time pass, often just so much that the deadline has come.
+// wait advances the time, often exactly to the deadline.
 func (o *observer) wait(t *rapid.T) {
 	due, ok := o.m.Deadline()
 	if ok && due.After(o.now) && rapid.Bool().Draw(t, "until due") {
@@ -181,7 +181,8 @@ func (o *observer) checkEvent(t *rapid.T, ev Event, before Status, preempting, l
 	}
 }
 
-// checkTracks: a fault ends the participation, a new last resort makes a master hand over, and nothing else moves one.
+// checkTracks checks that a fault ends participation, that a new last resort makes a master hand over, and that other
+// changes do not move mastership.
 func (o *observer) checkTracks(t *rapid.T, ev SetTracks, before Status) {
 	state, e := o.m.State(), combine(ev.Tracks)
 	_, more := firstBeyond(ev.Tracks, before.Tracks, EffectLastResort)
@@ -199,8 +200,8 @@ func (o *observer) checkTracks(t *rapid.T, ev SetTracks, before Status) {
 	}
 }
 
-// checkOwnership: a master has all of its addresses, a leaving one has none that is not configured, nobody else has
-// any, but for leftovers.
+// checkOwnership checks that a master has all of its addresses, that a leaving one has only configured addresses, and that
+// other routers have none, except for leftovers.
 func (o *observer) checkOwnership(t *rapid.T, ev Event) {
 	state, configured := o.m.State(), o.m.in.Addresses
 	if state != Backup {

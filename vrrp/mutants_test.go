@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// mutant is a way to break the machine. In a file, the first text after another one (if any) is replaced: an expression,
-// or whole lines of statements.
+// mutant is a way to break the machine: in file, the first occurrence of old that follows after (if any) is replaced with
+// new. Old is an expression or complete lines of statements.
 type mutant struct{ name, file, after, old, new string }
 
 var mutants = []mutant{
@@ -58,7 +58,7 @@ var mutants = []mutant{
 	{"a fault is ignored by a master", "track.go", "case Master:", `m.effects.fault != ""`, "false"},
 }
 
-// mutantSwitch chooses a mutant in the program that has them all.
+// mutantSwitch selects a mutant in the program that contains all of them.
 const mutantSwitch = `package vrrp
 
 import (
@@ -76,7 +76,7 @@ func mutantPick[T any](number int, right, wrong T) T {
 }
 `
 
-// apply puts the mutant into the source, beside what is right.
+// apply adds the mutant to the source, as an alternative to the original code.
 func (m mutant) apply(number int, source string) (string, error) {
 	start := strings.Index(source, m.after)
 	at := -1
@@ -94,7 +94,7 @@ func (m mutant) apply(number int, source string) (string, error) {
 	return source[:at] + both + source[at+len(m.old):], nil
 }
 
-// mutatedSources are the changed files, with all mutants.
+// mutatedSources returns the changed files, with all mutants.
 func mutatedSources(t *testing.T) map[string]string {
 	sources := map[string]string{"mutant.go": mutantSwitch}
 	for i, m := range mutants {
@@ -113,11 +113,11 @@ func mutatedSources(t *testing.T) map[string]string {
 	return sources
 }
 
-// TestMutants: whoever changes the machine sees here which mutants must follow. TestProofMutants runs them.
+// TestMutants checks that all mutants still apply to the machine's source. TestProofMutants runs them.
 func TestMutants(t *testing.T) { mutatedSources(t) }
 
-// buildMutants builds these tests with a machine that can be broken in all ways. The go tool takes the changed files in
-// place of the package's.
+// buildMutants builds these tests with a machine that contains all mutants. The go tool replaces the package's files with
+// the changed ones.
 func buildMutants(t *testing.T) string {
 	dir := t.TempDir()
 	replace := map[string]string{}
@@ -145,7 +145,7 @@ func buildMutants(t *testing.T) string {
 	return program
 }
 
-// TestProofMutants breaks the machine in one way after another. Simulation or exploration must find each.
+// TestProofMutants runs every mutant. Simulation or exploration must detect each of them.
 func TestProofMutants(t *testing.T) {
 	needProof(t)
 	program := buildMutants(t)

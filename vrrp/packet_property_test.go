@@ -60,7 +60,7 @@ func TestAdvertRoundTrip(t *testing.T) {
 		if r := Parse(wire, env, &got); r != NotDropped {
 			t.Fatalf("dropped: %s", r)
 		}
-		// Where the pseudo-header sums up to nothing, both readings of the checksum are right.
+		// If the sum of the pseudo-header is zero, both interpretations of the checksum are valid.
 		if got.Checksum != want.Checksum && want.Checksum == ChecksumPacketOnly {
 			t.Skip("both checksums are right")
 		}
@@ -68,7 +68,7 @@ func TestAdvertRoundTrip(t *testing.T) {
 			t.Fatalf("(-want +got):\n%s", diff)
 		}
 
-		// One flipped bit behind the fields that say how to read the packet is always found.
+		// A flipped bit after the fields that determine the packet's format is always detected.
 		bit := rapid.IntRange(checksumAt*8, len(wire)*8-1).Draw(t, "flipped bit")
 		wire[bit/8] ^= 1 << (bit % 8)
 		if r := Parse(wire, env, &got); r != DropChecksum {
@@ -91,7 +91,7 @@ func FuzzParse(f *testing.F) {
 		if ipv6 {
 			env = Envelope{IPv6, netip.MustParseAddr("fe80::a"), MulticastIPv6, HopLimit}
 		}
-		// Few random bytes have a right checksum: put it in, to get behind it.
+		// Random bytes rarely have a valid checksum: set it, to reach the later checks.
 		if len(payload) >= headerLen {
 			fuzzOne(t, seal(slices.Clone(payload), env), env)
 		}
@@ -99,7 +99,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// fuzzOne checks that what is accepted builds again to the bytes it was read from.
+// fuzzOne checks that an accepted packet, encoded again, yields the same bytes.
 func fuzzOne(t *testing.T, payload []byte, env Envelope) {
 	var a Advert
 	r := Parse(payload, env, &a)
@@ -117,7 +117,7 @@ func fuzzOne(t *testing.T, payload []byte, env Envelope) {
 		return // reserved bits are not kept
 	}
 	if a.Signed {
-		wire = wire[:len(wire)-TrailerLen] // an Authenticator's
+		wire = wire[:len(wire)-TrailerLen] // written by an Authenticator
 	}
 	// 0x0000 and 0xffff are the same checksum, and over IPv6 it covers the trailer.
 	got, want := slices.Clone(payload[:len(wire)]), wire

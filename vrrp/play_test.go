@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// play lets a history happen, makes the network whole, waits for the election's bound, and then examines what is left. The
-// result names the first rule that was broken.
+// play runs a history, repairs the network, waits for the election's bound, and then examines the result. It returns the
+// first rule that was broken, or "".
 func (h *history) play(traced bool) (*lan, string) {
 	l := newLAN(h.seed, h.routers...)
 	l.traced = traced
@@ -43,7 +43,7 @@ func (l *lan) do(o op) {
 	l.rules.after(l)
 }
 
-// heal makes the network whole. Processes that stop are let stop; at least one router runs then, or all.
+// heal repairs the network. It lets stopping processes stop. Afterwards at least one router runs, or all of them.
 func (l *lan) heal(all bool) {
 	l.disturb()
 	l.loss, l.duplicate, l.jitter = 0, 0, 0
@@ -66,7 +66,7 @@ func (l *lan) heal(all bool) {
 	l.disturb()
 }
 
-// settle waits for the election's bound and returns the master, the right one, or nil after a broken rule.
+// settle waits for the election's bound and returns the right master, or nil if a rule was broken.
 func (l *lan) settle() *router {
 	start := l.now
 	bound := l.electionBound()
@@ -92,7 +92,7 @@ func (l *lan) settle() *router {
 	return m
 }
 
-// examine puts the routers to one of several tests, each with a time or a gap that is known in advance.
+// examine runs one of several tests on the routers, each with an expected time or gap.
 func (l *lan) examine(which uint64) {
 	m := l.settle()
 	if m == nil {
@@ -115,8 +115,8 @@ func (l *lan) examine(which uint64) {
 	}
 }
 
-// believed: hosts believe the last announcement, so that must be the master's, at the latest when it has announced the addresses once
-// more. It cannot correct a router that it never heard.
+// believed checks that the last announcement, which hosts rely on, is the master's, at the latest after the master has
+// announced the addresses once more. A master cannot correct a router whose adverts it has not received.
 func (l *lan) believed(m *router) {
 	if l.lossy || l.announced == nil || l.announced == m {
 		return
@@ -127,15 +127,15 @@ func (l *lan) believed(m *router) {
 	}
 }
 
-// reassertBound is how long hosts may believe another router: docs/vrrp.md, Announcements.
+// reassertBound is how long hosts may use another router's announcement: docs/vrrp.md, Announcements.
 const reassertBound = 1200 * time.Millisecond
 
-// others are the backups.
+// others returns the running routers other than m.
 func (l *lan) others(m *router) []*router {
 	return slices.DeleteFunc(l.in(Backup), func(r *router) bool { return r == m })
 }
 
-// listens is how long a backup waits for a master.
+// listens returns how long a backup waits for a master's advert.
 func (r *router) listens(interval time.Duration) time.Duration {
 	return rfcMasterDown(r.in.Version, r.wantPriority(), r.adopts(interval))
 }
@@ -147,8 +147,8 @@ func (r *router) adopts(interval time.Duration) time.Duration {
 	return min(interval, time.Duration(r.in.adoptFactor())*r.in.AdvertiseInterval)
 }
 
-// examineFailure cuts the master's power. Who takes over first does so exactly one master-down interval after the last
-// advert that it heard. When the old master is back, it preempts if it may, without a gap.
+// examineFailure simulates a power failure of the master. The first router to take over must do so exactly one master-down
+// interval after the last advert that it received. When the old master returns, it preempts if allowed, without a gap.
 func (l *lan) examineFailure(m *router) {
 	backups := l.others(m)
 	l.kill(m)
@@ -165,7 +165,7 @@ func (l *lan) examineFailure(m *router) {
 	l.settle()
 }
 
-// takeover waits for the next master and judges its time.
+// takeover waits for the next master and checks the time of its takeover.
 func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
 	l.waitFor(func() bool { return len(l.in(Master)) > 0 })
 	masters := l.in(Master)
@@ -178,15 +178,15 @@ func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
 	for _, r := range backups {
 		first = min(first, when(r))
 	}
-	// A clock that is fast by some ppm, and what rounding leaves.
+	// Allows for clock drift of some ppm and for rounding.
 	tolerance := (first-l.now).Abs()/1000 + l.unheldBound()/5_000 + time.Microsecond
 	if late := next.becameMaster - first; late.Abs() > tolerance {
 		l.rules.fail(l, "%s took over at %s, the RFC says %s", next.name, next.becameMaster, first)
 	}
 }
 
-// seamless says whether nobody is to notice what happens next: an owner that starts does not ask, and a leaving master waits no
-// longer than MaxFinalLeave.
+// seamless reports whether the next events must leave no gap. An owner takes over immediately at its start, and a leaving
+// master waits at most MaxFinalLeave.
 func (l *lan) seamless() bool {
 	for _, r := range l.routers {
 		if r.in.Priority == PriorityOwner || rfcSkew(r.in.Version, 1, r.in.AdvertiseInterval) > 2900*time.Millisecond {
@@ -196,7 +196,7 @@ func (l *lan) seamless() bool {
 	return true
 }
 
-// examineStop stops the master, which leaves after the skew time without a gap.
+// examineStop stops the master, which must leave after the skew time without a gap.
 func (l *lan) examineStop(m *router) {
 	backups := l.others(m)
 	begun := l.now
@@ -220,7 +220,7 @@ func (l *lan) examineStop(m *router) {
 	}
 }
 
-// waitFor lets time pass, at most the election's bound.
+// waitFor advances the time until done, at most by the election's bound.
 func (l *lan) waitFor(done func() bool) {
 	end := l.now + l.electionBound()
 	for !done() && l.now < end && l.rules.broken == "" {
@@ -232,7 +232,7 @@ func (l *lan) waitFor(done func() bool) {
 	}
 }
 
-// examineSmooth lets one thing after another happen that is to leave no gap.
+// examineSmooth runs several operations that must leave no gap.
 func (l *lan) examineSmooth(luck uint64) {
 	l.rules.gapless = l.seamless()
 	for range 3 {
@@ -240,7 +240,7 @@ func (l *lan) examineSmooth(luck uint64) {
 		k := smoothOps[luck>>8%uint64(len(smoothOps))]
 		r := l.routers[luck>>16%uint64(len(l.routers))]
 		if k.name == "track-fault" && len(l.others(r)) == 0 {
-			continue // nobody is left
+			continue // no other router is left
 		}
 		l.do(op{kind: k.name, router: r.index, arg: k.arg(luck >> 32)})
 		if l.settle() == nil {

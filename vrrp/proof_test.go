@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// needProof skips what takes minutes of a core: docs/testing.md, kind proof.
+// needProof skips tests that take minutes of CPU time: docs/testing.md, kind proof.
 func needProof(t *testing.T) {
 	if !slices.Contains(strings.Split(os.Getenv("LVS_HA_TEST"), ","), "proof") {
 		t.Skip(`LVS_HA_TEST does not list "proof"`)
@@ -21,7 +21,7 @@ func TestProofSimulation(t *testing.T) {
 	simulate(t, 100_000)
 }
 
-// TestProofExploration visits what make explore asks for, or two bounds.
+// TestProofExploration uses the bound requested by make explore, or two default bounds.
 func TestProofExploration(t *testing.T) {
 	needProof(t)
 	bounds := [][2]int{{1, 2}, {2, 1}}

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// rules are what holds at every instant of every history on a lan: docs/internals/vrrp.md states them and their bounds.
+// rules checks the invariants of every history on a lan: docs/internals/vrrp.md states them and their bounds.
 type rules struct {
 	broken    string        // the first rule that was broken, and how
-	disturbed time.Duration // when something else than the routers last changed anything
-	forged    bool          // somebody forged adverts, with any interval
-	interval  time.Duration // the longest that was ever configured
+	disturbed time.Duration // last change made by anything other than the routers
+	forged    bool          // adverts with arbitrary intervals were forged
+	interval  time.Duration // the longest configured so far
 	shortest  time.Duration
 	gapless   bool // an address must be held at every instant
 
-	unheld  [8]time.Duration    // since when a side's routers have been without a holder; -1: they have one
-	masters [8][8]time.Duration // since when two routers that hear each other have been masters; -1: they are not
-	longest struct {            // that was seen, in percent of the bound
+	unheld  [8]time.Duration    // start of the time in which no router of a side has the addresses; -1 if one has them
+	masters [8][8]time.Duration // start of the time in which two routers that receive each other's adverts are both master; -1 if they are not
+	longest struct {            // longest durations seen, in percent of the bound
 		unheld, overlap, election int
 	}
 }
@@ -42,7 +42,7 @@ func (u *rules) fail(l *lan, format string, args ...any) {
 	}
 }
 
-// disturb restarts the bounds, when the packets that are on their way have arrived.
+// disturb restarts the bounds when the packets in transit have arrived.
 func (l *lan) disturb() {
 	if l.rules != nil {
 		l.rules.disturbed = max(l.rules.disturbed, l.now+l.jitter)
@@ -53,7 +53,7 @@ func (l *lan) disturb() {
 	}
 }
 
-// The formulas of RFC 9568 and RFC 3768, 6.1, and the RFC's election, written a second time.
+// The formulas of RFC 9568 and RFC 3768, 6.1, and the RFC's election, implemented independently.
 
 func rfcSkew(version, priority uint8, interval time.Duration) time.Duration {
 	if version == 2 {
@@ -66,7 +66,7 @@ func rfcMasterDown(version, priority uint8, interval time.Duration) time.Duratio
 	return 3*interval + rfcSkew(version, priority, interval)
 }
 
-// wantPriority is the effective priority that configuration and tracks make.
+// wantPriority returns the effective priority according to configuration and tracks.
 func (r *router) wantPriority() uint8 {
 	p := int(r.known.in.Priority)
 	for _, t := range r.known.tracks {
@@ -85,12 +85,13 @@ func (r *router) has(e Effect) bool {
 	return slices.ContainsFunc(r.known.tracks, func(t Track) bool { return t.Effect == e })
 }
 
-// mayPreempt says whether the router, as backup, takes over from a living master of lower priority sooner or later.
+// mayPreempt reports whether the router, as backup, eventually takes over from an active master of lower priority.
 func (r *router) mayPreempt() bool {
 	return !r.has(EffectHold) && (r.known.in.Preempt || r.wantPriority() == 255)
 }
 
-// transition judges why a router became master, or yielded. Times are of the network: the router's own clock may be fast.
+// transition checks the reason why a router became master, or yielded. Times are of the network, because the router's own
+// clock may be fast.
 func (u *rules) transition(l *lan, r *router, from State, ev Event, sent time.Duration) {
 	to := r.m.State()
 	got, heard := ev.(Received)
@@ -118,7 +119,7 @@ func (u *rules) transition(l *lan, r *router, from State, ev Event, sent time.Du
 	}
 }
 
-// adopted is the longest interval that a router may take from others.
+// adopted returns the longest interval that a router may adopt from others.
 func (l *lan) adopted() time.Duration {
 	longest := l.rules.interval
 	if l.rules.forged && l.routers[0].in.Version == 3 {
@@ -129,7 +130,7 @@ func (l *lan) adopted() time.Duration {
 	return longest
 }
 
-// slack is what the network and the schedulers may add to a bound.
+// slack returns the delay that the network and the schedulers may add to a bound.
 func (l *lan) slack() time.Duration {
 	s := 4*(l.delay+l.jitter) + 4*l.adding
 	for _, r := range l.routers {
@@ -138,16 +139,16 @@ func (l *lan) slack() time.Duration {
 	return s + 10*time.Millisecond
 }
 
-// unheldBound is the longest that an address is without a holder: the longest master-down interval of any router.
+// unheldBound returns the maximum time without a holder of an address: the longest master-down interval of any router.
 func (l *lan) unheldBound() time.Duration {
 	return rfcMasterDown(l.routers[0].in.Version, 1, l.adopted()) + l.slack()
 }
 
-// overlapBound is the longest that two masters hear each other: one advert's interval.
+// overlapBound returns the maximum time in which two masters receive each other's adverts: one advertisement interval.
 func (l *lan) overlapBound() time.Duration { return l.rules.interval + l.slack() }
 
-// electionBound is the longest until the right master is the only one: a router that leaves has left, the rest waited for the
-// master-down interval, the best waited for its delay and preempted.
+// electionBound returns the maximum time until the right master is the only one: a leaving router has left, the others have
+// waited for the master-down interval, and the best has waited for its delay and preempted.
 func (l *lan) electionBound() time.Duration {
 	var delay time.Duration
 	for _, r := range l.routers {
@@ -158,7 +159,7 @@ func (l *lan) electionBound() time.Duration {
 	return leaving + delay + 2*(rfcMasterDown(l.routers[0].in.Version, 1, adopted)+adopted) + l.slack()
 }
 
-// before judges the time in which nothing happened.
+// before checks the time that has passed since the last event.
 func (u *rules) before(l *lan) {
 	for side, since := range u.unheld {
 		if since < 0 {
@@ -192,7 +193,7 @@ func (u *rules) before(l *lan) {
 
 func percent(d, of time.Duration) int { return int(100 * d / of) }
 
-// after looks at the state after something has happened.
+// after checks the state after an event.
 func (u *rules) after(l *lan) {
 	var eligible, held [8]bool
 	for _, r := range l.routers {
@@ -225,7 +226,7 @@ func since(t *time.Duration, holds bool, now time.Duration) {
 	}
 }
 
-// addresses follow the state. While actions are carried out, they are on their way.
+// addresses checks that a router's addresses match its state, unless actions are still being carried out.
 func (u *rules) addresses(l *lan, r *router) {
 	if r.m == nil || r.adding != 0 || r.m.reason == ReasonStart {
 		return
@@ -247,8 +248,9 @@ func (u *rules) addresses(l *lan, r *router) {
 	}
 }
 
-// answersMost is how many adverts a router sends within its interval, whatever it hears: its own, an answer every tenth
-// of it, and one whenever it becomes master, which takes half of it at least, or a second.
+// answersMost is the maximum number of adverts that a router sends within its interval, regardless of received packets: its
+// own, an answer every tenth of the interval, and one whenever it becomes master, which takes at least half of the
+// interval, or a second.
 const answersMost = 1 + (10 + 1) + (2 + 1)
 
 func (u *rules) answers(l *lan, r *router) {
@@ -264,7 +266,7 @@ func (u *rules) answers(l *lan, r *router) {
 	}
 }
 
-// rightMaster is the only master, the one that configuration and RFC say.
+// rightMaster returns the only master if it is the one required by configuration and RFC.
 func (l *lan) rightMaster() (*router, string) {
 	masters := l.in(Master)
 	if len(masters) != 1 {

@@ -8,21 +8,22 @@ import (
 	"time"
 )
 
-// segment is a small simulated network with one virtual router, for groups: nothing in it runs by itself.
+// segment is a small simulated network with one virtual router, used to test groups. It runs only when a test advances its
+// time.
 type segment struct {
 	now     time.Duration // since epoch
 	delay   time.Duration // of every packet
-	adding  time.Duration // how long it takes to put addresses on an interface; removing them is done at once
-	loss    float64       // part of the packets that are lost, for each receiver
+	adding  time.Duration // how long it takes to add addresses to an interface; they are removed immediately
+	loss    float64       // fraction of packets lost, for each receiver
 	rand    *rand.Rand
 	routers []*member
 	flying  []onTheWay
-	watch   func(l *segment) // called after everything that happened at one instant
+	watch   func(l *segment) // called after all events of one instant
 
 	history []string
 }
 
-// member is a machine on the segment, with a clock of its own and the addresses on its interface.
+// member is a machine on the segment, with its own clock and the addresses on its interface.
 type member struct {
 	name   string
 	m      *Machine
@@ -34,13 +35,13 @@ type member struct {
 	dead   bool
 	owns   bool
 	adding bool          // addresses, which it owns when it is no longer busy
-	busy   time.Duration // until then it carries out what its last step wanted
+	busy   time.Duration // until then it carries out the actions of its last step
 
 	becameMaster time.Duration
 	masterships  int
 }
 
-// onTheWay is a packet on its way to one receiver.
+// onTheWay is a packet in transit to one receiver.
 type onTheWay struct {
 	at   time.Duration
 	to   *member
@@ -60,7 +61,7 @@ func newSegment(seed uint64, routers ...Instance) *segment {
 // start brings a router up.
 func (l *segment) start(r *member) { l.tell(r, Up{Source: r.source}) }
 
-// tell gives a router an event as soon as it has time for it.
+// tell queues an event for a router, which processes it when it is not busy.
 func (l *segment) tell(r *member, ev Event) {
 	if r.busy > l.now {
 		l.run(r.busy - l.now)
@@ -68,19 +69,19 @@ func (l *segment) tell(r *member, ev Event) {
 	l.step(r, ev)
 }
 
-// without is a track that has no effect.
+// without returns the track without an effect.
 func without(t Track) Track {
 	t.Effect = EffectNone
 	return t
 }
 
-// kill is a power failure: the router and its addresses are gone.
+// kill simulates a power failure: the router and its addresses are gone.
 func (l *segment) kill(r *member) {
 	l.log(r, "killed")
 	r.dead, r.owns = true, false
 }
 
-// step gives a router an event and carries out what it wants.
+// step passes an event to a router and carries out the resulting actions.
 func (l *segment) step(r *member, ev Event) {
 	if r.dead {
 		return
@@ -135,7 +136,7 @@ func (l *segment) broadcast(from *member, priority uint8, at time.Duration) {
 	}
 }
 
-// run lets the given time pass.
+// run advances the time by d.
 func (l *segment) run(d time.Duration) {
 	end := l.now + d
 	for {
@@ -160,7 +161,7 @@ func (l *segment) run(d time.Duration) {
 	}
 }
 
-// next is when something happens next.
+// next returns the time of the next event.
 func (l *segment) next() (time.Duration, bool) {
 	var first time.Duration
 	found := false

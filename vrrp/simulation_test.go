@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// TestInstant holds the layout of time.Time that simulated clocks rely on.
+// TestInstant checks the layout of time.Time that simulated clocks rely on.
 func TestInstant(t *testing.T) {
 	a, b := instant(time.Hour, 100*time.Hour), instant(time.Hour+time.Nanosecond, 50*time.Hour+time.Nanosecond)
 	if d := b.Sub(a); d != time.Nanosecond || !a.Before(b) {
@@ -29,11 +29,11 @@ func TestInstant(t *testing.T) {
 	}
 }
 
-// TestSimulation plays some random histories; TestProofSimulation plays many. LVS_HA_SEED=n begins with another one, LVS_HA_TIMES
-// multiplies their number.
+// TestSimulation plays some random histories; TestProofSimulation plays many. LVS_HA_SEED=n starts with another one,
+// LVS_HA_TIMES multiplies their number.
 func TestSimulation(t *testing.T) {
 	n := 1_000
-	if testing.Short() { // a mutant is to be found
+	if testing.Short() { // enough to find a mutant
 		n = 4_000
 	}
 	simulate(t, n)
@@ -59,14 +59,14 @@ func simulate(t *testing.T, n int) {
 		all, first, float64(all)/(cpuTime()-begun).Seconds(), longest.longest.election, longest.longest.unheld, longest.longest.overlap)
 }
 
-// cpuTime is what this process has used: a rate by the clock would be one of the whole machine.
+// cpuTime returns the CPU time of this process, because a rate by wall time would depend on the load of the host.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// number is a number from the environment.
+// number returns a number from the environment.
 func number(t *testing.T, name string, otherwise uint64) uint64 {
 	text := os.Getenv(name)
 	if text == "" {
@@ -112,7 +112,7 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// TestHistoryText: what is printed is read again as the same history.
+// TestHistoryText checks that a printed history parses to the same history.
 func TestHistoryText(t *testing.T) {
 	for seed := range uint64(100) {
 		text := draw(seed).String()
@@ -126,7 +126,7 @@ func TestHistoryText(t *testing.T) {
 	}
 }
 
-// shrink returns a smaller history that breaks a rule too.
+// shrink returns a smaller history that also breaks a rule.
 func (h *history) shrink() *history {
 	tries := 0
 	breaks := func(c *history) bool {
@@ -146,7 +146,7 @@ func (h *history) shrink() *history {
 	return h
 }
 
-// smaller lists histories that differ in one thing.
+// smaller returns histories that are simpler in one respect.
 func (h *history) smaller() []*history {
 	var out []*history
 	try := func(change func(c *history)) {
@@ -180,7 +180,7 @@ func (h *history) smaller() []*history {
 	return out
 }
 
-// drop leaves out a router and what happens to it.
+// drop removes a router and its operations.
 func (h *history) drop(router int) {
 	h.routers = slices.Delete(h.routers, router, router+1)
 	h.ops = slices.DeleteFunc(h.ops, func(o op) bool { return o.router == router })
@@ -191,8 +191,8 @@ func (h *history) drop(router int) {
 	}
 }
 
-// TestReloadDoesNotMove: a reload that changes nothing about who is best changes nothing about who is master. The
-// routers are reloaded in any order where a backup may adopt any interval, else the one with the longer interval waits.
+// TestReloadDoesNotMove checks that a reload that does not change which router is best does not move mastership. The routers
+// are reloaded in any order if a backup may adopt any interval; otherwise the one with the longer interval is reloaded last.
 func TestReloadDoesNotMove(t *testing.T) {
 	for seed := range uint64(300) {
 		d := rand.New(rand.NewPCG(seed, 3))
@@ -215,7 +215,7 @@ func TestReloadDoesNotMove(t *testing.T) {
 		l.disturb()
 		master := l.settle()
 		l.rules.gapless = true
-		order := slices.Clone(l.routers) // the master first
+		order := slices.Clone(l.routers) // starting with the master
 		if anyInterval {
 			d.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		} else if interval > master.in.AdvertiseInterval {
@@ -232,8 +232,8 @@ func TestReloadDoesNotMove(t *testing.T) {
 	}
 }
 
-// TestForgedAdvertUnserved is the worst that two packets do to a pair, and what they do when any interval is adopted. One packet is
-// corrected by the master, whose last advert, as it yields, is the latest that the backup hears.
+// TestForgedAdvertUnserved measures the worst effect of two forged packets on a pair, also if any interval is adopted. A
+// single packet has no lasting effect: the master's last advert, sent as it yields, is the latest that the backup receives.
 func TestForgedAdvertUnserved(t *testing.T) {
 	for _, c := range []struct {
 		factor   int

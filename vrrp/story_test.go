@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// epoch is when every story begins.
+// epoch is the start time of every story.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// scene is one event of a story, what the machine does, and when it wants to be woken next.
+// scene is one event of a story, with the machine's expected actions and next deadline.
 type scene struct {
-	at   string // since the beginning
+	at   string // since epoch
 	ev   Event
 	want string // actions, as describe writes them
-	due  string // since the beginning; "-": never
+	due  string // since epoch; "-" if never
 }
 
 type story struct {
@@ -96,7 +96,7 @@ func describe(actions []Action) string {
 	return strings.Join(out, ", ")
 }
 
-// list writes addresses by their last byte.
+// list formats addresses by their last byte.
 func list(addresses []Address) string {
 	var out []string
 	for _, a := range addresses {

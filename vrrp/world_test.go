@@ -10,45 +10,45 @@ import (
 	"time"
 )
 
-// An exploration visits every state that two or three machines reach on a network where time passes in ticks and at
-// most a few things go wrong: docs/internals/vrrp.md.
+// An exploration visits every state that two or three machines can reach on a network where time advances in ticks and at
+// most a few faults occur: docs/internals/vrrp.md.
 
 const (
 	tick      = 250 * time.Millisecond // a quarter of the interval
 	longPause = 15                     // ticks: longer than any backup waits
 )
 
-// world is one state. All times in it are relative to now, so that states are equal whenever what follows is.
+// world is one state. All times in it are relative to now, so that states with the same future are equal.
 type world struct {
 	nodes   [3]node
 	n       int
 	packets []transit
 	cut     bool // the first router is cut off from the others
-	faults  int  // how many things may still go wrong with the network
-	events  int  // how many may still happen to a router
+	faults  int  // number of network faults that may still occur
+	events  int  // number of events that may still happen to a router
 
-	unheld  [2]uint8 // ticks for which no running router has had the addresses, on either side of a cut
-	overlap uint8    // ticks for which two masters have heard each other
+	unheld  [2]uint8 // ticks during which no running router has had the addresses, on either side of a cut
+	overlap uint8    // ticks during which two masters have received each other's adverts
 }
 
-// node is a machine with its surroundings. A machine is copied with its node; what its slices refer to never changes.
+// node is a machine with its environment. A machine is copied with its node; the arrays of its slices are never modified.
 type node struct {
 	m       Machine
 	off     bool // no power
-	stopped bool // its process has been told to stop
+	stopped bool // its process has been asked to stop
 	owned   bool // the addresses
 	paused  uint8
 	tracks  uint8 // bits of trackList
 }
 
-// transit is an advert on its way.
+// transit is an advert in transit.
 type transit struct {
 	from, to int
 	priority uint8
-	late     bool // it arrives a tick later than it could
+	late     bool // it arrives a tick later than the earliest time
 }
 
-// tracks that come and go.
+// trackList holds the tracks that may appear and disappear.
 var trackList = []Track{
 	{Name: "eth1", Kind: TrackInterfaceLink, Effect: EffectOffset, Offset: -128},
 	{Name: "director", Kind: TrackDirector, Effect: EffectLastResort},
@@ -75,10 +75,10 @@ func (w *world) clone() *world {
 	return &c
 }
 
-// step gives a router an event and carries out what it wants, in no time.
+// step passes an event to a router and carries out the resulting actions immediately.
 func (w *world) step(i int, ev Event) {
 	nd := &w.nodes[i]
-	nd.m.actions = nil // not to be shared with the world that this one was copied from
+	nd.m.actions = nil // must not be shared with the world that this one was copied from
 	for _, a := range nd.m.Step(ev, exploreEpoch) {
 		switch a := a.(type) {
 		case SendAdvert:
@@ -103,7 +103,7 @@ func (w *world) reach(a, b int) bool {
 	return !w.nodes[b].off && !(w.cut && (a == 0) != (b == 0))
 }
 
-// pass lets a tick pass: packets arrive, then timers expire.
+// pass advances the time by a tick: packets arrive, then timers expire.
 func (w *world) pass() {
 	arriving := w.packets
 	w.packets = nil
@@ -141,7 +141,7 @@ func (m *Machine) shift(d time.Duration) {
 	}
 }
 
-// count judges what holds now for how long.
+// count updates the durations of gaps and overlaps.
 func (w *world) count() {
 	var running, held [2]bool // on either side of a cut
 	masters := 0
@@ -175,7 +175,7 @@ func counted(n uint8, holds bool) uint8 {
 	return min(n+1, 200)
 }
 
-// settled says whether the network is whole and the right router is master, or there is none that could be.
+// settled reports whether the network is not cut and the right router is master, or no router can be.
 func (w *world) settled() bool {
 	if w.cut {
 		return true
@@ -214,7 +214,7 @@ func (w *world) settled() bool {
 	return true
 }
 
-// priority and mayPreempt are what configuration and tracks say, written a second time.
+// priority and mayPreempt derive their results from configuration and tracks, independently of the Machine.
 func (nd *node) priority() int {
 	switch {
 	case nd.tracks&2 != 0:
@@ -231,7 +231,7 @@ func (nd *node) mayPreempt() bool {
 	return nd.tracks&8 == 0 && (nd.m.in.Preempt || nd.priority() == 255)
 }
 
-// misplaced names a router whose addresses do not follow its state.
+// misplaced returns a router whose addresses do not match its state.
 func (w *world) misplaced() string {
 	for i := range w.n {
 		nd := &w.nodes[i]
@@ -269,10 +269,10 @@ func bit(v bool) byte {
 	return 0
 }
 
-// encode writes all of a machine that can make a difference to what it does, with times relative to exploreEpoch.
-// TestEncodeKnowsEveryField holds the list of fields.
+// encode writes all parts of a machine that can affect its behaviour, with times relative to exploreEpoch.
+// TestEncodeCoversEveryField checks the list of fields.
 func (m *Machine) encode(b []byte) []byte {
-	past := func(t time.Time, most time.Duration) { // only how long ago it was, and not beyond a limit
+	past := func(t time.Time, most time.Duration) { // only its age, up to a limit
 		d := most
 		if !t.IsZero() {
 			d = min(exploreEpoch.Sub(t), most)
