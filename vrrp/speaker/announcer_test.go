@@ -18,7 +18,7 @@ import (
 	"github.com/mdlayher/ndp"
 )
 
-// fakeFramer notes when each address was announced.
+// fakeFramer records when each address was announced.
 type fakeFramer struct {
 	mu   sync.Mutex
 	at   []time.Duration
@@ -145,7 +145,7 @@ func TestARPFrames(t *testing.T) {
 	a := netip.MustParseAddr("10.9.0.100")
 	for op, wantTarget := range map[arp.Operation]net.HardwareAddr{
 		arp.OperationRequest: make(net.HardwareAddr, 6), // unknown
-		arp.OperationReply:   mac,                       // Linux heeds a gratuitous reply only so
+		arp.OperationReply:   mac,                       // required by Linux in a gratuitous reply
 	} {
 		b, err := arpFrame(op, mac, a)
 		if err != nil {

@@ -15,29 +15,29 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// cause is why a master's backup takes over.
+// cause is the reason why a backup takes over.
 type cause struct {
 	name string
 	last uint8 // priority of the master's last advert
-	then uint8 // priority of another router's adverts after it; zero: none speaks
+	then uint8 // priority of another router's adverts after it; zero if there are none
 	wait func(version, priority uint8, interval time.Duration) time.Duration
 }
 
-// takeoverCauses: the master falls silent, resigns, or has become one of lower priority.
+// takeoverCauses: the master stops sending, resigns, or is replaced by one of lower priority.
 var takeoverCauses = []cause{
 	{"crash", 200, 0, vrrp.MasterDownInterval},
 	{"stop", vrrp.PriorityResign, 0, vrrp.SkewTime},
 	{"preempt", 200, 50, vrrp.MasterDownInterval},
 }
 
-// BenchmarkHostTakeover measures how much later than the RFC's timer a backup's first advert and its first gratuitous ARP
-// are on the wire, ours beside keepalived's in the same run. The master's adverts are the test's own. All times are those at
-// which the observer's kernel received the frames.
+// BenchmarkHostTakeover measures the delay between the expiry of the RFC's timer and a backup's first advert and first
+// gratuitous ARP on the wire, for our router and keepalived in the same run. The test sends the master's adverts. All times
+// are those at which the observer's kernel received the frames.
 func BenchmarkHostTakeover(b *testing.B) {
 	for _, c := range []struct {
 		version       uint8
 		interval      time.Duration
-		lanes, rounds int // virtual routers of each, and takeovers of each of them
+		lanes, rounds int // virtual routers of each implementation, and takeovers of each virtual router
 	}{{2, time.Second, 8, 4}, {3, time.Second, 8, 4}, {3, 100 * time.Millisecond, 4, 10}, {3, 10 * time.Millisecond, 1, 50}} {
 		for _, why := range takeoverCauses {
 			b.Run(fmt.Sprintf("v%d-%s/%s", c.version, c.interval, why.name), func(b *testing.B) {
@@ -51,7 +51,7 @@ func BenchmarkHostTakeover(b *testing.B) {
 	}
 }
 
-// lateness is how much later than the RFC's timer something was on the wire.
+// lateness holds the delays of frames relative to the RFC's timer.
 type lateness struct{ advert, arp []time.Duration }
 
 type takeoverRun struct {
@@ -63,11 +63,11 @@ type takeoverRun struct {
 	ours, theirs lateness
 }
 
-// measure has both take over from the test, each with some virtual routers that do not wait for each other.
+// measure makes both implementations take over from the test, each with several independent virtual routers.
 func (r *takeoverRun) measure(b *testing.B, version uint8, interval time.Duration) {
 	r.lan = newLAN(b)
 	defer r.lan.lab.Close()
-	const theirLanes = 100 // the first virtual router id of keepalived's
+	const theirLanes = 100 // keepalived's first virtual router ID
 	router := func(id int) vrrp.Instance {
 		in := instance(version, vrrp.IPv4, 100, interval)
 		in.Name, in.VirtualRouterID = fmt.Sprintf("v%d", id), uint8(id)
@@ -82,7 +82,7 @@ func (r *takeoverRun) measure(b *testing.B, version uint8, interval time.Duratio
 	newStation(b, r.lan.a).want(ours...)
 	startKeepalived(b, r.lan.b, false, theirs...)
 	var wg sync.WaitGroup
-	step := interval / time.Duration(2*r.lanes) // no two take over at the same time
+	step := interval / time.Duration(2*r.lanes) // so that takeovers do not coincide
 	for lane := range r.lanes {
 		at := time.Duration(2*lane) * step
 		wg.Go(func() { r.lane(b, ours[lane], at, macOf(b, r.lan.a, "eth0"), &r.ours) })
@@ -91,7 +91,7 @@ func (r *takeoverRun) measure(b *testing.B, version uint8, interval time.Duratio
 	wg.Wait()
 }
 
-// lane lets one virtual router take over again and again, each time so long after one of its adverts.
+// lane makes one virtual router take over repeatedly, each time with the same delay after one of its adverts.
 func (r *takeoverRun) lane(b *testing.B, in vrrp.Instance, after time.Duration, mac string, all *lateness) {
 	n, vip := r.lan, in.Addresses[0].Prefix.Addr()
 	advert := func(from uint8) {
@@ -158,7 +158,7 @@ func (r *takeoverRun) report(b *testing.B) {
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
-// percentile is the least value that so many percent do not exceed.
+// percentile returns the smallest value that the given percentage of values does not exceed.
 func percentile(d []time.Duration, percent int) time.Duration {
 	s := slices.Sorted(slices.Values(d))
 	return s[max((len(s)*percent+99)/100, 1)-1]
@@ -201,7 +201,7 @@ func BenchmarkHostAdverts(b *testing.B) {
 
 type load struct{ sent, received, masterCPU, backupCPU, rss float64 }
 
-// adverts measures master and backup over some seconds in which the master alone speaks.
+// adverts measures master and backup over several seconds in which only the master sends.
 func adverts(b *testing.B, start func(*lan) (master, backup int)) load {
 	n := newLAN(b)
 	defer n.lab.Close()
@@ -227,7 +227,7 @@ func adverts(b *testing.B, start func(*lan) (master, backup int)) load {
 	}
 }
 
-// settle waits until the other host has been silent for a while.
+// settle waits until the other host has sent nothing for a while.
 func settle(b *testing.B, n *lan, macMaster string) {
 	b.Helper()
 	eventually(b, "only the master speaks", func() bool {
@@ -248,7 +248,7 @@ func settle(b *testing.B, n *lan, macMaster string) {
 	})
 }
 
-// cpuTime is what all threads of a process have used, by the scheduler's own account.
+// cpuTime returns the CPU time of all threads of a process, from the scheduler's statistics.
 func cpuTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))

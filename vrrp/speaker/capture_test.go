@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// seen is a frame that concerns VRRP, with the kernel's time of its arrival.
+// seen is a captured frame related to VRRP, with the kernel's time of its arrival.
 type seen struct {
 	at      time.Time
 	mac     string
@@ -28,7 +28,7 @@ type seen struct {
 	na      *ndp.NeighborAdvertisement
 }
 
-// capture records what an interface sees.
+// capture records the frames that an interface receives.
 type capture struct {
 	mu     sync.Mutex
 	frames []seen
@@ -180,7 +180,7 @@ func (s seen) withAdvert(data []byte, e vrrp.Envelope) (seen, bool) {
 	return s, vrrp.Parse(data, e, s.advert) == vrrp.NotDropped
 }
 
-// all returns what was seen so far.
+// all returns the frames captured so far.
 func (c *capture) all() []seen {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,14 +193,14 @@ func (c *capture) at(i int) seen {
 	return c.frames[i]
 }
 
-// mark is the number of frames so far.
+// mark returns the number of frames so far.
 func (c *capture) mark() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.frames)
 }
 
-// await waits for a frame after the mark that is as asked.
+// await waits for a matching frame after the mark.
 func (c *capture) await(t testing.TB, mark int, what string, ok func(seen) bool) seen {
 	t.Helper()
 	deadline := time.After(patience)
@@ -221,7 +221,7 @@ func (c *capture) await(t testing.TB, mark int, what string, ok func(seen) bool)
 	}
 }
 
-// macOf is the hardware address of a host's interface.
+// macOf returns the hardware address of a host's interface.
 func macOf(t testing.TB, h *lab.Node, iface string) string {
 	t.Helper()
 	l, err := h.Link(iface)

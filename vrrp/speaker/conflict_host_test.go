@@ -12,8 +12,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostSplitBrainIsSeen makes each kind of conflict on real networks: an address that another host has, adverts that a
-// packet filter drops, and a virtual router id that is wrong on one node.
+// TestHostSplitBrainIsSeen causes each kind of conflict on real networks: an address used by another host, adverts dropped
+// by a packet filter, and a wrong virtual router ID on one node.
 func TestHostSplitBrainIsSeen(t *testing.T) {
 	n := newLAN(t)
 	a, b := newStation(t, n.a), newStation(t, n.b)
@@ -67,8 +67,8 @@ func TestHostSplitBrainIsSeen(t *testing.T) {
 	}
 }
 
-// TestHostOwnOtherInterfaceIsNoConflict: on a host with two interfaces on the same network, the second answers the probes that
-// the first sends.
+// TestHostOwnOtherInterfaceIsNoConflict uses a host with two interfaces on the same network, where the second answers the
+// probes that the first sends.
 func TestHostOwnOtherInterfaceIsNoConflict(t *testing.T) {
 	n := newLAN(t)
 	two, err := n.lab.Host("two",

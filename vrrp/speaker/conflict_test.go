@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// lone is an engine whose instance is master, some time after it took over.
+// lone returns an engine whose instance has been master for some time.
 func lone(t *testing.T, log *bytes.Buffer) *rig {
 	g := newRig(t)
 	g.logTo(textLog(log, slog.LevelWarn))
@@ -58,7 +58,7 @@ func TestConflictWithAMasterThatDoesNotYield(t *testing.T) {
 	g.wantConflicts("the other has gone")
 }
 
-// TestNoConflictWhenMastershipMoves: the former master's last advert, after it has heard us, is no second master.
+// TestNoConflictWhenMastershipMoves checks that the former master's last advert, sent as it yields, is not a conflict.
 func TestNoConflictWhenMastershipMoves(t *testing.T) {
 	var log bytes.Buffer
 	g := newRig(t)
@@ -173,7 +173,7 @@ func TestSniffFilters(t *testing.T) {
 
 func TestNeighborClaims(t *testing.T) {
 	own, other := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
-	second := net.HardwareAddr{2, 0, 0, 0, 0, 3} // of another interface of this host
+	second := net.HardwareAddr{2, 0, 0, 0, 0, 3} // of this host's second interface
 	w := &watcher{known: map[string]netInterface{
 		"eth0": {Index: 2, Name: "eth0", Up: true, Hardware: own},
 		"eth1": {Index: 3, Name: "eth1", Up: true, Hardware: second},
@@ -185,7 +185,7 @@ func TestNeighborClaims(t *testing.T) {
 	n.watch(routerKey{"eth0", vrrp.IPv4, 51}, []placed{{"eth0", four}})
 	n.watch(routerKey{"eth0", vrrp.IPv6, 51}, []placed{{"eth0", six}})
 	claim := arpProbe(other, four.Addr())
-	copy(claim[14:18], four.Addr().AsSlice()) // with a sender it is a claim
+	copy(claim[14:18], four.Addr().AsSlice()) // a sender address makes it a claim
 	advert := neighborProbe(other, netip.MustParseAddr("fe80::2"), six.Addr())
 	advert[ipv6HeaderLen] = neighborAdvert
 

@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// pipeListener accepts what is dialled in memory.
+// pipeListener accepts in-memory connections.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -56,7 +56,7 @@ func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// office is a server whose engine is a list.
+// office is a server with a list in place of an engine.
 type office struct {
 	*server
 	listener *pipeListener
@@ -111,7 +111,7 @@ func withOffice(t *testing.T, f func(t *testing.T, o *office)) {
 	})
 }
 
-// desk is a client with what it has heard.
+// desk is a client that records what it receives.
 type desk struct {
 	*Client
 	mu     sync.Mutex
@@ -227,7 +227,7 @@ func TestClientComesBack(t *testing.T) {
 	})
 }
 
-// TestNewDirectorReplacesOld has a second director connect beside the first.
+// TestNewDirectorReplacesOld connects a second director while the first is connected.
 func TestNewDirectorReplacesOld(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
 		first, err := o.listener.dial(t.Context())
@@ -254,7 +254,7 @@ func TestNewDirectorReplacesOld(t *testing.T) {
 	})
 }
 
-// TestStuckDirector never reads: it is cut off, and nobody waits for it.
+// TestStuckDirector checks that a director that does not read is disconnected and blocks no goroutine.
 func TestStuckDirector(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
 		conn, err := o.listener.dial(t.Context())
@@ -276,7 +276,7 @@ func TestStuckDirector(t *testing.T) {
 	})
 }
 
-// TestSlowDirector hears the latest of each instance, not all that has been.
+// TestSlowDirector checks that a slow director receives only the latest status of each instance.
 func TestSlowDirector(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
 		conn, err := o.listener.dial(t.Context())
@@ -325,7 +325,7 @@ func TestFarewell(t *testing.T) {
 		if o.lost != 0 {
 			t.Error("the director counts as lost")
 		}
-		o.finish(farewellTimeout) // nobody is there
+		o.finish(farewellTimeout) // no director is connected
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// BenchmarkReceive is a backup's way of an advert, without the kernel, among 255 instances.
+// BenchmarkReceive measures a backup's processing of an advert, without the kernel, with 255 instances.
 func BenchmarkReceive(b *testing.B) {
 	g, instances := crowd(b)
 	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
@@ -26,7 +26,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// BenchmarkMasterTimer is a master's way of an advert, without the kernel, among 255 instances.
+// BenchmarkMasterTimer measures a master's processing of an advert, without the kernel, with 255 instances.
 func BenchmarkMasterTimer(b *testing.B) {
 	g, _ := crowd(b)
 	g.advance(time.Second)
@@ -47,8 +47,8 @@ func crowd(b *testing.B) (*rig, []vrrp.Instance) {
 	return g, instances
 }
 
-// BenchmarkReceiveForgedLists is the most expensive advert: it lists as many addresses as there are, others with each
-// packet, of which only the last is wrong.
+// BenchmarkReceiveForgedLists measures the most expensive advert: each packet lists a different set of as many addresses as
+// the instance has, of which only the last is wrong.
 func BenchmarkReceiveForgedLists(b *testing.B) {
 	g := newRig(b)
 	g.quiet = true

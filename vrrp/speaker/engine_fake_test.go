@@ -16,26 +16,26 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// rig is an engine among fakes, with a clock that only the test moves.
+// rig is an engine with fakes and a clock that only the test advances.
 type rig struct {
 	t      testing.TB
 	now    time.Time
 	engine *engine
 	posts  []func(time.Time)
 
-	refuse     error // of the next Open
+	refuse     error // error of the next Open
 	opened     []netInterface
 	closed     int
 	sends      int                  // calls of Send
-	unsendable func(*outgoing) bool // nil: none is
-	holding    bool                 // tasks wait for finish
+	unsendable func(*outgoing) bool // nil if all messages can be sent
+	holding    bool                 // tasks wait until finish is called
 	tasks      []task
-	refuses    map[placed]string // what the kernel does not take
-	told       bool              // it has refused something
+	refuses    map[placed]string // addresses that the kernel refuses
+	told       bool              // it has reported a refusal
 	watched    map[routerKey][]placed
 
-	quiet bool     // nothing is traced
-	trace []string // what the engine did, in order
+	quiet bool     // disables the trace
+	trace []string // the engine's actions, in order
 }
 
 func newRig(t testing.TB) *rig {
@@ -47,13 +47,13 @@ func newRig(t testing.TB) *rig {
 	return g
 }
 
-// logTo has the engine log to a handler.
+// logTo makes the engine log to a handler.
 func (g *rig) logTo(h slog.Handler) {
 	g.engine.log = slog.New(h)
 	g.engine.outside = loglimit.Outside(g.engine.log)
 }
 
-// textLog is a handler that writes lines as they are, without limits.
+// textLog returns a handler that writes lines without rate limits.
 func textLog(w io.Writer, level slog.Level) slog.Handler {
 	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})
 }
@@ -64,7 +64,7 @@ func (g *rig) note(format string, args ...any) {
 	}
 }
 
-// did returns what was done since the last call.
+// did returns the actions since the last call.
 func (g *rig) did() string {
 	s := strings.Join(g.trace, ", ")
 	g.trace = nil
@@ -137,7 +137,7 @@ func (g *rig) finish() {
 	g.tasks = nil
 }
 
-// judge tells the engine what the kernel refuses of a task, as a keeper does.
+// judge reports the refused addresses of a task to the engine, as a keeper does.
 func (g *rig) judge(t task) {
 	addresses := t.try
 	for _, a := range t.actions {
@@ -161,7 +161,7 @@ func (g *rig) judge(t task) {
 	g.posts = append(g.posts, func(now time.Time) { g.engine.setRefused(t.holder, word, now) })
 }
 
-// settle sends what is queued and runs what was posted.
+// settle sends queued adverts and runs posted functions.
 func (g *rig) settle() {
 	for g.engine.flush(g.now); len(g.posts) > 0; g.engine.flush(g.now) {
 		f := g.posts[0]
@@ -170,7 +170,7 @@ func (g *rig) settle() {
 	}
 }
 
-// advance moves the clock, timer by timer.
+// advance advances the clock, timer by timer.
 func (g *rig) advance(d time.Duration) {
 	end := g.now.Add(d)
 	g.settle()
@@ -188,7 +188,7 @@ func usable(prefix string) ifAddress {
 	return ifAddress{Prefix: netip.MustParsePrefix(prefix), Usable: true}
 }
 
-// up gives the engine an interface with addresses.
+// up adds an interface with addresses to the engine.
 func (g *rig) up(name string, index int, addresses ...string) {
 	ifc := netInterface{Index: index, Name: name, Up: true, Hardware: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
 	for _, a := range addresses {
@@ -212,7 +212,7 @@ func (g *rig) want(instances ...vrrp.Instance) {
 	g.settle()
 }
 
-// hear gives the engine an advert of another router.
+// hear passes an advert of another router to the engine.
 func (g *rig) hear(in vrrp.Instance, priority uint8, from string) {
 	g.t.Helper()
 	d := g.datagram(in, priority, from)

@@ -49,8 +49,8 @@ func TestTakeOverAndYield(t *testing.T) {
 	g.expect("v", vrrp.Master, vrrp.ReasonPriorityZero)
 }
 
-// TestSlowKernel has the addresses of a hand-over take half a second: the advert waits for them, and of those that
-// became due meanwhile only one is sent.
+// TestSlowKernel checks a hand-over whose addresses take half a second: the advert waits for them, and only one of the
+// adverts that became due meanwhile is sent.
 func TestSlowKernel(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
@@ -92,7 +92,7 @@ func TestConditions(t *testing.T) {
 	g.up("eth0", 2, "10.9.0.100/24", "10.9.0.1/24")
 	g.expect("v", vrrp.Backup, vrrp.ReasonStartup)
 
-	g.up("eth0", 3, "10.9.0.1/24") // made anew
+	g.up("eth0", 3, "10.9.0.1/24") // recreated
 	if g.closed != 1 || g.opened[len(g.opened)-1].Index != 3 {
 		t.Errorf("sockets closed: %d, opened: %v", g.closed, g.opened)
 	}
@@ -202,7 +202,7 @@ func TestTracks(t *testing.T) {
 	g.expect("v", vrrp.Leaving, vrrp.ReasonTrack)
 }
 
-// TestAdoption has a speaker find the addresses that a former one has left.
+// TestAdoption checks a speaker that finds the addresses left by a previous one.
 func TestAdoption(t *testing.T) {
 	vip := "10.9.0.100/24"
 	second := vrrp.Address{Prefix: netip.MustParsePrefix("10.9.0.101/24")}
@@ -212,7 +212,7 @@ func TestAdoption(t *testing.T) {
 	interval := in.AdvertiseInterval
 	for _, c := range []struct {
 		name      string
-		end       func(g *rig) // of the former speaker
+		end       func(g *rig) // of the previous speaker
 		silent    time.Duration
 		addresses []string
 		slow      time.Duration // until the socket is open
@@ -267,7 +267,7 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
-// TestTenures: records are taken back, as many as there are, and a second speaker reads what a first one wrote.
+// TestTenures checks that all records can be allocated and freed, and that a second speaker reads what the first wrote.
 func TestTenures(t *testing.T) {
 	f, err := NewTenures()
 	if err != nil {
@@ -405,7 +405,7 @@ func TestDirectorGrace(t *testing.T) {
 	}
 }
 
-func TestASilentDirectorIsAsGoodAsGone(t *testing.T) {
+func TestSilentDirector(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(200))
@@ -416,14 +416,14 @@ func TestASilentDirectorIsAsGoodAsGone(t *testing.T) {
 	}
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
 
-	// A word within the grace time ends it.
+	// A message within the grace time ends it.
 	g.engine.directorHeard(g.now)
 	g.advance(directorSilence + grace - time.Millisecond)
 	g.engine.directorHeard(g.now)
 	g.advance(grace)
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
 
-	// That it is killed at last does not begin the grace time anew.
+	// Killing the silent director does not restart the grace time.
 	g.engine.directorHeard(g.now)
 	g.advance(directorSilence + grace/2)
 	g.engine.directorGone(g.now)
@@ -440,8 +440,8 @@ func TestASilentDirectorIsAsGoodAsGone(t *testing.T) {
 	}
 }
 
-// The machine stood still, and the director with it: its silence of that time counts for nothing.
-func TestAStallIsNoSilence(t *testing.T) {
+// The whole host was stalled, including the director, so the director's silence during that time is ignored.
+func TestStallIsNotSilence(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(200))
@@ -531,7 +531,8 @@ func TestDrops(t *testing.T) {
 	}
 }
 
-// TestHotPathAllocatesNothing holds both ways of an advert to what BenchmarkReceive and BenchmarkMasterTimer show.
+// TestHotPathAllocatesNothing checks that sending and receiving an advert, as in BenchmarkReceive and BenchmarkMasterTimer,
+// does not allocate.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")

@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostFailover lets a backup take over from a master that is killed, and yield when it is back.
+// TestHostFailover checks that a backup takes over from a killed master, and yields when the master is back.
 func TestHostFailover(t *testing.T) {
 	for _, c := range []struct {
 		version  uint8
@@ -49,7 +49,7 @@ func TestHostFailover(t *testing.T) {
 			}
 			eventually(t, "b has the address", func() bool { return has(t, n.b, "eth0", vip.String()) })
 
-			// The killed one left its address behind; started afresh it listens first, and preempts.
+			// The killed speaker left its address behind; the new one listens first, and then preempts.
 			a.start("fresh")
 			a.awaitState("v", vrrp.Master)
 			b.awaitState("v", vrrp.Backup)

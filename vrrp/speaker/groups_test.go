@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// routerPair is two instances on two interfaces, in a group.
+// routerPair returns two instances on two interfaces, in a group.
 func routerPair() (outside, inside vrrp.Instance) {
 	outside, inside = v3(100), v3(100)
 	outside.Name, inside.Name = "outside", "inside"
@@ -53,7 +53,7 @@ func TestGroup(t *testing.T) {
 	g.expectBoth(vrrp.Master, vrrp.ReasonPriorityZero, vrrp.ReasonGroup)
 }
 
-// TestGroupLeavesCleanly: the member whose link works hands over.
+// TestGroupLeavesCleanly checks that the member with a working link hands over.
 func TestGroupLeavesCleanly(t *testing.T) {
 	g := newRig(t)
 	outside, inside := routerPair()
@@ -73,14 +73,14 @@ func TestGroupLeavesCleanly(t *testing.T) {
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.expectBoth(vrrp.Backup, vrrp.ReasonStartup, vrrp.ReasonStartup)
 
-	// Out of the group, each is on its own.
+	// Without the group, the instances are independent.
 	g.wantGroup("", outside, inside)
 	g.advance(time.Second)
 	g.down("eth0", 2)
 	g.expect("inside", vrrp.Master, vrrp.ReasonMasterDownTimer)
 }
 
-// TestGroupIsAdopted: both go on as master, in whatever order their sockets open.
+// TestGroupIsAdopted checks that both continue as master, regardless of the order in which their sockets open.
 func TestGroupIsAdopted(t *testing.T) {
 	g := newRig(t)
 	outside, inside := routerPair()
@@ -95,7 +95,7 @@ func TestGroupIsAdopted(t *testing.T) {
 	g.expectBoth(vrrp.Leaving, vrrp.ReasonResignStop, vrrp.ReasonResignStop)
 }
 
-// TestLargeGroup: what a group costs grows with its members, not with their square.
+// TestLargeGroup checks that the cost of a group grows linearly with its members, not quadratically.
 func TestLargeGroup(t *testing.T) {
 	g := newRig(t)
 	g.quiet = true
@@ -119,7 +119,7 @@ func TestLargeGroup(t *testing.T) {
 	}
 }
 
-// addSecond connects a and b by a second network.
+// addSecond connects a and b with a second network.
 func (n *lan) addSecond(t testing.TB) {
 	t.Helper()
 	second, err := n.lab.Bridge("br1")
@@ -148,8 +148,8 @@ func groupOf(priority uint8) vrrp.Wanted {
 	return w
 }
 
-// TestHostGroupLosesNothing fails the link of one member, and has it come back, under a client of the other, which asks
-// every millisecond. Then the master stops.
+// TestHostGroupLosesNothing takes the link of one member down and up again while a client sends requests to the other
+// member's address every millisecond. Then the master stops.
 func TestHostGroupLosesNothing(t *testing.T) {
 	attempts(t, func(n *lan) error {
 		n.addSecond(t)
@@ -188,7 +188,7 @@ func TestHostGroupLosesNothing(t *testing.T) {
 	})
 }
 
-// TestHostKeepalivedGroup has a sync group on both sides: the failure of one link moves both instances, whoever is master.
+// TestHostKeepalivedGroup uses a sync group on both sides: the failure of one link moves both instances, from either master.
 func TestHostKeepalivedGroup(t *testing.T) {
 	for _, c := range []struct {
 		name         string

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostStopLosesNothing hands over by SIGTERM and back by preemption, under a client that asks every millisecond.
+// TestHostStopLosesNothing hands over by SIGTERM and back by preemption, while a client sends a request every millisecond.
 func TestHostStopLosesNothing(t *testing.T) {
 	for _, c := range []struct {
 		version  uint8
@@ -61,7 +61,7 @@ func handOver(t *testing.T, n *lan, version uint8, family vrrp.Family, interval 
 	return nil
 }
 
-// TestHostStopWaitsForTheSlowest stops a master whose backup is a keepalived that waits as long as one can.
+// TestHostStopWaitsForTheSlowest stops a master whose backup is a keepalived with the longest possible skew time.
 func TestHostStopWaitsForTheSlowest(t *testing.T) {
 	attempts(t, func(n *lan) error {
 		a := newStation(t, n.a)

@@ -20,7 +20,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// patience is how long a test waits for what must happen soon.
+// patience is the timeout for events that must happen soon.
 const patience = 15 * time.Second
 
 // lan is two routers and an observer on a bridge.
@@ -62,8 +62,8 @@ func (n *lan) host(t testing.TB, name string, addresses ...string) *lab.Node {
 	return h
 }
 
-// attempts runs a story until it ends well, three times at most. Where the hypervisor takes the CPU away for longer than
-// a few adverts at 10 ms, a failover is right and the story another one.
+// attempts runs a story until it succeeds, at most three times. If the hypervisor takes the CPU away for longer than a few
+// adverts at 10 ms, a failover is correct, but not part of the story.
 func attempts(t *testing.T, story func(n *lan) error) {
 	t.Helper()
 	for i := 1; ; i++ {
@@ -82,7 +82,7 @@ func attempts(t *testing.T, story func(n *lan) error) {
 	}
 }
 
-// output is a child's log.
+// output holds a child's log.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -125,7 +125,7 @@ func newStation(t testing.TB, host *lab.Node) *station {
 	return newStationBy(t, host)
 }
 
-// newStationBy starts the speaker by way of a wrapper command.
+// newStationBy starts the speaker through a wrapper command.
 func newStationBy(t testing.TB, host *lab.Node, wrapper ...string) *station {
 	t.Helper()
 	s := &station{t: t, host: host, wrapper: wrapper, statuses: map[string]vrrp.Status{}, changed: make(chan struct{}, 1)}
@@ -159,7 +159,7 @@ func newStationBy(t testing.TB, host *lab.Node, wrapper ...string) *station {
 	return s
 }
 
-// pauseDirector disconnects the director; it goes on with resumeDirector.
+// pauseDirector disconnects the director; resumeDirector reconnects it.
 func (s *station) pauseDirector() {
 	if s.pause != nil {
 		s.pause()
@@ -178,11 +178,11 @@ func (s *station) start(how string) {
 	s.t.Helper()
 	argv := append(slices.Clone(s.wrapper), os.Args[0])
 	s.cmd = s.host.Command(context.Background(), argv[0], argv[1:]...)
-	// The race detector would sleep for a second at the end.
+	// Otherwise the race detector sleeps for a second at exit.
 	s.cmd.Env = append(os.Environ(), childEnv+"="+how, "GORACE=atexit_sleep_ms=0")
 	s.cmd.ExtraFiles = []*os.File{s.listener, s.tenures}
 	s.cmd.Stderr = &s.log
-	// A session of its own, as the parent gives it.
+	// In its own session, as when started by the parent.
 	s.cmd.SysProcAttr.Setpgid, s.cmd.SysProcAttr.Setsid = false, true
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -197,7 +197,7 @@ func (s *station) kill() {
 	}
 }
 
-// stop ends the process in order and returns how long it took.
+// stop ends the process gracefully and returns how long it took.
 func (s *station) stop() time.Duration {
 	s.t.Helper()
 	began := time.Now()
@@ -237,14 +237,14 @@ func (s *station) record(list []vrrp.Transition) {
 	s.recorded = append(s.recorded, list...)
 }
 
-// transitions are the states heard so far.
+// transitions returns the states received so far.
 func (s *station) transitions() []vrrp.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.seen)
 }
 
-// await waits until the instance's status is as asked.
+// await waits until the instance's status matches.
 func (s *station) await(name, what string, ok func(vrrp.Status) bool) vrrp.Status {
 	s.t.Helper()
 	deadline := time.After(patience)
@@ -265,7 +265,7 @@ func (s *station) awaitState(name string, state vrrp.State) vrrp.Status {
 	return s.await(name, string(state), func(st vrrp.Status) bool { return st.State == state })
 }
 
-// report asks the speaker until the answer is as asked.
+// report requests reports from the speaker until one matches.
 func (s *station) report(name, what string, ok func(vrrp.Status) bool) vrrp.Status {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -290,7 +290,7 @@ func (s *station) wantWith(grace time.Duration, instances ...vrrp.Instance) {
 	s.client.Set(w)
 }
 
-// instance is a virtual router with the address that the lan's tests use.
+// instance returns a virtual router with the address that the lan's tests use.
 func instance(version uint8, f vrrp.Family, priority uint8, interval time.Duration) vrrp.Instance {
 	vip := "10.9.0.100/24"
 	if f == vrrp.IPv6 {
@@ -304,7 +304,7 @@ func instance(version uint8, f vrrp.Family, priority uint8, interval time.Durati
 	}
 }
 
-// has says whether the address is on the host's interface.
+// has reports whether the address is on the host's interface.
 func has(t testing.TB, h *lab.Node, iface, prefix string) bool {
 	t.Helper()
 	return slices.Contains(prefixes(t, h, iface), netip.MustParsePrefix(prefix))
@@ -323,7 +323,7 @@ func prefixes(t testing.TB, h *lab.Node, iface string) []netip.Prefix {
 	return out
 }
 
-// eventually looks again at each of the host's address changes until ok.
+// eventually calls ok after each of the host's address changes until it returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// move has the speaker's engine do so many transitions.
+// move makes the speaker's engine perform the given number of transitions.
 func (o *office) move(n int) {
 	for range n {
 		o.history.add(vrrp.Transition{Instance: "v", To: vrrp.Master})
@@ -22,7 +22,7 @@ func (o *office) move(n int) {
 	o.publish([]vrrp.Status{{Name: "v", State: vrrp.Master}})
 }
 
-// wantMoves sees that a director was sent the transitions from one number to another, each once and in order.
+// wantMoves checks that a director was sent the transitions from one number to another, each once and in order.
 func (d *desk) wantMoves(t *testing.T, from, to uint64) {
 	t.Helper()
 	synctest.Wait()
@@ -43,7 +43,7 @@ func (d *desk) wantMoves(t *testing.T, from, to uint64) {
 
 func TestTransitionsArriveInOrderAndOnce(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
-		o.move(3) // before there is a director, in one instant
+		o.move(3) // before a director connects, at the same time
 		d := newDesk(t, o.listener.dial)
 		defer func() { d.stop() }()
 		d.wantMoves(t, 1, 3)
@@ -60,12 +60,12 @@ func TestTransitionsArriveInOrderAndOnce(t *testing.T) {
 
 		d.stop()
 		o.move(transitionsPerLine + 1)
-		d = newDesk(t, o.listener.dial) // another process: it gets all that is kept
+		d = newDesk(t, o.listener.dial) // another process: it gets all transitions that are kept
 		d.wantMoves(t, 1, 9+transitionsPerLine)
 	})
 }
 
-// TestASlowDirectorGetsEveryTransition is unlike that of statuses, of which it gets the latest.
+// TestASlowDirectorGetsEveryTransition checks that transitions, unlike statuses, are not replaced by newer ones.
 func TestASlowDirectorGetsEveryTransition(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
 		conn, err := o.listener.dial(t.Context())
@@ -146,8 +146,8 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestTheNextSpeakerContinuesTheSeries kills a speaker: its process's memory is gone, and what the parent keeps is not. The
-// memory may be that of a parent of an older version, which is shorter.
+// TestTheNextSpeakerContinuesTheSeries kills a speaker: its process's memory is lost, but the parent's is kept. The latter
+// may come from a parent of an older version, which allocates less.
 func TestTheNextSpeakerContinuesTheSeries(t *testing.T) {
 	shared, err := NewTenures()
 	if err != nil {
@@ -181,7 +181,7 @@ func TestTheEngineRecordsTransitions(t *testing.T) {
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(instance(3, vrrp.IPv4, 100, time.Second))
 	began := g.now
-	g.holding = true // the addresses take a while
+	g.holding = true // adding the addresses takes a while
 	g.advance(4 * time.Second)
 	took := g.now
 	g.finish()

@@ -67,7 +67,7 @@ func TestInterfaceTable(t *testing.T) {
 	}
 }
 
-// TestWatcherLosesMessages has a subscription fail while something changes: the next look finds it.
+// TestWatcherLosesMessages makes a subscription fail during a change, which the next resync must find.
 func TestWatcherLosesMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const running = unix.IFF_UP | unix.IFF_RUNNING

@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// side is what one of two routers is configured with.
+// side is the configuration of one of two routers.
 type side struct {
 	version  uint8
 	unicast  bool
@@ -21,19 +21,19 @@ type side struct {
 	checksum vrrp.ChecksumMode
 }
 
-// pairing is a virtual router that we share with keepalived.
+// pairing is a virtual router with one of our routers and one of keepalived's.
 type pairing struct {
 	name         string
 	family       vrrp.Family
 	noPreempt    bool
 	ours, theirs side
-	drop         vrrp.DropReason // of keepalived's adverts, where the settings do not fit
-	complaint    string          // of keepalived about ours
+	drop         vrrp.DropReason // of keepalived's adverts, if the settings do not match
+	complaint    string          // keepalived's message about our adverts
 }
 
-// pairings are settings that fit: any two of version and family, transport, password, preemption and different intervals
-// occur together. Two combinations are missing: with different intervals, preempt = false does not keep the faster
-// router, which does not know yet how long to wait, from taking over when it starts. And keepalived has
+// pairings are matching settings: any two of version and family, transport, password, preemption and different intervals
+// occur together. Two combinations are missing: with different intervals, preempt = false does not prevent the faster
+// router from taking over when it starts, because it has not received the longer interval yet. And keepalived has
 // v3_checksum_as_v2 since 2.2.8.
 func pairings() []pairing {
 	const fast, usual, slow = 100 * time.Millisecond, 250 * time.Millisecond, time.Second
@@ -62,14 +62,14 @@ func pairings() []pairing {
 	}
 }
 
-// instance is the i-th pairing's virtual router as one of the sides has it.
+// instance returns the i-th pairing's virtual router as configured on one of the sides.
 func (p pairing) instance(i int, s side, priority uint8, self, peer string) vrrp.Instance {
 	in := instance(s.version, p.family, priority, s.interval)
 	in.Name, in.VirtualRouterID, in.Preempt = p.name, uint8(i+1), !p.noPreempt
 	in.AuthPass, in.Checksum, in.AdoptFactor = secret.Text(s.pass), s.checksum, vrrp.AdoptFactorMax
 	in.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix(fmt.Sprintf("10.9.0.%d/24", 101+i))}}
 	if p.family == vrrp.IPv6 {
-		in.Addresses = []vrrp.Address{ // keepalived wants the first to be link-local
+		in.Addresses = []vrrp.Address{ // keepalived requires the first to be link-local
 			{Prefix: netip.MustParsePrefix(fmt.Sprintf("fe80::1:%x/64", 1+i))},
 			{Prefix: netip.MustParsePrefix(fmt.Sprintf("fd09::1:%x/64", 1+i))},
 		}
@@ -92,11 +92,11 @@ type corner struct {
 	awaitState        func(instance string, state vrrp.State)
 }
 
-// match is our router and keepalived's in one network, with all pairings.
+// match is our router and keepalived's on one network, with all pairings.
 type match struct {
 	*lan
 	list       []pairing
-	capture    *capture // at the backup: the bridge does not show unicast to others
+	capture    *capture // at the backup, because the bridge does not forward unicast to other ports
 	us, them   *corner
 	station    *station
 	keepalived *keepalived
@@ -144,12 +144,12 @@ func (m *match) other(c *corner) *corner {
 	return m.us
 }
 
-// awaitMasters waits until each pairing's master is what masterOf says and the other router is its backup, where the
-// addresses and the adverts agree with it.
+// awaitMasters waits until each pairing's master is the one returned by masterOf and the other router is its backup, and
+// the addresses and adverts agree with that.
 func (m *match) awaitMasters(t *testing.T, masterOf func(pairing) *corner) {
 	t.Helper()
 	for _, p := range m.list {
-		// First what changes: the state of a router that was killed is the last one that it reported.
+		// Check the new master first: a killed router's last reported state does not change.
 		m.other(masterOf(p)).awaitState(p.name, vrrp.Backup)
 		masterOf(p).awaitState(p.name, vrrp.Master)
 	}
@@ -205,7 +205,7 @@ func (m *match) awaitAdverts(t *testing.T, masterOf func(pairing) *corner) {
 	})
 }
 
-// checkDrops fails the test if we dropped adverts for other reasons than those of the pairings.
+// checkDrops fails the test if we dropped adverts for reasons other than those of the pairings.
 func (m *match) checkDrops(t *testing.T) {
 	t.Helper()
 	for _, p := range m.list {
@@ -222,7 +222,7 @@ func (m *match) checkDrops(t *testing.T) {
 	}
 }
 
-// checkHandOver fails the test where the backup took over by its timer from a master that stopped.
+// checkHandOver fails the test if the backup took over from a stopped master only when its timer expired.
 func (m *match) checkHandOver(t *testing.T, mark int, master *corner) {
 	t.Helper()
 	from, to := macOf(t, master.host, "eth0"), macOf(t, m.other(master).host, "eth0")
@@ -232,7 +232,7 @@ func (m *match) checkHandOver(t *testing.T, mark int, master *corner) {
 		}
 		zero := m.capture.await(t, mark, in.Name+" leaves", func(s seen) bool { return is(s, from) && s.advert.Priority == 0 })
 		first := m.capture.await(t, mark, in.Name+" is taken over", func(s seen) bool { return is(s, to) })
-		// The timer runs for three intervals and the skew time from an advert that was at most one interval ago.
+		// The timer runs for three intervals plus the skew time, starting at an advert at most one interval ago.
 		timer := 2*in.AdvertiseInterval + vrrp.SkewTime(in.Version, 100, in.AdvertiseInterval)
 		if took := first.at.Sub(zero.at); took >= timer {
 			t.Errorf("%s: taken over after %s", in.Name, took)
@@ -240,8 +240,8 @@ func (m *match) checkHandOver(t *testing.T, mark int, master *corner) {
 	}
 }
 
-// TestHostKeepalivedMatrix plays each pairing with either router as the master, which stops, is killed or is cut off, and
-// comes back.
+// TestHostKeepalivedMatrix runs each pairing with either router as the master, which is stopped, killed or cut off, and
+// then comes back.
 func TestHostKeepalivedMatrix(t *testing.T) {
 	for _, c := range []struct {
 		master, ending string
@@ -302,7 +302,7 @@ func (m *match) play(t *testing.T, ending string) {
 		m.checkHandOver(t, mark, master)
 	}
 	m.awaitAdverts(t, func(p pairing) *corner {
-		if ending == "link cut" && p.ours.unicast { // nobody answers for the peer's address
+		if ending == "link cut" && p.ours.unicast { // no host answers for the peer's address
 			return nil
 		}
 		return backup
@@ -316,7 +316,7 @@ func (m *match) play(t *testing.T, ending string) {
 		master.start()
 	}
 	m.awaitMasters(t, func(p pairing) *corner {
-		if p.noPreempt && ending != "link cut" { // of two masters, the better one stays
+		if p.noPreempt && ending != "link cut" { // of two masters, the one with the higher priority remains
 			return backup
 		}
 		return master
@@ -325,8 +325,9 @@ func (m *match) play(t *testing.T, ending string) {
 	m.them.stop()
 }
 
-// TestHostKeepalivedMisfits: where the settings do not fit, both are masters, and our counters say why. keepalived's
-// master starts its timer again with each packet, also one that it rejects, so it may send no second advert.
+// TestHostKeepalivedMisfits checks that with settings that do not match, both routers are masters and our counters show the
+// reason. keepalived's master restarts its timer with each packet, even one that it rejects, so it may send no second
+// advert.
 func TestHostKeepalivedMisfits(t *testing.T) {
 	v2, v3 := side{version: 2, interval: time.Second}, side{version: 3, interval: 250 * time.Millisecond}
 	with := func(s side, change func(*side)) side { change(&s); return s }

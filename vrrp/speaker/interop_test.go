@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// instance is the router of an interop case. keepalived wants an IPv6 router's first address to be link-local.
+// instance returns the router of an interop case. keepalived requires an IPv6 router's first address to be link-local.
 func (c interop) instance(priority uint8) vrrp.Instance {
 	in := instance(c.version, c.family, priority, c.interval)
 	in.AuthPass = secret.Text(c.pass)
@@ -21,7 +21,7 @@ func (c interop) instance(priority uint8) vrrp.Instance {
 	return in
 }
 
-// TestHostKeepalivedBackup has keepalived as the backup of our master: hand-over by priority 0, preemption, death.
+// TestHostKeepalivedBackup uses keepalived as the backup of our master: hand-over by priority 0, preemption, kill.
 func TestHostKeepalivedBackup(t *testing.T) {
 	for _, c := range interops {
 		t.Run(c.name, func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestHostKeepalivedBackup(t *testing.T) {
 	}
 }
 
-// TestHostKeepalivedMaster has keepalived as the master of our backup.
+// TestHostKeepalivedMaster uses keepalived as the master of our backup.
 func TestHostKeepalivedMaster(t *testing.T) {
 	for _, c := range interops {
 		t.Run(c.name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestHostKeepalivedMaster(t *testing.T) {
 	}
 }
 
-// TestHostKeepalivedUnicast: keepalived's unicast adverts have a TTL of 255, and over IPv6 a hop limit of 64.
+// TestHostKeepalivedUnicast uses unicast: keepalived's adverts have a TTL of 255, and over IPv6 a hop limit of 64.
 func TestHostKeepalivedUnicast(t *testing.T) {
 	for _, c := range []struct {
 		family      vrrp.Family

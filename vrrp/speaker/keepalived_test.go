@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// keepalived is Debian's, in a host of the lab.
+// keepalived is a process of Debian's keepalived in a host of the lab.
 type keepalived struct {
 	t    testing.TB
 	host *lab.Node
@@ -37,7 +37,7 @@ func needKeepalived(t testing.TB) string {
 	return path
 }
 
-// startKeepalived runs instances as keepalived's configuration says them.
+// startKeepalived translates instances to keepalived's configuration and runs it.
 func startKeepalived(t testing.TB, host *lab.Node, console bool, instances ...vrrp.Instance) *keepalived {
 	t.Helper()
 	return startKeepalivedWith(t, host, console, keepalivedConfig(instances))
@@ -115,7 +115,7 @@ func keepalivedConfig(instances []vrrp.Instance) string {
 	return b.String()
 }
 
-// stop ends it in order: it says priority 0.
+// stop ends it gracefully: it sends priority 0.
 func (k *keepalived) stop() {
 	k.t.Helper()
 	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -126,14 +126,14 @@ func (k *keepalived) stop() {
 	}
 }
 
-// kill ends it and its children at once, without a word to the network.
+// kill ends it and its children immediately, without sending a packet.
 func (k *keepalived) kill() {
 	if k.cmd.ProcessState != nil {
 		return
 	}
 	pids := k.pids()
 	_ = syscall.Kill(pids[0], syscall.SIGSTOP)
-	// The parent last: a child that sees it die says priority 0.
+	// The parent last: a child whose parent dies sends priority 0.
 	for _, pid := range slices.Backward(pids) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
@@ -161,7 +161,7 @@ func (k *keepalived) awaitLog(expr string, n int) {
 	})
 }
 
-// awaitState waits until an instance's last logged state is as given.
+// awaitState waits until an instance's last logged state is the given one.
 func (k *keepalived) awaitState(instance string, state vrrp.State) {
 	k.t.Helper()
 	re := regexp.MustCompile(`\(` + regexp.QuoteMeta(instance) + `\) Entering (\w+) STATE`)
@@ -173,7 +173,7 @@ func (k *keepalived) awaitState(instance string, state vrrp.State) {
 
 var complaint = regexp.MustCompile(`(?i)invalid|bogus|mismatch|wrong|incorrect|malformed|checksum|not received|ignoring received`)
 
-// checkLog fails the test if keepalived did not like what it received.
+// checkLog fails the test if keepalived logged a complaint about received packets.
 func (k *keepalived) checkLog() {
 	k.t.Helper()
 	for line := range bytes.Lines([]byte(k.log.String())) {

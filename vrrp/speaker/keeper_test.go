@@ -18,15 +18,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// fakeKernel has the addresses of interfaces, and does what a kernel does to them.
+// fakeKernel holds the addresses of interfaces and simulates the kernel's behaviour.
 type fakeKernel struct {
 	mu        sync.Mutex
 	addresses map[int][]netip.Prefix // of the interfaces that are up
 	fail      error
-	blind     int                   // so often List fails
+	blind     int                   // number of List calls that fail
 	dad       map[netip.Prefix]bool // refused by duplicate address detection
 	tries     int
-	slow      int // so often a new address does not work yet
+	slow      int // number of checks before a new address is usable
 	adds      int
 	removed   []string
 }
@@ -184,7 +184,7 @@ func TestKeeperRestores(t *testing.T) {
 		if g.kernel.get(2) == "" || h.restored.Load() != 1 {
 			t.Fatalf("after a deletion: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
-		// A second deletion right away waits a little.
+		// A second deletion shortly after is handled with a delay.
 		g.kernel.set(2)
 		g.suspect()
 		synctest.Wait()
@@ -196,7 +196,7 @@ func TestKeeperRestores(t *testing.T) {
 		if g.kernel.get(2) == "" || h.restored.Load() != 2 {
 			t.Errorf("after the pause: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
-		// No message about the third: the safety net.
+		// No message about the third: the periodic check finds it.
 		g.kernel.set(2)
 		time.Sleep(checkInterval)
 		synctest.Wait()
@@ -213,7 +213,7 @@ func TestKeeperFollowsInterfaces(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		h := &holder{key: keyA}
 		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
-		// Down: the kernel lists nothing of it, and nothing is done.
+		// Down: the kernel does not list its addresses, and the keeper does nothing.
 		delete(g.kernel.addresses, 3)
 		adds := g.kernel.adds
 		g.suspect()
@@ -221,7 +221,7 @@ func TestKeeperFollowsInterfaces(t *testing.T) {
 		if g.kernel.adds != adds {
 			t.Error("an address was added to an interface that is down")
 		}
-		// Made anew: not a deletion.
+		// Recreated: not a deletion.
 		g.links["eth1"] = netInterface{Index: 7, Name: "eth1"}
 		g.kernel.set(7)
 		g.suspect()
@@ -229,7 +229,7 @@ func TestKeeperFollowsInterfaces(t *testing.T) {
 		if g.kernel.get(7) == "" || h.restored.Load() != 0 {
 			t.Errorf("on the new interface: %q, restored %d", g.kernel.get(7), h.restored.Load())
 		}
-		// Gone: told once.
+		// Missing: reported once.
 		g.links["eth1"] = netInterface{}
 		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
 		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
@@ -280,7 +280,7 @@ func TestKeeperGetsOverFaultsAtOnce(t *testing.T) {
 				t.Errorf("not put back within 500 ms, after %d looks that failed", times)
 			}
 		}
-		// The kernel does not take it for a while.
+		// The kernel refuses it for a while.
 		g.kernel.mu.Lock()
 		g.kernel.fail = unix.EBUSY
 		g.kernel.mu.Unlock()
@@ -295,7 +295,7 @@ func TestKeeperGetsOverFaultsAtOnce(t *testing.T) {
 		if g.kernel.get(2) == "" {
 			t.Error("not put back within 500 ms after the kernel would have taken it")
 		}
-		// It is asked less and less often.
+		// It is retried at increasing intervals.
 		g.kernel.mu.Lock()
 		g.kernel.blind = 1 << 30
 		g.kernel.mu.Unlock()
@@ -314,7 +314,7 @@ func TestAddressesLeaveAnInterfaceThatIsRenamed(t *testing.T) {
 		all := []vrrp.Address{vip1, vip2}
 		h := &holder{key: keyA}
 		g.do(h, vrrp.AddAddresses{Addresses: all})
-		// Another one than the router's own: the router goes on.
+		// Another router's interface: this router continues.
 		g.links["lan"], g.links["eth1"] = netInterface{Index: 3, Name: "lan"}, netInterface{}
 		g.suspect()
 		synctest.Wait()
@@ -327,7 +327,7 @@ func TestAddressesLeaveAnInterfaceThatIsRenamed(t *testing.T) {
 		if g.kernel.get(3) == "" {
 			t.Error("not put back with the name")
 		}
-		// The router's own.
+		// The router's own interface.
 		g.links["wan"], g.links["eth0"] = netInterface{Index: 2, Name: "wan"}, netInterface{}
 		g.do(h, vrrp.RemoveAddresses{Addresses: all})
 		if g.kernel.get(2)+g.kernel.get(3) != "" {
@@ -351,7 +351,7 @@ func TestKeeperWaitsForIPv6(t *testing.T) {
 		if d := time.Since(began); d < serviceTimeout || d > serviceTimeout+servicePause {
 			t.Errorf("waited %s for an address that never works", d)
 		}
-		// The kernel has it with another prefix length: it is there.
+		// The kernel has it with another prefix length: it counts as present.
 		g.kernel.set(2, netip.MustParsePrefix("fd09::100/128"))
 		g.suspect()
 		synctest.Wait()

@@ -29,7 +29,7 @@ func sharedMemory(t testing.TB) *os.File {
 
 func keptIn(f *os.File) *keptWanted { return newKeptWanted(slog.New(slog.DiscardHandler), f) }
 
-// numbered is a wanted state that is known by its number.
+// numbered returns a wanted state that is identified by its number.
 func numbered(n int) *vrrp.Wanted {
 	in := v3(200)
 	in.Version, in.AdvertiseInterval, in.AuthPass = 2, time.Second, secret.Text(fmt.Sprint(n))
@@ -39,7 +39,7 @@ func numbered(n int) *vrrp.Wanted {
 	}}}
 }
 
-// TestKeptWanted: the next speaker reads the last state that was written completely by its own version, or nothing.
+// TestKeptWanted checks that the next speaker reads the last state that its own version wrote completely, or none.
 func TestKeptWanted(t *testing.T) {
 	damage := func(t *testing.T, f *os.File, sequence uint64, from int64, with string) {
 		if _, err := f.WriteAt([]byte(with), slotOffset(sequence)+from); err != nil {
@@ -50,7 +50,7 @@ func TestKeptWanted(t *testing.T) {
 		name   string
 		writes int
 		then   func(t *testing.T, k *keptWanted)
-		want   int // number; 0: nothing
+		want   int // number; 0 if none
 	}{
 		{"nothing", 0, nil, 0},
 		{"one", 1, nil, 1},
@@ -91,7 +91,7 @@ func TestKeptWanted(t *testing.T) {
 			if want := numbered(c.want); c.want == 0 && got != nil || c.want > 0 && !reflect.DeepEqual(got, want) {
 				t.Fatalf("read %+v, want number %d", got, c.want)
 			}
-			// Whatever there was, the next state replaces it.
+			// The next state replaces any previous content.
 			if err := next.write(numbered(9)); err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func TestKeptWanted(t *testing.T) {
 	}
 }
 
-// TestKeptWantedInTheBackground: the latest state is written soon, and the end of the speaker waits for it.
+// TestKeptWantedInTheBackground checks that the latest state is written soon, and that the speaker's end waits for it.
 func TestKeptWantedInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := keptIn(sharedMemory(t))
@@ -128,14 +128,14 @@ func TestKeptWantedInTheBackground(t *testing.T) {
 	})
 }
 
-// TestSuccessorNeedsNoDirector: the next speaker continues as master with what the killed one wanted, until a director comes or
-// the grace time is over.
+// TestSuccessorNeedsNoDirector checks that the next speaker continues as master with the killed one's wanted state, until a
+// director connects or the grace time is over.
 func TestSuccessorNeedsNoDirector(t *testing.T) {
 	in := v3(200)
 	for _, c := range []struct {
 		name  string
-		end   func(g *rig) // of the former speaker
-		first string       // what the next one does at once; empty: it has nothing to continue with
+		end   func(g *rig) // of the previous speaker
+		first string       // first actions of the next one; empty if it has no state to continue with
 	}{
 		{"killed", nil, "advert 200, add, announce"},
 		{"killed as backup", func(g *rig) { g.hear(in, 250, "10.9.0.2") }, "silence"},
@@ -196,7 +196,7 @@ func TestSuccessorNeedsNoDirector(t *testing.T) {
 	}
 }
 
-// TestDirectorReplacesWhatWasKept: the first wanted state of a director replaces what a speaker has resumed.
+// TestDirectorReplacesWhatWasKept checks that a director's first wanted state replaces the state that a speaker has resumed.
 func TestDirectorReplacesWhatWasKept(t *testing.T) {
 	in, removed := v3(200), v3(200)
 	removed.Name, removed.VirtualRouterID = "removed", 52
@@ -228,8 +228,8 @@ func TestDirectorReplacesWhatWasKept(t *testing.T) {
 	}
 }
 
-// TestHostSuccessorNeedsNoDirector: speaker and director are killed together. The next speaker continues before the peer notices,
-// and hands over when no director has come within the grace time.
+// TestHostSuccessorNeedsNoDirector kills speaker and director together. The next speaker continues before the peer times
+// out, and hands over if no director connects within the grace time.
 func TestHostSuccessorNeedsNoDirector(t *testing.T) {
 	attempts(t, func(n *lan) error {
 		const interval = 100 * time.Millisecond
@@ -237,7 +237,7 @@ func TestHostSuccessorNeedsNoDirector(t *testing.T) {
 		a.wantWith(2*time.Second, instance(3, vrrp.IPv4, 200, interval))
 		a.report("v", "any", func(vrrp.Status) bool { return true })
 		before := len(b.transitions())
-		a.pauseDirector() // first: its next connection would wait for the next speaker, with all that it has sent
+		a.pauseDirector() // first, because its next connection would wait for the next speaker, with the data already sent
 		a.kill()
 		mark := n.capture.mark()
 		a.start("adopt")

@@ -10,7 +10,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostLeftovers: the virtual addresses of an instance are found on their interfaces, and removed. Others stay.
+// TestHostLeftovers checks that an instance's virtual addresses are found on their interfaces and removed, and that other
+// addresses are kept.
 func TestHostLeftovers(t *testing.T) {
 	lab.Need(t, lab.Host)
 	n := newSidewaysLAN(t)

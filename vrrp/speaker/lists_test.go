@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestCheckAddresses: an advert lists our addresses or it does not, as vrrp.Instance says.
+// TestCheckAddresses compares checkAddresses with vrrp.Instance.SameAddresses.
 func TestCheckAddresses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := v3(100)

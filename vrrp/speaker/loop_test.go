@@ -53,7 +53,7 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-// TestTimersEnd has a timer that sets itself for the same moment.
+// TestTimersEnd uses a timer that sets itself for the same time.
 func TestTimersEnd(t *testing.T) {
 	var ts timers
 	n := 0
@@ -69,7 +69,8 @@ func TestTimersEnd(t *testing.T) {
 	}
 }
 
-// TestTimersSendEarly: what only sends may share the wake-up of another, and keeps its rhythm; what waits may not.
+// TestTimersSendEarly checks that a sending timer may share another timer's wake-up without drift, and that a waiting timer
+// may not.
 func TestTimersSendEarly(t *testing.T) {
 	var ts timers
 	zero := time.Now()
@@ -90,7 +91,7 @@ func TestTimersSendEarly(t *testing.T) {
 		t.Errorf("sent at %v, want %v", told, want)
 	}
 	ts.unset(waits)
-	ts.set(near, at(40)) // it has become one that waits
+	ts.set(near, at(40)) // now a waiting timer
 	if ts.send(at(40)); len(told) != 3 || !ts.next().Equal(at(40)) {
 		t.Errorf("sent %d times; next %v", len(told), ts.next().Sub(zero))
 	}
@@ -99,7 +100,7 @@ func TestTimersSendEarly(t *testing.T) {
 	}
 }
 
-// TestAdvertsBetweenBatches: what waits to be read, right or wrong, does not delay an advert of our own.
+// TestAdvertsBetweenBatches checks that queued packets, valid or not, do not delay our own adverts.
 func TestAdvertsBetweenBatches(t *testing.T) {
 	l, w, send := floodedLoop(t, 4*batchLen)
 	var read []uint64
@@ -115,7 +116,7 @@ func TestAdvertsBetweenBatches(t *testing.T) {
 	}
 }
 
-// TestInTimeIsHeard: an advert that arrives while other packets are read counts before a timer that waits for one and
+// TestInTimeIsHeard checks that an advert that arrives while other packets are read is handled before a waiting timer that
 // has become due meanwhile.
 func TestInTimeIsHeard(t *testing.T) {
 	l, flooded, flood := floodedLoop(t, 2*batchLen)
@@ -128,7 +129,7 @@ func TestInTimeIsHeard(t *testing.T) {
 	}
 	var heard []uint64
 	down := &timer{fire: func(time.Time) { heard = append(heard, quiet.drops.count[vrrp.DropTruncated]) }}
-	// It fires between the batches, long before its time, so that nothing looks late.
+	// It fires between the batches, long before its time, so that the loop is not considered late.
 	arrives := &timer{fire: func(time.Time) {
 		advert(1)
 		l.engine.timers.set(down, time.Now())
@@ -143,7 +144,7 @@ func TestInTimeIsHeard(t *testing.T) {
 	}
 }
 
-// TestRest: packets of a millisecond share a wake-up, and no timer waits for that.
+// TestRest checks that packets within a millisecond share a wake-up, and that this delays no timer.
 func TestRest(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
@@ -162,7 +163,7 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// TestRestEnds: a call ends a rest, packets do not.
+// TestRestEnds checks that a call ends a rest and packets do not.
 func TestRestEnds(t *testing.T) {
 	l, w, send := floodedLoop(t, 1)
 	if err := l.poller.add(w.socket); err != nil {
@@ -188,7 +189,7 @@ func TestRestEnds(t *testing.T) {
 	}
 }
 
-// floodedLoop is a loop with a socket on which send puts so many packets that are wrong.
+// floodedLoop returns a loop and a function that queues the given number of invalid packets on its socket.
 func floodedLoop(t *testing.T, packets int) (l *loop, w *wire, send func()) {
 	t.Helper()
 	p, err := newPoller()
@@ -201,7 +202,7 @@ func floodedLoop(t *testing.T, packets int) (l *loop, w *wire, send func()) {
 	return l, w, func() { sendN(packets) }
 }
 
-// addWire gives a loop a wire with a socket on which send puts packets that are wrong.
+// addWire adds a wire to a loop and returns a function that queues invalid packets on its socket.
 func (l *loop) addWire(t *testing.T, name string) (w *wire, send func(packets int)) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -211,7 +212,7 @@ func (l *loop) addWire(t *testing.T, name string) (w *wire, send func(packets in
 	s := &socket{key: socketKey{name, vrrp.IPv4}, fd: fd}
 	t.Cleanup(func() {
 		if l.poller.sockets[int32(fd)] == nil {
-			s.close() // else the poller closes it
+			s.close() // otherwise the poller closes it
 		}
 	})
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
@@ -256,7 +257,7 @@ func TestPoller(t *testing.T) {
 	if took := wait(time.Now().Add(-time.Second)); took > 5*time.Second {
 		t.Errorf("slept %s though the deadline had passed", took)
 	}
-	// An earlier deadline takes the place of a later one; without one only a call wakes.
+	// An earlier deadline replaces a later one; without a deadline only a call ends the wait.
 	go func() {
 		<-time.After(30 * time.Millisecond)
 		p.wake()
@@ -276,7 +277,7 @@ func TestPoller(t *testing.T) {
 	}
 }
 
-// TestWaitYields: a garbage collection, which stops all goroutines, does not wait until something ends a wait.
+// TestWaitYields checks that a garbage collection, which stops all goroutines, is not delayed until a wait ends.
 func TestWaitYields(t *testing.T) {
 	p, err := newPoller()
 	if err != nil {
@@ -299,7 +300,7 @@ func TestWaitYields(t *testing.T) {
 		runtime.GC()
 		p.wake()
 	}
-	if took := time.Since(began); took > 10*time.Second { // 0.3 s; 30 s if it waits
+	if took := time.Since(began); took > 10*time.Second { // usually 0.3 s; 30 s if it is delayed
 		t.Errorf("50 collections took %v", took)
 	}
 	close(waits)
@@ -318,7 +319,7 @@ func TestLoopCalls(t *testing.T) {
 	l.engine = g.engine
 	ended := make(chan error, 1)
 	go func() { ended <- l.run() }()
-	// More calls than one turn takes, from several goroutines, in order for each.
+	// More calls than one turn runs, from several goroutines, in order for each.
 	const each = 10 * maxCalls
 	counts := make([]int, 4)
 	done := make(chan int)

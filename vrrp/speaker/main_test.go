@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// childEnv makes the test binary a speaker: it serves the listener that it inherited, until SIGTERM.
+// childEnv makes the test binary run as a speaker that serves its inherited listener until SIGTERM.
 const childEnv = "LVS_HA_SPEAKER_TEST_CHILD"
 
 func TestMain(m *testing.M) {

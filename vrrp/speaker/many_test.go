@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// fullHouse is every virtual router id of a network.
+// fullHouse uses every virtual router ID of a network.
 func fullHouse(priority uint8, interval time.Duration) (out []vrrp.Instance) {
 	for id := 1; id <= 255; id++ {
 		in := instance(3, vrrp.IPv4, priority, interval)
@@ -20,7 +20,7 @@ func fullHouse(priority uint8, interval time.Duration) (out []vrrp.Instance) {
 	return out
 }
 
-// TestHostFullHouse fails 255 masters over at once.
+// TestHostFullHouse makes 255 masters fail over at the same time.
 func TestHostFullHouse(t *testing.T) {
 	attempts(t, func(n *lan) error {
 		a, b := newStation(t, n.a), newStation(t, n.b)

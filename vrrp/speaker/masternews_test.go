@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestMasterNewsInMeasure: masters that change with every packet are reported once a second, the last of them too.
+// TestMasterNewsInMeasure checks that masters that change with every packet are reported once a second, including the last.
 func TestMasterNewsInMeasure(t *testing.T) {
 	g := newRig(t)
 	var log bytes.Buffer
@@ -40,7 +40,7 @@ func TestMasterNewsInMeasure(t *testing.T) {
 	}
 }
 
-// TestMasterNewsWhileBusy: what is heard while the kernel takes an address off does not pile up.
+// TestMasterNewsWhileBusy checks that reports do not accumulate while the kernel removes an address.
 func TestMasterNewsWhileBusy(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
@@ -56,8 +56,9 @@ func TestMasterNewsWhileBusy(t *testing.T) {
 	}
 }
 
-// TestLongIntervalIsWarnedOf: a master whose interval is not adopted in full is one that somebody configured otherwise.
-func TestLongIntervalIsWarnedOf(t *testing.T) {
+// TestLongIntervalWarning checks the warning about a master whose interval is not fully adopted, a sign of differing
+// configurations.
+func TestLongIntervalWarning(t *testing.T) {
 	g := newRig(t)
 	var log bytes.Buffer
 	g.logTo(textLog(&log, slog.LevelWarn))

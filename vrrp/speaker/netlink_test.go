@@ -14,12 +14,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// fakeRoutes is an interface with addresses, whose nth call fails.
+// fakeRoutes simulates an interface with addresses, whose nth call fails.
 type fakeRoutes struct {
 	addresses map[string]netlink.Addr
 	calls     int
 	fails     func(n int) error
-	done      bool // what fails is carried out all the same: its answer was lost
+	done      bool // the failing call takes effect nevertheless: only its reply was lost
 }
 
 func (r *fakeRoutes) fail(change func() error) error {
@@ -78,8 +78,8 @@ func (r *fakeRoutes) RouteGet(net.IP) (list []netlink.Route, err error) {
 	return list, err
 }
 
-// A fault of the moment in any call of route netlink is over at once, whether the kernel did what was asked or not.
-func TestAddressesGetOverAnyFault(t *testing.T) {
+// A temporary error of any route netlink call is retried, whether or not the kernel carried out the request.
+func TestAddressChangesSurviveTemporaryErrors(t *testing.T) {
 	address := vrrp.Address{Prefix: netip.MustParsePrefix("10.9.0.100/24")}
 	for _, fault := range []error{unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, netlink.ErrDumpInterrupted} {
 		for _, done := range []bool{false, true} {
@@ -113,7 +113,7 @@ func TestAddressesGetOverAnyFault(t *testing.T) {
 	}
 }
 
-func TestARefusalIsAskedForOnce(t *testing.T) {
+func TestRefusalIsNotRetried(t *testing.T) {
 	for fault, calls := range map[unix.Errno]int{unix.EACCES: 1, unix.ENODEV: 1, unix.EBUSY: netlinkAttempts} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &fakeRoutes{addresses: map[string]netlink.Addr{}, fails: func(int) error { return fault }}

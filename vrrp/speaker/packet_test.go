@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// ipv4Packet puts an IPv4 header with options before a payload.
+// ipv4Packet adds an IPv4 header with options to a payload.
 func ipv4Packet(options int, payload []byte) []byte {
 	header := 20 + options
 	b := make([]byte, header, header+len(payload))
@@ -59,7 +59,7 @@ func FuzzParseIPv4(f *testing.F) {
 	})
 }
 
-// controlMessages builds what the kernel says of an IPv6 packet.
+// controlMessages builds the kernel's control messages for an IPv6 packet.
 func controlMessages(to netip.Addr, hopLimit int) []byte {
 	b := make([]byte, unix.CmsgSpace(20)+unix.CmsgSpace(4))
 	put := func(at, kind int, value []byte) {

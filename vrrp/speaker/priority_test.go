@@ -39,7 +39,7 @@ func threadClasses(t *testing.T, pid int) map[[3]string]int {
 		if err != nil {
 			continue // it has ended
 		}
-		// proc(5): fields 19, 40 and 41 are nice value, priority and policy; field 2, in parentheses, may hold blanks.
+		// proc(5): fields 19, 40 and 41 are nice value, priority and policy; field 2, in parentheses, may contain spaces.
 		_, rest, _ := strings.Cut(string(b), ") ")
 		fields := strings.Fields(rest)
 		out[[3]string{fields[38], fields[37], fields[16]}]++
@@ -47,7 +47,7 @@ func threadClasses(t *testing.T, pid int) map[[3]string]int {
 	return out
 }
 
-// TestHostRealtime looks at the threads of a running speaker, whose CPUs become one and two again.
+// TestHostRealtime checks the threads of a running speaker whose CPU affinity changes to one CPU and back to two.
 func TestHostRealtime(t *testing.T) {
 	lab.Need(t, lab.Host)
 	if runtime.NumCPU() < 2 {
@@ -92,7 +92,7 @@ func TestHostRealtime(t *testing.T) {
 	}
 }
 
-// pin has all threads of a process run on the given CPUs.
+// pin makes all threads of a process run on the given CPUs.
 func pin(t *testing.T, pid int, cpus ...int) {
 	t.Helper()
 	var set unix.CPUSet
@@ -114,7 +114,7 @@ func pin(t *testing.T, pid int, cpus ...int) {
 	}
 }
 
-// TestSpareIsNotRaised: a process that waits for its turn leaves the machine alone.
+// TestSpareIsNotRaised checks that a waiting spare does not raise its priority.
 func TestSpareIsNotRaised(t *testing.T) {
 	before, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
@@ -130,7 +130,7 @@ func TestSpareIsNotRaised(t *testing.T) {
 	}
 }
 
-// TestHostOneCPUEach runs a pair of which each has one CPU, with the worst case for it: 50 routers at 10 ms.
+// TestHostOneCPUEach runs a pair with one CPU each, in the worst case of 50 routers at 10 ms.
 func TestHostOneCPUEach(t *testing.T) {
 	lab.Need(t, lab.Host)
 	if runtime.NumCPU() < 2 {
@@ -139,17 +139,17 @@ func TestHostOneCPUEach(t *testing.T) {
 	oneCPU(t, 50, 10*time.Millisecond, []string{"taskset", "-c", "0"}, []string{"taskset", "-c", "1"})
 }
 
-// TestKernelOneCPU runs a pair on a machine that has one CPU for both.
+// TestKernelOneCPU runs a pair on a machine with a single CPU.
 func TestKernelOneCPU(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	oneCPU(t, 100, 100*time.Millisecond, nil, nil)
 }
 
-// undisturbed is how long nothing may happen.
+// undisturbed is the time during which no failure may occur.
 const undisturbed = 15 * time.Second
 
-// oneCPU leaves a pair to itself, each with a hog beside it, and wants that nothing happens: no speaker dies, no backup takes
-// over. A takeover is forgiven, twice, since the hypervisor may take a CPU away for longer than three intervals; a death is not.
+// oneCPU runs a pair, each with a CPU hog, and checks that no speaker dies and no backup takes over. Two takeovers are
+// tolerated, since the hypervisor may take a CPU away for longer than three intervals; a death is not.
 func oneCPU(t *testing.T, routers int, interval time.Duration, wrapA, wrapB []string) {
 	for attempt := 1; ; attempt++ {
 		n := buildLAN(t)
@@ -205,12 +205,12 @@ func undisturbedPair(t *testing.T, n *lan, routers int, interval time.Duration, 
 		t.Errorf("adverts of %d routers were seen, want %d", len(last), routers)
 	}
 	for _, s := range []*station{a, b} {
-		s.stop() // an error of the process, as of one that was killed, fails the test
+		s.stop() // fails the test if the process returned an error or was killed
 	}
 	return takeovers, worst
 }
 
-// transitionsOf is how often the station's routers became master.
+// transitionsOf returns how often the station's routers became master.
 func transitionsOf(s *station) int {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
