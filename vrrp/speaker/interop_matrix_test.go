@@ -170,7 +170,7 @@ func (m *match) awaitAddresses(t *testing.T, i int, h *lab.Node, want bool) {
 }
 
 // awaitAdverts waits for two adverts of each pairing from its master, without one of the other router between them. A
-// router that starts with a shorter interval than the master's may take over until it hears it.
+// router that starts with a shorter interval than the master's may take over until it receives the master's advert.
 func (m *match) awaitAdverts(t *testing.T, masterOf func(pairing) *corner) {
 	t.Helper()
 	const enough = 2

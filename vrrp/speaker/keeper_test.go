@@ -264,7 +264,7 @@ func TestKeeperFailures(t *testing.T) {
 	})
 }
 
-func TestKeeperGetsOverFaultsAtOnce(t *testing.T) {
+func TestKeeperRetriesTemporaryErrors(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		h := &holder{key: keyA}
 		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
@@ -309,7 +309,7 @@ func TestKeeperGetsOverFaultsAtOnce(t *testing.T) {
 	})
 }
 
-func TestAddressesLeaveAnInterfaceThatIsRenamed(t *testing.T) {
+func TestAddressesLeaveRenamedInterface(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		all := []vrrp.Address{vip1, vip2}
 		h := &holder{key: keyA}

@@ -15,8 +15,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// prober sends an echo request to an address every millisecond. Which are answered is the capture's to say, by the
-// kernel's clock: on a busy machine the test's own would blame the network for its late hours.
+// prober sends an echo request to an address every millisecond. The capture determines which are answered, by the kernel's
+// timestamps: on a busy host the test's own clock readings would be late.
 type prober struct {
 	conn    *icmp.PacketConn
 	to      *net.IPAddr
@@ -29,11 +29,11 @@ type prober struct {
 const (
 	probeID = 77
 
-	// lateReply is when a reply is too late to count: an old master may have queued it for the new one.
+	// lateReply is the time after which a reply does not count: an old master may have queued it for the new one.
 	lateReply = 50 * time.Millisecond
 )
 
-// echo is a request, with the time of its reply if one came.
+// echo is a request, with the time of its reply if there was one.
 type echo struct{ sent, back time.Time }
 
 func (e echo) good() bool { return !e.back.IsZero() && e.back.Sub(e.sent) < lateReply }
@@ -89,7 +89,7 @@ func (p *prober) awaitMore(t testing.TB, n int) {
 	})
 }
 
-// probes lists the requests since the first answer that were not answered in time, without the newest.
+// probes returns the requests since the first answer that were not answered in time, without the newest.
 func (c *capture) probes() (lost []echo, of, answered int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

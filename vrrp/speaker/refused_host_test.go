@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// sideways is an instance on eth0 whose address is on eth1.
+// sideways returns an instance on eth0 whose address is on eth1.
 func sideways(priority uint8) vrrp.Instance {
 	in := instance(3, vrrp.IPv6, priority, 100*time.Millisecond)
 	in.Addresses[0].Interface = "eth1"
@@ -42,7 +42,7 @@ func refused(s vrrp.Status) bool {
 	return s.State == vrrp.Initialize && s.Reason == string(vrrp.ReasonAddressRefused)
 }
 
-// retried waits until the speaker has found an address refused a second time: what it does in a loop would show by now.
+// retried waits until the speaker has found an address refused a second time: by then a retry loop would be visible.
 func retried(t *testing.T, s *station) {
 	t.Helper()
 	began := time.Now()
@@ -51,8 +51,8 @@ func retried(t *testing.T, s *station) {
 	})
 }
 
-// TestHostAddressRefused: a master whose address the kernel takes away and refuses leaves to its peer, says why, and
-// comes back by itself. The peer sees one change each way.
+// TestHostAddressRefused checks that a master whose address the kernel deletes and refuses hands over to its peer, reports
+// the reason, and recovers automatically. The peer sees one change each way.
 func TestHostAddressRefused(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -115,7 +115,7 @@ func TestHostAddressRefused(t *testing.T) {
 	}
 }
 
-// TestHostRefusedFromTheStart: nobody yields to a router that cannot have the address, though it has the highest priority.
+// TestHostRefusedFromTheStart checks that no router yields to one that cannot have the address, despite its higher priority.
 func TestHostRefusedFromTheStart(t *testing.T) {
 	n := newSidewaysLAN(t)
 	a, b := newStation(t, n.a), newStation(t, n.b)
@@ -141,7 +141,8 @@ func TestHostRefusedFromTheStart(t *testing.T) {
 	eventually(t, "a has the address", func() bool { return has(t, n.a, "eth1", "fd09::100/64") })
 }
 
-// TestHostRefusedInPart: both routers have an address of two. One of them serves it, and whoever can have both takes over.
+// TestHostRefusedInPart: each router can have one of two addresses. One router serves its address, and the first router that
+// can have both takes over.
 func TestHostRefusedInPart(t *testing.T) {
 	n := newLAN(t)
 	part := func(priority uint8) vrrp.Instance {
@@ -185,8 +186,8 @@ func TestHostRefusedInPart(t *testing.T) {
 	b.awaitState("v", vrrp.Backup)
 }
 
-// TestHostDuplicateAddress: somebody put the backup's IPv6 address there by hand, and the kernel found the master with
-// it. As a master the backup serves it all the same.
+// TestHostDuplicateAddress adds the IPv6 address to the backup by hand, where duplicate address detection finds the master.
+// When the backup becomes master, it must still serve the address.
 func TestHostDuplicateAddress(t *testing.T) {
 	n := newLAN(t)
 	a, b := pair(t, n, vrrp.IPv6, 100*time.Millisecond)

@@ -38,7 +38,7 @@ func TestRefusedAsMaster(t *testing.T) {
 	if got := g.status("v").AddressesRefused; len(got) != 1 || got[0] != "10.9.0.100/24 on eth0: refused" {
 		t.Errorf("refused %q", got)
 	}
-	// It is tried after 1 s, and after twice as long each time.
+	// It is retried after 1 s, and then with a delay that doubles each time.
 	began := g.now.Add(-200 * time.Millisecond)
 	var tries []time.Duration
 	for range 140 {
@@ -51,7 +51,7 @@ func TestRefusedAsMaster(t *testing.T) {
 		t.Errorf("tried at %s", got)
 	}
 	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
-	// An event on the interface brings the try forward, but not twice within a second.
+	// An event on the interface brings the retry forward, but not twice within a second.
 	for range 4 {
 		g.up("eth0", 2, "10.9.0.1/24", "10.9.0.7/24")
 		g.advance(100 * time.Millisecond)
@@ -77,7 +77,7 @@ func TestRefusedAsMaster(t *testing.T) {
 	}
 }
 
-// TestRefusedWhilePreempting: the living master never hears that it should yield.
+// TestRefusedWhilePreempting checks that the active master receives no advert that makes it yield.
 func TestRefusedWhilePreempting(t *testing.T) {
 	g := newRig(t)
 	g.refuses = refuse(v3(100), 0)
@@ -104,7 +104,7 @@ func TestRefusedInPart(t *testing.T) {
 	g.refuses = refuse(in, 1)
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(in)
-	// What is known before it takes over: an interface is missing.
+	// Known before it takes over: an interface is missing.
 	if st := g.status("v"); st.State != vrrp.Backup || st.EffectivePriority != 1 || len(st.AddressesRefused) != 1 {
 		t.Errorf("before the beginning: %+v", st)
 	}
@@ -119,7 +119,7 @@ func TestRefusedInPart(t *testing.T) {
 		t.Errorf("with its interface: %+v", st)
 	}
 	g.expectDid("")
-	// A master's addresses are tried by the keeper.
+	// The keeper retries a master's addresses.
 	g.advance(time.Minute)
 	if strings.Contains(g.did(), "try") {
 		t.Error("the engine tries a master's addresses")
@@ -129,7 +129,7 @@ func TestRefusedInPart(t *testing.T) {
 	g.settle()
 	g.expectDid("advert 100, add, announce")
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
-	// From some to all and back, while another one serves.
+	// From some to all and back, while another router is master.
 	g.hear(v3(200), 200, "10.9.0.2")
 	g.settle()
 	for _, n := range [][]int{{0}, {0, 1, 2}, {1}, {}} {
@@ -159,7 +159,7 @@ func TestKeeperTries(t *testing.T) {
 		if len(g.bursts) != 0 {
 			t.Errorf("announced what it does not have: %+v", g.bursts)
 		}
-		try() // it is held: restore tries
+		try() // it is held, so restore retries it
 		g.do(h, vrrp.RemoveAddresses{Addresses: all})
 		try()
 		g.kernel.fail = nil
@@ -179,7 +179,7 @@ func TestKeeperTries(t *testing.T) {
 	})
 }
 
-// TestKeeperTellsANewRouter: one that was removed and comes back is told what its former self was told.
+// TestKeeperTellsANewRouter checks that refusals are reported again to a router that is removed and added again.
 func TestKeeperTellsANewRouter(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		g.kernel.fail = unix.ENOBUFS
@@ -239,7 +239,8 @@ func TestRefusalTexts(t *testing.T) {
 	}
 }
 
-// TestSharedAddress: an address moves with one instance of an interface; on another interface it is another address.
+// TestSharedAddress checks that only one instance of an interface may have an address, and that instances on other
+// interfaces may have the same one.
 func TestSharedAddress(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
@@ -256,7 +257,7 @@ func TestSharedAddress(t *testing.T) {
 	if got := g.engine.rejected["second"]; got != "instance v already has 10.9.0.100/24 on eth0: remove it from one of them" {
 		t.Errorf("refused: %q", got)
 	}
-	// A reload that moves the address to the other one is none of that.
+	// A reload that moves the address to the other instance is no conflict.
 	first.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.101/24")}}
 	g.want(second, first)
 	g.expect("second", vrrp.Backup, vrrp.ReasonStartup)

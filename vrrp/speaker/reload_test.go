@@ -11,7 +11,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostReload changes everything that may change under a running master at 10 ms adverts: the backup notices nothing.
+// TestHostReload changes all settings of a running master that may change, with 10 ms adverts. The backup must not change
+// its state.
 func TestHostReload(t *testing.T) {
 	attempts(t, func(n *lan) error { return reload(t, n) })
 }
@@ -52,7 +53,7 @@ func reload(t *testing.T, n *lan) error {
 	return nil
 }
 
-// TestHostMissingCapability says which capability is missing, and comes up no further.
+// TestHostMissingCapability checks that the missing capability is reported and that the instance does not start.
 func TestHostMissingCapability(t *testing.T) {
 	n := newLAN(t)
 	setpriv, err := exec.LookPath("setpriv")

@@ -7,8 +7,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// A master whose interface is renamed while it is up leaves to its peer and takes its address along: the configuration
-// names interfaces by name. With the name it comes back.
+// A master whose interface is renamed hands over to its peer and removes its address, because the configuration identifies
+// interfaces by name. It returns when the interface gets its name back.
 func TestHostInterfaceRenamed(t *testing.T) {
 	for _, f := range []vrrp.Family{vrrp.IPv4, vrrp.IPv6} {
 		t.Run(f.String(), func(t *testing.T) {

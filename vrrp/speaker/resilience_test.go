@@ -155,7 +155,7 @@ func TestHostTrackInterface(t *testing.T) {
 	}
 }
 
-// TestHostAdoption kills a master's speaker; the one that follows goes on before the peer notices.
+// TestHostAdoption kills a master's speaker; the next one continues before the peer times out.
 func TestHostAdoption(t *testing.T) {
 	for _, f := range []vrrp.Family{vrrp.IPv4, vrrp.IPv6} {
 		t.Run(f.String(), func(t *testing.T) {
@@ -185,8 +185,8 @@ func adopt(t *testing.T, n *lan, f vrrp.Family) error {
 	return nil
 }
 
-// TestHostStoppedMaster stops a master's speaker until the peer has taken over, and has it go on or replaces it. It finds
-// its addresses in place and a living master, which it may not preempt.
+// TestHostStoppedMaster stops a master's speaker until the peer has taken over, and then continues or replaces it. It finds
+// its addresses present and an active master, which it must not preempt.
 func TestHostStoppedMaster(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -221,7 +221,7 @@ func TestHostStoppedMaster(t *testing.T) {
 	}
 }
 
-// TestHostPausedBackup stops a backup's process for many intervals: the adverts of that time wait in its socket.
+// TestHostPausedBackup stops a backup's process for many intervals: the adverts of that time are queued in its socket.
 func TestHostPausedBackup(t *testing.T) {
 	n := newLAN(t)
 	a, b := pair(t, n, vrrp.IPv4, 50*time.Millisecond)
@@ -257,7 +257,7 @@ func TestHostDirectorLost(t *testing.T) {
 	b.awaitState("v", vrrp.Backup)
 }
 
-// TestHostSilentDirector: a director that is connected and hangs is as good as gone.
+// TestHostSilentDirector checks that a connected director that hangs is treated as disconnected.
 func TestHostSilentDirector(t *testing.T) {
 	n := newLAN(t)
 	a, b := pair(t, n, vrrp.IPv4, 100*time.Millisecond)
@@ -280,7 +280,7 @@ func TestHostSilentDirector(t *testing.T) {
 	b.awaitState("v", vrrp.Backup)
 }
 
-// TestHostStuckDirector leaves a connection unread while it causes more and more to be said.
+// TestHostStuckDirector does not read from its connection while it causes more and more messages.
 func TestHostStuckDirector(t *testing.T) {
 	attempts(t, func(n *lan) error { return stuckDirector(t, n) })
 }

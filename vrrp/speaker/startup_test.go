@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostStartupDelay starts a router alone. When its speaker is killed, the next one goes on at once.
+// TestHostStartupDelay starts a single router. When its speaker is killed, the next one continues immediately.
 func TestHostStartupDelay(t *testing.T) {
 	n := newLAN(t)
 	in := instance(3, vrrp.IPv4, 200, 100*time.Millisecond)

@@ -7,13 +7,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// wantTracks gives the engine an instance with a director's tracks.
+// wantTracks passes an instance with a director's tracks to the engine.
 func (g *rig) wantTracks(in vrrp.Instance, tracks ...vrrp.Track) {
 	g.engine.setWanted(vrrp.Wanted{Instances: []vrrp.WantedInstance{{Instance: in, Tracks: tracks}}}, g.now)
 	g.settle()
 }
 
-// TestPendingTracks: what has no result yet neither ends nor begins anything.
+// TestPendingTracks checks that a track without a result yet has no effect on a router's state.
 func TestPendingTracks(t *testing.T) {
 	good := vrrp.Track{Name: "haproxy", Kind: vrrp.TrackScript}
 	bad, pending := good, good
@@ -52,7 +52,7 @@ func TestPendingTracks(t *testing.T) {
 	})
 }
 
-// TestTracksInTheStatus: each has the time since when it has its effect.
+// TestTracksInTheStatus checks the time since which each track has had its effect.
 func TestTracksInTheStatus(t *testing.T) {
 	in := v3(100)
 	in.TrackInterfaces = []vrrp.TrackInterface{{Interface: "eth1", Weight: -30}, {Interface: "eth2", Weight: 5, Reverse: true}}

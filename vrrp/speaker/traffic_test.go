@@ -16,8 +16,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestEachInstanceTellsOfItsPeersSettings: one instance's wrong settings do not hide another's, and none fills the log.
-func TestEachInstanceTellsOfItsPeersSettings(t *testing.T) {
+// TestPeerSettingsAreLoggedPerInstance checks that messages about one instance's settings do not suppress another's, and
+// that their rate is limited.
+func TestPeerSettingsAreLoggedPerInstance(t *testing.T) {
 	g := newRig(t)
 	var log bytes.Buffer
 	g.logTo(textLog(&log, slog.LevelInfo))
@@ -38,7 +39,7 @@ func TestEachInstanceTellsOfItsPeersSettings(t *testing.T) {
 	}
 }
 
-// timedLog is a log that notes when its lines are written. Its last report is written by a timer.
+// timedLog is a log that records when its lines are written. A timer writes its last report.
 type timedLog struct {
 	mu    sync.Mutex
 	lines lineTimes
@@ -51,7 +52,7 @@ func (l *timedLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// soFar returns when the lines so far were written.
+// soFar returns the times of the lines so far.
 func (l *timedLog) soFar() lineTimes {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +61,7 @@ func (l *timedLog) soFar() lineTimes {
 
 type lineTimes []time.Time
 
-// most is the largest number of lines within any second.
+// most returns the maximum number of lines within any second.
 func (l lineTimes) most() int {
 	most := 0
 	for i, first := range l {
@@ -75,7 +76,7 @@ func (l lineTimes) most() int {
 	return most
 }
 
-// TestFloodsLeaveTheLogReadable: whatever is forged, at most ten lines a second are written.
+// TestFloodsLeaveTheLogReadable checks that any flood of forged packets causes at most ten lines a second.
 func TestFloodsLeaveTheLogReadable(t *testing.T) {
 	lists := [][]vrrp.Address{
 		{{Prefix: netip.MustParsePrefix("10.9.0.7/24")}},
@@ -122,7 +123,7 @@ func TestFloodsLeaveTheLogReadable(t *testing.T) {
 					time.Sleep(4 * time.Millisecond)
 					g.advance(4 * time.Millisecond)
 				}
-				// Each of the instances becomes master or backup once, and says so.
+				// Each of the instances becomes master or backup once, and logs it.
 				lines := written.soFar()
 				if n := lines.most(); n > len(instances)+10 || len(lines) < 10 || len(lines) > len(instances)+10*8 {
 					t.Errorf("%d lines, %d within a second", len(lines), n)
@@ -133,7 +134,8 @@ func TestFloodsLeaveTheLogReadable(t *testing.T) {
 	}
 }
 
-// TestForgedMastershipsLeaveTheLogReadable: each instance's first changes of state are logged, then one in ten seconds.
+// TestForgedMastershipsLeaveTheLogReadable checks that each instance's first state changes are logged, and then one in ten
+// seconds.
 func TestForgedMastershipsLeaveTheLogReadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t)
@@ -159,8 +161,8 @@ func TestForgedMastershipsLeaveTheLogReadable(t *testing.T) {
 	})
 }
 
-// TestAnythingForgedLeavesTheLogReadable: for any packets, each instance logs the first changes of its own state, and all
-// else together is at most ten lines a second.
+// TestAnythingForgedLeavesTheLogReadable checks that with any packets, each instance logs its first state changes, and that
+// all other messages together are at most ten lines a second.
 func TestAnythingForgedLeavesTheLogReadable(t *testing.T) {
 	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {

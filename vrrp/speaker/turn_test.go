@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// countedLoop is a loop over an engine among fakes, whose readings of the clock are counted.
+// countedLoop is a loop over an engine with fakes that counts its readings of the clock.
 func countedLoop(t *testing.T, g *rig) (l *loop, readings *int) {
 	t.Helper()
 	p, err := newPoller()
@@ -30,8 +30,8 @@ func countedLoop(t *testing.T, g *rig) (l *loop, readings *int) {
 	return &loop{poller: p, receiver: newReceiver(), now: now, engine: g.engine, publish: func([]vrrp.Status) {}}, readings
 }
 
-// TestTurnOfMasters: however many routers are due, a turn sends once on each wire and reads the clock once. In user-mode
-// Linux both are system calls of 13 µs.
+// TestTurnOfMasters checks that a turn sends once on each wire and reads the clock once, for any number of due routers. In
+// user-mode Linux both are system calls of 13 µs.
 func TestTurnOfMasters(t *testing.T) {
 	const routers = 50
 	g := newRig(t)
@@ -59,8 +59,8 @@ func TestTurnOfMasters(t *testing.T) {
 	}
 }
 
-// TestTurnOfABackup: where packets come close together, a turn after a rest reads the only socket at once: it neither asks
-// which sockets are readable nor sets the timer, and it reads the clock once for a batch.
+// TestTurnOfABackup checks that, if packets arrive close together, a turn after a rest reads the only socket directly: it
+// neither calls epoll_wait nor sets the timer, and it reads the clock once for a batch.
 func TestTurnOfABackup(t *testing.T) {
 	l, w, send := floodedLoop(t, batchLen/2)
 	if err := l.poller.add(w.socket); err != nil {
@@ -100,7 +100,7 @@ func TestTurnOfABackup(t *testing.T) {
 	}
 }
 
-// TestAdvertRefused: the kernel refuses one advert of several that are due.
+// TestAdvertRefused makes the kernel refuse one of several due adverts.
 func TestAdvertRefused(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
@@ -130,7 +130,7 @@ func TestAdvertRefused(t *testing.T) {
 	}
 }
 
-// TestAdvertsBeforeClosing: the last adverts of a router go out before its socket is closed.
+// TestAdvertsBeforeClosing checks that a router's last adverts are sent before its socket is closed.
 func TestAdvertsBeforeClosing(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
@@ -145,7 +145,8 @@ func TestAdvertsBeforeClosing(t *testing.T) {
 	g.expectDid("")
 }
 
-// TestSignedTwice: a trailer is written into the advert itself, so a second advert of one turn does not change the first.
+// TestSignedTwice checks that a second advert in one turn does not change the first, although the trailer is written in
+// place.
 func TestSignedTwice(t *testing.T) {
 	g := newRig(t)
 	in := v3(100)

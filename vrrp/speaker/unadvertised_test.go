@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// bare is an instance without its addresses.
+// bare returns an instance without its addresses.
 func bare(in vrrp.Instance) vrrp.Instance {
 	in.Addresses = nil
 	return in
@@ -23,7 +23,7 @@ func withExcluded(in vrrp.Instance) vrrp.Instance {
 	return in
 }
 
-// TestHostNoAddress runs a pair that moves no address, as in a cloud: mastership moves all the same, and survives a kill of the
+// TestHostNoAddress runs a pair without virtual addresses, as in a cloud: mastership still moves, and survives a kill of the
 // speaker.
 func TestHostNoAddress(t *testing.T) {
 	for _, f := range []vrrp.Family{vrrp.IPv4, vrrp.IPv6} {
@@ -70,7 +70,7 @@ func moveNothing(t *testing.T, n *lan, f vrrp.Family) error {
 	return nil
 }
 
-// TestHostExcludedAddress moves an address that adverts do not list.
+// TestHostExcludedAddress uses an address that is excluded from adverts.
 func TestHostExcludedAddress(t *testing.T) {
 	for _, f := range []vrrp.Family{vrrp.IPv4, vrrp.IPv6} {
 		t.Run(f.String(), func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestHostExcludedAddress(t *testing.T) {
 	}
 }
 
-// TestHostKeepalivedUnadvertised has keepalived as the peer, with the same excluded address, and with none.
+// TestHostKeepalivedUnadvertised uses keepalived as the peer, with the same excluded address, and with none.
 func TestHostKeepalivedUnadvertised(t *testing.T) {
 	for name, change := range map[string]func(vrrp.Instance) vrrp.Instance{"none": bare, "excluded": withExcluded} {
 		t.Run(name, func(t *testing.T) {

@@ -113,7 +113,7 @@ func TestHostUnicastAndAuth(t *testing.T) {
 	if !labelled {
 		t.Error("the address has not got its label")
 	}
-	// Another password: dropped by name, and b takes over beside a.
+	// A different password: the adverts are dropped with that reason, and b also becomes master.
 	b.want(sets(100, "10.9.0.1", "fd09::1", "other")...)
 	b.report("auth", "dropping", func(s vrrp.Status) bool { return s.Dropped["auth-failed"] > 0 && s.State == vrrp.Master })
 	a.report("auth", "dropping", func(s vrrp.Status) bool { return s.Dropped["auth-failed"] > 0 })
@@ -150,7 +150,7 @@ func TestHostAuthHMACRollout(t *testing.T) {
 		return of.report(name, "counted", func(vrrp.Status) bool { return true }).AdvertsReceived
 	}
 	for _, mode := range []vrrp.AuthMode{vrrp.AuthReceiveOnly, vrrp.AuthPermissive, vrrp.AuthEnforce} {
-		b.want(sets(100, mode, key)...) // the receiver first; the order does not matter
+		b.want(sets(100, mode, key)...) // the receiver first; any order works
 		a.want(sets(200, mode, key)...)
 		for _, name := range []string{"v", "v6"} {
 			before := received(b, name)
@@ -214,7 +214,7 @@ func TestHostMalformedPackets(t *testing.T) {
 			a.report(c.in.Name, "counting "+c.want, func(s vrrp.Status) bool { return c.at(s)[c.want] == 1 })
 		})
 	}
-	// A version 2 advert for the version 3 instance, then one that counts.
+	// A version 2 advert for the version 3 instance, then a valid one.
 	v2 := in4
 	v2.Version, v2.AdvertiseInterval = 2, time.Second
 	sendAdvert(t, n.observer, v2, 255, nil)
@@ -235,7 +235,7 @@ func otherID(in vrrp.Instance) vrrp.Instance {
 	return in
 }
 
-// sendAdvert sends an instance's advert from a host, wrecked on the way.
+// sendAdvert sends an instance's advert from a host, after damaging it.
 func sendAdvert(t testing.TB, h *lab.Node, in vrrp.Instance, ttl int, wreck func([]byte) []byte) {
 	t.Helper()
 	domain, source := unix.AF_INET, netip.MustParseAddr("10.9.0.9")
