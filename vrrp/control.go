@@ -6,7 +6,7 @@ import (
 )
 
 // Wanted is the complete state that the director requests from the speaker. It is level-triggered: each message
-// replaces the previous one, and whatever already matches is left alone.
+// replaces the previous one, and the speaker does not touch what already matches.
 type Wanted struct {
 	DirectorGrace time.Duration    `json:"director_grace"` // the speaker hands over after this time without a director
 	Instances     []WantedInstance `json:"instances"`
@@ -27,7 +27,7 @@ const (
 	Initialize State = "INITIALIZE" // not taking part: see Status.Reason
 	Backup     State = "BACKUP"
 	Master     State = "MASTER"
-	Leaving    State = "LEAVING" // has sent priority 0, still answers and forwards until the next master is heard
+	Leaving    State = "LEAVING" // has sent priority 0; still answers and forwards until the next master's advert arrives
 )
 
 // Status is the speaker's report on one instance. The speaker sends it complete after each change, and sends those of

@@ -101,9 +101,9 @@ func (e *explorer) judge(w *world) {
 	case wrong != "":
 		e.fail("%s", wrong)
 	case unheld > e.bounds.unheld:
-		e.fail("nobody has had the addresses for %d ticks", unheld)
+		e.fail("no router has had the addresses for %d ticks", unheld)
 	case w.overlap > e.bounds.overlap:
-		e.fail("two masters have heard each other for %d ticks", w.overlap)
+		e.fail("two masters have received each other's adverts for %d ticks", w.overlap)
 	}
 }
 

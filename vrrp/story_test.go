@@ -25,7 +25,7 @@ type story struct {
 	scenes []scene
 }
 
-// The routers of the stories: ours, and one with a lower and one with a higher address.
+// The routers of the stories: this one, one with a lower address and one with a higher address.
 var (
 	ours  = netip.MustParseAddr("10.0.0.5")
 	lower = netip.MustParseAddr("10.0.0.4")

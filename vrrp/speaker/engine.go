@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// kernelWorker carries out what may block in the kernel.
+// kernelWorker carries out operations that may block in the kernel.
 type kernelWorker interface {
 	submit(t task)     // addresses and announcements, in order
 	repeat(h *holder)  // more rounds of the last announcements, soon
@@ -21,23 +21,23 @@ type kernelWorker interface {
 	watch(key routerKey, addresses []placed)
 }
 
-// engine owns all virtual routers of this process. It belongs to one goroutine and knows the time only from its
-// caller; everything else is behind sockets, kernelWorker and post.
+// engine owns all virtual routers of this process. It belongs to one goroutine and gets the time from its caller;
+// everything else is behind sockets, kernelWorker and post.
 type engine struct {
 	log     *slog.Logger
-	outside *slog.Logger // for what packets cause
+	outside *slog.Logger // for messages caused by packets
 	sockets sockets
 	kernel  kernelWorker
 	post    func(func(now time.Time)) // runs a function on the engine's goroutine later
-	clock   func() time.Time          // the wall clock, for trailers: packets compare it between machines
-	keep    func(*vrrp.Wanted)        // for the next speaker; nil: nothing
+	clock   func() time.Time          // the wall clock, for trailers, which are compared between hosts
+	keep    func(*vrrp.Wanted)        // saves the wanted state for the next speaker; nil clears it
 
 	timers     timers
 	interfaces map[string]netInterface
 	wires      map[socketKey]*wire
 	routers    map[routerKey]*router
 	groups     map[string]*group  // by name
-	virtual    map[netip.Addr]int // how many routers have the address
+	virtual    map[netip.Addr]int // number of routers that have the address
 	wanted     vrrp.Wanted
 	rejected   map[string]string // why an instance is not run
 	tenures    *tenures
@@ -48,7 +48,7 @@ type engine struct {
 	directorLost   timer // the end of the grace time
 	directorSilent timer
 	silent         bool // the director is connected but silent
-	abandoned      bool // handed over because there is no director
+	abandoned      bool // has handed over because there is no director
 
 	advert  vrrp.Advert // scratch of receive
 	changed []*router
