@@ -19,13 +19,13 @@ func TestElection(t *testing.T) {
 	repeat := func(in *Instance) { in.Announce.RepeatAfter, in.Announce.Refresh = 5*time.Second, 7*time.Second }
 
 	runStories(t, []story{
-		{"nobody else, version 2", v2(), []scene{
+		{"no other router, version 2", v2(), []scene{
 			{"0s", up, asBackup, "3.609375s"},
 			{"1s", Timeout{}, "", "3.609375s"},
 			{"3.609375s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "4.609375s"},
 			{"4.609375s", Timeout{}, "advert 100", "5.609375s"},
 		}},
-		{"nobody else, version 3", v3(), []scene{
+		{"no other router, version 3", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"360.9375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "460.9375ms"},
 		}},
@@ -41,7 +41,7 @@ func TestElection(t *testing.T) {
 			{"150ms", advertFrom(upper, 150, ms100), "", "510.9375ms"},
 			{"510.9375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "610.9375ms"},
 		}},
-		{"an equal master is followed, whatever its address", v3(), []scene{
+		{"an equal master is followed, with any address", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"50ms", advertFrom(lower, 100, ms100), "master 10.0.0.4 100 100ms", "410.9375ms"},
 		}},
@@ -99,7 +99,7 @@ func TestElection(t *testing.T) {
 			{"1.49s", advertFrom(upper, 50, ms100), "", "1.8509375s"},
 			{"1.59s", advertFrom(upper, 50, ms100), "", "1.8509375s"},
 		}},
-		{"preempt delay does not save a dead master", v3(delay), []scene{
+		{"preempt delay does not apply to a failed master", v3(delay), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"100ms", advertFrom(upper, 50, ms100), "master 10.0.0.6 50 100ms", "460.9375ms"},
 			{"460.9375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "560.9375ms"},

@@ -169,7 +169,7 @@ func (g *groups) neverUnowned(t *rapid.T, but ...int) {
 	for i, l := range g.lans {
 		l.watch = func(l *segment) {
 			if !slices.Contains(but, i) && l.owners() == 0 {
-				t.Fatalf("nobody owns the addresses of network %d at %s:\n%s", i, l.now, g)
+				t.Fatalf("no router owns the addresses of network %d at %s:\n%s", i, l.now, g)
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func TestLeaving(t *testing.T) {
 			scene{"5.1s", advertFrom(lower, 50, time.Second), "remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 			scene{"6s", advertFrom(lower, 50, time.Second), "", "-"},
 		)},
-		{"a stop, and nobody", v2(), asMaster(
+		{"a stop, no other router", v2(), asMaster(
 			scene{"4.5s", stop, "advert 0, MASTER>LEAVING resign-stop", "4.51s"},
 			scene{"5.59609375s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 		)},
@@ -51,7 +51,7 @@ func TestLeaving(t *testing.T) {
 			scene{"7.1s", advertFrom(lower, 50, time.Second), "", "9.709375s"},
 			scene{"9.709375s", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "10.709375s"},
 		)},
-		{"a failover to nobody", v2(), asMaster(
+		{"a failover, no other router", v2(), asMaster(
 			scene{"4.5s", tracks(failover), "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
 			scene{"4.51s", Timeout{}, "advert 0", "5.59609375s"},
 			scene{"5.59609375s", Timeout{}, "advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.59609375s"},
@@ -77,7 +77,7 @@ func TestLeaving(t *testing.T) {
 			scene{"7.1s", advertFrom(lower, 50, time.Second), "", "9.709375s"},
 			scene{"9.709375s", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER preempt", "10.709375s"},
 		)},
-		{"no director, and nobody else", v2(), asMaster(
+		{"no director, no other router", v2(), asMaster(
 			scene{"4.5s", tracks(lost), "advert 0, MASTER>LEAVING director-lost", "4.51s"},
 			scene{"5.59609375s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.59609375s"},
 			scene{"6.59609375s", Timeout{}, "advert 1", "7.59609375s"},
@@ -122,7 +122,7 @@ func TestLeaving(t *testing.T) {
 			scene{"6.4s", advertFrom(lower, 1, time.Second), "advert 1", "7.4s"},
 			scene{"7s", tracks(), "advert 100, add .100, announce .100", "7.5s"},
 		)},
-		{"some are refused, and nobody else", v2(), asMaster(
+		{"some are refused, no other router", v2(), asMaster(
 			scene{"4.5s", tracks(degraded), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, advert 1, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.6s"},
 			scene{"6s", tracks(degraded, lost), "advert 0, MASTER>LEAVING director-lost", "6.01s"},
@@ -139,7 +139,7 @@ func TestLeaving(t *testing.T) {
 			scene{"4.7s", tracks(), "", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE resign-stop", "-"},
 		)},
-		{"all addresses are refused, and nobody else", v2(), asMaster(
+		{"all addresses are refused, no other router", v2(), asMaster(
 			scene{"4.5s", tracks(refused), "advert 0, MASTER>LEAVING address-refused", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE address-refused", "-"},
 		)},
@@ -158,7 +158,7 @@ func TestLeaving(t *testing.T) {
 			scene{"4.6s", tracks(lost, faulted), "", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, remove .100, LEAVING>INITIALIZE track", "-"},
 		)},
-		{"a fault that is over, and nobody else", v2(), asMaster(
+		{"a fault that is over, no other router", v2(), asMaster(
 			scene{"4.5s", tracks(faulted), "advert 0, MASTER>LEAVING track", "4.51s"},
 			scene{"4.6s", tracks(), "", "4.51s"},
 			scene{"5.6s", Timeout{}, "advert 0, advert 100, add .100, announce .100, LEAVING>MASTER nobody-took-over", "6.6s"},
@@ -223,7 +223,7 @@ func TestLink(t *testing.T) {
 			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
 			{"1.1s", advertFrom(upper, 50, time.Second), "remove .100", "3.609375s"},
 		}},
-		{"leftovers stay when nobody is heard", v2(), []scene{
+		{"leftovers stay without an advert", v2(), []scene{
 			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
 			{"4s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "5s"},
 		}},

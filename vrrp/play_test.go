@@ -170,7 +170,7 @@ func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
 	l.waitFor(func() bool { return len(l.in(Master)) > 0 })
 	masters := l.in(Master)
 	if len(masters) == 0 {
-		l.rules.fail(l, "nobody took over")
+		l.rules.fail(l, "no router took over")
 		return
 	}
 	next := masters[0]

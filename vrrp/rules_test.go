@@ -102,11 +102,11 @@ func (u *rules) transition(l *lan, r *router, from State, ev Event, sent time.Du
 		switch {
 		case !alive:
 		case r.lesserSince < 0:
-			u.fail(l, "%s took over from a living master that is no worse", r.name)
+			u.fail(l, "%s took over from an active master of no lower priority", r.name)
 		case !r.mayPreempt():
-			u.fail(l, "%s took over from a living master, which it may not", r.name)
+			u.fail(l, "%s took over from an active master although it must not", r.name)
 		case l.now-r.lesserSince < r.known.in.PreemptDelay*99/100:
-			u.fail(l, "%s preempted %s after it had heard the lesser master first", r.name, l.now-r.lesserSince)
+			u.fail(l, "%s preempted %s after the first advert of the lesser master", r.name, l.now-r.lesserSince)
 		}
 	case from == Master && to == Backup && heard:
 		better := got.Priority > r.wantPriority() || got.Priority == r.wantPriority() && got.Source.Compare(r.source) > 0
@@ -167,12 +167,12 @@ func (u *rules) before(l *lan) {
 		}
 		took := l.now - max(since, u.disturbed)
 		if u.gapless && l.now > since {
-			u.fail(l, "nobody has the addresses since %s", since)
+			u.fail(l, "no router has had the addresses since %s", since)
 		}
 		bound := l.unheldBound()
 		u.longest.unheld = max(u.longest.unheld, percent(took, bound))
 		if took > bound {
-			u.fail(l, "on side %d, nobody has had the addresses for %s", side, took)
+			u.fail(l, "on side %d, no router has had the addresses for %s", side, took)
 		}
 	}
 	for i := range l.routers {
@@ -185,7 +185,7 @@ func (u *rules) before(l *lan) {
 			bound := l.overlapBound()
 			u.longest.overlap = max(u.longest.overlap, percent(took, bound))
 			if took > bound {
-				u.fail(l, "r%d and r%d, which hear each other, have both been master for %s", j, i, took)
+				u.fail(l, "r%d and r%d, which receive each other's adverts, have both been master for %s", j, i, took)
 			}
 		}
 	}

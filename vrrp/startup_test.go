@@ -11,7 +11,7 @@ func TestStartupDelay(t *testing.T) {
 	down := Down{ReasonInterfaceDown}
 	const takesOver = "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer"
 	runStories(t, []story{
-		{"nobody is heard", v3(delay(time.Second)), []scene{
+		{"no adverts", v3(delay(time.Second)), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"400ms", Timeout{}, "", "1s"},
 			{"1s", Timeout{}, takesOver, "1.1s"},

@@ -167,7 +167,7 @@ func TestClientAndServer(t *testing.T) {
 		synctest.Wait()
 		heard, linked := d.take()
 		if len(heard) != 2 || fmt.Sprint(linked) != "[true]" {
-			t.Errorf("on connecting: heard %v, connected %v", heard, linked)
+			t.Errorf("on connecting: received %v, connected %v", heard, linked)
 		}
 		d.Set(vrrp.Wanted{DirectorGrace: time.Second})
 		synctest.Wait()
@@ -177,7 +177,7 @@ func TestClientAndServer(t *testing.T) {
 		o.publish([]vrrp.Status{{Name: "v", State: vrrp.Master}})
 		synctest.Wait()
 		if heard, _ := d.take(); len(heard) != 1 || heard[0].State != vrrp.Master {
-			t.Errorf("heard %v", heard)
+			t.Errorf("received %v", heard)
 		}
 		err := d.Report(t.Context())
 		if heard, _ := d.take(); err != nil || len(heard) != 2 {
@@ -219,7 +219,7 @@ func TestClientComesBack(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(o.wanted) != 2 {
-			t.Errorf("told what is wanted %d times, want once for each connection", len(o.wanted))
+			t.Errorf("received %d wanted states, want one for each connection", len(o.wanted))
 		}
 		if _, linked := d.take(); fmt.Sprint(linked) != "[true false true]" {
 			t.Errorf("connected %v", linked)
@@ -320,7 +320,7 @@ func TestFarewell(t *testing.T) {
 		synctest.Wait()
 		heard, linked := d.take()
 		if len(heard) != 1 || heard[0].State != vrrp.Initialize || fmt.Sprint(linked) != "[false]" {
-			t.Errorf("heard %v, connected %v", heard, linked)
+			t.Errorf("received %v, connected %v", heard, linked)
 		}
 		if o.lost != 0 {
 			t.Error("the director counts as lost")

@@ -63,14 +63,14 @@ func TestSlowKernel(t *testing.T) {
 	g.advance(500 * time.Millisecond)
 	g.expectDid("")
 	if changed := g.engine.takeChanged(g.now); len(changed) != 0 {
-		t.Errorf("the director is told %v before the addresses are there", changed)
+		t.Errorf("reported %v before the addresses were present", changed)
 	}
 	g.holding = false
 	g.finish()
 	g.settle()
 	g.expectDid("add, announce, advert 100, advert 100")
 	if changed := g.engine.takeChanged(g.now); len(changed) != 1 || changed[0].State != vrrp.Master {
-		t.Errorf("told the director %v", changed)
+		t.Errorf("reported %v", changed)
 	}
 }
 

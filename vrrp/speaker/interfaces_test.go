@@ -107,7 +107,7 @@ func TestWatcherLosesMessages(t *testing.T) {
 			defer mu.Unlock()
 			slices.Sort(told)
 			if got := strings.Join(told, " "); got != want {
-				t.Errorf("told %q, want %q", got, want)
+				t.Errorf("reported %q, want %q", got, want)
 			}
 			told = nil
 		}
@@ -158,7 +158,7 @@ func TestWatcherPublishes(t *testing.T) {
 		w.publish(tbl)
 		slices.Sort(told)
 		if !slices.Equal(told, want) {
-			t.Errorf("told %v, want %v", told, want)
+			t.Errorf("reported %v, want %v", told, want)
 		}
 	}
 	update := func(kind uint16, family uint8, l netlink.Link) {
@@ -184,7 +184,7 @@ func TestWatcherPublishes(t *testing.T) {
 	w.applyAddress(tbl, address)
 	step("eth0 down")
 	if deleted != 1 {
-		t.Errorf("told of %d deletions", deleted)
+		t.Errorf("reported %d deletions", deleted)
 	}
 	update(unix.RTM_NEWLINK, unix.AF_UNSPEC, link(2, "lan0", unix.IFF_UP))
 	step("eth0 gone", "lan0 down")

@@ -234,7 +234,7 @@ func TestKeeperFollowsInterfaces(t *testing.T) {
 		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
 		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip2}})
 		if !slices.Equal(g.told, []string{"10.9.0.101/24 on eth1: " + noInterface}) {
-			t.Errorf("told %q", g.told)
+			t.Errorf("reported %q", g.told)
 		}
 		g.do(h, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip2}})
 	})
@@ -248,7 +248,7 @@ func TestKeeperFailures(t *testing.T) {
 		time.Sleep(3 * checkInterval)
 		synctest.Wait()
 		if !slices.Equal(g.told, []string{"10.9.0.100/24 on eth0: no buffer space"}) {
-			t.Errorf("told %q", g.told)
+			t.Errorf("reported %q", g.told)
 		}
 		g.kernel.mu.Lock()
 		g.kernel.fail = nil
@@ -259,7 +259,7 @@ func TestKeeperFailures(t *testing.T) {
 			t.Errorf("after the cause is gone: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
 		if len(g.told) != 2 || g.told[1] != "" {
-			t.Errorf("told %q", g.told)
+			t.Errorf("reported %q", g.told)
 		}
 	})
 }

@@ -166,7 +166,7 @@ func TestKeeperTries(t *testing.T) {
 		try()
 		refused := "10.9.0.100/24 on eth0: operation not permitted: give the process CAP_NET_ADMIN"
 		if want := []string{refused, refused, refused, ""}; !slices.Equal(g.told, want) {
-			t.Errorf("told %q", g.told)
+			t.Errorf("reported %q", g.told)
 		}
 		if g.kernel.tries != 2 || len(g.kernel.removed) != 0 {
 			t.Errorf("tried %d times, removed %v", g.kernel.tries, g.kernel.removed)
@@ -174,7 +174,7 @@ func TestKeeperTries(t *testing.T) {
 		delete(g.links, "eth0")
 		try()
 		if got := g.told[len(g.told)-1]; got != "10.9.0.100/24 on eth0: "+noInterface {
-			t.Errorf("told %q", got)
+			t.Errorf("reported %q", got)
 		}
 	})
 }
@@ -189,7 +189,7 @@ func TestKeeperTellsANewRouter(t *testing.T) {
 			g.do(h, vrrp.RemoveAddresses{Addresses: []vrrp.Address{vip1}})
 		}
 		if len(g.told) != 2 || g.told[0] != g.told[1] {
-			t.Errorf("told %q", g.told)
+			t.Errorf("reported %q", g.told)
 		}
 	})
 }
@@ -210,7 +210,7 @@ func TestKeeperRenewsDuplicates(t *testing.T) {
 		g.suspect()
 		synctest.Wait()
 		if g.kernel.adds != adds+1 {
-			t.Error("set anew again")
+			t.Error("removed and added twice")
 		}
 	})
 }
