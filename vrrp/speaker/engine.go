@@ -222,8 +222,8 @@ func (e *engine) transition(r *router, c vrrp.Changed, w *work) {
 	e.note(r)
 }
 
-// levelOf returns the log level of a transition: error for a fault; warning for a master that leaves or loses mastership
-// without an operator's request; info otherwise, including recovery.
+// levelOf returns the log level of a transition: error for a fault; warning for a master that loses mastership, or is
+// unfit for it, without an operator's request; info otherwise, including recovery.
 func levelOf(c vrrp.Changed) slog.Level {
 	if c.To == vrrp.Initialize && c.Reason.IsFault() {
 		return slog.LevelError
