@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Limits of the regular expression of a body. They bound the time of one step of a match, which cannot be interrupted,
-// and the memory of a match in flight.
+// Limits of the regular expression for a body. They bound the time of one step of a match, which cannot be interrupted,
+// and the memory of a match in progress.
 const (
 	maxExpression = 1 << 10 // bytes
 	maxProgram    = 2 << 10 // instructions of the compiled program; "x{0,1000}" has 2,003
 )
 
-// bodyFaults compiles nothing: the time that it takes depends on the length of the expression alone.
+// bodyFaults does not compile the expression, so its running time depends only on the expression's length.
 func bodyFaults(expression string) []Fault {
 	if len(expression) > maxExpression {
 		return []Fault{fault("body", "The regular expression has %d bytes. Write one of at most %d.", len(expression), maxExpression)}
@@ -27,7 +27,7 @@ func bodyFaults(expression string) []Fault {
 	return nil
 }
 
-// programSize is the number of instructions that an expression is compiled to.
+// programSize returns the number of instructions of a compiled expression.
 func programSize(re *syntax.Regexp) int {
 	size := 0
 	for _, sub := range re.Sub {
@@ -37,7 +37,7 @@ func programSize(re *syntax.Regexp) int {
 	case syntax.OpLiteral:
 		return max(1, len(re.Rune))
 	case syntax.OpRepeat:
-		// At least Min copies and a loop, or Max copies of which all beyond Min are optional.
+		// At least Min copies and a loop, or Max copies, of which those after Min are optional.
 		if re.Max < 0 {
 			return max(1, re.Min)*size + 1
 		}

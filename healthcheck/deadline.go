@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// deadline is the context of one check. It does what one of context.WithTimeout does for a quarter of the time and of
-// the memory (BenchmarkDeadline): nothing is registered with the parent, whose end the scheduler passes on itself, and
-// the channel is made only for those who ask for it.
+// deadline is the context of one check. It is equivalent to one made by context.WithTimeout at a quarter of the time and
+// memory (BenchmarkDeadline): it does not register with the parent, whose cancellation the scheduler propagates, and it
+// creates the channel only on demand.
 type deadline struct {
 	context.Context // for its values
 	at              time.Time
@@ -22,13 +22,13 @@ type deadline struct {
 
 func newDeadline(parent context.Context, timeout time.Duration) *deadline {
 	d := &deadline{Context: parent, at: time.Now().Add(timeout)}
-	d.mu.Lock() // for a timer that fires before it is stored
+	d.mu.Lock() // the timer may fire before it is stored
 	d.timer = time.AfterFunc(timeout, func() { d.end(context.DeadlineExceeded) })
 	d.mu.Unlock()
 	return d
 }
 
-// cancel ends the context, and releases its timer.
+// cancel ends the context and releases its timer.
 func (d *deadline) cancel() { d.end(context.Canceled) }
 
 func (d *deadline) end(err error) {
@@ -73,8 +73,8 @@ func (d *deadline) Done() <-chan struct{} {
 	return d.done
 }
 
-// cut arranges for f to be called when the context ends, unless stop is called before. It serves one f at a time, and
-// any other context through context.AfterFunc.
+// cut arranges for f to be called when the context ends, unless stop is called first. A deadline supports one f at a time;
+// for any other context, cut uses context.AfterFunc.
 func cut(ctx context.Context, f func()) (stop func()) {
 	d, ours := ctx.(*deadline)
 	if !ours {
@@ -91,7 +91,7 @@ func cut(ctx context.Context, f func()) (stop func()) {
 	return d.keep
 }
 
-// keep forgets what cut has arranged.
+// keep cancels the arrangement made by cut.
 func (d *deadline) keep() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

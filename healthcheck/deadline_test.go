@@ -10,7 +10,7 @@ import (
 
 type contextKey struct{}
 
-// TestDeadline compares the context of a check with one of context.WithTimeout.
+// TestDeadline compares deadline with a context made by context.WithTimeout.
 func TestDeadline(t *testing.T) {
 	for name, make := range map[string]maker{
 		"ours": func(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {

@@ -12,16 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialOptions are set on a socket before it connects.
+// dialOptions are set on a socket before connecting.
 type dialOptions struct {
-	lateACK bool // send the handshake's last ACK with the first data: for protocols whose client sends first
+	lateACK bool // send the handshake's last ACK with the first data: for protocols in which the client sends first
 	reset   bool // close with RST
 }
 
-// conn is a TCP connection that breaks when the context it was dialled with ends.
+// conn is a TCP connection that is closed when the context it was dialled with ends.
 //
-// It is driven through os.File rather than net.Dialer, which for each connection starts a goroutine to watch the
-// context and asks the kernel for names and options that no check needs: a fifth of the cost of a TCP check.
+// It is based on os.File instead of net.Dialer, which for each connection starts a goroutine to watch the context and
+// requests names and options from the kernel that checks do not need: a fifth of the cost of a TCP check.
 type conn struct {
 	*os.File
 	remote netip.AddrPort
@@ -70,7 +70,7 @@ func connecting(err error) bool {
 	return err == unix.EINPROGRESS || err == unix.EALREADY || err == unix.EINTR
 }
 
-// connected waits until a connect(2) in progress ends. A second connect(2) returns how it ended.
+// connected waits until a connect(2) in progress completes. A second connect(2) returns its result.
 func (c *conn) connected(to unix.Sockaddr) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -108,10 +108,10 @@ func (c *conn) Close() error {
 	return c.File.Close()
 }
 
-// SetWriteDeadline does nothing: the context is the deadline. crypto/tls would set another for its closing alert.
+// SetWriteDeadline does nothing: the context's deadline applies. crypto/tls would set another for its closing alert.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
-// LocalAddr and RemoteAddr make conn a net.Conn.
+// LocalAddr and RemoteAddr implement net.Conn.
 func (c *conn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(netip.AddrPort{}) }
 func (c *conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
 

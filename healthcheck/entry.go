@@ -2,7 +2,7 @@ package healthcheck
 
 import "time"
 
-// entry is a target in a scheduler, whose lock guards it. Times are since the scheduler's beginning.
+// entry is a target in a scheduler, guarded by the scheduler's lock. Times are relative to the scheduler's start.
 type entry struct {
 	key    string
 	target Target
@@ -12,14 +12,14 @@ type entry struct {
 	due     time.Duration // next start
 	started time.Duration // last start
 	late    time.Duration // of the last start
-	ctx     *deadline     // of the check in flight
-	index   int           // in the timers; -1: not there
-	life    int           // incremented when a removed target comes back while its check is in flight
+	ctx     *deadline     // of the check in progress
+	index   int           // in the timers; -1 if absent
+	life    int           // incremented when a removed target is added again during its check
 
 	inFlight bool
-	stuck    bool // in flight long past its timeout
+	stuck    bool // still running long after its timeout
 	probed   bool // at least once in this life
-	excused  bool // its last result was passed over
+	excused  bool // its last result was ignored
 	removed  bool
 }
 
@@ -32,7 +32,7 @@ func (e *entry) timeout() time.Duration {
 	return e.target.Spec.Timeout
 }
 
-// begin notes the start of a check.
+// begin records the start of a check.
 func (e *entry) begin(now time.Duration) {
 	e.inFlight, e.started, e.late = true, now, now-e.due
 	e.due = now + pause(e.interval(), !e.probed)
@@ -43,7 +43,7 @@ func (e *entry) status() Status {
 	return Status{Key: e.key, Target: e.target, Health: e.health}
 }
 
-// judge takes one more result into account.
+// judge applies one more result.
 func (e *entry) judge(r Result, took time.Duration) Event {
 	before := e.health.State
 	e.health = Judge(e.health, r, e.target.Spec.Rise, e.target.Spec.Fall, time.Now())

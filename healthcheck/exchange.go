@@ -12,25 +12,25 @@ import (
 	"sync"
 )
 
-// Limits of what a check reads of a response.
+// Limits of what a check reads from a response.
 const (
 	maxHeader   = 64 << 10 // bytes, of all header lines
-	maxBody     = 1 << 20  // bytes; what follows is not read
+	maxBody     = 1 << 20  // bytes; the rest is not read
 	maxFraming  = maxBody  // bytes of chunk headers and trailers around the body
-	maxInterims = 5        // responses 1xx before the one that counts
+	maxInterims = 5        // 1xx responses before the final one
 )
 
-// workspace is what an exchange needs for as long as it lasts.
+// workspace has the buffers of an exchange.
 type workspace struct {
 	limited  io.LimitedReader
 	buffered *bufio.Reader
-	body     *bufio.Reader // for a body that is matched; nil before the first one
+	body     *bufio.Reader // for matching a body; nil until first needed
 	request  []byte
 }
 
 var workspaces = sync.Pool{New: func() any { return &workspace{buffered: bufio.NewReaderSize(nil, 4096)} }}
 
-// exchange sends the request and judges the response. open reports that the server has not closed the connection.
+// exchange sends the request and evaluates the response. open reports that the server has not closed the connection.
 func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server netip.AddrPort) (result Result, open bool) {
 	w := workspaces.Get().(*workspace)
 	defer func() {
@@ -66,7 +66,7 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 		return Result{Reason: WrongBody, Detail: "body does not match"}, true
 	}
 	if response.close {
-		// The server is about to close: let it be the first, whose socket it is then that stays in TIME_WAIT.
+		// The server is about to close the connection. Let it close first, so that its socket is the one in TIME_WAIT.
 		_, err := w.buffered.ReadByte()
 		open = err != io.EOF
 	} else {
@@ -75,8 +75,8 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 	return Result{OK: true, Detail: "status " + strconv.Itoa(response.status)}, open
 }
 
-// readHeader reads up to the header of the response that is not an interim one. interim reports that there are too
-// many of those.
+// readHeader reads the header of the first response that is not an interim one. interim reports that there were too many
+// interim responses.
 func (c *httpCheck) readHeader(r *bufio.Reader) (response head, interim bool, err error) {
 	for range maxInterims + 1 {
 		response, err = readHead(r, c.method)
@@ -108,7 +108,7 @@ func describeStatus(ranges []StatusRange) string {
 	return strings.Join(words, " or ")
 }
 
-// readBody reads the body, its first MiB at most, and matches it. doing is what was under way when an error ended it.
+// readBody reads at most the first MiB of the body and matches it. doing is what was in progress when an error occurred.
 func (c *httpCheck) readBody(ctx context.Context, body io.Reader, w *workspace) (matched bool, doing string, err error) {
 	limited := io.LimitReader(body, maxBody)
 	matched = true

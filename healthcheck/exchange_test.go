@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/secret"
 )
 
-// canned is a server that answers everything with the same bytes.
+// canned is a server that sends the same bytes in response to everything.
 type canned struct {
 	answer *bytes.Reader
 	sent   bytes.Buffer
@@ -37,8 +37,8 @@ func fuzzCheck(t testing.TB, body string) *httpCheck {
 
 var someServer = netip.MustParseAddrPort("192.0.2.1:80")
 
-// FuzzResponse answers with arbitrary bytes. Whatever they are, the exchange ends, reads no more than its limits, and
-// tells nothing of what the server sent.
+// FuzzResponse responds with arbitrary bytes. The exchange must end, respect its read limits, and not reveal what the server
+// sent.
 func FuzzResponse(f *testing.F) {
 	for _, seed := range []string{
 		"",
@@ -78,7 +78,7 @@ func checkDetail(t *testing.T, r Result) {
 	}
 }
 
-// endless sends a beginning once and a filler for ever, and counts.
+// endless sends a prefix once, then a filler without end, and counts the bytes.
 type endless struct {
 	beginning io.Reader
 	filler    byte
@@ -99,7 +99,7 @@ func (e *endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestResponseIsReadWithinLimits has servers that send for ever, at each place of a response.
+// TestResponseIsReadWithinLimits has servers that send without end, at each place of a response.
 func TestResponseIsReadWithinLimits(t *testing.T) {
 	for _, beginning := range []string{
 		"", "HTTP/1.1 200 ", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\nX", "HTTP/1.1 200 OK\r\n\r\n",
@@ -117,7 +117,7 @@ func TestResponseIsReadWithinLimits(t *testing.T) {
 	}
 }
 
-// TestExchangeEndsWithTheConnection drives an exchange over a pipe whose other side goes away in the middle.
+// TestExchangeEndsWithTheConnection runs an exchange over a pipe whose other end is closed in the middle.
 func TestExchangeEndsWithTheConnection(t *testing.T) {
 	for _, sent := range []string{"", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"} {
 		ours, theirs := net.Pipe()

@@ -1,4 +1,4 @@
 package healthcheck
 
-// Failed is for tests of what a check's error says of its server.
+// ResultOf is failed, for tests of error descriptions.
 var ResultOf = failed

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// errnos describes why a connection failed. NotChecked means that this host could not carry out the check.
+// errnos describes why a connection failed. NotChecked means that this host could not run the check.
 var errnos = []struct {
 	errno  syscall.Errno
 	reason Reason
@@ -31,17 +31,17 @@ var errnos = []struct {
 	{syscall.ENOMEM, NotChecked, "out of memory"},
 }
 
-// shortage is a resource of this host that a check needs and did not get.
+// shortage is a resource of this host that a check needed and could not get.
 type shortage string
 
 func (s shortage) Error() string { return string(s) }
 
-// notChecked is the result of a check that this machine could not carry out.
+// notChecked returns the result of a check that this host could not run.
 func notChecked(why string) Result {
 	return Result{Local: true, Reason: NotChecked, Detail: "not checked: " + why}
 }
 
-// failed is the result of a check that ended with an error; doing says what was under way, and is empty for connecting.
+// failed returns the result of a check that ended with an error. doing is what was in progress, or empty for connecting.
 func failed(ctx context.Context, timeout time.Duration, doing string, err error) Result {
 	while := func(reason Reason, detail string) Result {
 		if doing != "" {
@@ -81,6 +81,6 @@ func failed(ctx context.Context, timeout time.Duration, doing string, err error)
 	if doing == "" {
 		return Result{Reason: Failed, Detail: err.Error()}
 	}
-	// The text of other errors may quote what the server sent, and a server may send our headers back.
+	// The text of other errors may quote what the server sent, which may include the headers of our request.
 	return while(Protocol, "protocol error")
 }

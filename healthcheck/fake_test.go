@@ -12,7 +12,7 @@ import (
 
 var someAddress = netip.MustParseAddr("192.0.2.1")
 
-// start runs a scheduler; stop ends it and waits for the end.
+// start runs a scheduler; stop ends it and waits.
 func start(t *testing.T, s *Scheduler) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -26,7 +26,7 @@ func start(t *testing.T, s *Scheduler) (stop func()) {
 	})
 }
 
-// farm is a set of servers whose probe is a function, with a record of starts and events.
+// farm is a set of servers with a function as probe. It records starts and events.
 type farm struct {
 	t     *testing.T
 	probe func(ctx context.Context, server netip.AddrPort) Result
@@ -35,10 +35,10 @@ type farm struct {
 	begun   time.Time
 	starts  map[netip.AddrPort][]time.Duration // since begun
 	flying  map[netip.AddrPort]int
-	most    int // in flight at a time
+	most    int // largest number in progress at a time
 	events  []Event
 	builds  int
-	broken  error // that makes a probe fail to be made
+	broken  error // returned by NewProbe
 	overlap bool
 }
 
@@ -48,13 +48,13 @@ func newFarm(t *testing.T, probe func(ctx context.Context, server netip.AddrPort
 
 func good(context.Context, netip.AddrPort) Result { return Result{OK: true, Detail: "good"} }
 
-// never is a server that does not answer.
+// never is a server that does not respond.
 func never(ctx context.Context, _ netip.AddrPort) Result {
 	<-ctx.Done()
 	return Result{Detail: "timeout"}
 }
 
-// lasting is a good server that takes its time.
+// lasting returns a good server that responds after d.
 func lasting(d time.Duration) func(context.Context, netip.AddrPort) Result {
 	return func(ctx context.Context, _ netip.AddrPort) Result {
 		select {
@@ -104,28 +104,28 @@ func (f *farm) report(e Event) {
 	f.events = append(f.events, e)
 }
 
-// reported are the events so far.
+// reported returns the events so far.
 func (f *farm) reported() []Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]Event(nil), f.events...)
 }
 
-// startsOf are the starts of checks of a target's server so far.
+// startsOf returns the start times of the checks of a target's server so far.
 func (f *farm) startsOf(target Target) []time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]time.Duration(nil), f.starts[target.Endpoint]...)
 }
 
-// flown tells how many checks were in flight at a time, and whether two of one server ever were.
+// flown returns the largest number of concurrent checks, and whether two checks of one server ever overlapped.
 func (f *farm) flown() (most int, overlap bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.most, f.overlap
 }
 
-// targets makes n targets with a spec.
+// targets returns n targets with a spec.
 func targets(n int, spec Spec) []Target {
 	list := make([]Target, n)
 	for i := range list {
@@ -141,7 +141,7 @@ func update(t *testing.T, s *Scheduler, list []Target) {
 	}
 }
 
-// every is a spec for fakes.
+// every returns a spec for fakes.
 func every(interval time.Duration) Spec {
 	return Spec{Check: &TCP{}, Interval: interval, Timeout: interval / 2, Rise: 2, Fall: 3}
 }

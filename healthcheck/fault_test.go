@@ -17,7 +17,7 @@ import (
 
 const hidden = "c2VjcmV0"
 
-// faultCase is a change to a good spec, and the fault that it makes.
+// faultCase is a change to a valid spec, and the fault that it causes.
 type faultCase struct {
 	change  func(*HTTPS)
 	setting string // "": no fault
@@ -103,7 +103,7 @@ func TestFaultsOfTheKind(t *testing.T) {
 	}
 }
 
-// unregistered is of a kind that is not in Kinds.
+// unregistered has a kind that is not in Kinds.
 type unregistered struct{ *TCP }
 
 func (unregistered) Kind() Kind { return "telnet" }
@@ -129,8 +129,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestWhatHasNoFaultCanRun generates specs. Every fault of one is found, whatever else is wrong with it; and the request
-// of one without faults is what its spec says, to a server that reads it.
+// TestWhatHasNoFaultCanRun generates specs. Each fault must be found regardless of other faults; and a server must parse the
+// request of a spec without faults as specified.
 func TestWhatHasNoFaultCanRun(t *testing.T) {
 	text := rapid.StringOf(rapid.SampledFrom([]rune("aZ0-._~!$&'()*+,;=:@/?#[]%41 \t\r\n\x00\x7fü世\"\\{}|^<>")))
 	mostly := func(good ...string) *rapid.Generator[string] {
@@ -181,7 +181,7 @@ func TestWhatHasNoFaultCanRun(t *testing.T) {
 	}
 }
 
-// FuzzProgramSize: an expression without a fault is compiled to a program within the limit.
+// FuzzProgramSize checks that an expression without faults compiles to a program within the limit.
 func FuzzProgramSize(f *testing.F) {
 	for _, seed := range []string{"", "hel+o", "(?i)ok|up", ".{0,1000}x", "((a{10}){10}){10}", "x{1000}y{1000}", `\pL{900,}`, "(|a|b|)*?", "(?:){1000}", "[^\\x00-\\x{10FFFF}]", "a{0}", "(a?){400}(?:b?){400}"} {
 		f.Add(seed)
@@ -198,7 +198,7 @@ func FuzzProgramSize(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, estimate := len(program.Inst), programSize(parsed)+2; n > estimate { // and the beginning and the end
+		if n, estimate := len(program.Inst), programSize(parsed)+2; n > estimate { // plus start and end
 			t.Errorf("%q has %d instructions, not %d", expression, n, estimate)
 		}
 	})

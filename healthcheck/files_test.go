@@ -14,7 +14,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// limitFiles lets this process have so many more open files than it has now.
+// limitFiles limits this process to the given number of additional open files.
 func limitFiles(t *testing.T, more int) {
 	t.Helper()
 	open, err := os.ReadDir("/proc/self/fd")
@@ -35,11 +35,11 @@ func limitFiles(t *testing.T, more int) {
 	})
 }
 
-// tally counts results by what they are.
+// tally counts results by type.
 type tally struct {
 	mu                sync.Mutex
 	good, bad, locals int
-	down              int // good servers that were judged down
+	down              int // good servers that went down
 }
 
 func (c *tally) report(e Event) {
@@ -74,16 +74,17 @@ func (c *tally) await(t *testing.T, what string, enough func(*tally) bool) {
 	}
 }
 
-// TestFewOpenFiles: far more servers than open files, most of which hang, cost no check its descriptor. When something
-// else takes the descriptors, no check can be carried out, which is held against no server; afterwards all goes on.
+// TestFewOpenFiles has far more servers than open files, most of which hang: no check fails for lack of a descriptor. When
+// something else uses up the descriptors, checks cannot run, which does not count against any server; afterwards checks
+// resume.
 func TestFewOpenFiles(t *testing.T) {
 	port := hostileFarm(t)
 	var targets []Target
 	spec := Spec{Interval: 200 * time.Millisecond, Timeout: 100 * time.Millisecond, Rise: 1, Fall: 1, Check: &HTTP{}}
 	patient := spec
-	patient.Timeout = 30 * time.Second // however busy the machine is that runs this test
+	patient.Timeout = 30 * time.Second // the test host may be busy
 	for i := range 250 {
-		targets = append(targets, NewTarget(hostileServer(2, i), port, spec)) // says nothing
+		targets = append(targets, NewTarget(hostileServer(2, i), port, spec)) // sends nothing
 		if i < 5 {
 			targets = append(targets, NewTarget(hostileServer(0, i), port, patient))
 		}
@@ -128,7 +129,7 @@ func TestFewOpenFiles(t *testing.T) {
 	c.mu.Unlock()
 }
 
-// TestLacksAreNotTheServersFault: what comes of this machine is no verdict on a server.
+// TestLacksAreNotTheServersFault checks that a failure on this host does not count against a server.
 func TestLacksAreNotTheServersFault(t *testing.T) {
 	for _, err := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL, unix.EAGAIN, x509.SystemRootsError{}} {
 		r := ResultOf(t.Context(), time.Second, "while waiting", err)

@@ -21,10 +21,10 @@ import (
 	"time"
 )
 
-// cutOff counts the answers that are cut off, each elsewhere.
+// cutOff counts the truncated answers, each of which is truncated at a different position.
 var cutOff atomic.Int64
 
-// answers are what the servers of a hostile farm send. Each answers a request that is read already, until an error.
+// answers are what the servers of a hostile farm send. Each function responds to a request that was read, until an error.
 var answers = []struct {
 	name  string
 	tls   bool
@@ -72,7 +72,7 @@ var answers = []struct {
 
 var errHold = errors.New("say no more")
 
-// holdAfter keeps the connection open after something was sent.
+// holdAfter keeps the connection open after a response was sent.
 func holdAfter(err error) error {
 	if err != nil {
 		return err
@@ -103,12 +103,12 @@ func manyHeaders(size int) string {
 	return b.String()
 }
 
-// hostileServer is an address of the i-th server that gives an answer.
+// hostileServer returns an address of the i-th server that gives an answer.
 func hostileServer(answer, i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 77, byte(answer), byte(i + 1)})
 }
 
-// playHostile is a farm of servers: the address says which answer they give.
+// playHostile runs a farm of servers whose address selects the answer.
 func playHostile() {
 	ln, err := net.Listen("tcp4", "0.0.0.0:0")
 	if err != nil {
@@ -137,7 +137,7 @@ func playHostile() {
 
 const longChain = 200 // authorities
 
-// serveHostile answers a connection, or breaks off in the middle of the certificates if it has no answer.
+// serveHostile responds on a connection, or stops in the middle of the certificates if it has no answer.
 func serveHostile(conn net.Conn, secured bool, chain tls.Certificate, write func(io.Writer) error) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
@@ -162,7 +162,7 @@ func serveHostile(conn net.Conn, secured bool, chain tls.Certificate, write func
 	}
 }
 
-// cutConn sends so much, and then holds the connection.
+// cutConn sends a limited number of bytes, then keeps the connection open.
 type cutConn struct {
 	net.Conn
 	left int
@@ -176,7 +176,7 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// makeChain makes a certificate with so many authorities above it.
+// makeChain creates a certificate with n authorities above it.
 func makeChain(n int) tls.Certificate {
 	var chain tls.Certificate
 	var parent *x509.Certificate

@@ -17,7 +17,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// hostileFarm starts the farm in a process of its own, and returns its port.
+// hostileFarm starts the farm in a separate process, and returns its port.
 func hostileFarm(t *testing.T) uint16 {
 	t.Helper()
 	farm := exec.CommandContext(t.Context(), os.Args[0])
@@ -47,7 +47,7 @@ func hostileFarm(t *testing.T) uint16 {
 	return u.Port
 }
 
-// TestHostileServers: whatever servers do, good ones among them are checked and stay up, and memory stays bounded.
+// TestHostileServers checks that good servers among hostile ones are checked and stay up, and that memory is bounded.
 func TestHostileServers(t *testing.T) {
 	const each, mostMemory = 10, 24 << 20 // servers of each kind, and bytes
 	port := hostileFarm(t)
@@ -68,7 +68,7 @@ func TestHostileServers(t *testing.T) {
 				spec = verified
 			}
 			if good[address] = a < 2; good[address] {
-				spec.Timeout = 30 * time.Second // however busy the machine is that runs this test
+				spec.Timeout = 30 * time.Second // the test host may be busy
 			}
 			targets = append(targets, NewTarget(address, port, spec))
 		}

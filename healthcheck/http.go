@@ -37,19 +37,19 @@ func (c *HTTP) AppendIdentity(b []byte) []byte { return c.Request.appendIdentity
 // Redacted implements Check.
 func (c *HTTP) Redacted() Check { return &HTTP{c.Request.redacted()} }
 
-// httpCheck is a compiled HTTP or HTTPS check: one HTTP/1.1 request on a connection of its own. It follows no redirect
-// and uses no proxy.
+// httpCheck is a compiled HTTP or HTTPS check: one HTTP/1.1 request on a new connection. It does not follow redirects or use
+// a proxy.
 type httpCheck struct {
 	timeout    time.Duration
-	skipVerify bool        // trust any certificate
-	tls        *tls.Config // nil: HTTP
+	skipVerify bool        // accept any certificate
+	tls        *tls.Config // nil for HTTP
 	host       string      // Host header; "": the server's address
-	port       uint16      // left out of a Host header that is the server's address
-	before     string      // of the request: up to the Host header's value
-	after      string      // of the request: from there on
+	port       uint16      // omitted from a Host header that is the server's address
+	before     string      // the request up to the Host header's value
+	after      string      // the request after the Host header's value
 	method     string
 	status     []StatusRange
-	body       *bodyMatch // nil: any
+	body       *bodyMatch // nil accepts any
 }
 
 func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Result) {
@@ -62,7 +62,7 @@ func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Re
 		if open {
 			_ = raw.Close()
 		} else {
-			// The server has closed its side: with RST no state is left there, nor in connection tracking on the way.
+			// The server has closed its side. RST leaves no state there or in connection tracking on the path.
 			_ = raw.abort()
 		}
 	}()
@@ -70,7 +70,7 @@ func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Re
 	return result
 }
 
-// converse carries out the check on a connection. open reports that the server has not closed it.
+// converse runs the check on a connection. open reports that the server has not closed it.
 func (c *httpCheck) converse(ctx context.Context, raw *conn) (result Result, open bool) {
 	if c.tls == nil {
 		return c.exchange(ctx, raw, raw.remote)
@@ -97,7 +97,7 @@ func (c *httpCheck) appendRequest(b []byte, server netip.AddrPort) []byte {
 	return append(b, c.after...)
 }
 
-// appendHost appends an address as a Host header has it (RFC 9110 section 7.2).
+// appendHost appends an address in the form of a Host header (RFC 9110 section 7.2).
 func appendHost(b []byte, server netip.AddrPort, defaultPort uint16) []byte {
 	ip := server.Addr().Unmap().WithZone("")
 	if ip.Is6() {

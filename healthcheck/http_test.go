@@ -111,8 +111,8 @@ func TestHTTPSlow(t *testing.T) {
 	}
 }
 
-// TestHTTPServerThatKeepsTheConnection: an answer that is complete is good, whatever the server does with the
-// connection after it.
+// TestHTTPServerThatKeepsTheConnection checks that a complete response is good regardless of what the server does with the
+// connection afterwards.
 func TestHTTPServerThatKeepsTheConnection(t *testing.T) {
 	for _, header := range []string{"", "Connection: close\r\n"} {
 		spec := httpSpec(nil)
@@ -126,7 +126,7 @@ func TestHTTPServerThatKeepsTheConnection(t *testing.T) {
 	}
 }
 
-// TestHTTPLeavesNoTrace: nothing stays in TIME_WAIT after a server that closes as it is asked to.
+// TestHTTPLeavesNoTrace checks that no socket is left in TIME_WAIT if the server closes the connection as requested.
 func TestHTTPLeavesNoTrace(t *testing.T) {
 	server := serve(t, loopback, answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"))
 	for range 20 {
@@ -167,7 +167,7 @@ func TestHTTPReset(t *testing.T) {
 	wantResult(t, check(t, httpSpec(nil), closedPort(t, loopback)), false, "connection refused")
 }
 
-// seen is the request that a server got from a check.
+// seen returns the request that a server received from a check.
 func seen(t *testing.T, spec Spec, address string) (*http.Request, netip.AddrPort) {
 	t.Helper()
 	got := make(chan *http.Request, 1)
@@ -200,7 +200,7 @@ func TestHTTPRequest(t *testing.T) {
 	}
 }
 
-// TestHTTPUsesNoProxy: what the environment says of proxies is for browsers.
+// TestHTTPUsesNoProxy checks that the proxy settings in the environment are ignored.
 func TestHTTPUsesNoProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	t.Setenv("http_proxy", "http://127.0.0.1:1")

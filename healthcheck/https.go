@@ -11,16 +11,16 @@ type HTTPS struct {
 	TLS     *TLS `hcl:"tls,block" json:"tls,omitempty"`
 }
 
-// TLS is what an HTTPS check trusts.
+// TLS has the TLS parameters of an HTTPS check.
 type TLS struct {
-	SkipVerify bool   `hcl:"skip_verify,optional" default:"false" json:"skip_verify,omitempty"`                // trust any certificate
+	SkipVerify bool   `hcl:"skip_verify,optional" default:"false" json:"skip_verify,omitempty"`                // accept any certificate
 	ServerName string `hcl:"server_name,optional" unset:"host, else the address" json:"server_name,omitempty"` // SNI and name to verify
 	CAFile     File   `hcl:"ca_file,optional" unset:"the system's authorities" json:"ca_file,omitempty"`       // PEM
 
-	Authorities *Authorities `json:"-"` // in CAFile: a check reads no files
+	Authorities *Authorities `json:"-"` // the contents of CAFile, since a check does not read files
 }
 
-// File is the path of a file. In a configuration it is relative to the configuration's directory.
+// File is the path of a file, relative to the configuration's directory.
 type File string
 
 func newHTTPS() Check { return &HTTPS{Request: defaultRequest(), TLS: new(TLS)} }

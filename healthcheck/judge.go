@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// State is the state of a target, judged by the results of its checks.
+// State is the state of a target, derived from the results of its checks.
 type State uint8
 
 // The states.
 const (
-	Unknown State = iota // no result yet: gets no traffic
+	Unknown State = iota // no result yet; gets no traffic
 	Up
 	Down
 )
@@ -44,19 +44,19 @@ func (s *State) UnmarshalText(text []byte) error {
 	return fmt.Errorf("decode a health check's state: %q is not unknown, up or down", text)
 }
 
-// Health is a target's state and what led to it.
+// Health is a target's state and the results that led to it.
 type Health struct {
 	State   State
 	Since   time.Time // when the state began
-	Good    int       // good results in a row, the last one included
-	Bad     int       // bad results in a row, the last one included
-	Checked time.Time // when the last result came
+	Good    int       // consecutive good results up to the last
+	Bad     int       // consecutive bad results up to the last
+	Checked time.Time // time of the last result
 	Detail  string    // of the last result
 }
 
-// Judge returns a target's health after one more result. The first result decides at once. After that, fall bad results
-// in a row take a target down, and rise good results in a row bring it up again. A check that could not be carried out
-// changes only the detail.
+// Judge returns a target's health after one more result. The first result determines the state. After that, fall consecutive
+// bad results change it to down, and rise consecutive good results to up. A check that could not be run changes only the
+// detail.
 func Judge(h Health, r Result, rise, fall int, now time.Time) Health {
 	h.Checked, h.Detail = now, r.Detail
 	next := h.State

@@ -12,7 +12,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// results are written as letters: + good, - bad, ~ not carried out.
+// Results are written as letters: + good, - bad, ~ not run.
 func result(letter rune) Result {
 	return Result{OK: letter == '+', Local: letter == '~', Detail: string(letter)}
 }
@@ -35,11 +35,11 @@ func TestJudge(t *testing.T) {
 		since      int // index of the result that began the state
 	}{
 		{"", 2, 3, Unknown, -1},
-		{"+", 2, 3, Up, 0}, // the first result decides
+		{"+", 2, 3, Up, 0}, // the first result determines the state
 		{"-", 2, 3, Down, 0},
 		{"+--", 2, 3, Up, 0},
 		{"+---", 2, 3, Down, 3},
-		{"+--+--", 2, 3, Up, 0}, // a good one begins the count again
+		{"+--+--", 2, 3, Up, 0}, // a good result restarts the count
 		{"+--+---", 2, 3, Down, 6},
 		{"-+", 2, 3, Down, 0},
 		{"-++", 2, 3, Up, 2},
@@ -47,13 +47,13 @@ func TestJudge(t *testing.T) {
 		{"+---++", 2, 3, Up, 5},
 		{"+-", 1, 1, Down, 1},
 		{"-+", 1, 1, Up, 1},
-		{"~", 1, 1, Unknown, -1}, // a check that was not carried out says nothing
+		{"~", 1, 1, Unknown, -1}, // a check that was not run has no effect
 		{"~~+", 2, 3, Up, 2},
 		{"+~~~~", 1, 1, Up, 0},
 		{"-~~~~", 1, 1, Down, 0},
-		{"+-~--", 2, 3, Down, 4}, // nor does it break a row
+		{"+-~--", 2, 3, Down, 4}, // and does not interrupt a sequence
 		{"-+~+", 2, 3, Up, 3},
-		{"+-", 0, 0, Down, 1}, // less than 1 counts as 1
+		{"+-", 0, 0, Down, 1}, // values below 1 count as 1
 		{"-+", 0, 0, Up, 1},
 	} {
 		h := judgeAll(c.results, c.rise, c.fall)
@@ -70,7 +70,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestJudgeExhaustively compares each sequence of up to seven results with the definition in words.
+// TestJudgeExhaustively compares every sequence of up to seven results with the definition.
 func TestJudgeExhaustively(t *testing.T) {
 	var extend func(results string)
 	extend = func(results string) {
@@ -90,8 +90,8 @@ func TestJudgeExhaustively(t *testing.T) {
 	extend("")
 }
 
-// definition finds the latest point at which the results so far were decisive: the first one, a row of fall bad ones,
-// or a row of rise good ones.
+// definition finds the latest point at which the results determined the state: the first one, fall consecutive bad ones, or
+// rise consecutive good ones.
 func definition(results string, rise, fall int) State {
 	results = strings.ReplaceAll(results, "~", "")
 	for n := len(results); n > 0; n-- {

@@ -24,9 +24,9 @@ const (
 	clockTick   = time.Second / 100 // of /proc/PID/stat: USER_HZ
 )
 
-// BenchmarkHostBesideKeepalived runs the checks of 5,000 real servers, each every two seconds, with a Scheduler and with
-// keepalived in turn, and tells the CPU time of each per check: of the best of several rounds, since what else runs on
-// the machine only ever adds to it.
+// BenchmarkHostBesideKeepalived runs the checks of 5,000 real servers, each every two seconds, alternately with a Scheduler
+// and with keepalived, and reports the CPU time of each per check. It reports the best of several rounds, since other load
+// on the host can only add to it.
 func BenchmarkHostBesideKeepalived(b *testing.B) {
 	lab.Need(b, lab.Host)
 	for _, program := range []string{"keepalived", "gcc"} {
@@ -59,13 +59,13 @@ func BenchmarkHostBesideKeepalived(b *testing.B) {
 				b.ReportMetric(1e6/ours.perCheck(), "checks/cpu-s")
 				b.ReportMetric(float64(ours.RSS)/1e6, "MB-rss")
 				b.ReportMetric(float64(theirs.RSS)/1e6, "keepalived-MB-rss")
-				b.ReportMetric(float64(ours.Bad), "bad") // on a machine that is busy otherwise
+				b.ReportMetric(float64(ours.Bad), "bad") // nonzero on a busy host
 			}
 		})
 	}
 }
 
-// better is the cheaper of two rounds. One of a machine that stood still for half of it is none.
+// better returns the cheaper of two rounds. It ignores a round in which the host was stalled for half of the time.
 func (u usage) better(v usage) usage {
 	const enough = benchServers * uint64(benchWindow/benchInterval) / 2
 	if v.Checks < enough || u.Checks > 0 && u.perCheck() < v.perCheck() {
@@ -74,12 +74,12 @@ func (u usage) better(v usage) usage {
 	return v
 }
 
-// perCheck is the CPU time of a check in microseconds.
+// perCheck returns the CPU time of a check in microseconds.
 func (u usage) perCheck() float64 {
 	return float64(u.CPU.Nanoseconds()) / 1e3 / float64(max(u.Checks, 1))
 }
 
-// between measures over a window after the warm-up.
+// between measures over a window after a warm-up.
 func between(read func() usage) usage {
 	<-time.After(benchWarmUp)
 	before := read()
@@ -100,7 +100,7 @@ func measureKeepalived(b *testing.B, host *lab.Node, servers *part, kind healthc
 	if err := os.WriteFile(conf, []byte(keepalivedConf(kind)), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	// Without -G every line it logs goes to the console, at a millisecond each.
+	// Without -G, every log line goes to the console, at a millisecond each.
 	cmd := host.Command(b.Context(), "keepalived", "-n", "-G", "-C", "-f", conf, "-p", filepath.Join(dir, "parent.pid"), "-c", pids)
 	cmd.Env = append(os.Environ(), "LD_PRELOAD="+shim)
 	if err := cmd.Start(); err != nil {
@@ -133,7 +133,7 @@ func keepalivedConf(kind healthcheck.Kind) string {
 	return c.String() + "}\n"
 }
 
-// processCPU is the user and system time of a process.
+// processCPU returns the user and system time of a process.
 func processCPU(b *testing.B, pid string) time.Duration {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {
@@ -152,7 +152,7 @@ func processCPU(b *testing.B, pid string) time.Duration {
 	return time.Duration(ticks) * clockTick
 }
 
-// part is a process that plays a part of the benchmark.
+// part is a process that has a role in the benchmark.
 type part struct {
 	cmd *lab.Cmd
 	in  io.WriteCloser

@@ -6,37 +6,37 @@ import (
 	"time"
 )
 
-// Kind is the name of a kind of check, as in health_check "http".
+// Kind is the name of a kind of check, such as http in health_check "http".
 type Kind string
 
-// Check is one kind's parameters: what a check sends to a server and what it expects. A kind is one file with a struct
+// Check has the parameters of one kind: what a check sends to a server and what it expects. A kind is one file with a struct
 // that implements Check, and one line in Kinds.
 //
-// The struct's fields with an `hcl` tag are the attributes of the kind's health_check block; package config describes
-// the tags (config/tag.go) and the types of fields (config/parameters.go), and decodes them. The `json` tags name the
-// fields in the state file and in plans; the names of Spec's own fields are taken in both.
+// The struct's fields with an `hcl` tag are the attributes of the kind's health_check block. Package config describes the
+// tags (config/tag.go) and the types of fields (config/parameters.go), and decodes them. The `json` tags name the fields in
+// the state file and in plans. The names of Spec's own fields are reserved in both.
 type Check interface {
-	// Kind is the name under which Kinds has the check.
+	// Kind is the check's key in Kinds.
 	Kind() Kind
-	// Faults lists what is wrong with the parameters.
+	// Faults lists the errors in the parameters.
 	Faults() []Fault
-	// Probe makes the probe of parameters without faults. It reads no files. The timeout is for messages.
+	// Probe returns the probe for parameters without faults. It does not read files. The timeout is for messages.
 	Probe(timeout time.Duration) (Probe, error)
-	// AppendIdentity appends everything that is configured, so that no two different checks of a kind append the same.
+	// AppendIdentity appends everything that is configured; different checks of a kind must append different bytes.
 	AppendIdentity(b []byte) []byte
 	// Redacted returns a copy without secrets, or the check itself if it cannot have any.
 	Redacted() Check
 }
 
-// Truster is a Check that trusts certificate authorities in a file. The file is read with the configuration.
+// Truster is a Check with a file of certificate authorities. The file is read with the configuration.
 type Truster interface {
-	// AuthoritiesFile returns the file's name and the setting that names it; "" if no file is needed.
+	// AuthoritiesFile returns the file's name and the setting that has it, or "" if no file is needed.
 	AuthoritiesFile() (name, setting string)
-	// Trust gives the check the file's contents; nil if they could not be read.
+	// Trust sets the file's contents; nil if they could not be read.
 	Trust(*Authorities)
 }
 
-// Kinds has each kind's parameters with their defaults. It does not change while the program runs.
+// Kinds has each kind's parameters with their defaults. It must not be modified.
 var Kinds = map[Kind]func() Check{
 	"http":  newHTTP,
 	"https": newHTTPS,

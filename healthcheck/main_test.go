@@ -7,7 +7,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// envRole makes this test binary play a part in a benchmark instead of running tests.
+// envRole selects a benchmark role that this test binary runs instead of tests.
 const envRole = "LVS_HA_BENCH_ROLE"
 
 func TestMain(m *testing.M) {

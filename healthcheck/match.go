@@ -14,22 +14,22 @@ import (
 	"unicode/utf8"
 )
 
-// bodyMatch finds a regular expression in a body while it is read. It keeps no more of the body than a buffer.
+// bodyMatch finds a regular expression in a body while reading it. It keeps only a buffer of the body.
 type bodyMatch struct {
 	literal    []byte         // the expression, if it is plain text
-	expression *regexp.Regexp // else
-	stride     int            // runes between two looks at the clock
-	memory     int64          // bytes of a match in flight, of a large expression
+	expression *regexp.Regexp // otherwise
+	stride     int            // runes between two readings of the clock
+	memory     int64          // bytes of a match in progress, for a large expression
 }
 
-// Limits of all matches of this process together. Checks that match plain text, or little, do not notice them.
+// Limits for all matches of this process together. Checks that match plain text, or small bodies, do not reach them.
 const (
-	allowance   = 500 * time.Microsecond // of work, which each match does at once
-	workSlice   = time.Millisecond       // of work beyond it, with each turn
-	maxMatching = 32 << 20               // bytes that matches of large expressions may take
+	allowance   = 500 * time.Microsecond // work that each match may do without a turn
+	workSlice   = time.Millisecond       // work per turn after that
+	maxMatching = 32 << 20               // bytes for matches of large expressions
 )
 
-// matchMemory is what the matches of large expressions take now, in bytes.
+// matchMemory is the memory in use by matches of large expressions, in bytes.
 var matchMemory atomic.Int64
 
 var errMatchMemory = shortage("too many large regular expressions are being matched at a time; write simpler ones")
@@ -39,7 +39,7 @@ func newBodyMatch(expression string) (*bodyMatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Bytes that are not UTF-8 read as U+FFFD in a match.
+	// Bytes that are not UTF-8 are read as U+FFFD in a match.
 	if parsed.Op == syntax.OpLiteral && parsed.Flags&syntax.FoldCase == 0 && !slices.Contains(parsed.Rune, utf8.RuneError) {
 		return &bodyMatch{literal: []byte(string(parsed.Rune))}, nil
 	}
@@ -49,8 +49,8 @@ func newBodyMatch(expression string) (*bodyMatch, error) {
 	}
 	size := programSize(parsed)
 	m := &bodyMatch{expression: compiled, stride: max(1, 4096/size)}
-	// As package regexp allocates it: two queues of 20 bytes an instruction, and threads of some 48 bytes. Small ones
-	// need no account: 4,096 of them take 46 MB.
+	// As allocated by package regexp: two queues of 20 bytes per instruction, and threads of about 48 bytes. Small programs
+	// need no accounting: 4,096 of them take 46 MB.
 	switch {
 	case size > 512:
 		m.memory = 2048 * (2*20 + 48)
@@ -60,7 +60,7 @@ func newBodyMatch(expression string) (*bodyMatch, error) {
 	return m, nil
 }
 
-// find looks for the expression. doing is what was under way when an error ended it.
+// find searches for the expression. doing is what was in progress when an error occurred.
 func (m *bodyMatch) find(ctx context.Context, body io.Reader, buffered *bufio.Reader) (found bool, doing string, err error) {
 	const reading, matching = "while reading the response body", "while matching the response body"
 	if m.literal != nil {
@@ -102,17 +102,17 @@ func findLiteral(r *bufio.Reader, literal []byte) (bool, error) {
 	}
 }
 
-// runeStream feeds a match with runes, and holds it to its time: a match cannot be interrupted but here.
+// runeStream supplies a match with runes and enforces its time limits: a match can only be interrupted here.
 type runeStream struct {
 	ctx      context.Context
 	source   io.Reader
-	buffered *bufio.Reader // of what Read reads
+	buffered *bufio.Reader // buffers Read
 	stride   int
-	steps    int       // until the next look at the clock
-	resumed  time.Time // since when it has worked
+	steps    int       // until the next reading of the clock
+	resumed  time.Time // start of the current stretch of work
 	turn     bool      // holds longWork
 	worked   time.Duration
-	waited   time.Duration // for the turn
+	waited   time.Duration // time spent waiting for the turn
 	ended    error         // of the source
 	late     error         // of the context
 }
@@ -132,7 +132,7 @@ func (s *runeStream) ReadRune() (rune, int, error) {
 	return r, n, err
 }
 
-// Read reads from the source, which may take long. That is not work: other checks have the turn meanwhile.
+// Read reads from the source, which may block. That does not count as work: the turn is released for other checks.
 func (s *runeStream) Read(b []byte) (int, error) {
 	s.pass()
 	n, err := s.source.Read(b)
@@ -140,7 +140,7 @@ func (s *runeStream) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// pace returns when the match may go on: at once while it has not worked long.
+// pace returns when the match may continue; immediately if it has not worked long.
 func (s *runeStream) pace() error {
 	if err := s.ctx.Err(); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (s *runeStream) pace() error {
 	return err
 }
 
-// pass ends a stretch of work, and releases the turn.
+// pass ends a stretch of work and releases the turn.
 func (s *runeStream) pass() {
 	s.worked += time.Since(s.resumed)
 	if s.turn {

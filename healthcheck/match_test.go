@@ -17,10 +17,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// heavy is an expression of which a body of 1 MiB takes a quarter of a minute.
+// heavy is an expression that takes 15 seconds to match against a body of 1 MiB.
 const heavy = "(?:a?){600}b"
 
-// find looks for an expression in a body.
+// find searches for an expression in a body.
 func find(t interface {
 	Helper()
 	Fatal(...any)
@@ -34,7 +34,7 @@ func find(t interface {
 	return found, err
 }
 
-// TestBodyMatch compares a match of a stream with one of the whole body, read in pieces of all sizes.
+// TestBodyMatch compares the match of a stream, read in pieces of all sizes, with a match of the whole body.
 func TestBodyMatch(t *testing.T) {
 	expressions := []string{"ab", "^ab", "ab$", "^ab$", "^$", "", "(?m)^ab$", "(?i)AB", "a.b", "(?s)a.*b", `\bab\b`, "[^a]", "a{3,5}b", "\ufffd", "é", "(?:)", "x|y"}
 	piece := rapid.OneOf(rapid.SampledFrom([]string{"ab", "a", "b", "\n", "é", "\xff", "\xe4\xb8", " ", "", strings.Repeat("a", 70)}), rapid.String())
@@ -55,7 +55,7 @@ func TestBodyMatch(t *testing.T) {
 	})
 }
 
-// TestBodyMatchError: a body that ends with an error is not matched as if it ended there.
+// TestBodyMatchError checks that a body truncated by an error is not matched as if it were complete.
 func TestBodyMatchError(t *testing.T) {
 	for _, expression := range []string{"nothing", "ab$", "^a.$"} {
 		if _, err := find(t, t.Context(), expression, io.MultiReader(strings.NewReader("ab"), iotest.ErrReader(io.ErrUnexpectedEOF))); err != io.ErrUnexpectedEOF {
@@ -64,7 +64,7 @@ func TestBodyMatchError(t *testing.T) {
 	}
 }
 
-// TestBodiesInFlightTakeLittle: whatever the bodies of checks in flight have so far, only a buffer of each is kept.
+// TestBodiesInFlightTakeLittle checks that concurrent checks keep only a buffer of each body.
 func TestBodiesInFlightTakeLittle(t *testing.T) {
 	const checks, most = 20, 64 << 10 // bytes each
 	for _, expression := range []string{"never", "(?i)never"} {
@@ -94,7 +94,7 @@ func TestBodiesInFlightTakeLittle(t *testing.T) {
 
 func heapAlloc() uint64 {
 	runtime.GC()
-	runtime.GC() // the first one leaves what pools held
+	runtime.GC() // the first call does not free the contents of pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
@@ -108,8 +108,8 @@ type readWriter struct{ io.Reader }
 
 func (readWriter) Write(b []byte) (int, error) { return len(b), nil }
 
-// TestHeavyMatches: matches that never end take their deadline and half a CPU together, and let others by. What they
-// could not do is not the servers' fault, but what one match alone does not achieve is.
+// TestHeavyMatches checks that endless matches run until their deadlines, use half a CPU together, and do not block others.
+// A match that gets no turn does not count against the server; one that fails although it runs alone does.
 func TestHeavyMatches(t *testing.T) {
 	const timeout = time.Second
 	body := bytes.Repeat([]byte("a"), 1<<20)
@@ -136,7 +136,7 @@ func TestHeavyMatches(t *testing.T) {
 		}
 	}
 	running.Wait()
-	// Half a CPU, the allowances, and the light ones with what is around a match.
+	// Half a CPU, plus the allowances, plus the light checks and the work around each match.
 	wall, cpu := time.Since(wallBefore), processTime()-cpuBefore
 	if most := wall/2 + 20*allowance + 250*time.Millisecond; cpu > most {
 		t.Errorf("%v of CPU time in %v, want at most %v", cpu, wall, most)
@@ -149,14 +149,14 @@ func TestHeavyMatches(t *testing.T) {
 	}
 }
 
-// processTime is the user and system time of this process so far.
+// processTime returns the user and system time of this process so far.
 func processTime() time.Duration {
 	var r unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &r)
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// TestLargeExpressionsHaveABudget: what does not fit into it is not the server's fault.
+// TestLargeExpressionsHaveABudget checks that exceeding the memory limit does not count against the server.
 func TestLargeExpressionsHaveABudget(t *testing.T) {
 	matchMemory.Add(maxMatching)
 	defer matchMemory.Add(-maxMatching)

@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestConcurrencyIsBounded: with more due than there are slots, everyone has its turn, and lateness shows.
+// TestConcurrencyIsBounded checks that with more targets due than slots, each is checked, and lateness is reported.
 func TestConcurrencyIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots = 10
@@ -59,7 +59,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	})
 }
 
-// TestRemovedWhileWaiting: a target that is due but has no slot can be removed, and come back.
+// TestRemovedWhileWaiting checks that a target waiting for a slot can be removed and added again.
 func TestRemovedWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, lasting(100*time.Millisecond))
@@ -82,7 +82,7 @@ func TestRemovedWhileWaiting(t *testing.T) {
 	})
 }
 
-// TestStuckProbe: a probe that does not listen to its context takes its target down, but no slot.
+// TestStuckProbe checks that a probe that ignores its context takes its target down but does not keep its slot.
 func TestStuckProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -107,7 +107,7 @@ func TestStuckProbe(t *testing.T) {
 		wantState(t, s, list[1], Up)
 		sick.Store(true)
 
-		// Fall is 3: the first bad result comes a second after the timeout, the others an interval apart.
+		// Fall is 3: the first bad result is a second after the timeout, the others follow at the interval.
 		time.Sleep(2*time.Second + 2*time.Second + 2*2*time.Second)
 		wantState(t, s, list[1], Down)
 		if st := s.Stats(); st.Stuck != 1 || st.Running != 0 {
@@ -165,7 +165,7 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-// TestChurn updates at random while checks are in flight, and looks for overlaps, events of strangers and leftovers.
+// TestChurn updates at random while checks run, and looks for overlaps, unexpected events and leaks.
 func TestChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		random, _ := lab.Generate(t, 1)
@@ -178,7 +178,7 @@ func TestChurn(t *testing.T) {
 		f := newFarm(t, func(ctx context.Context, server netip.AddrPort) Result {
 			d := time.Duration(below(int64(1200 * time.Millisecond)))
 			if below(10) == 0 {
-				time.Sleep(d) // deaf
+				time.Sleep(d) // ignores its context
 				return Result{}
 			}
 			return lasting(d)(ctx, server)
@@ -219,8 +219,8 @@ func TestChurn(t *testing.T) {
 	})
 }
 
-// TestDetectionTime: a server that fails is down after fall intervals and a timeout at the latest, and not before fall
-// checks; back again after rise intervals and the time of an answer.
+// TestDetectionTime checks that a failed server is down after at most fall intervals and a timeout, and not before fall
+// checks, and up again after rise intervals and the time of a response.
 func TestDetectionTime(t *testing.T) {
 	const interval, timeout, slack = 2 * time.Second, time.Second, 25 * time.Millisecond
 	spec := Spec{Check: &TCP{}, Interval: interval, Timeout: timeout, Rise: 2, Fall: 3}

@@ -7,21 +7,21 @@ import (
 	"net/netip"
 )
 
-// Probe carries out one check of a server. It ends when its context does, whose deadline is the check's timeout. It
-// has no state: one probe serves any number of servers at the same time.
+// Probe runs one check of a server. It returns when its context ends; the context's deadline is the check's timeout. It is
+// stateless: one probe can check any number of servers concurrently.
 type Probe func(ctx context.Context, server netip.AddrPort) Result
 
 // Result is the outcome of one check.
 type Result struct {
 	OK     bool
-	Local  bool   // not OK, but for a reason on this machine: it says nothing about the server
-	Reason Reason // why it is not OK; "" if it is
-	Weight *int   // that the server asks for; nil: it does not
-	Detail string // a few words, with nothing in it that the server sent but numbers
+	Local  bool   // not OK because of this host; says nothing about the server
+	Reason Reason // why it is not OK; "" if OK
+	Weight *int   // requested by the server; nil if none
+	Detail string // a short description; contains nothing that the server sent except numbers
 }
 
-// NewProbe makes the probe of a spec. It reads no files. Its errors say what is wrong in the spec without quoting a
-// header's value.
+// NewProbe returns the probe of a spec. It does not read files. Its errors describe what is wrong in the spec without quoting
+// a header's value.
 func NewProbe(spec Spec) (Probe, error) {
 	if faults := spec.Faults(); len(faults) > 0 {
 		errs := make([]error, 0, len(faults))

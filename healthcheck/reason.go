@@ -1,10 +1,10 @@
 package healthcheck
 
-// Reason is a short code for why a check failed. It is the same for all servers, so that results can be counted by it;
-// a result's Detail has the particulars. A kind may have reasons of its own.
+// Reason is a short code for why a check failed. Codes do not depend on the server, so that results can be counted by them;
+// a result's Detail has the particulars. A kind may define reasons of its own.
 type Reason string
 
-// The reasons that several kinds have.
+// Reasons common to several kinds.
 const (
 	Refused     Reason = "connect-refused"
 	Unreachable Reason = "unreachable" // no route, or a packet filter
@@ -13,6 +13,6 @@ const (
 	Handshake   Reason = "tls"
 	Protocol    Reason = "protocol" // the answer is malformed or too large
 	NotChecked  Reason = "not-checked"
-	Crashed     Reason = "crashed" // the probe itself failed, or does not end
+	Crashed     Reason = "crashed" // the probe panicked or did not return
 	Failed      Reason = "failed"  // anything else
 )

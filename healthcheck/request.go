@@ -21,7 +21,7 @@ type Request struct {
 	Path   string        `hcl:"path,optional" default:"/" holds:"begins with /" json:"path"` // with the query
 	Host   string        `hcl:"host,optional" unset:"the address" json:"host,omitempty"`
 	Header []Header      `hcl:"headers,optional" unset:"none" json:"header,omitempty"`
-	Status []StatusRange `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\"" json:"status"`   // any of them
+	Status []StatusRange `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\"" json:"status"`   // any of these
 	Body   string        `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB" json:"body,omitempty"` // in the first MiB of the body
 }
 
@@ -37,7 +37,7 @@ type StatusRange struct {
 	Last  int `json:"last"`
 }
 
-// Parse takes "200" and "200-299".
+// Parse parses "200" or "200-299".
 func (r *StatusRange) Parse(text string) error {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -54,7 +54,7 @@ func (r *StatusRange) Parse(text string) error {
 
 func (r StatusRange) isValid() bool { return 100 <= r.First && r.First <= r.Last && r.Last <= 599 }
 
-// Defaults of an HTTP check's parameters.
+// Defaults of the parameters of an HTTP check.
 const (
 	defaultMethod = http.MethodGet
 	defaultPath   = "/"
@@ -67,7 +67,7 @@ func defaultRequest() Request {
 	return Request{Method: defaultMethod, Path: defaultPath, Status: defaultStatus()}
 }
 
-// The reasons of HTTP and HTTPS checks.
+// Reasons of HTTP and HTTPS checks.
 const (
 	WrongStatus Reason = "status"
 	WrongBody   Reason = "body"
@@ -81,7 +81,7 @@ const (
 
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost}
 
-// withDefaults is the request with defaults for what is empty.
+// withDefaults returns the request with defaults in place of empty fields.
 func (s Request) withDefaults() Request {
 	s.Method = cmp.Or(s.Method, defaultMethod)
 	s.Path = cmp.Or(s.Path, defaultPath)
@@ -130,7 +130,7 @@ func (s Request) redacted() Request {
 	return s
 }
 
-// headers are the request's header lines after Host.
+// headers returns the request's header lines after Host.
 func (s *Request) headers() string {
 	var b strings.Builder
 	add := func(name, value string) {
@@ -204,8 +204,9 @@ func (s *Request) pathFaults() []Fault {
 	return nil
 }
 
-// pathEscapes returns what to write for the first characters that a request line cannot have, and for a "%" that does not
-// begin an escape sequence. It does not return the escaped path: a secret in it would not be recognised and hidden.
+// pathEscapes returns the escape sequences for the first characters that are not allowed in a request line, and for a "%"
+// that does not begin an escape sequence. It does not return the escaped path: a secret in it would not be recognised and
+// hidden.
 func pathEscapes(p string) []string {
 	var escapes []string
 	for i := range p {
@@ -232,7 +233,7 @@ func pathEscapes(p string) []string {
 
 func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
-// isHost reports whether a text is a name or an address, with or without a port: a Host header (RFC 9110 section 7.2).
+// isHost reports whether a text is a name or an address, with or without a port, as in a Host header (RFC 9110 section 7.2).
 func isHost(s string) bool {
 	name, port, err := net.SplitHostPort(s)
 	if err == nil {
@@ -289,7 +290,7 @@ func (h Header) fault() string {
 	return ""
 }
 
-// notInToken reports what a header's name must not have (RFC 9110 section 5.6.2).
+// notInToken reports whether a character is not allowed in a header's name (RFC 9110 section 5.6.2).
 func notInToken(r rune) bool {
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
 }

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// head is what a check needs of a response's header. Nothing else of it is kept: a server that sends 64 KiB of short
-// lines and holds the connection then would take 1.8 MB as an http.Response.
+// head has the parts of a response's header that a check needs. The rest is not kept: a server that sends 64 KiB of short
+// lines and then keeps the connection open would take 1.8 MB as an http.Response.
 type head struct {
 	status  int
 	length  int64 // of the body; -1: until the end of the chunks or of the connection
@@ -22,7 +22,7 @@ type head struct {
 
 var errMalformed = errors.New("malformed HTTP response")
 
-// readHead reads a response's header (RFC 9112), as strictly as package net/http.
+// readHead reads a response's header (RFC 9112) as strictly as package net/http does.
 func readHead(r *bufio.Reader, method string) (head, error) {
 	line, err := readLine(r)
 	if err != nil {
@@ -69,16 +69,16 @@ func parseStatus(code []byte) (int, error) {
 	return int(n), nil
 }
 
-// fields are those header fields of which a response's framing depends; "": there is none.
+// fields are the header fields that determine a response's framing; "" if absent.
 type fields struct {
 	length, encoding string
 	close, keepAlive bool
 }
 
-// readFields reads header or trailer lines up to the empty one.
+// readFields reads header or trailer lines through the empty line.
 func readFields(r *bufio.Reader) (fields, error) {
 	var f fields
-	framing := true // the last line matters, or there was none: it cannot be continued
+	framing := true // the last line is a framing header, or there was none: it cannot be continued
 	for {
 		line, err := readLine(r)
 		if err != nil || len(line) == 0 {
@@ -100,10 +100,10 @@ func readFields(r *bufio.Reader) (fields, error) {
 	}
 }
 
-// notInName allows for blanks, as package net/http does. A name that has one is no name that matters.
+// notInName allows blanks, as package net/http does. No relevant name contains one.
 func notInName(r rune) bool { return r != ' ' && notInToken(r) }
 
-// take takes note of a field, and reports whether it matters.
+// take records a field and reports whether it is relevant.
 func (f *fields) take(name, value []byte) (matters bool, err error) {
 	once := func(field *string, value string) error {
 		if value == "" || *field != "" && *field != value {
@@ -131,7 +131,7 @@ func (f *fields) take(name, value []byte) (matters bool, err error) {
 	return false, nil
 }
 
-// readLine reads a line without its end, and of one that is longer than the buffer the beginning only.
+// readLine reads a line without its terminator. It returns only the beginning of a line that is longer than the buffer.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	if err == nil {
@@ -147,7 +147,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return line, err
 }
 
-// body reads the body after a header.
+// body returns the body that follows a header.
 func (h head) body(r *bufio.Reader) io.Reader {
 	switch {
 	case h.chunked:
@@ -170,7 +170,7 @@ func (b *fixedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// chunkedBody is a body in chunks, with the trailer.
+// chunkedBody is a body in chunks, including the trailer.
 type chunkedBody struct {
 	chunks io.Reader
 	after  *bufio.Reader

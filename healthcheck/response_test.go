@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// FuzzResponseHead compares our reading of a response with package net/http's: the same status, body and end of the
-// connection, or an error of both.
+// FuzzResponseHead compares readHead with package net/http: both must return the same status, body and connection close, or
+// both an error.
 func FuzzResponseHead(f *testing.F) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	for _, seed := range []string{
@@ -57,13 +57,13 @@ func FuzzResponseHead(f *testing.F) {
 	})
 }
 
-// stricter says of a response that we refuse and package net/http does not: it is of another version of HTTP, has a
-// signed status, a framing header that is continued, or one that is longer than a buffer.
+// stricter reports whether we reject a response that package net/http accepts: one with another HTTP version, a signed status,
+// a continued framing header, or a framing header longer than the buffer.
 func stricter(r *http.Response, answer []byte) bool {
 	return r.ProtoMajor != 1 || r.ProtoMinor > 1 || r.StatusCode < 100 || bytes.Contains(answer, []byte("\n ")) || bytes.Contains(answer, []byte("\n\t")) || len(answer) > 4096
 }
 
-// TestHeadersInFlightTakeLittle: of a header, no more is kept than the buffer.
+// TestHeadersInFlightTakeLittle checks that only the buffer of a header is kept.
 func TestHeadersInFlightTakeLittle(t *testing.T) {
 	var header strings.Builder
 	header.WriteString("HTTP/1.1 200 OK\r\n")

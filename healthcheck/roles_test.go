@@ -20,8 +20,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// The parts that the test binary plays in a benchmark. Each answers a line on its standard input with a JSON line, and
-// ends with its input.
+// The roles of the test binary in a benchmark. Each responds to a line on its standard input with a line of JSON, and exits
+// at the end of its input.
 
 const (
 	benchServers  = 5000
@@ -29,18 +29,18 @@ const (
 	benchInterval = 2 * time.Second
 )
 
-// benchServer is the address of the i-th real server: one of the loopback network's.
+// benchServer returns the loopback address of the i-th real server.
 func benchServer(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
 }
 
-// usage is what a part answers.
+// usage is the response of a role.
 type usage struct {
-	Checks uint64        // that it has seen or made so far
+	Checks uint64        // received or made so far
 	Bad    uint64        // checks of those
 	CPU    time.Duration // user and system
 	RSS    uint64        // bytes
-	Port   uint16        // where it listens, if that is not fixed
+	Port   uint16        // listening port, if not fixed
 }
 
 func answer(f func() usage) {
@@ -50,10 +50,10 @@ func answer(f func() usage) {
 	}
 }
 
-// playServers is all real servers in one process.
+// playServers runs all real servers in one process.
 func playServers() {
 	var config net.ListenConfig
-	config.SetMultipathTCP(false) // as most real servers are
+	config.SetMultipathTCP(false) // as on most real servers
 	ln, err := config.Listen(context.Background(), "tcp4", fmt.Sprintf("0.0.0.0:%d", benchPort))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -89,7 +89,7 @@ func answerHTTP(c net.Conn) {
 	_, _ = c.Write([]byte(benchResponse))
 }
 
-// playChecker is a scheduler with one check of each real server.
+// playChecker runs a scheduler with one check for each real server.
 func playChecker() {
 	if path := os.Getenv("LVS_HA_BENCH_PROFILE"); path != "" {
 		f, err := os.Create(path)
@@ -135,7 +135,7 @@ func playChecker() {
 	runtime.KeepAlive(s)
 }
 
-// residentBytes is a process's resident set, or 0 if it cannot be told.
+// residentBytes returns the resident set size of a process, or 0 if it is not available.
 func residentBytes(pid string) uint64 {
 	status, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// flight is one check on its way.
+// flight is one check in progress.
 type flight struct {
 	*entry
 	probe Probe
@@ -16,7 +16,7 @@ type flight struct {
 	life  int // of the entry when the check started
 }
 
-// Run probes the targets until ctx ends, and returns when no check is in flight any more. It runs once.
+// Run probes the targets until ctx ends, and returns once no check is in progress. It must be called only once.
 func (s *Scheduler) Run(ctx context.Context) error {
 	s.mu.Lock()
 	if s.ctx != nil {
@@ -43,7 +43,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 }
 
-// cancelAll ends the contexts of all checks in flight.
+// cancelAll cancels the contexts of all checks in progress.
 func (s *Scheduler) cancelAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *Scheduler) cancelAll() {
 	}
 }
 
-// advance starts what is due and returns how long there is nothing more to do.
+// advance starts the checks that are due and returns the time until the next action.
 func (s *Scheduler) advance() time.Duration {
 	s.mu.Lock()
 	now := s.now()
@@ -78,7 +78,7 @@ func (s *Scheduler) advance() time.Duration {
 	return wait
 }
 
-// collect queues the entries that are due, and returns those whose check should have ended long ago. Their slots are freed.
+// collect queues the entries that are due, and returns those whose check is long overdue, after freeing their slots.
 func (s *Scheduler) collect(now time.Duration) (stuck []*entry) {
 	for len(s.timers) > 0 && s.timers[0].due <= now {
 		e := s.timers[0].entry
@@ -123,14 +123,14 @@ func (s *Scheduler) plan(now time.Duration) time.Duration {
 	if len(s.timers) > 0 {
 		next = max(s.timers[0].due, s.quiet)
 	}
-	if s.running > 0 { // keep an eye on the clock
+	if s.running > 0 { // to detect stalls
 		next = min(next, now+stallAtLeast)
 	}
 	s.stalls.planned = next
 	return next - now
 }
 
-// spreadDue spreads what is due like first checks: after a stall that may be everything.
+// spreadDue spreads the due checks like first checks: after a stall, all of them may be due.
 func (s *Scheduler) spreadDue(now time.Duration) {
 	var due []*entry
 	for len(s.timers) > 0 && s.timers[0].due <= now && !s.timers[0].inFlight {
@@ -162,7 +162,7 @@ func (s *Scheduler) complaint(now, stall time.Duration) func() {
 	}
 }
 
-// work carries out a check, and then those that wait for its slot.
+// work runs a check, and then those that wait for its slot.
 func (s *Scheduler) work(f flight) {
 	for ok := true; ok; {
 		r := s.call(f)
@@ -171,7 +171,7 @@ func (s *Scheduler) work(f flight) {
 	}
 }
 
-// call calls the probe. A panic in it is a bad result: the most likely cause is the server's answer.
+// call calls the probe. A panic is a bad result: the most likely cause is the server's response.
 func (s *Scheduler) call(f flight) (r Result) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -183,7 +183,7 @@ func (s *Scheduler) call(f flight) (r Result) {
 	return f.probe(f.ctx, f.target.Endpoint)
 }
 
-// finish records a result, and starts the check that has waited longest in the free slot, if any.
+// finish records a result and uses the free slot for the check that has waited longest, if any.
 func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
@@ -223,7 +223,7 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	return next, more
 }
 
-// overrun judges a target whose check does not end: a bad result, once an interval.
+// overrun records a bad result once per interval for a target whose check does not end.
 func (s *Scheduler) overrun(e *entry) {
 	s.reporting.Lock()
 	s.mu.Lock()

@@ -16,13 +16,13 @@ import (
 
 // Options configure a Scheduler.
 type Options struct {
-	// Report receives every result, one at a time and in the order of the judgements. It must not block. It may call
-	// the scheduler. An event may still arrive just after the Update that removed its target.
+	// Report receives every result, one at a time, in the order in which states were computed. It must not block. It may
+	// call the scheduler. An event may still arrive just after the Update that removed its target.
 	Report func(Event)
 
-	Concurrency int                       // checks in flight at most; 0: DefaultConcurrency()
-	NewProbe    func(Spec) (Probe, error) // nil: the package's own
-	Logger      *slog.Logger              // nil: none
+	Concurrency int                       // maximum number of concurrent checks; 0 means DefaultConcurrency()
+	NewProbe    func(Spec) (Probe, error) // nil means this package's NewProbe
+	Logger      *slog.Logger              // nil disables logging
 }
 
 // Status is a target and its health.
@@ -32,29 +32,29 @@ type Status struct {
 	Health
 }
 
-// Event is one result and the health that follows from it.
+// Event is one result and the resulting health.
 type Event struct {
 	Status
 	Result  Result
-	Changed bool          // the state
-	Stalled bool          // the result is ignored: the scheduler was stalled
-	Took    time.Duration // from the start of the check
-	Late    time.Duration // of the start, because there was no free slot
+	Changed bool          // the state changed
+	Stalled bool          // the result was ignored because the scheduler was stalled
+	Took    time.Duration // duration of the check
+	Late    time.Duration // delay of the start for lack of a free slot
 }
 
-// Stats describe how busy a scheduler is.
+// Stats describes the load of a scheduler.
 type Stats struct {
 	Targets int
-	Running int           // checks in flight
-	Waiting int           // targets that are due and wait for a free slot
+	Running int           // checks in progress
+	Waiting int           // targets that are due and waiting for a free slot
 	Stuck   int           // probes still running long after their timeout
 	Results uint64        // so far
 	Stalls  uint64        // times that the scheduler was stalled
-	Late    time.Duration // of the check that started last
+	Late    time.Duration // delay of the check that started last
 }
 
-// Scheduler probes a set of targets, each in its interval. It has one goroutine of its own, and one for each check
-// that is in flight; an idle target is an entry in a heap.
+// Scheduler probes a set of targets, each at its interval. It has one goroutine, plus one for each check in progress; an idle
+// target is an entry in a heap.
 type Scheduler struct {
 	report      func(Event)
 	concurrency int
@@ -68,12 +68,12 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
-	began   time.Time       // times below are since then
+	began   time.Time       // times below are relative to it
 	entries map[string]*entry
-	fresh   []*entry // to be spread when Run begins
+	fresh   []*entry // to be spread when Run starts
 	timers  timers
 	waiting queue         // entries that are due
-	quiet   time.Duration // Run wakes up no sooner
+	quiet   time.Duration // Run does not wake up earlier
 	batch   time.Duration
 	stalls  stalls
 	warned  time.Duration
@@ -83,10 +83,10 @@ type Scheduler struct {
 	late    time.Duration
 }
 
-// maxConcurrency bounds the checks in flight, whatever the limit of open files.
+// maxConcurrency bounds the concurrent checks, regardless of the limit on open files.
 const maxConcurrency = 4096
 
-// DefaultConcurrency is half of the open files that this process may have, at most 4,096.
+// DefaultConcurrency returns half of this process's limit on open files, at most 4,096.
 func DefaultConcurrency() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -95,7 +95,7 @@ func DefaultConcurrency() int {
 	return int(max(1, min(limit.Cur/2, maxConcurrency)))
 }
 
-// NewScheduler makes a scheduler without targets.
+// NewScheduler returns a scheduler without targets.
 func NewScheduler(o Options) *Scheduler {
 	s := &Scheduler{
 		report:      o.Report,
@@ -121,11 +121,11 @@ func NewScheduler(o Options) *Scheduler {
 	return s
 }
 
-// Update replaces the set of targets. Targets that stay keep their state and schedule. The checks of removed targets are
-// cancelled, and their results are not reported. New targets are checked at once, spread over a short time.
+// Update replaces the set of targets. Targets that remain keep their state and schedule. Checks of removed targets are
+// cancelled, and their results are not reported. New targets are checked immediately, spread over a short time.
 //
-// The error lists the specs whose probe could not be made. Their targets have no result, or keep their old probe, until
-// the cause is gone.
+// The error lists the specs whose probe could not be created. Their targets have no result, or keep their old probe, until
+// the cause is resolved.
 func (s *Scheduler) Update(targets []Target) error {
 	s.updating.Lock()
 	defer s.updating.Unlock()
@@ -169,13 +169,13 @@ func (s *Scheduler) Update(targets []Target) error {
 	return err
 }
 
-// built is a probe, or one that reports why it could not be made.
+// built is a probe, or one that reports why it could not be created.
 type built struct {
 	probe Probe
 	err   error
 }
 
-// compile makes the probe of each target; targets with equal specs share one.
+// compile creates the probe of each target; targets with equal specs share one.
 func (s *Scheduler) compile(targets []Target) ([]built, error) {
 	probes := make([]built, len(targets))
 	shared := map[[16]byte]built{}
@@ -197,7 +197,7 @@ func (s *Scheduler) compile(targets []Target) ([]built, error) {
 	return probes, errors.Join(errs...)
 }
 
-// retry is a probe that tries to make the spec's probe each time, as when a file was missing.
+// retry returns a probe that tries to create the spec's probe on each check, for example after a file was missing.
 func (s *Scheduler) retry(spec Spec) Probe {
 	return func(ctx context.Context, server netip.AddrPort) Result {
 		probe, err := s.newProbe(spec)
@@ -210,7 +210,7 @@ func (s *Scheduler) retry(spec Spec) Probe {
 
 func (s *Scheduler) now() time.Duration { return time.Since(s.began) }
 
-// spread sets the time of first checks.
+// spread sets the times of first checks.
 func (s *Scheduler) spread(fresh []*entry, now time.Duration) {
 	for i, e := range fresh {
 		if !e.removed {
@@ -232,8 +232,8 @@ func (s *Scheduler) schedule(e *entry) {
 	}
 }
 
-// remove removes an entry. If its check is in flight, the entry is removed when the check ends, so that a target that
-// comes back is never probed twice at a time.
+// remove removes an entry. If its check is in progress, the entry is removed when the check ends, so that a target that is
+// added again is never probed twice at a time.
 func (s *Scheduler) remove(e *entry) {
 	if e.removed {
 		return
@@ -261,7 +261,7 @@ func (s *Scheduler) Snapshot() []Status {
 	return list
 }
 
-// Stats returns how busy the scheduler is.
+// Stats returns the load of the scheduler.
 func (s *Scheduler) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -271,7 +271,7 @@ func (s *Scheduler) Stats() Stats {
 			st.Targets++
 		}
 	}
-	s.waiting.first() // leaves out the removed ones in front
+	s.waiting.first() // skips removed entries at the front
 	st.Waiting = s.waiting.len()
 	return st
 }

@@ -12,7 +12,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// BenchmarkIdleTarget tells the memory of a target between its checks, as one of 10,000 whose service has one spec.
+// BenchmarkIdleTarget reports the memory of a target between its checks, one of 10,000 with the same spec.
 func BenchmarkIdleTarget(b *testing.B) {
 	const n = 10_000
 	spec := httpSpec(nil)
@@ -30,13 +30,13 @@ func BenchmarkIdleTarget(b *testing.B) {
 
 func heapInUse() uint64 {
 	runtime.GC()
-	runtime.GC() // the first one leaves what finalizers and pools held
+	runtime.GC() // the first call does not free what finalizers and pools refer to
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
 
-// BenchmarkUpdate replaces a set of 10,000 targets by an equal one.
+// BenchmarkUpdate replaces a set of 10,000 targets with an equal one.
 func BenchmarkUpdate(b *testing.B) {
 	spec := httpSpec(nil)
 	spec.Interval = time.Hour
@@ -49,8 +49,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// BenchmarkSchedule tells the CPU time that the scheduler itself takes for a check, with 10,000 targets and a probe that
-// does nothing.
+// BenchmarkSchedule reports the scheduler's own CPU time per check, with 10,000 targets and a probe that does nothing.
 func BenchmarkSchedule(b *testing.B) {
 	results := make(chan struct{}, 1<<16)
 	s := NewScheduler(Options{
@@ -81,7 +80,7 @@ func BenchmarkSchedule(b *testing.B) {
 	<-ended
 }
 
-// cpuTime is the user and system time of this process so far.
+// cpuTime returns the user and system time of this process so far.
 func cpuTime() time.Duration {
 	var r unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &r)

@@ -33,7 +33,7 @@ func TestFirstCheckAtOnce(t *testing.T) {
 	})
 }
 
-// TestFirstChecksAreSpread: few ones within milliseconds, many ones within a second or their interval.
+// TestFirstChecksAreSpread checks that a few start within milliseconds, and many within a second or their interval.
 func TestFirstChecksAreSpread(t *testing.T) {
 	for _, c := range []struct {
 		n        int
@@ -68,7 +68,7 @@ func TestFirstChecksAreSpread(t *testing.T) {
 	}
 }
 
-// TestInterval: from start to start, however long a check takes; never more than the interval, nor much less.
+// TestInterval checks that starts are at most the interval apart, and not much less, regardless of a check's duration.
 func TestInterval(t *testing.T) {
 	const interval = 2 * time.Second
 	for _, probe := range []func(context.Context, netip.AddrPort) Result{good, lasting(interval / 3), never} {
@@ -98,7 +98,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestLoadIsEven: what began within a second does not stay bunched.
+// TestLoadIsEven checks that checks that started within a second do not stay bunched.
 func TestLoadIsEven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, interval = 10_000, 10 * time.Second
@@ -124,7 +124,7 @@ func TestLoadIsEven(t *testing.T) {
 	})
 }
 
-// TestTimeLimit: a probe is cut by its context at its timeout.
+// TestTimeLimit checks that a probe's context ends at its timeout.
 func TestTimeLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, never)
@@ -155,7 +155,7 @@ func TestUpdateIsASet(t *testing.T) {
 		}
 		before := s.Snapshot()
 
-		// The first stays, the second goes, the third changes, and one is new.
+		// The first stays, the second is removed, the third changes, and one is new.
 		other := every(4 * time.Second)
 		next := []Target{list[0], NewTarget(list[2].Endpoint.Addr(), 80, other), NewTarget(someAddress, 80, other)}
 		update(t, s, next)
@@ -195,7 +195,7 @@ func findStatus(list []Status, target Target) Status {
 	return Status{}
 }
 
-// TestRemovedInFlight: the check is cancelled, and its result reported to nobody.
+// TestRemovedInFlight checks that the check is cancelled and its result not reported.
 func TestRemovedInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, never)
@@ -214,10 +214,10 @@ func TestRemovedInFlight(t *testing.T) {
 	})
 }
 
-// TestBackInFlight: a target that is removed and comes back while its check lasts begins anew, without an overlap.
+// TestBackInFlight checks that a target removed and added again during its check starts over, without overlapping checks.
 func TestBackInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const stubborn = 300 * time.Millisecond // does not listen to its context
+		const stubborn = 300 * time.Millisecond // ignores its context
 		f := newFarm(t, func(context.Context, netip.AddrPort) Result {
 			time.Sleep(stubborn)
 			return Result{OK: true}
@@ -243,7 +243,7 @@ func TestBackInFlight(t *testing.T) {
 	})
 }
 
-// TestUpdateBeforeRun: what has waited for Run is spread from its beginning.
+// TestUpdateBeforeRun checks that targets added before Run are spread from its start.
 func TestUpdateBeforeRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, good)
@@ -278,7 +278,7 @@ func TestRunEnds(t *testing.T) {
 	})
 }
 
-// TestProbeThatCannotBeMade: its target waits for the cause to go away, others are not concerned.
+// TestProbeThatCannotBeMade checks that its target waits for the cause to be resolved, and that others are not affected.
 func TestProbeThatCannotBeMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, good)

@@ -13,8 +13,8 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// TestSecretsNeverPrint has servers send a check's secret header back in every place of a response, and looks for it
-// in all that the package says.
+// TestSecretsNeverPrint has servers send a check's secret header back in every part of a response, and looks for it in
+// all output of the package.
 func TestSecretsNeverPrint(t *testing.T) {
 	const hidden = "c2VjcmV0OnBhc3N3b3Jk"
 	var said strings.Builder
@@ -64,7 +64,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	}
 }
 
-// runOnce has a scheduler check a target once, and returns the event. The log goes to said.
+// runOnce runs one check of a target in a scheduler and returns the event. The log is written to said.
 func runOnce(t *testing.T, target Target, said *strings.Builder, newProbe func(Spec) (Probe, error)) Event {
 	t.Helper()
 	var log bytes.Buffer

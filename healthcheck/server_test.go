@@ -24,7 +24,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// listen listens on a loopback address. The test is skipped where it has IPv6 and this machine has none.
+// listen listens on a loopback address. It skips the test if the address is IPv6 and this host has no IPv6.
 func listen(t *testing.T, address string) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", address)
@@ -37,7 +37,7 @@ func listen(t *testing.T, address string) net.Listener {
 	return ln
 }
 
-// serve accepts connections on a listener of its own and hands each to handle, which need not close it.
+// serve accepts connections on a new listener and passes each to handle, which need not close it.
 func serve(t *testing.T, address string, handle func(net.Conn)) netip.AddrPort {
 	t.Helper()
 	ln := listen(t, address)
@@ -96,7 +96,7 @@ func answering(response string) func(net.Conn) {
 	}
 }
 
-// hold leaves the connection open until the other side closes it or the test ends.
+// hold keeps the connection open until the other side closes it or the test ends.
 func hold(c net.Conn) {
 	var b [512]byte
 	for {
@@ -106,7 +106,7 @@ func hold(c net.Conn) {
 	}
 }
 
-// check runs one check as a scheduler does.
+// check runs one check like a scheduler.
 func check(t *testing.T, spec Spec, server netip.AddrPort) Result {
 	t.Helper()
 	if spec.Timeout == 0 {
@@ -137,7 +137,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 	file string
 
-	trusted *Authorities // what is in it
+	trusted *Authorities // its certificate
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -156,7 +156,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{cert, key, "/etc/ca.pem", trusted}
 }
 
-// issue makes a server's certificate; change may be nil.
+// issue issues a server certificate; change may be nil.
 func (a *authority) issue(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
@@ -195,7 +195,7 @@ func signed(t *testing.T, template, parent *x509.Certificate, key, by *ecdsa.Pri
 	return cert
 }
 
-// overTLS handles a connection as the server's side of TLS.
+// overTLS handles a connection as a TLS server.
 func overTLS(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
 	return func(c net.Conn) {
 		secured := tls.Server(c, config)

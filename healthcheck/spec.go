@@ -15,14 +15,14 @@ import (
 type Spec struct {
 	Interval time.Duration `json:"interval"`         // from start to start
 	Timeout  time.Duration `json:"timeout"`          // of the whole probe, at most Interval
-	Rise     int           `json:"rise"`             // good results in a row that bring a server up, at least 1
-	Fall     int           `json:"fall"`             // bad results in a row that take it down, at least 1
-	Address  netip.Addr    `json:"address,omitzero"` // probed in place of the server's
-	Port     uint16        `json:"port,omitempty"`   // probed in place of the server's
-	Check    Check         `json:"-"`                // encoded next to the other fields, with its kind: see MarshalJSON
+	Rise     int           `json:"rise"`             // consecutive good results that change a server to up, at least 1
+	Fall     int           `json:"fall"`             // consecutive bad results that change it to down, at least 1
+	Address  netip.Addr    `json:"address,omitzero"` // probed instead of the server's
+	Port     uint16        `json:"port,omitempty"`   // probed instead of the server's
+	Check    Check         `json:"-"`                // encoded with its kind beside the other fields: see MarshalJSON
 }
 
-// Kind is the kind of the spec's check; "" if it has none.
+// Kind returns the kind of the spec's check, or "" if it has none.
 func (s Spec) Kind() Kind {
 	if s.Check == nil {
 		return ""
@@ -41,13 +41,13 @@ func (s Spec) Redacted() Spec {
 // plainSpec is Spec without its methods.
 type plainSpec Spec
 
-// kindAndSpec is what all kinds have in JSON.
+// kindAndSpec has the JSON fields common to all kinds.
 type kindAndSpec struct {
 	Kind Kind `json:"kind"`
 	plainSpec
 }
 
-// EncodedTypes are the types whose fields MarshalJSON encodes: those of Spec and of each kind.
+// EncodedTypes returns the types whose fields MarshalJSON encodes: Spec and each kind.
 func EncodedTypes() []reflect.Type {
 	types := []reflect.Type{reflect.TypeFor[kindAndSpec]()}
 	for _, kind := range slices.Sorted(maps.Keys(Kinds)) {
@@ -56,7 +56,7 @@ func EncodedTypes() []reflect.Type {
 	return types
 }
 
-// MarshalJSON implements json.Marshaler: one object with the kind, the spec's fields and those of the kind.
+// MarshalJSON implements json.Marshaler. It encodes the kind, the spec's fields and the fields of the kind as one object.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	object, err := json.Marshal(kindAndSpec{s.Kind(), plainSpec(s)})
 	if err != nil || s.Check == nil {
@@ -69,8 +69,7 @@ func (s Spec) MarshalJSON() ([]byte, error) {
 	return append(append(object[:len(object)-1], ','), parameters[1:]...), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler. The kind decides what other fields there are; one that is not in Kinds is
-// an error.
+// UnmarshalJSON implements json.Unmarshaler. The kind determines the other fields; one that is not in Kinds is an error.
 func (s *Spec) UnmarshalJSON(data []byte) error {
 	var read kindAndSpec
 	if err := json.Unmarshal(data, &read); err != nil {

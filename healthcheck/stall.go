@@ -9,12 +9,12 @@ import (
 // stalls detects that the scheduler did not run: the host was short of CPU, paused, or moved to another machine. Checks
 // that time out during a stall say nothing about their servers. Times are since the scheduler started.
 type stalls struct {
-	planned time.Duration // something was to happen by then; 0: nothing
+	planned time.Duration // planned wake-up; 0 if none
 	until   time.Duration // end of the last stall
 	count   uint64
 }
 
-// notice compares the time with the planned wake-up, and returns the length of the stall if there was one.
+// notice compares the time with the planned wake-up, and returns the length of the stall, if any.
 func (s *stalls) notice(now time.Duration) time.Duration {
 	late := now - s.planned
 	if s.planned == 0 || late < stallAtLeast {

@@ -13,7 +13,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// sleepyLog is a log whose every line takes its time, and so makes the scheduler's own goroutine stand still.
+// sleepyLog is a log that blocks on every line, and so stalls the scheduler's goroutine.
 type sleepyLog struct {
 	slog.Handler
 	sleep time.Duration
@@ -30,8 +30,8 @@ func (l sleepyLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestStall: after a stall, a check that timed out meanwhile does not count, but a second one in a row
-// does; nor does a refusal get an excuse.
+// TestStall checks that after a stall, a check that timed out during it is ignored, but a second one in a row is not, and
+// that a refused connection is never ignored.
 func TestStall(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -64,7 +64,7 @@ func TestStall(t *testing.T) {
 				spec := every(500 * time.Millisecond)
 				spec.Timeout, spec.Fall = 2*time.Second, 1
 				slow := every(11 * time.Second)
-				slow.Timeout = 10 * time.Second // given up for stuck at 11 s
+				slow.Timeout = 10 * time.Second // considered stuck after 11 s
 				list := append(targets(1, spec), NewTarget(someAddress, 80, slow))
 				update(t, s, list)
 				stop := start(t, s)
@@ -87,7 +87,7 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// TestAfterStall: checks that became due during a stall do not all start at once.
+// TestAfterStall checks that checks that became due during a stall do not all start at the same time.
 func TestAfterStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

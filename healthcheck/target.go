@@ -8,13 +8,13 @@ import (
 	"sync"
 )
 
-// Target is one check of one endpoint. Equal targets are probed once, however many real servers they stand for.
+// Target is one check of one endpoint. Equal targets are probed once, even if several real servers have them.
 type Target struct {
 	Endpoint netip.AddrPort
 	Spec     Spec
 }
 
-// NewTarget makes the target of a check of a real server: the endpoint is the server's, unless the spec has another
+// NewTarget returns the target for a check of a real server. The endpoint is the server's, unless the spec has another
 // address or port.
 func NewTarget(server netip.Addr, port uint16, spec Spec) Target {
 	return Target{Endpoint: netip.AddrPortFrom(server, port), Spec: spec}.canonical()
@@ -34,13 +34,13 @@ func (t Target) canonical() Target {
 	return t
 }
 
-// String names the target for people.
+// String describes the target for people.
 func (t Target) String() string {
 	return string(t.Spec.Kind()) + " " + t.canonical().Endpoint.String()
 }
 
-// Key identifies the target: equal targets have equal keys, and different ones different keys. It is good for the life
-// of the process and does not reveal the secrets in the spec.
+// Key identifies the target: two targets have the same key if and only if they are equal. Keys are valid within this
+// process and do not reveal the secrets in the spec.
 func (t Target) Key() string {
 	t = t.canonical()
 	b := make([]byte, 0, 128)
@@ -52,10 +52,10 @@ func (t Target) Key() string {
 	return string(hex.AppendEncode(b, id[:]))
 }
 
-// Equal reports whether two specs are the same in everything that is configured.
+// Equal reports whether two specs are configured identically.
 func (s Spec) Equal(other Spec) bool { return s.identity() == other.identity() }
 
-// identity is a hash of everything in a spec, keyed with the process's own seeds.
+// identity returns a hash of everything in a spec, keyed with seeds of this process.
 func (s Spec) identity() [16]byte {
 	buffer := identities.Get().(*[]byte)
 	defer identities.Put(buffer)
@@ -68,7 +68,7 @@ func (s Spec) identity() [16]byte {
 	return id
 }
 
-// identities are buffers for what is hashed.
+// identities are buffers for the hash input.
 var identities = sync.Pool{New: func() any { return new([]byte) }}
 
 var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
@@ -83,7 +83,7 @@ func (s Spec) appendTo(b []byte) []byte {
 	return b
 }
 
-// appendText appends a text so that none can be taken for the end of another.
+// appendText appends a text with its length, so that different sequences of texts encode differently.
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

@@ -48,7 +48,7 @@ func TestEqualTargetsHaveEqualKeys(t *testing.T) {
 	}
 }
 
-// TestKeyHasEveryField changes each field of a spec in turn, those that are added later too.
+// TestKeyHasEveryField changes each field of a spec in turn, including fields added in the future.
 func TestKeyHasEveryField(t *testing.T) {
 	server := netip.MustParseAddrPort("192.0.2.1:443")
 	seen := map[string]string{NewTarget(server.Addr(), server.Port(), fullSpec()).Key(): "unchanged"}
@@ -108,7 +108,7 @@ func visit(t *testing.T, name string, v reflect.Value, f func(name string)) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).Tag.Get("json") == "-" && v.Field(i).Kind() != reflect.Interface {
-				continue // made of another field; a changed file gives the target another probe, not another key
+				continue // derived from another field; a changed file changes the target's probe, not its key
 			}
 			visit(t, name+"."+v.Type().Field(i).Name, v.Field(i), f)
 		}

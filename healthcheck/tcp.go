@@ -23,8 +23,8 @@ func (*TCP) AppendIdentity(b []byte) []byte { return b }
 // Redacted implements Check.
 func (c *TCP) Redacted() Check { return c }
 
-// Probe implements Check. The server's SYN-ACK is enough, which is all that connect(2) waits for, and it is answered
-// with a reset: the server's process sees no connection and logs nothing, and neither side keeps a socket in TIME_WAIT.
+// Probe implements Check. It only waits for the server's SYN-ACK, as connect(2) does, and responds with a reset: the
+// server's process sees no connection and logs nothing, and neither side keeps a socket in TIME_WAIT.
 func (*TCP) Probe(timeout time.Duration) (Probe, error) {
 	return func(ctx context.Context, server netip.AddrPort) Result {
 		c, err := dial(ctx, server, dialOptions{lateACK: true, reset: true})

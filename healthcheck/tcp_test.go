@@ -25,7 +25,7 @@ func TestTCPOverIPv6(t *testing.T) {
 	wantResult(t, check(t, tcpSpec, serve(t, "[::1]:0", hold)), true, "connected")
 }
 
-// closedPort is an address nobody listens on.
+// closedPort returns an address on which nothing listens.
 func closedPort(t *testing.T, address string) netip.AddrPort {
 	t.Helper()
 	ln := listen(t, address)
@@ -38,7 +38,7 @@ func TestTCPRefused(t *testing.T) {
 	wantResult(t, check(t, tcpSpec, closedPort(t, "[::1]:0")), false, "connection refused")
 }
 
-// silent is a server that drops SYNs: its accept queue is full.
+// silent returns a server that drops SYNs because its accept queue is full.
 func silent(t *testing.T) netip.AddrPort {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -104,7 +104,7 @@ func TestNoAddress(t *testing.T) {
 	}
 }
 
-// TestTCPLeavesNoTrace: the server's process is handed no connection, and nothing stays in TIME_WAIT.
+// TestTCPLeavesNoTrace checks that the server's process accepts no connection, and no socket is left in TIME_WAIT.
 func TestTCPLeavesNoTrace(t *testing.T) {
 	ln, err := net.Listen("tcp4", loopback)
 	if err != nil {
@@ -133,7 +133,7 @@ func TestTCPLeavesNoTrace(t *testing.T) {
 	}
 }
 
-// socketsInTimeWait counts those with a local or remote port.
+// socketsInTimeWait counts the sockets with a local or remote port.
 func socketsInTimeWait(t *testing.T, port uint16) int {
 	t.Helper()
 	table, err := os.ReadFile("/proc/net/tcp")
@@ -151,7 +151,7 @@ func socketsInTimeWait(t *testing.T, port uint16) int {
 	return count
 }
 
-// TestOutOfFiles: what this machine lacks is not the server's fault.
+// TestOutOfFiles checks that a shortage on this host does not count against the server.
 func TestOutOfFiles(t *testing.T) {
 	server := serve(t, loopback, hold)
 	probe, err := NewProbe(tcpSpec)

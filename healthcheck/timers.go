@@ -2,16 +2,16 @@ package healthcheck
 
 import "time"
 
-// timers is a binary heap of entries by the time at which they are due. The times lie in the heap itself: reading them
-// from the entries, which are all over the memory, would cost more than all else that the scheduler does for a check.
+// timers is a binary heap of entries ordered by due time. The times are stored in the heap: reading them from the entries,
+// which are spread over memory, would cost more than the rest of the scheduler's work for a check.
 type timers []timer
 
 type timer struct {
-	due time.Duration // since the scheduler's beginning
+	due time.Duration // relative to the scheduler's start
 	*entry
 }
 
-// set puts an entry, in the heap already or not, to a time.
+// set sets the time of an entry, which may be in the heap already.
 func (h *timers) set(e *entry, due time.Duration) {
 	if e.index < 0 {
 		e.index = len(*h)
@@ -20,7 +20,7 @@ func (h *timers) set(e *entry, due time.Duration) {
 	h.settle(e.index, timer{due, e})
 }
 
-// remove takes an entry out, if it is in the heap.
+// remove removes an entry, if it is in the heap.
 func (h *timers) remove(e *entry) {
 	if e.index < 0 {
 		return
@@ -35,7 +35,7 @@ func (h *timers) remove(e *entry) {
 	e.index = -1
 }
 
-// settle puts t where it belongs, given that the place i is free.
+// settle puts t in its position, given that position i is free.
 func (h timers) settle(i int, t timer) {
 	for i > 0 && t.due < h[(i-1)/2].due {
 		i = h.move((i-1)/2, i)
@@ -54,14 +54,14 @@ func (h timers) settle(i int, t timer) {
 	t.index = i
 }
 
-// move moves what is at a place to another one, and returns the place that is free now.
+// move moves the timer at one position to another, and returns the position that is now free.
 func (h timers) move(from, to int) int {
 	h[to] = h[from]
 	h[to].index = to
 	return from
 }
 
-// queue holds entries that are due and wait for a free slot, first come, first served.
+// queue has the entries that are due and waiting for a free slot, in FIFO order.
 type queue struct {
 	entries []*entry
 	head    int
@@ -71,7 +71,7 @@ func (q *queue) len() int { return len(q.entries) - q.head }
 
 func (q *queue) push(e *entry) { q.entries = append(q.entries, e) }
 
-// first is the entry that has waited longest, or nil. Entries that were removed meanwhile are left out.
+// first returns the entry that has waited longest, or nil. It skips removed entries.
 func (q *queue) first() *entry {
 	for q.len() > 0 {
 		if e := q.entries[q.head]; !e.removed {
@@ -82,7 +82,7 @@ func (q *queue) first() *entry {
 	return nil
 }
 
-// drop takes the first entry out.
+// drop removes the first entry.
 func (q *queue) drop() {
 	q.entries[q.head] = nil
 	q.head++

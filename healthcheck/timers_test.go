@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTimers sets and removes at random and compares with a sorted list.
+// TestTimers sets and removes entries at random and compares with a sorted list.
 func TestTimers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var h timers

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// tlsConfig makes the client's side of TLS. Its ServerName is empty if it is the server's address.
+// tlsConfig returns the TLS client configuration. Its ServerName is empty if it is the server's address.
 func tlsConfig(spec *TLS, host string) (*tls.Config, error) {
 	if spec == nil {
 		spec = new(TLS)
 	}
 	c := &tls.Config{
 		ServerName:         spec.ServerName,
-		InsecureSkipVerify: true, // verify does it, unless the spec says otherwise
+		InsecureSkipVerify: true, // verify does this, unless the spec disables it
 		NextProtos:         []string{"http/1.1"},
 		MinVersion:         tls.VersionTLS12,
 	}
@@ -35,17 +35,17 @@ func tlsConfig(spec *TLS, host string) (*tls.Config, error) {
 	return c, nil
 }
 
-// Limits of a server's certificates. The verification of a chain cannot be interrupted: one of 150 certificates with
-// signatures of P-521 takes 280 ms, one of 16 takes 50.
+// Limits of a server's certificates. The verification of a chain cannot be interrupted: a chain of 150 certificates with
+// P-521 signatures takes 280 ms, one of 16 takes 50 ms.
 const (
-	maxHandshake = 64 << 10 // bytes that are read before the end of the handshake
+	maxHandshake = 64 << 10 // bytes read during the handshake
 	maxChain     = 16       // certificates
-	shortChain   = 4        // certificates, which are verified at once
+	shortChain   = 4        // certificates; verified without waiting for a turn
 )
 
 var errLongHandshake = errors.New("TLS handshake too long")
 
-// handshake is a connection that limits how much is read before the handshake is complete.
+// handshake is a connection that limits the bytes read before the handshake is complete.
 type handshake struct {
 	*conn
 	left int
@@ -65,7 +65,7 @@ func (h *handshake) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// secure does the handshake, and verifies the server's certificate unless the check trusts any.
+// secure performs the handshake, and verifies the server's certificate unless the check accepts any.
 func (c *httpCheck) secure(ctx context.Context, raw *conn) (*tls.Conn, error) {
 	config := c.tls
 	if config.ServerName == "" {
@@ -74,7 +74,7 @@ func (c *httpCheck) secure(ctx context.Context, raw *conn) (*tls.Conn, error) {
 	}
 	h := &handshake{conn: raw, left: maxHandshake}
 	secured := tls.Client(h, config)
-	// Without a context of its own: raw breaks when ctx ends.
+	// No context is needed: raw is closed when ctx ends.
 	if err := secured.HandshakeContext(context.Background()); err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (c *httpCheck) secure(ctx context.Context, raw *conn) (*tls.Conn, error) {
 	return secured, verify(ctx, secured.ConnectionState().PeerCertificates, config)
 }
 
-// verify verifies a server's certificates as package tls does. Long chains are verified one at a time.
+// verify verifies a server's certificates as package tls does. It verifies one long chain at a time.
 func verify(ctx context.Context, chain []*x509.Certificate, config *tls.Config) error {
 	if len(chain) > maxChain {
 		return &tls.CertificateVerificationError{UnverifiedCertificates: chain, Err: errors.New("too many certificates")}
@@ -107,13 +107,13 @@ func verify(ctx context.Context, chain []*x509.Certificate, config *tls.Config) 
 	return nil
 }
 
-// Authorities are the certificate authorities that checks trust.
+// Authorities are certificate authorities trusted by checks.
 type Authorities struct {
 	pem  string
 	pool *x509.CertPool
 }
 
-// ParseAuthorities reads PEM certificates.
+// ParseAuthorities parses PEM certificates.
 func ParseAuthorities(pem string) (*Authorities, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(pem)) {
@@ -122,7 +122,7 @@ func ParseAuthorities(pem string) (*Authorities, error) {
 	return &Authorities{pem, pool}, nil
 }
 
-// Equal reports whether both are the same certificates.
+// Equal reports whether both have the same certificates.
 func (a *Authorities) Equal(b *Authorities) bool {
 	return a == b || a != nil && b != nil && a.pem == b.pem
 }
@@ -134,7 +134,7 @@ func withoutPort(host string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// describeTLS describes why a TLS handshake failed; "" if the error is not of TLS.
+// describeTLS describes why a TLS handshake failed, or returns "" for other errors.
 func describeTLS(err error) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		return describeInvalid(invalid)

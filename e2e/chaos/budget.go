@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Budget is what a trouble may cost. Each is the longest time in one piece.
+// Budget limits the effects of a trouble. Each value is the longest uninterrupted duration.
 type Budget struct {
-	NoHolder time.Duration // nobody has a virtual address
+	NoHolder time.Duration // no director has a virtual address
 	Overlap  time.Duration // both have it, or both advertise
-	Table    time.Duration // who has it has an empty table, or no server with a weight
-	Forward  time.Duration // who has it does not forward packets
+	Table    time.Duration // the holder's table is empty or has no server with a nonzero weight
+	Forward  time.Duration // the holder does not forward packets
 	API      time.Duration // a director's API does not answer
 	Outage   time.Duration // the client gets no connection
-	Recovery time.Duration // from the end of the troubles until all is right
+	Recovery time.Duration // from the end of the troubles until the pair is healthy
 }
 
-// The budgets, for adverts of 100 ms, where a backup waits 361 ms for its master. docs/testing.md explains them; a test
-// compares the two tables.
+// budgets assumes an advert interval of 100 ms, where a backup's master-down interval is 361 ms. docs/testing.md
+// explains the values; a test compares the two tables.
 var budgets = []struct {
 	name  string
 	about string
@@ -59,7 +59,7 @@ var (
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// plus is the budget of both troubles together: their effects may follow each other without a pause.
+// plus returns the budget for both troubles together: their effects may occur back to back.
 func (b Budget) plus(o Budget) Budget {
 	return Budget{
 		b.NoHolder + o.NoHolder, b.Overlap + o.Overlap, b.Table + o.Table, b.Forward + o.Forward,
@@ -67,7 +67,7 @@ func (b Budget) plus(o Budget) Budget {
 	}
 }
 
-// lasting is what a trouble may cost that was there for so long.
+// lasting returns the budget for a trouble that lasted d.
 func (t *Trouble) lasting(d time.Duration) Budget {
 	b := t.Budget
 	for _, one := range []struct {
@@ -84,7 +84,7 @@ func (t *Trouble) lasting(d time.Duration) Budget {
 	return b
 }
 
-// quantities are what is measured, in the order of tables.
+// quantities lists the measured quantities in table order.
 var quantities = []struct {
 	name string
 	of   func(*Budget) *time.Duration
@@ -98,7 +98,7 @@ var quantities = []struct {
 	{"recovery", func(b *Budget) *time.Duration { return &b.Recovery }},
 }
 
-// over names what was more than allowed, where what the machines themselves stood still is allowed as well.
+// over lists the quantities that exceed allowed plus stalled, the time for which the machines were stalled.
 func (b Budget) over(allowed Budget, stalled time.Duration) (broken []string) {
 	for _, q := range quantities {
 		if got, most := *q.of(&b), *q.of(&allowed)+stalled; got > most {
@@ -108,7 +108,7 @@ func (b Budget) over(allowed Budget, stalled time.Duration) (broken []string) {
 	return broken
 }
 
-// worst is the larger of each.
+// worst returns the maximum of each quantity.
 func (b Budget) worst(o Budget) Budget {
 	for _, q := range quantities {
 		*q.of(&b) = max(*q.of(&b), *q.of(&o))

@@ -199,7 +199,7 @@ func TestPairConfigLoads(t *testing.T) {
 	}
 }
 
-// TestBudgetsAreDocumented compares the table of docs/testing.md with the one that is used.
+// TestBudgetsAreDocumented compares the table in docs/testing.md with budgets.
 func TestBudgetsAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/testing.md")
 	if err != nil {

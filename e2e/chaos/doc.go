@@ -1,4 +1,4 @@
-// Package chaos lets random troubles happen to a pair of directors with a client, and judges what is seen meanwhile: who holds the
-// virtual addresses and who advertises, what the tables hold, whether packets are forwarded, whether the API answers, what the
-// client loses. A round is some troubles at once; afterwards all must be right again.
+// Package chaos injects random troubles into a pair of directors with a client and checks their effects: which director has
+// the virtual addresses and which advertises, the contents of the tables, whether packets are forwarded, whether the API
+// responds, and what the client loses. A round injects one or more troubles, after which the pair must become healthy again.
 package chaos

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// longest is the longest time within a window in which something was so, given the directors' states.
+// longest returns the longest time within a window for which so was true of the directors' states.
 func longest(all [][]state, from, to time.Time, so func(now []state) bool) (most time.Duration) {
 	type change struct {
 		at  time.Time
@@ -40,7 +40,7 @@ func longest(all [][]state, from, to time.Time, so func(now []state) bool) (most
 	return most
 }
 
-// within is how much of a span is in a window.
+// within returns the part of a span that falls in a window.
 func within(since, until, from, to time.Time) time.Duration {
 	if since.Before(from) {
 		since = from
@@ -51,7 +51,7 @@ func within(since, until, from, to time.Time) time.Duration {
 	return max(0, until.Sub(since))
 }
 
-// judgeStates measures what the directors' kernels had.
+// judgeStates measures the budget quantities that follow from the directors' kernel state.
 func judgeStates(all [][]state, addresses int, from, to time.Time) (b Budget) {
 	for address := range addresses {
 		holders := func(now []state) (n int) {
@@ -75,8 +75,8 @@ func judgeStates(all [][]state, addresses int, from, to time.Time) (b Budget) {
 	return b
 }
 
-// longestSilence is the longest time in which an API did not answer: from a question to the end of the next answer, less
-// the pause between questions.
+// longestSilence returns the longest time for which an API did not respond: from a request to the end of the next
+// response, less the pause between requests.
 func longestSilence(answers []answer, to time.Time) (most time.Duration) {
 	var since time.Time
 	for _, a := range answers {

@@ -15,7 +15,7 @@ import (
 
 const (
 	configPath = "/run/pair.hcl"
-	inside     = "192.168.10.254" // the virtual address that the real servers answer through
+	inside     = "192.168.10.254" // the virtual address that is the real servers' gateway
 	runtimeDir = "/run/lvs-ha"
 	allHeld    = "11"
 	noneHeld   = "00"
@@ -25,10 +25,10 @@ const (
 //go:embed pair.hcl
 var pairConfig []byte
 
-// directorAddresses are those that the directors advertise from.
+// directorAddresses are the addresses that the directors advertise from.
 var directorAddresses = []netip.Addr{netip.MustParseAddr("202.99.59.111"), netip.MustParseAddr("202.99.59.112")}
 
-// Pair is a pair of directors with real servers and a client, watched all the time.
+// Pair is a pair of directors with real servers and a client, monitored continuously.
 type Pair struct {
 	*scene.Scene
 	lab     *lab.Lab
@@ -38,12 +38,12 @@ type Pair struct {
 
 	unplugged map[cable]bool
 
-	table  string // as it is to be, as ipvsadm saves it
+	table  string // expected, in the format of ipvsadm -S
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// NewPair builds the pair and waits until all is right. Close ends it.
+// NewPair builds the pair and waits until it is healthy. Close shuts it down.
 func NewPair(ctx context.Context, binary string) (*Pair, error) {
 	l, err := lab.New("chaos")
 	if err != nil {
@@ -85,7 +85,7 @@ func (p *Pair) build(binary string) (err error) {
 	return p.settle(p.ctx)
 }
 
-// settle waits for the first time that all is right, and remembers the table.
+// settle waits until the pair is healthy for the first time and records the table.
 func (p *Pair) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -103,13 +103,13 @@ func (p *Pair) settle(ctx context.Context) error {
 	return nil
 }
 
-// Close ends it all.
+// Close shuts everything down.
 func (p *Pair) Close() error {
 	p.cancel()
 	return p.lab.Close()
 }
 
-// watch starts the witness of a director that is on.
+// watch starts the witness on a running director.
 func (p *Pair) watch(i int) error {
 	return lab.Watch(p.ctx, p.Directors[i].Director, p.seen[i].take, "-state", "-api", runtimeDir+"/api.sock", scene.VIP, inside)
 }
@@ -117,7 +117,7 @@ func (p *Pair) watch(i int) error {
 func (p *Pair) advert(f lab.Frame) {
 	const source, priority = 14 + 12, 14 + 20 + 2
 	if len(f.Data) <= priority || f.Data[priority] == 0 {
-		return // who resigns is no master any more
+		return // a director that resigns is no longer master
 	}
 	from := 0
 	if netip.AddrFrom4([4]byte(f.Data[source:source+4])) == directorAddresses[1] {
@@ -126,7 +126,7 @@ func (p *Pair) advert(f lab.Frame) {
 	p.rivals.heard(advertised{f.Time, from})
 }
 
-// PowerCycle switches both directors off and on, after a round that did not end well.
+// PowerCycle switches both directors off and on after a round that left them unhealthy.
 func (p *Pair) PowerCycle(ctx context.Context) error {
 	for cable := range p.unplugged {
 		if err := p.plug(cable); err != nil {
@@ -150,7 +150,7 @@ func (p *Pair) PowerCycle(ctx context.Context) error {
 	return p.settle(ctx)
 }
 
-// cable is a director's card.
+// cable identifies a director's network card.
 type cable struct{ director, card string }
 
 func (p *Pair) unplug(c cable) error {
@@ -163,13 +163,13 @@ func (p *Pair) plug(c cable) error {
 	return p.lab.Plug(c.director, c.card)
 }
 
-// recovered waits until all is right, and says when that was, or what is wrong when the context ends.
+// recovered waits until the pair is healthy and returns the time at which that was, or what is wrong when the context ends.
 func (p *Pair) recovered(ctx context.Context) (at time.Time, wrong string) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		now := time.Now()
-		// The witnesses know most of it at no cost.
+		// The witnesses report most of this at no extra cost.
 		found := p.wrongStates()
 		if found == "" {
 			found = p.wrong(ctx)
@@ -178,7 +178,7 @@ func (p *Pair) recovered(ctx context.Context) (at time.Time, wrong string) {
 			return now, ""
 		}
 		if ctx.Err() == nil || wrong == "" {
-			wrong = found // what is wrong after the end is the end
+			wrong = found // an error after ctx has ended is caused by that
 		}
 		select {
 		case <-ctx.Done():
@@ -202,10 +202,10 @@ func (p *Pair) wrongStates() string {
 	return ""
 }
 
-// inspect prints what wrong reads.
+// inspect prints the input of wrong.
 const inspect = `ipvsadm -S -n; echo ==; ipvsadm -L --daemon; echo ==; ` + processVariables + `echo "$run|$director|$speaker|$spare"`
 
-// wrong says what is not as it is to be, or nothing.
+// wrong describes what differs from the expected state, or returns "".
 func (p *Pair) wrong(ctx context.Context) string {
 	for i, d := range p.Directors {
 		role, right := "backup", scene.IsBackup

@@ -7,8 +7,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestPairTroubles lets some rounds happen, and wants all to be right again after each; what happened meanwhile is judged by
-// `make soak`, on a machine that has nothing else to do. LVS_HA_SEED and LVS_HA_TIMES choose other troubles, and more.
+// TestPairTroubles plays some rounds and requires the pair to be healthy after each. Budgets are checked by `make soak`, on a
+// machine that runs nothing else. LVS_HA_SEED and LVS_HA_TIMES select the seed and the number of rounds.
 func TestPairTroubles(t *testing.T) {
 	lab.Need(t, lab.Pair)
 	seed, times := lab.Seed(t, 8)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Report adds up rounds.
+// Report summarizes rounds.
 type Report struct {
 	rounds, broken int
 	steps          map[string]int // by trouble, in all rounds
@@ -48,7 +48,7 @@ func (r *Report) Add(result Result) {
 	l.worst = l.worst.worst(result.Seen)
 }
 
-// Troubles is how many troubles there were.
+// Troubles returns the number of troubles.
 func (r *Report) Troubles() (n int) {
 	for _, count := range r.steps {
 		n += count
@@ -56,10 +56,11 @@ func (r *Report) Troubles() (n int) {
 	return n
 }
 
-// Broken is how many rounds broke a budget.
+// Broken returns the number of rounds that exceeded a budget.
 func (r *Report) Broken() int { return r.broken }
 
-// String is the table: for each trouble how often it happened, in how many rounds alone, and the worst figures of those.
+// String returns a table: for each trouble the number of occurrences, the number of rounds with that trouble alone, and the
+// worst figures of those rounds.
 func (r *Report) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%-27s %6s %6s %6s", "worst, in ms, of", "times", "alone", "broken")

@@ -11,8 +11,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// processVariables sets the shell variables of a trouble. Of two speakers the older one works,
-// which may have the larger process id.
+// processVariables sets the shell variables for a trouble. If there are two speakers, the older one is the active one; its
+// process ID may be the larger one.
 const processVariables = `config=` + configPath + ` run= director= speaker= spare= all=
 for p in $(ps -C lvs-ha -o pid= --sort=start_time); do
 	[ "$(readlink /proc/$p/ns/net)" = "$(readlink /proc/self/ns/net)" ] || continue
@@ -25,7 +25,7 @@ for p in $(ps -C lvs-ha -o pid= --sort=start_time); do
 done
 `
 
-// recoveryLimit is when a round is given up.
+// recoveryLimit is the time after which a round is given up.
 const recoveryLimit = time.Minute
 
 const (
@@ -33,18 +33,18 @@ const (
 	probeDeadline = 500 * time.Millisecond
 )
 
-// Result is what a round came to.
+// Result is the outcome of a round.
 type Result struct {
 	Schedule Schedule
 	Seen     Budget
 	Allowed  Budget
-	Stalled  time.Duration // the longest that a machine stood still meanwhile
+	Stalled  time.Duration // the longest stall of a machine during the round
 	Broken   []string
-	Lost     bool   // not all was right in the end: the pair needs a power cycle
-	Log      string // warnings and errors of the directors, if a budget was broken
+	Lost     bool   // the pair did not recover and needs a power cycle
+	Log      string // warnings and errors of the directors, if a budget was exceeded
 }
 
-// Play lets a round happen and judges it.
+// Play plays a round and checks it.
 func (p *Pair) Play(ctx context.Context, s Schedule) (r Result) {
 	r = Result{Schedule: s}
 	p.rivals.forget()
@@ -66,7 +66,7 @@ func (p *Pair) Play(ctx context.Context, s Schedule) (r Result) {
 	if err == nil {
 		right, wrong = p.recovered(limited)
 	}
-	// What was asked last is answered or not by then.
+	// Wait for the response to the last request or its timeout.
 	_ = pause(ctx, probeDeadline)
 	report := probe.Stop()
 
@@ -96,8 +96,8 @@ func (p *Pair) Play(ctx context.Context, s Schedule) (r Result) {
 	return r
 }
 
-// allowed adds up what the troubles may cost. Where both directors are hurt there may be nobody to take over: then only what
-// neither may do is judged.
+// allowed adds up the budgets of the troubles. If both directors are affected, there may be none to take over; then only what
+// neither of them may do is checked.
 func allowed(s Schedule, lasted []time.Duration) (b Budget) {
 	hurt := map[string]bool{}
 	for i, step := range s {
@@ -112,7 +112,7 @@ func allowed(s Schedule, lasted []time.Duration) (b Budget) {
 	return b
 }
 
-// happen begins the troubles with their pauses, and ends them. It says how long each was there.
+// happen starts the troubles with their pauses, and ends them. It returns how long each of them lasted.
 func (p *Pair) happen(ctx context.Context, s Schedule) (lasted []time.Duration, err error) {
 	lasted = make([]time.Duration, len(s))
 	began := make([]time.Time, len(s))
@@ -140,7 +140,7 @@ func (p *Pair) happen(ctx context.Context, s Schedule) (lasted []time.Duration, 
 	return lasted, errors.Join(errs...)
 }
 
-// begin lets a trouble begin and returns what ends it.
+// begin starts a trouble and returns the function that ends it.
 func (p *Pair) begin(ctx context.Context, step Step) (end func() error, err error) {
 	t := step.Trouble
 	i := 0
@@ -166,7 +166,7 @@ func (p *Pair) begin(ctx context.Context, step Step) (end func() error, err erro
 	if err != nil {
 		return nil, err
 	}
-	variables, _, _ = strings.Cut(variables, "\n") // a command may have said something
+	variables, _, _ = strings.Cut(variables, "\n") // the command may have printed more
 	if t.Again == AtOnce {
 		if err := d.Run(ctx); err != nil {
 			return nil, err
@@ -178,7 +178,7 @@ func (p *Pair) begin(ctx context.Context, step Step) (end func() error, err erro
 				return err
 			}
 		}
-		// A start that found the old one still there may have ended: whatever starts it would do so again.
+		// A start that found the old process still running may have exited; a service manager would start it again.
 		if t.Again == AtEnd || t.Again == AtOnce && d.Ended() {
 			return p.startAgain(ctx, d)
 		}
@@ -186,7 +186,7 @@ func (p *Pair) begin(ctx context.Context, step Step) (end func() error, err erro
 	}, nil
 }
 
-// startAgain starts lvs-ha when the one that was stopped or killed has ended.
+// startAgain starts lvs-ha once the stopped or killed one has exited.
 func (p *Pair) startAgain(ctx context.Context, d *scene.Director) error {
 	_, err := shell(ctx, d, "for i in $(seq 100); do\n"+processVariables+"[ -z \"$all\" ] && exit 0\nsleep 0.1\ndone\necho still running after 10 s: $all >&2\nexit 1")
 	if err != nil {
@@ -205,7 +205,7 @@ func shell(ctx context.Context, d *scene.Director, script string) (string, error
 	return strings.TrimSpace(string(r.Stdout)), err
 }
 
-// log are the directors' warnings and errors of this round.
+// log returns the directors' warnings and errors of this round.
 func (p *Pair) log() string {
 	const most, width = 15, 260
 	var out strings.Builder

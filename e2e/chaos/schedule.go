@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Step is one trouble of a round, and the pause after it.
+// Step is one trouble of a round and the pause after it.
 type Step struct {
 	Director string
 	Trouble  *Trouble
@@ -19,7 +19,7 @@ type Step struct {
 // Schedule is a round.
 type Schedule []Step
 
-// String is what ParseSchedule reads: "lb1 speaker-killed 430ms, lb2 eth0-down 1.2s".
+// String returns the form that ParseSchedule parses: "lb1 speaker-killed 430ms, lb2 eth0-down 1.2s".
 func (s Schedule) String() string {
 	var out []string
 	for _, step := range s {
@@ -28,7 +28,7 @@ func (s Schedule) String() string {
 	return strings.Join(out, ", ")
 }
 
-// ParseSchedule reads a round.
+// ParseSchedule parses a round.
 func ParseSchedule(text string) (s Schedule, err error) {
 	for part := range strings.SplitSeq(text, ",") {
 		words := strings.Fields(part)
@@ -51,8 +51,8 @@ func ParseSchedule(text string) (s Schedule, err error) {
 	return s, nil
 }
 
-// Choose returns the troubles whose names match a pattern of only, or all without one, and match none of except. Patterns are separated by
-// commas or spaces.
+// Choose returns the troubles whose names match a pattern in only (all, if it is empty) and no pattern in except. Patterns
+// are separated by commas or spaces.
 func Choose(only, except string) (chosen []Trouble, err error) {
 	for _, t := range Troubles() {
 		in, err := matchesAny(t.Name, only)
@@ -86,8 +86,8 @@ func matchesAny(name, patterns string) (bool, error) {
 	return false, nil
 }
 
-// Round is the number-th round of a seed: it can be run without those before it. Most rounds have one trouble, so that its own figures
-// are seen; the rest have two or three. The master has more of them, since more depends on it.
+// Round returns round number of a seed, independently of the rounds before it. Most rounds have one trouble, to measure its
+// own figures; the others have two or three. The master gets more of them, since more depends on it.
 func Round(seed uint64, number int, from []Trouble) (s Schedule) {
 	random := rand.New(rand.NewPCG(seed, uint64(number)))
 	count := 1
@@ -101,7 +101,7 @@ func Round(seed uint64, number int, from []Trouble) (s Schedule) {
 			Trouble:  &t,
 			Pause:    time.Duration(random.Int64N(int64(longestPause))).Round(10 * time.Millisecond),
 		}
-		// Two troubles of the same kind, or of the same processes, would get into each other's way.
+		// Two troubles of the same kind, or of the same processes, would interfere.
 		if slices.ContainsFunc(s, func(o Step) bool {
 			return o.Director == step.Director && (o.Trouble.Name == t.Name || clash(o.Trouble, &t))
 		}) {
@@ -113,7 +113,7 @@ func Round(seed uint64, number int, from []Trouble) (s Schedule) {
 	return s
 }
 
-// clash says whether two troubles cannot happen to one director in one round.
+// clash reports whether two troubles cannot happen to one director in one round.
 func clash(a, b *Trouble) bool {
 	if a.touchesProcesses() && b.touchesProcesses() || a.Power || b.Power {
 		return true
@@ -130,7 +130,7 @@ func (t *Trouble) touchesCard(card string) bool {
 	return t.Cable == card || strings.Contains(t.Begin, "ip link set "+card)
 }
 
-// usesProcess says whether a script names a process or the configuration.
+// usesProcess reports whether a script refers to a process or the configuration.
 func usesProcess(script string) bool {
 	for _, name := range []string{"$run", "$director", "$speaker", "$spare", "$all", "$config"} {
 		if strings.Contains(script, name) {

@@ -10,27 +10,27 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// state is what a director's kernel has.
+// state is the state of a director's kernel.
 type state struct {
 	at       time.Time
 	held     string // a 0 or 1 for each virtual address
 	services int
-	servers  int // with a weight
+	servers  int // with a nonzero weight
 	forwards bool
 }
 
-// holds says whether the director has a virtual address.
+// holds reports whether the director has a virtual address.
 func (s state) holds(address int) bool { return address < len(s.held) && s.held[address] == '1' }
 
 func (s state) holdsAny() bool { return strings.Contains(s.held, "1") }
 
-// answer is what a question to a director's API came to.
+// answer is the outcome of a request to a director's API.
 type answer struct {
 	began, ended time.Time
 	ok           bool
 }
 
-// sights are what the witness of one director saw.
+// sights are the observations of one director's witness.
 type sights struct {
 	mu      sync.Mutex
 	states  []state
@@ -38,7 +38,7 @@ type sights struct {
 	stall   time.Duration
 }
 
-// take takes a line of a witness.
+// take records one line of a witness.
 func (s *sights) take(one lab.Sight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,14 +59,14 @@ func (s *sights) take(one lab.Sight) {
 	}
 }
 
-// off notes that the director has no power.
+// off records that the director has no power.
 func (s *sights) off(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.states = append(s.states, state{at: at})
 }
 
-// forget drops what was before, but for the last state.
+// forget drops everything but the last state.
 func (s *sights) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *sights) forget() {
 	s.answers, s.stall = nil, 0
 }
 
-// last is the present state.
+// last returns the current state.
 func (s *sights) last() state {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +98,7 @@ type advertised struct {
 	from int // index of the director
 }
 
-// rivals measures how long both directors advertised: a hand-over has one after the other, two masters take turns.
+// rivals measures how long both directors advertised: a hand-over is sequential, the adverts of two masters alternate.
 type rivals struct {
 	mu      sync.Mutex
 	adverts []advertised
@@ -125,8 +125,8 @@ func (r *rivals) longest() time.Duration {
 // rivalryEnds is how long a director may be silent and still count as master.
 const rivalryEnds = 500 * time.Millisecond
 
-// longestRivalry is the longest time in which the directors' adverts took turns: from the first advert of the second one to the
-// last of who stopped.
+// longestRivalry returns the longest time for which the directors' adverts alternated: from the first advert of the second
+// director to the last advert of the one that stopped.
 func longestRivalry(adverts []advertised) (longest time.Duration) {
 	var last [2]time.Time
 	var since time.Time
@@ -134,7 +134,7 @@ func longestRivalry(adverts []advertised) (longest time.Duration) {
 		other, own := last[1-a.from], last[a.from]
 		taking := !own.IsZero() && other.After(own) && a.at.Sub(own) < rivalryEnds
 		if taking {
-			// The other one spoke between two adverts of this one.
+			// The other director sent an advert between two adverts of this one.
 			if since.IsZero() {
 				since = other
 			}

@@ -6,37 +6,37 @@ import (
 	"github.com/lvs-ha/lvs-ha/e2e/scene"
 )
 
-// Trouble is something that happens to a director, and how it ends.
+// Trouble is a disturbance of a director, with its beginning and end.
 type Trouble struct {
 	Name string
 
-	// Begin and End are shell commands on the director. There, run, director, speaker and spare are the process ids of
-	// lvs-ha, and all is all of them; config is its configuration file.
+	// Begin and End are shell commands that run on the director. Variables: run, director, speaker and spare are process
+	// IDs of lvs-ha, all lists all of them; config is its configuration file.
 	Begin, End string
 
-	Again   Again // how lvs-ha is started again
+	Again   Again // when lvs-ha is started again
 	Power   bool  // the machine loses power instead, and boots at the end
 	Cable   string
 	Budget  Budget
-	Present Present // what may be wrong for as long as the trouble lasts, beyond the budget
+	Present Present // quantities that may also last as long as the trouble, in addition to the budget
 }
 
-// Again says when lvs-ha is started again after its parent has ended.
+// Again is when lvs-ha is started again after its parent has exited.
 type Again int
 
-// The ways to start lvs-ha again.
+// The values of Again.
 const (
 	Never  Again = iota
-	AtEnd        // when all its processes have ended
-	AtOnce       // while the old workers may still be there
+	AtEnd        // when all its processes have exited
+	AtOnce       // while the old workers may still be running
 )
 
-// Present are the quantities that a trouble makes wrong by its nature, such as two masters of a parted network.
+// Present are the quantities that a trouble affects inevitably, such as two masters of a partitioned network.
 type Present struct {
 	NoHolder, Overlap, Table, API, Outage bool
 }
 
-// touchesProcesses says whether the trouble is about the processes that run now: another such one would not find them.
+// touchesProcesses reports whether the trouble affects the current processes: a second such trouble would not find them.
 func (t *Trouble) touchesProcesses() bool { return t.Power || t.Again != Never || usesProcess(t.Begin) }
 
 const (
@@ -47,7 +47,7 @@ const (
 	more  = `prlimit --nofile=$(prlimit --nofile -o HARD --noheadings --pid $%s): --pid $%s 2>/dev/null || true`
 )
 
-// processTroubles are processes of lvs-ha that are killed or hang.
+// processTroubles returns the troubles that kill or suspend processes of lvs-ha.
 func processTroubles() []Trouble {
 	workers := Present{API: true}
 	hung := Present{Overlap: true, NoHolder: true, Outage: true, API: true}
@@ -78,7 +78,7 @@ func processTroubles() []Trouble {
 	}
 }
 
-// machineTroubles happen to what lvs-ha stands on.
+// machineTroubles returns the troubles of the machine and the network.
 func machineTroubles() []Trouble {
 	parted := Present{Overlap: true, NoHolder: true, Outage: true}
 	severing := Present{Overlap: true, NoHolder: true, Outage: true, Table: true}
@@ -118,10 +118,10 @@ func machineTroubles() []Trouble {
 	}
 }
 
-// Troubles are all of them.
+// Troubles returns all troubles.
 func Troubles() []Trouble { return append(processTroubles(), machineTroubles()...) }
 
-// find returns the trouble of a name.
+// find returns the trouble with a name.
 func find(name string) (*Trouble, bool) {
 	for _, t := range Troubles() {
 		if t.Name == name {
@@ -131,5 +131,5 @@ func find(name string) (*Trouble, bool) {
 	return nil, false
 }
 
-// longestPause follows a trouble.
+// longestPause is the longest pause after a trouble.
 const longestPause = 1500 * time.Millisecond

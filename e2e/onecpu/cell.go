@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// Load is what the directors have to put up with.
+// Load is the load on the directors.
 type Load string
 
 // The loads.
 const (
 	Quiet   Load = "quiet"
 	Hog     Load = "hog"     // a busy loop at normal priority on each director's CPU
-	Garbage Load = "garbage" // as many made-up packets a second as GarbageRate says
+	Garbage Load = "garbage" // forged packets at GarbageRate
 )
 
-// Place is where the directors run.
+// Place is the environment in which the directors run.
 type Place string
 
 // The places.
 const (
-	Namespaces Place = "namespaces" // of this kernel, each director's processes pinned to a CPU of their own
+	Namespaces Place = "namespaces" // of this kernel, the processes of each director pinned to a separate CPU
 	Machines   Place = "machines"   // each director in a test kernel with one CPU
 )
 
@@ -34,13 +34,13 @@ type Cell struct {
 	Place     Place
 }
 
-// String is the cell's name: "50x10ms/hog/namespaces".
+// String returns the cell's name: "50x10ms/hog/namespaces".
 func (c Cell) String() string {
 	return fmt.Sprintf("%dx%v/%s/%s", c.Instances, c.Interval, c.Load, c.Place)
 }
 
-// GarbageRate is in packets a second. A test kernel alone takes 20,000; beside adverts every 10 ms, a system call of
-// 13 µs leaves no time for 10,000.
+// GarbageRate returns the number of forged packets per second. An otherwise idle test kernel processes 20,000. With adverts
+// every 10 ms and 13 µs per system call, 10,000 are too many.
 func (c Cell) GarbageRate() int {
 	if c.Place == Machines && c.Interval < 100*time.Millisecond {
 		return 2_000
@@ -52,10 +52,10 @@ func (c Cell) GarbageRate() int {
 const (
 	MaxKilled    = 0
 	MaxTakeovers = 0
-	MaxIntervals = 3 // between two adverts of an instance: from there on the backup takes over
+	MaxIntervals = 3 // between two adverts of an instance; the backup takes over after that
 )
 
-// Matrix is every combination.
+// Matrix returns every combination.
 func Matrix() (all []Cell) {
 	for _, place := range []Place{Namespaces, Machines} {
 		for _, size := range []Cell{
@@ -73,8 +73,8 @@ func Matrix() (all []Cell) {
 	return all
 }
 
-// Select returns the cells whose names match one of the patterns, separated by commas or spaces: "50x10ms/hog" is that cell in
-// both places, "*/garbage/machines" all with garbage in machines, "all" all.
+// Select returns the cells whose names match one of the patterns, which are separated by commas or spaces: "50x10ms/hog" is
+// that cell in both places, "*/garbage/machines" every garbage cell in machines, "all" every cell.
 func Select(cells []Cell, patterns string) (chosen []Cell, err error) {
 	words := strings.FieldsFunc(patterns, func(r rune) bool { return r == ',' || r == ' ' })
 	used := map[string]bool{}
@@ -99,7 +99,7 @@ func Select(cells []Cell, patterns string) (chosen []Cell, err error) {
 	return chosen, nil
 }
 
-// matches compares as many parts of a name as the pattern has.
+// matches compares the first parts of a name with those of the pattern.
 func matches(pattern, name string) (bool, error) {
 	if pattern == "all" {
 		return true, nil

@@ -1,3 +1,3 @@
-// Package onecpu runs a pair of directors with one CPU each, without any fault, and measures whether adverts keep their pace: beside
-// a CPU hog, and under packets that somebody makes up. Any killed worker and any takeover is a defect.
+// Package onecpu runs a pair of directors with one CPU each, without faults, and checks that adverts are sent on time while a
+// CPU hog runs or forged packets arrive. Any killed worker and any takeover is a defect.
 package onecpu

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// Figures are what was measured.
+// Figures are the results of a measurement.
 type Figures struct {
 	Cell              Cell
 	Took              time.Duration
 	Adverts           int
-	Missed            int // frames that the capture lost: the gaps say less then
-	Killed            int // workers that ended
+	Missed            int // frames lost by the capture; gaps are then overestimated
+	Killed            int // workers that exited
 	Takeovers         int
-	TakeoversInStalls int           // while the machine itself stood still
-	Gap               time.Duration // the longest between two adverts of an instance
-	OwnGap            time.Duration // without what the machine stood still meanwhile
-	Stall             time.Duration // the longest of a director's CPU
+	TakeoversInStalls int           // while the host was stalled
+	Gap               time.Duration // longest time between two adverts of an instance
+	OwnGap            time.Duration // Gap less the stalls of the host within it
+	Stall             time.Duration // longest stall of a director's CPU
 	Garbage           int           // packets
-	Dropped           int           // frames that the directors' cards had no room for: the load was too much for the machine
+	Dropped           int           // frames dropped by the directors' cards: the load was too high for the host
 }
 
-// Heading is over the lines of figures.
+// Heading is the heading above the lines of figures.
 const Heading = "cell                          killed  takeovers  gap ms  of intervals  without stalls  stall ms  adverts/s  garbage/s  dropped"
 
-// String is one line.
+// String returns the figures as one line.
 func (f Figures) String() string {
 	seconds := max(f.Took.Seconds(), 0.001)
 	takeovers := fmt.Sprint(f.Takeovers)
@@ -40,7 +40,7 @@ func (f Figures) intervals(d time.Duration) float64 { return float64(d) / float6
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// Broken names the budgets that were broken.
+// Broken lists the budgets that were exceeded.
 func (f Figures) Broken() (broken []string) {
 	if f.Killed > MaxKilled {
 		broken = append(broken, fmt.Sprintf("%d workers ended, want %d", f.Killed, MaxKilled))
@@ -63,5 +63,5 @@ func (f Figures) Broken() (broken []string) {
 	return broken
 }
 
-// Verdict is empty if all is well.
+// Verdict returns the exceeded budgets as text, or "".
 func (f Figures) Verdict() string { return strings.Join(f.Broken(), "; ") }

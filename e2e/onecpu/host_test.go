@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestHostMeasures measures the easiest cell for a moment, so that the measurement itself does not rot.
+// TestHostMeasures measures the cheapest cell briefly to keep the measurement working.
 func TestHostMeasures(t *testing.T) {
 	lab.Need(t, lab.Host)
 	binary, err := lab.Binary()

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// daemonLog keeps the last warnings and errors of a log, and counts workers that were started again.
+// daemonLog keeps the last warnings and errors of a log and counts restarted workers.
 type daemonLog struct {
 	mu     sync.Mutex
 	rest   string

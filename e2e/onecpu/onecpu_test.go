@@ -14,7 +14,7 @@ var (
 
 func ms(n int) time.Time { return testStart.Add(time.Duration(n) * time.Millisecond) }
 
-// hear plays adverts of one virtual router at 10 ms.
+// hear feeds p adverts of one virtual router with an interval of 10 ms.
 func hear(p *pace, source netip.Addr, milliseconds ...int) {
 	for _, n := range milliseconds {
 		p.heard(advert{at: ms(n), source: source, vrid: 1, priority: 100})

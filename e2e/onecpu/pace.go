@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// advert is what matters of an advert on the wire.
+// advert has the relevant fields of an advert.
 type advert struct {
 	at       time.Time
 	source   netip.Addr
@@ -14,14 +14,14 @@ type advert struct {
 	priority uint8
 }
 
-// span is a time in which nothing came, or nothing ran.
+// span is a time in which no advert arrived, or in which a CPU was stalled.
 type span struct {
 	from, to time.Time
 }
 
 func (s span) length() time.Duration { return s.to.Sub(s.from) }
 
-// overlap is how much of a span falls into another one.
+// overlap returns how much of a span falls within another one.
 func (s span) overlap(other span) time.Duration {
 	from, to := s.from, s.to
 	if other.from.After(from) {
@@ -33,7 +33,7 @@ func (s span) overlap(other span) time.Duration {
 	return max(0, to.Sub(from))
 }
 
-// pace watches the adverts of all virtual routers.
+// pace monitors the adverts of all virtual routers.
 type pace struct {
 	interval time.Duration
 
@@ -48,7 +48,7 @@ type pace struct {
 
 type gap struct {
 	span
-	master netip.Addr // who was to advertise
+	master netip.Addr // the director expected to advertise
 }
 
 func newPace(interval time.Duration) *pace {
@@ -76,14 +76,14 @@ func (p *pace) heard(a advert) {
 	}
 }
 
-// stalled notes that the CPU of a director stood still.
+// stalled records that the CPU of a director was stalled.
 func (p *pace) stalled(director netip.Addr, s span) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stalls[director] = append(p.stalls[director], s)
 }
 
-// routers is how many virtual routers a source is master of.
+// routers returns the number of virtual routers that a source is master of.
 func (p *pace) routers(source netip.Addr) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +95,7 @@ func (p *pace) routers(source netip.Addr) (n int) {
 	return n
 }
 
-// begin forgets what was before. The last adverts stay, so that a gap across the beginning is seen.
+// begin discards earlier measurements. The last adverts are kept, to detect a gap that began earlier.
 func (p *pace) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,7 +103,7 @@ func (p *pace) begin() {
 	clear(p.stalls)
 }
 
-// end counts a silence that goes on.
+// end counts a gap that has not ended.
 func (p *pace) end(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,7 +117,7 @@ func (p *pace) end(now time.Time) {
 	}
 }
 
-// figures judges: what the machine stood still of a gap is not the program's, and no takeover is that comes out of such a gap.
+// figures returns the results. Stalls of the host are subtracted from gaps, and takeovers caused by them are counted apart.
 func (p *pace) figures() Figures {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,8 +147,8 @@ func (p *pace) figures() Figures {
 	return f
 }
 
-// stalledBefore says whether a director stood still for two intervals just before a takeover: with the time to the next
-// advert and the skew that is a master down interval.
+// stalledBefore reports whether a director was stalled for two intervals just before a takeover: together with the time to
+// the next advert and the skew time, that is a master-down interval.
 func (p *pace) stalledBefore(at time.Time) bool {
 	window := span{at.Add(-(MaxIntervals + 2) * p.interval), at}
 	for _, all := range p.stalls {

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// director is one of the pair, wherever it runs.
+// director is one of the pair, independent of the environment.
 type director struct {
 	name     string
 	address  netip.Addr
@@ -25,7 +25,7 @@ type director struct {
 	watchStalls func(ctx context.Context, take func(lab.Sight)) error
 }
 
-// listProcesses prints the ids of lvs-ha in this network namespace.
+// listProcesses prints the process IDs of lvs-ha in this network namespace.
 const listProcesses = `for p in $(pgrep -x lvs-ha); do
 	[ "$(readlink /proc/$p/ns/net)" = "$(readlink /proc/self/ns/net)" ] && echo $p
 done; true`
@@ -35,13 +35,13 @@ func (d *director) processes(ctx context.Context) ([]string, error) {
 	return strings.Fields(out), err
 }
 
-// inNamespace makes a director in a namespace of this kernel, on one CPU.
+// inNamespace creates a director in a namespace of this kernel, on one CPU.
 func (r *run) inNamespace(_ context.Context, name string, prefix netip.Prefix, cpu int) (*director, error) {
 	host, err := r.lab.Host(name, lab.NIC{Name: "eth0", Bridge: r.bridge, Addresses: []netip.Prefix{prefix}})
 	if err != nil {
 		return nil, err
 	}
-	// The directors share this machine's files: each has its own in place of /run.
+	// The directors share the host's file system; each gets a separate directory in place of /run.
 	dir := filepath.Join(r.dir, name)
 	own := func(s string) string { return strings.Replace(s, "/run/", dir+"/", 1) }
 	return &director{
@@ -74,7 +74,7 @@ func (r *run) inNamespace(_ context.Context, name string, prefix netip.Prefix, c
 	}, nil
 }
 
-// onMachine makes a director with a kernel of its own, which has one CPU.
+// onMachine creates a director in a test kernel with one CPU.
 func (r *run) onMachine(ctx context.Context, name string, prefix netip.Prefix, cpu int) (*director, error) {
 	m, err := r.lab.NewMachine(lab.DirectorConfig{
 		Name: name, CPU: cpu + 1, NICs: []lab.NIC{{Name: "eth0", Bridge: r.bridge, Addresses: []netip.Prefix{prefix}}},

@@ -24,7 +24,7 @@ var (
 	strangerPrefix = netip.MustParsePrefix("10.77.0.66/24")
 )
 
-// Run measures one cell for a while, with the lvs-ha program at a path.
+// Run measures one cell for the given duration, with the lvs-ha binary at a path.
 func Run(ctx context.Context, binary string, c Cell, during time.Duration) (f Figures, err error) {
 	l, err := lab.New("onecpu")
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *run) measure(ctx context.Context, during time.Duration) (f Figures, err
 	return f, nil
 }
 
-// start brings the master up, then the backup, and waits until neither has anything left to do.
+// start starts the master, then the backup, and waits until both are idle.
 func (r *run) start(ctx context.Context) error {
 	build := r.inNamespace
 	if r.cell.Place == Machines {
@@ -180,7 +180,7 @@ func config(c Cell, priority int) []byte {
 	return b.Bytes()
 }
 
-// load starts what the directors have to put up with. Its end says how many packets were sent.
+// load starts the load on the directors. The returned function ends it and returns the number of packets sent.
 func (r *run) load(ctx context.Context, stranger *lab.Node) (end func() (int, error), err error) {
 	switch r.cell.Load {
 	case Hog:
@@ -200,7 +200,7 @@ func (r *run) load(ctx context.Context, stranger *lab.Node) (end func() (int, er
 	return func() (int, error) { return 0, nil }, nil
 }
 
-// processes are the ids of each director's processes.
+// processes returns the process IDs of each director.
 func (r *run) processes(ctx context.Context) (all [][]string, err error) {
 	for _, d := range r.directors {
 		ids, err := d.processes(ctx)
@@ -212,7 +212,7 @@ func (r *run) processes(ctx context.Context) (all [][]string, err error) {
 	return all, nil
 }
 
-// dropped is how many frames the directors' cards had no room for.
+// dropped returns the number of frames dropped by the directors' cards.
 func (r *run) dropped() (all int, err error) {
 	for _, d := range r.directors {
 		n, err := r.lab.Dropped(d.name, "eth0")
@@ -224,7 +224,7 @@ func (r *run) dropped() (all int, err error) {
 	return all, nil
 }
 
-// killed counts the workers that ended: those that the log says were started again, and at least those that are gone.
+// killed counts the workers that exited: those restarted according to the log, and at least those that no longer exist.
 func (r *run) killed(before, after [][]string) (n int) {
 	for i, d := range r.directors {
 		gone := 0

@@ -7,14 +7,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// endpoint is host[:port] as it was read.
+// endpoint is a parsed host[:port].
 type endpoint struct {
 	address netip.Addr
 	port    uint16
 }
 
-// parseEndpoint reads host[:port]. An IPv6 address with a port is in brackets, one without is not; a host name stands
-// for its IPv4 address. The name of a port is one of the protocol's; without a protocol there are no names.
+// parseEndpoint parses host[:port]. An IPv6 address with a port is in brackets, one without a port is not; a host name
+// means its IPv4 address. A port name is looked up for the protocol; without a protocol, names are not accepted.
 func parseEndpoint(s string, p ipvs.Protocol, names Names) (endpoint, bool) {
 	if inner, found := strings.CutPrefix(s, "["); found {
 		host, port, found := strings.Cut(inner, "]:")
@@ -24,7 +24,7 @@ func parseEndpoint(s string, p ipvs.Protocol, names Names) (endpoint, bool) {
 		if address, ok := parseIPv6(host); ok {
 			return withPort(address, port, p, names)
 		}
-		// ipvsadm takes an IPv4 host in brackets, and no notice of what follows.
+		// ipvsadm accepts an IPv4 host in brackets and ignores what follows.
 		address, ok := parseHost(host, names)
 		return endpoint{address: address}, ok
 	}
@@ -34,7 +34,7 @@ func parseEndpoint(s string, p ipvs.Protocol, names Names) (endpoint, bool) {
 	colon := strings.LastIndexByte(s, ':')
 	if colon < 0 {
 		if strings.Trim(s, "0123456789") == "" {
-			return endpoint{}, false // a port alone
+			return endpoint{}, false // a port without a host
 		}
 		address, ok := parseHost(s, names)
 		return endpoint{address: address}, ok
@@ -46,7 +46,7 @@ func parseEndpoint(s string, p ipvs.Protocol, names Names) (endpoint, bool) {
 	return withPort(address, s[colon+1:], p, names)
 }
 
-// parseHost reads an IPv4 address or a host's name.
+// parseHost parses an IPv4 address or looks up a host name.
 func parseHost(s string, names Names) (netip.Addr, bool) {
 	if address, ok := parseIPv4(s); ok {
 		return address, true

@@ -5,7 +5,7 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// command is a command line that was read.
+// command is a parsed command line.
 type command struct {
 	verb     verb
 	given    set
@@ -17,7 +17,7 @@ type command struct {
 	daemon   connsync.Daemon
 
 	flags    string        // --sched-flags, which depend on the scheduler
-	protocol ipvs.Protocol // whose port names a real server may have
+	protocol ipvs.Protocol // for the port name of a real server
 }
 
 // ipvsadm's defaults.
@@ -35,7 +35,7 @@ var verbs = map[string]verb{
 	"start-daemon": startDaemon, "stop-daemon": stopDaemon, "h": help, "v": version,
 }
 
-// parse reads a command line.
+// parse parses a command line.
 func (s *session) parse(args []string) (*command, *failure) {
 	words := &scanner{args: args}
 	first, _, ok := words.next()
@@ -96,7 +96,7 @@ func (c *command) parseRole(s string) *failure {
 	return nil
 }
 
-// finish reads the words that are no options, and checks the whole.
+// finish rejects arguments that are not options, and checks the whole command.
 func (c *command) finish(rest []string) *failure {
 	if c.verb == setTimeouts {
 		var f *failure
@@ -150,7 +150,7 @@ func (c *command) checkService() *failure {
 	return nil
 }
 
-// checkForms reports forms of the table where it is not the table that is listed.
+// checkForms rejects the formatting options of the table if another listing is requested.
 func (c *command) checkForms() *failure {
 	tables := setOf(stats, rate, thresholds)
 	if c.given&setOf(timeout, daemon) != 0 {

@@ -11,7 +11,7 @@ const (
 	enginesHeader     = "        pe name          pe_data"
 )
 
-// listConnections prints the connection table, with the persistence engines' data if that is asked for.
+// listConnections prints the connection table, with the persistence engines' data if engines is set.
 func (s *session) listConnections(p printer, engines bool) *failure {
 	f, err := s.env.Connections()
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// failure is a command that did not work, with ipvsadm's text and exit status.
+// failure is a failed command, with ipvsadm's text and exit status.
 type failure struct {
 	status int
 	text   string
-	ends   bool // -R reads no further
-	stdout bool // the text is what was asked for
+	ends   bool // -R stops reading
+	stdout bool // the text is the requested output
 }
 
 // The exit statuses.
@@ -25,21 +25,21 @@ const (
 	statusRefused = 255 // the kernel refused, or an option is unknown
 )
 
-// fail is a wrong option.
+// fail returns the failure for a wrong option.
 func fail(format string, args ...any) *failure {
 	return &failure{status: statusUsage, text: fmt.Sprintf(format, args...), ends: true}
 }
 
-// refused is what the kernel refused.
+// refused returns the failure for a request refused by the kernel.
 func refused(text string) *failure { return &failure{status: statusRefused, text: text} }
 
-// tryHelp is a command line without a command.
+// tryHelp returns the failure for a command line without a command.
 func tryHelp(program string) *failure {
 	text := fmt.Sprintf("Try `%[1]s -h' or '%[1]s --help' for more information.", program)
 	return &failure{status: statusRefused, text: text, ends: true}
 }
 
-// texts are ipvsadm's words for what the kernel answers to a command.
+// texts are ipvsadm's messages for the errors of a command.
 type texts map[syscall.Errno]string
 
 var (
@@ -65,7 +65,7 @@ var stepTexts = map[ipvs.Action]texts{
 	ipvs.AddDestination: serverTexts, ipvs.EditDestination: serverTexts, ipvs.DeleteDestination: serverTexts,
 }
 
-// commonTexts are those of every command.
+// commonTexts are the messages that apply to every command.
 var commonTexts = texts{
 	syscall.EPERM:       "Permission denied (you must be root)",
 	syscall.EINVAL:      "Invalid operation.  Possibly wrong module version, address not unicast, ...",
@@ -73,7 +73,7 @@ var commonTexts = texts{
 	syscall.ENOMEM:      "Memory allocation problem",
 }
 
-// explain turns what the kernel answered into ipvsadm's words.
+// explain returns ipvsadm's message for an error of the kernel.
 func (t texts) explain(err error) string {
 	if errors.Is(err, ipvs.ErrNoIPVS) {
 		return commonTexts[syscall.ENOPROTOOPT]
@@ -88,6 +88,6 @@ func (t texts) explain(err error) string {
 	if text, ok := commonTexts[errno]; ok {
 		return text
 	}
-	text := errno.Error() // the C library's, but for its capital letter
+	text := errno.Error() // as strerror(3), which begins with a capital letter
 	return strings.ToUpper(text[:1]) + text[1:]
 }

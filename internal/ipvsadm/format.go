@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// The functions here append to a line rather than return strings: a table of ten thousand servers has hundreds of
+// The functions here append to a line instead of returning strings: a table with ten thousand servers has hundreds of
 // thousands of columns.
 
 // padTo appends spaces until the line is width characters longer than it was at start.
@@ -57,12 +57,12 @@ func scaled(b []byte, n uint64) []byte {
 		n /= 1e12
 	}
 	b = exactly(b, n)
-	copy(b[len(b)-9:], b[len(b)-8:]) // the unit takes the place of the space
+	copy(b[len(b)-9:], b[len(b)-8:]) // the unit replaces the space
 	b[len(b)-1] = unit
 	return b
 }
 
-// printer writes addresses and ports as numbers or by name.
+// printer writes addresses and ports as numbers or names.
 type printer struct {
 	numeric bool
 	names   Names
@@ -95,7 +95,8 @@ func (p printer) endpoint(b []byte, a netip.Addr, port uint16, protocol ipvs.Pro
 	return strconv.AppendUint(b, uint64(port), 10)
 }
 
-// appendAddress writes an address as C's inet_ntop does: one of 96 zero bits and more than 16 others ends as IPv4 does.
+// appendAddress writes an address as inet_ntop(3) does: the last 32 bits of an address with exactly 96 leading zero bits are
+// written as IPv4, unless the upper 16 of them are zero.
 func appendAddress(b []byte, a netip.Addr) []byte {
 	if a.Is6() {
 		w := a.As16()
@@ -106,7 +107,7 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 	return a.AppendTo(b)
 }
 
-// columnWidth is that of an address and port in the table. A longer one of IPv4 is cut.
+// columnWidth is the width of an address and port in the table. Longer IPv4 ones are truncated.
 const columnWidth = 28
 
 // column appends host:port in a column.
@@ -115,7 +116,7 @@ func (p printer) column(b []byte, a netip.Addr, port uint16, protocol ipvs.Proto
 	return padTo(p.cut(b, a, port, protocol), start, columnWidth)
 }
 
-// cut appends host:port, without what is too long if it is of IPv4.
+// cut appends host:port, truncated if it is IPv4 and too long.
 func (p printer) cut(b []byte, a netip.Addr, port uint16, protocol ipvs.Protocol) []byte {
 	start := len(b)
 	b = p.endpoint(b, a, port, protocol)
@@ -125,7 +126,7 @@ func (p printer) cut(b []byte, a netip.Addr, port uint16, protocol ipvs.Protocol
 	return b
 }
 
-// serviceName appends protocol and address, or the firewall mark, which ipvsadm takes for a signed number.
+// serviceName appends protocol and address, or the firewall mark, which ipvsadm prints as a signed number.
 func (p printer) serviceName(b []byte, k ipvs.ServiceKey) []byte {
 	if k.Mark != 0 {
 		b = append(b, "FWM  "...)
@@ -150,8 +151,8 @@ func protocolName(p ipvs.Protocol) string {
 	return "SCTP"
 }
 
-// serviceFlags returns the scheduler's flags by name, and whether there are any. ipvsadm does not print a third flag of
-// a scheduler that names its first two.
+// serviceFlags returns the names of the scheduler's flags, and whether there are any. For a scheduler with names for its
+// first two flags, ipvsadm does not print the third.
 func serviceFlags(s ipvs.Service) (text string, any bool) {
 	const all = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
 	flags := s.Flags & all

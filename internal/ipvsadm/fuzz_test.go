@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// checkResult fails on a result that no command line may have.
+// checkResult fails the test if a result is invalid for every command line.
 func checkResult(t *testing.T, input string, r result) {
 	t.Helper()
 	if !slices.Contains([]int{0, 1, 2, 255}, r.Status) {
@@ -20,7 +20,7 @@ func checkResult(t *testing.T, input string, r result) {
 	}
 }
 
-// FuzzCommandLine runs the words of a line that is split at NUL.
+// FuzzCommandLine runs a command line whose arguments are separated by NUL.
 func FuzzCommandLine(f *testing.F) {
 	for _, line := range []string{
 		"-A -t 1.2.3.4:80 -s rr -p 300 -M 255.255.255.0", "-A -u [fd00::1]:53 -o --pe sip", "-E -f 5 -6 -b sh-port -s sh",
@@ -36,7 +36,7 @@ func FuzzCommandLine(f *testing.F) {
 	})
 }
 
-// FuzzRules restores a rule file, saves what came of it, and restores that as well.
+// FuzzRules restores a rule file, saves the result, and restores that.
 func FuzzRules(f *testing.F) {
 	f.Add("-A -t 1.2.3.4:80 -s rr\n-a -t 1.2.3.4:80 -r 10.0.0.1:80 -m -w 1\n")
 	f.Add("ipvsadm -C\n\n  -A -f 1 -6\r\n-a -f 1 -6 -r [fd00::1]:0 -g\n-Z\n-L\n-D -f 1\n")
@@ -47,7 +47,7 @@ func FuzzRules(f *testing.F) {
 		checkResult(t, rules, k.run(t, rules, "-R"))
 		saved := k.run(t, "", "-S", "-n").Stdout
 		for line := range strings.Lines(saved) {
-			// What ipvsadm itself cannot read back: its own negative marks, and flags that it has no name for.
+			// ipvsadm cannot parse its own negative marks and flags without a name.
 			if strings.Contains(line, "-f -") || strings.HasSuffix(line, "-b \n") {
 				return
 			}

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// generator makes command lines, sensible ones and others.
+// generator generates valid and invalid command lines.
 type generator struct{ *rand.Rand }
 
 func (g generator) one(list ...string) string { return list[g.IntN(len(list))] }
 
-// now and then, with one chance in n.
+// rarely returns true with a probability of 1/n.
 func (g generator) rarely(n int) bool { return g.IntN(n) == 0 }
 
 func (g generator) port() string {
@@ -182,14 +182,14 @@ func (g generator) line() []string {
 		args = append(args, stray[g.IntN(len(stray))]...)
 	}
 	if g.rarely(6) {
-		// The command stays first.
+		// Keep the command first.
 		rest := args[1:]
 		g.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	}
 	return args
 }
 
-// rule returns a line of a rule file, which lists no table: the kernel's order differs by namespace.
+// rule returns a line of a rule file that does not list the table: the kernel's order differs between namespaces.
 func (g generator) rule() string {
 	if g.rarely(10) {
 		return g.one("", "   ", "ipvsadm", "# comment", "-L --timeout", "-Z", "-L -c", "stray", "-A", "--set 1 2 3")
@@ -201,7 +201,7 @@ func (g generator) rule() string {
 	return g.one("", "", "", "ipvsadm ", "  ", "\t") + strings.Join(line, g.one(" ", " ", " ", "  ", "\t"))
 }
 
-// lists reports whether a command line prints the table, in an order that the kernel's may shine through.
+// lists reports whether a command line prints the table in an order that may depend on the kernel's.
 func lists(args []string) bool {
 	return len(args) > 0 && slices.ContainsFunc([]string{"-L", "-l", "--list", "-S", "--save"}, func(p string) bool {
 		return strings.HasPrefix(args[0], p)

@@ -19,14 +19,14 @@ type Table interface {
 	ZeroAll(ctx context.Context) error
 }
 
-// Settings are what the kernel has beside the table.
+// Settings are the kernel's settings besides the table.
 type Settings interface {
 	Info(ctx context.Context) (ipvs.Info, error)
 	Timeouts(ctx context.Context) (ipvs.Timeouts, error)
 	SetTimeouts(ctx context.Context, t ipvs.Timeouts) error
 }
 
-// Kernel is all that ipvsadm talks to.
+// Kernel is everything in the kernel that ipvsadm uses.
 type Kernel struct {
 	Table    Table
 	Settings Settings

@@ -11,9 +11,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// BenchmarkKernelBesideIpvsadm runs ipvsadm and lvs-ha in turn, each as a process, on a table of 10,000 servers. The figures
-// are medians. "x-process" is how many times as long lvs-ha takes; "x-work" is the same without the start of the process,
-// which is measured with -v and which user-mode-linux makes slow: a page fault takes a tenth of a millisecond there.
+// BenchmarkKernelBesideIpvsadm runs ipvsadm and lvs-ha alternately, each as a process, on a table of 10,000 servers. The
+// figures are medians. "x-process" is the time of lvs-ha relative to ipvsadm's; "x-work" is the same without process startup,
+// which is measured with -v and is slow in user-mode Linux: a page fault takes a tenth of a millisecond there.
 func BenchmarkKernelBesideIpvsadm(b *testing.B) {
 	lab.Need(b, lab.Kernel)
 	self, err := lab.Binary()
@@ -59,12 +59,12 @@ func BenchmarkKernelBesideIpvsadm(b *testing.B) {
 	}
 }
 
-// times are those of several runs.
+// times are the durations of several runs.
 type times []time.Duration
 
 func (t *times) add(d time.Duration) { *t = append(*t, d) }
 
-// median returns the middle one in seconds.
+// median returns the median in seconds.
 func (t times) median() float64 {
 	slices.Sort(t)
 	return t[len(t)/2].Seconds()

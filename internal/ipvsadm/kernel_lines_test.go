@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// words splits a line as a shell does that knows single quotes only.
+// words splits a line like a shell that supports single quotes only.
 func words(line string) []string {
 	var list []string
 	var word strings.Builder
@@ -33,8 +33,8 @@ func words(line string) []string {
 	return list
 }
 
-// TestKernelCommandLines compares the command lines of a file, in order, on a table that they build up. A line "list"
-// compares all listings. A line that begins with "<" is the input of the next one.
+// TestKernelCommandLines runs the command lines of a file, in order, against one table and compares the results. A line
+// "list" compares all listings. A line that begins with "<" is the input of the next one.
 func TestKernelCommandLines(t *testing.T) {
 	r := newRivals(t)
 	f, err := os.Open("testdata/commands.txt")

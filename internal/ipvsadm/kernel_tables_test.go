@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// address draws from all addresses, with a preference for neighbours.
+// address returns a random address, often close to earlier ones.
 func (g generator) address() netip.Addr {
 	if g.rarely(2) {
 		list := []string{"10.0.0.1", "10.0.0.2", "192.168.1.1", "2001:db8::1", "2001:db8::2", "2001:db8:1::2", "fd00::1", "::7"}
@@ -26,7 +26,7 @@ func (g generator) portNumber() uint16 {
 	return []uint16{1, 22, 80, 81, 255, 256, 257, 443, 8080, 65535}[g.IntN(10)]
 }
 
-// table returns services and servers in all shapes that the kernel takes.
+// table returns services and servers in all forms that the kernel accepts.
 func (g generator) table(services, servers int) []ipvs.Entry {
 	table := make([]ipvs.Entry, services)
 	for i := range table {
@@ -75,7 +75,7 @@ func (g generator) server(of ipvs.Family) ipvs.Destination {
 	return d
 }
 
-// TestKernelGeneratedTables compares listings of tables, and what is saved and restored, in whole.
+// TestKernelGeneratedTables compares listings, save and restore of whole tables.
 func TestKernelGeneratedTables(t *testing.T) {
 	r := newRivals(t)
 	random, n := lab.Generate(t, 3)
@@ -89,9 +89,9 @@ func TestKernelGeneratedTables(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 10 {
-			// A long list shows the order best.
+			// Differences in order are most likely in a long list.
 			d := g.server(ipvs.IPv4)
-			_ = r.real.table.NewDestination(ctx, ipvs.ServiceByMark(ipvs.IPv4, 1), d) // it may be there
+			_ = r.real.table.NewDestination(ctx, ipvs.ServiceByMark(ipvs.IPv4, 1), d) // it may exist already
 		}
 		r.list(t, false)
 		r.compareHere(t, "-L", "-n", "--nosort")
@@ -100,13 +100,13 @@ func TestKernelGeneratedTables(t *testing.T) {
 	t.Logf("%d listings compared", r.compared)
 }
 
-// saveAndRestore has both restore what the real one saved, and save what they restored.
+// saveAndRestore restores in both what the real ipvsadm saved, and compares the results.
 func (r *rivals) saveAndRestore(t *testing.T) {
 	t.Helper()
 	saved := r.real.real(t, "", "-Sn").Stdout
 	var rules []string
 	for line := range strings.Lines(saved) {
-		// ipvsadm cannot read its own marks over 2147483647, and flags that it has no name for.
+		// ipvsadm cannot parse its own marks over 2147483647 and flags without a name.
 		if !strings.Contains(line, "-f -") && !strings.HasSuffix(line, "-b \n") {
 			rules = append(rules, line)
 		}

@@ -20,13 +20,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// outcome is all that can be seen of a command.
+// outcome is the visible result of a command.
 type outcome struct {
 	Stdout, Stderr string
 	Status         int
 }
 
-// director is a network namespace with a table of its own.
+// director is a network namespace with a separate table.
 type director struct {
 	host  *lab.Node
 	table *ipvs.Client
@@ -58,7 +58,7 @@ func (d director) real(t testing.TB, stdin string, args ...string) outcome {
 	return outcomeOf(t, cmd)
 }
 
-// outcomeOf runs a program that exits by itself.
+// outcomeOf runs a program that exits on its own.
 func outcomeOf(t testing.TB, cmd *lab.Cmd) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -70,7 +70,7 @@ func outcomeOf(t testing.TB, cmd *lab.Cmd) outcome {
 	return outcome{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// ours runs our own.
+// ours runs our implementation.
 func (d director) ours(t testing.TB, stdin string, args ...string) outcome {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -95,7 +95,7 @@ func (d director) ours(t testing.TB, stdin string, args ...string) outcome {
 	return outcome{out.String(), errs.String(), status}
 }
 
-// rivals are two directors that are given the same commands, one with the real ipvsadm and one with ours.
+// rivals are two directors that run the same commands, one with the real ipvsadm and one with ours.
 type rivals struct {
 	real, ours director
 	compared   int
@@ -108,8 +108,8 @@ func newRivals(t testing.TB) *rivals {
 	return &rivals{real: newDirector(t, l, "real"), ours: newDirector(t, l, "ours")}
 }
 
-// run gives both the same command and compares what can be seen of it, and the tables after it. A listing is made by both
-// of the same table.
+// run runs the same command in both and compares the results, and the tables after it. Listings are compared on the same
+// table.
 func (r *rivals) run(t *testing.T, stdin string, args ...string) {
 	t.Helper()
 	if lists(args) {
@@ -126,7 +126,7 @@ func (r *rivals) run(t *testing.T, stdin string, args ...string) {
 	}
 }
 
-// snapshot returns table and timeouts, in an order that does not depend on the kernel's.
+// snapshot returns the table and timeouts in an order independent of the kernel's.
 func (d director) snapshot(t *testing.T) string {
 	t.Helper()
 	table, err := d.table.Table(t.Context())
@@ -156,13 +156,13 @@ func (d director) snapshot(t *testing.T) string {
 	return fmt.Sprintln(timeouts) + strings.Join(lines, "\n")
 }
 
-// forms are the listings.
+// forms are the listing options.
 var forms = []string{
 	"-L", "-L --stats", "-L --rate", "-L --thresholds", "-L --persistent-conn", "-L --tun-info", "-L --stats --exact",
 	"-L --rate --exact", "-L -c", "-L --timeout", "-L --daemon", "-S",
 }
 
-// list compares the listings of the real one's table, by number, and by name as well if that is asked for.
+// list compares listings of the real ipvsadm's table, numeric and, if byName is set, with names.
 func (r *rivals) list(t *testing.T, byName bool) {
 	t.Helper()
 	for _, form := range forms {
@@ -179,7 +179,7 @@ func (r *rivals) list(t *testing.T, byName bool) {
 	}
 }
 
-// compareHere runs both in the same director, for commands that change nothing.
+// compareHere runs both implementations in the same director, for commands that change nothing.
 func (r *rivals) compareHere(t *testing.T, args ...string) {
 	t.Helper()
 	r.compared++

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestKernelConnections compares the connection table and the counters after some traffic.
+// TestKernelConnections compares the connection table and the counters after traffic.
 func TestKernelConnections(t *testing.T) {
 	r := newRivals(t)
 	d := r.real
@@ -48,7 +48,7 @@ func TestKernelConnections(t *testing.T) {
 	t.Logf("%d listings compared", r.compared)
 }
 
-// TestKernelProcess runs the program as it is started by hand, on the kernel of its own network namespace.
+// TestKernelProcess runs the program as a process on the kernel of its network namespace.
 func TestKernelProcess(t *testing.T) {
 	r := newRivals(t)
 	prepareTraffic(t, r.real)
@@ -63,7 +63,7 @@ func TestKernelProcess(t *testing.T) {
 	for _, args := range []string{"-L -n", "-L -c -n", "-S", "-L -t 192.0.2.9:80", "-Q", "-L -Q", ""} {
 		for _, command := range [][]string{{link}, {self, "ipvsadm"}} {
 			theirs := r.real.host.Command(t.Context(), "ipvsadm", strings.Fields(args)...)
-			theirs.Args[0] = strings.Join(command, " ") // messages have the name that a program was started under
+			theirs.Args[0] = strings.Join(command, " ") // messages contain argv[0]
 			ours := r.real.host.Command(t.Context(), command[0], append(command[1:], strings.Fields(args)...)...)
 			if diff := cmp.Diff(outcomeOf(t, theirs), outcomeOf(t, ours)); diff != "" {
 				t.Errorf("%s %s:\n%s", command, args, diff)
@@ -72,8 +72,8 @@ func TestKernelProcess(t *testing.T) {
 	}
 }
 
-// compareMoving compares a listing that changes by itself: ours must be that of the real one when that says the same
-// before and after.
+// compareMoving compares a listing that changes over time: ours must equal the real one if the real one was the same before
+// and after.
 func (r *rivals) compareMoving(t *testing.T, args ...string) {
 	t.Helper()
 	r.compared++
@@ -90,7 +90,7 @@ func (r *rivals) compareMoving(t *testing.T, args ...string) {
 	t.Errorf("ipvsadm %q says something else each time", args)
 }
 
-// prepareTraffic makes services whose servers are on the director itself.
+// prepareTraffic creates services whose servers are on the director itself.
 func prepareTraffic(t *testing.T, d director) {
 	t.Helper()
 	for _, p := range []string{"192.0.2.1/32", "fd00::80/128", "fd00::1/128"} {
@@ -120,7 +120,7 @@ func prepareTraffic(t *testing.T, d director) {
 	t.Cleanup(func() { sink.Close() })
 }
 
-// hold accepts connections and keeps them until their clients close them.
+// hold accepts connections and keeps them open until their clients close them.
 func hold(ln net.Listener) {
 	for {
 		c, err := ln.Accept()

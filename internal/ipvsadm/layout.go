@@ -2,16 +2,16 @@ package ipvsadm
 
 import "github.com/lvs-ha/lvs-ha/ipvs"
 
-// layout is one of the forms of the table.
+// layout is a format of the table.
 type layout struct {
 	header   string
-	counters func(b []byte, s *ipvs.Stats) []byte            // of a service; nil: it has its options
+	counters func(b []byte, s *ipvs.Stats) []byte            // of a service; nil: print its options instead
 	server   func(b []byte, d *ipvs.DestinationState) []byte // what follows a server's address
 }
 
 const arrow = "\n  -> RemoteAddress:Port"
 
-// layoutOf chooses the form. Of several, one counts.
+// layoutOf returns the layout for a set of options. If several apply, one takes precedence.
 func layoutOf(given set) layout {
 	all, bytes := 0, 3
 	if given.has(exact) {
@@ -57,7 +57,7 @@ func appendConnections(b []byte, d *ipvs.DestinationState) []byte {
 	return left(left(b, d.Active, 10), d.Inactive, 10)
 }
 
-// counters are connections, packets and bytes in and out, or their rates.
+// counters are connections, packets in and out, and bytes in and out, or their rates.
 type counters [5]uint64
 
 func pickCounters(s *ipvs.Stats) counters {
@@ -68,7 +68,7 @@ func pickRates(s *ipvs.Stats) counters {
 	return counters{s.ConnectionRate, s.InPacketRate, s.OutPacketRate, s.InByteRate, s.OutByteRate}
 }
 
-// counterLayout has counters in columns, those from scaledFrom on with a unit where they are long.
+// counterLayout prints counters in columns; large values in columns from scaledFrom on get a unit.
 func counterLayout(header string, pick func(s *ipvs.Stats) counters, scaledFrom int) layout {
 	columns := func(b []byte, s *ipvs.Stats) []byte {
 		for i, n := range pick(s) {

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// list prints what -L was asked for.
+// list prints the listing requested with -L.
 func (s *session) list(c *command) *failure {
 	p := printer{numeric: c.given.has(numeric), names: s.env.Names}
 	switch {
@@ -34,7 +34,7 @@ func (s *session) list(c *command) *failure {
 	}
 	fmt.Fprintln(s.out, l.header)
 	sorted := !c.given.has(nosort)
-	var d ipvs.DestinationState // one for all
+	var d ipvs.DestinationState // reused
 	for _, i := range t.order(sorted) {
 		s.printService(p, l, &t.services[i])
 		protocol := t.services[i].Protocol
@@ -46,7 +46,7 @@ func (s *session) list(c *command) *failure {
 	return nil
 }
 
-// table reads the table, or the one service that was asked for.
+// table reads the table, or only the requested service.
 func (s *session) table(c *command) (*table, *failure) {
 	var services []ipvs.ServiceState
 	var err error
@@ -79,14 +79,14 @@ func (s *session) printService(p printer, l layout, v *ipvs.ServiceState) {
 	s.line(b)
 }
 
-// line prints a line and keeps its memory for the next one.
+// line prints a line and keeps its buffer for the next one.
 func (s *session) line(b []byte) {
 	b = append(b, '\n')
-	_, _ = s.out.Write(b) // an error stays in the writer until it is flushed
+	_, _ = s.out.Write(b) // the writer keeps the error until Flush
 	s.buffer = b
 }
 
-// serviceText returns scheduler and options as the listing has them.
+// serviceText returns the scheduler and options as they are listed.
 func serviceText(s ipvs.Service) string {
 	text := s.Scheduler
 	if flags, any := serviceFlags(s); any {

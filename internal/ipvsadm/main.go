@@ -14,16 +14,16 @@ import (
 // connectionsFile is the connection table of the thread's network namespace.
 const connectionsFile = "/proc/thread-self/net/ip_vs_conn"
 
-// Environment is what the command runs in. What is unset is the system's.
+// Environment is the environment of the command. Unset fields default to the system's.
 type Environment struct {
 	Program        string // its name in hints; unset: ipvsadm
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Open           func(ctx context.Context) (Kernel, error) // the kernel; called when it is needed first
-	Connections    func() (io.ReadCloser, error)             // the connection table's text
+	Open           func(ctx context.Context) (Kernel, error) // the kernel; called on first use
+	Connections    func() (io.ReadCloser, error)             // opens the connection table
 	Names          Names
-	// Owner says whether a running lvs-ha owns a service, and what it is called there. Such a service is not touched
-	// without --force.
+	// Owner reports whether a running lvs-ha owns a service, and returns the service's name there. An owned service is not
+	// changed without --force.
 	Owner func(ipvs.ServiceKey) (string, bool)
 	// SyncOwner is the same for the connection-sync daemons.
 	SyncOwner func() (string, bool)
@@ -73,10 +73,10 @@ type session struct {
 	kernel *Kernel
 	info   ipvs.Info
 	buffer []byte      // of a line
-	queue  []ipvs.Step // changes of a rule file that are not carried out yet
+	queue  []ipvs.Step // pending changes of a rule file
 }
 
-// open connects to the kernel, once.
+// open connects to the kernel on its first call.
 func (s *session) open() *failure {
 	if s.kernel != nil {
 		return nil
@@ -93,7 +93,7 @@ func (s *session) open() *failure {
 	return nil
 }
 
-// report prints what went wrong and returns the exit status.
+// report prints a failure and returns the exit status.
 func (s *session) report(f *failure) int {
 	if f == nil {
 		return statusOK
@@ -108,10 +108,10 @@ func (s *session) report(f *failure) int {
 	return f.status
 }
 
-// end closes what is open.
+// end closes what is open and returns the exit status.
 func (s *session) end(status int) int {
 	if s.kernel != nil {
-		_ = s.kernel.Close() // nothing depends on it any more
+		_ = s.kernel.Close() // everything has been done
 	}
 	if err := s.out.Flush(); err != nil && status == statusOK {
 		fmt.Fprintf(s.env.Stderr, "writing the output: %v\n", err)
@@ -159,7 +159,7 @@ func (s *session) simply(t texts, err error) *failure {
 	return refused(t.explain(err))
 }
 
-// actions are the commands that change one service or server.
+// actions maps the commands that change one service or server.
 var actions = map[verb]ipvs.Action{
 	addService: ipvs.AddService, editService: ipvs.EditService, deleteService: ipvs.DeleteService,
 	addServer: ipvs.AddDestination, editServer: ipvs.EditDestination, deleteServer: ipvs.DeleteDestination,

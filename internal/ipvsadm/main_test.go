@@ -18,7 +18,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/sync/connsynctest"
 )
 
-// fakeNames know a few names.
+// fakeNames resolves a few names.
 type fakeNames struct{}
 
 func (fakeNames) Address(host string) (netip.Addr, bool) {
@@ -91,7 +91,7 @@ func (f *fake) run(t testing.TB, stdin string, args ...string) result {
 	return result{out.String(), errs.String(), status}
 }
 
-// The facts are the real ipvsadm's, which the kernel tests compare at length.
+// TestCommands expects the real ipvsadm's behavior; the kernel tests compare it at length.
 func TestCommands(t *testing.T) {
 	const rules = "-A -t vip:http -s sh -b sh-port -p 77 -M 255.255.255.0\n" +
 		"-a -t vip:80 -r web1 -m -w 5 -x 10 -y 5\n-a -t 192.0.2.1:80 -r 10.0.0.2:8080 -m\n" +
@@ -217,8 +217,8 @@ func TestOwnedServicesAreNotTouched(t *testing.T) {
 	}
 }
 
-// The program is named in the hint as it was started.
-func TestTheHintNamesTheProgram(t *testing.T) {
+// TestHintNamesProgram checks that the hint contains the name under which the program was started.
+func TestHintNamesProgram(t *testing.T) {
 	f := newFake()
 	f.env.Program = "/usr/local/sbin/ipvsadm"
 	const want = "Try `/usr/local/sbin/ipvsadm -h' or '/usr/local/sbin/ipvsadm --help' for more information.\n"
@@ -229,8 +229,9 @@ func TestTheHintNamesTheProgram(t *testing.T) {
 	}
 }
 
-// A line is carried out once it is whole, even if its writer pauses in the middle of the next one.
-func TestLinesOfAWriterThatPauses(t *testing.T) {
+// TestRestoreAppliesCompleteLines checks that a line is applied once it is complete, even if the writer pauses in the middle
+// of the next one.
+func TestRestoreAppliesCompleteLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		read, write := io.Pipe()
@@ -254,8 +255,8 @@ func TestLinesOfAWriterThatPauses(t *testing.T) {
 	})
 }
 
-// Whether a table may be cleared is asked when the lines before have been carried out.
-func TestClearingWhatIsNotOwnedAnyMore(t *testing.T) {
+// TestRestoreClearAfterOwnerChange checks that permission to clear the table is checked after the preceding lines were applied.
+func TestRestoreClearAfterOwnerChange(t *testing.T) {
 	web := ipvs.ServiceByMark(ipvs.IPv4, 7)
 	f := newFake(ipvs.ServiceState{Service: ipvs.Service{ServiceKey: web, Scheduler: "rr"}})
 	f.env.Owner = func(k ipvs.ServiceKey) (string, bool) { return `virtual_service "web"`, k == web }

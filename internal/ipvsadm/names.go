@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// Names translates names of hosts and ports.
+// Names translates host and port names.
 type Names interface {
 	// Address returns a host's IPv4 address.
 	Address(host string) (netip.Addr, bool)
@@ -28,8 +28,7 @@ type Names interface {
 	Service(port uint16, p ipvs.Protocol) string
 }
 
-// lookupTimeout bounds one question to the resolver. After one that was not answered in time, addresses are printed as
-// numbers.
+// lookupTimeout limits one DNS lookup. After a lookup that timed out, addresses are printed as numbers.
 const lookupTimeout = 5 * time.Second
 
 // SystemNames are the names in /etc/hosts, DNS and /etc/services.
@@ -40,7 +39,7 @@ func SystemNames(ctx context.Context) Names {
 type systemNames struct {
 	ctx          context.Context
 	hosts        map[netip.Addr]string
-	mute         bool // the resolver does not answer
+	mute         bool // the resolver does not respond
 	servicesFile string
 	ports        map[string]uint16 // by name/protocol
 	services     map[string]string // by port/protocol
@@ -55,7 +54,7 @@ func (s *systemNames) Address(host string) (netip.Addr, bool) {
 	if list, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host); err == nil && len(list) > 0 {
 		return list[0].Unmap(), true
 	}
-	// As for the C library, a name of ::1 alone, such as Debian's ip6-localhost, is one of 127.0.0.1 too.
+	// As in the C library, a name that has only ::1, such as Debian's ip6-localhost, also means 127.0.0.1.
 	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip6", host)
 	if err == nil && slices.Contains(list, netip.IPv6Loopback()) {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
@@ -90,7 +89,7 @@ func (s *systemNames) Service(port uint16, p ipvs.Protocol) string {
 	return s.services[fmt.Sprintf("%d/%s", port, p)]
 }
 
-// load reads the file of services once. Without one there are no names.
+// load reads the services file on its first call. Without the file there are no names.
 func (s *systemNames) load() {
 	if s.ports != nil {
 		return
@@ -104,7 +103,7 @@ func (s *systemNames) load() {
 	s.read(f)
 }
 
-// read reads services(5). Of equal names, or equal ports, the first counts.
+// read parses services(5). The first entry of a name or port applies.
 func (s *systemNames) read(r io.Reader) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {

@@ -9,25 +9,25 @@ import (
 // maxTimeout is ipvsadm's longest timeout: 31 days.
 const maxTimeout = 86400 * 31
 
-// parseNumber reads a whole decimal number as C's strtol does: after white space, with a sign.
+// parseNumber parses an entire decimal number as strtol(3) does: leading white space and a sign are allowed.
 func parseNumber(s string, low, high int64) (int64, bool) {
 	n, err := strconv.ParseInt(strings.TrimLeft(s, " \t\n\v\f\r"), 10, 64)
 	return n, err == nil && low <= n && n <= high
 }
 
-// parseLeadingNumber reads a number as C's atoi does: whatever follows is ignored, and what is none is 0.
+// parseLeadingNumber parses a number as atoi(3) does: trailing text is ignored, and the result is 0 if there is no number.
 func parseLeadingNumber(s string) int64 {
 	s = strings.TrimLeft(s, " \t\n\v\f\r")
 	end := 0
 	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && (s[0] == '+' || s[0] == '-')) {
 		end++
 	}
-	n, _ := strconv.ParseInt(s[:end], 10, 64) // 0 if there is no digit; at the limit if it is beyond
+	n, _ := strconv.ParseInt(s[:end], 10, 64) // 0 without digits; the nearest limit if out of range
 	return int64(int32(n))
 }
 
-// parseIPv4 reads an address as C's inet_aton does: one to four numbers, decimal, octal or hexadecimal, of which the last
-// fills the remaining bytes; what follows after white space is ignored.
+// parseIPv4 parses an address as inet_aton(3) does: one to four decimal, octal or hexadecimal numbers, of which the last
+// fills the remaining bytes; text after white space is ignored.
 func parseIPv4(s string) (netip.Addr, bool) {
 	if i := strings.IndexAny(s, " \t\n\v\f\r"); i >= 0 {
 		s = s[:i]
@@ -57,7 +57,7 @@ func parseIPv4(s string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
 }
 
-// parseCInteger reads digits as C does: 0x hexadecimal, 0 octal.
+// parseCInteger parses digits as in C: 0x for hexadecimal, 0 for octal.
 func parseCInteger(s string) (uint64, bool) {
 	if s == "" || s[0] < '0' || s[0] > '9' {
 		return 0, false
@@ -73,7 +73,7 @@ func parseCInteger(s string) (uint64, bool) {
 	return n, err == nil
 }
 
-// parseIPv6 reads an address as C's inet_pton does: without a zone.
+// parseIPv6 parses an address as inet_pton(3) does, without a zone.
 func parseIPv6(s string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(s)
 	return a, err == nil && a.Is6() && a.Zone() == ""

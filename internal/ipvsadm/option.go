@@ -2,8 +2,7 @@ package ipvsadm
 
 import "github.com/lvs-ha/lvs-ha/ipvs"
 
-// option is what a command-line option is about, as ipvsadm's messages name it. The order is that in which missing and
-// illegal ones are reported.
+// option is an option in the terms of ipvsadm's messages. Missing and illegal options are reported in this order.
 type option uint
 
 const (
@@ -41,7 +40,7 @@ const (
 	tunNocsum
 	tunCsum
 	tunRemcsum
-	options // how many there are
+	options // the number of options
 )
 
 var optionNames = [options]string{
@@ -66,7 +65,7 @@ func setOf(list ...option) set {
 
 func (s set) has(o option) bool { return s&(1<<o) != 0 }
 
-// verb is what to do.
+// verb is the command.
 type verb int
 
 const (
@@ -88,7 +87,7 @@ const (
 	version
 )
 
-// rule says which options a command, or a type of tunnel, needs and may have, and which of them exclude each other.
+// rule lists the options that a command or tunnel type requires, allows, and treats as mutually exclusive.
 type rule struct {
 	name                      string
 	needs, permits, exclusive set
@@ -126,7 +125,7 @@ var (
 		nosort, syncID, exact, tunInfo)
 )
 
-// check reports the first option that is missing, illegal, or excluded by one before it; of is what the rule is for.
+// check reports the first option that is missing, illegal, or excluded by an earlier one; of names the subject of the rule.
 func (r rule) check(given set, of string) *failure {
 	for o := range options {
 		switch {

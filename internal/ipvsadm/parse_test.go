@@ -92,7 +92,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// Where the comparisons are transitive the order is the usual one.
+// TestMergeSort checks that the order is the usual one if the comparison is transitive.
 func TestMergeSort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := rapid.SliceOf(rapid.Int32Range(0, 50)).Draw(t, "list")

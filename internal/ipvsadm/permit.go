@@ -2,7 +2,7 @@ package ipvsadm
 
 import "github.com/lvs-ha/lvs-ha/ipvs"
 
-// permit refuses to touch what a running lvs-ha owns.
+// permit refuses to change what a running lvs-ha owns.
 func (s *session) permit(c *command) *failure {
 	if c.force {
 		return nil
@@ -36,7 +36,7 @@ func (s *session) permitService(key ipvs.ServiceKey) *failure {
 		"right again.\nChange its configuration and run `lvs-ha reload', or use --force.")
 }
 
-// permitFlush refuses to clear a table with an owned service.
+// permitFlush refuses to clear a table that contains an owned service.
 func (s *session) permitFlush() *failure {
 	if s.env.Owner == nil {
 		return nil

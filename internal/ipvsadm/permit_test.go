@@ -9,8 +9,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// A refusal names only commands that there are.
-func TestARefusalNamesAWayThatExists(t *testing.T) {
+// TestRefusalNamesExistingCommand checks that a refusal names only existing commands.
+func TestRefusalNamesExistingCommand(t *testing.T) {
 	web := ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("192.0.2.1:80"))
 	s := session{env: Environment{Owner: func(ipvs.ServiceKey) (string, bool) { return `virtual_service "web"`, true }}}
 	for _, v := range []verb{addService, editService, deleteService, addServer, editServer, deleteServer} {

@@ -7,11 +7,11 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// A record is a server's state in few bytes: the address's length, the address, the port in two bytes, and the numbers, most
-// of which are small, as varints.
+// A record encodes a server's state compactly: the length of the address, the address, the port in two bytes, and the
+// numbers as varints, since most are small.
 type record []byte
 
-// numbers is how many numbers a record has.
+// numbers is the number of numbers in a record.
 const numbers = 20
 
 func appendServer(b record, d *ipvs.DestinationState) record {
@@ -42,7 +42,7 @@ func (r record) key() (address []byte, port uint16) {
 	return address, binary.BigEndian.Uint16(r[1+r[0]:])
 }
 
-// server puts what the record says where it is wanted.
+// server decodes the record into d.
 func (r record) server(d *ipvs.DestinationState) {
 	address, port := r.key()
 	ip, _ := netip.AddrFromSlice(address)
@@ -67,13 +67,13 @@ func (r record) server(d *ipvs.DestinationState) {
 	}
 }
 
-// records are many records, each behind a byte with its length. They grow without being copied.
+// records is a list of records, each preceded by a byte with its length. It grows without copying.
 type records struct{ pieces [][]byte }
 
-// place is where a record is: the number of its piece in the upper half.
+// place is the position of a record: the upper half is the number of its piece.
 type place uint32
 
-// pieceSize is one less than what half a place counts to, so that a piece's end has a place.
+// pieceSize is one less than the range of half a place, so that the end of a piece has a place.
 const pieceSize = 1<<16 - 1
 
 func (r *records) add(one record) {
@@ -85,7 +85,7 @@ func (r *records) add(one record) {
 	r.pieces[last] = append(append(r.pieces[last], byte(len(one))), one...)
 }
 
-// end is the place of the next record, or that before it begins another piece.
+// end returns the place of the next record, or the end of the current piece if that record begins a new piece.
 func (r *records) end() place {
 	last := len(r.pieces) - 1
 	if last < 0 {
@@ -94,7 +94,7 @@ func (r *records) end() place {
 	return place(last<<16 | len(r.pieces[last]))
 }
 
-// cut removes the records from a place on.
+// cut removes the records from a place onward.
 func (r *records) cut(from place) {
 	if piece := int(from >> 16); piece < len(r.pieces) {
 		r.pieces = r.pieces[:piece+1]
@@ -102,7 +102,7 @@ func (r *records) cut(from place) {
 	}
 }
 
-// settle returns the place of a record that may begin the next piece.
+// settle returns the place of a record, given a place that may be the end of the piece before it.
 func (r *records) settle(at place) place {
 	if int(at&pieceSize) == len(r.pieces[at>>16]) {
 		return (at>>16 + 1) << 16
@@ -110,7 +110,7 @@ func (r *records) settle(at place) place {
 	return at
 }
 
-// after returns the place behind a record, for settle.
+// after returns the place that follows a record, for settle.
 func (r *records) after(at place) place { return at + 1 + place(len(r.at(at))) }
 
 func (r *records) at(at place) record {

@@ -30,8 +30,8 @@ func drawServer(t *rapid.T) (d ipvs.DestinationState) {
 	return d
 }
 
-// A record says all that the kernel said, and many of them come back in order, over the ends of pieces, and after a list
-// was begun anew.
+// TestRecords checks that records preserve all values and their order, across the boundaries of pieces and after a list has
+// been truncated.
 func TestRecords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		kinds := rapid.SliceOfN(rapid.Custom(drawServer), 1, 5).Draw(t, "servers")

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// restoreBatch is how many changes of a rule file are carried out at once, and restoreBuffer has room for as many.
+// restoreBatch is the number of changes of a rule file that are sent at once; restoreBuffer has room for as many.
 const (
 	restoreBatch  = 1024
 	restoreBuffer = 64 << 10
 )
 
-// Rule carries out one line of a rule file and returns its exit status.
+// Rule runs one line of a rule file and returns its exit status.
 func Rule(ctx context.Context, line string, env Environment) int {
 	args := fields(line)
 	if len(args) == 0 {
@@ -29,8 +29,8 @@ func Rule(ctx context.Context, line string, env Environment) int {
 	return s.end(s.flush(status))
 }
 
-// restore carries out the lines of a rule file. What the kernel refuses is reported and the next line read; a wrong
-// option ends it. The exit status is that of the last line.
+// restore runs the lines of a rule file. A change refused by the kernel is reported and does not stop it; an invalid option
+// does. The exit status is that of the last line.
 func (s *session) restore(force bool) *failure {
 	r := bufio.NewReaderSize(s.env.Stdin, restoreBuffer)
 	status := statusOK
@@ -42,7 +42,7 @@ func (s *session) restore(force bool) *failure {
 				return &failure{status: status}
 			}
 		}
-		// A writer that pauses sees its lines carried out, even in the middle of the next one.
+		// If the writer pauses, apply its complete lines, even in the middle of the next one.
 		ahead, _ := r.Peek(r.Buffered())
 		if len(s.queue) >= restoreBatch || bytes.IndexByte(ahead, '\n') < 0 {
 			status = s.flush(status)
@@ -56,11 +56,11 @@ func (s *session) restore(force bool) *failure {
 	}
 }
 
-// rule carries out one line. A change is put into the queue, everything else is done at once.
+// rule runs one line. Changes are queued, everything else is done immediately.
 func (s *session) rule(args []string, force bool) (status int, ends bool) {
 	c, f := s.parse(args)
 	if f == nil && c.verb == restore {
-		f = tryHelp(s.env.Program) // it would read what it stands in
+		f = tryHelp(s.env.Program) // -R in its own input
 	}
 	if f == nil {
 		c.force = c.force || force
@@ -78,7 +78,7 @@ func (s *session) rule(args []string, force bool) (status int, ends bool) {
 	return s.report(f), f != nil && f.ends
 }
 
-// flush carries out the queue and returns the exit status of its last change, or the given one if it is empty.
+// flush applies the queue and returns the exit status of its last change, or status if the queue is empty.
 func (s *session) flush(status int) int {
 	if len(s.queue) == 0 {
 		return status
@@ -90,7 +90,7 @@ func (s *session) flush(status int) int {
 	return status
 }
 
-// fields splits a line at white space. A word ends at a NUL, and the program's name is passed over wherever it stands.
+// fields splits a line at white space. A word ends at a NUL, and the program's name is skipped in any position.
 func fields(line string) []string {
 	var args []string
 	for word := range strings.FieldsFuncSeq(line, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }) {

@@ -8,8 +8,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// WriteRules writes services as rules that -R reads: the lines of -S -n, with what -S leaves out or writes so that -R
-// refuses it: thresholds, a third scheduler flag, and firewall marks over 2147483647.
+// WriteRules writes services as rules for -R: the format of -S -n, plus what -S omits or writes in a form that -R rejects:
+// thresholds, a third scheduler flag, and firewall marks over 2147483647.
 func WriteRules(w io.Writer, services []ipvs.Entry) error {
 	out := bufio.NewWriter(w)
 	p := printer{numeric: true}
@@ -30,7 +30,7 @@ func WriteRules(w io.Writer, services []ipvs.Entry) error {
 	return out.Flush()
 }
 
-// allOptionsText is serviceOptionsText with every scheduler flag.
+// allOptionsText is serviceOptionsText with all scheduler flags.
 func allOptionsText(s ipvs.Service) string {
 	const schedulers = ipvs.FlagSched1 | ipvs.FlagSched2 | ipvs.FlagSched3
 	flags := ipvs.FormatFlags(s.Scheduler, s.Flags&schedulers)

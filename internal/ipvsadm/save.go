@@ -72,7 +72,7 @@ var forwardLetters = map[ipvs.ForwardMethod]string{ipvs.Masquerade: "-m", ipvs.T
 func appendServerOptions(b []byte, d ipvs.Destination) []byte {
 	letter, ok := forwardLetters[d.Forward]
 	if !ok {
-		letter = "-g" // the kernel's own "local" and "bypass" cannot be given
+		letter = "-g" // the kernel's "local" and "bypass" cannot be configured
 	}
 	b = append(append(append(b, ' '), letter...), " -w "...)
 	b = strconv.AppendInt(b, int64(int32(d.Weight)), 10)

@@ -2,24 +2,24 @@ package ipvsadm
 
 import "strings"
 
-// takes says whether an option has a value.
+// takes is whether an option has a value.
 type takes int
 
 const (
 	nothing takes = iota
 	value
-	maybe // the next argument, if that is not an option itself
+	maybe // the next argument, unless that is an option
 )
 
-// spelling is an option on the command line.
+// spelling is a form of an option on the command line.
 type spelling struct {
 	long  string
-	short byte // 0: none
+	short byte // 0 if none
 	takes takes
-	id    string // what it is, where several spellings mean the same
+	id    string // identifies the option if several spellings mean the same
 }
 
-// spellings are all that ipvsadm knows, and --force.
+// spellings are all options of ipvsadm, and --force.
 var spellings = []spelling{
 	{"add-service", 'A', nothing, "A"}, {"edit-service", 'E', nothing, "E"}, {"delete-service", 'D', nothing, "D"},
 	{"clear", 'C', nothing, "C"}, {"list", 'L', nothing, "L"}, {"", 'l', nothing, "L"}, {"zero", 'Z', nothing, "Z"},
@@ -44,23 +44,23 @@ var spellings = []spelling{
 	{"force", 0, nothing, "force"},
 }
 
-// scanner reads a command line as the library popt does: options in any place, short ones in one word, values attached,
-// after "=" or in the next word; long ones are not abbreviated.
+// scanner parses a command line like the popt library: options in any position, several short ones in one argument, values
+// attached, after "=" or in the next argument; long options cannot be abbreviated.
 type scanner struct {
 	args   []string
-	bundle string // what is left of a word of short options
-	word   string // the word that was read last
+	bundle string // remaining short options of the current argument
+	word   string // the last argument
 	rest   []string
 }
 
-// scanned is an option that was read.
+// scanned is a parsed option.
 type scanned struct {
 	id    string
 	value string
-	given bool // there is a value
+	given bool // it has a value
 }
 
-// popt's words.
+// popt's messages.
 const (
 	unknownOption  = "unknown option"
 	missingValue   = "missing argument"
@@ -68,8 +68,8 @@ const (
 	endOfTheOption = "--"
 )
 
-// next reads an option. Words that are none are left in rest. ok is false at the end, and with a problem if a word is
-// wrong.
+// next parses an option. Other arguments are collected in rest. ok is false at the end, and with a problem if an argument is
+// invalid.
 func (s *scanner) next() (o scanned, problem string, ok bool) {
 	for s.bundle == "" {
 		if len(s.args) == 0 {
@@ -120,7 +120,7 @@ func (s *scanner) short() (scanned, string, bool) {
 	return scanned{}, unknownOption, false
 }
 
-// valued finds the option's value.
+// valued determines the option's value.
 func (s *scanner) valued(sp spelling, attached string, given bool) (scanned, string, bool) {
 	o := scanned{id: sp.id, value: attached, given: given}
 	switch {

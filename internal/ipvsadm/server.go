@@ -17,16 +17,16 @@ func (c *command) takeServer(s string, names Names) *failure {
 	}
 	c.server.Address, c.server.Port = e.address, e.port
 	if c.server.Port == 0 {
-		// Only a service that stands before it has one.
+		// Only a service given earlier on the command line has a port.
 		c.server.Port = c.service.Port
 	}
 	return nil
 }
 
-// taker puts the value of an option into the command.
+// taker stores the value of an option in the command.
 type taker func(c *command, s string) *failure
 
-// number is a taker of a number within limits.
+// number returns a taker for a number within limits.
 func number(o option, low, high int64, illegal string, put func(*command, int64)) taker {
 	return func(c *command, s string) *failure {
 		if f := c.once(o); f != nil {
@@ -80,7 +80,7 @@ var daemonTakers = map[string]taker{
 	"mcast-port":  number(mcastPort, 1, 65535, "mcast-port", func(c *command, n int64) { c.daemon.Port = uint16(n) }),
 	"mcast-ttl":   number(mcastTTL, 1, 255, "mcast-ttl", func(c *command, n int64) { c.daemon.TTL = uint8(n) }),
 	"syncid":      number(syncID, 0, 255, "syncid", func(c *command, n int64) { c.daemon.SyncID = uint32(n) }),
-	// The longest payload of UDP over IPv4: 65535 - 20 - 8.
+	// The maximum payload of UDP over IPv4: 65535 - 20 - 8.
 	"sync-maxlen": number(syncMaxLen, 1, 65507, "sync-maxlen", func(c *command, n int64) { c.daemon.MaxLen = uint16(n) }),
 }
 

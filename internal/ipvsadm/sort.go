@@ -6,8 +6,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// sortLikeC sorts a list into the order that the C library's qsort puts it in. The order of the comparisons matters, since
-// ipvsadm's comparisons are not transitive: a difference of unsigned numbers that is taken for signed.
+// sortLikeC sorts a list into the same order as the C library's qsort. The sequence of comparisons matters, since ipvsadm's
+// comparisons are not transitive: they interpret a difference of unsigned numbers as signed.
 func sortLikeC[T any](list []T, compare func(a, b T) int) {
 	mergeSort(list, make([]T, len(list)/2), compare)
 }
@@ -24,7 +24,7 @@ func mergeSort[T any](list, room []T, compare func(a, b T) int) {
 	copy(left, list[:half])
 	for i := range list {
 		if len(left) == 0 {
-			return // what is left stands in its place
+			return // the rest is in place
 		}
 		if len(right) == 0 || compare(left[0], right[0]) <= 0 {
 			list[i], left = left[0], left[1:]
@@ -34,7 +34,7 @@ func mergeSort[T any](list, room []T, compare func(a, b T) int) {
 	}
 }
 
-// difference is that of C's unsigned numbers, taken for signed.
+// difference is a difference of unsigned numbers in C, interpreted as signed.
 func difference(a, b uint32) int { return int(int32(a - b)) }
 
 func compareServices(a, b *ipvs.ServiceState) int {
@@ -62,7 +62,7 @@ func compareServers(a, b record) int {
 	return int(portA) - int(portB)
 }
 
-// compareAddresses compares 32 bits at a time, whatever the families.
+// compareAddresses compares 32 bits at a time, without regard to the families.
 func compareAddresses(a, b []byte) int {
 	var x, y [16]byte
 	copy(x[:], a)

@@ -6,14 +6,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// table is what the kernel has, in little memory: the first touch of a page is most of what a long listing costs.
+// table is the kernel's table in little memory: the first access to each page is most of the cost of a long listing.
 type table struct {
 	services []ipvs.ServiceState // without servers
 	lists    []serverList        // of the services
 	servers  records
 }
 
-// serverList says where a service's servers are.
+// serverList is the location of a service's servers.
 type serverList struct {
 	first place
 	count int
@@ -42,7 +42,7 @@ func readTable(ctx context.Context, from Table, services []ipvs.ServiceState) (*
 	return t, err
 }
 
-// order returns the numbers of the services in ipvsadm's order, or in the kernel's.
+// order returns the indexes of the services in ipvsadm's order, or in the kernel's.
 func (t *table) order(sorted bool) []uint32 {
 	order := make([]uint32, len(t.services))
 	for i := range order {

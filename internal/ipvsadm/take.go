@@ -17,7 +17,7 @@ var protocolOptions = map[string]ipvs.Protocol{"t": ipvs.TCP, "u": ipvs.UDP, "sc
 
 var forwardOptions = map[string]ipvs.ForwardMethod{"g": ipvs.DirectRoute, "i": ipvs.Tunnel, "m": ipvs.Masquerade}
 
-// take puts one option into the command; word is the last that it was read from.
+// take stores one option in the command; word is the last argument that it was parsed from.
 func (c *command) take(o scanned, word string, names Names) *failure {
 	if flag, ok := flagOptions[o.id]; ok {
 		return c.once(flag)
@@ -68,7 +68,7 @@ func (c *command) take(o scanned, word string, names Names) *failure {
 	return fail("invalid option `%s'", word) // a second command
 }
 
-// once notes that an option was given, and refuses a second one.
+// once records an option, and rejects a repeated one.
 func (c *command) once(o option) *failure {
 	if c.given.has(o) {
 		return fail("multiple '%s' options specified", o)
@@ -77,7 +77,7 @@ func (c *command) once(o option) *failure {
 	return nil
 }
 
-// truncate cuts a name to what the kernel has room for (IP_VS_SCHEDNAME_MAXLEN, IP_VS_IFNAME_MAXLEN: 16 with the NUL).
+// truncate shortens a name to the kernel's limit (IP_VS_SCHEDNAME_MAXLEN, IP_VS_IFNAME_MAXLEN: 16 with the NUL).
 func truncate(s string) string { return s[:min(len(s), 15)] }
 
 func (c *command) takeService(p ipvs.Protocol, s string, names Names) *failure {
@@ -136,7 +136,7 @@ func (c *command) takePersistent(o scanned) *failure {
 	return nil
 }
 
-// takeNetmask reads a mask, or a prefix length for a service that is known to be of IPv6.
+// takeNetmask parses a mask, or a prefix length if the service is IPv6.
 func (c *command) takeNetmask(s string) *failure {
 	if f := c.once(netmask); f != nil {
 		return f
@@ -157,7 +157,7 @@ func (c *command) takeNetmask(s string) *failure {
 	return nil
 }
 
-// knownFlags are the scheduler flags with the schedulers that they are for.
+// knownFlags are the scheduler flags and the schedulers that support them.
 var knownFlags = map[string]struct {
 	scheduler string
 	flag      ipvs.ServiceFlags
@@ -167,7 +167,7 @@ var knownFlags = map[string]struct {
 	"mh-fallback": {"mh", ipvs.FlagSched1}, "mh-port": {"mh", ipvs.FlagSched2},
 }
 
-// parseFlags reads the scheduler flags, once the scheduler is known. Empty ones are passed over.
+// parseFlags parses the scheduler flags once the scheduler has been parsed. Empty flags are skipped.
 func (c *command) parseFlags() *failure {
 	for name := range strings.SplitSeq(c.flags, ",") {
 		if name == "" {

@@ -1,5 +1,5 @@
-// Package guest is what a test kernel and the lab outside of it say to each other: the specification that its init
-// reads at boot, and the frames by which it runs commands.
+// Package guest is the protocol between a test kernel and the lab outside of it: the specification that its init reads at
+// boot, and the frames that run commands.
 package guest
 
 import (
@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// EnvSpec names the kernel command-line word, and so init's environment variable, with the path of the Spec.
+// EnvSpec is the kernel command-line parameter, and so the environment variable of init, that has the path of the Spec.
 const EnvSpec = "LAB_SPEC"
 
-// OutputDelay is how long the output of a program that has ended is still taken from the daemons it left.
+// OutputDelay is how long output from daemons left by a program is still read after the program has exited.
 const OutputDelay = time.Second
 
-// Spec is what a test kernel makes of itself at boot.
+// Spec is the configuration of a test kernel at boot.
 type Spec struct {
 	Hostname   string
 	Modules    []string
@@ -26,7 +26,7 @@ type Spec struct {
 	Management Management
 }
 
-// NIC is a network card: the kernel's device and what it shall be.
+// NIC is a network card: the kernel's device and its configuration.
 type NIC struct {
 	Device    string // vec0, vec1, …
 	Name      string
@@ -34,21 +34,21 @@ type NIC struct {
 	Addresses []netip.Prefix
 }
 
-// Route is a way to Destination, the default route if that is zero, through a gateway.
+// Route is a route to Destination through a gateway. A zero Destination is the default route.
 type Route struct {
 	Destination netip.Prefix
 	Via         netip.Addr
 }
 
-// Management is the network card of the agent, in a network namespace of its own, so that tests do not see it.
+// Management is the agent's network card, in a separate network namespace that is invisible to tests.
 type Management struct {
 	Device  string
 	Address netip.Prefix
-	Listen  netip.AddrPort // where the agent takes commands
-	Ready   netip.AddrPort // what the agent connects to when all is done
+	Listen  netip.AddrPort // the agent accepts commands here
+	Ready   netip.AddrPort // the agent connects here when the machine is ready
 }
 
-// Ready is what the agent says when all is done, or what went wrong.
+// Ready is the agent's message that the machine is ready, or what went wrong.
 type Ready struct {
 	Error string
 }

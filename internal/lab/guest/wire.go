@@ -8,19 +8,19 @@ import (
 	"sync"
 )
 
-// FrameType says what a frame carries.
+// FrameType is the type of a frame.
 type FrameType uint8
 
-// The frames of one command, which has a connection of its own. The first is Command, the last Exit. PowerOff is alone.
+// The frames of one command, each on a separate connection. The first is Command, the last Exit. PowerOff is sent alone.
 const (
 	FrameCommand  FrameType = 1 + iota // to the agent: Command as JSON
-	FrameStdin                         // to the agent: input, empty for its end
+	FrameStdin                         // to the agent: input; empty at end of file
 	FrameSignal                        // to the agent: one byte, to the process group
 	FrameStarted                       // to the lab
 	FrameStdout                        // to the lab
 	FrameStderr                        // to the lab
 	FrameExit                          // to the lab: Exit as JSON
-	FramePowerOff                      // to the agent: SIGTERM to all, then switch off
+	FramePowerOff                      // to the agent: send SIGTERM to all processes, then power off
 )
 
 // maxFrame bounds a payload; senders stay far below it.
@@ -33,7 +33,7 @@ type Command struct {
 	Dir  string
 }
 
-// Exit is how a command ended: Code is -1 if a signal ended it, and Error says why it did not run at all.
+// Exit is how a command ended: Code is -1 if it was ended by a signal. Error says why it could not be run.
 type Exit struct {
 	Code   int
 	Signal int

@@ -27,16 +27,16 @@ func serve(ln net.Listener) error {
 			first, err := guest.ReadFrame(r)
 			if err == nil && first.Type == guest.FramePowerOff {
 				endAll()
-				// Init sees the worker's end and switches the machine off.
+				// Init detects the worker's exit and powers the machine off.
 				os.Exit(0)
 			}
-			// The lab sees a lost connection as such: nothing else can be done about a failed write.
+			// The lab detects a lost connection; nothing else can be done about a failed write.
 			_ = w.WriteJSON(guest.FrameExit, run(first, r, w))
 		}()
 	}
 }
 
-// run runs the command of one connection to its end.
+// run runs the command of one connection until it exits.
 func run(first guest.Frame, r io.Reader, w *guest.Writer) guest.Exit {
 	cmd, err := parseCommand(first)
 	if err != nil {
@@ -55,7 +55,7 @@ func run(first guest.Frame, r io.Reader, w *guest.Writer) guest.Exit {
 	}
 	var ended atomic.Bool
 	go obey(r, stdin, func(sig syscall.Signal) {
-		// Once the leader is gone the group's number may belong to others.
+		// Once the leader has been waited for, its process group ID may be reused.
 		if !ended.Load() {
 			_ = syscall.Kill(-cmd.Process.Pid, sig)
 		}
@@ -82,7 +82,7 @@ func parseCommand(f guest.Frame) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// obey passes input and signals on to the command, and kills it when the connection ends.
+// obey forwards input and signals to the command, and kills it when the connection ends.
 func obey(r io.Reader, stdin io.WriteCloser, signal func(syscall.Signal)) {
 	defer stdin.Close()
 	for {
@@ -95,7 +95,7 @@ func obey(r io.Reader, stdin io.WriteCloser, signal func(syscall.Signal)) {
 		case f.Type == guest.FrameStdin && len(f.Payload) == 0:
 			_ = stdin.Close()
 		case f.Type == guest.FrameStdin:
-			// A program that does not read its input has closed it.
+			// An error means that the program has closed its input.
 			_, _ = stdin.Write(f.Payload)
 		case f.Type == guest.FrameSignal && len(f.Payload) == 1:
 			signal(syscall.Signal(f.Payload[0]))

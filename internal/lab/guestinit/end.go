@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// endAll asks all processes to end and waits until they have, for a few seconds at most.
+// endAll sends SIGTERM to all processes and waits a few seconds at most for them to exit.
 func endAll() {
 	_ = syscall.Kill(-1, syscall.SIGTERM)
 	deadline := time.Now().Add(5 * time.Second)
@@ -18,7 +18,7 @@ func endAll() {
 	}
 }
 
-// othersRun reports whether there is a program beside init and this one.
+// othersRun reports whether there is a program other than init and this one.
 func othersRun() bool {
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {

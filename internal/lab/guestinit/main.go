@@ -1,4 +1,4 @@
-// Command guestinit is the init of a test kernel. It readies the machine as its specification says and runs
+// Command guestinit is the init of a test kernel. It configures the machine according to its specification and runs
 // commands for the lab outside.
 package main
 
@@ -20,7 +20,7 @@ func main() {
 		err = work()
 	}
 	if err != nil {
-		// There is nobody to tell but who reads the console.
+		// The console is the only place to report an error.
 		fmt.Fprintln(os.Stderr, "guestinit:", err)
 	}
 	if os.Getpid() == 1 {
@@ -29,7 +29,8 @@ func main() {
 	os.Exit(1)
 }
 
-// boot mounts what the worker needs, starts the worker and takes the exit statuses of everybody's orphans, which the worker, who waits for its
+// boot mounts what the worker needs, starts the worker and reaps orphaned processes. The worker cannot reap them: it waits
+// for its own children, and a wait for any process would take their exit statuses too.
 // own children, could not do without taking those of its children too.
 func boot() error {
 	if err := mountAll(); err != nil {
@@ -78,8 +79,8 @@ func work() error {
 	return serve(ln)
 }
 
-// setEnvironment makes the environment of all programs. Temporary files go to a memory file system, since the
-// outer machine's files tell nobody when they change.
+// setEnvironment sets the environment of all programs. Temporary files go to a memory file system, since inotify does not
+// report changes on the file system shared with the host.
 func setEnvironment() {
 	os.Clearenv()
 	for key, value := range map[string]string{

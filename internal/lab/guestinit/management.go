@@ -14,8 +14,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
-// openManagement moves the management card into a network namespace of its own and opens its two sockets there:
-// the listener for commands and the connection on which the lab waits.
+// openManagement moves the management card into a separate network namespace and opens its two sockets there: the
+// listener for commands and the connection to the lab.
 func openManagement(m guest.Management) (net.Listener, net.Conn, error) {
 	type result struct {
 		ln    net.Listener

@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab/guest"
 )
 
-// mountAll mounts what belongs to this kernel over what the outer machine's files show.
+// mountAll mounts this kernel's own file systems over those of the host.
 func mountAll() error {
 	for _, m := range []struct {
 		target, fstype, data string
@@ -45,7 +45,7 @@ func mountAll() error {
 	return nil
 }
 
-// setHosts gives this kernel the hosts file of a new Debian machine, whatever is in that of the outer one.
+// setHosts gives this kernel the hosts file of a new Debian machine instead of the host's.
 func setHosts(hostname string) error {
 	const path, own = "/etc/hosts", "/run/hosts"
 	text := "127.0.0.1 localhost\n127.0.1.1 " + hostname + "\n::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
@@ -68,7 +68,7 @@ func setUp(s *guest.Spec) error {
 	if err := loadModules(s.Modules); err != nil {
 		return err
 	}
-	// Addresses are usable at once; the way back may differ from the way in.
+	// Addresses are usable immediately (no duplicate address detection); asymmetric routes are allowed.
 	defaults := map[string]string{
 		"net.ipv6.conf.all.accept_dad": "0", "net.ipv6.conf.default.accept_dad": "0",
 		"net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.default.rp_filter": "0",

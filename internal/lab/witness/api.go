@@ -13,7 +13,7 @@ const (
 	apiPatient = 20 * time.Second
 )
 
-// watchAPI asks for the status twice a second, one question at a time.
+// watchAPI requests the status twice a second, one request at a time.
 func watchAPI(socket string, out *printer) {
 	for {
 		began := now()
@@ -26,7 +26,8 @@ func watchAPI(socket string, out *printer) {
 	}
 }
 
-// askStatus says whether the director answers in full. It speaks HTTP/1.0 by hand: the server closes at the end.
+// askStatus reports whether the director returns its complete status. It uses HTTP/1.0 directly: the server closes the
+// connection at the end of the response.
 func askStatus(socket string) bool {
 	conn, err := net.DialTimeout("unix", socket, apiPatient)
 	if err != nil {

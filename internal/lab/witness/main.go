@@ -1,12 +1,12 @@
-// Command witness watches the machine that it runs on for the lab outside, every few milliseconds and at little cost: a
-// director machine has one CPU. It prints one line for each thing that it sees:
+// Command witness monitors the machine that it runs on for the lab outside, every few milliseconds and at low cost, since a
+// director machine has one CPU. It prints one line for each observation:
 //
 //	NANOSECONDS alive                                        several at the start, then four a second
-//	NANOSECONDS stall LENGTH                                 nothing ran on the CPU for so long, until then
+//	NANOSECONDS stall LENGTH                                 nothing ran on the CPU for LENGTH, until NANOSECONDS
 //	NANOSECONDS state HELD SERVICES SERVERS IP_FORWARD       when one of them changed; HELD has a 0 or 1 for each address
-//	NANOSECONDS api TOOK ok|no                               the answer to a request for the status
+//	NANOSECONDS api TOOK ok|no                               the result of a status request
 //
-// The first number is the monotonic clock: the lab sets the other one.
+// The first number is the monotonic clock, since the lab changes the wall clock.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	calibration = 20 // lines at the start, from which the lab learns the clock
+	calibration = 20 // lines at the start, from which the lab computes the clock's offset
 	alivePause  = 250 * time.Millisecond
 )
 
@@ -34,7 +34,7 @@ func main() {
 	state := flag.Bool("state", false, "watch addresses, table and ip_forward; the addresses are the arguments")
 	api := flag.String("api", "", "ask for the status at this `socket`")
 	flag.Parse()
-	// Memory is bounded by what little is kept; a collection would be a pause.
+	// Memory use is small and bounded; a garbage collection would be a pause.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(32 << 20)
 	out := &printer{w: bufio.NewWriter(os.Stdout)}
@@ -62,7 +62,7 @@ func main() {
 	}
 }
 
-// printer writes lines, each with the time.
+// printer writes lines with a time.
 type printer struct {
 	mu sync.Mutex
 	w  *bufio.Writer
@@ -75,11 +75,11 @@ func (p *printer) printAt(at time.Duration, text string) {
 	defer p.mu.Unlock()
 	_, _ = p.w.WriteString(strconv.FormatInt(int64(at), 10) + " " + text + "\n")
 	if p.w.Flush() != nil {
-		os.Exit(0) // nobody listens any more
+		os.Exit(0) // the reader is gone
 	}
 }
 
-// now is the monotonic clock.
+// now returns the monotonic clock.
 func now() time.Duration {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
@@ -91,8 +91,8 @@ func sleep(d time.Duration) error {
 	return unix.Nanosleep(&ts, nil)
 }
 
-// watchStalls runs on one CPU, before everything else there, and reports when it was not woken up in time: then the
-// machine itself, or the one that it runs on, stood still.
+// watchStalls runs on one CPU, at higher priority than everything else there, and reports late wake-ups: the machine, or the
+// host that it runs on, was stalled.
 func watchStalls(cpu int, out *printer) error {
 	const look, worthTelling = time.Millisecond, 2 * time.Millisecond
 	runtime.LockOSThread()
@@ -109,7 +109,7 @@ func watchStalls(cpu int, out *printer) error {
 	alive := last
 	ts := unix.NsecToTimespec(int64(look))
 	for {
-		// Past the Go scheduler: its own helpers have no real-time priority, and waiting for them would look like a stall.
+		// Bypass the Go scheduler: its helper threads have no real-time priority, and waiting for them would look like a stall.
 		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(ptr(&ts)), 0, 0)
 		t := now()
 		if late := t - last - look; late >= worthTelling {

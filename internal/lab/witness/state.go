@@ -16,10 +16,10 @@ import (
 
 func ptr(ts *unix.Timespec) unsafe.Pointer { return unsafe.Pointer(ts) }
 
-// look is the pause between two looks at the state.
+// look is the interval between two readings of the state.
 const look = 4 * time.Millisecond
 
-// watchState prints what a client would notice: who holds the addresses, what the table holds, whether packets are forwarded.
+// watchState prints the state that affects clients: which addresses the machine has, the table, and IP forwarding.
 func watchState(addresses []netip.Addr, out *printer) error {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
 	l, err := newLooker(addresses)
@@ -50,7 +50,7 @@ func watchState(addresses []netip.Addr, out *printer) error {
 	}
 }
 
-// looker keeps its files open: a look is a handful of system calls.
+// looker keeps its files open, so that a reading takes only a few system calls.
 type looker struct {
 	addresses []netip.Addr
 	netlink   int
@@ -90,7 +90,7 @@ func (l *looker) look() (string, error) {
 	return fmt.Sprintf("state %s %d %d %s", held, services, servers, bytes.TrimSpace(l.buf[:n])), nil
 }
 
-// held has a 1 for each address that this machine has now.
+// held returns a 0 or 1 for each address: whether this machine has it now.
 func (l *looker) held() (string, error) {
 	request := make([]byte, unix.SizeofNlMsghdr+unix.SizeofIfAddrmsg)
 	binary.NativeEndian.PutUint32(request, uint32(len(request)))
@@ -119,7 +119,7 @@ func (l *looker) held() (string, error) {
 	}
 }
 
-// eachAddress reads RTM_NEWADDR messages and says whether they were the last (rtnetlink(7)).
+// eachAddress parses RTM_NEWADDR messages and reports whether they were the last (rtnetlink(7)).
 func eachAddress(b []byte, take func(netip.Addr)) (done bool, err error) {
 	const header, body, attribute = unix.SizeofNlMsghdr, unix.SizeofIfAddrmsg, unix.SizeofRtAttr
 	for len(b) >= header {
@@ -149,7 +149,7 @@ func eachAddress(b []byte, take func(netip.Addr)) (done bool, err error) {
 	return false, nil
 }
 
-// counts are the services of the kernel's table, and the servers with a weight, of all services.
+// counts returns the number of services in the kernel's table and the number of servers with a nonzero weight in all of them.
 func (l *looker) counts() (services, servers int, err error) {
 	if l.table == nil {
 		return 0, 0, nil
@@ -162,7 +162,7 @@ func (l *looker) counts() (services, servers int, err error) {
 	return services, servers, nil
 }
 
-// countTable counts in /proc/net/ip_vs, whose first three lines are headings.
+// countTable counts services and servers in /proc/net/ip_vs, whose first three lines are headings.
 func countTable(text []byte) (services, servers int) {
 	lines := 0
 	for line := range bytes.Lines(text) {
