@@ -20,7 +20,7 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// fakeDirector answers what it is told to, and remembers the configuration that it was to plan.
+// fakeDirector returns preset answers, and records the configuration that it was asked to plan.
 type fakeDirector struct {
 	status   Status
 	plan     Plan
@@ -54,7 +54,7 @@ func served(t *testing.T, d Director) (client *Client, socket string) {
 	return NewClient(socket), socket
 }
 
-func TestAPlanGoesThereAndBackWhole(t *testing.T) {
+func TestPlanRoundTrip(t *testing.T) {
 	cfg, problems := config.Load("../../config/testdata/valid/full.hcl", config.Options{Node: "lb1"})
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestAPlanGoesThereAndBackWhole(t *testing.T) {
 	}
 }
 
-func TestRefusalsAndAbsence(t *testing.T) {
+func TestRefusedAndNotRunning(t *testing.T) {
 	d := &fakeDirector{err: errors.New("lvs-ha.hcl line 3: no such scheduler")}
 	client, socket := served(t, d)
 	if _, err := client.Status(t.Context()); err == nil || err.Error() != d.err.Error() {
@@ -135,7 +135,7 @@ func TestErrorsHaveStatusCodesAndFindings(t *testing.T) {
 	}
 }
 
-func TestASocketThatACrashLeftIsNobodys(t *testing.T) {
+func TestStaleSocketIsReplaced(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
@@ -192,7 +192,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// text is a configuration as JSON, secrets and all.
+// text returns a configuration as JSON, including secrets.
 func text(t *testing.T, cfg *config.Config) string {
 	t.Helper()
 	b, err := json.MarshalIndent(cfg, "", " ")

@@ -19,13 +19,13 @@ import (
 // ErrNotRunning means that no director serves the socket.
 var ErrNotRunning = errors.New("lvs-ha is not running")
 
-// ErrNoAnswer means that a director is running but does not answer in time.
+// ErrNoAnswer means that a director is running but does not respond in time.
 var ErrNoAnswer = errors.New("no answer")
 
-// statusTimeout bounds a status request. The director answers within seconds, whatever the kernel does.
+// statusTimeout limits a status request. The director responds within seconds even if the kernel does not.
 const statusTimeout = 15 * time.Second
 
-// Client talks to the director that serves a socket.
+// Client is a client of a director's API socket.
 type Client struct {
 	socket string
 	http   *http.Client
@@ -50,8 +50,8 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
-// Reload makes the director load its configuration again. If the configuration is refused, the error holds its findings
-// and the old one stays in force.
+// Reload makes the director load its configuration again. If the configuration is rejected, the error has its findings and
+// the old configuration remains in use.
 func (c *Client) Reload(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, "/v1/reload", nil, &struct{}{})
 }

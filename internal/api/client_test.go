@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-func TestADirectorThatStandsStillIsToldFromNone(t *testing.T) {
+func TestUnresponsiveDirectorIsNotReportedAsStopped(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
-	l, err := net.Listen("unix", socket) // the kernel takes the connection; nobody answers
+	l, err := net.Listen("unix", socket) // the kernel accepts the connection; no process responds
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // nothing is left by it
+	defer l.Close() //nolint:errcheck // the error does not matter
 	client := NewClient(socket)
 	client.http.Timeout = 50 * time.Millisecond
 	_, err = client.Status(t.Context())
@@ -27,7 +27,7 @@ func TestADirectorThatStandsStillIsToldFromNone(t *testing.T) {
 	}
 }
 
-func TestADirectorThatEndsMeanwhileIsSaidToBeBackSoon(t *testing.T) {
+func TestDirectorThatStopsDuringRequestIsReportedAsRestarting(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
@@ -50,7 +50,7 @@ func TestADirectorThatEndsMeanwhileIsSaidToBeBackSoon(t *testing.T) {
 	}
 }
 
-func TestTheAPIComesAsSoonAsItsDirectoryDoes(t *testing.T) {
+func TestSocketIsCreatedWithItsDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
@@ -66,7 +66,7 @@ func TestTheAPIComesAsSoonAsItsDirectoryDoes(t *testing.T) {
 	awaitAnswer(t, filepath.Join(dir, "api.sock"))
 }
 
-func TestADeletedSocketComesBack(t *testing.T) {
+func TestDeletedSocketIsRecreated(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "api.sock")
 	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
@@ -91,7 +91,7 @@ func TestADeletedSocketComesBack(t *testing.T) {
 	awaitAnswer(t, path)
 }
 
-// heldDirector answers a reload when it is told to.
+// heldDirector completes a reload when the test allows it.
 type heldDirector struct {
 	fakeDirector
 	asked, answer chan struct{}
@@ -105,7 +105,8 @@ func (d *heldDirector) Reload(context.Context) error {
 	return nil
 }
 
-// awaitAnswer waits until lb1 answers on a socket.
+// awaitAnswer waits until lb1 responds on a socket.
+// words sends the output of a logger to a channel.
 func awaitAnswer(t *testing.T, path string) {
 	t.Helper()
 	client, deadline := NewClient(path), time.After(10*time.Second)

@@ -8,20 +8,20 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Conflict is evidence that another node is master of an instance too, or has one of its addresses.
+// Conflict is evidence that another node is also master of an instance, or has one of its addresses.
 type Conflict struct {
 	Kind            vrrp.ConflictKind `json:"kind"`
-	Address         netip.Addr        `json:"address,omitzero"`            // the virtual address, if it is about one
-	Router          netip.Addr        `json:"router,omitzero"`             // source of the other's adverts
-	Hardware        string            `json:"hardware,omitempty"`          // the other's MAC address
-	VirtualRouterID uint8             `json:"virtual_router_id,omitempty"` // of the other's adverts
-	Priority        uint8             `json:"priority,omitempty"`          // of the other's last advert
+	Address         netip.Addr        `json:"address,omitzero"`            // the virtual address, if one is concerned
+	Router          netip.Addr        `json:"router,omitzero"`             // source of the other node's adverts
+	Hardware        string            `json:"hardware,omitempty"`          // MAC address of the other node
+	VirtualRouterID uint8             `json:"virtual_router_id,omitempty"` // in the other node's adverts
+	Priority        uint8             `json:"priority,omitempty"`          // in the other node's last advert
 	Since           time.Time         `json:"since"`
 	Last            time.Time         `json:"last"`
 	Count           uint64            `json:"count"` // packets
 }
 
-// What says what is wrong, with the evidence.
+// What describes the conflict with its evidence.
 func (c Conflict) What() string {
 	other := fmt.Sprintf("router %s (priority %d)", c.Router, c.Priority)
 	switch c.Kind {
@@ -37,7 +37,7 @@ func (c Conflict) What() string {
 	return fmt.Sprintf("conflict %s with %s", c.Kind, other)
 }
 
-// Remedy says what to do.
+// Remedy returns what to do about it.
 func (c Conflict) Remedy() string {
 	switch c.Kind {
 	case vrrp.ConflictMaster:

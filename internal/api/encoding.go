@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// Duration is written as in a configuration: "100ms".
+// Duration is encoded as in a configuration: "100ms".
 type Duration time.Duration
 
-// String returns the duration as it is written.
+// String returns the encoded duration.
 func (d Duration) String() string { return time.Duration(d).String() }
 
-// MarshalText writes the duration.
+// MarshalText implements encoding.TextMarshaler.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads a duration.
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Duration) UnmarshalText(b []byte) error {
 	parsed, err := time.ParseDuration(string(b))
 	*d = Duration(parsed)
 	return err
 }
 
-// write writes the status as JSON. A service at a time is encoded: those of 40,000 real servers have 30 MB.
+// write writes the status as JSON. It encodes one service at a time: 40,000 real servers take 30 MB.
 func (s Status) write(w io.Writer) error {
 	services := s.Services
 	s.Services = nil

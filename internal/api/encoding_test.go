@@ -35,7 +35,7 @@ func TestStatusIsWrittenAsAConfiguration(t *testing.T) {
 	}
 }
 
-func TestStatusGoesThereAndBack(t *testing.T) {
+func TestStatusRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		some := rapid.Custom(func(t *rapid.T) Instance {
 			span := rapid.Map(rapid.Int64(), func(n int64) Duration { return Duration(n) })
@@ -76,7 +76,7 @@ func TestStatusGoesThereAndBack(t *testing.T) {
 	})
 }
 
-// exactly compares values that cannot be looked into.
+// exactly compares values with unexported fields.
 var exactly = cmp.Options{
 	cmp.Comparer(func(a, b ServiceKey) bool { return a == b }), cmp.Comparer(func(a, b ServerKey) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),

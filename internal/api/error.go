@@ -7,11 +7,11 @@ import (
 	"os"
 )
 
-// Error is an answer that is not 2xx, on both sides of the socket.
+// Error is a response with a status other than 2xx, in client and server.
 type Error struct {
-	Status   int       // of HTTP
-	Findings []Finding // of a configuration that was refused
-	More     int       // findings that are left out
+	Status   int       // HTTP status
+	Findings []Finding // findings in a rejected configuration
+	More     int       // number of omitted findings
 	Err      error
 }
 
@@ -28,14 +28,14 @@ type Finding struct {
 	Count    int    `json:"count,omitempty"` // places with the same problem, if there are several; File and Line are the first
 }
 
-// failure is the body of an answer that is not 2xx.
+// failure is the body of a response with a status other than 2xx.
 type failure struct {
-	Error    string    `json:"error"` // for people; it may have several lines
+	Error    string    `json:"error"` // for display; may have several lines
 	Findings []Finding `json:"findings,omitempty"`
 	More     int       `json:"more_findings,omitempty"`
 }
 
-// statusOf is the HTTP status of an error.
+// statusOf returns the HTTP status for an error.
 func statusOf(err error) int {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return http.StatusGatewayTimeout

@@ -40,8 +40,8 @@ type limiter struct {
 	refusals chan struct{} // one for each refused connection that is open
 
 	mu      sync.Mutex
-	open    map[net.Conn]bool // whether a request is being answered
-	waiting []net.Conn        // without a request, the longest first
+	open    map[net.Conn]bool // whether a request is being served
+	waiting []net.Conn        // without a request, longest-idle first
 }
 
 func newLimiter(l net.Listener, most int) *limiter {
@@ -76,7 +76,7 @@ func (l *limiter) admit(conn net.Conn) bool {
 	return true
 }
 
-// remove closes an idle connection. Its server notices.
+// remove closes an idle connection. The server detects that.
 func (l *limiter) remove(conn net.Conn) {
 	l.forget(conn)
 	conn.Close()
@@ -92,7 +92,7 @@ func (l *limiter) changed(conn net.Conn, state http.ConnState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, open := l.open[conn]; !open {
-		return // was replaced
+		return // has been replaced
 	}
 	switch state {
 	case http.StateActive:
@@ -109,14 +109,14 @@ func (l *limiter) changed(conn net.Conn, state http.ConnState) {
 
 var errTooMany = errors.New("too many connections to the API")
 
-// refusing is how long a connection that is refused may take to send its request.
+// refusing is how long a refused connection may take to send its request.
 const refusing = time.Second
 
-// maxRefusals bounds the refused connections that are open at once. A further one is closed without an answer.
+// maxRefusals bounds the concurrent refused connections. Further ones are closed without a response.
 const maxRefusals = 8
 
-// turnAway answers a connection with 503, whatever it asks. It reads the request too: the kernel resets a connection that
-// is closed with unread data, and the client would not see the answer.
+// turnAway responds to any request with status 503. It reads the request first: the kernel resets a connection that is closed
+// with unread data, and the client would not receive the response.
 func (l *limiter) turnAway(conn net.Conn) {
 	select {
 	case l.refusals <- struct{}{}:

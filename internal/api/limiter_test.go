@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Thousands of connections that say nothing neither take the place of those that do nor keep descriptors.
+// TestIdleConnectionsMakeWay opens thousands of idle connections, which must not block active ones or use up descriptors.
 func TestIdleConnectionsMakeWay(t *testing.T) {
 	client, socket := served(t, &fakeDirector{status: Status{Node: "lb1"}})
 	before := openFiles(t)
@@ -52,7 +52,7 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
-// busyDirector answers a status when it is told to.
+// busyDirector completes a status request when the test allows it.
 type busyDirector struct {
 	fakeDirector
 	asked, answer chan struct{}
@@ -103,7 +103,7 @@ func TestTooManyRequestsAreRefusedWith503(t *testing.T) {
 	}
 }
 
-// A kept connection is closed some seconds after its last request.
+// TestAKeptConnectionIsWaiting checks that a persistent connection is closed some seconds after its last request.
 func TestAKeptConnectionIsWaiting(t *testing.T) {
 	_, socket := served(t, &fakeDirector{})
 	c, err := net.Dial("unix", socket)

@@ -62,8 +62,8 @@ func listen(path string) (net.Listener, error) {
 
 var errDeleted = errors.New("API socket deleted")
 
-// serve answers requests until ctx ends or the socket at path is deleted, which is an error. Requests received before
-// that are answered.
+// serve serves requests until ctx ends or the socket at path is deleted, which is an error. Requests received before that
+// are completed.
 func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 	server := &http.Server{
 		Handler:           handler(d),

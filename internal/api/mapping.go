@@ -10,8 +10,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// The functions here make the API's values of the domain's. Where the two have the same fields it is a conversion, which
-// no longer compiles when the domain has one more: then decide what the API shows of it.
+// The functions here convert values of the domain to values of the API. If both have the same fields, a function uses a type
+// conversion, which fails to compile when a field is added: then decide how the API shows the field.
 
 // InstanceOf maps a VRRP instance's status and history.
 func InstanceOf(s vrrp.Status, events []history.Event) Instance {
@@ -93,7 +93,7 @@ func SyncStepOf(s connsync.Step) SyncStep {
 	return SyncStep{Action: action, SyncSettings: SyncOf(s.Daemon), Reason: s.Reason}
 }
 
-// FindingsOf maps the problems of a configuration.
+// FindingsOf maps the findings of a configuration.
 func FindingsOf(list []config.Finding) []Finding {
 	return mapped(list, func(f config.Finding) Finding {
 		out := Finding{Severity: "error", Summary: f.Summary, Detail: f.Detail, File: f.File, Line: f.Line}

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestEveryFieldIsMapped fills each domain value, and looks for a field of the API that has stayed empty.
+// TestEveryFieldIsMapped fills each domain value, and fails if a field of the API is empty.
 func TestEveryFieldIsMapped(t *testing.T) {
 	for _, got := range []any{
 		InstanceOf(filled[vrrp.Status](t), []history.Event{filled[history.Event](t)}), TransitionOf(filled[history.Event](t)), ServiceOf(filled[ipvs.Service](t)), ServerOf(filled[ipvs.Destination](t)),
@@ -40,7 +40,7 @@ func wantFull(t *testing.T, name string, v reflect.Value) {
 	}
 }
 
-// filled is a value none of whose fields is empty.
+// filled returns a value without empty fields.
 func filled[T any](t *testing.T) T {
 	t.Helper()
 	var v T

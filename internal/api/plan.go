@@ -6,22 +6,22 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// Plan is what putting a configuration in force would change.
+// Plan is the set of changes that applying a configuration would make.
 type Plan struct {
 	Running  bool           `json:"running"`          // a running director's health checks, services and VRRP states were used
-	Assumed  int            `json:"assumed_healthy"`  // real servers that are not checked yet; they count as passing their checks
-	Table    []Step         `json:"table"`            // in the order in which they would be done
-	Foreign  []ServiceKey   `json:"foreign_services"` // left alone
+	Assumed  int            `json:"assumed_healthy"`  // real servers that are not checked yet; they count as passing
+	Table    []Step         `json:"table"`            // in execution order
+	Foreign  []ServiceKey   `json:"foreign_services"` // not changed
 	Sync     []SyncStep     `json:"connection_sync"`
 	Timeouts []Change       `json:"timeouts"` // of connections
-	Settings []Setting      `json:"settings"` // of the running daemon; nothing of it is in the kernel's table
+	Settings []Setting      `json:"settings"` // of the running daemon; not in the kernel's table
 	Services []NamedService `json:"services"` // of the configuration
 }
 
 // Step is one change of the kernel's table.
 type Step struct {
 	Action      ipvs.Action     `json:"action"`
-	Service     ServiceSettings `json:"service"`              // of steps on real servers the key counts
+	Service     ServiceSettings `json:"service"`              // only the key, for steps on real servers
 	Destination ServerSettings  `json:"destination,omitzero"` // of steps on real servers
 	Options     string          `json:"options,omitempty"`    // of an addition: its settings in one line
 	Changes     []Change        `json:"changes,omitempty"`    // of an edit
@@ -57,7 +57,7 @@ type Setting struct {
 	Changes []Change `json:"changes,omitempty"` // of an edit
 }
 
-// Empty reports whether there is nothing to do.
+// Empty reports whether the plan has no changes.
 func (p Plan) Empty() bool {
 	return len(p.Table)+len(p.Sync)+len(p.Timeouts)+len(p.Settings) == 0
 }

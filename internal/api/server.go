@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 )
 
-// Director is what the API asks of a running director.
+// Director is the part of a director that the API uses.
 type Director interface {
 	Status(ctx context.Context) (Status, error)
 	Reload(ctx context.Context) error
@@ -20,13 +20,13 @@ type Director interface {
 	Failover(ctx context.Context, request FailoverRequest) (Failover, error)
 }
 
-// requestTimeout bounds every request, however slow its client.
+// requestTimeout limits every request, including those of slow clients.
 const requestTimeout = 30 * time.Second
 
-// maxRequest bounds the body of a request, which is a configuration at most. One of 40,000 real servers has 20 MB.
+// maxRequest limits the body of a request, which is at most a configuration. One with 40,000 real servers has 20 MB.
 const maxRequest = 256 << 20
 
-// maxFailover bounds the body of a request with names.
+// maxFailover limits the body of a request with names.
 const maxFailover = 1 << 20
 
 func handler(d Director) http.Handler {
@@ -38,7 +38,7 @@ func handler(d Director) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = status.write(w) // a client that is gone
+		_ = status.write(w) // the client may have disconnected
 	})
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, struct{}{}, d.Reload(r.Context()))
@@ -79,7 +79,7 @@ func handler(d Director) http.Handler {
 	})
 }
 
-// posted reads the configuration in a request, or nil if there is none.
+// posted decodes the configuration in a request, or returns nil if there is none.
 func posted(body io.Reader) (*config.Config, error) {
 	var cfg config.Config
 	err := decode(body, &cfg)
@@ -93,7 +93,7 @@ func posted(body io.Reader) (*config.Config, error) {
 	return &cfg, nil
 }
 
-// decode reads one value whose fields are all known.
+// decode decodes one value and rejects unknown fields.
 func decode(body io.Reader, into any) error {
 	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()

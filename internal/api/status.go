@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Status is the state of a director. The JSON names in this package are stable: programs read them.
+// Status is the state of a director. The JSON names in this package are stable, since programs parse them.
 type Status struct {
 	Version  string           `json:"version"`
 	Node     string           `json:"node"`
@@ -24,7 +24,7 @@ type Status struct {
 	Notify   []Receiver       `json:"notify,omitempty"`
 }
 
-// Config is the configuration in force and the last attempt to load another.
+// Config is the configuration in use and the last attempt to load another.
 type Config struct {
 	Path        string    `json:"path"`
 	Loaded      time.Time `json:"loaded"`
@@ -32,17 +32,17 @@ type Config struct {
 	StartError  string    `json:"start_error,omitempty"`  // the file was refused when the director was restarted, and not reloaded since
 }
 
-// Problem is something that is out of service now, in one sentence with its remedy.
+// Problem is a part that is out of service, described in one sentence with its remedy.
 type Problem struct {
 	Since time.Time `json:"since"`
 	What  string    `json:"what"` // "ipvs", "speaker", "connection-sync", "config"
 	Text  string    `json:"text"`
 }
 
-// ProblemUnread is the What of a status that is without what the kernel holds: no service is present in it.
+// ProblemUnread is the What of a status without the kernel's state: no service is present in it.
 const ProblemUnread = "kernel counters"
 
-// KernelUnknown reports whether a status does not say what is in the kernel.
+// KernelUnknown reports whether a status lacks the kernel's state.
 func (s *Status) KernelUnknown() bool {
 	return slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.What == ProblemUnread })
 }
@@ -75,17 +75,17 @@ type Instance struct {
 	Dropped            map[string]uint64 `json:"dropped,omitempty"`            // packets by reason
 	AddressesRefused   []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's error and the remedy
 	AddressesRestored  uint64            `json:"addresses_restored"`           // added again after another program had deleted them
-	AddressesFound     uint64            `json:"addresses_found,omitempty"`    // times that another program had added some on a backup
+	AddressesFound     uint64            `json:"addresses_found,omitempty"`    // times that another program had added addresses on a backup
 	SendErrors         uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
 	AddressMismatches  uint64            `json:"address_mismatches,omitempty"` // accepted adverts with other addresses than ours
-	InterfaceDropped   map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface for no instance; the same in all its instances
+	InterfaceDropped   map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface that are for no instance; the same for all its instances
 	Addresses          []string          `json:"addresses"`                    // prefixes, as configured
-	UnicastPeers       []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; none: multicast
+	UnicastPeers       []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; empty means multicast
 	History            []Transition      `json:"history,omitempty"`            // the last 50 transitions, oldest first
 }
 
-// Transition is a change of an instance's state. If Lost is not zero, it stands for so many transitions, of any instances,
-// that the director never received.
+// Transition is a change of an instance's state. If Lost is not zero, it stands for Lost transitions, of any instances, that
+// the director never received.
 type Transition struct {
 	Sequence uint64      `json:"sequence"` // over all instances
 	Time     time.Time   `json:"time"`
@@ -96,20 +96,20 @@ type Transition struct {
 	Lost     uint64      `json:"lost,omitempty"`
 }
 
-// Track is something that an instance depends on.
+// Track is a dependency of an instance.
 type Track struct {
 	Name   string         `json:"name"`
 	Kind   vrrp.TrackKind `json:"kind"`
-	Effect vrrp.Effect    `json:"effect,omitempty"` // none: it has no effect now
-	Offset int            `json:"offset,omitempty"` // added to the priority, with the effect "offset"
+	Effect vrrp.Effect    `json:"effect,omitempty"` // empty if it currently has no effect
+	Offset int            `json:"offset,omitempty"` // added to the priority if the effect is "offset"
 	Reason string         `json:"reason,omitempty"` // the last result
 	Since  time.Time      `json:"since,omitzero"`   // of the effect
 
-	Failed  bool `json:"failed,omitempty"`  // the last result is bad, whatever its effect is
+	Failed  bool `json:"failed,omitempty"`  // the last result is bad, regardless of its effect
 	Pending bool `json:"pending,omitempty"` // there is no result yet
 }
 
-// Service is a virtual service: as configured, and as the kernel has it.
+// Service is a virtual service as configured and as it is in the kernel.
 type Service struct {
 	Name string `json:"name"`
 	ServiceSettings
@@ -163,15 +163,15 @@ type ForeignService struct {
 // SyncDaemon is a connection-sync daemon that the kernel runs.
 type SyncDaemon struct {
 	SyncSettings
-	Instance string `json:"vrrp_instance,omitempty"` // that it follows
+	Instance string `json:"vrrp_instance,omitempty"` // the instance that it follows
 }
 
-// SyncSettings are those of a connection-sync daemon.
+// SyncSettings are the settings of a connection-sync daemon.
 type SyncSettings struct {
 	Role      connsync.Role `json:"role"`
 	Interface string        `json:"interface"`
 	SyncID    uint32        `json:"sync_id"`
-	MaxLen    uint16        `json:"max_message_bytes,omitempty"` // 0: what fits the interface's MTU
+	MaxLen    uint16        `json:"max_message_bytes,omitempty"` // 0 means what fits the interface's MTU
 	Group     netip.Addr    `json:"group,omitzero"`              // multicast; unset: 224.0.0.81
 	Port      uint16        `json:"port,omitempty"`              // UDP; 0: 8848
 	TTL       uint8         `json:"ttl,omitempty"`               // 0: 1

@@ -11,19 +11,19 @@ type ServiceKey struct {
 	Protocol ipvs.Protocol `json:"protocol,omitempty"`
 	Address  netip.Addr    `json:"address,omitzero"`
 	Port     uint16        `json:"port,omitempty"`
-	Mark     uint32        `json:"mark,omitempty"` // 0: not by mark
+	Mark     uint32        `json:"mark,omitempty"` // 0 if not by mark
 	Family   ipvs.Family   `json:"family"`
 }
 
 func (k ServiceKey) String() string { return ipvs.ServiceKey(k).String() }
 
-// ServiceSettings are those of a virtual service in the kernel's table.
+// ServiceSettings are the settings of a virtual service in the kernel's table.
 type ServiceSettings struct {
 	ServiceKey
 	Scheduler          string            `json:"scheduler"`
 	Flags              ipvs.ServiceFlags `json:"flags,omitempty"`
 	PersistenceTimeout Duration          `json:"persistence_timeout,omitempty"`
-	PersistenceNetmask string            `json:"persistence_netmask,omitempty"` // "255.255.255.0", of IPv6 a prefix length: "64"; unset: each client
+	PersistenceNetmask string            `json:"persistence_netmask,omitempty"` // "255.255.255.0", or a prefix length for IPv6: "64"; empty means each client
 	PersistenceEngine  string            `json:"persistence_engine,omitempty"`
 }
 
@@ -35,7 +35,7 @@ type ServerKey struct {
 
 func (k ServerKey) String() string { return ipvs.DestinationKey(k).String() }
 
-// ServerSettings are those of a real server in the kernel's table.
+// ServerSettings are the settings of a real server in the kernel's table.
 type ServerSettings struct {
 	ServerKey
 	Forward        ipvs.ForwardMethod `json:"forward"`

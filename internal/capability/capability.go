@@ -1,4 +1,4 @@
-// Package capability reads and sets Linux capabilities (capabilities(7)). They belong to threads.
+// Package capability reads and sets Linux capabilities (capabilities(7)), which are an attribute of threads.
 package capability
 
 import (
@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Set is a set of capabilities as a bit mask, as /proc/PID/status shows it.
+// Set is a set of capabilities as a bit mask in the format of /proc/PID/status.
 type Set uint64
 
-// All are all capabilities, also those of later kernels.
+// All is the set of all capabilities, including those of later kernels.
 const All = ^Set(0)
 
-// Of is the set of some capabilities, by number.
+// Of returns the set of the capabilities with the given numbers.
 func Of(numbers ...int) Set {
 	var s Set
 	for _, number := range numbers {
@@ -28,7 +28,7 @@ func Of(numbers ...int) Set {
 	return s
 }
 
-// names by number (include/uapi/linux/capability.h).
+// names are the names by number (include/uapi/linux/capability.h).
 var names = [unix.CAP_LAST_CAP + 1]string{
 	"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
 	"NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO",
@@ -37,7 +37,7 @@ var names = [unix.CAP_LAST_CAP + 1]string{
 	"WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE",
 }
 
-// Parse reads a list of names, with or without CAP_, separated by commas or spaces; "all" is all of them.
+// Parse parses a list of names, with or without CAP_, separated by commas or spaces; "all" means all capabilities.
 func Parse(list string) (Set, error) {
 	var s Set
 	for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -70,7 +70,7 @@ func (s Set) String() string {
 	return strings.Join(words, " ")
 }
 
-// Thread is what a thread may do.
+// Thread has the capability sets of a thread.
 type Thread struct{ Effective, Permitted, Inheritable Set }
 
 var header = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -105,7 +105,7 @@ func (t Thread) Apply() error {
 	return unix.Capset(&h, &t.data()[0])
 }
 
-// ApplyToAll sets the capabilities of all threads of this process. Binaries that use cgo cannot do that.
+// ApplyToAll sets the capabilities of all threads of this process. It fails in binaries that use cgo.
 func (t Thread) ApplyToAll() error {
 	h := header
 	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(t.data())), 0)
@@ -115,7 +115,8 @@ func (t Thread) ApplyToAll() error {
 	return nil
 }
 
-// OnOwnThread calls f on a thread that ends with it, and does not wait. What f changes of its thread affects nothing else.
+// OnOwnThread calls f on a separate thread that ends with f, and does not wait. Changes that f makes to its thread affect
+// nothing else.
 func OnOwnThread(f func()) {
 	go func() {
 		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine
@@ -123,7 +124,7 @@ func OnOwnThread(f func()) {
 			f()
 			return
 		}
-		// The main thread would not end, and /proc/PID shows its capabilities as the process's.
+		// The main thread would not exit, and /proc/PID shows its capabilities as those of the process.
 		taken := make(chan struct{})
 		OnOwnThread(func() {
 			close(taken)

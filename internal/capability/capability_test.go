@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestNames: what is printed can be read back, and the names are in the kernel's order.
+// TestNames checks that the output of String can be parsed, and that the names are in the kernel's order.
 func TestNames(t *testing.T) {
 	for number := range names {
 		if got, err := Parse(Of(number).String()); err != nil || got != Of(number) {
@@ -44,7 +44,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestThread drops what a thread has and cannot get back, and sees it dropped.
+// TestThread drops a capability that the thread cannot regain, and checks that it is dropped.
 func TestThread(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
@@ -70,7 +70,7 @@ func TestThread(t *testing.T) {
 	<-done
 }
 
-// TestOnOwnThread: no function gets the main thread, or the thread of another.
+// TestOnOwnThread checks that no function runs on the main thread or on the thread of another function.
 func TestOnOwnThread(t *testing.T) {
 	const times = 50
 	threads := make(chan int, times)

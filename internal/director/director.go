@@ -54,9 +54,9 @@ type Options struct {
 	Restarted  bool // this process replaces a director that ended unexpectedly
 	OpenKernel func(ctx context.Context) (Kernel, error)
 	Sysctls    Sysctls   // nil: not managed
-	Addresses  Addresses // nil: none are left after a stop
+	Addresses  Addresses // nil if no addresses can be left after a stop
 
-	WatchSysctls func(ctx context.Context, changed func()) // reports changes of Sysctls until ctx ends; nil: they are not reported
+	WatchSysctls func(ctx context.Context, changed func()) // reports changes of Sysctls until ctx ends; may be nil
 
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewTracker func(report func(name string, r track.Result)) Tracker
@@ -65,15 +65,15 @@ type Options struct {
 	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
 	Logger     *slog.Logger
 
-	// RunScript runs a command for a notification, CheckScript says why it cannot be run.
+	// RunScript runs a command for a notification; CheckScript returns why it cannot be run.
 	RunScript   func(ctx context.Context, c script.Command) script.Result
 	CheckScript func(c script.Command) error
 }
 
-// SpeakerReports are the functions that a speaker's client calls with what it hears. They do not block.
+// SpeakerReports are the functions that a speaker's client calls with its reports. They do not block.
 type SpeakerReports struct {
 	Statuses    func([]vrrp.Status)
-	Transitions func([]vrrp.Transition) // each once, in order, and before Statuses with the states that they led to
+	Transitions func([]vrrp.Transition) // each once, in order, and before Statuses with the resulting states
 	Connected   func(bool)
 }
 
@@ -113,7 +113,7 @@ type Director struct {
 
 	failovers     map[string]failover // in force, by instance
 	failoversFile *keeper
-	failoverOver  *time.Timer // the first of them to end
+	failoverOver  *time.Timer // for the first of them to expire
 
 	sysctlTurn chan struct{} // held while kernel parameters are applied
 	unsaved    bool          // the last awaited write of the state file failed
@@ -127,18 +127,18 @@ type Director struct {
 	settling bool                         // not every check has a result since the configuration was put in force
 	vrrp     map[string]vrrp.Status
 
-	programmed bool   // the table was as wanted, once
-	unfitness  string // why this node is the last resort; empty: it is not
+	programmed bool   // the table has been as wanted at least once
+	unfitness  string // why this node is the last resort; empty if it is not
 
 	history  *history.History
-	passed   vrrp.Position // the last event that the subscribers have
-	linked   bool          // with the speaker
+	passed   vrrp.Position // the last event passed to the subscribers
+	linked   bool          // connected to the speaker
 	stopping bool
-	unlinked time.Time // since then, if not linked
+	unlinked time.Time // when the connection was lost, if not linked
 	gate     gate
 	gateOpen *time.Timer
 	repair   *time.Timer
-	compared []time.Duration // how long the last comparisons of everything took
+	compared []time.Duration // durations of the last full comparisons
 	touched  touched
 	retries  retries
 	counters counters

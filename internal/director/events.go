@@ -8,22 +8,22 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// positionFormat is that of the file with the last transition that was passed on. It is a file of its own,
-// since a large configuration in the state file would be written with each transition. The numbers end with the kernel.
+// positionFormat is the format of the file with the last transition that was passed on. It is a separate file, since a state
+// file with a large configuration would be rewritten for each transition. The numbers do not survive a reboot.
 var positionFormat = statefile.Format{Kind: "transitions", Version: 1, Limit: 4096}
 
 func positionFile(stateFile string) string {
 	return filepath.Join(filepath.Dir(stateFile), "transitions.json")
 }
 
-// progressFormat is that of the file with what each receiver of notifications has.
+// progressFormat is the format of the file with the progress of each receiver of notifications.
 var progressFormat = statefile.Format{Kind: "notify", Version: 1, Limit: 1 << 20}
 
 func notifyFile(stateFile string) string {
 	return filepath.Join(filepath.Dir(stateFile), "notify.json")
 }
 
-// recallProgress reads which transitions a former process has passed on, and to whom.
+// recallProgress reads which transitions a previous process has passed on, and to which receivers.
 func (d *Director) recallProgress() {
 	warn := func(err error) {
 		if err != nil {
@@ -43,13 +43,13 @@ func (d *Director) recallProgress() {
 	})
 }
 
-// record adds transitions to the history, and passes them on.
+// record adds transitions to the history and passes them on.
 func (d *Director) record(list []vrrp.Transition) {
 	if len(list) == 0 {
 		return
 	}
 	for _, e := range d.history.Add(list, d.passed) {
-		past := e.Series == d.passed.Series && e.Sequence <= d.passed.Sequence // a former process passed it on
+		past := e.Series == d.passed.Series && e.Sequence <= d.passed.Sequence // a previous process passed it on
 		d.notifier.Event(e, past)
 		if past {
 			continue

@@ -14,15 +14,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// withNotify is a configuration with an instance whose transitions run a script.
+// withNotify returns a configuration with an instance whose transitions run a script.
 func withNotify() *config.Config {
 	cfg := onlyVRRP()
 	cfg.VRRP[0].Notify = &config.Notify{All: []string{"notify"}, Timeout: time.Second}
 	return cfg
 }
 
-// move has the speaker report the transitions from one number to another. Their priority is their number, by which the
-// script's arguments show it.
+// move makes the speaker report the transitions from one number to another. Their priority is their number, so that it
+// appears in the script's arguments.
 func (b *bench) move(series string, from, to uint64) {
 	var list []vrrp.Transition
 	for n := from; n <= to; n++ {
@@ -36,7 +36,7 @@ func (b *bench) move(series string, from, to uint64) {
 	synctest.Wait()
 }
 
-// kill ends the director, and leaves the files as they were before: what it did at its end has not happened.
+// kill ends the director and restores the files from before: its shutdown has no effect.
 func (b *bench) kill() {
 	b.t.Helper()
 	files := map[string][]byte{}
@@ -57,7 +57,7 @@ func (b *bench) kill() {
 	}
 }
 
-// wantScripts sees for which transitions the script was run since the last call.
+// wantScripts checks for which transitions the script was run since the last call.
 func (b *bench) wantScripts(want ...string) {
 	b.t.Helper()
 	if !slices.Equal(b.scripts, want) {
@@ -88,13 +88,13 @@ func TestTransitionsAcrossARestart(t *testing.T) {
 		b.wantHistory(1, 2, 3, 4)
 		b.kill()
 
-		b.start(true) // the speaker has kept some, and there are two more
+		b.start(true) // the speaker replays some transitions and reports two more
 		b.move("x", 2, 6)
 		b.wantScripts("INSTANCE gateway MASTER 5", "INSTANCE gateway BACKUP 6")
 		b.wantHistory(2, 3, 4, 5, 6)
 		b.kill()
 
-		b.start(true) // after so long that the speaker dropped some
+		b.start(true) // so late that the speaker has dropped some
 		b.move("x", 9, 9)
 		b.wantScripts("INSTANCE gateway MASTER 9")
 		b.wantHistory(9)
@@ -102,16 +102,16 @@ func TestTransitionsAcrossARestart(t *testing.T) {
 			t.Errorf("the gap is not in the log:\n%s", log)
 		}
 		b.move("x", 11, 11)
-		b.wantScripts() // it was master already, as far as the script knows
+		b.wantScripts() // the script was last run for MASTER
 		b.wantHistory(9, 10, 11)
-		b.move("y", 2, 2) // all were restarted
+		b.move("y", 2, 2) // all processes were restarted
 		b.wantScripts("INSTANCE gateway BACKUP 2")
 		b.stop()
 		b.wantScripts("INSTANCE gateway STOP 0")
 	})
 }
 
-// TestANotificationUnderWayIsRepeated: the director is killed before the script has ended.
+// TestANotificationUnderWayIsRepeated kills the director before the script has ended.
 func TestANotificationUnderWayIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

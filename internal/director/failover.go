@@ -17,14 +17,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// failover is an operator's request that an instance stays away. It outlives the director, since an operator who has
-// emptied a node must be able to restart lvs-ha on it.
+// failover is an operator's request to keep an instance away from this node. It survives a restart of the director, since an
+// operator who has drained a node must be able to restart lvs-ha on it.
 type failover struct {
 	Since time.Time `json:"since"`
-	Until time.Time `json:"until,omitzero"` // zero: until it is undone
+	Until time.Time `json:"until,omitzero"` // zero means until undone
 }
 
-// ends says in words when the instance may come back.
+// ends describes when the instance may come back.
 func (f failover) ends() string {
 	if f.Until.IsZero() {
 		return "lvs-ha failover --undo"
@@ -32,14 +32,14 @@ func (f failover) ends() string {
 	return f.Until.Local().Format(time.DateTime)
 }
 
-// failoversFormat is that of the file with the failovers in force, by instance.
+// failoversFormat is the format of the file with the active failovers, by instance.
 var failoversFormat = statefile.Format{Kind: "failovers", Version: 1, Limit: 1 << 20}
 
 func failoversFile(stateFile string) string {
 	return filepath.Join(filepath.Dir(stateFile), "failovers.json")
 }
 
-// recallFailovers reads the failovers that were in force when the last director ended.
+// recallFailovers reads the failovers that were active when the last director ended.
 func (d *Director) recallFailovers() {
 	var err error
 	if d.failovers, err = recallBy[map[string]failover](failoversFormat.ReadOrSetAside, failoversFile(d.StateFile)); err != nil {
@@ -54,8 +54,7 @@ func (d *Director) recallFailovers() {
 	}
 }
 
-// addFailovers gives instances the tracks of the failovers in force. Those of instances that are gone are dropped, and
-// those whose time is over.
+// addFailovers adds tracks to the instances with active failovers. It drops expired failovers and those of removed instances.
 func (d *Director) addFailovers(w *vrrp.Wanted, now time.Time) {
 	dropped, names := false, map[string]bool{}
 	next := time.Time{}
@@ -98,7 +97,7 @@ func (d *Director) saveFailovers() {
 	d.failoversFile.set(func() ([]byte, error) { return failoversFormat.Encode(saved) })
 }
 
-// Failover hands instances over to other routers, and waits until those are master; or it ends that.
+// Failover hands instances over to other routers and waits until those are master, or cancels that.
 func (d *Director) Failover(ctx context.Context, request api.FailoverRequest) (api.Failover, error) {
 	if request.Undo && request.For != 0 || request.For < 0 {
 		return api.Failover{}, &api.Error{Status: http.StatusBadRequest, Err: errors.New("a time must be positive, and has no meaning when a failover is undone")}
@@ -126,7 +125,7 @@ func (d *Director) Failover(ctx context.Context, request api.FailoverRequest) (a
 	return out, d.awaitFailover(ctx, out.Instances, began)
 }
 
-// matching returns the names of the instances that are meant.
+// matching returns the names of the matching instances.
 func (d *Director) matching(patterns []string) ([]string, error) {
 	var all, names []string
 	for _, v := range d.cfg.VRRP {
@@ -160,7 +159,7 @@ func (d *Director) matching(patterns []string) ([]string, error) {
 	return names, nil
 }
 
-// listed lists the first names.
+// listed lists the first few names.
 func listed(names []string) string {
 	const most = 10
 	text := strings.Join(names[:min(len(names), most)], ", ")
@@ -198,14 +197,14 @@ func (d *Director) requestFailover(name string, request api.FailoverRequest, now
 // failoverPoll is how often the statuses are read while instances leave.
 const failoverPoll = 5 * time.Millisecond
 
-// awaitFailover waits until every instance has handed over, or has found that nobody takes over.
+// awaitFailover waits until every instance has handed over, or no other router has taken over.
 func (d *Director) awaitFailover(ctx context.Context, instances []api.FailoverOf, began time.Time) error {
-	left := map[string]bool{} // was seen leaving: then an outcome is this request's, wherever a wall clock was set meanwhile
+	left := map[string]bool{} // observed leaving, so that its outcome belongs to this request even if the wall clock was set
 	for {
 		var statuses map[string]vrrp.Status
 		var inForce map[string]failover
 		if err := d.view(ctx, func() { statuses, inForce = maps.Clone(d.vrrp), maps.Clone(d.failovers) }); err != nil {
-			return nil // the outcome "waiting" says so
+			return nil // reported as the outcome "waiting"
 		}
 		waiting := false
 		var alone []string
@@ -243,12 +242,12 @@ func (d *Director) awaitFailover(ctx context.Context, instances []api.FailoverOf
 		select {
 		case <-time.After(failoverPoll):
 		case <-ctx.Done():
-			return nil // the outcome "waiting" says so
+			return nil // reported as the outcome "waiting"
 		}
 	}
 }
 
-// cancelFailovers ends failovers that nobody took part in: a node that serves alone should not have the lowest priority.
+// cancelFailovers cancels failovers for which no router took over: a node without peers should not have the lowest priority.
 func (d *Director) cancelFailovers(names []string) {
 	for _, name := range names {
 		if _, inForce := d.failovers[name]; !inForce {

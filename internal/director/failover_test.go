@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// tracksOf returns the tracks that the speaker was given of an instance.
+// tracksOf returns the tracks of an instance that were sent to the speaker.
 func (b *bench) tracksOf(name string) []vrrp.Track {
 	synctest.Wait()
 	for _, in := range b.speaker.wanted().Instances {
@@ -23,7 +23,7 @@ func (b *bench) tracksOf(name string) []vrrp.Track {
 	return nil
 }
 
-// pairBench is a director whose instance "gateway" is master.
+// pairBench returns a director whose instance "gateway" is master.
 func pairBench(t *testing.T) *bench {
 	b := newBench(t)
 	b.cfg = onlyVRRP()
@@ -145,7 +145,7 @@ func TestFailoverRequestsThatAreRefused(t *testing.T) {
 	})
 }
 
-// TestFailoverThatEndsWhileItIsAwaited: the request is answered at once, not when its time is over.
+// TestFailoverThatEndsWhileItIsAwaited checks that the request completes immediately, not when its time is over.
 func TestFailoverThatEndsWhileItIsAwaited(t *testing.T) {
 	for what, end := range map[string]func(b *bench){
 		"undone": func(b *bench) {
@@ -175,7 +175,7 @@ func TestFailoverThatEndsWhileItIsAwaited(t *testing.T) {
 	}
 }
 
-// TestFailoverWithoutSuccessorWhenTheClockIsSetBack: the status has a time before the request.
+// TestFailoverWithoutSuccessorWhenTheClockIsSetBack has a status with a time before the request.
 func TestFailoverWithoutSuccessorWhenTheClockIsSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := pairBench(t)

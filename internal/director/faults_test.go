@@ -129,7 +129,8 @@ func everythingWanted() *config.Config {
 	return cfg
 }
 
-// A transient fault in any call is corrected within a second, whether the kernel executed the request or not.
+// TestTransientKernelFaultIsCorrectedAtOnce checks that a transient fault in any call is corrected within a second, whether or
+// not the kernel executed the request.
 func TestTransientKernelFaultIsCorrectedAtOnce(t *testing.T) {
 	lost := fmt.Errorf("%w: %w", ipvsnl.ErrUnknownOutcome, errors.Join(syscall.EAGAIN, ipvsnl.ErrNoAnswer))
 	for _, fault := range []error{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY, syscall.ENOBUFS, syscall.EMFILE, lost, ipvsnl.ErrDumpInterrupted} {
@@ -241,7 +242,8 @@ func TestSysctlsAreRetriedAtOnce(t *testing.T) {
 	})
 }
 
-// A lasting failure is retried less and less often, and events do not cause retries of unrelated failures.
+// TestRefusalIsRetriedWithBackoff checks that a permanent failure is retried at increasing intervals, and that events do not
+// cause retries of unrelated failures.
 func TestRefusalIsRetriedWithBackoff(t *testing.T) {
 	for _, tt := range []struct {
 		fault error
@@ -305,7 +307,7 @@ func TestOnlyFailedServiceIsRetried(t *testing.T) {
 	})
 }
 
-// hangingKernel does not answer while hang is open.
+// hangingKernel does not respond while hang is open.
 type hangingKernel struct {
 	*fakeKernel
 	hang chan struct{}
@@ -320,7 +322,8 @@ func (k hangingKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
 	}
 }
 
-// While the kernel hangs, status and plan answer in time and report it, and the director reports that it is alive.
+// TestReadersDoNotWaitForKernel checks that while the kernel hangs, status and plan respond in time and report it, and the
+// director reports that it is alive.
 func TestReadersDoNotWaitForKernel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -21,9 +21,9 @@ func followed(cfg *config.Config) *config.VRRP {
 	return nil
 }
 
-// syncRole is the daemon role for an instance's status. A master that is leaving still forwards, so it still sends connections;
-// any other state receives them. An instance that has only just started, in a new speaker or for a new director, has no
-// role yet: the running daemon stays.
+// syncRole returns the daemon role for an instance's status. A master that is leaving still forwards, so it still sends
+// connections; any other state receives them. An instance that has just started, in a new speaker or for a new director, has
+// no role yet: the running daemon stays.
 func syncRole(s vrrp.Status) (role connsync.Role, known bool) {
 	switch {
 	case s.State == vrrp.Master || s.State == vrrp.Leaving:
@@ -48,7 +48,7 @@ func (g *gate) follow(role connsync.Role, now time.Time) {
 	}
 }
 
-// holdReason is what the status shows while the gate is closed.
+// holdReason is shown in the status while the gate is closed.
 const holdReason = "connection sync is still learning the connections"
 
 // opens returns when the gate opens, or zero if it is open.

@@ -45,7 +45,7 @@ func TestConnectionSyncFollowsTheInstance(t *testing.T) {
 	})
 }
 
-// held is why the speaker does not preempt.
+// held returns why the speaker does not preempt.
 func held(b *bench) string {
 	for _, t := range b.speaker.wanted().Instances[0].Tracks {
 		if t.Effect == vrrp.EffectHold {
@@ -78,7 +78,7 @@ func TestAReturningDirectorDoesNotPreemptBeforeItHasLearntTheConnections(t *test
 	})
 }
 
-// stuckKernel does not answer requests for the table until their context ends.
+// stuckKernel does not respond to requests for the table until their context ends.
 type stuckKernel struct{ *fakeKernel }
 
 func (k stuckKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {

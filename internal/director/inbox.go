@@ -9,8 +9,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// inbox collects the reports of checks, tracks and speaker until the director takes them: the latest of each target, track and
-// instance, and all transitions. Putting never blocks, so a slow kernel delays neither checks nor VRRP.
+// inbox collects the reports of checks, tracks and the speaker until the director processes them: the latest report of each
+// target, track and instance, and all transitions. Adding a report never blocks, so a slow kernel delays neither checks nor
+// VRRP.
 type inbox struct {
 	mu      sync.Mutex
 	results map[string]healthcheck.Event
@@ -64,8 +65,8 @@ func (b *inbox) statuses(list []vrrp.Status) {
 	})
 }
 
-// transitionsMost bounds the transitions that wait while the director waits for the kernel. The gap that older ones leave is
-// noticed by their numbers.
+// transitionsMost bounds the transitions that are queued while the director waits for the kernel. Dropped ones are detected
+// as a gap in the numbers.
 const transitionsMost = 1 << 16
 
 func (b *inbox) transitions(list []vrrp.Transition) {

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// BenchmarkKernelRepair compares everything with the kernel, where nothing has changed.
+// BenchmarkKernelRepair compares everything with the kernel when nothing has changed.
 func BenchmarkKernelRepair(b *testing.B) {
 	lab.Need(b, lab.Kernel)
 	l := lab.NewT(b, "repair")

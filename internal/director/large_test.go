@@ -15,7 +15,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 )
 
-// largeFile writes a configuration with a number of real servers in services of 100, each with its own check.
+// largeFile returns a configuration file with a number of real servers in services of 100, each with a distinct check.
 func largeFile(t testing.TB, servers int) string {
 	t.Helper()
 	var text strings.Builder
@@ -52,8 +52,8 @@ func heap() (live, held uint64) {
 	return m.HeapAlloc, m.HeapSys - m.HeapReleased
 }
 
-// TestMemoryOfLoadIsReturned: parsing uses ten times the memory of a configuration in force, at the start and at each
-// reload.
+// TestMemoryOfLoadIsReturned checks that memory used by parsing, ten times that of a configuration, is returned after the
+// start and after each reload.
 func TestMemoryOfLoadIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := largeFile(t, 10_000)
@@ -79,7 +79,7 @@ func TestMemoryOfLoadIsReturned(t *testing.T) {
 	})
 }
 
-// TestMemoryOfFirstChecksIsReturned: the memory is returned at the repair after the last first result.
+// TestMemoryOfFirstChecksIsReturned checks that memory is returned at the repair after the last first result.
 func TestMemoryOfFirstChecksIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

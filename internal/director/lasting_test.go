@@ -298,7 +298,7 @@ func TestRestartWithoutAuthoritiesFileUsesSavedContent(t *testing.T) {
 	})
 }
 
-// TestUnresponsiveFileSystemBlocksNothing: writes of the state file hang and never fail.
+// TestUnresponsiveFileSystemBlocksNothing has writes of the state file that hang instead of failing.
 func TestUnresponsiveFileSystemBlocksNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

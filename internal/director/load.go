@@ -13,8 +13,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// start finds the first configuration: the file, or, if this director replaces one that crashed and the file is invalid,
-// the last good configuration.
+// start loads the first configuration: the file or, if this director replaces one that crashed and the file is invalid, the
+// last good configuration.
 func (d *Director) start() error {
 	var err error
 	if d.memory, err = recallUsable(d.StateFile); err != nil {
@@ -40,7 +40,7 @@ func (d *Director) start() error {
 	return nil
 }
 
-// errEmptied rejects a file that was truncated, perhaps by a full disk, and would remove everything.
+// errEmptied rejects a file that would remove everything and may have been truncated, for example because the disk was full.
 var errEmptied = errors.New("the configuration no longer has any vrrp or virtual_service block; its file may be truncated. " +
 	"To remove everything, stop lvs-ha")
 
@@ -53,7 +53,7 @@ type ConfigError struct{ Err error }
 func (e *ConfigError) Error() string { return e.Err.Error() }
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// load puts a configuration in force. Unchanged objects are not touched.
+// load applies a configuration. Unchanged objects are not touched.
 func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	var old *config.Config
 	if d.ready {
@@ -130,8 +130,8 @@ func (d *Director) settled() {
 	}
 }
 
-// Reload loads the configuration file again. An invalid one changes nothing; the error contains its diagnostics. Reloads
-// are serialized, so that the latest file contents win.
+// Reload loads the configuration file again. An invalid file changes nothing; the error has its diagnostics. Reloads are
+// serialized, so that the latest file contents are used.
 func (d *Director) Reload(ctx context.Context) error {
 	select {
 	case d.reloading <- struct{}{}:
@@ -164,7 +164,7 @@ func (d *Director) Reload(ctx context.Context) error {
 	})
 }
 
-// release returns the memory used by loading to the system: several times what a configuration in force needs.
+// release returns the memory used by loading to the system, which is several times that of a configuration.
 func (d *Director) release() {
 	_ = d.stateFile.wait() // encoding the file needs as much memory
 	debug.FreeOSMemory()

@@ -21,7 +21,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// With any state file content, a director that is restarted with an invalid file either refuses or works.
+// TestRecalledConfigurationIsValidated checks that a director that is restarted with an invalid file either refuses to start or
+// works, for any contents of the state file.
 func TestRecalledConfigurationIsValidated(t *testing.T) {
 	for name, damage := range map[string]func(c map[string]any){
 		"no director block":     func(c map[string]any) { delete(c, "director") },
@@ -96,7 +97,8 @@ func TestValidConfigurationIsUsable(t *testing.T) {
 	}
 }
 
-// Decoding another version's configuration would leave fields zero: only the owned services are used.
+// TestConfigurationOfAnotherVersionIsNotUsed checks that only the owned services are used: decoding another version's
+// configuration would leave fields zero.
 func TestConfigurationOfAnotherVersionIsNotUsed(t *testing.T) {
 	key := ipvs.ServiceKey{Protocol: ipvs.TCP, Address: netip.MustParseAddr("192.0.2.1"), Port: 80, Family: ipvs.IPv4}
 	owned, err := json.Marshal([]ipvs.ServiceKey{key})
@@ -127,7 +129,7 @@ func TestConfigurationOfAnotherVersionIsNotUsed(t *testing.T) {
 	}
 }
 
-// A director starts without a file that it cannot use, and keeps it.
+// TestUnusableStateFileIsKept checks that a director starts without a file that it cannot use, and keeps the file.
 func TestUnusableStateFileIsKept(t *testing.T) {
 	for name, text := range map[string]string{
 		"newer":   `{"kind": "director", "version": 99, "data": {"owned": 7}}`,
@@ -156,7 +158,8 @@ func TestUnusableStateFileIsKept(t *testing.T) {
 	}
 }
 
-// TestConfigurationShapeIsComplete: types behind interfaces are not part of the shape unless they are listed.
+// TestConfigurationShapeIsComplete checks that types behind interfaces are listed, since they are not part of the shape
+// otherwise.
 func TestConfigurationShapeIsComplete(t *testing.T) {
 	shape, interfaces := statefile.Shape(configTypes...)
 	listed := func(i reflect.Type) bool {

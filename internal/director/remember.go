@@ -118,7 +118,7 @@ func recallBy[T any](read func(path string, into any) error, path string) (none 
 	}
 }
 
-// remember saves the owned services before the kernel is changed, so that they are not taken for foreign after a crash.
+// remember saves the owned services before the kernel is changed, so that they are not treated as foreign after a crash.
 // It does not wait until a configuration is saved.
 func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	same := slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync
@@ -145,7 +145,7 @@ func SaveConfig(stateFile string, cfg *config.Config) error {
 	return stateFormat.Write(stateFile, memory{Config: cfg}.saved())
 }
 
-// LastConfig returns the configuration that was last in force according to a state file; nil if there is none.
+// LastConfig returns the configuration last in use according to a state file, or nil if there is none.
 func LastConfig(stateFile string) (*config.Config, error) {
 	m, err := recall(stateFile)
 	return m.Config, errors.Join(err, m.unusable)

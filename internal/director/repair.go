@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// The kernel does not report changes of IPVS. While it is cheap, everything is compared far more often than each repair
+// The kernel does not report changes of IPVS. If a full comparison is cheap, it is done far more often than each repair
 // interval.
 const (
 	minRepairPause = 250 * time.Millisecond
-	repairPauses   = 100 // of the time that a comparison takes: it uses at most 1 % of a CPU
+	repairPauses   = 100 // pause relative to the duration of a comparison, which then uses at most 1 % of a CPU
 
-	// comparisons is of how many the fastest counts: the others may have waited for other programs.
+	// comparisons is the number of durations of which the minimum is used: the others may include waiting for the CPU.
 	comparisons = 5
 )
 
-// repairAll brings the whole kernel state to the wanted one, and schedules the next time.
+// repairAll reconciles the whole kernel state, and schedules the next time.
 func (d *Director) repairAll(ctx context.Context) {
 	began := time.Now()
 	d.settled()
@@ -29,7 +29,8 @@ func (d *Director) repairAll(ctx context.Context) {
 	d.repair.Reset(d.untilRepair(slices.Min(d.compared)))
 }
 
-// untilRepair is the pause after a comparison that took so long. What failed is retried with increasing pauses of its own.
+// untilRepair returns the pause after a comparison that took the given time. Failed parts are retried separately, at increasing
+// intervals.
 func (d *Director) untilRepair(took time.Duration) time.Duration {
 	if d.kernel == nil || len(d.retries.parts) > 0 {
 		return d.cfg.Director.Repair

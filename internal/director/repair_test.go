@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// slowKernel takes a while to list its table.
+// slowKernel lists its table slowly.
 type slowKernel struct {
 	*fakeKernel
 	takes time.Duration
@@ -27,7 +27,7 @@ func (k *slowKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
 	return k.fakeKernel.Table(ctx)
 }
 
-// TestRepairIsAsFrequentAsItIsCheap clears the table. It is back after the pause that a hundred comparisons take.
+// TestRepairIsAsFrequentAsItIsCheap clears the table, which must be restored after a pause of a hundred comparisons.
 func TestRepairIsAsFrequentAsItIsCheap(t *testing.T) {
 	const interval = 30 * time.Second
 	for _, tt := range []struct{ takes, want time.Duration }{
@@ -61,7 +61,7 @@ func TestRepairIsAsFrequentAsItIsCheap(t *testing.T) {
 	}
 }
 
-// TestASlowComparisonAmongFastOnesDelaysNoRepair: it waited for the CPU.
+// TestASlowComparisonAmongFastOnesDelaysNoRepair has one slow comparison, as if it had waited for the CPU.
 func TestASlowComparisonAmongFastOnesDelaysNoRepair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -84,7 +84,7 @@ func TestASlowComparisonAmongFastOnesDelaysNoRepair(t *testing.T) {
 	})
 }
 
-// TestWhatFailsIsNotRepairedMoreOften: each attempt to open IPVS may load a module.
+// TestWhatFailsIsNotRepairedMoreOften matters because each attempt to open IPVS may load a module.
 func TestWhatFailsIsNotRepairedMoreOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -100,7 +100,7 @@ func TestWhatFailsIsNotRepairedMoreOften(t *testing.T) {
 	})
 }
 
-// TestAReportedChangeOfParametersIsRepairedAtOnce: nothing else would look for a long time.
+// TestAReportedChangeOfParametersIsRepairedAtOnce has no other check of the parameters for a long time.
 func TestAReportedChangeOfParametersIsRepairedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -17,8 +17,8 @@ const (
 	partSysctls  = "sysctl"
 )
 
-// A failed part is retried after a pause that doubles up to the repair interval. A transient error disappears soon; a
-// refusal, such as a missing module, requires an operator.
+// A failed part is retried after a pause that doubles up to the repair interval. A transient error resolves itself soon; a
+// refusal, for example because of a missing module, requires an operator.
 const (
 	firstRetry        = 10 * time.Millisecond
 	firstRetryRefused = time.Second

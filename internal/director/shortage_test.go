@@ -8,8 +8,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// TestResourceShortageIsAProblem: checks that cannot run keep their servers' state, and are a problem until all of
-// them can run or are removed.
+// TestResourceShortageIsAProblem checks that servers whose checks cannot run keep their state, and that this is a problem until
+// all checks can run or are removed.
 func TestResourceShortageIsAProblem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)

@@ -45,7 +45,7 @@ func (s *fakeSpeaker) Alive() {
 	s.alive++
 }
 
-// heard counts the director's alive reports.
+// heard returns the number of the director's alive reports.
 func (s *fakeSpeaker) heard() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,12 +77,12 @@ func TestStatusContainsSpeakerReports(t *testing.T) {
 	})
 }
 
-// TestStopWaitsForTheSpeaker stops a director: it waits a limited time until the speaker has handed over and exited, and
-// not at all without a speaker or instances.
+// TestStopWaitsForTheSpeaker stops a director, which must wait a limited time until the speaker has handed over and exited, and
+// not wait without a speaker or instances.
 func TestStopWaitsForTheSpeaker(t *testing.T) {
 	for name, tt := range map[string]struct {
 		connected, instances bool
-		gone                 time.Duration // after the stop; 0 for never
+		gone                 time.Duration // time after the stop; 0 means never
 		want                 time.Duration
 		late                 bool
 	}{

@@ -20,7 +20,7 @@ import (
 const reportTimeout = 500 * time.Millisecond
 
 // Status returns the director's state with current counters of kernel and speaker. It does not wait for other work:
-// counters that are not available in time are omitted, and a problem reports it.
+// counters that are not available in time are omitted and reported as a problem.
 func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
@@ -143,7 +143,7 @@ func (s *snapshot) status(actual observed) api.Status {
 	return out
 }
 
-// toldAt returns events with their times by the clock as it is now.
+// toldAt returns events with their times adjusted to the current wall clock.
 func toldAt(events []history.Event, now time.Time) []history.Event {
 	events = slices.Clone(events)
 	for i := range events {

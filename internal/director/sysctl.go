@@ -9,12 +9,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// Sysctls sets kernel parameters, and restores those that it set and that are no longer wanted.
+// Sysctls sets kernel parameters, and restores those that are no longer wanted.
 type Sysctls interface {
 	Apply(settings []sysctl.Setting) ([]sysctl.Change, error)
 }
 
-// manageSysctls sets the kernel parameters that the configuration needs, if it has them managed.
+// manageSysctls sets the kernel parameters that the configuration needs, if it enables that.
 func (d *Director) manageSysctls() {
 	var settings []sysctl.Setting
 	if d.cfg.Sysctl.Manage {

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Tracker watches scripts, files and processes, and reports to the director's inbox.
+// Tracker monitors scripts, files and processes, and reports to the director's inbox.
 type Tracker interface {
 	Run(ctx context.Context)
 	// Update replaces the tracks. Those that did not change are not touched.
@@ -40,7 +40,7 @@ func kindOf(t config.Track) vrrp.TrackKind {
 	return vrrp.TrackService
 }
 
-// trackOf is what a result does to an instance that uses the track.
+// trackOf returns the effect of a result on an instance that uses the track.
 func trackOf(t config.Track, use config.TrackUse, r track.Result) vrrp.Track {
 	out := vrrp.Track{Name: t.Name, Kind: kindOf(t), Reason: r.Reason, Since: r.Since}
 	switch {
@@ -61,7 +61,7 @@ func trackOf(t config.Track, use config.TrackUse, r track.Result) vrrp.Track {
 	return out
 }
 
-// loadTracks puts the tracks of a configuration in force in place of those of an old one; nil: there was none.
+// loadTracks applies the tracks of the new configuration; old is the previous one or nil.
 func (d *Director) loadTracks(old *config.Config) {
 	known := map[string]track.Result{}
 	if old != nil {
@@ -79,7 +79,7 @@ func (d *Director) loadTracks(old *config.Config) {
 			continue
 		}
 		if t.Script != nil && d.Restarted && old == nil {
-			// The speaker has the last result, and it counts until the first run.
+			// The speaker has the last result, which applies until the first run.
 			script := *t.Script
 			script.Init = ""
 			t.Script = &script
@@ -90,14 +90,14 @@ func (d *Director) loadTracks(old *config.Config) {
 	d.reviewServiceTracks(time.Now())
 }
 
-// takeTracks records results of tracks. It reports whether the speaker has to know.
+// takeTracks records results of tracks. It reports whether the speaker must be updated.
 func (d *Director) takeTracks(results map[string]track.Result) bool {
 	changed := false
 	byName := tracksByName(d.cfg)
 	for name, r := range results {
 		t, ok := byName[name]
 		if !ok || t.Service != nil {
-			continue // a late result of a track that was removed
+			continue // a late result of a removed track
 		}
 		changed = d.noteTrack(t, r) || changed
 	}
@@ -123,7 +123,7 @@ func (d *Director) noteTrack(t config.Track, r track.Result) bool {
 	return true
 }
 
-// reviewServiceTracks brings the tracks of virtual services up to date. It reports whether the speaker has to know.
+// reviewServiceTracks updates the tracks of virtual services. It reports whether the speaker must be updated.
 func (d *Director) reviewServiceTracks(now time.Time) bool {
 	changed := false
 	for _, t := range d.cfg.Tracks {
@@ -169,8 +169,8 @@ func (d *Director) serviceResult(t *config.TrackService) track.Result {
 	return r
 }
 
-// unfit says why this node should not be master when another can be: it cannot program the kernel's table. What worked
-// before has the time that a lost director has; what never worked has none.
+// unfit returns why this node should not be master if another can be: it cannot program the kernel's table. If that worked
+// before, the grace time of a lost director applies; otherwise none.
 func (d *Director) unfit(now time.Time) string {
 	if len(d.cfg.Services) == 0 {
 		return ""
@@ -183,7 +183,7 @@ func (d *Director) unfit(now time.Time) string {
 	return ""
 }
 
-// reviewFitness tells the speaker when the node has become unfit, or fit again.
+// reviewFitness updates the speaker when the node has become unfit or fit again.
 func (d *Director) reviewFitness(now time.Time) {
 	if why := d.unfit(now); why != d.unfitness {
 		d.unfitness = why
@@ -191,7 +191,7 @@ func (d *Director) reviewFitness(now time.Time) {
 	}
 }
 
-// addFitness gives all instances the track of an unfit node.
+// addFitness adds the track of an unfit node to all instances.
 func (d *Director) addFitness(w *vrrp.Wanted) {
 	if d.unfitness == "" {
 		return

@@ -14,7 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// fakeTracker remembers what it is to watch, and reports what a test wants it to.
+// fakeTracker records the tracks, and reports results on request.
 type fakeTracker struct {
 	report func(string, track.Result)
 	tracks []config.Track
@@ -23,7 +23,7 @@ type fakeTracker struct {
 func (f *fakeTracker) Run(ctx context.Context)      { <-ctx.Done() }
 func (f *fakeTracker) Update(tracks []config.Track) { f.tracks = tracks }
 
-// withTracks is a pair of servers and an instance that tracks everything.
+// withTracks returns a configuration with two servers and an instance that tracks everything.
 func withTracks() *config.Config {
 	cfg := twoServers()
 	cfg.Tracks = []config.Track{
@@ -38,7 +38,7 @@ func withTracks() *config.Config {
 	return cfg
 }
 
-// tracks are those that the speaker has, by name.
+// tracks returns the speaker's tracks by name.
 func (b *bench) tracks() map[string]vrrp.Track {
 	synctest.Wait()
 	out := map[string]vrrp.Track{}
@@ -94,7 +94,7 @@ func TestTracks(t *testing.T) {
 	})
 }
 
-// TestReloadKeepsResults: only a track that is new has none.
+// TestReloadKeepsResults checks that only a new track has no result.
 func TestReloadKeepsResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -115,7 +115,7 @@ func TestReloadKeepsResults(t *testing.T) {
 	})
 }
 
-// TestARestartedDirectorHasNoInitialResults: the speaker knows the last ones.
+// TestARestartedDirectorHasNoInitialResults checks that the speaker keeps the last results.
 func TestARestartedDirectorHasNoInitialResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -129,7 +129,7 @@ func TestARestartedDirectorHasNoInitialResults(t *testing.T) {
 	})
 }
 
-// TestAnUnfitDirectorIsTheLastResort: at once where the table never worked, and after the grace time where it did.
+// TestAnUnfitDirectorIsTheLastResort applies immediately if the table never worked, and after the grace time if it did.
 func TestAnUnfitDirectorIsTheLastResort(t *testing.T) {
 	unfit := func(b *bench) bool {
 		t, ok := b.tracks()["table"]
@@ -155,7 +155,7 @@ func TestAnUnfitDirectorIsTheLastResort(t *testing.T) {
 		if unfit(b) {
 			t.Error("it counts as unfit with IPVS")
 		}
-		// The table worked, and no longer does.
+		// The table has worked, and now fails.
 		if err := b.director.do(t.Context(), func() error { b.director.kernel = brokenKernel{b.kernel}; return nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestAnUnfitDirectorIsTheLastResort(t *testing.T) {
 	})
 }
 
-// brokenKernel does not give its table away.
+// brokenKernel cannot list its table.
 type brokenKernel struct{ *fakeKernel }
 
 func (brokenKernel) Table(context.Context) ([]ipvs.ServiceState, error) {

@@ -7,13 +7,13 @@ import (
 )
 
 // Addresses accesses the virtual addresses on this host's interfaces. The speaker adds and removes them; the director
-// removes those of a speaker that died.
+// removes those left by a crashed speaker.
 type Addresses interface {
 	Present(instances []vrrp.Instance) ([]vrrp.Address, error) // the present ones, each with its interface
 	Remove(addresses []vrrp.Address) error
 }
 
-// awaitHandOver waits until the speaker has handed over. If it died as master, the peers have taken over by then.
+// awaitHandOver waits until the speaker has handed over. If it crashed as master, the peers have taken over by then.
 func (d *Director) awaitHandOver() {
 	deadline := time.After(stopWait)
 	for len(d.cfg.VRRP) > 0 {
@@ -40,7 +40,7 @@ func (d *Director) awaitHandOver() {
 	}
 }
 
-// takeoverTime is the time that the slowest peer needs to replace a dead speaker: zero if it was not a master.
+// takeoverTime returns the time that the slowest peer needs to take over from a crashed speaker; zero if it was not master.
 func (d *Director) takeoverTime() (most time.Duration) {
 	for _, v := range d.cfg.VRRP {
 		if s := d.vrrp[v.Name].State; s == vrrp.Master || s == vrrp.Leaving {
@@ -50,7 +50,7 @@ func (d *Director) takeoverTime() (most time.Duration) {
 	return most
 }
 
-// vacate removes the virtual addresses of a dead speaker. It reports whether none is left: only then may the table and
+// vacate removes the virtual addresses of a crashed speaker. It reports whether none is left: only then may the table and
 // the kernel parameters be removed, since packets to these addresses need them.
 func (d *Director) vacate() bool {
 	if d.Addresses == nil || len(d.cfg.VRRP) == 0 {

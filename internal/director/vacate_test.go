@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// fakeAddresses are the addresses that a speaker left.
+// fakeAddresses are the addresses left by a speaker.
 type fakeAddresses struct {
 	err      error
 	removing func()
@@ -43,13 +43,13 @@ func (a *fakeAddresses) Remove(addresses []vrrp.Address) error {
 	return nil
 }
 
-// TestStopLeavesNoAddressWithoutTable stops a director whose configuration says to remove everything. While an address
-// is left, table and forwarding stay.
+// TestStopLeavesNoAddressWithoutTable stops a director that is configured to remove everything. While an address is left,
+// the table and forwarding must stay.
 func TestStopLeavesNoAddressWithoutTable(t *testing.T) {
 	const interval = 500 * time.Millisecond
 	down := vrrp.MasterDownInterval(3, 1, interval)
 	for name, tt := range map[string]struct {
-		dies   time.Duration // when the speaker dies before the stop; 0: it does not
+		dies   time.Duration // how long before the stop the speaker crashes; 0 if it does not
 		state  vrrp.State    // its last state
 		before bool          // the addresses have been removed by then
 		err    error         // of the removal

@@ -129,7 +129,7 @@ func sourceRemedy(v vrrp.Instance) string {
 		return fmt.Sprintf("add %s to an interface of this host, or correct source_address", v.SourceAddress)
 	}
 	if v.Family == vrrp.IPv6 {
-		// The kernel makes the address when the mode changes (addrconf_sysctl_addr_gen_mode, net/ipv6/addrconf.c).
+		// The kernel creates the address when the mode changes (addrconf_sysctl_addr_gen_mode, net/ipv6/addrconf.c).
 		mode := sysctl.Conf("ipv6", v.Interface, "addr_gen_mode")
 		return fmt.Sprintf("sysctl -w %s=0 %s=1 %s=0", sysctl.Conf("ipv6", v.Interface, "disable_ipv6"), mode, mode)
 	}
@@ -172,7 +172,7 @@ func (o *Observed) sharesNetwork(cfg *config.Config, v virtual) bool {
 	})
 }
 
-// arpFlux checks for several interfaces in one network: Linux answers ARP for any of its addresses on all of them.
+// arpFlux checks for several interfaces in one network: Linux responds to ARP for any of its addresses on all of them.
 func arpFlux(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	var seen []netip.Prefix
@@ -220,7 +220,7 @@ func (o *Observed) cardsIn(n netip.Prefix) []string {
 	return out
 }
 
-// loopbackAddresses checks for a director that is a real server too, or was configured as one.
+// loopbackAddresses checks for a director that is also a real server, or was configured as one.
 func loopbackAddresses(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, a := range o.Addresses {

@@ -16,7 +16,7 @@ func adverts(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for i := range cfg.VRRP {
 		in := &cfg.VRRP[i].Instance
-		// Without a link nothing is received, whatever the peer does.
+		// Without a link nothing is received, regardless of the peer.
 		link, known := o.link(in.Interface)
 		if _, listened := o.Listened[in.Interface]; listened && (link.Running() || !known) {
 			out = append(out, heard(in, o)...)

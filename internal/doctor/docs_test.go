@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Every code is in the documentation, and no other.
+// TestCodesAreDocumented checks that exactly the existing codes are documented.
 func TestCodesAreDocumented(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

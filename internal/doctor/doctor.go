@@ -1,8 +1,8 @@
 // Package doctor diagnoses a director host: it compares the host with the configuration and reports what is missing,
 // wrong or risky, each with a remedy.
 //
-// A check is a pure function of the configuration and the observations. Machine is the shell that observes, with a
-// deadline for every operation, and applies fixes.
+// A check is a pure function of the configuration and the observations. Machine makes the observations, with a timeout for
+// every operation, and applies fixes.
 package doctor
 
 import (
@@ -33,7 +33,7 @@ type Finding struct {
 	Severity Severity `json:"severity"`
 	Subject  string   `json:"subject,omitempty"` // an interface, a service, a server
 	What     string   `json:"what"`
-	Why      string   `json:"why,omitempty"`    // it matters
+	Why      string   `json:"why,omitempty"`    // why it matters
 	Remedy   string   `json:"remedy,omitempty"` // a shell command, or what to change
 	Fixes    []Fix    `json:"fixes,omitempty"`
 	Fixed    bool     `json:"fixed,omitempty"`
@@ -47,7 +47,7 @@ type Fix struct {
 	Value  string `json:"value,omitempty"`
 }
 
-// Command is the shell command of the fix.
+// Command returns the shell command of the fix.
 func (f Fix) Command() string {
 	if f.Module != "" {
 		return "modprobe " + f.Module
@@ -141,7 +141,7 @@ func Examine(cfg *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// server is a real server as a service uses it.
+// server is a real server of a service.
 type server struct {
 	service *config.VirtualService
 	config.RealServer

@@ -71,7 +71,7 @@ func load(t *testing.T, text string) *config.Config {
 	return cfg
 }
 
-// healthy is a standby director on which everything is right.
+// healthy returns the observations of a standby director without problems.
 func healthy() *doctor.Observed {
 	o := &doctor.Observed{
 		IPVS: true,
@@ -112,7 +112,7 @@ func healthy() *doctor.Observed {
 	return o
 }
 
-// hear is an advert of the other director with the addresses of drConfig.
+// hear returns an advert of the other director with the addresses of drConfig.
 func hear(source string, priority uint8, change ...func(*doctor.Advert)) doctor.Advert {
 	a := doctor.Advert{Interface: "eth0", Source: addr(source),
 		Envelope: vrrp.Envelope{Family: vrrp.IPv4, Source: addr(source), Destination: vrrp.MulticastIPv4, HopLimit: 255},
@@ -141,7 +141,7 @@ func report(findings []doctor.Finding) []string {
 	return out
 }
 
-// examination is one change to a healthy director, and what is then found.
+// examination is one change to a healthy director, and the expected findings.
 type examination struct {
 	name   string
 	config string
@@ -178,7 +178,7 @@ func examine(t *testing.T, cases []examination) {
 	}
 }
 
-// describe writes the texts of what is not ok.
+// describe writes the texts of findings that are not ok.
 func describe(w *strings.Builder, name string, findings []doctor.Finding) {
 	for _, f := range findings {
 		if f.Severity == doctor.OK {
@@ -194,7 +194,7 @@ func describe(w *strings.Builder, name string, findings []doctor.Finding) {
 	}
 }
 
-// golden compares the texts with the file that is the only place of them in the tests.
+// golden compares the texts with a file, the only place that has them in the tests.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	if os.Getenv("LVS_HA_UPDATE") != "" {
@@ -272,7 +272,7 @@ func TestKernel(t *testing.T) {
 		}, []string{
 			"warning ipvs",
 		}},
-		{"no configuration, not loaded", "", without("ip_vs"), []string{"info ipvs"}}, // and not by --fix
+		{"no configuration, not loaded", "", without("ip_vs"), []string{"info ipvs"}}, // --fix does not apply
 		{"VRRP alone", drConfig[:strings.Index(drConfig, "virtual_service")], func(_ *config.Config, o *doctor.Observed) { o.IPVS = false }, nil},
 		{"a plain user", natConfig, func(_ *config.Config, o *doctor.Observed) {
 			o.Capabilities, o.IPVS, o.Modules.Loaded = 0, false, o.Modules.Loaded[1:]

@@ -14,7 +14,7 @@ func TestApplyFixes(t *testing.T) {
 	m.Now.IPVS, m.Now.Modules.Loaded = false, nil
 	m.Now.Sysctls["net.ipv4.ip_forward"] = "0"
 	m.Now.Sysctls["net.ipv4.vs.sync_version"] = "0"
-	m.Now.Sysctls["net.ipv4.vs.expire_nodest_conn"] = "0" // advice, which is not followed unasked
+	m.Now.Sysctls["net.ipv4.vs.expire_nodest_conn"] = "0" // advice, which is not applied automatically
 	cfg := load(t, natConfig)
 	m.Now.Adverts[0].Advert.Addresses = append(m.Now.Adverts[0].Advert.Addresses, addr("192.168.10.254"))
 	refused := errors.New("refused")

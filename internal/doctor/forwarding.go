@@ -46,7 +46,7 @@ func forwardingParameters(cfg *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// matching returns the observed parameters that match a key, in which * is any one part.
+// matching returns the observed parameters that match a key, in which * matches any one element.
 func matching(o *Observed, pattern string) []string {
 	want := strings.Split(pattern, ".")
 	var out []string
@@ -70,7 +70,7 @@ func parameterCode(key string) (string, Severity) {
 	return "ip-forward", Error
 }
 
-// advertisedDefault reports whether the device of an accept_ra has a default route from a router's advertisement.
+// advertisedDefault reports whether the device of an accept_ra parameter has a default route from a router advertisement.
 func (o *Observed) advertisedDefault(key string) bool {
 	return slices.ContainsFunc(o.Defaults, func(d host.Route) bool {
 		return d.IPv6() && d.Advertised && sysctl.Conf("ipv6", d.Interface, "accept_ra") == key
@@ -124,7 +124,7 @@ func reversePath(cfg *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// connectionTracking checks for stateful packet filter rules, which by default do not see IPVS connections.
+// connectionTracking checks for stateful packet filter rules, which do not match IPVS connections by default.
 func connectionTracking(cfg *config.Config, o *Observed) []Finding {
 	now, known := o.sysctl("net.ipv4.vs.conntrack")
 	if !known || len(cfg.Services) == 0 || len(o.Firewall) == 0 {
@@ -184,8 +184,8 @@ func tunnelSource(cfg *config.Config, s server, route host.Route) (Finding, bool
 			route.Source, route.Source.BitLen(), route.Interface)}, true
 }
 
-// overhead is the number of bytes that a tunnel adds: the outer IP header, UDP and GUE (RFC draft-ietf-intarea-gue, four bytes),
-// GRE with its checksum (RFC 2784).
+// overhead returns the number of bytes that a tunnel adds: the outer IP header, UDP and GUE (RFC
+// draft-ietf-intarea-gue, four bytes), GRE with its checksum (RFC 2784).
 func overhead(s server) int {
 	n := 20
 	if s.Address.Is6() {
@@ -213,7 +213,7 @@ func tcpHeaders(a netip.Addr) int {
 	return 20 + 20
 }
 
-// clientMTU is the MTU of the interface with the service's address.
+// clientMTU returns the MTU of the interface with the service's address.
 func clientMTU(cfg *config.Config, o *Observed, s server) int {
 	for _, v := range virtuals(cfg) {
 		if link, exists := o.link(v.iface); exists && v.prefix.Addr() == s.service.Address && link.MTU > 0 {

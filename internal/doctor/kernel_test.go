@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// A check of a parameter whose name is wrong would be silent for ever.
+// TestKernelHasTheParameters detects misspelled parameter names, for which a check would never report anything.
 func TestKernelHasTheParameters(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	o := doctor.Linux{APISocket: filepath.Join(t.TempDir(), "api.sock")}.Observe(t.Context(), load(t, ""))

@@ -36,7 +36,7 @@ type part struct {
 	see  func(ctx context.Context, cfg *config.Config, o *Observed) error
 }
 
-// Observe examines all subjects concurrently. It ends with its context at the latest.
+// Observe examines all subjects concurrently. It returns when its context ends at the latest.
 func (l Linux) Observe(ctx context.Context, cfg *config.Config) *Observed {
 	o := &Observed{}
 	var mu sync.Mutex
@@ -140,7 +140,7 @@ func (Linux) Fix(ctx context.Context, f Fix) error {
 	return nil
 }
 
-// output runs a program, for a bounded time, and returns all its output.
+// output runs a program with a time limit and returns all its output.
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
@@ -150,7 +150,7 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// program finds a program in PATH or in the directories that are only in root's PATH.
+// program looks up a program in PATH and in the directories that are only in root's PATH.
 func program(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

@@ -25,7 +25,7 @@ const (
 	maxAdverts      = 10_000 // kept for one interface: bounds memory during a flood
 )
 
-// ListenTime is how long Observe listens for adverts.
+// ListenTime returns how long Observe listens for adverts.
 func ListenTime(cfg *config.Config) time.Duration {
 	var longest time.Duration
 	for _, v := range cfg.VRRP {

@@ -57,7 +57,7 @@ func firstWords(table string) []string {
 	return out
 }
 
-// moduleNames are the modules of modules.dep or modules.builtin: the names of the files at the beginnings of lines.
+// moduleNames returns the modules in modules.dep or modules.builtin: the names of the files at the beginnings of lines.
 func moduleNames(table string) []string {
 	var out []string
 	for line := range strings.Lines(table) {
@@ -94,7 +94,7 @@ func seeDaemons(_ context.Context, _ *config.Config, o *Observed) error {
 		if err != nil || !slices.Contains(rivals, name) {
 			continue
 		}
-		// Without the permission to read its namespace it counts as one of ours.
+		// Without permission to read its namespace, assume that it is in ours.
 		if ns, err := os.Readlink(filepath.Join(filepath.Dir(file), "ns/net")); err == nil && ns != own {
 			continue
 		}
@@ -122,7 +122,7 @@ func seeFirewall(ctx context.Context, _ *config.Config, o *Observed) error {
 		}
 		seen = true
 		if nft && strings.Contains(rules, "(nf_tables)") {
-			return // iptables-nft: nft has listed its rules
+			return // iptables-nft, whose rules nft has listed
 		}
 		for _, r := range statefulRules(tool, rules) {
 			if !slices.Contains(o.Firewall, r) {
@@ -133,7 +133,7 @@ func seeFirewall(ctx context.Context, _ *config.Config, o *Observed) error {
 	save("nft", "nft", "list", "ruleset")
 	nft = seen
 	for _, tool := range []string{"iptables", "ip6tables"} {
-		// The kernel may have rules of both; iptables-save lists those of its own kind only.
+		// The kernel may have rules of both kinds; iptables-save lists only those of its own kind.
 		save(tool, tool+"-legacy-save")
 		save(tool, tool+"-save")
 	}
@@ -191,7 +191,7 @@ func statefulNft(words []string) bool {
 			if next == "state" || next == "status" {
 				return true
 			}
-		case "redirect": // elsewhere it is a type of ICMP
+		case "redirect": // in other contexts it is an ICMP type
 			if slices.Contains([]string{"", "to", "random", "fully-random", "persistent", "comment"}, next) {
 				return true
 			}

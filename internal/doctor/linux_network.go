@@ -16,7 +16,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// seeNetwork reads devices, addresses and routes, makes the health checks, and sees then who did not answer.
+// seeNetwork reads devices, addresses and routes, runs the health checks, and then finds the neighbors that do not respond.
 func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
 	h, err := host.Open(host.Timeout)
 	if err != nil {
@@ -40,7 +40,7 @@ func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
 	return errors.Join(err, probeErr, seeNeighbors(ctx, h, o))
 }
 
-// seeRoutes asks for the way to each real server. That there is none is an observation.
+// seeRoutes looks up the route to each real server. A missing route is an observation.
 func seeRoutes(h *netlink.Handle, cfg *config.Config, o *Observed) {
 	o.Routes, o.Unreachable = map[netip.Addr]host.Route{}, map[netip.Addr]string{}
 	for _, s := range byAddress(cfg, ipvs.Masquerade, ipvs.DirectRoute, ipvs.Tunnel) {
@@ -59,16 +59,16 @@ func seeRoutes(h *netlink.Handle, cfg *config.Config, o *Observed) {
 const (
 	discardPort = 9 // RFC 863
 
-	// The kernel asks three times, a second apart (mcast_solicit, retrans_time_ms).
+	// The kernel sends three requests, a second apart (mcast_solicit, retrans_time_ms).
 	neighborTimeout = 3500 * time.Millisecond
 	neighborPause   = 50 * time.Millisecond
 )
 
-// onLink reports whether the server is in a network of this machine, where it answers ARP or neighbour discovery.
+// onLink reports whether the server is in a network of this host and so responds to ARP or neighbour discovery.
 func onLink(r host.Route) bool { return !r.Local && !r.Gateway.IsValid() }
 
-// askNeighbors sends each real server an empty datagram, so that the kernel asks for it by ARP or neighbour discovery:
-// a service without health checks gives no other cause to, and what the kernel knew may be old.
+// askNeighbors sends an empty datagram to each real server, so that the kernel resolves it by ARP or neighbour discovery:
+// without health checks nothing else causes that, and the kernel's entries may be outdated.
 func askNeighbors(ctx context.Context, o *Observed) {
 	for a, route := range o.Routes {
 		if !onLink(route) {
@@ -78,13 +78,14 @@ func askNeighbors(ctx context.Context, o *Observed) {
 		if err != nil {
 			continue
 		}
-		// Whether it was sent shows in the neighbour table.
+		// The neighbour table shows whether it was sent.
 		_, _ = conn.Write(nil)
 		_ = conn.Close()
 	}
 }
 
-// seeNeighbors finds the real servers on this machine's networks that do not answer, as soon as the kernel knows.
+// seeNeighbors finds the real servers on this host's networks that do not respond, and returns as soon as the kernel has
+// resolved or given up on all of them.
 func seeNeighbors(ctx context.Context, h *netlink.Handle, o *Observed) error {
 	deadline := time.After(neighborTimeout)
 	for {
@@ -116,7 +117,7 @@ func seeNeighbors(ctx context.Context, h *netlink.Handle, o *Observed) error {
 }
 
 const (
-	probeLimit     = 5 * time.Second // of one check, whatever its own timeout
+	probeLimit     = 5 * time.Second // of one check, regardless of its configured timeout
 	probesAtATime  = 64
 	assumedTimeout = 3 * time.Second // the kernel queries a neighbour three times, a second apart
 )
@@ -127,7 +128,7 @@ type task struct {
 	assumed bool
 }
 
-// tasks are all configured checks, each once, and a connection to servers that have none.
+// tasks returns all configured checks, each once, and a TCP connection to servers without checks.
 func tasks(cfg *config.Config) []task {
 	var out []task
 	seen := map[string]bool{}
@@ -153,7 +154,7 @@ func tasks(cfg *config.Config) []task {
 	return out
 }
 
-// probe runs every check once, many concurrently. Checks that were not run before the context ended are an error.
+// probe runs every check once, many concurrently. It returns an error if checks were not run before the context ended.
 func probe(ctx context.Context, cfg *config.Config) ([]Probe, error) {
 	due := tasks(cfg)
 	made := make([]*Probe, len(due))

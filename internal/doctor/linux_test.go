@@ -109,7 +109,7 @@ func TestListenTimeIsBounded(t *testing.T) {
 	}
 }
 
-// A program that does not end, and whose children hold its output open, is not waited for.
+// TestOutputEnds checks that output does not wait for a program that hangs and whose children keep its output open.
 func TestOutputEnds(t *testing.T) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -12,7 +12,7 @@ import (
 const ipvsModule = "ip_vs"
 
 func kernelIPVS(cfg *config.Config, o *Observed) []Finding {
-	alone := len(cfg.VRRP) == 0 && !needsIPVS(cfg) // no configuration: what the machine could do
+	alone := len(cfg.VRRP) == 0 && !needsIPVS(cfg) // no configuration: report the host's abilities
 	if !needsIPVS(cfg) && !alone {
 		return nil
 	}
@@ -79,7 +79,7 @@ func schedulers(cfg *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// capabilities checks those of this process: a daemon started in the same way has the same.
+// capabilities checks those of this process; a daemon started in the same way has the same ones.
 func capabilities(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, c := range []struct {

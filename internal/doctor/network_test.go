@@ -81,7 +81,7 @@ func TestSecondaryAddresses(t *testing.T) {
 	})
 }
 
-// What is on no device fits none.
+// TestAddressesAreNotRightOnMissingDevices checks that no address is reported as ok on a missing device.
 func TestAddressesAreNotRightOnMissingDevices(t *testing.T) {
 	o := healthy()
 	o.Links = nil
@@ -165,7 +165,7 @@ func TestAdverts(t *testing.T) {
 	})
 }
 
-// A peer is heard only if one was heard.
+// TestPeerHeard checks that a peer is reported as heard only if its adverts were received.
 func TestPeerHeard(t *testing.T) {
 	for code, adverts := range map[string][]doctor.Advert{"master": nil, "peer-heard": {hear("202.99.59.112", 150)}} {
 		o := healthy()

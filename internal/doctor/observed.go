@@ -20,9 +20,9 @@ type Observed struct {
 	Links        host.Links
 	Addresses    []host.Address
 	Defaults     []host.Route              // best first
-	Routes       map[netip.Addr]host.Route // to each real server that can be reached
+	Routes       map[netip.Addr]host.Route // to each reachable real server
 	Unreachable  map[netip.Addr]string     // why there is no route to a real server
-	Neighbors    map[netip.Addr]bool       // true: a real server that does not answer ARP or neighbour discovery
+	Neighbors    map[netip.Addr]bool       // true if a real server does not respond to ARP or neighbour discovery
 	Probes       []Probe
 	Capabilities uint64 // effective, of this process
 	Processes    []supervisor.Running
@@ -49,7 +49,7 @@ func (m Modules) Has(name string) bool { return slices.Contains(m.Loaded, name) 
 // Can reports whether the module can be loaded.
 func (m Modules) Can(name string) bool { return slices.Contains(m.Available, name) }
 
-// Probe is the result of a health check that was run once.
+// Probe is the result of running a health check once.
 type Probe struct {
 	Endpoint netip.AddrPort
 	Assumed  bool // no check is configured: a TCP connection was tried
@@ -118,12 +118,12 @@ func (o *Observed) networks(iface string, ipv6 bool) []netip.Prefix {
 	return out
 }
 
-// effective is the effective value of arp_ignore, arp_announce or rp_filter on an interface.
+// effective returns the effective value of arp_ignore, arp_announce or rp_filter on an interface.
 func (o *Observed) effective(iface, name string) int {
 	return number(sysctl.Effective(o.Sysctls, iface, name))
 }
 
-// number reads the first number of a parameter, or 0.
+// number parses the first number of a parameter, or returns 0.
 func number(value string) int {
 	n := 0
 	for _, c := range value {

@@ -9,7 +9,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
-// Script is a command of the configuration, and why this host cannot run it; empty if it can.
+// Script is a configured command, and why this host cannot run it; empty if it can.
 type Script struct {
 	Track   bool   // of a track_script block
 	Block   string // track_script haproxy, notify.master of vrrp web
@@ -35,7 +35,7 @@ func scripts(_ *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// seeScripts ends with its context even if a script's file system does not answer.
+// seeScripts returns when its context ends, even if a script's file system is unresponsive.
 func seeScripts(ctx context.Context, cfg *config.Config, o *Observed) error {
 	done := make(chan []Script, 1)
 	go func() { done <- checkScripts(cfg) }()

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// run are the transitions from one number to another of a series, of the instances "a" (odd) and "b" (even).
+// run returns the transitions from one number to another of a series, of the instances "a" (odd) and "b" (even).
 func run(series string, from, to uint64) []vrrp.Transition {
 	var list []vrrp.Transition
 	for n := from; n <= to; n++ {
@@ -17,7 +17,7 @@ func run(series string, from, to uint64) []vrrp.Transition {
 	return list
 }
 
-// text is events in short: "1 2 -3 5" has 3 lost before 5.
+// text abbreviates events: "1 2 -3 5" has 3 lost before 5.
 func text(events []Event) string {
 	var words []string
 	for _, e := range events {

@@ -1,5 +1,5 @@
-// Package loglimit keeps a log readable when packets, servers or clients cause its lines: it limits them by cause, and
-// reports how many were left out.
+// Package loglimit limits log lines caused by packets, servers or clients. It limits them by cause and reports how many
+// were suppressed.
 package loglimit
 
 import (
@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// Lines that others cause (see Outside) are at most outsidePerSecond in any second, and allPerSecond of all others once
-// the reserve is used up; with the report of what was left out that is less than ten lines a second. The reserve is for
-// our own state: a thousand instances that fail over at once are logged one by one.
+// Lines with external causes (see Outside) are limited to outsidePerSecond in any second, and all others to allPerSecond
+// after the reserve is used up; with the report of suppressed lines, that is less than ten lines a second. The reserve is
+// for our own state: a failover of a thousand instances is logged line by line.
 const (
 	outsidePerSecond = 4
-	outsideBurst     = 2 // of one cause; then causePerSecond
+	outsideBurst     = 2 // per cause; then causePerSecond
 
 	allReserve   = 4096
 	allPerSecond = 5
 
-	causeBurst     = 8 // lines of one message about one subject
+	causeBurst     = 8 // lines with one message and subject
 	causePerSecond = 0.1
 
 	reportAfter = 10 * time.Second
@@ -32,15 +32,15 @@ const (
 	namedMost   = 5 // causes in a report
 )
 
-// subjects are the attributes that tell causes of one message apart. Their values are configured names, never an
-// attacker's choice.
+// subjects are the attributes that distinguish causes with the same message. Their values are configured names, so an
+// attacker cannot choose them.
 var subjects = []string{"instance", "endpoint", "interface", "what"}
 
-// reasonKey tells causes apart too, where others cause the line: the named reasons of dropped packets.
+// reasonKey also distinguishes causes of external lines: its values are the named reasons for dropped packets.
 const reasonKey = "reason"
 
-// Outside returns a logger for what packets, clients and other programs can cause as often as they like. A logger that
-// limits nothing is returned as it is.
+// Outside returns a logger for lines that packets, clients and other programs can cause at any rate. A logger without limits
+// is returned unchanged.
 func Outside(log *slog.Logger) *slog.Logger {
 	h, ok := log.Handler().(*Handler)
 	if !ok {
@@ -57,10 +57,10 @@ type Handler struct {
 	next    slog.Handler
 	outside bool
 	subject string
-	grouped bool // attributes are in a group: they are no subjects
+	grouped bool // attributes are in a group and so not subjects
 }
 
-// New returns a handler that passes on to next what is within the limits.
+// New returns a handler that passes lines within the limits to next.
 func New(next slog.Handler) *Handler {
 	return &Handler{limiter: &limiter{root: next, causes: map[cause]*bucket{}}, next: next}
 }
@@ -87,7 +87,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &with
 }
 
-// about adds an attribute to the subject if it belongs to it.
+// about adds an attribute to the subject if it is part of the subject.
 func (h *Handler) about(subject string, a slog.Attr) string {
 	if h.grouped || !slices.Contains(subjects, a.Key) && !(h.outside && a.Key == reasonKey) {
 		return subject
@@ -116,40 +116,40 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, r)
 }
 
-// Flush reports what was left out and not reported yet. It is for the end of the process.
+// Flush reports suppressed lines that have not been reported yet. Call it at the end of the process.
 func (h *Handler) Flush() { h.report() }
 
-// cause is what limits are counted by.
+// cause is the unit to which limits apply.
 type cause struct{ message, subject string }
 
-// limiter is what all handlers of one log share.
+// limiter is the state shared by all handlers of one log.
 type limiter struct {
 	root slog.Handler
 
 	mu      sync.Mutex
 	causes  map[cause]*bucket
-	swept   time.Time // when causes was last rid of old ones
+	swept   time.Time // when old causes were last removed
 	all     bucket
-	outside [outsidePerSecond]time.Time // the last lines that others caused, a ring
+	outside [outsidePerSecond]time.Time // times of the last external lines, a ring
 	next    int
-	waiting bool // a report is due
+	waiting bool // a report is scheduled
 }
 
-// bucket allows a burst, and then so many a second.
+// bucket is a token bucket: it allows a burst, then a rate per second.
 type bucket struct {
 	used    float64
 	at      time.Time
 	leftOut uint64
 }
 
-// room says whether one more is within the limit.
+// room reports whether one more line is within the limit.
 func (b *bucket) room(now time.Time, burst, perSecond float64) bool {
 	b.used = max(0, b.used-now.Sub(b.at).Seconds()*perSecond)
 	b.at = now
 	return b.used+1 <= burst
 }
 
-// admit says whether a line may be written, and how many like it were left out before.
+// admit reports whether a line may be written, and how many lines of the same cause were suppressed before it.
 func (l *limiter) admit(c cause, outside bool, now time.Time) (leftOut uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -157,7 +157,7 @@ func (l *limiter) admit(c cause, outside bool, now time.Time) (leftOut uint64, o
 	if outside {
 		ok = b.room(now, outsideBurst, causePerSecond) && now.Sub(l.outside[l.next]) >= time.Second
 	} else {
-		// Without a subject it is one line of many, such as the steps of a start.
+		// A line without a subject is one of many different ones, such as the steps of a start.
 		ok = (c.subject == "" || b.room(now, causeBurst, causePerSecond)) && l.all.room(now, allReserve, allPerSecond)
 	}
 	if !ok {
@@ -179,7 +179,7 @@ func (l *limiter) admit(c cause, outside bool, now time.Time) (leftOut uint64, o
 	return leftOut, true
 }
 
-// bucketOf finds the bucket of a cause. Old ones are forgotten; if all are in use, further causes share one.
+// bucketOf returns the bucket of a cause. Old causes are removed; if all are in use, additional causes share one bucket.
 func (l *limiter) bucketOf(c cause, now time.Time) *bucket {
 	if b := l.causes[c]; b != nil {
 		return b
@@ -203,7 +203,7 @@ func (l *limiter) bucketOf(c cause, now time.Time) *bucket {
 	return b
 }
 
-// report writes one line about everything that was left out since it was last reported.
+// report writes one line about everything that was suppressed since the last report.
 func (l *limiter) report() {
 	l.mu.Lock()
 	l.waiting = false
@@ -225,7 +225,7 @@ func (l *limiter) report() {
 	_ = l.root.Handle(context.Background(), r) // there is nowhere else to report it
 }
 
-// most names the most frequent messages.
+// most lists the most frequent messages.
 func most(counts map[string]uint64) string {
 	messages := make([]string, 0, len(counts))
 	for m := range counts {

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 )
 
-// book is a handler that notes when lines were written and what they say of others that were not.
+// book is a handler that records the times of lines and the numbers of suppressed lines that they report.
 type book struct {
 	mu      sync.Mutex
 	times   []time.Time
@@ -36,9 +36,9 @@ func (b *book) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// most is the largest number of lines within any second after the given moment.
+// most returns the largest number of lines within any second after the given time.
 func (b *book) most(since time.Time) int {
-	b.mu.Lock() // after the last report, which a timer writes
+	b.mu.Lock() // the last report is written by a timer
 	defer b.mu.Unlock()
 	most := 0
 	for i, at := range b.times {
@@ -80,12 +80,12 @@ func TestWhatOthersCauseIsLimited(t *testing.T) {
 	})
 }
 
-// TestOwnChangesAreAllLogged: a switch that dies changes the state of every instance and every server at once.
+// TestOwnChangesAreAllLogged changes the state of every instance and every server at once, as when a switch fails.
 func TestOwnChangesAreAllLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b book
 		log := slog.New(loglimit.New(&b))
-		for round := range 4 { // less than a router's way through its states
+		for round := range 4 { // fewer than a router's state changes in a failover
 			for i := range 1000 {
 				log.Info("state changed", "instance", fmt.Sprint("v", i), "round", round)
 			}
@@ -97,7 +97,7 @@ func TestOwnChangesAreAllLogged(t *testing.T) {
 	})
 }
 
-// TestFlappingIsLimited: what changes for ever, each instance by itself and all of them together.
+// TestFlappingIsLimited has endless state changes, of each instance and of all of them together.
 func TestFlappingIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, instances := range []int{1, 255} {

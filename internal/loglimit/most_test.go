@@ -2,7 +2,7 @@ package loglimit
 
 import "testing"
 
-// TestCausesThatWereNotKeptHaveAName: beyond causesKept they are counted together.
+// TestCausesThatWereNotKeptHaveAName checks that causes beyond causesKept are counted together.
 func TestCausesThatWereNotKeptHaveAName(t *testing.T) {
 	if got := most(map[string]uint64{"": 7, "health": 3}); got != "7 × from other causes; 3 × health" {
 		t.Errorf("got %q", got)

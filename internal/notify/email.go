@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 )
 
-// email sends mail by SMTP. Messages that come within the interval after a mail share the next one.
+// email sends mail by SMTP. Messages that arrive within the interval after a mail are combined in the next mail.
 type email struct {
 	config config.NotifyEmail
 	node   string
@@ -26,7 +26,7 @@ type email struct {
 const (
 	emailBatch   = 100 // messages in a mail
 	emailTimeout = 30 * time.Second
-	emailAnswers = 64 << 10 // bytes that a server may say in one session
+	emailAnswers = 64 << 10 // bytes accepted from a server in one session
 )
 
 func newEmail(c config.NotifyEmail, node string) *email {
@@ -43,7 +43,7 @@ func (e *email) deliver(ctx context.Context, batch []Message) error {
 	return retry(ctx, e.config.Retries, func() error { return e.send(ctx, text) })
 }
 
-// text is a mail (RFC 5322).
+// text returns a mail (RFC 5322).
 func (e *email) text(batch []Message, now time.Time) []byte {
 	last := batch[len(batch)-1]
 	subject := fmt.Sprintf("[%s] %d transitions were lost", e.node, last.Lost)
@@ -63,7 +63,7 @@ func (e *email) text(batch []Message, now time.Time) []byte {
 	header("MIME-Version", "1.0")
 	header("Content-Type", "text/plain; charset=utf-8")
 	header("Content-Transfer-Encoding", "8bit")
-	header("Auto-Submitted", "auto-generated") // RFC 3834: no answers by robots
+	header("Auto-Submitted", "auto-generated") // RFC 3834: suppresses automatic replies
 	b.WriteString("\r\n")
 	for _, m := range batch {
 		b.WriteString(m.sentence() + "\r\n")
@@ -92,7 +92,7 @@ func (e *email) send(ctx context.Context, text []byte) error {
 	return err
 }
 
-// quiet is a connection on which only so many bytes can be received: package smtp reads an answer whole, however long.
+// quiet is a connection that limits the number of bytes received: package smtp reads a response of any length.
 type quiet struct {
 	net.Conn
 	left int
@@ -155,6 +155,6 @@ func (e *email) talk(conn net.Conn, text []byte) error {
 	if err != nil {
 		return smtpFailure("sending the mail", err)
 	}
-	_ = c.Quit() // the mail is accepted
+	_ = c.Quit() // the mail has been accepted
 	return nil
 }

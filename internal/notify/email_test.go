@@ -25,7 +25,7 @@ type mailServer struct {
 	tls      *tls.Config
 	implicit bool
 	auth     string // the mechanisms
-	refuse   string // the answer to RCPT TO
+	refuse   string // the response to RCPT TO
 
 	mu    sync.Mutex
 	login string
@@ -115,7 +115,7 @@ func (s *mailServer) serve(conn net.Conn) {
 	}
 }
 
-// certificate is one that a test server has, for 127.0.0.1, and the PEM that trusts it.
+// certificate returns a test server's certificate for 127.0.0.1, and the PEM of the authority that signed it.
 func certificate(t *testing.T) (*tls.Config, string) {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
@@ -183,7 +183,7 @@ func TestEmailIsRefused(t *testing.T) {
 	}
 }
 
-// TestAMailServerThatTalksForEver fills no memory, and no log.
+// TestAMailServerThatTalksForEver checks that an endless response fills neither memory nor the log.
 func TestAMailServerThatTalksForEver(t *testing.T) {
 	for what, noise := range map[string]string{"a long line": strings.Repeat("220 x", 1<<10), "many lines": strings.Repeat("220-x\r\n", 1<<9)} {
 		t.Run(what, func(t *testing.T) {

@@ -12,10 +12,10 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 )
 
-// fifo writes a line for each message, as keepalived does to its notify_fifo.
+// fifo writes a line for each message, like keepalived's notify_fifo.
 type fifo struct {
 	config config.NotifyFIFO
-	fd     int // -1: not open
+	fd     int // -1 if not open
 }
 
 func newFIFO(c config.NotifyFIFO) *fifo { return &fifo{config: c, fd: -1} }
@@ -28,7 +28,7 @@ func (f *fifo) deliver(_ context.Context, batch []Message) error {
 	if err := f.open(); err != nil {
 		return err
 	}
-	// A line is shorter than PIPE_BUF: it is written whole or not at all (pipe(7)).
+	// A line is shorter than PIPE_BUF, so the write is atomic (pipe(7)).
 	_, err := unix.Write(f.fd, []byte(batch[0].line()))
 	if errors.Is(err, unix.EAGAIN) {
 		return fmt.Errorf("%s is full: no program reads it", f.config.Path)
@@ -39,15 +39,15 @@ func (f *fifo) deliver(_ context.Context, batch []Message) error {
 	return nil
 }
 
-// open opens the FIFO, and creates it if it does not exist. It is opened for reading too, as by keepalived: then the call
-// does not wait for a reader, and lines wait in the pipe until one comes.
+// open opens the FIFO, and creates it if it does not exist. Like keepalived, it opens the FIFO for reading too: then open(2)
+// does not wait for a reader, and lines stay in the pipe until a reader arrives.
 func (f *fifo) open() error {
 	var now, opened unix.Stat_t
 	err := unix.Lstat(f.config.Path, &now)
 	if err == nil && f.fd >= 0 && unix.Fstat(f.fd, &opened) == nil && opened.Dev == now.Dev && opened.Ino == now.Ino {
 		return nil
 	}
-	f.close() // it was deleted, or replaced
+	f.close() // it was deleted or replaced
 	created := false
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = unix.Mkfifo(f.config.Path, f.config.Mode); err == nil {
@@ -70,7 +70,7 @@ func (f *fifo) open() error {
 		f.fd = -1
 		return &fs.PathError{Op: "opening", Path: f.config.Path, Err: err}
 	}
-	if created { // whatever the umask is. Of what is open: somebody may have put a link there
+	if created { // set the mode regardless of the umask, with fchmod since the path may have been replaced by a link
 		if err := unix.Fchmod(f.fd, f.config.Mode); err != nil {
 			return &fs.PathError{Op: "setting the mode of", Path: f.config.Path, Err: err}
 		}

@@ -23,7 +23,7 @@ func TestFIFO(t *testing.T) {
 	f := newFIFO(config.NotifyFIFO{Path: path, Mode: 0o640})
 	defer f.close()
 	deliver := func(state string) error { return f.deliver(t.Context(), []Message{message(state)}) }
-	if err := deliver(stateBackup); err != nil { // nobody reads it yet
+	if err := deliver(stateBackup); err != nil { // there is no reader yet
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
@@ -97,7 +97,7 @@ func TestAFIFOsPathIsSomethingElse(t *testing.T) {
 	}
 }
 
-// TestFIFOsAreClosed: a reload that changes one, or that removes it, leaves nothing open.
+// TestFIFOsAreClosed checks that a reload that changes or removes a FIFO closes the old one.
 func TestFIFOsAreClosed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
 	open := func() (n int) {

@@ -1,5 +1,5 @@
-// Package notify passes the transitions of VRRP instances to the receivers that a configuration names: scripts, FIFOs,
-// webhooks and e-mail. Each receiver has a queue of its own, so that a slow one delays no other.
+// Package notify sends the transitions of VRRP instances to the configured receivers: scripts, FIFOs, webhooks and e-mail.
+// Each receiver has a separate queue, so that a slow receiver does not delay the others.
 package notify
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// The states that receivers are given are those of keepalived.
+// The states passed to receivers are those of keepalived.
 const (
 	stateMaster = "MASTER"
 	stateBackup = "BACKUP"
@@ -18,14 +18,14 @@ const (
 	stateStop   = "STOP"
 )
 
-// Message is what a receiver is given.
+// Message is a notification.
 type Message struct {
-	vrrp.Transition        // that led to State; at the end of the process perhaps none
+	vrrp.Transition        // the transition to State; may be zero at the end of the process
 	State           string // MASTER, BACKUP, FAULT or STOP; "" for lost transitions
-	Lost            uint64 // so many transitions were lost before this message
+	Lost            uint64 // number of transitions lost before this message
 }
 
-// kind is keepalived's word for whose state it is.
+// kind returns keepalived's keyword for the subject of the state.
 func (m Message) kind() string {
 	if m.Group {
 		return "GROUP"
@@ -33,7 +33,7 @@ func (m Message) kind() string {
 	return "INSTANCE"
 }
 
-// priority is what keepalived passes on: 0 for a group.
+// priority returns the priority as passed on by keepalived: 0 for a group.
 func (m Message) priority() uint8 {
 	if m.Group {
 		return 0
@@ -41,17 +41,17 @@ func (m Message) priority() uint8 {
 	return m.Priority
 }
 
-// arguments are those of keepalived's notify script.
+// arguments returns the arguments of keepalived's notify script.
 func (m Message) arguments() []string {
 	return []string{m.kind(), m.Instance, m.State, fmt.Sprint(m.priority())}
 }
 
-// line is that of keepalived's FIFO (keepalived/vrrp/vrrp_notify.c, notify_fifo).
+// line returns a line in the format of keepalived's FIFO (keepalived/vrrp/vrrp_notify.c, notify_fifo).
 func (m Message) line() string {
 	return fmt.Sprintf("%s \"%s\" %s %d\n", m.kind(), m.Instance, m.State, m.priority())
 }
 
-// sentence is for people.
+// sentence returns the message as a sentence.
 func (m Message) sentence() string {
 	at := m.Time.Format(time.RFC3339)
 	if m.Lost > 0 {
@@ -68,8 +68,8 @@ func (m Message) sentence() string {
 	return text
 }
 
-// stateAfter is the state that a transition leads to, "" if it is none of keepalived's: an instance that is leaving is still
-// master for its clients.
+// stateAfter returns the state after a transition, or "" if keepalived has no such state: an instance that is leaving is
+// still master for its clients.
 func stateAfter(t vrrp.Transition) string {
 	switch t.To {
 	case vrrp.Master:
@@ -80,12 +80,12 @@ func stateAfter(t vrrp.Transition) string {
 		if t.Reason == vrrp.ReasonResignStop {
 			return stateStop
 		}
-		return stateFault // of a removed instance too, as keepalived does without notify_deleted
+		return stateFault // also for a removed instance, as in keepalived without notify_deleted
 	}
 	return ""
 }
 
-// messageOf makes a message of an event, where it has a state.
+// messageOf returns the message for an event, if the event has a state.
 func messageOf(e history.Event) (m Message, ok bool) {
 	m = Message{Transition: e.Transition, Lost: e.Lost}
 	if e.Lost == 0 {

@@ -17,29 +17,29 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// Progress is which events each receiver has, for the next process.
+// Progress is the last event delivered to each receiver. It is saved for the next process.
 type Progress struct {
 	Series    string            `json:"series"`
-	Receivers map[string]uint64 `json:"receivers"` // the number of the last event, by name
+	Receivers map[string]uint64 `json:"receivers"` // the number of the last event, by receiver name
 }
 
 // Options configure a Notifier.
 type Options struct {
 	Run    func(ctx context.Context, c script.Command) script.Result
-	Check  func(script.Command) error // says why a command cannot be run here
-	Save   func(Progress)             // keeps it for the next process; does not block. It may be called from any goroutine
-	Former Progress                   // that the former process saved
+	Check  func(script.Command) error // returns why a command cannot be run here
+	Save   func(Progress)             // saves it for the next process; must not block. It may be called from any goroutine
+	Former Progress                   // saved by the previous process
 	Logger *slog.Logger
 }
 
-// Notifier passes events on to receivers. Its methods are called from one goroutine and do not block, but for Stop.
+// Notifier passes events to receivers. Its methods must be called from one goroutine and do not block, except for Stop.
 type Notifier struct {
 	Options
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	states map[subject]string // last notified
+	states map[subject]string // last notified state
 	seen   map[string]any     // configuration of each receiver
 	groups []config.SyncGroup
 
@@ -54,7 +54,7 @@ type subject struct {
 	name  string
 }
 
-// compare puts groups behind instances.
+// compare orders groups after instances.
 func (s subject) compare(other subject) int {
 	if s.group != other.group {
 		if s.group {
@@ -72,8 +72,8 @@ func New(o Options) *Notifier {
 	return n
 }
 
-// Update has the receivers of a configuration. Those that are in it no more deliver what they have; the scripts of an
-// instance that is removed wait for its last transition.
+// Update applies the receivers of a configuration. Receivers that are no longer in it deliver their pending messages first;
+// the scripts of a removed instance wait for its last transition.
 func (n *Notifier) Update(cfg *config.Config) {
 	wanted := map[string]func() receiver{}
 	settings := map[string]any{}
@@ -130,13 +130,13 @@ func (n *Notifier) Update(cfg *config.Config) {
 			q.change(func() { q.receiver, q.stats.Error = make(), "" })
 		}
 		if s, ok := n.queues[name].receiver.(*scripts); ok && !reflect.DeepEqual(n.seen[name], settings[name]) {
-			go n.check(n.queues[name], s) // not waited for: a file system may not answer
+			go n.check(n.queues[name], s) // in the background, since a file system may hang
 		}
 		n.seen[name] = settings[name]
 	}
 }
 
-// check has a script that cannot be run reported before it is needed.
+// check reports a script that cannot be run before it is needed.
 func (n *Notifier) check(q *queue, s *scripts) {
 	for _, c := range s.all() {
 		if err := n.Check(c); err != nil {
@@ -150,7 +150,7 @@ func (n *Notifier) check(q *queue, s *scripts) {
 	}
 }
 
-// isOver reports whether an instance in this state has no more transitions once it is removed.
+// isOver reports whether a removed instance in this state will have no more transitions.
 func isOver(state string) bool { return state == "" || state == stateFault || state == stateStop }
 
 func (n *Notifier) remove(name string, q *queue) {
@@ -159,8 +159,8 @@ func (n *Notifier) remove(name string, q *queue) {
 	q.change(func() { q.closed = true })
 }
 
-// Event takes the next event. One that the speaker had kept and a former process took is past: it is for those receivers
-// that did not get it from that process.
+// Event processes the next event. past means that the speaker had kept the event and a previous process received it: it is
+// delivered only to those receivers that did not get it from that process.
 func (n *Notifier) Event(e history.Event, past bool) {
 	m, ok := messageOf(e)
 	n.mu.Lock()
@@ -174,19 +174,19 @@ func (n *Notifier) Event(e history.Event, past bool) {
 	}
 }
 
-// pass puts a message that is news in the queues. The lock is held.
+// pass queues a message if it is news. The caller holds the lock.
 func (n *Notifier) pass(m Message, past bool) {
 	s := subject{m.Group, m.Instance}
 	if m.Lost == 0 {
 		if n.states[s] == m.State {
-			return // it was leaving, and stayed; or another speaker adopted it
+			return // it was leaving but stayed, or another speaker adopted it
 		}
 		n.states[s] = m.State
 	}
 	for name, q := range n.queues {
 		had, known := n.Former.Receivers[name]
 		if known && m.State != "" && m.To == "" {
-			had = 0 // Stop made it: it has the number of the last event, which this receiver may have
+			had = 0 // created by Stop, with the number of the last event, which this receiver may already have
 		}
 		if known && n.Former.Series == m.Series && m.Sequence <= had || !known && past {
 			continue
@@ -204,8 +204,8 @@ func (n *Notifier) pass(m Message, past bool) {
 	}
 }
 
-// passGroup follows the message of an instance with one of its sync group, if all members have the same state now. It comes
-// after theirs, as keepalived's does.
+// passGroup follows an instance's message with one for its sync group if all members now have the same state. As in
+// keepalived, the group's message comes after those of its members.
 func (n *Notifier) passGroup(m Message, past bool) {
 	for _, g := range n.groups {
 		if !slices.Contains(g.Instances, m.Instance) || slices.ContainsFunc(g.Instances, func(name string) bool { return n.states[subject{false, name}] != m.State }) {
@@ -226,15 +226,15 @@ func (n *Notifier) save() {
 			p.Receivers[name] = before.Sequence
 		}
 		if n.Former.Series == p.Series {
-			p.Receivers[name] = max(p.Receivers[name], n.Former.Receivers[name]) // not all that the speaker has kept has come yet
+			p.Receivers[name] = max(p.Receivers[name], n.Former.Receivers[name]) // the speaker's replay may not be complete
 		}
 	}
 	n.mu.Unlock()
 	n.Save(p)
 }
 
-// Stop notifies of the end of the instances that have not ended themselves, and returns when everything is delivered, or at
-// the deadline: what is left then is given up.
+// Stop sends a notification for each instance that has not ended, and returns when everything is delivered or at the deadline,
+// at which pending messages are dropped.
 func (n *Notifier) Stop(deadline time.Time) {
 	n.mu.Lock()
 	for _, s := range slices.SortedFunc(maps.Keys(n.states), subject.compare) {

@@ -27,7 +27,7 @@ type desk struct {
 	mu     sync.Mutex
 	ran    []string
 	saved  Progress
-	takes  map[string]time.Duration // of a program
+	takes  map[string]time.Duration // by program
 	fails  map[string]bool
 	unsafe map[string]error
 }
@@ -65,7 +65,7 @@ func newDesk(former Progress) *desk {
 	return d
 }
 
-// instances is a configuration with instances of these names. The scripts of each have its name.
+// instances returns a configuration with instances of these names. The scripts of each contain its name.
 func instances(names ...string) *config.Config {
 	cfg := &config.Config{Node: "lb1"}
 	for _, name := range names {
@@ -77,24 +77,24 @@ func instances(names ...string) *config.Config {
 	return cfg
 }
 
-// with runs f while no script and no notification does.
+// with runs f while no script and no notification is running.
 func (d *desk) with(f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f()
 }
 
-// progress is what was saved last.
+// progress returns what was saved last.
 func (d *desk) progress() map[string]uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return maps.Clone(d.saved.Receivers)
 }
 
-// sort orders what has run: receivers do not wait for each other.
+// sort sorts what has run, since receivers do not wait for each other.
 func (d *desk) sort() { d.with(func() { slices.Sort(d.ran) }) }
 
-// moves has an instance go to states, one after the other.
+// moves moves an instance through states.
 func (d *desk) moves(name string, states ...vrrp.State) {
 	for _, to := range states {
 		d.next++
@@ -166,7 +166,7 @@ func TestTheStopIsBounded(t *testing.T) {
 	})
 }
 
-// TestTheStopOfTheNextProcess: the speaker has ended without a word, and nothing has changed since the former process.
+// TestTheStopOfTheNextProcess: the speaker has exited without a transition, and nothing has changed since the previous process.
 func TestTheStopOfTheNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{Series: "s", Receivers: map[string]uint64{"notify web": 1}})
@@ -203,7 +203,7 @@ func TestAQueueDropsTheOldest(t *testing.T) {
 	})
 }
 
-// TestTheNextProcess gets what the speaker has kept: some of it was delivered to one receiver, and less to another.
+// TestTheNextProcess replays the speaker's events, which were delivered to two receivers up to different numbers.
 func TestTheNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{Series: "s", Receivers: map[string]uint64{"notify web": 3, "notify slow": 1}})
@@ -314,7 +314,7 @@ func TestLinesAreKeepalivesOwn(t *testing.T) {
 	}
 }
 
-// flaky is a receiver that fails so many times.
+// flaky is a receiver that fails a number of times.
 type flaky struct {
 	gap time.Duration
 

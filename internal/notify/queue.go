@@ -9,37 +9,36 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// receiver delivers messages. A message that it could not deliver is given up: deliver has made all attempts that it is to
-// make.
+// receiver delivers messages. deliver makes all attempts; a message that it could not deliver is dropped.
 type receiver interface {
 	deliver(ctx context.Context, batch []Message) error
-	// most is how many messages it takes at once, and pace the least time between two deliveries.
+	// most returns the maximum number of messages per delivery, and pace the minimum time between two deliveries.
 	most() int
 	pace() time.Duration
-	// wants reports whether messages of this kind are for it.
+	// wants reports whether the receiver gets messages of this kind.
 	wants(m Message) bool
-	// close frees what it has open. It is called in the goroutine that calls deliver, after the last delivery.
+	// close releases resources. It is called in the goroutine that calls deliver, after the last delivery.
 	close()
 }
 
-// queueLength bounds the messages that wait for a receiver. The oldest are dropped: the last states matter most.
+// queueLength bounds the messages that wait for a receiver. The oldest are dropped, since the latest states matter most.
 const queueLength = 1000
 
-// queue passes messages to a receiver in order, in a goroutine of its own.
+// queue passes messages to a receiver in order, in a separate goroutine.
 type queue struct {
 	name string
 	log  *slog.Logger
 	wake chan struct{}
-	done func()   // called when fewer messages wait than before
-	used receiver // of the last delivery; only the goroutine that delivers uses it
+	done func()   // called when the number of waiting messages has decreased
+	used receiver // receiver of the last delivery; used only by the delivering goroutine
 
 	mu       sync.Mutex
 	receiver receiver
 	pending  []Message
 	inFlight []Message
-	next     time.Time // not before
-	closed   bool      // ends when it is empty
-	hurried  bool      // deliveries need no pace
+	next     time.Time // earliest time of the next delivery
+	closed   bool      // run returns once the queue is empty
+	hurried  bool      // ignore the pace
 	stats    Stats
 }
 
@@ -50,7 +49,7 @@ type Stats struct {
 	Delivered uint64
 	Failed    uint64    // given up after all attempts
 	Dropped   uint64    // too many were waiting
-	Error     string    // why the last delivery failed, or the next one will
+	Error     string    // why the last delivery failed or the next one will fail
 	Since     time.Time // of the first failure since the last success
 }
 
@@ -96,7 +95,7 @@ func (q *queue) run(ctx context.Context) {
 	q.mu.Lock()
 	first := q.receiver
 	q.mu.Unlock()
-	if f, ok := first.(*fifo); ok { // it is there for readers before the first message
+	if f, ok := first.(*fifo); ok { // create it for readers before the first message
 		q.used = f
 		if err := f.open(); err != nil {
 			q.log.Warn("notification receiver cannot be used", "receiver", q.name, "error", err)
@@ -124,10 +123,10 @@ func (q *queue) run(ctx context.Context) {
 	}
 }
 
-// idle is how long to wait for a queue that is woken up.
+// idle is how long an empty queue waits; it is woken up when needed.
 const idle = time.Hour
 
-// begin takes the next messages into delivery, or returns how long to wait for them.
+// begin takes the next messages for delivery, or returns how long to wait.
 func (q *queue) begin() (wait time.Duration, over bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -146,13 +145,13 @@ func (q *queue) deliver(ctx context.Context) {
 	q.mu.Lock()
 	r, batch := q.receiver, q.inFlight
 	q.mu.Unlock()
-	if q.used != nil && q.used != r { // a reload has replaced it
+	if q.used != nil && q.used != r { // replaced by a reload
 		q.used.close()
 	}
 	q.used = r
 	err := r.deliver(ctx, batch)
 	if ctx.Err() != nil {
-		return // the batch stays in flight: the next process delivers it
+		return // the batch stays in progress; the next process delivers it
 	}
 	q.mu.Lock()
 	n, failing := uint64(len(batch)), q.stats.Error != ""
@@ -178,7 +177,7 @@ func (q *queue) deliver(ctx context.Context) {
 	q.done()
 }
 
-// before is the position of the last event that needs no more delivery, if it is not the last one at all.
+// before returns the position of the last event before the oldest undelivered one; waits is false if all are delivered.
 func (q *queue) before() (p vrrp.Position, waits bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
-// scripts runs the commands of an instance: first the one for the state, then the one for all.
+// scripts runs the commands of an instance: first the one for the new state, then the one for all states.
 type scripts struct {
 	subject
 	config config.Notify
@@ -29,7 +29,7 @@ func (s *scripts) wants(m Message) bool {
 	return m.Lost == 0 && subject{m.Group, m.Instance} == s.subject && len(s.commands(m)) > 0
 }
 
-// byState are the commands for a state.
+// byState returns the commands for single states.
 func (s *scripts) byState() map[string][]string {
 	return map[string][]string{
 		stateMaster: s.config.Master, stateBackup: s.config.Backup, stateFault: s.config.Fault, stateStop: s.config.Stop,
@@ -40,7 +40,7 @@ func (s *scripts) commands(m Message) []script.Command {
 	return slices.Concat(s.command(s.byState()[m.State]), s.command(s.config.All, m.arguments()...))
 }
 
-// all are the commands for all states.
+// all returns the commands that run for every state.
 func (s *scripts) all() (list []script.Command) {
 	for _, args := range s.byState() {
 		list = append(list, s.command(args)...)
@@ -48,7 +48,7 @@ func (s *scripts) all() (list []script.Command) {
 	return append(list, s.command(s.config.All)...)
 }
 
-// command is none where there are no words.
+// command returns the command, or none if there are no words.
 func (s *scripts) command(words []string, arguments ...string) []script.Command {
 	if len(words) == 0 {
 		return nil
@@ -70,7 +70,7 @@ func (s *scripts) deliver(ctx context.Context, batch []Message) error {
 	return errors.Join(errs...)
 }
 
-// maxQuoted is how much of a script's output a message has.
+// maxQuoted is the maximum length of script output quoted in a message.
 const maxQuoted = 200
 
 // lastLine quotes the end of a script's output.

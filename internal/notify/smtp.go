@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// smtpError is a step of an SMTP session that failed.
+// smtpError is a failed step of an SMTP session.
 type smtpError struct {
 	step      string
 	err       error
-	permanent bool // a code of 5xx: RFC 5321 4.2.1
+	permanent bool // reply code 5xx: RFC 5321 4.2.1
 }
 
 func (e *smtpError) Error() string { return fmt.Sprintf("%s: %.*s", e.step, maxQuoted, e.err.Error()) }
@@ -24,7 +24,7 @@ func smtpFailure(step string, err error) error {
 	return &smtpError{step, err, ok && answer.Code/100 == 5}
 }
 
-// helloName is a name for EHLO: a host name cannot have all characters of a node's.
+// helloName returns a name for EHLO: not all characters of a node name are allowed in a host name.
 func helloName(node string) string {
 	if node == "" || strings.ContainsFunc(node, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.')
@@ -34,7 +34,7 @@ func helloName(node string) string {
 	return node
 }
 
-// addressOf is the address in "Name <address>".
+// addressOf returns the address in "Name <address>".
 func addressOf(text string) string {
 	if parsed, err := mail.ParseAddress(text); err == nil {
 		return parsed.Address
@@ -42,7 +42,7 @@ func addressOf(text string) string {
 	return text
 }
 
-// login is PLAIN, or LOGIN where the server has only that.
+// login returns PLAIN, or LOGIN if the server supports only that.
 func (e *email) login(c *smtp.Client, host string) smtp.Auth {
 	_, offered := c.Extension("AUTH")
 	mechanisms := strings.Fields(strings.ToUpper(offered))
@@ -54,7 +54,7 @@ func (e *email) login(c *smtp.Client, host string) smtp.Auth {
 	return loginAuth{e.config.Username, e.config.Password.Reveal()}
 }
 
-// loginAuth is the mechanism LOGIN (draft-murchison-sasl-login), which package smtp does not have.
+// loginAuth is the LOGIN mechanism (draft-murchison-sasl-login), which package smtp lacks.
 type loginAuth struct{ username, password string }
 
 // Start implements smtp.Auth.

@@ -24,13 +24,13 @@ type webhook struct {
 	client *http.Client
 }
 
-// Delays between attempts: they double from the first to the longest.
+// Delays between attempts double from the first to the longest.
 const (
 	retryFirst = time.Second
 	retryMost  = 30 * time.Second
 )
 
-// payload is the body of a request. Its names are stable: programs read them.
+// payload is the body of a request. Its field names are stable, since programs parse them.
 type payload struct {
 	Event    string      `json:"event"` // "transition", or "lost"
 	Node     string      `json:"node"`
@@ -43,7 +43,7 @@ type payload struct {
 	Reason   vrrp.Reason `json:"reason,omitempty"`
 	Time     time.Time   `json:"time"`
 	Series   string      `json:"series"`
-	Sequence uint64      `json:"sequence"` // with series: the same in a message that comes again
+	Sequence uint64      `json:"sequence"` // with series, identifies a message that is delivered again
 	Lost     uint64      `json:"lost,omitempty"`
 }
 
@@ -60,7 +60,7 @@ func newWebhook(c config.NotifyWebhook, node string) *webhook {
 	}}
 }
 
-// trust is a TLS configuration with the given authorities in PEM, or the system's.
+// trust returns a TLS configuration with the given authorities in PEM, or the system's.
 func trust(authorities string) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if authorities != "" {
@@ -90,10 +90,10 @@ func (w *webhook) deliver(ctx context.Context, batch []Message) error {
 	return retry(ctx, w.config.Retries, func() error { return w.post(ctx, body) })
 }
 
-// errFinal wraps an error that another attempt would not change.
+// errFinal wraps an error for which a retry is pointless.
 type errFinal struct{ error }
 
-// retry makes an attempt, and more of them after errors.
+// retry makes an attempt, and retries after errors.
 func retry(ctx context.Context, retries int, attempt func() error) error {
 	for delay := retryFirst; ; delay = min(2*delay, retryMost) {
 		err := attempt()
@@ -129,10 +129,10 @@ func (w *webhook) post(ctx context.Context, body []byte) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return errors.Unwrap(err) // without the URL, which may have a secret
+		return errors.Unwrap(err) // without the URL, which may contain a secret
 	}
 	defer answer.Body.Close()
-	_, _ = io.CopyN(io.Discard, answer.Body, 64<<10) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, answer.Body, 64<<10) // allows reuse of the connection
 	switch code := answer.StatusCode; {
 	case code/100 == 2:
 		return nil

@@ -78,7 +78,7 @@ func TestAWebhooksAnswers(t *testing.T) {
 		server.Close()
 	}
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then it notices that the client is gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server detects a closed connection only after that
 		<-r.Context().Done()
 	}))
 	defer silent.Close()

@@ -14,11 +14,11 @@ type Server struct {
 	Destination ipvs.DestinationKey
 }
 
-// Adopted are the weights of the real servers that were in the kernel's table when a configuration was put in force. A
-// server stays as it was found until its checks have first results, so that a restart or a reload interrupts nothing.
+// Adopted has the weights of the real servers that were in the kernel's table when a configuration was applied. A server keeps
+// its state until its checks have first results, so that a restart or reload interrupts nothing.
 type Adopted map[Server]uint32
 
-// Adopt returns what services find of their pools in the kernel's table.
+// Adopt returns the weights of the services' real servers in the kernel's table.
 func Adopt(services []config.VirtualService, table []ipvs.ServiceState) Adopted {
 	configured := make(map[ipvs.ServiceKey]bool, len(services))
 	for _, vs := range services {
@@ -36,8 +36,8 @@ func Adopt(services []config.VirtualService, table []ipvs.ServiceState) Adopted 
 	return adopted
 }
 
-// Without returns what is still adopted after a verdict: a server that has failed a check does not come back as it was
-// found while another check has no result yet.
+// Without returns what is still adopted after a verdict: a server that has failed a check does not return with its adopted
+// weight while another check has no result yet.
 func (a Adopted) Without(v Verdict) Adopted {
 	rest := a
 	for _, m := range v.Members {
@@ -46,7 +46,7 @@ func (a Adopted) Without(v Verdict) Adopted {
 			continue
 		}
 		if len(rest) == len(a) {
-			rest = maps.Clone(a) // others may be reading it
+			rest = maps.Clone(a) // the old map may be in use by readers
 		}
 		delete(rest, server)
 	}

@@ -1,6 +1,5 @@
 // Package pool decides which real servers of a virtual service are in the kernel's table, with which weight, and why. It
-// is pure: a verdict depends only on the arguments of Decide. Whoever needs to know about a pool asks for a verdict when
-// it needs one; none is stored.
+// is pure: a verdict depends only on the arguments of Decide, and is computed when needed rather than stored.
 package pool
 
 import (
@@ -12,14 +11,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// Inputs are what a verdict depends on besides the configuration of the virtual service.
+// Inputs are the inputs of a verdict besides the configuration of the virtual service.
 type Inputs struct {
 	Health  map[string]healthcheck.Health // results of the checks, by target key
-	Checked func(key string) bool         // whether a target is being checked; one that is not counts as passing. nil: all are
+	Checked func(key string) bool         // whether a target is being checked; targets that are not count as passing. nil means all are
 	Adopted Adopted
 }
 
-// Verdict is what a virtual service's pool is to be.
+// Verdict is the desired state of a virtual service's pool.
 type Verdict struct {
 	Service ipvs.Service
 	Members []Member // one for each real server, in the order of the configuration
@@ -27,15 +26,15 @@ type Verdict struct {
 
 // Member is a real server of a pool.
 type Member struct {
-	Destination ipvs.Destination // as configured, but with the weight that it is to have; 0 if it is not in the table
+	Destination ipvs.Destination // as configured, with its effective weight; 0 if it is not in the table
 	InTable     bool
 	State       healthcheck.State
 	Reason      Reason
-	Assumed     bool      // one of its checks is not being carried out and counts as passing
-	Since       time.Time // when the last of the checks that agree with State reached it; zero if there is none
+	Assumed     bool      // one of its checks is not running and counts as passing
+	Since       time.Time // when the last of the checks with State reached it; zero if there is none
 }
 
-// Reason says why a member is in the table with its weight, or is not.
+// Reason is why a member is, or is not, in the table with its weight.
 type Reason uint8
 
 // The reasons.
@@ -43,7 +42,7 @@ const (
 	NoChecks      Reason = iota // in the table: no check is configured
 	ChecksPassing               // in the table: all checks pass
 	CheckFailed                 // a check failed: removed, or in the table with weight 0
-	NoResult                    // a check has no result yet: the same
+	NoResult                    // a check has no result yet: as for CheckFailed
 	AsFound                     // a check has no result yet: in the table with the weight found in the kernel
 )
 
@@ -86,7 +85,7 @@ func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 	return m
 }
 
-// judge combines the checks of a real server. One that fails takes it down; if none does, one without a result leaves it
+// judge combines the checks of a real server. One that fails makes it down; otherwise, one without a result makes it
 // unknown.
 func (in Inputs) judge(vs config.VirtualService, rs config.RealServer) Member {
 	m := Member{State: healthcheck.Up, Reason: NoChecks}
@@ -125,7 +124,7 @@ func reasonOf(s healthcheck.State) Reason {
 	return NoResult
 }
 
-// Entry is the virtual service as it is to be in the kernel's table.
+// Entry returns the desired virtual service in the kernel's table.
 func (v Verdict) Entry() ipvs.Entry {
 	e := ipvs.Entry{Service: v.Service, Destinations: make([]ipvs.Destination, 0, len(v.Members))}
 	for _, m := range v.Members {

@@ -19,7 +19,7 @@ const (
 	unknown = healthcheck.Unknown
 )
 
-// values compares addresses by what they are.
+// values compares addresses by value.
 var values = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
 func tcpCheck(port uint16) healthcheck.Spec {
@@ -44,7 +44,7 @@ func webService(onFailure config.OnFailure, checks ...healthcheck.Spec) config.V
 	}
 }
 
-// One real server of weight 5 with two checks, or none.
+// TestVerdictOnOneServer has one real server of weight 5 with two checks, or none.
 func TestVerdictOnOneServer(t *testing.T) {
 	at := func(seconds int64) time.Time { return time.Unix(seconds, 0) }
 	for _, tt := range []struct {
@@ -53,7 +53,7 @@ func TestVerdictOnOneServer(t *testing.T) {
 		none      bool
 		states    []healthcheck.State // of the checks; since second 1, 2, …
 		adopted   pool.Adopted
-		unchecked int // so many of the checks are not being carried out
+		unchecked int // number of checks that are not running
 
 		inTable bool
 		weight  uint32
@@ -121,7 +121,7 @@ func TestVerdictOnOneServer(t *testing.T) {
 	}
 }
 
-// found is what was adopted of the web service: one server with its weight.
+// found returns what was adopted of the web service: one server with its weight.
 func found(at string, weight uint32) pool.Adopted {
 	vs := webService(config.Remove)
 	return pool.Adopted{pool.Server{Service: vs.ServiceKey, Destination: destination(at, weight).DestinationKey}: weight}

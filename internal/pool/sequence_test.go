@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-// world is what a director has: a configuration, results, what it adopted, and a kernel's table.
+// world is the state of a director: a configuration, results, adopted weights, and the kernel's table.
 type world struct {
 	now      int64
 	services []config.VirtualService
@@ -26,7 +26,7 @@ type world struct {
 	table    []ipvs.ServiceState
 }
 
-// load puts a configuration in force: results of checks that remain are kept, and the table is adopted.
+// load applies a configuration: results of checks that remain are kept, and the table is adopted.
 func (w *world) load(services []config.VirtualService) {
 	w.services = services
 	targets := w.targets()
@@ -35,13 +35,13 @@ func (w *world) load(services []config.VirtualService) {
 	w.reconcile()
 }
 
-// restart is a new director's start.
+// restart starts a new director.
 func (w *world) restart() {
 	w.health = map[string]healthcheck.Health{}
 	w.load(w.services)
 }
 
-// settle forgets what was adopted when every check has a result.
+// settle discards the adopted weights once every check has a result.
 func (w *world) settle() {
 	if len(w.health) == len(w.targets()) {
 		w.adopted = nil
@@ -49,7 +49,7 @@ func (w *world) settle() {
 	w.reconcile()
 }
 
-// targets are the endpoints of all checks, by key.
+// targets returns the endpoints of all checks, by key.
 func (w *world) targets() map[string]netip.AddrPort {
 	all := map[string]netip.AddrPort{}
 	for _, vs := range w.services {
@@ -62,7 +62,7 @@ func (w *world) targets() map[string]netip.AddrPort {
 	return all
 }
 
-// result gives the checks of an endpoint a state.
+// result sets the state of the checks of an endpoint.
 func (w *world) result(at netip.AddrPort, state healthcheck.State) {
 	w.now++
 	for key, endpoint := range w.targets() {
@@ -77,7 +77,7 @@ func (w *world) verdict(vs config.VirtualService) pool.Verdict {
 	return pool.Decide(vs, pool.Inputs{Health: w.health, Adopted: w.adopted})
 }
 
-// reconcile makes the table what the verdicts ask for.
+// reconcile applies the verdicts to the table.
 func (w *world) reconcile() {
 	w.table = nil
 	for _, vs := range w.services {
@@ -92,7 +92,7 @@ func (w *world) reconcile() {
 	}
 }
 
-// destinations are those in the table.
+// destinations returns the destinations in the table.
 func (w *world) destinations() map[pool.Server]ipvs.Destination {
 	all := map[pool.Server]ipvs.Destination{}
 	for _, s := range w.table {
@@ -103,15 +103,15 @@ func (w *world) destinations() map[pool.Server]ipvs.Destination {
 	return all
 }
 
-// at is the endpoint of the server with a one-letter name: a is 10.0.0.1:80.
+// at returns the endpoint of the server with a one-letter name: a is 10.0.0.1:80.
 func at(name string) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, name[0] - 'a' + 1}), 80)
 }
 
 func name(d ipvs.DestinationKey) string { return string(rune('a' + d.Address.As4()[3] - 1)) }
 
-// configured reads "a=1 b=2" as the web service's real servers with their weights. "weight" keeps failed ones with weight
-// 0, "unchecked" leaves out the check, "deep" adds one at port 8080.
+// configured parses "a=1 b=2" as the web service's real servers with their weights. "weight" keeps failed ones with weight
+// 0, "unchecked" omits the check, "deep" adds one at port 8080.
 func configured(words []string) []config.VirtualService {
 	vs := webService(config.Remove, tcpCheck(0))
 	for _, word := range words {
@@ -132,7 +132,7 @@ func configured(words []string) []config.VirtualService {
 	return []config.VirtualService{vs}
 }
 
-// do carries out an event: "load a=1 b=2", "a up", "a:8080 down", "restart", "settle".
+// do runs an event: "load a=1 b=2", "a up", "a:8080 down", "restart", "settle".
 func (w *world) do(event string) {
 	words := strings.Fields(event)
 	switch words[0] {
@@ -152,7 +152,7 @@ func (w *world) do(event string) {
 	}
 }
 
-// pool is the table in short: "a=1 b=0".
+// pool abbreviates the table: "a=1 b=0".
 func (w *world) pool() string {
 	var list []string
 	for server, d := range w.destinations() {
@@ -162,7 +162,8 @@ func (w *world) pool() string {
 	return strings.Join(list, " ")
 }
 
-// Each sequence of events begins with an empty table; after each event the table holds exactly these destinations.
+// TestSequences starts each sequence of events with an empty table; after each event the table must have exactly these
+// destinations.
 func TestSequences(t *testing.T) {
 	type step struct{ event, pool string }
 	for _, tt := range []struct {
@@ -226,7 +227,7 @@ func TestSequences(t *testing.T) {
 	}
 }
 
-// drawServices draws two services that share servers, and so checks.
+// drawServices generates two services that share servers, and therefore checks.
 func drawServices(t *rapid.T) []config.VirtualService {
 	var list []config.VirtualService
 	for _, mark := range rapid.SliceOfNDistinct(rapid.Uint32Range(1, 2), 0, 2, rapid.ID).Draw(t, "services") {
@@ -249,7 +250,7 @@ func drawServices(t *rapid.T) []config.VirtualService {
 	return list
 }
 
-// checkStep fails if an event changed the table for no good reason.
+// checkStep fails the test if an event changed the table without a reason.
 func (w *world) checkStep(t *rapid.T, before map[pool.Server]ipvs.Destination) {
 	after := w.destinations()
 	for _, vs := range w.services {
@@ -292,9 +293,9 @@ func (w *world) checkStep(t *rapid.T, before map[pool.Server]ipvs.Destination) {
 	}
 }
 
-// Whatever happens in whatever order: a server leaves the table only if a check of it failed or the configuration no
-// longer has it, it gets traffic only if its checks pass or if it had some already, and neither a restart nor loading the
-// same configuration again changes anything.
+// TestAnySequence checks that for any sequence of events, a server leaves the table only if one of its checks failed or it
+// was removed from the configuration; that it gets traffic only if its checks pass or it already did; and that neither a
+// restart nor reloading the same configuration changes anything.
 func TestAnySequence(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := world{health: map[string]healthcheck.Health{}}
@@ -322,7 +323,7 @@ func TestAnySequence(t *testing.T) {
 	})
 }
 
-// A better result never takes a server out of the table, and a worse one never brings it in.
+// TestBetterResultsNeverRemove checks that a better result never removes a server, and a worse one never adds it.
 func TestBetterResultsNeverRemove(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		order := []healthcheck.State{down, unknown, up}

@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// Targets are the checks of a real server with the endpoint that each one probes. A server's own checks replace those of
+// Targets returns the checks of a real server, each with the endpoint that it probes. A server's own checks replace those of
 // its service.
 func Targets(vs config.VirtualService, rs config.RealServer) iter.Seq[healthcheck.Target] {
 	specs := rs.Checks

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkRun is a script of another user from start to end, beside a heap as a director with 40,000 real servers has.
+// BenchmarkRun runs a script as another user, in a process with a heap as large as a director's with 40,000 real servers.
 func BenchmarkRun(b *testing.B) {
 	ballast := make([]byte, 150<<20)
 	for i := 0; i < len(ballast); i += 4096 {
@@ -39,7 +39,7 @@ func BenchmarkRun(b *testing.B) {
 	ballast[0] = 2
 }
 
-// processorTime is what this process has used, without its children.
+// processorTime returns the CPU time used by this process without its children.
 func processorTime(b *testing.B) time.Duration {
 	var usage unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {

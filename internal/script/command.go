@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// DefaultUser is who runs a command without a user. It exists on all distributions.
+// DefaultUser is the user of a command without User. It exists on all distributions.
 const DefaultUser = "nobody"
 
-// Path is the PATH of commands, in which a program without a slash is looked up too.
+// Path is the PATH of commands. Programs without a slash are also looked up in it.
 const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// MaxOutput is how much of a command's output is kept: its last bytes.
+// MaxOutput is the number of bytes kept at the end of a command's output.
 const MaxOutput = 4 << 10
 
-// killDelay is how long a command may go on after SIGTERM.
+// killDelay is the time between SIGTERM and SIGKILL.
 const killDelay = time.Second
 
-// Command is what to run, and as whom.
+// Command is a command and the user that runs it.
 type Command struct {
-	// Args are a program and its arguments. The program is an absolute path, or a name without a slash.
+	// Args are the program and its arguments. The program is an absolute path, or a name without a slash.
 	Args []string
-	// Shell runs Args[0] by /bin/sh -c; the rest are $1, $2 and so on.
+	// Shell runs Args[0] with /bin/sh -c; the other elements are $1, $2 and so on.
 	Shell bool
-	// User and Group are names or numbers. Without a user it is DefaultUser, without a group the user's primary one.
+	// User and Group are names or numeric IDs. The defaults are DefaultUser and the user's primary group.
 	User, Group string
-	// Timeout is when all processes of the command get SIGTERM, and SIGKILL a second later.
+	// Timeout is the time after which all processes of the command get SIGTERM, and a second later SIGKILL.
 	Timeout time.Duration
-	// Env is the environment in addition to PATH, as NAME=value.
+	// Env is the environment in addition to PATH, in the form NAME=value.
 	Env []string
 }
 
-// String is the command as one would type it.
+// String returns the command in shell syntax.
 func (c Command) String() string {
 	args := c.Args
 	if c.Shell {
@@ -55,7 +55,7 @@ func special(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%+,-./:=@_", r))
 }
 
-// valid reports what is wrong with the command on any host.
+// valid reports errors in the command that do not depend on the host.
 func (c Command) valid() error {
 	switch {
 	case len(c.Args) == 0 || c.Args[0] == "":
@@ -72,19 +72,19 @@ func (c Command) valid() error {
 
 // Result is how a command ended.
 type Result struct {
-	// NotRun is why the command was not started; nil if it was. The other fields are zero then.
+	// NotRun is why the command was not started, or nil if it was. If it is set, the other fields are zero.
 	NotRun error
-	// ExitCode is its exit status; -1 if it did not exit by itself.
+	// ExitCode is the exit status, or -1 if the command was ended by a signal.
 	ExitCode int
-	// Signal is the signal that ended it; 0 if it exited by itself.
+	// Signal is the signal that ended the command, or 0 if it exited.
 	Signal syscall.Signal
-	// TimedOut says that it was still running at its deadline.
+	// TimedOut reports that the command was still running at its deadline.
 	TimedOut bool
-	// Leftover says that it had left processes in its process group, which were killed.
+	// Leftover reports that the command left processes in its process group, which were killed.
 	Leftover bool
-	// Output is the end of what it wrote to stdout and stderr: at most MaxOutput bytes, of any kind.
+	// Output is the end of the output to stdout and stderr: at most MaxOutput arbitrary bytes.
 	Output []byte
-	// Truncated says that it wrote more than that.
+	// Truncated reports that the command wrote more than Output.
 	Truncated bool
 	Duration  time.Duration
 }
@@ -92,7 +92,7 @@ type Result struct {
 // OK reports whether the command was run and exited with status 0 in time.
 func (r Result) OK() bool { return r.NotRun == nil && !r.TimedOut && r.ExitCode == 0 }
 
-// Reason says in a few words how the command ended.
+// Reason describes briefly how the command ended.
 func (r Result) Reason() string {
 	switch {
 	case r.NotRun != nil:

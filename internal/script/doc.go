@@ -1,3 +1,3 @@
-// Package script runs the commands that a configuration names: with the privileges of their user, a deadline that holds
-// for all their processes, and bounded output.
+// Package script runs configured commands with the privileges of their user, a deadline for all of their processes, and
+// bounded output.
 package script

@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// helperEnv holds a Command, which the test binary then runs instead of tests. It prints the Result.
+// helperEnv has a Command, which the test binary then runs instead of tests. It prints the Result.
 const helperEnv = "LVS_HA_SCRIPT"
 
 func helper(text string) {
@@ -35,7 +35,7 @@ func helper(text string) {
 	fmt.Printf("%s\n%s", got.Reason(), got.Output)
 }
 
-// helperCommand runs a command in another process, which is started by a program with arguments such as setpriv.
+// helperCommand runs a command in another process, started by a program such as setpriv with arguments.
 func helperCommand(t *testing.T, c Command, by ...string) *exec.Cmd {
 	t.Helper()
 	binary, err := os.Executable()
@@ -52,7 +52,7 @@ func helperCommand(t *testing.T, c Command, by ...string) *exec.Cmd {
 	return cmd
 }
 
-// nobody is the identity of the default user.
+// nobody returns the identity of the default user.
 func nobody(t *testing.T) identity {
 	t.Helper()
 	id, err := findIdentity("", "")
@@ -62,7 +62,7 @@ func nobody(t *testing.T) identity {
 	return id
 }
 
-// openFile is a file that all users can write to.
+// openFile returns a file that all users can write to.
 func openFile(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -109,7 +109,7 @@ func TestHostTheDefaultUserMayNothing(t *testing.T) {
 	}
 }
 
-// TestHostAnotherUsersProcessesAreKilled, by a process for which CAP_KILL is permitted and not in effect.
+// TestHostAnotherUsersProcessesAreKilled kills from a process for which CAP_KILL is permitted but not effective.
 func TestHostAnotherUsersProcessesAreKilled(t *testing.T) {
 	lab.Need(t, lab.Host)
 	pids := openFile(t)
@@ -161,7 +161,7 @@ func TestHostAnotherUsersProcessesAreKilled(t *testing.T) {
 	}
 }
 
-// TestHostCapabilities: what a script gets and needs, for lvs-ha with few capabilities or as another user.
+// TestHostCapabilities checks which capabilities a script needs and gets, if lvs-ha has few of them or runs as another user.
 func TestHostCapabilities(t *testing.T) {
 	lab.Need(t, lab.Host)
 	setpriv := func(args ...string) []string { return append([]string{"setpriv", "--no-new-privs"}, args...) }
@@ -196,7 +196,7 @@ func TestHostCapabilities(t *testing.T) {
 	}
 }
 
-// TestHostAScriptEndsWithLvsHa: also another user's, and when lvs-ha is killed.
+// TestHostAScriptEndsWithLvsHa checks that scripts, including those of other users, end when lvs-ha is killed.
 func TestHostAScriptEndsWithLvsHa(t *testing.T) {
 	lab.Need(t, lab.Host)
 	pids := openFile(t)

@@ -14,8 +14,8 @@ import (
 
 const shell = "/bin/sh"
 
-// program is the path of the program to execute. It refuses one that users other than root, this process's and
-// the command's own could replace.
+// program returns the path of the program to execute. It refuses a program that could be replaced by users other than root,
+// the user of this process and the user of the command.
 func (c Command) program(uid uint32) (string, error) {
 	name := c.Args[0]
 	if c.Shell {
@@ -28,7 +28,7 @@ func (c Command) program(uid uint32) (string, error) {
 	return path, checkProgram("/", path, uid)
 }
 
-// checkProgram checks a program below a directory that is safe, and its interpreter.
+// checkProgram checks a program below a safe directory, and its interpreter.
 func checkProgram(top, path string, uid uint32) error {
 	if err := checkPath(top, path, uid); err != nil {
 		return err
@@ -46,7 +46,7 @@ func checkProgram(top, path string, uid uint32) error {
 	return nil
 }
 
-// lookUp finds a program without a slash in Path.
+// lookUp looks up a program without a slash in Path.
 func lookUp(name string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -60,11 +60,11 @@ func lookUp(name string) (string, error) {
 	return "", fmt.Errorf("no program %q in %s", name, Path)
 }
 
-// maxLinks is the kernel's own limit (path_resolution(7)).
+// maxLinks is the kernel's limit (path_resolution(7)).
 const maxLinks = 40
 
-// checkPath follows a path from the root, and refuses it where others could put another program: in any directory that
-// it goes through, also by symbolic links.
+// checkPath resolves a path from the root, and refuses it if other users could replace the program, by way of any directory
+// on the path, including those reached by symbolic links.
 func checkPath(top, path string, uid uint32) error {
 	at, rest := start(top, path)
 	var st unix.Stat_t
@@ -109,7 +109,7 @@ func checkPath(top, path string, uid uint32) error {
 	return nil
 }
 
-// start is where to start following an absolute path, and what follows. The root directory is safe.
+// start returns where to start resolving an absolute path, and the remaining elements. The root directory is safe.
 func start(top, path string) (at string, rest []string) {
 	if below, ok := strings.CutPrefix(path, top); ok {
 		return top, strings.Split(below, "/")
@@ -117,13 +117,13 @@ func start(top, path string) (at string, rest []string) {
 	return "/", strings.Split(path, "/")
 }
 
-// checkOwner refuses a file or directory that users other than root and two more can change. A sticky directory such as
-// /tmp is refused too: anybody may put a program there.
+// checkOwner refuses a file or directory that can be changed by users other than root, uid and self. It also refuses sticky
+// directories such as /tmp, in which any user can create a program.
 func checkOwner(path string, st *unix.Stat_t, uid, self uint32) error {
 	switch {
 	case st.Uid != 0 && st.Uid != uid && st.Uid != self:
 		return fmt.Errorf("%s is not safe: it belongs to user %d; it must belong to root or to the script's user", path, st.Uid)
-	case st.Mode&unix.S_ISVTX != 0 && st.Mode&0o002 != 0: // others rely on it: it must stay as it is
+	case st.Mode&unix.S_ISVTX != 0 && st.Mode&0o002 != 0: // other programs rely on its mode, so do not suggest changing it
 		return fmt.Errorf("%s is not safe: other users can write to it (mode %04o): move the program, for example to /usr/local/sbin", path, st.Mode&0o7777)
 	case st.Mode&0o002 != 0, st.Mode&0o020 != 0 && st.Gid != 0: // some systems let root's group write
 		return fmt.Errorf("%s is not safe: other users can write to it (mode %04o, group %d): move the script, or run `chmod go-w %s`",
@@ -132,7 +132,8 @@ func checkOwner(path string, st *unix.Stat_t, uid, self uint32) error {
 	return nil
 }
 
-// interpreterOf is what the first line of a script names (execve(2)); empty if it is none, or cannot be read.
+// interpreterOf returns the interpreter in the first line of a script (execve(2)), or "" if there is none or the file cannot
+// be read.
 func interpreterOf(path string) string {
 	f, err := os.Open(path)
 	if err != nil {

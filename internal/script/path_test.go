@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestUnsafePaths: each is refused, and the message names the file or directory at fault.
+// TestUnsafePaths checks that each path is refused, and that the error names the unsafe file or directory.
 func TestUnsafePaths(t *testing.T) {
 	top := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {
@@ -109,7 +109,7 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-// TestNotRun: what cannot be run is no exit status, and says why.
+// TestNotRun checks that a command that cannot be run has an error instead of an exit status.
 func TestNotRun(t *testing.T) {
 	for _, tt := range []struct {
 		name, want string

@@ -19,7 +19,7 @@ type process struct {
 	output *os.File
 
 	mu       sync.Mutex
-	gone     bool // reaped: its number may be another's
+	gone     bool // reaped; its process ID may be reused
 	timedOut bool
 }
 
@@ -35,15 +35,15 @@ func newProcess(pid, pidfd int, output *os.File) (*process, error) {
 		output.Close()
 		return nil, fmt.Errorf("watching a script's process (Linux 5.4 or later is needed): %w", err)
 	}
-	p.pidfd = os.NewFile(uintptr(pidfd), "pidfd") // not blocking: it waits in Go's poller, not on a thread
+	p.pidfd = os.NewFile(uintptr(pidfd), "pidfd") // nonblocking, so that waiting uses Go's poller instead of a thread
 	return p, nil
 }
 
-// leftoverDelay is how long processes that a command has left may go on while they hold its output open: a logger that
-// reads what the command wrote last.
+// leftoverDelay is how long processes left by a command may run while they have its output open, such as a logger that
+// reads the command's last output.
 const leftoverDelay = 500 * time.Millisecond
 
-// wait waits until the process has ended, or ends it when ctx does.
+// wait waits until the process has exited, and kills it when ctx ends.
 func (p *process) wait(ctx context.Context) Result {
 	defer p.pidfd.Close()
 	defer p.output.Close()
@@ -76,7 +76,7 @@ func (p *process) wait(ctx context.Context) Result {
 	}
 
 	p.mu.Lock()
-	p.signal(unix.SIGKILL) // those that it has left; it is a zombie itself, so that its number is still its own
+	p.signal(unix.SIGKILL) // kill the processes that it left; it is still a zombie, so its ID is not reused
 	status, reapErr := p.reap()
 	p.gone = true
 	leftover := unix.Kill(-p.pid, 0) == nil || errors.Is(unix.Kill(-p.pid, 0), unix.EPERM)
@@ -86,7 +86,7 @@ func (p *process) wait(ctx context.Context) Result {
 	timedOut := p.timedOut
 	p.mu.Unlock()
 
-	_ = p.output.SetReadDeadline(time.Unix(1, 0)) // others may hold its output open
+	_ = p.output.SetReadDeadline(time.Unix(1, 0)) // other processes may have its output open
 	<-read
 	kept.drain(p.output)
 	result := Result{ExitCode: -1, TimedOut: timedOut, Leftover: leftover, Output: kept.bytes, Truncated: kept.truncated}
@@ -106,7 +106,7 @@ func (p *process) signal(s syscall.Signal) {
 	if p.gone {
 		return
 	}
-	_ = withCapabilities(func() error { return unix.Kill(-p.pid, s) }) // it may have ended just now
+	_ = withCapabilities(func() error { return unix.Kill(-p.pid, s) }) // it may just have exited
 }
 
 // awaitEnd waits until the process is a zombie.
@@ -134,7 +134,7 @@ func (p *process) reap() (syscall.WaitStatus, error) {
 	}
 }
 
-// tail keeps the end of what is read.
+// tail keeps the end of its input.
 type tail struct {
 	bytes     []byte
 	truncated bool
@@ -154,7 +154,7 @@ func (t *tail) add(b []byte) {
 	t.bytes = append(t.bytes, b...)
 }
 
-// readAll reads until the end, an error or the file's deadline.
+// readAll reads until end of file, an error or the file's deadline.
 func (t *tail) readAll(f *os.File) {
 	chunk := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(chunk)
@@ -167,10 +167,10 @@ func (t *tail) readAll(f *os.File) {
 	}
 }
 
-// pipeSize is what a pipe holds by default (pipe(7)).
+// pipeSize is the default capacity of a pipe (pipe(7)).
 const pipeSize = 64 << 10
 
-// drain reads what is in a pipe, without waiting.
+// drain reads what is available in a pipe, without waiting.
 func (t *tail) drain(f *os.File) {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -15,15 +15,15 @@ type Runner struct {
 	starter starter
 }
 
-// NewRunner returns a Runner of at most limit commands at a time. Close it when no command is running.
+// NewRunner returns a Runner that runs at most limit commands at a time. Call Close when no command is running.
 func NewRunner(limit int) *Runner {
 	return &Runner{slots: make(chan struct{}, limit)}
 }
 
-// Close ends the thread that starts commands. Processes that it has started end with it.
+// Close ends the thread that starts commands. Processes started by it are killed.
 func (r *Runner) Close() { r.starter.close() }
 
-// Check reports what would keep a command from being started here: its user, its path, the rights of its file.
+// Check reports why a command cannot be started here: its user, its path, or its file permissions.
 func Check(c Command) error {
 	_, _, err := (&Runner{}).prepare(c)
 	return err
@@ -41,12 +41,12 @@ func (r *Runner) prepare(c Command) (identity, string, error) {
 	return id, path, err
 }
 
-// Run runs a command to its end. At its timeout, or when ctx ends, all processes in its process group get SIGTERM, and
-// SIGKILL a second later. When its first process has ended, the others get SIGKILL, after half a second if they hold the
-// output open. What is to go on leaves the process group (setsid, systemctl).
+// Run runs a command and waits for it. At its timeout, or when ctx ends, all processes in its process group get SIGTERM, and
+// SIGKILL a second later. When its first process has exited, the others get SIGKILL, after half a second if they have the
+// output open. A process that should continue must leave the process group (setsid, systemctl).
 //
-// Run returns when the first process is gone. A process that waits for a file system that does not answer cannot be
-// killed: a caller that needs an answer in time has its own timer.
+// Run returns when the first process has exited. A process blocked on an unresponsive file system cannot be killed: a
+// caller that needs a result in time must use its own timer.
 func (r *Runner) Run(ctx context.Context, c Command) Result {
 	notRun := func(err error) Result { return Result{NotRun: err, ExitCode: -1} }
 	if err := c.valid(); err != nil {
@@ -74,7 +74,7 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 
 var errTimedOut = errors.New("the command's timeout")
 
-// acquire waits for one of the slots.
+// acquire waits for a slot.
 func (r *Runner) acquire(ctx context.Context, patience time.Duration) error {
 	select {
 	case r.slots <- struct{}{}:
@@ -93,13 +93,13 @@ func (r *Runner) acquire(ctx context.Context, patience time.Duration) error {
 	}
 }
 
-// starter runs functions on a thread of its own, which lives as long as it: the kernel ends the processes that a thread
-// has started when the thread ends (prctl(2), PR_SET_PDEATHSIG).
+// starter runs functions on a dedicated thread for its whole lifetime: the kernel kills the processes that a thread has
+// started when the thread exits (prctl(2), PR_SET_PDEATHSIG).
 type starter struct {
 	once   sync.Once
 	calls  chan func()
 	closed chan struct{}
-	err    error // of preparing the thread
+	err    error // from preparing the thread
 }
 
 var errClosed = errors.New("lvs-ha is stopping")

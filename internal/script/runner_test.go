@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// As lvs-ha does with what it inherits (supervisor.Confine).
+	// lvs-ha does the same with descriptors that it inherits (supervisor.Confine).
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		panic(err)
 	}
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// self is the user of this process, which needs no capabilities.
+// self is the user of this process, for which no capabilities are needed.
 var self = strconv.Itoa(os.Geteuid())
 
 func newRunner(t *testing.T) *Runner {
@@ -74,7 +74,7 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestNothingIsInherited: a script has its standard descriptors only, and its own process group and session.
+// TestNothingIsInherited checks that a script has only its standard descriptors, and a separate process group and session.
 func TestNothingIsInherited(t *testing.T) {
 	secret, err := os.Open("/etc/passwd")
 	if err != nil {
@@ -107,7 +107,7 @@ func awaitLine(t *testing.T, file string) {
 	t.Errorf("nothing was written to %s", file)
 }
 
-// awaitGone waits until no process has a number that a script wrote to a file.
+// awaitGone waits until the process whose ID a script wrote to a file has exited.
 func awaitGone(t *testing.T, file string) {
 	t.Helper()
 	raw, err := os.ReadFile(file)
@@ -137,7 +137,7 @@ func awaitGone(t *testing.T, file string) {
 	}
 }
 
-// TestDeadline: whatever a script does, it and its children are gone.
+// TestDeadline checks that a script and its children are gone after the deadline, regardless of what they do.
 func TestDeadline(t *testing.T) {
 	for name, line := range map[string]string{
 		"hangs":            "echo $$ >$1; sleep 1000",
@@ -160,7 +160,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// TestCancel: a script ends with its context, and that is no timeout.
+// TestCancel checks that a script ends with its context, and that this does not count as a timeout.
 func TestCancel(t *testing.T) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -175,7 +175,7 @@ func TestCancel(t *testing.T) {
 	awaitGone(t, pids)
 }
 
-// TestBackground: a child that holds the output open, or not, does not keep Run from returning, and is gone.
+// TestBackground checks that a child does not delay Run, whether or not it has the output open, and is killed.
 func TestBackground(t *testing.T) {
 	for name, line := range map[string]string{
 		"holds the output": "sleep 1000 & echo $! >$1; echo done",
@@ -192,7 +192,7 @@ func TestBackground(t *testing.T) {
 	}
 }
 
-// TestALoggerGetsTheLastLines: bash's `exec > >(logger)`.
+// TestALoggerGetsTheLastLines uses bash's `exec > >(logger)`.
 func TestALoggerGetsTheLastLines(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	got := newRunner(t).Run(t.Context(), Command{
@@ -203,7 +203,7 @@ func TestALoggerGetsTheLastLines(t *testing.T) {
 	}
 }
 
-// TestTheNumberIsBounded: one more than the limit waits, and gives up at its timeout.
+// TestTheNumberIsBounded checks that a command beyond the limit waits, and fails at its timeout.
 func TestTheNumberIsBounded(t *testing.T) {
 	r := NewRunner(1)
 	defer r.Close()

@@ -33,8 +33,8 @@ func (s *starter) open() {
 	}
 }
 
-// prepareThread gives the calling thread what scripts inherit from it: no ambient capabilities, which would outlast a
-// change of the user, and the usual file creation mask rather than this process's.
+// prepareThread sets what scripts inherit from the calling thread: no ambient capabilities, which would survive a change of
+// the user, and the default file creation mask instead of this process's.
 func prepareThread() error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("clearing ambient capabilities: %w", err)
@@ -114,8 +114,8 @@ func begin(c Command, id identity, path string) (*process, error) {
 		Files: []uintptr{null.Fd(), input.Fd(), input.Fd()}, Sys: attributes,
 	})
 	if other {
-		// The child shares this process's memory until it executes, and its change of user has marked that memory.
-		// The next lvs-ha must be able to look at this process (supervisor, role).
+		// The child shares this process's memory until it calls execve, and its change of user has made that memory
+		// non-dumpable. The next lvs-ha must be able to inspect this process (supervisor, role).
 		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
 	}
 	if err != nil {
@@ -125,7 +125,7 @@ func begin(c Command, id identity, path string) (*process, error) {
 	return newProcess(pid, pidfd, output)
 }
 
-// explain says what keeps a program from being executed.
+// explain returns the reason why a program cannot be executed.
 func explain(err error, path string, id identity) error {
 	hint := ""
 	switch {
@@ -141,16 +141,16 @@ func explain(err error, path string, id identity) error {
 	return fmt.Errorf("executing %s: %w%s", path, err, hint)
 }
 
-// needed are the capabilities to change the user, and to end the processes of another.
+// needed are the capabilities to change the user and to kill processes of another user.
 var needed = capability.Of(unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL)
 
-// raised makes them effective as far as they are permitted.
+// raised makes the needed capabilities effective if they are permitted.
 func raised(thread capability.Thread) capability.Thread {
 	thread.Effective |= thread.Permitted & needed
 	return thread
 }
 
-// checkCapabilities reports what the calling thread lacks to run and to kill a command of another user.
+// checkCapabilities reports which capabilities the calling thread lacks to run and kill a command of another user.
 func checkCapabilities(id identity) error {
 	thread, err := capability.OfThread()
 	if err != nil {
@@ -163,7 +163,7 @@ func checkCapabilities(id identity) error {
 	return nil
 }
 
-// withCapabilities calls f on a thread for which the needed capabilities are in effect as far as they are permitted.
+// withCapabilities calls f on a thread on which the needed capabilities are effective if they are permitted.
 func withCapabilities(f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

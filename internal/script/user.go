@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// identity is whom a command runs as.
+// identity is the user and groups of a command.
 type identity struct {
 	name     string
 	uid, gid uint32
 	groups   []uint32 // supplementary
 }
 
-// overflowID is the number of nobody where /etc/passwd does not list it (proc_sys_kernel(5), overflowuid).
+// overflowID is the ID of nobody if /etc/passwd does not list it (proc_sys_kernel(5), overflowuid).
 const overflowID = 65534
 
-// identities remembers users until /etc/passwd or /etc/group changes.
+// identities caches users until /etc/passwd or /etc/group changes.
 type identities struct {
 	mu    sync.Mutex
 	files [2]fileVersion
@@ -87,7 +87,7 @@ func findIdentity(userName, groupName string) (identity, error) {
 	return id, nil
 }
 
-// findUser is nil where there is no such user.
+// findUser returns nil if there is no such user.
 func findUser(name string) (*user.User, error) {
 	account, err := user.Lookup(name)
 	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
@@ -123,7 +123,7 @@ func findGroup(name string) (uint32, error) {
 	return number, nil
 }
 
-// numbers are the user's number, its primary group and its supplementary groups.
+// numbers returns the user's ID, its primary group and its supplementary groups.
 func numbers(account *user.User) (uid, gid uint32, groups []uint32, err error) {
 	uid, ok := parseID(account.Uid)
 	if !ok {
@@ -147,10 +147,10 @@ func numbers(account *user.User) (uid, gid uint32, groups []uint32, err error) {
 
 func parseID(text string) (uint32, bool) {
 	number, err := strconv.ParseUint(text, 10, 32)
-	return uint32(number), err == nil && number != 1<<32-1 // that number means "unchanged" to the kernel
+	return uint32(number), err == nil && number != 1<<32-1 // the kernel interprets that value as "unchanged"
 }
 
-// mine reports whether this process runs as the identity already.
+// mine reports whether this process already runs as the identity.
 func (id identity) mine() bool {
 	groups, err := os.Getgroups()
 	if err != nil || os.Geteuid() != int(id.uid) || os.Getegid() != int(id.gid) {

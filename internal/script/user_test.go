@@ -18,7 +18,7 @@ func TestUsers(t *testing.T) {
 		{"", "0", 65534, 0},
 	} {
 		var users identities
-		for range 2 { // found, then remembered
+		for range 2 { // looked up, then cached
 			id, err := users.find(tt.user, tt.group)
 			if err != nil || id.uid != tt.uid || id.gid != tt.gid {
 				t.Errorf("user %q, group %q: %+v, %v", tt.user, tt.group, id, err)

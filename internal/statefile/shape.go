@@ -9,9 +9,9 @@ import (
 	"reflect"
 )
 
-// Shape identifies how values of some types are encoded as JSON: the names, types and tags of all fields at every
-// depth. Data of another shape would be decoded with new fields as zero. What an interface holds is not in its type:
-// the interfaces that were met are returned, and their implementations belong among the types.
+// Shape identifies the JSON encoding of some types: the names, types and tags of all fields at every depth. Data of another
+// shape would be decoded with new fields as zero. The contents of an interface are not part of its type: Shape returns the
+// interfaces that it found, and the caller must include their implementations among the types.
 func Shape(types ...reflect.Type) (shape string, interfaces []reflect.Type) {
 	s := shaper{to: sha256.New(), seen: map[reflect.Type]bool{}}
 	for _, t := range types {
@@ -46,7 +46,7 @@ func (s *shaper) write(t reflect.Type) {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		s.write(t.Elem())
 	case reflect.Struct:
-		// A type that encodes itself may well encode the fields that it hides from others.
+		// The encoding of a type that encodes itself may include fields that are otherwise omitted.
 		all := t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
 		for f := range t.Fields() {
 			if tag := f.Tag.Get("json"); (all || tag != "-") && (f.IsExported() || f.Anonymous) {

@@ -1,5 +1,5 @@
-// Package statefile keeps what a process remembers in files: written whole or not at all, with their kind and version,
-// and checked when they are read.
+// Package statefile stores a process's state in files that are written atomically, have a kind and a version, and are
+// checked when they are read.
 package statefile
 
 import (
@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Why a file cannot be used. Both are wrapped in an *Error.
+// The reasons why a file cannot be used. Both are wrapped in an *Error.
 var (
 	ErrDamaged = errors.New("is damaged")
 	ErrNewer   = errors.New("was written by a newer version of lvs-ha")
@@ -29,31 +29,32 @@ type Error struct {
 func (e *Error) Error() string   { return fmt.Sprintf("%s %v: %v", e.Path, e.Problem, e.Cause) }
 func (e *Error) Unwrap() []error { return []error{e.Problem, e.Cause} }
 
-// Migration turns the data of one version into that of the next.
+// Migration converts the data of one version to the next.
 type Migration func(json.RawMessage) (json.RawMessage, error)
 
-// Unchanged is the Migration between versions whose data have the same form.
+// Unchanged is the Migration between versions whose data have the same format.
 func Unchanged(data json.RawMessage) (json.RawMessage, error) { return data, nil }
 
-// Format is how one kind of file is written. Raise Version, and add a Migration, when a field's form or meaning changes.
+// Format is the format of one kind of file. If the format or meaning of a field changes, increment Version and add a
+// Migration.
 type Format struct {
 	Kind    string
 	Version int
-	Limit   int64 // bytes of a file
+	Limit   int64 // maximum size of a file in bytes
 	// Durable files survive a power failure. Others describe a kernel that does not survive it either.
 	Durable bool
-	// Older has a migration from each version that is still read. Version 0 is a file without a header.
+	// Older has a migration from each older version that can be read. Version 0 is a file without a header.
 	Older map[int]Migration
 }
 
-// contents are a file's. Data may be large: it is decoded in place, not copied out first.
+// contents are the contents of a file. Data may be large, so it is decoded without copying.
 type contents[T any] struct {
 	Kind    string `json:"kind"`
 	Version int    `json:"version"`
 	Data    T      `json:"data"`
 }
 
-// present tells whether a value is there.
+// present records whether a value is present.
 type present bool
 
 func (p *present) UnmarshalJSON([]byte) error { *p = true; return nil }
@@ -76,8 +77,8 @@ func (f Format) Write(path string, value any) error {
 	return f.Replace(path, raw)
 }
 
-// Replace gives a file the contents that Encode returned, in one step: a crash leaves the old file or the new one. A
-// symbolic link is replaced, not followed. Only the owner may read the file.
+// Replace atomically replaces a file's contents with the result of Encode: a crash leaves the old file or the new one. A
+// symbolic link is replaced, not followed. Only the owner can read the file.
 func (f Format) Replace(path string, raw []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // O_EXCL and mode 0600
 	if err != nil {
@@ -107,7 +108,7 @@ func syncDirectory(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// Read decodes a file. The error of one that cannot be used is an *Error; that of a missing one is fs.ErrNotExist.
+// Read decodes a file. The error is an *Error for a file that cannot be used, and fs.ErrNotExist for a missing one.
 func (f Format) Read(path string, into any) error {
 	raw, err := f.readAll(path)
 	if err == nil {
@@ -119,8 +120,8 @@ func (f Format) Read(path string, into any) error {
 	return err
 }
 
-// ReadOrSetAside is Read for a program that goes on without what it cannot use. It renames such a file, so that the
-// next write does not destroy it; a file that was set aside before is replaced.
+// ReadOrSetAside is Read for a program that continues without a file that it cannot use. It renames such a file, so that the
+// next write does not destroy it; a file that was renamed earlier is replaced.
 func (f Format) ReadOrSetAside(path string, into any) error {
 	err := f.Read(path, into)
 	if _, unusable := errors.AsType[*Error](err); !unusable {
@@ -132,11 +133,11 @@ func (f Format) ReadOrSetAside(path string, into any) error {
 	return fmt.Errorf("%w (kept as %s)", err, path+AsideSuffix)
 }
 
-// AsideSuffix ends the name of a file that was set aside.
+// AsideSuffix is the suffix of a file that was renamed by ReadOrSetAside.
 const AsideSuffix = ".unusable"
 
 func (f Format) readAll(path string) ([]byte, error) {
-	// Not blocking: somebody may have put a FIFO there.
+	// Open without blocking, in case the path is a FIFO.
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

@@ -19,34 +19,33 @@ import (
 )
 
 const (
-	// filePoll is how often a file is looked at where the kernel reports no change: on a network file system, or
-	// behind symbolic links.
+	// filePoll is the interval at which a file is checked if the kernel does not report changes: on a network file system,
+	// or behind symbolic links.
 	filePoll = time.Second
-	// fileSpacing is the least time between two reads.
+	// fileSpacing is the minimum time between two reads.
 	fileSpacing = 10 * time.Millisecond
 )
 
-// fileWatch reads the number in a file whenever that changes. As in keepalived, a missing file and an empty one count
-// as 0.
+// fileWatch reads the number in a file whenever the file changes. As in keepalived, a missing or empty file counts as 0.
 type fileWatch struct {
 	report func(Result)
 	log    *slog.Logger
 
 	path      string
 	result    Result
-	read      fileVersion // that the result is from
-	seen      fileVersion // at the last look
+	read      fileVersion // version that the result is from
+	seen      fileVersion // version at the last check
 	complaint string
 }
 
-// fileVersion tells whether a file has changed; it is zero where there is none.
+// fileVersion identifies a version of a file; it is zero for a missing file.
 type fileVersion struct {
 	device, inode uint64
 	modified      int64
 	size          int64
 }
 
-// watch watches the file until ctx ends.
+// watch monitors the file until ctx ends.
 func (f *fileWatch) watch(ctx context.Context, parameters <-chan config.Track) {
 	first := <-parameters
 	f.path = first.File.Path
@@ -89,7 +88,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// look reads a file that has changed and is the same at two looks: a writer may be at it.
+// look reads a file that has changed, once two checks find the same version: it may still be being written.
 func (f *fileWatch) look(now time.Time) {
 	v := versionOf(f.path)
 	if v == f.seen && v != f.read {
@@ -128,10 +127,10 @@ func (f *fileWatch) reread(now time.Time) {
 	f.report(f.result)
 }
 
-// maxNumber bounds numbers: 32 bits, as in keepalived.
+// maxNumber is the largest number: 32 bits, as in keepalived.
 const maxNumber = math.MaxInt32
 
-// readNumber reads the number at the beginning of a file. It does not wait for what is no regular file.
+// readNumber reads the number at the beginning of a file. It does not block on special files.
 func readNumber(path string) (number int, reason string, err error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// watched watches a track and returns its results.
+// watched monitors a track and returns its results.
 func watched(t *testing.T, one config.Track) (results chan Result, stop func()) {
 	results = make(chan Result, 1000)
 	w := New(Options{Report: func(_ string, r Result) { results <- r }, Logger: slog.New(slog.DiscardHandler)})
@@ -128,7 +128,7 @@ func TestFiles(t *testing.T) {
 	write(dir+"/2/file", "5")
 	do(errors.Join(os.Symlink(dir+"/1", dir+"/now"), os.Symlink(dir+"/now/file", path)))
 	expect(t, results, Good, 4)
-	do(errors.Join(os.Symlink(dir+"/2", dir+"/then"), os.Rename(dir+"/then", dir+"/now"))) // which inotify does not see
+	do(errors.Join(os.Symlink(dir+"/2", dir+"/then"), os.Rename(dir+"/then", dir+"/now"))) // not reported by inotify
 	expect(t, results, Good, 5)
 	do(os.RemoveAll(filepath.Dir(path)))
 	expect(t, results, Good, 0)

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifier reports changes of a file by its directory, so that a file that is replaced, or does not exist yet, is
-// watched too (inotify(7)).
+// notifier reports changes of a file by watching its directory, so that it also detects replacement and creation of the file
+// (inotify(7)).
 type notifier struct {
 	changed chan struct{}
-	file    *os.File // nil: nothing can be watched
+	file    *os.File // nil if nothing can be watched
 	ended   atomic.Bool
 }
 
-// The changes: not IN_MODIFY, since a file that is being written is empty first.
+// The relevant changes. IN_MODIFY is not among them, since a file is empty when a write begins.
 const (
 	fileChanges      = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE
 	directoryChanges = unix.IN_DELETE_SELF | unix.IN_MOVE_SELF
@@ -28,7 +28,7 @@ func newNotifier(path string) *notifier {
 	n := &notifier{changed: make(chan struct{}, 1)}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return n // too many: polling does
+		return n // too many inotify instances; polling suffices
 	}
 	if _, err := unix.InotifyAddWatch(fd, filepath.Dir(path), fileChanges|directoryChanges|unix.IN_ONLYDIR); err != nil {
 		unix.Close(fd)
@@ -39,7 +39,7 @@ func newNotifier(path string) *notifier {
 	return n
 }
 
-// lost reports whether nothing is watched, for example because the directory is missing.
+// lost reports whether nothing is being watched, for example because the directory is missing.
 func (n *notifier) lost() bool { return n.file == nil || n.ended.Load() }
 
 func (n *notifier) close() {
@@ -48,7 +48,7 @@ func (n *notifier) close() {
 	}
 }
 
-// listen reports changes until the directory is gone or the notifier is closed.
+// listen reports changes until the directory is removed or the notifier is closed.
 func (n *notifier) listen(file *os.File, name string) {
 	defer n.ended.Store(true)
 	buffer := make([]byte, 16<<10)

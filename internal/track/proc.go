@@ -13,7 +13,7 @@ import (
 
 const procDir = "/proc"
 
-// processes is the table of this machine's processes, which the tracks share.
+// processes is the table of this host's processes, shared by the tracks.
 type processes struct {
 	dir string // /proc
 
@@ -26,20 +26,20 @@ type processes struct {
 type processEntry struct {
 	pid     int
 	name    string // at most 15 bytes (TASK_COMM_LEN)
-	command []byte // its arguments, each with a NUL; read when asked for
+	command []byte // its arguments, each with a NUL; read on demand
 	known   bool   // command has been read
 }
 
 const (
 	maxName        = 15
-	maxCommandLine = 4 << 10 // a longer one is compared so far
+	maxCommandLine = 4 << 10 // compare only this much of a longer one
 	shareTable     = processPoll / 2
 )
 
-// sought is what a track looks for: a name, or how a command line begins.
+// sought is what a track searches for: a name, or the beginning of a command line.
 type sought struct {
 	name   string
-	prefix []byte // the arguments, each with a NUL; empty: the name counts
+	prefix []byte // the arguments, each with a NUL; if empty, compare the name
 }
 
 func newSought(name string, command []string) sought {
@@ -51,7 +51,7 @@ func newSought(name string, command []string) sought {
 	return s
 }
 
-// matching finds the processes. A table that was just read does, unless a fresh one is asked for. Zombies do not count.
+// matching returns the matching processes, except zombies. It uses a recently read table, unless fresh is set.
 func (p *processes) matching(s sought, fresh bool) ([]int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,7 +70,7 @@ func (p *processes) matching(s sought, fresh bool) ([]int, error) {
 	return pids, nil
 }
 
-// all reports whether processes still match.
+// all reports whether all of the processes still match.
 func (p *processes) all(pids []int, s sought) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +92,7 @@ func (p *processes) matches(e *processEntry, s sought) bool {
 	return bytes.HasPrefix(e.command, s.prefix) && p.alive(e.pid)
 }
 
-// name is the name of a process; it is empty if the process has ended.
+// name returns the name of a process, or "" if the process has exited.
 func (p *processes) name(pid int) string {
 	return string(bytes.TrimSuffix(p.file(pid, "comm"), []byte("\n")))
 }
@@ -121,7 +121,7 @@ func (p *processes) scan() error {
 	return nil
 }
 
-// file reads the beginning of a file of a process; it is empty if the process has ended.
+// file returns the beginning of a file of a process, or nothing if the process has exited.
 func (p *processes) file(pid int, name string) []byte {
 	fd, err := unix.Open(p.dir+"/"+strconv.Itoa(pid)+"/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -135,23 +135,23 @@ func (p *processes) file(pid int, name string) []byte {
 	return p.buffer[:n]
 }
 
-// alive reads the state behind the name in /proc/PID/stat (proc(5)).
+// alive checks the state, which follows the name in /proc/PID/stat (proc(5)).
 func (p *processes) alive(pid int) bool {
 	stat := p.file(pid, "stat")
 	end := bytes.LastIndexByte(stat, ')')
 	return end >= 0 && len(stat) > end+2 && !slices.Contains([]byte("ZXx"), stat[end+2])
 }
 
-// maxExits is how many processes of a track are watched for their end. Others are missed at the next count.
+// maxExits is the number of processes of a track whose exit is watched. The exit of others is detected by the next count.
 const maxExits = 64
 
-// exits reports when processes end.
+// exits reports the exit of processes.
 type exits struct {
 	changed chan struct{}
-	watched map[int]*os.File // pidfds by number
+	watched map[int]*os.File // pidfds by process ID
 }
 
-// watch watches processes in place of others.
+// watch watches the given processes instead of the previous ones.
 func (e *exits) watch(pids []int) {
 	for pid, file := range e.watched {
 		if !slices.Contains(pids, pid) {
@@ -165,7 +165,7 @@ func (e *exits) watch(pids []int) {
 		}
 		fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 		if err != nil {
-			continue // it has ended, or the kernel is older than 5.10: polling does
+			continue // it has exited, or the kernel is older than 5.10; polling suffices
 		}
 		file := os.NewFile(uintptr(fd), "pidfd")
 		if e.watched == nil {
@@ -176,7 +176,7 @@ func (e *exits) watch(pids []int) {
 	}
 }
 
-// await waits for the end of a process, or for the end of the interest in it.
+// await waits until a process exits or is no longer watched.
 func (e *exits) await(file *os.File) {
 	raw, err := file.SyscallConn()
 	if err != nil {

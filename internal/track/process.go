@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// processPoll is how often processes are counted while there are too few or could be too many. That one has ended
-	// is known at once.
+	// processPoll is how often processes are counted while there are too few or could be too many. An exit is detected
+	// immediately.
 	processPoll = time.Second
-	// processRecount is how often they are counted while there are enough: that takes 10 µs of a processor for each process of
-	// the machine. In between, only those that were counted are looked at.
+	// processRecount is how often they are counted while there are enough. A count takes 10 µs of CPU time for each process of
+	// the host. In between, only the counted processes are checked.
 	processRecount = 10 * time.Second
-	// processSpacing is the least time between two counts.
+	// processSpacing is the minimum time between two counts.
 	processSpacing = 50 * time.Millisecond
 )
 
@@ -27,7 +27,7 @@ type processWatch struct {
 	sought   sought
 	presence presence
 	counted  time.Time
-	pids     []int // that were counted
+	pids     []int // the counted processes
 }
 
 // watch counts until ctx ends.
@@ -66,7 +66,7 @@ func (p *processWatch) change(parameters config.TrackProcess) {
 	p.counted = time.Time{}
 }
 
-// look counts if that could give another state. It returns how long until the state changes if the number stays.
+// look counts if that could change the state. It returns the time after which the state changes if the number stays.
 func (p *processWatch) look(changed bool, now time.Time) (due time.Duration) {
 	known := !changed && p.presence.steady() && len(p.pids) <= maxExits && now.Sub(p.counted) < processRecount
 	if known && p.table.all(p.pids, p.sought) {
@@ -74,7 +74,7 @@ func (p *processWatch) look(changed bool, now time.Time) (due time.Duration) {
 	}
 	pids, err := p.table.matching(p.sought, changed)
 	if err != nil {
-		return processPoll // without /proc, nothing is known
+		return processPoll // /proc cannot be read
 	}
 	p.pids, p.counted = pids, now
 	r, due := p.presence.note(len(pids), now)
@@ -82,19 +82,19 @@ func (p *processWatch) look(changed bool, now time.Time) (due time.Duration) {
 	return due
 }
 
-// presence turns numbers of processes into a state.
+// presence derives a state from numbers of processes.
 type presence struct {
 	config.TrackProcess
 	result  Result
-	differs time.Time // since when the number says otherwise than the state; zero: it does not
+	differs time.Time // since when the number disagrees with the state; zero if it agrees
 }
 
-// steady reports whether more processes would not change anything.
+// steady reports whether additional processes would not change the state.
 func (p *presence) steady() bool {
 	return p.result.State == Good && p.differs.IsZero() && p.Maximum < 0
 }
 
-// note takes a number of processes. due is how long until the state changes if the number stays.
+// note records a number of processes. due is the time after which the state changes if the number stays.
 func (p *presence) note(count int, now time.Time) (r Result, due time.Duration) {
 	state, delay := Good, p.DelayUp
 	reason := fmt.Sprintf("%d processes", count)

@@ -15,7 +15,7 @@ func TestPresence(t *testing.T) {
 		at    time.Duration
 		count int
 		want  State
-		due   time.Duration // 0: not soon
+		due   time.Duration // 0 if none
 	}
 	const s = time.Second
 	for name, tt := range map[string]struct {
@@ -57,7 +57,7 @@ func TestPresence(t *testing.T) {
 	}
 }
 
-// TestProcesses watches processes that come and go. That one has gone is known long before the next count.
+// TestProcesses starts and ends processes. An exit must be detected well before the next count.
 func TestProcesses(t *testing.T) {
 	results, stop := watched(t, config.Track{Name: "p", Process: &config.TrackProcess{Command: []string{"sleep", "98765.4321"}, Minimum: 2, Maximum: 2}})
 	defer stop()
@@ -73,7 +73,7 @@ func TestProcesses(t *testing.T) {
 	first := start()
 	start()
 	expect(t, results, Good, 0)
-	// A zombie, since nobody waits for it yet.
+	// It becomes a zombie, since the test does not wait for it yet.
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestProcesses(t *testing.T) {
 	expect(t, results, Bad, 0)
 }
 
-// TestEnough: while there are enough, the end of one is known at once, and more do not matter.
+// TestEnough checks that while there are enough processes, an exit is detected immediately and additional ones do not matter.
 func TestEnough(t *testing.T) {
 	results, stop := watched(t, config.Track{Name: "p", Process: &config.TrackProcess{Command: []string{"sleep", "98765.9"}, Minimum: 1, Maximum: -1}})
 	defer stop()
@@ -103,7 +103,7 @@ func TestEnough(t *testing.T) {
 	}
 }
 
-// TestNames finds this process by its name, which the kernel cuts.
+// TestNames finds this process by its name, which the kernel truncates.
 func TestNames(t *testing.T) {
 	table := processes{dir: procDir}
 	pids, err := table.matching(newSought("track.test", nil), true)
@@ -115,7 +115,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// BenchmarkScan counts among 2,000 processes more.
+// BenchmarkScan counts with 2,000 additional processes.
 func BenchmarkScan(b *testing.B) {
 	for range 2000 {
 		cmd := exec.Command("sleep", "98765.4321")
@@ -139,7 +139,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// processorTime is what this process has used.
+// processorTime returns the CPU time used by this process.
 func processorTime(b *testing.B) time.Duration {
 	var usage unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
-// scriptWatch runs a script at its interval, never twice at a time.
+// scriptWatch runs a script at its interval, at most once at a time.
 type scriptWatch struct {
 	run    func(context.Context, script.Command) script.Result
 	report func(Result)
@@ -21,21 +21,21 @@ type scriptWatch struct {
 
 	parameters config.TrackScript
 	verdict    verdict
-	complaint  string // that was logged, why it does not run
-	leftover   bool   // was logged
-	text       string // of the last output, that goes with the reason of the last result
+	complaint  string // the logged reason why the script does not run
+	leftover   bool   // leftover processes have been logged
+	text       string // from the last output, reported with the last reason
 }
 
 // scriptRun is one run of a script.
 type scriptRun struct {
 	done     chan script.Result
 	cancel   context.CancelFunc
-	late     <-chan time.Time // its timeout: a script that cannot be killed counts as failed too
-	counted  bool             // its result, or that it has none in time, or it is no longer wanted
-	replaced bool             // the parameters have changed since
+	late     <-chan time.Time // its timeout; a script that cannot be killed counts as failed too
+	counted  bool             // its result or timeout has been counted, or it must not count
+	replaced bool             // the parameters have changed since its start
 }
 
-// watch runs the script until ctx ends and its last run has.
+// watch runs the script until ctx has ended and the last run is over.
 func (s *scriptWatch) watch(ctx context.Context, parameters <-chan config.Track) {
 	first := <-parameters
 	s.change(*first.Script)
@@ -89,8 +89,8 @@ func (s *scriptWatch) watch(ctx context.Context, parameters <-chan config.Track)
 	}
 }
 
-// stopPatience is how long to wait for a script at the end: longer than package script needs to kill it. What waits for
-// a dead file system cannot be killed.
+// stopPatience is how long to wait for a script at the end: longer than package script needs to kill it. A script that is
+// blocked by an unresponsive file system cannot be killed.
 const stopPatience = 3 * time.Second
 
 // stop ends a run.
@@ -105,7 +105,8 @@ func (r *scriptRun) stop() {
 	}
 }
 
-// change reports whether the parameters have changed. The initial state of a track that has one already is no change.
+// change reports whether the parameters have changed. A change of the initial state does not count for a track that has a
+// state.
 func (s *scriptWatch) change(p config.TrackScript) bool {
 	same := s.parameters
 	same.Init = p.Init
@@ -149,7 +150,7 @@ func (s *scriptWatch) take(r script.Result) {
 	s.note(r.OK(), r.Reason(), detail(r))
 }
 
-// detail is the last line of the output of a script that failed.
+// detail returns the last line of the output of a failed script.
 func detail(r script.Result) string {
 	if r.OK() {
 		return ""
@@ -157,8 +158,8 @@ func detail(r script.Result) string {
 	return lastLine(r.Output)
 }
 
-// note reports a result, with the last line of the output. As long as the result is otherwise the same, so is the line:
-// the result of a script that prints the time would change with each run.
+// note reports a result, with the last line of the output. The line stays the same as long as the rest of the result does:
+// otherwise the result of a script that prints the time would change with each run.
 func (s *scriptWatch) note(good bool, reason, text string) {
 	before := s.verdict.result
 	r := s.verdict.note(good, reason, time.Now())
@@ -171,10 +172,10 @@ func (s *scriptWatch) note(good bool, reason, text string) {
 	s.report(r)
 }
 
-// maxLine is how much of a script's output goes with a result.
+// maxLine is the maximum length of a script's output in a result.
 const maxLine = 120
 
-// lastLine is the last line that is not empty, in printable characters.
+// lastLine returns the last line that is not empty, in printable characters.
 func lastLine(output []byte) string {
 	text := strings.TrimSpace(strings.ToValidUTF8(string(output), "?"))
 	text = text[strings.LastIndexByte(text, '\n')+1:]

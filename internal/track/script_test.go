@@ -16,7 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
-// bench is a Tracker in a bubble with a fake of scripts.
+// bench is a Tracker in a synctest bubble with a fake script runner.
 type bench struct {
 	*Tracker
 	t      *testing.T
@@ -27,11 +27,11 @@ type bench struct {
 
 	mu      sync.Mutex
 	script  func(ctx context.Context, c script.Command) script.Result
-	runs    []string // when each began, and its command
+	runs    []string // start time and command
 	active  int
-	results []string // when each was reported
+	results []string // time and result
 	last    map[string]Result
-	looks   int // of the test
+	looks   int // number of reads by the test
 }
 
 func newBench(t *testing.T, run func(ctx context.Context, c script.Command) script.Result) *bench {
@@ -76,9 +76,9 @@ func (b *bench) stop() {
 	<-b.ended
 }
 
-// at waits until a time after the start.
+// at waits until a time since the start.
 func (b *bench) at(d time.Duration) {
-	b.mu.Lock() // what the test has looked at may change from here on
+	b.mu.Lock() // the state that the test has read may change from here on
 	b.looks++
 	b.mu.Unlock()
 	time.Sleep(d - time.Since(b.start))
@@ -126,7 +126,7 @@ func TestAScriptRunsAtItsInterval(t *testing.T) {
 		b.at(6500 * time.Millisecond)
 		b.want("results", b.results[1:], []string{
 			"3.01s a good: exit status 1, 1 of 2 in a row to be bad: failed at 1",
-			"4.01s a bad: exit status 1: failed at 2", // and not at each run, with what it prints then
+			"4.01s a bad: exit status 1: failed at 2", // and not on each run with its current output
 		})
 	})
 }
@@ -165,7 +165,7 @@ func TestAScriptThatCannotRunIsReportedOnce(t *testing.T) {
 	})
 }
 
-// TestReload: a track goes on from its state, also with other parameters, and runs at once if they differ.
+// TestReload checks that a track keeps its state if its parameters change, and then runs immediately.
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, exit(0, ""))
@@ -183,7 +183,7 @@ func TestReload(t *testing.T) {
 			t.Errorf("a: %+v", b.last["a"])
 		}
 		b.at(62 * time.Second)
-		// As after a restart of the director, which leaves the initial state out.
+		// As after a restart of the director, which omits the initial state.
 		b.Update([]config.Track{scriptTrack("a", slow, func(p *config.TrackScript) { p.Init = "" })})
 		b.at(63 * time.Second)
 		if n := len(b.runs); n != 6 {
@@ -211,13 +211,13 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestAReloadDuringARun ends the run, whose result does not count, and starts the next when it has ended.
+// TestAReloadDuringARun cancels the run, whose result does not count, and starts the next one when it has ended.
 func TestAReloadDuringARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, func(ctx context.Context, c script.Command) script.Result {
 			select {
 			case <-ctx.Done():
-				time.Sleep(100 * time.Millisecond) // until it is killed
+				time.Sleep(100 * time.Millisecond) // to be killed
 				return script.Result{ExitCode: -1}
 			case <-time.After(300 * time.Millisecond):
 				return script.Result{}
@@ -233,7 +233,7 @@ func TestAReloadDuringARun(t *testing.T) {
 	})
 }
 
-// TestScriptsDoNotStartAtOnce: 200 are spread over a second.
+// TestScriptsDoNotStartAtOnce checks that the starts of 200 scripts are spread over a second.
 func TestScriptsDoNotStartAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		most, now := 0, 0

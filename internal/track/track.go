@@ -1,9 +1,9 @@
-// Package track watches what instances depend on outside VRRP: scripts, files and processes.
+// Package track monitors what VRRP instances depend on besides VRRP: scripts, files and processes.
 package track
 
 import "time"
 
-// State is whether what a track watches is as it should be.
+// State is the state of a track.
 type State string
 
 // The states.
@@ -13,10 +13,10 @@ const (
 	Bad     State = "bad"
 )
 
-// Result is what is known of a track. A file has a number instead of Good and Bad: its state is Good once it was read.
+// Result is the result of a track. A file has a number instead of Good and Bad: its state is Good once it was read.
 type Result struct {
 	State  State
 	Number int
-	Reason string    // the last result, in words, such as "exit status 1"
+	Reason string    // describes the last result, such as "exit status 1"
 	Since  time.Time // of State and Number
 }

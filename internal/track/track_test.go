@@ -41,7 +41,7 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-// rig is a tracker whose scripts are a test's.
+// rig is a tracker with a function for its scripts.
 type rig struct {
 	*Tracker
 	mu      sync.Mutex
@@ -67,7 +67,7 @@ func newRig(t *testing.T, proc string) *rig {
 	return g
 }
 
-// states are those that were reported since the last call.
+// states returns the states reported since the last call.
 func (g *rig) states() (out []State) {
 	synctest.Wait()
 	g.mu.Lock()
@@ -133,14 +133,14 @@ func TestAScriptThatCannotBeKilledFails(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		close(killed)
-		time.Sleep(time.Second) // until it runs again
+		time.Sleep(time.Second) // to run again
 		if got := g.states(); !slices.Equal(got, []State{Good}) {
 			t.Errorf("when it has ended: %v", got)
 		}
 	})
 }
 
-// process makes a process in a directory that looks like /proc.
+// process creates a process in a directory in the format of /proc.
 func process(t *testing.T, proc, pid, comm string, state byte, args ...string) {
 	t.Helper()
 	dir := filepath.Join(proc, pid)
@@ -193,7 +193,7 @@ func TestProcess(t *testing.T) {
 			want  []State
 		}{
 			{func() {}, 0, []State{Bad}},
-			{func() { process(t, proc, "7", "x", 'S', "x") }, 1500 * time.Millisecond, []State{Bad}}, // counted, but not yet for long enough
+			{func() { process(t, proc, "7", "x", 'S', "x") }, 1500 * time.Millisecond, []State{Bad}}, // counted, but not for long enough
 			{func() {}, 2 * time.Second, []State{Good}},
 			{func() { process(t, proc, "8", "x", 'S', "x") }, 2 * time.Second, []State{Good}},
 			{func() { os.RemoveAll(filepath.Join(proc, "8")) }, 4 * time.Second, []State{Good}},

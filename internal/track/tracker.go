@@ -10,40 +10,40 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
-// Options are what a Tracker works with.
+// Options are the options of a Tracker.
 type Options struct {
-	// Report is called for each result that differs from the one before, by several goroutines. It must not block.
+	// Report is called for each result that differs from the previous one, from several goroutines. It must not block.
 	Report func(name string, r Result)
-	// Script runs a script to its end, within its timeout if that can be.
+	// Script runs a script and returns within the script's timeout if possible.
 	Script func(context.Context, script.Command) script.Result
 	Logger *slog.Logger
 
-	proc string // "/proc" where it is not set
+	proc string // defaults to "/proc"
 }
 
-// Tracker watches the tracks of a configuration: a goroutine each, which keeps its state over changes of its parameters.
+// Tracker monitors the tracks of a configuration. Each has a goroutine, which keeps its state when its parameters change.
 type Tracker struct {
 	Options
 	processes *processes
 	started   chan struct{} // closed by Run
 
 	mu      sync.Mutex
-	ctx     context.Context // of Run; nil before
-	ended   bool            // Update begins nothing any more
+	ctx     context.Context // context of Run; nil before
+	ended   bool            // Update no longer starts anything
 	watches map[key]*watch
 	running sync.WaitGroup
 }
 
-// key is what makes a track the same after a reload.
+// key identifies a track across reloads.
 type key struct{ name, kind string }
 
-// watch is a track that is watched. Its goroutine takes the parameters from the channel, which has room for one.
+// watch is a monitored track. Its goroutine receives parameters from the channel, which has room for one.
 type watch struct {
 	parameters chan config.Track
 	cancel     context.CancelFunc
 }
 
-// New returns a Tracker. It watches nothing before Run.
+// New returns a Tracker. It monitors nothing before Run.
 func New(o Options) *Tracker {
 	if o.proc == "" {
 		o.proc = procDir
@@ -51,7 +51,7 @@ func New(o Options) *Tracker {
 	return &Tracker{Options: o, processes: &processes{dir: o.proc}, watches: map[key]*watch{}, started: make(chan struct{})}
 }
 
-// Run watches until ctx ends, and until what it has started has ended.
+// Run monitors the tracks until ctx ends and everything that it has started is over.
 func (t *Tracker) Run(ctx context.Context) {
 	t.mu.Lock()
 	t.ctx = ctx
@@ -64,8 +64,8 @@ func (t *Tracker) Run(ctx context.Context) {
 	t.running.Wait()
 }
 
-// Update replaces the tracks. One that is watched already goes on from its last result, with its new parameters; if they
-// have not changed, nothing happens to it. It does not block.
+// Update replaces the tracks. A track that already exists keeps its last result and gets its new parameters; if they have
+// not changed, it is not affected. Update does not block.
 func (t *Tracker) Update(tracks []config.Track) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,7 +80,7 @@ func (t *Tracker) Update(tracks []config.Track) {
 		old, ok := gone[k]
 		delete(gone, k)
 		if ok {
-			select { // in place of parameters that it has not taken yet
+			select { // replace parameters that have not been received yet
 			case <-old.parameters:
 			default:
 			}
@@ -108,10 +108,10 @@ func kind(t config.Track) string {
 	return ""
 }
 
-// startSpacing is the pause between the first runs of scripts that are new at the same time: 200 start within a second.
+// startSpacing is the pause between the first runs of scripts that are added together: 200 start within a second.
 const startSpacing = 5 * time.Millisecond
 
-// begin watches a track that is the nth new one.
+// begin starts to monitor a track, the nth new one.
 func (t *Tracker) begin(one config.Track, nth int) *watch {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watch{parameters: make(chan config.Track, 1), cancel: cancel}
@@ -146,7 +146,7 @@ func (t *Tracker) begin(one config.Track, nth int) *watch {
 	return w
 }
 
-// changes leaves out results that are as the one before.
+// changes suppresses results that are the same as the previous one.
 func changes(report func(Result)) func(Result) {
 	var last Result
 	return func(r Result) {

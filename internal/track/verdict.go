@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// verdict turns single results into a state: a state changes after so many results in a row that say otherwise. The
-// first result counts at once where there is no state before it.
+// verdict derives a state from single results: the state changes after a number of consecutive results that disagree with
+// it. Without a previous state, the first result determines it.
 type verdict struct {
 	rise, fall int
 	result     Result
-	streak     int // results in a row that differ from the state
+	streak     int // consecutive results that differ from the state
 }
 
-// begin starts with a state that is given.
+// begin sets the initial state.
 func (v *verdict) begin(initial State, now time.Time) {
 	if v.result.State == Unknown && initial != Unknown {
 		v.result = Result{State: initial, Reason: "initial state", Since: now}
 	}
 }
 
-// note takes a result with its reason.
+// note records a result and its reason.
 func (v *verdict) note(good bool, reason string, now time.Time) Result {
 	state, needed := Bad, v.fall
 	if good {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestVerdict: a letter a result, + or -, and the state after it.
+// TestVerdict has a + or - for each result, followed by the resulting state.
 func TestVerdict(t *testing.T) {
 	letters := map[State]string{Unknown: "?", Good: "g", Bad: "b"}
 	for _, tt := range []struct {

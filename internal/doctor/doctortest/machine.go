@@ -14,11 +14,11 @@ import (
 // Machine is a doctor.Machine in memory: a healthy director, except for what a test changes.
 type Machine struct {
 	Now  doctor.Observed
-	Fail map[doctor.Fix]error // fixes that do not work
-	Done []doctor.Fix         // fixes that were made
+	Fail map[doctor.Fix]error // errors of fixes that fail
+	Done []doctor.Fix         // fixes that were applied
 }
 
-// Observe returns a copy of what there is.
+// Observe returns a copy of Now.
 func (m *Machine) Observe(context.Context, *config.Config) *doctor.Observed {
 	o := m.Now
 	o.Sysctls = maps.Clone(o.Sysctls)
@@ -26,7 +26,7 @@ func (m *Machine) Observe(context.Context, *config.Config) *doctor.Observed {
 	return &o
 }
 
-// Fix makes a fix: the next observation shows it.
+// Fix applies a fix, which is visible in the next observation.
 func (m *Machine) Fix(_ context.Context, f doctor.Fix) error {
 	if err := m.Fail[f]; err != nil {
 		return err
