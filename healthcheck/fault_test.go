@@ -129,9 +129,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestWhatHasNoFaultCanRun generates specs. Each fault must be found regardless of other faults; and a server must parse the
+// TestSpecWithoutFaultsCanRun generates specs. Each fault must be found regardless of other faults; and a server must parse the
 // request of a spec without faults as specified.
-func TestWhatHasNoFaultCanRun(t *testing.T) {
+func TestSpecWithoutFaultsCanRun(t *testing.T) {
 	text := rapid.StringOf(rapid.SampledFrom([]rune("aZ0-._~!$&'()*+,;=:@/?#[]%41 \t\r\n\x00\x7fü世\"\\{}|^<>")))
 	mostly := func(good ...string) *rapid.Generator[string] {
 		return rapid.OneOf(append(slices.Repeat([]*rapid.Generator[string]{rapid.SampledFrom(good)}, 15), text)...)

@@ -129,8 +129,8 @@ func TestFewOpenFiles(t *testing.T) {
 	c.mu.Unlock()
 }
 
-// TestLacksAreNotTheServersFault checks that a failure on this host does not count against a server.
-func TestLacksAreNotTheServersFault(t *testing.T) {
+// TestHostShortageDoesNotCountAgainstServers checks that a failure on this host does not count against a server.
+func TestHostShortageDoesNotCountAgainstServers(t *testing.T) {
 	for _, err := range []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.EADDRNOTAVAIL, unix.EAGAIN, x509.SystemRootsError{}} {
 		r := ResultOf(t.Context(), time.Second, "while waiting", err)
 		if !r.Local || !strings.HasPrefix(r.Detail, "not checked: ") {

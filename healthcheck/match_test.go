@@ -64,8 +64,8 @@ func TestBodyMatchError(t *testing.T) {
 	}
 }
 
-// TestBodiesInFlightTakeLittle checks that concurrent checks keep only a buffer of each body.
-func TestBodiesInFlightTakeLittle(t *testing.T) {
+// TestBodyMemoryIsBounded checks that concurrent checks keep only a buffer of each body.
+func TestBodyMemoryIsBounded(t *testing.T) {
 	const checks, most = 20, 64 << 10 // bytes each
 	for _, expression := range []string{"never", "(?i)never"} {
 		began, release := make(chan struct{}, checks), make(chan struct{})
@@ -132,7 +132,7 @@ func TestHeavyMatches(t *testing.T) {
 	}
 	for _, light := range []string{"aaa", "^a{10}", "(?i)A+"} {
 		if r := check(fuzzCheck(t, light), time.Minute); !r.OK {
-			t.Errorf("%s beside them: %+v", light, r)
+			t.Errorf("%s at the same time: %+v", light, r)
 		}
 	}
 	running.Wait()
@@ -156,8 +156,8 @@ func processTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// TestLargeExpressionsHaveABudget checks that exceeding the memory limit does not count against the server.
-func TestLargeExpressionsHaveABudget(t *testing.T) {
+// TestLargeExpressionMemoryIsBounded checks that exceeding the memory limit does not count against the server.
+func TestLargeExpressionMemoryIsBounded(t *testing.T) {
 	matchMemory.Add(maxMatching)
 	defer matchMemory.Add(-maxMatching)
 	if _, err := find(t, t.Context(), heavy, strings.NewReader("b")); err != errMatchMemory {

@@ -63,8 +63,8 @@ func stricter(r *http.Response, answer []byte) bool {
 	return r.ProtoMajor != 1 || r.ProtoMinor > 1 || r.StatusCode < 100 || bytes.Contains(answer, []byte("\n ")) || bytes.Contains(answer, []byte("\n\t")) || len(answer) > 4096
 }
 
-// TestHeadersInFlightTakeLittle checks that only the buffer of a header is kept.
-func TestHeadersInFlightTakeLittle(t *testing.T) {
+// TestHeaderMemoryIsBounded checks that only the buffer of a header is kept.
+func TestHeaderMemoryIsBounded(t *testing.T) {
 	var header strings.Builder
 	header.WriteString("HTTP/1.1 200 OK\r\n")
 	for i := 0; header.Len() < maxHeader-100; i++ {

@@ -165,7 +165,7 @@ func TestUpdateIsASet(t *testing.T) {
 		}
 		for _, target := range next[1:] {
 			if h := findStatus(after, target).Health; h.State != Unknown && !h.Since.Equal(time.Now()) {
-				t.Errorf("%v did not begin anew: %+v", target, h)
+				t.Errorf("%v did not start over: %+v", target, h)
 			}
 		}
 		gone := len(f.startsOf(list[1]))
@@ -214,8 +214,8 @@ func TestRemovedInFlight(t *testing.T) {
 	})
 }
 
-// TestBackInFlight checks that a target removed and added again during its check starts over, without overlapping checks.
-func TestBackInFlight(t *testing.T) {
+// TestReaddedInFlight checks that a target removed and added again during its check starts over, without overlapping checks.
+func TestReaddedInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const stubborn = 300 * time.Millisecond // ignores its context
 		f := newFarm(t, func(context.Context, netip.AddrPort) Result {
@@ -278,8 +278,8 @@ func TestRunEnds(t *testing.T) {
 	})
 }
 
-// TestProbeThatCannotBeMade checks that its target waits for the cause to be resolved, and that others are not affected.
-func TestProbeThatCannotBeMade(t *testing.T) {
+// TestProbeThatCannotBeCreated checks that its target waits for the cause to be resolved, and that others are not affected.
+func TestProbeThatCannotBeCreated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFarm(t, good)
 		s := NewScheduler(f.options())

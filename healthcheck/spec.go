@@ -19,7 +19,7 @@ type Spec struct {
 	Fall     int           `json:"fall"`             // consecutive bad results that change it to down, at least 1
 	Address  netip.Addr    `json:"address,omitzero"` // probed instead of the server's
 	Port     uint16        `json:"port,omitempty"`   // probed instead of the server's
-	Check    Check         `json:"-"`                // encoded with its kind beside the other fields: see MarshalJSON
+	Check    Check         `json:"-"`                // encoded with its kind along with the other fields: see MarshalJSON
 }
 
 // Kind returns the kind of the spec's check, or "" if it has none.

@@ -96,8 +96,8 @@ func TestHTTPSWithoutTLS(t *testing.T) {
 	wantResult(t, check(t, spec, serve(t, loopback, hold)), false, "timeout after 100ms in the TLS handshake")
 }
 
-// TestHTTPSSaysGoodbye: a server that keeps the connection open sees an orderly end.
-func TestHTTPSSaysGoodbye(t *testing.T) {
+// TestHTTPSClosesProperly checks that a server that keeps the connection open receives a close_notify alert.
+func TestHTTPSClosesProperly(t *testing.T) {
 	ca := newAuthority(t)
 	ended := make(chan error, 1)
 	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}}

@@ -6,8 +6,8 @@ import (
 )
 
 // turn is held by at most one check of this process at a time: one that matches a large body or verifies a long chain of
-// certificates. The holder rests as long as it worked before it releases the turn, so that all of these checks together
-// use at most half a CPU, and other checks are not delayed even with one CPU.
+// certificates. Before the holder releases the turn, it sleeps as long as it has worked, so that all of these checks
+// together use at most half a CPU, and other checks are not delayed even with one CPU.
 type turn chan struct{}
 
 var longWork = make(turn, 1)

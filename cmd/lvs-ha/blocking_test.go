@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// A named pipe instead of a certificate file must not block: opening one waits for a writer.
+// TestHostPipeAsCertificateFileDoesNotBlock uses a named pipe: opening it would wait for a writer.
 func TestHostPipeAsCertificateFileDoesNotBlock(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// setClock sets the test kernel's clock.
+// setClock changes the test kernel's clock.
 func setClock(t *testing.T, by time.Duration) {
 	t.Helper()
 	to := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
@@ -41,7 +41,7 @@ func since(s api.Status) map[string]time.Time {
 	return times
 }
 
-// At boot the clock may be set after lvs-ha has started, perhaps by years.
+// TestKernelClockChangeDoesNotAffectAges matters at boot: the clock may be set after lvs-ha has started, perhaps by years.
 func TestKernelClockChangeDoesNotAffectAges(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	const month = 30 * 24 * time.Hour

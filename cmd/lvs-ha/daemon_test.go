@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// patience is the time limit for events that should happen at once.
+// patience is the time limit for events that should happen immediately.
 const patience = 20 * time.Second
 
 // place is a host with an interface eth0 where lvs-ha runs.
@@ -70,7 +70,7 @@ type answer struct {
 	status         int
 }
 
-// lvsha runs a command to its end.
+// lvsha runs a command and waits for it.
 func (p *place) lvsha(args ...string) answer {
 	p.t.Helper()
 	return p.run(append([]string{"lvs-ha"}, args...)...)
@@ -146,7 +146,7 @@ func (p *place) start(behind ...string) *daemon {
 	return d
 }
 
-// stop sends SIGTERM and returns the time until the daemon ended.
+// stop sends SIGTERM and returns the time until the daemon exited.
 func (d *daemon) stop() time.Duration {
 	d.t.Helper()
 	began := time.Now()
@@ -171,7 +171,7 @@ func (d *daemon) awaitEnd() {
 	}
 }
 
-// status polls the daemon's status until it is as wanted.
+// awaitStatus polls the daemon's status until so returns true.
 func (d *daemon) awaitStatus(what string, so func(api.Status) bool) api.Status {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)

@@ -196,7 +196,8 @@ func TestHostDoctorFixes(t *testing.T) {
 	}
 }
 
-// doctor probes the servers of a service without health checks, because the kernel's neighbour entries may be old.
+// TestHostDoctorAsksNeighbors checks that doctor probes the servers of a service without health checks: the kernel's neighbour
+// entries may be old.
 func TestHostDoctorAsksNeighbors(t *testing.T) {
 	lab.Need(t, lab.Host)
 	lb1, _, _ := pairOf(t)

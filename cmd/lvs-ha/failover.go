@@ -61,7 +61,7 @@ Exit status: 0 if every instance was handed over or was not master, 1 otherwise.
 	return cmd
 }
 
-// printFailover prints a line for each instance, and reports whether all are where they should be.
+// printFailover prints a line for each instance, and reports whether the request succeeded for all of them.
 func printFailover(stdout, stderr io.Writer, f api.Failover) bool {
 	ok := true
 	for _, one := range f.Instances {

@@ -38,8 +38,8 @@ func TestFailoverOutput(t *testing.T) {
 	}
 }
 
-// TestHostFailover is a maintenance: the master hands over and stays away over a restart of its director and of all of it,
-// then it comes back. Without a peer, it stays master.
+// TestHostFailover simulates maintenance: the master hands over and stays away across restarts of its director and of the
+// daemon, then it comes back. Without a peer, it stays master.
 func TestHostFailover(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)

@@ -19,14 +19,14 @@ import (
 
 const defaultConfig = "/etc/lvs-ha/lvs-ha.hcl"
 
-// configFlags name a configuration and its inputs.
+// configFlags are the flags that select a configuration and its inputs.
 type configFlags struct {
 	path     string
 	node     string
 	vars     []string
 	varFiles []string
 
-	readTimeout time.Duration // not a flag; 0: config's own
+	readTimeout time.Duration // not a flag; 0 means the default of package config
 }
 
 func (f *configFlags) register(cmd *cobra.Command) {
@@ -108,11 +108,11 @@ func text(d *config.Diagnostics, color bool) (string, error) {
 	return strings.TrimRight(text.String(), "\n"), nil
 }
 
-// logFlags configure the log.
+// logFlags are the flags for the log.
 type logFlags struct {
 	level  string
 	format string
-	worker string // name of the logging worker; empty: the parent
+	worker string // name of the logging worker; empty in the parent
 
 	journal bool // the log goes to the systemd journal
 }

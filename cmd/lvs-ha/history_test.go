@@ -14,8 +14,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostNoTransitionIsLost: an interface goes down and up while the director does not run, and then the speaker is killed.
-// The history has all transitions in order, each beginning where the one before it ended, and so has a FIFO.
+// TestHostNoTransitionIsLost takes an interface down and up while the director is not running, then kills the speaker. The
+// history and a FIFO must have all transitions in order, each beginning in the state in which the previous one ended.
 func TestHostNoTransitionIsLost(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
@@ -65,7 +65,7 @@ func TestHostNoTransitionIsLost(t *testing.T) {
 	}
 }
 
-// count is how many transitions of the history led to a state.
+// count returns the number of transitions to a state in the history.
 func count(s api.Status, to vrrp.State) (n int) {
 	for _, m := range s.VRRP[0].History {
 		if m.To == to && m.Lost == 0 {
@@ -75,7 +75,8 @@ func count(s api.Status, to vrrp.State) (n int) {
 	return n
 }
 
-// wantChain sees that each transition begins where the one before it ended, or at the start of one of so many speakers.
+// wantChain checks that each transition begins in the state in which the previous one ended, except at the start of one of the
+// given number of speakers.
 func wantChain(t *testing.T, list []api.Transition, speakers int) {
 	t.Helper()
 	state := vrrp.State("")

@@ -64,8 +64,8 @@ func TestHostStatusAndReload(t *testing.T) {
 		t.Errorf("a reload of the priority moved the state: master since %v, before since %v", since, status.VRRP[0].Since)
 	}
 
-	// An invalid configuration is refused: its diagnostics are printed, the previous one stays in use, and status
-	// reports the refusal.
+	// An invalid configuration is rejected: its diagnostics are printed, the previous one remains in use, and status
+	// reports the rejection.
 	p.configure(strings.Replace(gateway, "eth0", "eth 0", 1))
 	p.wantAnswer(p.asked("reload"), 1, "Invalid interface", "lvs-ha.hcl line 3, in vrrp \"gateway\":", `"eth 0"`)
 	p.wantAnswer(p.asked("status"), 2, "the last reload was refused", "Invalid interface", "master")

@@ -57,7 +57,7 @@ func TestKernelImportThenPlanIsEmpty(t *testing.T) {
 	}
 }
 
-// export includes attributes that ipvsadm -S omits or prints incorrectly.
+// TestKernelExportIncludesAttributesMissingInIpvsadm covers attributes that ipvsadm -S omits or prints incorrectly.
 func TestKernelExportIncludesAttributesMissingInIpvsadm(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	p := newPlace(t)

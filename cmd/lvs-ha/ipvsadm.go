@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// ipvsadmName is the other name of this program: started by it, it acts as ipvsadm.
+// ipvsadmName is the other name of this program. Started under this name, it acts as ipvsadm.
 const ipvsadmName = "ipvsadm"
 
 func newIpvsadm() *cobra.Command {
@@ -67,7 +67,7 @@ type owned struct {
 	sync     string
 }
 
-// ownedIn queries the daemon of a runtime directory. If it runs but does not answer, its state file is used.
+// ownedIn queries the daemon of a runtime directory. If the daemon is running but does not respond, its state file is used.
 func ownedIn(ctx context.Context, dir supervisor.RuntimeDir) owned {
 	o := owned{services: map[ipvs.ServiceKey]string{}}
 	status, err := api.NewClient(dir.APISocket()).Status(ctx)

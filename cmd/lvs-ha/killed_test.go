@@ -14,12 +14,12 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostDirectorAndSpeakerKilled: director and speaker of the master are killed together, and the next director is stopped while
-// it starts. The next speaker continues without it, so the peer stays backup.
+// TestHostDirectorAndSpeakerKilled kills the master's director and speaker together, and stops the next director while it is
+// starting. The next speaker continues without it, so the peer stays backup.
 func TestHostDirectorAndSpeakerKilled(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)
-	text := strings.Replace(gateway, "100ms", "300ms", 1) + "director { grace = \"1m\" }\n" // longer than anything here takes
+	text := strings.Replace(gateway, "100ms", "300ms", 1) + "director { grace = \"1m\" }\n" // longer than the test takes
 	places[0].configure(text)
 	places[1].configure(strings.Replace(text, "150", "100", 1))
 	first := places[0].start()
@@ -58,7 +58,7 @@ func TestHostDirectorAndSpeakerKilled(t *testing.T) {
 	}
 }
 
-// child returns the process id of a worker other than the given one, or 0.
+// child returns the process ID of a worker other than the given one, or 0.
 func (d *daemon) child(name string, other int) int {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", d.cmd.Process.Pid))
 	for _, list := range lists {

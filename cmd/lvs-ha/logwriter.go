@@ -13,10 +13,10 @@ import (
 type queuedWriter struct {
 	lines     chan queuedLine
 	dropped   atomic.Uint64
-	onDropped func(dropped uint64) // called with the number of dropped lines when there is room again
+	onDropped func(dropped uint64) // called with the number of dropped lines once there is room again
 }
 
-// queuedLine is a line, or, without text, a request for notification when all previous lines are written.
+// queuedLine is a line, or, without text, a request for notification when all previous lines have been written.
 type queuedLine struct {
 	text    []byte
 	written chan struct{}

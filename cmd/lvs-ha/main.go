@@ -1,4 +1,4 @@
-// Command lvs-ha turns Linux machines into highly available LVS directors.
+// Command lvs-ha turns Linux hosts into highly available LVS directors.
 package main
 
 import (

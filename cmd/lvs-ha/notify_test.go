@@ -19,20 +19,20 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// notified is what a program has told its scripts and its FIFO.
+// notified is what a program has passed to its scripts and its FIFO.
 type notified struct {
 	FIFO   []string
 	All    []string // arguments of the script for all states
 	States []string // scripts for one state
 }
 
-// recorder is the script, and the FIFO's reader.
+// recorder has the script and reads the FIFO.
 type recorder struct {
 	*place
 	fifo output
 }
 
-// command is one of the scripts. What runs it need not trust the test's directory: it executes the shell.
+// command returns one of the scripts. It executes the shell, so that the test's directory need not be trusted.
 func (r *recorder) command(file string, args ...string) []string {
 	return append([]string{"/bin/sh", r.path("record"), r.path(file)}, args...)
 }
@@ -46,14 +46,14 @@ func newRecorder(p *place) *recorder {
 	return r
 }
 
-// listen reads the FIFO as soon as there is one.
+// listen reads the FIFO once it exists.
 func (r *recorder) listen() {
 	r.t.Helper()
 	eventually(r.t, "there is a FIFO", func() bool {
 		info, err := os.Stat(r.path("fifo"))
 		return err == nil && info.Mode()&os.ModeNamedPipe != 0
 	})
-	f, err := os.OpenFile(r.path("fifo"), os.O_RDWR, 0) // as a writer too, it does not end with the other one
+	f, err := os.OpenFile(r.path("fifo"), os.O_RDWR, 0) // also opened for writing, so that reads do not end when the other writer closes it
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func (r *recorder) listen() {
 	}()
 }
 
-// await waits until the FIFO's last line has a state.
+// await waits until the last line of the FIFO has a state.
 func (r *recorder) await(state string) {
 	r.t.Helper()
 	eventually(r.t, "the last line is "+state, func() bool {
@@ -87,9 +87,9 @@ func (r *recorder) result() notified {
 	return notified{strings.Split(strings.TrimSpace(r.fifo.text()), "\n"), lines("all"), lines("states")}
 }
 
-// TestHostNotificationsAreKeepalivesOwn: lvs-ha and keepalived go through the same states, and their FIFOs and scripts get
-// the same in the same order.
-func TestHostNotificationsAreKeepalivesOwn(t *testing.T) {
+// TestHostNotificationsEqualKeepaliveds takes lvs-ha and keepalived through the same states, and compares what their FIFOs and
+// scripts receive.
+func TestHostNotificationsEqualKeepaliveds(t *testing.T) {
 	lab.Need(t, lab.Host)
 	theirs := notifiedStates(t, (*recorder).keepalived)
 	ours := notifiedStates(t, (*recorder).ours)
@@ -101,8 +101,8 @@ func TestHostNotificationsAreKeepalivesOwn(t *testing.T) {
 	}
 }
 
-// notifiedStates lets a program become backup, master, backup for a better peer, and master again; then its link fails and
-// comes back, and it is stopped.
+// notifiedStates makes a program backup, master, backup for a peer with a higher priority, and master again; then its link
+// fails and recovers, and the program is stopped.
 func notifiedStates(t *testing.T, start func(*recorder) (stop func())) notified {
 	t.Helper()
 	all := newPlaces(t, 2)
@@ -184,9 +184,9 @@ func (r *recorder) keepalived() (stop func()) {
 	return stop
 }
 
-// TestHostTheCloudExample runs examples/cloud.hcl on both nodes. The cloud is a file with the name of the node that has the
-// address.
-func TestHostTheCloudExample(t *testing.T) {
+// TestHostCloudExample runs examples/cloud.hcl on both nodes. A file with the name of the node that has the address
+// represents the cloud.
+func TestHostCloudExample(t *testing.T) {
 	lab.Need(t, lab.Host)
 	cloud, err := os.MkdirTemp("/run", "lvs-ha-cloud") // a path that only root can change, as a script's must be
 	if err != nil {
@@ -230,7 +230,8 @@ func TestHostTheCloudExample(t *testing.T) {
 	owns("lb2")
 }
 
-// TestHostScriptsRunAsNobody unless their block names a user, and without what the director may do.
+// TestHostScriptsRunAsNobody checks that scripts run as nobody unless their block names a user, and without the director's
+// capabilities.
 func TestHostScriptsRunAsNobody(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)

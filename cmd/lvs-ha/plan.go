@@ -62,7 +62,7 @@ func newPlan() *cobra.Command {
 	return cmd
 }
 
-// makePlan plans the named configuration, or else a reload of the running one.
+// makePlan plans the named configuration, or a reload of the daemon's configuration if none is named.
 func makePlan(cmd *cobra.Command, conf *configFlags, dir supervisor.RuntimeDir) (api.Plan, error) {
 	client := api.NewClient(dir.APISocket())
 	if !conf.named(cmd) {

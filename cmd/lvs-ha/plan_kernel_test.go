@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// checked has one real server that answers and one that does not.
+// checked has one real server that responds and one that does not.
 const checked = `
 director { repair_interval = "1h" }
 
@@ -98,7 +98,7 @@ lvs-ha is not running: assuming that all health checks pass.
 	p.ipvsadm("-D", "-f", "5")
 
 	p.ipvsadm("-e", "-t", "192.0.2.100:80", "-r", "192.0.2.1:8081", "-m", "-w", "9")
-	d.awaitLog("weight 9 -> 1") // before the next plan, which would show it
+	d.awaitLog("weight 9 -> 1") // otherwise the next plan may include it
 	p.wantPlan(0, nothing)
 
 	next := strings.NewReplacer(
@@ -132,7 +132,7 @@ lvs-ha is not running: assuming that all health checks pass.
 		t.Errorf("%v: %s", err, js.stdout)
 	}
 
-	// Without a named configuration, the plan is for a reload of the daemon's own one.
+	// Without a named configuration, the plan is for a reload of the daemon's configuration.
 	if diff := cmp.Diff(p.plan().stdout, p.asked("plan").stdout); diff != "" {
 		t.Errorf("what a reload would do differs (-with -c +without):\n%s", diff)
 	}
@@ -145,7 +145,7 @@ lvs-ha is not running: assuming that all health checks pass.
 	p.wantAnswer(p.asked("plan"), 0, nothing)
 	p.wantAnswer(p.run("ipvsadm", "-L", "-n", "--timeout"), 0, "900 120 60")
 
-	// After the stop, lvs-ha may still remove its table.
+	// After the daemon has stopped, lvs-ha may still remove its table.
 	d.stop()
 	p.configure(cleared)
 	p.wantPlan(2, `

@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 )
 
-// processes maps the daemon's process names to ids: parent, speaker, director and spare.
+// processes maps the names of the daemon's processes to their IDs: parent, speaker, director and spare.
 func (d *daemon) processes() map[string]int {
 	d.t.Helper()
 	all := map[string]int{"parent": d.cmd.Process.Pid, "speaker": d.worker("speaker"), "director": d.worker("director")}
@@ -87,7 +87,7 @@ func TestHostEachProcessHasOnlyWhatItNeeds(t *testing.T) {
 		}
 	}
 
-	// Inherited sockets stay usable.
+	// Inherited sockets remain usable.
 	p.configure(`variable "password" {}` + strings.Replace(gateway, "150", "var.password == \"argument\" ? 120 : 1", 1))
 	p.wantAnswer(p.asked("reload"), 0, "reloaded\n")
 	d.awaitStatus("priority 120", func(s api.Status) bool { return isMaster(s) && s.VRRP[0].Priority == 120 })
@@ -109,7 +109,8 @@ func readProc(t *testing.T, pid int, file string) string {
 	return string(raw)
 }
 
-// Any user can bind an abstract socket name, but must not prevent lvs-ha from starting.
+// TestHostSocketNameOfAnotherUserIsIgnored matters because any user can bind an abstract socket name, which must not prevent
+// lvs-ha from starting.
 func TestHostSocketNameOfAnotherUserIsIgnored(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
@@ -136,7 +137,7 @@ func TestHostSocketNameOfAnotherUserIsIgnored(t *testing.T) {
 	d.awaitLog("another user's process holds lvs-ha's socket name")
 }
 
-// A stopped spare does not respond when it should become the speaker.
+// TestHostStoppedSpareDoesNotDelayFailover stops the spare, which then does not respond when it should become the speaker.
 func TestHostStoppedSpareDoesNotDelayFailover(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
@@ -164,7 +165,7 @@ func TestHostStoppedSpareDoesNotDelayFailover(t *testing.T) {
 	})
 }
 
-// Another user could plant links in the runtime directory.
+// TestHostRuntimeDirectoryOfAnotherUserIsRefused matters because that user could create links in the directory.
 func TestHostRuntimeDirectoryOfAnotherUserIsRefused(t *testing.T) {
 	lab.Need(t, lab.Host)
 	const nobody = 65534

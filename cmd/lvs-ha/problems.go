@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// trouble is one line of the list of problems.
+// trouble is one line in the list of problems.
 type trouble struct {
 	grave bool // service or redundancy is lost; otherwise part of a pool
 	since time.Time
@@ -84,9 +84,9 @@ func instanceTroubles(v api.Instance) []trouble {
 	return list
 }
 
-// trackTrouble says what a track does to its instance, if that is a problem. Refused addresses and a
-// table that cannot be programmed are listed elsewhere; a failover is no problem; and the cause of a sync group's track is
-// listed for the member that has it.
+// trackTrouble describes the effect of a track on its instance, if that is a problem. Refused addresses and a table that cannot
+// be programmed are listed elsewhere, a failover is not a problem, and the cause of a sync group's track is listed for the
+// member that has it.
 func trackTrouble(t api.Track) (text string, grave bool) {
 	switch {
 	case t.Kind == vrrp.TrackAddresses, t.Kind == vrrp.TrackFailover, t.Kind == vrrp.TrackTable, t.Kind == vrrp.TrackGroup:

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// realserverFlags describe the wanted setup.
+// realserverFlags describe the desired setup.
 type realserverFlags struct {
 	conf      configFlags
 	vips      []string
@@ -62,7 +62,7 @@ func (f *realserverFlags) misplaced(changed func(flag string) bool) error {
 	return errors.Join(errs...)
 }
 
-// wanted returns the setup that the flags describe: empty without addresses and configuration.
+// wanted returns the setup described by the flags: empty without addresses and configuration.
 func (f *realserverFlags) wanted(ctx context.Context, changed func(flag string) bool, notes io.Writer) (realserver.Wanted, error) {
 	var w realserver.Wanted
 	f.useConfig = changed("config")

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// lvsha runs the program in a host and returns its exit status.
+// lvsha runs the program on a host.
 type lvsha struct {
 	t      *testing.T
 	host   *lab.Node
@@ -142,7 +142,8 @@ func TestHostRealserverFromConfig(t *testing.T) {
 	other.want(1, args("up"), "no real server in the configuration has an address of this host (202.99.59.99)")
 }
 
-// Concurrent calls wait for each other: the changes of each are recorded and undone.
+// TestHostRealserverConcurrentCalls checks that concurrent calls wait for each other, and that the changes of each are
+// recorded and undone.
 func TestHostRealserverConcurrentCalls(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newLVSHA(t, "202.99.59.108/24")

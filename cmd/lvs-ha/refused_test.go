@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// sixth is an instance whose IPv6 address is on an interface.
+// sixth is an instance with an IPv6 address.
 const sixth = `
 vrrp "sixth" {
   interface          = "eth0"
@@ -21,14 +21,14 @@ vrrp "sixth" {
 }
 `
 
-// When IPv6 is disabled externally on the master's interface, the peer takes over and status shows the reason. When it
-// is enabled again, the master resumes automatically.
+// TestHostAddressRemovedByTheKernel disables IPv6 externally on the master's interface: the peer takes over and status shows the
+// reason. When IPv6 is enabled again, the master resumes automatically.
 func TestHostAddressRemovedByTheKernel(t *testing.T) {
 	lab.Need(t, lab.Host)
 	for _, tt := range []struct{ device, says string }{
 		{"eth1", "virtual address refused, retrying: fd09::100/64 on eth1: add address: permission denied: " +
 			"IPv6 is disabled on the interface: sysctl net.ipv6.conf.eth1.disable_ipv6=0\n"},
-		{"eth0", string(vrrp.ReasonNoAddress) + "\n"}, // it also lacks a source address for adverts
+		{"eth0", string(vrrp.ReasonNoAddress) + "\n"}, // there is also no source address for adverts
 	} {
 		t.Run(tt.device, func(t *testing.T) {
 			places := newPlaces(t, 2)

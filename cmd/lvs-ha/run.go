@@ -69,8 +69,8 @@ func newRun() *cobra.Command {
 	return cmd
 }
 
-// runParent runs the parent process. It only passes on how to read the configuration. extra are additional capabilities
-// of root's scripts.
+// runParent runs the parent process, which only passes on how to read the configuration. extra are additional capabilities for
+// root's scripts.
 func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, logs *logFlags, extra capability.Set, log *slog.Logger) error {
 	if err := dir.Check(); err != nil {
 		return err
@@ -117,7 +117,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 	return parent.Run(ctx)
 }
 
-// directorPrivate contains values that must not be on the director's command line, which every user can read.
+// directorPrivate has the values that must not be on the director's command line, which every user can read.
 type directorPrivate struct {
 	Vars []string // of --var
 }

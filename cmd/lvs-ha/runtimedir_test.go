@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// worker returns the process id of a worker.
+// worker returns the process ID of a worker.
 func (d *daemon) worker(name string) int {
 	d.t.Helper()
 	found := d.run("pgrep", "-o", "-P", fmt.Sprint(d.cmd.Process.Pid), "-f", "lvs-ha "+name).stdout
@@ -24,8 +24,8 @@ func (d *daemon) worker(name string) int {
 	return pid
 }
 
-// After the runtime directory is deleted externally, its files are recreated, and a restarted director finds the speaker
-// and its state.
+// TestHostRuntimeDirectoryIsRecreated deletes the runtime directory: its files must be recreated, and a restarted director must
+// find the speaker and its state.
 func TestHostRuntimeDirectoryIsRecreated(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 )
 
-// openDir is a directory in which all users can write files.
+// openDir returns a directory in which all users can write files.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// trackedScript is a track_script of a shell command, and its use without an effect on the state.
+// trackedScript returns a track_script block with a shell command, and a use of it without an effect on the state.
 func trackedScript(name, user, command string) (block, use string) {
 	return fmt.Sprintf(`
 track_script %q {
@@ -42,12 +42,12 @@ track_script %q {
 `, name, command, user), fmt.Sprintf("  track %q { weight = 1 }\n", name)
 }
 
-// withTracks is the gateway's configuration with track blocks.
+// withTracks returns the gateway's configuration with track blocks.
 func withTracks(blocks, uses string) string {
 	return blocks + strings.Replace(gateway, "virtual_router_id", uses+"  virtual_router_id", 1)
 }
 
-// awaitFile waits for a file that a script writes.
+// awaitFile waits for a file written by a script.
 func awaitFile(t *testing.T, path string) string {
 	t.Helper()
 	var text []byte
@@ -59,7 +59,7 @@ func awaitFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestHostScriptsHaveTheirUsersPrivileges looks at what the kernel says of scripts, and of the director beside them.
+// TestHostScriptsHaveTheirUsersPrivileges checks the privileges of scripts and of the director in /proc.
 func TestHostScriptsHaveTheirUsersPrivileges(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
@@ -95,7 +95,7 @@ func TestHostScriptsHaveTheirUsersPrivileges(t *testing.T) {
 	}
 }
 
-// hostile are commands that should not disturb anything. $1 is a file for numbers of processes.
+// hostile are commands that must not affect anything else. $1 is a file for process IDs.
 var hostile = []string{
 	"echo $$ >>$1; exec yes",
 	"trap '' TERM; echo $$ >>$1; while :; do sleep 1000; done",
@@ -104,8 +104,8 @@ var hostile = []string{
 	"sleep 1000 >/dev/null 2>&1 & echo $! >>$1; head -c 100000000 /dev/zero; exit 1",
 }
 
-// TestHostHostileScripts: a hundred scripts that hang, fork and print gigabytes cause no failover at adverts of 10 ms, take
-// little memory, and are all gone in the end.
+// TestHostHostileScripts runs a hundred scripts that hang, fork and print gigabytes. They must not cause a failover at an advert
+// interval of 10 ms or use much memory, and no process may be left in the end.
 func TestHostHostileScripts(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)

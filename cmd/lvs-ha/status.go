@@ -20,7 +20,7 @@ transitions; problems and the exit status always cover everything.
 Exit status: 0 OK, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 state unknown (lvs-ha is
 running but does not answer, or permission denied). 3 and 4 are as for LSB init scripts.`
 
-// Exit statuses of status.
+// Exit statuses of the status command.
 const (
 	statusDegraded   = 2
 	statusNotRunning = 3
@@ -76,7 +76,7 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
-// unavailable returns the exit status for a daemon that does not answer.
+// unavailable returns the exit status for a daemon that does not respond.
 func unavailable(err error) error {
 	status := statusUnknown
 	if errors.Is(err, api.ErrNotRunning) {

@@ -26,7 +26,7 @@ func wellServer(address string) api.Server {
 	return r
 }
 
-// wellStatus is the status of a healthy director.
+// wellStatus returns the status of a healthy director.
 func wellStatus() api.Status {
 	web := api.Instance{
 		Name: "web", Interface: "eth0", Family: "ipv4", VirtualRouterID: 51, State: vrrp.Master, Reason: "preempt", Since: night.Add(-26 * time.Hour),
@@ -131,7 +131,7 @@ func TestStatusPageOfDegradedDirector(t *testing.T) {
 	wantGolden(t, "status.txt", rendered(s))
 }
 
-func TestThePageOfANamedInstance(t *testing.T) {
+func TestPageOfNamedInstance(t *testing.T) {
 	s := wellStatus()
 	v := &s.VRRP[0]
 	v.Version, v.EffectivePriority, v.MasterPriority = 3, 110, 110

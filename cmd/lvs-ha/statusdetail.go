@@ -7,7 +7,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 )
 
-// detail shows one instance in full, with its history: what FRR's "show vrrp" shows, in its words.
+// detail shows one instance in full, with its history, in the terms of FRR's "show vrrp".
 func (p *statusPage) detail(v api.Instance) {
 	fmt.Fprintf(&p.out, "\n%s on %s, %s, virtual router %d, VRRPv%d\n", plain(v.Name), plain(v.Interface), v.Family, v.VirtualRouterID, v.Version)
 	line := func(name, format string, args ...any) {
@@ -40,7 +40,7 @@ func times(n uint64) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// history lists transitions, oldest first: the latest is next to the prompt.
+// history lists transitions, oldest first, so that the latest is next to the prompt.
 func (p *statusPage) history(list []api.Transition) {
 	rows := [][]string{{"  TIME", "FROM", "TO", "REASON", "PRIORITY"}}
 	for _, t := range list {

@@ -17,7 +17,7 @@ import (
 type statusPage struct {
 	now   time.Time
 	color bool
-	// detailed shows all of each instance.
+	// detailed shows every instance in full.
 	detailed bool
 	out      strings.Builder
 }
@@ -164,7 +164,7 @@ func (p *statusPage) tracks(list []api.Instance) {
 	p.table(rows)
 }
 
-// at returns an element, or "" beyond the last.
+// at returns an element, or "" if i is out of range.
 func at(list []string, i int) string {
 	if i < len(list) {
 		return list[i]
@@ -172,7 +172,7 @@ func at(list []string, i int) string {
 	return ""
 }
 
-// drops summarizes refused adverts: their number and the three most frequent reasons.
+// drops summarizes dropped adverts: their number and the three most frequent reasons.
 func drops(by map[string]uint64) (total, why string) {
 	sum := uint64(0)
 	for _, n := range by {
@@ -250,7 +250,7 @@ func (p *statusPage) paint(color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
-// plain escapes characters that a terminal or table would interpret.
+// plain escapes characters that are special in a terminal or table.
 func plain(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return s

@@ -21,7 +21,7 @@ type dataPath struct {
 	forwarding        string
 }
 
-// lookAtDataPath reads the data path for the calling thread's network namespace.
+// lookAtDataPath reads the data path of the calling thread's network namespace.
 func lookAtDataPath() (dataPath, error) {
 	var files [3]string
 	for i, file := range []string{"/proc/thread-self/net/ip_vs", "/proc/thread-self/net/fib_trie", "/proc/sys/net/ipv4/ip_forward"} {
@@ -39,7 +39,7 @@ func lookAtDataPath() (dataPath, error) {
 	}, nil
 }
 
-// watchDataPath samples the data path every few milliseconds until it is stopped, and returns all distinct samples.
+// watchDataPath samples the data path every few milliseconds until stop is called, which returns all distinct samples.
 func (p *place) watchDataPath() (stop func() []dataPath) {
 	p.t.Helper()
 	done, first := make(chan struct{}), make(chan struct{})
@@ -78,12 +78,12 @@ func (p *place) watchDataPath() (stop func() []dataPath) {
 	}
 }
 
-// The parent is killed, alone or with some of its workers, which may also be stopped, and the next one is started at
-// once. The data path stays complete throughout.
+// TestKernelNextParentTakesOver kills the parent, alone or with some of its workers, which may also be stopped, and immediately
+// starts the next one. The data path must stay complete.
 func TestKernelNextParentTakesOver(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	p := newPlace(t)
-	// At 100 ms adverts a peer could take over before a process has started in the test kernel.
+	// At an advert interval of 100 ms, a peer could take over before a process has started in the test kernel.
 	p.configure(strings.Replace(withService, "100ms", "300ms", 1) + `
 director { on_stop = "remove" }
 sysctl { manage = true }
@@ -129,7 +129,7 @@ sysctl { manage = true }
 			status = d.awaitStatus("master by the next parent's workers", func(s api.Status) bool {
 				return s.Started.After(before) && isMaster(s) && len(s.Problems) == 0
 			})
-			// If the speaker worked until the end, its successor is master at once.
+			// If the speaker worked until the end, its successor is master immediately.
 			if reason := status.VRRP[0].Reason; trouble.killed == nil && !slices.Contains(trouble.stopped, "speaker") && reason != "adopted" {
 				t.Errorf("the speaker is master for %q", reason)
 			}
@@ -140,8 +140,8 @@ sysctl { manage = true }
 	}
 }
 
-// The parent is killed, alone or with the speaker, and not restarted: the workers stop as configured, and remove the
-// address first.
+// TestKernelWorkersStopWithoutParent kills the parent, alone or with the speaker, and does not restart it: the workers must stop
+// as configured and remove the address first.
 func TestKernelWorkersStopWithoutParent(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	for name, killed := range map[string][]string{"the parent": nil, "with the speaker": {"speaker"}} {
@@ -185,8 +185,8 @@ sysctl { manage = true }
 	}
 }
 
-// TestKernelAClearedTableIsRepaired: nothing reports it, and repair_interval is long.
-func TestKernelAClearedTableIsRepaired(t *testing.T) {
+// TestKernelClearedTableIsRepaired has a long repair_interval, and the kernel does not report the change.
+func TestKernelClearedTableIsRepaired(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	p := newPlace(t)
 	p.configure(withService + `director { repair_interval = "1h" }`)

@@ -29,8 +29,8 @@ virtual_service "http" {
 }
 `
 
-// TestHostSysctlManage checks that the daemon sets the parameters for NAT, again if another program changes one, and restores them
-// when it stops.
+// TestHostSysctlManage checks that the daemon sets the parameters for NAT, sets them again if another program changes one, and
+// restores them when it stops.
 func TestHostSysctlManage(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newLVSHA(t, "202.99.59.109/24")
@@ -59,7 +59,7 @@ func TestHostSysctlManage(t *testing.T) {
 	if err := lab.Await(ctx, func() bool { return read() == "1" }); err != nil {
 		t.Fatalf("forwarding is not set: %v", err)
 	}
-	// The kernel reports that somebody has changed it.
+	// The kernel reports the change.
 	if err := p.host.Sysctl("net.ipv4.ip_forward", "0"); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// example is an example of the documentation, for one of its nodes.
+// example returns an example of the documentation for one of its nodes.
 func example(t *testing.T, name, node string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../examples/" + name)
@@ -26,8 +26,8 @@ func inState(want vrrp.State) func(api.Status) bool {
 	return func(s api.Status) bool { return len(s.VRRP) > 0 && s.VRRP[0].State == want }
 }
 
-// TestHostTrackScript has the example of two haproxy servers: the address follows the one that answers, and a restart of
-// the director moves nothing.
+// TestHostTrackScript runs the example of two haproxy servers: the address follows the server that responds, and a restart of
+// the director does not move it.
 func TestHostTrackScript(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)
@@ -83,7 +83,7 @@ func TestHostTrackScript(t *testing.T) {
 	lb2.awaitStatus("lb2 is backup again", inState(vrrp.Backup))
 }
 
-// TestHostTrackFileAndProcess lowers and raises a priority.
+// TestHostTrackFileAndProcess lowers and raises the priority.
 func TestHostTrackFileAndProcess(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
@@ -125,7 +125,7 @@ track_file "maintenance" { path = "` + p.path("maintenance") + `" }
 	want(150)
 }
 
-// TestHostSyncGroup has the example of a router pair: the failure of one link moves both addresses.
+// TestHostSyncGroup runs the example of a router pair: the failure of one link moves both addresses.
 func TestHostSyncGroup(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)
@@ -168,7 +168,7 @@ func TestHostSyncGroup(t *testing.T) {
 	}
 	lb1.wantAnswer(lb1.asked("status"), 0, "router", "outside, inside")
 
-	// A dead speaker's successor goes on as master of both.
+	// The successor of a killed speaker continues as master of both.
 	before := lb1.awaitStatus("lb1 is master of both", both(vrrp.Master))
 	if err := syscall.Kill(lb1.worker("speaker"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -177,12 +177,12 @@ func TestHostSyncGroup(t *testing.T) {
 		return both(vrrp.Master)(s) && s.VRRP[0].Since.After(before.VRRP[0].Since)
 	})
 	lb2.awaitStatus("lb2 is backup", func(s api.Status) bool {
-		return both(vrrp.Backup)(s) && s.VRRP[0].Transitions == 2 // none more
+		return both(vrrp.Backup)(s) && s.VRRP[0].Transitions == 2 // no further transitions
 	})
 }
 
-// TestHostUnfitDirectorGivesWay: a node without IPVS is not master of a service's address where another node can be.
-func TestHostUnfitDirectorGivesWay(t *testing.T) {
+// TestHostUnfitDirectorYields checks that a node without IPVS is not master of a service's address if another node can be.
+func TestHostUnfitDirectorYields(t *testing.T) {
 	lab.Need(t, lab.Host)
 	if lab.HasIPVS() == nil {
 		t.Skip("this kernel has IPVS")

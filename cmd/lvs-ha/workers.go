@@ -107,7 +107,7 @@ func newDirector() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { runtime.KeepAlive(files) }() // as for the speaker
+			defer func() { runtime.KeepAlive(files) }() // as in the speaker
 			return runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, load, files[0], link, log)
 		},
 	}
@@ -120,8 +120,8 @@ func newDirector() *cobra.Command {
 // loadTimeout limits the first reading of the configuration, including certificates.
 const loadTimeout = 2 * time.Minute
 
-// restartReadTimeout is how long a restarted director waits for the file systems of its configuration. It has the last valid one, and
-// must be ready within the default grace of 5 s, after which the speaker hands over.
+// restartReadTimeout is how long a restarted director waits for the file systems of its configuration. It has the last valid
+// configuration, and must be ready within the default grace of 5 s, after which the speaker hands over.
 const restartReadTimeout = 2500 * time.Millisecond
 
 var errSlowLoad = fmt.Errorf("reading the configuration took longer than %v: check that it and the files it names are not on a hung file system", loadTimeout)
@@ -177,7 +177,7 @@ func firstLoad(conf *configFlags, link *supervisor.ParentLink, log *slog.Logger)
 	}, nil
 }
 
-// maxScripts bounds the scripts that run at a time.
+// maxScripts limits the number of concurrent scripts.
 const maxScripts = 64
 
 func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, load loader, socket *os.File, link *supervisor.ParentLink, log *slog.Logger) error {

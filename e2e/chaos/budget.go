@@ -24,18 +24,18 @@ var budgets = []struct {
 	about string
 	Budget
 }{
-	{"smooth", "nothing is to be noticed", smooth},
-	{"restarted", "a director starts again", restarted},
+	{"smooth", "clients must not notice anything", smooth},
+	{"restarted", "a director is restarted", restarted},
 	{"handover", "the old master waits for the new one", handover},
 	{"takeover", "the new master waits for the old one's adverts", takeover},
-	{"orphaned", "the addresses of who is dead stay in its kernel", orphaned},
-	{"watchdog", "a worker is killed when it was silent for 5 s", watchdog},
-	{"crash", "the machine is gone, and boots", crash},
+	{"orphaned", "the addresses of a dead director remain in its kernel", orphaned},
+	{"watchdog", "a worker is killed after 5 s without a report", watchdog},
+	{"crash", "the machine crashes and boots", crash},
 	{"repaired", "the table is repaired", repaired},
 	{"restored", "the address is restored", restored},
 	{"doubled", "the address is on the wrong machine", doubled},
 	{"forwarding", "the parameter is restored", forwarding},
-	{"severed", "the servers are out of reach, and are checked again", severed},
+	{"severed", "the servers are unreachable, then checked again", severed},
 	{"flapping", "the roles may change with each flap", flapping},
 }
 

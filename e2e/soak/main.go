@@ -1,5 +1,5 @@
-// Command soak looks for what short tests do not find: it measures the pace of adverts of directors with one CPU each, under loads, and
-// lets random troubles happen to a pair of directors. It prints figures, and fails when a budget is broken.
+// Command soak looks for faults that short tests do not find: it measures whether directors with one CPU each send adverts on
+// time under load, and injects random troubles into a pair of directors. It prints figures, and fails if a budget is exceeded.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// options are what the command line says.
+// options are the command-line options.
 type options struct {
 	binary  string
 	cells   string
@@ -35,7 +35,7 @@ const (
 	usualLimit    = time.Hour
 )
 
-// errBroken means that a budget was exceeded, as the figures show.
+// errBroken means that a budget was exceeded, as shown by the figures.
 var errBroken = errors.New("a budget was broken")
 
 func main() {

@@ -9,13 +9,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/e2e/chaos"
 )
 
-// troubles lets rounds happen until there were enough troubles, and prints a line for each round.
+// troubles plays rounds until there were enough troubles, and prints a line for each round.
 func troubles(ctx context.Context, o options) (err error) {
 	next, err := rounds(o)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("== troubles of a pair: seed %d; a round again: make soak SEED=%[1]d ROUND=number, or SCHEDULE='what it says'\n", o.seed)
+	fmt.Printf("== troubles of a pair: seed %d; to repeat a round: make soak SEED=%[1]d ROUND=NUMBER, or SCHEDULE='TROUBLES'\n", o.seed)
 	pair, err := chaos.NewPair(ctx, o.binary)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func troubles(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// rounds returns what gives the next round, or nil after enough troubles.
+// rounds returns a function that returns the next round, or nil after enough troubles.
 func rounds(o options) (next func(had int) (number int, s chaos.Schedule), err error) {
 	var given chaos.Schedule
 	if o.schedule != "" {

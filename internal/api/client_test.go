@@ -106,7 +106,6 @@ func (d *heldDirector) Reload(context.Context) error {
 }
 
 // awaitAnswer waits until lb1 responds on a socket.
-// words sends the output of a logger to a channel.
 func awaitAnswer(t *testing.T, path string) {
 	t.Helper()
 	client, deadline := NewClient(path), time.After(10*time.Second)
@@ -123,7 +122,7 @@ func awaitAnswer(t *testing.T, path string) {
 	}
 }
 
-// words passes on what a logger says.
+// words sends the output of a logger to a channel.
 type words chan<- string
 
 func (w words) Write(line []byte) (int, error) {

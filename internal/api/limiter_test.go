@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestIdleConnectionsMakeWay opens thousands of idle connections, which must not block active ones or use up descriptors.
-func TestIdleConnectionsMakeWay(t *testing.T) {
+// TestIdleConnectionsAreReplaced opens thousands of idle connections, which must not block active ones or use up descriptors.
+func TestIdleConnectionsAreReplaced(t *testing.T) {
 	client, socket := served(t, &fakeDirector{status: Status{Node: "lb1"}})
 	before := openFiles(t)
 	var idle []net.Conn
@@ -103,8 +103,8 @@ func TestTooManyRequestsAreRefusedWith503(t *testing.T) {
 	}
 }
 
-// TestAKeptConnectionIsWaiting checks that a persistent connection is closed some seconds after its last request.
-func TestAKeptConnectionIsWaiting(t *testing.T) {
+// TestIdlePersistentConnectionIsClosed checks that a persistent connection is closed some seconds after its last request.
+func TestIdlePersistentConnectionIsClosed(t *testing.T) {
 	_, socket := served(t, &fakeDirector{})
 	c, err := net.Dial("unix", socket)
 	if err != nil {

@@ -84,7 +84,7 @@ type Instance struct {
 	History            []Transition      `json:"history,omitempty"`            // the last 50 transitions, oldest first
 }
 
-// Transition is a change of an instance's state. If Lost is not zero, it stands for Lost transitions, of any instances, that
+// Transition is a change of an instance's state. If Lost is not zero, it represents Lost transitions, of any instances, that
 // the director never received.
 type Transition struct {
 	Sequence uint64      `json:"sequence"` // over all instances

@@ -8,8 +8,8 @@ import (
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
 
-// view runs f in the goroutine that owns the state, at once even while that waits for the kernel. f must be short and
-// must not change the state.
+// view runs f in the goroutine that owns the state, without delay even while that goroutine waits for the kernel. f must be
+// short and must not change the state.
 func (d *Director) view(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {

@@ -61,7 +61,7 @@ type Options struct {
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewTracker func(report func(name string, r track.Result)) Tracker
 	NewSpeaker func(SpeakerReports) Speaker
-	Ready      func() // called once, when the first configuration is in force
+	Ready      func() // called once, after the first configuration has been applied
 	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
 	Logger     *slog.Logger
 
@@ -111,7 +111,7 @@ type Director struct {
 	notifyFile   *keeper
 	notifier     *notify.Notifier
 
-	failovers     map[string]failover // in force, by instance
+	failovers     map[string]failover // active, by instance
 	failoversFile *keeper
 	failoverOver  *time.Timer // for the first of them to expire
 
@@ -124,7 +124,7 @@ type Director struct {
 	users    map[string][]ipvs.ServiceKey // by target key; a load replaces the map
 	adopted  pool.Adopted                 // a change replaces the map
 	adopting bool                         // adopted has not yet been read from the kernel
-	settling bool                         // not every check has a result since the configuration was put in force
+	settling bool                         // not every check has a result since the configuration was applied
 	vrrp     map[string]vrrp.Status
 
 	programmed bool   // the table has been as wanted at least once

@@ -464,7 +464,7 @@ func TestWithoutIPVSKernelIsRetriedAndVRRPContinues(t *testing.T) {
 		b.start(false)
 		defer b.stop()
 		if len(b.speaker.wanted().Instances) != 1 {
-			t.Error("the speaker was not told of the instance")
+			t.Error("the instance was not sent to the speaker")
 		}
 		if s := b.status(); len(s.Problems) == 0 || s.Problems[0].What != "ipvs" {
 			t.Errorf("problems: %+v", s.Problems)

@@ -111,8 +111,8 @@ func TestTransitionsAcrossARestart(t *testing.T) {
 	})
 }
 
-// TestANotificationUnderWayIsRepeated kills the director before the script has ended.
-func TestANotificationUnderWayIsRepeated(t *testing.T) {
+// TestInterruptedNotificationIsRepeated kills the director before the script has ended.
+func TestInterruptedNotificationIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withNotify()
@@ -129,7 +129,7 @@ func TestANotificationUnderWayIsRepeated(t *testing.T) {
 	})
 }
 
-func TestAFailedNotificationIsAProblemUntilOneWorks(t *testing.T) {
+func TestFailedNotificationIsAProblemUntilNextSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withNotify()
@@ -149,7 +149,7 @@ func TestAFailedNotificationIsAProblemUntilOneWorks(t *testing.T) {
 	})
 }
 
-func TestADamagedPositionRepeatsEvents(t *testing.T) {
+func TestDamagedPositionRepeatsEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withNotify()
@@ -166,7 +166,7 @@ func TestADamagedPositionRepeatsEvents(t *testing.T) {
 	})
 }
 
-func TestTheHistoryOfARemovedInstanceIsForgotten(t *testing.T) {
+func TestHistoryOfRemovedInstanceIsRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = onlyVRRP()

@@ -55,7 +55,7 @@ func held(b *bench) string {
 	return ""
 }
 
-func TestAReturningDirectorDoesNotPreemptBeforeItHasLearntTheConnections(t *testing.T) {
+func TestReturningDirectorDoesNotPreemptBeforeConnectionsAreSynced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withSync()

@@ -199,7 +199,7 @@ func TestServicesRemovedAtStopAreNoLongerOwned(t *testing.T) {
 		b.start(false)
 		defer b.stop()
 		if table, _ := b.kernel.Table(t.Context()); len(table) != 1 {
-			t.Error("a service that somebody else made while lvs-ha was stopped is gone")
+			t.Error("a service that another program created while lvs-ha was stopped has been removed")
 		}
 	})
 }

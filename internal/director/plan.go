@@ -24,7 +24,7 @@ type standing struct {
 	memory  memory
 }
 
-// Plan returns the changes that putting cfg in force would make now, or a Reload if cfg is nil. Real servers without
+// Plan returns the changes that applying cfg would make now, or a Reload if cfg is nil. Real servers without
 // check results count as passing.
 func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, error) {
 	if cfg == nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// recallUsable reads the state file. If its configuration cannot be put in force, the rest is returned with an error. An
+// recallUsable reads the state file. If its configuration cannot be applied, the rest is returned with an error. An
 // unreadable file is renamed: the director continues without it, and its next write would destroy data that another
 // version still needs.
 func recallUsable(path string) (memory, error) {
@@ -29,8 +29,8 @@ func recallUsable(path string) (memory, error) {
 	return m, nil
 }
 
-// usable reports why a configuration from a state file, which may be damaged or from another version, cannot be put in
-// force. It checks only properties that the rest of the program relies on.
+// usable reports why a configuration from a state file, which may be damaged or from another version, cannot be
+// applied. It checks only properties that the rest of the program relies on.
 func usable(cfg *config.Config) error {
 	var errs []error
 	within := func(what string, d, least, most time.Duration) {

@@ -140,7 +140,7 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	d.problems.set("state file", err)
 }
 
-// SaveConfig writes a state file with a configuration as the last one in force.
+// SaveConfig writes a state file with a configuration as the last one in use.
 func SaveConfig(stateFile string, cfg *config.Config) error {
 	return stateFormat.Write(stateFile, memory{Config: cfg}.saved())
 }

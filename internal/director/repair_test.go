@@ -27,8 +27,8 @@ func (k *slowKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
 	return k.fakeKernel.Table(ctx)
 }
 
-// TestRepairIsAsFrequentAsItIsCheap clears the table, which must be restored after a pause of a hundred comparisons.
-func TestRepairIsAsFrequentAsItIsCheap(t *testing.T) {
+// TestRepairIntervalFollowsCost clears the table, which must be restored after a pause of a hundred comparisons.
+func TestRepairIntervalFollowsCost(t *testing.T) {
 	const interval = 30 * time.Second
 	for _, tt := range []struct{ takes, want time.Duration }{
 		{0, minRepairPause},
@@ -61,8 +61,8 @@ func TestRepairIsAsFrequentAsItIsCheap(t *testing.T) {
 	}
 }
 
-// TestASlowComparisonAmongFastOnesDelaysNoRepair has one slow comparison, as if it had waited for the CPU.
-func TestASlowComparisonAmongFastOnesDelaysNoRepair(t *testing.T) {
+// TestSingleSlowComparisonDoesNotDelayRepair has one slow comparison, as if it had waited for the CPU.
+func TestSingleSlowComparisonDoesNotDelayRepair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.Director.Repair = time.Minute
@@ -84,8 +84,8 @@ func TestASlowComparisonAmongFastOnesDelaysNoRepair(t *testing.T) {
 	})
 }
 
-// TestWhatFailsIsNotRepairedMoreOften matters because each attempt to open IPVS may load a module.
-func TestWhatFailsIsNotRepairedMoreOften(t *testing.T) {
+// TestFailedPartIsNotRepairedMoreOften matters because each attempt to open IPVS may load a module.
+func TestFailedPartIsNotRepairedMoreOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg.Director.Repair = 10 * time.Second
@@ -100,8 +100,8 @@ func TestWhatFailsIsNotRepairedMoreOften(t *testing.T) {
 	})
 }
 
-// TestAReportedChangeOfParametersIsRepairedAtOnce has no other check of the parameters for a long time.
-func TestAReportedChangeOfParametersIsRepairedAtOnce(t *testing.T) {
+// TestReportedSysctlChangeIsRepairedImmediately has no other check of the parameters for a long time.
+func TestReportedSysctlChangeIsRepairedImmediately(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		kernel := sysctltest.New(map[string]string{forwarding: "0"})

@@ -20,7 +20,7 @@ import (
 )
 
 // settings compares the settings outside the kernel's tables: VRRP instances, health checks and the process's own
-// behaviour. It returns nil if no configuration is in force.
+// behaviour. It returns nil if no configuration is in use.
 func settings(inForce, cfg *config.Config) []api.Setting {
 	if inForce == nil {
 		return nil

@@ -62,7 +62,7 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 var errSlowSysctls = errors.New("setting kernel parameters: the file system of the runtime directory does not respond")
 
 // applySysctls applies settings, with a time limit for the file system that stores the previous values. After a timeout,
-// further calls fail at once until it responds.
+// further calls fail immediately until it responds.
 func (d *Director) applySysctls(settings []sysctl.Setting) ([]sysctl.Change, error) {
 	select {
 	case d.sysctlTurn <- struct{}{}:

@@ -115,8 +115,8 @@ func TestReloadKeepsResults(t *testing.T) {
 	})
 }
 
-// TestARestartedDirectorHasNoInitialResults checks that the speaker keeps the last results.
-func TestARestartedDirectorHasNoInitialResults(t *testing.T) {
+// TestRestartedDirectorHasNoInitialResults checks that the speaker keeps the last results.
+func TestRestartedDirectorHasNoInitialResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		b.cfg = withTracks()
@@ -129,8 +129,8 @@ func TestARestartedDirectorHasNoInitialResults(t *testing.T) {
 	})
 }
 
-// TestAnUnfitDirectorIsTheLastResort applies immediately if the table never worked, and after the grace time if it did.
-func TestAnUnfitDirectorIsTheLastResort(t *testing.T) {
+// TestUnfitDirectorIsLastResort applies immediately if the table never worked, and after the grace time if it did.
+func TestUnfitDirectorIsLastResort(t *testing.T) {
 	unfit := func(b *bench) bool {
 		t, ok := b.tracks()["table"]
 		return ok && t.Effect == vrrp.EffectLastResort

@@ -49,7 +49,7 @@ func TestStopLeavesNoAddressWithoutTable(t *testing.T) {
 	const interval = 500 * time.Millisecond
 	down := vrrp.MasterDownInterval(3, 1, interval)
 	for name, tt := range map[string]struct {
-		dies   time.Duration // how long before the stop the speaker crashes; 0 if it does not
+		dies   time.Duration // how long before the stop the speaker crashes; 0 means never
 		state  vrrp.State    // its last state
 		before bool          // the addresses have been removed by then
 		err    error         // of the removal

@@ -49,7 +49,7 @@ func neighborRemedy(a netip.Addr, iface string) string {
 	return fmt.Sprintf("arping -c 3 -I %s %s", iface, a)
 }
 
-// natWayBack checks whether real servers' replies can return through the director, as far as the director can tell.
+// natWayBack checks whether real servers' replies can return through the director, as far as this host can determine.
 func natWayBack(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	var seen []netip.Prefix

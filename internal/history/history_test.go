@@ -59,7 +59,7 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-func TestAnInstanceKeepsTheLatestAndEveryGap(t *testing.T) {
+func TestInstanceKeepsLatestEventsAndGaps(t *testing.T) {
 	h := New()
 	h.Add(run("x", 1, 4), vrrp.Position{})
 	h.Add(run("x", 9, 9), vrrp.Position{})

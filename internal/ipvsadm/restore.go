@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// restoreBatch is the number of changes of a rule file that are sent at once; restoreBuffer has room for as many.
+// restoreBatch is the number of changes of a rule file that are sent together; restoreBuffer has room for as many.
 const (
 	restoreBatch  = 1024
 	restoreBuffer = 64 << 10

@@ -58,7 +58,7 @@ func (b *book) most(since time.Time) int {
 
 const perSecond = 10
 
-func TestWhatOthersCauseIsLimited(t *testing.T) {
+func TestExternalLinesAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b book
 		h := loglimit.New(&b)
@@ -137,7 +137,7 @@ func TestOneCauseDoesNotHideAnother(t *testing.T) {
 		log.Warn("packet dropped", "reason", "checksum-mode", "instance", "v")
 		log.Warn("packet dropped", "reason", "auth-failed", "instance", "v")
 		if len(b.times) != n+2 {
-			t.Errorf("%d of 2 lines written beside a flood", len(b.times)-n)
+			t.Errorf("%d of 2 lines written during a flood", len(b.times)-n)
 		}
 	})
 }

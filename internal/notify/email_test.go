@@ -183,8 +183,8 @@ func TestEmailIsRefused(t *testing.T) {
 	}
 }
 
-// TestAMailServerThatTalksForEver checks that an endless response fills neither memory nor the log.
-func TestAMailServerThatTalksForEver(t *testing.T) {
+// TestEndlessMailServerResponseIsBounded checks that an endless response fills neither memory nor the log.
+func TestEndlessMailServerResponseIsBounded(t *testing.T) {
 	for what, noise := range map[string]string{"a long line": strings.Repeat("220 x", 1<<10), "many lines": strings.Repeat("220-x\r\n", 1<<9)} {
 		t.Run(what, func(t *testing.T) {
 			client, server := net.Pipe()

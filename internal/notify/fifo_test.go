@@ -74,7 +74,7 @@ func TestFIFO(t *testing.T) {
 	}
 }
 
-func TestAFIFOsPathIsSomethingElse(t *testing.T) {
+func TestFIFOPathIsNotAFIFO(t *testing.T) {
 	dir := t.TempDir()
 	file, link, target := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "target")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -125,7 +125,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func TestASlowReceiverDelaysOnlyItself(t *testing.T) {
+func TestSlowReceiverDelaysOnlyItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
 		d.with(func() { d.takes["slow-all"] = time.Hour })
@@ -146,7 +146,7 @@ func TestASlowReceiverDelaysOnlyItself(t *testing.T) {
 	})
 }
 
-func TestTheStopIsBounded(t *testing.T) {
+func TestStopIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
 		d.with(func() { d.takes["slow-all"] = time.Hour })
@@ -166,8 +166,8 @@ func TestTheStopIsBounded(t *testing.T) {
 	})
 }
 
-// TestTheStopOfTheNextProcess: the speaker has exited without a transition, and nothing has changed since the previous process.
-func TestTheStopOfTheNextProcess(t *testing.T) {
+// TestStopOfNextProcess: the speaker has exited without a transition, and nothing has changed since the previous process.
+func TestStopOfNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{Series: "s", Receivers: map[string]uint64{"notify web": 1}})
 		d.Update(instances("web"))
@@ -179,7 +179,7 @@ func TestTheStopOfTheNextProcess(t *testing.T) {
 	})
 }
 
-func TestAQueueDropsTheOldest(t *testing.T) {
+func TestQueueDropsOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
 		d.with(func() { d.takes["web-all"] = time.Hour })
@@ -203,8 +203,8 @@ func TestAQueueDropsTheOldest(t *testing.T) {
 	})
 }
 
-// TestTheNextProcess replays the speaker's events, which were delivered to two receivers up to different numbers.
-func TestTheNextProcess(t *testing.T) {
+// TestNextProcess replays the speaker's events, which were delivered to two receivers up to different numbers.
+func TestNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{Series: "s", Receivers: map[string]uint64{"notify web": 3, "notify slow": 1}})
 		d.Update(instances("slow", "web", "new"))
@@ -255,7 +255,7 @@ func TestReceiversFollowTheConfiguration(t *testing.T) {
 	})
 }
 
-func TestAScriptThatCannotBeRunIsReportedBefore(t *testing.T) {
+func TestUnrunnableScriptIsReportedInAdvance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
 		d.with(func() { d.unsafe = map[string]error{"web-master": errors.New("others can write to it")} })
@@ -276,7 +276,7 @@ func TestAScriptThatCannotBeRunIsReportedBefore(t *testing.T) {
 	})
 }
 
-func TestAGroupFollowsItsMembers(t *testing.T) {
+func TestGroupFollowsItsMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})
 		cfg := instances("a", "b")
@@ -300,7 +300,7 @@ func TestAGroupFollowsItsMembers(t *testing.T) {
 	})
 }
 
-func TestLinesAreKeepalivesOwn(t *testing.T) {
+func TestLinesEqualKeepaliveds(t *testing.T) {
 	for _, tt := range []struct {
 		m    Message
 		want string
@@ -337,7 +337,7 @@ func (f *flaky) deliver(ctx context.Context, batch []Message) error {
 	return nil
 }
 
-func TestAQueueKeepsItsPace(t *testing.T) {
+func TestQueueKeepsPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &flaky{gap: time.Minute}
 		q := newQueue("test", r, slog.New(slog.DiscardHandler), func() {})

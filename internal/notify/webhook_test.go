@@ -65,7 +65,7 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-func TestAWebhooksAnswers(t *testing.T) {
+func TestWebhookResponses(t *testing.T) {
 	for status, wantFinal := range map[int]bool{400: true, 404: true, 302: true, 408: false, 429: false, 500: false, 503: false} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "/elsewhere")

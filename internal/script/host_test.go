@@ -75,7 +75,7 @@ func openFile(t *testing.T) string {
 
 const whoAmI = `id -u; id -g; id -G; grep -e ^CapPrm -e ^CapEff -e ^CapInh -e ^CapAmb /proc/self/status`
 
-func TestHostTheDefaultUserMayNothing(t *testing.T) {
+func TestHostDefaultUserHasNoPrivileges(t *testing.T) {
 	lab.Need(t, lab.Host)
 	id := nobody(t)
 	got := newRunner(t).Run(t.Context(), Command{Args: []string{whoAmI}, Shell: true, Timeout: time.Minute})
@@ -196,8 +196,8 @@ func TestHostCapabilities(t *testing.T) {
 	}
 }
 
-// TestHostAScriptEndsWithLvsHa checks that scripts, including those of other users, end when lvs-ha is killed.
-func TestHostAScriptEndsWithLvsHa(t *testing.T) {
+// TestHostScriptsEndWithLvsHa checks that scripts, including those of other users, end when lvs-ha is killed.
+func TestHostScriptsEndWithLvsHa(t *testing.T) {
 	lab.Need(t, lab.Host)
 	pids := openFile(t)
 	cmd := helperCommand(t, Command{Args: []string{"echo $$ >$1; exec sleep 1000", pids}, Shell: true, Timeout: time.Hour})

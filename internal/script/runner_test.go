@@ -192,8 +192,8 @@ func TestBackground(t *testing.T) {
 	}
 }
 
-// TestALoggerGetsTheLastLines uses bash's `exec > >(logger)`.
-func TestALoggerGetsTheLastLines(t *testing.T) {
+// TestLoggerGetsLastLines uses bash's `exec > >(logger)`.
+func TestLoggerGetsLastLines(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	got := newRunner(t).Run(t.Context(), Command{
 		Args: []string{"bash", "-c", `exec > >(sleep 0.1; cat >"$0"); echo last`, file},
@@ -203,8 +203,8 @@ func TestALoggerGetsTheLastLines(t *testing.T) {
 	}
 }
 
-// TestTheNumberIsBounded checks that a command beyond the limit waits, and fails at its timeout.
-func TestTheNumberIsBounded(t *testing.T) {
+// TestConcurrencyIsBounded checks that a command beyond the limit waits, and fails at its timeout.
+func TestConcurrencyIsBounded(t *testing.T) {
 	r := NewRunner(1)
 	defer r.Close()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -107,7 +107,7 @@ func exit(code int, output string) func(context.Context, script.Command) script.
 	}
 }
 
-func TestAScriptRunsAtItsInterval(t *testing.T) {
+func TestScriptRunsAtInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, exit(0, "fine"))
 		defer b.stop()
@@ -131,7 +131,7 @@ func TestAScriptRunsAtItsInterval(t *testing.T) {
 	})
 }
 
-func TestAScriptThatHangsFailsInTime(t *testing.T) {
+func TestHangingScriptFailsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// It cannot be killed for 3.2 s.
 		b := newBench(t, func(context.Context, script.Command) script.Result {
@@ -150,7 +150,7 @@ func TestAScriptThatHangsFailsInTime(t *testing.T) {
 	})
 }
 
-func TestAScriptThatCannotRunIsReportedOnce(t *testing.T) {
+func TestUnrunnableScriptIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, func(context.Context, script.Command) script.Result {
 			return script.Result{NotRun: errors.New("no such program"), ExitCode: -1}
@@ -211,8 +211,8 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestAReloadDuringARun cancels the run, whose result does not count, and starts the next one when it has ended.
-func TestAReloadDuringARun(t *testing.T) {
+// TestReloadDuringRun cancels the run, whose result does not count, and starts the next one when it has ended.
+func TestReloadDuringRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, func(ctx context.Context, c script.Command) script.Result {
 			select {

@@ -111,7 +111,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-func TestAScriptThatCannotBeRunFails(t *testing.T) {
+func TestUnrunnableScriptFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, "")
 		g.run = func(script.Command) script.Result { return script.Result{NotRun: errors.New("not safe"), ExitCode: -1} }
@@ -122,7 +122,7 @@ func TestAScriptThatCannotBeRunFails(t *testing.T) {
 	})
 }
 
-func TestAScriptThatCannotBeKilledFails(t *testing.T) {
+func TestUnkillableScriptFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, "")
 		killed := make(chan struct{})

@@ -16,7 +16,7 @@ func TestFixes(t *testing.T) {
 	m.Now.Modules.Available = []string{"ip_vs"}
 	seen := m.Observe(t.Context(), nil)
 	if err := m.Fix(t.Context(), doctor.Fix{Key: "a.b", Value: "2"}); !errors.Is(err, refused) {
-		t.Errorf("error %v, want that it was told to fail with", err)
+		t.Errorf("error %v, want the configured one", err)
 	}
 	for _, f := range []doctor.Fix{{Key: "a.c", Value: "1"}, {Module: "ip_vs_rr"}} {
 		if err := m.Fix(t.Context(), f); err == nil {

@@ -74,7 +74,7 @@ func work() error {
 		report.Error = err.Error()
 	}
 	if err := guest.NewWriter(ready).WriteJSON(guest.FrameStarted, report); err != nil {
-		return fmt.Errorf("tell the lab that all is ready: %w", err)
+		return fmt.Errorf("report that the machine is ready: %w", err)
 	}
 	return serve(ln)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// runBench runs benchmarks, those named BenchmarkKernel… in one test kernel. A line with a result counts as a test.
+// runBench runs benchmarks; those named BenchmarkKernel… run in one test kernel. A line with a result counts as a test.
 func runBench(ctx context.Context, o options, t *tally) error {
 	all, err := findTests(ctx, o.packages, `Benchmark\w*`)
 	if err != nil {
@@ -49,7 +49,7 @@ func runBench(ctx context.Context, o options, t *tally) error {
 	}))
 }
 
-// resultCounter passes output on and counts the results in it.
+// resultCounter forwards output and counts the results in it.
 type resultCounter struct {
 	out   io.Writer
 	tally *tally
@@ -70,7 +70,7 @@ func (c *resultCounter) Write(p []byte) (int, error) {
 	return c.out.Write(p)
 }
 
-// isResult says whether a line is a benchmark's result: its name, the number of its runs, and figures.
+// isResult reports whether a line is a benchmark's result: its name, the number of iterations, and figures.
 func isResult(line []byte) bool {
 	fields := bytes.Fields(line)
 	if len(fields) < 3 || !bytes.HasPrefix(fields[0], []byte("Benchmark")) {

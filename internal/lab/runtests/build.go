@@ -17,7 +17,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// program is the test binary of a package, or why there is none.
+// program is the test binary of a package, or why it could not be built.
 type program struct {
 	path string
 	err  error
@@ -26,10 +26,10 @@ type program struct {
 // programs are the test binaries of packages, by import path.
 type programs map[string]program
 
-// ran are the kinds whose tests run as programs of their own, with the prefix of their names.
+// ran are the kinds whose tests run as separate programs, with the prefix of their names.
 var ran = map[string]string{"host": "TestHost", "kernel": "TestKernel", "pair": "TestPair", "bench": "BenchmarkKernel"}
 
-// build builds all that the kinds need, with nothing else running, so that tests have the machine to themselves.
+// build builds everything that the kinds need before any test runs, so that tests have the host to themselves.
 func (o *options) build(ctx context.Context, names []string, dir string, out io.Writer) error {
 	start := time.Now()
 	o.plain, o.fuzzing = programs{}, programs{}
@@ -63,7 +63,7 @@ func (o *options) build(ctx context.Context, names []string, dir string, out io.
 		o.fuzzing = buildTests(ctx, filepath.Join(dir, "fuzz"), found, "-fuzz=.")
 	}
 	if slices.Contains(names, "unit") && len(names) > 1 {
-		// The go tool keeps what it compiles. What does not compile is reported by the tests.
+		// The go tool caches what it compiles. Compile errors are reported by the tests.
 		_ = exec.CommandContext(ctx, "go", "list", "-e", "-race", "-test", "-deps", "-export", o.packages).Run()
 	}
 	if len(o.plain)+len(o.fuzzing) > 0 {
@@ -85,7 +85,7 @@ func buildTests(ctx context.Context, dir string, packages []testPackage, flags .
 			one := program{path: filepath.Join(dir, fmt.Sprintf("%d.test", i))}
 			args := slices.Concat([]string{"test", "-c", "-o", one.path}, flags, []string{p.ImportPath})
 			cmd := exec.CommandContext(ctx, "go", args...)
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are built: some tests run their own program as lvs-ha
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // like releases: some test binaries also act as lvs-ha
 			if out, err := cmd.CombinedOutput(); err != nil {
 				one.err = fmt.Errorf("build the tests of %s: %w: %s", p.ImportPath, err, out)
 			}
@@ -98,7 +98,7 @@ func buildTests(ctx context.Context, dir string, packages []testPackage, flags .
 	return built
 }
 
-// of returns the packages that have a program, and why others have none.
+// of returns the packages that have a program, and why the others have none.
 func (p programs) of(packages []testPackage) ([]testPackage, error) {
 	var good []testPackage
 	var errs []error
@@ -112,7 +112,7 @@ func (p programs) of(packages []testPackage) ([]testPackage, error) {
 	return good, errors.Join(errs...)
 }
 
-// environment is what tests of a kind are told.
+// environment returns the environment variables for tests of a kind.
 func environment(k lab.Kind, get func(string) string) []string {
 	all := []string{lab.EnvKinds + "=" + string(k)}
 	for _, name := range []string{lab.EnvBinary, lab.EnvSeed, lab.EnvTimes} {
@@ -121,7 +121,7 @@ func environment(k lab.Kind, get func(string) string) []string {
 	return all
 }
 
-// prefixed writes whole lines with a prefix, one Write without others' lines within it.
+// prefixed writes complete lines with a prefix, each with one Write so that lines are not interleaved.
 type prefixed struct {
 	mu     *sync.Mutex
 	out    io.Writer

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// runFuzz runs each fuzz target for a while. A target counts as a test.
+// runFuzz runs each fuzz target for a limited time. A target counts as a test.
 func runFuzz(ctx context.Context, o options, t *tally) error {
 	packages, err := findTests(ctx, o.packages, "Fuzz")
 	if err != nil {
@@ -26,7 +26,7 @@ func runFuzz(ctx context.Context, o options, t *tally) error {
 		return err
 	}
 	for _, p := range packages {
-		// Where `go test -fuzz` keeps the inputs that it finds interesting.
+		// The directory in which `go test -fuzz` keeps interesting inputs.
 		cache := filepath.Join(string(bytes.TrimSpace(found)), "fuzz", p.ImportPath)
 		for _, target := range p.functions {
 			start := time.Now()
@@ -48,13 +48,13 @@ func runFuzz(ctx context.Context, o options, t *tally) error {
 	return errors.Join(ctx.Err(), err)
 }
 
-// failingInput finds the input's file in what a fuzz target prints: its path, or its name in the corpus.
+// failingInput finds the input's file in the output of a fuzz target: its path, or its name in the corpus.
 var failingInput = regexp.MustCompile(`(?:Failing input written to testdata/fuzz/|seed corpus entry: )(\w+/[0-9a-zA-Z_.-]+)`)
 
-// maxInput bounds what is printed of an input.
+// maxInput limits how much of an input is printed.
 const maxInput = 8 << 10
 
-// failingInputs is the text of the files with inputs that fail, for who has the output but not the files.
+// failingInputs returns the contents of the files with failing inputs, for readers who have the output but not the files.
 func failingInputs(out []byte, dir, cache string) string {
 	var text string
 	seen := map[string]bool{}

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// kernelMemoryMB is what a test kernel for packages' tests has.
+	// kernelMemoryMB is the memory of a test kernel for packages' tests.
 	kernelMemoryMB = 1024
-	// kernelLimit bounds the test kernels' whole life.
+	// kernelLimit limits the total run time of the test kernels.
 	kernelLimit = 20 * time.Minute
 )
 
@@ -35,8 +35,8 @@ func runKernel(ctx context.Context, o options, t *tally) error {
 	})
 }
 
-// inTestKernels runs something for each package, in up to so many test kernels with a core each. A kernel takes the next
-// package when it is done with one; those with many tests come first.
+// inTestKernels calls a function for each package, in a limited number of test kernels with a core each. Each kernel takes
+// the next package when it has finished one; those with the most tests come first.
 func inTestKernels(ctx context.Context, o options, t *tally, packages []testPackage, kernels int,
 	run func(ctx context.Context, k *lab.TestKernel, p testPackage) error,
 ) error {
@@ -71,8 +71,8 @@ func inTestKernels(ctx context.Context, o options, t *tally, packages []testPack
 	return errors.Join(errs...)
 }
 
-// inTestKernel boots a test kernel on one core and takes packages until none is left. It takes no more after an error,
-// which may be the kernel's end.
+// inTestKernel boots a test kernel on one core and processes packages until none is left. It stops after an error, since the
+// kernel may have crashed.
 func inTestKernel(ctx context.Context, t *tally, core int, queue <-chan testPackage,
 	run func(ctx context.Context, k *lab.TestKernel, p testPackage) error,
 ) error {
@@ -111,7 +111,7 @@ func runBinary(ctx context.Context, k *lab.TestKernel, p testPackage, binary str
 	return status, err
 }
 
-// convert turns what a test binary prints into events.
+// convert converts the output of a test binary to events.
 func convert(ctx context.Context, t *tally, importPath string, run func(io.Writer) (int, error)) error {
 	cmd := exec.CommandContext(ctx, "go", "tool", "test2json", "-t", "-p", importPath)
 	in, err := cmd.StdinPipe()

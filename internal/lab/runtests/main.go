@@ -1,5 +1,5 @@
-// Command runtests runs kinds of tests and prints how many ran. It fails when a test fails, and when no test of a
-// kind that was asked for ran.
+// Command runtests runs kinds of tests and prints how many ran. It fails if a test fails, or if no test of a requested kind
+// ran.
 package main
 
 import (
@@ -18,18 +18,18 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// module is left away in front of packages where they are listed.
+// module is the prefix omitted from listed packages.
 const module = "github.com/lvs-ha/lvs-ha/"
 
-// options are what the command line says about all kinds of tests.
+// options are the command-line options for all kinds of tests.
 type options struct {
 	run      string // regular expression; empty for all of a kind
 	packages string // pattern
 	verbose  bool   // show the output of tests that pass
-	fuzz     string // of each target, as -fuzztime takes it
+	fuzz     string // time for each target, in the format of -fuzztime
 
-	kind           string   // that the tests are told to run
-	yields         bool     // to tests that run at the same time
+	kind           string   // the kind of tests to run
+	yields         bool     // gives way to tests that run at the same time
 	plain, fuzzing programs // built before anything runs
 }
 
@@ -126,9 +126,9 @@ func runKinds(ctx context.Context, o options, names []string, out io.Writer) boo
 	return conclude(names, results, out)
 }
 
-// sideBySide is the order of the kinds: stages one after another, each of lanes that run at the same time. Fuzzing, unit tests
-// and proofs take what the test kernels, with a core each, leave; fuzzing is first, since it depends on no clock at all. Host
-// and pair tests measure time and have the machine to themselves.
+// sideBySide returns the order of the kinds: consecutive stages, each of lanes that run concurrently. Fuzzing, unit tests and
+// proofs use the CPU time left by the test kernels, which have a core each; fuzzing is first, since it does not depend on a
+// clock. Host and pair tests measure time and have the host to themselves.
 func sideBySide(names []string) [][][]string {
 	var light []string
 	var stages [][][]string
@@ -148,7 +148,7 @@ func sideBySide(names []string) [][][]string {
 	return stages
 }
 
-// result is what became of a kind.
+// result is the outcome of a kind.
 type result struct {
 	line  string
 	ok    bool
@@ -165,7 +165,7 @@ func (r *result) run(ctx context.Context, o options, k kind, out io.Writer) {
 	fmt.Fprintln(out, r.line)
 }
 
-// conclude writes the slowest tests and a line for each kind, and reports whether all is well.
+// conclude writes the slowest tests and a line for each kind, and reports whether everything passed.
 func conclude(names []string, results map[string]*result, out io.Writer) bool {
 	var tests []duration
 	ok := true

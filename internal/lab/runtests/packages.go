@@ -21,18 +21,19 @@ type testPackage struct {
 	functions  []string
 }
 
-// wordEnd is what may follow a prefix in a test's name, so that TestHostname is not a TestHost.
+// wordEnd matches what may follow a prefix in a test's name, so that TestHostname is not a TestHost.
 const wordEnd = `([^a-z].*)?$`
 
-// findTests lists the packages out of a pattern with test functions whose names start with prefix as a word.
+// findTests lists the packages of a pattern that have test functions whose names start with prefix as a word.
 func findTests(ctx context.Context, packages, prefix string) ([]testPackage, error) {
 	return findInFiles(ctx, packages, prefix, func([]byte) bool { return true })
 }
 
-// withoutRace is the constraint of files whose tests count what the race detector adds to.
+// withoutRace is the build constraint of files whose tests measure quantities that the race detector increases.
 var withoutRace = regexp.MustCompile(`(?m)^//go:build !race$`)
 
-// findPlain lists the packages with wanted tests that are not built with the race detector, and the pattern of those tests.
+// findPlain lists the packages with matching tests that are excluded from builds with the race detector, and the pattern of
+// those tests.
 func findPlain(ctx context.Context, o options) ([]testPackage, string, error) {
 	run, sub, _ := strings.Cut(o.run, "/")
 	wanted, err := regexp.Compile(run)

@@ -11,13 +11,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// otherKinds matches the tests that are no unit tests.
+// otherKinds matches the tests that are not unit tests.
 const otherKinds = "^Test(Host|Kernel|Pair|Proof)" + wordEnd
 
 func runUnit(ctx context.Context, o options, t *tally) error {
 	args := []string{"-vet=off", "-skip=" + otherKinds, "-run=" + o.run}
 	err := goTest(ctx, o, t, append(args, "-race", o.packages)...)
-	// What a file leaves to a build without the race detector.
+	// Tests that are excluded from builds with the race detector.
 	plain, pattern, findErr := findPlain(ctx, o)
 	if findErr != nil || len(plain) == 0 {
 		return errors.Join(err, findErr)
@@ -35,7 +35,7 @@ func runProof(ctx context.Context, o options, t *tally) error {
 	return goTest(ctx, o, t, append([]string{"-vet=off", "-count=1", "-timeout=30m", "-run=" + pattern(o, "TestProof")}, importPaths(packages)...)...)
 }
 
-// goTest runs `go test -json` and takes its events. That tests failed is in the tally.
+// goTest runs `go test -json` and reads its events. Failed tests are recorded in the tally, not returned.
 func goTest(ctx context.Context, o options, t *tally, args ...string) error {
 	cmd := o.command(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Env = append(os.Environ(), lab.EnvKinds+"="+o.kind)
@@ -43,7 +43,7 @@ func goTest(ctx context.Context, o options, t *tally, args ...string) error {
 	return readEvents(t, cmd)
 }
 
-// command is a program that waits for others' tests where there are any.
+// command returns a program that gives way to other tests if any run at the same time.
 func (o *options) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	if o.yields {
 		args = append([]string{"-n", "10", name}, args...)
@@ -60,7 +60,7 @@ func runPair(ctx context.Context, o options, t *tally) error {
 	return runPrivileged(ctx, o, t, lab.Pair, "TestPair")
 }
 
-// runPrivileged runs one package after another, since they measure time.
+// runPrivileged runs one package after another, since their tests measure time.
 func runPrivileged(ctx context.Context, o options, t *tally, k lab.Kind, prefix string) error {
 	if err := lab.Able(k); err != nil {
 		return err
@@ -88,7 +88,7 @@ func runPrivileged(ctx context.Context, o options, t *tally, k lab.Kind, prefix 
 	return errors.Join(errs...)
 }
 
-// testArgs are the arguments of a test binary whose output is converted.
+// testArgs returns the arguments of a test binary whose output is converted.
 func testArgs(o options, prefix string, timeout time.Duration) []string {
 	return []string{"-test.v=test2json", "-test.timeout=" + timeout.String(), "-test.run=" + pattern(o, prefix)}
 }

@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// tally counts top-level tests out of test2json's events, and prints what went wrong.
+// tally counts top-level tests in test2json's events, and prints failures.
 type tally struct {
 	out     io.Writer
 	verbose bool
 
 	mu                      sync.Mutex
 	passed, skipped, failed int
-	packages                int            // that failed
+	packages                int            // number of failed packages
 	failedIn                map[string]int // tests and packages that failed, by package
 	output                  map[string][]string
 	took                    []duration // of each test
 }
 
-// duration is how long a test took.
+// duration is the duration of a test.
 type duration struct {
 	name    string
 	seconds float64
 }
 
-// slowest writes the tests that took the most time, n at most.
+// slowest lists the tests that took the most time, at most n.
 func slowest(all []duration, n int) string {
 	slices.SortStableFunc(all, func(a, b duration) int { return cmp.Compare(b.seconds, a.seconds) })
 	var b strings.Builder
@@ -41,7 +41,7 @@ func slowest(all []duration, n int) string {
 	return b.String()
 }
 
-// failures is how many tests and packages failed, in one package or in all.
+// failures returns the number of failed tests and packages, in one package or in all.
 func (t *tally) failures(importPath string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -55,20 +55,20 @@ func (t *tally) failures(importPath string) int {
 type event struct {
 	Action     string
 	Package    string
-	ImportPath string // of build output
+	ImportPath string // for build output
 	Test       string
 	Output     string
 	Elapsed    float64
 }
 
-// read takes events until the end of r.
+// read reads events until the end of r.
 func (t *tally) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			// What the go tool itself says.
+			// Output of the go tool itself.
 			fmt.Fprintln(t.out, lines.Text())
 			continue
 		}
@@ -110,7 +110,7 @@ func (t *tally) endTest(e event, key string) {
 		t.passed++
 	case "skip":
 		t.skipped++
-		t.show(key) // all tests of a kind were asked for: it says why not this one
+		t.show(key) // all tests of a kind were requested: show why this one was skipped
 	case "fail":
 		t.failed++
 		t.failedIn[e.Package]++
@@ -124,7 +124,7 @@ func (t *tally) endPackage(e event, key string) {
 	if e.Action == "fail" {
 		t.packages++
 		t.failedIn[e.Package]++
-		// A panic or a timeout leaves tests without an end.
+		// After a panic or a timeout, some tests have no end event.
 		for k := range t.output {
 			if strings.HasPrefix(k, e.Package+" ") && k != key {
 				t.show(k)
@@ -145,7 +145,7 @@ func (t *tally) show(key string) {
 	}
 }
 
-// summary prints an error and returns the last line about a kind of tests, and whether all is well.
+// summary prints an error and returns the last line about a kind of tests, and whether everything passed.
 func (t *tally) summary(name string, err error, took time.Duration) (string, bool) {
 	ok := "ok  "
 	trouble := ""

@@ -32,7 +32,7 @@ const (
 func main() {
 	stalls := flag.Int("stalls", -1, "watch for stalls of this `CPU`")
 	state := flag.Bool("state", false, "watch addresses, table and ip_forward; the addresses are the arguments")
-	api := flag.String("api", "", "ask for the status at this `socket`")
+	api := flag.String("api", "", "request the status from this `socket`")
 	flag.Parse()
 	// Memory use is small and bounded; a garbage collection would be a pause.
 	debug.SetGCPercent(-1)

@@ -98,7 +98,7 @@ func (l *looker) held() (string, error) {
 	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	request[unix.SizeofNlMsghdr] = unix.AF_INET
 	if err := unix.Sendto(l.netlink, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return "", fmt.Errorf("ask for addresses: %w", err)
+		return "", fmt.Errorf("request addresses: %w", err)
 	}
 	held := bytes.Repeat([]byte{'0'}, len(l.addresses))
 	for {
