@@ -12,7 +12,7 @@ import (
 	. "github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
-// Results are written as letters: + good, - bad, ~ not run.
+// result returns the result for a letter: + good, - bad, ~ not run.
 func result(letter rune) Result {
 	return Result{OK: letter == '+', Local: letter == '~', Detail: string(letter)}
 }

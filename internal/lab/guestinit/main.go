@@ -31,7 +31,6 @@ func main() {
 
 // boot mounts what the worker needs, starts the worker and reaps orphaned processes. The worker cannot reap them: it waits
 // for its own children, and a wait for any process would take their exit statuses too.
-// own children, could not do without taking those of its children too.
 func boot() error {
 	if err := mountAll(); err != nil {
 		return err
