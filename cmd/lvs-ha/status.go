@@ -14,8 +14,8 @@ import (
 )
 
 const statusLong = `Show the state of the running daemon: problems first, then VRRP instances, connection sync and virtual services.
-Name instances or services to limit the tables to them, and to see an instance's timers, counters and last 50
-transitions; problems and the exit status always cover everything.
+Name instances, sync groups or services to limit the tables to them, and to see an instance's timers, counters and
+last 50 transitions; problems and the exit status always cover everything.
 
 Exit status: 0 OK, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 state unknown (lvs-ha is
 running but does not answer, or permission denied). 3 and 4 are as for LSB init scripts.`
@@ -85,7 +85,7 @@ func unavailable(err error) error {
 	return &exitError{status, fmt.Errorf("lvs-ha: %w", err)}
 }
 
-// completions returns the names of instances and services that are not yet arguments.
+// completions returns the names of instances, sync groups and services that are not yet arguments.
 func completions(s api.Status, args []string) []string {
 	taken := map[string]bool{}
 	for _, name := range args {
@@ -99,6 +99,12 @@ func completions(s api.Status, args []string) []string {
 	}
 	for _, v := range s.VRRP {
 		add(v.Name, fmt.Sprintf("VRRP instance, %s", v.State))
+	}
+	for _, v := range s.VRRP {
+		if v.Group != "" {
+			add(v.Group, "sync group")
+			taken[v.Group] = true
+		}
 	}
 	for _, v := range s.Services {
 		add(v.Name, "virtual service "+v.ServiceKey.String())

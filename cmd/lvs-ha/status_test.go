@@ -204,12 +204,12 @@ func TestNamesLimitTheStatus(t *testing.T) {
 		t.Error("an unknown name was accepted")
 	}
 	var names []string
-	for _, c := range completions(wellStatus(), []string{"web"}) {
+	for _, c := range completions(grouped, []string{"web", "inside"}) {
 		name, _, _ := strings.Cut(c, "\t")
 		names = append(names, name)
 	}
-	if !slices.Equal(names, []string{"http"}) {
-		t.Errorf("after web %q complete", names)
+	if want := []string{"outside", "router", "http"}; !slices.Equal(names, want) {
+		t.Errorf("after web and inside %q complete, want %q", names, want)
 	}
 }
 
