@@ -127,7 +127,7 @@ func heldWeights(f *file) hcl.Diagnostics {
 	look := func(at hcl.Range, weight int64) {
 		if weight != 0 {
 			diags = append(diags, warning(at, "Weight with preempt = false",
-				"With preempt = false on the other director too, a lower priority does not move the addresses. Remove the weight: then a failure is a fault, which does."))
+				"If the other director has preempt = false too, a lower priority does not move the addresses. Remove the weight: a failure is then a fault, which moves them."))
 		}
 	}
 	for block := range each(f.VRRP, &diags) {

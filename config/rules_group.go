@@ -57,7 +57,7 @@ func memberDoubts(f *file, group *syncGroupBlock, first, in *vrrpBlock) hcl.Diag
 	doubt := func(at hcl.Range, weight int64) {
 		if weight != 0 {
 			diags = append(diags, warning(at, "Weight of one member",
-				"This changes the priority of one member of the sync_group %q only, so that the group may not move. Write the track in the sync_group, or without a weight.",
+				"This changes the priority of only one member of the sync_group %q, so the group may not move. Put the track in the sync_group, or remove its weight.",
 				group.Name.value))
 		}
 	}

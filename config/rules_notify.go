@@ -118,7 +118,7 @@ func notifyReceivers(f *file) hcl.Diagnostics {
 		}
 		for name, value := range b.Headers.value {
 			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) || slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)) {
-				refuse(b.Headers.at(), "Invalid headers", "%q is not a header that can be set: its name, or its value, is not allowed.", name)
+				refuse(b.Headers.at(), "Invalid headers", "%q cannot be set: its name or its value is not allowed.", name)
 			}
 		}
 	}

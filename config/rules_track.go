@@ -43,7 +43,7 @@ func usedTracks(f *file) hcl.Diagnostics {
 	for _, t := range f.tracks() {
 		if !used[t.name.value] {
 			diags = append(diags, warning(t.at, "Track without use",
-				"No vrrp or sync_group block has a track block %q, so that this has no effect.", t.name.value))
+				"No vrrp or sync_group block has a track block %q, so this has no effect.", t.name.value))
 		}
 	}
 	return diags
@@ -132,8 +132,8 @@ func signalsOfNobody(f *file) hcl.Diagnostics {
 			continue
 		}
 		if program := filepath.Base(args[0]); slices.Contains([]string{"killall", "pkill", "kill"}, program) && slices.Contains(args[1:], "-0") {
-			diags = append(diags, warning(b.Command.at(), "A signal without permission",
-				"nobody may not send signals to processes of other users: %s -0 fails while they run. "+
+			diags = append(diags, warning(b.Command.at(), "Signal without permission",
+				"nobody may not send signals to processes of other users: %s -0 fails even while they run. "+
 					"Write a track_process block instead, or user = \"root\".", program))
 		}
 	}

@@ -17,11 +17,12 @@ func newFailover() *cobra.Command {
 	var stayAway time.Duration
 	var undo bool
 	cmd := &cobra.Command{
-		Use:   "failover [INSTANCE...]",
+		Use:   "failover [NAME...]",
 		Short: "Hand instances over to another router now",
 		Long: `Hand VRRP instances over to another router, and wait until it is master. Without names, all instances are handed over;
-names may contain wildcards. This node then has priority 1 for them, and takes over again only if no other router is left,
-until "lvs-ha failover --undo" or the time given with --for is over. That outlives reloads and restarts of lvs-ha, but not a reboot.
+a name is that of an instance or a sync group, and may contain wildcards for instances. This node then has priority 1 for
+them, and takes over again only if no other router is left, until "lvs-ha failover --undo" or until the time given with
+--for has passed. This remains in force across reloads and restarts of lvs-ha, but not across a reboot.
 
 If no other router takes over, this node remains master and the failover is cancelled.
 
@@ -88,7 +89,7 @@ func outcomeText(f api.FailoverOf) string {
 	case api.FailoverNobody:
 		return fmt.Sprintf("no other router took over within %s; this node remains master, and the failover is cancelled", took)
 	case api.FailoverEnded:
-		return "the failover ended before another router took over: it was undone, its time was over, or the instance was removed"
+		return "the failover ended before another router took over: it was undone, its time ran out, or the instance was removed"
 	case api.FailoverUndone:
 		return "failover undone"
 	case api.FailoverNone:

@@ -67,7 +67,7 @@ func TestHostFailover(t *testing.T) {
 	}
 	lb1.wantAnswer(lb1.asked("status", "gateway"), 0, "failover")
 	lb1.wantAnswer(lb1.asked("failover"), 0, "gateway: not master here; master is 192.0.2.2")
-	lb1.wantAnswer(lb1.asked("failover", "other"), 1, `there is no vrrp instance "other"; there are: gateway`)
+	lb1.wantAnswer(lb1.asked("failover", "other"), 1, `no vrrp instance or sync group "other"; the instances are: gateway`)
 
 	if err := syscall.Kill(first.processes()["director"], syscall.SIGKILL); err != nil {
 		t.Fatal(err)

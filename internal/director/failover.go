@@ -43,7 +43,7 @@ func failoversFile(stateFile string) string {
 func (d *Director) recallFailovers() {
 	var err error
 	if d.failovers, err = recallBy[map[string]failover](failoversFormat.ReadOrSetAside, failoversFile(d.StateFile)); err != nil {
-		d.Logger.Warn("state file ignored; failovers in force are forgotten", "error", err)
+		d.Logger.Warn("state file ignored; failovers that were in force have ended", "error", err)
 	}
 	if d.failovers == nil {
 		d.failovers = map[string]failover{}
@@ -66,7 +66,7 @@ func (d *Director) addFailovers(w *vrrp.Wanted, now time.Time) {
 		case !ok:
 			continue
 		case !f.Until.IsZero() && !f.Until.After(now):
-			d.Logger.Info("failover over", "instance", in.Name)
+			d.Logger.Info("failover ended", "instance", in.Name)
 			delete(d.failovers, in.Name)
 			dropped = true
 			continue
@@ -100,7 +100,7 @@ func (d *Director) saveFailovers() {
 // Failover hands instances over to other routers and waits until those are master, or cancels that.
 func (d *Director) Failover(ctx context.Context, request api.FailoverRequest) (api.Failover, error) {
 	if request.Undo && request.For != 0 || request.For < 0 {
-		return api.Failover{}, &api.Error{Status: http.StatusBadRequest, Err: errors.New("a time must be positive, and has no meaning when a failover is undone")}
+		return api.Failover{}, &api.Error{Status: http.StatusBadRequest, Err: errors.New(`"for" must be positive, and cannot be combined with "undo"`)}
 	}
 	var out api.Failover
 	began := time.Now()
@@ -153,7 +153,7 @@ func (d *Director) matching(patterns []string) ([]string, error) {
 			}
 		}
 		if !found {
-			return nil, &api.Error{Status: http.StatusNotFound, Err: fmt.Errorf("there is no vrrp instance %.200q; there are: %s", pattern, listed(all))}
+			return nil, &api.Error{Status: http.StatusNotFound, Err: fmt.Errorf("no vrrp instance or sync group %.200q; the instances are: %s", pattern, listed(all))}
 		}
 	}
 	return names, nil

@@ -77,7 +77,7 @@ func (d *Director) vacate() bool {
 		return false
 	}
 	for _, a := range left {
-		d.Logger.Warn("virtual address of a speaker that died; removed", "interface", a.Interface, "address", a.Prefix)
+		d.Logger.Warn("removed a virtual address left by a dead speaker", "interface", a.Interface, "address", a.Prefix)
 	}
 	return true
 }

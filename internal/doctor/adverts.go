@@ -91,7 +91,7 @@ var refusals = map[vrrp.DropReason]string{
 	vrrp.DropAuthMalformed:    "use versions of lvs-ha and keepalived with the same auth_hmac trailer",
 	vrrp.DropAuthStale:        "synchronize the clocks of both directors (NTP)",
 	vrrp.DropAuthKeyUnknown:   "define the same auth_hmac keys, with the same ids, on both directors",
-	vrrp.DropAuthReplayed:     "find who sends captured adverts again; if a director's clock was set back, wait until it catches up",
+	vrrp.DropAuthReplayed:     "find the host that replays captured adverts; if a director's clock was set back, wait until it catches up",
 	vrrp.DropNotAPeer:         "add it to unicast_peers, or use another virtual_router_id",
 	vrrp.DropDestination:      "use unicast_peers on both directors or on neither",
 	vrrp.DropTTL:              "connect both directors to the same network; for unicast_peers behind routers set unicast_min_ttl",

@@ -146,6 +146,6 @@ func clock(_ *config.Config, o *Observed) []Finding {
 		return []Finding{ok("clock", "the clock is synchronized")}
 	}
 	return []Finding{{Code: "clock", Severity: Warning, What: "the clock is not synchronized",
-		Why:    "certificate checks depend on it, and so does comparing the logs of two directors",
+		Why:    "certificate checks and auth_hmac depend on it, and so does comparing the logs of two directors",
 		Remedy: "apt-get install chrony # or another NTP client"}}
 }

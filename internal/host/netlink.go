@@ -41,7 +41,7 @@ func List[T any](what string, ask func() ([]T, error)) ([]T, error) {
 			return nil, fmt.Errorf("list %s: %w", what, err)
 		}
 	}
-	return nil, fmt.Errorf("list %s: it never stood still long enough to be read: %w", what, netlink.ErrDumpInterrupted)
+	return nil, fmt.Errorf("list %s: it kept changing while it was read: %w", what, netlink.ErrDumpInterrupted)
 }
 
 // Prefix converts an address of netlink's with its mask. It is false for one whose mask does not fit, and for none, as

@@ -250,7 +250,7 @@ func (n *Notifier) Stop(deadline time.Time) {
 	if !late.Stop() {
 		for _, q := range n.queues {
 			if left := q.read().Waiting; left > 0 {
-				n.Logger.Warn("notifications not delivered before the end", "receiver", q.name, "waiting", left)
+				n.Logger.Warn("notifications not delivered before exit", "receiver", q.name, "waiting", left)
 			}
 		}
 	}

@@ -75,5 +75,5 @@ func (a loginAuth) Next(prompt []byte, more bool) ([]byte, error) {
 	case strings.HasPrefix(text, "pass"):
 		return []byte(a.password), nil
 	}
-	return nil, fmt.Errorf("the server asks %q", prompt)
+	return nil, fmt.Errorf("unexpected prompt %q from the server", prompt)
 }

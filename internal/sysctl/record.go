@@ -101,7 +101,7 @@ func (r record) save(file string) error {
 		err = recordFormat.Write(file, r)
 	}
 	if err != nil {
-		return fmt.Errorf("remember what kernel parameters were before: %w", err)
+		return fmt.Errorf("record the previous values of kernel parameters: %w", err)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (k *keptWanted) run(ctx context.Context) {
 			}
 		}
 		if err := k.write(k.latest.Load()); err != nil {
-			k.log.Warn("instances not kept for the next speaker: if this one is killed, the next waits for the director", "error", err)
+			k.log.Warn("cannot save the instances for the next speaker; if this one is killed, the next waits for the director", "error", err)
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 			listening = want
 			for _, s := range all {
 				if err := s.listen(want); err != nil {
-					n.log.Warn("packet socket not set", "error", err)
+					n.log.Warn("cannot watch for address conflicts", "error", err)
 				}
 			}
 			timer.Reset(max(probeInterval/time.Duration(max(count, 1)), leastProbeGap))
