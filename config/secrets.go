@@ -64,7 +64,7 @@ func (s *secrets) addText(text string) {
 
 // masker hides secrets in output.
 type masker struct {
-	inText   *strings.Replacer // replaces secrets with a placeholder
+	inText   *strings.Replacer // replaces secrets with secret.Hidden
 	inSource *strings.Replacer // replaces secrets with as many stars, to preserve positions
 	longest  int
 	guess    bool                   // also hide values that may be secret according to their names
