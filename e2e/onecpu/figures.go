@@ -20,6 +20,7 @@ type Figures struct {
 	Stall             time.Duration // longest stall of a director's CPU
 	Garbage           int           // packets
 	Dropped           int           // frames dropped by the directors' cards: the load was too high for the host
+	Warnings          string        // the last warnings in the directors' logs
 }
 
 // Heading is the heading above the lines of figures.

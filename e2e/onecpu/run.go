@@ -43,9 +43,9 @@ func Run(ctx context.Context, binary string, c Cell, during time.Duration) (f Fi
 	f.Cell = c
 	if err != nil {
 		err = fmt.Errorf("%s: %w", c, err)
-		for _, d := range r.directors {
-			err = fmt.Errorf("%w\nthe last warnings of the %s: %s", err, d.name, d.log.end())
-		}
+	}
+	for _, d := range r.directors {
+		f.Warnings += fmt.Sprintf("the last warnings of the %s:\n%s\n", d.name, d.log.end())
 	}
 	return f, err
 }

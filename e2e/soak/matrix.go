@@ -26,10 +26,10 @@ func matrix(ctx context.Context, o options) error {
 		}
 		switch {
 		case err != nil:
-			fmt.Printf("%-28s  FAIL: %v\n", c, err)
+			fmt.Printf("%-28s  FAIL: %v\n%s", c, err, f.Warnings)
 			broken++
 		case f.Verdict() != "":
-			fmt.Printf("%s  FAIL: %s\n", f, f.Verdict())
+			fmt.Printf("%s  FAIL: %s\n%s", f, f.Verdict(), f.Warnings)
 			broken++
 		default:
 			fmt.Printf("%s  ok\n", f)
