@@ -42,14 +42,14 @@ func (c *Client) ZeroAll(ctx context.Context) error {
 func (c *Client) Timeouts(ctx context.Context) (Timeouts, error) {
 	b, err := c.conn.Get(ctx, ipvsnl.Request{Command: ipvsnl.CmdGetConfig})
 	if err != nil {
-		return Timeouts{}, fmt.Errorf("reading the ipvs timeouts: %w", explain(err, nil))
+		return Timeouts{}, fmt.Errorf("reading the IPVS timeouts: %w", explain(err, nil))
 	}
 	var t Timeouts
 	err = decodeNumbers(b, map[uint16]*uint32{
 		ipvsnl.AttrTimeoutTCP: &t.TCP, ipvsnl.AttrTimeoutTCPFin: &t.TCPFin, ipvsnl.AttrTimeoutUDP: &t.UDP,
 	})
 	if err != nil {
-		return Timeouts{}, fmt.Errorf("decoding the ipvs timeouts: %w", err)
+		return Timeouts{}, fmt.Errorf("decoding the IPVS timeouts: %w", err)
 	}
 	return t, nil
 }
@@ -69,7 +69,7 @@ func (c *Client) SetTimeouts(ctx context.Context, t Timeouts) error {
 		err = c.conn.Do(ctx, ipvsnl.Request{Command: ipvsnl.CmdSetConfig, Attributes: attributes})
 	}
 	if err != nil {
-		return fmt.Errorf("setting the ipvs timeouts: %w", explain(err, badTimeout))
+		return fmt.Errorf("setting the IPVS timeouts: %w", explain(err, badTimeout))
 	}
 	return nil
 }

@@ -87,12 +87,12 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 	if resp.StatusCode != http.StatusOK {
 		var f failure
 		if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Error == "" {
-			return fmt.Errorf("%s %s: the director answered %s", method, path, resp.Status)
+			return fmt.Errorf("%s %s: the director responded %s", method, path, resp.Status)
 		}
 		return &Error{Status: resp.StatusCode, Findings: f.Findings, More: f.More, Err: errors.New(f.Error)}
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("reading the director's answer to %s %s: %w", method, path, err)
+		return fmt.Errorf("reading the director's response to %s %s: %w", method, path, err)
 	}
 	return nil
 }
@@ -100,16 +100,16 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or name its --runtime-dir)", ErrNotRunning, c.socket)
+		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or set --runtime-dir to that of the running one)", ErrNotRunning, c.socket)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
-		return fmt.Errorf("the lvs-ha director ended before it answered on %s: it is being restarted; try again", c.socket)
+		return fmt.Errorf("the director closed the connection on %s before it answered: it may be restarting; try again", c.socket)
 	case isTimeout(err):
-		return fmt.Errorf("%w: lvs-ha runs, but did not answer on %s in time; if that lasts, its process \"lvs-ha director\" is stopped or stuck: "+
-			"its log may say why, and killing that process is safe, it is started again at once", ErrNoAnswer, c.socket)
+		return fmt.Errorf("%w on %s in time: the director is running, but busy, stopped or hung; check its log. "+
+			"The process \"lvs-ha director\" can be killed safely: it is restarted at once", ErrNoAnswer, c.socket)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("no permission to use %s: run this as root", c.socket)
+		return fmt.Errorf("permission denied on %s: run as root", c.socket)
 	}
-	return fmt.Errorf("talking to lvs-ha on %s: %w", c.socket, err)
+	return fmt.Errorf("connecting to lvs-ha on %s: %w", c.socket, err)
 }
 
 func isTimeout(err error) bool {

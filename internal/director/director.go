@@ -256,11 +256,14 @@ func (d *Director) updateSpeaker() {
 func (d *Director) take(n news) {
 	if n.speaker != nil && *n.speaker != d.linked {
 		d.linked, d.unlinked = *n.speaker, time.Now()
-		level := slog.LevelInfo
-		if !d.linked && !d.stopping {
-			level = slog.LevelWarn
+		switch {
+		case d.linked:
+			d.Logger.Info("speaker connected")
+		case d.stopping:
+			d.Logger.Info("speaker disconnected")
+		default:
+			d.Logger.Warn("speaker disconnected")
 		}
-		d.Logger.Log(context.Background(), level, "speaker", "connected", d.linked)
 	}
 	d.record(n.transitions)
 	for name, status := range n.vrrp {
@@ -270,7 +273,7 @@ func (d *Director) take(n news) {
 		was, known := d.vrrp[name]
 		d.vrrp[name] = status
 		if !known || was.State != status.State {
-			d.Logger.Debug("vrrp state", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
+			d.Logger.Debug("VRRP state received", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
 			d.touched.sync = true
 		}
 	}
@@ -285,7 +288,7 @@ func (d *Director) take(n news) {
 		if was == result.State {
 			continue
 		}
-		d.Logger.Log(context.Background(), levelOf(result.State), "health", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind(), "from", was,
+		d.Logger.Log(context.Background(), levelOf(result.State), "health changed", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind(), "from", was,
 			"to", result.State, "detail", result.Detail)
 		d.touched.services(d.users[key])
 		changed = true

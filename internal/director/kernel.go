@@ -40,7 +40,7 @@ func (a loggedApplier) Execute(ctx context.Context, steps []ipvs.Step) []error {
 	errs := a.Applier.Execute(ctx, steps)
 	for i, err := range errs {
 		if err == nil {
-			a.log.Info("ipvs", "step", steps[i].String())
+			a.log.Info("IPVS table changed", "step", steps[i].String())
 		}
 	}
 	return errs

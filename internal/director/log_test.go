@@ -39,7 +39,7 @@ func (l *logBook) read() string {
 // doneSteps returns the logged steps.
 func doneSteps(log string) []string {
 	var steps []string
-	for _, found := range regexp.MustCompile(`(?m) msg=ipvs step="(.*)"$`).FindAllStringSubmatch(log, -1) {
+	for _, found := range regexp.MustCompile(`(?m) msg="IPVS table changed" step="(.*)"$`).FindAllStringSubmatch(log, -1) {
 		steps = append(steps, found[1])
 	}
 	return steps
@@ -106,7 +106,7 @@ func TestFailedServerIsAWarning(t *testing.T) {
 		}{{healthcheck.Up, "INFO"}, {healthcheck.Down, "WARN"}, {healthcheck.Up, "INFO"}} {
 			b.log.read()
 			b.judge(first, tt.state)
-			if log := b.log.read(); !strings.Contains(log, "level="+tt.level+" msg=health endpoint="+first) {
+			if log := b.log.read(); !strings.Contains(log, "level="+tt.level+` msg="health changed" endpoint=`+first) {
 				t.Errorf("to %s it logs:\n%s", tt.state, log)
 			}
 		}

@@ -156,7 +156,7 @@ func (d *Director) reconcileTimeouts(ctx context.Context) error {
 		return err
 	}
 	for _, c := range changes {
-		d.Logger.Info("ipvs timeout", "of", c.Field, "from", c.From, "to", c.To)
+		d.Logger.Info("IPVS timeout changed", "timeout", c.Field, "from", c.From, "to", c.To)
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func (d *Director) reconcileSync(ctx context.Context) error {
 	}
 	steps, err := connsync.Follow(ctx, awaited{d.kernel, d}, want)
 	for _, step := range steps {
-		d.Logger.Info("connection sync", "step", step.String())
+		d.Logger.Info("connection sync changed", "step", step.String())
 	}
 	if err == nil && len(want) == 0 {
 		d.remember(d.memory.Owned, false)

@@ -50,10 +50,10 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 	d.await(func() { changes, err = d.applySysctls(settings) })
 	for _, c := range changes {
 		if c.Kept {
-			d.Logger.Warn("kernel parameter was changed by another program; left as it is", "key", c.Key, "value", c.From)
+			d.Logger.Warn("kernel parameter was changed by another program; not restored", "key", c.Key, "value", c.From)
 			continue
 		}
-		d.Logger.Info("kernel parameter", "key", c.Key, "from", c.From, "to", c.To, "reason", c.Why)
+		d.Logger.Info("kernel parameter set", "key", c.Key, "from", c.From, "to", c.To, "reason", c.Why)
 	}
 	d.settle(partSysctls, touched{sysctls: true}, err)
 	return err

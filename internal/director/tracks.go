@@ -118,7 +118,7 @@ func (d *Director) noteTrack(t config.Track, r track.Result) bool {
 		case r.State == track.Bad:
 			level = slog.LevelWarn
 		}
-		d.Logger.Log(context.Background(), level, "track", "track", t.Name, "kind", kindOf(t), "result", state, "reason", r.Reason)
+		d.Logger.Log(context.Background(), level, "track changed", "track", t.Name, "kind", kindOf(t), "result", state, "reason", r.Reason)
 	}
 	return true
 }

@@ -16,7 +16,7 @@ var OwnEnvironment = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", 
 // notify reports to systemd, if it started this process (sd_notify(3)).
 func (p *Parent) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		p.Logger.Warn("systemd not notified", "state", state, "error", err)
+		p.Logger.Warn("cannot notify systemd", "state", state, "error", err)
 	}
 }
 
@@ -24,7 +24,7 @@ func (p *Parent) notify(state string) {
 func (p *Parent) notifyReloading() {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		p.Logger.Warn("monotonic clock not read", "error", err)
+		p.Logger.Warn("cannot read the monotonic clock", "error", err)
 	}
 	p.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d\nSTATUS=Reloading the configuration.", daemon.SdNotifyReloading, now.Nano()/int64(time.Microsecond)))
 }
