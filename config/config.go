@@ -157,7 +157,8 @@ type ConnectionSync struct {
 type VirtualService struct {
 	Name string `json:"name"`
 	ipvs.Service
-	Checks      []healthcheck.Spec `json:"checks,omitempty"` // all must pass; none: always up
+	Checks      []healthcheck.Spec `json:"checks,omitempty"`          // none: always up
+	Required    int                `json:"required_checks,omitempty"` // so many checks of a real server must pass; 0: all
 	OnFailure   OnFailure          `json:"on_failure"`
 	RealServers []RealServer       `json:"real_servers,omitempty"`
 }

@@ -20,14 +20,26 @@ type healthCheckBlock struct {
 	At       hcl.Range           `hcl:",def_range"`
 	Kind     attr[checkKind]     `hcl:"kind,label"`
 	Interval attr[time.Duration] `hcl:"interval,optional" default:"2s" range:"10ms..24h"`
-	Timeout  attr[time.Duration] `hcl:"timeout,optional" unset:"1s, or interval where that is shorter" holds:"1ms to interval"`
+	Retry    attr[time.Duration] `hcl:"retry_interval,optional" unset:"interval" range:"10ms..24h"`
+	Jitter   attr[time.Duration] `hcl:"jitter,optional" unset:"a twentieth of interval" holds:"1ms to interval"`
+	Timeout  attr[time.Duration] `hcl:"timeout,optional" unset:"1s, or interval where that is shorter" range:"1ms..1h"`
 	Rise     attr[int64]         `hcl:"rise,optional" default:"2" range:"1..1000"`
 	Fall     attr[int64]         `hcl:"fall,optional" default:"3" range:"1..1000"`
 	Address  attr[netip.Addr]    `hcl:"address,optional" unset:"the real server's"`
 	Port     attr[int64]         `hcl:"port,optional" unset:"the real server's" range:"1..65535"`
 
+	Source *sourceBlock `hcl:"source,block"`
+
 	Check   healthcheck.Check // nil if the kind is unknown
 	decoded reflect.Value     // the decode struct of the kind
+}
+
+// sourceBlock is a `source` block within a `health_check` block.
+type sourceBlock struct {
+	At        hcl.Range        `hcl:",def_range"`
+	Address   attr[netip.Addr] `hcl:"address,optional" unset:"the kernel's choice"`
+	Interface attr[ifname]     `hcl:"interface,optional" unset:"as routed"`
+	Mark      attr[int64]      `hcl:"mark,optional" unset:"none" range:"1..4294967295"`
 }
 
 // checkKind is the label of a health check.
@@ -110,12 +122,19 @@ func specs(blocks []*healthCheckBlock) []healthcheck.Spec {
 func (b *healthCheckBlock) spec() healthcheck.Spec {
 	spec := healthcheck.Spec{
 		Interval: b.Interval.value,
+		Retry:    b.Retry.value,
+		Jitter:   b.Jitter.value,
 		Timeout:  b.Timeout.value,
 		Rise:     int(b.Rise.value),
 		Fall:     int(b.Fall.value),
 		Address:  b.Address.value,
 		Port:     uint16(b.Port.value),
 		Check:    b.Check,
+	}
+	if b.Source != nil {
+		spec.Source = healthcheck.Source{
+			Address: b.Source.Address.value, Interface: string(b.Source.Interface.value), Mark: uint32(b.Source.Mark.value),
+		}
 	}
 	if !b.Timeout.isSet() {
 		spec.Timeout = min(defaultTimeout, spec.Interval)

@@ -46,7 +46,7 @@ func (b *banner) Faults() []healthcheck.Fault {
 	return faults
 }
 
-func (b *banner) Probe(time.Duration) (healthcheck.Probe, error) {
+func (b *banner) Probe(healthcheck.Setup) (healthcheck.Probe, error) {
 	return func(context.Context, netip.AddrPort) healthcheck.Result {
 		return healthcheck.Result{OK: true, Weight: &b.Lines, Detail: b.Greeting}
 	}, nil

@@ -40,6 +40,8 @@ var rules = []func(*file) hcl.Diagnostics{
 	thresholds,
 	tunnels,
 	checkTimes,
+	checkSources,
+	checkCounts,
 	checkRequests,
 	checkPorts,
 	ignoredWeights,

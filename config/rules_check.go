@@ -27,19 +27,59 @@ func eachCheck(f *file, diags *hcl.Diagnostics, visit func(*healthCheckBlock)) {
 	}
 }
 
-// checkTimes requires that a probe ends before the next one begins.
+// checkTimes requires that a check does not start before the previous one.
 func checkTimes(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachCheck(f, &diags, func(b *healthCheckBlock) {
-		switch {
-		case !b.Timeout.isSet() || !b.Interval.isOK():
-		case b.Timeout.value < time.Millisecond:
-			diags = append(diags, problem(b.Timeout.at(), "Invalid timeout", "%s is too short. Write \"1ms\" or more.", b.Timeout.value))
-		case b.Timeout.value > b.Interval.value:
-			diags = append(diags, problem(b.Timeout.at(), "Timeout longer than the interval",
-				"A probe must end before the next one starts. Write a timeout of at most %s, or a longer interval.", b.Interval.value))
+		if b.Jitter.isSet() && b.Interval.isOK() && (b.Jitter.value < time.Millisecond || b.Jitter.value > b.Interval.value) {
+			diags = append(diags, problem(b.Jitter.at(), "Invalid jitter", "%s is out of range. Write a duration from \"1ms\" to the interval, %s.", b.Jitter.value, b.Interval.value))
 		}
 	})
+	return diags
+}
+
+// checkSources requires source addresses of the family of what is checked.
+func checkSources(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
+		for _, b := range service.checksOf(server) {
+			if b.Source == nil || !b.Source.Address.isSet() || !b.Address.isOK() {
+				continue
+			}
+			to := server.Address.value.address
+			if b.Address.isSet() {
+				to = b.Address.value
+			}
+			if from := b.Source.Address.value; from.Is4() != to.Is4() {
+				diags = append(diags, problem(b.Source.Address.at(), "Invalid source address",
+					"%s is %s, and the address to check, %s, is %s. Write an address of the same family.", from, family(from), to, family(to)))
+			}
+		}
+	})
+	return diags
+}
+
+// checkCounts requires that each real server has as many checks as must pass.
+func checkCounts(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for service := range each(f.Services, &diags) {
+		required := &service.RequiredChecks
+		if !required.isSet() {
+			continue
+		}
+		n, ok := parseRequired(required.value)
+		if !ok {
+			diags = append(diags, problem(required.at(), "Invalid required_checks", "%q is not a number of checks. Write \"all\", \"any\" or a number from 1.", required.value))
+			continue
+		}
+		for server := range each(service.RealServers, &diags) {
+			if has := len(service.checksOf(server)); n > has {
+				diags = append(diags, problem(required.at(), "Invalid required_checks",
+					"%d checks must pass, and the real server at %s has %d. Write at most that number, or \"all\".", n, where(server.At), has))
+				break
+			}
+		}
+	}
 	return diags
 }
 
@@ -62,11 +102,7 @@ func checkRequests(f *file) hcl.Diagnostics {
 func checkPorts(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
-		checks := service.HealthChecks
-		if len(server.HealthChecks) > 0 {
-			checks = server.HealthChecks
-		}
-		for _, check := range checks {
+		for _, check := range service.checksOf(server) {
 			if service.port(server) == 0 && check.Port.state == absent {
 				diags = append(diags, problem(check.At, "No port to check",
 					"The real server %s has no port. Write the port to check, such as port = 80.", server.Address.value.address))

@@ -3,6 +3,7 @@ package config
 import (
 	"math/bits"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -22,6 +23,7 @@ type serviceBlock struct {
 	SchedulerFlags attr[[]item[string]] `hcl:"scheduler_flags,optional" unset:"none" oneof:"sh-fallback|sh-port|mh-fallback|mh-port|flag-1|flag-2|flag-3"`
 	Forwarding     attr[string]         `hcl:"forwarding,optional" default:"dr" oneof:"nat|dr|tun"`
 	OnePacket      attr[bool]           `hcl:"one_packet,optional" default:"false"`
+	RequiredChecks attr[string]         `hcl:"required_checks,optional" default:"all" holds:"all, any, or a number"`
 	OnFailure      attr[string]         `hcl:"on_failure,optional" default:"remove" oneof:"remove|weight"`
 
 	Persistence  *persistenceBlock   `hcl:"persistence,block"`
@@ -101,6 +103,26 @@ func (b *serviceBlock) port(server *realServerBlock) uint16 {
 	return b.Address.value.port
 }
 
+// checksOf returns the checks of a real server: its own replace the service's.
+func (b *serviceBlock) checksOf(server *realServerBlock) []*healthCheckBlock {
+	if len(server.HealthChecks) > 0 {
+		return server.HealthChecks
+	}
+	return b.HealthChecks
+}
+
+// parseRequired parses the number of checks that must pass; 0 means all.
+func parseRequired(text string) (n int, ok bool) {
+	switch text {
+	case "all":
+		return 0, true
+	case "any":
+		return 1, true
+	}
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n > 0
+}
+
 // key returns the service's key in the kernel.
 func (b *serviceBlock) key() ipvs.ServiceKey {
 	if b.isByMark() {
@@ -115,6 +137,7 @@ func (b *serviceBlock) key() ipvs.ServiceKey {
 }
 
 func (b *serviceBlock) config() VirtualService {
+	required, _ := parseRequired(b.RequiredChecks.value)
 	service := VirtualService{
 		Name: b.Name.value,
 		Service: ipvs.Service{
@@ -124,6 +147,7 @@ func (b *serviceBlock) config() VirtualService {
 		},
 		OnFailure: OnFailure(b.OnFailure.value),
 		Checks:    specs(b.HealthChecks),
+		Required:  required,
 	}
 	for _, flag := range b.SchedulerFlags.value {
 		bit, _ := ipvs.ParseFlags(b.Scheduler.value, flag.value)

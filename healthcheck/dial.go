@@ -16,6 +16,7 @@ import (
 type dialOptions struct {
 	lateACK bool // send the handshake's last ACK with the first data: for protocols in which the client sends first
 	reset   bool // close with RST
+	source  Source
 }
 
 // conn is a TCP connection that is closed when the context it was dialled with ends.
@@ -40,6 +41,9 @@ func dial(ctx context.Context, server netip.AddrPort, o dialOptions) (*conn, err
 	}
 	if err := o.set(fd); err != nil {
 		return nil, errors.Join(fmt.Errorf("set socket options: %w", err), unix.Close(fd))
+	}
+	if err := o.source.bind(fd, family); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
 	}
 	err = unix.Connect(fd, to)
 	f := os.NewFile(uintptr(fd), "tcp")
@@ -116,10 +120,17 @@ func (c *conn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(netip.Addr
 func (c *conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
 
 func sockaddr(a netip.AddrPort) (unix.Sockaddr, int, error) {
+	if a.Port() == 0 {
+		return nil, 0, fmt.Errorf("no address and port to connect to: %s", a)
+	}
+	return socketAddress(a)
+}
+
+func socketAddress(a netip.AddrPort) (unix.Sockaddr, int, error) {
 	ip := a.Addr().Unmap()
 	switch {
-	case !ip.IsValid() || a.Port() == 0:
-		return nil, 0, fmt.Errorf("no address and port to connect to: %s", a)
+	case !ip.IsValid():
+		return nil, 0, errors.New("no address to connect to")
 	case ip.Is4():
 		return &unix.SockaddrInet4{Addr: ip.As4(), Port: int(a.Port())}, unix.AF_INET, nil
 	}

@@ -25,6 +25,19 @@ type entry struct {
 
 func (e *entry) interval() time.Duration { return max(e.target.Spec.Interval, minInterval) }
 
+// retry is the interval while the state is in doubt.
+func (e *entry) retry() time.Duration {
+	if e.target.Spec.Retry <= 0 {
+		return e.interval()
+	}
+	return max(e.target.Spec.Retry, minInterval)
+}
+
+// inDoubt reports whether the last results contradict the state, but are too few to change it.
+func (e *entry) inDoubt() bool {
+	return e.health.State == Up && e.health.Bad > 0 || e.health.State == Down && e.health.Good > 0
+}
+
 func (e *entry) timeout() time.Duration {
 	if e.target.Spec.Timeout <= 0 {
 		return e.interval()
@@ -35,7 +48,7 @@ func (e *entry) timeout() time.Duration {
 // begin records the start of a check.
 func (e *entry) begin(now time.Duration) {
 	e.inFlight, e.started, e.late = true, now, now-e.due
-	e.due = now + pause(e.interval(), !e.probed)
+	e.due = now + pause(e.interval(), e.target.Spec.Jitter, !e.probed)
 	e.probed = true
 }
 

@@ -28,7 +28,7 @@ const fuzzSecret = "c2VjcmV0"
 func fuzzCheck(t testing.TB, body string) *httpCheck {
 	c, err := Request{
 		Body: body, Header: []Header{{Name: "Authorization", Value: secret.Text(fuzzSecret)}},
-	}.compile(time.Second)
+	}.compile(Setup{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,7 +157,7 @@ func TestSpecWithoutFaultsCanRun(t *testing.T) {
 			return
 		}
 		good++
-		c, err := h.compile(spec.Timeout)
+		c, err := h.compile(Setup{Timeout: spec.Timeout})
 		if err != nil {
 			t.Fatal(err)
 		}

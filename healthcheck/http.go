@@ -22,8 +22,8 @@ func (*HTTP) Kind() Kind { return "http" }
 func (c *HTTP) Faults() []Fault { return c.Request.faults() }
 
 // Probe implements Check.
-func (c *HTTP) Probe(timeout time.Duration) (Probe, error) {
-	check, err := c.compile(timeout)
+func (c *HTTP) Probe(s Setup) (Probe, error) {
+	check, err := c.compile(s)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +41,7 @@ func (c *HTTP) Redacted() Check { return &HTTP{c.Request.redacted()} }
 // a proxy.
 type httpCheck struct {
 	timeout    time.Duration
+	source     Source
 	skipVerify bool        // accept any certificate
 	tls        *tls.Config // nil for HTTP
 	host       string      // Host header; "": the server's address
@@ -53,7 +54,7 @@ type httpCheck struct {
 }
 
 func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Result) {
-	raw, err := dial(ctx, server, dialOptions{lateACK: true})
+	raw, err := dial(ctx, server, dialOptions{lateACK: true, source: c.source})
 	if err != nil {
 		return failed(ctx, c.timeout, "", err)
 	}

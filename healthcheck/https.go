@@ -1,9 +1,6 @@
 package healthcheck
 
-import (
-	"net/netip"
-	"time"
-)
+import "net/netip"
 
 // HTTPS is a check that sends an HTTP request over TLS.
 type HTTPS struct {
@@ -32,8 +29,8 @@ func (*HTTPS) Kind() Kind { return "https" }
 func (c *HTTPS) Faults() []Fault { return append(c.Request.faults(), c.TLS.faults()...) }
 
 // Probe implements Check.
-func (c *HTTPS) Probe(timeout time.Duration) (Probe, error) {
-	check, err := c.compile(timeout)
+func (c *HTTPS) Probe(s Setup) (Probe, error) {
+	check, err := c.compile(s)
 	if err != nil {
 		return nil, err
 	}

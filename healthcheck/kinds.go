@@ -1,9 +1,12 @@
 package healthcheck
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
 // Kind is the name of a kind of check, such as http in health_check "http".
@@ -20,13 +23,23 @@ type Check interface {
 	Kind() Kind
 	// Faults lists the errors in the parameters.
 	Faults() []Fault
-	// Probe returns the probe for parameters without faults. It does not read files. The timeout is for messages.
-	Probe(timeout time.Duration) (Probe, error)
+	// Probe returns the probe for parameters without faults. It does not read files.
+	Probe(Setup) (Probe, error)
 	// AppendIdentity appends everything that is configured; different checks of a kind must append different bytes.
 	AppendIdentity(b []byte) []byte
 	// Redacted returns a copy without secrets, or the check itself if it cannot have any.
 	Redacted() Check
 }
+
+// Setup is what a probe gets besides the parameters of its kind.
+type Setup struct {
+	Timeout time.Duration // of the whole check, for messages
+	Source  Source
+	Run     RunScript // nil where no scripts are run
+}
+
+// RunScript runs a command and waits for it.
+type RunScript func(context.Context, script.Command) script.Result
 
 // Truster is a Check with a file of certificate authorities. The file is read with the configuration.
 type Truster interface {

@@ -18,7 +18,7 @@ const (
 	firstWindow = time.Second
 	firstGap    = time.Millisecond
 
-	// jitter is the fraction of an interval by which a check may randomly start early, so that checks do not stay
+	// jitter is, where the spec has no other, the fraction of an interval by which a check may randomly start early, so that checks do not stay
 	// synchronized.
 	jitter = 0.05
 
@@ -43,9 +43,12 @@ func spread(i, n int, interval time.Duration) time.Duration {
 
 // pause returns the time between the starts of two checks. After the first check it is a random part of the interval, which
 // spreads checks that started within a short time.
-func pause(interval time.Duration, first bool) time.Duration {
+func pause(interval, early time.Duration, first bool) time.Duration {
 	if first {
 		return interval - rand.N(interval)
 	}
-	return interval - rand.N(max(1, time.Duration(float64(interval)*jitter)))
+	if early <= 0 {
+		early = time.Duration(float64(interval) * jitter)
+	}
+	return interval - rand.N(max(1, min(early, interval)))
 }

@@ -20,9 +20,11 @@ type Result struct {
 	Detail string // a short description; contains nothing that the server sent except numbers
 }
 
-// NewProbe returns the probe of a spec. It does not read files. Its errors describe what is wrong in the spec without quoting
+// NewProbe returns the probe of a spec, which cannot run scripts. It does not read files. Its errors describe what is wrong in the spec without quoting
 // a header's value.
-func NewProbe(spec Spec) (Probe, error) {
+func NewProbe(spec Spec) (Probe, error) { return newProbe(spec, nil) }
+
+func newProbe(spec Spec, run RunScript) (Probe, error) {
 	if faults := spec.Faults(); len(faults) > 0 {
 		errs := make([]error, 0, len(faults))
 		for _, f := range faults {
@@ -30,7 +32,7 @@ func NewProbe(spec Spec) (Probe, error) {
 		}
 		return nil, errors.Join(errs...)
 	}
-	probe, err := spec.Check.Probe(spec.Timeout)
+	probe, err := spec.Check.Probe(Setup{Timeout: spec.Timeout, Source: spec.Source, Run: run})
 	if err != nil {
 		return nil, fmt.Errorf("%s check: %w", spec.Kind(), err)
 	}

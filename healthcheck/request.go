@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/lvs-ha/lvs-ha/internal/secret"
@@ -92,9 +91,9 @@ func (s Request) withDefaults() Request {
 }
 
 // compile prepares the request.
-func (s Request) compile(timeout time.Duration) (*httpCheck, error) {
+func (s Request) compile(setup Setup) (*httpCheck, error) {
 	s = s.withDefaults()
-	c := &httpCheck{timeout: timeout, host: s.Host, status: s.Status, method: s.Method}
+	c := &httpCheck{timeout: setup.Timeout, source: setup.Source, host: s.Host, status: s.Status, method: s.Method}
 	c.before = s.Method + " " + s.Path + " HTTP/1.1\r\nHost: "
 	c.after = "\r\n" + s.headers() + "\r\n"
 	if s.Body != "" {

@@ -211,9 +211,15 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	if e.removed {
 		s.timers.remove(e)
 		delete(s.entries, e.key)
-	} else if e.due <= now {
-		e.due = now
-		s.schedule(e)
+	} else {
+		if counts && e.retry() != e.interval() && e.inDoubt() {
+			e.due = e.started + pause(e.retry(), e.target.Spec.Jitter, false)
+			s.schedule(e)
+		}
+		if e.due <= now {
+			e.due = now
+			s.schedule(e)
+		}
 	}
 	next, more = s.next(now)
 	s.mu.Unlock()

@@ -22,6 +22,7 @@ type Options struct {
 
 	Concurrency int                       // maximum number of concurrent checks; 0 means DefaultConcurrency()
 	NewProbe    func(Spec) (Probe, error) // nil means this package's NewProbe
+	RunScript   RunScript                 // runs the scripts of checks
 	Logger      *slog.Logger              // nil disables logging
 }
 
@@ -113,7 +114,7 @@ func NewScheduler(o Options) *Scheduler {
 		s.concurrency = DefaultConcurrency()
 	}
 	if s.newProbe == nil {
-		s.newProbe = NewProbe
+		s.newProbe = func(spec Spec) (Probe, error) { return newProbe(spec, o.RunScript) }
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -151,7 +152,7 @@ func (s *Scheduler) Update(targets []Target) error {
 			e.removed, e.probed, e.health = false, false, Health{}
 			e.life++
 		}
-		s.batch = min(s.batch, e.interval()/batchPart)
+		s.batch = min(s.batch, e.interval()/batchPart, e.retry()/batchPart)
 		if p := probes[i]; p.err == nil || e.probe == nil {
 			e.probe = p.probe
 		}

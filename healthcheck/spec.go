@@ -14,12 +14,22 @@ import (
 // Spec is the configuration of a check: plain values, validated by package config.
 type Spec struct {
 	Interval time.Duration `json:"interval"`         // from start to start
-	Timeout  time.Duration `json:"timeout"`          // of the whole probe, at most Interval
+	Retry    time.Duration `json:"retry,omitempty"`  // instead of Interval while the state is in doubt; 0: Interval
+	Jitter   time.Duration `json:"jitter,omitempty"` // a check may start so much earlier, at random; 0: a twentieth of the interval
+	Timeout  time.Duration `json:"timeout"`          // of the whole probe; the next one starts after its end
 	Rise     int           `json:"rise"`             // consecutive good results that change a server to up, at least 1
 	Fall     int           `json:"fall"`             // consecutive bad results that change it to down, at least 1
 	Address  netip.Addr    `json:"address,omitzero"` // probed instead of the server's
 	Port     uint16        `json:"port,omitempty"`   // probed instead of the server's
-	Check    Check         `json:"-"`                // encoded with its kind along with the other fields: see MarshalJSON
+	Source   Source        `json:"source,omitzero"`
+	Check    Check         `json:"-"` // encoded with its kind along with the other fields: see MarshalJSON
+}
+
+// Source is where a check's packets come from. What is unset is the kernel's choice.
+type Source struct {
+	Address   netip.Addr `json:"address,omitzero"`
+	Interface string     `json:"interface,omitempty"` // of the host: packets leave through it
+	Mark      uint32     `json:"mark,omitempty"`      // of the packets, for the host's rules (fwmark)
 }
 
 // Kind returns the kind of the spec's check, or "" if it has none.

@@ -90,7 +90,7 @@ func visit(t *testing.T, name string, v reflect.Value, f func(name string)) {
 		changed(v.String() + "x")
 	case reflect.Int, reflect.Int64:
 		changed(v.Int() + 1)
-	case reflect.Uint16:
+	case reflect.Uint16, reflect.Uint32:
 		changed(v.Uint() + 1)
 	case reflect.Bool:
 		changed(!v.Bool())

@@ -3,7 +3,6 @@ package healthcheck
 import (
 	"context"
 	"net/netip"
-	"time"
 )
 
 // TCP is a check that connects. It has no parameters.
@@ -25,11 +24,11 @@ func (c *TCP) Redacted() Check { return c }
 
 // Probe implements Check. It only waits for the server's SYN-ACK, as connect(2) does, and responds with a reset: the
 // server's process sees no connection and logs nothing, and neither side keeps a socket in TIME_WAIT.
-func (*TCP) Probe(timeout time.Duration) (Probe, error) {
+func (*TCP) Probe(s Setup) (Probe, error) {
 	return func(ctx context.Context, server netip.AddrPort) Result {
-		c, err := dial(ctx, server, dialOptions{lateACK: true, reset: true})
+		c, err := dial(ctx, server, dialOptions{lateACK: true, reset: true, source: s.Source})
 		if err != nil {
-			return failed(ctx, timeout, "", err)
+			return failed(ctx, s.Timeout, "", err)
 		}
 		_ = c.Close()
 		return Result{OK: true, Detail: "connected"}

@@ -77,7 +77,7 @@ func usable(cfg *config.Config) error {
 }
 
 func usableCheck(service string, spec healthcheck.Spec) (errs []error) {
-	if spec.Interval < 10*time.Millisecond || spec.Timeout <= 0 || spec.Timeout > spec.Interval {
+	if spec.Interval < 10*time.Millisecond || spec.Timeout <= 0 {
 		errs = append(errs, fmt.Errorf("virtual_service %q: a health check's interval is %s and its timeout %s", service, spec.Interval, spec.Timeout))
 	}
 	if spec.Rise < 1 || spec.Fall < 1 {

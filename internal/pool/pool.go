@@ -85,20 +85,38 @@ func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 	return m
 }
 
-// judge combines the checks of a real server. One that fails makes it down; otherwise, one without a result makes it
-// unknown.
+// judge combines the checks of a real server. It is up if as many pass as are required, down if so many cannot pass any
+// more, and otherwise unknown.
 func (in Inputs) judge(vs config.VirtualService, rs config.RealServer) Member {
 	m := Member{State: healthcheck.Up, Reason: NoChecks}
+	var checks int
+	var states [healthcheck.Down + 1]int
+	var since [healthcheck.Down + 1]time.Time // the last
 	for t := range Targets(vs, rs) {
 		health, assumed := in.healthOf(t.Key())
 		m.Assumed = m.Assumed || assumed
-		switch {
-		case m.Reason == NoChecks, worse(health.State, m.State):
-			m.State, m.Since, m.Reason = health.State, health.Since, reasonOf(health.State)
-		case health.State == m.State && health.Since.After(m.Since):
-			m.Since = health.Since
+		checks++
+		states[health.State]++
+		if health.Since.After(since[health.State]) {
+			since[health.State] = health.Since
 		}
 	}
+	if checks == 0 {
+		return m
+	}
+	required := vs.Required
+	if required == 0 || required > checks {
+		required = checks
+	}
+	switch {
+	case states[healthcheck.Up] >= required:
+		m.State = healthcheck.Up
+	case checks-states[healthcheck.Down] < required:
+		m.State = healthcheck.Down
+	default:
+		m.State = healthcheck.Unknown
+	}
+	m.Since, m.Reason = since[m.State], reasonOf(m.State)
 	return m
 }
 
@@ -107,11 +125,6 @@ func (in Inputs) healthOf(key string) (health healthcheck.Health, assumed bool) 
 		return healthcheck.Health{State: healthcheck.Up}, true
 	}
 	return in.Health[key], false
-}
-
-// worse orders states: Down before Unknown before Up.
-func worse(a, b healthcheck.State) bool {
-	return a != b && (a == healthcheck.Down || b == healthcheck.Up)
 }
 
 func reasonOf(s healthcheck.State) Reason {

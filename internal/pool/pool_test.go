@@ -121,6 +121,47 @@ func TestVerdictOnOneServer(t *testing.T) {
 	}
 }
 
+// TestRequiredChecks compares the verdict for all states of three checks with what every completion of the missing results gives:
+// the state is unknown only as long as they decide.
+func TestRequiredChecks(t *testing.T) {
+	vs := webService(config.Remove, tcpCheck(1), tcpCheck(2), tcpCheck(3))
+	vs.RealServers = []config.RealServer{{Destination: destination("10.0.0.1:80", 5)}}
+	var keys []string
+	for target := range pool.Targets(vs, vs.RealServers[0]) {
+		keys = append(keys, target.Key())
+	}
+	all := []healthcheck.State{unknown, up, down}
+	for vs.Required = range 4 {
+		needed := vs.Required
+		if needed == 0 {
+			needed = 3
+		}
+		for n := range 27 {
+			in := pool.Inputs{Health: map[string]healthcheck.Health{}}
+			passing, missing := 0, 0
+			for i, key := range keys {
+				state := all[[]int{n % 3, n / 3 % 3, n / 9}[i]]
+				in.Health[key] = healthcheck.Health{State: state}
+				switch state {
+				case up:
+					passing++
+				case unknown:
+					missing++
+				}
+			}
+			want := unknown
+			if passing >= needed {
+				want = up
+			} else if passing+missing < needed {
+				want = down
+			}
+			if got := pool.Decide(vs, in).Members[0].State; got != want {
+				t.Errorf("%d required, %d pass, %d without a result: %v, want %v", vs.Required, passing, missing, got, want)
+			}
+		}
+	}
+}
+
 // found returns what was adopted of the web service: one server with its weight.
 func found(at string, weight uint32) pool.Adopted {
 	vs := webService(config.Remove)

@@ -3,7 +3,8 @@ virtual_service "web" {
 
   health_check "tcp" {
     interval = "1s"
-    timeout  = "2s"
+    timeout  = "2s" # the next check waits for it
+    jitter   = "2s"
   }
 
   health_check "tcp" {
