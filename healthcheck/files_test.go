@@ -40,7 +40,10 @@ type tally struct {
 	mu                sync.Mutex
 	good, bad, locals int
 	down              int // good servers that went down
+	changed           chan struct{}
 }
+
+func newTally() *tally { return &tally{changed: make(chan struct{}, 1)} }
 
 func (c *tally) report(e Event) {
 	c.mu.Lock()
@@ -56,21 +59,27 @@ func (c *tally) report(e Event) {
 	if e.Target.Endpoint.Addr().As4()[2] == 0 && e.State == Down {
 		c.down++
 	}
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
 }
 
+// await waits for results until there are enough.
 func (c *tally) await(t *testing.T, what string, enough func(*tally) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for timeout := time.After(30 * time.Second); ; {
 		c.mu.Lock()
 		ok := enough(c)
 		c.mu.Unlock()
 		if ok {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-c.changed:
+		case <-timeout:
 			t.Fatalf("%s: %d good, %d bad, %d not carried out", what, c.good, c.bad, c.locals)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 
@@ -90,7 +99,7 @@ func TestFewOpenFiles(t *testing.T) {
 		}
 	}
 	limitFiles(t, 64)
-	var c tally
+	c := newTally()
 	s := NewScheduler(Options{Report: c.report})
 	update(t, s, targets)
 	stop := start(t, s)
@@ -104,17 +113,15 @@ func TestFewOpenFiles(t *testing.T) {
 	}
 
 	var taken []*os.File
-	for {
-		f, err := os.Open("/dev/null")
-		if err != nil && len(taken) > 0 && s.Stats().Running == 0 {
-			break
-		}
-		if err == nil {
+	c.await(t, "while descriptors are used up", func(*tally) bool { // each check that ends releases one
+		for {
+			f, err := os.Open("/dev/null")
+			if err != nil {
+				return len(taken) > 0 && s.Stats().Running == 0
+			}
 			taken = append(taken, f)
-		} else {
-			time.Sleep(time.Millisecond)
 		}
-	}
+	})
 	c.await(t, "without descriptors", func(c *tally) bool { return c.locals >= locals+100 })
 	for _, f := range taken {
 		_ = f.Close()

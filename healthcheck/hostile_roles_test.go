@@ -34,11 +34,12 @@ var answers = []struct {
 	{"good by TLS", true, func(w io.Writer) error { return send(w, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhealthy\n") }},
 	{"nothing", false, func(io.Writer) error { return errHold }},
 	{"byte by byte", false, func(w io.Writer) error {
+		pace := time.Tick(20 * time.Millisecond)
 		for _, b := range []byte("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 1000)) {
 			if _, err := w.Write([]byte{b}); err != nil {
 				return err
 			}
-			time.Sleep(20 * time.Millisecond)
+			<-pace
 		}
 		return nil
 	}},

@@ -99,11 +99,10 @@ func TestHostileServers(t *testing.T) {
 	before := heapInUse()
 	var most uint64
 	go func() { ended <- s.Run(ctx) }()
-	for ctx.Err() == nil {
+	for sample := time.Tick(20 * time.Millisecond); ctx.Err() == nil; <-sample {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		most = max(most, m.HeapInuse+m.StackInuse-min(before, m.HeapInuse))
-		time.Sleep(20 * time.Millisecond)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,8 +47,9 @@ func worker(role, socket string) int {
 	if err != nil {
 		return 1
 	}
-	if err := os.WriteFile(fmt.Sprintf("%s.%d", socket, os.Getpid()), nil, 0o600); err != nil {
-		return 1
+	if conn, err := net.Dial("unix", socket+preparedSuffix); err == nil { // some tests do not listen
+		fmt.Fprintln(conn, os.Getpid())
+		conn.Close()
 	}
 	if _, err := link.AwaitActivation(context.Background(), func() { term <- syscall.SIGTERM }); err != nil {
 		return 0
@@ -118,13 +120,16 @@ func slowWorker(socket string) int {
 	return 0
 }
 
-// story is a parent under test with the socket for its workers' reports.
+// preparedSuffix is appended to the path of a story's socket for that to which workers report that they are prepared.
+const preparedSuffix = ".prepared"
+
+// story is a parent under test with the sockets for its workers' reports.
 type story struct {
-	t      *testing.T
-	socket string
-	l      net.Listener
-	cancel context.CancelFunc
-	ended  chan error
+	t           *testing.T
+	socket      string
+	l, prepared net.Listener
+	cancel      context.CancelFunc
+	ended       chan error
 }
 
 func begin(t *testing.T, role string) *story {
@@ -142,11 +147,13 @@ func beginLogged(t *testing.T, role string, log *slog.Logger) *story {
 func newStory(t *testing.T) *story {
 	t.Helper()
 	s := &story{t: t, socket: filepath.Join(t.TempDir(), "s"), ended: make(chan error, 1)}
-	var err error
-	if s.l, err = net.Listen("unix", s.socket); err != nil {
-		t.Fatal(err)
+	for path, l := range map[string]*net.Listener{s.socket: &s.l, s.socket + preparedSuffix: &s.prepared} {
+		var err error
+		if *l, err = net.Listen("unix", path); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { (*l).Close() })
 	}
-	t.Cleanup(func() { s.l.Close() })
 	return s
 }
 
@@ -231,8 +238,7 @@ func TestSpareWaitsForActivation(t *testing.T) {
 	s := begin(t, "spared")
 	pid, bySpare := s.next().pid, 0
 	for range 3 {
-		spare := child(t, pid)
-		s.awaitPrepared(spare)
+		spare := s.awaitPrepared(pid)
 		syscall.Kill(pid, syscall.SIGKILL)
 		next := s.next()
 		if !next.restarted || next.pid == pid {
@@ -252,15 +258,23 @@ func TestSpareWaitsForActivation(t *testing.T) {
 	}
 }
 
-// awaitPrepared waits until a worker is about to report that it is prepared.
-func (s *story) awaitPrepared(pid int) {
+// awaitPrepared waits until a worker that is not one of those is about to report that it is prepared, and returns its
+// process id.
+func (s *story) awaitPrepared(none ...int) int {
 	s.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(roleRetry) {
-		if _, err := os.Stat(fmt.Sprintf("%s.%d", s.socket, pid)); err == nil {
-			return
+	s.prepared.(*net.UnixListener).SetDeadline(time.Now().Add(10 * time.Second))
+	for {
+		conn, err := s.prepared.Accept()
+		if err != nil {
+			s.t.Fatalf("no other worker is prepared: %v", err)
+		}
+		var pid int
+		_, err = fmt.Fscanln(conn, &pid)
+		conn.Close()
+		if err == nil && !slices.Contains(none, pid) {
+			return pid
 		}
 	}
-	s.t.Fatalf("process %d is not prepared", pid)
 }
 
 func TestHangingWorkerIsReplaced(t *testing.T) {

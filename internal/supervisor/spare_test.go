@@ -2,46 +2,15 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-)
 
-// child waits for a child process that is not one of those. It may not have executed its program yet: a stop before that
-// would stop this process (vfork(2)).
-func child(t *testing.T, none ...int) int {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(roleRetry) {
-		processes, err := filepath.Glob("/proc/[0-9]*")
-		if err != nil {
-			t.Fatal(err)
-		}
-	processes:
-		for _, process := range processes {
-			pid, err := strconv.Atoi(filepath.Base(process))
-			if err != nil {
-				continue
-			}
-			for _, other := range none {
-				if pid == other {
-					continue processes
-				}
-			}
-			if _, parent, err := commandAndParent(process); err == nil && parent == os.Getpid() {
-				return pid
-			}
-		}
-	}
-	t.Fatal("there is no other child process")
-	return 0
-}
+	"golang.org/x/sys/unix"
+)
 
 // send sends a signal to a process of the test.
 func send(t *testing.T, pid int, s syscall.Signal) {
@@ -51,30 +20,26 @@ func send(t *testing.T, pid int, s syscall.Signal) {
 	}
 }
 
-// stop stops a process, and returns when all of its threads have stopped.
+// stop stops a child process, and returns when all of its threads have stopped. The process must have executed its
+// program: before that, this process would stop too (vfork(2)).
 func stop(t *testing.T, pid int) {
 	t.Helper()
 	send(t, pid, syscall.SIGSTOP)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(roleRetry) {
-		states, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.ContainsFunc(states, func(file string) bool {
-			raw, err := os.ReadFile(file)
-			return err == nil && !strings.Contains(string(raw), "\nState:\tT")
-		}) {
+	for {
+		switch err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err {
+		case nil:
 			return
+		case unix.EINTR:
+		default:
+			t.Fatalf("waiting until process %d has stopped: %v", pid, err)
 		}
 	}
-	t.Fatalf("process %d does not stop", pid)
 }
 
 func TestStoppedSpareDoesNotPreventReplacement(t *testing.T) {
 	s := begin(t, "spared")
 	first := s.next().pid
-	spare := child(t, first)
-	s.awaitPrepared(spare)
+	spare := s.awaitPrepared(first)
 	stop(t, spare)
 	send(t, first, syscall.SIGKILL)
 	if second := s.next(); second.pid == spare || !second.restarted {
@@ -89,14 +54,11 @@ func TestStoppedSpareDoesNotPreventReplacement(t *testing.T) {
 func TestSpareThatEndsOrHangsIsReplaced(t *testing.T) {
 	s := begin(t, "spared")
 	first := s.next().pid
-	spare := child(t, first)
+	spare := s.awaitPrepared(first)
 	send(t, spare, syscall.SIGKILL)
-	next := child(t, first, spare)
-	s.awaitPrepared(next)
+	next := s.awaitPrepared(first, spare)
 	stop(t, next)
-	if third := child(t, first, spare, next); third == 0 {
-		t.Error("no spare in the place of a stopped one")
-	}
+	s.awaitPrepared(first, spare, next)
 	s.cancel()
 	if err := s.end(); err != nil {
 		t.Error(err)
@@ -113,7 +75,7 @@ func TestFailedSpareStartIsRetried(t *testing.T) {
 	defer cancel()
 	go func() { s.ended <- parent.Run(ctx) }()
 	first := s.next().pid
-	spare := child(t, first)
+	spare := s.awaitPrepared(first)
 	must(t, os.Remove(parent.Binary))
 	send(t, spare, syscall.SIGKILL)
 	for line := range said {
@@ -122,7 +84,7 @@ func TestFailedSpareStartIsRetried(t *testing.T) {
 		}
 	}
 	must(t, os.Symlink(os.Args[0], parent.Binary))
-	child(t, first, spare)
+	s.awaitPrepared(first, spare)
 	cancel()
 	if err := s.end(); err != nil {
 		t.Error(err)
