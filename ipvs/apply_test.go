@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -181,14 +180,25 @@ func TestApplyErrors(t *testing.T) {
 		return 0
 	}
 	err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, actual, ownsNothing))
-	want := []string{
-		"add service tcp 192.0.2.1:80: no such file or directory",
-		"add server 10.0.0.3:0 of fwmark 5 ipv4: operation not permitted",
-		"add server 10.0.0.4:0 of fwmark 5 ipv4: operation not permitted",
-		"delete server 10.0.0.9:0 of fwmark 5 ipv4: no other real server could be added; the old one stays",
+	failed := []struct {
+		action ipvs.Action
+		server string
+		cause  error
+	}{
+		{ipvs.AddService, "", syscall.ENOENT},
+		{ipvs.AddDestination, "10.0.0.3", syscall.EPERM},
+		{ipvs.AddDestination, "10.0.0.4", syscall.EPERM},
+		{ipvs.DeleteDestination, "10.0.0.9", ipvs.ErrNothingAdded},
 	}
-	if err == nil || err.Error() != strings.Join(want, "\n") {
-		t.Errorf("got:\n%v\nwant:\n%s", err, strings.Join(want, "\n"))
+	errs := err.(interface{ Unwrap() []error }).Unwrap() //nolint:errorlint // all errors, in order
+	if len(errs) != len(failed) {
+		t.Fatalf("got errors:\n%v", err)
+	}
+	for i, want := range failed {
+		got, ok := errors.AsType[*ipvs.StepError](errs[i])
+		if !ok || got.Step.Action != want.action || want.server != "" && got.Step.Destination.Address.String() != want.server || !errors.Is(got, want.cause) {
+			t.Errorf("error %d is %v, want %v", i, errs[i], want)
+		}
 	}
 	if step, ok := errors.AsType[*ipvs.StepError](err); !ok || step.Step.Service.ServiceKey != web {
 		t.Errorf("the first failed step is %v", step)

@@ -3,7 +3,9 @@ package ipvs
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -189,18 +191,20 @@ func TestErrorsNameTheRemedy(t *testing.T) {
 	for _, tt := range []struct {
 		errno syscall.Errno
 		do    func(*Client) error
-		want  string
+		names []string // objects, and words of the remedy
 	}{
-		{syscall.EPERM, func(c *Client) error { return c.Flush(t.Context()) }, "clearing the ipvs table: operation not permitted: CAP_NET_ADMIN is missing; run as root or grant it"},
-		{syscall.ENOENT, func(c *Client) error { return c.NewService(t.Context(), service) }, "add service tcp 192.0.2.1:80: no such file or directory: the kernel has no scheduler mh; run `modprobe ip_vs_mh`, or no persistence engine sip; run `modprobe ip_vs_pe_sip`"},
-		{syscall.EINVAL, func(c *Client) error { return c.NewDestination(t.Context(), web, mixed) }, "add server [2001:db8::a]:0 of tcp 192.0.2.1:80: invalid argument: a real server of another address family than its service requires tunnelling"},
-		{syscall.ENOENT, func(c *Client) error { return c.DeleteDestination(t.Context(), web, first) }, "delete server 10.0.0.1:8080 of tcp 192.0.2.1:80: no such file or directory: no such real server; something else removed it"},
-		{syscall.ESRCH, func(c *Client) error { _, err := c.Service(t.Context(), marked); return err }, "reading service fwmark 7 ipv6: no such process: no such virtual service"},
+		{syscall.EPERM, func(c *Client) error { return c.Flush(t.Context()) }, []string{"CAP_NET_ADMIN"}},
+		{syscall.ENOENT, func(c *Client) error { return c.NewService(t.Context(), service) }, []string{"tcp 192.0.2.1:80", "`modprobe ip_vs_mh`", "`modprobe ip_vs_pe_sip`"}},
+		{syscall.EINVAL, func(c *Client) error { return c.NewDestination(t.Context(), web, mixed) }, []string{"[2001:db8::a]:0", "tcp 192.0.2.1:80", "tunnelling"}},
+		{syscall.ENOENT, func(c *Client) error { return c.DeleteDestination(t.Context(), web, first) }, []string{"10.0.0.1:8080", "tcp 192.0.2.1:80"}},
+		{syscall.ESRCH, func(c *Client) error { _, err := c.Service(t.Context(), marked); return err }, []string{"fwmark 7 ipv6"}},
 	} {
 		c, _ := openFake(t, refuse(tt.errno))
 		err := tt.do(c)
-		if err == nil || err.Error() != tt.want {
-			t.Errorf("got  %v\nwant %s", err, tt.want)
+		for _, name := range tt.names {
+			if !strings.Contains(fmt.Sprint(err), name) {
+				t.Errorf("%v does not name %s", err, name)
+			}
 		}
 		if !errors.Is(err, tt.errno) || !IsRefusal(err) {
 			t.Errorf("%v is not a refusal with errno %d", err, tt.errno)

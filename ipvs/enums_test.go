@@ -2,6 +2,7 @@ package ipvs
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -31,15 +32,18 @@ func TestParseEnums(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		err  func() error
-		want string
+		err   func() error
+		names []string // the word, and what is allowed
 	}{
-		{func() error { _, err := ParseProtocol("icmp"); return err }, `unknown protocol "icmp": use one of tcp, udp, sctp`},
-		{func() error { _, err := ParseForward("fullnat"); return err }, `unknown forwarding method "fullnat": use one of nat, dr, tun, local`},
-		{func() error { _, err := ParseFlags("sh", "mh-port"); return err }, `unknown flag "mh-port" of scheduler sh: use sh-fallback, sh-port, ops`},
+		{func() error { _, err := ParseProtocol("icmp"); return err }, []string{`"icmp"`, "tcp, udp, sctp"}},
+		{func() error { _, err := ParseForward("fullnat"); return err }, []string{`"fullnat"`, "nat, dr, tun, local"}},
+		{func() error { _, err := ParseFlags("sh", "mh-port"); return err }, []string{`"mh-port"`, "scheduler sh", "sh-fallback, sh-port, ops"}},
 	} {
-		if err := tt.err(); err == nil || err.Error() != tt.want {
-			t.Errorf("got error %v, want %s", err, tt.want)
+		err := tt.err()
+		for _, name := range tt.names {
+			if !strings.Contains(fmt.Sprint(err), name) {
+				t.Errorf("got error %v, which does not name %s", err, name)
+			}
 		}
 	}
 }

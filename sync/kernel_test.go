@@ -120,18 +120,14 @@ func TestKernelRefusals(t *testing.T) {
 	for _, tt := range []struct {
 		give  connsync.Daemon
 		errno syscall.Errno
-		want  string
+		names string
 	}{
-		{connsync.Daemon{Interface: "eth9", SyncID: 5}, syscall.ENODEV, "starting the sync daemon backup on eth9, sync id 5: no such device: no interface eth9"},
-		{
-			connsync.Daemon{Interface: "eth1", Group: netip.MustParseAddr("10.0.0.1")}, syscall.EINVAL,
-			"starting the sync daemon backup on eth1, sync id 0, group 10.0.0.1: invalid argument: the group is not a multicast address, " +
-				"the sync id is over 255, or a virtual service has a tunnel to another address family, which the kernel does not allow together with sync daemons",
-		},
+		{connsync.Daemon{Interface: "eth9", SyncID: 5}, syscall.ENODEV, "eth9"},
+		{connsync.Daemon{Interface: "eth1", Group: netip.MustParseAddr("10.0.0.1")}, syscall.EINVAL, "10.0.0.1"},
 	} {
 		err := d.Start(t.Context(), connsync.Backup, tt.give)
-		if !errors.Is(err, tt.errno) || err.Error() != tt.want {
-			t.Errorf("got  %v\nwant %s", err, tt.want)
+		if !errors.Is(err, tt.errno) || !strings.Contains(err.Error(), tt.names) {
+			t.Errorf("got error %v, want %v, naming %s", err, tt.errno, tt.names)
 		}
 	}
 }
@@ -149,7 +145,7 @@ func TestKernelMixedFamiliesExcludeSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := d.Start(ctx, connsync.Master, daemon)
-	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "together with sync daemons") {
+	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "tunnel to another address family") {
 		t.Errorf("starting with a mixed tunnel: %v", err)
 	}
 	if err := d.table.DeleteDestination(ctx, key, mixed.DestinationKey); err != nil {
@@ -159,7 +155,7 @@ func TestKernelMixedFamiliesExcludeSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = d.table.NewDestination(ctx, key, mixed)
-	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "together with connection-sync daemons") {
+	if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "sync daemons") {
 		t.Errorf("adding a mixed tunnel: %v", err)
 	}
 }

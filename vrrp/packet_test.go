@@ -241,26 +241,26 @@ func TestAppendErrors(t *testing.T) {
 	good := goldenAdverts["keepalived-v3"]
 	src, dst := netip.MustParseAddr("10.9.0.1"), MulticastIPv4
 	for _, tc := range []struct {
-		name   string
-		change func(*Advert)
-		want   string
+		name    string
+		change  func(*Advert)
+		subject string
 	}{
-		{"fraction of a centisecond", func(a *Advert) { a.Interval = 25 * time.Millisecond }, "build an advert: interval 25ms: version 3 allows only multiples of 10ms: write 20ms or 30ms"},
-		{"over 12 bits", func(a *Advert) { a.Interval = 41 * time.Second }, "build an advert: interval 41s: version 3 allows 10ms to 40.95s"},
-		{"v2 below a second", func(a *Advert) { a.Version = 2 }, "build an advert: interval 250ms: version 2 allows 1s to 4m15s"},
-		{"256 addresses", func(a *Advert) { a.Addresses = make([]netip.Addr, 256) }, "build an advert with 256 addresses: want at most 255"},
-		{"other family", func(a *Advert) { a.Addresses = addrs("10.0.0.1", "fe80::1") }, "build an ipv4 advert: fe80::1 is of another address family"},
-		{"version 4", func(a *Advert) { a.Version = 4 }, "build an advert: there is no version 4 for ipv4"},
-		{"v2 IPv6", func(a *Advert) { a.Version, a.Family = 2, IPv6 }, "build an advert: there is no version 2 for ipv6"},
-		{"family of the path", func(a *Advert) { a.Family, a.Addresses = IPv6, addrs("fe80::1") }, "build an ipv6 advert from 10.9.0.1 to 224.0.0.18: addresses of another family"},
+		{"fraction of a centisecond", func(a *Advert) { a.Interval = 25 * time.Millisecond }, "25ms"},
+		{"over 12 bits", func(a *Advert) { a.Interval = 41 * time.Second }, "41s"},
+		{"v2 below a second", func(a *Advert) { a.Version = 2 }, "250ms"},
+		{"256 addresses", func(a *Advert) { a.Addresses = make([]netip.Addr, 256) }, "256 addresses"},
+		{"other family", func(a *Advert) { a.Addresses = addrs("10.0.0.1", "fe80::1") }, "fe80::1"},
+		{"version 4", func(a *Advert) { a.Version = 4 }, "version 4"},
+		{"v2 IPv6", func(a *Advert) { a.Version, a.Family = 2, IPv6 }, "version 2"},
+		{"family of the path", func(a *Advert) { a.Family, a.Addresses = IPv6, addrs("fe80::1") }, "10.9.0.1 to 224.0.0.18"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a := good
 			tc.change(&a)
 			prefix := []byte("kept")
 			b, err := a.Append(prefix, src, dst)
-			if err == nil || err.Error() != tc.want {
-				t.Errorf("error %v, want %s", err, tc.want)
+			if err == nil || !strings.Contains(err.Error(), tc.subject) {
+				t.Errorf("error %v does not name %s", err, tc.subject)
 			}
 			if !bytes.Equal(b, prefix) {
 				t.Errorf("returned %q, want %q", b, prefix)

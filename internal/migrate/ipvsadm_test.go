@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -63,10 +64,25 @@ func TestRulesAreAppliedInOrder(t *testing.T) {
 func TestAllInvalidRulesAreReported(t *testing.T) {
 	rules := "-A -t 192.0.2.1:80\n-d -t 192.0.2.1:80 -r 10.0.0.1\n-D -f 3\n" + strings.Repeat("x", maxLine+1) + "\n"
 	text, lost, err := FromRules(t.Context(), strings.NewReader(rules), noNames{})
-	const want = "line 2: No such destination: -d -t 192.0.2.1:80 -r 10.0.0.1\nline 3: No such service: -D -f 3\n" +
-		"line 4: longer than 65536 bytes: not an ipvsadm rule"
-	if err == nil || err.Error() != want || text != nil || lost != nil {
-		t.Errorf("got error %v\nwant %s", err, want)
+	wantLines(t, err, [][]string{{"line 2: ", "-d -t 192.0.2.1:80 -r 10.0.0.1"}, {"line 3: ", "-D -f 3"}, {"line 4: ", "65536"}})
+	if text != nil || lost != nil {
+		t.Errorf("got %q, lost %v", text, lost)
+	}
+}
+
+// wantLines checks that an error has lines that contain these words.
+func wantLines(t *testing.T, err error, want [][]string) {
+	t.Helper()
+	got := strings.Split(fmt.Sprint(err), "\n")
+	if len(got) != len(want) {
+		t.Fatalf("got %d lines, want %d:\n%v", len(got), len(want), err)
+	}
+	for i, words := range want {
+		for _, word := range words {
+			if !strings.Contains(got[i], word) {
+				t.Errorf("%q is not in %q", word, got[i])
+			}
+		}
 	}
 }
 
@@ -84,14 +100,10 @@ ipvsadm -a -t 192.0.2.1:80 \
 		t.Errorf("the table differs (-want +got):\n%s", diff)
 	}
 	const needsAShell = "VIP=192.0.2.1\n\n/sbin/ipvsadm -A \\\n -t $VIP:80\necho done\nipvsadm -A -f 1 -s \"rr\"\nipvsadm -A -f 2;ipvsadm -A -f 3\n"
-	const lines = "line 1: not an ipvsadm rule: want -A or -a with options: VIP=192.0.2.1\n" +
-		"line 3: it needs a shell: run the script, then import the output of `ipvsadm -S -n`: /sbin/ipvsadm -A -t $VIP:80\n" +
-		"line 5: not an ipvsadm rule: want -A or -a with options: echo done\n" +
-		"line 6: it needs a shell: run the script, then import the output of `ipvsadm -S -n`: ipvsadm -A -f 1 -s \"rr\"\n" +
-		"line 7: it needs a shell: run the script, then import the output of `ipvsadm -S -n`: ipvsadm -A -f 2;ipvsadm -A -f 3"
-	if _, _, err := FromRules(t.Context(), strings.NewReader(needsAShell), noNames{}); err == nil || err.Error() != lines {
-		t.Errorf("got error %v\nwant %s", err, lines)
-	}
+	const remedy = "`ipvsadm -S -n`"
+	_, _, err := FromRules(t.Context(), strings.NewReader(needsAShell), noNames{})
+	wantLines(t, err, [][]string{{"line 1: ", "VIP=192.0.2.1"}, {"line 3: ", remedy, "/sbin/ipvsadm -A -t $VIP:80"}, {"line 5: ", "echo done"},
+		{"line 6: ", remedy, `ipvsadm -A -f 1 -s "rr"`}, {"line 7: ", remedy, "ipvsadm -A -f 2;ipvsadm -A -f 3"}})
 }
 
 func TestByteOrderMark(t *testing.T) {
@@ -115,7 +127,7 @@ func TestErrorsForUnrelatedFileAreLimited(t *testing.T) {
 		t.Fatal("no error")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	if len(lines) != maxErrors+1 || lines[maxErrors] != "980 more lines are invalid" || len(lines[0]) > 1000 || strings.Contains(lines[0], "\x1b") {
+	if len(lines) != maxErrors+1 || !strings.HasPrefix(lines[maxErrors], "980 ") || len(lines[0]) > 1000 || strings.Contains(lines[0], "\x1b") {
 		t.Errorf("%d lines, from %q to %q", len(lines), lines[0], lines[len(lines)-1])
 	}
 }

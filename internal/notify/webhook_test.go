@@ -83,7 +83,7 @@ func TestWebhookResponses(t *testing.T) {
 	}))
 	defer silent.Close()
 	err := newWebhook(config.NotifyWebhook{URL: silent.URL, Timeout: 50 * time.Millisecond}, "lb1").deliver(t.Context(), []Message{message(stateMaster)})
-	if err == nil || err.Error() != "no answer within 50ms" {
+	if err == nil || !strings.Contains(err.Error(), "50ms") {
 		t.Errorf("no answer: %v", err)
 	}
 }

@@ -20,13 +20,16 @@ type Server struct {
 	Store  Store
 }
 
+// ErrNothingSetUp means that a status was requested without addresses on a host where nothing is recorded.
+var ErrNothingSetUp = errors.New("nothing was set up here: name addresses with --vip ADDRESS or -c FILE")
+
 // Report lists the steps that were executed.
 type Report struct {
 	Steps []Step
 	Notes []string
 }
 
-// Up establishes the wanted state in addition to that of earlier calls. If a step fails, the previous ones are undoPlan.
+// Up establishes the wanted state in addition to that of earlier calls. If a step fails, the previous ones are undone.
 func (s *Server) Up(ctx context.Context, w Wanted) (Report, error) {
 	state, err := s.Store.Load()
 	if err != nil {
@@ -141,7 +144,7 @@ func (s *Server) Status(ctx context.Context, w Wanted) (Status, error) {
 			return Status{}, err
 		}
 		if len(state.Wanted.VIPs) == 0 {
-			return Status{}, errors.New("nothing was set up here: name addresses with --vip ADDRESS or -c FILE")
+			return Status{}, ErrNothingSetUp
 		}
 		w = state.Wanted
 	}

@@ -2,6 +2,7 @@ package realserver_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -283,13 +284,13 @@ func TestFailedRollbackStaysRecorded(t *testing.T) {
 	m := realservertest.New("192.0.2.1", "192.0.2.8/24")
 	before := observe(t, m)
 	s := newServer(t, m)
-	m.Fail(realserver.AddRoute, errors.New("no route"))
-	m.Fail(realserver.RemoveAddress, errors.New("stuck"))
-	_, err := s.Up(t.Context(), dr("192.0.2.9"))
-	if err == nil || !strings.Contains(err.Error(), "no route") || !strings.Contains(err.Error(), "undoing the previous steps") {
+	noRoute, stuck := errors.New("no route"), errors.New("stuck")
+	m.Fail(realserver.AddRoute, noRoute)
+	m.Fail(realserver.RemoveAddress, stuck)
+	if _, err := s.Up(t.Context(), dr("192.0.2.9")); !errors.Is(err, noRoute) || !errors.Is(err, stuck) {
 		t.Fatalf("error %v", err)
 	}
-	if _, err := s.Down(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "stuck") {
+	if _, err := s.Down(t.Context(), nil); !errors.Is(err, stuck) {
 		t.Fatalf("down: error %v", err)
 	}
 	m.Fail(realserver.RemoveAddress, nil)
@@ -309,7 +310,7 @@ func TestRecordOfEarlierBootIsIgnored(t *testing.T) {
 	if report, err := s.Down(t.Context(), nil); err != nil || len(report.Steps) != 0 {
 		t.Errorf("down executed %v, %v", report.Steps, err)
 	}
-	if _, err := s.Status(t.Context(), realserver.Wanted{}); err == nil || !strings.Contains(err.Error(), "nothing was set up here") {
+	if _, err := s.Status(t.Context(), realserver.Wanted{}); !errors.Is(err, realserver.ErrNothingSetUp) {
 		t.Errorf("status: %v", err)
 	}
 }
@@ -320,28 +321,26 @@ func TestUpRefuses(t *testing.T) {
 		name   string
 		change func(*realservertest.Machine)
 		wanted realserver.Wanted
-		want   string
+		names  []string // objects, and the remedy
 	}{
 		{"VIP on eth0", func(m *realservertest.Machine) { m.AddAddress("eth0", "192.0.2.9/32") }, dr("192.0.2.9"),
-			"192.0.2.9: eth0 has it: this host may answer ARP or neighbour discovery there and divert its traffic from the director: remove it: ip -4 address del 192.0.2.9/32 dev eth0"},
+			[]string{"192.0.2.9: eth0", "ip -4 address del 192.0.2.9/32 dev eth0"}},
 		{"network on lo", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/24") }, dr("192.0.2.9"),
-			"192.0.2.9: lo has it as 192.0.2.9/24: every address of 192.0.2.0/24 would be local to this host: remove it: ip -4 address del 192.0.2.9/24 dev lo"},
+			[]string{"192.0.2.9: lo", "192.0.2.0/24", "ip -4 address del 192.0.2.9/24 dev lo"}},
 		{"VIP with NAT", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, nat,
-			"192.0.2.9: lo has it, but with NAT only the director may: this host would answer local clients itself: remove it: " +
-				"lvs-ha realserver down --vip 192.0.2.9 # or, if lvs-ha did not set it up: ip -4 address del 192.0.2.9/32 dev lo"},
+			[]string{"192.0.2.9: lo", "lvs-ha realserver down --vip 192.0.2.9 # ", "ip -4 address del 192.0.2.9/32 dev lo"}},
 		{"another mode", func(m *realservertest.Machine) { m.AddAddress("lo", "192.0.2.9/32") }, tun("192.0.2.9", realserver.Tunnel{Type: realserver.IPIP, Outer4: true}),
-			"192.0.2.9: lo has it, set up by another mode or --interface: remove it: " +
-				"lvs-ha realserver down --vip 192.0.2.9 # or, if lvs-ha did not set it up: ip -4 address del 192.0.2.9/32 dev lo"},
+			[]string{"192.0.2.9: lo", "lvs-ha realserver down --vip 192.0.2.9 # ", "ip -4 address del 192.0.2.9/32 dev lo"}},
 		{"on eth0", nil, onDevice("eth0", "192.0.2.9"),
-			"192.0.2.9: eth0 uses ARP, where a virtual address conflicts with the director's; use lo"},
-		{"no device", nil, onDevice("dummy0", "192.0.2.9"), "192.0.2.9: no device dummy0: create it, for example with ip link add dummy0 type dummy"},
+			[]string{"192.0.2.9: eth0", "use lo"}},
+		{"no device", nil, onDevice("dummy0", "192.0.2.9"), []string{"192.0.2.9", "ip link add dummy0 type dummy"}},
 		{"IPv6 is off", func(m *realservertest.Machine) { m.Set("net.ipv6.conf.lo.disable_ipv6", "1") }, dr("fd00::9"),
-			"fd00::9: IPv6 is disabled on lo: sysctl -w net.ipv6.conf.lo.disable_ipv6=0"},
-		{"nothing", nil, dr(), "no virtual address: use --vip ADDRESS or -c FILE"},
-		{"mode", nil, realserver.Wanted{VIPs: []realserver.VIP{{Address: addr("192.0.2.9"), Mode: "x"}}}, `virtual address 192.0.2.9: mode "x": want dr, tun or nat`},
+			[]string{"fd00::9", "sysctl -w net.ipv6.conf.lo.disable_ipv6=0"}},
+		{"nothing", nil, dr(), []string{"--vip ADDRESS", "-c FILE"}},
+		{"mode", nil, realserver.Wanted{VIPs: []realserver.VIP{{Address: addr("192.0.2.9"), Mode: "x"}}}, []string{"192.0.2.9", `"x"`, "dr, tun or nat"}},
 		{"DR and NAT", nil, realserver.Wanted{VIPs: slices.Concat(dr("192.0.2.9").VIPs, nat.VIPs)},
-			"virtual address 192.0.2.9: requested for nat and for dr: with nat, a real server that has the address would answer instead of the director"},
-		{"tunnel", nil, tun("192.0.2.9", realserver.Tunnel{Type: "vxlan"}), `virtual address 192.0.2.9: tunnel type "vxlan": want ipip, gre or gue`},
+			[]string{"192.0.2.9", "nat and for dr"}},
+		{"tunnel", nil, tun("192.0.2.9", realserver.Tunnel{Type: "vxlan"}), []string{"192.0.2.9", `"vxlan"`, "ipip, gre or gue"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := realservertest.New("192.0.2.1", "192.0.2.8/24")
@@ -349,8 +348,10 @@ func TestUpRefuses(t *testing.T) {
 				c.change(m)
 			}
 			_, err := newServer(t, m).Up(t.Context(), c.wanted)
-			if err == nil || err.Error() != c.want {
-				t.Errorf("error %q\nwant  %q", err, c.want)
+			for _, name := range c.names {
+				if !strings.Contains(fmt.Sprint(err), name) {
+					t.Errorf("error %v does not name %q", err, name)
+				}
 			}
 			if done := m.Done(); len(done) != 0 {
 				t.Errorf("executed %v", done)

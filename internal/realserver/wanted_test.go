@@ -1,7 +1,10 @@
 package realserver_test
 
 import (
+	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -19,23 +22,13 @@ func TestParseVIP(t *testing.T) {
 	if a, err := realserver.ParseVIP("fd00::9/128"); err != nil || a != addr("fd00::9") {
 		t.Errorf("%v, %v", a, err)
 	}
-	for s, want := range map[string]string{
-		"":                 `virtual address "": want an IPv4 or IPv6 address such as 192.0.2.10`,
-		"www":              `virtual address "www": want an IPv4 or IPv6 address such as 192.0.2.10`,
-		"192.0.2.9:80":     `virtual address "192.0.2.9:80": want an address without a port: 192.0.2.9`,
-		"[fd00::9]:80":     `virtual address "[fd00::9]:80": want an address without a port: fd00::9`,
-		"192.0.2.9/24":     `virtual address "192.0.2.9/24": it must be a host address on a real server: write 192.0.2.9`,
-		"fd00::9/64":       `virtual address "fd00::9/64": it must be a host address on a real server: write fd00::9`,
-		"fe80::1%eth0":     `virtual address "fe80::1%eth0": an address with a zone cannot be a virtual address`,
-		"fe80::1":          `virtual address "fe80::1": a link-local address cannot be a virtual address`,
-		"::ffff:192.0.2.9": `virtual address "::ffff:192.0.2.9": an IPv4-mapped IPv6 address: write 192.0.2.9`,
-		"0.0.0.0":          `virtual address "0.0.0.0": not a host address`,
-		"224.0.0.1":        `virtual address "224.0.0.1": not a host address`,
-		"127.0.0.1":        `virtual address "127.0.0.1": not a host address`,
-		"255.255.255.255":  `virtual address "255.255.255.255": not a host address`,
+	for s, corrected := range map[string]string{
+		"": "192.0.2.10", "www": "192.0.2.10", "192.0.2.9:80": "192.0.2.9", "[fd00::9]:80": "fd00::9", "192.0.2.9/24": "192.0.2.9", "fd00::9/64": "fd00::9",
+		"::ffff:192.0.2.9": "192.0.2.9", "fe80::1%eth0": "", "fe80::1": "", "0.0.0.0": "", "224.0.0.1": "", "127.0.0.1": "", "255.255.255.255": "",
 	} {
-		if _, err := realserver.ParseVIP(s); err == nil || err.Error() != want {
-			t.Errorf("%q: error %q\nwant %q", s, err, want)
+		_, err := realserver.ParseVIP(s)
+		if text, quoted := fmt.Sprint(err), strconv.Quote(s); !strings.Contains(text, quoted) || !strings.HasSuffix(text, corrected) {
+			t.Errorf("%s: error %v, want it to name the input and end with %q", quoted, err, corrected)
 		}
 	}
 }
@@ -102,15 +95,18 @@ func TestFromConfig(t *testing.T) {
 
 	for _, c := range []struct {
 		services []config.VirtualService
-		want     string
+		names    []string
 	}{
-		{nil, "no real server in the configuration has an address of this host (10.0.0.1)"},
+		{nil, []string{"10.0.0.1"}},
 		{[]config.VirtualService{service("gre", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:80", ipvs.Tunnel, tunnel(ipvs.TunnelGRE, 0, ipvs.TunnelChecksum)))},
-			`virtual service "gre", real server 10.0.0.1: gre0 drops packets with a checksum: turn it off in the configuration, or create a gre device with csum yourself`},
-		{[]config.VirtualService{service("x", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:80", 9))}, `virtual service "x", real server 10.0.0.1: unknown forwarding method 9`},
+			[]string{`"gre"`, "10.0.0.1", "gre0", "csum"}},
+		{[]config.VirtualService{service("x", "192.0.2.9:80", ipvs.TCP, server("10.0.0.1:80", 9))}, []string{`"x"`, "10.0.0.1", "forwarding method 9"}},
 	} {
-		if _, _, err := realserver.FromConfig(&config.Config{Services: c.services}, []netip.Addr{addr("10.0.0.1")}); err == nil || err.Error() != c.want {
-			t.Errorf("error %q\nwant %q", err, c.want)
+		_, _, err := realserver.FromConfig(&config.Config{Services: c.services}, []netip.Addr{addr("10.0.0.1")})
+		for _, name := range c.names {
+			if !strings.Contains(fmt.Sprint(err), name) {
+				t.Errorf("error %v does not name %q", err, name)
+			}
 		}
 	}
 }
