@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,6 +22,9 @@ func validInstances(f *file) hcl.Diagnostics {
 				continue // invalid and already reported
 			}
 			field, _, _ := strings.Cut(e.Field, ".")
+			if field == "addresses" && attributeOf(e) != "" {
+				field = attributeOf(e)
+			}
 			diags = append(diags, problem(at, "Invalid "+field, "%s", fieldSentence(e)))
 		}
 	}
@@ -90,10 +94,32 @@ func (b *vrrpBlock) familyIsOK() bool {
 
 func (b *vrrpBlock) placeOfAddress(e vrrp.FieldError) (hcl.Range, bool) {
 	p := b.prefixes()[e.Index]
-	if p.block != nil && strings.Contains(e.Msg, "label") {
+	if p.block == nil {
+		return p.at, true
+	}
+	switch attributeOf(e) {
+	case "label":
 		return p.block.Label.at(), p.block.Label.isOK()
+	case "scope":
+		return p.block.Scope.at(), p.block.Scope.isOK()
+	case "broadcast":
+		return p.block.Broadcast.at(), p.block.Broadcast.isOK()
+	case "peer":
+		return p.block.Peer.at(), p.block.Peer.isOK()
+	case "preferred":
+		return p.block.Preferred.at(), p.block.Preferred.isOK()
 	}
 	return p.at, true
+}
+
+// attributeOf returns the attribute of an address that a message begins with; "" if it is about the address itself.
+func attributeOf(e vrrp.FieldError) string {
+	name, _, _ := strings.Cut(e.Msg, " ")
+	name = strings.TrimSuffix(name, ":")
+	if !slices.Contains([]string{"label", "scope", "broadcast", "peer", "preferred"}, name) {
+		return ""
+	}
+	return name
 }
 
 func element[T any](items []item[T], index int, list hcl.Range) hcl.Range {

@@ -70,6 +70,23 @@ func checkAddress(address netip.Addr) error {
 	return nil
 }
 
+// broadcastAddress is the broadcast address of an IPv4 address: unset for the network's, 0.0.0.0 for none.
+type broadcastAddress netip.Addr
+
+func parseBroadcast(text string) (broadcastAddress, error) {
+	switch text {
+	case "auto":
+		return broadcastAddress{}, nil
+	case "none":
+		return broadcastAddress(netip.IPv4Unspecified()), nil
+	}
+	address, err := parseAddress(text)
+	if err == nil && address.Is6() {
+		err = errors.New("only IPv4 has broadcast addresses")
+	}
+	return broadcastAddress(address), err
+}
+
 // parsePrefix parses an address with a prefix length; an address alone is a network of one host.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if !strings.Contains(text, "/") {

@@ -46,11 +46,28 @@ type vrrpBlock struct {
 
 // addressBlock is an `address` block within a `vrrp` block: a virtual address that needs more than its prefix.
 type addressBlock struct {
-	At        hcl.Range          `hcl:",def_range"`
-	Prefix    attr[netip.Prefix] `hcl:"address,label"`
-	Interface attr[ifname]       `hcl:"interface,optional" unset:"that of the vrrp block"`
-	Label     attr[string]       `hcl:"label,optional" unset:"none" holds:"at most 15 bytes, with IPv4"`
-	Excluded  attr[bool]         `hcl:"excluded,optional" default:"false"`
+	At        hcl.Range              `hcl:",def_range"`
+	Prefix    attr[netip.Prefix]     `hcl:"address,label"`
+	Interface attr[ifname]           `hcl:"interface,optional" unset:"that of the vrrp block"`
+	Label     attr[string]           `hcl:"label,optional" unset:"none" holds:"at most 15 bytes, with IPv4"`
+	Excluded  attr[bool]             `hcl:"excluded,optional" default:"false"`
+	Scope     attr[string]           `hcl:"scope,optional" default:"global" oneof:"global|site|link|host"`
+	Broadcast attr[broadcastAddress] `hcl:"broadcast,optional" unset:"auto" holds:"auto, none or an IPv4 address"`
+	Peer      attr[netip.Addr]       `hcl:"peer,optional" unset:"none"`
+
+	PrefixRoute attr[bool] `hcl:"prefix_route,optional" default:"true"`
+	Preferred   attr[bool] `hcl:"preferred,optional" unset:"true, for an IPv6 host address false" holds:"true, false, with IPv6"`
+}
+
+// set sets the attributes of an address.
+func (b *addressBlock) set(a *vrrp.Address) {
+	a.Interface, a.Label, a.Peer = string(b.Interface.value), b.Label.value, b.Peer.value
+	if scope := vrrp.Scope(b.Scope.value); scope != vrrp.ScopeGlobal {
+		a.Scope = scope
+	}
+	a.Broadcast = netip.Addr(b.Broadcast.value)
+	a.NoPrefixRoute = !b.PrefixRoute.value
+	a.Preferred, a.Deprecated = b.Preferred.isSet() && b.Preferred.value, b.Preferred.isSet() && !b.Preferred.value
 }
 
 // trackInterfaceBlock is a `track_interface` block within a `vrrp` block.
@@ -161,7 +178,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 	for _, p := range b.prefixes() {
 		address := vrrp.Address{Prefix: p.value, Excluded: p.excluded}
 		if p.block != nil {
-			address.Interface, address.Label = string(p.block.Interface.value), p.block.Label.value
+			p.block.set(&address)
 		}
 		in.Addresses = append(in.Addresses, address)
 	}

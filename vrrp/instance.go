@@ -48,7 +48,25 @@ type Address struct {
 	Interface string       `json:"interface,omitempty"` // empty: the instance's
 	Label     string       `json:"label,omitempty"`     // IPv4 only, "eth0:vip", at most 15 bytes
 	Excluded  bool         `json:"excluded,omitempty"`  // not in adverts
+	Scope     Scope        `json:"scope,omitempty"`     // IPv4 only; empty: global
+	Broadcast netip.Addr   `json:"broadcast,omitzero"`  // IPv4 only; unset: the network's, 0.0.0.0: none
+	Peer      netip.Addr   `json:"peer,omitzero"`       // other end of a point-to-point link
+
+	NoPrefixRoute bool `json:"no_prefix_route,omitempty"` // no route to the address's network
+	Preferred     bool `json:"preferred,omitempty"`       // an IPv6 host address that the kernel may choose as a source
+	Deprecated    bool `json:"deprecated,omitempty"`      // an IPv6 address that the kernel does not choose as a source
 }
+
+// Scope is the area in which an IPv4 address or a route is valid.
+type Scope string
+
+// The scopes, with their names in iproute2.
+const (
+	ScopeGlobal Scope = "global"
+	ScopeSite   Scope = "site"
+	ScopeLink   Scope = "link"
+	ScopeHost   Scope = "host"
+)
 
 // TrackInterface makes an instance depend on the link of another interface.
 type TrackInterface struct {

@@ -3,6 +3,7 @@ package vrrp
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // FieldError is an invalid field of an Instance.
@@ -116,13 +117,34 @@ func (v *validation) addresses(in *Instance) {
 			v.element("addresses", i, "%s is listed twice", addr)
 		}
 		seen[addr] = true
-		switch {
-		case a.Label == "":
-		case in.Family == IPv6:
-			v.element("addresses", i, "label: only IPv4 addresses have labels")
-		case len(a.Label) > maxLabel:
-			v.element("addresses", i, "label %q is longer than %d bytes", a.Label, maxLabel)
-		}
+		v.attributes(in.Family, i, &a)
+	}
+}
+
+// attributes checks what an address has besides its prefix. Each message begins with the attribute's name.
+func (v *validation) attributes(f Family, i int, a *Address) {
+	switch {
+	case a.Label == "":
+	case f == IPv6:
+		v.element("addresses", i, "label: only IPv4 addresses have labels")
+	case len(a.Label) > maxLabel:
+		v.element("addresses", i, "label %q is longer than %d bytes", a.Label, maxLabel)
+	}
+	switch {
+	case a.Scope == "" || a.Scope == ScopeGlobal:
+	case f == IPv6:
+		v.element("addresses", i, "scope: the kernel derives the scope of an IPv6 address from the address")
+	case !slices.Contains([]Scope{ScopeSite, ScopeLink, ScopeHost}, a.Scope):
+		v.element("addresses", i, "scope %q is not global, site, link or host", a.Scope)
+	}
+	if a.Broadcast.IsValid() && (f == IPv6 || !a.Broadcast.Is4()) {
+		v.element("addresses", i, "broadcast: only IPv4 has broadcast addresses")
+	}
+	if p := a.Peer; p.IsValid() && (!f.has(p) || p.IsMulticast() || p.IsUnspecified() || p == a.Prefix.Addr()) {
+		v.element("addresses", i, "peer: %s is not another %s host", p, f)
+	}
+	if f == IPv4 && (a.Preferred || a.Deprecated) {
+		v.element("addresses", i, "preferred: IPv4 ignores it")
 	}
 }
 

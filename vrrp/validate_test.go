@@ -42,6 +42,19 @@ func TestValidate(t *testing.T) {
 		{"IPv4 in IPv6", func(in *Instance) { in.Family, in.Addresses = IPv6, prefixes("::ffff:10.0.0.1/128") }, []fault{{"addresses", 0}}},
 		{"long label", func(in *Instance) { in.Addresses[0].Label = "eth0:0123456789a" }, []fault{{"addresses", 0}}},
 		{"IPv6 label", func(in *Instance) { six(in); in.Addresses[0].Label = "eth0:1" }, []fault{{"addresses", 0}}},
+		{"attributes of addresses", func(in *Instance) {
+			peer := netip.MustParseAddr
+			in.Addresses = prefixes("10.0.0.1/24", "10.0.0.2/24", "10.0.0.3/24", "10.0.0.4/32", "10.0.0.5/31")
+			in.Addresses[0].Preferred = true
+			in.Addresses[1].Scope = "nowhere"
+			in.Addresses[2].Peer = peer("fd00::1")
+			in.Addresses[3].Peer = peer("10.0.0.4")
+			in.Addresses[4].Peer, in.Addresses[4].Scope, in.Addresses[4].Broadcast = peer("10.0.0.4"), ScopeHost, netip.IPv4Unspecified()
+		}, []fault{{"addresses", 0}, {"addresses", 1}, {"addresses", 2}, {"addresses", 3}}},
+		{"IPv4 attributes of an IPv6 address", func(in *Instance) {
+			six(in)
+			in.Addresses[0].Scope, in.Addresses[0].Broadcast, in.Addresses[0].Deprecated = ScopeLink, netip.IPv4Unspecified(), true
+		}, []fault{{"addresses", 0}, {"addresses", 0}}},
 		{"source", func(in *Instance) { in.SourceAddress = netip.MustParseAddr("fe80::1") }, []fault{{"source_address", -1}}},
 		{"peers", func(in *Instance) {
 			in.SourceAddress = ours

@@ -16,7 +16,7 @@ type addresser interface {
 	Add(index int, a vrrp.Address) error
 	Try(index int, a vrrp.Address) error // the error that Add would return, without a lasting effect
 	Serves(p netip.Prefix) bool
-	Remove(index int, p netip.Prefix) error
+	Remove(index int, a vrrp.Address) error
 	List() (map[int][]ifAddress, error)
 }
 
@@ -244,7 +244,7 @@ func (k *keeper) install(at placed, h *heldAddress) error {
 	former := h.complaint
 	index := k.lookup(at.Interface).Index
 	if h.installed && h.index != index && index != 0 {
-		k.remove(h.index, at, h.name) // from the interface that had this name before
+		k.remove(h.index, at, h.address, h.name) // from the interface that had this name before
 	}
 	h.index, h.installed, h.complaint = index, false, ""
 	var err error
@@ -275,16 +275,16 @@ func (k *keeper) release(t task, a vrrp.Address) {
 	if h != nil && h.installed {
 		// The former interface may have been renamed.
 		if h.index != index {
-			k.remove(h.index, at, t.name)
+			k.remove(h.index, at, h.address, t.name)
 		}
 	}
 	if index != 0 && (h == nil || h.complaint == "") {
-		k.remove(index, at, t.name)
+		k.remove(index, at, a, t.name)
 	}
 }
 
-func (k *keeper) remove(index int, at placed, instance string) {
-	if err := k.kernel.Remove(index, at.Prefix); err != nil {
+func (k *keeper) remove(index int, at placed, a vrrp.Address, instance string) {
+	if err := k.kernel.Remove(index, a); err != nil {
 		k.log.Error("cannot remove virtual address", "instance", instance, "interface", at.Interface, "error", err)
 	}
 }
@@ -304,7 +304,7 @@ func (k *keeper) restore() bool {
 	for at, h := range k.held {
 		index := k.lookup(at.Interface).Index
 		if h.installed && h.index != index { // the former interface may have been renamed
-			k.remove(h.index, at, h.name)
+			k.remove(h.index, at, h.address, h.name)
 			h.installed = false
 		}
 		all, up := actual[index]

@@ -51,7 +51,8 @@ func (k *fakeKernel) Try(int, vrrp.Address) error {
 	return k.fail
 }
 
-func (k *fakeKernel) Remove(index int, p netip.Prefix) error {
+func (k *fakeKernel) Remove(index int, a vrrp.Address) error {
+	p := a.Prefix
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.removed = append(k.removed, p.Addr().String())

@@ -19,7 +19,7 @@ func (Leftovers) Present(instances []vrrp.Instance) (present []vrrp.Address, err
 				at := keyOf(&instances[i]).place(a)
 				for _, found := range interfaces[at.Interface].Addresses {
 					if at.satisfiedBy(found.Prefix) {
-						present = append(present, vrrp.Address{Prefix: found.Prefix, Interface: at.Interface})
+						present = append(present, vrrp.Address{Prefix: found.Prefix, Interface: at.Interface, Peer: a.Peer})
 					}
 				}
 			}
@@ -36,7 +36,7 @@ func (Leftovers) Remove(addresses []vrrp.Address) error {
 		// In reverse order: with a subnet's first address, the kernel also deletes the others.
 		for _, a := range slices.Backward(addresses) {
 			if index := interfaces[a.Interface].Index; index != 0 {
-				errs = append(errs, kernel.Remove(index, a.Prefix))
+				errs = append(errs, kernel.Remove(index, a))
 			}
 		}
 		return errors.Join(errs...)

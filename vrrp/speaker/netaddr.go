@@ -32,16 +32,11 @@ func (k *kernelAddresses) Close() { k.close() }
 
 // Add adds an address to an interface. It is not an error if the address is already present.
 func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
-	n := netlinkAddress(index, a.Prefix)
+	n := netlinkAddress(index, a)
 	if a.Prefix.Addr().Is6() {
 		// Usable immediately: duplicate address detection would find the old master, which is about to leave.
-		n.Flags = unix.IFA_F_NODAD
-		if a.Prefix.IsSingleIP() {
-			// Deprecate a host address, so that the kernel does not choose it as a source.
-			n.ValidLft, n.PreferedLft = math.MaxUint32, 0
-		}
+		n.Flags |= unix.IFA_F_NODAD
 	}
-	n.Label = a.Label
 	err := persist(func() error { return k.handle.AddrAdd(nil, n) })
 	if err == nil || errors.Is(err, unix.EEXIST) {
 		return nil
@@ -53,16 +48,16 @@ func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
 // the kernel does not answer for; an IPv4 address is usable until Try removes it. An address that is already present is
 // not an error and is kept.
 func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
-	err := k.handle.AddrAdd(nil, netlinkAddress(index, a.Prefix))
+	err := k.handle.AddrAdd(nil, netlinkAddress(index, a))
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return nil
 	case transient(err): // it may have been added
-		return errors.Join(fmt.Errorf("add address: %w", err), k.Remove(index, a.Prefix))
+		return errors.Join(fmt.Errorf("add address: %w", err), k.Remove(index, a))
 	case err != nil:
 		return fmt.Errorf("add address: %w", err)
 	}
-	return k.Remove(index, a.Prefix)
+	return k.Remove(index, a)
 }
 
 // Serves reports whether the kernel accepts packets to an address as its own. For IPv6 this is the case only some time
@@ -73,12 +68,13 @@ func (k *kernelAddresses) Serves(p netip.Prefix) bool {
 }
 
 // Remove removes an address from an interface. It is not an error if the address or the interface is missing.
-func (k *kernelAddresses) Remove(index int, p netip.Prefix) error {
-	err := persist(func() error { return k.handle.AddrDel(nil, netlinkAddress(index, p)) })
+func (k *kernelAddresses) Remove(index int, a vrrp.Address) error {
+	a.Label = "" // another program may have set it again without the label
+	err := persist(func() error { return k.handle.AddrDel(nil, netlinkAddress(index, a)) })
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		return nil
 	}
-	return fmt.Errorf("remove address %s: %w%s", p, err, capabilityHint(err, "CAP_NET_ADMIN"))
+	return fmt.Errorf("remove address %s: %w%s", a.Prefix, err, capabilityHint(err, "CAP_NET_ADMIN"))
 }
 
 // List returns the addresses of all interfaces by index. It omits interfaces that are set down.
@@ -96,9 +92,30 @@ func (k *kernelAddresses) List() (map[int][]ifAddress, error) {
 	return out, nil
 }
 
-func netlinkAddress(index int, p netip.Prefix) *netlink.Addr {
-	return &netlink.Addr{
-		IPNet:     &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
-		LinkIndex: index,
+func netlinkAddress(index int, a vrrp.Address) *netlink.Addr {
+	n := &netlink.Addr{IPNet: ipNet(a.Prefix), LinkIndex: index, Label: a.Label, Scope: int(scopes[a.Scope])}
+	if a.Broadcast.IsValid() {
+		n.Broadcast = a.Broadcast.AsSlice()
 	}
+	if a.Peer.IsValid() {
+		n.Peer = ipNet(netip.PrefixFrom(a.Peer, a.Prefix.Bits()))
+	}
+	if a.NoPrefixRoute {
+		n.Flags |= unix.IFA_F_NOPREFIXROUTE
+	}
+	if a.Deprecated || a.Prefix.Addr().Is6() && a.Prefix.IsSingleIP() && !a.Preferred {
+		// The kernel does not choose the address as a source.
+		n.ValidLft, n.PreferedLft = math.MaxUint32, 0
+	}
+	return n
+}
+
+// scopes are numbered in linux/rtnetlink.h.
+var scopes = map[vrrp.Scope]uint8{
+	"": unix.RT_SCOPE_UNIVERSE, vrrp.ScopeGlobal: unix.RT_SCOPE_UNIVERSE, vrrp.ScopeSite: unix.RT_SCOPE_SITE,
+	vrrp.ScopeLink: unix.RT_SCOPE_LINK, vrrp.ScopeHost: unix.RT_SCOPE_HOST,
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

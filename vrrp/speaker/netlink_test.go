@@ -100,7 +100,7 @@ func TestAddressChangesSurviveTemporaryErrors(t *testing.T) {
 						if list, err := k.List(); err != nil || len(list[2]) != 1 {
 							t.Errorf("list: %v, %v", list, err)
 						}
-						if err := k.Remove(2, address.Prefix); err != nil || len(r.addresses) != 0 {
+						if err := k.Remove(2, address); err != nil || len(r.addresses) != 0 {
 							t.Errorf("remove: %v, left %v", err, r.addresses)
 						}
 						if took := time.Since(start); took > 100*time.Millisecond {

@@ -25,6 +25,8 @@ func refusalText(at placed, err error) string {
 		return fmt.Sprintf("%v: IPv6 is disabled on the interface: sysctl net.ipv6.conf.%s.disable_ipv6=0", err, sysctlName(at.Interface))
 	case errors.Is(err, unix.EINVAL) && ipv6:
 		return fmt.Sprintf("%v: IPv6 requires an MTU of 1280 or more: ip link set dev %s mtu 1500", err, at.Interface)
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Sprintf("%v: the interface's addresses in one network need the same scope", err)
 	}
 	return err.Error() + capabilityHint(err, "CAP_NET_ADMIN")
 }
@@ -89,7 +91,9 @@ func (k *keeper) try(t task) {
 func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
 	k.log.Warn("virtual address was present but not usable, for example after failed duplicate address detection; added again",
 		"instance", h.name, "interface", at.Interface, "address", at.Prefix)
-	k.remove(h.index, placed{at.Interface, present}, h.name)
+	address := h.address
+	address.Prefix = present
+	k.remove(h.index, at, address, h.name)
 	if k.install(at, h) != nil {
 		k.suspect()
 	}

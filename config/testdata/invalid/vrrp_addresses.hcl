@@ -28,3 +28,30 @@ vrrp "label6" {
 
   address "2001:db8::40/64" { label = "eth0:vip" }
 }
+
+vrrp "attributes" {
+  interface         = "eth0"
+  virtual_router_id = 56
+
+  address "192.0.2.50/24" {
+    scope     = "nowhere"
+    broadcast = "2001:db8::1"
+    peer      = "192.0.2.51"
+    preferred = true
+  }
+  address "192.0.2.51" {
+    broadcast = "all"
+    peer      = "192.0.2.51"
+  }
+}
+
+vrrp "attributes6" {
+  interface         = "eth0"
+  virtual_router_id = 57
+
+  address "2001:db8::50/64" {
+    scope     = "link"
+    broadcast = "192.0.2.255"
+    peer      = "192.0.2.51"
+  }
+}

@@ -101,7 +101,13 @@ vrrp "shop" {
     interface = "eth1"
     label     = "eth1:gw"
     excluded  = true
+    scope     = "link"
+    broadcast = "none"
+
+    prefix_route = false
   }
+
+  address "198.51.100.3/31" { peer = "198.51.100.2" }
 
   track_interface "eth1" { weight = -60 }
   track_interface "eth2" { reverse = true }
