@@ -23,19 +23,23 @@ func (m *Machine) becomeBackup(master heard, reason Reason, now time.Time) {
 	m.master, m.rival, m.masterLeft = master, heard{}, false
 	m.again, m.refresh, m.reassert, m.preemptAfter = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	m.enter(Backup, reason, now)
-	m.due = now.Add(m.masterDown())
+	since := now
+	if master.address.IsValid() {
+		since = master.at
+	}
+	m.due = since.Add(m.masterDown())
 }
 
 func (m *Machine) backupReceived(r Received, now time.Time) {
 	if r.Priority == PriorityResign {
 		m.masterLeft = true
-		if t := now.Add(m.skew()); t.Before(m.due) {
+		if t := r.At.Add(m.skew()); t.Before(m.due) {
 			m.due = t
 		}
 		return
 	}
 	m.disown() // leftover addresses: another router is master
-	other := heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}
+	other := heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: r.At}
 	if r.Priority >= m.Priority() {
 		m.preemptAfter = time.Time{}
 		m.follow(other)

@@ -41,6 +41,19 @@ func TestElection(t *testing.T) {
 			{"150ms", advertFrom(upper, 150, ms100), "", "510.9375ms"},
 			{"510.9375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "610.9375ms"},
 		}},
+		{"an advert counts from its arrival", v3(), []scene{
+			{"0s", up, asBackup, "360.9375ms"},
+			{"90ms", arrived(advertFrom(upper, 150, ms100), "50ms"), "master 10.0.0.6 150 100ms", "410.9375ms"},
+			{"600ms", arrived(advertFrom(upper, 150, ms100), "150ms"), "", "510.9375ms"},
+			{"600ms", arrived(advertFrom(upper, 150, ms100), "550ms"), "", "910.9375ms"},
+			{"650ms", arrived(advertFrom(upper, 0, ms100), "580ms"), "", "640.9375ms"},
+			{"650ms", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER priority-0-received", "750ms"},
+			{"800ms", arrived(advertFrom(upper, 150, ms100), "700ms"), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "1.0609375s"},
+		}},
+		{"an advert never arrived later than it is read", v3(), []scene{
+			{"0s", up, asBackup, "360.9375ms"},
+			{"90ms", arrived(advertFrom(upper, 150, ms100), "1h"), "master 10.0.0.6 150 100ms", "450.9375ms"},
+		}},
 		{"an equal master is followed, with any address", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"50ms", advertFrom(lower, 100, ms100), "master 10.0.0.4 100 100ms", "410.9375ms"},

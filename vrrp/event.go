@@ -26,6 +26,9 @@ type Received struct {
 	Source   netip.Addr
 	Priority uint8
 	Interval time.Duration
+
+	// At is when the advert arrived, if it is handled later: the timer that it starts counts from then. Zero means now.
+	At time.Time
 }
 
 // Configure replaces the configuration. Interface, virtual router ID and family identify the machine: if they change,

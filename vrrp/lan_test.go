@@ -248,9 +248,9 @@ func (r *router) learn(l *lan, ev Event) {
 		switch {
 		case r.m.State() != Backup:
 		case ev.Priority == PriorityResign:
-			r.resignedAt = l.now
+			r.resignedAt = r.at(ev.At)
 		default:
-			r.heardAt = l.now
+			r.heardAt = r.at(ev.At)
 			if ev.Priority >= r.wantPriority() {
 				r.lesserSince = -1
 			} else if r.lesserSince < 0 {
@@ -333,7 +333,7 @@ func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
 				arrival += time.Duration(luck >> 8 % uint64(l.jitter))
 			}
 			luck = mix(luck)
-			l.flying = append(l.flying, flight{at: arrival, from: from, to: to, what: Received{from.source, priority, in.AdvertiseInterval}})
+			l.flying = append(l.flying, flight{at: arrival, from: from, to: to, what: Received{Source: from.source, Priority: priority, Interval: in.AdvertiseInterval}})
 		}
 	}
 }
@@ -424,6 +424,10 @@ func (r *router) due() (time.Duration, bool) {
 }
 
 func (l *lan) arrive(f flight) {
+	if ev, ok := f.what.(Received); ok {
+		ev.At = f.to.clock(f.at) // the kernel's time stamp
+		f.what = ev
+	}
 	switch {
 	case f.to == nil:
 		if f.from.link {
@@ -432,7 +436,7 @@ func (l *lan) arrive(f flight) {
 	case f.to.m == nil:
 	case f.from != nil:
 		if f.to.link {
-			f.to.heardLast[f.from.index] = l.now
+			f.to.heardLast[f.from.index] = f.at
 			l.step(f.to, f.what)
 		}
 	default:

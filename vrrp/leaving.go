@@ -76,7 +76,7 @@ func (m *Machine) leavingReceived(r Received, now time.Time) {
 	if r.Priority == PriorityResign {
 		return
 	}
-	m.left(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, now)
+	m.left(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: r.At}, now)
 }
 
 func (m *Machine) leavingTimeout(now time.Time) {

@@ -189,6 +189,9 @@ func (m *Machine) timeout(now time.Time) {
 
 func (m *Machine) received(r Received, now time.Time) {
 	r.Source = r.Source.WithZone("")
+	if r.At.IsZero() || r.At.After(now) {
+		r.At = now
+	}
 	switch m.state {
 	case Backup:
 		m.backupReceived(r, now)

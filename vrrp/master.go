@@ -128,7 +128,7 @@ func (m *Machine) yield(r Received, reason Reason, now time.Time) {
 	}
 	m.yielded = now
 	m.disown()
-	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: now}, reason, now)
+	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: r.At}, reason, now)
 }
 
 // answer sends an advert in answer to another router's, immediately as RFC 9568 (6.4.3) requires for priority 0. If the

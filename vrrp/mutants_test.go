@@ -35,6 +35,7 @@ var mutants = []mutant{
 	{"nopreempt is ignored", "backup.go", "", "!m.in.Preempt", "false"},
 	{"a hold is ignored", "backup.go", "", "\treturn m.effects.hold\n", "\treturn \"\"\n"},
 	{"an active master's adverts are ignored", "backup.go", "", "\tm.due = other.at.Add(m.masterDown())\n", "\n"},
+	{"an advert counts from when it is read", "machine.go", "", "r.At.IsZero() || r.At.After(now)", "true"},
 	{"leftover addresses stay despite a master", "backup.go", "func (m *Machine) backupReceived(", "\tm.disown()", "\t"},
 	{"addresses stay after yielding", "master.go", "", "\tm.disown()\n", "\n"},
 	{"addresses stay after leaving", "leaving.go", "func (m *Machine) left(", "\tm.disown()\n", "\n"},

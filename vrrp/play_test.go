@@ -148,9 +148,15 @@ func (r *router) adopts(interval time.Duration) time.Duration {
 }
 
 // examineFailure simulates a power failure of the master. The first router to take over must do so exactly one master-down
-// interval after the last advert that it received. When the old master returns, it preempts if allowed, without a gap.
+// interval after the last advert arrived, even if it was not scheduled at that time. When the old master returns, it
+// preempts if allowed, without a gap.
 func (l *lan) examineFailure(m *router) {
 	backups := l.others(m)
+	interval := m.in.AdvertiseInterval
+	for _, r := range backups {
+		r.busy = max(r.busy, l.now+time.Duration(mix(l.seed, 13, uint64(r.index))%uint64(2*interval)))
+	}
+	l.run(interval)
 	l.kill(m)
 	l.disturb()
 	if len(backups) > 0 {

@@ -132,7 +132,7 @@ func (l *segment) broadcast(from *member, priority uint8, at time.Duration) {
 		if in.Version == 2 && in.AdvertiseInterval != to.m.in.AdvertiseInterval {
 			continue
 		}
-		l.flying = append(l.flying, onTheWay{at + l.delay, to, Received{from.source, priority, in.AdvertiseInterval}})
+		l.flying = append(l.flying, onTheWay{at + l.delay, to, Received{Source: from.source, Priority: priority, Interval: in.AdvertiseInterval}})
 	}
 }
 

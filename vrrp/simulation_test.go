@@ -253,7 +253,7 @@ func TestForgedAdvertUnserved(t *testing.T) {
 		l.run(10 * time.Second)
 		for range 2 {
 			for _, r := range l.routers {
-				l.tell(r, Received{netip.MustParseAddr("10.0.0.66"), PriorityOwner, MaxAdvertiseInterval})
+				l.tell(r, Received{Source: netip.MustParseAddr("10.0.0.66"), Priority: PriorityOwner, Interval: MaxAdvertiseInterval})
 			}
 			l.run(5 * time.Millisecond)
 		}

@@ -57,6 +57,16 @@ func advertFrom(a netip.Addr, priority uint8, interval time.Duration) Received {
 	return Received{Source: a, Priority: priority, Interval: interval}
 }
 
+// arrived returns the advert with the time at which it arrived.
+func arrived(r Received, at string) Received {
+	d, err := time.ParseDuration(at)
+	if err != nil {
+		panic(err)
+	}
+	r.At = epoch.Add(d)
+	return r
+}
+
 // The tracks of the stories.
 var (
 	learning = Track{Name: "sync", Kind: TrackConnectionSync, Effect: EffectHold, Reason: "learning"}

@@ -113,7 +113,7 @@ func (w *world) pass() {
 			p.late = false
 			w.packets = append(w.packets, p)
 		case !w.nodes[p.to].off:
-			w.step(p.to, Received{source(p.from), p.priority, w.nodes[p.from].m.in.AdvertiseInterval})
+			w.step(p.to, Received{Source: source(p.from), Priority: p.priority, Interval: w.nodes[p.from].m.in.AdvertiseInterval})
 		}
 	}
 	for i := range w.n {

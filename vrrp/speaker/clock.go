@@ -8,30 +8,49 @@ import (
 )
 
 // clock reads the time with one system call on kernels without a vDSO, such as user-mode Linux, where time.Now makes two.
+// It converts the kernel's time stamps of packets.
 type clock struct {
-	base time.Time
-	boot int64     // boot time at base
-	last time.Time // the last reading
+	read         func() reading
+	base, former reading
+	last         time.Time // the last reading
 }
 
-// clockRefresh is how often the wall clock and boot time are read: the wall clock may be set, and boot time advances
-// while the machine is suspended.
-const clockRefresh = time.Second
+// reading is a reading of all clocks at one time.
+type reading struct {
+	at         time.Time
+	wall, boot int64 // CLOCK_REALTIME and CLOCK_BOOTTIME in nanoseconds
+}
+
+const (
+	// clockRefresh is how often the wall clock and boot time are read: the wall clock may be set, and boot time advances
+	// while the machine is suspended.
+	clockRefresh = time.Second
+
+	// clockError is the maximum error of a converted time stamp when the wall clock has not been set: in clockRefresh, it
+	// can be slewed by 0.5 ms (adjtimex(2)).
+	clockError = time.Millisecond
+)
+
+func readClocks() reading {
+	now := time.Now()
+	return reading{now, now.UnixNano(), bootTime()}
+}
 
 func newClock() *clock {
-	c := &clock{}
+	c := &clock{read: readClocks}
 	c.refresh()
+	c.former = c.base
 	return c
 }
 
 func (c *clock) refresh() {
-	c.base, c.boot = time.Now(), bootTime()
-	c.last = c.base
+	c.former, c.base = c.base, c.read()
+	c.last = c.base.at
 }
 
 func (c *clock) now() time.Time {
-	if passed := time.Since(c.base); passed < clockRefresh {
-		c.last = c.base.Add(passed)
+	if passed := time.Since(c.base.at); passed < clockRefresh {
+		c.last = c.base.at.Add(passed)
 	} else {
 		c.refresh()
 	}
@@ -39,7 +58,36 @@ func (c *clock) now() time.Time {
 }
 
 // bootTime returns the boot time at the last reading.
-func (c *clock) bootTime() int64 { return c.boot + int64(c.last.Sub(c.base)) }
+func (c *clock) bootTime() int64 { return c.base.boot + int64(c.last.Sub(c.base.at)) }
+
+// arrival returns when the kernel received a packet, from its time stamp, which is of the wall clock. The result is between
+// after, a time before it was received, and now. If the wall clock has been set meanwhile, the latest possible time is
+// returned: that an advert is older than it is would be mistaken for a silent master.
+func (c *clock) arrival(stamp int64, after, now time.Time) time.Time {
+	at := c.convert(stamp, now)
+	if at.Before(after.Add(-clockError)) && now.Sub(c.base.at) > clockError {
+		c.refresh()
+		at = c.convert(stamp, now)
+	}
+	switch {
+	case at.IsZero() || at.After(now):
+		return now
+	case at.Before(after):
+		return after
+	}
+	return at
+}
+
+// convert returns the latest time until now that a time stamp may stand for, or zero if there is none.
+func (c *clock) convert(stamp int64, now time.Time) (at time.Time) {
+	for _, r := range [...]*reading{&c.base, &c.former} {
+		t := r.at.Add(time.Duration(stamp - r.wall))
+		if t.After(at) && t.Sub(now) <= clockError {
+			at = t
+		}
+	}
+	return at
+}
 
 // origin converts a time to the kernel's CLOCK_MONOTONIC.
 type origin struct {

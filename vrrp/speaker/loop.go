@@ -18,6 +18,7 @@ type loop struct {
 	receiver *receiver
 	sender   sender
 	now      func() time.Time // reads the clock
+	arrival  func(stamp int64, after, now time.Time) time.Time
 	publish  func([]vrrp.Status)
 	read     int       // packets, in this turn
 	heard    time.Time // when packets were last read
@@ -201,9 +202,12 @@ func (l *loop) drainSocket(s *socket) (now time.Time) {
 		now = l.now()
 		l.read += n
 		for i := range n {
-			l.engine.receive(w, l.receiver.at(i, s.key.Family), now)
+			p := l.receiver.at(i, s.key.Family)
+			p.At = l.arrived(s, p.Stamp, now)
+			l.engine.receive(w, p, now)
 		}
 		if n < batchLen {
+			s.queue.empty(now)
 			break
 		}
 		// Send our own adverts on time, even if many packets are queued.
@@ -211,6 +215,21 @@ func (l *loop) drainSocket(s *socket) (now time.Time) {
 		l.engine.flush(now)
 	}
 	return now
+}
+
+// staleAge is the age from which an advert counts as old only if the queue had room for newer ones.
+const staleAge = 10 * time.Millisecond
+
+// arrived returns when the kernel received a packet that was read from a socket before now.
+func (l *loop) arrived(s *socket, stamp int64, now time.Time) time.Time {
+	if stamp == 0 {
+		return now
+	}
+	at := l.arrival(stamp, s.queue.emptied, now)
+	if now.Sub(at) > staleAge && s.overflowed() {
+		return now
+	}
+	return at
 }
 
 func (l *loop) close() {

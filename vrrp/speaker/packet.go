@@ -3,6 +3,7 @@ package speaker
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,13 +17,15 @@ type datagram struct {
 	From, To  netip.Addr
 	TTL       uint8
 	Truncated bool
+	Stamp     int64     // the kernel's time stamp, CLOCK_REALTIME in nanoseconds; 0 if there is none
+	At        time.Time // when the kernel received it
 }
 
 const (
 	batchLen     = 32
 	ipv4HeaderIn = 60 // maximum length, with options
 	packetBuffer = ipv4HeaderIn + vrrp.MaxPacketLen + 8
-	controlLen   = 96 // bytes, for IPV6_PKTINFO and IPV6_HOPLIMIT
+	controlLen   = 128 // bytes, for SCM_TIMESTAMPNS, IPV6_PKTINFO and IPV6_HOPLIMIT
 )
 
 // mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
@@ -74,15 +77,13 @@ func (r *receiver) read(fd int) (int, error) {
 // at returns the i-th packet of the batch.
 func (r *receiver) at(i int, f vrrp.Family) datagram {
 	m := &r.msgs[i]
-	data := r.data[i][:m.len]
-	if f == vrrp.IPv6 {
-		p := datagram{Data: data, From: netip.AddrFrom16(r.names[i].Addr), Truncated: m.hdr.Flags&unix.MSG_TRUNC != 0}
-		control := unsafe.Slice((*byte)(unsafe.Pointer(&r.control[i])), controlLen)
-		p.To, p.TTL = parseControl(control[:m.hdr.Controllen])
-		return p
+	p := datagram{Data: r.data[i][:m.len], From: netip.AddrFrom16(r.names[i].Addr)}
+	if f == vrrp.IPv4 {
+		p = parseIPv4(p.Data)
 	}
-	p := parseIPv4(data)
 	p.Truncated = p.Truncated || m.hdr.Flags&unix.MSG_TRUNC != 0
+	control := unsafe.Slice((*byte)(unsafe.Pointer(&r.control[i])), controlLen)
+	p.parseControl(control[:m.hdr.Controllen])
 	return p
 }
 
@@ -104,24 +105,23 @@ func parseIPv4(b []byte) datagram {
 	}
 }
 
-// parseControl returns the destination and hop limit from the control messages of an IPv6 packet.
-func parseControl(b []byte) (to netip.Addr, hopLimit uint8) {
+// parseControl reads the control messages: the time stamp and, of an IPv6 packet, the destination and hop limit.
+func (p *datagram) parseControl(b []byte) {
 	for len(b) >= unix.SizeofCmsghdr {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
 		n := int(h.Len)
 		if n < unix.SizeofCmsghdr || n > len(b) {
-			return to, hopLimit
+			return
 		}
 		value := b[unix.CmsgLen(0):n]
-		if h.Level == unix.IPPROTO_IPV6 {
-			switch {
-			case h.Type == unix.IPV6_PKTINFO && len(value) >= unix.SizeofInet6Pktinfo:
-				to = netip.AddrFrom16([16]byte(value[:16]))
-			case h.Type == unix.IPV6_HOPLIMIT && len(value) >= 4:
-				hopLimit = uint8(binary.NativeEndian.Uint32(value))
-			}
+		switch is := [...]int32{h.Level, h.Type}; {
+		case is == [...]int32{unix.SOL_SOCKET, unix.SCM_TIMESTAMPNS} && len(value) >= int(unsafe.Sizeof(unix.Timespec{})):
+			p.Stamp = (*unix.Timespec)(unsafe.Pointer(&value[0])).Nano()
+		case is == [...]int32{unix.IPPROTO_IPV6, unix.IPV6_PKTINFO} && len(value) >= unix.SizeofInet6Pktinfo:
+			p.To = netip.AddrFrom16([16]byte(value[:16]))
+		case is == [...]int32{unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT} && len(value) >= 4:
+			p.TTL = uint8(binary.NativeEndian.Uint32(value))
 		}
 		b = b[min(unix.CmsgSpace(n-unix.CmsgLen(0)), len(b)):]
 	}
-	return to, hopLimit
 }

@@ -3,6 +3,7 @@ package speaker
 import (
 	"encoding/binary"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -59,37 +60,41 @@ func FuzzParseIPv4(f *testing.F) {
 	})
 }
 
-// controlMessages builds the kernel's control messages for an IPv6 packet.
+// controlMessages builds the kernel's control messages for an IPv6 packet that arrived 3 s and 7 ns after the epoch.
 func controlMessages(to netip.Addr, hopLimit int) []byte {
-	b := make([]byte, unix.CmsgSpace(20)+unix.CmsgSpace(4))
-	put := func(at, kind int, value []byte) {
+	b := make([]byte, unix.CmsgSpace(20)+unix.CmsgSpace(4)+unix.CmsgSpace(16))
+	put := func(at, level, kind int, value []byte) {
 		binary.NativeEndian.PutUint64(b[at:], uint64(unix.CmsgLen(len(value))))
-		binary.NativeEndian.PutUint32(b[at+8:], unix.IPPROTO_IPV6)
+		binary.NativeEndian.PutUint32(b[at+8:], uint32(level))
 		binary.NativeEndian.PutUint32(b[at+12:], uint32(kind))
 		copy(b[at+unix.CmsgLen(0):], value)
 	}
 	info := to.As16()
-	put(0, unix.IPV6_PKTINFO, append(info[:], 0, 0, 0, 0))
-	put(unix.CmsgSpace(20), unix.IPV6_HOPLIMIT, binary.NativeEndian.AppendUint32(nil, uint32(hopLimit)))
+	put(0, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, append(info[:], 0, 0, 0, 0))
+	put(unix.CmsgSpace(20), unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, binary.NativeEndian.AppendUint32(nil, uint32(hopLimit)))
+	put(unix.CmsgSpace(20)+unix.CmsgSpace(4), unix.SOL_SOCKET, unix.SCM_TIMESTAMPNS,
+		binary.NativeEndian.AppendUint64(binary.NativeEndian.AppendUint64(nil, 3), 7))
 	return b
 }
 
 func TestParseControl(t *testing.T) {
 	b := controlMessages(vrrp.MulticastIPv6, 255)
-	if to, hops := parseControl(b); to != vrrp.MulticastIPv6 || hops != 255 {
-		t.Errorf("to %s, hop limit %d", to, hops)
-	}
-	if to, hops := parseControl(b[:unix.CmsgSpace(20)]); to != vrrp.MulticastIPv6 || hops != 0 {
-		t.Errorf("without a hop limit: to %s, %d", to, hops)
-	}
-	if to, _ := parseControl(nil); to.IsValid() {
-		t.Errorf("of nothing: %s", to)
+	for length, want := range map[int]datagram{
+		0:                                      {},
+		unix.CmsgSpace(20):                     {To: vrrp.MulticastIPv6},
+		unix.CmsgSpace(20) + unix.CmsgSpace(4): {To: vrrp.MulticastIPv6, TTL: 255},
+		len(b):                                 {To: vrrp.MulticastIPv6, TTL: 255, Stamp: 3_000_000_007},
+	} {
+		var d datagram
+		if d.parseControl(b[:length]); !reflect.DeepEqual(d, want) {
+			t.Errorf("of %d bytes: %+v, want %+v", length, d, want)
+		}
 	}
 }
 
 func FuzzParseControl(f *testing.F) {
 	f.Add(controlMessages(vrrp.MulticastIPv6, 255))
-	f.Fuzz(func(_ *testing.T, b []byte) { parseControl(b) })
+	f.Fuzz(func(_ *testing.T, b []byte) { new(datagram).parseControl(b) })
 }
 
 func TestOutgoing(t *testing.T) {

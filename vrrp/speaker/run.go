@@ -104,7 +104,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
 	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup, s.refused)
 	clock := newClock()
-	s.loop = &loop{poller: poller, receiver: newReceiver(), now: clock.now}
+	s.loop = &loop{poller: poller, receiver: newReceiver(), now: clock.now, arrival: clock.arrival}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
 	s.loop.publish = s.server.publish
 	e := newEngine(log, s.loop, s, func(f func(time.Time)) { s.loop.post(f) })

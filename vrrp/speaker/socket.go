@@ -3,6 +3,8 @@ package speaker
 import (
 	"errors"
 	"fmt"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +23,36 @@ type socket struct {
 	key   socketKey
 	index int // of the interface when it was opened
 	fd    int
+	queue receiveQueue
+}
+
+// receiveQueue describes a socket's receive queue, to judge the age of the packets in it.
+type receiveQueue struct {
+	emptied time.Time // before this time, it was empty; zero if it was never read
+
+	// The kernel dropped packets since the last check of an old packet, because the queue was full.
+	checked, overflowed bool
+	drops               uint32
+}
+
+// empty records that all packets were read at a time.
+func (q *receiveQueue) empty(now time.Time) { q.emptied, q.checked, q.overflowed = now, false, false }
+
+// overflowed reports whether packets newer than those in the queue may have been dropped.
+func (s *socket) overflowed() bool {
+	q := &s.queue
+	if q.checked {
+		return q.overflowed
+	}
+	q.checked = true
+	var info [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	drops := info[unix.SK_MEMINFO_DROPS]
+	q.overflowed = errno != 0 || drops != q.drops
+	q.drops = drops
+	return q.overflowed
 }
 
 // Buffer sizes in bytes: a queued advert uses about 800 bytes, and all 255 masters of a network may send at the same time.
@@ -66,6 +98,7 @@ func commonOptions() []socketOption {
 	return []socketOption{
 		// After IP_TOS, which also sets a priority.
 		{unix.SOL_SOCKET, unix.SO_PRIORITY, priorityCtl, true},
+		{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1, true},
 		{unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer, true},
 		{unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer, true},
 		{unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer, true},

@@ -82,7 +82,7 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 		e.outside.Warn("another router advertises other addresses", "instance", r.instance.Name, "router", p.From,
 			"addresses", listAddresses(e.advert.Addresses), "adverts", r.mismatched)
 	}
-	e.step(r, vrrp.Received{Source: p.From, Priority: e.advert.Priority, Interval: e.advert.Interval}, now)
+	e.step(r, vrrp.Received{Source: p.From, Priority: e.advert.Priority, Interval: e.advert.Interval, At: p.At}, now)
 	if e.contested(r, now) {
 		e.anotherMaster(r, p.From, now)
 	}

@@ -225,7 +225,7 @@ func TestClock(t *testing.T) {
 			t.Errorf("it is %v, read as %v; boot time %v after %v", time.Now(), now, c.bootTime(), boot)
 		}
 		<-time.After(clockRefresh)
-		if now := c.now(); now != time.Now() || c.base != now {
+		if now := c.now(); now != time.Now() || c.base.at != now {
 			t.Errorf("not refreshed: %v at %v", c.base, now)
 		}
 	})
