@@ -51,7 +51,7 @@ type announcer struct {
 	log    *slog.Logger
 	framer framer
 	lookup func(name string) netInterface
-	wake   bell
+	wake   wakeup
 
 	mu      sync.Mutex
 	running map[*holder]*running
@@ -66,7 +66,7 @@ type running struct {
 }
 
 func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) *announcer {
-	return &announcer{log: log, framer: f, lookup: lookup, wake: newBell(), running: map[*holder]*running{}}
+	return &announcer{log: log, framer: f, lookup: lookup, wake: newWakeup(), running: map[*holder]*running{}}
 }
 
 // Announce starts a burst, replacing the router's former one, and returns when its first round has been sent. A router
@@ -86,7 +86,7 @@ func (a *announcer) Announce(b burst) {
 	if r.sent > 0 {
 		a.round(r)
 	}
-	a.wake.ring()
+	a.wake.notify()
 }
 
 // repeat adds two rounds to a router's burst; the first follows soon.
@@ -99,7 +99,7 @@ func (a *announcer) repeat(h *holder) {
 		}
 	}
 	a.mu.Unlock()
-	a.wake.ring()
+	a.wake.notify()
 }
 
 // stop ends a router's burst because it no longer has the addresses.

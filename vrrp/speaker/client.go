@@ -30,7 +30,7 @@ type ClientOptions struct {
 type Client struct {
 	ClientOptions
 	dial func(ctx context.Context) (net.Conn, error)
-	wake bell
+	wake wakeup
 
 	mu      sync.Mutex
 	wanted  *vrrp.Wanted
@@ -55,7 +55,7 @@ const (
 func NewClient(o ClientOptions) *Client {
 	return &Client{
 		ClientOptions: o,
-		wake:          newBell(),
+		wake:          newWakeup(),
 		dial: func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", o.Path)
 		},
@@ -68,7 +68,7 @@ func (c *Client) Set(w vrrp.Wanted) {
 	c.mu.Lock()
 	c.wanted, c.unsent = &w, true
 	c.mu.Unlock()
-	c.wake.ring()
+	c.wake.notify()
 }
 
 // Alive sends the speaker a sign of life. It must be called from the loop that could hang, more often than
@@ -77,7 +77,7 @@ func (c *Client) Alive() {
 	c.mu.Lock()
 	c.alive = true
 	c.mu.Unlock()
-	c.wake.ring()
+	c.wake.notify()
 }
 
 // Report requests the statuses of all instances with current counters, and returns after Statuses has been called with
@@ -88,7 +88,7 @@ func (c *Client) Report(ctx context.Context) error {
 	c.waiting = append(c.waiting, told)
 	c.asking = true
 	c.mu.Unlock()
-	c.wake.ring()
+	c.wake.notify()
 	select {
 	case <-told:
 		return nil
@@ -129,7 +129,7 @@ func (c *Client) talk(ctx context.Context, conn net.Conn) error {
 	after := c.heard
 	c.after = &after
 	c.mu.Unlock()
-	c.wake.ring()
+	c.wake.notify()
 	failed := make(chan error, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() { failed <- c.listen(conn) })

@@ -69,7 +69,7 @@ func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.
 		tenures:    &tenures{now: bootTime},
 		history:    newHistory(&series{}),
 	}
-	e.directorLost.fire = e.abandon
+	e.directorLost.fire = e.handOverAll
 	e.directorSilent.fire = e.directorHangs
 	return e
 }
@@ -111,7 +111,7 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	_, heard := ev.(vrrp.Received)
 	for _, a := range r.machine.Step(ev, now) {
-		if r.absorbs(a) {
+		if r.merges(a) {
 			continue
 		}
 		_, removes := a.(vrrp.RemoveAddresses)
@@ -120,7 +120,7 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	if r.machine.State() != vrrp.Master {
 		e.tenures.over(r.tenure)
 	}
-	e.proceed(r, now)
+	e.runQueue(r, now)
 	switch at, ok := r.machine.Deadline(); {
 	case !ok:
 		e.timers.unset(&r.timer)
@@ -131,9 +131,9 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	}
 }
 
-// absorbs reports whether an action can replace the last one queued, or be dropped. A master whose addresses take a long
+// merges reports whether an action can replace the last one queued, or be dropped. A master whose addresses take a long
 // time to change need not catch up on adverts, and only the last of a backup's MasterHeard actions is relevant.
-func (r *router) absorbs(a vrrp.Action) bool {
+func (r *router) merges(a vrrp.Action) bool {
 	if len(r.waiting) == 0 {
 		return false
 	}
@@ -150,8 +150,8 @@ func (r *router) absorbs(a vrrp.Action) bool {
 	return false
 }
 
-// proceed carries out queued actions up to the first one that may block.
-func (e *engine) proceed(r *router, now time.Time) {
+// runQueue carries out queued actions up to the first one that may block.
+func (e *engine) runQueue(r *router, now time.Time) {
 	done := 0
 	for done < len(r.waiting) && !r.busy {
 		w := &r.waiting[done]
@@ -178,10 +178,10 @@ func (e *engine) proceed(r *router, now time.Time) {
 	r.waiting = r.waiting[:n]
 }
 
-// goOn continues with the queue after a task is complete.
-func (e *engine) goOn(r *router, now time.Time) {
+// taskDone continues with the queue after a task is complete.
+func (e *engine) taskDone(r *router, now time.Time) {
 	r.busy = false
-	e.proceed(r, now)
+	e.runQueue(r, now)
 	e.finishRemoval(r, now)
 }
 
@@ -195,7 +195,7 @@ func (e *engine) delegate(r *router, waiting []work) int {
 		t.actions = append(t.actions, w.Action)
 	}
 	r.busy = true
-	t.done = func() { e.post(func(now time.Time) { e.goOn(r, now) }) }
+	t.done = func() { e.post(func(now time.Time) { e.taskDone(r, now) }) }
 	e.tasks = append(e.tasks, t)
 	return len(t.actions)
 }
@@ -307,7 +307,7 @@ func (e *engine) stop(now time.Time) {
 	e.stopping = true
 	e.keep(nil)
 	for _, g := range e.groups {
-		e.dissolve(g) // all members leave anyway
+		e.removeGroup(g) // all members leave anyway
 	}
 	for _, r := range e.routers {
 		e.step(r, vrrp.Resign{Reason: vrrp.ReasonResignStop}, now)

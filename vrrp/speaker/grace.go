@@ -43,8 +43,8 @@ func (e *engine) directorGone(now time.Time) {
 	}
 }
 
-// abandon hands over because without a director, no process checks the real servers.
-func (e *engine) abandon(now time.Time) {
+// handOverAll hands over because without a director, no process checks the real servers.
+func (e *engine) handOverAll(now time.Time) {
 	e.log.Error("no response from the director within the grace time; handing over", "director_grace", e.wanted.DirectorGrace.String())
 	e.abandoned = true
 	e.keep(nil) // the next speaker must not start another grace time

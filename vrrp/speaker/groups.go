@@ -15,8 +15,8 @@ type group struct {
 	routers []*router
 }
 
-// regroup forms the wanted sync groups from the running routers.
-func (e *engine) regroup(now time.Time) {
+// updateGroups forms the wanted sync groups from the running routers.
+func (e *engine) updateGroups(now time.Time) {
 	wanted := map[string][]*router{}
 	for i := range e.wanted.Instances {
 		in := &e.wanted.Instances[i]
@@ -27,7 +27,7 @@ func (e *engine) regroup(now time.Time) {
 	}
 	for name, g := range e.groups {
 		if !slices.Equal(g.routers, wanted[name]) {
-			e.dissolve(g)
+			e.removeGroup(g)
 		}
 	}
 	for name, routers := range wanted {
@@ -47,7 +47,7 @@ func (e *engine) regroup(now time.Time) {
 	}
 }
 
-func (e *engine) dissolve(g *group) {
+func (e *engine) removeGroup(g *group) {
 	delete(e.groups, g.name)
 	for _, r := range g.routers {
 		if r.group == g {

@@ -47,7 +47,7 @@ type keeper struct {
 	mu    sync.Mutex
 	tasks []task
 	check bool // an address may be missing
-	wake  bell
+	wake  wakeup
 
 	held      map[placed]*heldAddress
 	doubtful  map[*holder]struct{} // holders whose refusals may have changed
@@ -91,7 +91,7 @@ func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func
 ) *keeper {
 	return &keeper{
 		log: log, kernel: kernel, announce: announce, lookup: lookup, refused: refused,
-		wake: newBell(),
+		wake: newWakeup(),
 		held: map[placed]*heldAddress{}, doubtful: map[*holder]struct{}{},
 	}
 }
@@ -101,15 +101,15 @@ func (k *keeper) submit(t task) {
 	k.mu.Lock()
 	k.tasks = append(k.tasks, t)
 	k.mu.Unlock()
-	k.wake.ring()
+	k.wake.notify()
 }
 
-// suspect schedules a check, because an address may have been deleted or an interface recreated.
-func (k *keeper) suspect() {
+// requestCheck schedules a check, because an address may have been deleted or an interface recreated.
+func (k *keeper) requestCheck() {
 	k.mu.Lock()
 	k.check = true
 	k.mu.Unlock()
-	k.wake.ring()
+	k.wake.notify()
 }
 
 func (k *keeper) take() (tasks []task, check bool) {
@@ -132,7 +132,7 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		case <-k.wake:
 		case <-tick.C:
-			k.suspect()
+			k.requestCheck()
 			continue
 		case <-later.C:
 		}
@@ -145,7 +145,7 @@ func (k *keeper) run(ctx context.Context) {
 			continue
 		}
 		if time.Now().Before(k.notBefore) {
-			k.lookLater(later)
+			k.scheduleCheck(later)
 			continue
 		}
 		if k.restore() {
@@ -154,12 +154,12 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		k.again = min(max(2*k.again, firstAgain), checkInterval)
 		k.notBefore = time.Now().Add(k.again)
-		k.lookLater(later)
+		k.scheduleCheck(later)
 	}
 }
 
-// lookLater schedules the next check of the addresses.
-func (k *keeper) lookLater(later *time.Timer) {
+// scheduleCheck schedules the next check of the addresses.
+func (k *keeper) scheduleCheck(later *time.Timer) {
 	k.mu.Lock()
 	k.check = true
 	k.mu.Unlock()
@@ -181,7 +181,7 @@ func (k *keeper) carryOut(t task) {
 			k.awaitService(t, a.Addresses)
 			// Wait for the router's decision: with these refusals it may not become master.
 			if _, doubt := k.doubtful[t.holder]; doubt {
-				quiet = k.tell(t.holder)
+				quiet = k.reportRefusals(t.holder)
 			}
 		case vrrp.RemoveAddresses:
 			// In reverse order: with a subnet's first address, the kernel also deletes the others.
@@ -235,7 +235,7 @@ func (k *keeper) hold(t task, a vrrp.Address) {
 	}
 	k.held[at] = h
 	if k.install(at, h) != nil {
-		k.suspect()
+		k.requestCheck()
 	}
 }
 
@@ -327,7 +327,7 @@ func (k *keeper) restore() bool {
 			"address", at.Prefix)
 	}
 	for h := range k.doubtful {
-		k.tell(h)
+		k.reportRefusals(h)
 	}
 	return well
 }

@@ -180,14 +180,14 @@ func TestKeeperRestores(t *testing.T) {
 		h := &holder{key: keyA}
 		g.do(h, vrrp.AddAddresses{Addresses: []vrrp.Address{vip1}})
 		g.kernel.set(2)
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.get(2) == "" || h.restored.Load() != 1 {
 			t.Fatalf("after a deletion: %q, restored %d", g.kernel.get(2), h.restored.Load())
 		}
 		// A second deletion shortly after is handled with a delay.
 		g.kernel.set(2)
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.get(2) != "" {
 			t.Error("restored without a pause")
@@ -217,7 +217,7 @@ func TestKeeperFollowsInterfaces(t *testing.T) {
 		// Down: the kernel does not list its addresses, and the keeper does nothing.
 		delete(g.kernel.addresses, 3)
 		adds := g.kernel.adds
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.adds != adds {
 			t.Error("an address was added to an interface that is down")
@@ -225,7 +225,7 @@ func TestKeeperFollowsInterfaces(t *testing.T) {
 		// Recreated: not a deletion.
 		g.links["eth1"] = netInterface{Index: 7, Name: "eth1"}
 		g.kernel.set(7)
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.get(7) == "" || h.restored.Load() != 0 {
 			t.Errorf("on the new interface: %q, restored %d", g.kernel.get(7), h.restored.Load())
@@ -274,7 +274,7 @@ func TestKeeperRetriesTemporaryErrors(t *testing.T) {
 			g.kernel.blind = times
 			g.kernel.mu.Unlock()
 			g.kernel.set(2)
-			g.suspect()
+			g.requestCheck()
 			time.Sleep(500 * time.Millisecond)
 			synctest.Wait()
 			if g.kernel.get(2) == "" {
@@ -286,7 +286,7 @@ func TestKeeperRetriesTemporaryErrors(t *testing.T) {
 		g.kernel.fail = unix.EBUSY
 		g.kernel.mu.Unlock()
 		g.kernel.set(2)
-		g.suspect()
+		g.requestCheck()
 		time.Sleep(100 * time.Millisecond)
 		g.kernel.mu.Lock()
 		g.kernel.fail = nil
@@ -300,7 +300,7 @@ func TestKeeperRetriesTemporaryErrors(t *testing.T) {
 		g.kernel.mu.Lock()
 		g.kernel.blind = 1 << 30
 		g.kernel.mu.Unlock()
-		g.suspect()
+		g.requestCheck()
 		time.Sleep(time.Minute)
 		g.kernel.mu.Lock()
 		defer g.kernel.mu.Unlock()
@@ -317,13 +317,13 @@ func TestAddressesLeaveRenamedInterface(t *testing.T) {
 		g.do(h, vrrp.AddAddresses{Addresses: all})
 		// Another router's interface: this router continues.
 		g.links["lan"], g.links["eth1"] = netInterface{Index: 3, Name: "lan"}, netInterface{}
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.get(3) != "" {
 			t.Errorf("left on the renamed interface: %q", g.kernel.get(3))
 		}
 		g.links["eth1"] = netInterface{Index: 3, Name: "eth1"}
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.get(3) == "" {
 			t.Error("not put back with the name")
@@ -354,7 +354,7 @@ func TestKeeperWaitsForIPv6(t *testing.T) {
 		}
 		// The kernel has it with another prefix length: it counts as present.
 		g.kernel.set(2, netip.MustParsePrefix("fd09::100/128"))
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.get(2) != "fd09::100/128" {
 			t.Errorf("addresses: %q", g.kernel.get(2))

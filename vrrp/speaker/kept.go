@@ -40,18 +40,18 @@ type keptWanted struct {
 	file     *os.File
 	sequence uint64 // of the last slot written
 
-	wake   bell
+	wake   wakeup
 	latest atomic.Pointer[vrrp.Wanted]
 }
 
 func newKeptWanted(log *slog.Logger, f *os.File) *keptWanted {
-	return &keptWanted{log: log, file: f, wake: newBell()}
+	return &keptWanted{log: log, file: f, wake: newWakeup()}
 }
 
 // keep schedules the replacement of the kept state; nil clears it. The state must not change afterwards.
 func (k *keptWanted) keep(w *vrrp.Wanted) {
 	k.latest.Store(w)
-	k.wake.ring()
+	k.wake.notify()
 }
 
 // run writes states until ctx ends.

@@ -38,8 +38,8 @@ const leastCost = 256 + 320
 // when reading started are read.
 const maxBatches = 2*receiveBuffer/leastCost/batchLen + 1
 
-// maxLooks limits how often the sockets are polled before timers are run.
-const maxLooks = 16
+// maxPolls limits how often the sockets are polled before timers are run.
+const maxPolls = 16
 
 // maxCalls limits how many calls of other goroutines are run before timers are run.
 const maxCalls = 32
@@ -117,7 +117,7 @@ func (l *loop) turn() error {
 	if now.IsZero() {
 		now = l.now()
 	}
-	if err := l.hear(now, !next.IsZero() && now.Sub(next) > lateEnough); err != nil {
+	if err := l.readWaiting(now, !next.IsZero() && now.Sub(next) > lateEnough); err != nil {
 		return err
 	}
 	l.call(now)
@@ -146,7 +146,7 @@ func (l *loop) rest(now time.Time) {
 // wait waits for packets, a call or the next timer. After a rest there is usually work already.
 func (l *loop) wait(next time.Time) error {
 	if l.rested {
-		return l.poller.lookAfterRest()
+		return l.poller.pollAfterRest()
 	}
 	return l.poller.wait(next)
 }
@@ -159,13 +159,13 @@ func restFor(now, next time.Time) time.Duration {
 	return min(restTime, next.Sub(now))
 }
 
-// hear reads all queued packets if a timer that waits for a packet is due at now, so that an advert that arrived in time
+// readWaiting reads all queued packets if a timer that waits for a packet is due at now, so that an advert that arrived in time
 // is handled before the timer, even if it is read late.
-func (l *loop) hear(now time.Time, late bool) error {
+func (l *loop) readWaiting(now time.Time, late bool) error {
 	again := late || l.engine.timers.waitDue(now)
-	for n := 0; n < maxLooks && (again || l.poller.more); n++ {
+	for n := 0; n < maxPolls && (again || l.poller.more); n++ {
 		again = false
-		if err := l.poller.look(); err != nil {
+		if err := l.poller.poll(); err != nil {
 			return err
 		}
 		l.drain()

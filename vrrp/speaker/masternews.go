@@ -24,18 +24,18 @@ func (e *engine) masterHeard(r *router, m vrrp.MasterHeard, now time.Time) {
 		r.news.missed++
 		return
 	}
-	e.tellMaster(r, now)
+	e.reportMaster(r, now)
 }
 
-// tellMasterLater reports the latest of the changes since the last report.
-func (e *engine) tellMasterLater(r *router, now time.Time) {
+// reportLatestMaster reports the latest of the changes since the last report.
+func (e *engine) reportLatestMaster(r *router, now time.Time) {
 	if r.news.missed > 0 && r.machine.State() == vrrp.Backup {
-		e.tellMaster(r, now)
+		e.reportMaster(r, now)
 	}
 	r.news.missed = 0
 }
 
-func (e *engine) tellMaster(r *router, now time.Time) {
+func (e *engine) reportMaster(r *router, now time.Time) {
 	m := r.news.latest
 	e.timers.set(&r.news.timer, now.Add(newsGap))
 	e.note(r)

@@ -49,7 +49,7 @@ type neighbors struct {
 	owns       func(mac net.HardwareAddr) bool // reports whether an interface of this host has mac
 	answered   func(key routerKey, a netip.Addr, mac net.HardwareAddr)
 	advertised func(sniffedAdvert)
-	wake       bell
+	wake       wakeup
 
 	mu       sync.Mutex
 	watched  map[routerKey][]placed
@@ -65,7 +65,7 @@ type probe struct {
 }
 
 func newNeighbors(log *slog.Logger, lookup func(string) netInterface, owns func(net.HardwareAddr) bool) *neighbors {
-	return &neighbors{log: log, lookup: lookup, owns: owns, wake: newBell(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
+	return &neighbors{log: log, lookup: lookup, owns: owns, wake: newWakeup(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
 }
 
 // watch replaces a router's addresses. An empty list ends the watch.
@@ -79,7 +79,7 @@ func (n *neighbors) watch(key routerKey, addresses []placed) {
 	}
 	n.mu.Unlock()
 	if was || len(addresses) > 0 {
-		n.wake.ring()
+		n.wake.notify()
 	}
 }
 

@@ -37,7 +37,7 @@ func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
 		// Usable immediately: duplicate address detection would find the old master, which is about to leave.
 		n.Flags |= unix.IFA_F_NODAD
 	}
-	err := persist(func() error { return k.handle.AddrAdd(nil, n) })
+	err := retryTransient(func() error { return k.handle.AddrAdd(nil, n) })
 	if err == nil || errors.Is(err, unix.EEXIST) {
 		return nil
 	}
@@ -70,7 +70,7 @@ func (k *kernelAddresses) Serves(p netip.Prefix) bool {
 // Remove removes an address from an interface. It is not an error if the address or the interface is missing.
 func (k *kernelAddresses) Remove(index int, a vrrp.Address) error {
 	a.Label = "" // another program may have set it again without the label
-	err := persist(func() error { return k.handle.AddrDel(nil, netlinkAddress(index, a)) })
+	err := retryTransient(func() error { return k.handle.AddrDel(nil, netlinkAddress(index, a)) })
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		return nil
 	}

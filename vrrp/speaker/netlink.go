@@ -43,8 +43,8 @@ func transient(err error) bool {
 	return errors.Is(err, netlink.ErrDumpInterrupted)
 }
 
-// persist retries a request a few times after temporary errors.
-func persist(ask func() error) error {
+// retryTransient retries a request a few times after temporary errors.
+func retryTransient(ask func() error) error {
 	wait := firstPause
 	for attempt := 1; ; attempt++ {
 		err := ask()
@@ -131,7 +131,7 @@ func (s *subscription) reason() error {
 
 // listInterfaces reads the kernel's tables. It repeats a dump that was interrupted by a change.
 func listInterfaces(h routes) (t *interfaceTable, err error) {
-	err = persist(func() error {
+	err = retryTransient(func() error {
 		t, err = readInterfaces(h)
 		return err
 	})

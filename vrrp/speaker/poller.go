@@ -142,8 +142,8 @@ func (p *poller) epollWaitOnce(timeout time.Duration) (n int, err error) {
 	return int(r), nil
 }
 
-// look determines which sockets are readable, without waiting.
-func (p *poller) look() error { return p.sort(p.epollWait(0)) }
+// poll determines which sockets are readable, without waiting.
+func (p *poller) poll() error { return p.sort(p.epollWait(0)) }
 
 // rest sleeps until wake is called or the time is over, regardless of the sockets. It bypasses the Go scheduler because it
 // is so short.
@@ -159,11 +159,11 @@ func (p *poller) rest(d time.Duration) {
 	}
 }
 
-// lookAfterRest determines which sockets are readable after a rest. A single socket is assumed to be readable: an
+// pollAfterRest determines which sockets are readable after a rest. A single socket is assumed to be readable: an
 // unsuccessful read costs no more than epoll_wait.
-func (p *poller) lookAfterRest() error {
+func (p *poller) pollAfterRest() error {
 	if len(p.sockets) != 1 {
-		return p.look()
+		return p.poll()
 	}
 	p.ready, p.more = p.ready[:0], false
 	for _, s := range p.sockets {

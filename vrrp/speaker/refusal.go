@@ -36,8 +36,8 @@ func sysctlName(name string) string { return strings.ReplaceAll(name, ".", "/") 
 
 func (p placed) String() string { return fmt.Sprintf("%s on %s", p.Prefix, p.Interface) }
 
-// tell reports a router's refusals if they differ from the last report. It returns true if there are new ones.
-func (k *keeper) tell(holder *holder) (more bool) {
+// reportRefusals reports a router's refusals if they differ from the last report. It returns true if there are new ones.
+func (k *keeper) reportRefusals(holder *holder) (more bool) {
 	delete(k.doubtful, holder)
 	now := refusals{}
 	for at, h := range k.held {
@@ -95,6 +95,6 @@ func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
 	address.Prefix = present
 	k.remove(h.index, at, address, h.name)
 	if k.install(at, h) != nil {
-		k.suspect()
+		k.requestCheck()
 	}
 }

@@ -45,12 +45,12 @@ func (e *engine) setRefused(h *holder, word refusals, now time.Time) {
 	was := r.machine.State()
 	e.updateCondition(r, now)
 	if was == vrrp.Master && r.machine.State() != vrrp.Master {
-		r.withhold()
+		r.dropUnsentAdverts()
 	}
 }
 
-// withhold drops unsent adverts of a mastership that has ended, so that no other router yields to them.
-func (r *router) withhold() {
+// dropUnsentAdverts drops unsent adverts of a mastership that has ended, so that no other router yields to them.
+func (r *router) dropUnsentAdverts() {
 	r.waiting = slices.DeleteFunc(r.waiting, func(w work) bool {
 		a, ok := w.Action.(vrrp.SendAdvert)
 		return ok && a.Priority != vrrp.PriorityResign
@@ -112,11 +112,11 @@ func (e *engine) reviewAddresses(r *router) {
 		return
 	}
 	e.log.Error("virtual addresses refused; retrying", "instance", r.instance.Name, "refused", len(lacking),
-		"of", len(r.instance.Addresses), "error", abridged(lacking))
+		"of", len(r.instance.Addresses), "error", firstReasons(lacking))
 }
 
-// abridged joins the first few reasons.
-func abridged(reasons []string) string {
+// firstReasons joins the first few reasons.
+func firstReasons(reasons []string) string {
 	const most = 3
 	if len(reasons) > most {
 		return strings.Join(reasons[:most], "; ") + "; …"

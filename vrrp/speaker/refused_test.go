@@ -202,12 +202,12 @@ func TestKeeperRenewsDuplicates(t *testing.T) {
 		g.kernel.mu.Lock()
 		g.kernel.dad = map[netip.Prefix]bool{vip6.Prefix: true}
 		g.kernel.mu.Unlock()
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.adds != adds+1 || len(g.kernel.removed) != 1 || g.kernel.get(2) != vip6.Prefix.String() || h.restored.Load() != 1 {
 			t.Errorf("added %d times, removed %v, there is %q", g.kernel.adds-adds, g.kernel.removed, g.kernel.get(2))
 		}
-		g.suspect()
+		g.requestCheck()
 		synctest.Wait()
 		if g.kernel.adds != adds+1 {
 			t.Error("removed and added twice")
@@ -234,7 +234,7 @@ func TestRefusalTexts(t *testing.T) {
 			t.Errorf("%v: %q, want %q", c.err, got, c.want)
 		}
 	}
-	if got := abridged([]string{"a", "b", "c", "d"}); got != "a; b; c; …" {
+	if got := firstReasons([]string{"a", "b", "c", "d"}); got != "a; b; c; …" {
 		t.Error(got)
 	}
 }

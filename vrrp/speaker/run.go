@@ -119,9 +119,9 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	s.loop.engine = e
 	watcher.changed = func(ifc netInterface) {
 		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })
-		s.keeper.suspect()
+		s.keeper.requestCheck()
 	}
-	watcher.deleted = s.keeper.suspect
+	watcher.deleted = s.keeper.requestCheck
 	s.neighbors = newNeighbors(log, watcher.lookup, watcher.owns)
 	s.neighbors.answered = func(key routerKey, a netip.Addr, mac net.HardwareAddr) {
 		s.loop.post(func(now time.Time) { e.addressInUse(key, a, mac, now) })
@@ -171,7 +171,7 @@ func (s *speaker) run(ctx context.Context) error {
 		ended <- s.loop.run()
 	})
 	s.Ready()
-	wg.Go(func() { s.sayAlive(background) })
+	wg.Go(func() { s.reportAlive(background) })
 	err := s.wait(ctx, ended, served)
 	s.server.finish(farewellTimeout)
 	cancel()
@@ -225,8 +225,8 @@ func (s *speaker) left() {
 	s.loop.post(s.loop.engine.directorGone)
 }
 
-// sayAlive makes the loop call Alive every second.
-func (s *speaker) sayAlive(ctx context.Context) {
+// reportAlive makes the loop call Alive every second.
+func (s *speaker) reportAlive(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

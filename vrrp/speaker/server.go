@@ -144,7 +144,7 @@ func (s *server) finish(timeout time.Duration) {
 type directorConn struct {
 	conn    net.Conn
 	history *history
-	wake    bell
+	wake    wakeup
 	once    sync.Once
 	done    chan struct{}
 
@@ -161,7 +161,7 @@ type directorConn struct {
 
 func newDirectorConn(conn net.Conn, h *history) *directorConn {
 	return &directorConn{
-		conn: conn, history: h, wake: newBell(), done: make(chan struct{}), finish: make(chan struct{}),
+		conn: conn, history: h, wake: newWakeup(), done: make(chan struct{}), finish: make(chan struct{}),
 		waiting: map[string]vrrp.Status{},
 	}
 }
@@ -185,7 +185,7 @@ func (c *directorConn) put(n news) {
 	c.report = c.report || n.Report
 	c.due = true
 	c.mu.Unlock()
-	c.wake.ring()
+	c.wake.notify()
 }
 
 // follow starts to send transitions.
@@ -196,7 +196,7 @@ func (c *directorConn) follow(after *vrrp.Position) {
 	c.mu.Lock()
 	c.after = after
 	c.mu.Unlock()
-	c.wake.ring()
+	c.wake.notify()
 }
 
 func (c *directorConn) take() (n news, ok bool) {

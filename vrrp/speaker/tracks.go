@@ -22,7 +22,7 @@ func (e *engine) tracksOf(r *router) []vrrp.Track {
 		if n == len(r.instance.Addresses) {
 			t.Effect = vrrp.EffectFault
 		}
-		t.Reason = fmt.Sprintf("%d of %d refused: %s", n, len(r.instance.Addresses), abridged(r.refused.lacking))
+		t.Reason = fmt.Sprintf("%d of %d refused: %s", n, len(r.instance.Addresses), firstReasons(r.refused.lacking))
 		out = append(out, t)
 	}
 	if e.abandoned {

@@ -38,7 +38,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	e.rejected = rejected
 	e.inherited = nil
 	e.keep(&w)
-	e.regroup(now)
+	e.updateGroups(now)
 	var running []*router
 	for i := range w.Instances {
 		if r := e.routers[keyOf(&w.Instances[i].Instance)]; r != nil {
@@ -110,9 +110,9 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
 	r.found.timer.fire = func(now time.Time) { e.reportFound(r, now) }
-	r.news.timer.fire = func(now time.Time) { e.tellMasterLater(r, now) }
+	r.news.timer.fire = func(now time.Time) { e.reportLatestMaster(r, now) }
 	r.conflicts.timer.fire = func(now time.Time) { e.endConflicts(r, now) }
-	r.linger.fire = func(now time.Time) { e.goOn(r, now) }
+	r.linger.fire = func(now time.Time) { e.taskDone(r, now) }
 	w.routers[key.VirtualRouterID] = r
 	w.users++
 	e.routers[key] = r
@@ -146,7 +146,7 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 	for i := range e.wanted.Instances {
 		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.rejected[in.Name] == "" && !e.stopping {
 			e.want(r.key, in, now)
-			e.regroup(now)
+			e.updateGroups(now)
 			e.updateCondition(e.routers[r.key], now)
 		}
 	}

@@ -74,7 +74,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 		}
 		e.openLater(w, now)
 		e.updateWire(w, now) // the interface may have been replaced meanwhile
-		e.tendRouters(w, now)
+		e.updateRouters(w, now)
 		return
 	}
 	if w.users == 0 {
@@ -83,7 +83,7 @@ func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {
 	}
 	w.socket, w.backoff, w.problem = s, 0, ""
 	e.updateWire(w, now)
-	e.tendRouters(w, now)
+	e.updateRouters(w, now)
 }
 
 // openLater schedules another attempt to open the socket.
@@ -97,7 +97,7 @@ func (e *engine) broken(w *wire, err error, now time.Time) {
 	e.log.Warn("socket failed; reopening it", "interface", w.key.Interface, "family", w.key.Family.String(), "error", err)
 	e.closeWire(w, now)
 	e.openLater(w, now)
-	e.tendRouters(w, now)
+	e.updateRouters(w, now)
 }
 
 func (e *engine) closeWire(w *wire, now time.Time) {
@@ -111,7 +111,7 @@ func (e *engine) closeWire(w *wire, now time.Time) {
 	}
 }
 
-func (e *engine) tendRouters(w *wire, now time.Time) {
+func (e *engine) updateRouters(w *wire, now time.Time) {
 	e.updateEach(func(yield func(*router) bool) {
 		for _, r := range w.routers {
 			if r != nil && !yield(r) {
