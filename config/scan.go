@@ -18,7 +18,7 @@ const (
 	maxTokens    = 1_200_000 // in all files; 40,000 real servers with a check each have 640,000 to 1,000,000
 	maxPiece     = 250_000   // tokens parsed at once, or kept of one block: an expression, or a block on a few lines
 	maxLanguage  = 300_000   // of variables and local values, which are kept in memory
-	maxMelded    = 1 << 30   // bytes copied to join the lines of a text: one of 8,000 lines of 30 bytes
+	maxJoined    = 1 << 30   // bytes copied to join the lines of a text: one of 8,000 lines of 30 bytes
 	maxFaults    = 20        // syntax errors in one file
 )
 
@@ -40,8 +40,8 @@ type scanner struct {
 	stack    []opened
 	faults   hcl.Diagnostics
 
-	melded    int // see meld
-	operators int // of the current expression, including enclosing ones
+	joinedBytes int // see countJoin
+	operators   int // of the current expression, including enclosing ones
 
 	item     topItem // at the top level
 	pieces   []piece
@@ -178,7 +178,7 @@ func (s *scanner) plain() {
 	case c == '(' || c == '[' || c == '{':
 		s.open(c)
 	case c == ')' || c == ']' || c == '}':
-		s.shut(c)
+		s.closeBracket(c)
 	case c == '~' && len(rest) > 1 && rest[1] == '}' && s.inside() == '$':
 		s.pop(2)
 	case '0' <= c && c <= '9':
@@ -215,8 +215,8 @@ func (s *scanner) open(c byte) {
 	s.push(c, 1)
 }
 
-// shut handles a closing bracket.
-func (s *scanner) shut(c byte) {
+// closeBracket handles a closing bracket.
+func (s *scanner) closeBracket(c byte) {
 	opens := map[byte]byte{')': '(', ']': '[', '}': '{'}[c]
 	top := s.inside()
 	switch {

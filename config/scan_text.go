@@ -33,12 +33,12 @@ func (s *scanner) quoted() {
 			return
 		case c == '$' || c == '%':
 			s.tokens++
-			s.meld(s.at - begin)
+			s.countJoin(s.at - begin)
 			s.at++
 		case c >= utf8.RuneSelf:
 			_, size := utf8.DecodeRune(rest)
 			if size < 2 {
-				s.strange()
+				s.badCharacter()
 				return
 			}
 			s.at += size
@@ -133,7 +133,7 @@ func (s *scanner) heredoc() {
 			end = len(rest) - 1
 		}
 		s.tokens += 1 + end>>16
-		s.meld(s.at - o.at)
+		s.countJoin(s.at - o.at)
 		if s.overlong {
 			return
 		}
@@ -161,9 +161,9 @@ func (s *scanner) heredoc() {
 	}
 }
 
-// meld counts the bytes that HCL's parser copies to join the lines of a text: each line with all previous ones.
-func (s *scanner) meld(before int) {
-	if s.melded += before + 16; s.melded > maxMelded && !s.overlong {
+// countJoin counts the bytes that HCL's parser copies to join the lines of a text: each line with all previous ones.
+func (s *scanner) countJoin(before int) {
+	if s.joinedBytes += before + 16; s.joinedBytes > maxJoined && !s.overlong {
 		s.overlong = true
 		s.fault(0, "Heredoc too long", "A heredoc of so many lines takes too much time to read. Use local values for its content.")
 	}

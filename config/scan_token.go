@@ -77,7 +77,7 @@ func (s *scanner) word() {
 		end += size
 	}
 	if end == s.at {
-		s.strange()
+		s.badCharacter()
 		return
 	}
 	word := s.text[s.at:end]
@@ -95,8 +95,8 @@ func (s *scanner) word() {
 	}
 }
 
-// strange reports a character that is not a letter.
-func (s *scanner) strange() {
+// badCharacter reports a character that is not a letter.
+func (s *scanner) badCharacter() {
 	r, size := utf8.DecodeRune(s.text[s.at:])
 	switch {
 	case r == utf8.RuneError && size < 2:

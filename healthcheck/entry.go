@@ -56,8 +56,8 @@ func (e *entry) status() Status {
 	return Status{Key: e.key, Target: e.target, Health: e.health}
 }
 
-// judge applies one more result.
-func (e *entry) judge(r Result, took time.Duration) Event {
+// record applies one more result.
+func (e *entry) record(r Result, took time.Duration) Event {
 	before := e.health.State
 	e.health = Judge(e.health, r, e.target.Spec.Rise, e.target.Spec.Fall, time.Now())
 	return Event{Status: e.status(), Result: r, Changed: e.health.State != before, Took: took, Late: e.late}

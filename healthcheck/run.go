@@ -199,10 +199,10 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	e.inFlight, e.stuck, e.ctx = false, false, nil
 	var event Event
 	if counts {
-		if e.excused = s.stalls.excuses(f, r); e.excused {
+		if e.excused = s.stalls.ignores(f, r); e.excused {
 			r = notChecked("scheduler stalled")
 		}
-		event = e.judge(r, now-e.started)
+		event = e.record(r, now-e.started)
 		event.Stalled = e.excused
 		s.results++
 	} else {
@@ -240,7 +240,7 @@ func (s *Scheduler) overrun(e *entry) {
 	}
 	since := s.now() - e.started
 	detail := "the check has not ended " + since.Round(time.Millisecond).String() + " after its start"
-	event := e.judge(Result{Reason: Crashed, Detail: detail}, since)
+	event := e.record(Result{Reason: Crashed, Detail: detail}, since)
 	s.results++
 	s.mu.Unlock()
 	s.report(event)

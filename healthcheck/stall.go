@@ -27,10 +27,10 @@ func (s *stalls) notice(now time.Duration) time.Duration {
 	return late
 }
 
-// excuses reports whether a check's result is ignored because the check timed out and a stall occurred while it was in
+// ignores reports whether a check's result is ignored because the check timed out and a stall occurred while it was in
 // flight. It never ignores two results of a target in a row, so that dead servers are removed even on a host that is
 // always short of CPU.
-func (s *stalls) excuses(f flight, r Result) bool {
+func (s *stalls) ignores(f flight, r Result) bool {
 	timeout := !r.OK && errors.Is(f.ctx.Err(), context.DeadlineExceeded)
 	return timeout && !f.excused && s.until > f.started
 }

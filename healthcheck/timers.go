@@ -17,7 +17,7 @@ func (h *timers) set(e *entry, due time.Duration) {
 		e.index = len(*h)
 		*h = append(*h, timer{})
 	}
-	h.settle(e.index, timer{due, e})
+	h.sift(e.index, timer{due, e})
 }
 
 // remove removes an entry, if it is in the heap.
@@ -30,13 +30,13 @@ func (h *timers) remove(e *entry) {
 	(*h)[end] = timer{}
 	*h = (*h)[:end]
 	if last.entry != e {
-		h.settle(e.index, last)
+		h.sift(e.index, last)
 	}
 	e.index = -1
 }
 
-// settle puts t in its position, given that position i is free.
-func (h timers) settle(i int, t timer) {
+// sift puts t in its position, given that position i is free.
+func (h timers) sift(i int, t timer) {
 	for i > 0 && t.due < h[(i-1)/2].due {
 		i = h.move((i-1)/2, i)
 	}

@@ -38,7 +38,7 @@ func (m *Machine) backupReceived(r Received, now time.Time) {
 		}
 		return
 	}
-	m.disown() // leftover addresses: another router is master
+	m.dropAddresses() // leftover addresses: another router is master
 	other := heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: r.At}
 	if r.Priority >= m.Priority() {
 		m.preemptAfter = time.Time{}
@@ -76,7 +76,7 @@ func (m *Machine) takeOver(now time.Time) {
 		m.due = settled
 	case m.masterLeft:
 		m.becomeMaster(ReasonPriorityZero, now)
-	case m.rivalLives(now):
+	case m.rivalAlive(now):
 		m.becomeMaster(ReasonPreempt, now)
 	default:
 		m.becomeMaster(ReasonMasterDownTimer, now)
@@ -112,14 +112,14 @@ func (m *Machine) heldBecause() string {
 	return "preempt-delay"
 }
 
-// rivalLives reports whether the master that is about to be preempted has not timed out yet.
-func (m *Machine) rivalLives(now time.Time) bool {
+// rivalAlive reports whether the master that is about to be preempted has not timed out yet.
+func (m *Machine) rivalAlive(now time.Time) bool {
 	return !m.rival.at.IsZero() && now.Before(m.rival.at.Add(m.downAfter(m.rival.interval)))
 }
 
 // reconsiderRival follows the master that was about to be preempted if preemption is no longer allowed.
 func (m *Machine) reconsiderRival(now time.Time) {
-	if m.state == Backup && m.rivalLives(now) && (m.rival.priority >= m.Priority() || !m.startPreempting(now)) {
+	if m.state == Backup && m.rivalAlive(now) && (m.rival.priority >= m.Priority() || !m.startPreempting(now)) {
 		m.follow(m.rival)
 	}
 }

@@ -45,15 +45,15 @@ func (g *Group) Admit(m *Machine, ev Event, now time.Time) Event {
 	if _, timeout := ev.(Timeout); !timeout || m.state != Backup || m.masterLeft || now.Before(m.due) {
 		return ev
 	}
-	if until := g.barred(m, now); !until.IsZero() {
+	if until := g.waitUntil(m, now); !until.IsZero() {
 		return Defer{until}
 	}
 	return ev
 }
 
-// barred returns the time until which a member must wait because of the other members' masters or startup delay, or the
+// waitUntil returns the time until which a member must wait because of the other members' masters or startup delay, or the
 // zero time.
-func (g *Group) barred(m *Machine, now time.Time) time.Time {
+func (g *Group) waitUntil(m *Machine, now time.Time) time.Time {
 	var until time.Time
 	for _, o := range g.members {
 		if o == m || o.state != Backup {
@@ -110,7 +110,7 @@ func (g *Group) promote(by *Machine) []Command {
 // another member follows an active master.
 func (g *Group) Converge(now time.Time) []Command {
 	for _, m := range g.members {
-		if m.state == Master && g.barred(m, now).IsZero() {
+		if m.state == Master && g.waitUntil(m, now).IsZero() {
 			g.master = true
 			return g.promote(m)
 		}

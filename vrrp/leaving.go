@@ -35,13 +35,13 @@ func (m *Machine) leave(d departure, now time.Time) {
 	m.again = now.Add(min(longest/againPart, againMost))
 	m.refresh, m.reassert = time.Time{}, time.Time{}
 	if d.final {
-		m.hurry(now)
+		m.limitLeaving(now)
 	}
 	m.enter(Leaving, d.reason, now)
 }
 
-// hurry limits the remaining time in Leaving to MaxFinalLeave.
-func (m *Machine) hurry(now time.Time) {
+// limitLeaving limits the remaining time in Leaving to MaxFinalLeave.
+func (m *Machine) limitLeaving(now time.Time) {
 	if end := now.Add(MaxFinalLeave); end.Before(m.due) {
 		m.due = end
 	}
@@ -56,7 +56,7 @@ func (m *Machine) resign(reason Reason, now time.Time) {
 		m.leave(d, now)
 	case Leaving:
 		m.leaving = d
-		m.hurry(now)
+		m.limitLeaving(now)
 	case Backup:
 		m.initialize(reason, now)
 	}
@@ -89,7 +89,7 @@ func (m *Machine) leavingTimeout(now time.Time) {
 	case m.leaving.next == Backup && !m.leaving.giveUp:
 		m.stay(ReasonNobodyTookOver, now)
 	case m.leaving.next == Backup:
-		m.disown()
+		m.dropAddresses()
 		m.becomeBackup(heard{}, ReasonSuccessorMissing, now)
 	default:
 		m.initialize(m.leaving.reason, now)
@@ -102,6 +102,6 @@ func (m *Machine) left(successor heard, now time.Time) {
 		m.initialize(m.leaving.reason, now)
 		return
 	}
-	m.disown()
+	m.dropAddresses()
 	m.becomeBackup(successor, ReasonSuccessorHeard, now)
 }

@@ -18,7 +18,7 @@ func (m *Machine) up(ev Up, now time.Time) {
 	m.owns = ev.HaveAddresses
 	switch {
 	case m.effects.fault != "":
-		m.disown()
+		m.dropAddresses()
 		if m.reason != m.effects.fault {
 			m.enter(Initialize, m.effects.fault, now)
 		}
@@ -47,7 +47,7 @@ func (m *Machine) down(ev Down, now time.Time) {
 }
 
 func (m *Machine) initialize(reason Reason, now time.Time) {
-	m.disown()
+	m.dropAddresses()
 	m.again, m.refresh, m.reassert = time.Time{}, time.Time{}, time.Time{}
 	m.master, m.rival, m.masterLeft = heard{}, heard{}, false
 	m.enter(Initialize, reason, now)

@@ -165,8 +165,8 @@ func (m *Machine) enter(to State, reason Reason, now time.Time) {
 	m.act(Changed{From: from, To: to, Reason: reason})
 }
 
-// disown removes the virtual addresses from the interface if they are present.
-func (m *Machine) disown() {
+// dropAddresses removes the virtual addresses from the interface if they are present.
+func (m *Machine) dropAddresses() {
 	if !m.owns {
 		return
 	}

@@ -127,7 +127,7 @@ func (m *Machine) yield(r Received, reason Reason, now time.Time) {
 		m.advertise(now)
 	}
 	m.yielded = now
-	m.disown()
+	m.dropAddresses()
 	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: r.At}, reason, now)
 }
 

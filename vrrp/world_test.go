@@ -307,7 +307,7 @@ func (m *Machine) encode(b []byte) []byte {
 	if m.master.address.IsValid() {
 		b = append(b, m.master.address.AsSlice()...)
 	}
-	if m.rivalLives(exploreEpoch) {
+	if m.rivalAlive(exploreEpoch) {
 		b = append(b, m.rival.priority, m.rival.address.As4()[3])
 		timer(m.rival.at)
 	}

@@ -58,7 +58,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 		if l.admit(conn) {
 			return conn, nil
 		}
-		l.turnAway(conn)
+		l.refuse(conn)
 	}
 }
 
@@ -115,9 +115,9 @@ const refusing = time.Second
 // maxRefusals bounds the concurrent refused connections. Further ones are closed without a response.
 const maxRefusals = 8
 
-// turnAway responds to any request with status 503. It reads the request first: the kernel resets a connection that is closed
+// refuse responds to any request with status 503. It reads the request first: the kernel resets a connection that is closed
 // with unread data, and the client would not receive the response.
-func (l *limiter) turnAway(conn net.Conn) {
+func (l *limiter) refuse(conn net.Conn) {
 	select {
 	case l.refusals <- struct{}{}:
 	default:

@@ -329,7 +329,7 @@ func (d *Director) stop(ctx context.Context) {
 	d.Logger.Info("stopping", "ipvs_table", d.cfg.Director.OnStop)
 	began := time.Now()
 	d.awaitHandOver()
-	if d.vacate() {
+	if d.removeAddresses() {
 		d.clear(ctx)
 		d.restoreSysctls()
 	}

@@ -23,9 +23,9 @@ func (d *Director) start() error {
 	d.recallProgress()
 	d.recallFailovers()
 	cfg, err := d.Load()
-	if err == nil && nothing(cfg) {
+	if err == nil && isEmpty(cfg) {
 		d.Logger.Warn("nothing to do: the configuration has no vrrp and no virtual_service block", "path", d.ConfigPath)
-		if last := d.memory.Config; d.Restarted && last != nil && !nothing(last) {
+		if last := d.memory.Config; d.Restarted && last != nil && !isEmpty(last) {
 			err = errEmptied
 		}
 	}
@@ -44,8 +44,8 @@ func (d *Director) start() error {
 var errEmptied = errors.New("the configuration no longer has any vrrp or virtual_service block; its file may be truncated. " +
 	"To remove everything, stop lvs-ha")
 
-// nothing reports whether a configuration has neither instances nor services.
-func nothing(cfg *config.Config) bool { return len(cfg.VRRP)+len(cfg.Services) == 0 }
+// isEmpty reports whether a configuration has neither instances nor services.
+func isEmpty(cfg *config.Config) bool { return len(cfg.VRRP)+len(cfg.Services) == 0 }
 
 // ConfigError means that a configuration was rejected.
 type ConfigError struct{ Err error }
@@ -110,9 +110,9 @@ func targetsOf(cfg *config.Config) (targets []healthcheck.Target, users map[stri
 	return targets, users
 }
 
-// settled drops the adopted servers once every check has a result, and returns the memory used by the first round of
+// dropAdopted drops the adopted servers once every check has a result, and returns the memory used by the first round of
 // checks to the system.
-func (d *Director) settled() {
+func (d *Director) dropAdopted() {
 	if !d.settling && d.adopted == nil {
 		return
 	}
@@ -144,7 +144,7 @@ func (d *Director) Reload(ctx context.Context) error {
 	if err := d.view(ctx, func() { inForce = d.cfg }); err != nil {
 		return err
 	}
-	if err == nil && nothing(cfg) && !nothing(inForce) {
+	if err == nil && isEmpty(cfg) && !isEmpty(inForce) {
 		err = errEmptied
 	}
 	var changes []change

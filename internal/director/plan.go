@@ -41,7 +41,7 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	if err != nil {
 		return api.Plan{}, err
 	}
-	if nothing(cfg) && !nothing(now.inForce) {
+	if isEmpty(cfg) && !isEmpty(now.inForce) {
 		return api.Plan{}, refusal(errEmptied) // as a reload would
 	}
 	p, err := plan(ctx, d.OpenKernel, cfg, now)

@@ -43,7 +43,7 @@ func (t *touched) add(other touched) {
 
 func (t *touched) table() bool { return t.all || len(t.keys) > 0 }
 
-func (t *touched) nothing() bool { return !t.table() && !t.sync && !t.times && !t.sysctls }
+func (t *touched) empty() bool { return !t.table() && !t.sync && !t.times && !t.sysctls }
 
 // needsKernel reports whether any part needs the kernel's IPVS.
 func needsKernel(cfg *config.Config, m memory) bool {
@@ -54,7 +54,7 @@ func needsKernel(cfg *config.Config, m memory) bool {
 func (d *Director) reconcile(ctx context.Context) {
 	defer func() { d.reviewFitness(time.Now()) }()
 	d.touched.add(d.retries.take(time.Now()))
-	if d.touched.nothing() {
+	if d.touched.empty() {
 		return
 	}
 	due := d.touched
@@ -66,7 +66,7 @@ func (d *Director) reconcile(ctx context.Context) {
 	if !needsKernel(d.cfg, d.memory) {
 		d.remember(nil, false)
 		for _, part := range []string{partTable, partTimeouts, partSync} {
-			d.settle(part, touched{all: true}, nil)
+			d.recordResult(part, touched{all: true}, nil)
 		}
 		return
 	}
@@ -99,7 +99,7 @@ func (d *Director) reconcile(ctx context.Context) {
 // outcome records the result of reconciling due of a part, unless it failed only because the director is stopping.
 func (d *Director) outcome(ctx context.Context, part string, due touched, err error) {
 	if err == nil || !errors.Is(ctx.Err(), context.Canceled) {
-		d.settle(part, due, err)
+		d.recordResult(part, due, err)
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 // repairAll reconciles the whole kernel state, and schedules the next time.
 func (d *Director) repairAll(ctx context.Context) {
 	began := time.Now()
-	d.settled()
+	d.dropAdopted()
 	d.touched.everything()
 	d.reconcile(ctx)
 	d.compared = append(d.compared, time.Since(began))

@@ -101,8 +101,8 @@ func (r *retries) arm(now time.Time) {
 	r.timer.Reset(next.Sub(now))
 }
 
-// settle records the result of reconciling due of a part. Failures of other services of the part stay.
-func (d *Director) settle(part string, due touched, err error) {
+// recordResult records the result of reconciling due of a part. Failures of other services of the part stay.
+func (d *Director) recordResult(part string, due touched, err error) {
 	left := touched{}
 	if p := d.retries.parts[part]; p != nil && part == partTable && !due.all {
 		left = p.due
@@ -114,7 +114,7 @@ func (d *Director) settle(part string, due touched, err error) {
 	if err != nil {
 		left.add(failedOf(due, err))
 	}
-	if left.nothing() {
+	if left.empty() {
 		delete(d.retries.parts, part)
 		d.problems.set(part, nil)
 		return

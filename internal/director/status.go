@@ -88,8 +88,8 @@ func (s *snapshot) status(actual observed) api.Status {
 	out := api.Status{
 		Version:  s.version,
 		Node:     s.cfg.Node,
-		Started:  wallclock.Told(s.started, now),
-		Config:   api.Config{Path: s.path, Loaded: wallclock.Told(s.loaded, now)},
+		Started:  wallclock.Export(s.started, now),
+		Config:   api.Config{Path: s.path, Loaded: wallclock.Export(s.loaded, now)},
 		Problems: s.problems,
 	}
 	if s.startErr != nil {
@@ -99,7 +99,7 @@ func (s *snapshot) status(actual observed) api.Status {
 		out.Config.ReloadError = s.reloadErr.Error()
 	}
 	for i := range out.Problems {
-		out.Problems[i].Since = wallclock.Told(out.Problems[i].Since, now)
+		out.Problems[i].Since = wallclock.Export(out.Problems[i].Since, now)
 	}
 	for _, v := range s.cfg.VRRP {
 		known, ok := s.vrrp[v.Name]
@@ -111,8 +111,8 @@ func (s *snapshot) status(actual observed) api.Status {
 			}
 		}
 		known.UnicastPeers = v.UnicastPeers
-		known.Since = wallclock.Told(known.Since, now)
-		out.VRRP = append(out.VRRP, api.InstanceOf(known, toldAt(s.history[v.Name], now)))
+		known.Since = wallclock.Export(known.Since, now)
+		out.VRRP = append(out.VRRP, api.InstanceOf(known, exportTimes(s.history[v.Name], now)))
 	}
 	for _, r := range s.receivers {
 		out.Notify = append(out.Notify, api.Receiver{
@@ -143,11 +143,11 @@ func (s *snapshot) status(actual observed) api.Status {
 	return out
 }
 
-// toldAt returns events with their times adjusted to the current wall clock.
-func toldAt(events []history.Event, now time.Time) []history.Event {
+// exportTimes returns events with their times adjusted to the current wall clock.
+func exportTimes(events []history.Event, now time.Time) []history.Event {
 	events = slices.Clone(events)
 	for i := range events {
-		events[i].Time = wallclock.Told(events[i].Time, now)
+		events[i].Time = wallclock.Export(events[i].Time, now)
 	}
 	return events
 }
@@ -160,11 +160,11 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 	}
 	for i, member := range pool.Decide(vs, s.pools).Members {
 		rs := vs.RealServers[i]
-		server := api.Server{ServerSettings: api.ServerOf(rs.Destination), State: member.State, Since: wallclock.Told(member.Since, now)}
+		server := api.Server{ServerSettings: api.ServerOf(rs.Destination), State: member.State, Since: wallclock.Export(member.Since, now)}
 		for t := range pool.Targets(vs, rs) {
 			health := s.pools.Health[t.Key()]
 			server.Checks = append(server.Checks, api.Check{
-				Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Told(health.Since, now), Detail: health.Detail,
+				Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail,
 			})
 		}
 		if dest, ok := kernel[rs.DestinationKey]; ok {

@@ -55,7 +55,7 @@ func (d *Director) setSysctls(settings []sysctl.Setting) error {
 		}
 		d.Logger.Info("kernel parameter set", "key", c.Key, "from", c.From, "to", c.To, "reason", c.Why)
 	}
-	d.settle(partSysctls, touched{sysctls: true}, err)
+	d.recordResult(partSysctls, touched{sysctls: true}, err)
 	return err
 }
 

@@ -19,7 +19,7 @@ func adverts(cfg *config.Config, o *Observed) []Finding {
 		// Without a link nothing is received, regardless of the peer.
 		link, known := o.link(in.Interface)
 		if _, listened := o.Listened[in.Interface]; listened && (link.Running() || !known) {
-			out = append(out, heard(in, o)...)
+			out = append(out, advertFindings(in, o)...)
 		}
 	}
 	return out
@@ -48,7 +48,7 @@ type speaker struct {
 	refuse vrrp.DropReason
 }
 
-func heard(in *vrrp.Instance, o *Observed) []Finding {
+func advertFindings(in *vrrp.Instance, o *Observed) []Finding {
 	var speakers []speaker
 	for _, a := range o.Adverts {
 		if a.Interface != in.Interface || a.Advert.VirtualRouterID != in.VirtualRouterID || a.Envelope.Family != in.Family {

@@ -42,17 +42,17 @@ func (l Linux) Observe(ctx context.Context, cfg *config.Config) *Observed {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	for _, p := range []part{
-		{"kernel modules", seeModules},
-		{"kernel parameters", seeSysctls},
-		{"capabilities", seeCapabilities},
-		{"the daemon's processes", seeProcesses},
-		{"the clock", seeClock},
-		{"packet filters", seeFirewall},
-		{"other programs", seeDaemons},
-		{"scripts", seeScripts},
-		{"adverts", seeAdverts},
-		{"the network", seeNetwork},
-		{"the running daemon", l.seeRunning},
+		{"kernel modules", observeModules},
+		{"kernel parameters", observeSysctls},
+		{"capabilities", observeCapabilities},
+		{"the daemon's processes", observeProcesses},
+		{"the clock", observeClock},
+		{"packet filters", observeFirewall},
+		{"other programs", observeDaemons},
+		{"scripts", observeScripts},
+		{"adverts", observeAdverts},
+		{"the network", observeNetwork},
+		{"the running daemon", l.observeRunning},
 	} {
 		group.Go(func() {
 			if err := p.see(ctx, cfg, o); err != nil {
@@ -66,7 +66,7 @@ func (l Linux) Observe(ctx context.Context, cfg *config.Config) *Observed {
 	return o
 }
 
-func seeSysctls(_ context.Context, _ *config.Config, o *Observed) error {
+func observeSysctls(_ context.Context, _ *config.Config, o *Observed) error {
 	o.Sysctls = map[string]string{}
 	for _, pattern := range []string{
 		"net.ipv4.ip_forward", "net.ipv4.vs.*",
@@ -88,7 +88,7 @@ func seeSysctls(_ context.Context, _ *config.Config, o *Observed) error {
 	return nil
 }
 
-func seeCapabilities(_ context.Context, _ *config.Config, o *Observed) error {
+func observeCapabilities(_ context.Context, _ *config.Config, o *Observed) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
@@ -98,7 +98,7 @@ func seeCapabilities(_ context.Context, _ *config.Config, o *Observed) error {
 	return nil
 }
 
-func seeClock(_ context.Context, _ *config.Config, o *Observed) error {
+func observeClock(_ context.Context, _ *config.Config, o *Observed) error {
 	var t unix.Timex
 	if _, err := unix.Adjtimex(&t); err != nil {
 		return fmt.Errorf("read the clock's state: %w", err)
@@ -107,8 +107,8 @@ func seeClock(_ context.Context, _ *config.Config, o *Observed) error {
 	return nil
 }
 
-// seeRunning reads the status of the daemon. If nothing listens on the socket, the daemon is not running.
-func (l Linux) seeRunning(ctx context.Context, _ *config.Config, o *Observed) error {
+// observeRunning reads the status of the daemon. If nothing listens on the socket, the daemon is not running.
+func (l Linux) observeRunning(ctx context.Context, _ *config.Config, o *Observed) error {
 	if _, err := os.Stat(l.APISocket); err != nil {
 		return nil
 	}

@@ -38,46 +38,46 @@ func listenFor(in vrrp.Instance) time.Duration {
 	return min(listenIntervals*in.AdvertiseInterval+listenSlack, listenMost)
 }
 
-// ear is a socket for the adverts of a family on an interface.
-type ear struct {
+// listener is a socket for the adverts of a family on an interface.
+type listener struct {
 	iface  string
 	family vrrp.Family
 }
 
-// seeAdverts listens on the interfaces of all VRRP instances.
-func seeAdverts(ctx context.Context, cfg *config.Config, o *Observed) error {
-	ears := map[ear]time.Duration{}
+// observeAdverts listens on the interfaces of all VRRP instances.
+func observeAdverts(ctx context.Context, cfg *config.Config, o *Observed) error {
+	listeners := map[listener]time.Duration{}
 	for _, v := range cfg.VRRP {
-		e := ear{v.Interface, v.Family}
-		ears[e] = max(ears[e], listenFor(v.Instance))
+		l := listener{v.Interface, v.Family}
+		listeners[l] = max(listeners[l], listenFor(v.Instance))
 	}
 	o.Listened = map[string]time.Duration{}
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	var errs []error
-	for e, long := range ears {
+	for l, long := range listeners {
 		group.Go(func() {
-			heard, err := e.listen(ctx, long)
+			heard, err := l.listen(ctx, long)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				errs = append(errs, fmt.Errorf("listen for adverts on %s: %w", e.iface, err))
+				errs = append(errs, fmt.Errorf("listen for adverts on %s: %w", l.iface, err))
 				return
 			}
 			o.Adverts = append(o.Adverts, heard...)
-			o.Listened[e.iface] = max(o.Listened[e.iface], long)
+			o.Listened[l.iface] = max(o.Listened[l.iface], long)
 		})
 	}
 	group.Wait()
 	return errors.Join(errs...)
 }
 
-func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
-	ifi, err := net.InterfaceByName(e.iface)
+func (l listener) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
+	ifi, err := net.InterfaceByName(l.iface)
 	if err != nil {
 		return nil, errors.New("no such interface")
 	}
-	listener := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if e := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), ifi.Name) }); e != nil {
 			return e
@@ -85,10 +85,10 @@ func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 		return err
 	}}
 	network, local := "ip4:112", "0.0.0.0"
-	if e.family == vrrp.IPv6 {
+	if l.family == vrrp.IPv6 {
 		network, local = "ip6:112", "::"
 	}
-	conn, err := listener.ListenPacket(ctx, network, local)
+	conn, err := config.ListenPacket(ctx, network, local)
 	if err != nil {
 		if errors.Is(err, os.ErrPermission) {
 			return nil, errors.New("missing capability CAP_NET_RAW")
@@ -100,7 +100,7 @@ func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(long)); err != nil {
 		return nil, err
 	}
-	read, err := e.join(conn, ifi)
+	read, err := l.join(conn, ifi)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 		if err != nil {
 			return nil, err
 		}
-		a := Advert{Interface: e.iface, Source: envelope.Source, Envelope: envelope}
+		a := Advert{Interface: l.iface, Source: envelope.Source, Envelope: envelope}
 		a.Dropped = vrrp.Parse(buf[:n], envelope, &a.Advert)
 		heard = append(heard, a)
 	}
@@ -122,14 +122,14 @@ func (e ear) listen(ctx context.Context, long time.Duration) ([]Advert, error) {
 }
 
 // join joins the multicast group and returns a function that reads one packet.
-func (e ear) join(conn net.PacketConn, ifi *net.Interface) (func([]byte) (int, vrrp.Envelope, error), error) {
-	group := &net.IPAddr{IP: vrrp.MulticastAddress(e.family).AsSlice()}
-	if e.family == vrrp.IPv6 {
+func (l listener) join(conn net.PacketConn, ifi *net.Interface) (func([]byte) (int, vrrp.Envelope, error), error) {
+	group := &net.IPAddr{IP: vrrp.MulticastAddress(l.family).AsSlice()}
+	if l.family == vrrp.IPv6 {
 		p := ipv6.NewPacketConn(conn)
 		err := errors.Join(p.JoinGroup(ifi, group), p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst, true))
 		return func(b []byte) (int, vrrp.Envelope, error) {
 			n, cm, from, err := p.ReadFrom(b)
-			v := vrrp.Envelope{Family: e.family, Source: addressOf(from)}
+			v := vrrp.Envelope{Family: l.family, Source: addressOf(from)}
 			if cm != nil {
 				v.HopLimit, v.Destination = uint8(cm.HopLimit), ipOf(cm.Dst)
 			}
@@ -140,7 +140,7 @@ func (e ear) join(conn net.PacketConn, ifi *net.Interface) (func([]byte) (int, v
 	err := errors.Join(p.JoinGroup(ifi, group), p.SetControlMessage(ipv4.FlagTTL|ipv4.FlagDst, true))
 	return func(b []byte) (int, vrrp.Envelope, error) {
 		n, cm, from, err := p.ReadFrom(b)
-		v := vrrp.Envelope{Family: e.family, Source: addressOf(from)}
+		v := vrrp.Envelope{Family: l.family, Source: addressOf(from)}
 		if cm != nil {
 			v.HopLimit, v.Destination = uint8(cm.TTL), ipOf(cm.Dst)
 		}

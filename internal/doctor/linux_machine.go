@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func seeModules(_ context.Context, _ *config.Config, o *Observed) error {
+func observeModules(_ context.Context, _ *config.Config, o *Observed) error {
 	_, err := os.Stat("/proc/self/net/ip_vs")
 	o.IPVS = err == nil
 	loaded, err := os.ReadFile("/proc/modules")
@@ -70,7 +70,7 @@ func moduleNames(table string) []string {
 	return out
 }
 
-func seeProcesses(_ context.Context, _ *config.Config, o *Observed) (err error) {
+func observeProcesses(_ context.Context, _ *config.Config, o *Observed) (err error) {
 	o.Processes, err = supervisor.FindRunning()
 	return err
 }
@@ -78,8 +78,8 @@ func seeProcesses(_ context.Context, _ *config.Config, o *Observed) (err error) 
 // rivals are programs that move addresses or program IPVS.
 var rivals = []string{"keepalived", "vrrpd", "ucarp", "ldirectord"}
 
-// seeDaemons finds rivals in this network namespace, each name once.
-func seeDaemons(_ context.Context, _ *config.Config, o *Observed) error {
+// observeDaemons finds rivals in this network namespace, each name once.
+func observeDaemons(_ context.Context, _ *config.Config, o *Observed) error {
 	own, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		return fmt.Errorf("identify the network namespace: %w", err)
@@ -106,8 +106,8 @@ func seeDaemons(_ context.Context, _ *config.Config, o *Observed) error {
 	return nil
 }
 
-// seeFirewall reads the packet filters' rules with the installed tools.
-func seeFirewall(ctx context.Context, _ *config.Config, o *Observed) error {
+// observeFirewall reads the packet filters' rules with the installed tools.
+func observeFirewall(ctx context.Context, _ *config.Config, o *Observed) error {
 	var seen, nft bool
 	var errs []error
 	save := func(tool, name string, args ...string) {

@@ -16,8 +16,8 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// seeNetwork reads devices, addresses and routes, runs the health checks, and then finds the neighbors that do not respond.
-func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
+// observeNetwork reads devices, addresses and routes, runs the health checks, and then finds the neighbors that do not respond.
+func observeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
 	h, err := host.Open(host.Timeout)
 	if err != nil {
 		return err
@@ -33,15 +33,15 @@ func seeNetwork(ctx context.Context, cfg *config.Config, o *Observed) error {
 			o.Defaults = append(o.Defaults, r)
 		}
 	}
-	seeRoutes(h, cfg, o)
+	observeRoutes(h, cfg, o)
 	askNeighbors(ctx, o)
 	var probeErr error
 	o.Probes, probeErr = probe(ctx, cfg)
-	return errors.Join(err, probeErr, seeNeighbors(ctx, h, o))
+	return errors.Join(err, probeErr, observeNeighbors(ctx, h, o))
 }
 
-// seeRoutes looks up the route to each real server. A missing route is an observation.
-func seeRoutes(h *netlink.Handle, cfg *config.Config, o *Observed) {
+// observeRoutes looks up the route to each real server. A missing route is an observation.
+func observeRoutes(h *netlink.Handle, cfg *config.Config, o *Observed) {
 	o.Routes, o.Unreachable = map[netip.Addr]host.Route{}, map[netip.Addr]string{}
 	for _, s := range byAddress(cfg, ipvs.Masquerade, ipvs.DirectRoute, ipvs.Tunnel) {
 		route, err := host.RouteTo(h, s.Address, o.Links)
@@ -84,9 +84,9 @@ func askNeighbors(ctx context.Context, o *Observed) {
 	}
 }
 
-// seeNeighbors finds the real servers on this host's networks that do not respond, and returns as soon as the kernel has
+// observeNeighbors finds the real servers on this host's networks that do not respond, and returns as soon as the kernel has
 // resolved or given up on all of them.
-func seeNeighbors(ctx context.Context, h *netlink.Handle, o *Observed) error {
+func observeNeighbors(ctx context.Context, h *netlink.Handle, o *Observed) error {
 	deadline := time.After(neighborTimeout)
 	for {
 		neighbors, err := host.List("neighbours", func() ([]netlink.Neigh, error) { return h.NeighList(0, netlink.FAMILY_ALL) })

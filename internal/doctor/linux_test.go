@@ -134,7 +134,7 @@ func TestScriptsThatCannotBeRun(t *testing.T) {
 		SyncGroups: []config.SyncGroup{{Name: "g", Notify: &config.Notify{All: none, Shell: true, User: "root", Timeout: time.Second}}},
 	}
 	var o Observed
-	if err := seeScripts(t.Context(), cfg, &o); err != nil {
+	if err := observeScripts(t.Context(), cfg, &o); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]bool{}

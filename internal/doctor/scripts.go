@@ -35,8 +35,8 @@ func scripts(_ *config.Config, o *Observed) []Finding {
 	return out
 }
 
-// seeScripts returns when its context ends, even if a script's file system is unresponsive.
-func seeScripts(ctx context.Context, cfg *config.Config, o *Observed) error {
+// observeScripts returns when its context ends, even if a script's file system is unresponsive.
+func observeScripts(ctx context.Context, cfg *config.Config, o *Observed) error {
 	done := make(chan []Script, 1)
 	go func() { done <- checkScripts(cfg) }()
 	select {

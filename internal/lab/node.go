@@ -53,7 +53,7 @@ func (l *Lab) addHost(name string) (*Node, error) {
 		return nil, fmt.Errorf("make host %s: %w", name, err)
 	}
 	h.ns = ns
-	h.close = sync.OnceValue(h.dismantle)
+	h.close = sync.OnceValue(h.teardown)
 	if err := l.onClose(h.close); err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (l *Lab) remove(h *Node) error {
 	return h.close()
 }
 
-func (h *Node) dismantle() error {
+func (h *Node) teardown() error {
 	err := killInside(h.path())
 	if h.spawner != nil {
 		h.spawner.close()

@@ -27,7 +27,7 @@ func FromRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (text []by
 	kept := m.expressible()
 	slices.SortStableFunc(m.lost, func(a, b Lost) int { return cmp.Compare(a.Line, b.Line) })
 	text = []byte(preface + canonical(layOut(blocks(kept))+timeoutsText(m.timeouts)) + lostText(m.lost))
-	if err := means(text, kept); err != nil {
+	if err := compareText(text, kept); err != nil {
 		return nil, nil, fmt.Errorf("internal error: the configuration does not match the rules: %w", err)
 	}
 	return text, m.lost, nil
@@ -60,15 +60,15 @@ func (m *memory) expressible() []*service {
 		}
 		alone := &service{Service: s.Service, from: s.from}
 		if err := expressed(alone); err != nil {
-			m.loseAll(s.from, reason(err))
+			m.reportAllLost(s.from, reason(err))
 			for _, d := range s.servers {
-				m.loseAll(d.from, "its service was not converted")
+				m.reportAllLost(d.from, "its service was not converted")
 			}
 			continue
 		}
 		for _, d := range s.servers {
 			if err := expressed(&service{Service: s.Service, servers: []*server{d}}); err != nil {
-				m.loseAll(d.from, reason(err))
+				m.reportAllLost(d.from, reason(err))
 				continue
 			}
 			alone.servers = append(alone.servers, d)
@@ -78,21 +78,21 @@ func (m *memory) expressible() []*service {
 	return kept
 }
 
-func (m *memory) loseAll(from lines, why string) {
+func (m *memory) reportAllLost(from lines, why string) {
 	for _, l := range from {
 		m.now = l
-		m.lose(why)
+		m.reportLost(why)
 	}
 }
 
 // expressed returns why a configuration cannot express a service, or nil.
 func expressed(s *service) error {
 	text := layOut(blocks([]*service{s}))
-	return means([]byte(text), []*service{s})
+	return compareText([]byte(text), []*service{s})
 }
 
-// means returns how the text differs from the services, or nil.
-func means(text []byte, services []*service) error {
+// compareText returns how the text differs from the services, or nil.
+func compareText(text []byte, services []*service) error {
 	cfg, problems := config.LoadText("import.hcl", text, config.Options{
 		Node:      "import",
 		LookupEnv: func(string) (string, bool) { return "", false },

@@ -57,7 +57,7 @@ func (g group) dynamic(servers string) string {
 		fmt.Fprintf(&b, "%s = %s\n", objectKey(one.name), one.value)
 	}
 	fmt.Fprintf(&b, "}\nlabels = [virtual_service.key]\n\ncontent {\n%s = virtual_service.value\n%s%s}\n}\n",
-		g[0].identity, g[0].options, parted(servers))
+		g[0].identity, g[0].options, afterEmptyLine(servers))
 	return b.String()
 }
 
@@ -136,7 +136,7 @@ func layOut(blocks []block) string {
 			set = shared{name: localName(g[0].name, len(sets)), servers: servers, weighted: slices.ContainsFunc(servers,
 				func(d serverBlock) bool { return d.weight != servers[0].weight })}
 			sets[own], known = set, true
-			locals.WriteString(parted(set.localValue()))
+			locals.WriteString(afterEmptyLine(set.localValue()))
 		}
 		servers := ""
 		if known {

@@ -47,7 +47,7 @@ func (m *memory) kernel(context.Context) (ipvsadm.Kernel, error) {
 	return ipvsadm.Kernel{Table: m, Settings: m, Daemons: m, Close: func() error { return nil }}, nil
 }
 
-func (m *memory) lose(why string) { m.lost = append(m.lost, Lost{m.now.number, m.now.text, why}) }
+func (m *memory) reportLost(why string) { m.lost = append(m.lost, Lost{m.now.number, m.now.text, why}) }
 
 // Execute applies steps.
 func (m *memory) Execute(_ context.Context, steps []ipvs.Step) []error {
@@ -124,10 +124,10 @@ func (m *memory) Flush(context.Context) error {
 const noCounters = "counters are not configuration"
 
 // Zero records that counters cannot be converted.
-func (m *memory) Zero(context.Context, ipvs.ServiceKey) error { m.lose(noCounters); return nil }
+func (m *memory) Zero(context.Context, ipvs.ServiceKey) error { m.reportLost(noCounters); return nil }
 
 // ZeroAll records that counters cannot be converted.
-func (m *memory) ZeroAll(context.Context) error { m.lose(noCounters); return nil }
+func (m *memory) ZeroAll(context.Context) error { m.reportLost(noCounters); return nil }
 
 // Info returns nothing.
 func (m *memory) Info(context.Context) (ipvs.Info, error) { return ipvs.Info{}, nil }
@@ -149,9 +149,9 @@ const followsVRRP = "connection sync follows VRRP: write a connection_sync block
 
 // Start records that the daemon requires a vrrp block.
 func (m *memory) Start(context.Context, connsync.Role, connsync.Daemon) error {
-	m.lose(followsVRRP)
+	m.reportLost(followsVRRP)
 	return nil
 }
 
 // Stop records that the daemon requires a vrrp block.
-func (m *memory) Stop(context.Context, connsync.Role) error { m.lose(followsVRRP); return nil }
+func (m *memory) Stop(context.Context, connsync.Role) error { m.reportLost(followsVRRP); return nil }

@@ -166,11 +166,11 @@ func (b block) serverText(withPort bool) string {
 
 // text formats the block with its already formatted servers.
 func (b block) text(servers string) string {
-	return fmt.Sprintf("virtual_service %q {\n%s = %s\n%s%s}\n", b.name, b.identity, b.value, b.options, parted(servers))
+	return fmt.Sprintf("virtual_service %q {\n%s = %s\n%s%s}\n", b.name, b.identity, b.value, b.options, afterEmptyLine(servers))
 }
 
-// parted prepends an empty line to non-empty text.
-func parted(text string) string {
+// afterEmptyLine prepends an empty line to non-empty text.
+func afterEmptyLine(text string) string {
 	if text == "" {
 		return ""
 	}

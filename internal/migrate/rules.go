@@ -101,9 +101,9 @@ func (m *memory) carryOut(ctx context.Context, names ipvsadm.Names) error {
 	})
 	switch {
 	case status != 0:
-		return m.wrong(plainly(stderr.String()))
+		return m.wrong(explainRule(stderr.String()))
 	case stdout.Len() > 0:
-		m.lose("it only prints something")
+		m.reportLost("it only prints something")
 	}
 	return nil
 }
@@ -117,8 +117,8 @@ func (m *memory) wrong(why string) error {
 	return fmt.Errorf("line %d: %s: %s", m.now.number, why, string(shown))
 }
 
-// plainly rewrites ipvsadm's errors for a file of rules.
-func plainly(said string) string {
+// explainRule rewrites ipvsadm's errors for a file of rules.
+func explainRule(said string) string {
 	said, _, _ = strings.Cut(strings.TrimSpace(said), "\n")
 	switch {
 	case strings.HasPrefix(said, "Try "):

@@ -68,7 +68,7 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 }
 
 func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
-	m := in.judge(vs, rs)
+	m := in.combineChecks(vs, rs)
 	m.Destination = rs.Destination
 	switch m.State {
 	case healthcheck.Up:
@@ -85,9 +85,9 @@ func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 	return m
 }
 
-// judge combines the checks of a real server. It is up if as many pass as are required, down if so many cannot pass any
+// combineChecks combines the checks of a real server. It is up if as many pass as are required, down if so many cannot pass any
 // more, and otherwise unknown.
-func (in Inputs) judge(vs config.VirtualService, rs config.RealServer) Member {
+func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) Member {
 	m := Member{State: healthcheck.Up, Reason: NoChecks}
 	var checks int
 	var states [healthcheck.Down + 1]int

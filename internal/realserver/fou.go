@@ -127,5 +127,5 @@ func changeFOU(ctx context.Context, s Step) error {
 	}
 	_, err = c.Execute(genetlink.Message{Header: genetlink.Header{Command: command, Version: fouVersion}, Data: data},
 		family.ID, mdnetlink.Request|mdnetlink.Acknowledge)
-	return unless(err, harmless)
+	return ignore(err, harmless)
 }

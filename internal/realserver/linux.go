@@ -127,11 +127,11 @@ func change(h *netlink.Handle, link netlink.Link, s Step) error {
 	case AddAddress:
 		return h.AddrReplace(link, address)
 	case RemoveAddress:
-		return unless(h.AddrDel(link, address), unix.EADDRNOTAVAIL)
+		return ignore(h.AddrDel(link, address), unix.EADDRNOTAVAIL)
 	case AddRoute:
 		return h.RouteReplace(route)
 	case RemoveRoute:
-		return unless(h.RouteDel(route), unix.ESRCH)
+		return ignore(h.RouteDel(route), unix.ESRCH)
 	}
 	return fmt.Errorf("unknown step %q", s.Action)
 }
@@ -140,7 +140,7 @@ func hostNet(a netip.Addr) *net.IPNet {
 	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}
 }
 
-func unless(err, harmless error) error {
+func ignore(err, harmless error) error {
 	if errors.Is(err, harmless) {
 		return nil
 	}

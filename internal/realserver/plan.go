@@ -218,7 +218,7 @@ func (o Observed) misplaced(v VIP, h host.Address, places []placed) string {
 		return fmt.Sprintf("%s has it, but with NAT only the director may: this host would answer local clients itself", h.Interface)
 	}
 	here := slices.ContainsFunc(places, func(p placed) bool { return p.address == v.Address && p.device.name == h.Interface })
-	if !here && o.quiet(h.Interface) {
+	if !here && o.withoutARP(h.Interface) {
 		return fmt.Sprintf("%s has it, set up by another mode or --interface", h.Interface)
 	}
 	if !here {
@@ -230,8 +230,8 @@ func (o Observed) misplaced(v VIP, h host.Address, places []placed) string {
 	return ""
 }
 
-// quiet reports whether a device does not use ARP, so that up may add addresses to it.
-func (o Observed) quiet(name string) bool {
+// withoutARP reports whether a device does not use ARP, so that up may add addresses to it.
+func (o Observed) withoutARP(name string) bool {
 	link, exists := o.link(name)
 	return exists && (link.Loopback || link.NoARP)
 }
@@ -239,7 +239,7 @@ func (o Observed) quiet(name string) bool {
 // removal returns the command that removes an address. If up may have added it, down removes it with its routes and
 // settings.
 func (o Observed) removal(a host.Address) string {
-	if a.Prefix.IsSingleIP() && o.quiet(a.Interface) {
+	if a.Prefix.IsSingleIP() && o.withoutARP(a.Interface) {
 		return fmt.Sprintf("lvs-ha realserver down --vip %s # or, if lvs-ha did not set it up: %s", a.Prefix.Addr(), deletion(a))
 	}
 	return deletion(a)

@@ -40,8 +40,8 @@ func (p *Parent) setReady() {
 	p.progress()
 }
 
-// well reports whether all workers are ready.
-func (p *Parent) well() bool {
+// isHealthy reports whether all workers are ready.
+func (p *Parent) isHealthy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.allReady()

@@ -43,7 +43,7 @@ func (p *Parent) feedWatchdog(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if p.well() {
+			if p.isHealthy() {
 				p.notify(daemon.SdNotifyWatchdog)
 			}
 		}

@@ -54,7 +54,7 @@ func (p *Parent) Run(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	if err := p.survey(); err != nil {
+	if err := p.checkOthers(); err != nil {
 		return err
 	}
 	defer func() { p.held.Close() }()
@@ -90,8 +90,8 @@ func (p *Parent) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// survey checks for another parent in this network namespace, and for workers of a dead one.
-func (p *Parent) survey() error {
+// checkOthers checks for another parent in this network namespace, and for workers of a dead one.
+func (p *Parent) checkOthers() error {
 	if err := p.awaitNoParent(); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (k *keeper) beginSpare(ctx context.Context) (*process, error) {
 // keepSpare keeps a process prepared for activation, until ctx ends. A spare that cannot be started, ends or hangs is
 // replaced, with back-off. The first process is already active.
 func (k *keeper) keepSpare(ctx context.Context, first *process) {
-	k.settle(ctx, first)
+	k.waitForStart(ctx, first)
 	var pause time.Duration
 	for starts := 1; ; starts++ {
 		began := time.Now()
@@ -55,7 +55,7 @@ func (k *keeper) keepSpare(ctx context.Context, first *process) {
 		if err == nil {
 			if err = k.offer(ctx, proc); err == nil {
 				starts, pause = 0, 0
-				k.settle(ctx, proc)
+				k.waitForStart(ctx, proc)
 				continue
 			}
 		}
@@ -98,8 +98,8 @@ func (k *keeper) offer(ctx context.Context, proc *process) error {
 	}
 }
 
-// settle gives an activated process time to begin.
-func (k *keeper) settle(ctx context.Context, proc *process) {
+// waitForStart gives an activated process time to begin.
+func (k *keeper) waitForStart(ctx context.Context, proc *process) {
 	ready := proc.ready
 	for timeout := time.After(beginTimeout); ; {
 		select {

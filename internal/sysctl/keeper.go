@@ -148,11 +148,11 @@ func (k *Keeper) restore(key string, saved Saved) (*Change, error) {
 	if err := k.Kernel.Write(key, saved.Before); err != nil {
 		return nil, err
 	}
-	return change, k.settle(saved.Disturbed)
+	return change, k.putBack(saved.Disturbed)
 }
 
-// settle writes back what the kernel changed on its own.
-func (k *Keeper) settle(before map[string]string) error {
+// putBack writes back what the kernel changed on its own.
+func (k *Keeper) putBack(before map[string]string) error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(before)) {
 		now, err := k.Kernel.Read(key)

@@ -36,14 +36,14 @@ const (
 	shareTable     = processPoll / 2
 )
 
-// sought is what a track searches for: a name, or the beginning of a command line.
-type sought struct {
+// processPattern is what a track searches for: a name, or the beginning of a command line.
+type processPattern struct {
 	name   string
 	prefix []byte // the arguments, each with a NUL; if empty, compare the name
 }
 
-func newSought(name string, command []string) sought {
-	s := sought{name: name[:min(len(name), maxName)]}
+func newProcessPattern(name string, command []string) processPattern {
+	s := processPattern{name: name[:min(len(name), maxName)]}
 	for _, argument := range command {
 		s.prefix = append(append(s.prefix, argument...), 0)
 	}
@@ -52,7 +52,7 @@ func newSought(name string, command []string) sought {
 }
 
 // matching returns the matching processes, except zombies. It uses a recently read table, unless fresh is set.
-func (p *processes) matching(s sought, fresh bool) ([]int, error) {
+func (p *processes) matching(s processPattern, fresh bool) ([]int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); fresh || now.Sub(p.read) > shareTable {
@@ -71,7 +71,7 @@ func (p *processes) matching(s sought, fresh bool) ([]int, error) {
 }
 
 // all reports whether all of the processes still match.
-func (p *processes) all(pids []int, s sought) bool {
+func (p *processes) all(pids []int, s processPattern) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, pid := range pids {
@@ -82,7 +82,7 @@ func (p *processes) all(pids []int, s sought) bool {
 	return true
 }
 
-func (p *processes) matches(e *processEntry, s sought) bool {
+func (p *processes) matches(e *processEntry, s processPattern) bool {
 	if len(s.prefix) == 0 {
 		return e.name == s.name && p.alive(e.pid)
 	}

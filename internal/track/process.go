@@ -24,7 +24,7 @@ type processWatch struct {
 	report func(Result)
 	table  *processes
 
-	sought   sought
+	pattern  processPattern
 	presence presence
 	counted  time.Time
 	pids     []int // the counted processes
@@ -62,17 +62,17 @@ func (p *processWatch) watch(ctx context.Context, parameters <-chan config.Track
 
 func (p *processWatch) change(parameters config.TrackProcess) {
 	p.presence.TrackProcess = parameters
-	p.sought = newSought(parameters.Process, parameters.Command)
+	p.pattern = newProcessPattern(parameters.Process, parameters.Command)
 	p.counted = time.Time{}
 }
 
 // look counts if that could change the state. It returns the time after which the state changes if the number stays.
 func (p *processWatch) look(changed bool, now time.Time) (due time.Duration) {
 	known := !changed && p.presence.steady() && len(p.pids) <= maxExits && now.Sub(p.counted) < processRecount
-	if known && p.table.all(p.pids, p.sought) {
+	if known && p.table.all(p.pids, p.pattern) {
 		return processPoll
 	}
-	pids, err := p.table.matching(p.sought, changed)
+	pids, err := p.table.matching(p.pattern, changed)
 	if err != nil {
 		return processPoll // /proc cannot be read
 	}

@@ -106,11 +106,11 @@ func TestEnough(t *testing.T) {
 // TestNames finds this process by its name, which the kernel truncates.
 func TestNames(t *testing.T) {
 	table := processes{dir: procDir}
-	pids, err := table.matching(newSought("track.test", nil), true)
+	pids, err := table.matching(newProcessPattern("track.test", nil), true)
 	if err != nil || len(pids) == 0 {
 		t.Errorf("this process is not among %v, %v", pids, err)
 	}
-	if pids, err := table.matching(newSought("no such name", nil), false); err != nil || len(pids) != 0 {
+	if pids, err := table.matching(newProcessPattern("no such name", nil), false); err != nil || len(pids) != 0 {
 		t.Errorf("got %v, %v", pids, err)
 	}
 }
@@ -129,7 +129,7 @@ func BenchmarkScan(b *testing.B) {
 			table := processes{dir: procDir}
 			before := processorTime(b)
 			for b.Loop() {
-				if _, err := table.matching(newSought("haproxy", command), true); err != nil {
+				if _, err := table.matching(newProcessPattern("haproxy", command), true); err != nil {
 					b.Fatal(err)
 				}
 			}

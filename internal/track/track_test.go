@@ -175,7 +175,7 @@ func TestCountProcesses(t *testing.T) {
 		{config.TrackProcess{Command: []string{"/usr/sbin/hap"}}, 0},
 	} {
 		p := &processes{dir: proc}
-		if got, err := p.matching(newSought(c.track.Process, c.track.Command), false); err != nil || len(got) != c.want {
+		if got, err := p.matching(newProcessPattern(c.track.Process, c.track.Command), false); err != nil || len(got) != c.want {
 			t.Errorf("%+v: processes %v, %v; want %d", c.track, got, err, c.want)
 		}
 	}

@@ -6,26 +6,26 @@ import (
 )
 
 // The test kernel sets its clock, see TestKernelClockChangeDoesNotAffectAges in cmd/lvs-ha.
-func TestWhereTheClockWasNotSetAMomentStays(t *testing.T) {
+func TestExportKeepsMomentIfClockWasNotSet(t *testing.T) {
 	moment := time.Now()
-	if got := Told(moment, moment.Add(time.Hour)); got != moment {
-		t.Errorf("told as %v, was %v", got, moment)
+	if got := Export(moment, moment.Add(time.Hour)); got != moment {
+		t.Errorf("exported as %v, was %v", got, moment)
 	}
-	if got := Told(time.Time{}, moment); !got.IsZero() {
-		t.Errorf("never is told as %v", got)
+	if got := Export(time.Time{}, moment); !got.IsZero() {
+		t.Errorf("the zero time is exported as %v", got)
 	}
-	if got := Heard(time.Time{}, moment); !got.IsZero() {
-		t.Errorf("never is heard as %v", got)
+	if got := Import(time.Time{}, moment); !got.IsZero() {
+		t.Errorf("the zero time is imported as %v", got)
 	}
 }
 
-func TestAMomentThatWasHeardHasItsAge(t *testing.T) {
+func TestImportedMomentHasItsAge(t *testing.T) {
 	now := time.Now()
 	for _, age := range []time.Duration{time.Hour, -time.Minute} {
 		moment := now.Add(-age).Round(0)
-		heard := Heard(moment, now)
-		if !heard.Equal(moment) || heard == heard.Round(0) || now.Sub(heard) != age {
-			t.Errorf("%v is heard as %v, %v ago", moment, heard, now.Sub(heard))
+		got := Import(moment, now)
+		if !got.Equal(moment) || got == got.Round(0) || now.Sub(got) != age {
+			t.Errorf("%v is imported as %v, %v ago", moment, got, now.Sub(got))
 		}
 	}
 }

@@ -188,15 +188,15 @@ func (c *Client) listen(conn net.Conn) error {
 		}
 		now := time.Now()
 		for i := range n.Statuses {
-			n.Statuses[i].Since = wallclock.Heard(n.Statuses[i].Since, now)
+			n.Statuses[i].Since = wallclock.Import(n.Statuses[i].Since, now)
 			for j := range n.Statuses[i].Tracks {
 				t := &n.Statuses[i].Tracks[j]
-				t.Since = wallclock.Heard(t.Since, now)
+				t.Since = wallclock.Import(t.Since, now)
 			}
 		}
 		if len(n.Transitions) > 0 {
 			for i := range n.Transitions {
-				n.Transitions[i].Time = wallclock.Heard(n.Transitions[i].Time, now)
+				n.Transitions[i].Time = wallclock.Import(n.Transitions[i].Time, now)
 			}
 			c.heard = n.Transitions[len(n.Transitions)-1].Position()
 			c.Transitions(n.Transitions)

@@ -31,7 +31,7 @@ type conflicts struct {
 func (c *conflicts) list(now time.Time) []vrrp.Conflict {
 	out := slices.Clone(c.open)
 	for i := range out {
-		out[i].Since, out[i].Last = wallclock.Told(out[i].Since, now), wallclock.Told(out[i].Last, now)
+		out[i].Since, out[i].Last = wallclock.Export(out[i].Since, now), wallclock.Export(out[i].Last, now)
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func (h *history) after(p vrrp.Position, now time.Time) []vrrp.Transition {
 	}
 	out := append([]vrrp.Transition(nil), list[:min(len(list), transitionsPerLine)]...)
 	for i := range out {
-		out[i].Time = wallclock.Told(out[i].Time, now)
+		out[i].Time = wallclock.Export(out[i].Time, now)
 	}
 	return out
 }

@@ -92,13 +92,13 @@ func (r *router) dependsOn(name string) bool {
 
 func (r *router) status(now time.Time) vrrp.Status {
 	s := r.machine.Status()
-	s.Since = wallclock.Told(s.Since, now)
+	s.Since = wallclock.Export(s.Since, now)
 	if r.group != nil {
 		s.Group = r.group.name
 	}
 	s.Tracks = slices.Clone(s.Tracks)
 	for i := range s.Tracks {
-		s.Tracks[i].Since = wallclock.Told(s.Tracks[i].Since, now)
+		s.Tracks[i].Since = wallclock.Export(s.Tracks[i].Since, now)
 	}
 	s.AdvertsSent = r.sent
 	s.SendErrors = r.sendErrors

@@ -54,7 +54,7 @@ func run(first guest.Frame, r io.Reader, w *guest.Writer) guest.Exit {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	var ended atomic.Bool
-	go obey(r, stdin, func(sig syscall.Signal) {
+	go forward(r, stdin, func(sig syscall.Signal) {
 		// Once the leader has been waited for, its process group ID may be reused.
 		if !ended.Load() {
 			_ = syscall.Kill(-cmd.Process.Pid, sig)
@@ -82,8 +82,8 @@ func parseCommand(f guest.Frame) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// obey forwards input and signals to the command, and kills it when the connection ends.
-func obey(r io.Reader, stdin io.WriteCloser, signal func(syscall.Signal)) {
+// forward forwards input and signals to the command, and kills it when the connection ends.
+func forward(r io.Reader, stdin io.WriteCloser, signal func(syscall.Signal)) {
 	defer stdin.Close()
 	for {
 		f, err := guest.ReadFrame(r)

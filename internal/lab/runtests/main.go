@@ -123,7 +123,7 @@ func runKinds(ctx context.Context, o options, names []string, out io.Writer) boo
 		}
 		wg.Wait()
 	}
-	return conclude(names, results, out)
+	return summarize(names, results, out)
 }
 
 // sideBySide returns the order of the kinds: consecutive stages, each of lanes that run concurrently. Fuzzing, unit tests and
@@ -165,8 +165,8 @@ func (r *result) run(ctx context.Context, o options, k kind, out io.Writer) {
 	fmt.Fprintln(out, r.line)
 }
 
-// conclude writes the slowest tests and a line for each kind, and reports whether everything passed.
-func conclude(names []string, results map[string]*result, out io.Writer) bool {
+// summarize writes the slowest tests and a line for each kind, and reports whether everything passed.
+func summarize(names []string, results map[string]*result, out io.Writer) bool {
 	var tests []duration
 	ok := true
 	for _, name := range names {

@@ -48,7 +48,7 @@ func TestConclusion(t *testing.T) {
 		results["unit"].tests = append(results["unit"].tests, duration{"test", float64(i)})
 	}
 	var out strings.Builder
-	if conclude([]string{"unit", "host"}, results, &out) {
+	if summarize([]string{"unit", "host"}, results, &out) {
 		t.Error("all is well though a kind failed")
 	}
 	if got := out.String(); strings.Count(got, " s  test\n") != 10 || !strings.Contains(got, "tests:\n   11.0 s") || !strings.HasSuffix(got, "\nunit's\nhost's\n") {

@@ -50,9 +50,9 @@ func (d *Director) takeoverTime() (most time.Duration) {
 	return most
 }
 
-// vacate removes the virtual addresses of a crashed speaker. It reports whether none is left: only then may the table and
+// removeAddresses removes the virtual addresses of a crashed speaker. It reports whether none is left: only then may the table and
 // the kernel parameters be removed, since packets to these addresses need them.
-func (d *Director) vacate() bool {
+func (d *Director) removeAddresses() bool {
 	if d.Addresses == nil || len(d.cfg.VRRP) == 0 {
 		return true
 	}
