@@ -89,6 +89,9 @@ func sayAlive(link *ParentLink, conn net.Conn) {
 	}
 }
 
+// hangLimit ends a test that hangs. Starting a process can take seconds on a busy host.
+const hangLimit = time.Minute
+
 const (
 	testPatience  = time.Second
 	sparePatience = 3 * AliveInterval // a spare reports at its own interval
@@ -192,13 +195,13 @@ type report struct {
 
 func (s *story) next() report {
 	s.t.Helper()
-	s.l.(*net.UnixListener).SetDeadline(time.Now().Add(10 * time.Second))
+	s.l.(*net.UnixListener).SetDeadline(time.Now().Add(hangLimit))
 	conn, err := s.l.Accept()
 	if err != nil {
 		s.t.Fatalf("no worker reports: %v", err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(hangLimit))
 	r := report{conn: conn, lines: bufio.NewReader(conn)}
 	var role string
 	if _, err := fmt.Fscanf(r.lines, "%s %d restarted=%t\n", &role, &r.pid, &r.restarted); err != nil {
@@ -212,7 +215,7 @@ func (s *story) end() error {
 	select {
 	case err := <-s.ended:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(hangLimit):
 		s.t.Fatal("the parent does not end")
 		return nil
 	}
@@ -262,7 +265,7 @@ func TestSpareWaitsForActivation(t *testing.T) {
 // process id.
 func (s *story) awaitPrepared(none ...int) int {
 	s.t.Helper()
-	s.prepared.(*net.UnixListener).SetDeadline(time.Now().Add(10 * time.Second))
+	s.prepared.(*net.UnixListener).SetDeadline(time.Now().Add(hangLimit))
 	for {
 		conn, err := s.prepared.Accept()
 		if err != nil {
