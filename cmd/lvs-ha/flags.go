@@ -65,18 +65,17 @@ func (f *configFlags) load(color bool) (cfg *config.Config, warnings string, err
 	return cfg, warnings, err
 }
 
-// loadLogged is load for a daemon: it logs each warning as one line.
-func (f *configFlags) loadLogged(color bool, log *slog.Logger) (*config.Config, error) {
+// loadPlain is load for a daemon: it returns the warnings as values.
+func (f *configFlags) loadPlain(color bool) (*config.Config, []config.Finding, error) {
 	cfg, diagnostics, err := f.read(color)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	findings, more := diagnostics.Findings()
-	director.LogFindings(log, findings, true)
+	warnings, more := diagnostics.Findings()
 	if more > 0 {
-		log.Warn("configuration warning", "more", more)
+		warnings = append(warnings, config.Finding{Warning: true, Summary: fmt.Sprintf("%d more findings are not shown", more)})
 	}
-	return cfg, nil
+	return cfg, warnings, nil
 }
 
 func (f *configFlags) read(color bool) (*config.Config, *config.Diagnostics, error) {

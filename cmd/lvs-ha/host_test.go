@@ -83,6 +83,16 @@ func TestHostStatusAndReload(t *testing.T) {
 	d.awaitStatus("priority 150 and no complaint", func(s api.Status) bool {
 		return isMaster(s) && s.VRRP[0].Priority == 150 && s.Config.ReloadError == ""
 	})
+
+	// A script that cannot be run takes the instance out of service: the reload says so.
+	p.configure(withTracks(`track_script "gone" { command = ["/nonexistent"] }`, "  track \"gone\" {}\n"))
+	warned := p.asked("reload")
+	if warned.status != 0 || warned.stdout != "reloaded\n" || strings.Count(warned.stderr, "\n") != 1 ||
+		!strings.HasPrefix(warned.stderr, "warning: track_script gone cannot be run") || !strings.Contains(warned.stderr, "gateway cannot be master") {
+		t.Errorf("%+v", warned)
+	}
+	d.awaitLog(`level=WARN msg="configuration warning"`)
+	d.awaitStatus("a fault", inState(vrrp.Initialize))
 }
 
 func TestHostSIGTERMStopsWithinASecond(t *testing.T) {

@@ -15,12 +15,17 @@ func newReload() *cobra.Command {
 		Use:   "reload",
 		Short: "Reload the configuration of the running daemon",
 		Long: `Reload the configuration of the running daemon. Only what changed is touched. A configuration with errors changes
-nothing: the errors are printed and the exit status is 1.`,
+nothing: the errors are printed and the exit status is 1. Warnings, also about scripts that this host cannot run, do not
+prevent it.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
-			if err := client.Reload(cmd.Context()); err != nil {
+			reloaded, err := client.Reload(cmd.Context())
+			if err != nil {
 				return asRefusal(err)
+			}
+			for _, w := range reloaded.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+plain(w.String()))
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
 			return nil

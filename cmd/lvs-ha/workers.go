@@ -96,7 +96,7 @@ func newDirector() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			load, err := firstLoad(&conf, link, log)
+			load, err := firstLoad(&conf, link)
 			if err != nil {
 				return err
 			}
@@ -127,15 +127,16 @@ const restartReadTimeout = 2500 * time.Millisecond
 var errSlowLoad = fmt.Errorf("reading the configuration took longer than %v: check that it and the files it names are not on a hung file system", loadTimeout)
 
 // loader reads and validates the configuration.
-type loader func() (*config.Config, error)
+type loader func() (*config.Config, []config.Finding, error)
 
 // firstLoad reads the configuration before anything is changed. The returned loader first returns the same result again,
 // and then reads the files. If a first start fails, the error requests ExitRefused; a restarted director continues with
 // the last valid configuration.
-func firstLoad(conf *configFlags, link *supervisor.ParentLink, log *slog.Logger) (loader, error) {
+func firstLoad(conf *configFlags, link *supervisor.ParentLink) (loader, error) {
 	type result struct {
-		cfg *config.Config
-		err error
+		cfg      *config.Config
+		warnings []config.Finding
+		err      error
 	}
 	loaded := make(chan result, 1)
 	once := *conf
@@ -143,8 +144,8 @@ func firstLoad(conf *configFlags, link *supervisor.ParentLink, log *slog.Logger)
 		once.readTimeout = restartReadTimeout
 	}
 	go func() {
-		cfg, err := once.loadLogged(!link.Restarted && onTerminal(os.Stderr), log)
-		loaded <- result{cfg, err}
+		cfg, warnings, err := once.loadPlain(!link.Restarted && onTerminal(os.Stderr))
+		loaded <- result{cfg, warnings, err}
 	}()
 	var first *result
 	alive := time.NewTicker(supervisor.AliveInterval)
@@ -169,11 +170,11 @@ func firstLoad(conf *configFlags, link *supervisor.ParentLink, log *slog.Logger)
 	}
 	var unread atomic.Pointer[result]
 	unread.Store(first)
-	return func() (*config.Config, error) {
+	return func() (*config.Config, []config.Finding, error) {
 		if r := unread.Swap(nil); r != nil {
-			return r.cfg, r.err
+			return r.cfg, r.warnings, r.err
 		}
-		return conf.loadLogged(false, log)
+		return conf.loadPlain(false)
 	}, nil
 }
 
@@ -230,7 +231,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		for {
 			select {
 			case <-hup:
-				_ = d.Reload(ctx) // errors are logged
+				_, _ = d.Reload(ctx) // errors and warnings are logged
 				link.Reloaded()
 			case <-ctx.Done():
 				return

@@ -27,10 +27,11 @@ type fakeDirector struct {
 	err      error
 	given    *config.Config
 	failover FailoverRequest
+	reloaded Reloaded
 }
 
-func (d *fakeDirector) Status(context.Context) (Status, error) { return d.status, d.err }
-func (d *fakeDirector) Reload(context.Context) error           { return d.err }
+func (d *fakeDirector) Status(context.Context) (Status, error)   { return d.status, d.err }
+func (d *fakeDirector) Reload(context.Context) (Reloaded, error) { return d.reloaded, d.err }
 
 func (d *fakeDirector) Failover(_ context.Context, r FailoverRequest) (Failover, error) {
 	d.failover = r
@@ -96,7 +97,7 @@ func TestRefusedAndNotRunning(t *testing.T) {
 		t.Errorf("got error %v", err)
 	}
 	nowhere := filepath.Join(t.TempDir(), "api.sock")
-	if err := NewClient(nowhere).Reload(t.Context()); !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), nowhere) {
+	if _, err := NewClient(nowhere).Reload(t.Context()); !errors.Is(err, ErrNotRunning) || !strings.Contains(err.Error(), nowhere) {
 		t.Errorf("got error %v", err)
 	}
 	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
@@ -121,7 +122,8 @@ func TestErrorsHaveStatusCodesAndFindings(t *testing.T) {
 		client, _ := served(t, &fakeDirector{err: tt.err})
 		_, statusErr := client.Status(t.Context())
 		_, planErr := client.PlanReload(t.Context())
-		for what, err := range map[string]error{"status": statusErr, "reload": client.Reload(t.Context()), "plan": planErr} {
+		_, reloadErr := client.Reload(t.Context())
+		for what, err := range map[string]error{"status": statusErr, "reload": reloadErr, "plan": planErr} {
 			got, ok := errors.AsType[*Error](err)
 			if !ok || got.Status != tt.want || got.Error() != tt.err.Error() {
 				t.Errorf("%s: %#v, want status %d and the text of %q", what, err, tt.want, tt.err)
@@ -129,9 +131,19 @@ func TestErrorsHaveStatusCodesAndFindings(t *testing.T) {
 		}
 	}
 	client, _ := served(t, &fakeDirector{err: refused})
-	got, _ := errors.AsType[*Error](client.Reload(t.Context()))
+	_, err := client.Reload(t.Context())
+	got, _ := errors.AsType[*Error](err)
 	if diff := cmp.Diff(refused.Findings, got.Findings); diff != "" || got.More != 3 {
 		t.Errorf("%d more findings; the findings differ (-want +got):\n%s", got.More, diff)
+	}
+}
+
+func TestReloadReturnsWarnings(t *testing.T) {
+	d := &fakeDirector{reloaded: Reloaded{Warnings: FindingsOf([]config.Finding{{Warning: true, Summary: "track_script x cannot be run"}})}}
+	client, _ := served(t, d)
+	got, err := client.Reload(t.Context())
+	if diff := cmp.Diff(d.reloaded, got); err != nil || diff != "" {
+		t.Errorf("%v; the result differs (-want +got):\n%s", err, diff)
 	}
 }
 

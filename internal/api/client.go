@@ -52,8 +52,9 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 
 // Reload makes the director load its configuration again. If the configuration is rejected, the error has its findings and
 // the old configuration remains in use.
-func (c *Client) Reload(ctx context.Context) error {
-	return c.do(ctx, http.MethodPost, "/v1/reload", nil, &struct{}{})
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	var r Reloaded
+	return r, c.do(ctx, http.MethodPost, "/v1/reload", nil, &r)
 }
 
 // Plan returns what applying a configuration would change. It changes nothing.

@@ -43,7 +43,7 @@ func TestDirectorThatStopsDuringRequestIsReportedAsRestarting(t *testing.T) {
 		}
 		_ = l.Close()
 	}()
-	err = NewClient(socket).Reload(t.Context())
+	_, err = NewClient(socket).Reload(t.Context())
 	<-ended
 	if err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("got error %v", err)
@@ -76,7 +76,7 @@ func TestDeletedSocketIsRecreated(t *testing.T) {
 	defer func() { <-ended }()
 	defer cancel()
 	reloaded := make(chan error, 1)
-	go func() { reloaded <- NewClient(path).Reload(t.Context()) }()
+	go func() { _, err := NewClient(path).Reload(t.Context()); reloaded <- err }()
 	<-d.asked
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -99,10 +99,10 @@ type heldDirector struct {
 
 func (d *heldDirector) Status(context.Context) (Status, error) { return Status{Node: "lb1"}, nil }
 
-func (d *heldDirector) Reload(context.Context) error {
+func (d *heldDirector) Reload(context.Context) (Reloaded, error) {
 	close(d.asked)
 	<-d.answer
-	return nil
+	return Reloaded{}, nil
 }
 
 // awaitAnswer waits until lb1 responds on a socket.

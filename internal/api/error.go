@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"os"
+
+	"github.com/lvs-ha/lvs-ha/config"
 )
 
 // Error is a response with a status other than 2xx, in client and server.
@@ -26,6 +28,16 @@ type Finding struct {
 	File     string `json:"file,omitempty"`
 	Line     int    `json:"line,omitempty"`
 	Count    int    `json:"count,omitempty"` // places with the same problem, if there are several; File and Line are the first
+}
+
+// String returns the finding in one line.
+func (f Finding) String() string {
+	return config.Finding{Summary: f.Summary, Detail: f.Detail, File: f.File, Line: f.Line, Count: f.Count}.String()
+}
+
+// Reloaded is the result of a reload.
+type Reloaded struct {
+	Warnings []Finding `json:"warnings,omitempty"` // about the configuration, and about its commands on this host
 }
 
 // failure is the body of a response with a status other than 2xx.

@@ -15,7 +15,7 @@ import (
 // Director is the part of a director that the API uses.
 type Director interface {
 	Status(ctx context.Context) (Status, error)
-	Reload(ctx context.Context) error
+	Reload(ctx context.Context) (Reloaded, error)
 	Plan(ctx context.Context, cfg *config.Config) (Plan, error) // of its own file, as it is now, if cfg is nil
 	Failover(ctx context.Context, request FailoverRequest) (Failover, error)
 }
@@ -41,7 +41,8 @@ func handler(d Director) http.Handler {
 		_ = status.write(w) // the client may have disconnected
 	})
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, struct{}{}, d.Reload(r.Context()))
+		reloaded, err := d.Reload(r.Context())
+		answer(w, reloaded, err)
 	})
 	mux.HandleFunc("POST /v1/plan", func(w http.ResponseWriter, r *http.Request) {
 		cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))

@@ -49,7 +49,7 @@ type Speaker interface {
 type Options struct {
 	Version    string
 	ConfigPath string
-	Load       func() (*config.Config, error) // reads and validates the configuration
+	Load       func() (*config.Config, []config.Finding, error) // reads and validates the configuration; returns warnings
 	StateFile  string
 	Restarted  bool // this process replaces a director that ended unexpectedly
 	OpenKernel func(ctx context.Context) (Kernel, error)

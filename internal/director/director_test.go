@@ -88,6 +88,7 @@ type bench struct {
 	scripts      []string // arguments of those that were run
 	scriptResult script.Result
 	scriptTakes  time.Duration
+	refused      map[string]error // commands that cannot be run, by program
 	stop         func()
 }
 
@@ -99,7 +100,7 @@ func (b *bench) start(restarted bool) {
 	b.t.Helper()
 	b.director = New(Options{
 		ConfigPath: "lvs-ha.hcl",
-		Load:       func() (*config.Config, error) { return b.cfg, b.cfgErr },
+		Load:       func() (*config.Config, []config.Finding, error) { return b.cfg, nil, b.cfgErr },
 		StateFile:  filepath.Join(b.dir, "director.json"),
 		Restarted:  restarted,
 		OpenKernel: func(context.Context) (Kernel, error) {
@@ -126,7 +127,7 @@ func (b *bench) start(restarted bool) {
 			return b.speaker
 		},
 		Ready:       func() {},
-		CheckScript: func(script.Command) error { return nil },
+		CheckScript: func(c script.Command) error { return b.refused[strings.Join(c.Args, " ")] },
 		RunScript: func(ctx context.Context, c script.Command) script.Result {
 			b.scripts = append(b.scripts, strings.Join(c.Args[1:], " "))
 			select {
@@ -318,7 +319,7 @@ func TestReloadWithChangedCheckKeepsPool(t *testing.T) {
 		b.judge(first, healthcheck.Up)
 		b.cfg = twoServers()
 		b.cfg.Services[0].Checks[0].Interval = 5 * time.Second
-		if err := b.director.Reload(t.Context()); err != nil {
+		if _, err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -337,7 +338,7 @@ func TestInvalidReloadChangesNothing(t *testing.T) {
 		b.judge(first, healthcheck.Up)
 		steps := len(b.kernel.Steps())
 		b.cfg, b.cfgErr = nil, errors.New("lvs-ha.hcl:3: no such scheduler")
-		if err := b.director.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "no such scheduler") {
+		if _, err := b.director.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "no such scheduler") {
 			t.Errorf("reload answered %v", err)
 		}
 		if len(b.kernel.Steps()) != steps {
@@ -369,7 +370,7 @@ func TestFirstStartWithInvalidConfigurationIsRefused(t *testing.T) {
 	b := newBench(t)
 	b.cfgErr = errors.New("bad")
 	d := New(Options{
-		Load: func() (*config.Config, error) { return nil, b.cfgErr }, StateFile: filepath.Join(b.dir, "director.json"),
+		Load: func() (*config.Config, []config.Finding, error) { return nil, nil, b.cfgErr }, StateFile: filepath.Join(b.dir, "director.json"),
 		NewChecker: func(func(healthcheck.Event)) Checker { return nil },
 		NewTracker: func(func(string, track.Result)) Tracker { return nil },
 		NewSpeaker: func(SpeakerReports) Speaker { return nil },
@@ -420,7 +421,7 @@ func TestServiceRemovedFromConfigurationIsDeleted(t *testing.T) {
 		reload func(b *bench)
 	}{
 		{"by reload", func(b *bench) {
-			if err := b.director.Reload(b.t.Context()); err != nil {
+			if _, err := b.director.Reload(b.t.Context()); err != nil {
 				b.t.Fatal(err)
 			}
 			synctest.Wait()

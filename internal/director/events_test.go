@@ -175,12 +175,12 @@ func TestHistoryOfRemovedInstanceIsRemoved(t *testing.T) {
 		b.move("x", 1, 2)
 		cfg := b.cfg
 		b.cfg = twoServers()
-		if err := b.director.Reload(t.Context()); err != nil {
+		if _, err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		b.move("x", 3, 3) // it leaves
 		b.cfg = cfg
-		if err := b.director.Reload(t.Context()); err != nil {
+		if _, err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if list := b.status().VRRP[0].History; len(list) != 1 || list[0].Sequence != 3 {

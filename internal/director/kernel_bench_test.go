@@ -30,7 +30,7 @@ func BenchmarkKernelRepair(b *testing.B) {
 		b.Run(fmt.Sprint(servers), func(b *testing.B) {
 			cfg := loaded(b, largeFile(b, servers))
 			d := New(Options{
-				Load:      func() (*config.Config, error) { return cfg, nil },
+				Load:      func() (*config.Config, []config.Finding, error) { return cfg, nil, nil },
 				StateFile: filepath.Join(b.TempDir(), "director.json"),
 				OpenKernel: func(ctx context.Context) (k Kernel, err error) {
 					err = host.Do(func() (err error) {

@@ -27,7 +27,7 @@ func (b *bench) repair() {
 
 func (b *bench) reload() {
 	b.t.Helper()
-	if err := b.director.Reload(b.t.Context()); err != nil {
+	if _, err := b.director.Reload(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	synctest.Wait()
@@ -214,16 +214,16 @@ func TestConcurrentReloadsUseLatestFile(t *testing.T) {
 		read, slow := make(chan *config.Config, 2), make(chan struct{})
 		read <- older
 		read <- newer
-		b.director.Load = func() (*config.Config, error) {
+		b.director.Load = func() (*config.Config, []config.Finding, error) {
 			cfg := <-read
 			if cfg == older {
 				<-slow
 			}
-			return cfg, nil
+			return cfg, nil, nil
 		}
 		ended := make(chan error, 2)
 		for range 2 {
-			go func() { ended <- b.director.Reload(t.Context()) }()
+			go func() { _, err := b.director.Reload(t.Context()); ended <- err }()
 			synctest.Wait()
 		}
 		close(slow)
@@ -242,7 +242,7 @@ func TestTruncatedFileRemovesNothing(t *testing.T) {
 		b.start(false)
 		b.judge(first, healthcheck.Up)
 		b.cfg = &config.Config{Node: "lb1", Director: b.cfg.Director}
-		if err := b.director.Reload(t.Context()); !errors.Is(err, errEmptied) {
+		if _, err := b.director.Reload(t.Context()); !errors.Is(err, errEmptied) {
 			t.Errorf("reload answered %v", err)
 		}
 		b.wantPool(first + "=1")

@@ -9,7 +9,9 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -22,7 +24,8 @@ func (d *Director) start() error {
 	}
 	d.recallProgress()
 	d.recallFailovers()
-	cfg, err := d.Load()
+	cfg, warnings, err := d.Load()
+	LogFindings(d.Logger, warnings, true)
 	if err == nil && isEmpty(cfg) {
 		d.Logger.Warn("nothing to do: the configuration has no vrrp and no virtual_service block", "path", d.ConfigPath)
 		if last := d.memory.Config; d.Restarted && last != nil && !isEmpty(last) {
@@ -130,19 +133,19 @@ func (d *Director) dropAdopted() {
 	}
 }
 
-// Reload loads the configuration file again. An invalid file changes nothing; the error has its diagnostics. Reloads are
-// serialized, so that the latest file contents are used.
-func (d *Director) Reload(ctx context.Context) error {
+// Reload loads the configuration file again, and returns warnings about it. An invalid file changes nothing; the error has
+// its diagnostics. Reloads are serialized, so that the latest file contents are used.
+func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 	select {
 	case d.reloading <- struct{}{}:
 		defer func() { <-d.reloading }()
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for another reload: %w", context.Cause(ctx))
+		return api.Reloaded{}, fmt.Errorf("waiting for another reload: %w", context.Cause(ctx))
 	}
-	cfg, err := d.Load()
+	cfg, warnings, err := d.Load()
 	var inForce *config.Config // only a reload replaces it
 	if err := d.view(ctx, func() { inForce = d.cfg }); err != nil {
-		return err
+		return api.Reloaded{}, err
 	}
 	if err == nil && isEmpty(cfg) && !isEmpty(inForce) {
 		err = errEmptied
@@ -150,18 +153,58 @@ func (d *Director) Reload(ctx context.Context) error {
 	var changes []change
 	if err == nil {
 		changes = changesBetween(inForce, cfg)
+		warnings = append(warnings, d.refusedCommands(ctx, cfg)...)
 	}
-	return d.do(ctx, func() error {
+	err = d.do(ctx, func() error {
 		d.startErr, d.reloadErr = nil, err
 		if err != nil {
 			d.logRefused("reload refused; configuration unchanged", err)
 			return refusal(err)
 		}
+		LogFindings(d.Logger, warnings, true)
 		d.load(ctx, cfg)
 		logChanges(d.Logger, changes)
 		go d.release()
 		return nil
 	})
+	if err != nil {
+		return api.Reloaded{}, err
+	}
+	return api.Reloaded{Warnings: api.FindingsOf(warnings)}, nil
+}
+
+// commandPatience is how long a reload waits for the file systems of commands.
+const commandPatience = 2 * time.Second
+
+// maxCommandWarnings limits the warnings about commands: usually, all have the same cause.
+const maxCommandWarnings = 20
+
+// refusedCommands returns a warning for each command that this host cannot run. An unresponsive file system is not an answer:
+// the commands report it when they run.
+func (d *Director) refusedCommands(ctx context.Context, cfg *config.Config) []config.Finding {
+	ctx, cancel := context.WithTimeout(ctx, commandPatience)
+	defer cancel()
+	done := make(chan []config.Finding, 1)
+	go func() {
+		var list []config.Finding
+		for _, c := range cfg.Commands() {
+			if len(list) == maxCommandWarnings {
+				break
+			}
+			if err := d.CheckScript(script.Command{Args: c.Args, Shell: c.Shell, User: c.User, Group: c.Group, Timeout: c.Timeout}); err != nil {
+				list = append(list, config.Finding{
+					Warning: true, Summary: c.Block + " cannot be run", Detail: fmt.Sprintf("%v: %s. To do: %s.", err, c.Consequence, config.CommandRemedy),
+				})
+			}
+		}
+		done <- list
+	}()
+	select {
+	case list := <-done:
+		return list
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // release returns the memory used by loading to the system, which is several times that of a configuration.

@@ -123,7 +123,7 @@ func TestRefusedReloadLogsEachFinding(t *testing.T) {
 			Text: "Error: Bad\n\n  on lvs-ha.hcl line 3:\n   3: x = 1\n", More: 7,
 			Findings: []config.Finding{{Summary: "Bad", Detail: "Write good.", File: "lvs-ha.hcl", Line: 3, Count: 2}, {Summary: "Worse"}, {Warning: true, Summary: "Odd"}},
 		})
-		if err := b.director.Reload(t.Context()); err == nil {
+		if _, err := b.director.Reload(t.Context()); err == nil {
 			t.Fatal("accepted")
 		}
 		log := b.log.read()

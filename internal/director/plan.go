@@ -28,7 +28,7 @@ type standing struct {
 // check results count as passing.
 func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, error) {
 	if cfg == nil {
-		loaded, err := d.Load()
+		loaded, _, err := d.Load()
 		if err != nil {
 			return api.Plan{}, refusal(err)
 		}

@@ -141,7 +141,7 @@ func TestPlanUsesCheckStates(t *testing.T) {
 			t.Errorf("%d servers count as passing, want 1", p.Assumed)
 		}
 		b.cfg = next
-		if err := b.director.Reload(t.Context()); err != nil {
+		if _, err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -173,7 +173,7 @@ func TestPlanRefusesLikeReload(t *testing.T) {
 		b.start(false)
 		defer b.stop()
 		b.cfg = &config.Config{}
-		if err := b.director.Reload(t.Context()); !errors.Is(err, errEmptied) {
+		if _, err := b.director.Reload(t.Context()); !errors.Is(err, errEmptied) {
 			t.Errorf("the reload of an emptied file: %v", err)
 		}
 		for _, cfg := range []*config.Config{nil, b.cfg} {

@@ -63,7 +63,7 @@ func TestRecalledConfigurationIsValidated(t *testing.T) {
 					t.Errorf("recalled %+v, %v, want what is owned and no configuration", m, err)
 				}
 				d := New(Options{
-					Load: func() (*config.Config, error) { return nil, errors.New("bad") }, StateFile: file, Restarted: true,
+					Load: func() (*config.Config, []config.Finding, error) { return nil, nil, errors.New("bad") }, StateFile: file, Restarted: true,
 					NewChecker: func(func(healthcheck.Event)) Checker { return nil },
 					NewTracker: func(func(string, track.Result)) Tracker { return nil },
 					NewSpeaker: func(SpeakerReports) Speaker { return nil },

@@ -21,7 +21,7 @@ const forwarding = "net.ipv4.ip_forward"
 func reload(t *testing.T, b *bench, cfg *config.Config) {
 	t.Helper()
 	b.cfg = cfg
-	if err := b.director.Reload(t.Context()); err != nil {
+	if _, err := b.director.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -3,12 +3,14 @@ package director
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -107,11 +109,58 @@ func TestReloadKeepsResults(t *testing.T) {
 		b.cfg = withTracks()
 		b.cfg.VRRP[0].Tracks[0].Weight = -20
 		b.cfg.Tracks[2] = config.Track{Name: "nginx", Script: &config.TrackScript{Init: "ok"}}
-		if err := b.director.Reload(t.Context()); err != nil {
+		if _, err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		b.wantTrack("haproxy", vrrp.EffectOffset, -20, false)
 		b.wantTrack("nginx", vrrp.EffectNone, 0, true)
+	})
+}
+
+// TestReloadWarnsAboutCommands checks the answer of a reload and its log.
+func TestReloadWarnsAboutCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withTracks()
+		b.cfg.VRRP[0].Notify = &config.Notify{Master: []string{"/notify"}, Timeout: time.Second}
+		b.start(false)
+		defer b.stop()
+		if r, err := b.director.Reload(t.Context()); err != nil || len(r.Warnings) > 0 {
+			t.Fatalf("%v, %v", r, err)
+		}
+		b.log.read()
+		b.refused = map[string]error{"true": errors.New("no program"), "/notify": errors.New("no file")}
+		r, err := b.director.Reload(t.Context())
+		if err != nil || len(r.Warnings) != 2 {
+			t.Fatalf("%v, %v", r, err)
+		}
+		for i, want := range [][]string{{"track_script haproxy", "no program", "web cannot be master", config.CommandRemedy}, {"notify.master of vrrp web", "no file"}} {
+			for _, part := range want {
+				if w := r.Warnings[i]; w.Severity != "warning" || !strings.Contains(w.String(), part) {
+					t.Errorf("warning %d has no %q: %+v", i, part, w)
+				}
+			}
+		}
+		if log := b.log.read(); strings.Count(log, "level=WARN") != 2 {
+			t.Errorf("it logs:\n%s", log)
+		}
+	})
+}
+
+// TestReloadDoesNotWaitForCommands checks that a hanging file system only costs the warning.
+func TestReloadDoesNotWaitForCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withTracks()
+		b.start(false)
+		defer b.stop()
+		hang := make(chan struct{})
+		defer close(hang)
+		b.director.CheckScript = func(script.Command) error { <-hang; return nil }
+		began := time.Now()
+		if _, err := b.director.Reload(t.Context()); err != nil || time.Since(began) > commandPatience {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
 	})
 }
 

@@ -294,7 +294,8 @@ func TestKernel(t *testing.T) {
 		{"clock", "", func(_ *config.Config, o *doctor.Observed) { o.Clock.Synchronized = false }, []string{
 			"warning clock"}},
 		{"scripts", "", func(_ *config.Config, o *doctor.Observed) {
-			o.Scripts = []doctor.Script{{Track: true, Block: "track_script good"}, {Track: true, Block: "track_script bad", Refused: "/y is not executable"}, {Block: "notify.master of vrrp web", Refused: "/x: no such file"}}
+			o.Scripts = []doctor.Script{{Command: config.Command{Block: "track_script good"}}, {Command: config.Command{Block: "track_script bad", Consequence: "it counts as failed"}, Refused: "/y is not executable"},
+				{Command: config.Command{Block: "notify.master of vrrp web", Consequence: "it would fail"}, Refused: "/x: no such file"}}
 		}, []string{"error script track_script bad", "error script notify.master of vrrp web"}},
 		{"clock unknown", "", func(_ *config.Config, o *doctor.Observed) { o.Clock = doctor.Clock{} }, nil},
 		{"not seen", "", func(_ *config.Config, o *doctor.Observed) {

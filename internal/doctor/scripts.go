@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/script"
@@ -11,8 +10,7 @@ import (
 
 // Script is a configured command, and why this host cannot run it; empty if it can.
 type Script struct {
-	Track   bool   // of a track_script block
-	Block   string // track_script haproxy, notify.master of vrrp web
+	config.Command
 	Refused string
 }
 
@@ -23,10 +21,7 @@ func scripts(_ *config.Config, o *Observed) []Finding {
 		if s.Refused == "" {
 			continue
 		}
-		f := Finding{Code: "script", Severity: Error, Subject: s.Block, What: s.Block + ": " + s.Refused, Why: "the notification would fail"}
-		if s.Track {
-			f.Why = "a script that cannot be run counts as failed"
-		}
+		f := Finding{Code: "script", Severity: Error, Subject: s.Block, What: s.Block + ": " + s.Refused, Why: s.Consequence, Remedy: config.CommandRemedy}
 		out = append(out, f)
 	}
 	if len(out) == 0 && len(o.Scripts) > 0 {
@@ -49,37 +44,12 @@ func observeScripts(ctx context.Context, cfg *config.Config, o *Observed) error 
 
 func checkScripts(cfg *config.Config) []Script {
 	var out []Script
-	check := func(track bool, block string, c script.Command) {
-		s := Script{Track: track, Block: block}
-		if err := script.Check(c); err != nil {
+	for _, c := range cfg.Commands() {
+		s := Script{Command: c}
+		if err := script.Check(script.Command{Args: c.Args, Shell: c.Shell, User: c.User, Group: c.Group, Timeout: c.Timeout}); err != nil {
 			s.Refused = err.Error()
 		}
 		out = append(out, s)
-	}
-	for _, t := range cfg.Tracks {
-		if s := t.Script; s != nil {
-			check(true, "track_script "+t.Name, script.Command{Args: s.Command, Shell: s.Shell, User: s.User, Group: s.Group, Timeout: s.Timeout})
-		}
-	}
-	notify := func(owner string, n *config.Notify) {
-		if n == nil {
-			return
-		}
-		for _, one := range []struct {
-			name string
-			args []string
-		}{{"master", n.Master}, {"backup", n.Backup}, {"fault", n.Fault}, {"stop", n.Stop}, {"all", n.All}} {
-			if len(one.args) > 0 {
-				check(false, fmt.Sprintf("notify.%s of %s", one.name, owner),
-					script.Command{Args: one.args, Shell: n.Shell, User: n.User, Group: n.Group, Timeout: n.Timeout})
-			}
-		}
-	}
-	for _, v := range cfg.VRRP {
-		notify("vrrp "+v.Name, v.Notify)
-	}
-	for _, g := range cfg.SyncGroups {
-		notify("sync_group "+g.Name, g.Notify)
 	}
 	return out
 }
