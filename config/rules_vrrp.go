@@ -66,6 +66,8 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return b.StartupDelay.at(), b.StartupDelay.isOK()
 	case "source_address":
 		return b.SourceAddress.at(), b.SourceAddress.isOK() && b.familyIsOK()
+	case "multicast_address":
+		return b.MulticastAddress.at(), b.MulticastAddress.isOK() && b.UnicastPeers.isOK() && b.familyIsOK()
 	case "auth_pass":
 		return b.AuthPass.at(), b.AuthPass.isOK() && b.Version.isOK()
 	case "auth_hmac.key", "auth_hmac.active_key", "auth_hmac.time_window", "auth_hmac":

@@ -27,6 +27,7 @@ type vrrpBlock struct {
 	PreemptDelay      attr[time.Duration]        `hcl:"preempt_delay,optional" default:"0s" range:"0s..1h"`
 	StartupDelay      attr[time.Duration]        `hcl:"startup_delay,optional" default:"0s" range:"0s..1h"`
 	SourceAddress     attr[netip.Addr]           `hcl:"source_address,optional" unset:"the interface's first"`
+	MulticastAddress  attr[netip.Addr]           `hcl:"multicast_address,optional" unset:"224.0.0.18, ff02::12" holds:"a multicast address"`
 	UnicastPeers      attr[[]item[netip.Addr]]   `hcl:"unicast_peers,optional" unset:"none: adverts are multicast"`
 	UnicastMinTTL     attr[int64]                `hcl:"unicast_min_ttl,optional" default:"255" range:"1..255"`
 	UnicastMaxTTL     attr[int64]                `hcl:"unicast_max_ttl,optional" default:"255" range:"1..255"`
@@ -161,6 +162,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		PreemptDelay:      b.PreemptDelay.value,
 		StartupDelay:      b.StartupDelay.value,
 		SourceAddress:     b.SourceAddress.value,
+		MulticastAddress:  b.MulticastAddress.value,
 		UnicastPeers:      values(b.UnicastPeers.value),
 		UnicastMinTTL:     uint8(b.UnicastMinTTL.value),
 		UnicastMaxTTL:     uint8(b.UnicastMaxTTL.value),

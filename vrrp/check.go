@@ -43,7 +43,7 @@ func (in *Instance) checkPath(e Envelope) DropReason {
 		return DropDestination
 	case !multicast && !in.isPeer(e.Source):
 		return DropNotAPeer
-	case multicast && e.Destination.WithZone("") != MulticastAddress(in.Family):
+	case multicast && e.Destination.WithZone("") != in.Multicast():
 		return DropDestination
 	case multicast && e.HopLimit != HopLimit, !multicast && !in.acceptsTTL(e):
 		return DropTTL

@@ -43,6 +43,11 @@ func TestCheck(t *testing.T) {
 		{"TTL 254", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.HopLimit = 254 }, DropTTL},
 		{"TTL 1, IPv6", "keepalived-v3-ipv6", v6, func(_ *Instance, e *Envelope) { e.HopLimit = 1 }, DropTTL},
 		{"unicast to multicast", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.Destination = self }, DropDestination},
+		{"its own group", "keepalived-v3", base, func(in *Instance, e *Envelope) {
+			in.MulticastAddress = netip.MustParseAddr("224.0.0.88")
+			e.Destination = in.MulticastAddress
+		}, NotDropped},
+		{"the standard group", "keepalived-v3", base, func(in *Instance, _ *Envelope) { in.MulticastAddress = netip.MustParseAddr("224.0.0.88") }, DropDestination},
 		{"another group", "keepalived-v3", base, func(_ *Instance, e *Envelope) { e.Destination = netip.MustParseAddr("224.0.0.5") }, DropDestination},
 		{"unicast", "keepalived-v3-unicast", unicast, nil, NotDropped},
 		{"unicast over a router", "keepalived-v3-unicast", unicast, func(_ *Instance, e *Envelope) { e.HopLimit = 254 }, DropTTL},

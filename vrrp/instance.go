@@ -96,6 +96,7 @@ type Instance struct {
 	PreemptDelay      time.Duration    `json:"preempt_delay"`
 	StartupDelay      time.Duration    `json:"startup_delay,omitempty"`         // time after start before it may become master, unless it continues as master
 	SourceAddress     netip.Addr       `json:"source_address,omitzero"`         // of adverts; unset: the interface's first
+	MulticastAddress  netip.Addr       `json:"multicast_address,omitzero"`      // destination of adverts; unset: MulticastAddress of the family
 	UnicastPeers      []netip.Addr     `json:"unicast_peers,omitempty"`         // none: multicast
 	UnicastMinTTL     uint8            `json:"unicast_min_ttl,omitempty"`       // 0: HopLimit
 	UnicastMaxTTL     uint8            `json:"unicast_max_ttl,omitempty"`       // 0: HopLimit

@@ -162,6 +162,15 @@ func (v *validation) transport(in *Instance) {
 	case least > most:
 		v.field("unicast_max_ttl", "must not be less than unicast_min_ttl, which is %d", least)
 	}
+	switch group := in.MulticastAddress; {
+	case !group.IsValid():
+	case !in.Family.has(group) || !group.IsMulticast():
+		v.field("multicast_address", "%s is not an %s multicast address", group, in.Family)
+	case in.Family == IPv6 && !group.IsLinkLocalMulticast():
+		v.field("multicast_address", "%s is not link-local: IPv6 needs an address that begins with ff02", group)
+	case len(in.UnicastPeers) > 0:
+		v.field("multicast_address", "has no effect with unicast_peers: remove one of them")
+	}
 	seen := make(map[netip.Addr]bool, len(in.UnicastPeers))
 	for i, p := range in.UnicastPeers {
 		switch {

@@ -55,6 +55,13 @@ func TestValidate(t *testing.T) {
 			six(in)
 			in.Addresses[0].Scope, in.Addresses[0].Broadcast, in.Addresses[0].Deprecated = ScopeLink, netip.IPv4Unspecified(), true
 		}, []fault{{"addresses", 0}, {"addresses", 0}}},
+		{"multicast", func(in *Instance) { in.MulticastAddress = netip.MustParseAddr("239.1.2.3") }, nil},
+		{"multicast of the other family", func(in *Instance) { in.MulticastAddress = netip.MustParseAddr("ff02::12") }, []fault{{"multicast_address", -1}}},
+		{"unicast as multicast", func(in *Instance) { in.MulticastAddress = netip.MustParseAddr("10.0.0.9") }, []fault{{"multicast_address", -1}}},
+		{"multicast beyond the link", func(in *Instance) { six(in); in.MulticastAddress = netip.MustParseAddr("ff05::12") }, []fault{{"multicast_address", -1}}},
+		{"multicast and peers", func(in *Instance) {
+			in.MulticastAddress, in.UnicastPeers = netip.MustParseAddr("224.0.0.88"), addrs("10.0.0.9")
+		}, []fault{{"multicast_address", -1}}},
 		{"source", func(in *Instance) { in.SourceAddress = netip.MustParseAddr("fe80::1") }, []fault{{"source_address", -1}}},
 		{"peers", func(in *Instance) {
 			in.SourceAddress = ours

@@ -17,12 +17,20 @@ var (
 	MulticastIPv6 = netip.MustParseAddr("ff02::12")
 )
 
-// MulticastAddress returns the destination of a family's adverts if there are no unicast peers.
+// MulticastAddress returns the standard destination of a family's adverts.
 func MulticastAddress(f Family) netip.Addr {
 	if f == IPv6 {
 		return MulticastIPv6
 	}
 	return MulticastIPv4
+}
+
+// Multicast returns the multicast address of the instance's adverts.
+func (in *Instance) Multicast() netip.Addr {
+	if in.MulticastAddress.IsValid() {
+		return in.MulticastAddress
+	}
+	return MulticastAddress(in.Family)
 }
 
 // Lengths in bytes, and the packet type (RFC 9568, 5.1).

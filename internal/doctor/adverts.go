@@ -93,7 +93,7 @@ var refusals = map[vrrp.DropReason]string{
 	vrrp.DropAuthKeyUnknown:   "define the same auth_hmac keys, with the same ids, on both directors",
 	vrrp.DropAuthReplayed:     "find the host that replays captured adverts; if a director's clock was set back, wait until it catches up",
 	vrrp.DropNotAPeer:         "add it to unicast_peers, or use another virtual_router_id",
-	vrrp.DropDestination:      "use unicast_peers on both directors or on neither",
+	vrrp.DropDestination:      "use unicast_peers on both directors or on neither, and the same multicast_address",
 	vrrp.DropTTL:              "connect both directors to the same network; for unicast_peers behind routers set unicast_min_ttl",
 }
 
@@ -149,7 +149,7 @@ func mastership(in *vrrp.Instance, masters []speaker, o *Observed) []Finding {
 // destinations describes where the adverts of the instance's directors are sent.
 func destinations(in *vrrp.Instance) string {
 	if len(in.UnicastPeers) == 0 {
-		return vrrp.MulticastAddress(in.Family).String()
+		return in.Multicast().String()
 	}
 	return fmt.Sprintf("this node and to %v", in.UnicastPeers)
 }

@@ -38,17 +38,18 @@ func listenFor(in vrrp.Instance) time.Duration {
 	return min(listenIntervals*in.AdvertiseInterval+listenSlack, listenMost)
 }
 
-// listener is a socket for the adverts of a family on an interface.
+// listener is a socket for the adverts of a family and multicast group on an interface.
 type listener struct {
 	iface  string
 	family vrrp.Family
+	group  netip.Addr
 }
 
 // observeAdverts listens on the interfaces of all VRRP instances.
 func observeAdverts(ctx context.Context, cfg *config.Config, o *Observed) error {
 	listeners := map[listener]time.Duration{}
 	for _, v := range cfg.VRRP {
-		l := listener{v.Interface, v.Family}
+		l := listener{v.Interface, v.Family, v.Multicast()}
 		listeners[l] = max(listeners[l], listenFor(v.Instance))
 	}
 	o.Listened = map[string]time.Duration{}
@@ -123,7 +124,7 @@ func (l listener) listen(ctx context.Context, long time.Duration) ([]Advert, err
 
 // join joins the multicast group and returns a function that reads one packet.
 func (l listener) join(conn net.PacketConn, ifi *net.Interface) (func([]byte) (int, vrrp.Envelope, error), error) {
-	group := &net.IPAddr{IP: vrrp.MulticastAddress(l.family).AsSlice()}
+	group := &net.IPAddr{IP: l.group.AsSlice()}
 	if l.family == vrrp.IPv6 {
 		p := ipv6.NewPacketConn(conn)
 		err := errors.Join(p.JoinGroup(ifi, group), p.SetControlMessage(ipv6.FlagHopLimit|ipv6.FlagDst, true))

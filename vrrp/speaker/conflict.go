@@ -158,6 +158,14 @@ func (e *engine) advertSniffed(a sniffedAdvert, now time.Time) {
 	if r == nil || a.source == r.source || a.priority == vrrp.PriorityResign {
 		return
 	}
+	if a.destination.IsMulticast() && a.destination != r.instance.Multicast() {
+		// The receive socket has not joined that group.
+		e.drop(r.wire, r, vrrp.DropDestination, vrrp.Envelope{Family: r.key.Family, Source: a.source, Destination: a.destination}, now)
+		e.conflict(r, vrrp.Conflict{
+			Kind: vrrp.ConflictMaster, Router: a.source, Hardware: a.hardware.String(), VirtualRouterID: a.key.VirtualRouterID, Priority: a.priority,
+		}, now)
+		return
+	}
 	heard := r.received
 	for _, n := range r.drops.count {
 		heard += n

@@ -82,7 +82,7 @@ func TestConflictWithAnotherRouterID(t *testing.T) {
 	g := lone(t, &log)
 	other := v3(100)
 	other.VirtualRouterID = 77
-	w := g.engine.wires[keyOf(ptr(v3(100))).wire()]
+	w := g.engine.wires[wireOf(ptr(v3(100)))]
 	for range 3 {
 		g.engine.receive(w, g.datagram(other, 100, "10.9.0.2"), g.now)
 		g.advance(time.Second)
@@ -99,7 +99,7 @@ func TestConflictWithAnotherRouterID(t *testing.T) {
 func TestConflictOfHiddenAdverts(t *testing.T) {
 	var log bytes.Buffer
 	g := lone(t, &log)
-	sniffed := sniffedAdvert{keyOf(ptr(v3(150))), netip.MustParseAddr("10.9.0.2"), 100, net.HardwareAddr{2, 0, 0, 0, 0, 2}}
+	sniffed := sniffedAdvert{keyOf(ptr(v3(150))), netip.MustParseAddr("10.9.0.2"), vrrp.MulticastIPv4, 100, net.HardwareAddr{2, 0, 0, 0, 0, 2}}
 	for range 2 * hiddenEvidence {
 		g.engine.advertSniffed(sniffed, g.now)
 		g.hear(v3(100), 100, "10.9.0.2")

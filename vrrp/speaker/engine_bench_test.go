@@ -12,7 +12,7 @@ import (
 // BenchmarkReceive measures a backup's processing of an advert, without the kernel, with 255 instances.
 func BenchmarkReceive(b *testing.B) {
 	g, instances := crowd(b)
-	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
 	var packets []datagram
 	for _, in := range instances {
 		packets = append(packets, g.datagram(in, 200, "10.9.0.2"))
@@ -67,7 +67,7 @@ func BenchmarkReceiveForgedLists(b *testing.B) {
 		forged.Addresses[0].Prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, 0, byte(i)}), 16)
 		packets[i] = g.datagram(forged, 200, "10.8.0.2")
 	}
-	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {

@@ -72,7 +72,7 @@ func (g *rig) did() string {
 }
 
 // Open implements sockets.
-func (g *rig) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time)) {
+func (g *rig) Open(ifc netInterface, key socketKey, opened func(*socket, error, time.Time)) {
 	g.opened = append(g.opened, ifc)
 	err := g.refuse
 	g.posts = append(g.posts, func(now time.Time) {
@@ -80,7 +80,7 @@ func (g *rig) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, 
 			opened(nil, err, now)
 			return
 		}
-		opened(&socket{key: socketKey{ifc.Name, f}, index: ifc.Index, fd: -1}, nil, now)
+		opened(&socket{key: key, index: ifc.Index, fd: -1}, nil, now)
 	})
 }
 
@@ -216,7 +216,7 @@ func (g *rig) want(instances ...vrrp.Instance) {
 func (g *rig) hear(in vrrp.Instance, priority uint8, from string) {
 	g.t.Helper()
 	d := g.datagram(in, priority, from)
-	g.engine.receive(g.engine.wires[keyOf(&in).wire()], d, g.now)
+	g.engine.receive(g.engine.wires[wireOf(&in)], d, g.now)
 	g.settle()
 }
 

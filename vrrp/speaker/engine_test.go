@@ -117,7 +117,7 @@ func TestSocketBackoff(t *testing.T) {
 	}
 	g.refuse = nil
 	g.advance(openRetryMost)
-	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
 	if w.socket == nil || w.backoff != 0 {
 		t.Fatalf("wire after the cause is gone: %+v", w)
 	}
@@ -491,7 +491,7 @@ func TestDrops(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(100))
-	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
 	unknown, other := v3(100), v3(100)
 	unknown.VirtualRouterID = 99
 	other.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.99/24")}}
@@ -537,7 +537,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	g := newRig(t)
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(100))
-	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
 	d := g.datagram(v3(200), 200, "10.9.0.2")
 	g.engine.receive(w, d, g.now)
 	g.quiet = true

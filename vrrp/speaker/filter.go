@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/net/bpf"
@@ -19,22 +20,22 @@ const (
 	ipv4DestAt      = 16
 	ipv4Multicast   = 0xe0000000 // 224.0.0.0/4
 	ipv4ClassDBits  = 0xf0000000
-	ipv4VRRPGroup   = 0xe0000012 // 224.0.0.18
 	ipv4BroadcastTo = 0xffffffff
 )
 
 // filterFor returns the filter of a receive socket. The IPv4 filter sees the IP header and drops packets sent to the
 // broadcast address or to another multicast group. It accepts all other packets, valid or not, because packets dropped
 // here cannot be counted by reason. An IPv6 filter sees only the VRRP header.
-func filterFor(f vrrp.Family) []bpf.Instruction {
-	if f == vrrp.IPv6 {
+func filterFor(key socketKey) []bpf.Instruction {
+	if key.Family == vrrp.IPv6 {
 		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}
 	}
+	group := key.group().As4()
 	return []bpf.Instruction{
 		bpf.LoadAbsolute{Off: ipv4ProtocolAt, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: vrrp.Protocol, SkipTrue: 6},
 		bpf.LoadAbsolute{Off: ipv4DestAt, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv4VRRPGroup, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(group[:]), SkipTrue: 3},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv4BroadcastTo, SkipTrue: 3},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ipv4ClassDBits},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv4Multicast, SkipTrue: 1},

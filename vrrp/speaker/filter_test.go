@@ -23,7 +23,7 @@ func TestFilter(t *testing.T) {
 		{vrrp.Protocol, "255.255.255.255", false},
 		{17, "224.0.0.18", false},
 	} {
-		vm, err := bpf.NewVM(filterFor(vrrp.IPv4))
+		vm, err := bpf.NewVM(filterFor(socketKey{Family: vrrp.IPv4}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("protocol %d to %s: %d bytes pass, want pass %v", c.protocol, c.to, n, c.pass)
 		}
 	}
-	for _, filter := range [][]bpf.Instruction{refuseAll, filterFor(vrrp.IPv6)} {
+	for _, filter := range [][]bpf.Instruction{refuseAll, filterFor(socketKey{Family: vrrp.IPv6})} {
 		if _, err := bpf.Assemble(filter); err != nil {
 			t.Error(err)
 		}

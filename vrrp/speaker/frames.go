@@ -44,7 +44,7 @@ func newFrameSender() *frameSender { return &frameSender{conns: map[socketKey]fr
 // Announce announces an address. If the socket fails, Announce reopens it once, because the interface or its own address
 // may have been replaced.
 func (s *frameSender) Announce(ifc netInterface, a netip.Addr) (int, error) {
-	key := socketKey{ifc.Name, vrrp.IPv4}
+	key := socketKey{Interface: ifc.Name, Family: vrrp.IPv4}
 	if a.Is6() {
 		key.Family = vrrp.IPv6
 	}

@@ -325,6 +325,50 @@ func (m *match) play(t *testing.T, ending string) {
 	m.them.stop()
 }
 
+// TestHostMulticastAddress runs two virtual routers with other multicast addresses beside keepalived and one with the
+// standard address, on one interface. A reload moves that one too; keepalived's adverts to the standard address are then
+// counted and reported as another master's.
+func TestHostMulticastAddress(t *testing.T) {
+	n := newLAN(t)
+	four, six := interops[2].instance(200), interops[3].instance(200)
+	standard := interops[2].instance(200)
+	six.Name, standard.Name, standard.VirtualRouterID, standard.Addresses = "six", "standard", 61, []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.161/24")}}
+	four.MulticastAddress, six.MulticastAddress = netip.MustParseAddr("224.0.0.88"), netip.MustParseAddr("ff02::88")
+	a := newStation(t, n.a)
+	a.want(four, six, standard)
+	for _, in := range []vrrp.Instance{four, six, standard} {
+		a.awaitState(in.Name, vrrp.Master)
+	}
+	global := "global_defs {\n vrrp_mcast_group4 224.0.0.88\n vrrp_mcast_group6 ff02::88\n}\n"
+	lower := func(in vrrp.Instance) vrrp.Instance { in.Priority = 100; return in }
+	k := startKeepalivedWith(t, n.b, true, keepalivedConfig([]vrrp.Instance{lower(four), lower(six)})+global)
+	for _, name := range []string{"v", "six"} {
+		k.awaitState(name, vrrp.Backup)
+	}
+	a.kill()
+	for _, name := range []string{"v", "six"} {
+		k.awaitState(name, vrrp.Master)
+	}
+	a.start("fresh")
+	for _, name := range []string{"v", "six"} {
+		a.awaitState(name, vrrp.Master)
+		k.awaitState(name, vrrp.Backup)
+		if st := a.report(name, "known", func(vrrp.Status) bool { return true }); len(st.Dropped)+len(st.InterfaceDropped) > 0 {
+			t.Errorf("%s: dropped %v %v", name, st.Dropped, st.InterfaceDropped)
+		}
+	}
+	k.checkLog()
+	four.MulticastAddress = netip.Addr{}
+	a.want(four, six, standard)
+	k.awaitState("v", vrrp.Master) // it no longer hears us
+	a.report("v", "a conflict", func(s vrrp.Status) bool {
+		return s.State == vrrp.Master && s.Dropped[vrrp.DropDestination.String()] > 0 && len(s.Conflicts) > 0 && s.Conflicts[0].Kind == vrrp.ConflictMaster
+	})
+	four.MulticastAddress = netip.MustParseAddr("224.0.0.88")
+	a.want(four, six, standard)
+	k.awaitState("v", vrrp.Backup)
+}
+
 // TestHostKeepalivedMisfits checks that with settings that do not match, both routers are masters and our counters show the
 // reason. keepalived's master restarts its timer with each packet, even one that it rejects, so it may send no second
 // advert.

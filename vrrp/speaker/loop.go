@@ -240,9 +240,9 @@ func (l *loop) close() {
 }
 
 // Open opens a socket on a separate goroutine.
-func (l *loop) Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time)) {
+func (l *loop) Open(ifc netInterface, key socketKey, opened func(*socket, error, time.Time)) {
 	go func() {
-		s, err := openSocket(ifc, f)
+		s, err := openSocket(ifc, key)
 		running := l.post(func(now time.Time) {
 			if err == nil {
 				if err = l.poller.add(s); err != nil {

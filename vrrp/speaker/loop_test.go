@@ -209,7 +209,7 @@ func (l *loop) addWire(t *testing.T, name string) (w *wire, send func(packets in
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &socket{key: socketKey{name, vrrp.IPv4}, fd: fd}
+	s := &socket{key: socketKey{Interface: name, Family: vrrp.IPv4}, fd: fd}
 	t.Cleanup(func() {
 		if l.poller.sockets[int32(fd)] == nil {
 			s.close() // otherwise the poller closes it

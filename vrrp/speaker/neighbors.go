@@ -34,10 +34,11 @@ const (
 
 // sniffedAdvert is an advert for one of the watched routers, received by a packet socket.
 type sniffedAdvert struct {
-	key      routerKey
-	source   netip.Addr
-	priority uint8
-	hardware net.HardwareAddr
+	key         routerKey
+	source      netip.Addr
+	destination netip.Addr
+	priority    uint8
+	hardware    net.HardwareAddr
 }
 
 // neighbors detects other hosts that have addresses of which this node is master. It listens for ARP, neighbour
@@ -301,7 +302,7 @@ func (n *neighbors) readARP(index int, _ net.HardwareAddr, b []byte) {
 
 func (n *neighbors) readIPv4(index int, mac net.HardwareAddr, b []byte) {
 	if d := parseIPv4(b); !d.Truncated {
-		n.advert(index, vrrp.IPv4, d.From, mac, d.Data)
+		n.advert(index, vrrp.IPv4, d.From, d.To, mac, d.Data)
 	}
 }
 
@@ -311,7 +312,7 @@ func (n *neighbors) readIPv6(index int, mac net.HardwareAddr, b []byte) {
 	}
 	payload := b[ipv6HeaderLen:]
 	if b[ipv6NextHeader] == vrrp.Protocol {
-		n.advert(index, vrrp.IPv6, netip.AddrFrom16([16]byte(b[8:24])), mac, payload)
+		n.advert(index, vrrp.IPv6, netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40])), mac, payload)
 		return
 	}
 	if len(payload) >= neighborAdvLen && payload[0] == neighborAdvert {
@@ -338,7 +339,7 @@ func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
 }
 
 // advert reports an advert for a watched router, unless this host sent it.
-func (n *neighbors) advert(index int, f vrrp.Family, source netip.Addr, mac net.HardwareAddr, b []byte) {
+func (n *neighbors) advert(index int, f vrrp.Family, source, destination netip.Addr, mac net.HardwareAddr, b []byte) {
 	if len(b) < 3 {
 		return
 	}
@@ -349,7 +350,7 @@ func (n *neighbors) advert(index int, f vrrp.Family, source netip.Addr, mac net.
 			continue
 		}
 		if ifc := n.lookup(key.Interface); ifc.Index == index && !n.owns(mac) && n.report(probe{key: key}, mac) {
-			n.advertised(sniffedAdvert{key: key, source: source, priority: b[2], hardware: slices.Clone(mac)})
+			n.advertised(sniffedAdvert{key: key, source: source, destination: destination, priority: b[2], hardware: slices.Clone(mac)})
 		}
 	}
 }

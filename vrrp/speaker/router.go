@@ -16,7 +16,14 @@ type routerKey struct {
 	VirtualRouterID uint8
 }
 
-func (k routerKey) wire() socketKey { return socketKey{k.Interface, k.Family} }
+// wireOf returns the key of an instance's socket.
+func wireOf(in *vrrp.Instance) socketKey {
+	key := socketKey{Interface: in.Interface, Family: in.Family}
+	if in.Multicast() != vrrp.MulticastAddress(in.Family) {
+		key.Group = in.Multicast()
+	}
+	return key
+}
 
 func keyOf(in *vrrp.Instance) routerKey {
 	return routerKey{in.Interface, in.Family, in.VirtualRouterID}
@@ -137,7 +144,7 @@ func (r *router) prepare(priority uint8) error {
 	r.adverts, r.advertReady = nil, false
 	destinations := r.instance.UnicastPeers
 	if len(destinations) == 0 {
-		destinations = []netip.Addr{vrrp.MulticastAddress(r.key.Family)}
+		destinations = []netip.Addr{r.instance.Multicast()}
 	}
 	a := r.instance.Advert(priority)
 	for _, to := range destinations {

@@ -3,6 +3,7 @@ package speaker
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 	"unsafe"
 
@@ -11,10 +12,19 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// socketKey identifies a receive socket, which all instances of a family on an interface share.
+// socketKey identifies a receive socket, which all instances of a family and multicast group on an interface share.
 type socketKey struct {
 	Interface string
 	Family    vrrp.Family
+	Group     netip.Addr // zero: the family's standard one
+}
+
+// group returns the multicast address that the socket joins.
+func (k socketKey) group() netip.Addr {
+	if k.Group.IsValid() {
+		return k.Group
+	}
+	return vrrp.MulticastAddress(k.Family)
 }
 
 // socket is a raw socket bound to an interface. Adverts are received and sent through it. The loop's poller owns the
@@ -107,24 +117,25 @@ func commonOptions() []socketOption {
 }
 
 // openSocket opens the socket of a family on an interface. It may block on the kernel's routing lock.
-func openSocket(ifc netInterface, f vrrp.Family) (*socket, error) {
+func openSocket(ifc netInterface, key socketKey) (*socket, error) {
+	f := key.Family
 	domain := unix.AF_INET
 	if f == vrrp.IPv6 {
 		domain = unix.AF_INET6
 	}
 	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, vrrp.Protocol)
 	if err == nil {
-		if err = setUp(fd, ifc, f); err != nil {
+		if err = setUp(fd, ifc, key); err != nil {
 			unix.Close(fd)
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s socket for VRRP on %s: %w%s", f, ifc.Name, err, capabilityHint(err, "CAP_NET_RAW"))
 	}
-	return &socket{key: socketKey{ifc.Name, f}, index: ifc.Index, fd: fd}, nil
+	return &socket{key: key, index: ifc.Index, fd: fd}, nil
 }
 
-func setUp(fd int, ifc netInterface, f vrrp.Family) error {
+func setUp(fd int, ifc netInterface, key socketKey) error {
 	if err := attachFilter(fd, refuseAll); err != nil {
 		return err
 	}
@@ -132,7 +143,7 @@ func setUp(fd int, ifc netInterface, f vrrp.Family) error {
 		return fmt.Errorf("bind to device: %w", err)
 	}
 	options := ipv4Options()
-	if f == vrrp.IPv6 {
+	if key.Family == vrrp.IPv6 {
 		options = ipv6Options(ifc.Index)
 	}
 	for _, o := range append(options, commonOptions()...) {
@@ -140,18 +151,18 @@ func setUp(fd int, ifc netInterface, f vrrp.Family) error {
 			return fmt.Errorf("set socket option %d/%d to %d: %w", o.level, o.name, o.value, err)
 		}
 	}
-	if err := join(fd, ifc.Index, f); err != nil {
-		return fmt.Errorf("join group %s: %w", vrrp.MulticastAddress(f), err)
+	if err := join(fd, ifc.Index, key.group()); err != nil {
+		return fmt.Errorf("join group %s: %w", key.group(), err)
 	}
-	return attachFilter(fd, filterFor(f))
+	return attachFilter(fd, filterFor(key))
 }
 
-func join(fd, index int, f vrrp.Family) error {
-	if f == vrrp.IPv6 {
-		mreq := &unix.IPv6Mreq{Multiaddr: vrrp.MulticastIPv6.As16(), Interface: uint32(index)}
+func join(fd, index int, group netip.Addr) error {
+	if group.Is6() {
+		mreq := &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(index)}
 		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, mreq)
 	}
-	mreq := &unix.IPMreqn{Multiaddr: vrrp.MulticastIPv4.As4(), Ifindex: int32(index)}
+	mreq := &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(index)}
 	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, mreq); err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 	var r *router
 	if len(p.Data) > 1 {
 		r = w.routers[p.Data[1]] // the virtual router ID, even if the packet is otherwise invalid
+		if r == nil && p.To.IsValid() && !p.To.IsMulticast() && e.routers[routerKey{w.key.Interface, w.key.Family, p.Data[1]}] != nil {
+			return // the sockets of all groups receive unicast packets
+		}
 	}
 	if reason == vrrp.NotDropped {
 		reason = e.check(r, p.Data, env)

@@ -137,7 +137,7 @@ func TestAdvertsBeforeClosing(t *testing.T) {
 	g.want(v3(100))
 	g.advance(time.Second)
 	g.did()
-	w := g.engine.wires[socketKey{"eth0", vrrp.IPv4}]
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
 	g.engine.advertise(w.routers[v3(100).VirtualRouterID], vrrp.PriorityResign, g.now)
 	g.engine.closeWire(w, g.now)
 	g.expectDid("advert 0")

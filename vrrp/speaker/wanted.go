@@ -97,6 +97,12 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 			e.log.Info("instance renamed", "instance", in.Name, "from", r.instance.Name)
 		}
 		r.setInstance(in.Instance)
+		if wireOf(&r.instance) != r.wire.key {
+			e.leaveWire(r, now)
+			r.wire = e.wireFor(wireOf(&r.instance))
+			r.wire.add(r)
+			e.updateWire(r.wire, now)
+		}
 		e.step(r, vrrp.Configure{Instance: in.Instance}, now)
 		e.watchNeighbors(r)
 		e.note(r)
@@ -105,16 +111,14 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 }
 
 func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
-	w := e.wireFor(key.wire())
-	r := newRouter(in.Instance, w)
+	r := newRouter(in.Instance, e.wireFor(wireOf(&in.Instance)))
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
 	r.found.timer.fire = func(now time.Time) { e.reportFound(r, now) }
 	r.news.timer.fire = func(now time.Time) { e.reportLatestMaster(r, now) }
 	r.conflicts.timer.fire = func(now time.Time) { e.endConflicts(r, now) }
 	r.linger.fire = func(now time.Time) { e.taskDone(r, now) }
-	w.routers[key.VirtualRouterID] = r
-	w.users++
+	r.wire.add(r)
 	e.routers[key] = r
 	e.countVirtual(&r.instance, +1)
 	r.adoptUntil, r.tenure = e.inherited[key], e.tenures.begin(key)
@@ -122,7 +126,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		"virtual_router_id", key.VirtualRouterID, "priority", in.Priority)
 	e.note(r)
 	r.directorTracks = in.Tracks
-	e.updateWire(w, now)
+	e.updateWire(r.wire, now)
 }
 
 // finishRemoval deletes a removed router that has left, and starts it again if it is wanted again.

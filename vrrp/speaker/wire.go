@@ -2,8 +2,6 @@ package speaker
 
 import (
 	"time"
-
-	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // wire is an interface and address family, with the socket that its routers share.
@@ -32,7 +30,7 @@ const (
 // sockets opens and closes sockets and sends messages. Open is asynchronous: it calls opened on the loop's goroutine. Send
 // sends at least one message or returns an error.
 type sockets interface {
-	Open(ifc netInterface, f vrrp.Family, opened func(*socket, error, time.Time))
+	Open(ifc netInterface, key socketKey, opened func(*socket, error, time.Time))
 	Close(s *socket)
 	Send(s *socket, messages []*outgoing) (sent int, err error) // err is the error for messages[sent]
 }
@@ -46,6 +44,11 @@ func (e *engine) wireFor(key socketKey) *wire {
 		e.wires[key] = w
 	}
 	return w
+}
+
+func (w *wire) add(r *router) {
+	w.routers[r.key.VirtualRouterID] = r
+	w.users++
 }
 
 // updateWire opens, reopens or closes the wire's socket to match the interface.
@@ -62,7 +65,7 @@ func (e *engine) updateWire(w *wire, now time.Time) {
 		return
 	}
 	w.opening, w.index = true, ifc.Index
-	e.sockets.Open(ifc, w.key.Family, func(s *socket, err error, now time.Time) { e.opened(w, s, err, now) })
+	e.sockets.Open(ifc, w.key, func(s *socket, err error, now time.Time) { e.opened(w, s, err, now) })
 }
 
 func (e *engine) opened(w *wire, s *socket, err error, now time.Time) {

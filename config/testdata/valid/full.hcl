@@ -153,6 +153,7 @@ vrrp "pair" {
   interface         = "eth3"
   virtual_router_id = 51
   addresses         = ["192.0.2.51/24"]
+  multicast_address = "224.0.0.88"
 }
 
 vrrp "six" {
