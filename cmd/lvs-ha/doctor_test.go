@@ -65,22 +65,7 @@ func (p lvsha) diagnose(config string, args ...string) diagnosis {
 // pairOf creates two director hosts and a real server on one LAN.
 func pairOf(t *testing.T) (director, peer, real lvsha) {
 	t.Helper()
-	binary, err := lab.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := lab.NewT(t, "command")
-	lan, err := l.Bridge("lan")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := func(name string, addresses ...string) lvsha {
-		h, err := l.Host(name, lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes(addresses...)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return lvsha{t: t, host: h, binary: binary}
-	}
+	host := newLVSHAs(t)
 	return host("lb1", "10.0.0.1/24"), host("lb2", "10.0.0.2/24"), host("web1", "10.0.0.11/24")
 }
 

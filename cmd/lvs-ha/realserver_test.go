@@ -22,6 +22,12 @@ type lvsha struct {
 
 func newLVSHA(t *testing.T, addresses ...string) lvsha {
 	t.Helper()
+	return newLVSHAs(t)("host", addresses...)
+}
+
+// newLVSHAs creates a LAN, and returns a function that adds a host to it.
+func newLVSHAs(t *testing.T) func(name string, addresses ...string) lvsha {
+	t.Helper()
 	binary, err := lab.Binary()
 	if err != nil {
 		t.Fatal(err)
@@ -31,11 +37,14 @@ func newLVSHA(t *testing.T, addresses ...string) lvsha {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := l.Host("host", lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes(addresses...)})
-	if err != nil {
-		t.Fatal(err)
+	return func(name string, addresses ...string) lvsha {
+		t.Helper()
+		h, err := l.Host(name, lab.NIC{Name: "eth0", Bridge: lan, Addresses: lab.Prefixes(addresses...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lvsha{t: t, host: h, binary: binary}
 	}
-	return lvsha{t: t, host: host, binary: binary}
 }
 
 // want runs the program, checks the exit status and that the output contains the texts, and returns the output.

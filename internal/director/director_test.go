@@ -268,14 +268,20 @@ func TestOnFailureWeightSetsWeightZero(t *testing.T) {
 	})
 }
 
+// newRestartedBench returns a director that was restarted with both servers in the table.
+func newRestartedBench(t *testing.T) *bench {
+	b := newBench(t)
+	b.start(false)
+	b.judge(first, healthcheck.Up)
+	b.judge(second, healthcheck.Up)
+	b.stop()
+	b.start(true)
+	return b
+}
+
 func TestRestartKeepsPoolUntilFirstResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		b.start(false)
-		b.judge(first, healthcheck.Up)
-		b.judge(second, healthcheck.Up)
-		b.stop()
-		b.start(true)
+		b := newRestartedBench(t)
 		defer b.stop()
 		b.wantPool(first + "=1 " + second + "=1")
 		b.judge(second, healthcheck.Down)
@@ -285,12 +291,7 @@ func TestRestartKeepsPoolUntilFirstResults(t *testing.T) {
 
 func TestAdoptedServersAreDroppedAfterLastFirstResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		b.start(false)
-		b.judge(first, healthcheck.Up)
-		b.judge(second, healthcheck.Up)
-		b.stop()
-		b.start(true)
+		b := newRestartedBench(t)
 		defer b.stop()
 		kept := func() (n int) {
 			b.changed(func() { n = len(b.director.adopted) })

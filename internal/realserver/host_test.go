@@ -21,20 +21,27 @@ type lan struct {
 	real, peer *lab.Node
 }
 
-func newLAN(t *testing.T) lan {
+// newHosts creates a LAN, and returns a function that adds a host to it.
+func newHosts(t *testing.T) func(name string, addresses ...string) *lab.Node {
 	t.Helper()
 	l := lab.NewT(t, "realserver")
 	bridge, err := l.Bridge("lan")
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := func(name string, addresses ...string) *lab.Node {
+	return func(name string, addresses ...string) *lab.Node {
+		t.Helper()
 		h, err := l.Host(name, lab.NIC{Name: "eth0", Bridge: bridge, Addresses: lab.Prefixes(addresses...)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return h
 	}
+}
+
+func newLAN(t *testing.T) lan {
+	t.Helper()
+	host := newHosts(t)
 	return lan{real: host("real", "202.99.59.108/24", "fd00::108/64"), peer: host("peer", "202.99.59.1/24", "fd00::1/64")}
 }
 

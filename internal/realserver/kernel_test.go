@@ -25,18 +25,7 @@ const (
 
 func newCluster(t *testing.T) cluster {
 	t.Helper()
-	l := lab.NewT(t, "realserver")
-	bridge, err := l.Bridge("lan")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := func(name string, addresses ...string) *lab.Node {
-		h, err := l.Host(name, lab.NIC{Name: "eth0", Bridge: bridge, Addresses: lab.Prefixes(addresses...)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return h
-	}
+	host := newHosts(t)
 	c := cluster{
 		director: host("director", "10.0.0.1/24", "fd00::1/64", vip4+"/24"),
 		real:     host("real", rip4+"/24", rip6+"/64"),

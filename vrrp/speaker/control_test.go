@@ -66,6 +66,18 @@ type office struct {
 	lost     int
 }
 
+// dialOnce returns a function that connects once, and is refused after that.
+func (o *office) dialOnce() func(context.Context) (net.Conn, error) {
+	connected := false
+	return func(ctx context.Context) (net.Conn, error) {
+		if connected {
+			return nil, errors.New("connection refused")
+		}
+		connected = true
+		return o.listener.dial(ctx)
+	}
+}
+
 func (o *office) all() []vrrp.Status {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -304,14 +316,7 @@ func TestSlowDirector(t *testing.T) {
 
 func TestFarewell(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
-		first := true
-		d := newDesk(t, func(ctx context.Context) (net.Conn, error) {
-			if !first {
-				return nil, errors.New("connection refused")
-			}
-			first = false
-			return o.listener.dial(ctx)
-		})
+		d := newDesk(t, o.dialOnce())
 		defer d.stop()
 		synctest.Wait()
 		d.take()

@@ -1,10 +1,7 @@
 package speaker
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"net"
 	"os"
 	"slices"
 	"testing"
@@ -110,14 +107,7 @@ func TestADirectorThatDoesNotAskGetsNoTransitions(t *testing.T) {
 
 func TestTheLastTransitionsReachTheDirector(t *testing.T) {
 	withOffice(t, func(t *testing.T, o *office) {
-		first := true
-		d := newDesk(t, func(ctx context.Context) (net.Conn, error) {
-			if !first {
-				return nil, errors.New("connection refused")
-			}
-			first = false
-			return o.listener.dial(ctx)
-		})
+		d := newDesk(t, o.dialOnce())
 		defer d.stop()
 		synctest.Wait()
 		o.move(2 * transitionsPerLine)
