@@ -137,7 +137,7 @@ type TrackProcess struct {
 // TrackService is what a `track_service` block watches: the real servers of a virtual service that are in use.
 type TrackService struct {
 	Service string `json:"service"`
-	Minimum int    `json:"minimum"`
+	Minimum int    `json:"minimum,omitempty"` // 0: the service's quorum
 }
 
 // TrackUse is a `track` block within a `vrrp` block: what a track's result does.
@@ -157,10 +157,23 @@ type ConnectionSync struct {
 type VirtualService struct {
 	Name string `json:"name"`
 	ipvs.Service
-	Checks      []healthcheck.Spec `json:"checks,omitempty"`          // none: always up
-	Required    int                `json:"required_checks,omitempty"` // so many checks of a real server must pass; 0: all
-	OnFailure   OnFailure          `json:"on_failure"`
-	RealServers []RealServer       `json:"real_servers,omitempty"`
+	Checks    []healthcheck.Spec `json:"checks,omitempty"`          // none: always up
+	Required  int                `json:"required_checks,omitempty"` // so many checks of a real server must pass; 0: all
+	OnFailure OnFailure          `json:"on_failure"`
+	Pool
+	RealServers []RealServer `json:"real_servers,omitempty"` // including the sorry servers
+}
+
+// Pool is how a virtual service uses its real servers.
+type Pool struct {
+	Quorum Quorum `json:"quorum,omitzero"`
+}
+
+// Quorum is a `quorum` block: when the real servers of a service are enough. The zero value is one server.
+type Quorum struct {
+	Servers    int    `json:"servers,omitempty"`
+	Weight     uint64 `json:"weight,omitempty"` // instead of Servers: the sum of their weights
+	Hysteresis uint64 `json:"hysteresis,omitempty"`
 }
 
 // OnFailure is the action for a real server whose checks fail.
@@ -176,4 +189,5 @@ const (
 type RealServer struct {
 	ipvs.Destination
 	Checks []healthcheck.Spec `json:"checks,omitempty"` // its own, or else the service's
+	Sorry  bool               `json:"sorry,omitempty"`  // a `sorry_server` block, which has only checks of its own
 }

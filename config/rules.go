@@ -39,6 +39,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	forwardedPorts,
 	thresholds,
 	tunnels,
+	quorums,
 	checkTimes,
 	checkSources,
 	checkCounts,

@@ -21,7 +21,7 @@ func eachCheck(f *file, diags *hcl.Diagnostics, visit func(*healthCheckBlock)) {
 	}
 	for service := range each(f.Services, diags) {
 		visitAll(service.HealthChecks)
-		for server := range each(service.RealServers, diags) {
+		for server := range each(service.servers(), diags) {
 			visitAll(server.HealthChecks)
 		}
 	}

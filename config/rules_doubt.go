@@ -57,7 +57,7 @@ func repeatedChecks(f *file) hcl.Diagnostics {
 	}
 	for service := range each(f.Services, &diags) {
 		look(service.HealthChecks)
-		for server := range each(service.RealServers, &diags) {
+		for server := range each(service.servers(), &diags) {
 			look(server.HealthChecks)
 		}
 	}
@@ -88,7 +88,7 @@ func otherTransport(f *file) hcl.Diagnostics {
 			}
 		}
 		look(service.HealthChecks, service.Address.value.port)
-		for server := range each(service.RealServers, &diags) {
+		for server := range each(service.servers(), &diags) {
 			if server.Address.isOK() {
 				look(server.HealthChecks, service.port(server))
 			}

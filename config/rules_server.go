@@ -13,7 +13,7 @@ func eachServer(f *file, diags *hcl.Diagnostics, check func(*serviceBlock, *real
 		if !service.hasIdentity() {
 			continue
 		}
-		for server := range each(service.RealServers, diags) {
+		for server := range each(service.servers(), diags) {
 			if server.Address.isOK() {
 				check(service, server)
 			}
@@ -115,7 +115,7 @@ func forwardedPorts(f *file) hcl.Diagnostics {
 func thresholds(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for service := range each(f.Services, &diags) {
-		for server := range each(service.RealServers, &diags) {
+		for server := range each(service.servers(), &diags) {
 			lower, upper := &server.LowerThreshold, &server.UpperThreshold
 			switch {
 			case !lower.isOK() || !upper.isOK() || lower.value <= upper.value:
@@ -135,7 +135,7 @@ func thresholds(f *file) hcl.Diagnostics {
 func tunnels(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for service := range each(f.Services, &diags) {
-		for server := range each(service.RealServers, &diags) {
+		for server := range each(service.servers(), &diags) {
 			t, forwarding := server.Tunnel, service.forwarding(server)
 			if t == nil || !t.Type.isOK() {
 				continue

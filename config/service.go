@@ -3,6 +3,7 @@ package config
 import (
 	"math/bits"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,8 +28,37 @@ type serviceBlock struct {
 	OnFailure      attr[string]         `hcl:"on_failure,optional" default:"remove" oneof:"remove|weight"`
 
 	Persistence  *persistenceBlock   `hcl:"persistence,block"`
+	Quorum       *quorumBlock        `hcl:"quorum,block"`
 	HealthChecks []*healthCheckBlock `hcl:"health_check,block"`
 	RealServers  []*realServerBlock  `hcl:"real_server,block"`
+	SorryServers []*realServerBlock  `hcl:"sorry_server,block"`
+}
+
+// servers returns the blocks of real servers and sorry servers.
+func (b *serviceBlock) servers() []*realServerBlock {
+	if len(b.SorryServers) == 0 {
+		return b.RealServers
+	}
+	return slices.Concat(b.RealServers, b.SorryServers)
+}
+
+// quorumBlock is a `quorum` block within a `virtual_service` block.
+type quorumBlock struct {
+	At         hcl.Range   `hcl:",def_range"`
+	Servers    attr[int64] `hcl:"servers,optional" unset:"1, or weight" range:"1..65535"`
+	Weight     attr[int64] `hcl:"weight,optional" unset:"servers" range:"1..4294967295"`
+	Hysteresis attr[int64] `hcl:"hysteresis,optional" default:"0" range:"0..4294967295"`
+}
+
+func (b *quorumBlock) config() Quorum {
+	if b == nil {
+		return Quorum{}
+	}
+	q := Quorum{Servers: int(b.Servers.value), Weight: uint64(b.Weight.value), Hysteresis: uint64(b.Hysteresis.value)}
+	if q.Servers == 0 && q.Weight == 0 {
+		q.Servers = 1
+	}
+	return q
 }
 
 // persistenceBlock is a `persistence` block within a `virtual_service` block.
@@ -40,7 +70,7 @@ type persistenceBlock struct {
 	Engine  attr[string]        `hcl:"engine,optional" unset:"none" oneof:"sip"`
 }
 
-// realServerBlock is a `real_server` block within a `virtual_service` block. The kernel stores weights as signed numbers
+// realServerBlock is a `real_server` or `sorry_server` block within a `virtual_service` block. The kernel stores weights as signed numbers
 // of 32 bits (include/net/ip_vs.h); ipvsadm itself writes at most 65535.
 type realServerBlock struct {
 	At             hcl.Range      `hcl:",def_range"`
@@ -146,6 +176,7 @@ func (b *serviceBlock) config() VirtualService {
 			Netmask:    hostMask(b.family()),
 		},
 		OnFailure: OnFailure(b.OnFailure.value),
+		Pool:      Pool{Quorum: b.Quorum.config()},
 		Checks:    specs(b.HealthChecks),
 		Required:  required,
 	}
@@ -171,6 +202,11 @@ func (b *serviceBlock) config() VirtualService {
 	}
 	for _, server := range b.RealServers {
 		service.RealServers = append(service.RealServers, b.server(server))
+	}
+	for _, server := range b.SorryServers {
+		sorry := b.server(server)
+		sorry.Sorry = true
+		service.RealServers = append(service.RealServers, sorry)
 	}
 	return service
 }

@@ -51,7 +51,7 @@ type trackServiceBlock struct {
 	At      hcl.Range    `hcl:",def_range"`
 	Name    attr[string] `hcl:"name,label"`
 	Service attr[string] `hcl:"service,optional" unset:"the name of the block"`
-	Minimum attr[int64]  `hcl:"minimum,optional" default:"1" range:"1..65535"`
+	Minimum attr[int64]  `hcl:"minimum,optional" unset:"the service's quorum" range:"1..65535"`
 	Weight  attr[int64]  `hcl:"weight,optional" default:"0" range:"-253..253"`
 	Reverse attr[bool]   `hcl:"reverse,optional" default:"false"`
 }

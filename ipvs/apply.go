@@ -6,17 +6,17 @@ import (
 	"syscall"
 )
 
-// ErrNothingAdded is the cause of a removal that was skipped because it would have left its service empty.
+// ErrNothingAdded is the cause of a step that was skipped because it would have left its service without a server.
 var ErrNothingAdded = errors.New("no other real server could be added; the old one stays")
 
 // Apply executes a plan. A failing step does not prevent steps for other services or other servers of its service; only
-// a removal that would leave a service empty is skipped if nothing could be added to it. The error joins a StepError for
+// a step that would leave a service without a server that receives connections is skipped if no other could be added or raised. The error joins a StepError for
 // each step that failed. If all of them are drift (IsDrift), another program changed the table at the same time: read it
 // again.
 func Apply(ctx context.Context, to Applier, plan Plan) error {
 	var first, last []Step
 	for _, s := range plan.Steps {
-		if s.NeedsAdded {
+		if s.NeedsAdded || s.NeedsOpened {
 			last = append(last, s)
 		} else {
 			first = append(first, s)
@@ -33,6 +33,7 @@ type outcome struct {
 	errs    []error
 	missing map[ServiceKey]bool // services that could not be added
 	added   map[ServiceKey]bool // services with a server that was added or already existed
+	opened  map[ServiceKey]bool // services with a server that was added or raised, and receives connections
 }
 
 func (o *outcome) run(ctx context.Context, to Applier, steps []Step) {
@@ -40,7 +41,7 @@ func (o *outcome) run(ctx context.Context, to Applier, steps []Step) {
 		return
 	}
 	if o.missing == nil {
-		o.missing, o.added = map[ServiceKey]bool{}, map[ServiceKey]bool{}
+		o.missing, o.added, o.opened = map[ServiceKey]bool{}, map[ServiceKey]bool{}, map[ServiceKey]bool{}
 	}
 	for i, err := range to.Execute(ctx, steps) {
 		o.note(steps[i], err)
@@ -51,6 +52,10 @@ func (o *outcome) note(s Step, err error) {
 	key := s.Service.ServiceKey
 	if s.Action == AddDestination && (err == nil || errors.Is(err, syscall.EEXIST)) {
 		o.added[key] = true
+		o.opened[key] = o.opened[key] || s.Destination.Weight > 0
+	}
+	if s.Action == EditDestination && err == nil && s.Destination.Weight > 0 {
+		o.opened[key] = true
 	}
 	if err == nil {
 		return
@@ -67,11 +72,12 @@ func (o *outcome) note(s Step, err error) {
 	o.errs = append(o.errs, err)
 }
 
-// permitted returns the removals that do not leave their service empty, and records the others as failed.
-func (o *outcome) permitted(removals []Step) []Step {
+// permitted returns the steps that do not leave their service without a server, and records the others as failed.
+func (o *outcome) permitted(last []Step) []Step {
 	var steps []Step
-	for _, s := range removals {
-		if o.added[s.Service.ServiceKey] {
+	for _, s := range last {
+		key := s.Service.ServiceKey
+		if (!s.NeedsAdded || o.added[key]) && (!s.NeedsOpened || o.opened[key]) {
 			steps = append(steps, s)
 		} else {
 			o.errs = append(o.errs, &StepError{Step: s, Err: ErrNothingAdded})

@@ -94,24 +94,29 @@ func TestApplyReachesWantedTable(t *testing.T) {
 	})
 }
 
-// checkCommonServersStay fails if a service loses a server that is in both tables, or becomes empty although it has
-// servers in both.
+// checkCommonServersStay fails if a service loses a server that is in both tables, becomes empty although it has
+// servers in both, or has none with a weight although it has one in both.
 func checkCommonServersStay(t *rapid.T, wanted, actual []ipvs.Entry, table []ipvs.ServiceState) {
 	for _, w := range wanted {
 		i := slices.IndexFunc(actual, func(e ipvs.Entry) bool { return e.ServiceKey == w.ServiceKey })
 		if i < 0 {
 			continue
 		}
-		now := map[ipvs.DestinationKey]bool{}
+		now, open := map[ipvs.DestinationKey]bool{}, false
 		for _, s := range table {
 			if s.ServiceKey == w.ServiceKey {
 				for _, d := range s.Destinations {
 					now[d.DestinationKey] = true
+					open = open || d.Weight > 0
 				}
 			}
 		}
 		if len(w.Destinations) > 0 && len(actual[i].Destinations) > 0 && len(now) == 0 {
 			t.Errorf("service %s is empty", w.ServiceKey)
+		}
+		receives := func(d ipvs.Destination) bool { return d.Weight > 0 }
+		if !open && slices.ContainsFunc(w.Destinations, receives) && slices.ContainsFunc(actual[i].Destinations, receives) {
+			t.Errorf("no server of %s receives connections", w.ServiceKey)
 		}
 		for _, d := range w.Destinations {
 			had := slices.ContainsFunc(actual[i].Destinations, func(a ipvs.Destination) bool { return a.DestinationKey == d.DestinationKey })
@@ -224,5 +229,36 @@ func TestApplyDuringDrift(t *testing.T) {
 	now, _ := kernel.Table(t.Context())
 	if plan := ipvs.Diff(wanted, now, ownsNothing); !plan.Empty() {
 		t.Errorf("got:\n%s", plan)
+	}
+}
+
+// TestApplyKeepsTraffic: the servers that receive connections are not lowered or removed if their replacement fails.
+func TestApplyKeepsTraffic(t *testing.T) {
+	before := []ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 1), weighted("10.0.0.2:80", 2), weighted("10.0.0.3:80", 0)}}}
+	for _, replacement := range []string{"10.0.0.3:80", "10.0.0.4:80"} { // raised, added
+		wanted := []ipvs.Entry{{service(web, "rr"), []ipvs.Destination{weighted("10.0.0.1:80", 0), weighted(replacement, 1)}}}
+		kernel := ipvstest.New(states(before)...)
+		kernel.Fail = func(s ipvs.Step) syscall.Errno {
+			if s.Destination.DestinationKey == server(replacement) {
+				return syscall.ENOMEM
+			}
+			return 0
+		}
+		err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, states(before), ownsNothing))
+		if !errors.Is(err, ipvs.ErrNothingAdded) {
+			t.Errorf("%s: %v", replacement, err)
+		}
+		now, _ := kernel.Table(t.Context())
+		if weights := [2]uint32{now[0].Destinations[0].Weight, now[0].Destinations[1].Weight}; weights != [2]uint32{1, 2} {
+			t.Errorf("%s: the weights are %v", replacement, weights)
+		}
+		kernel.Fail = nil
+		if err := ipvs.Apply(t.Context(), kernel, ipvs.Diff(wanted, now, ownsNothing)); err != nil {
+			t.Error(err)
+		}
+		now, _ = kernel.Table(t.Context())
+		if plan := ipvs.Diff(wanted, now, ownsNothing); !plan.Empty() {
+			t.Errorf("there is still something to do:\n%s", plan)
+		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 // used.
 //
 // The steps are ordered make-before-break. For each service: the service itself, then servers to add, weights to raise,
-// other edits, then removals; services to delete come last. The kernel edits every attribute of a service in place, so a
+// other edits, then removals; services to delete come last. A service that receives connections before and after, does so after
+// every step. The kernel edits every attribute of a service in place, so a
 // change never requires deleting it.
 func Diff(wanted []Entry, actual []ServiceState, owned func(ServiceKey) bool) Plan {
 	have := make(map[ServiceKey]ServiceState, len(actual))
@@ -75,7 +76,7 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 		step Step
 	}
 	var list []ranked
-	kept := false
+	kept, opens, open := false, false, false // open: a server receives connections before and after
 	for i, w := range wanted {
 		w = w.normal()
 		if want[w.DestinationKey] != i {
@@ -83,6 +84,7 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 		}
 		before, exists := have[w.DestinationKey]
 		kept = kept || exists
+		opens, open = opens || w.Weight > 0, open || exists && w.Weight > 0 && before.Weight > 0
 		switch {
 		case !exists:
 			list = append(list, ranked{rankAdd, Step{Action: AddDestination, Service: service, Destination: w}})
@@ -98,6 +100,9 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 	slices.SortStableFunc(list, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
 	steps := make([]Step, 0, len(list))
 	for _, r := range list {
+		if r.step.Action == EditDestination && r.step.Destination.Weight == 0 {
+			r.step.NeedsOpened = opens && !open && have[r.step.Destination.DestinationKey].Weight > 0
+		}
 		steps = append(steps, r.step)
 	}
 	for _, a := range actual {
@@ -105,7 +110,7 @@ func diffDestinations(service Service, wanted []Destination, actual []Destinatio
 			want[a.DestinationKey] = len(wanted) // a dump can repeat an entry
 			steps = append(steps, Step{
 				Action: DeleteDestination, Service: service, Destination: a.Destination,
-				NeedsAdded: !kept && len(wanted) > 0,
+				NeedsAdded: !kept && len(wanted) > 0, NeedsOpened: opens && !open && a.Weight > 0,
 			})
 		}
 	}

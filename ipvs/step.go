@@ -26,6 +26,7 @@ type Step struct {
 	Destination Destination // of destination actions
 	Changes     []Change    // of edits, for display: the kernel receives the whole value
 	NeedsAdded  bool        // a removal that would leave the service empty unless a server is added
+	NeedsOpened bool        // no server would receive connections unless one is added or raised before
 }
 
 // Change is one field of an edit.

@@ -75,11 +75,14 @@ func writeRules(out io.Writer, services []ipvs.Entry, timeouts *ipvs.Timeouts) e
 
 // leftOut lists the parts of a configuration that rules cannot express.
 func leftOut(cfg *config.Config) []string {
-	checks, sync := 0, 0
+	checks, sorry, sync := 0, 0, 0
 	for _, vs := range cfg.Services {
 		checks += len(vs.Checks)
 		for _, rs := range vs.RealServers {
 			checks += len(rs.Checks)
+			if rs.Sorry {
+				sorry++
+			}
 		}
 	}
 	for _, v := range cfg.VRRP {
@@ -91,7 +94,7 @@ func leftOut(cfg *config.Config) []string {
 	for _, p := range []struct {
 		count int
 		thing string
-	}{{checks, "health check"}, {len(cfg.VRRP), "VRRP instance"}, {sync, "connection sync"}} {
+	}{{checks, "health check"}, {sorry, "sorry server"}, {len(cfg.VRRP), "VRRP instance"}, {sync, "connection sync"}} {
 		if p.count > 0 {
 			parts = append(parts, counted(p.count, p.thing))
 		}

@@ -108,14 +108,27 @@ const maxServersNamed = 5
 func serviceTroubles(v api.Service) []trouble {
 	what := "service " + v.Name
 	var down []api.Server
+	real, realDown, instead := 0, 0, ""
 	for _, r := range v.Servers {
+		switch {
+		case !r.Sorry:
+			real++
+		case r.KernelWeight > 0:
+			instead = "; a sorry server is in use"
+		}
 		if r.State == healthcheck.Down {
 			down = append(down, r)
+			if !r.Sorry {
+				realDown++
+			}
 		}
 	}
 	var list []trouble
-	if len(down) > 0 && len(down) == len(v.Servers) {
-		list = append(list, trouble{true, latest(down), what, fmt.Sprintf("no real server passes its checks (0 of %d)", len(v.Servers))})
+	switch {
+	case realDown > 0 && realDown == real:
+		list = append(list, trouble{true, latest(down), what, fmt.Sprintf("no real server passes its checks (0 of %d)%s", real, instead)})
+	case v.Quorum.State == healthcheck.Down && real > 0:
+		list = append(list, trouble{true, time.Time{}, what, fmt.Sprintf("quorum lost: %d of %d needed%s", v.Quorum.Live, v.Quorum.Needed, instead)})
 	}
 	for i, r := range down {
 		if i == maxServersNamed {

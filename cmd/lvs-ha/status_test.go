@@ -95,6 +95,12 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 			s.Services[0].Present, s.Problems = false, []api.Problem{{What: api.ProblemUnread}}
 		}, []string{api.ProblemUnread}},
 		"a dead server": {func(s *api.Status) { fail(&s.Services[0].Servers[1], "status 503") }, []string{"service http"}},
+		"a lost quorum": {func(s *api.Status) { s.Services[0].Quorum.State = healthcheck.Down }, []string{"service http"}},
+		"a sorry server in reserve": {func(s *api.Status) {
+			sorry := wellServer("192.0.2.29")
+			sorry.Sorry, sorry.KernelWeight, sorry.Reason = true, 0, "standby"
+			s.Services[0].Servers = append(s.Services[0].Servers, sorry)
+		}, nil},
 		"no server": {func(s *api.Status) {
 			fail(&s.Services[0].Servers[0], "status 503")
 			fail(&s.Services[0].Servers[1], "status 503")

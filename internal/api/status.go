@@ -114,15 +114,25 @@ type Service struct {
 	Name string `json:"name"`
 	ServiceSettings
 	Present bool     `json:"present"` // in the kernel's table
+	Quorum  Quorum   `json:"quorum"`
 	Stats   Stats    `json:"stats"`
 	Servers []Server `json:"real_servers"`
+}
+
+// Quorum reports whether the real servers of a service are enough.
+type Quorum struct {
+	State  healthcheck.State `json:"state"`
+	Live   uint64            `json:"live"`   // real servers that receive connections, or the sum of their weights
+	Needed uint64            `json:"needed"` // to keep the quorum, or to gain it
 }
 
 // Server is a real server of a virtual service.
 type Server struct {
 	ServerSettings                   // with the configured weight
+	Sorry          bool              `json:"sorry,omitempty"`
 	State          healthcheck.State `json:"state"`
 	Since          time.Time         `json:"since,omitzero"`
+	Reason         string            `json:"reason"` // why it is, or is not, in use
 	Checks         []Check           `json:"checks,omitempty"`
 	Present        bool              `json:"present"`       // in the kernel's table
 	KernelWeight   uint32            `json:"kernel_weight"` // if present

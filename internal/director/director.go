@@ -123,8 +123,9 @@ type Director struct {
 	results  map[string]track.Result      // by track name
 	users    map[string][]ipvs.ServiceKey // by target key; a load replaces the map
 	adopted  pool.Adopted                 // a change replaces the map
-	adopting bool                         // adopted has not yet been read from the kernel
-	settling bool                         // not every check has a result since the configuration was applied
+	memories map[ipvs.ServiceKey]pool.Memory
+	adopting bool // adopted has not yet been read from the kernel
+	settling bool // not every check has a result since the configuration was applied
 	vrrp     map[string]vrrp.Status
 
 	programmed bool   // the table has been as wanted at least once
@@ -157,6 +158,7 @@ func New(o Options) *Director {
 		reloading: make(chan struct{}, 1),
 		health:    map[string]healthcheck.Health{},
 		lacking:   newShortages(),
+		memories:  map[ipvs.ServiceKey]pool.Memory{},
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
 		failovers: map[string]failover{},

@@ -81,6 +81,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 		}
 	}
 	d.history.Forget(func(instance string) bool { return names[instance] })
+	d.forgetServices()
 	d.adopting, d.settling = true, true
 	if err := d.checker.Update(targets); err != nil {
 		d.Logger.Error("cannot start the health checks", "error", err)

@@ -20,8 +20,10 @@ type standing struct {
 	inForce *config.Config                // nil if no director runs
 	users   map[string][]ipvs.ServiceKey  // keys of the running checks' targets
 	health  map[string]healthcheck.Health // their health, by key
-	vrrp    map[string]vrrp.Status
-	memory  memory
+
+	memories map[ipvs.ServiceKey]pool.Memory
+	vrrp     map[string]vrrp.Status
+	memory   memory
 }
 
 // Plan returns the changes that applying cfg would make now, or a Reload if cfg is nil. Real servers without
@@ -36,7 +38,7 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	}
 	var now standing
 	err := d.view(ctx, func() {
-		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), vrrp: maps.Clone(d.vrrp), memory: d.memory}
+		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), memories: maps.Clone(d.memories), vrrp: maps.Clone(d.vrrp), memory: d.memory}
 	})
 	if err != nil {
 		return api.Plan{}, err
@@ -118,6 +120,8 @@ func (s standing) table(cfg *config.Config, actual []ipvs.ServiceState) (want []
 		Health:  s.health,
 		Checked: func(key string) bool { return s.users[key] != nil },
 		Adopted: pool.Adopt(cfg.Services, actual),
+
+		Memories: s.memories,
 	}
 	want = make([]ipvs.Entry, 0, len(cfg.Services))
 	for _, vs := range cfg.Services {

@@ -125,8 +125,9 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	var want []ipvs.Entry
 	for _, vs := range d.cfg.Services {
 		if _, ok := due.keys[vs.ServiceKey]; ok || due.all {
-			verdict := pool.Decide(vs, pool.Inputs{Health: d.health, Adopted: d.adopted})
+			verdict := pool.Decide(vs, d.inputs())
 			d.adopted = d.adopted.Without(verdict)
+			d.noteVerdict(vs, verdict)
 			want = append(want, verdict.Entry())
 		}
 	}

@@ -78,15 +78,17 @@ func fieldsOf(value any) map[string]fieldValue {
 
 // serviceSettings are the settings of a virtual service outside the kernel's table.
 type serviceSettings struct {
-	OnFailure config.OnFailure              `json:"on_failure"`
-	Required  int                           `json:"required_checks,omitempty"` // 0: all
-	Checks    []healthcheck.Spec            `json:"health_check"`
-	Servers   map[string][]healthcheck.Spec `json:"real_server"` // their own checks
+	OnFailure config.OnFailure `json:"on_failure"`
+	Required  int              `json:"required_checks,omitempty"` // 0: all
+	config.Pool
+	Sorry   string                        `json:"sorry_server,omitempty"`
+	Checks  []healthcheck.Spec            `json:"health_check"`
+	Servers map[string][]healthcheck.Spec `json:"real_server"` // their own checks
 }
 
 func (s serviceSettings) equal(other serviceSettings) bool {
 	same := func(a, b []healthcheck.Spec) bool { return slices.EqualFunc(a, b, healthcheck.Spec.Equal) }
-	return s.OnFailure == other.OnFailure && s.Required == other.Required && same(s.Checks, other.Checks) && maps.EqualFunc(s.Servers, other.Servers, same)
+	return s.OnFailure == other.OnFailure && s.Required == other.Required && s.Pool == other.Pool && s.Sorry == other.Sorry && same(s.Checks, other.Checks) && maps.EqualFunc(s.Servers, other.Servers, same)
 }
 
 func parts(cfg *config.Config) compared {
@@ -123,8 +125,11 @@ func parts(cfg *config.Config) compared {
 		c.add(fmt.Sprintf("notify_email %q", m.Name), m)
 	}
 	for _, vs := range cfg.Services {
-		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}}
+		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Pool: vs.Pool, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}}
 		for _, rs := range vs.RealServers {
+			if rs.Sorry {
+				j.Sorry = strings.TrimPrefix(j.Sorry+", "+rs.DestinationKey.String(), ", ")
+			}
 			if len(rs.Checks) > 0 {
 				j.Servers[rs.DestinationKey.String()] = rs.Checks
 			}

@@ -65,9 +65,10 @@ type snapshot struct {
 func (d *Director) snapshot() snapshot {
 	s := snapshot{
 		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr, startErr: d.startErr,
-		problems: slices.Clone(d.problems.open), pools: pool.Inputs{Health: maps.Clone(d.health), Adopted: d.adopted}, vrrp: maps.Clone(d.vrrp), history: map[string][]history.Event{},
+		problems: slices.Clone(d.problems.open), pools: d.inputs(), vrrp: maps.Clone(d.vrrp), history: map[string][]history.Event{},
 		receivers: d.notifier.Stats(),
 	}
+	s.pools.Health, s.pools.Memories = maps.Clone(d.health), maps.Clone(d.memories)
 	for _, r := range s.receivers {
 		if r.Error != "" {
 			s.problems = append(s.problems, api.Problem{What: r.Name, Text: r.Error, Since: r.Since})
@@ -153,14 +154,19 @@ func exportTimes(events []history.Event, now time.Time) []history.Event {
 }
 
 func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool, now time.Time) api.Service {
-	out := api.Service{Name: vs.Name, ServiceSettings: api.ServiceOf(vs.Service), Present: present, Stats: api.Stats(actual.Stats)}
+	verdict := pool.Decide(vs, s.pools)
+	out := api.Service{
+		Name: vs.Name, ServiceSettings: api.ServiceOf(vs.Service), Present: present, Quorum: api.Quorum(verdict.Quorum), Stats: api.Stats(actual.Stats),
+	}
 	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
 	for _, dest := range actual.Destinations {
 		kernel[dest.DestinationKey] = dest
 	}
-	for i, member := range pool.Decide(vs, s.pools).Members {
+	for i, member := range verdict.Members {
 		rs := vs.RealServers[i]
-		server := api.Server{ServerSettings: api.ServerOf(rs.Destination), State: member.State, Since: wallclock.Export(member.Since, now)}
+		server := api.Server{
+			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
+		}
 		for t := range pool.Targets(vs, rs) {
 			health := s.pools.Health[t.Key()]
 			server.Checks = append(server.Checks, api.Check{

@@ -140,14 +140,20 @@ func (d *Director) reviewServiceTracks(now time.Time) bool {
 	return changed
 }
 
-// serviceResult counts the real servers that receive connections.
+// serviceResult counts the real servers that receive connections, or reports the quorum.
 func (d *Director) serviceResult(t *config.TrackService) track.Result {
 	in, unknown, all := 0, 0, 0
+	var quorum pool.Quorum
 	for _, vs := range d.cfg.Services {
 		if vs.Name != t.Service {
 			continue
 		}
-		for _, m := range pool.Decide(vs, pool.Inputs{Health: d.health, Adopted: d.adopted}).Members {
+		verdict := pool.Decide(vs, d.inputs())
+		quorum = verdict.Quorum
+		for _, m := range verdict.Members {
+			if m.Sorry {
+				continue
+			}
 			all++
 			switch {
 			case m.InTable && m.Destination.Weight > 0:
@@ -158,6 +164,13 @@ func (d *Director) serviceResult(t *config.TrackService) track.Result {
 		}
 	}
 	r := track.Result{State: track.Good, Reason: fmt.Sprintf("%d of %d real servers in use", in, all)}
+	if t.Minimum == 0 {
+		r.State = stateOfQuorum(quorum.State)
+		if r.State == track.Bad {
+			r.Reason += fmt.Sprintf("; quorum lost: %d of %d needed", quorum.Live, quorum.Needed)
+		}
+		return r
+	}
 	switch {
 	case in >= t.Minimum:
 	case in+unknown >= t.Minimum:
@@ -167,6 +180,16 @@ func (d *Director) serviceResult(t *config.TrackService) track.Result {
 		r.Reason += fmt.Sprintf(", at least %d required", t.Minimum)
 	}
 	return r
+}
+
+func stateOfQuorum(s healthcheck.State) track.State {
+	switch s {
+	case healthcheck.Up:
+		return track.Good
+	case healthcheck.Down:
+		return track.Bad
+	}
+	return track.Unknown
 }
 
 // unfit returns why this node should not be master if another can be: it cannot program the kernel's table. If that worked

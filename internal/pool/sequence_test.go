@@ -23,6 +23,7 @@ type world struct {
 	services []config.VirtualService
 	health   map[string]healthcheck.Health
 	adopted  pool.Adopted
+	memories map[ipvs.ServiceKey]pool.Memory
 	table    []ipvs.ServiceState
 }
 
@@ -37,7 +38,7 @@ func (w *world) load(services []config.VirtualService) {
 
 // restart starts a new director.
 func (w *world) restart() {
-	w.health = map[string]healthcheck.Health{}
+	w.health, w.memories = map[string]healthcheck.Health{}, nil
 	w.load(w.services)
 }
 
@@ -74,15 +75,19 @@ func (w *world) result(at netip.AddrPort, state healthcheck.State) {
 }
 
 func (w *world) verdict(vs config.VirtualService) pool.Verdict {
-	return pool.Decide(vs, pool.Inputs{Health: w.health, Adopted: w.adopted})
+	return pool.Decide(vs, pool.Inputs{Health: w.health, Adopted: w.adopted, Memories: w.memories})
 }
 
 // reconcile applies the verdicts to the table.
 func (w *world) reconcile() {
 	w.table = nil
+	if w.memories == nil {
+		w.memories = map[ipvs.ServiceKey]pool.Memory{}
+	}
 	for _, vs := range w.services {
 		verdict := w.verdict(vs)
 		w.adopted = w.adopted.Without(verdict)
+		w.memories[vs.ServiceKey] = verdict.Memory
 		entry := verdict.Entry()
 		s := ipvs.ServiceState{Service: entry.Service}
 		for _, d := range entry.Destinations {
@@ -110,13 +115,28 @@ func at(name string) netip.AddrPort {
 
 func name(d ipvs.DestinationKey) string { return string(rune('a' + d.Address.As4()[3] - 1)) }
 
-// configured parses "a=1 b=2" as the web service's real servers with their weights. "weight" keeps failed ones with weight
-// 0, "unchecked" omits the check, "deep" adds one at port 8080.
+// configured parses "a=1 b=2" as the web service's real servers with their weights, "z?=1" as a sorry server with a check and
+// "z!=1" as one without, and "quorum=2±1" or "weight=20±5" as the quorum. "weight" keeps failed ones with weight 0, "unchecked"
+// omits the check, "deep" adds one at port 8080; "sh" and "persistent" change the service.
 func configured(words []string) []config.VirtualService {
 	vs := webService(config.Remove, tcpCheck(0))
 	for _, word := range words {
 		server, weight, ok := strings.Cut(word, "=")
 		switch {
+		case server == "quorum" && ok:
+			fmt.Sscanf(weight, "%d±%d", &vs.Quorum.Servers, &vs.Quorum.Hysteresis)
+		case server == "weight" && ok:
+			fmt.Sscanf(weight, "%d±%d", &vs.Quorum.Weight, &vs.Quorum.Hysteresis)
+		case word == "sh":
+			vs.Scheduler = "sh"
+		case word == "persistent":
+			vs.Flags |= ipvs.FlagPersistent
+		case ok && len(server) == 2:
+			rs := config.RealServer{Destination: destination(at(server).String(), uint32(weight[0]-'0')), Sorry: true}
+			if server[1] == '?' {
+				rs.Checks = []healthcheck.Spec{tcpCheck(0)}
+			}
+			vs.RealServers = append(vs.RealServers, rs)
 		case ok:
 			vs.RealServers = append(vs.RealServers, config.RealServer{Destination: destination(at(server).String(), uint32(weight[0]-'0'))})
 		case word == "weight":
@@ -214,6 +234,57 @@ func TestSequences(t *testing.T) {
 		{"a service is removed and comes back", []step{
 			{"load a=1", ""}, {"a up", "a=1"}, {"load", ""}, {"load a=1", ""}, {"a up", "a=1"},
 		}},
+		{"quorum of servers, without a sorry server: nothing changes", []step{
+			{"load quorum=2±0 a=1 b=2", ""}, {"a up", "a=1"}, {"b down", "a=1"}, {"b up", "a=1 b=2"}, {"a down", "b=2"}, {"b down", ""},
+		}},
+		{"a sorry server replaces the last real server", []step{
+			{"load a=1 b=2 z!=1", "z=0"}, {"a up", "a=1 z=0"}, {"b up", "a=1 b=2 z=0"}, {"a down", "b=2 z=0"}, {"b down", "z=1"}, {"a up", "a=1 z=0"},
+		}},
+		{"the sorry server waits for the last first result", []step{
+			{"load a=1 b=2 z!=1", "z=0"}, {"a down", "z=0"}, {"b down", "z=1"},
+		}},
+		{"below the quorum, the rest keeps its connections only", []step{
+			{"load quorum=2±0 a=1 b=2 c=3 z!=1", "z=0"}, {"a up", "a=1 z=0"}, {"b up", "a=1 b=2 z=0"}, {"c up", "a=1 b=2 c=3 z=0"},
+			{"c down", "a=1 b=2 z=0"}, {"a down", "b=0 z=1"}, {"c up", "b=2 c=3 z=0"},
+		}},
+		{"hysteresis", []step{
+			{"load quorum=2±1 a=1 b=2 c=3 z!=1", "z=0"}, {"a up", "a=1 z=0"}, {"b up", "a=1 b=2 z=0"}, {"c up", "a=1 b=2 c=3 z=0"},
+			{"c down", "a=1 b=2 z=0"}, {"b down", "a=1 z=0"}, {"a down", "z=1"}, {"a up", "a=0 z=1"}, {"b up", "a=0 b=0 z=1"}, {"c up", "a=1 b=2 c=3 z=0"},
+		}},
+		{"quorum of weights, as keepalived counts", []step{
+			{"load weight=5±1 a=1 b=2 c=3 z!=1", "z=0"}, {"a up", "a=1 z=0"}, {"b up", "a=1 b=2 z=0"}, {"c up", "a=1 b=2 c=3 z=0"},
+			{"a down", "b=2 c=3 z=0"}, {"b down", "c=0 z=1"}, {"b up", "b=0 c=0 z=1"}, {"a up", "a=1 b=2 c=3 z=0"},
+		}},
+		{"a pool of sorry servers is checked", []step{
+			{"load a=1 y?=1 z?=2", ""}, {"a up", "a=1"}, {"z up", "a=1 z=0"}, {"a down", "z=2"}, {"y up", "y=1 z=2"}, {"z down", "y=1"}, {"y down", ""},
+			{"z up", "z=2"}, {"a up", "a=1 z=0"},
+		}},
+		{"without a sorry server that is up, the rest serves", []step{
+			{"load quorum=2±0 a=1 b=2 z?=1", ""}, {"z down", ""}, {"a up", "a=1"}, {"b down", "a=1"}, {"z up", "a=0 z=1"}, {"z down", "a=1"},
+		}},
+		{"on_failure = weight applies to sorry servers", []step{
+			{"load weight a=1 z?=1", "a=0 z=0"}, {"a up", "a=1 z=0"}, {"z up", "a=1 z=0"}, {"a down", "a=0 z=1"}, {"z down", "a=0 z=0"},
+		}},
+		{"with sh, a server of weight 0 would refuse its clients", []step{
+			{"load sh quorum=2±0 a=1 b=2 z!=1", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"a down", "z=1"}, {"a up", "a=1 b=2"},
+		}},
+		{"in a persistent service, a sorry server of weight 0 would keep its clients", []step{
+			{"load persistent a=1 z!=1", ""}, {"a up", "a=1"}, {"a down", "z=1"}, {"a up", "a=1"},
+		}},
+		{"a restart while the sorry server serves", []step{
+			{"load quorum=2±1 a=1 b=2 c=3 z!=1", "z=0"}, {"a up", "a=1 z=0"}, {"b down", "a=1 z=0"}, {"c down", "a=0 z=1"}, {"restart", "a=0 z=1"},
+			{"a up", "a=0 z=1"}, {"b up", "a=0 b=0 z=1"}, {"c up", "a=1 b=2 c=3 z=0"},
+		}},
+		{"a restart while the real servers serve", []step{
+			{"load quorum=2±0 a=1 b=2 z!=1", "z=0"}, {"a up", "a=1 z=0"}, {"b up", "a=1 b=2 z=0"}, {"restart", "a=1 b=2 z=0"}, {"a up", "a=1 b=2 z=0"}, {"b down", "a=0 z=1"},
+		}},
+		{"sorry server and quorum are configured later", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b down", "a=1"}, {"load quorum=2±0 a=1 b=2", "a=1"}, {"load quorum=2±0 a=1 b=2 z!=1", "a=0 z=1"},
+			{"load a=1 b=2 z!=1", "a=1 z=0"},
+		}},
+		{"a real server without weight has no vote", []step{
+			{"load a=0 b=1 z!=1", "z=0"}, {"a up", "a=0 z=0"}, {"b down", "a=0 z=1"}, {"load a=2 b=1 z!=1", "a=2 z=0"},
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := world{health: map[string]healthcheck.Health{}}
@@ -227,7 +298,7 @@ func TestSequences(t *testing.T) {
 	}
 }
 
-// drawServices generates two services that share servers, and therefore checks.
+// drawServices generates two services that share servers, and therefore checks, with sorry servers and a quorum.
 func drawServices(t *rapid.T) []config.VirtualService {
 	var list []config.VirtualService
 	for _, mark := range rapid.SliceOfNDistinct(rapid.Uint32Range(1, 2), 0, 2, rapid.ID).Draw(t, "services") {
@@ -245,6 +316,24 @@ func drawServices(t *rapid.T) []config.VirtualService {
 			}
 			vs.RealServers = append(vs.RealServers, rs)
 		}
+		for _, server := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"y", "z"}), 0, 2, rapid.ID).Draw(t, "sorry servers") {
+			rs := config.RealServer{Destination: destination(at(server).String(), rapid.Uint32Range(0, 3).Draw(t, "weight")), Sorry: true}
+			if rapid.Bool().Draw(t, "checked") {
+				rs.Checks = []healthcheck.Spec{tcpCheck(9)}
+			}
+			vs.RealServers = append(vs.RealServers, rs)
+		}
+		voting := 0
+		for _, rs := range vs.RealServers {
+			if !rs.Sorry && rs.Weight > 0 {
+				voting++
+			}
+		}
+		if voting > 0 { // a quorum within reach
+			vs.Quorum.Servers = rapid.IntRange(1, voting).Draw(t, "quorum")
+			vs.Quorum.Hysteresis = uint64(rapid.IntRange(0, min(vs.Quorum.Servers-1, voting-vs.Quorum.Servers)).Draw(t, "hysteresis"))
+		}
+		vs.Scheduler = rapid.SampledFrom([]string{"wrr", "sh"}).Draw(t, "scheduler")
 		list = append(list, vs)
 	}
 	return list
@@ -255,6 +344,7 @@ func (w *world) checkStep(t *rapid.T, before map[pool.Server]ipvs.Destination) {
 	after := w.destinations()
 	for _, vs := range w.services {
 		verdict := w.verdict(vs)
+		w.checkTraffic(t, verdict)
 		if len(verdict.Members) != len(vs.RealServers) {
 			t.Fatalf("%d members of %d real servers", len(verdict.Members), len(vs.RealServers))
 		}
@@ -271,6 +361,12 @@ func (w *world) checkStep(t *rapid.T, before map[pool.Server]ipvs.Destination) {
 			if m.Destination != want {
 				t.Errorf("%s is to be %+v, configured is %+v", server.Destination, m.Destination, rs.Destination)
 			}
+			if m.Reason == pool.NoQuorum || m.Reason == pool.Standby {
+				if m.Destination.Weight != 0 || m.State == down || rs.Sorry != (m.Reason == pool.Standby) {
+					t.Errorf("%s is %s with weight %d, for %s", server.Destination, m.State, m.Destination.Weight, m.Reason)
+				}
+				continue
+			}
 			passes, fails := true, false
 			for target := range pool.Targets(vs, rs) {
 				state := w.health[target.Key()].State
@@ -280,17 +376,46 @@ func (w *world) checkStep(t *rapid.T, before map[pool.Server]ipvs.Destination) {
 			case passes != (m.State == up), passes != (m.Reason == pool.NoChecks || m.Reason == pool.ChecksPassing),
 				fails != (m.State == down), fails != (m.Reason == pool.CheckFailed):
 				t.Errorf("%s is %s for %s; it passes: %v, it fails: %v", server.Destination, m.State, m.Reason, passes, fails)
-			case passes && (!has || weight != rs.Weight):
+			case passes && (has && weight != rs.Weight || !has && (vs.Scheduler != "sh" || rs.Weight > 0)):
 				t.Errorf("%s passes and has weight %d in the table (%v), want %d", server.Destination, weight, has, rs.Weight)
-			case had && !has && m.Reason != pool.CheckFailed:
+			case had && !has && m.Reason != pool.CheckFailed && was.Weight > 0 && rs.Weight > 0:
 				t.Errorf("%s was removed for %s", server.Destination, m.Reason)
-			case m.Reason == pool.AsFound && (!had || weight != was.Weight):
+			case m.Reason == pool.AsFound && (weight != w.adopted[server] || weight > 0 && !had):
 				t.Errorf("%s is as found with weight %d, but had %d (%v)", server.Destination, weight, was.Weight, had)
-			case !passes && m.Reason != pool.AsFound && (weight != 0 || has != (vs.OnFailure == config.Weight)):
+			case !passes && m.Reason != pool.AsFound && (weight != 0 || has && vs.OnFailure != config.Weight || !has && vs.OnFailure == config.Weight && vs.Scheduler != "sh"):
 				t.Errorf("%s: %s gives weight %d, in the table %v, with on_failure %s", server.Destination, m.Reason, weight, has, vs.OnFailure)
 			}
 		}
 	}
+}
+
+// checkTraffic fails the test if nobody serves clients although a server could, or if real servers and sorry servers both do.
+func (w *world) checkTraffic(t *rapid.T, v pool.Verdict) {
+	in, can := [2]bool{}, [2]bool{} // real servers and sorry servers
+	for i, m := range v.Members {
+		rs := w.configured(v, i)
+		n := 0
+		if rs.Sorry {
+			n = 1
+		}
+		in[n] = in[n] || m.InTable && m.Destination.Weight > 0
+		can[n] = can[n] || m.State == up && rs.Weight > 0
+	}
+	if in[0] && in[1] {
+		t.Errorf("real servers and sorry servers of %s are in use", v.Service.ServiceKey)
+	}
+	if (can[0] || can[1] && v.Quorum.State == down) && !in[0] && !in[1] {
+		t.Errorf("no server of %s is in use, the quorum is %s", v.Service.ServiceKey, v.Quorum.State)
+	}
+	if v.Quorum.State == up && in[1] {
+		t.Errorf("a sorry server of %s is in use although there is a quorum", v.Service.ServiceKey)
+	}
+}
+
+// configured returns the real server of a member.
+func (w *world) configured(v pool.Verdict, i int) config.RealServer {
+	n := slices.IndexFunc(w.services, func(vs config.VirtualService) bool { return vs.ServiceKey == v.Service.ServiceKey })
+	return w.services[n].RealServers[i]
 }
 
 // TestAnySequence checks that for any sequence of events, a server leaves the table only if one of its checks failed or it
@@ -311,10 +436,11 @@ func TestAnySequence(t *testing.T) {
 			"restart": func(*rapid.T) { w.restart(); unchanged("restart") },
 			"settle":  func(*rapid.T) { w.settle(); unchanged("settling") },
 			"result": func(t *rapid.T) {
-				endpoint := at(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "server"))
+				endpoint := at(rapid.SampledFrom([]string{"a", "b", "c", "y", "z"}).Draw(t, "server"))
 				port := rapid.SampledFrom([]uint16{80, 8080, 9}).Draw(t, "port")
 				w.result(netip.AddrPortFrom(endpoint.Addr(), port), rapid.SampledFrom([]healthcheck.State{up, down}).Draw(t, "state"))
 			},
+			"reconcile": func(*rapid.T) { w.reconcile(); unchanged("second look") },
 			"": func(t *rapid.T) {
 				w.checkStep(t, before)
 				before = w.destinations()
@@ -323,11 +449,15 @@ func TestAnySequence(t *testing.T) {
 	})
 }
 
-// TestBetterResultsNeverRemove checks that a better result never removes a server, and a worse one never adds it.
+// TestBetterResultsNeverRemove checks that a better result never removes a server, and a worse one never adds it. Sorry servers do the
+// opposite.
 func TestBetterResultsNeverRemove(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		order := []healthcheck.State{down, unknown, up}
 		w := world{services: drawServices(t), health: map[string]healthcheck.Health{}}
+		for i := range w.services {
+			w.services[i].RealServers = slices.DeleteFunc(w.services[i].RealServers, func(rs config.RealServer) bool { return rs.Sorry })
+		}
 		better := world{services: w.services, health: map[string]healthcheck.Health{}}
 		for _, vs := range w.services {
 			for _, rs := range vs.RealServers {

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/e2e/scene"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+// poolConfig is a director with two real servers and a sorry server, web3.
+const poolConfig = `
+vrrp "web" {
+  interface          = "eth0"
+  virtual_router_id  = 51
+  advertise_interval = "100ms"
+  addresses          = ["202.99.59.110/24"]
+  address "192.168.10.254/24" { interface = "eth1" }
+}
+
+virtual_service "http" {
+  address    = "202.99.59.110:80"
+  scheduler  = "wrr"
+  forwarding = "nat"
+  on_failure = "weight" # a removed server loses its connections
+
+  quorum { servers = 2 }
+
+  health_check "http" {
+    path     = "/healthz"
+    interval = "100ms"
+    fall     = 1
+    rise     = 1
+  }
+
+  real_server "192.168.10.1" { weight = 10 }
+  real_server "192.168.10.2" { weight = 10 }
+  sorry_server "192.168.10.3" {}
+}
+`
+
+const poolConfigPath = "/run/pool.hcl"
+
+// beginPool starts a single director with the configuration.
+func beginPool(t *testing.T, config string) *story {
+	t.Helper()
+	binary, err := lab.Binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := scene.Build(lab.NewT(t, "pool"), scene.NAT, scene.Options{Binary: binary, Config: poolConfigPath, Text: []byte(config)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := s.Directors[0]
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", d.Name(), d.Log())
+		}
+	})
+	if err := d.PowerOn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return &story{s, t}
+}
+
+// awaitPool waits until these servers, by number, are in use.
+func (s *story) awaitPool(what string, numbers ...int) api.Status {
+	s.t.Helper()
+	var want []string
+	for _, n := range numbers {
+		want = append(want, []string{"192.168.10.1", "192.168.10.2", "192.168.10.3"}[n-1])
+	}
+	return s.await(s.active(), what, func(st api.Status) bool { return scene.IsMaster(st) && slices.Equal(scene.Pool(st), want) })
+}
+
+// answers checks which servers answer new connections.
+func (s *story) answers(want ...string) {
+	s.t.Helper()
+	counts, err := s.Client.Spread(s.t.Context(), 8, "http://"+scene.VIP+"/")
+	var got []string
+	for name := range counts {
+		got = append(got, name)
+	}
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, want) {
+		s.t.Errorf("answers came from %v (%v), want %v", counts, err, want)
+	}
+}
+
+// TestKernelPool changes a pool while a client connects every 10 ms and others download: nothing may be lost.
+func TestKernelPool(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	s := beginPool(t, poolConfig)
+	s.awaitPool("ready", 1, 2)
+	s.answers("web1", "web2")
+	probe := s.probe()
+	download := s.Client.Download(t.Context(), 4, "http://"+scene.VIP, downloadRate, downloadRate/4)
+	<-download.Started()
+
+	s.Servers[1].SetHealthy(false)
+	st := s.awaitPool("using the sorry server", 3)
+	if q := st.Services[0].Quorum; q != (api.Quorum{State: healthcheck.Down, Live: 1, Needed: 2}) {
+		t.Errorf("the quorum is %+v", q)
+	}
+	s.answers("web3")
+	s.Servers[1].SetHealthy(true)
+	s.awaitPool("using the real servers", 1, 2)
+	s.answers("web1", "web2")
+
+	for i, one := range download.Wait() {
+		if one.Err != nil {
+			t.Errorf("download %d from %s failed after %d bytes: %v", i, one.Server, one.Bytes, one.Err)
+		}
+	}
+	if r := probe.Stop(); r.Lost > 0 || r.Sent == 0 {
+		t.Errorf("%d of %d connections were lost (%v)", r.Lost, r.Sent, r.LastError)
+	}
+}
