@@ -8,6 +8,7 @@ FUZZTIME    ?= 5000x
 RUN         ?=
 PKG         ?=
 V           ?=
+COUNT       ?= 1
 KEEP        ?=
 CELLS       ?=
 MINUTES     ?= 0.7
@@ -20,13 +21,13 @@ FAULTS      ?= 1
 ONLY        ?=
 EXCEPT      ?=
 
-testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') $(if $(PKG),-packages '$(PKG)') -fuzztime $(FUZZTIME)
+testflags := $(if $(V),-v) $(if $(RUN),-run '$(RUN)') $(if $(PKG),-packages '$(PKG)') -fuzztime $(FUZZTIME) -count $(COUNT)
 
 .PHONY: help
 help: ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: RUN=regexp and PKG=./path/... (only these tests), V=1 (all output), FUZZTIME=5000x, KEEP=1 (leave the demo up)"
+	@echo "Variables: RUN=regexp and PKG=./path/... (only these tests), V=1 (all output), COUNT=5 (host, kernel and pair tests), FUZZTIME=5000x, KEEP=1 (leave the demo up)"
 
 .PHONY: build
 build: ## build bin/lvs-ha

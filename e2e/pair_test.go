@@ -4,7 +4,8 @@ package e2e
 import (
 	"context"
 	"net/netip"
-	"path/filepath"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,13 +17,17 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// The slow downloads of the stories: each lasts ten seconds, so that it stands at both ends of a failover.
+// The slow downloads of the stories: each would last a minute, so that it stands at both ends of a failover. At the end of a
+// story the servers send the rest at once.
 const (
 	downloads    = 20
-	downloadRate = 40_000
-	downloadSize = 10 * downloadRate
+	downloadRate = 10_000
+	downloadSize = 60 * downloadRate
 	probeEvery   = 10 * time.Millisecond
 )
+
+// aftermath is the time for which clients are observed after a failover, longer than the director's grace time.
+const aftermath = 3 * time.Second
 
 // takeoverGoal is for adverts of 100 ms, where the RFC's timer is 361 ms at priority 100. The longest stall of the
 // machine within the takeover is added to it.
@@ -39,17 +44,43 @@ type story struct {
 	t *testing.T
 }
 
-func begin(t *testing.T, layout scene.Layout, args ...string) *story {
+// begin runs an example as it is.
+func begin(t *testing.T, layout scene.Layout) *story {
 	t.Helper()
-	example, err := filepath.Abs("../examples/" + string(layout) + ".hcl")
+	return beginWith(t, layout, exampleOf(t, layout))
+}
+
+func exampleOf(t *testing.T, layout scene.Layout) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../examples/" + string(layout) + ".hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return text
+}
+
+// beginFast runs an example with adverts of 100 ms and a shorter learn_time than by default. By then the kernel has
+// synchronized each download several times.
+func beginFast(t *testing.T, layout scene.Layout) *story {
+	t.Helper()
+	block := regexp.MustCompile(`connection_sync \{ (.*) \}`)
+	text := exampleOf(t, layout)
+	if !block.Match(text) {
+		t.Fatal("the example has no connection_sync block of one line")
+	}
+	text = block.ReplaceAll(text, []byte("connection_sync {\n $1\n learn_time = \"3s\"\n}"))
+	return beginWith(t, layout, text, "--var", "advertise_interval=100ms")
+}
+
+func beginWith(t *testing.T, layout scene.Layout, text []byte, args ...string) *story {
+	t.Helper()
 	binary, err := lab.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := scene.Build(lab.NewT(t, "e2e"), layout, scene.Options{Binary: binary, Config: example, Args: args})
+	s, err := scene.Build(lab.NewT(t, "e2e"), layout, scene.Options{
+		Binary: binary, Config: "/run/lvs-ha.hcl", Text: text, Args: args,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,9 +153,27 @@ func (s *story) unsynced(ctx context.Context, d *lab.Downloads) (missing int, er
 	return missing, err
 }
 
-// finished waits for the downloads and checks that every byte has arrived.
+// observed waits for the aftermath of a failover.
+func (s *story) observed() {
+	timer := time.NewTimer(aftermath)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.t.Context().Done():
+	}
+}
+
+// finished lets the downloads end and checks that every byte has arrived.
 func (s *story) finished(d *lab.Downloads) {
 	s.t.Helper()
+	for i, one := range d.State() {
+		if one.Done {
+			s.t.Errorf("download %d from %s over %s ended early, after %d bytes: %v", i, one.Server, one.Local, one.Bytes, one.Err)
+		}
+	}
+	for _, w := range s.Servers {
+		w.Hurry()
+	}
 	var worst time.Duration
 	for i, one := range d.Wait() {
 		if one.Err != nil {
@@ -242,13 +291,11 @@ var standbyAddress = map[scene.Layout]netip.Addr{
 	scene.DR:  netip.MustParseAddr("202.99.59.106"),
 }
 
-var fast = []string{"--var", "advertise_interval=100ms"}
-
 func TestPairPowerFailure(t *testing.T) {
 	lab.Need(t, lab.Pair)
 	for _, layout := range []scene.Layout{scene.NAT, scene.DR} {
 		t.Run(string(layout), func(t *testing.T) {
-			s := begin(t, layout, fast...)
+			s := beginFast(t, layout)
 			held := s.download()
 			p := s.probe()
 			w := s.watchTakeover()
@@ -258,8 +305,10 @@ func TestPairPowerFailure(t *testing.T) {
 			}
 			s.await(s.standby(), "master", scene.IsMaster)
 			w.after(failure, standbyAddress[layout])
+			s.observed()
+			seen := p.Stop()
 			s.finished(held)
-			outage(t, p.Stop(), w.stalls)
+			outage(t, seen, w.stalls)
 		})
 	}
 }
@@ -268,7 +317,7 @@ func TestPairProcessesKilled(t *testing.T) {
 	lab.Need(t, lab.Pair)
 	for _, layout := range []scene.Layout{scene.NAT, scene.DR} {
 		t.Run(string(layout), func(t *testing.T) {
-			s := begin(t, layout, fast...)
+			s := beginFast(t, layout)
 			held := s.download()
 			w := s.watchTakeover()
 			failure := s.killAll(s.active())
@@ -307,7 +356,7 @@ func handedOver(t *testing.T, r lab.ProbeReport) {
 
 func TestPairWorkerIsKilled(t *testing.T) {
 	lab.Need(t, lab.Pair)
-	s := begin(t, scene.NAT, fast...)
+	s := beginFast(t, scene.NAT)
 	before := transitions(s.status(s.standby()))
 
 	t.Run("director: no failover, the table untouched, checks go on", func(t *testing.T) {
@@ -328,6 +377,7 @@ func TestPairWorkerIsKilled(t *testing.T) {
 			}
 			return true
 		})
+		s.observed()
 		s.finished(held)
 		if n := transitions(s.status(s.standby())); n != before {
 			t.Errorf("the standby became master %d times", n-before)
@@ -342,8 +392,10 @@ func TestPairWorkerIsKilled(t *testing.T) {
 		s.await(s.active(), "master after the speaker is back", func(st api.Status) bool {
 			return scene.IsMaster(st) && st.VRRP[0].Reason == "adopted"
 		})
+		s.observed()
+		seen := p.Stop()
 		s.finished(held)
-		handedOver(t, p.Stop())
+		handedOver(t, seen)
 		if n := transitions(s.status(s.standby())); n != before {
 			t.Errorf("the standby became master %d times", n-before)
 		}
@@ -358,8 +410,10 @@ func TestPairWorkerIsKilled(t *testing.T) {
 		killed := time.Now()
 		s.await(s.standby(), "master", scene.IsMaster)
 		t.Logf("handed over %v after the director's end", time.Since(killed).Round(time.Millisecond))
+		s.observed()
+		seen := p.Stop()
 		s.finished(held)
-		handedOver(t, p.Stop())
+		handedOver(t, seen)
 		s.signal(s.active(), "CONT", "run")
 		s.await(s.active(), "master again", scene.IsMaster)
 	})
@@ -373,8 +427,10 @@ func TestPairWorkerIsKilled(t *testing.T) {
 		s.await(s.standby(), "master", scene.IsMaster)
 		s.await(s.standby(), "backup again", scene.IsBackup)
 		s.await(s.active(), "master with a new speaker", scene.IsMaster)
+		s.observed()
+		seen := p.Stop()
 		s.finished(held)
-		outage(t, p.Stop(), stalled)
+		outage(t, seen, stalled)
 	})
 
 	t.Run("parent: a clean hand-over", func(t *testing.T) {
@@ -383,8 +439,10 @@ func TestPairWorkerIsKilled(t *testing.T) {
 		p := s.probe()
 		s.signal(s.active(), "KILL", "run")
 		s.await(s.standby(), "master", scene.IsMaster)
+		s.observed()
+		seen := p.Stop()
 		s.finished(held)
-		handedOver(t, p.Stop())
+		handedOver(t, seen)
 	})
 }
 
@@ -426,7 +484,7 @@ func tableOf(s *story, d *scene.Director) string {
 
 func TestPairOrderlyStop(t *testing.T) {
 	lab.Need(t, lab.Pair)
-	s := begin(t, scene.NAT, fast...)
+	s := beginFast(t, scene.NAT)
 	held := s.download()
 	p := s.probe()
 	asked := time.Now()
@@ -441,8 +499,10 @@ func TestPairOrderlyStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.await(s.active(), "master again", scene.IsMaster)
+	s.observed()
+	seen := p.Stop()
 	s.finished(held)
-	handedOver(t, p.Stop())
+	handedOver(t, seen)
 	if v := s.status(s.standby()).VRRP[0]; v.State != vrrp.Backup {
 		t.Errorf("the standby is %s (%s)", v.State, v.Reason)
 	}

@@ -109,6 +109,16 @@ func readProc(t *testing.T, pid int, file string) string {
 	return string(raw)
 }
 
+// threadsAre reports whether all threads of a process are in a state of proc(5).
+func threadsAre(t *testing.T, pid int, state string) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	return err == nil && !slices.ContainsFunc(threads, func(file string) bool {
+		raw, err := os.ReadFile(file)
+		return err == nil && !strings.Contains(string(raw), "\nState:\t"+state)
+	})
+}
+
 // TestHostSocketNameOfAnotherUserIsIgnored matters because any user can bind an abstract socket name, which must not prevent
 // lvs-ha from starting.
 func TestHostSocketNameOfAnotherUserIsIgnored(t *testing.T) {
@@ -145,16 +155,14 @@ func TestHostStoppedSpareDoesNotDelayFailover(t *testing.T) {
 	d := p.start()
 	d.awaitStatus("master", isMaster)
 	all := d.processes()
+	// It has locked its memory, and now waits for its activation. One that is not prepared is not activated.
+	eventually(t, "the spare is prepared", func() bool {
+		return !strings.Contains(readProc(t, all["spare"], "status"), "\nVmLck:\t       0 kB") && threadsAre(t, all["spare"], "S")
+	})
 	if err := syscall.Kill(all["spare"], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no thread of the spare runs", func() bool {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", all["spare"]))
-		return err == nil && !slices.ContainsFunc(threads, func(file string) bool {
-			raw, err := os.ReadFile(file)
-			return err == nil && !strings.Contains(string(raw), "\nState:\tT")
-		})
-	})
+	eventually(t, "no thread of the spare runs", func() bool { return threadsAre(t, all["spare"], "T") })
 	killed := time.Now()
 	if err := syscall.Kill(all["speaker"], syscall.SIGKILL); err != nil {
 		t.Fatal(err)

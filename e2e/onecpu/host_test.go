@@ -7,8 +7,8 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestHostMeasures measures the cheapest cell briefly to keep the measurement working.
-func TestHostMeasures(t *testing.T) {
+// TestHostTimedMeasures measures the cheapest cell briefly to keep the measurement working.
+func TestHostTimedMeasures(t *testing.T) {
 	lab.Need(t, lab.Host)
 	binary, err := lab.Binary()
 	if err != nil {

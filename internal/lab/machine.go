@@ -60,7 +60,7 @@ func (l *Lab) newMachine(c DirectorConfig) (*Machine, error) {
 	if _, err := kernelPath(); err != nil {
 		return nil, err
 	}
-	if _, err := guestInit(); err != nil {
+	if _, err := program("guestinit"); err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(SharedDir, l.id+"-"+c.Name)
@@ -163,7 +163,7 @@ func (m *Machine) boot(specPath string) (*powered, error) {
 	if err != nil {
 		return nil, err
 	}
-	init, err := guestInit()
+	init, err := program("guestinit")
 	if err != nil {
 		return nil, err
 	}

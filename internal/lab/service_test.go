@@ -91,6 +91,16 @@ func TestHostDownload(t *testing.T) {
 		t.Errorf("downloads of half a second took %v", took)
 	}
 
+	const large = 10_000_000
+	slow := client.Download(t.Context(), 2, "http://10.0.0.1", large, large/600)
+	<-slow.Started()
+	web.Hurry()
+	for _, d := range slow.Wait() {
+		if d.Err != nil || d.Bytes != large {
+			t.Errorf("a download of ten minutes went %+v", d)
+		}
+	}
+
 	broken := client.Download(t.Context(), 2, "http://10.0.0.1", 1_000_000, rate)
 	<-broken.Started()
 	if err := web.Stop(); err != nil {

@@ -15,11 +15,11 @@ const (
 	envBeat      = "LAB_TEST_BEAT"
 )
 
-// TestBeat is the program that TestPairTiming runs on a machine: it sends a datagram at each beat.
+// TestBeat is the program that TestPairTimedMachines runs on a machine: it sends a datagram at each beat.
 func TestBeat(t *testing.T) {
 	to := os.Getenv(envBeat)
 	if to == "" {
-		t.Skip("TestPairTiming runs it")
+		t.Skip("TestPairTimedMachines runs it")
 	}
 	conn, err := net.Dial("udp", net.JoinHostPort(to, beatPort))
 	if err != nil {
@@ -36,9 +36,9 @@ func TestBeat(t *testing.T) {
 	}
 }
 
-// TestPairTiming logs a machine's timing: the gaps between datagrams that it sends every 10 ms, as seen on the bridge,
+// TestPairTimedMachines logs a machine's timing: the gaps between datagrams that it sends every 10 ms, as seen on the bridge,
 // and its response times.
-func TestPairTiming(t *testing.T) {
+func TestPairTimedMachines(t *testing.T) {
 	Need(t, Pair)
 	m := startMachines(t)
 	beats := must[*Capture](t)(m.lab.Fabric().Capture("lan", Filter{Protocols: []uint8{ProtocolUDP}}))

@@ -35,6 +35,7 @@ type Web struct {
 	mu       sync.Mutex
 	server   *http.Server
 	requests map[string]int
+	hurry    chan struct{} // closed by Hurry
 }
 
 // Web creates and starts a web server in the host.
@@ -42,7 +43,7 @@ func (h *Node) Web(c WebConfig) (*Web, error) {
 	if c.Name == "" {
 		c.Name = h.name
 	}
-	w := &Web{host: h, config: c, requests: map[string]int{}}
+	w := &Web{host: h, config: c, requests: map[string]int{}, hurry: make(chan struct{})}
 	if err := w.Start(); err != nil {
 		return nil, err
 	}
@@ -105,6 +106,14 @@ func (w *Web) Requests() map[string]int {
 	return maps.Clone(w.requests)
 }
 
+// Hurry sends the rest of each slow body that is being served at full speed.
+func (w *Web) Hurry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.hurry)
+	w.hurry = make(chan struct{})
+}
+
 func (w *Web) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
@@ -135,6 +144,9 @@ func (w *Web) serveSlow(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rw.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	w.mu.Lock()
+	hurry := w.hurry
+	w.mu.Unlock()
 	const pause = 20 * time.Millisecond
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -150,6 +162,8 @@ func (w *Web) serveSlow(rw http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-tick.C:
+		case <-hurry:
+			chunk, hurry = size, nil
 		case <-r.Context().Done():
 			return
 		}

@@ -8,14 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
-
-// witnessProgram returns the path of the program that observes a machine from inside, built once per process.
-var witnessProgram = sync.OnceValues(func() (string, error) {
-	return build("witness", module+"/internal/lab/witness")
-})
 
 // Sight is an observation of a witness, with the local time.
 type Sight struct {
@@ -35,7 +29,7 @@ func (s Sight) Length(field int) time.Duration {
 
 // WatchStalls reports stalls of the host's CPUs.
 func (h *Node) WatchStalls(ctx context.Context, cpu int, take func(Sight)) error {
-	path, err := witnessProgram()
+	path, err := program("witness")
 	if err != nil {
 		return err
 	}
@@ -55,7 +49,7 @@ func (m *Machine) WatchStalls(ctx context.Context, take func(Sight)) error {
 
 // Watch starts a witness on a director, with arguments.
 func Watch(ctx context.Context, d Director, take func(Sight), args ...string) error {
-	path, err := witnessProgram()
+	path, err := program("witness")
 	if err != nil {
 		return err
 	}

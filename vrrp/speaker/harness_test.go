@@ -270,6 +270,8 @@ func (s *station) report(name, what string, ok func(vrrp.Status) bool) vrrp.Stat
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	pace := time.NewTicker(2 * time.Millisecond)
+	defer pace.Stop()
 	for {
 		if err := s.client.Report(ctx); err != nil {
 			s.t.Fatalf("%s on %s: not %s: %v; last report %+v", name, s.host.Name(), what, err, s.status(name))
@@ -277,6 +279,7 @@ func (s *station) report(name, what string, ok func(vrrp.Status) bool) vrrp.Stat
 		if st := s.status(name); ok(st) {
 			return st
 		}
+		<-pace.C
 	}
 }
 

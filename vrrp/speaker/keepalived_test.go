@@ -52,11 +52,12 @@ func startKeepalivedWith(t testing.TB, host *lab.Node, console bool, config stri
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-n", "-G", "-P", "-f", file, "-p", k.dir + "/p", "-r", k.dir + "/r", "-c", k.dir + "/c"}
+	args := []string{path, "-n", "-G", "-P", "-f", file, "-p", k.dir + "/p", "-r", k.dir + "/r", "-c", k.dir + "/c"}
 	if console {
-		args = append(args, "-l", "-D")
+		// Like the speaker, it must send adverts in time even if other tests run at the same time.
+		args = append([]string{"chrt", "--fifo", strconv.Itoa(processPriority)}, append(args, "-l", "-D")...)
 	}
-	k.cmd = host.Command(context.Background(), path, args...)
+	k.cmd = host.Command(context.Background(), args[0], args[1:]...)
 	k.cmd.Stdout, k.cmd.Stderr = &k.log, &k.log
 	if err := k.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -20,8 +20,8 @@ func fullHouse(priority uint8, interval time.Duration) (out []vrrp.Instance) {
 	return out
 }
 
-// TestHostFullHouse makes 255 masters fail over at the same time.
-func TestHostFullHouse(t *testing.T) {
+// TestHostTimedFullHouse makes 255 masters fail over at the same time.
+func TestHostTimedFullHouse(t *testing.T) {
 	attempts(t, func(n *lan) error {
 		a, b := newStation(t, n.a), newStation(t, n.b)
 		a.want(fullHouse(200, 100*time.Millisecond)...)

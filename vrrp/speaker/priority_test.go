@@ -130,8 +130,8 @@ func TestSpareIsNotRaised(t *testing.T) {
 	}
 }
 
-// TestHostOneCPUEach runs a pair with one CPU each, in the worst case of 50 routers at 10 ms.
-func TestHostOneCPUEach(t *testing.T) {
+// TestHostTimedOneCPUEach runs a pair with one CPU each, in the worst case of 50 routers at 10 ms.
+func TestHostTimedOneCPUEach(t *testing.T) {
 	lab.Need(t, lab.Host)
 	if runtime.NumCPU() < 2 {
 		t.Skip("two CPUs are needed; the kernel test covers one")

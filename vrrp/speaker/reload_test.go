@@ -11,9 +11,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestHostReload changes all settings of a running master that may change, with 10 ms adverts. The backup must not change
+// TestHostTimedReload changes all settings of a running master that may change, with 10 ms adverts. The backup must not change
 // its state.
-func TestHostReload(t *testing.T) {
+func TestHostTimedReload(t *testing.T) {
 	attempts(t, func(n *lan) error { return reload(t, n) })
 }
 

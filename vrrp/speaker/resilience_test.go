@@ -280,8 +280,8 @@ func TestHostSilentDirector(t *testing.T) {
 	b.awaitState("v", vrrp.Backup)
 }
 
-// TestHostStuckDirector does not read from its connection while it causes more and more messages.
-func TestHostStuckDirector(t *testing.T) {
+// TestHostTimedStuckDirector does not read from its connection while it causes more and more messages.
+func TestHostTimedStuckDirector(t *testing.T) {
 	attempts(t, func(n *lan) error { return stuckDirector(t, n) })
 }
 

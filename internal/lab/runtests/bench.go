@@ -23,9 +23,6 @@ func runBench(ctx context.Context, o options, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if err := provideBinary(); err != nil {
-		return err
-	}
 	which := "."
 	if o.run != "" {
 		which = o.run

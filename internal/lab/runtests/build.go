@@ -50,7 +50,7 @@ func (o *options) build(ctx context.Context, names []string, dir string, out io.
 		}
 	}
 	if len(plain) > 0 {
-		if err := provideBinary(); err != nil {
+		if err := lab.BuildPrograms(filepath.Join(dir, "programs")); err != nil {
 			return err
 		}
 		o.plain = buildTests(ctx, filepath.Join(dir, "plain"), plain)
@@ -115,7 +115,7 @@ func (p programs) of(packages []testPackage) ([]testPackage, error) {
 // environment returns the environment variables for tests of a kind.
 func environment(k lab.Kind, get func(string) string) []string {
 	all := []string{lab.EnvKinds + "=" + string(k)}
-	for _, name := range []string{lab.EnvBinary, lab.EnvSeed, lab.EnvTimes} {
+	for _, name := range []string{lab.EnvPrograms, lab.EnvSeed, lab.EnvTimes} {
 		all = append(all, name+"="+get(name))
 	}
 	return all

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +26,7 @@ func runKernel(ctx context.Context, o options, t *tally) error {
 	if err != nil {
 		return err
 	}
-	args := testArgs(o, "TestKernel", 10*time.Minute)
+	args := append(testArgs(pattern(o, "TestKernel"), 10*time.Minute), fmt.Sprintf("-test.count=%d", o.count))
 	return inTestKernels(ctx, o, t, packages, 2, func(ctx context.Context, k *lab.TestKernel, p testPackage) error {
 		return convert(ctx, t, p.ImportPath, func(out io.Writer) (int, error) {
 			return runBinary(ctx, k, p, o.plain[p.ImportPath].path, args, out)
@@ -46,9 +45,8 @@ func inTestKernels(ctx context.Context, o options, t *tally, packages []testPack
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, kernelLimit, fmt.Errorf("the test kernels took more than %v", kernelLimit))
 	defer cancel()
-	slices.SortStableFunc(packages, func(a, b testPackage) int { return len(b.functions) - len(a.functions) })
 	queue := make(chan testPackage, len(packages))
-	for _, p := range packages {
+	for _, p := range mostFirst(packages) {
 		queue <- p
 	}
 	close(queue)

@@ -27,6 +27,7 @@ type options struct {
 	packages string // pattern
 	verbose  bool   // show the output of tests that pass
 	fuzz     string // time for each target, in the format of -fuzztime
+	count    int    // how often each host, kernel and pair test runs
 
 	kind           string   // the kind of tests to run
 	yields         bool     // gives way to tests that run at the same time
@@ -56,6 +57,7 @@ func main() {
 	flag.StringVar(&o.packages, "packages", "./...", "only packages that match `pattern`")
 	flag.BoolVar(&o.verbose, "v", false, "show the output of tests that pass too")
 	flag.StringVar(&o.fuzz, "fuzztime", "5000x", "how long each fuzz target runs: inputs, as 5000x, or a duration")
+	flag.IntVar(&o.count, "count", 1, "run each host, kernel and pair test `n` times")
 	flag.Usage = usage
 	flag.Parse()
 	if flag.NArg() == 0 {

@@ -101,6 +101,12 @@ func findInFiles(ctx context.Context, packages, prefix string, wanted func(sourc
 	}
 }
 
+// mostFirst returns the packages in order of their number of tests. Whoever runs them at the same time takes the next one when
+// it has finished one, and the last ones should be short.
+func mostFirst(packages []testPackage) []testPackage {
+	return slices.SortedStableFunc(slices.Values(packages), func(a, b testPackage) int { return len(b.functions) - len(a.functions) })
+}
+
 func importPaths(packages []testPackage) []string {
 	var out []string
 	for _, p := range packages {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -52,45 +51,9 @@ func (o *options) command(ctx context.Context, name string, args ...string) *exe
 	return exec.CommandContext(ctx, name, args...)
 }
 
-func runHost(ctx context.Context, o options, t *tally) error {
-	return runPrivileged(ctx, o, t, lab.Host, "TestHost")
-}
-
-func runPair(ctx context.Context, o options, t *tally) error {
-	return runPrivileged(ctx, o, t, lab.Pair, "TestPair")
-}
-
-// runPrivileged runs one package after another, since their tests measure time.
-func runPrivileged(ctx context.Context, o options, t *tally, k lab.Kind, prefix string) error {
-	if err := lab.Able(k); err != nil {
-		return err
-	}
-	packages, err := findTests(ctx, o.packages, prefix)
-	if err != nil {
-		return err
-	}
-	packages, err = o.plain.of(packages)
-	errs := []error{err}
-	for _, p := range packages {
-		cmd := exec.CommandContext(ctx, o.plain[p.ImportPath].path, testArgs(o, prefix, 20*time.Minute)...)
-		cmd.Dir = p.Dir
-		cmd.Env = append(os.Environ(), environment(k, os.Getenv)...)
-		cmd.WaitDelay = 10 * time.Second
-		errs = append(errs, convert(ctx, t, p.ImportPath, func(out io.Writer) (int, error) {
-			cmd.Stdout, cmd.Stderr = out, out
-			err := cmd.Run()
-			if _, ended := errors.AsType[*exec.ExitError](err); ended {
-				err = context.Cause(ctx)
-			}
-			return cmd.ProcessState.ExitCode(), err
-		}))
-	}
-	return errors.Join(errs...)
-}
-
 // testArgs returns the arguments of a test binary whose output is converted.
-func testArgs(o options, prefix string, timeout time.Duration) []string {
-	return []string{"-test.v=test2json", "-test.timeout=" + timeout.String(), "-test.run=" + pattern(o, prefix)}
+func testArgs(pattern string, timeout time.Duration) []string {
+	return []string{"-test.v=test2json", "-test.timeout=" + timeout.String(), "-test.run=" + pattern}
 }
 
 func pattern(o options, prefix string) string {
@@ -98,15 +61,6 @@ func pattern(o options, prefix string) string {
 		return o.run
 	}
 	return "^" + prefix + wordEnd
-}
-
-// provideBinary builds lvs-ha for the tests that run it.
-func provideBinary() error {
-	path, err := lab.Binary()
-	if err != nil {
-		return err
-	}
-	return os.Setenv(lab.EnvBinary, path)
 }
 
 func readEvents(t *tally, cmd *exec.Cmd) error {

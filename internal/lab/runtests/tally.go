@@ -16,6 +16,7 @@ import (
 type tally struct {
 	out     io.Writer
 	verbose bool
+	part    bool // of a package: the end of the package is no news, unless it failed
 
 	mu                      sync.Mutex
 	passed, skipped, failed int
@@ -49,6 +50,42 @@ func (t *tally) failures(importPath string) int {
 		return t.failed + t.packages
 	}
 	return t.failedIn[importPath]
+}
+
+// add adds the results of a tally that is complete, and its output.
+func (t *tally) add(one *tally, output []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _ = t.out.Write(output)
+	if t.failedIn == nil {
+		t.failedIn = map[string]int{}
+	}
+	t.passed, t.skipped, t.failed = t.passed+one.passed, t.skipped+one.skipped, t.failed+one.failed
+	t.took = append(t.took, one.took...)
+	for p, n := range one.failedIn {
+		if t.failedIn[p] == 0 {
+			t.packages++
+		}
+		t.failedIn[p] += n
+	}
+}
+
+// sum writes a line about a package whose tests were added one by one.
+func (t *tally) sum(importPath string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, seconds, action := 0, 0.0, "pass"
+	for _, one := range t.took {
+		if strings.HasPrefix(one.name, strings.TrimPrefix(importPath, module)+".") {
+			n, seconds = n+1, seconds+one.seconds
+		}
+	}
+	if t.failedIn[importPath] > 0 {
+		action = "fail"
+	}
+	if n > 0 {
+		fmt.Fprintf(t.out, "%s\t%s\t%d tests, %.1f s\n", action, importPath, n, seconds)
+	}
 }
 
 // event is one line of `go tool test2json` and `go test -json`.
@@ -133,7 +170,7 @@ func (t *tally) endPackage(e event, key string) {
 		}
 		t.show(key)
 	}
-	if e.Action != "skip" {
+	if e.Action == "fail" || e.Action == "pass" && !t.part {
 		fmt.Fprintf(t.out, "%s\t%s\t%.1f s\n", e.Action, e.Package, e.Elapsed)
 	}
 	delete(t.output, key)
