@@ -3,6 +3,7 @@ package migrate
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"syscall"
 
@@ -155,3 +156,13 @@ func (m *memory) Start(context.Context, connsync.Role, connsync.Daemon) error {
 
 // Stop records that the daemon requires a vrrp block.
 func (m *memory) Stop(context.Context, connsync.Role) error { m.reportLost(followsVRRP); return nil }
+
+// Lost is a line without equivalent.
+type Lost struct {
+	Line int    `json:"line"`
+	Text string `json:"text"`
+	Why  string `json:"why"`
+}
+
+// String returns the line and, indented below it, the reason.
+func (l Lost) String() string { return fmt.Sprintf("line %d: %s\n    %s", l.Line, l.Text, l.Why) }

@@ -98,7 +98,7 @@ func (s *Server) rollBack(ctx context.Context, before State, done []Step) error 
 }
 
 // Down undoes the changes that Up made for the addresses, or all changes if none is given. A change that cannot be
-// undoPlan stays recorded.
+// undone stays recorded.
 func (s *Server) Down(ctx context.Context, vips []netip.Addr) (Report, error) {
 	u, err := s.planDown(ctx, vips)
 	if err != nil {
