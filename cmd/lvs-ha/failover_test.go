@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,6 +55,18 @@ func TestHostFailover(t *testing.T) {
 	if tracks := s.VRRP[0].Tracks; len(tracks) != 0 {
 		t.Errorf("tracks of a cancelled failover: %+v", tracks)
 	}
+
+	// The same if the client does not wait for the outcome.
+	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if f, err := api.NewClient(lb1.path("run/api.sock")).Failover(impatient, api.FailoverRequest{}); err == nil {
+		t.Errorf("the client has its outcome already: %+v", f)
+	}
+	first.awaitLog("failover requested")
+	eventually(t, "the second failover is cancelled", func() bool {
+		return strings.Count(first.stderr.text(), "failover cancelled") == 2
+	})
+	first.awaitStatus("master with its own priority", func(s api.Status) bool { return isMaster(s) && s.VRRP[0].EffectivePriority == 150 })
 
 	second := lb2.start()
 	isBackup := func(s api.Status) bool {

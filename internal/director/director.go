@@ -113,7 +113,8 @@ type Director struct {
 
 	failovers     map[string]failover // active, by instance
 	failoversFile *keeper
-	failoverOver  *time.Timer // for the first of them to expire
+	failoverOver  *time.Timer          // for the first of them to expire
+	handOvers     map[string]*handOver // under way, by instance
 
 	sysctlTurn chan struct{} // held while kernel parameters are applied
 	unsaved    bool          // the last awaited write of the state file failed
@@ -162,6 +163,7 @@ func New(o Options) *Director {
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
 		failovers: map[string]failover{},
+		handOvers: map[string]*handOver{},
 		stateFile: newKeeper(o.StateFile, stateFormat),
 		history:   history.New(),
 
@@ -268,12 +270,14 @@ func (d *Director) take(n news) {
 		}
 	}
 	d.record(n.transitions)
+	updates := false
 	for name, status := range n.vrrp {
 		if !slices.ContainsFunc(d.cfg.VRRP, func(v config.VRRP) bool { return v.Name == name }) {
 			continue // a late status of a removed instance
 		}
 		was, known := d.vrrp[name]
 		d.vrrp[name] = status
+		updates = d.followHandOver(name, status) || updates
 		if !known || was.State != status.State {
 			d.Logger.Debug("VRRP state received", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
 			d.touched.sync = true
@@ -295,11 +299,11 @@ func (d *Director) take(n news) {
 		d.touched.services(d.users[key])
 		changed = true
 	}
-	tracked := d.takeTracks(n.tracks)
+	updates = d.takeTracks(n.tracks) || updates
 	if changed {
-		tracked = d.reviewServiceTracks(time.Now()) || tracked
+		updates = d.reviewServiceTracks(time.Now()) || updates
 	}
-	if tracked {
+	if updates {
 		d.updateSpeaker()
 	}
 	d.problems.set("health checks", d.lacking.problem())

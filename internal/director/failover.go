@@ -20,8 +20,9 @@ import (
 // failover is an operator's request to keep an instance away from this node. It survives a restart of the director, since an
 // operator who has drained a node must be able to restart lvs-ha on it.
 type failover struct {
-	Since time.Time `json:"since"`
-	Until time.Time `json:"until,omitzero"` // zero means until undone
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until,omitzero"`   // zero means until undone
+	Handing bool      `json:"handing,omitzero"` // this node was master, and no other router has taken over yet
 }
 
 // ends describes when the instance may come back.
@@ -50,6 +51,9 @@ func (d *Director) recallFailovers() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.failovers)) {
 		f := d.failovers[name]
+		if f.Handing {
+			d.handOvers[name] = newHandOver(f.Since, vrrp.Master)
+		}
 		d.Logger.Info("failover in force", "instance", name, "since", f.Since, "ends", f.ends())
 	}
 }
@@ -67,7 +71,7 @@ func (d *Director) addFailovers(w *vrrp.Wanted, now time.Time) {
 			continue
 		case !f.Until.IsZero() && !f.Until.After(now):
 			d.Logger.Info("failover ended", "instance", in.Name)
-			delete(d.failovers, in.Name)
+			d.endFailover(in.Name, api.FailoverEnded)
 			dropped = true
 			continue
 		}
@@ -80,7 +84,7 @@ func (d *Director) addFailovers(w *vrrp.Wanted, now time.Time) {
 	}
 	for name := range d.failovers {
 		if !names[name] {
-			delete(d.failovers, name)
+			d.endFailover(name, api.FailoverEnded)
 			dropped = true
 		}
 	}
@@ -97,13 +101,20 @@ func (d *Director) saveFailovers() {
 	d.failoversFile.set(func() ([]byte, error) { return failoversFormat.Encode(saved) })
 }
 
-// Failover hands instances over to other routers and waits until those are master, or cancels that.
+// endFailover removes a failover, with the outcome for a hand-over that is not complete.
+func (d *Director) endFailover(name string, outcome api.FailoverOutcome) {
+	delete(d.failovers, name)
+	d.endHandOver(name, outcome)
+}
+
+// Failover hands instances over to other routers and waits until those are master. If none takes over, the failover is
+// cancelled, whether the caller still waits or not.
 func (d *Director) Failover(ctx context.Context, request api.FailoverRequest) (api.Failover, error) {
 	if request.Undo && request.For != 0 || request.For < 0 {
 		return api.Failover{}, &api.Error{Status: http.StatusBadRequest, Err: errors.New(`"for" must be positive, and cannot be combined with "undo"`)}
 	}
 	var out api.Failover
-	began := time.Now()
+	var awaited []*handOver
 	err := d.do(ctx, func() error {
 		names, err := d.matching(request.Instances)
 		if err != nil {
@@ -113,16 +124,22 @@ func (d *Director) Failover(ctx context.Context, request api.FailoverRequest) (a
 			return &api.Error{Status: http.StatusServiceUnavailable, Err: errors.New("the speaker (VRRP process) is not connected; it is being restarted; try again")}
 		}
 		for _, name := range names {
-			out.Instances = append(out.Instances, d.requestFailover(name, request, began))
+			out.Instances = append(out.Instances, d.requestFailover(name, request, time.Now()))
+			awaited = append(awaited, d.handOvers[name]) // nil if there is nothing to wait for
 		}
 		d.saveFailovers()
 		d.updateSpeaker()
 		return nil
 	})
-	if err != nil || request.Undo {
+	if err != nil {
 		return out, err
 	}
-	return out, d.awaitFailover(ctx, out.Instances, began)
+	for i, h := range awaited {
+		if h != nil {
+			d.awaitSuccessor(ctx, h, &out.Instances[i])
+		}
+	}
+	return out, nil
 }
 
 // matching returns the names of the matching instances.
@@ -177,7 +194,7 @@ func (d *Director) requestFailover(name string, request api.FailoverRequest, now
 	case request.Undo && !inForce:
 		out.Outcome = api.FailoverNone
 	case request.Undo:
-		delete(d.failovers, name)
+		d.endFailover(name, api.FailoverEnded)
 		out.Outcome = api.FailoverUndone
 		d.Logger.Info("failover undone", "instance", name)
 	default:
@@ -185,77 +202,14 @@ func (d *Director) requestFailover(name string, request api.FailoverRequest, now
 		if request.For > 0 {
 			f.Until = now.Add(time.Duration(request.For))
 		}
-		d.failovers[name], out.Until = f, f.Until
-		if status.State != vrrp.Master && status.State != vrrp.Leaving {
+		if f.Handing = status.State == vrrp.Master || status.State == vrrp.Leaving; !f.Handing {
+			d.endHandOver(name, api.FailoverNoNeed)
 			out.Outcome, out.MasterAddress = api.FailoverNoNeed, status.MasterAddress
+		} else if d.handOvers[name] == nil {
+			d.handOvers[name] = newHandOver(now, status.State)
 		}
+		d.failovers[name], out.Until = f, f.Until
 		d.Logger.Info("failover requested", "instance", name, "state", status.State, "ends", f.ends())
 	}
 	return out
-}
-
-// failoverPoll is how often the statuses are read while instances leave.
-const failoverPoll = 5 * time.Millisecond
-
-// awaitFailover waits until every instance has handed over, or no other router has taken over.
-func (d *Director) awaitFailover(ctx context.Context, instances []api.FailoverOf, began time.Time) error {
-	left := map[string]bool{} // observed leaving, so that its outcome belongs to this request even if the wall clock was set
-	for {
-		var statuses map[string]vrrp.Status
-		var inForce map[string]failover
-		if err := d.view(ctx, func() { statuses, inForce = maps.Clone(d.vrrp), maps.Clone(d.failovers) }); err != nil {
-			return nil // reported as the outcome "waiting"
-		}
-		waiting := false
-		var alone []string
-		for i := range instances {
-			f := &instances[i]
-			if f.Outcome != api.FailoverWaiting {
-				continue
-			}
-			s := statuses[f.Name]
-			f.State, f.MasterAddress = s.State, s.MasterAddress
-			left[f.Name] = left[f.Name] || s.State == vrrp.Leaving
-			_, wanted := inForce[f.Name]
-			switch {
-			case s.State == vrrp.Backup && s.MasterAddress != "":
-				f.Outcome, f.Took = api.FailoverDone, api.Duration(time.Since(began))
-			case s.State == vrrp.Initialize:
-				f.Outcome = api.FailoverNoNeed
-			case s.State == vrrp.Master && s.Reason == string(vrrp.ReasonNobodyTookOver) && (left[f.Name] || s.Since.After(began)):
-				f.Outcome, f.Took, f.Until = api.FailoverNobody, api.Duration(time.Since(began)), time.Time{}
-				alone = append(alone, f.Name)
-			case !wanted:
-				f.Outcome, f.Until = api.FailoverEnded, time.Time{}
-			default:
-				waiting = true
-			}
-		}
-		if len(alone) > 0 {
-			if err := d.do(ctx, func() error { d.cancelFailovers(alone); return nil }); err != nil {
-				return err
-			}
-		}
-		if !waiting {
-			return nil
-		}
-		select {
-		case <-time.After(failoverPoll):
-		case <-ctx.Done():
-			return nil // reported as the outcome "waiting"
-		}
-	}
-}
-
-// cancelFailovers cancels failovers for which no router took over: a node without peers should not have the lowest priority.
-func (d *Director) cancelFailovers(names []string) {
-	for _, name := range names {
-		if _, inForce := d.failovers[name]; !inForce {
-			continue
-		}
-		d.Logger.Warn("failover cancelled: no other router took over", "instance", name)
-		delete(d.failovers, name)
-	}
-	d.saveFailovers()
-	d.updateSpeaker()
 }

@@ -85,6 +85,58 @@ func TestFailoverWithoutSuccessorIsCancelled(t *testing.T) {
 	})
 }
 
+// TestFailoverWithoutSuccessorIsCancelledWithoutItsClient covers a client that has gone, and a director that was restarted, before
+// it was known that no router took over.
+func TestFailoverWithoutSuccessorIsCancelledWithoutItsClient(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := pairBench(t)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			f, err := b.director.Failover(ctx, api.FailoverRequest{})
+			if err != nil || f.Instances[0].Outcome != api.FailoverWaiting || f.Instances[0].State != vrrp.Master {
+				t.Errorf("%+v, %v", f, err)
+			}
+			if restarted {
+				b.stop()
+				b.start(true)
+				b.speaker.connected(true)
+			}
+			if len(b.tracksOf("gateway")) != 1 {
+				t.Fatalf("restarted %v: the failover is not in force", restarted)
+			}
+			b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Master, Reason: string(vrrp.ReasonNobodyTookOver), Since: time.Now()}})
+			if tracks := b.tracksOf("gateway"); len(tracks) != 0 {
+				t.Errorf("restarted %v: tracks %+v", restarted, tracks)
+			}
+			b.stop()
+			b.start(true)
+			if tracks := b.tracksOf("gateway"); len(tracks) != 0 {
+				t.Errorf("restarted %v: tracks after a restart %+v", restarted, tracks)
+			}
+			b.stop()
+		})
+	}
+}
+
+// TestFailoverOutlivesItsSuccessor checks that a node that has handed over stays away when it is needed again for a while.
+func TestFailoverOutlivesItsSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pairBench(t)
+		defer b.stop()
+		time.AfterFunc(50*time.Millisecond, func() {
+			b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Backup, MasterAddress: "192.0.2.2"}})
+		})
+		if _, err := b.director.Failover(t.Context(), api.FailoverRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Master, Reason: string(vrrp.ReasonNobodyTookOver), Since: time.Now().Add(time.Second)}})
+		if tracks := b.tracksOf("gateway"); len(tracks) != 1 {
+			t.Errorf("tracks %+v", tracks)
+		}
+	})
+}
+
 func TestFailoverEndsWithItsTimeAndItsInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
