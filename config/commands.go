@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
 // Command is a command of a configuration.
@@ -20,7 +22,7 @@ type Command struct {
 // CommandRemedy is how to deal with a command that a host cannot run. A track repeats it at its interval.
 const CommandRemedy = "correct the command, or install the program"
 
-// Commands returns the commands of all tracks and notifications.
+// Commands returns the commands of all tracks, notifications and health checks.
 func (c *Config) Commands() []Command {
 	var list []Command
 	for _, t := range c.Tracks {
@@ -46,6 +48,32 @@ func (c *Config) Commands() []Command {
 	}
 	for _, g := range c.SyncGroups {
 		notify("sync_group "+g.Name, g.Notify)
+	}
+	return append(list, c.checkCommands()...)
+}
+
+// checkCommands returns the commands of health checks, each once.
+func (c *Config) checkCommands() []Command {
+	var list []Command
+	seen := map[string]bool{}
+	add := func(service string, specs []healthcheck.Spec) {
+		for _, spec := range specs {
+			s, ok := spec.Check.(*healthcheck.Script)
+			if !ok {
+				continue
+			}
+			if id := string(s.AppendIdentity(nil)); !seen[id] {
+				seen[id] = true
+				list = append(list, Command{"health_check script of virtual_service " + service, "the check cannot run, and its servers keep their state",
+					s.Command, s.Shell, s.User, s.Group, spec.Timeout})
+			}
+		}
+	}
+	for _, vs := range c.Services {
+		add(vs.Name, vs.Checks)
+		for _, rs := range vs.RealServers {
+			add(vs.Name, rs.Checks)
+		}
 	}
 	return list
 }

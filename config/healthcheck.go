@@ -29,6 +29,7 @@ type healthCheckBlock struct {
 	Port     attr[int64]         `hcl:"port,optional" unset:"the real server's" range:"1..65535"`
 
 	Source *sourceBlock `hcl:"source,block"`
+	Weight *weightBlock `hcl:"weight,block"`
 
 	Check   healthcheck.Check // nil if the kind is unknown
 	decoded reflect.Value     // the decode struct of the kind
@@ -40,6 +41,43 @@ type sourceBlock struct {
 	Address   attr[netip.Addr] `hcl:"address,optional" unset:"the kernel's choice"`
 	Interface attr[ifname]     `hcl:"interface,optional" unset:"as routed"`
 	Mark      attr[int64]      `hcl:"mark,optional" unset:"none" range:"1..4294967295"`
+}
+
+// weightBlock is a `weight` block within a `health_check` block.
+type weightBlock struct {
+	At        hcl.Range           `hcl:",def_range"`
+	Header    attr[string]        `hcl:"header,optional" unset:"none"`
+	JSON      attr[string]        `hcl:"json,optional" unset:"none" holds:"names separated by dots"`
+	Unit      attr[string]        `hcl:"unit,optional" unset:"weight; an agent's is percent" oneof:"weight|percent"`
+	Minimum   attr[int64]         `hcl:"minimum,optional" default:"0" range:"0..2147483647"`
+	Maximum   attr[int64]         `hcl:"maximum,optional" unset:"none" range:"1..2147483647"`
+	Smoothing attr[time.Duration] `hcl:"smoothing,optional" default:"0s" range:"0s..1h"`
+	Rate      attr[int64]         `hcl:"rate,optional" unset:"any" range:"1..2147483647"`
+}
+
+func (b *weightBlock) config() *healthcheck.Weight {
+	if b == nil {
+		return nil
+	}
+	return &healthcheck.Weight{
+		Header: b.Header.value, JSON: b.JSON.value, Unit: healthcheck.Unit(b.Unit.value), Minimum: int(b.Minimum.value), Maximum: int(b.Maximum.value),
+		Smoothing: b.Smoothing.value, Rate: int(b.Rate.value),
+	}
+}
+
+// location returns the position of a setting such as "weight.header", and whether its value is valid.
+func (b *weightBlock) location(setting string) (at hcl.Range, ok bool) {
+	switch setting {
+	case "weight.header":
+		return b.Header.location(0)
+	case "weight.json":
+		return b.JSON.location(0)
+	case "weight.unit":
+		return b.Unit.location(0)
+	case "weight.maximum":
+		return b.Maximum.location(0)
+	}
+	return b.At, true
 }
 
 // checkKind is the label of a health check.
@@ -129,6 +167,7 @@ func (b *healthCheckBlock) spec() healthcheck.Spec {
 		Fall:     int(b.Fall.value),
 		Address:  b.Address.value,
 		Port:     uint16(b.Port.value),
+		Weight:   b.Weight.config(),
 		Check:    b.Check,
 	}
 	if b.Source != nil {

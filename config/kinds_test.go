@@ -48,7 +48,7 @@ func (b *banner) Faults() []healthcheck.Fault {
 
 func (b *banner) Probe(healthcheck.Setup) (healthcheck.Probe, error) {
 	return func(context.Context, netip.AddrPort) healthcheck.Result {
-		return healthcheck.Result{OK: true, Weight: &b.Lines, Detail: b.Greeting}
+		return healthcheck.Result{OK: true, Advice: healthcheck.Advice{MaxConn: b.Lines}, Detail: b.Greeting}
 	}, nil
 }
 
@@ -115,7 +115,7 @@ func TestRegisteredKindIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := probe(t.Context(), netip.AddrPort{}); !r.OK || r.Weight == nil || *r.Weight != 3 || r.Detail != "220" {
+	if r := probe(t.Context(), netip.AddrPort{}); !r.OK || r.Advice.MaxConn != 3 || r.Detail != "220" {
 		t.Errorf("the probe gives %+v", r)
 	}
 	if got := spec.Redacted().Check.(*banner).Login.Password; got != secret.Hidden {

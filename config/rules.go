@@ -46,6 +46,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	checkRequests,
 	checkPorts,
 	ignoredWeights,
+	coarseWeights,
 	repeatedChecks,
 	otherTransport,
 	ownerTracks,

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
@@ -72,8 +74,14 @@ func checkCounts(f *file) hcl.Diagnostics {
 			diags = append(diags, problem(required.at(), "Invalid required_checks", "%q is not a number of checks. Write \"all\", \"any\" or a number from 1.", required.value))
 			continue
 		}
-		for server := range each(service.RealServers, &diags) {
-			if has := len(service.checksOf(server)); n > has {
+		for server := range each(service.servers(), &diags) {
+			has := 0
+			for _, b := range service.checksOf(server) {
+				if b.Check == nil || !b.spec().Vetoes() {
+					has++
+				}
+			}
+			if n > has {
 				diags = append(diags, problem(required.at(), "Invalid required_checks",
 					"%d checks must pass, and the real server at %s has %d. Write at most that number, or \"all\".", n, where(server.At), has))
 				break
@@ -94,6 +102,11 @@ func checkRequests(f *file) hcl.Diagnostics {
 				diags = append(diags, problem(at, "Invalid "+name, "%s", fault.Text))
 			}
 		}
+		for _, fault := range b.Weight.config().Faults(b.Check.Kind()) {
+			if at, ok := b.Weight.location(fault.Setting); ok {
+				diags = append(diags, problem(at, "Invalid "+fault.Setting[strings.LastIndex(fault.Setting, ".")+1:], "%s", fault.Text))
+			}
+		}
 	})
 	return diags
 }
@@ -103,6 +116,13 @@ func checkPorts(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	eachServer(f, &diags, func(service *serviceBlock, server *realServerBlock) {
 		for _, check := range service.checksOf(server) {
+			if _, portless := check.Check.(healthcheck.Portless); portless {
+				continue
+			}
+			if check.Kind.value == "agent" && check.Port.state == absent {
+				diags = append(diags, problem(check.At, "No port of the agent", "An agent listens on a port of its own. Write it, such as port = 9999."))
+				return
+			}
 			if service.port(server) == 0 && check.Port.state == absent {
 				diags = append(diags, problem(check.At, "No port to check",
 					"The real server %s has no port. Write the port to check, such as port = 80.", server.Address.value.address))

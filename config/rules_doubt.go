@@ -41,6 +41,23 @@ func ignoredWeights(f *file) hcl.Diagnostics {
 	return diags
 }
 
+// coarseWeights warns about a percentage of weight 1, which cannot be divided.
+func coarseWeights(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for service := range each(f.Services, &diags) {
+		for server := range each(service.servers(), &diags) {
+			for _, b := range service.checksOf(server) {
+				if b.Weight != nil && b.Weight.Unit.value == string(healthcheck.Percent) && server.Weight.value == 1 {
+					diags = append(diags, warning(b.Weight.Unit.at(), "Percentage of weight 1",
+						"The real server at %s has weight 1, which cannot be divided. Write a larger weight, such as weight = 100.", where(server.At)))
+					return diags
+				}
+			}
+		}
+	}
+	return diags
+}
+
 // repeatedChecks warns about identical checks.
 func repeatedChecks(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics

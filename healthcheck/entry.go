@@ -58,7 +58,17 @@ func (e *entry) status() Status {
 
 // record applies one more result.
 func (e *entry) record(r Result, took time.Duration) Event {
-	before := e.health.State
+	before, last := e.health.State, e.health.Checked
+	advice := e.health.Advice
+	if r.Complete {
+		advice = Advice{Unit: advice.Unit, Number: advice.Number} // to move from
+		if r.Advice.Unit == "" {
+			advice = Advice{}
+		}
+	}
 	e.health = Judge(e.health, r, e.target.Spec.Rise, e.target.Spec.Fall, time.Now())
+	if !r.Local {
+		e.health.Advice = e.target.Spec.Weight.follow(advice, r.Advice, e.health.Checked.Sub(last))
+	}
 	return Event{Status: e.status(), Result: r, Changed: e.health.State != before, Took: took, Late: e.late}
 }

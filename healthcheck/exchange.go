@@ -58,7 +58,13 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 		return Result{Reason: WrongStatus, Detail: "status " + strconv.Itoa(response.status) + ", want " + describeStatus(c.status)}, true
 	}
 	w.limited.N = maxBody + maxFraming
-	matched, doing, err := c.readBody(ctx, response.body(w.buffered), w)
+	body := response.body(w.buffered)
+	var kept *keepStart
+	if c.weight != nil && c.weight.JSON != "" {
+		kept = &keepStart{Reader: body}
+		body = kept
+	}
+	matched, doing, err := c.readBody(ctx, body, w)
 	if err != nil {
 		return failed(ctx, c.timeout, doing, err), true
 	}
@@ -72,19 +78,34 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 	} else {
 		open = true
 	}
-	return Result{OK: true, Detail: "status " + strconv.Itoa(response.status)}, open
+	result = Result{OK: true, Detail: "status " + strconv.Itoa(response.status)}
+	if c.weight != nil {
+		var said bool
+		if result.Advice, said = c.weight.advice(response.weight, kept); !said {
+			result.Detail += ", without a weight"
+		}
+	}
+	return result, open
 }
 
 // readHeader reads the header of the first response that is not an interim one. interim reports that there were too many
 // interim responses.
 func (c *httpCheck) readHeader(r *bufio.Reader) (response head, interim bool, err error) {
 	for range maxInterims + 1 {
-		response, err = readHead(r, c.method)
+		response, err = readHead(r, c.method, c.weightName())
 		if err != nil || response.status >= 200 || response.status == http.StatusSwitchingProtocols {
 			return response, false, err
 		}
 	}
 	return response, true, nil
+}
+
+// weightName is the name of the header with the weight, or "".
+func (c *httpCheck) weightName() string {
+	if c.weight == nil {
+		return ""
+	}
+	return c.weight.Header
 }
 
 func (c *httpCheck) accepts(status int) bool {

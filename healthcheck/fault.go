@@ -22,7 +22,7 @@ func (s Spec) Faults() []Fault {
 	if _, ok := Kinds[s.Kind()]; !ok {
 		return []Fault{unknownKind(s.Kind())}
 	}
-	return s.Check.Faults()
+	return append(s.Check.Faults(), s.Weight.Faults(s.Kind())...)
 }
 
 func fault(setting, format string, args ...any) Fault {

@@ -51,6 +51,7 @@ type httpCheck struct {
 	method     string
 	status     []StatusRange
 	body       *bodyMatch // nil accepts any
+	weight     *Weight    // nil if the response has none
 }
 
 func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Result) {

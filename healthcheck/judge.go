@@ -52,17 +52,25 @@ type Health struct {
 	Bad     int       // consecutive bad results up to the last
 	Checked time.Time // time of the last result
 	Detail  string    // of the last result
+	Advice  Advice    // about the server's share of the traffic, so far
 }
 
 // Judge returns a target's health after one more result. The first result determines the state. After that, fall consecutive
 // bad results change it to down, and rise consecutive good results to up. A check that could not be run changes only the
-// detail.
+// detail. The advice is not judged here: see Weight.
 func Judge(h Health, r Result, rise, fall int, now time.Time) Health {
 	h.Checked, h.Detail = now, r.Detail
 	next := h.State
+	if r.Decisive {
+		rise, fall = 1, 1
+	}
 	switch {
 	case r.Local:
 		return h
+	case r.Neutral:
+		if h.State == Unknown {
+			next = Up
+		}
 	case r.OK:
 		h.Good, h.Bad = h.Good+1, 0
 		if h.State == Unknown || h.Good >= rise {

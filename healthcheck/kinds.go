@@ -35,11 +35,15 @@ type Check interface {
 type Setup struct {
 	Timeout time.Duration // of the whole check, for messages
 	Source  Source
+	Weight  *Weight   // nil if none is configured
 	Run     RunScript // nil where no scripts are run
 }
 
 // RunScript runs a command and waits for it.
 type RunScript func(context.Context, script.Command) script.Result
+
+// Portless is a Check that needs no port.
+type Portless interface{ NeedsNoPort() }
 
 // Truster is a Check with a file of certificate authorities. The file is read with the configuration.
 type Truster interface {
@@ -51,9 +55,12 @@ type Truster interface {
 
 // Kinds has each kind's parameters with their defaults. It must not be modified.
 var Kinds = map[Kind]func() Check{
-	"http":  newHTTP,
-	"https": newHTTPS,
-	"tcp":   newTCP,
+	"agent":  newAgent,
+	"file":   newFile,
+	"http":   newHTTP,
+	"https":  newHTTPS,
+	"script": newScript,
+	"tcp":    newTCP,
 }
 
 // KindNames lists the names of the kinds, sorted.

@@ -13,11 +13,14 @@ type Probe func(ctx context.Context, server netip.AddrPort) Result
 
 // Result is the outcome of one check.
 type Result struct {
-	OK     bool
-	Local  bool   // not OK because of this host; says nothing about the server
-	Reason Reason // why it is not OK; "" if OK
-	Weight *int   // requested by the server; nil if none
-	Detail string // a short description; contains nothing that the server sent except numbers
+	OK       bool
+	Local    bool   // not OK because of this host; says nothing about the server
+	Neutral  bool   // neither good nor bad: the server's agent says nothing about its health
+	Decisive bool   // changes the state at once, regardless of rise and fall
+	Complete bool   // Advice replaces what was said before
+	Reason   Reason // why it is not OK; "" if OK
+	Advice   Advice // about the server's share of the traffic
+	Detail   string // a short description; contains nothing that the server sent except numbers and known words
 }
 
 // NewProbe returns the probe of a spec, which cannot run scripts. It does not read files. Its errors describe what is wrong in the spec without quoting
@@ -32,7 +35,7 @@ func newProbe(spec Spec, run RunScript) (Probe, error) {
 		}
 		return nil, errors.Join(errs...)
 	}
-	probe, err := spec.Check.Probe(Setup{Timeout: spec.Timeout, Source: spec.Source, Run: run})
+	probe, err := spec.Check.Probe(Setup{Timeout: spec.Timeout, Source: spec.Source, Weight: spec.Weight, Run: run})
 	if err != nil {
 		return nil, fmt.Errorf("%s check: %w", spec.Kind(), err)
 	}

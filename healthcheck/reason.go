@@ -12,6 +12,7 @@ const (
 	TimedOut    Reason = "timeout"
 	Handshake   Reason = "tls"
 	Protocol    Reason = "protocol" // the answer is malformed or too large
+	Told        Reason = "told"     // an agent or a file says that the server is down
 	NotChecked  Reason = "not-checked"
 	Crashed     Reason = "crashed" // the probe panicked or did not return
 	Failed      Reason = "failed"  // anything else

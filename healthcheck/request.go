@@ -93,7 +93,7 @@ func (s Request) withDefaults() Request {
 // compile prepares the request.
 func (s Request) compile(setup Setup) (*httpCheck, error) {
 	s = s.withDefaults()
-	c := &httpCheck{timeout: setup.Timeout, source: setup.Source, host: s.Host, status: s.Status, method: s.Method}
+	c := &httpCheck{timeout: setup.Timeout, source: setup.Source, weight: setup.Weight, host: s.Host, status: s.Status, method: s.Method}
 	c.before = s.Method + " " + s.Path + " HTTP/1.1\r\nHost: "
 	c.after = "\r\n" + s.headers() + "\r\n"
 	if s.Body != "" {

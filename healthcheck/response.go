@@ -18,12 +18,13 @@ type head struct {
 	length  int64 // of the body; -1: until the end of the chunks or of the connection
 	chunked bool
 	close   bool // the server closes the connection after the response
+	weight  string
 }
 
 var errMalformed = errors.New("malformed HTTP response")
 
 // readHead reads a response's header (RFC 9112) as strictly as package net/http does.
-func readHead(r *bufio.Reader, method string) (head, error) {
+func readHead(r *bufio.Reader, method, weightName string) (head, error) {
 	line, err := readLine(r)
 	if err != nil {
 		return head{}, err
@@ -35,7 +36,7 @@ func readHead(r *bufio.Reader, method string) (head, error) {
 	if h.status, err = parseStatus(code); err != nil || !old && string(proto) != "HTTP/1.1" {
 		return head{}, errMalformed
 	}
-	f, err := readFields(r)
+	f, err := readFields(r, weightName)
 	if err != nil {
 		return head{}, err
 	}
@@ -46,6 +47,7 @@ func readHead(r *bufio.Reader, method string) (head, error) {
 		}
 		h.length = int64(n)
 	}
+	h.weight = f.weight
 	h.chunked = f.encoding == "chunked" && !old
 	h.close = f.close || old && !f.keepAlive
 	switch {
@@ -72,11 +74,12 @@ func parseStatus(code []byte) (int, error) {
 // fields are the header fields that determine a response's framing; "" if absent.
 type fields struct {
 	length, encoding string
+	weight           string // the value of a field that is asked for
 	close, keepAlive bool
 }
 
-// readFields reads header or trailer lines through the empty line.
-func readFields(r *bufio.Reader) (fields, error) {
+// readFields reads header or trailer lines through the empty line. weightName is the name of a field that is asked for.
+func readFields(r *bufio.Reader, weightName string) (fields, error) {
 	var f fields
 	framing := true // the last line is a framing header, or there was none: it cannot be continued
 	for {
@@ -93,6 +96,9 @@ func readFields(r *bufio.Reader) (fields, error) {
 		name, value, ok := bytes.Cut(line, []byte(":"))
 		if !ok || len(name) == 0 || bytes.ContainsFunc(name, notInName) || bytes.ContainsFunc(value, notInValue) {
 			return f, errMalformed
+		}
+		if weightName != "" && strings.EqualFold(string(name), weightName) && len(value) < 64 {
+			f.weight = string(value)
 		}
 		if framing, err = f.take(name, bytes.Trim(value, " \t")); err != nil {
 			return f, err
@@ -184,7 +190,7 @@ func (b *chunkedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.chunks.Read(p)
 	if err == io.EOF {
-		if _, err = readFields(b.after); err == nil {
+		if _, err = readFields(b.after, ""); err == nil {
 			err = io.EOF
 		} else if err == io.EOF {
 			err = io.ErrUnexpectedEOF

@@ -36,7 +36,7 @@ func FuzzResponseHead(f *testing.F) {
 		}
 		theirs, theirErr := http.ReadResponse(bufio.NewReaderSize(bytes.NewReader(answer), 1<<20), &http.Request{Method: method})
 		reader := bufio.NewReaderSize(bytes.NewReader(answer), 4096)
-		ours, ourErr := readHead(reader, method)
+		ours, ourErr := readHead(reader, method, "")
 		if ourErr != nil {
 			if theirErr == nil && !stricter(theirs, answer) {
 				t.Fatalf("%q: %v", answer, ourErr)
@@ -71,7 +71,7 @@ func TestHeaderMemoryIsBounded(t *testing.T) {
 		header.WriteString(string(rune('a'+i%26)) + "-" + strings.Repeat("x", i%7) + ":\r\n")
 	}
 	allocated := testing.AllocsPerRun(10, func() {
-		if _, err := readHead(bufio.NewReaderSize(strings.NewReader(header.String()+"\r\n"), 4096), http.MethodGet); err != nil {
+		if _, err := readHead(bufio.NewReaderSize(strings.NewReader(header.String()+"\r\n"), 4096), http.MethodGet, ""); err != nil {
 			t.Error(err)
 		}
 	})

@@ -22,6 +22,7 @@ type Spec struct {
 	Address  netip.Addr    `json:"address,omitzero"` // probed instead of the server's
 	Port     uint16        `json:"port,omitempty"`   // probed instead of the server's
 	Source   Source        `json:"source,omitzero"`
+	Weight   *Weight       `json:"weight,omitempty"`
 	Check    Check         `json:"-"` // encoded with its kind along with the other fields: see MarshalJSON
 }
 
@@ -39,6 +40,9 @@ func (s Spec) Kind() Kind {
 	}
 	return s.Check.Kind()
 }
+
+// Vetoes reports that the check must pass, however many others do: an agent says what its server wants.
+func (s Spec) Vetoes() bool { return s.Kind() == "agent" || s.Kind() == "file" }
 
 // Redacted returns a copy without secrets.
 func (s Spec) Redacted() Spec {

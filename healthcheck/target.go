@@ -77,7 +77,7 @@ func (s Spec) appendTo(b []byte) []byte {
 	b = appendText(b, string(s.Kind()))
 	b = appendInts(b, int(s.Interval), int(s.Timeout), s.Rise, s.Fall, int(s.Port), int(s.Retry), int(s.Jitter), int(s.Source.Mark))
 	b = appendText(appendText(b, s.Address.String()), s.Source.Address.String())
-	b = appendText(b, s.Source.Interface)
+	b = s.Weight.appendIdentity(appendText(b, s.Source.Interface))
 	if s.Check != nil {
 		b = s.Check.AppendIdentity(b)
 	}

@@ -14,6 +14,7 @@ import (
 func fullSpec() Spec {
 	return Spec{
 		Interval: 2 * time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
+		Weight: &Weight{Header: "X-Weight", Unit: Percent},
 		Check: &HTTPS{
 			Request: Request{
 				Method: "GET", Path: "/healthz", Host: "www.example.com", Body: "ok",

@@ -192,6 +192,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	}
 	runner := script.NewRunner(maxScripts)
 	defer runner.Close()
+	checks := script.NewRunner(maxScripts) // tracks, which decide on mastership, do not wait for checks
+	defer checks.Close()
 	d := director.New(director.Options{
 		Version:      versionText(),
 		ConfigPath:   path,
@@ -203,7 +205,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		Addresses:    speaker.Leftovers{},
 		WatchSysctls: func(ctx context.Context, changed func()) { sysctl.Watch(ctx, log, changed) },
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
-			return healthcheck.NewScheduler(healthcheck.Options{Report: report, Logger: log})
+			return healthcheck.NewScheduler(healthcheck.Options{Report: report, RunScript: checks.Run, Logger: log})
 		},
 		NewTracker: func(report func(string, track.Result)) director.Tracker {
 			return track.New(track.Options{Report: report, Script: runner.Run, Logger: log})

@@ -162,6 +162,7 @@ type Check struct {
 	State    healthcheck.State `json:"state"`
 	Since    time.Time         `json:"since,omitzero"`
 	Detail   string            `json:"detail,omitempty"` // of the last result
+	Advice   string            `json:"advice,omitempty"` // about the server's share of the traffic: "75% drain maxconn:30", "weight 10"
 }
 
 // ForeignService is a virtual service in the kernel's table that lvs-ha does not own.

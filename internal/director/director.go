@@ -288,9 +288,16 @@ func (d *Director) take(n news) {
 		if d.users[key] == nil {
 			continue
 		}
-		was := d.health[key].State
+		before := d.health[key]
+		was := before.State
 		d.health[key] = result.Health
 		d.lacking.note(key, result)
+		if before.Advice != result.Advice {
+			d.Logger.Log(context.Background(), levelOfAdvice(before.Advice, result.Advice), "server's weight", "endpoint", result.Target.Endpoint,
+				"check", result.Target.Spec.Kind(), "from", before.Advice.String(), "to", result.Advice.String())
+			d.touched.services(d.users[key])
+			changed = true
+		}
 		if was == result.State {
 			continue
 		}
@@ -316,6 +323,14 @@ func levelOf(s healthcheck.State) slog.Level {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
+}
+
+// levelOfAdvice is the log level of a change to what a check advises: weights may change with every result.
+func levelOfAdvice(from, to healthcheck.Advice) slog.Level {
+	if from.Mode != to.Mode {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // do runs f in the goroutine that owns the state.

@@ -170,7 +170,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		for t := range pool.Targets(vs, rs) {
 			health := s.pools.Health[t.Key()]
 			server.Checks = append(server.Checks, api.Check{
-				Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail,
+				Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail, Advice: health.Advice.String(),
 			})
 		}
 		if dest, ok := kernel[rs.DestinationKey]; ok {

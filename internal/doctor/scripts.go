@@ -14,7 +14,7 @@ type Script struct {
 	Refused string
 }
 
-// scripts checks that the commands of tracks and notifications can be run.
+// scripts checks that the commands of tracks, notifications and health checks can be run.
 func scripts(_ *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, s := range o.Scripts {

@@ -51,11 +51,15 @@ const (
 	AsFound                     // a check has no result yet: in the table with the weight found in the kernel
 	NoQuorum                    // a sorry server replaces it: in the table with weight 0, or removed
 	Standby                     // a sorry server that is not needed: in the table with weight 0, or not at all
+	Advised                     // in the table: all checks pass, and one of them changes the weight
+	Draining                    // in the table with weight 0: the server's agent, or a file, asks for it
+	InMaintenance               // as for CheckFailed: the server's agent, or a file, asks for it
 )
 
 var reasonNames = [...]string{
 	NoChecks: "no-checks", ChecksPassing: "checks-passing", CheckFailed: "check-failed", NoResult: "no-result", AsFound: "as-found",
 	NoQuorum: "no-quorum", Standby: "standby",
+	Advised: "weight-from-check", Draining: "drain", InMaintenance: "maintenance",
 }
 
 // String returns the reason's code.
@@ -84,6 +88,7 @@ func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 	switch m.State {
 	case healthcheck.Up:
 		m.InTable = true
+		in.advise(&m, vs, rs)
 		return m
 	case healthcheck.Unknown:
 		weight, found := in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]
@@ -96,39 +101,65 @@ func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 	return m
 }
 
-// combineChecks combines the checks of a real server. It is up if as many pass as are required, down if so many cannot pass any
-// more, and otherwise unknown.
+// combineChecks combines the checks of a real server.
 func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) Member {
 	m := Member{State: healthcheck.Up, Reason: NoChecks}
-	var checks int
-	var states [healthcheck.Down + 1]int
-	var since [healthcheck.Down + 1]time.Time // the last
+	var counted, vetoing tally
 	for t := range Targets(vs, rs) {
 		health, assumed := in.healthOf(t.Key())
 		m.Assumed = m.Assumed || assumed
-		checks++
-		states[health.State]++
-		if health.Since.After(since[health.State]) {
-			since[health.State] = health.Since
+		if t.Spec.Vetoes() {
+			vetoing.add(health)
+		} else {
+			counted.add(health)
 		}
 	}
-	if checks == 0 {
+	if counted.all+vetoing.all == 0 {
 		return m
 	}
-	required := vs.Required
-	if required == 0 || required > checks {
-		required = checks
+	m.State = worse(counted.state(vs.Required), vetoing.state(0))
+	m.Since, m.Reason = counted.since[m.State], reasonOf(m.State)
+	if last := vetoing.since[m.State]; last.After(m.Since) {
+		m.Since = last
+	}
+	return m
+}
+
+// tally counts checks by state.
+type tally struct {
+	all    int
+	states [healthcheck.Down + 1]int
+	since  [healthcheck.Down + 1]time.Time // the last
+}
+
+func (t *tally) add(h healthcheck.Health) {
+	t.all++
+	t.states[h.State]++
+	if h.Since.After(t.since[h.State]) {
+		t.since[h.State] = h.Since
+	}
+}
+
+// state is up if as many checks pass as are required (0: all), down if so many cannot pass any more, and otherwise unknown.
+func (t *tally) state(required int) healthcheck.State {
+	if required == 0 || required > t.all {
+		required = t.all
 	}
 	switch {
-	case states[healthcheck.Up] >= required:
-		m.State = healthcheck.Up
-	case checks-states[healthcheck.Down] < required:
-		m.State = healthcheck.Down
-	default:
-		m.State = healthcheck.Unknown
+	case t.states[healthcheck.Up] >= required:
+		return healthcheck.Up
+	case t.all-t.states[healthcheck.Down] < required:
+		return healthcheck.Down
 	}
-	m.Since, m.Reason = since[m.State], reasonOf(m.State)
-	return m
+	return healthcheck.Unknown
+}
+
+// worse returns the worse of two states: Down before Unknown before Up.
+func worse(a, b healthcheck.State) healthcheck.State {
+	if a == healthcheck.Down || b == healthcheck.Up {
+		return a
+	}
+	return b
 }
 
 func (in Inputs) healthOf(key string) (health healthcheck.Health, assumed bool) {

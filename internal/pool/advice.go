@@ -1,0 +1,42 @@
+package pool
+
+import (
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+)
+
+// advise applies to a passing server what its checks have learned about its share of the traffic. If several advise a weight
+// or a limit, the smallest counts.
+func (in Inputs) advise(m *Member, vs config.VirtualService, rs config.RealServer) {
+	weight, weighted, limit := uint32(0), false, 0
+	for t := range Targets(vs, rs) {
+		health, _ := in.healthOf(t.Key())
+		advice := health.Advice
+		if advice.MaxConn > 0 && (limit == 0 || advice.MaxConn < limit) {
+			limit = advice.MaxConn
+		}
+		switch {
+		case advice.Mode == healthcheck.Maintenance:
+			m.Reason = InMaintenance
+		case advice.Mode == healthcheck.Drain && m.Reason != InMaintenance:
+			m.Reason = Draining
+		}
+		if advised := advice.WeightOf(rs.Weight); advice.Unit != "" && (!weighted || advised < weight) {
+			weight, weighted = advised, true
+		}
+	}
+	if limit > 0 {
+		m.Destination.UpperThreshold = uint32(limit)
+		if m.Destination.LowerThreshold > m.Destination.UpperThreshold {
+			m.Destination.LowerThreshold = 0 // three quarters of the upper one
+		}
+	}
+	switch {
+	case m.Reason == InMaintenance:
+		m.InTable, m.Destination.Weight = vs.OnFailure == config.Weight, 0
+	case m.Reason == Draining:
+		m.Destination.Weight = 0
+	case weighted:
+		m.Destination.Weight, m.Reason = weight, Advised
+	}
+}
