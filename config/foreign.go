@@ -10,9 +10,9 @@ import (
 
 // foreignFormat is another program's configuration format, recognized by a line that is not HCL.
 type foreignFormat struct {
-	name string
-	line *regexp.Regexp // matched against the whole file
-	mend string
+	name   string
+	line   *regexp.Regexp // matched against the whole file
+	remedy string
 }
 
 // IpvsadmRules is the name that Foreign returns for ipvsadm rules.
@@ -44,17 +44,17 @@ var foreignFormats = []foreignFormat{
 
 // Foreign identifies a text in another program's format: the program's name, the line that shows it, and what to do.
 // name is "" if the format is not recognized.
-func Foreign(text []byte) (name string, line int, mend string) {
+func Foreign(text []byte) (name string, line int, remedy string) {
 	at := len(text)
 	for _, format := range foreignFormats {
 		if found := format.line.FindIndex(text[:min(len(text), maxForeign)]); found != nil && found[0] < at {
-			at, name, mend = found[0], format.name, format.mend
+			at, name, remedy = found[0], format.name, format.remedy
 		}
 	}
 	if name == "" {
 		return "", 0, ""
 	}
-	return name, 1 + bytes.Count(text[:at], []byte("\n")), mend
+	return name, 1 + bytes.Count(text[:at], []byte("\n")), remedy
 }
 
 // maxForeign limits the part of a file that is searched.
@@ -62,7 +62,7 @@ const maxForeign = 256 << 10
 
 // explainForeign returns the single error for another program's file.
 func explainForeign(filename string, text []byte) hcl.Diagnostics {
-	name, line, mend := Foreign(text)
+	name, line, remedy := Foreign(text)
 	if name == "" {
 		return nil
 	}
@@ -78,5 +78,5 @@ func explainForeign(filename string, text []byte) hcl.Diagnostics {
 		Filename: filename,
 		Start:    hcl.Pos{Line: line, Column: 1, Byte: start}, End: hcl.Pos{Line: line, Column: 1 + end - start, Byte: end},
 	}
-	return hcl.Diagnostics{problem(at, "Not an lvs-ha configuration", "%s", fmt.Sprintf("This is %s. %s", name, mend))}
+	return hcl.Diagnostics{problem(at, "Not an lvs-ha configuration", "%s", fmt.Sprintf("This is %s. %s", name, remedy))}
 }

@@ -44,8 +44,8 @@ func TestForeign(t *testing.T) {
 		"locals {\n  real = \"192.0.2.1\"\n  virtual = \"192.0.2.10\"\n}\n":                  "",
 		"": "",
 	} {
-		name, _, mend := Foreign([]byte(text))
-		if name != want || (mend == "") != (want == "") {
+		name, _, remedy := Foreign([]byte(text))
+		if name != want || (remedy == "") != (want == "") {
 			t.Errorf("%q: got %q, want %q", text, name, want)
 		}
 		_, diags := LoadText("a.conf", []byte(text), asLB1())

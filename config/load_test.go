@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // asLB1 loads a configuration as node lb1, with an environment of one variable.
 func asLB1() Options {
@@ -49,7 +49,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got), -update writes it anew:\n%s", name, diff)
+		t.Errorf("%s differs (-want +got), -update rewrites it:\n%s", name, diff)
 	}
 }
 

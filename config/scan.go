@@ -280,14 +280,14 @@ func (s *scanner) finish() {
 				"This heredoc has no end. Write %s on a line of its own after it.", top.marker))
 			return
 		}
-		mend := fmt.Sprintf("Write %c where it ends.", map[byte]byte{'(': ')', '[': ']', '{': '}', '$': '}'}[s.stack[len(s.stack)-1].kind])
+		remedy := fmt.Sprintf("Write %c where it ends.", map[byte]byte{'(': ')', '[': ']', '{': '}', '$': '}'}[s.stack[len(s.stack)-1].kind])
 		if o.stray > 0 {
-			mend = fmt.Sprintf("Write } before line %d, where the next block begins.", o.stray)
+			remedy = fmt.Sprintf("Write } before line %d, where the next block begins.", o.stray)
 		} else {
 			o = s.stack[len(s.stack)-1]
 		}
 		s.faults = append(s.faults, problem(s.rangeAt(o.at, o.line, o.bol, 1), "Unclosed bracket",
-			"This bracket is never closed. %s", mend))
+			"This bracket is never closed. %s", remedy))
 		return
 	}
 	if s.item.started {

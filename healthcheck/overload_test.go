@@ -50,7 +50,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 			}
 		}
 		if late < 700 {
-			t.Errorf("%d of 1,000 events tell of their lateness", late)
+			t.Errorf("%d of 1,000 events report that they are late", late)
 		}
 		stop()
 		if n := strings.Count(log.String(), "health checks run late"); n != 2 || !strings.Contains(log.String(), "limit=10") {

@@ -1,4 +1,4 @@
-// Package host reads a machine's links, addresses and routes from the kernel: in bounded time, and whole.
+// Package host reads a host's links, addresses and routes from the kernel, completely and in bounded time.
 package host
 
 import (
@@ -20,7 +20,7 @@ type Link struct {
 	NoCarrier bool // set up, but its lower layer does not work
 	Loopback  bool
 	NoARP     bool // uses neither ARP nor neighbour discovery
-	Any       bool // an IPv6 tunnel that takes IPv4 as well
+	Any       bool // an IPv6 tunnel that also accepts IPv4
 	MTU       int
 	Hardware  net.HardwareAddr
 }
@@ -32,13 +32,13 @@ func (l Link) Running() bool { return l.Up && !l.NoCarrier }
 // VLAN, but not lo or a tunnel.
 func (l Link) Neighbors() bool { return !l.NoARP && !l.Loopback }
 
-// LinkOf converts a link of netlink's.
+// LinkOf converts a netlink link.
 func LinkOf(l netlink.Link) Link {
 	a := l.Attrs()
 	up := a.RawFlags&unix.IFF_UP != 0
 	out := Link{
 		Index: a.Index, Name: a.Name, MTU: a.MTU, Hardware: a.HardwareAddr,
-		// The kernel sets IFF_RUNNING by the operational state (dev_get_flags, net/core/dev.c).
+		// The kernel derives IFF_RUNNING from the operational state (dev_get_flags, net/core/dev.c).
 		Up: up, NoCarrier: up && a.RawFlags&unix.IFF_RUNNING == 0,
 		Loopback: a.RawFlags&unix.IFF_LOOPBACK != 0, NoARP: a.RawFlags&unix.IFF_NOARP != 0,
 	}
@@ -48,10 +48,10 @@ func LinkOf(l netlink.Link) Link {
 	return out
 }
 
-// Links are a machine's.
+// Links are the links of a host.
 type Links []Link
 
-// Find returns the link of a name.
+// Find returns the link with a name.
 func (l Links) Find(name string) (Link, bool) {
 	i := slices.IndexFunc(l, func(l Link) bool { return l.Name == name })
 	if i < 0 {
@@ -60,7 +60,7 @@ func (l Links) Find(name string) (Link, bool) {
 	return l[i], true
 }
 
-// NameOf returns the name of the link of an index, "" if there is none.
+// NameOf returns the name of the link with an index, or "" if there is none.
 func (l Links) NameOf(index int) string {
 	i := slices.IndexFunc(l, func(l Link) bool { return l.Index == index })
 	if i < 0 {
@@ -79,32 +79,32 @@ type Address struct {
 type Route struct {
 	Destination netip.Prefix // 0.0.0.0/0 or ::/0: a default route
 	Interface   string
-	Gateway     netip.Addr // zero: on a network of this machine
-	Source      netip.Addr // that the kernel would choose
+	Gateway     netip.Addr // zero: the destination is on a network of this host
+	Source      netip.Addr // which the kernel would choose
 	MTU         int        // of the path, 0 if unknown
-	Local       bool       // to an address of this machine
+	Local       bool       // to an address of this host
 	Advertised  bool       // by a router advertisement
 }
 
 // Default reports whether it is a default route.
 func (r Route) Default() bool { return r.Destination.IsValid() && r.Destination.Bits() == 0 }
 
-// IPv6 reports the family.
+// IPv6 reports whether it is an IPv6 route.
 func (r Route) IPv6() bool { return r.Destination.Addr().Is6() }
 
-// State is what a machine has at one moment.
+// State is the state of a host at one moment.
 type State struct {
 	Links     Links
 	Addresses []Address
 	Routes    []Route // unicast ones of the main table, best first
 }
 
-// Read reads the tables. What could be read comes with an error about the rest.
+// Read reads the tables. After an error it also returns what could be read.
 func Read(h *netlink.Handle) (State, error) {
 	var s State
 	links, err := List("network devices", h.LinkList)
 	if err != nil {
-		return s, err // nothing else has a name then
+		return s, err // without links, nothing else can be named
 	}
 	for _, l := range links {
 		s.Links = append(s.Links, LinkOf(l))
@@ -127,7 +127,7 @@ func Read(h *netlink.Handle) (State, error) {
 	return s, errors.Join(addressErr, routeErr)
 }
 
-// RouteTo asks for the route that the kernel would use.
+// RouteTo returns the route that the kernel would use.
 func RouteTo(h *netlink.Handle, to netip.Addr, links Links) (Route, error) {
 	found, err := h.RouteGet(to.AsSlice())
 	if err != nil {
@@ -139,7 +139,7 @@ func RouteTo(h *netlink.Handle, to netip.Addr, links Links) (Route, error) {
 	return routeOf(found[0], links), nil
 }
 
-// routeOf converts a route of netlink's. Of several next hops it takes the first.
+// routeOf converts a netlink route. It uses the first of several next hops.
 func routeOf(r netlink.Route, links Links) Route {
 	index, gateway := r.LinkIndex, r.Gw
 	if len(r.MultiPath) > 0 {

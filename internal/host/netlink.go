@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Timeout is how long the kernel may take to answer one request of a command.
+// Timeout is the time limit for the kernel's answer to one request of a command.
 const Timeout = 5 * time.Second
 
-// attempts is how often a table is read that changes meanwhile.
+// attempts limits how often a table is read again because it changed meanwhile.
 const attempts = 10
 
-// Open makes a handle, in the calling thread's network namespace, on which no request waits longer than timeout.
+// Open returns a handle in the calling thread's network namespace. No request on it waits longer than timeout.
 func Open(timeout time.Duration) (*netlink.Handle, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -30,7 +30,7 @@ func Open(timeout time.Duration) (*netlink.Handle, error) {
 	return h, nil
 }
 
-// List asks until the answer is whole: the kernel says when a table changed while it was being read.
+// List repeats a request until its answer is complete: the kernel reports if a table changed while it was read.
 func List[T any](what string, ask func() ([]T, error)) ([]T, error) {
 	for range attempts {
 		out, err := ask()
@@ -44,8 +44,8 @@ func List[T any](what string, ask func() ([]T, error)) ([]T, error) {
 	return nil, fmt.Errorf("list %s: it kept changing while it was read: %w", what, netlink.ErrDumpInterrupted)
 }
 
-// Prefix converts an address of netlink's with its mask. It is false for one whose mask does not fit, and for none, as
-// of some default routes.
+// Prefix converts a netlink address and mask. It returns false if the mask does not match the address, and for no address,
+// which some default routes have.
 func Prefix(n *net.IPNet) (netip.Prefix, bool) {
 	if n == nil {
 		return netip.Prefix{}, false

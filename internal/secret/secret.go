@@ -1,4 +1,4 @@
-// Package secret has a text that never prints: passwords and authorization headers are kept in it.
+// Package secret has a string type for passwords and authorization headers that is masked when printed.
 package secret
 
 import (
@@ -7,12 +7,12 @@ import (
 	"log/slog"
 )
 
-// Hidden is what prints in place of a secret.
+// Hidden is printed instead of a secret.
 const Hidden = "(hidden)"
 
-// Text is a secret. Whatever prints it with package fmt or log/slog, however deep in another value, prints Hidden, or
-// nothing where it is empty. Reveal and encoding/json give the secret itself: a configuration has to go whole through
-// a file or a socket, which must then be readable by its owner only.
+// Text is a secret. Packages fmt and log/slog print Hidden instead, at any depth in another value, or nothing if it is
+// empty. Reveal and encoding/json return the secret itself: a configuration is passed whole through files and sockets, which
+// only their owner may read.
 type Text string
 
 // Reveal returns the secret itself.

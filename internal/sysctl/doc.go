@@ -1,3 +1,2 @@
-// Package sysctl reads and sets kernel parameters, knows which ones forwarding by NAT needs, and puts them back as
-// they were.
+// Package sysctl reads, sets and restores kernel parameters, and defines those that forwarding by NAT requires.
 package sysctl

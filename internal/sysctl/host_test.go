@@ -11,7 +11,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 )
 
-// In a real kernel one parameter moves others: all of them are as they were in the end.
+// TestHostKeeper checks on a real kernel, where one parameter changes others, that all of them are restored.
 func TestHostKeeper(t *testing.T) {
 	lab.Need(t, lab.Host)
 	l := lab.NewT(t, "sysctl")
@@ -75,7 +75,8 @@ func TestHostKeeper(t *testing.T) {
 	equal(t, "after restore", values(), before)
 }
 
-// TestHostWatch: a change of forwarding is reported, by whatever name it is made, and that of a single interface is not.
+// TestHostWatch checks that a change of forwarding is reported under each of its names, and that of a single interface is
+// not.
 func TestHostWatch(t *testing.T) {
 	lab.Need(t, lab.Host)
 	l := lab.NewT(t, "sysctl")

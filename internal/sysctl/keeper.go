@@ -8,28 +8,28 @@ import (
 	"strings"
 )
 
-// Keeper sets kernel parameters and remembers in a file what they were before, so that they can be put back even
-// after a crash.
+// Keeper sets kernel parameters and records their previous values in a file, so that they can be restored even after a
+// crash.
 type Keeper struct {
 	Kernel   Kernel
-	Identity string // of the kernel that the file is about, see Identity
+	Identity string // of the kernel that the file describes, see Identity
 	File     string
 
-	last record // what the file was to hold
+	last record // the wanted contents of the file
 }
 
-// Change is one thing that a Keeper did, or left undone.
+// Change is a change that a Keeper made, or a parameter that it did not restore.
 type Change struct {
 	Key  string `json:"key"`
 	From string `json:"from"`
 	To   string `json:"to"`
 	Why  string `json:"why,omitempty"`
-	Kept bool   `json:"kept,omitempty"` // somebody else had changed it meanwhile: not put back
+	Kept bool   `json:"kept,omitempty"` // not restored, because another program had changed it
 }
 
-// Apply makes the settings, in their order, and puts back what an earlier Apply set and is no longer wanted. What
-// cannot be set, and a file that cannot be read or written, do not keep the rest from being set. It may be called again
-// and again.
+// Apply applies the settings in order, and restores parameters that an earlier Apply set and that are no longer wanted. It
+// continues after parameters that cannot be set, and without a file that cannot be read or written. It may be called
+// repeatedly.
 func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 	var changes []Change
 	var errs []error
@@ -37,9 +37,9 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	held := old // by the file
+	held := old // the contents of the file
 	if err == nil && len(old.Values) == 0 && len(k.last.Values) > 0 && k.last.Kernel == k.Identity {
-		old = k.last // somebody has deleted the file
+		old = k.last // the file was deleted
 	}
 	next := record{Kernel: k.Identity, Values: maps.Clone(old.Values)}
 	wanted := map[string]bool{}
@@ -74,7 +74,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 			changes = append(changes, Change{Key: s.Key, From: now, To: s.Value, Why: s.Why})
 		}
 	}
-	// Remembered before it is done: a crash in between must not lose what was there. If that fails it is tried again below.
+	// Recorded before the change: a crash in between must not lose the previous value. If that fails, it is retried below.
 	if next.replace(held, k.File) == nil {
 		held = record{Kernel: next.Kernel, Values: maps.Clone(next.Values)}
 	}
@@ -106,7 +106,7 @@ func (k *Keeper) Apply(settings []Setting) ([]Change, error) {
 	return changes, errors.Join(errs...)
 }
 
-// expand replaces patterns by the parameters that match.
+// expand replaces patterns with the parameters that match.
 func (k *Keeper) expand(settings []Setting) ([]Setting, error) {
 	var out []Setting
 	for _, s := range settings {
@@ -125,10 +125,10 @@ func (k *Keeper) expand(settings []Setting) ([]Setting, error) {
 	return out, nil
 }
 
-// Restore puts everything back as it was before the first Apply.
+// Restore restores all parameters to their values before the first Apply.
 func (k *Keeper) Restore() ([]Change, error) { return k.Apply(nil) }
 
-// restore puts one parameter back, unless somebody else has changed it since, or it is gone.
+// restore restores a parameter, unless another program has changed it since or it no longer exists.
 func (k *Keeper) restore(key string, saved Saved) (*Change, error) {
 	now, err := k.Kernel.Read(key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -137,7 +137,7 @@ func (k *Keeper) restore(key string, saved Saved) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	change := &Change{Key: key, From: now, To: saved.Before, Why: "it was so before"}
+	change := &Change{Key: key, From: now, To: saved.Before, Why: "previous value"}
 	switch {
 	case Same(now, saved.Before):
 		return nil, nil
@@ -151,7 +151,7 @@ func (k *Keeper) restore(key string, saved Saved) (*Change, error) {
 	return change, k.putBack(saved.Disturbed)
 }
 
-// putBack writes back what the kernel changed on its own.
+// putBack restores parameters that the kernel changed together with another.
 func (k *Keeper) putBack(before map[string]string) error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(before)) {

@@ -40,7 +40,7 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
-func TestKeeperWritesADeletedRecordAnew(t *testing.T) {
+func TestKeeperRewritesDeletedRecord(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	k := keeper(t, kernel)
 	apply := func(settings ...sysctl.Setting) {
@@ -71,11 +71,11 @@ func TestKeeperWritesADeletedRecordAnew(t *testing.T) {
 		t.Errorf("%s = %s after the end", rpFilter.Key, got)
 	}
 	if _, err := os.Stat(k.File); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("of a record of nothing: %v", err)
+		t.Errorf("an empty record: %v", err)
 	}
 }
 
-func TestKeeperPutsBackExactly(t *testing.T) {
+func TestKeeperRestoresExactly(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	k := keeper(t, kernel)
 	changes, err := k.Apply([]sysctl.Setting{forward, rpFilter})
@@ -88,7 +88,7 @@ func TestKeeperPutsBackExactly(t *testing.T) {
 	if changes, err := k.Apply([]sysctl.Setting{forward, rpFilter}); err != nil || len(changes) != 0 {
 		t.Errorf("applying again: %v, %v", changes, err)
 	}
-	// A new process knows as much from the file.
+	// A new process reads the record.
 	again := *k
 	if _, err := again.Restore(); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestKeeperPutsBackExactly(t *testing.T) {
 	}
 }
 
-func TestKeeperDropsWhatIsNoLongerWanted(t *testing.T) {
+func TestKeeperRestoresUnwantedSettings(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	k := keeper(t, kernel)
 	if _, err := k.Apply([]sysctl.Setting{forward, rpFilter}); err != nil {
@@ -109,14 +109,14 @@ func TestKeeperDropsWhatIsNoLongerWanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "changes", changes, []sysctl.Change{{Key: rpFilter.Key, From: "0", To: "1", Why: "it was so before"}})
+	equal(t, "changes", changes, []sysctl.Change{{Key: rpFilter.Key, From: "0", To: "1", Why: "previous value"}})
 	if _, err := k.Restore(); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "after restore", kernel.Values(), forwarding())
 }
 
-func TestKeeperLeavesWhatIsGoodOrForeign(t *testing.T) {
+func TestKeeperKeepsAcceptedAndForeignValues(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	if err := kernel.Write(rpFilter.Key, "2"); err != nil {
 		t.Fatal(err)
@@ -136,15 +136,15 @@ func TestKeeperLeavesWhatIsGoodOrForeign(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "changes", changes, []sysctl.Change{
-		{Key: "net.ipv4.vs.sync_threshold", From: "8 9", To: "3 50", Why: "it was so before", Kept: true},
-		{Key: forward.Key, From: "1", To: "0", Why: "it was so before"},
+		{Key: "net.ipv4.vs.sync_threshold", From: "8 9", To: "3 50", Why: "previous value", Kept: true},
+		{Key: forward.Key, From: "1", To: "0", Why: "previous value"},
 	})
 	if v := kernel.Values()["net.ipv4.vs.sync_threshold"]; v != "8 9" {
-		t.Errorf("somebody else's value became %q", v)
+		t.Errorf("another program's value became %q", v)
 	}
 }
 
-func TestKeeperGoesOnAfterAnError(t *testing.T) {
+func TestKeeperContinuesAfterError(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	k := keeper(t, kernel)
 	refused := errors.New("refused")
@@ -165,7 +165,7 @@ func TestKeeperGoesOnAfterAnError(t *testing.T) {
 	equal(t, "after the second restore", kernel.Values(), forwarding())
 }
 
-func TestKeeperForgetsAnotherKernel(t *testing.T) {
+func TestKeeperIgnoresRecordOfAnotherKernel(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	k := keeper(t, kernel)
 	if _, err := k.Apply([]sysctl.Setting{rpFilter}); err != nil {
@@ -177,7 +177,7 @@ func TestKeeperForgetsAnotherKernel(t *testing.T) {
 	}
 }
 
-// Packets are worth more than the memory of what was there before.
+// Forwarding is more important than the record of previous values.
 func TestKeeperDamagedFile(t *testing.T) {
 	kernel := sysctltest.New(forwarding())
 	k := keeper(t, kernel)

@@ -10,21 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kernel is where parameters are read and written.
+// Kernel reads and writes parameters.
 type Kernel interface {
 	Read(key string) (string, error)
 	Write(key, value string) error
-	Glob(pattern string) ([]string, error) // the keys that match, with * for any one part
+	Glob(pattern string) ([]string, error) // returns the keys that match; * stands for any one part
 }
 
-// Proc is a Kernel below a folder. What is below net/ belongs to the calling thread's network namespace.
+// Proc is a Kernel below a directory. The parameters below net/ are those of the calling thread's network namespace.
 type Proc string
 
-// System is this machine's kernel.
+// System is this host's kernel.
 const System Proc = "/proc/sys"
 
-// Read returns a parameter's value, with single blanks between the numbers of a vector. The error of a parameter
-// that the kernel does not have is fs.ErrNotExist.
+// Read returns a parameter's value, with single spaces between the numbers of a vector. If the kernel does not have the
+// parameter, the error is fs.ErrNotExist.
 func (p Proc) Read(key string) (string, error) {
 	name, err := path(key)
 	if err != nil {
@@ -43,7 +43,7 @@ func (p Proc) Write(key, value string) error {
 	if err != nil {
 		return err
 	}
-	// Not os.WriteFile: it would make a file in a folder that is not the kernel's.
+	// Not os.WriteFile, which would create a missing file in a directory that is not the kernel's.
 	f, err := os.OpenFile(filepath.Join(string(p), name), os.O_WRONLY, 0)
 	if err != nil {
 		return failure("set", key, err)
@@ -78,21 +78,21 @@ func (p Proc) Glob(pattern string) ([]string, error) {
 
 func failure(doing, key string, err error) error {
 	what := fmt.Sprintf("%s kernel parameter %s", doing, key)
-	var mend string
+	var remedy string
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: this kernel does not have it (is its module loaded?): %w", what, fs.ErrNotExist)
 	case errors.Is(err, unix.EROFS):
-		mend = "/proc/sys is read-only here: set it on the host, or where the container is started"
+		remedy = "/proc/sys is read-only: set it on the host, or when the container is started"
 	case errors.Is(err, fs.ErrPermission):
-		mend = "run it as root, with CAP_NET_ADMIN"
+		remedy = "run as root, with CAP_NET_ADMIN"
 	case errors.Is(err, unix.EINVAL):
-		mend = "the kernel refuses the value"
+		remedy = "the kernel refuses the value"
 	default:
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	if cause, ok := errors.AsType[unix.Errno](err); ok {
 		err = cause
 	}
-	return fmt.Errorf("%s: %s: %w", what, mend, err)
+	return fmt.Errorf("%s: %s: %w", what, remedy, err)
 }

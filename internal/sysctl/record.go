@@ -17,17 +17,17 @@ import (
 type Saved struct {
 	Before    string            `json:"before"`
 	Set       string            `json:"set"`
-	Disturbed map[string]string `json:"disturbed,omitempty"` // what else the kernel changed with it, as it was before
+	Disturbed map[string]string `json:"disturbed,omitempty"` // previous values of the parameters that the kernel changed with it
 }
 
-// record is what the state file holds.
+// record is the contents of the state file.
 type record struct {
 	Kernel string           `json:"kernel"`
 	Values map[string]Saved `json:"values"`
 }
 
-// Identity names this boot of the kernel and the calling thread's network namespace. What was remembered under
-// another identity is gone together with the kernel it was true of.
+// Identity identifies this boot of the kernel and the calling thread's network namespace. A record with another identity
+// describes a kernel that no longer exists.
 func Identity() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -40,7 +40,7 @@ func Identity() (string, error) {
 	return strings.TrimSpace(string(boot)) + "/" + namespace, nil
 }
 
-// namespaceID is the network namespace's cookie, which is never used twice (Linux 5.14), or else its inode.
+// namespaceID returns the network namespace's cookie, which is never reused (Linux 5.14), or else its inode.
 func namespaceID() (string, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -57,12 +57,13 @@ func namespaceID() (string, error) {
 	return fmt.Sprintf("inode-%d", st.Ino), nil
 }
 
-// recordFormat is that of the state file, which describes a kernel that a power failure ends as well.
+// recordFormat is the format of the state file. It need not be durable: a power failure also ends the kernel that it
+// describes.
 var recordFormat = statefile.Format{Kind: "kernel-parameters", Version: 1, Limit: 64 << 20,
 	Older: map[int]statefile.Migration{0: statefile.Unchanged}}
 
-// load reads the state file. A missing one, and one of another kernel, is empty. So is one that cannot be read, with an
-// error, and differs from any other record, so that it is replaced.
+// load reads the state file. If it is missing or describes another kernel, the record is empty. If it cannot be read, load
+// returns an error and a record without a kernel, which differs from any other, so that the file is replaced.
 func load(file, identity string) (record, error) {
 	empty := record{Kernel: identity, Values: map[string]Saved{}}
 	var r record
@@ -80,7 +81,7 @@ func load(file, identity string) (record, error) {
 	return r, nil
 }
 
-// replace makes the state file, which holds old, hold r. Called every few seconds, it seldom has to write.
+// replace writes r to the state file unless it is the same as the file's contents, old: it is called every few seconds.
 func (r record) replace(old record, file string) error {
 	if reflect.DeepEqual(r, old) {
 		return nil
@@ -88,7 +89,7 @@ func (r record) replace(old record, file string) error {
 	return r.save(file)
 }
 
-// save writes the state file, or removes it if there is nothing to remember.
+// save writes the state file, or removes it if the record is empty.
 func (r record) save(file string) error {
 	if len(r.Values) == 0 {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

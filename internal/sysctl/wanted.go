@@ -1,21 +1,21 @@
 package sysctl
 
-// ForNAT are the kernel parameters that a director cannot do without, in the order to set them in, if it reaches real
-// servers of a family by NAT, and some of them through the device that clients come in by:
+// ForNAT returns the kernel parameters that a director requires for real servers with NAT, in the order in which they must
+// be set. oneArmed are the devices on which both clients and such real servers are.
 //
-//   - With NAT the real servers' replies are routed through the director: forwarding must be on.
-//   - With NAT on one network the director would tell the real servers a shorter way to the clients, past itself, by
-//     ICMP redirects: they must be off.
-//   - Direct routing and tunnelling need nothing on the director.
+//   - With NAT, the director routes the real servers' replies: forwarding must be on.
+//   - With NAT on one network, the director would send ICMP redirects, with which the real servers reply to the clients
+//     directly: they must be off.
+//   - Direct routing and tunnelling require nothing on the director.
 func ForNAT(ipv4, ipv6 bool, oneArmed []string) []Setting {
 	var out []Setting
 	if ipv6 {
 		out = append(out, Setting{
 			Key: Conf("ipv6", "*", "accept_ra"), Value: "2", Accept: []string{"0"},
-			Why: "with forwarding on, 1 ignores the routers' advertisements, and the default route goes away",
+			Why: "with forwarding on, the value 1 ignores router advertisements, and the default route expires",
 		}, Setting{
 			Key: "net.ipv6.conf.all.forwarding", Value: "1", Disturbs: []string{Conf("ipv6", "*", "forwarding")},
-			Why: "with NAT the real servers' replies are routed through the director",
+			Why: "with NAT, the director routes the real servers' replies",
 		})
 	}
 	if ipv4 {
@@ -23,11 +23,11 @@ func ForNAT(ipv4, ipv6 bool, oneArmed []string) []Setting {
 			Key: "net.ipv4.ip_forward", Value: "1",
 			// inet_forward_change, net/ipv4/devinet.c
 			Disturbs: []string{Conf("ipv4", "*", "forwarding"), Conf("ipv4", "all", "accept_redirects")},
-			Why:      "with NAT the real servers' replies are routed through the director",
+			Why:      "with NAT, the director routes the real servers' replies",
 		})
 	}
 	// The kernel sends redirects if either value is on (IN_DEV_TX_REDIRECTS, include/linux/inetdevice.h).
-	const why = "ICMP redirects would lead the real servers' replies past the director, straight to the clients"
+	const why = "after an ICMP redirect, the real servers send their replies directly to the clients, which drop them"
 	for i, iface := range oneArmed {
 		if i == 0 {
 			out = append(out, Setting{Key: Conf("ipv4", "all", "send_redirects"), Value: "0", Why: why})

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	watchPause = 100 * time.Millisecond // after a report: somebody may change a parameter again and again
+	watchPause = 100 * time.Millisecond // after a report: a program may change a parameter repeatedly
 	watchRetry = 5 * time.Second
 )
 
@@ -22,7 +22,7 @@ func Watch(ctx context.Context, log *slog.Logger, changed func()) {
 	for failures := 0; ctx.Err() == nil; failures++ {
 		err := watch(ctx, changed)
 		if failures == 0 && ctx.Err() == nil {
-			log.Warn("kernel parameters cannot be watched; changes are noticed later", "error", err)
+			log.Warn("cannot watch kernel parameters; changes are detected by the next repair", "error", err)
 		}
 		pause(ctx, watchRetry)
 	}
@@ -38,7 +38,7 @@ func watch(ctx context.Context, changed func()) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	changed() // before now nobody was told
+	changed() // earlier changes were not reported
 	for {
 		messages, err := conn.Receive()
 		switch lost := errors.Is(err, unix.ENOBUFS); {
@@ -59,8 +59,8 @@ const (
 	ifindexAll = -1
 )
 
-// anyForwarding reports whether a message is about a namespace's forwarding. Those of single interfaces come with every new
-// one.
+// anyForwarding reports whether a message is about forwarding in the whole namespace. The kernel also sends messages about
+// single interfaces, for each new one.
 func anyForwarding(messages []netlink.Message) bool {
 	const header = 4 // struct netconfmsg of linux/netconf.h, aligned
 	for _, m := range messages {

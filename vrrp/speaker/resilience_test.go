@@ -43,7 +43,7 @@ func TestHostAddressPutBack(t *testing.T) {
 		}
 	}
 	if !strings.Contains(a.log.String(), "deleted by another program") {
-		t.Error("the log does not tell of the deletion")
+		t.Error("the log does not report the deletion")
 	}
 	if d := a.stop(); d > time.Second {
 		t.Errorf("the stop took %s", d)

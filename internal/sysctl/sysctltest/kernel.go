@@ -1,4 +1,4 @@
-// Package sysctltest has a kernel of parameters in memory.
+// Package sysctltest has a sysctl.Kernel in memory.
 package sysctltest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// Kernel is a sysctl.Kernel in memory. Parameters that it was not made with do not exist.
+// Kernel is a sysctl.Kernel in memory, with the parameters given to New.
 type Kernel struct {
 	mu      sync.Mutex
 	values  map[string]string
@@ -24,7 +24,7 @@ type coupling struct {
 	value func(string) string
 }
 
-// New makes a kernel with the given parameters.
+// New returns a kernel with the given parameters.
 func New(values map[string]string) *Kernel {
 	return &Kernel{values: maps.Clone(values), fail: map[string]error{}, coupled: map[string][]coupling{}}
 }
@@ -79,21 +79,21 @@ func (k *Kernel) Glob(pattern string) ([]string, error) {
 	return keys, nil
 }
 
-// Couple makes the kernel set to to value(v) whenever key is set to v.
+// Couple makes the kernel set the parameter to to value(v) whenever key is set to v.
 func (k *Kernel) Couple(key, to string, value func(v string) string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.coupled[key] = append(k.coupled[key], coupling{to, value})
 }
 
-// Values is a copy of all parameters.
+// Values returns a copy of all parameters.
 func (k *Kernel) Values() map[string]string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return maps.Clone(k.values)
 }
 
-// Writes are the successful writes so far, each as key=value.
+// Writes returns the successful writes so far, each as key=value.
 func (k *Kernel) Writes() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
