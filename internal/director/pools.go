@@ -24,7 +24,7 @@ func (d *Director) noteVerdict(vs config.VirtualService, v pool.Verdict) {
 		if v.Memory.Quorum == healthcheck.Down {
 			level = slog.LevelWarn
 		}
-		d.Logger.Log(context.Background(), level, "quorum", "service", vs.Name, "from", was.Quorum, "to", v.Memory.Quorum, "live", v.Quorum.Live, "needed", v.Quorum.Needed)
+		d.Logger.Log(context.Background(), level, "quorum changed", "service", vs.Name, "from", was.Quorum, "to", v.Memory.Quorum, "live", v.Quorum.Live, "needed", v.Quorum.Needed)
 	}
 }
 
