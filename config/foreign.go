@@ -26,8 +26,7 @@ var foreignFormats = []foreignFormat{
 		regexp.MustCompile(`(?m)^[ \t]*(global_defs|static_ipaddress|static_routes|static_rules|` +
 			`(vrrp_instance|vrrp_script|vrrp_sync_group|vrrp_track_process|vrrp_track_file|virtual_server_group)[ \t]+[^\s"={}]+|` +
 			`virtual_server[ \t]+([0-9a-fA-F.:]+[ \t]+[0-9]+|fwmark[ \t]+[0-9]+|group[ \t]+[^\s"={}]+))[ \t]*(\{|$|[!#])`),
-		"lvs-ha import keepalived does not exist yet. Write it in HCL: start from a file in examples/; docs/reference.md has " +
-			"every block. While keepalived runs, its virtual servers can be imported: ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl",
+		"Import it: lvs-ha import keepalived FILE > lvs-ha.hcl",
 	},
 	{
 		"an ldirectord configuration",

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived/convert"
+	"github.com/spf13/cobra"
+)
+
+const importKeepalivedLong = `Convert keepalived's configuration, with what it includes, to one for lvs-ha on standard output. With --node for each
+director, the result is one file for all of them.
+
+Nothing is dropped silently: standard error lists each line that lvs-ha treats differently or has no equivalent for, and
+comments in the result say so at the place.
+Exit status: 0 nothing differs, 2 something differs, 1 the configuration cannot be read, or the result has errors.`
+
+func newImportKeepalived() *cobra.Command {
+	var nodes []string
+	var configID, output string
+	cmd := &cobra.Command{
+		Use:   "keepalived [FILE]",
+		Short: "Convert keepalived's configuration",
+		Long:  importKeepalivedLong,
+		Example: `  lvs-ha import keepalived > lvs-ha.hcl
+  lvs-ha import keepalived --node lb1=lb1.conf --node lb2=lb2.conf > lvs-ha.hcl`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if output != "text" && output != "json" {
+				return fmt.Errorf("--output %q: want text or json", output)
+			}
+			sources, err := readKeepalived(args, nodes, configID)
+			if err != nil {
+				return err
+			}
+			r := convert.Convert(sources, convert.Options{ScriptUser: scriptUser()})
+			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, sources, output)
+		},
+	}
+	cmd.Flags().StringArrayVar(&nodes, "node", nil, "`NAME=FILE`: a director's name and its configuration; once for each director")
+	cmd.Flags().StringVarP(&configID, "config-id", "i", "", "`name` that lines beginning with @ are compared with, as keepalived's option (default the director's name, or this host's up to the first dot)")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
+	return cmd
+}
+
+func readKeepalived(args, nodes []string, configID string) ([]convert.Source, error) {
+	if len(nodes) > 0 && len(args) > 0 {
+		return nil, errors.New("name the files with --node or as an argument, not both")
+	}
+	if len(nodes) == 0 {
+		path := "/etc/keepalived/keepalived.conf"
+		if len(args) == 1 {
+			path = args[0]
+		}
+		nodes = []string{"=" + path}
+	}
+	var sources []convert.Source
+	seen := map[string]bool{}
+	for _, n := range nodes {
+		name, path, found := strings.Cut(n, "=")
+		switch {
+		case !found || path == "":
+			return nil, fmt.Errorf("--node %q: want NAME=FILE", n)
+		case seen[name]:
+			return nil, fmt.Errorf("--node %q: the name is used twice", n)
+		}
+		seen[name] = true
+		c, err := keepalived.Read(path, keepalived.Options{Node: cmp.Or(configID, name, shortHostname())})
+		if err != nil {
+			return nil, err
+		}
+		if len(c.Nodes) == 0 {
+			return nil, fmt.Errorf("%s: no keepalived configuration found in it", path)
+		}
+		sources = append(sources, convert.Source{Node: name, Config: c})
+	}
+	return sources, nil
+}
+
+func shortHostname() string {
+	name, _ := os.Hostname()
+	name, _, _ = strings.Cut(name, ".")
+	return name
+}
+
+// scriptUser returns the user of keepalived's scripts on this host, unless its configuration names one.
+func scriptUser() string {
+	if _, err := user.Lookup("keepalived_script"); err == nil {
+		return "keepalived_script"
+	}
+	return "root"
+}
+
+// importedFinding is a Finding as JSON.
+type importedFinding struct {
+	File  string       `json:"file"`
+	Line  int          `json:"line"`
+	Node  string       `json:"node,omitempty"`
+	Block string       `json:"block,omitempty"`
+	Word  string       `json:"word"`
+	Fate  convert.Fate `json:"fate"`
+	Text  string       `json:"text,omitempty"`
+}
+
+func printImported(out, errOut io.Writer, r *convert.Result, sources []convert.Source, format string) error {
+	lossy := 0
+	count := map[convert.Fate]int{}
+	findings := []importedFinding{}
+	for _, f := range r.Findings {
+		count[f.Fate]++
+		if f.Fate.Lossy() {
+			lossy++
+		}
+		findings = append(findings, importedFinding{f.File, f.Line, f.Node, f.Block, f.Word, f.Fate, f.Text})
+	}
+	invalid := validateImported(r.HCL, sources)
+	if format == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(struct {
+			HCL      string            `json:"hcl"`
+			Findings []importedFinding `json:"findings"`
+		}{string(r.HCL), findings}); err != nil {
+			return fmt.Errorf("writing the result: %w", err)
+		}
+	} else {
+		if _, err := out.Write(r.HCL); err != nil {
+			return fmt.Errorf("writing the configuration: %w", err)
+		}
+		for _, f := range r.Findings {
+			if f.Fate.Lossy() {
+				fmt.Fprintf(errOut, "%s: %s: %s: %s\n", f.Position, f.Word, f.Fate, f.Text)
+			}
+		}
+		fmt.Fprintf(errOut, "%s the same, %d in effect, %d ignored by keepalived, %d different, %d missing\n", counted(count[convert.Same], "line"),
+			count[convert.Equivalent], count[convert.Ignored], count[convert.Differs], count[convert.Missing])
+	}
+	switch {
+	case invalid != nil:
+		return &exitError{1, fmt.Errorf("the result has errors:\n%w", invalid)}
+	case lossy > 0:
+		return &exitError{status: importPartial}
+	}
+	return nil
+}
+
+// validateImported loads the result as each of its nodes. Files that it names may be on other hosts and are not read.
+func validateImported(text []byte, sources []convert.Source) error {
+	for _, s := range sources {
+		if _, diags := config.LoadText("lvs-ha.hcl", text, config.Options{Node: cmp.Or(s.Node, shortHostname())}); diags.HasErrors() {
+			return diags.Err()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestImportKeepalived runs the command as an operator does.
+func TestImportKeepalived(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const same = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 7\n@lb1 priority 150\n@lb2 priority 120\nvirtual_ipaddress { 10.0.0.1/24 }\n}\n"
+	good := write("good.conf", same)
+	twice := write("twice.conf", same+"vrrp_instance W {\ninterface eth0\nvirtual_router_id 7\nvirtual_ipaddress { 10.0.0.2/24 }\n}\n")
+	lossy := write("lossy.conf", same+"bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n")
+	empty := write("empty.conf", "# nothing\n")
+	for _, c := range []struct {
+		args   []string
+		status int
+		has    string
+	}{
+		{[]string{good}, 0, `vrrp "V"`},
+		{[]string{"--node", "lb1=" + good, "--node", "lb2=" + good}, 0, "priority          = { lb1 = 150, lb2 = 120 }[node.name]"},
+		{[]string{"-i", "lb2", good}, 0, "priority          = 120"},
+		{[]string{lossy}, importPartial, "# keepalived's bfd_instance"},
+		{[]string{twice}, 1, `vrrp "W"`},
+		{[]string{empty}, 1, ""},
+		{[]string{filepath.Join(dir, "absent")}, 1, ""},
+		{[]string{"--node", "lb1"}, 1, ""},
+		{[]string{"--node", "lb1=" + good, good}, 1, ""},
+	} {
+		var out, errOut bytes.Buffer
+		cmd := newImportKeepalived()
+		cmd.SetArgs(c.args)
+		cmd.SetOut(&out)
+		cmd.SetErr(&errOut)
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		err := cmd.Execute()
+		status := 0
+		if exit, ok := errors.AsType[*exitError](err); ok {
+			status = exit.status
+		} else if err != nil {
+			status = 1
+		}
+		if status != c.status || !bytes.Contains(out.Bytes(), []byte(c.has)) {
+			t.Errorf("%v: status %d, want %d; %v\n%s%s", c.args, status, c.status, err, out.String(), errOut.String())
+		}
+	}
+	var out bytes.Buffer
+	cmd := newImportKeepalived()
+	cmd.SetArgs([]string{"-o", "json", lossy})
+	cmd.SetOut(&out)
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	_ = cmd.Execute()
+	var got struct {
+		HCL      string
+		Findings []importedFinding
+	}
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil || got.HCL == "" || len(got.Findings) < 6 {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}

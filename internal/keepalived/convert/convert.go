@@ -1,0 +1,234 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+// Options say what the configuration alone does not.
+type Options struct {
+	// ScriptUser is the user that keepalived runs scripts as if the configuration names none: keepalived_script if that user
+	// exists, else root.
+	ScriptUser string
+}
+
+// Source is the configuration of a node.
+type Source struct {
+	Node   string // its name; may be "" if there is only one
+	Config *keepalived.Config
+}
+
+// Result is a converted configuration.
+type Result struct {
+	HCL      []byte
+	Findings []Finding // in the order of the sources; one or more for each line
+}
+
+// Convert converts the configurations of one or more nodes to one.
+func Convert(sources []Source, o Options) *Result {
+	var all []Finding
+	var versions []version
+	for _, s := range sources {
+		root, findings := convert(s.Config, o)
+		for i := range findings {
+			findings[i].Node = s.Node
+		}
+		all = append(all, findings...)
+		versions = append(versions, version{s.Node, root})
+	}
+	root := versions[0].block
+	if len(versions) > 1 {
+		root = merge(versions)
+	}
+	return &Result{HCL: root.print(), Findings: all}
+}
+
+func convert(source *keepalived.Config, o Options) (*block, []Finding) {
+	o.ScriptUser = cmp.Or(o.ScriptUser, "root")
+	c := &converter{source: source, options: o, root: &block{}, tracks: map[string]string{}}
+	c.readGlobals()
+	c.readInstances()
+	c.top()
+	c.problems()
+	slices.SortStableFunc(c.findings, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(c.fileIndex(a.File), c.fileIndex(b.File)), cmp.Compare(a.Line, b.Line))
+	})
+	return c.root, c.findings
+}
+
+type converter struct {
+	source    *keepalived.Config
+	options   Options
+	root      *block
+	findings  []Finding
+	carried   []string // comments of lines that became nothing, for what comes next
+	globals   globals
+	instances map[string]*instance
+	order     []*instance
+	tracks    map[string]string // defined tracks: name → kind
+	emailed   bool
+}
+
+func (c *converter) fileIndex(file string) int { return slices.Index(c.source.Files, file) }
+
+// line is a line of the source that is being converted.
+type line struct {
+	*keepalived.Node
+	parent string
+	c      *converter
+	told   bool // a finding was recorded
+}
+
+// find records the fate of the line. A lossy fate also becomes a comment.
+func (l *line) find(f Fate, format string, args ...any) {
+	l.c.find(l.Position, l.parent, l.Keyword, f, fmt.Sprintf(format, args...))
+	l.told = true
+}
+
+func (c *converter) find(at keepalived.Position, parent, keyword string, f Fate, text string) {
+	c.findings = append(c.findings, Finding{Position: at, Block: parent, Word: keyword, Fate: f, Text: text})
+	if f.Lossy() {
+		c.carried = append(c.carried, fmt.Sprintf("keepalived's %s: %s", keyword, text))
+	}
+}
+
+// notes returns the comments of a line that becomes something.
+func (l *line) notes() notes { return l.c.take(l.Above, l.Trailing) }
+
+func (c *converter) take(above []string, trailing string) notes {
+	n := notes{above: append(c.carried, above...), trailing: trailing}
+	c.carried = nil
+	return n
+}
+
+// set adds an attribute for the line.
+func (l *line) set(b *block, name, value string) { b.set(name, value, l.notes()) }
+
+// arg returns a word after the keyword, or "".
+func (l *line) arg(i int) string {
+	if i < len(l.Args) {
+		return l.Args[i]
+	}
+	return ""
+}
+
+// each converts the lines of a block. What a line does not record itself comes from the table of words.
+func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, convert func(*line)) {
+	for _, n := range nodes {
+		l := &line{Node: n, parent: parent, c: c}
+		before := len(into.items)
+		convert(l)
+		w := table[parent][n.Keyword]
+		if !l.told {
+			l.find(cmp.Or(w.fate, Missing), "%s", cmp.Or(w.text, missingText(w.fate)))
+		}
+		if len(into.items) == before {
+			c.carried = append(c.carried, l.Above...)
+			if l.Trailing != "" {
+				c.carried = append(c.carried, l.Trailing)
+			}
+		}
+	}
+	if len(c.carried) > 0 && slices.ContainsFunc(c.carried, func(s string) bool { return s != "" }) {
+		into.comment(c.carried...)
+	}
+	c.carried = nil
+}
+
+func missingText(f Fate) string {
+	if f == "" || f == Missing {
+		return "lvs-ha has no equivalent."
+	}
+	return ""
+}
+
+// superseded records that a later line overrides this one. keepalived lets the last line win.
+func (l *line) superseded(nodes []*keepalived.Node, keywords ...string) bool {
+	for i := len(nodes) - 1; i >= 0; i-- {
+		if nodes[i] == l.Node {
+			return false
+		}
+		if slices.Contains(keywords, nodes[i].Keyword) {
+			l.find(Ignored, "Line %d overrides it.", nodes[i].Line)
+			return true
+		}
+	}
+	return false
+}
+
+// repeated records that an earlier line of this keyword is in force.
+func (l *line) repeated(nodes []*keepalived.Node) bool {
+	for _, n := range nodes {
+		if n == l.Node {
+			return false
+		}
+		if n.Keyword == l.Keyword {
+			l.find(Ignored, "keepalived uses the first one, in line %d.", n.Line)
+			return true
+		}
+	}
+	return false
+}
+
+// top converts the file.
+func (c *converter) top() {
+	c.each("", c.source.Nodes, c.root, func(l *line) {
+		switch l.Keyword {
+		case "global_defs":
+			c.globalDefs(l)
+		case "vrrp_script":
+			c.trackScript(l)
+		case "track_file", "vrrp_track_file":
+			c.trackFile(l)
+		case "vrrp_track_process":
+			c.trackProcess(l)
+		case "vrrp_sync_group":
+			c.syncGroup(l)
+		case "vrrp_instance":
+			c.instance(l)
+		}
+	})
+	c.root.comment(c.source.End...)
+}
+
+// problems records what keepalived does not understand.
+func (c *converter) problems() {
+	for _, p := range c.source.Problems {
+		fate, text := Ignored, problemTexts[p.Code]
+		switch p.Code {
+		case keepalived.RandomValue, keepalived.EnvironmentValue, keepalived.IncludeFailed, keepalived.TooMuch:
+			fate = Differs
+		}
+		c.findings = append(c.findings, Finding{Position: p.Position, Word: firstWord(p.Subject), Fate: fate, Text: text})
+	}
+}
+
+var problemTexts = map[keepalived.Code]string{
+	keepalived.UnknownKeyword:   "keepalived does not know this word and ignores the line.",
+	keepalived.UnexpectedBrace:  "No block begins here: keepalived ignores the brace, and the next } ends the enclosing block.",
+	keepalived.MissingBrace:     "The block has no {: keepalived reads it as if it were there.",
+	keepalived.ExtraBrace:       "No block ends here: keepalived ignores the brace.",
+	keepalived.MissingEnd:       "A } is missing at the end of the file.",
+	keepalived.ExtraWords:       "keepalived ignores what stands between the keyword and the block.",
+	keepalived.UnmatchedQuote:   "The closing quote is missing: keepalived ignores the rest of the line.",
+	keepalived.LineTooLong:      "keepalived ignores lines of more than 1022 bytes.",
+	keepalived.NULByte:          "keepalived ignores lines with a NUL byte.",
+	keepalived.IncludeFailed:    "No file could be read.",
+	keepalived.InvalidSequence:  "keepalived ignores this repetition: it is invalid.",
+	keepalived.OtherNode:        "For another node: keepalived skips it here.",
+	keepalived.RandomValue:      "keepalived chooses a value at each start; the smallest one was used.",
+	keepalived.EnvironmentValue: "The value of the environment variable at the time of the import was used.",
+	keepalived.TooMuch:          "The configuration is too long; what follows was not read.",
+}
+
+func firstWord(s string) string {
+	words := strings.Fields(s)
+	if len(words) == 0 {
+		return s
+	}
+	return words[0]
+}

@@ -1,0 +1,46 @@
+package convert
+
+import (
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+type text string
+
+func (s text) Read(string) ([]byte, error) { return []byte(s), nil }
+func (text) Glob(string) ([]string, error) { return nil, nil }
+
+// FuzzConvert: what comes out is HCL, whatever goes in.
+func FuzzConvert(f *testing.F) {
+	for _, s := range []string{
+		"vrrp_instance V { interface e virtual_router_id 5 virtual_ipaddress { 10.0.0.1/24 dev eth0 label a } # c\n track_interface { e } }",
+		"vrrp_script \"s${x}\" { script \"a 'b' \\x41 %{y}\" }\nvrrp_sync_group G { group { V W } notify \"a b\" u g }\n",
+		"global_defs { smtp_alert notification_email { a } smtp_server x lvs_timeouts tcp 5 lvs_sync_daemon eth0 V id 3 }\n",
+		"vrrp_instance V { interface e virtual_router_id 5 auth_hmac { key 1 file:x active_key 1 } unicast_peer { ::1 min_ttl 3 } }",
+		"vrrp_instance V { interface e virtual_router_id 5\n@lb1 virtual_ipaddress {\n#a\n10.0.0.1 # b\n10.0.0.22 # c\n}\n@lb2 virtual_ipaddress { 10.0.0.1 }\n}",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		c, err := keepalived.Read("f", keepalived.Options{Node: "lb1", Files: text(s)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := keepalived.Read("f", keepalived.Options{Node: "lb2", Files: text(s)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Convert([]Source{{"lb1", c}, {"lb2", other}}, Options{})
+		if _, diags := hclsyntax.ParseConfig(r.HCL, "out.hcl", hcl.InitialPos); diags.HasErrors() {
+			t.Fatalf("%v\n%s", diags, r.HCL)
+		}
+		if canonical := hclwrite.Format(r.HCL); string(canonical) != string(r.HCL) {
+			t.Fatalf("not in the canonical layout:\n%s\nwant\n%s", r.HCL, canonical)
+		}
+	})
+}

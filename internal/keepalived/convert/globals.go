@@ -1,0 +1,287 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+// globals are the values of global_defs that other blocks depend on.
+type globals struct {
+	version      int
+	strict       bool
+	checksumV2   bool
+	user, group  string // of scripts
+	userSet      bool
+	startup      time.Duration // vrrp_startup_delay
+	garp         garp
+	sync         *syncDaemon
+	alertAll     bool // smtp_alert
+	alertVRRP    bool
+	recipients   []string
+	server, from string
+}
+
+// garp are the settings of announcements; −1 is unset.
+type garp struct {
+	repeat, delay, refresh int
+}
+
+// syncDaemon is the connection synchronization.
+type syncDaemon struct {
+	line     *keepalived.Node
+	iface    string
+	instance string
+	options  [][2]string // of connection_sync
+}
+
+// readGlobals reads what other blocks need; globalDefs converts the lines.
+func (c *converter) readGlobals() {
+	g := &c.globals
+	*g = globals{version: 2, garp: garp{-1, -1, -1}}
+	for _, block := range c.source.Nodes {
+		if block.Keyword != "global_defs" {
+			continue
+		}
+		for _, n := range block.Children {
+			arg := ""
+			if len(n.Args) > 0 {
+				arg = n.Args[0]
+			}
+			switch n.Keyword {
+			case "vrrp_version":
+				if v, ok := number(arg, 2, 3); ok {
+					g.version = v
+				}
+			case "vrrp_strict":
+				g.strict = true
+			case "v3_checksum_as_v2":
+				if v, ok := truth(n.Args); ok {
+					g.checksumV2 = v
+				}
+			case "script_user":
+				if arg != "" {
+					g.user, g.group, g.userSet = arg, "", true
+					if len(n.Args) > 1 {
+						g.group = strings.TrimPrefix(n.Args[1], ":")
+					}
+				}
+			case "vrrp_startup_delay":
+				g.startup, _ = seconds(arg)
+			case "vrrp_garp_master_repeat":
+				g.garp.repeat = parseOr(arg, g.garp.repeat)
+			case "vrrp_garp_master_delay":
+				g.garp.delay = parseOr(arg, g.garp.delay)
+			case "vrrp_garp_master_refresh":
+				g.garp.refresh = parseOr(arg, g.garp.refresh)
+			case "smtp_alert":
+				g.alertAll, _ = truth(n.Args)
+			case "smtp_alert_vrrp":
+				g.alertVRRP, _ = truth(n.Args)
+			case "notification_email":
+				for _, v := range n.Values {
+					g.recipients = append(g.recipients, v.Words...)
+				}
+			case "notification_email_from":
+				g.from = arg
+			case "smtp_server":
+				g.server = net.JoinHostPort(arg, "25")
+				if len(n.Args) > 1 {
+					g.server = net.JoinHostPort(arg, n.Args[1])
+				}
+			case "lvs_sync_daemon":
+				if g.sync == nil && arg != "" {
+					g.sync = parseSyncDaemon(n)
+				}
+			}
+		}
+	}
+}
+
+func parseOr(s string, otherwise int) int {
+	if v, ok := number(s, 0, 1<<31-1); ok {
+		return v
+	}
+	return otherwise
+}
+
+// parseSyncDaemon parses lvs_sync_daemon INTERFACE [inst NAME] [id N] [maxlen N] [port N] [ttl N] [group ADDRESS], and the old
+// form INTERFACE NAME [ID].
+func parseSyncDaemon(n *keepalived.Node) *syncDaemon {
+	d := &syncDaemon{line: n, iface: n.Args[0]}
+	names := map[string]string{"id": "sync_id", "maxlen": "maxlen", "port": "port", "ttl": "ttl", "group": "group"}
+	for i := 1; i < len(n.Args); i++ {
+		word := n.Args[i]
+		next := ""
+		if i+1 < len(n.Args) {
+			next = n.Args[i+1]
+		}
+		switch name := names[word]; {
+		case word == "inst":
+			d.instance = next
+			i++
+		case name == "group":
+			d.options = append(d.options, [2]string{name, quote(next)})
+			i++
+		case name != "":
+			if v, ok := number(next, 0, 65535); ok {
+				d.options = append(d.options, [2]string{name, fmt.Sprint(v)})
+			}
+			i++
+		case i == 1:
+			d.instance = word
+		case i == 2:
+			if v, ok := number(word, 0, 255); ok {
+				d.options = append(d.options, [2]string{"sync_id", fmt.Sprint(v)})
+			}
+		}
+	}
+	return d
+}
+
+func (c *converter) globalDefs(top *line) {
+	top.find(Same, "")
+	c.carried = append(c.carried, top.Above...)
+	if top.Trailing != "" {
+		c.carried = append(c.carried, top.Trailing)
+	}
+	top.Above, top.Trailing = nil, ""
+	c.each("global_defs", top.Children, c.root, func(l *line) {
+		switch l.Keyword {
+		case "notification_email", "notification_email_from", "smtp_server":
+			c.email(l)
+		case "smtp_helo_name":
+			l.find(Equivalent, "lvs-ha says the host's name.")
+		case "notify_fifo", "vrrp_notify_fifo":
+			c.fifo(l)
+		case "lvs_timeouts":
+			c.timeouts(l)
+		case "lvs_sync_daemon":
+			c.syncDaemonLine(l)
+		case "vrrp_version", "v3_checksum_as_v2", "script_user", "vrrp_startup_delay", "vrrp_garp_master_repeat", "vrrp_garp_master_delay",
+			"vrrp_garp_master_refresh":
+			l.find(Equivalent, "%s", table["global_defs"][l.Keyword].text)
+		case "vrrp_strict":
+			l.find(Differs, "%s", table["global_defs"]["vrrp_strict"].text)
+		case "vrrp_down_timer_adverts":
+			downTimer(l)
+		}
+	})
+}
+
+func downTimer(l *line) {
+	if l.arg(0) == "3" {
+		l.find(Same, "")
+		return
+	}
+	l.find(Differs, "A backup takes over after 3 intervals and its skew time, as RFC 9568 says, not after %s.", l.arg(0))
+}
+
+// email writes one notify_email block for the three lines.
+func (c *converter) email(l *line) {
+	g := &c.globals
+	if !g.alertAll && !g.alertVRRP && !c.anyAlert() {
+		l.find(Ignored, "keepalived sends mail only with smtp_alert, which is not set.")
+		return
+	}
+	if len(g.recipients) == 0 || g.server == "" {
+		l.find(Ignored, "keepalived sends no mail without notification_email and smtp_server.")
+		return
+	}
+	l.find(Same, "")
+	if c.emailed {
+		return
+	}
+	c.emailed = true
+	b := c.root.add(&block{kind: "notify_email", label: "operators", notes: l.notes()})
+	b.set("smtp", quote(g.server), notes{})
+	b.set("from", quote(mailbox(cmp.Or(g.from, "keepalived"))), notes{})
+	to := make([]string, len(g.recipients))
+	for i, r := range g.recipients {
+		to[i] = mailbox(r)
+	}
+	b.set("to", quoteAll(to), notes{})
+	b.set("tls", quote("none"), notes{})
+}
+
+// mailbox returns the address of a recipient: a name without a domain is one of the mail server.
+func mailbox(s string) string {
+	if a, err := mail.ParseAddress(s); err == nil {
+		return a.Address
+	}
+	if !strings.Contains(s, "@") {
+		return s + "@localhost"
+	}
+	return s
+}
+
+// anyAlert reports whether an instance or a group sends mail.
+func (c *converter) anyAlert() bool {
+	for _, n := range c.source.Nodes {
+		for _, child := range n.Children {
+			if on, ok := truth(child.Args); child.Keyword == "smtp_alert" && n.Keyword != "global_defs" && on && ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *converter) fifo(l *line) {
+	path := l.arg(0)
+	if path == "" {
+		l.find(Ignored, "It has no path.")
+		return
+	}
+	if !strings.HasPrefix(path, "/") {
+		l.find(Missing, "The path is not absolute.")
+		return
+	}
+	if l.Keyword == "notify_fifo" {
+		l.find(Differs, "It gets no lines about virtual and real servers.")
+	} else {
+		l.find(Same, "")
+	}
+	c.root.add(&block{kind: "notify_fifo", label: path, notes: l.notes()})
+}
+
+func (c *converter) timeouts(l *line) {
+	b := &block{kind: "timeouts"}
+	names := map[string]string{"tcp": "tcp", "tcpfin": "tcp_fin", "udp": "udp"}
+	for i := 0; i+1 < len(l.Args); i += 2 {
+		name := names[l.Args[i]]
+		d, ok := seconds(l.Args[i+1])
+		if name == "" || !ok || d < time.Second || d > 744*time.Hour {
+			l.find(Differs, "%s %s cannot be set.", l.Args[i], l.Args[i+1])
+			continue
+		}
+		b.set(name, duration(d), notes{})
+	}
+	if len(b.items) > 0 {
+		if !l.told {
+			l.find(Same, "")
+		}
+		b.notes = l.notes()
+		c.root.add(b)
+	}
+}
+
+// syncDaemonLine records the fate; the block is written in its instance.
+func (c *converter) syncDaemonLine(l *line) {
+	d := c.globals.sync
+	switch {
+	case d == nil || d.line != l.Node:
+		l.find(Ignored, "It is incomplete, or not the first one.")
+	case d.instance == "":
+		l.find(Differs, "Without a vrrp_instance, keepalived runs both daemons always. lvs-ha's follow an instance: name one in its connection_sync block.")
+	case c.instances[d.instance] == nil:
+		l.find(Missing, "There is no vrrp_instance %s.", d.instance)
+	default:
+		l.find(Equivalent, "It is a connection_sync block of the instance.")
+	}
+}

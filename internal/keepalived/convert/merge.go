@@ -1,0 +1,175 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// version is a block as one of the nodes has it.
+type version struct {
+	node  string
+	block *block // nil: the node does not have it
+}
+
+// merge makes one configuration of those of several nodes. What differs is chosen by node.name.
+func merge(versions []version) *block {
+	out := &block{kind: versions[0].block.kind, label: versions[0].block.label, single: versions[0].block.single}
+	for _, v := range versions {
+		if v.block != nil {
+			out.kind, out.label, out.single = v.block.kind, v.block.label, v.block.single
+			out.notes = joinNotes(out.notes, v.block.notes)
+		}
+	}
+	for _, key := range mergedKeys(versions) {
+		found := make([]*item, len(versions))
+		var any *item
+		for i, v := range versions {
+			if found[i] = v.block.byKey(key); any == nil {
+				any = found[i]
+			}
+		}
+		one := item{name: any.name}
+		for _, it := range found {
+			if it != nil {
+				one.notes = joinNotes(one.notes, it.notes)
+			}
+		}
+		switch {
+		case any.block != nil:
+			one.block = mergeBlocks(versions, found)
+			one.block.notes = one.notes
+		case any.name != "":
+			one.value = choose(versions, found)
+		}
+		out.items = append(out.items, one)
+	}
+	return out
+}
+
+// choose returns an attribute's value: that of all nodes, or an expression that chooses by the node's name.
+func choose(versions []version, found []*item) string {
+	var cases, rows []string
+	same := true
+	for i, v := range versions {
+		value := "null"
+		if found[i] != nil {
+			value = found[i].value
+		}
+		same = same && found[i] != nil && value == found[0].value
+		cases = append(cases, fmt.Sprintf("%s = %s", objectKey(v.node), value))
+		rows = append(rows, objectKey(v.node)+objectMark+value)
+	}
+	if same {
+		return found[0].value
+	}
+	if strings.Contains(strings.Join(cases, ""), "\n") {
+		return "{\n" + strings.Join(rows, "\n") + "\n}[node.name]"
+	}
+	return "{ " + strings.Join(cases, ", ") + " }[node.name]"
+}
+
+// mergeBlocks merges a block that all nodes have, or makes a dynamic block of one that only some have.
+func mergeBlocks(versions []version, found []*item) *block {
+	var present []version
+	for i, v := range versions {
+		if found[i] != nil {
+			present = append(present, version{v.node, found[i].block})
+		}
+	}
+	merged := present[0].block
+	if len(present) > 1 {
+		merged = merge(present)
+	}
+	if len(present) == len(versions) {
+		return merged
+	}
+	var conditions []string
+	for _, v := range present {
+		conditions = append(conditions, "node.name == "+quote(v.node))
+	}
+	condition := strings.Join(conditions, " || ")
+	d := &block{kind: "dynamic", label: merged.kind}
+	if merged.label == "" {
+		d.set("for_each", fmt.Sprintf("%s ? [1] : []", condition), notes{})
+	} else {
+		d.set("for_each", fmt.Sprintf("%s ? [%s] : []", condition, quote(merged.label)), notes{})
+		d.set("labels", fmt.Sprintf("[%s.value]", merged.kind), notes{})
+	}
+	d.add(&block{kind: "content", items: merged.items})
+	return d
+}
+
+// mergedKeys returns the keys of all versions: in the order of the first, with what others have beside it after what precedes it
+// there.
+func mergedKeys(versions []version) []string {
+	var order []string
+	for _, v := range versions {
+		at := 0
+		for _, key := range v.block.keys() {
+			if i := slices.Index(order, key); i >= 0 {
+				at = i + 1
+				continue
+			}
+			order = slices.Insert(order, at, key)
+			at++
+		}
+	}
+	return order
+}
+
+// keys identifies the items of a block: attributes and blocks by their names, comments by their text.
+func (b *block) keys() (keys []string) {
+	if b == nil {
+		return nil
+	}
+	count := map[string]int{}
+	for _, it := range b.items {
+		key := "attribute " + it.name
+		switch {
+		case it.block != nil:
+			key = "block " + it.block.kind + " " + it.block.label
+		case it.name == "":
+			key = "comment " + strings.Join(it.notes.above, "\n")
+		}
+		if count[key]++; count[key] > 1 {
+			key = fmt.Sprintf("%s #%d", key, count[key])
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+func (b *block) byKey(key string) *item {
+	if i := slices.Index(b.keys(), key); i >= 0 {
+		return &b.items[i]
+	}
+	return nil
+}
+
+// joinNotes adds the comments of another version that are not there yet.
+func joinNotes(a, b notes) notes {
+	for _, line := range b.above {
+		if line == "" && len(a.above) == 0 || !slices.Contains(a.above, line) {
+			a.above = append(a.above, line)
+		}
+	}
+	switch {
+	case a.trailing == "":
+		a.trailing = b.trailing
+	case b.trailing != "" && b.trailing != a.trailing:
+		a.trailing += "; " + b.trailing
+	}
+	return a
+}
+
+// objectKey writes a node's name as a key: quoted unless it is an identifier.
+func objectKey(name string) string {
+	for i, r := range name {
+		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if !letter && (i == 0 || r != '-' && (r < '0' || r > '9')) {
+			return quote(name)
+		}
+	}
+	return name
+}

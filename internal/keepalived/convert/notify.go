@@ -1,0 +1,166 @@
+package convert
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+var notifyNames = map[string]string{"notify_master": "master", "notify_backup": "backup", "notify_fault": "fault", "notify_stop": "stop", "notify": "all"}
+
+// notify writes a notify_… line into the notify block of an instance or a group, which has one user for all commands.
+func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node) {
+	if l.repeated(nodes) {
+		return
+	}
+	s, ok := keepalived.ParseScript(l.Text)
+	if !ok || len(s.Command) == 0 {
+		l.find(Ignored, "keepalived cannot parse it.")
+		return
+	}
+	user, group := c.options.ScriptUser, ""
+	switch {
+	case len(s.Rest) > 0:
+		user = s.Rest[0]
+		if len(s.Rest) > 1 {
+			group = strings.TrimPrefix(s.Rest[1], ":")
+		}
+	case c.globals.userSet:
+		user, group = c.globals.user, c.globals.group
+	}
+	n := b.find("notify")
+	if n == nil {
+		n = b.add(&block{kind: "notify"})
+		n.set("user", quote(user), notes{})
+		if group != "" {
+			n.set("group", quote(group), notes{})
+		}
+	} else if n.get("user") != quote(user) || group != "" && n.get("group") != quote(group) {
+		l.find(Differs, "The commands of a notify block have one user, that of the first one; this one's is %s.", user)
+	}
+	c.command(l, n, notifyNames[l.Keyword], s)
+	slices.SortStableFunc(n.items, func(a, b item) int { return last(a) - last(b) })
+}
+
+// last is 1 for the attributes that stand at the end of a notify block.
+func last(i item) int {
+	if i.name == "user" || i.name == "group" {
+		return 1
+	}
+	return 0
+}
+
+func (b *block) find(kind string) *block {
+	for _, i := range b.items {
+		if i.block != nil && i.block.kind == kind {
+			return i.block
+		}
+	}
+	return nil
+}
+
+func (c *converter) syncGroup(l *line) {
+	if l.arg(0) == "" {
+		l.find(Ignored, "It has no name.")
+		return
+	}
+	var names []string
+	for _, name := range members(l.Node) {
+		v := c.instances[name]
+		switch {
+		case v == nil || v.removed != "":
+			l.find(Ignored, "There is no vrrp_instance %s.", name)
+		case v.group != l.Node:
+			l.find(Ignored, "The instance %s is in another group.", name)
+		default:
+			names = append(names, label(name))
+		}
+	}
+	if len(names) < 2 {
+		l.find(Equivalent, "A group of one instance has no effect.")
+		return
+	}
+	if !l.told {
+		l.find(Same, "")
+	}
+	b := c.root.add(&block{kind: "sync_group", label: label(l.arg(0)), notes: l.notes()})
+	c.each("vrrp_sync_group", l.Children, b, func(l2 *line) {
+		switch l2.Keyword {
+		case "group":
+			l2.find(Same, "")
+			l2.set(b, "instances", quoteAll(names))
+		case "track_interface":
+			c.groupInterfaces(l2, names)
+		case "track_script", "track_file", "track_process":
+			c.uses(l2, b, nil)
+		case "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify":
+			c.notify(l2, b, l.Children)
+		case "smtp_alert":
+			c.alert(l2)
+		}
+	})
+}
+
+// groupInterfaces adds the interfaces that a group tracks to its members.
+func (c *converter) groupInterfaces(l *line, names []string) {
+	l.find(Differs, "A sync_group has no track_interface: put it into each of its instances: %s.", strings.Join(names, ", "))
+}
+
+func (c *converter) authentication(l *line, b *block, v *instance) {
+	l.find(Same, "")
+	kind, pass := l.Last("auth_type"), l.Last("auth_pass")
+	c.each("authentication", l.Children, b, func(l2 *line) {
+		switch {
+		case l2.superseded(l.Children, l2.Keyword):
+		case v.version == 3:
+			l2.find(Ignored, "keepalived ignores it: version 3 has no passwords.")
+		case kind == nil || kind.Keyword != "" && len(kind.Args) == 0:
+			l2.find(Ignored, "keepalived ignores it without an auth_type.")
+		case kind.Args[0] == "AH":
+			l2.find(Missing, "IPsec AH was removed from VRRP in 2004. Use version 3 with auth_hmac on all routers.")
+		case kind.Args[0] != "PASS":
+			l2.find(Ignored, "keepalived does not know %q.", kind.Args[0])
+		case pass == nil || len(pass.Args) == 0:
+			l2.find(Ignored, "keepalived ignores it without an auth_pass.")
+		case l2.Keyword == "auth_type":
+			l2.find(Same, "")
+		default:
+			text := pass.Args[0]
+			if len(text) > 8 {
+				l2.find(Equivalent, "Cut to 8 bytes, which is all that keepalived sends.")
+				text = text[:8]
+			} else {
+				l2.find(Same, "")
+			}
+			l2.set(b, "auth_pass", quote(text))
+		}
+	})
+}
+
+func (c *converter) authHMAC(l *line, b *block) {
+	l.find(Same, "")
+	h := b.add(&block{kind: "auth_hmac", notes: l.notes()})
+	c.each("auth_hmac", l.Children, h, func(l2 *line) {
+		switch l2.Keyword {
+		case "active_key":
+			l2.count(h, "active_key", 1, 255)
+		case "anti_replay", "mode":
+			l2.find(Same, "")
+			l2.set(h, l2.Keyword, quote(l2.arg(0)))
+		case "time_window":
+			if d, ok := seconds(l2.arg(0)); ok {
+				l2.find(Same, "")
+				l2.set(h, "time_window", duration(d))
+			}
+		case "key":
+			l2.find(Same, "")
+			key := h.add(&block{kind: "key", label: l2.arg(0), single: true, notes: l2.notes()})
+			if file, is := strings.CutPrefix(l2.arg(1), "file:"); is {
+				key.set("file", quote(file), notes{})
+			} else {
+				key.set("secret", quote(l2.arg(1)), notes{})
+			}
+		}
+	})
+}

@@ -1,0 +1,292 @@
+package convert
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// block is a block of HCL, or with an empty kind the file.
+type block struct {
+	kind   string
+	label  string
+	items  []item
+	notes  notes
+	single bool // written on one line if it has at most one attribute
+}
+
+// item is an attribute, a block, or neither: a comment.
+type item struct {
+	name  string // of the attribute
+	value string // an expression
+	block *block
+	notes notes
+}
+
+// notes are the comments of an item.
+type notes struct {
+	above    []string // "" is an empty line
+	trailing string
+}
+
+func (b *block) set(name, value string, n notes) {
+	b.items = append(b.items, item{name: name, value: value, notes: n})
+}
+
+func (b *block) add(child *block) *block {
+	b.items = append(b.items, item{block: child, notes: child.notes})
+	return child
+}
+
+// comment adds a comment on lines of its own.
+func (b *block) comment(lines ...string) {
+	b.items = append(b.items, item{notes: notes{above: lines}})
+}
+
+// get returns the value of an attribute, or "".
+func (b *block) get(name string) string {
+	for _, i := range b.items {
+		if i.name == name && name != "" {
+			return i.value
+		}
+	}
+	return ""
+}
+
+// quote writes a string of HCL.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i, r := range strings.ToValidUTF8(s, "\ufffd") {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteRune('\\')
+		case r == '\n':
+			b.WriteString(`\n`)
+			continue
+		case (r == '$' || r == '%') && strings.HasPrefix(s[min(i+1, len(s)):], "{"):
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f || r >= 0x80 && !unicode.IsPrint(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = quote(w)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// print returns the file in HCL's canonical layout.
+func (b *block) print() []byte {
+	p := &printer{}
+	p.items(b)
+	p.flush()
+	return []byte(p.out.String())
+}
+
+// printer writes lines as "hclwrite.Format" lays them out; that package would slow down each start of the program.
+type printer struct {
+	out   strings.Builder
+	depth int
+	run   []row // lines that are aligned with each other
+}
+
+// row is a line: an attribute, or with an empty name another one.
+type row struct {
+	indent      int
+	name, value string
+	comment     string
+}
+
+func (p *printer) line(name, value, comment string) {
+	r := row{p.depth, name, value, comment}
+	if value == "" && name == "" && comment == "" {
+		p.flush()
+		p.out.WriteByte('\n')
+		return
+	}
+	p.run = append(p.run, r)
+}
+
+// flush aligns the equals signs of consecutive attributes on one line each, and the comments of consecutive lines.
+func (p *printer) flush() {
+	texts := make([]string, len(p.run))
+	for i := 0; i < len(p.run); {
+		end, widest := i, 0
+		for end < len(p.run) && p.run[end].aligned() {
+			widest = max(widest, width(p.run[end].name))
+			end++
+		}
+		if end == i {
+			end++
+		}
+		for ; i < end; i++ {
+			r := p.run[i]
+			texts[i] = strings.Repeat("  ", r.indent)
+			if r.name != "" {
+				texts[i] += r.name + strings.Repeat(" ", max(0, widest-width(r.name))) + " = "
+			}
+			texts[i] += r.value
+		}
+	}
+	for i := 0; i < len(texts); {
+		end, widest := i, 0
+		for end < len(texts) && p.run[end].comment != "" {
+			widest = max(widest, width(texts[end]))
+			end++
+		}
+		for ; i < end; i++ {
+			fmt.Fprintf(&p.out, "%s%s # %s\n", texts[i], strings.Repeat(" ", widest-width(texts[i])), printable(p.run[i].comment))
+		}
+		if i < len(texts) {
+			p.out.WriteString(texts[i] + "\n")
+			i++
+		}
+	}
+	p.run = p.run[:0]
+}
+
+func (r row) aligned() bool {
+	return r.name != "" && !strings.HasSuffix(r.value, "[") && !strings.HasSuffix(r.value, "{")
+}
+
+func width(s string) int { return utf8.RuneCountInString(s) }
+
+func (p *printer) items(b *block) {
+	previous := ""
+	for i, it := range b.items {
+		kind := it.kind()
+		if i > 0 && separate(previous, kind, b.kind == "") {
+			p.line("", "", "")
+		}
+		previous = kind
+		p.comments(it.notes.above)
+		switch {
+		case it.block != nil:
+			p.block(it.block)
+		case it.name != "":
+			p.attribute(it)
+		}
+	}
+}
+
+// kind says which items stand together without an empty line.
+func (i item) kind() string {
+	switch {
+	case i.block != nil && i.block.short():
+		return i.block.kind
+	case i.block != nil:
+		return "block"
+	case i.name != "":
+		return "attribute"
+	}
+	return "comment"
+}
+
+func separate(previous, next string, top bool) bool {
+	switch {
+	case previous == "block" || next == "block" || top && previous != next:
+		return true
+	case previous == "comment" || next == "comment":
+		return false
+	}
+	return previous == "attribute" != (next == "attribute")
+}
+
+func (p *printer) attribute(i item) {
+	lines := strings.Split(i.value, "\n")
+	if len(lines) == 1 {
+		p.line(i.name, i.value, i.notes.trailing)
+		return
+	}
+	p.line(i.name, lines[0], i.notes.trailing)
+	p.depth++
+	for _, l := range lines[1:] {
+		if strings.HasPrefix(l, "]") || strings.HasPrefix(l, "}") {
+			p.depth--
+		}
+		p.nested(l)
+		if !strings.HasPrefix(l, "#") && (strings.HasSuffix(l, "[") || strings.HasSuffix(l, "{")) {
+			p.depth++
+		}
+	}
+}
+
+// nested writes a line of an expression with several lines; it may be a comment, end with one, or be an element of an object.
+func (p *printer) nested(l string) {
+	if strings.HasPrefix(l, "#") {
+		p.line("", l, "")
+		return
+	}
+	text, comment, _ := strings.Cut(l, trailingMark)
+	if name, value, found := strings.Cut(text, objectMark); found {
+		p.line(name, value, comment)
+		return
+	}
+	p.line("", text, comment)
+}
+
+// Marks within an expression with several lines.
+const (
+	trailingMark = "\x00#" // before a comment
+	objectMark   = "\x00=" // between the key and the value of an object's element
+)
+
+// short reports whether a block is written on one line.
+func (b *block) short() bool {
+	if len(b.items) == 0 {
+		return true
+	}
+	one := b.items[0]
+	return b.single && len(b.items) == 1 && one.name != "" && len(one.notes.above) == 0 && one.notes.trailing == "" && !strings.Contains(one.value, "\n")
+}
+
+func (p *printer) block(b *block) {
+	head := b.kind
+	if b.label != "" {
+		head += " " + quote(b.label)
+	}
+	switch {
+	case len(b.items) == 0:
+		p.line("", head+" {}", b.notes.trailing)
+	case b.short():
+		p.line("", fmt.Sprintf("%s { %s = %s }", head, b.items[0].name, b.items[0].value), b.notes.trailing)
+	default:
+		p.line("", head+" {", b.notes.trailing)
+		p.depth++
+		p.items(b)
+		p.depth--
+		p.line("", "}", "")
+	}
+}
+
+// comments writes comments on lines of their own; several empty lines become one, and none is at the beginning.
+func (p *printer) comments(lines []string) {
+	for i, l := range lines {
+		switch {
+		case l != "":
+			p.line("", "# "+printable(l), "")
+		case i > 0 && lines[i-1] != "" && i+1 < len(lines):
+			p.line("", "", "")
+		}
+	}
+}
+
+// printable replaces control characters, which could hide text of a comment in a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '\ufffd'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+}

@@ -1,0 +1,643 @@
+package convert
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+// instance is what keepalived makes of a vrrp_instance.
+type instance struct {
+	node     *keepalived.Node
+	name     string
+	removed  string // why keepalived does not run it; "" if it does
+	ipv6     bool
+	version  int
+	priority int
+	master   bool
+	iface    string
+	vrid     int
+	interval time.Duration
+	group    *keepalived.Node // its sync group
+	weighted bool             // the group allows weights
+	have     map[netip.Addr]bool
+}
+
+// readInstances decides what depends on several lines.
+func (c *converter) readInstances() {
+	c.instances = map[string]*instance{}
+	for _, n := range c.source.Nodes {
+		if n.Keyword != "vrrp_instance" || len(n.Args) == 0 || c.instances[n.Args[0]] != nil {
+			continue
+		}
+		v := c.readInstance(n)
+		c.instances[v.name] = v
+		c.order = append(c.order, v)
+	}
+	for _, n := range c.source.Nodes {
+		if n.Keyword != "vrrp_sync_group" {
+			continue
+		}
+		for _, name := range members(n) {
+			if v := c.instances[name]; v != nil && v.group == nil {
+				v.group, v.weighted = n, n.Last("sync_group_tracking_weight") != nil
+			}
+		}
+	}
+}
+
+func members(group *keepalived.Node) (names []string) {
+	if list := group.Last("group"); list != nil {
+		for _, v := range list.Values {
+			names = append(names, v.Words...)
+		}
+	}
+	return names
+}
+
+func (c *converter) readInstance(n *keepalived.Node) *instance {
+	v := &instance{node: n, name: n.Args[0], priority: -1, interval: time.Second, have: map[netip.Addr]bool{}}
+	family := 0
+	for _, child := range n.Children {
+		arg := ""
+		if len(child.Args) > 0 {
+			arg = child.Args[0]
+		}
+		switch child.Keyword {
+		case "state":
+			v.master = v.master || arg == "MASTER"
+		case "priority":
+			v.priority = 100
+			if p, ok := number(arg, 1, 255); ok {
+				v.priority = p
+			}
+		case "interface":
+			v.iface = arg
+		case "virtual_router_id":
+			if id, ok := number(arg, 1, 255); ok {
+				v.vrid = id
+			}
+		case "version":
+			if version, ok := number(arg, 2, 3); ok && v.version == 0 {
+				v.version = version
+			}
+		case "native_ipv6":
+			if family == 0 {
+				family = 6
+			}
+			if family == 6 {
+				v.version = 3
+			}
+		case "advert_int":
+			if d, ok := seconds(arg); ok && d >= 10*time.Millisecond && d <= 255*time.Second {
+				v.interval = d
+			}
+		case "virtual_ipaddress", "unicast_peer":
+			for _, value := range child.Values {
+				if family == 0 {
+					family = familyOf(value.Words[0])
+				}
+			}
+		case "mcast_src_ip", "unicast_src_ip", "mcast_dst_ip":
+			if family == 0 {
+				family = familyOf(arg)
+			}
+		}
+	}
+	v.ipv6 = family == 6
+	if v.version == 0 {
+		v.version = c.globals.version
+		if v.ipv6 {
+			v.version = 3
+		}
+	}
+	if v.priority < 0 {
+		v.priority = 100
+		if v.master {
+			v.priority = 255
+		}
+	}
+	v.interval = roundInterval(v.interval, v.version)
+	switch {
+	case v.vrid == 0:
+		v.removed = "keepalived does not run it: it has no valid virtual_router_id."
+	case v.iface == "":
+		v.removed = "lvs-ha requires an interface."
+	case v.ipv6 && v.version == 2:
+		v.removed = "lvs-ha has no VRRP version 2 with IPv6, which no RFC describes."
+	}
+	return v
+}
+
+func familyOf(address string) int {
+	p, ok := prefix(address)
+	switch {
+	case !ok:
+		return 0
+	case p.Addr().Is4():
+		return 4
+	}
+	return 6
+}
+
+// roundInterval is keepalived's rounding: to whole seconds with version 2, to 10 ms with version 3.
+func roundInterval(d time.Duration, version int) time.Duration {
+	unit, most := time.Second, 255*time.Second
+	if version == 3 {
+		unit, most = 10*time.Millisecond, 40950*time.Millisecond
+	}
+	return min(max(d.Round(unit), unit), most)
+}
+
+func (c *converter) instance(l *line) {
+	v := c.instances[l.arg(0)]
+	switch {
+	case v == nil:
+		l.find(Ignored, "It has no name.")
+		return
+	case v.node != l.Node:
+		l.find(Ignored, "keepalived skips it: the name is used twice.")
+		return
+	case v.removed != "":
+		l.find(Missing, "%s", v.removed)
+		return
+	}
+	l.find(Same, "")
+	b := c.root.add(&block{kind: "vrrp", label: label(v.name), notes: l.notes()})
+	c.each("vrrp_instance", l.Children, b, func(l2 *line) { c.instanceLine(l2, b, v) })
+	c.implied(b, v)
+}
+
+// implied adds what keepalived does without a line.
+func (c *converter) implied(b *block, v *instance) {
+	first := slices.IndexFunc(b.items, func(i item) bool { return i.name == "virtual_router_id" }) + 1
+	var add []item
+	attribute := func(name, value string) {
+		if b.get(name) == "" {
+			add = append(add, item{name: name, value: value})
+		}
+	}
+	if v.version == 2 {
+		attribute("version", "2")
+	}
+	if v.priority != 100 {
+		attribute("priority", fmt.Sprint(v.priority))
+	}
+	if c.globals.checksumV2 && v.version == 3 && !v.ipv6 && v.node.Last("v3_checksum_as_v2") == nil {
+		attribute("checksum", quote("without-pseudo"))
+	}
+	if c.globals.startup > 0 {
+		attribute("startup_delay", duration(c.globals.startup))
+	}
+	b.items = slices.Insert(b.items, first, add...)
+	c.announce(b, v)
+	if d := c.globals.sync; d != nil && d.instance == v.name {
+		s := b.add(&block{kind: "connection_sync"})
+		s.set("interface", quote(d.iface), notes{})
+		for _, o := range d.options {
+			s.set(o[0], o[1], notes{})
+		}
+	}
+}
+
+// announce writes the announce block from the instance's lines and the global ones.
+func (c *converter) announce(b *block, v *instance) {
+	g := c.globals.garp
+	for _, n := range v.node.Children {
+		if len(n.Args) == 0 {
+			continue
+		}
+		switch n.Keyword {
+		case "garp_master_repeat":
+			g.repeat = parseOr(n.Args[0], g.repeat)
+		case "garp_master_delay":
+			g.delay = parseOr(n.Args[0], g.delay)
+		case "garp_master_refresh":
+			g.refresh = parseOr(n.Args[0], g.refresh)
+		}
+	}
+	a := &block{kind: "announce", single: true}
+	if g.repeat >= 0 && g.repeat != 5 {
+		a.set("count", fmt.Sprint(min(max(g.repeat, 1), 100)), notes{})
+	}
+	if g.delay >= 0 && g.delay != 5 {
+		a.set("repeat_after", duration(min(time.Duration(g.delay)*time.Second, time.Hour)), notes{})
+	}
+	if g.refresh > 0 {
+		a.set("refresh", duration(min(time.Duration(g.refresh)*time.Second, 24*time.Hour)), notes{})
+	}
+	if len(a.items) > 0 {
+		b.add(a)
+	}
+}
+
+func (c *converter) instanceLine(l *line, b *block, v *instance) {
+	nodes := v.node.Children
+	switch l.Keyword {
+	case "virtual_ipaddress", "virtual_ipaddress_excluded":
+		c.addresses(l, b, v)
+	case "track_interface", "track_script", "track_file", "track_process":
+		c.uses(l, b, v)
+	case "unicast_peer":
+		c.unicastPeers(l, b, v)
+	case "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify":
+		c.notify(l, b, nodes)
+	case "authentication":
+		c.authentication(l, b, v)
+	case "auth_hmac":
+		c.authHMAC(l, b)
+	default:
+		if !l.superseded(nodes, l.Keyword) {
+			c.instanceSetting(l, b, v)
+		}
+	}
+}
+
+// instanceSetting converts the lines of which the last one wins.
+func (c *converter) instanceSetting(l *line, b *block, v *instance) {
+	switch l.Keyword {
+	case "state":
+		c.state(l, v)
+	case "interface":
+		l.find(Same, "")
+		l.set(b, "interface", quote(v.iface))
+	case "virtual_router_id":
+		l.find(Same, "")
+		l.set(b, "virtual_router_id", fmt.Sprint(v.vrid))
+	case "version":
+		l.find(Same, "")
+		l.set(b, "version", fmt.Sprint(v.version))
+	case "priority":
+		if _, ok := number(l.arg(0), 1, 255); ok {
+			l.find(Same, "")
+		} else {
+			l.find(Ignored, "%q is not a priority from 1 to 255; keepalived uses 100.", l.arg(0))
+		}
+		l.set(b, "priority", fmt.Sprint(v.priority))
+	case "advert_int":
+		if d, ok := seconds(l.arg(0)); ok && d == v.interval {
+			l.find(Same, "")
+		} else {
+			l.find(Ignored, "keepalived makes %v of %q.", v.interval, l.arg(0))
+		}
+		l.set(b, "advertise_interval", duration(v.interval))
+	case "mcast_src_ip", "unicast_src_ip":
+		c.sourceAddress(l, b, v)
+	case "nopreempt":
+		switch {
+		case v.master:
+			l.find(Ignored, "keepalived clears it, because of state MASTER. Write preempt = false if it is wanted.")
+		case v.priority == 255:
+			l.find(Ignored, "keepalived clears it, because of priority 255.")
+		case l.superseded(v.node.Children, "preempt"):
+		default:
+			l.find(Same, "")
+			l.set(b, "preempt", "false")
+		}
+	case "preempt_delay":
+		c.preemptDelay(l, b, v)
+	case "v3_checksum_as_v2":
+		on, _ := truth(l.Args)
+		switch {
+		case v.version == 2 || v.ipv6:
+			l.find(Ignored, "It only affects version 3 with IPv4.")
+		case on:
+			l.find(Same, "")
+			l.set(b, "checksum", quote("without-pseudo"))
+		}
+	case "lvs_sync_daemon_interface":
+		if c.globals.sync != nil {
+			l.find(Ignored, "keepalived uses lvs_sync_daemon.")
+			return
+		}
+		l.find(Equivalent, "It is a connection_sync block.")
+		c.globals.sync = &syncDaemon{line: l.Node, iface: l.arg(0), instance: v.name}
+	case "down_timer_adverts":
+		downTimer(l)
+	case "smtp_alert":
+		c.alert(l)
+	case "unicast_ttl":
+		if l.arg(0) == "255" {
+			l.find(Same, "")
+		}
+	case "garp_master_repeat", "garp_master_delay", "garp_master_refresh":
+		l.find(Equivalent, "It is in the announce block.")
+	case "strict_mode":
+		if on, ok := truth(l.Args); ok && !on {
+			l.find(Same, "")
+		}
+	}
+}
+
+func (c *converter) state(l *line, v *instance) {
+	switch {
+	case l.arg(0) == "MASTER" && v.node.Last("priority") == nil:
+		l.find(Equivalent, "Without a priority, it means priority 255.")
+	case l.arg(0) == "MASTER" || l.arg(0) == "BACKUP":
+		l.find(Equivalent, "The priority decides who is master; this line only says who begins.")
+	default:
+		l.find(Ignored, "keepalived takes %q as BACKUP.", l.arg(0))
+	}
+}
+
+func (c *converter) preemptDelay(l *line, b *block, v *instance) {
+	d, ok := seconds(l.arg(0))
+	switch {
+	case !ok:
+		l.find(Ignored, "%q is not a number of seconds.", l.arg(0))
+	case v.master:
+		l.find(Ignored, "keepalived clears it, because of state MASTER. Write preempt_delay = %s if it is wanted.", duration(d))
+	case v.node.Last("preempt", "nopreempt") != nil && v.node.Last("preempt", "nopreempt").Keyword == "nopreempt":
+		l.find(Ignored, "keepalived clears it, because of nopreempt.")
+	default:
+		if d > time.Hour {
+			l.find(Differs, "lvs-ha's highest value is 1h.")
+			d = time.Hour
+		} else {
+			l.find(Same, "")
+		}
+		l.set(b, "preempt_delay", duration(d))
+	}
+}
+
+func (c *converter) sourceAddress(l *line, b *block, v *instance) {
+	if l.superseded(v.node.Children, "mcast_src_ip", "unicast_src_ip") {
+		return
+	}
+	a, err := netip.ParseAddr(l.arg(0))
+	if err != nil || a.Is6() != v.ipv6 {
+		l.find(Ignored, "%q is not an address of the instance's family.", l.arg(0))
+		return
+	}
+	l.find(Same, "")
+	l.set(b, "source_address", quote(a.String()))
+}
+
+func (c *converter) alert(l *line) {
+	if on, ok := truth(l.Args); !ok || !on {
+		l.find(Differs, "lvs-ha sends mail about all instances, if it sends any.")
+		return
+	}
+	if len(c.globals.recipients) == 0 || c.globals.server == "" {
+		l.find(Ignored, "keepalived sends no mail without notification_email and smtp_server.")
+		return
+	}
+	l.find(Equivalent, "notify_email sends mail about all instances.")
+}
+
+// addresses writes virtual addresses: as a list those without options, as blocks the others.
+func (c *converter) addresses(l *line, b *block, v *instance) {
+	excluded := l.Keyword == "virtual_ipaddress_excluded"
+	l.find(Same, "")
+	var plain listBuilder
+	var others []*block
+	for _, value := range l.Values {
+		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		p, ok := prefix(value.Words[0])
+		switch {
+		case !ok:
+			at.find(Ignored, "%q is not an address.", value.Words[0])
+			continue
+		case p.Addr().Is6() != v.ipv6 && excluded:
+			at.find(Missing, "%s has another family than the other addresses: lvs-ha needs a vrrp block of its own for it, in one sync_group.", p)
+			continue
+		case p.Addr().Is6() != v.ipv6:
+			at.find(Ignored, "%s has another family than the instance.", p)
+			continue
+		case v.have[p.Addr()]:
+			at.find(Ignored, "The instance has %s already.", p.Addr())
+			continue
+		}
+		v.have[p.Addr()] = true
+		extra := at.addressOptions(value.Words[1:], v)
+		if len(extra.items) == 0 {
+			plain.add(p.String(), value)
+			continue
+		}
+		extra.kind, extra.label, extra.single, extra.notes = "address", p.String(), true, c.take(value.Above, value.Trailing)
+		if excluded {
+			extra.set("excluded", "true", notes{})
+		}
+		others = append(others, extra)
+	}
+	name := "addresses"
+	if excluded {
+		name = "excluded_addresses"
+	}
+	if len(plain) > 0 {
+		l.set(b, name, plain.String())
+	}
+	for _, o := range others {
+		b.add(o)
+	}
+}
+
+// addressOptions converts the words after an address.
+func (l *line) addressOptions(words []string, v *instance) *block {
+	b := &block{}
+	for i := 0; i < len(words); i++ {
+		next := ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		switch words[i] {
+		case "dev":
+			if next != v.iface {
+				b.set("interface", quote(next), notes{})
+			}
+			i++
+		case "label":
+			if v.ipv6 {
+				l.find(Ignored, "IPv6 addresses have no label.")
+			} else {
+				b.set("label", quote(next), notes{})
+			}
+			i++
+		case "scope":
+			if next != "global" && next != "universe" {
+				l.find(Missing, "The scope %s cannot be set.", next)
+			}
+			i++
+		case "broadcast", "brd":
+			l.find(Missing, "The broadcast address cannot be set.")
+			i++
+		case "peer", "preferred_lft":
+			l.find(Missing, "%s cannot be set.", words[i])
+			i++
+		case "no_track":
+			l.find(Equivalent, "lvs-ha restores a deleted address.")
+		case "home", "mngtmpaddr", "noprefixroute", "autojoin", "-nodad", "use_vmac":
+			l.find(Missing, "%s cannot be set.", words[i])
+		default:
+			l.find(Ignored, "keepalived does not know %q.", words[i])
+		}
+	}
+	return b
+}
+
+// listBuilder is a list of strings with their comments.
+type listBuilder []listElement
+
+type listElement struct {
+	text string
+	keepalived.Value
+}
+
+func (b *listBuilder) add(text string, v keepalived.Value) { *b = append(*b, listElement{text, v}) }
+
+// String returns the list, on one line if it is short and has no comments.
+func (b listBuilder) String() string {
+	width, comments := 0, false
+	var texts []string
+	for _, e := range b {
+		texts = append(texts, e.text)
+		width += len(e.text) + len(`"", `)
+		comments = comments || e.Trailing != "" || slices.ContainsFunc(e.Above, func(s string) bool { return s != "" })
+	}
+	if !comments && width < 100 {
+		return quoteAll(texts)
+	}
+	var out strings.Builder
+	out.WriteString("[\n")
+	for _, e := range b {
+		for _, c := range e.Above {
+			if c != "" {
+				out.WriteString("# " + printable(c) + "\n")
+			}
+		}
+		out.WriteString(quote(e.text) + ",")
+		if e.Trailing != "" {
+			out.WriteString(trailingMark + e.Trailing)
+		}
+		out.WriteByte('\n')
+	}
+	out.WriteString("]")
+	return out.String()
+}
+
+// uses converts a track_… block of an instance or a group.
+func (c *converter) uses(l *line, b *block, v *instance) {
+	l.find(Same, "")
+	kind := l.Keyword
+	for _, value := range l.Values {
+		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		name := value.Words[0]
+		use := &block{kind: "track", label: label(name), single: true}
+		if kind == "track_interface" {
+			use.kind = "track_interface"
+		} else if c.tracks[name] != kind && !c.definedLater(name, kind) {
+			at.find(Ignored, "There is no %s %s.", kind, name)
+			continue
+		}
+		if !at.useOptions(use, value.Words[1:], v) {
+			continue
+		}
+		if !at.told {
+			at.find(Same, "")
+		}
+		use.notes = c.take(value.Above, value.Trailing)
+		b.add(use)
+	}
+}
+
+// definedLater reports whether a track is defined by a later block of the file, or was removed.
+func (c *converter) definedLater(name, kind string) bool {
+	if c.tracks[name] != "" {
+		return false
+	}
+	keywords := map[string][]string{
+		"track_script": {"vrrp_script"}, "track_file": {"track_file", "vrrp_track_file"}, "track_process": {"vrrp_track_process"},
+	}[kind]
+	return slices.ContainsFunc(c.source.Nodes, func(n *keepalived.Node) bool {
+		return slices.Contains(keywords, n.Keyword) && len(n.Args) > 0 && n.Args[0] == name
+	})
+}
+
+// useOptions converts "weight N [reverse]" and what a sync group makes of it. It reports whether the track is used at all.
+func (l *line) useOptions(use *block, words []string, v *instance) bool {
+	weight := ""
+	if len(words) >= 2 && words[0] == "weight" {
+		if w, ok := number(words[1], -254, 254); ok {
+			weight = fmt.Sprint(min(max(w, -253), 253))
+		} else {
+			l.find(Ignored, "%q is not a weight from −253 to 253.", words[1])
+		}
+		if len(words) > 2 && words[2] == "reverse" {
+			use.set("reverse", "true", notes{})
+		}
+	} else if len(words) > 0 {
+		l.find(Ignored, "keepalived does not know %q here and ignores the line.", words[0])
+		return false
+	}
+	grouped := v != nil && (v.group != nil && !v.weighted || v.priority == 255)
+	if grouped && use.kind == "track_interface" && weight != "" && weight != "0" {
+		l.find(Ignored, "keepalived ignores the weight, because the instance is in a vrrp_sync_group or has priority 255.")
+		weight = "0"
+		use.items = nil
+	}
+	if grouped && use.kind == "track" && (weight != "" && weight != "0" || weight == "" && l.c.weighted(l.Keyword, l.arg(0))) {
+		l.find(Ignored, "keepalived ignores a track with a weight, because the instance is in a vrrp_sync_group or has priority 255.")
+		return false
+	}
+	if weight != "" && (weight != "0" || use.kind == "track") {
+		use.items = append([]item{{name: "weight", value: weight}}, use.items...)
+	}
+	return true
+}
+
+// weighted reports whether the definition of a track has a weight.
+func (c *converter) weighted(kind, name string) bool {
+	for _, n := range c.source.Nodes {
+		if strings.TrimPrefix(n.Keyword, "vrrp_") == strings.TrimPrefix(kind, "track_") || strings.HasSuffix(n.Keyword, kind) {
+			if len(n.Args) > 0 && n.Args[0] == name {
+				w := n.Last("weight")
+				return w != nil && len(w.Args) > 0 && w.Args[0] != "0"
+			}
+		}
+	}
+	return false
+}
+
+func (c *converter) unicastPeers(l *line, b *block, v *instance) {
+	l.find(Same, "")
+	var peers listBuilder
+	lowest, highest := 256, -1
+	for _, value := range l.Values {
+		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		a, err := netip.ParseAddr(value.Words[0])
+		if err != nil || a.Is6() != v.ipv6 {
+			at.find(Ignored, "%q is not an address of the instance's family.", value.Words[0])
+			continue
+		}
+		least, most := 1, 255
+		for i := 1; i+1 < len(value.Words); i += 2 {
+			if ttl, ok := number(value.Words[i+1], 0, 255); ok {
+				switch value.Words[i] {
+				case "min_ttl":
+					least = max(ttl, 1)
+				case "max_ttl":
+					most = max(ttl, 1)
+				}
+			}
+		}
+		if highest >= 0 && (least != lowest || most != highest) {
+			at.find(Differs, "The range of TTLs is one for all peers: the widest was taken.")
+		}
+		lowest, highest = min(lowest, least), max(highest, most)
+		peers.add(a.String(), value)
+	}
+	if len(peers) == 0 {
+		l.find(Ignored, "keepalived uses multicast without valid peers.")
+		return
+	}
+	l.set(b, "unicast_peers", peers.String())
+	// keepalived accepts any TTL, lvs-ha by default only 255.
+	b.set("unicast_min_ttl", fmt.Sprint(lowest), notes{})
+	if highest < 255 {
+		b.set("unicast_max_ttl", fmt.Sprint(highest), notes{})
+	}
+}
