@@ -38,12 +38,15 @@ func (m *Machine) backupReceived(r Received, now time.Time) {
 		}
 		return
 	}
-	m.dropAddresses() // leftover addresses: another router is master
 	other := heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: r.At}
 	if r.Priority >= m.Priority() {
+		m.dropAddresses()
 		m.preemptAfter = time.Time{}
 		m.follow(other)
 		return
+	}
+	if !m.early {
+		m.dropAddresses() // leftover addresses: another router is master
 	}
 	if m.startPreempting(now) {
 		m.rival = other
@@ -65,12 +68,18 @@ func (m *Machine) follow(other heard) {
 // startupOver returns the earliest time at which the router may become master after its start.
 func (m *Machine) startupOver() time.Time { return m.started.Add(m.in.StartupDelay) }
 
-// takeOver handles the expiry of the master-down timer.
-func (m *Machine) takeOver(now time.Time) {
+// settled returns the earliest time at which the router may become master.
+func (m *Machine) settled() time.Time {
 	settled := m.yielded.Add(m.in.settleTime())
 	if over := m.startupOver(); over.After(settled) {
-		settled = over
+		return over
 	}
+	return settled
+}
+
+// takeOver handles the expiry of the master-down timer.
+func (m *Machine) takeOver(now time.Time) {
+	settled := m.settled()
 	switch {
 	case now.Before(settled):
 		m.due = settled

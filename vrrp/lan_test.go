@@ -23,6 +23,7 @@ type lan struct {
 	duplicate int           // percentage of packets
 	interval  time.Duration // the shortest at the start
 	adding    time.Duration // how long it takes to add addresses to an interface; they are removed at once
+	prepared  bool          // addresses are added before a hand-over; not so in a sync group
 	routers   []*router
 	flying    []flight
 	rules     *rules // checked at every instant; nil if none
@@ -88,7 +89,7 @@ type flight struct {
 }
 
 func newLAN(seed uint64, routers ...Instance) *lan {
-	l := &lan{seed: seed, delay: 100 * time.Microsecond, adding: time.Millisecond, interval: routers[0].AdvertiseInterval}
+	l := &lan{seed: seed, prepared: true, delay: 100 * time.Microsecond, adding: time.Millisecond, interval: routers[0].AdvertiseInterval}
 	addr := netip.MustParseAddr("10.0.0.1")
 	for i, in := range routers {
 		l.interval = min(l.interval, in.AdvertiseInterval)
@@ -212,12 +213,18 @@ func (l *lan) step(r *router, ev Event) {
 	done, before, sent := l.now, r.m.State(), r.sent
 	r.learn(l, ev)
 	for _, a := range r.m.Step(ev, r.clock(l.now)) {
+		if _, news := a.(MasterHeard); r.adding != 0 && !news {
+			done = max(done, r.added) // actions are carried out in order
+		}
 		done = l.carryOut(r, a, done)
 	}
 	if l.rules != nil && r.m.State() != before {
 		l.rules.transition(l, r, before, ev, sent)
 	}
 	r.busy = done
+	if _, early := ev.(Prepare); early {
+		r.busy = l.now // it does not wait for the addresses
+	}
 	if r.lag > 0 && !l.waits(r) {
 		r.number++
 		r.busy += time.Duration(mix(l.seed, uint64(r.index), r.number, 5) % uint64(r.lag))
@@ -358,6 +365,8 @@ func (l *lan) run(d time.Duration) {
 			l.arrive(f)
 		case due.adding != 0 && due.added <= l.now:
 			due.complete()
+		case l.prepared && due.prepares(l.now):
+			l.step(due, Prepare{})
 		default:
 			l.step(due, Timeout{})
 		}
@@ -381,7 +390,7 @@ func (l *lan) next() (at time.Duration, arrival int, due *router) {
 	arrival = -1
 	found := false
 	for _, r := range l.routers {
-		t, ok := r.due()
+		t, ok := r.due(l.prepared)
 		if ok && (!found || t < at) {
 			at, due, found = t, r, true
 		}
@@ -409,18 +418,34 @@ func (r *router) complete() {
 	r.adding, r.drop = 0, 0
 }
 
-func (r *router) due() (time.Duration, bool) {
-	if r.adding != 0 && (r.m == nil || r.added <= r.busy) {
+func (r *router) due(prepared bool) (time.Duration, bool) {
+	next, ok := r.timer(prepared)
+	if r.adding != 0 && (!ok || r.added <= next) {
 		return r.added, true
 	}
+	return next, ok
+}
+
+// timer returns when the machine needs a Timeout, or Prepare.
+func (r *router) timer(prepared bool) (time.Duration, bool) {
 	if r.m == nil {
 		return 0, false
 	}
 	t, ok := r.m.Deadline()
+	if early, ok := r.m.HandOver(); prepared && ok && early.Add(-PrepareTime).Before(t) {
+		t = early.Add(-PrepareTime)
+	}
 	if !ok {
 		return 0, false
 	}
 	return max(r.at(t), r.busy), true
+}
+
+// prepares reports whether the router adds its addresses now, and its timer has not expired.
+func (r *router) prepares(now time.Duration) bool {
+	due, _ := r.m.Deadline()
+	at, ok := r.m.HandOver()
+	return ok && now < r.at(due) && now >= r.at(at.Add(-PrepareTime))
 }
 
 func (l *lan) arrive(f flight) {

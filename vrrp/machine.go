@@ -21,6 +21,7 @@ type Machine struct {
 
 	source netip.Addr // primary address
 	owns   bool       // the virtual addresses are on the interface
+	early  bool       // ... because they were added by Prepare
 
 	due       time.Time // Master: next advert. Backup: master-down. Leaving: the time limit.
 	again     time.Time // Master: second announcement. Leaving: second priority 0.
@@ -69,6 +70,9 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 	case Down:
 		m.down(ev, now)
 	case Configure:
+		if m.early {
+			m.dropAddresses()
+		}
 		m.configure(ev.Instance, now)
 	case SetTracks:
 		m.setTracks(ev.Tracks, now)
@@ -84,7 +88,10 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 		}
 	case AddressesFound:
 		m.owns = m.owns || m.state == Backup
+	case Prepare:
+		m.prepare(now)
 	}
+	m.unprepare(now)
 	return m.actions
 }
 
@@ -170,7 +177,7 @@ func (m *Machine) dropAddresses() {
 	if !m.owns {
 		return
 	}
-	m.owns = false
+	m.owns, m.early = false, false
 	m.act(RemoveAddresses{m.in.Addresses})
 }
 

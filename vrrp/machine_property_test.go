@@ -24,6 +24,11 @@ func TestMachineInvariants(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			o.wait(t)
 			o.step(t, o.drawEvent(t))
+			if at, ok := o.m.HandOver(); ok && rapid.Bool().Draw(t, "prepare") {
+				early := at.Add(-time.Duration(rapid.IntRange(0, int(PrepareTime)).Draw(t, "ns early")))
+				o.now = later(o.now, max(early.Sub(o.now), 1))
+				o.step(t, Prepare{})
+			}
 		}
 	})
 }
@@ -54,7 +59,8 @@ func (o *observer) wait(t *rapid.T) {
 		o.now = due
 		return
 	}
-	o.now = o.now.Add(time.Duration(rapid.IntRange(0, 2_000_000).Draw(t, "µs")) * time.Microsecond)
+	most := rapid.SampledFrom([]int{1_000, 2_000_000}).Draw(t, "most")
+	o.now = o.now.Add(time.Duration(rapid.IntRange(0, most).Draw(t, "µs")) * time.Microsecond)
 }
 
 func (o *observer) drawEvent(t *rapid.T) Event {
@@ -215,7 +221,7 @@ func (o *observer) checkOwnership(t *rapid.T, ev Event) {
 	switch {
 	case state == Master && len(o.owned) != len(configured):
 		t.Fatalf("%T%+v: a master owns %d of %d addresses", ev, ev, len(o.owned), len(configured))
-	case state == Initialize && len(o.owned) > 0, state == Backup && len(o.owned) > 0 && !o.leftover:
+	case state == Initialize && len(o.owned) > 0, state == Backup && len(o.owned) > 0 && !o.leftover && !(o.m.early && o.m.due.Sub(o.now) <= PrepareTime):
 		t.Fatalf("%T%+v: %s owns %d addresses", ev, ev, state, len(o.owned))
 	}
 }

@@ -25,13 +25,16 @@ func (m *Machine) becomeMaster(reason Reason, now time.Time) {
 }
 
 func (m *Machine) takeMastership(reason Reason, handOver bool, now time.Time) {
-	m.owns = true
+	ready := m.early
+	m.owns, m.early = true, false
 	m.transitions++
 	m.master, m.rival, m.masterLeft = heard{}, heard{}, false
 	if !handOver {
 		m.advertise(now)
 	}
-	m.act(AddAddresses{m.in.Addresses})
+	if !ready {
+		m.act(AddAddresses{m.in.Addresses})
+	}
 	m.announce(now)
 	if handOver {
 		m.advertise(now)

@@ -12,6 +12,8 @@ import (
 func (h *history) play(traced bool) (*lan, string) {
 	l := newLAN(h.seed, h.routers...)
 	l.traced = traced
+	l.adding = []time.Duration{PrepareTime, 3 * PrepareTime}[h.seed>>1%2] // in time for a hand-over, or too slow
+	l.prepared = h.seed>>2%2 == 0
 	l.rules = newRules()
 	for i, r := range l.routers {
 		luck := mix(h.seed, uint64(i), 9)

@@ -242,7 +242,7 @@ func (u *rules) addresses(l *lan, r *router) {
 			u.fail(l, "%s is leaving and has addresses %b of %b", r.name, r.owned, configured)
 		}
 	default:
-		if r.owned != 0 && !(r.found && state == Backup) {
+		if r.owned != 0 && !(r.found && state == Backup) && !(r.m.early && r.at(r.m.due)-l.now <= PrepareTime+l.slack()) {
 			u.fail(l, "%s is %s and has addresses %b", r.name, state, r.owned)
 		}
 	}

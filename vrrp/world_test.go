@@ -286,7 +286,7 @@ func (m *Machine) encode(b []byte) []byte {
 		}
 		b = binary.LittleEndian.AppendUint64(append(b, 1), uint64(t.Sub(exploreEpoch)))
 	}
-	b = append(b, m.state[0], m.in.Priority, bit(m.in.Preempt)|bit(m.owns)<<1|bit(m.owed)<<2|bit(m.masterLeft)<<3|bit(m.missing == "")<<4)
+	b = append(b, m.state[0], m.in.Priority, bit(m.in.Preempt)|bit(m.owns)<<1|bit(m.owed)<<2|bit(m.masterLeft)<<3|bit(m.missing == "")<<4|bit(m.early)<<5)
 	if m.state != Initialize {
 		timer(m.due)
 		timer(m.again)

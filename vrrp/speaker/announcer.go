@@ -72,6 +72,14 @@ func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) 
 // Announce starts a burst, replacing the router's former one, and returns when its first round has been sent. A router
 // that has just sent a round sends the next one only after secondRound.
 func (a *announcer) Announce(b burst) {
+	a.begin(b, true)
+	a.wake.notify()
+}
+
+// AnnounceNow is Announce for a few addresses, without pauses. The caller must notify a.wake afterwards.
+func (a *announcer) AnnounceNow(b burst) { a.begin(b, false) }
+
+func (a *announcer) begin(b burst, paced bool) {
 	now := time.Now()
 	r := &running{burst: b}
 	a.mu.Lock()
@@ -84,9 +92,8 @@ func (a *announcer) Announce(b burst) {
 	}
 	a.mu.Unlock()
 	if r.sent > 0 {
-		a.round(r)
+		a.round(r, paced)
 	}
-	a.wake.notify()
 }
 
 // repeat adds two rounds to a router's burst; the first follows soon.
@@ -138,7 +145,7 @@ func (a *announcer) run(ctx context.Context) {
 				}
 				break
 			}
-			a.round(r)
+			a.round(r, true)
 		}
 	}
 }
@@ -165,13 +172,13 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 }
 
 // round announces each address once. It ends early if the burst is stopped.
-func (a *announcer) round(r *running) {
+func (a *announcer) round(r *running, paced bool) {
 	for _, t := range r.targets {
 		ifc := a.lookup(t.Interface)
 		if ifc.Index == 0 || ifc.NoARP {
 			continue
 		}
-		if !a.pace(r) {
+		if !a.pace(r, paced) {
 			return
 		}
 		n, err := a.framer.Announce(ifc, t.Prefix.Addr())
@@ -193,14 +200,14 @@ func (a *announcer) wants(r *running) bool {
 	return a.running[r.holder] == r
 }
 
-// pace pauses if enough packets were sent in a row. It returns false if the burst is over.
-func (a *announcer) pace(r *running) bool {
+// pace pauses, if that is permitted and enough packets were sent in a row. It returns false if the burst is over.
+func (a *announcer) pace(r *running, pause bool) bool {
 	a.mu.Lock()
 	wanted := a.running[r.holder] == r
 	a.paced++
 	full := a.paced%paceFrames == 0
 	a.mu.Unlock()
-	if wanted && full {
+	if wanted && full && pause {
 		time.Sleep(pacePause)
 	}
 	return wanted

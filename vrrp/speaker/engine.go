@@ -13,7 +13,13 @@ import (
 
 // kernelWorker carries out operations that may block in the kernel.
 type kernelWorker interface {
-	submit(t task)     // addresses and announcements, in order
+	submit(t task) // addresses and announcements, in order
+
+	// announce sends the first announcements of a few IPv4 addresses without blocking. announceOn schedules the others,
+	// which wakes another thread.
+	announce(t task, addresses []vrrp.Address)
+	announceOn()
+
 	repeat(h *holder)  // more rounds of the last announcements, soon
 	silence(h *holder) // no more announcements
 
@@ -54,6 +60,7 @@ type engine struct {
 	changed []*router
 	unsent  []*wire // with queued adverts
 	tasks   []task  // for the keeper, after the adverts
+	direct  int     // addresses announced by the loop since the last flush
 }
 
 func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
@@ -129,6 +136,7 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	default:
 		e.timers.set(&r.timer, at)
 	}
+	e.prepareHandOver(r)
 }
 
 // merges reports whether an action can replace the last one queued, or be dropped. A master whose addresses take a long
@@ -159,6 +167,9 @@ func (e *engine) runQueue(r *router, now time.Time) {
 		case vrrp.SendAdvert:
 			e.advertise(r, a.Priority, now)
 		case vrrp.Changed:
+			if a.To == vrrp.Master {
+				e.flushWire(r.wire, now) // a line in the log takes longer than an advert
+			}
 			e.transition(r, a, w)
 		case vrrp.MasterHeard:
 			e.masterHeard(r, a, now)
@@ -168,8 +179,10 @@ func (e *engine) runQueue(r *router, now time.Time) {
 				e.timers.set(&r.linger, now.Add(handOverDelay))
 				continue
 			}
-			done += e.delegate(r, r.waiting[done:])
-			continue
+			if !e.announceAtOnce(r, w.Action) {
+				done += e.delegate(r, r.waiting[done:])
+				continue
+			}
 		}
 		done++
 	}
@@ -181,20 +194,21 @@ func (e *engine) runQueue(r *router, now time.Time) {
 // taskDone continues with the queue after a task is complete.
 func (e *engine) taskDone(r *router, now time.Time) {
 	r.busy = false
+	r.noteAdded()
 	e.runQueue(r, now)
 	e.finishRemoval(r, now)
 }
 
 // delegate submits the leading actions that may block in the kernel to the kernelWorker. It returns their number.
 func (e *engine) delegate(r *router, waiting []work) int {
-	t := task{holder: r.holder, name: r.instance.Name, count: r.instance.Announce.Count}
+	t := r.task()
 	for _, w := range waiting {
 		if w.linger || !delegated(w.Action) {
 			break
 		}
 		t.actions = append(t.actions, w.Action)
 	}
-	r.busy = true
+	r.busy, r.added, r.adding = true, false, t.addsLast()
 	t.done = func() { e.post(func(now time.Time) { e.taskDone(r, now) }) }
 	e.tasks = append(e.tasks, t)
 	return len(t.actions)

@@ -32,6 +32,7 @@ type rig struct {
 	tasks      []task
 	refuses    map[placed]string // addresses that the kernel refuses
 	told       bool              // it has reported a refusal
+	direct     int               // addresses announced by the loop
 	watched    map[routerKey][]placed
 
 	quiet bool     // disables the trace
@@ -107,6 +108,13 @@ func (g *rig) submit(t task) {
 		g.finish()
 	}
 }
+
+func (g *rig) announce(_ task, addresses []vrrp.Address) {
+	g.note("announce")
+	g.direct += len(addresses)
+}
+
+func (g *rig) announceOn() {}
 
 func (g *rig) repeat(*holder)  { g.note("repeat") }
 func (g *rig) silence(*holder) { g.note("silence") }

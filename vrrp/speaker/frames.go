@@ -1,22 +1,21 @@
 package speaker
 
 import (
+	"encoding/binary"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/ndp"
-	"github.com/mdlayher/packet"
 	"golang.org/x/net/ipv6"
-
-	"github.com/lvs-ha/lvs-ha/vrrp"
+	"golang.org/x/sys/unix"
 )
 
 const frameTimeout = 100 * time.Millisecond
@@ -24,71 +23,119 @@ const frameTimeout = 100 * time.Millisecond
 // frameSender sends announcements. It keeps its sockets open, because the kernel takes milliseconds to close a packet
 // socket.
 type frameSender struct {
-	mu    sync.Mutex
-	conns map[socketKey]frameConn
+	arp arpSender
+	mu  sync.Mutex
+	ndp map[string]ndpSocket // by interface
 }
 
-type frameConn struct {
+// arpSender sends ARP packets on any interface. It does not block.
+type arpSender struct {
+	mu   sync.Mutex
+	open bool
+	fd   int
+}
+
+type ndpSocket struct {
 	index int // of the interface when it was opened
-	announcementConn
+	conn  *ndp.Conn
 }
 
-// announcementConn announces an address and returns the number of packets sent.
-type announcementConn interface {
-	announce(ifc netInterface, a netip.Addr) (int, error)
-	io.Closer
-}
+func newFrameSender() *frameSender { return &frameSender{ndp: map[string]ndpSocket{}} }
 
-func newFrameSender() *frameSender { return &frameSender{conns: map[socketKey]frameConn{}} }
-
-// Announce announces an address. If the socket fails, Announce reopens it once, because the interface or its own address
-// may have been replaced.
-func (s *frameSender) Announce(ifc netInterface, a netip.Addr) (int, error) {
-	key := socketKey{Interface: ifc.Name, Family: vrrp.IPv4}
-	if a.Is6() {
-		key.Family = vrrp.IPv6
+// Announce announces an address and returns the number of packets sent. For IPv4 it does not block.
+func (s *frameSender) Announce(ifc netInterface, a netip.Addr) (packets int, err error) {
+	announce := s.announceNDP
+	if a.Is4() {
+		announce = s.arp.announce
 	}
+	if packets, err = announce(ifc, a); err != nil {
+		return packets, fmt.Errorf("announce %s on %s: %w%s", a, ifc.Name, err, capabilityHint(err, "CAP_NET_RAW"))
+	}
+	return packets, nil
+}
+
+// announce broadcasts a gratuitous request and a gratuitous reply, because some receivers accept only one of them.
+func (s *arpSender) announce(ifc netInterface, a netip.Addr) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.conns[key]; ok && c.index == ifc.Index {
-		if n, err := c.announce(ifc, a); err == nil {
-			return n, nil
+	if !s.open {
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // protocol 0 receives nothing
+		if err != nil {
+			return 0, fmt.Errorf("open packet socket: %w", err)
+		}
+		s.open, s.fd = true, fd
+	}
+	for sent, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
+		frame, err := arpFrame(op, ifc.Hardware, a)
+		if err == nil {
+			err = sendFrame(s.fd, frame, ifc.Index)
+		}
+		if err != nil {
+			return sent, err
 		}
 	}
-	s.drop(key)
-	c, err := openAnnouncementConn(ifc, a)
-	if err != nil {
-		return 0, fmt.Errorf("open socket for announcements on %s: %w%s", key.Interface, err, capabilityHint(err, "CAP_NET_RAW"))
-	}
-	s.conns[key] = frameConn{ifc.Index, c}
-	n, err := c.announce(ifc, a)
-	if err != nil {
-		return n, fmt.Errorf("announce %s on %s: %w", a, ifc.Name, err)
-	}
-	return n, nil
+	return 2, nil
 }
 
-func (s *frameSender) drop(key socketKey) {
-	if c, ok := s.conns[key]; ok {
-		delete(s.conns, key)
-		go c.Close()
+// sendFrame sends an ARP packet with its Ethernet header, without blocking, like sender.send.
+func sendFrame(fd int, frame []byte, index int) error {
+	protocol := binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, unix.ETH_P_ARP))
+	to := unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: protocol, Ifindex: int32(index)}
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&frame[0])), uintptr(len(frame)),
+		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&to)), unix.SizeofSockaddrLinklayer)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// announceNDP sends an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6). If the socket fails, it is
+// reopened once, because the interface or its own address may have been replaced.
+func (s *frameSender) announceNDP(ifc netInterface, a netip.Addr) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.ndp[ifc.Name]; ok && c.index == ifc.Index && advertiseNeighbor(c.conn, ifc, a) == nil {
+		return 1, nil
+	}
+	s.drop(ifc.Name)
+	conn, err := openNDP(ifc, a)
+	if err != nil {
+		return 0, fmt.Errorf("open socket: %w", err)
+	}
+	s.ndp[ifc.Name] = ndpSocket{ifc.Index, conn}
+	if err := advertiseNeighbor(conn, ifc, a); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+func (s *frameSender) drop(name string) {
+	if c, ok := s.ndp[name]; ok {
+		delete(s.ndp, name)
+		go c.conn.Close()
 	}
 }
 
 func (s *frameSender) close() {
+	s.arp.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key := range s.conns {
-		s.drop(key)
+	for name := range s.ndp {
+		s.drop(name)
 	}
 }
 
-func openAnnouncementConn(ifc netInterface, a netip.Addr) (announcementConn, error) {
-	ifi := &net.Interface{Index: ifc.Index, Name: ifc.Name, HardwareAddr: ifc.Hardware}
-	if a.Is4() {
-		conn, err := packet.Listen(ifi, packet.Raw, 0, nil) // protocol 0 receives nothing
-		return arpConn{conn}, err
+func (s *arpSender) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open {
+		s.open = false
+		go unix.Close(s.fd)
 	}
+}
+
+func openNDP(ifc netInterface, a netip.Addr) (*ndp.Conn, error) {
+	ifi := &net.Interface{Index: ifc.Index, Name: ifc.Name, HardwareAddr: ifc.Hardware}
 	conn, _, err := ndp.Listen(ifi, ndp.LinkLocal)
 	if err != nil {
 		// Use the announced address: it is on the interface and not subject to duplicate address detection.
@@ -103,27 +150,14 @@ func openAnnouncementConn(ifc netInterface, a netip.Addr) (announcementConn, err
 		conn.Close()
 		return nil, err
 	}
-	return ndpConn{conn}, nil
+	return conn, nil
 }
 
-type arpConn struct{ *packet.Conn }
-
-// announce broadcasts a gratuitous request and a gratuitous reply, because some receivers accept only one of them.
-func (c arpConn) announce(ifc netInterface, a netip.Addr) (int, error) {
+func advertiseNeighbor(c *ndp.Conn, ifc netInterface, a netip.Addr) error {
 	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
-		return 0, err
+		return err
 	}
-	to := &packet.Addr{HardwareAddr: ethernet.Broadcast}
-	for sent, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
-		frame, err := arpFrame(op, ifc.Hardware, a)
-		if err == nil {
-			_, err = c.WriteTo(frame, to)
-		}
-		if err != nil {
-			return sent, err
-		}
-	}
-	return 2, nil
+	return c.WriteTo(advertisement(ifc.Hardware, a, forwards(ifc.Name)), nil, netip.IPv6LinkLocalAllNodes())
 }
 
 func arpFrame(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
@@ -146,19 +180,6 @@ func arpFrame(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, err
 		Payload:     payload,
 	}
 	return f.MarshalBinary()
-}
-
-type ndpConn struct{ *ndp.Conn }
-
-// announce sends an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6).
-func (c ndpConn) announce(ifc netInterface, a netip.Addr) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
-		return 0, err
-	}
-	if err := c.WriteTo(advertisement(ifc.Hardware, a, forwards(ifc.Name)), nil, netip.IPv6LinkLocalAllNodes()); err != nil {
-		return 0, err
-	}
-	return 1, nil
 }
 
 func advertisement(mac net.HardwareAddr, a netip.Addr, router bool) *ndp.NeighborAdvertisement {

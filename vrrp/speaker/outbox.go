@@ -33,6 +33,10 @@ func (e *engine) flush(now time.Time) {
 	for _, t := range e.tasks {
 		e.kernel.submit(t)
 	}
+	if e.direct > 0 {
+		e.direct = 0
+		e.kernel.announceOn()
+	}
 	clear(e.tasks)
 	e.tasks = e.tasks[:0]
 }

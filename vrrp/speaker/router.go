@@ -43,6 +43,9 @@ type router struct {
 	waiting []work
 	busy    bool
 	linger  timer
+	early   timer // before a takeover from an active master
+	adding  bool  // the keeper's task ends by adding addresses
+	added   bool  // ... and it has added all of them
 
 	directorTracks []vrrp.Track
 	tracks         []vrrp.Track // all, as last passed to the machine

@@ -136,7 +136,13 @@ func (s *speaker) refused(h *holder, all refusals) {
 	s.loop.post(func(now time.Time) { s.loop.engine.setRefused(h, all, now) })
 }
 
-func (s *speaker) submit(t task)     { s.keeper.submit(t) }
+func (s *speaker) submit(t task) { s.keeper.submit(t) }
+func (s *speaker) announce(t task, addresses []vrrp.Address) {
+	s.announcer.AnnounceNow(newBurst(t, addresses))
+}
+
+func (s *speaker) announceOn() { s.announcer.wake.notify() }
+
 func (s *speaker) repeat(h *holder)  { s.announcer.repeat(h) }
 func (s *speaker) silence(h *holder) { s.announcer.stop(h) }
 

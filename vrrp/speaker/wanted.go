@@ -114,6 +114,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r := newRouter(in.Instance, e.wireFor(wireOf(&in.Instance)))
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
+	r.early.fire = func(now time.Time) { e.step(r, vrrp.Prepare{}, now) }
 	r.found.timer.fire = func(now time.Time) { e.reportFound(r, now) }
 	r.news.timer.fire = func(now time.Time) { e.reportLatestMaster(r, now) }
 	r.conflicts.timer.fire = func(now time.Time) { e.endConflicts(r, now) }
@@ -137,6 +138,7 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 	e.log.Info("instance removed", "instance", r.instance.Name, "interface", r.key.Interface,
 		"virtual_router_id", r.key.VirtualRouterID)
 	e.timers.unset(&r.timer)
+	e.timers.unset(&r.early)
 	e.timers.unset(&r.refused.retry)
 	e.timers.unset(&r.found.timer)
 	e.timers.unset(&r.news.timer)

@@ -1,0 +1,50 @@
+package speaker
+
+import "github.com/lvs-ha/lvs-ha/vrrp"
+
+// directMost is the maximum number of addresses that the loop announces between two flushes; the keeper announces more.
+const directMost = 16
+
+// prepareHandOver sets the timer that adds the addresses before a takeover from an active master. A sync group decides only
+// at the takeover whether it takes place.
+func (e *engine) prepareHandOver(r *router) {
+	if at, ok := r.machine.HandOver(); ok && r.group == nil {
+		e.timers.set(&r.early, at.Add(-vrrp.PrepareTime))
+		return
+	}
+	e.timers.unset(&r.early)
+}
+
+// announceAtOnce carries out an announcement on the loop's goroutine if that does not block: all addresses are IPv4, few,
+// and were added successfully by the last task. This avoids two wake-ups of other threads before the advert that follows.
+func (e *engine) announceAtOnce(r *router, a vrrp.Action) bool {
+	s, ok := a.(vrrp.SendAnnouncements)
+	if !ok || !r.added || r.key.Family != vrrp.IPv4 || e.direct+len(s.Addresses) > directMost {
+		return false
+	}
+	r.added = false
+	e.direct += len(s.Addresses)
+	e.kernel.announce(r.task(), s.Addresses)
+	return true
+}
+
+// task returns a task without actions.
+func (r *router) task() task {
+	return task{holder: r.holder, name: r.instance.Name, count: r.instance.Announce.Count}
+}
+
+// noteAdded records the result of the task that is complete: whether it ended by adding addresses, none of which was
+// refused.
+func (r *router) noteAdded() {
+	r.added = r.adding && len(r.refused.lacking) == 0
+	r.adding = false
+}
+
+// addsLast reports whether a task ends by adding addresses.
+func (t task) addsLast() bool {
+	if len(t.actions) == 0 {
+		return false
+	}
+	_, adds := t.actions[len(t.actions)-1].(vrrp.AddAddresses)
+	return adds
+}
