@@ -129,21 +129,25 @@ func runKinds(ctx context.Context, o options, names []string, out io.Writer) boo
 }
 
 // sideBySide returns the order of the kinds: consecutive stages, each of lanes that run concurrently. Fuzzing, unit tests and
-// proofs use the CPU time left by the test kernels, which have a core each; fuzzing is first, since it does not depend on a
-// clock. Host and pair tests measure time and have the host to themselves.
+// proofs use the CPU time left by the test kernels, which have a core each; fuzzing is before unit tests, since it does not
+// depend on a clock, and proofs, which use one core, are beside both. Host and pair tests have the host to themselves.
 func sideBySide(names []string) [][][]string {
-	var light []string
-	var stages [][][]string
-	for _, name := range []string{"fuzz", "unit", "proof"} {
-		if slices.Contains(names, "kernel") && slices.Contains(names, name) {
-			light = append(light, name)
+	var lanes [][]string
+	if slices.Contains(names, "kernel") {
+		for _, lane := range [][]string{{"fuzz", "unit"}, {"proof"}} {
+			lane = slices.DeleteFunc(lane, func(name string) bool { return !slices.Contains(names, name) })
+			if len(lane) > 0 {
+				lanes = append(lanes, lane)
+			}
 		}
 	}
-	if len(light) > 0 {
-		stages = append(stages, [][]string{{"kernel"}, light})
+	var stages [][][]string
+	if len(lanes) > 0 {
+		lanes = slices.Insert(lanes, 0, []string{"kernel"})
+		stages = append(stages, lanes)
 	}
 	for _, name := range names {
-		if len(light) == 0 || name != "kernel" && !slices.Contains(light, name) {
+		if !slices.ContainsFunc(lanes, func(lane []string) bool { return slices.Contains(lane, name) }) {
 			stages = append(stages, [][]string{{name}})
 		}
 	}

@@ -14,7 +14,8 @@ import (
 func TestSideBySide(t *testing.T) {
 	for asked, want := range map[string][][][]string{
 		"unit fuzz host kernel pair": {{{"kernel"}, {"fuzz", "unit"}}, {{"host"}}, {{"pair"}}},
-		"unit proof kernel":          {{{"kernel"}, {"unit", "proof"}}},
+		"unit proof fuzz kernel":     {{{"kernel"}, {"fuzz", "unit"}, {"proof"}}},
+		"unit proof kernel host":     {{{"kernel"}, {"unit"}, {"proof"}}, {{"host"}}},
 		"unit fuzz":                  {{{"unit"}}, {{"fuzz"}}},
 		"host kernel":                {{{"host"}}, {{"kernel"}}},
 		"kernel":                     {{{"kernel"}}},
