@@ -142,7 +142,7 @@ func TestHostDoRestoresNamespace(t *testing.T) {
 
 func TestHostLeftovers(t *testing.T) {
 	Need(t, Host)
-	const dead = "labtest-999999999-1-a"
+	const dead = "labdead-999999999-1-a" // a prefix of its own: labs of tests at the same time would remove it
 	if _, err := makeNamespace(dead); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestHostLeftovers(t *testing.T) {
 	if err := os.Mkdir(files, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	NewT(t, "labtest")
+	NewT(t, "labdead")
 	for _, path := range []string{filepath.Join(namespaceDir, dead), files} {
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("of the dead run there is still %s: %v", path, err)

@@ -25,7 +25,10 @@ const SharedDir = "/tmp"
 func removeLeftovers(prefix string) error {
 	var errs []error
 	for _, path := range leftovers(namespaceDir, prefix) {
-		errs = append(errs, removeNamespace(filepath.Base(path)))
+		// Another process may be removing it too.
+		if err := removeNamespace(filepath.Base(path)); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	for _, path := range leftovers(SharedDir, prefix) {
 		errs = append(errs, os.RemoveAll(path))
