@@ -90,6 +90,16 @@ func (s *story) answers(want ...string) {
 	}
 }
 
+// command runs a command of lvs-ha, which must succeed.
+func (s *story) command(args ...string) string {
+	s.t.Helper()
+	out, err := s.active().Command(s.t.Context(), args...)
+	if err != nil {
+		s.t.Fatalf("%v: %q, %v", args, out, err)
+	}
+	return out
+}
+
 // TestKernelPool changes a pool while a client connects every 10 ms and others download: nothing may be lost.
 func TestKernelPool(t *testing.T) {
 	lab.Need(t, lab.Kernel)
@@ -99,6 +109,16 @@ func TestKernelPool(t *testing.T) {
 	probe := s.probe()
 	download := s.Client.Download(t.Context(), 4, "http://"+scene.VIP, downloadRate, downloadRate/4)
 	<-download.Started()
+
+	s.command("drain", "--reason", "test", "http/192.168.10.1") // the quorum is 2
+	s.awaitPool("using the sorry server", 3)
+	s.command("enable", "http/*")
+	s.awaitPool("using the real servers", 1, 2)
+	s.command("weight", "http/192.168.10.1", "30")
+	if w := s.status(s.active()).Services[0].Servers[0].KernelWeight; w != 30 {
+		t.Errorf("the weight is %d, want 30", w)
+	}
+	s.command("enable", "http/*")
 
 	s.Servers[1].SetHealthy(false)
 	st := s.awaitPool("using the sorry server", 3)
@@ -110,11 +130,14 @@ func TestKernelPool(t *testing.T) {
 	s.awaitPool("using the real servers", 1, 2)
 	s.answers("web1", "web2")
 
-	for i, one := range download.Wait() {
-		if one.Err != nil {
-			t.Errorf("download %d from %s failed after %d bytes: %v", i, one.Server, one.Bytes, one.Err)
+	s.command("drain", "--wait", "--for", "1h", "http/192.168.10.1", "http/192.168.10.2")
+	for i, one := range download.State() {
+		if one.Err != nil || !one.Done {
+			t.Errorf("after the drain, download %d from %s has %d bytes, %v", i, one.Server, one.Bytes, one.Err)
 		}
 	}
+	s.command("enable", "http/*")
+	s.awaitPool("using the real servers", 1, 2)
 	if r := probe.Stop(); r.Lost > 0 || r.Sent == 0 {
 		t.Errorf("%d of %d connections were lost (%v)", r.Lost, r.Sent, r.LastError)
 	}

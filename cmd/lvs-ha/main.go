@@ -68,6 +68,6 @@ func newRoot() *cobra.Command {
 		// program.
 		Version: buildText(),
 	}
-	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newFailover(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())
+	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newFailover(), newDrain(), newDisable(), newEnable(), newWeight(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())
 	return root
 }

@@ -116,7 +116,7 @@ func serviceTroubles(v api.Service) []trouble {
 		case r.KernelWeight > 0:
 			instead = "; a sorry server is in use"
 		}
-		if r.State == healthcheck.Down {
+		if r.State == healthcheck.Down && !outOfService(r) {
 			down = append(down, r)
 			if !r.Sorry {
 				realDown++
@@ -142,6 +142,11 @@ func serviceTroubles(v api.Service) []trouble {
 		list = append(list, trouble{false, r.Since, what, text})
 	}
 	return list
+}
+
+// outOfService reports whether an operator has taken a server out of service, so that its failure is expected.
+func outOfService(r api.Server) bool {
+	return r.Override != nil && r.Override.Action != api.OverrideWeight
 }
 
 func latest(servers []api.Server) time.Time {

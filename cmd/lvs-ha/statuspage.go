@@ -213,7 +213,7 @@ func (p *statusPage) receivers(list []api.Receiver) {
 }
 
 func (p *statusPage) services(s api.Status) {
-	rows := [][]string{{"SERVICE", "SERVER", "FORWARD", "WEIGHT", "STATE", "SINCE", "ACTIVE", "INACTIVE", "CHECK"}}
+	rows := [][]string{{"SERVICE", "SERVER", "FORWARD", "WEIGHT", "STATE", "SINCE", "ACTIVE", "INACTIVE", "WHY"}}
 	for _, v := range s.Services {
 		state := ""
 		switch {
@@ -240,7 +240,49 @@ func (p *statusPage) server(r api.Server) []string {
 		weight += fmt.Sprintf(" (of %d)", r.Weight)
 	}
 	return []string{"", r.ServerKey.String(), fmt.Sprint(r.Forward), weight, fmt.Sprint(r.State), ago(r.Since, p.now),
-		fmt.Sprint(r.Active), fmt.Sprint(r.Inactive), detailOf(r)}
+		fmt.Sprint(r.Active), fmt.Sprint(r.Inactive), p.why(r)}
+}
+
+// reasonTexts explain a server's weight.
+var reasonTexts = map[string]string{
+	"no-quorum": "no quorum: a sorry server is in use",
+	"standby":   "sorry server, not needed",
+	"as-found":  "not checked yet; as found in the kernel",
+}
+
+// why explains a server's state: an operator's order, the pool's reason, and the checks.
+func (p *statusPage) why(r api.Server) string {
+	var parts []string
+	if o := r.Override; o != nil {
+		parts = append(parts, p.orderText(*o))
+	}
+	if text := reasonTexts[r.Reason]; text != "" {
+		parts = append(parts, text)
+	} else if r.Sorry && r.Reason != "" {
+		parts = append(parts, "sorry server")
+	}
+	if detail := detailOf(r); detail != "" {
+		parts = append(parts, detail)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (p *statusPage) orderText(o api.Override) string {
+	text := map[api.OverrideAction]string{api.OverrideDrain: "drained", api.OverrideDisable: "disabled", api.OverrideWeight: fmt.Sprintf("weight %d", o.Weight)}[o.Action]
+	if o.By != "" {
+		text += " by " + o.By
+	}
+	text += " " + ago(o.Since, p.now) + " ago"
+	if !o.Deadline.IsZero() {
+		text += ", removed at " + o.Deadline.In(p.now.Location()).Format(time.DateTime)
+	}
+	if !o.Until.IsZero() {
+		text += ", until " + o.Until.In(p.now.Location()).Format(time.DateTime)
+	}
+	if o.Reason != "" {
+		text += ": " + o.Reason
+	}
+	return text
 }
 
 func (p *statusPage) paint(color, text string) string {

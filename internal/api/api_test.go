@@ -27,6 +27,7 @@ type fakeDirector struct {
 	err      error
 	given    *config.Config
 	failover FailoverRequest
+	override OverrideRequest
 	reloaded Reloaded
 }
 
@@ -36,6 +37,11 @@ func (d *fakeDirector) Reload(context.Context) (Reloaded, error) { return d.relo
 func (d *fakeDirector) Failover(_ context.Context, r FailoverRequest) (Failover, error) {
 	d.failover = r
 	return Failover{Instances: []FailoverOf{{Name: "web", Outcome: FailoverDone}}}, d.err
+}
+
+func (d *fakeDirector) Override(_ context.Context, r OverrideRequest) (Overridden, error) {
+	d.override = r
+	return Overridden{Servers: []OverriddenServer{{Service: "web", Outcome: OverrideInForce}}}, d.err
 }
 
 func (d *fakeDirector) Plan(_ context.Context, cfg *config.Config) (Plan, error) {
@@ -212,4 +218,22 @@ func text(t *testing.T, cfg *config.Config) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestOverrideNamesTheCaller: the director learns who sent a request from the socket, not from the request.
+func TestOverrideNamesTheCaller(t *testing.T) {
+	d := &fakeDirector{}
+	client, _ := served(t, d)
+	request := OverrideRequest{Action: OverrideDrain, Servers: []string{"web/*"}, Reason: "test", By: "mallory"}
+	got, err := client.Override(t.Context(), request)
+	if err != nil || len(got.Servers) != 1 || got.Servers[0].Outcome != OverrideInForce {
+		t.Errorf("%+v, %v", got, err)
+	}
+	want := userName(uint32(os.Getuid()))
+	if login, ok := loginOf(int32(os.Getpid())); ok && login != uint32(os.Getuid()) {
+		want = userName(login) + " as " + want
+	}
+	if d.override.By != want || want == "" || d.override.Reason != "test" {
+		t.Errorf("the director got %+v, want it from %q", d.override, want)
+	}
 }

@@ -72,6 +72,7 @@ func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 		WriteTimeout:      requestTimeout + 5*time.Second,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    1 << 16,
+		ConnContext:       withConnection,
 	}
 	limiter := newLimiter(l, connectionLimit())
 	server.ConnState = limiter.changed

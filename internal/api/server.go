@@ -18,6 +18,7 @@ type Director interface {
 	Reload(ctx context.Context) (Reloaded, error)
 	Plan(ctx context.Context, cfg *config.Config) (Plan, error) // of its own file, as it is now, if cfg is nil
 	Failover(ctx context.Context, request FailoverRequest) (Failover, error)
+	Override(ctx context.Context, request OverrideRequest) (Overridden, error)
 }
 
 // requestTimeout limits every request, including those of slow clients.
@@ -26,8 +27,8 @@ const requestTimeout = 30 * time.Second
 // maxRequest limits the body of a request, which is at most a configuration. One with 40,000 real servers has 20 MB.
 const maxRequest = 256 << 20
 
-// maxFailover limits the body of a request with names.
-const maxFailover = 1 << 20
+// maxNames limits the body of a request with names.
+const maxNames = 1 << 20
 
 func handler(d Director) http.Handler {
 	mux := http.NewServeMux()
@@ -55,15 +56,25 @@ func handler(d Director) http.Handler {
 	})
 	mux.HandleFunc("POST /v1/failover", func(w http.ResponseWriter, r *http.Request) {
 		var request FailoverRequest
-		if err := decode(http.MaxBytesReader(w, r.Body, maxFailover), &request); err != nil {
+		if err := decode(http.MaxBytesReader(w, r.Body, maxNames), &request); err != nil {
 			answer(w, nil, &Error{Status: http.StatusBadRequest, Err: fmt.Errorf("reading the request: %w", err)})
 			return
 		}
 		f, err := d.Failover(r.Context(), request)
 		answer(w, f, err)
 	})
+	mux.HandleFunc("POST /v1/override", func(w http.ResponseWriter, r *http.Request) {
+		var request OverrideRequest
+		if err := decode(http.MaxBytesReader(w, r.Body, maxNames), &request); err != nil {
+			answer(w, nil, &Error{Status: http.StatusBadRequest, Err: fmt.Errorf("reading the request: %w", err)})
+			return
+		}
+		request.By = callerOf(r.Context())
+		o, err := d.Override(r.Context(), request)
+		answer(w, o, err)
+	})
 	for path, method := range map[string]string{
-		"/v1/status": http.MethodGet, "/v1/reload": http.MethodPost, "/v1/plan": http.MethodPost, "/v1/failover": http.MethodPost,
+		"/v1/status": http.MethodGet, "/v1/reload": http.MethodPost, "/v1/plan": http.MethodPost, "/v1/failover": http.MethodPost, "/v1/override": http.MethodPost,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", method)

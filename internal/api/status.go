@@ -133,6 +133,7 @@ type Server struct {
 	State          healthcheck.State `json:"state"`
 	Since          time.Time         `json:"since,omitzero"`
 	Reason         string            `json:"reason"` // why it is, or is not, in use
+	Override       *Override         `json:"override,omitempty"`
 	Checks         []Check           `json:"checks,omitempty"`
 	Present        bool              `json:"present"`       // in the kernel's table
 	KernelWeight   uint32            `json:"kernel_weight"` // if present

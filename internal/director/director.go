@@ -111,6 +111,11 @@ type Director struct {
 	notifyFile   *keeper
 	notifier     *notify.Notifier
 
+	overrides     map[pool.Server]override
+	orders        map[pool.Server]pool.Override // of overrides; a change replaces the map
+	overridesFile *keeper
+	poolsDue      *time.Timer // for the first verdict that changes with time
+
 	failovers     map[string]failover // active, by instance
 	failoversFile *keeper
 	failoverOver  *time.Timer          // for the first of them to expire
@@ -162,6 +167,8 @@ func New(o Options) *Director {
 		memories:  map[ipvs.ServiceKey]pool.Memory{},
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
+		overrides: map[pool.Server]override{},
+		poolsDue:  time.NewTimer(0),
 		failovers: map[string]failover{},
 		handOvers: map[string]*handOver{},
 		stateFile: newKeeper(o.StateFile, stateFormat),
@@ -170,6 +177,7 @@ func New(o Options) *Director {
 		positionFile: newKeeper(positionFile(o.StateFile), positionFormat),
 		notifyFile:   newKeeper(notifyFile(o.StateFile), progressFormat),
 
+		overridesFile: newKeeper(overridesFile(o.StateFile), overridesFormat),
 		failoversFile: newKeeper(failoversFile(o.StateFile), failoversFormat),
 		failoverOver:  time.NewTimer(0),
 
@@ -234,6 +242,8 @@ func (d *Director) Run(ctx context.Context) error {
 			d.updateSpeaker()
 		case <-d.failoverOver.C:
 			d.updateSpeaker()
+		case <-d.poolsDue.C:
+			d.touchDuePools(time.Now())
 		case <-d.repair.C:
 			d.repairAll(ctx)
 			continue
@@ -359,6 +369,7 @@ func (d *Director) stop(ctx context.Context) {
 	_ = d.stateFile.wait() // reported as a problem already
 	_ = d.positionFile.wait()
 	_ = d.failoversFile.wait()
+	_ = d.overridesFile.wait()
 	_ = d.notifyFile.wait()
 }
 

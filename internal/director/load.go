@@ -24,6 +24,7 @@ func (d *Director) start() error {
 	}
 	d.recallProgress()
 	d.recallFailovers()
+	d.recallOverrides()
 	cfg, warnings, err := d.Load()
 	LogFindings(d.Logger, warnings, true)
 	if err == nil && isEmpty(cfg) {
@@ -82,6 +83,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.history.Forget(func(instance string) bool { return names[instance] })
 	d.forgetServices()
+	d.dropOverrides()
 	d.adopting, d.settling = true, true
 	if err := d.checker.Update(targets); err != nil {
 		d.Logger.Error("cannot start the health checks", "error", err)

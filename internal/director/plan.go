@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -22,6 +23,7 @@ type standing struct {
 	health  map[string]healthcheck.Health // their health, by key
 
 	memories map[ipvs.ServiceKey]pool.Memory
+	orders   map[pool.Server]pool.Override
 	vrrp     map[string]vrrp.Status
 	memory   memory
 }
@@ -38,7 +40,7 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	}
 	var now standing
 	err := d.view(ctx, func() {
-		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), memories: maps.Clone(d.memories), vrrp: maps.Clone(d.vrrp), memory: d.memory}
+		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), memories: maps.Clone(d.memories), orders: d.orders, vrrp: maps.Clone(d.vrrp), memory: d.memory}
 	})
 	if err != nil {
 		return api.Plan{}, err
@@ -121,7 +123,7 @@ func (s standing) table(cfg *config.Config, actual []ipvs.ServiceState) (want []
 		Checked: func(key string) bool { return s.users[key] != nil },
 		Adopted: pool.Adopt(cfg.Services, actual),
 
-		Memories: s.memories,
+		Memories: s.memories, Overrides: s.orders, Now: time.Now(),
 	}
 	want = make([]ipvs.Entry, 0, len(cfg.Services))
 	for _, vs := range cfg.Services {

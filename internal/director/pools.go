@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -12,7 +13,7 @@ import (
 
 // inputs returns the inputs of verdicts, which share the director's maps.
 func (d *Director) inputs() pool.Inputs {
-	return pool.Inputs{Health: d.health, Adopted: d.adopted, Memories: d.memories}
+	return pool.Inputs{Health: d.health, Adopted: d.adopted, Memories: d.memories, Overrides: d.orders, Now: time.Now()}
 }
 
 // noteVerdict records a verdict that is about to be applied.
@@ -39,4 +40,51 @@ func (d *Director) forgetServices() {
 			delete(d.memories, key)
 		}
 	}
+}
+
+// touchDuePools ends the overrides whose time is over, marks the services whose verdict has changed with time, and waits for the
+// next one.
+func (d *Director) touchDuePools(now time.Time) {
+	next, ended := time.Time{}, false
+	wait := func(at time.Time) (due bool) {
+		if at.IsZero() {
+			return false
+		}
+		if !now.Before(at) {
+			return true
+		}
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+		return false
+	}
+	for server, o := range d.overrides {
+		if wait(o.Until) {
+			d.Logger.Info("override ended", "service", d.serviceName(server.Service), "server", server.Destination, "by", "its time")
+			delete(d.overrides, server)
+			ended = true
+			d.touched.services([]ipvs.ServiceKey{server.Service})
+		} else if wait(o.Deadline) {
+			d.touched.services([]ipvs.ServiceKey{server.Service})
+		}
+	}
+	if ended {
+		d.overridesChanged()
+		if d.reviewServiceTracks(now) {
+			d.updateSpeaker()
+		}
+	}
+	if !next.IsZero() {
+		d.poolsDue.Reset(next.Sub(now))
+	}
+}
+
+// serviceName returns the name of a configured service.
+func (d *Director) serviceName(key ipvs.ServiceKey) string {
+	for _, vs := range d.cfg.Services {
+		if vs.ServiceKey == key {
+			return vs.Name
+		}
+	}
+	return key.String()
 }

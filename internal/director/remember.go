@@ -126,6 +126,7 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 		d.stateFile.check()
 		d.positionFile.check()
 		d.failoversFile.check()
+		d.overridesFile.check()
 		d.notifyFile.check()
 	} else {
 		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}

@@ -57,6 +57,7 @@ type snapshot struct {
 	startErr        error
 	problems        []api.Problem
 	pools           pool.Inputs
+	overrides       map[pool.Server]override
 	vrrp            map[string]vrrp.Status
 	history         map[string][]history.Event
 	receivers       []notify.Stats
@@ -68,6 +69,7 @@ func (d *Director) snapshot() snapshot {
 		problems: slices.Clone(d.problems.open), pools: d.inputs(), vrrp: maps.Clone(d.vrrp), history: map[string][]history.Event{},
 		receivers: d.notifier.Stats(),
 	}
+	s.overrides = maps.Clone(d.overrides)
 	s.pools.Health, s.pools.Memories = maps.Clone(d.health), maps.Clone(d.memories)
 	for _, r := range s.receivers {
 		if r.Error != "" {
@@ -166,6 +168,12 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		rs := vs.RealServers[i]
 		server := api.Server{
 			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
+		}
+		if o, ok := s.overrides[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}]; ok {
+			server.Override = &api.Override{
+				Action: api.OverrideAction(o.Action), Weight: o.Weight, Since: wallclock.Export(o.Since, now), Until: o.Until, Deadline: o.Deadline,
+				By: o.By, Reason: o.Reason, Keep: o.Keep,
+			}
 		}
 		for t := range pool.Targets(vs, rs) {
 			health := s.pools.Health[t.Key()]

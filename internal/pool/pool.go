@@ -17,7 +17,9 @@ type Inputs struct {
 	Checked func(key string) bool         // whether a target is being checked; targets that are not count as passing. nil means all are
 	Adopted Adopted
 
-	Memories map[ipvs.ServiceKey]Memory // of the last verdicts
+	Memories  map[ipvs.ServiceKey]Memory // of the last verdicts
+	Overrides map[Server]Override
+	Now       time.Time
 }
 
 // Verdict is the desired state of a virtual service's pool.
@@ -54,12 +56,15 @@ const (
 	Advised                     // in the table: all checks pass, and one of them changes the weight
 	Draining                    // in the table with weight 0: the server's agent, or a file, asks for it
 	InMaintenance               // as for CheckFailed: the server's agent, or a file, asks for it
+	Drained                     // by an operator: in the table with weight 0
+	Disabled                    // by an operator, or drained until its deadline: not in the table
 )
 
 var reasonNames = [...]string{
 	NoChecks: "no-checks", ChecksPassing: "checks-passing", CheckFailed: "check-failed", NoResult: "no-result", AsFound: "as-found",
 	NoQuorum: "no-quorum", Standby: "standby",
 	Advised: "weight-from-check", Draining: "drain", InMaintenance: "maintenance",
+	Drained: "drained", Disabled: "disabled",
 }
 
 // String returns the reason's code.
@@ -83,6 +88,13 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 }
 
 func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
+	m := in.checked(vs, rs)
+	in.obeyOverride(&m, vs)
+	return m
+}
+
+// checked returns a member as its checks say.
+func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member {
 	m := in.combineChecks(vs, rs)
 	m.Destination, m.Sorry = rs.Destination, rs.Sorry
 	switch m.State {

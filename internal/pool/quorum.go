@@ -29,7 +29,7 @@ func (in Inputs) quorum(vs config.VirtualService, members []Member) Quorum {
 		if m.Destination.Weight > 0 {
 			q.Live += counted(vs.Quorum, m.Destination.Weight)
 		} else if m.State == healthcheck.Unknown {
-			possible += counted(vs.Quorum, rs.Weight)
+			possible += counted(vs.Quorum, in.baseWeight(vs, rs))
 		}
 	}
 	q.Needed = cmp.Or(vs.Quorum.Weight, uint64(vs.Quorum.Servers), 1)

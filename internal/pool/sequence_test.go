@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type world struct {
 	health   map[string]healthcheck.Health
 	adopted  pool.Adopted
 	memories map[ipvs.ServiceKey]pool.Memory
+	orders   map[pool.Server]pool.Override
 	table    []ipvs.ServiceState
 }
 
@@ -75,7 +77,7 @@ func (w *world) result(at netip.AddrPort, state healthcheck.State) {
 }
 
 func (w *world) verdict(vs config.VirtualService) pool.Verdict {
-	return pool.Decide(vs, pool.Inputs{Health: w.health, Adopted: w.adopted, Memories: w.memories})
+	return pool.Decide(vs, pool.Inputs{Health: w.health, Adopted: w.adopted, Memories: w.memories, Overrides: w.orders, Now: time.Unix(w.now, 0)})
 }
 
 // reconcile applies the verdicts to the table.
@@ -152,7 +154,20 @@ func configured(words []string) []config.VirtualService {
 	return []config.VirtualService{vs}
 }
 
-// do runs an event: "load a=1 b=2", "a up", "a:8080 down", "restart", "settle".
+// order gives an order for a server of the web service, or ends one if it is zero.
+func (w *world) order(name string, o pool.Override) {
+	if w.orders == nil {
+		w.orders = map[pool.Server]pool.Override{}
+	}
+	server := pool.Server{Service: webService(config.Remove).ServiceKey, Destination: destination(at(name).String(), 0).DestinationKey}
+	if w.orders[server] = o; o == (pool.Override{}) {
+		delete(w.orders, server)
+	}
+	w.reconcile()
+}
+
+// do runs an event: "load a=1 b=2", "a up", "a:8080 down", "restart", "settle", "wait 10" (seconds), "drain a", "drain a 10" (with a deadline), "disable a",
+// "weight a 5", "enable a".
 func (w *world) do(event string) {
 	words := strings.Fields(event)
 	switch words[0] {
@@ -162,6 +177,21 @@ func (w *world) do(event string) {
 		w.restart()
 	case "settle":
 		w.settle()
+	case "wait":
+		w.now += number(words[1])
+		w.reconcile()
+	case "drain":
+		o := pool.Override{Action: pool.OverrideDrain}
+		if len(words) > 2 {
+			o.Deadline = time.Unix(w.now+number(words[2]), 0)
+		}
+		w.order(words[1], o)
+	case "disable":
+		w.order(words[1], pool.Override{Action: pool.OverrideDisable})
+	case "weight":
+		w.order(words[1], pool.Override{Action: pool.OverrideWeight, Weight: uint32(number(words[2]))})
+	case "enable":
+		w.order(words[1], pool.Override{})
 	default:
 		server, port, deep := strings.Cut(words[0], ":")
 		endpoint := at(server)
@@ -170,6 +200,14 @@ func (w *world) do(event string) {
 		}
 		w.result(endpoint, map[string]healthcheck.State{"up": up, "down": down}[words[1]])
 	}
+}
+
+func number(word string) int64 {
+	n, err := strconv.ParseInt(word, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 // pool abbreviates the table: "a=1 b=0".
@@ -281,6 +319,30 @@ func TestSequences(t *testing.T) {
 		{"sorry server and quorum are configured later", []step{
 			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b down", "a=1"}, {"load quorum=2±0 a=1 b=2", "a=1"}, {"load quorum=2±0 a=1 b=2 z!=1", "a=0 z=1"},
 			{"load a=1 b=2 z!=1", "a=1 z=0"},
+		}},
+		{"an operator drains, disables and enables", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"drain a", "a=0 b=2"}, {"a down", "b=2"}, {"a up", "a=0 b=2"}, {"enable a", "a=1 b=2"},
+			{"disable b", "a=1"}, {"b down", "a=1"}, {"b up", "a=1"}, {"enable b", "a=1 b=2"},
+		}},
+		{"a drain has a deadline", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"drain a 10", "a=0 b=2"}, {"wait 9", "a=0 b=2"}, {"wait 1", "b=2"}, {"load a=3 b=2", "b=2"}, {"enable a", "a=3 b=2"},
+		}},
+		{"an operator's weight does not replace checks", []step{
+			{"load a=1 b=2", ""}, {"weight a 5", ""}, {"a up", "a=5"}, {"b up", "a=5 b=2"}, {"a down", "b=2"}, {"a up", "a=5 b=2"}, {"load a=7 b=2", "a=5 b=2"},
+			{"weight a 0", "a=0 b=2"}, {"enable a", "a=7 b=2"}, {"load a=0 b=2", "a=0 b=2"}, {"weight a 4", "a=4 b=2"},
+		}},
+		{"with on_failure = weight", []step{
+			{"load weight a=1 b=2", "a=0 b=0"}, {"disable a", "b=0"}, {"weight b 5", "b=0"}, {"b up", "b=5"}, {"drain b", "b=0"}, {"b down", "b=0"}, {"enable a", "a=0 b=0"},
+		}},
+		{"orders survive a restart", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"drain a", "a=0 b=2"}, {"weight b 5", "a=0 b=5"}, {"restart", "a=0 b=5"}, {"a up", "a=0 b=5"}, {"b up", "a=0 b=5"},
+		}},
+		{"an order that ended during a restart", []step{
+			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"drain a", "a=0 b=2"}, {"restart", "a=0 b=2"}, {"enable a", "a=0 b=2"}, {"a up", "a=1 b=2"},
+		}},
+		{"a drained server has no vote, a sorry server can be drained", []step{
+			{"load a=1 b=2 y!=1 z!=1", "y=0 z=0"}, {"a up", "a=1 y=0 z=0"}, {"b down", "a=1 y=0 z=0"}, {"drain y", "a=1 y=0 z=0"}, {"drain a", "a=0 y=0 z=1"}, {"enable a", "a=1 y=0 z=0"},
+			{"disable a", "y=0 z=1"}, {"disable z", "y=0"}, {"enable y", "y=1"},
 		}},
 		{"a real server without weight has no vote", []step{
 			{"load a=0 b=1 z!=1", "z=0"}, {"a up", "a=0 z=0"}, {"b down", "a=0 z=1"}, {"load a=2 b=1 z!=1", "a=2 z=0"},
