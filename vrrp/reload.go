@@ -8,7 +8,7 @@ import (
 // configure applies a new configuration without changing the state or missing an advert.
 func (m *Machine) configure(in Instance, now time.Time) {
 	removed, added := addressChanges(m.in.Addresses, in.Addresses)
-	replaced := replacedBy(removed, added)
+	replaced, replacements := altered(removed, added), altered(added, removed)
 	removed = slices.DeleteFunc(removed, func(a Address) bool { return slices.Contains(replaced, a) })
 	old, interval := m.in, m.interval()
 	m.retime(now, func() { m.in = in })
@@ -18,9 +18,9 @@ func (m *Machine) configure(in Instance, now time.Time) {
 		if m.interval() != interval || in.Version != old.Version || in.StartupDelay != old.StartupDelay {
 			m.due = now.Add(m.masterDown())
 		}
-		m.removeIfOwned(append(replaced, removed...))
+		m.replaceIfOwned(removed, replaced, replacements)
 	case Leaving:
-		m.removeIfOwned(append(replaced, removed...))
+		m.replaceIfOwned(removed, replaced, replacements)
 	case Master:
 		m.removeIfOwned(replaced)
 		if len(added) > 0 {
@@ -47,6 +47,15 @@ func (m *Machine) removeIfOwned(addresses []Address) {
 	}
 }
 
+// replaceIfOwned keeps what is served on the interface until another router takes over. New addresses are not added: this
+// router is not, or no longer, the master.
+func (m *Machine) replaceIfOwned(removed, replaced, replacements []Address) {
+	m.removeIfOwned(slices.Concat(replaced, removed))
+	if m.owns && len(replacements) > 0 {
+		m.act(AddAddresses{replacements})
+	}
+}
+
 // addressChanges returns the addresses that are only in the old list and those that are only in the new one. It ignores
 // whether an address is advertised, because that does not affect the interface.
 func addressChanges(old, new []Address) (removed, added []Address) {
@@ -63,15 +72,15 @@ func lacking(list, other []Address) (out []Address) {
 	return out
 }
 
-// replacedBy returns the removed addresses that are added again with another prefix length or label. They must be
-// removed before they are added, because the kernel keeps an address only once per interface.
-func replacedBy(removed, added []Address) []Address {
+// altered returns the addresses that other has with another prefix length or label. They must be removed before they are
+// added again, because the kernel keeps an address only once per interface.
+func altered(list, other []Address) []Address {
 	var out []Address
-	for _, r := range removed {
-		if slices.ContainsFunc(added, func(a Address) bool {
-			return a.Interface == r.Interface && a.Prefix.Addr() == r.Prefix.Addr()
+	for _, a := range list {
+		if slices.ContainsFunc(other, func(b Address) bool {
+			return a.Interface == b.Interface && a.Prefix.Addr() == b.Prefix.Addr()
 		}) {
-			out = append(out, r)
+			out = append(out, a)
 		}
 	}
 	return out

@@ -129,6 +129,15 @@ func TestReload(t *testing.T) {
 			scene{"4.55s", Configure{v2(addresses("10.0.0.101/24"))}, "remove .100", "4.51s"},
 			scene{"4.6s", advertFrom(upper, 50, time.Second), "remove .101, LEAVING>BACKUP successor-heard", "8.59609375s"},
 		)},
+		{"another prefix length while leaving: it still serves", v2(), asMaster(
+			scene{"4.5s", tracks(failover), "advert 0, MASTER>LEAVING resign-failover", "4.51s"},
+			scene{"4.55s", Configure{v2(addresses("10.0.0.100/32", "10.0.0.101/24"))}, "remove .100, add .100", "4.51s"},
+			scene{"4.6s", advertFrom(upper, 50, time.Second), "remove .100 .101, LEAVING>BACKUP successor-heard", "8.59609375s"},
+		)},
+		{"another prefix length of leftovers", v2(), []scene{
+			{"0s", Up{Source: ours, HaveAddresses: true}, asBackup, "3.609375s"},
+			{"1s", Configure{v2(addresses("10.0.0.100/32"))}, "remove .100, add .100", "3.609375s"},
+		}},
 		{"nopreempt at the last moment", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"300ms", advertFrom(upper, 50, ms100), "", "360.9375ms"},
