@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -185,9 +186,6 @@ func (n *Notifier) pass(m Message, past bool) {
 	}
 	for name, q := range n.queues {
 		had, known := n.Former.Receivers[name]
-		if known && m.State != "" && m.To == "" {
-			had = 0 // created by Stop, with the number of the last event, which this receiver may already have
-		}
 		if known && n.Former.Series == m.Series && m.Sequence <= had || !known && past {
 			continue
 		}
@@ -237,8 +235,9 @@ func (n *Notifier) save() {
 // at which pending messages are dropped.
 func (n *Notifier) Stop(deadline time.Time) {
 	n.mu.Lock()
-	for _, s := range slices.SortedFunc(maps.Keys(n.states), subject.compare) {
-		t := vrrp.Transition{Series: n.last.Series, Sequence: n.last.Sequence, Time: time.Now(), Instance: s.name, Group: s.group, Reason: vrrp.ReasonResignStop}
+	series := rand.Text() // of its own: the speaker has not numbered them
+	for i, s := range slices.SortedFunc(maps.Keys(n.states), subject.compare) {
+		t := vrrp.Transition{Series: series, Sequence: uint64(i + 1), Time: time.Now(), Instance: s.name, Group: s.group, Reason: vrrp.ReasonResignStop}
 		n.pass(Message{Transition: t, State: stateStop}, false)
 	}
 	for _, q := range n.queues {

@@ -179,6 +179,50 @@ func TestStopOfNextProcess(t *testing.T) {
 	})
 }
 
+// kept is a receiver that keeps all messages.
+type kept struct{ messages []Message }
+
+func (*kept) most() int           { return 1 }
+func (*kept) pace() time.Duration { return 0 }
+func (*kept) wants(Message) bool  { return true }
+func (*kept) close()              {}
+func (k *kept) deliver(_ context.Context, batch []Message) error {
+	k.messages = append(k.messages, batch...)
+	return nil
+}
+
+// TestMessagesAreDistinct checks that a receiver that skips repeated messages does not skip those of groups and of the stop.
+func TestMessagesAreDistinct(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		cfg := instances("a", "b")
+		cfg.SyncGroups = []config.SyncGroup{{Name: "g", Instances: []string{"a", "b"}}}
+		d.Update(cfg)
+		k := &kept{}
+		q := newQueue("kept", k, d.Logger, func() {})
+		d.queues["kept"] = q
+		d.work.Go(func() { q.run(d.ctx) })
+		d.moves("a", vrrp.Master)
+		d.moves("b", vrrp.Master)
+		d.Stop(time.Now().Add(time.Minute))
+		type identity struct {
+			kind string
+			vrrp.Position
+		}
+		seen := map[identity]string{}
+		for _, m := range k.messages {
+			id := identity{m.kind(), m.Position()}
+			if other := seen[id]; other != "" {
+				t.Errorf("%s has the identity of %s: %v", strings.TrimSpace(m.line()), other, id)
+			}
+			seen[id] = strings.TrimSpace(m.line())
+		}
+		if len(k.messages) != 6 {
+			t.Errorf("%d messages: %v", len(k.messages), seen)
+		}
+	})
+}
+
 func TestQueueDropsOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})

@@ -43,7 +43,7 @@ type payload struct {
 	Reason   vrrp.Reason `json:"reason,omitempty"`
 	Time     time.Time   `json:"time"`
 	Series   string      `json:"series"`
-	Sequence uint64      `json:"sequence"` // with series, identifies a message that is delivered again
+	Sequence uint64      `json:"sequence"` // with type and series, identifies a message that is delivered again
 	Lost     uint64      `json:"lost,omitempty"`
 }
 
