@@ -49,9 +49,10 @@ func Convert(sources []Source, o Options) *Result {
 
 func convert(source *keepalived.Config, o Options) (*block, []Finding) {
 	o.ScriptUser = cmp.Or(o.ScriptUser, "root")
-	c := &converter{source: source, options: o, root: &block{}, tracks: map[string]string{}}
+	c := &converter{source: source, options: o, root: &block{}, tracks: map[string]string{}, names: map[string]bool{}}
 	c.readGlobals()
 	c.readInstances()
+	c.readGroups()
 	c.top()
 	c.problems()
 	slices.SortStableFunc(c.findings, func(a, b Finding) int {
@@ -71,6 +72,10 @@ type converter struct {
 	order     []*instance
 	tracks    map[string]string // defined tracks: name → kind
 	emailed   bool
+	groups    map[string][]endpoint // of virtual_server_group
+	names     map[string]bool       // of virtual services
+	lvs       bool                  // there is a virtual service
+	unchecked bool                  // the difference of virtual servers without alpha was reported
 }
 
 func (c *converter) fileIndex(file string) int { return slices.Index(c.source.Files, file) }
@@ -190,6 +195,10 @@ func (c *converter) top() {
 			c.syncGroup(l)
 		case "vrrp_instance":
 			c.instance(l)
+		case "virtual_server":
+			c.virtualServer(l)
+		case "virtual_server_group":
+			c.serverGroup(l)
 		}
 	})
 	c.root.comment(c.source.End...)

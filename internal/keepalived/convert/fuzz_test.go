@@ -22,6 +22,7 @@ func FuzzConvert(f *testing.F) {
 		"vrrp_script \"s${x}\" { script \"a 'b' \\x41 %{y}\" }\nvrrp_sync_group G { group { V W } notify \"a b\" u g }\n",
 		"global_defs { smtp_alert notification_email { a } smtp_server x lvs_timeouts tcp 5 lvs_sync_daemon eth0 V id 3 }\n",
 		"vrrp_instance V { interface e virtual_router_id 5 auth_hmac { key 1 file:x active_key 1 } unicast_peer { ::1 min_ttl 3 } }",
+		"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\n}\nvirtual_server group G { lb_algo sh sh-port quorum 2\nreal_server ::1 8 { weight 2 TCP_CHECK { bindto ::2 } HTTP_GET { url { path a } url { path b } } SSL_GET { sni_name x url { } } MISC_CHECK { misc_path \"a b\" misc_dynamic } } }",
 		"vrrp_instance V { interface e virtual_router_id 5\n@lb1 virtual_ipaddress {\n#a\n10.0.0.1 # b\n10.0.0.22 # c\n}\n@lb2 virtual_ipaddress { 10.0.0.1 }\n}",
 	} {
 		f.Add(s)

@@ -27,8 +27,8 @@ var table = words{
 		"child_wait_time":          {Equivalent, "", "lvs-ha waits for its workers by itself."},
 		"bfd_instance":             {Missing, "", "lvs-ha has no BFD."},
 		"SSL":                      {Missing, "", "lvs-ha has no client certificates for checks."},
-		"virtual_server":           {Missing, "", "Virtual servers are not converted."},
-		"virtual_server_group":     {Missing, "", "Virtual servers are not converted."},
+		"virtual_server":           {Same, `virtual_service "name"`, ""},
+		"virtual_server_group":     {Equivalent, `virtual_service "name"`, "A virtual_service for each address or mark."},
 	},
 	"global_defs": globalWords,
 	"vrrp_script": {

@@ -77,6 +77,19 @@ func quote(s string) string {
 	return b.String()
 }
 
+// settle puts the attributes of a block before its blocks.
+func (b *block) settle() {
+	var attributes, others []item
+	for _, i := range b.items {
+		if i.name != "" {
+			attributes = append(attributes, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	b.items = append(attributes, others...)
+}
+
 func quoteAll(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
@@ -111,7 +124,9 @@ func (p *printer) line(name, value, comment string) {
 	r := row{p.depth, name, value, comment}
 	if value == "" && name == "" && comment == "" {
 		p.flush()
-		p.out.WriteByte('\n')
+		if text := p.out.String(); text != "" && !strings.HasSuffix(text, "\n\n") {
+			p.out.WriteByte('\n')
+		}
 		return
 	}
 	p.run = append(p.run, r)

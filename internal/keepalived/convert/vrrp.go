@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -170,6 +169,7 @@ func (c *converter) instance(l *line) {
 	b := c.root.add(&block{kind: "vrrp", label: label(v.name), notes: l.notes()})
 	c.each("vrrp_instance", l.Children, b, func(l2 *line) { c.instanceLine(l2, b, v) })
 	c.implied(b, v)
+	b.settle()
 }
 
 // implied adds what keepalived does without a line.
@@ -364,19 +364,6 @@ func (c *converter) preemptDelay(l *line, b *block, v *instance) {
 	}
 }
 
-func (c *converter) sourceAddress(l *line, b *block, v *instance) {
-	if l.superseded(v.node.Children, "mcast_src_ip", "unicast_src_ip") {
-		return
-	}
-	a, err := netip.ParseAddr(l.arg(0))
-	if err != nil || a.Is6() != v.ipv6 {
-		l.find(Ignored, "%q is not an address of the instance's family.", l.arg(0))
-		return
-	}
-	l.find(Same, "")
-	l.set(b, "source_address", quote(a.String()))
-}
-
 func (c *converter) alert(l *line) {
 	if on, ok := truth(l.Args); !ok || !on {
 		l.find(Differs, "lvs-ha sends mail about all instances, if it sends any.")
@@ -390,254 +377,10 @@ func (c *converter) alert(l *line) {
 }
 
 // addresses writes virtual addresses: as a list those without options, as blocks the others.
-func (c *converter) addresses(l *line, b *block, v *instance) {
-	excluded := l.Keyword == "virtual_ipaddress_excluded"
-	l.find(Same, "")
-	var plain listBuilder
-	var others []*block
-	for _, value := range l.Values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
-		p, ok := prefix(value.Words[0])
-		switch {
-		case !ok:
-			at.find(Ignored, "%q is not an address.", value.Words[0])
-			continue
-		case p.Addr().Is6() != v.ipv6 && excluded:
-			at.find(Missing, "%s has another family than the other addresses: lvs-ha needs a vrrp block of its own for it, in one sync_group.", p)
-			continue
-		case p.Addr().Is6() != v.ipv6:
-			at.find(Ignored, "%s has another family than the instance.", p)
-			continue
-		case v.have[p.Addr()]:
-			at.find(Ignored, "The instance has %s already.", p.Addr())
-			continue
-		}
-		v.have[p.Addr()] = true
-		extra := at.addressOptions(value.Words[1:], v)
-		if len(extra.items) == 0 {
-			plain.add(p.String(), value)
-			continue
-		}
-		extra.kind, extra.label, extra.single, extra.notes = "address", p.String(), true, c.take(value.Above, value.Trailing)
-		if excluded {
-			extra.set("excluded", "true", notes{})
-		}
-		others = append(others, extra)
-	}
-	name := "addresses"
-	if excluded {
-		name = "excluded_addresses"
-	}
-	if len(plain) > 0 {
-		l.set(b, name, plain.String())
-	}
-	for _, o := range others {
-		b.add(o)
-	}
-}
-
 // addressOptions converts the words after an address.
-func (l *line) addressOptions(words []string, v *instance) *block {
-	b := &block{}
-	for i := 0; i < len(words); i++ {
-		next := ""
-		if i+1 < len(words) {
-			next = words[i+1]
-		}
-		switch words[i] {
-		case "dev":
-			if next != v.iface {
-				b.set("interface", quote(next), notes{})
-			}
-			i++
-		case "label":
-			if v.ipv6 {
-				l.find(Ignored, "IPv6 addresses have no label.")
-			} else {
-				b.set("label", quote(next), notes{})
-			}
-			i++
-		case "scope":
-			if next != "global" && next != "universe" {
-				l.find(Missing, "The scope %s cannot be set.", next)
-			}
-			i++
-		case "broadcast", "brd":
-			l.find(Missing, "The broadcast address cannot be set.")
-			i++
-		case "peer", "preferred_lft":
-			l.find(Missing, "%s cannot be set.", words[i])
-			i++
-		case "no_track":
-			l.find(Equivalent, "lvs-ha restores a deleted address.")
-		case "home", "mngtmpaddr", "noprefixroute", "autojoin", "-nodad", "use_vmac":
-			l.find(Missing, "%s cannot be set.", words[i])
-		default:
-			l.find(Ignored, "keepalived does not know %q.", words[i])
-		}
-	}
-	return b
-}
-
 // listBuilder is a list of strings with their comments.
-type listBuilder []listElement
-
-type listElement struct {
-	text string
-	keepalived.Value
-}
-
-func (b *listBuilder) add(text string, v keepalived.Value) { *b = append(*b, listElement{text, v}) }
-
 // String returns the list, on one line if it is short and has no comments.
-func (b listBuilder) String() string {
-	width, comments := 0, false
-	var texts []string
-	for _, e := range b {
-		texts = append(texts, e.text)
-		width += len(e.text) + len(`"", `)
-		comments = comments || e.Trailing != "" || slices.ContainsFunc(e.Above, func(s string) bool { return s != "" })
-	}
-	if !comments && width < 100 {
-		return quoteAll(texts)
-	}
-	var out strings.Builder
-	out.WriteString("[\n")
-	for _, e := range b {
-		for _, c := range e.Above {
-			if c != "" {
-				out.WriteString("# " + printable(c) + "\n")
-			}
-		}
-		out.WriteString(quote(e.text) + ",")
-		if e.Trailing != "" {
-			out.WriteString(trailingMark + e.Trailing)
-		}
-		out.WriteByte('\n')
-	}
-	out.WriteString("]")
-	return out.String()
-}
-
 // uses converts a track_… block of an instance or a group.
-func (c *converter) uses(l *line, b *block, v *instance) {
-	l.find(Same, "")
-	kind := l.Keyword
-	for _, value := range l.Values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
-		name := value.Words[0]
-		use := &block{kind: "track", label: label(name), single: true}
-		if kind == "track_interface" {
-			use.kind = "track_interface"
-		} else if c.tracks[name] != kind && !c.definedLater(name, kind) {
-			at.find(Ignored, "There is no %s %s.", kind, name)
-			continue
-		}
-		if !at.useOptions(use, value.Words[1:], v) {
-			continue
-		}
-		if !at.told {
-			at.find(Same, "")
-		}
-		use.notes = c.take(value.Above, value.Trailing)
-		b.add(use)
-	}
-}
-
 // definedLater reports whether a track is defined by a later block of the file, or was removed.
-func (c *converter) definedLater(name, kind string) bool {
-	if c.tracks[name] != "" {
-		return false
-	}
-	keywords := map[string][]string{
-		"track_script": {"vrrp_script"}, "track_file": {"track_file", "vrrp_track_file"}, "track_process": {"vrrp_track_process"},
-	}[kind]
-	return slices.ContainsFunc(c.source.Nodes, func(n *keepalived.Node) bool {
-		return slices.Contains(keywords, n.Keyword) && len(n.Args) > 0 && n.Args[0] == name
-	})
-}
-
 // useOptions converts "weight N [reverse]" and what a sync group makes of it. It reports whether the track is used at all.
-func (l *line) useOptions(use *block, words []string, v *instance) bool {
-	weight := ""
-	if len(words) >= 2 && words[0] == "weight" {
-		if w, ok := number(words[1], -254, 254); ok {
-			weight = fmt.Sprint(min(max(w, -253), 253))
-		} else {
-			l.find(Ignored, "%q is not a weight from −253 to 253.", words[1])
-		}
-		if len(words) > 2 && words[2] == "reverse" {
-			use.set("reverse", "true", notes{})
-		}
-	} else if len(words) > 0 {
-		l.find(Ignored, "keepalived does not know %q here and ignores the line.", words[0])
-		return false
-	}
-	grouped := v != nil && (v.group != nil && !v.weighted || v.priority == 255)
-	if grouped && use.kind == "track_interface" && weight != "" && weight != "0" {
-		l.find(Ignored, "keepalived ignores the weight, because the instance is in a vrrp_sync_group or has priority 255.")
-		weight = "0"
-		use.items = nil
-	}
-	if grouped && use.kind == "track" && (weight != "" && weight != "0" || weight == "" && l.c.weighted(l.Keyword, l.arg(0))) {
-		l.find(Ignored, "keepalived ignores a track with a weight, because the instance is in a vrrp_sync_group or has priority 255.")
-		return false
-	}
-	if weight != "" && (weight != "0" || use.kind == "track") {
-		use.items = append([]item{{name: "weight", value: weight}}, use.items...)
-	}
-	return true
-}
-
 // weighted reports whether the definition of a track has a weight.
-func (c *converter) weighted(kind, name string) bool {
-	for _, n := range c.source.Nodes {
-		if strings.TrimPrefix(n.Keyword, "vrrp_") == strings.TrimPrefix(kind, "track_") || strings.HasSuffix(n.Keyword, kind) {
-			if len(n.Args) > 0 && n.Args[0] == name {
-				w := n.Last("weight")
-				return w != nil && len(w.Args) > 0 && w.Args[0] != "0"
-			}
-		}
-	}
-	return false
-}
-
-func (c *converter) unicastPeers(l *line, b *block, v *instance) {
-	l.find(Same, "")
-	var peers listBuilder
-	lowest, highest := 256, -1
-	for _, value := range l.Values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
-		a, err := netip.ParseAddr(value.Words[0])
-		if err != nil || a.Is6() != v.ipv6 {
-			at.find(Ignored, "%q is not an address of the instance's family.", value.Words[0])
-			continue
-		}
-		least, most := 1, 255
-		for i := 1; i+1 < len(value.Words); i += 2 {
-			if ttl, ok := number(value.Words[i+1], 0, 255); ok {
-				switch value.Words[i] {
-				case "min_ttl":
-					least = max(ttl, 1)
-				case "max_ttl":
-					most = max(ttl, 1)
-				}
-			}
-		}
-		if highest >= 0 && (least != lowest || most != highest) {
-			at.find(Differs, "The range of TTLs is one for all peers: the widest was taken.")
-		}
-		lowest, highest = min(lowest, least), max(highest, most)
-		peers.add(a.String(), value)
-	}
-	if len(peers) == 0 {
-		l.find(Ignored, "keepalived uses multicast without valid peers.")
-		return
-	}
-	l.set(b, "unicast_peers", peers.String())
-	// keepalived accepts any TTL, lvs-ha by default only 255.
-	b.set("unicast_min_ttl", fmt.Sprint(lowest), notes{})
-	if highest < 255 {
-		b.set("unicast_max_ttl", fmt.Sprint(highest), notes{})
-	}
-}

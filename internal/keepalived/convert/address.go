@@ -1,0 +1,189 @@
+package convert
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+func (c *converter) sourceAddress(l *line, b *block, v *instance) {
+	if l.superseded(v.node.Children, "mcast_src_ip", "unicast_src_ip") {
+		return
+	}
+	a, err := netip.ParseAddr(l.arg(0))
+	if err != nil || a.Is6() != v.ipv6 {
+		l.find(Ignored, "%q is not an address of the instance's family.", l.arg(0))
+		return
+	}
+	l.find(Same, "")
+	l.set(b, "source_address", quote(a.String()))
+}
+
+func (c *converter) addresses(l *line, b *block, v *instance) {
+	excluded := l.Keyword == "virtual_ipaddress_excluded"
+	l.find(Same, "")
+	var plain listBuilder
+	var others []*block
+	for _, value := range l.Values {
+		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		p, ok := prefix(value.Words[0])
+		switch {
+		case !ok:
+			at.find(Ignored, "%q is not an address.", value.Words[0])
+			continue
+		case p.Addr().Is6() != v.ipv6 && excluded:
+			at.find(Missing, "%s has another family than the other addresses: lvs-ha needs a vrrp block of its own for it, in one sync_group.", p)
+			continue
+		case p.Addr().Is6() != v.ipv6:
+			at.find(Ignored, "%s has another family than the instance.", p)
+			continue
+		case v.have[p.Addr()]:
+			at.find(Ignored, "The instance has %s already.", p.Addr())
+			continue
+		}
+		v.have[p.Addr()] = true
+		extra := at.addressOptions(value.Words[1:], v)
+		if len(extra.items) == 0 {
+			plain.add(p.String(), value)
+			continue
+		}
+		extra.kind, extra.label, extra.single, extra.notes = "address", p.String(), true, c.take(value.Above, value.Trailing)
+		if excluded {
+			extra.set("excluded", "true", notes{})
+		}
+		others = append(others, extra)
+	}
+	name := "addresses"
+	if excluded {
+		name = "excluded_addresses"
+	}
+	if len(plain) > 0 {
+		l.set(b, name, plain.String())
+	}
+	for _, o := range others {
+		b.add(o)
+	}
+}
+
+func (l *line) addressOptions(words []string, v *instance) *block {
+	b := &block{}
+	for i := 0; i < len(words); i++ {
+		next := ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		switch words[i] {
+		case "dev":
+			if next != v.iface {
+				b.set("interface", quote(next), notes{})
+			}
+			i++
+		case "label":
+			if v.ipv6 {
+				l.find(Ignored, "IPv6 addresses have no label.")
+			} else {
+				b.set("label", quote(next), notes{})
+			}
+			i++
+		case "scope":
+			if next != "global" && next != "universe" {
+				l.find(Missing, "The scope %s cannot be set.", next)
+			}
+			i++
+		case "broadcast", "brd":
+			l.find(Missing, "The broadcast address cannot be set.")
+			i++
+		case "peer", "preferred_lft":
+			l.find(Missing, "%s cannot be set.", words[i])
+			i++
+		case "no_track":
+			l.find(Equivalent, "lvs-ha restores a deleted address.")
+		case "home", "mngtmpaddr", "noprefixroute", "autojoin", "-nodad", "use_vmac":
+			l.find(Missing, "%s cannot be set.", words[i])
+		default:
+			l.find(Ignored, "keepalived does not know %q.", words[i])
+		}
+	}
+	return b
+}
+
+type listBuilder []listElement
+
+type listElement struct {
+	text string
+	keepalived.Value
+}
+
+func (b *listBuilder) add(text string, v keepalived.Value) { *b = append(*b, listElement{text, v}) }
+
+func (b listBuilder) String() string {
+	width, comments := 0, false
+	var texts []string
+	for _, e := range b {
+		texts = append(texts, e.text)
+		width += len(e.text) + len(`"", `)
+		comments = comments || e.Trailing != "" || slices.ContainsFunc(e.Above, func(s string) bool { return s != "" })
+	}
+	if !comments && width < 100 {
+		return quoteAll(texts)
+	}
+	var out strings.Builder
+	out.WriteString("[\n")
+	for _, e := range b {
+		for _, c := range e.Above {
+			if c != "" {
+				out.WriteString("# " + printable(c) + "\n")
+			}
+		}
+		out.WriteString(quote(e.text) + ",")
+		if e.Trailing != "" {
+			out.WriteString(trailingMark + e.Trailing)
+		}
+		out.WriteByte('\n')
+	}
+	out.WriteString("]")
+	return out.String()
+}
+
+func (c *converter) unicastPeers(l *line, b *block, v *instance) {
+	l.find(Same, "")
+	var peers listBuilder
+	lowest, highest := 256, -1
+	for _, value := range l.Values {
+		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		a, err := netip.ParseAddr(value.Words[0])
+		if err != nil || a.Is6() != v.ipv6 {
+			at.find(Ignored, "%q is not an address of the instance's family.", value.Words[0])
+			continue
+		}
+		least, most := 1, 255
+		for i := 1; i+1 < len(value.Words); i += 2 {
+			if ttl, ok := number(value.Words[i+1], 0, 255); ok {
+				switch value.Words[i] {
+				case "min_ttl":
+					least = max(ttl, 1)
+				case "max_ttl":
+					most = max(ttl, 1)
+				}
+			}
+		}
+		if highest >= 0 && (least != lowest || most != highest) {
+			at.find(Differs, "The range of TTLs is one for all peers: the widest was taken.")
+		}
+		lowest, highest = min(lowest, least), max(highest, most)
+		peers.add(a.String(), value)
+	}
+	if len(peers) == 0 {
+		l.find(Ignored, "keepalived uses multicast without valid peers.")
+		return
+	}
+	l.set(b, "unicast_peers", peers.String())
+	// keepalived accepts any TTL, lvs-ha by default only 255.
+	b.set("unicast_min_ttl", fmt.Sprint(lowest), notes{})
+	if highest < 255 {
+		b.set("unicast_max_ttl", fmt.Sprint(highest), notes{})
+	}
+}

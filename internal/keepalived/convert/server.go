@@ -1,0 +1,207 @@
+package convert
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+func parseServer(args []string) (netip.AddrPort, bool) {
+	args = append(slices.Clone(args), "", "")
+	return parseEndpoint(args[0], args[1])
+}
+
+type timers struct {
+	interval, timeout, retryInterval time.Duration // retryInterval −1: the check's default
+	retry                            int           // −1: the check's default
+	host                             string
+}
+
+func (t timers) read(nodes []*keepalived.Node) timers {
+	for _, n := range nodes {
+		if len(n.Args) == 0 {
+			continue
+		}
+		d, ok := seconds(n.Args[0])
+		switch n.Keyword {
+		case "delay_loop":
+			if ok && d > 0 {
+				t.interval = d
+			}
+		case "connect_timeout", "misc_timeout":
+			if ok && d > 0 {
+				t.timeout = d
+			}
+		case "delay_before_retry":
+			if ok {
+				t.retryInterval = d
+			}
+		case "retry", "nb_get_retry":
+			if r, ok := number(n.Args[0], 0, 1<<31-1); ok {
+				t.retry = r
+			}
+		case "virtualhost":
+			t.host = n.Args[0]
+		}
+	}
+	return t
+}
+
+func (c *converter) realServer(l *line, b *block, s *service) {
+	at, ok := parseServer(l.Args)
+	if !ok {
+		l.find(Ignored, "It has no valid address.")
+		return
+	}
+	if len(s.endpoints) == 1 && s.endpoints[0].address.Addr() == at.Addr() {
+		l.find(Missing, "lvs-ha does not balance to the service's own address.")
+		return
+	}
+	name := serverLabel(at, s.port)
+	if slices.ContainsFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == "real_server" && i.block.label == name }) {
+		l.find(Ignored, "The real server is there already.")
+		return
+	}
+	l.find(Same, "")
+	r := b.add(&block{kind: "real_server", label: name, single: true, notes: l.notes()})
+	t := timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(s.node.Children)
+	t = t.read(l.Children)
+	if w := s.node.Last("weight"); w != nil && l.Last("weight") == nil && len(w.Args) > 0 && w.Args[0] != "1" {
+		if n, ok := number(w.Args[0], 1, 65535); ok {
+			r.set("weight", fmt.Sprint(n), notes{})
+		}
+	}
+	c.each("real_server", l.Children, r, func(l2 *line) { c.serverLine(l2, r, l.Node, s, t) })
+}
+
+func serverLabel(at netip.AddrPort, port uint16) string {
+	if at.Port() == 0 || at.Port() == port {
+		return at.Addr().String()
+	}
+	return at.String()
+}
+
+func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *service, t timers) {
+	if kind := checkKinds[l.Keyword]; kind != "" || l.Keyword == "BFD_CHECK" {
+		c.check(l, b, kind, t)
+		return
+	}
+	if l.superseded(server.Children, l.Keyword) {
+		return
+	}
+	switch l.Keyword {
+	case "weight":
+		if n, ok := number(l.arg(0), 0, 65535); ok {
+			l.find(Same, "")
+			if n != 1 {
+				l.set(b, "weight", fmt.Sprint(n))
+			}
+		} else {
+			l.find(Ignored, "%q is not a weight from 0 to 65535.", l.arg(0))
+		}
+	case "uthreshold":
+		l.count(b, "upper_threshold", 0, 1<<31-1)
+	case "lthreshold":
+		l.count(b, "lower_threshold", 0, 1<<31-1)
+	case "lvs_method":
+		c.serverForwarding(l, b, s)
+	case "inhibit_on_failure":
+		if s.node.Last("inhibit_on_failure") != nil {
+			l.find(Same, "")
+			return
+		}
+		l.find(Differs, "on_failure is a setting of the whole virtual_service.")
+	}
+}
+
+func (c *converter) serverForwarding(l *line, b *block, s *service) {
+	f := forwardings[l.arg(0)]
+	if f == "" {
+		l.find(Ignored, "keepalived does not know the method %q.", l.arg(0))
+		return
+	}
+	l.find(Same, "")
+	if f != s.forwarding {
+		l.set(b, "forwarding", quote(f))
+	}
+	if t := tunnel(l.Args[1:]); f == "tun" && len(t.items) > 0 {
+		b.add(t)
+	}
+}
+
+func tunnel(words []string) *block {
+	t := &block{kind: "tunnel"}
+	for i := 0; i < len(words); i++ {
+		switch word := words[i]; {
+		case (word == "type" || word == "port") && i+1 < len(words):
+			i++
+			value := words[i]
+			if word == "type" {
+				value = quote(value)
+			}
+			t.set(word, value, notes{})
+		case slices.Contains([]string{"nocsum", "csum", "remcsum"}, word):
+			t.set("checksum", quote(word), notes{})
+		}
+	}
+	return t
+}
+
+func (c *converter) sorryServer(l *line, b *block, s *service) {
+	at, ok := parseServer(l.Args)
+	if !ok {
+		l.find(Ignored, "It has no valid address.")
+		return
+	}
+	l.find(Same, "")
+	r := b.add(&block{kind: "sorry_server", label: serverLabel(at, s.port), single: true, notes: l.notes()})
+	if m := s.node.Last("sorry_server_lvs_method"); m != nil && len(m.Args) > 0 {
+		if f := forwardings[m.Args[0]]; f != "" && f != s.forwarding {
+			r.set("forwarding", quote(f), notes{})
+		}
+	}
+}
+
+func (c *converter) hoistChecks(b *block) {
+	var servers []*block
+	for _, i := range b.items {
+		if i.block != nil && i.block.kind == "real_server" {
+			servers = append(servers, i.block)
+		}
+	}
+	if len(servers) < 2 {
+		return
+	}
+	checks, _ := servers[0].checks()
+	for _, s := range servers[1:] {
+		if other, _ := s.checks(); printed(other) != printed(checks) {
+			return
+		}
+	}
+	if len(checks) == 0 {
+		return
+	}
+	at := slices.IndexFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == "real_server" })
+	b.items = slices.Insert(b.items, at, checks...)
+	for _, s := range servers {
+		_, s.items = s.checks()
+	}
+}
+
+func (b *block) checks() (checks, others []item) {
+	for _, i := range b.items {
+		if i.block != nil && i.block.kind == "health_check" {
+			checks = append(checks, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	return checks, others
+}
+
+func printed(items []item) string {
+	return string((&block{items: items}).print())
+}

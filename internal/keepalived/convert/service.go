@@ -1,0 +1,321 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+// service is what keepalived makes of a virtual_server.
+type service struct {
+	node       *keepalived.Node
+	endpoints  []endpoint
+	forwarding string // of the service
+	protocol   string
+	scheduler  string
+	persistent bool
+	port       uint16 // of all endpoints; 0: they differ, or it is every port
+	servers    int    // real servers that keepalived accepts
+}
+
+// endpoint is an address and port, or a mark.
+// virtualServer converts a virtual_server.
+func (c *converter) virtualServer(l *line) {
+	s, fault := c.readService(l.Node)
+	if fault != "" {
+		l.find(Ignored, "%s", fault)
+		return
+	}
+	l.find(Same, "")
+	if !c.lvs {
+		c.lvs = true
+		b := c.root.add(&block{kind: "director", single: true})
+		b.set("on_stop", quote("remove"), notes{})
+	}
+	if !s.alpha() && !c.unchecked {
+		c.unchecked = true
+		c.find(l.Position, "", "virtual_server", Differs, "Without alpha, keepalived uses real servers before their first check; lvs-ha waits for it.")
+	}
+	if own := s.dropOwn(); own != "" {
+		l.find(Missing, "%s is also a real server. lvs-ha does not balance to the service's own address; without it:", own)
+	}
+	head := l.notes()
+	kinds := s.byKind()
+	for i, endpoints := range kinds {
+		one := *s
+		one.endpoints = endpoints
+		with := c
+		if i > 0 {
+			with = c.again()
+		}
+		with.service(l.Children, &one, head)
+		head = notes{}
+	}
+}
+
+// dropOwn removes the endpoints of a group that are real servers too. It returns one of them.
+// again returns a converter that converts lines a second time: their fates are known.
+func (c *converter) again() *converter {
+	return &converter{source: c.source, options: c.options, globals: c.globals, root: c.root, names: c.names, groups: c.groups}
+}
+
+// byKind separates addresses from marks: they need different attributes.
+// service writes a virtual_service, or a dynamic block for several endpoints.
+func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
+	b := &block{kind: "virtual_service", notes: head}
+	content := b
+	marks := s.endpoints[0].mark != 0
+	attribute := "address"
+	if marks {
+		attribute = "mark"
+	}
+	if len(s.endpoints) > 1 {
+		b.kind, b.label = "dynamic", "virtual_service"
+		var rows []string
+		for _, e := range s.endpoints {
+			rows = append(rows, quote(uniqueIn(c.names, s.name(e)))+objectMark+e.value())
+		}
+		b.set("for_each", "{\n"+strings.Join(rows, "\n")+"\n}", notes{})
+		b.set("labels", "[virtual_service.key]", notes{})
+		content = b.add(&block{kind: "content"})
+		content.set(attribute, "virtual_service.value", notes{})
+	} else {
+		b.label = uniqueIn(c.names, s.name(s.endpoints[0]))
+		content.set(attribute, s.endpoints[0].value(), notes{})
+	}
+	if marks && s.endpoints[0].ipv6 {
+		content.set("family", quote("ipv6"), notes{})
+	}
+	c.each("virtual_server", lines, content, func(l *line) { c.serviceLine(l, content, s) })
+	c.impliedService(content, s)
+	c.hoistChecks(content)
+	content.settle()
+	c.root.add(b)
+}
+
+func (s *service) alpha() bool { return s.node.Last("alpha") != nil }
+
+// name describes an endpoint with its protocol.
+// uniqueIn returns a name that is not used yet.
+// readService reads what other lines depend on. The fault says why keepalived ignores the virtual server.
+func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
+	s = &service{node: n, forwarding: "nat", protocol: "tcp", scheduler: "wlc"}
+	family := ""
+	for _, child := range n.Children {
+		arg := ""
+		if len(child.Args) > 0 {
+			arg = child.Args[0]
+		}
+		switch child.Keyword {
+		case "lb_kind", "lvs_method":
+			if f := forwardings[arg]; f != "" {
+				s.forwarding = f
+			}
+		case "protocol":
+			if p := strings.ToLower(arg); slices.Contains([]string{"tcp", "udp", "sctp"}, p) {
+				s.protocol = p
+			}
+		case "lb_algo", "lvs_sched":
+			if slices.Contains(schedulers, arg) {
+				s.scheduler = arg
+			}
+		case "persistence_timeout":
+			_, ok := number(arg, 1, 31*86400)
+			s.persistent = s.persistent || ok || arg == ""
+		case "persistence_granularity", "persistence_engine":
+			s.persistent = true
+		case "ip_family":
+			family = arg
+		case "real_server":
+			if _, ok := parseServer(child.Args); ok {
+				s.servers++
+			}
+		}
+	}
+	if s.servers == 0 {
+		return nil, "keepalived ignores it: it has no real servers."
+	}
+	args := append(slices.Clone(n.Args), "", "")
+	switch {
+	case args[0] == "fwmark":
+		mark, ok := number(args[1], 1, 1<<32-1)
+		if !ok {
+			return nil, fmt.Sprintf("%q is not a firewall mark.", args[1])
+		}
+		ipv6 := family == "inet6" || family == "" && c.firstServerIPv6(n)
+		s.endpoints = []endpoint{{mark: uint32(mark), ipv6: ipv6}}
+	case args[0] == "group":
+		s.endpoints = c.groups[args[1]]
+		if len(s.endpoints) == 0 {
+			return nil, fmt.Sprintf("keepalived ignores it: there is no virtual_server_group %s with entries.", args[1])
+		}
+	default:
+		at, ok := parseEndpoint(args[0], args[1])
+		if !ok {
+			return nil, "It has no valid address and port."
+		}
+		s.endpoints = []endpoint{{address: at}}
+	}
+	s.port = s.endpoints[0].address.Port()
+	for _, e := range s.endpoints {
+		if e.address.Port() != s.port {
+			s.port = 0
+		}
+	}
+	return s, ""
+}
+
+func (c *converter) firstServerIPv6(n *keepalived.Node) bool {
+	for _, r := range n.All("real_server") {
+		if at, ok := parseServer(r.Args); ok {
+			return at.Addr().Is6()
+		}
+	}
+	return false
+}
+
+var forwardings = map[string]string{"NAT": "nat", "DR": "dr", "TUN": "tun"}
+
+var schedulers = []string{"rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"}
+
+// readGroups reads the virtual_server_groups.
+// serverGroup records the fate of a group's entries; its virtual servers are written with them.
+// maxRange bounds the addresses of an entry of a group.
+// parseEntry parses "ADDRESS[-END|/LENGTH] [PORT]" or "fwmark N [inet|inet6]".
+// rangeLength returns the number of addresses up to an end, which is the last part of an address or, in keepalived 2.4, a whole one.
+func (c *converter) serviceLine(l *line, b *block, s *service) {
+	nodes := s.node.Children
+	switch l.Keyword {
+	case "real_server":
+		c.realServer(l, b, s)
+		return
+	case "sorry_server":
+		c.sorryServer(l, b, s)
+		return
+	}
+	if l.superseded(nodes, l.Keyword) {
+		return
+	}
+	switch l.Keyword {
+	case "lb_algo", "lvs_sched":
+		if !slices.Contains(schedulers, l.arg(0)) {
+			l.find(Ignored, "keepalived does not know the scheduler %q.", l.arg(0))
+		} else {
+			l.find(Same, "")
+		}
+		l.set(b, "scheduler", quote(s.scheduler))
+	case "lb_kind", "lvs_method":
+		if forwardings[l.arg(0)] == "" {
+			l.find(Ignored, "keepalived does not know the method %q.", l.arg(0))
+		} else {
+			l.find(Same, "")
+		}
+		l.set(b, "forwarding", quote(s.forwarding))
+	case "protocol":
+		switch {
+		case s.endpoints[0].mark != 0:
+			l.find(Ignored, "A firewall mark has no protocol.")
+		case strings.ToLower(l.arg(0)) != s.protocol:
+			l.find(Ignored, "keepalived does not know the protocol %q.", l.arg(0))
+		default:
+			l.find(Same, "")
+			if s.protocol != "tcp" {
+				l.set(b, "protocol", quote(s.protocol))
+			}
+		}
+	case "sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3":
+		c.schedulerFlag(l, b, s)
+	case "ops", "hashed":
+		if l.Keyword == "ops" {
+			l.find(Same, "")
+			l.set(b, "one_packet", "true")
+		}
+	case "persistence_timeout", "persistence_granularity", "persistence_engine":
+		c.persistence(l, b)
+	case "inhibit_on_failure":
+		l.find(Same, "")
+		l.set(b, "on_failure", quote("weight"))
+	case "quorum", "hysteresis":
+		q := b.find("quorum")
+		if q == nil {
+			q = b.add(&block{kind: "quorum", notes: l.notes()})
+			q.set("weight", "1", notes{})
+		}
+		n, ok := number(l.arg(0), 0, 1<<32-1)
+		if !ok {
+			l.find(Ignored, "%q is not a number.", l.arg(0))
+			return
+		}
+		l.find(Same, "")
+		if l.Keyword == "quorum" {
+			q.items[0].value = fmt.Sprint(max(n, 1))
+		} else if n > 0 {
+			q.set("hysteresis", fmt.Sprint(n), notes{})
+		}
+	}
+}
+
+func (c *converter) schedulerFlag(l *line, b *block, s *service) {
+	if scheduler, _, _ := strings.Cut(l.Keyword, "-"); scheduler != "flag" && scheduler != s.scheduler {
+		l.find(Ignored, "It only applies to the scheduler %s.", scheduler)
+		return
+	}
+	l.find(Same, "")
+	for i := range b.items {
+		if b.items[i].name == "scheduler_flags" {
+			b.items[i].value = strings.TrimSuffix(b.items[i].value, "]") + ", " + quote(l.Keyword) + "]"
+			return
+		}
+	}
+	l.set(b, "scheduler_flags", quoteAll([]string{l.Keyword}))
+}
+
+func (c *converter) persistence(l *line, b *block) {
+	n := 0
+	if l.Keyword == "persistence_timeout" && l.arg(0) != "" {
+		var ok bool
+		if n, ok = number(l.arg(0), 1, 31*86400); !ok {
+			l.find(Ignored, "keepalived ignores %q, which is not a number of seconds from 1.", l.arg(0))
+			return
+		}
+	}
+	p := b.find("persistence")
+	if p == nil {
+		p = b.add(&block{kind: "persistence", notes: l.notes()})
+	}
+	l.find(Same, "")
+	switch {
+	case l.Keyword == "persistence_engine":
+		p.set("engine", quote(l.arg(0)), notes{})
+	case l.Keyword == "persistence_granularity" && strings.Contains(l.arg(0), "."):
+		p.set("netmask", quote(l.arg(0)), notes{})
+	case l.Keyword == "persistence_granularity":
+		p.set("prefix", l.arg(0), notes{})
+	case n > 0:
+		p.set("timeout", duration(time.Duration(n)*time.Second), notes{})
+	default:
+		p.set("timeout", quote("6m"), notes{})
+	}
+}
+
+// impliedService adds keepalived's defaults.
+func (c *converter) impliedService(b *block, s *service) {
+	at := 1
+	if b.get("family") != "" {
+		at = 2
+	}
+	if b.get("forwarding") == "" {
+		b.items = slices.Insert(b.items, at, item{name: "forwarding", value: quote(s.forwarding)})
+	}
+	if p := b.find("persistence"); p != nil && p.get("timeout") == "" {
+		p.set("timeout", quote("6m"), notes{})
+	}
+}
+
+// timers are the settings that a check inherits from its real server, and this from its virtual server.
+// serverForwarding writes "lvs_method METHOD [type T] [port P] [csum|nocsum|remcsum]".
+// hoistChecks moves checks that all real servers have to their service.
+// checks returns the checks among the items of a server, and the other items.

@@ -1,0 +1,162 @@
+package convert
+
+import "maps"
+
+// timerWords are the settings of a check that a real server and a virtual server may have too.
+var timerWords = map[string]word{
+	"retry":              {Equivalent, "fall", "fall is one more."},
+	"delay_before_retry": {Equivalent, "retry_interval", ""},
+	"warmup":             {Equivalent, "", "The first checks run at once, spread over a short time."},
+	"delay_loop":         {Equivalent, "interval", ""},
+	"connect_timeout":    {Equivalent, "timeout", "It is the limit of the whole check."},
+	"alpha":              {Same, "", "Real servers are used after their first check."},
+}
+
+func with(more map[string]word) map[string]word {
+	all := maps.Clone(timerWords)
+	maps.Copy(all, more)
+	return all
+}
+
+// checkWords are the settings of a checker.
+func checkWords(more map[string]word) map[string]word {
+	all := with(map[string]word{
+		"connect_ip":       {Same, "address", ""},
+		"connect_port":     {Same, "port", ""},
+		"bindto":           {Same, "source.address", ""},
+		"bind_port":        {Missing, "", "The source port is the kernel's choice."},
+		"bind_if":          {Same, "source.interface", ""},
+		"fwmark":           {Same, "source.mark", ""},
+		"log_all_failures": {Missing, "", "Only changes of a real server's state are logged; status shows the last failure."},
+	})
+	maps.Copy(all, more)
+	return all
+}
+
+// unsupported gives all words of a checker that lvs-ha does not have the same fate.
+func unsupported(more ...string) map[string]word {
+	all := checkWords(nil)
+	for _, w := range more {
+		all[w] = word{}
+	}
+	for w := range all {
+		all[w] = word{Missing, "", "lvs-ha has no such check."}
+	}
+	return all
+}
+
+var httpWords = checkWords(map[string]word{
+	"nb_get_retry":  {Equivalent, "fall", "fall is one more."},
+	"virtualhost":   {Same, "host", ""},
+	"http_protocol": {Equivalent, "", "Checks speak HTTP/1.1 and close the connection."},
+	"enable_sni":    {Equivalent, "", "SNI is sent if host is a name."},
+	"sni_name":      {Same, "tls.server_name", ""},
+	"fast_recovery": {Equivalent, "rise", "One success brings a real server up."},
+	"tls_compliant": {Equivalent, "", "A connection that is closed without TLS's end is accepted."},
+	"url":           {Same, `health_check "http"`, "One for each url."},
+})
+
+func init() {
+	maps.Copy(table, words{
+		"virtual_server": with(map[string]word{
+			"ip_family":               {Same, "family", ""},
+			"lb_algo":                 {Same, "scheduler", ""},
+			"lvs_sched":               {Same, "scheduler", ""},
+			"lb_kind":                 {Same, "forwarding", ""},
+			"lvs_method":              {Same, "forwarding", ""},
+			"protocol":                {Same, "protocol", ""},
+			"hashed":                  {Equivalent, "", "The kernel sets it."},
+			"ops":                     {Same, "one_packet", ""},
+			"flag-1":                  {Same, "scheduler_flags", ""},
+			"flag-2":                  {Same, "scheduler_flags", ""},
+			"flag-3":                  {Same, "scheduler_flags", ""},
+			"sh-port":                 {Same, "scheduler_flags", ""},
+			"sh-fallback":             {Same, "scheduler_flags", ""},
+			"mh-port":                 {Same, "scheduler_flags", ""},
+			"mh-fallback":             {Same, "scheduler_flags", ""},
+			"persistence_engine":      {Same, "persistence.engine", ""},
+			"persistence_timeout":     {Same, "persistence.timeout", ""},
+			"persistence_granularity": {Same, "persistence.netmask, persistence.prefix", ""},
+			"inhibit_on_failure":      {Same, `on_failure = "weight"`, ""},
+			"quorum":                  {Same, "quorum.weight", ""},
+			"hysteresis":              {Same, "quorum.hysteresis", ""},
+			"quorum_up":               {Missing, "", "There are no commands for a quorum."},
+			"quorum_down":             {Missing, "", "There are no commands for a quorum."},
+			"sorry_server":            {Same, `sorry_server "address"`, ""},
+			"sorry_server_inhibit":    {Missing, "", "A sorry server is only in the table while it is used."},
+			"sorry_server_lvs_method": {Same, "sorry_server.forwarding", ""},
+			"real_server":             {Same, `real_server "address"`, ""},
+			"weight":                  {Same, "weight", ""},
+			"virtualhost":             {Same, "host", ""},
+			"ha_suspend":              {Missing, "", "Checks always run."},
+			"omega":                   {Differs, "", "When lvs-ha stops, no commands run for real servers and quorums."},
+			"smtp_alert":              {Missing, "", "There is no mail about real servers."},
+			"snmp_name":               {Missing, "", noSNMP},
+		}),
+		"real_server": with(map[string]word{
+			"weight":             {Same, "weight", ""},
+			"lvs_method":         {Same, "forwarding, tunnel", ""},
+			"uthreshold":         {Same, "upper_threshold", ""},
+			"lthreshold":         {Same, "lower_threshold", ""},
+			"inhibit_on_failure": {Differs, "on_failure", "It is a setting of the whole virtual_service."},
+			"notify_up":          {Missing, "", "There are no commands for real servers."},
+			"notify_down":        {Missing, "", "There are no commands for real servers."},
+			"smtp_alert":         {Missing, "", "There is no mail about real servers."},
+			"virtualhost":        {Same, "host", ""},
+			"snmp_name":          {Missing, "", noSNMP},
+			"TCP_CHECK":          {Same, `health_check "tcp"`, ""},
+			"HTTP_GET":           {Same, `health_check "http"`, ""},
+			"SSL_GET":            {Same, `health_check "https"`, "The certificate is not verified, as keepalived does it."},
+			"MISC_CHECK":         {Same, `health_check "script"`, ""},
+			"SMTP_CHECK":         {Missing, "", "lvs-ha has no such check."},
+			"DNS_CHECK":          {Missing, "", "lvs-ha has no such check."},
+			"UDP_CHECK":          {Missing, "", "lvs-ha has no such check."},
+			"PING_CHECK":         {Missing, "", "lvs-ha has no such check."},
+			"FILE_CHECK":         {Missing, "", "Use a file check, whose file has an agent's word or a weight."},
+			"BFD_CHECK":          {Missing, "", "lvs-ha has no BFD."},
+		}),
+		"TCP_CHECK": checkWords(nil),
+		"HTTP_GET":  httpWords,
+		"SSL_GET":   httpWords,
+		"url": {
+			"path":             {Same, "path", ""},
+			"virtualhost":      {Same, "host", ""},
+			"status_code":      {Same, "status", ""},
+			"digest":           {Missing, "", "Use body, a regular expression that the page must match."},
+			"regex":            {Same, "body", ""},
+			"regex_no_match":   {Missing, "", "The page can only be required to match."},
+			"regex_options":    {Missing, "", "Write options into the expression, as (?i)."},
+			"regex_min_offset": {Missing, "", "The whole page is searched."},
+			"regex_max_offset": {Missing, "", "The whole page is searched."},
+			"regex_stack":      {Equivalent, "", "The search needs no stack."},
+			"tls_compliant":    {Equivalent, "", "A connection that is closed without TLS's end is accepted."},
+		},
+		"MISC_CHECK": with(map[string]word{
+			"misc_path":        {Same, "command", ""},
+			"misc_timeout":     {Equivalent, "timeout", ""},
+			"misc_dynamic":     {Same, "weight", ""},
+			"user":             {Same, "user, group", ""},
+			"log_all_failures": {Missing, "", "Only changes of a real server's state are logged; status shows the last failure."},
+		}),
+		"SMTP_CHECK": unsupported("helo_name", "host"),
+		"host":       unsupported(),
+		"DNS_CHECK":  unsupported("type", "name"),
+		"UDP_CHECK":  unsupported("payload", "require_reply", "min_reply_length", "max_reply_length"),
+		"PING_CHECK": unsupported(),
+		"FILE_CHECK": {
+			"track_file": {Missing, "", "lvs-ha has no such check."},
+			"weight":     {Missing, "", "lvs-ha has no such check."},
+		},
+		"BFD_CHECK": {
+			"name":  {Missing, "", "lvs-ha has no BFD."},
+			"alpha": {Missing, "", "lvs-ha has no BFD."},
+		},
+		"SSL": {
+			"password":    {Missing, "", "lvs-ha has no client certificates for checks."},
+			"ca":          {Missing, "", "lvs-ha has no client certificates for checks."},
+			"certificate": {Missing, "", "lvs-ha has no client certificates for checks."},
+			"key":         {Missing, "", "lvs-ha has no client certificates for checks."},
+		},
+	})
+	delete(table["MISC_CHECK"], "connect_timeout")
+}

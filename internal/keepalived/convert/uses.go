@@ -1,0 +1,88 @@
+package convert
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+func (c *converter) uses(l *line, b *block, v *instance) {
+	l.find(Same, "")
+	kind := l.Keyword
+	for _, value := range l.Values {
+		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		name := value.Words[0]
+		use := &block{kind: "track", label: label(name), single: true}
+		if kind == "track_interface" {
+			use.kind = "track_interface"
+		} else if c.tracks[name] != kind && !c.definedLater(name, kind) {
+			at.find(Ignored, "There is no %s %s.", kind, name)
+			continue
+		}
+		if !at.useOptions(use, value.Words[1:], v) {
+			continue
+		}
+		if !at.told {
+			at.find(Same, "")
+		}
+		use.notes = c.take(value.Above, value.Trailing)
+		b.add(use)
+	}
+}
+
+func (c *converter) definedLater(name, kind string) bool {
+	if c.tracks[name] != "" {
+		return false
+	}
+	keywords := map[string][]string{
+		"track_script": {"vrrp_script"}, "track_file": {"track_file", "vrrp_track_file"}, "track_process": {"vrrp_track_process"},
+	}[kind]
+	return slices.ContainsFunc(c.source.Nodes, func(n *keepalived.Node) bool {
+		return slices.Contains(keywords, n.Keyword) && len(n.Args) > 0 && n.Args[0] == name
+	})
+}
+
+func (l *line) useOptions(use *block, words []string, v *instance) bool {
+	weight := ""
+	if len(words) >= 2 && words[0] == "weight" {
+		if w, ok := number(words[1], -254, 254); ok {
+			weight = fmt.Sprint(min(max(w, -253), 253))
+		} else {
+			l.find(Ignored, "%q is not a weight from −253 to 253.", words[1])
+		}
+		if len(words) > 2 && words[2] == "reverse" {
+			use.set("reverse", "true", notes{})
+		}
+	} else if len(words) > 0 {
+		l.find(Ignored, "keepalived does not know %q here and ignores the line.", words[0])
+		return false
+	}
+	grouped := v != nil && (v.group != nil && !v.weighted || v.priority == 255)
+	if grouped && use.kind == "track_interface" && weight != "" && weight != "0" {
+		l.find(Ignored, "keepalived ignores the weight, because the instance is in a vrrp_sync_group or has priority 255.")
+		weight = "0"
+		use.items = nil
+	}
+	if grouped && use.kind == "track" && (weight != "" && weight != "0" || weight == "" && l.c.weighted(l.Keyword, l.arg(0))) {
+		l.find(Ignored, "keepalived ignores a track with a weight, because the instance is in a vrrp_sync_group or has priority 255.")
+		return false
+	}
+	if weight != "" && (weight != "0" || use.kind == "track") {
+		use.items = append([]item{{name: "weight", value: weight}}, use.items...)
+	}
+	return true
+}
+
+func (c *converter) weighted(kind, name string) bool {
+	for _, n := range c.source.Nodes {
+		if strings.TrimPrefix(n.Keyword, "vrrp_") == strings.TrimPrefix(kind, "track_") || strings.HasSuffix(n.Keyword, kind) {
+			if len(n.Args) > 0 && n.Args[0] == name {
+				w := n.Last("weight")
+				return w != nil && len(w.Args) > 0 && w.Args[0] != "0"
+			}
+		}
+	}
+	return false
+}
