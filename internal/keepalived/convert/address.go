@@ -22,6 +22,7 @@ func (c *converter) sourceAddress(l *line, b *block, v *instance) {
 	l.set(b, "source_address", quote(a.String()))
 }
 
+// addresses writes virtual addresses: as a list those without options, as blocks the others.
 func (c *converter) addresses(l *line, b *block, v *instance) {
 	excluded := l.Keyword == "virtual_ipaddress_excluded"
 	l.find(Same, "")
@@ -68,6 +69,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 	}
 }
 
+// addressOptions converts the words after an address.
 func (l *line) addressOptions(words []string, v *instance) *block {
 	b := &block{}
 	for i := 0; i < len(words); i++ {
@@ -110,6 +112,7 @@ func (l *line) addressOptions(words []string, v *instance) *block {
 	return b
 }
 
+// listBuilder is a list of strings with their comments.
 type listBuilder []listElement
 
 type listElement struct {
@@ -119,6 +122,7 @@ type listElement struct {
 
 func (b *listBuilder) add(text string, v keepalived.Value) { *b = append(*b, listElement{text, v}) }
 
+// String returns the list, on one line if it is short and has no comments.
 func (b listBuilder) String() string {
 	width, comments := 0, false
 	var texts []string

@@ -10,12 +10,14 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
+// endpoint is an address and port, or a mark.
 type endpoint struct {
 	address netip.AddrPort
 	mark    uint32
 	ipv6    bool // of a mark
 }
 
+// name describes an endpoint with its protocol.
 func (e endpoint) name() string {
 	switch {
 	case e.mark != 0:
@@ -46,6 +48,7 @@ func parseEndpoint(address, port string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, uint16(p)), err == nil && ok
 }
 
+// dropOwn removes the endpoints of a group that are real servers too. It returns one of them.
 func (s *service) dropOwn() (own string) {
 	servers := map[netip.Addr]bool{}
 	for _, r := range s.node.All("real_server") {
@@ -66,6 +69,7 @@ func (s *service) dropOwn() (own string) {
 	return own
 }
 
+// byKind separates addresses from marks: they need different attributes.
 func (s *service) byKind() (kinds [][]endpoint) {
 	var addresses, marks []endpoint
 	for _, e := range s.endpoints {
@@ -90,6 +94,7 @@ func (s *service) name(e endpoint) string {
 	return e.name()
 }
 
+// uniqueIn returns a name that is not used yet.
 func uniqueIn(used map[string]bool, name string) string {
 	name = label(name)
 	for i, base := 2, name; used[name]; i++ {
@@ -99,6 +104,7 @@ func uniqueIn(used map[string]bool, name string) string {
 	return name
 }
 
+// readGroups reads the virtual_server_groups.
 func (c *converter) readGroups() {
 	c.groups = map[string][]endpoint{}
 	for _, n := range c.source.Nodes {
@@ -113,6 +119,7 @@ func (c *converter) readGroups() {
 	}
 }
 
+// serverGroup records the fate of a group's entries; its virtual servers are written with them.
 func (c *converter) serverGroup(l *line) {
 	for _, v := range l.Values {
 		if _, ok := parseEntry(v.Words); !ok {
@@ -127,8 +134,10 @@ func (c *converter) serverGroup(l *line) {
 	}
 }
 
+// maxRange bounds the addresses of an entry of a group.
 const maxRange = 4096
 
+// parseEntry parses "ADDRESS[-END|/LENGTH] [PORT]" or "fwmark N [inet|inet6]".
 func parseEntry(words []string) (entries []endpoint, ok bool) {
 	words = append(slices.Clone(words), "", "", "")
 	if words[0] == "fwmark" {
@@ -161,6 +170,7 @@ func parseEntry(words []string) (entries []endpoint, ok bool) {
 	return entries, true
 }
 
+// rangeLength returns the number of addresses up to an end, which is the last part of an address or, in keepalived 2.4, a whole one.
 func rangeLength(first netip.Addr, end string) (int, bool) {
 	if a, err := netip.ParseAddr(end); err == nil && a.BitLen() == first.BitLen() {
 		for n, next := 1, first; n <= maxRange; n, next = n+1, next.Next() {

@@ -14,6 +14,7 @@ func parseServer(args []string) (netip.AddrPort, bool) {
 	return parseEndpoint(args[0], args[1])
 }
 
+// timers are the settings that a check inherits from its real server, and this from its virtual server.
 type timers struct {
 	interval, timeout, retryInterval time.Duration // retryInterval −1: the check's default
 	retry                            int           // −1: the check's default
@@ -117,6 +118,7 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	}
 }
 
+// serverForwarding writes "lvs_method METHOD [type T] [port P] [csum|nocsum|remcsum]".
 func (c *converter) serverForwarding(l *line, b *block, s *service) {
 	f := forwardings[l.arg(0)]
 	if f == "" {
@@ -165,6 +167,7 @@ func (c *converter) sorryServer(l *line, b *block, s *service) {
 	}
 }
 
+// hoistChecks moves checks that all real servers have to their service.
 func (c *converter) hoistChecks(b *block) {
 	var servers []*block
 	for _, i := range b.items {
@@ -191,6 +194,7 @@ func (c *converter) hoistChecks(b *block) {
 	}
 }
 
+// checks returns the checks among the items of a server, and the other items.
 func (b *block) checks() (checks, others []item) {
 	for _, i := range b.items {
 		if i.block != nil && i.block.kind == "health_check" {

@@ -21,7 +21,6 @@ type service struct {
 	servers    int    // real servers that keepalived accepts
 }
 
-// endpoint is an address and port, or a mark.
 // virtualServer converts a virtual_server.
 func (c *converter) virtualServer(l *line) {
 	s, fault := c.readService(l.Node)
@@ -56,13 +55,11 @@ func (c *converter) virtualServer(l *line) {
 	}
 }
 
-// dropOwn removes the endpoints of a group that are real servers too. It returns one of them.
 // again returns a converter that converts lines a second time: their fates are known.
 func (c *converter) again() *converter {
 	return &converter{source: c.source, options: c.options, globals: c.globals, root: c.root, names: c.names, groups: c.groups}
 }
 
-// byKind separates addresses from marks: they need different attributes.
 // service writes a virtual_service, or a dynamic block for several endpoints.
 func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
 	b := &block{kind: "virtual_service", notes: head}
@@ -98,8 +95,6 @@ func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
 
 func (s *service) alpha() bool { return s.node.Last("alpha") != nil }
 
-// name describes an endpoint with its protocol.
-// uniqueIn returns a name that is not used yet.
 // readService reads what other lines depend on. The fault says why keepalived ignores the virtual server.
 func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 	s = &service{node: n, forwarding: "nat", protocol: "tcp", scheduler: "wlc"}
@@ -181,11 +176,6 @@ var forwardings = map[string]string{"NAT": "nat", "DR": "dr", "TUN": "tun"}
 
 var schedulers = []string{"rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos"}
 
-// readGroups reads the virtual_server_groups.
-// serverGroup records the fate of a group's entries; its virtual servers are written with them.
-// maxRange bounds the addresses of an entry of a group.
-// parseEntry parses "ADDRESS[-END|/LENGTH] [PORT]" or "fwmark N [inet|inet6]".
-// rangeLength returns the number of addresses up to an end, which is the last part of an address or, in keepalived 2.4, a whole one.
 func (c *converter) serviceLine(l *line, b *block, s *service) {
 	nodes := s.node.Children
 	switch l.Keyword {
@@ -314,8 +304,3 @@ func (c *converter) impliedService(b *block, s *service) {
 		p.set("timeout", quote("6m"), notes{})
 	}
 }
-
-// timers are the settings that a check inherits from its real server, and this from its virtual server.
-// serverForwarding writes "lvs_method METHOD [type T] [port P] [csum|nocsum|remcsum]".
-// hoistChecks moves checks that all real servers have to their service.
-// checks returns the checks among the items of a server, and the other items.

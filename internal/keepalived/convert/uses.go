@@ -8,6 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
+// uses converts a track_… block of an instance or a group.
 func (c *converter) uses(l *line, b *block, v *instance) {
 	l.find(Same, "")
 	kind := l.Keyword
@@ -32,6 +33,7 @@ func (c *converter) uses(l *line, b *block, v *instance) {
 	}
 }
 
+// definedLater reports whether a track is defined by a later block of the file, or was removed.
 func (c *converter) definedLater(name, kind string) bool {
 	if c.tracks[name] != "" {
 		return false
@@ -44,6 +46,7 @@ func (c *converter) definedLater(name, kind string) bool {
 	})
 }
 
+// useOptions converts "weight N [reverse]" and what a sync group makes of it. It reports whether the track is used at all.
 func (l *line) useOptions(use *block, words []string, v *instance) bool {
 	weight := ""
 	if len(words) >= 2 && words[0] == "weight" {
@@ -75,6 +78,7 @@ func (l *line) useOptions(use *block, words []string, v *instance) bool {
 	return true
 }
 
+// weighted reports whether the definition of a track has a weight.
 func (c *converter) weighted(kind, name string) bool {
 	for _, n := range c.source.Nodes {
 		if strings.TrimPrefix(n.Keyword, "vrrp_") == strings.TrimPrefix(kind, "track_") || strings.HasSuffix(n.Keyword, kind) {

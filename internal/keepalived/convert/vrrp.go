@@ -375,12 +375,3 @@ func (c *converter) alert(l *line) {
 	}
 	l.find(Equivalent, "notify_email sends mail about all instances.")
 }
-
-// addresses writes virtual addresses: as a list those without options, as blocks the others.
-// addressOptions converts the words after an address.
-// listBuilder is a list of strings with their comments.
-// String returns the list, on one line if it is short and has no comments.
-// uses converts a track_… block of an instance or a group.
-// definedLater reports whether a track is defined by a later block of the file, or was removed.
-// useOptions converts "weight N [reverse]" and what a sync group makes of it. It reports whether the track is used at all.
-// weighted reports whether the definition of a track has a weight.
