@@ -46,7 +46,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 			continue
 		}
 		v.have[p.Addr()] = true
-		extra := at.addressOptions(value.Words[1:], v)
+		extra := at.addressOptions(value.Words[1:], v, p)
 		if len(extra.items) == 0 {
 			plain.add(p.String(), value)
 			continue
@@ -70,7 +70,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 }
 
 // addressOptions converts the words after an address.
-func (l *line) addressOptions(words []string, v *instance) *block {
+func (l *line) addressOptions(words []string, v *instance, at netip.Prefix) *block {
 	b := &block{}
 	for i := 0; i < len(words); i++ {
 		next := ""
@@ -91,25 +91,66 @@ func (l *line) addressOptions(words []string, v *instance) *block {
 			}
 			i++
 		case "scope":
-			if next != "global" && next != "universe" {
-				l.find(Missing, "The scope %s cannot be set.", next)
-			}
+			l.scope(b, next, v)
 			i++
 		case "broadcast", "brd":
-			l.find(Missing, "The broadcast address cannot be set.")
+			l.broadcast(b, next, at)
 			i++
-		case "peer", "preferred_lft":
-			l.find(Missing, "%s cannot be set.", words[i])
+		case "peer":
+			if p, ok := prefix(next); ok && p.Addr().Is6() == v.ipv6 {
+				b.set("peer", quote(p.Addr().String()), notes{})
+			} else {
+				l.find(Ignored, "%q is not an address of the instance's family.", next)
+			}
 			i++
+		case "preferred_lft":
+			switch {
+			case next == "forever" && v.ipv6:
+				b.set("preferred", "true", notes{})
+			case next == "0" && v.ipv6:
+				b.set("preferred", "false", notes{})
+			case next != "forever":
+				l.find(Missing, "Only IPv6 addresses can be not preferred, and only for ever.")
+			}
+			i++
+		case "noprefixroute":
+			b.set("prefix_route", "false", notes{})
 		case "no_track":
 			l.find(Equivalent, "lvs-ha restores a deleted address.")
-		case "home", "mngtmpaddr", "noprefixroute", "autojoin", "-nodad", "use_vmac":
+		case "home", "mngtmpaddr", "autojoin", "-nodad", "use_vmac":
 			l.find(Missing, "%s cannot be set.", words[i])
 		default:
 			l.find(Ignored, "keepalived does not know %q.", words[i])
 		}
 	}
 	return b
+}
+
+func (l *line) scope(b *block, scope string, v *instance) {
+	switch {
+	case scope == "global" || scope == "universe" || scope == "0":
+	case v.ipv6:
+		l.find(Ignored, "The kernel decides the scope of an IPv6 address.")
+	case scope == "site" || scope == "link" || scope == "host":
+		b.set("scope", quote(scope), notes{})
+	default:
+		l.find(Missing, "The scope %s cannot be set.", scope)
+	}
+}
+
+// broadcast converts an address, "+" for the network's usual one, or "-" for the one with zeros.
+func (l *line) broadcast(b *block, text string, at netip.Prefix) {
+	a, err := netip.ParseAddr(text)
+	switch {
+	case text == "+":
+		return
+	case text == "-" && at.Bits() <= 30:
+		a = at.Masked().Addr()
+	case err != nil || !a.Is4():
+		l.find(Ignored, "%q is not a broadcast address.", text)
+		return
+	}
+	b.set("broadcast", quote(a.String()), notes{})
 }
 
 // listBuilder is a list of strings with their comments.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type globals struct {
 	userSet      bool
 	startup      time.Duration // vrrp_startup_delay
 	garp         garp
+	groups       [2]netip.Addr // multicast groups of IPv4 and IPv6
 	sync         *syncDaemon
 	alertAll     bool // smtp_alert
 	alertVRRP    bool
@@ -79,6 +81,14 @@ func (c *converter) readGlobals() {
 				g.garp.delay = parseOr(arg, g.garp.delay)
 			case "vrrp_garp_master_refresh":
 				g.garp.refresh = parseOr(arg, g.garp.refresh)
+			case "vrrp_mcast_group4", "vrrp_mcast_group6":
+				if a, err := netip.ParseAddr(arg); err == nil && a.IsMulticast() && a.Is6() == (n.Keyword == "vrrp_mcast_group6") {
+					i := 0
+					if a.Is6() {
+						i = 1
+					}
+					g.groups[i] = a
+				}
 			case "smtp_alert":
 				g.alertAll, _ = truth(n.Args)
 			case "smtp_alert_vrrp":

@@ -190,6 +190,13 @@ func (c *converter) implied(b *block, v *instance) {
 	if c.globals.checksumV2 && v.version == 3 && !v.ipv6 && v.node.Last("v3_checksum_as_v2") == nil {
 		attribute("checksum", quote("without-pseudo"))
 	}
+	group := c.globals.groups[0]
+	if v.ipv6 {
+		group = c.globals.groups[1]
+	}
+	if group.IsValid() && b.get("unicast_peers") == "" {
+		attribute("multicast_address", quote(group.String()))
+	}
 	if c.globals.startup > 0 {
 		attribute("startup_delay", duration(c.globals.startup))
 	}
@@ -316,6 +323,15 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		}
 		l.find(Equivalent, "It is a connection_sync block.")
 		c.globals.sync = &syncDaemon{line: l.Node, iface: l.arg(0), instance: v.name}
+	case "mcast_dst_ip":
+		if a, err := netip.ParseAddr(l.arg(0)); err != nil || !a.IsMulticast() || a.Is6() != v.ipv6 {
+			l.find(Ignored, "%q is not a multicast address of the instance's family.", l.arg(0))
+		} else if v.node.Last("unicast_peer") != nil {
+			l.find(Ignored, "The instance uses unicast.")
+		} else {
+			l.find(Same, "")
+			l.set(b, "multicast_address", quote(a.String()))
+		}
 	case "down_timer_adverts":
 		downTimer(l)
 	case "smtp_alert":
