@@ -36,7 +36,7 @@ func (d *Director) recallProgress() {
 	former, err := recallBy[notify.Progress](progressFormat.ReadOrSetAside, notifyFile(d.StateFile))
 	warn(err)
 	d.notifier = notify.New(notify.Options{
-		Run: d.RunScript, Check: d.CheckScript, Former: former, Logger: d.Logger,
+		Run: d.RunScript, Check: d.CheckScript, Former: former, Started: d.started, Logger: d.Logger,
 		Save: func(p notify.Progress) {
 			d.notifyFile.set(func() ([]byte, error) { return progressFormat.Encode(p) })
 		},
@@ -50,6 +50,10 @@ func (d *Director) record(list []vrrp.Transition) {
 	}
 	for _, e := range d.history.Add(list, d.passed) {
 		past := e.Series == d.passed.Series && e.Sequence <= d.passed.Sequence // a previous process passed it on
+		if past && e.Time.After(d.started) {
+			d.Logger.Warn("state file ignored: its position is ahead of the speaker's", "path", positionFile(d.StateFile))
+			past = false
+		}
 		d.notifier.Event(e, past)
 		if past {
 			continue

@@ -3,6 +3,7 @@ package director
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -164,6 +165,43 @@ func TestDamagedPositionRepeatsEvents(t *testing.T) {
 			t.Errorf("the log does not name the file:\n%s", log)
 		}
 	})
+}
+
+// TestPositionAheadOfTheSpeaker has files with a position that the speaker has not reached. A transition that happened after the
+// start of the process is news, whatever they say.
+func TestPositionAheadOfTheSpeaker(t *testing.T) {
+	for _, damaged := range []string{"transitions.json", "notify.json"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t)
+			b.cfg = withNotify()
+			b.start(false)
+			b.move("x", 1, 2)
+			b.kill()
+			b.scripts = nil
+			text, err := os.ReadFile(filepath.Join(b.dir, damaged))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ahead := regexp.MustCompile(`("sequence"|"notify gateway"):2`).ReplaceAllString(string(text), `${1}:1002`)
+			if err := os.WriteFile(filepath.Join(b.dir, damaged), []byte(ahead), 0o600); err != nil || ahead == string(text) {
+				t.Fatalf("%v: %s", err, text)
+			}
+			b.start(true)
+			defer func() { b.stop() }()
+			b.move("x", 1, 2)
+			b.wantScripts()
+			time.Sleep(time.Second)
+			b.speaker.transitions([]vrrp.Transition{{Series: "x", Sequence: 3, Time: time.Now(), Instance: "gateway", From: vrrp.Backup, To: vrrp.Master, Priority: 3}})
+			synctest.Wait()
+			b.wantScripts("INSTANCE gateway MASTER 3")
+			b.wantHistory(1, 2, 3)
+			b.kill()
+			b.scripts = nil
+			b.start(true)
+			b.move("x", 1, 4)
+			b.wantScripts("INSTANCE gateway BACKUP 4")
+		})
+	}
 }
 
 func TestHistoryOfRemovedInstanceIsRemoved(t *testing.T) {

@@ -29,8 +29,10 @@ type Options struct {
 	Run    func(ctx context.Context, c script.Command) script.Result
 	Check  func(script.Command) error // returns why a command cannot be run here
 	Save   func(Progress)             // saves it for the next process; must not block. It may be called from any goroutine
-	Former Progress                   // saved by the previous process
 	Logger *slog.Logger
+
+	Former  Progress  // saved by the previous process
+	Started time.Time // when this process started
 }
 
 // Notifier passes events to receivers. Its methods must be called from one goroutine and do not block, except for Stop.
@@ -165,6 +167,9 @@ func (n *Notifier) remove(name string, q *queue) {
 func (n *Notifier) Event(e history.Event, past bool) {
 	m, ok := messageOf(e)
 	n.mu.Lock()
+	if e.Time.After(n.Started) {
+		n.Former = Progress{} // no receiver can have it, and the replay is complete
+	}
 	n.last = e.Position()
 	if ok {
 		n.pass(m, past)
