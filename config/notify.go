@@ -33,7 +33,7 @@ type NotifyFIFO struct {
 // NotifyWebhook is a `notify_webhook` block.
 type NotifyWebhook struct {
 	Name        string               `json:"name"`
-	URL         string               `json:"url"`
+	URL         secret.URL           `json:"url"`
 	Headers     []healthcheck.Header `json:"headers,omitempty"`
 	Retries     int                  `json:"retries"`
 	Timeout     time.Duration        `json:"timeout"`
@@ -116,7 +116,7 @@ type notifyWebhookBlock struct {
 
 func (b *notifyWebhookBlock) config() NotifyWebhook {
 	return NotifyWebhook{
-		Name: b.Name.value, URL: b.URL.value, Headers: headersOf(b.Headers.value), Retries: int(b.Retries.value), Timeout: b.Timeout.value,
+		Name: b.Name.value, URL: secret.URL(b.URL.value), Headers: headersOf(b.Headers.value), Retries: int(b.Retries.value), Timeout: b.Timeout.value,
 		CAFile: b.authorities,
 	}
 }

@@ -27,6 +27,7 @@ func (c *Config) Redacted() *Config {
 	shown.NotifyWebhooks = slices.Clone(c.NotifyWebhooks)
 	for i := range shown.NotifyWebhooks {
 		w := &shown.NotifyWebhooks[i]
+		w.URL = w.URL.Redacted()
 		w.Headers = slices.Clone(w.Headers)
 		for j := range w.Headers {
 			w.Headers[j].Value = hidden(w.Headers[j].Value)

@@ -142,8 +142,12 @@ func (f *secretFinder) body(body hcl.Body) {
 	}
 	for name, attribute := range native.Attributes {
 		switch name {
-		case "auth_pass", "secret":
+		case "auth_pass", "secret", "password":
 			f.expression(attribute.Expr)
+		case "url":
+			if value, _ := attribute.Expr.Value(nil); !isText(value) || secret.URL(value.AsString()).Redacted() != secret.URL(value.AsString()) {
+				f.expression(attribute.Expr)
+			}
 		case "headers":
 			f.headers(attribute.Expr)
 		}

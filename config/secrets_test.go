@@ -104,6 +104,26 @@ func TestDiagnosticsHideShortAndEscapedSecrets(t *testing.T) {
 	}
 }
 
+// An error in a block with a webhook's URL or a password shows neither.
+func TestDiagnosticsHideReceiversSecrets(t *testing.T) {
+	for _, text := range []string{
+		`notify_webhook "a" { url = "ftp://example.com/hunter22" }`,
+		`notify_webhook "a" { url = "https://%example.com/hunter22" }`,
+		`notify_email "a" {
+  smtp     = "mail.example.com:25"
+  from     = "a@example.com"
+  to       = []
+  password = "hunter22"
+  password_file = "hunter22"
+}`,
+	} {
+		_, diags := Load(write(t, t.TempDir(), "a.hcl", text), asLB1())
+		if !diags.HasErrors() || strings.Contains(printed(t, diags), "hunter22") {
+			t.Errorf("got %s", printed(t, diags))
+		}
+	}
+}
+
 func TestConfigNeverPrintsSecrets(t *testing.T) {
 	text := vrrpWith(`version = 2`, `auth_pass = "hunter22"`) + headers(`{ Authorization = "Bearer hunter22" }`) + `
 vrrp "b" {
@@ -116,7 +136,7 @@ vrrp "b" {
   }
 }
 notify_webhook "a" {
-  url     = "https://192.0.2.7/"
+  url     = "https://192.0.2.7/hunter22"
   headers = { Authorization = "hunter22" }
 }
 notify_email "a" {

@@ -223,6 +223,8 @@ func TestPlanOfOtherSettings(t *testing.T) {
 			{Instance: vrrp.Instance{Name: "fresh"}},
 		}
 		next.Services[0].Checks[0].Interval = 5 * time.Second
+		b.cfg.NotifyWebhooks = []config.NotifyWebhook{{Name: "chat", URL: "https://chat.example.com/old"}}
+		next.NotifyWebhooks = []config.NotifyWebhook{{Name: "chat", URL: "https://chat.example.com/new"}}
 		wantPlan(t, b.plan(next),
 			// Servers for which the new check has no result yet count as passing.
 			"add server 192.168.10.1:80 of tcp 202.99.59.110:80 forward nat weight 1",
@@ -231,6 +233,7 @@ func TestPlanOfOtherSettings(t *testing.T) {
 			"edit sysctl", "  manage false -> true",
 			`edit vrrp "web"`, "  auth_pass (hidden) -> (hidden)", "  priority 150 -> 100",
 			`add vrrp "fresh"`,
+			`edit notify_webhook "chat"`, "  url https://chat.example.com/(hidden) -> https://chat.example.com/(hidden)",
 			`edit virtual_service "http"`, "  health_check[0].interval 1s -> 5s",
 			`delete vrrp "gone"`)
 	})

@@ -145,6 +145,9 @@ func flatten(v reflect.Value, name string, into map[string]fieldValue) {
 	case secret.Text:
 		into[name] = fieldValue{fmt.Sprint(value), value.Reveal()}
 		return
+	case secret.URL:
+		into[name] = fieldValue{fmt.Sprint(value), value.Reveal()}
+		return
 	case healthcheck.Check:
 		into[strings.TrimPrefix(name+".kind", ".")] = plainField(value.Kind())
 		flatten(reflect.ValueOf(value).Elem(), name, into)

@@ -115,9 +115,9 @@ func retry(ctx context.Context, retries int, attempt func() error) error {
 func (w *webhook) post(ctx context.Context, body []byte) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.config.Timeout, fmt.Errorf("no answer within %v", w.config.Timeout))
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.config.URL, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.config.URL.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return errFinal{err}
+		return errFinal{errors.New("the URL is not valid")} // the error contains it
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "lvs-ha")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/secret"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -35,7 +36,7 @@ func TestWebhook(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer server.Close()
-	c := config.NotifyWebhook{URL: server.URL + "/hook?key=secret", Timeout: 10 * time.Second, Authorities: pemOf(server),
+	c := config.NotifyWebhook{URL: secret.URL(server.URL + "/hook?key=secret"), Timeout: 10 * time.Second, Authorities: pemOf(server),
 		Headers: []healthcheck.Header{{Name: "Authorization", Value: "Bearer x"}}}
 	w := newWebhook(c, "lb1")
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000000, time.UTC)
@@ -71,7 +72,7 @@ func TestWebhookResponses(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 		}))
-		err := newWebhook(config.NotifyWebhook{URL: server.URL, Timeout: 10 * time.Second}, "lb1").post(t.Context(), nil)
+		err := newWebhook(config.NotifyWebhook{URL: secret.URL(server.URL), Timeout: 10 * time.Second}, "lb1").post(t.Context(), nil)
 		if _, final := err.(errFinal); err == nil || final != wantFinal { //nolint:errorlint // it is the outermost
 			t.Errorf("status %d: %v, final %t", status, err, final)
 		}
@@ -82,7 +83,7 @@ func TestWebhookResponses(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer silent.Close()
-	err := newWebhook(config.NotifyWebhook{URL: silent.URL, Timeout: 50 * time.Millisecond}, "lb1").deliver(t.Context(), []Message{message(stateMaster)})
+	err := newWebhook(config.NotifyWebhook{URL: secret.URL(silent.URL), Timeout: 50 * time.Millisecond}, "lb1").deliver(t.Context(), []Message{message(stateMaster)})
 	if err == nil || !strings.Contains(err.Error(), "50ms") {
 		t.Errorf("no answer: %v", err)
 	}

@@ -49,3 +49,28 @@ func TestTextSurvivesJSON(t *testing.T) {
 		t.Errorf("got %q, %v", decoded.Reveal(), err)
 	}
 }
+
+func TestURL(t *testing.T) {
+	for u, want := range map[URL]string{
+		"":                                "",
+		"https://example.com":             "https://example.com",
+		"http://[2001:db8::1]:8080/x":     "http://[2001:db8::1]:8080/(hidden)",
+		"https://example.com/T0/B0/abc":   "https://example.com/(hidden)",
+		"https://example.com?key=abc":     "https://example.com/(hidden)",
+		"https://abc:abc@example.com":     "https://example.com/(hidden)",
+		"https://example.com#abc":         "https://example.com/(hidden)",
+		"https://example.com/%zz?key=abc": "(hidden)",
+		"/abc":                            "(hidden)",
+	} {
+		var logged bytes.Buffer
+		slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "url", u)
+		for _, got := range []string{fmt.Sprint(u), fmt.Sprintf("%s", u), fmt.Sprintf("%v", u), string(u.Redacted())} {
+			if got != want {
+				t.Errorf("%q prints %q, want %q", u.Reveal(), got, want)
+			}
+		}
+		if !strings.Contains(logged.String(), "url="+want) && want != "" || strings.Contains(logged.String(), "abc") {
+			t.Errorf("%q is logged as %q", u.Reveal(), logged.String())
+		}
+	}
+}
