@@ -22,7 +22,8 @@ func (c *converter) sourceAddress(l *line, b *block, v *instance) {
 	l.set(b, "source_address", quote(a.String()))
 }
 
-// addresses writes virtual addresses: as a list those without options, as blocks the others.
+// addresses writes virtual addresses: as a list those without options, as blocks the others and, to keep the order of adverts, all
+// that follow them.
 func (c *converter) addresses(l *line, b *block, v *instance) {
 	excluded := l.Keyword == "virtual_ipaddress_excluded"
 	l.find(Same, "")
@@ -47,7 +48,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 		}
 		v.have[p.Addr()] = true
 		extra := at.addressOptions(value.Words[1:], v, p)
-		if len(extra.items) == 0 {
+		if len(extra.items) == 0 && len(others) == 0 {
 			plain.add(p.String(), value)
 			continue
 		}

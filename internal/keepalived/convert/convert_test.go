@@ -146,6 +146,8 @@ func TestFates(t *testing.T) {
 		{"global_defs {\nvrrp_mcast_group4 224.0.0.98\n}\n" + instance(""), "vrrp_mcast_group4", Equivalent, `multicast_address = "224.0.0.98"`},
 		{instance("virtual_ipaddress_excluded {\n10.1.0.1/24 scope link brd - noprefixroute\n}"), "virtual_ipaddress_excluded", Same, "prefix_route = false"},
 		{instance("virtual_ipaddress_excluded {\n10.1.0.1 peer 10.1.0.2 brd x\n}"), "virtual_ipaddress_excluded", Ignored, `peer     = "10.1.0.2"`},
+		{instance("virtual_ipaddress {\n10.1.0.1/24 dev eth1\n}"), "virtual_ipaddress", Same, `track_interface "eth1" {}`},
+		{instance("virtual_ipaddress {\n10.1.0.1/24 dev eth1\n}\ntrack_interface {\neth1 weight 5\n}"), "track_interface", Ignored, `track_interface "eth1" {}`},
 		{server("lb_kind DR"), "lb_kind", Same, `forwarding = "dr"`},
 		{server(""), "virtual_server", Differs, `forwarding = "nat"`},
 		{server("alpha"), "alpha", Same, ""},

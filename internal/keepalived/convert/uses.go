@@ -62,6 +62,11 @@ func (l *line) useOptions(use *block, words []string, v *instance) bool {
 		l.find(Ignored, "keepalived does not know %q here and ignores the line.", words[0])
 		return false
 	}
+	if v != nil && use.kind == "track_interface" && weight != "" && weight != "0" && slices.Contains(v.carriers, l.arg(0)) {
+		l.find(Ignored, "keepalived ignores the weight, because the interface has an address of the instance: if it is down, the instance is out of service.")
+		use.items = nil
+		return true
+	}
 	grouped := v != nil && (v.group != nil && !v.weighted || v.priority == 255)
 	if grouped && use.kind == "track_interface" && weight != "" && weight != "0" {
 		l.find(Ignored, "keepalived ignores the weight, because the instance is in a vrrp_sync_group or has priority 255.")

@@ -24,6 +24,7 @@ type instance struct {
 	group    *keepalived.Node // its sync group
 	weighted bool             // the group allows weights
 	have     map[netip.Addr]bool
+	carriers []string // other interfaces with addresses: keepalived tracks them
 }
 
 // readInstances decides what depends on several lines.
@@ -95,9 +96,12 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 			if d, ok := seconds(arg); ok && d >= 10*time.Millisecond && d <= 255*time.Second {
 				v.interval = d
 			}
-		case "virtual_ipaddress", "unicast_peer":
+		case "virtual_ipaddress", "virtual_ipaddress_excluded", "unicast_peer":
 			for _, value := range child.Values {
-				if family == 0 {
+				if i := slices.Index(value.Words, "dev"); i > 0 && i+1 < len(value.Words) && !slices.Contains(value.Words, "no_track") {
+					v.carriers = append(v.carriers, value.Words[i+1])
+				}
+				if family == 0 && child.Keyword != "virtual_ipaddress_excluded" {
 					family = familyOf(value.Words[0])
 				}
 			}
@@ -201,6 +205,14 @@ func (c *converter) implied(b *block, v *instance) {
 		attribute("startup_delay", duration(c.globals.startup))
 	}
 	b.items = slices.Insert(b.items, first, add...)
+	for _, name := range v.carriers {
+		tracked := func(i item) bool {
+			return i.block != nil && i.block.kind == "track_interface" && i.block.label == label(name)
+		}
+		if name != v.iface && !slices.ContainsFunc(b.items, tracked) {
+			b.add(&block{kind: "track_interface", label: label(name)})
+		}
+	}
 	c.announce(b, v)
 	if d := c.globals.sync; d != nil && d.instance == v.name {
 		s := b.add(&block{kind: "connection_sync"})

@@ -1,0 +1,210 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+// TestHostImportedVRRP runs keepalived with a generated configuration and lvs-ha with what the import makes of it, each on a host
+// of its own, and compares the adverts on the wire and the addresses on the interfaces.
+func TestHostImportedVRRP(t *testing.T) {
+	lab.Need(t, lab.Host)
+	seed, _ := lab.Seed(t, 1)
+	text := generateVRRP(rand.New(rand.NewPCG(seed, 1)))
+	path := filepath.Join(t.TempDir(), "keepalived.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := lab.NewT(t, "import")
+	theirs, ours := newSide(t, l, "theirs"), newSide(t, l, "ours")
+	imported := filepath.Join(filepath.Dir(path), "lvs-ha.hcl")
+	lvsha := must[string](t)(lab.Binary())
+	out, err := exec.CommandContext(t.Context(), lvsha, "import", "keepalived", path).Output()
+	if err != nil {
+		t.Fatalf("import: %v\n%s\n%s", err, text, out)
+	}
+	if err := os.WriteFile(imported, out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("seed %d\n%s\n%s", seed, text, out)
+		}
+	})
+	dir := t.TempDir()
+	theirs.start("keepalived", "-n", "-G", "-l", "-P", "-f", path, "-p", dir+"/p", "-r", dir+"/r", "-c", dir+"/c")
+	ours.start(lvsha, "run", "--runtime-dir", dir+"/lvs-ha", "-c", imported)
+	ids := regexp.MustCompile(`(?m)^vrrp_instance`).FindAllString(text, -1)
+	theirs.awaitRouters(len(ids))
+	ours.awaitRouters(len(ids))
+	for id, want := range theirs.adverts() {
+		if got := ours.adverts()[id]; got != want {
+			t.Errorf("%s\nkeepalived %s\nlvs-ha     %s", id, want, got)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := lab.Await(ctx, func() bool { return theirs.addresses() == ours.addresses() }); err != nil {
+		t.Errorf("keepalived's addresses\n%s\nlvs-ha's\n%s", theirs.addresses(), ours.addresses())
+	}
+}
+
+// side is a host on a bridge of its own.
+type side struct {
+	t       *testing.T
+	host    *lab.Node
+	capture *lab.Capture
+	log     bytes.Buffer
+}
+
+func newSide(t *testing.T, l *lab.Lab, name string) *side {
+	t.Helper()
+	s := &side{t: t}
+	bridge := must[*lab.Bridge](t)(l.Bridge(name))
+	s.host = must[*lab.Node](t)(l.Host(name,
+		lab.NIC{Name: "eth0", Bridge: bridge, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addresses: lab.Prefixes("10.9.0.1/16", "fd09::1/64")},
+		lab.NIC{Name: "eth1", Bridge: bridge, MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Addresses: lab.Prefixes("10.8.0.1/16")}))
+	// The unicast peer does not exist.
+	if out, err := s.host.Command(t.Context(), "ip", "neighbour", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "eth0").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.capture = must[*lab.Capture](t)(bridge.Capture(lab.Filter{Protocols: []uint8{lab.ProtocolVRRP}}))
+	return s
+}
+
+func (s *side) start(name string, args ...string) {
+	s.t.Helper()
+	cmd := s.host.Command(context.Background(), name, args...)
+	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		if s.t.Failed() {
+			s.t.Logf("%s:\n%s", name, s.log.String())
+		}
+	})
+}
+
+func (s *side) awaitRouters(n int) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := lab.Await(ctx, func() bool { return len(s.adverts()) == n }); err != nil {
+		s.t.Fatalf("%s: %d of %d routers advertise", s.host.Name(), len(s.adverts()), n)
+	}
+}
+
+// adverts returns the first advert of each virtual router: source, destination, TTL and payload.
+func (s *side) adverts() map[string]string {
+	all := map[string]string{}
+	for _, f := range s.capture.Frames() {
+		const ip = 14
+		d := f.Data
+		var source, destination netip.Addr
+		var ttl byte
+		var payload []byte
+		if binary.BigEndian.Uint16(d[12:]) == lab.EtherTypeIPv4 {
+			source, destination = netip.AddrFrom4([4]byte(d[ip+12:])), netip.AddrFrom4([4]byte(d[ip+16:]))
+			ttl, payload = d[ip+8], d[ip+20:ip+int(binary.BigEndian.Uint16(d[ip+2:]))]
+		} else {
+			source, destination = netip.AddrFrom16([16]byte(d[ip+8:])), netip.AddrFrom16([16]byte(d[ip+24:]))
+			ttl, payload = d[ip+7], d[ip+40:ip+40+int(binary.BigEndian.Uint16(d[ip+4:]))]
+		}
+		id := fmt.Sprintf("virtual router %d, IPv6: %v", payload[1], source.Is6())
+		if all[id] == "" {
+			all[id] = fmt.Sprintf("%v → %v TTL %d %x", source, destination, ttl, payload)
+		}
+	}
+	return all
+}
+
+// addresses returns what `ip` shows about addresses, without what depends on the host or the time.
+func (s *side) addresses() string {
+	out, err := s.host.Command(context.Background(), "ip", "-o", "address", "show").Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var lines []string
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		text, _, _ := strings.Cut(line, `\`)
+		_, text, _ = strings.Cut(text, ": ")
+		words := strings.Fields(text)
+		words = slices.DeleteFunc(words, func(w string) bool { return w == "nodad" || w == "secondary" })
+		if i := slices.Index(words, "brd"); i >= 0 {
+			words = slices.Delete(words, i, i+2)
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// generateVRRP returns a keepalived configuration that is written in many ways, and whose instances all become master on a host
+// that is alone.
+func generateVRRP(r *rand.Rand) string {
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	var b strings.Builder
+	fmt.Fprintf(&b, "! generated\nglobal_defs {\n%s%s%s}\n$NET=10.9\n", pick("", "vrrp_version 3\n", "vrrp_version 2\n"),
+		pick("", "vrrp_garp_master_repeat 3\n"), pick("", "vrrp_garp_master_delay 1 # soon\n"))
+	ipv4, ipv6 := 1, 1
+	for i := 1; i <= 40; i++ {
+		six := r.IntN(4) == 0
+		version := pick("", "version 2\n", "version 3\n")
+		if six {
+			version = pick("", "version 3\n")
+		}
+		fmt.Fprintf(&b, "vrrp_instance %s%s{\n  interface eth0\n  virtual_router_id %d\n%s", pick("V%d", "\"V-%d\"", "lan/%d"), pick(" ", "\n"), i, version)
+		text := b.String()
+		b.Reset()
+		b.WriteString(strings.Replace(text, "%d", fmt.Sprint(i), 1))
+		b.WriteString(pick("", "  state MASTER\n  priority 150\n", "  state BACKUP\n", "  nopreempt\n"))
+		b.WriteString(pick("", "  priority 77 ! low\n", "  priority 254\n"))
+		b.WriteString(pick("", "  advert_int 1\n", "  advert_int 0.7 # rounded with version 2\n"))
+		switch {
+		case six:
+		case r.IntN(3) == 0:
+			b.WriteString("  authentication { auth_type PASS\n auth_pass " + pick("short", "\"longer than 8\"", "12345678") + " }\n")
+		case r.IntN(4) == 0:
+			b.WriteString("  unicast_src_ip 10.9.0.1\n  unicast_ttl 255\n  unicast_peer {\n    10.9.0.77" + pick("", " min_ttl 3 max_ttl 255") + "\n  }\n")
+		case r.IntN(4) == 0:
+			b.WriteString("  mcast_dst_ip 224.0.0.55\n")
+		}
+		if r.IntN(4) == 0 {
+			b.WriteString("  track_interface {\n    eth1" + pick("", " weight 5", " weight -5 reverse") + "\n  }\n")
+		}
+		b.WriteString("  virtual_ipaddress {\n")
+		for range 1 + r.IntN(4) {
+			if six {
+				fmt.Fprintf(&b, "    fd09::1:%x%s # address\n", ipv6, pick("", "/64", "/128 dev eth1", "/64 preferred_lft 0"))
+				ipv6++
+				continue
+			}
+			fmt.Fprintf(&b, "    ${NET}.%d.%d%s\n", 1+ipv4/250, 1+ipv4%250, pick("", "/24", "/24 dev eth1", "/32 label eth0:v", "/16 scope link", "/24 dev eth0 brd +", "/24 noprefixroute"))
+			ipv4++
+		}
+		b.WriteString("  }\n")
+		if r.IntN(3) == 0 && !six {
+			fmt.Fprintf(&b, "  virtual_ipaddress_excluded {\n~SEQ(i, 1, %d) 10.7.%d.$i\n  }\n", 1+r.IntN(3), i)
+		}
+		b.WriteString("}\n")
+	}
+	return b.String()
+}
