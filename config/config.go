@@ -166,8 +166,23 @@ type VirtualService struct {
 
 // Pool is how a virtual service uses its real servers.
 type Pool struct {
-	Quorum Quorum `json:"quorum,omitzero"`
+	Quorum    Quorum        `json:"quorum,omitzero"`
+	MinUp     MinUp         `json:"min_up,omitzero"`
+	SlowStart time.Duration `json:"slow_start,omitempty"`
+	Init      string        `json:"init,omitempty"` // InitUp, or empty: not in use before the first result
 }
+
+// InitUp is the Init of servers that count as up before their first result.
+const InitUp = "up"
+
+// MinUp is how many real servers stay in use, even if they fail their checks. The zero value is none.
+type MinUp struct {
+	Servers int `json:"servers,omitempty"`
+	Percent int `json:"percent,omitempty"`
+}
+
+// Of returns the number of servers out of all.
+func (m MinUp) Of(all int) int { return max(m.Servers, (all*m.Percent+99)/100) }
 
 // Quorum is a `quorum` block: when the real servers of a service are enough. The zero value is one server.
 type Quorum struct {

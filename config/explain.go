@@ -239,6 +239,7 @@ func unknownWord(word string) string {
 // otherWords maps words of keepalived and ipvsadm to those of this language.
 var otherWords = map[string]string{
 	"advert_int":                 `Write advertise_interval = "1s".`,
+	"alpha":                      "Remove it: a real server is not used before its first check has passed.",
 	"authentication":             `Write auth_pass = "…", with version = 2.`,
 	"connect_timeout":            `Write timeout = "1s".`,
 	"enabled":                    "There is no such option. Remove the block, or comment it out with #.",

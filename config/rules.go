@@ -40,6 +40,8 @@ var rules = []func(*file) hcl.Diagnostics{
 	thresholds,
 	tunnels,
 	quorums,
+	minimums,
+	slowStarts,
 	checkTimes,
 	checkSources,
 	checkCounts,

@@ -1,6 +1,11 @@
 package config
 
-import "github.com/hashicorp/hcl/v2"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 // quorums rejects a quorum that is never reached, or never lost.
 func quorums(f *file) hcl.Diagnostics {
@@ -34,6 +39,65 @@ func quorums(f *file) hcl.Diagnostics {
 		case needed+b.Hysteresis.value > all:
 			diags = append(diags, problem(b.Hysteresis.at(), "Invalid hysteresis",
 				"A lost quorum is regained at %d + hysteresis = %d, but the %s is only %d.", needed, needed+b.Hysteresis.value, what, all))
+		}
+	}
+	return diags
+}
+
+// parseMinUp parses a number of servers, or a percentage. An empty text is none.
+func parseMinUp(text string) (MinUp, bool) {
+	if text == "" {
+		return MinUp{}, true
+	}
+	digits, percent := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	switch {
+	case err != nil || n == 0:
+		return MinUp{}, false
+	case percent:
+		return MinUp{Percent: int(n)}, n <= 100
+	}
+	return MinUp{Servers: int(n)}, true
+}
+
+// minimums rejects a min_up that is not a number, or more than there are servers.
+func minimums(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for b := range each(f.Services, &diags) {
+		if !b.MinUp.isSet() {
+			continue
+		}
+		m, ok := parseMinUp(b.MinUp.value)
+		switch {
+		case !ok || b.MinUp.value == "":
+			diags = append(diags, problem(b.MinUp.at(), "Invalid min_up", "Write a number of real servers, such as 2, or a percentage from \"1%%\" to \"100%%\"."))
+		case m.Servers > len(b.RealServers) && len(b.RealServers) > 0:
+			diags = append(diags, problem(b.MinUp.at(), "Invalid min_up", "The virtual_service %q has fewer real servers: %d.", b.Name.value, len(b.RealServers)))
+		}
+	}
+	return diags
+}
+
+// slowStarts warns about weights that cannot be reduced.
+func slowStarts(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for b := range each(f.Services, &diags) {
+		if !b.SlowStart.isSet() || b.SlowStart.value == 0 || !b.Scheduler.isOK() {
+			continue
+		}
+		most := int64(0)
+		for _, server := range b.RealServers {
+			most = max(most, server.Weight.value)
+		}
+		switch b.Scheduler.value {
+		case "rr", "lc":
+			diags = append(diags, warning(b.SlowStart.at(), "Slow start without effect",
+				"The scheduler %s ignores weights. Write scheduler = \"w%s\", and weights such as 100.", b.Scheduler.value, b.Scheduler.value))
+		default:
+			if most < 10 && len(b.RealServers) > 0 {
+				diags = append(diags, warning(b.SlowStart.at(), "Slow start in few steps",
+					"Weights are whole numbers, and the largest is %d: a recovering server has at least 1. Write weights such as 100.", most))
+			}
 		}
 	}
 	return diags

@@ -26,6 +26,9 @@ type serviceBlock struct {
 	OnePacket      attr[bool]           `hcl:"one_packet,optional" default:"false"`
 	RequiredChecks attr[string]         `hcl:"required_checks,optional" default:"all" holds:"all, any, or a number"`
 	OnFailure      attr[string]         `hcl:"on_failure,optional" default:"remove" oneof:"remove|weight"`
+	MinUp          attr[string]         `hcl:"min_up,optional" unset:"none" holds:"a number, or a percentage as \"30%\""`
+	SlowStart      attr[time.Duration]  `hcl:"slow_start,optional" default:"0s" range:"0s..24h"`
+	Init           attr[string]         `hcl:"init,optional" default:"down" oneof:"down|up"`
 
 	Persistence  *persistenceBlock   `hcl:"persistence,block"`
 	Quorum       *quorumBlock        `hcl:"quorum,block"`
@@ -40,6 +43,15 @@ func (b *serviceBlock) servers() []*realServerBlock {
 		return b.RealServers
 	}
 	return slices.Concat(b.RealServers, b.SorryServers)
+}
+
+func (b *serviceBlock) pool() Pool {
+	p := Pool{Quorum: b.Quorum.config(), SlowStart: b.SlowStart.value}
+	p.MinUp, _ = parseMinUp(b.MinUp.value)
+	if b.Init.value == InitUp {
+		p.Init = InitUp
+	}
+	return p
 }
 
 // quorumBlock is a `quorum` block within a `virtual_service` block.
@@ -176,7 +188,7 @@ func (b *serviceBlock) config() VirtualService {
 			Netmask:    hostMask(b.family()),
 		},
 		OnFailure: OnFailure(b.OnFailure.value),
-		Pool:      Pool{Quorum: b.Quorum.config()},
+		Pool:      b.pool(),
 		Checks:    specs(b.HealthChecks),
 		Required:  required,
 	}

@@ -248,6 +248,10 @@ var reasonTexts = map[string]string{
 	"no-quorum": "no quorum: a sorry server is in use",
 	"standby":   "sorry server, not needed",
 	"as-found":  "not checked yet; as found in the kernel",
+
+	"kept-by-min-up": "kept in use by min_up",
+	"slow-start":     "slow start",
+	"presumed-up":    "not checked yet; presumed to be up",
 }
 
 // why explains a server's state: an operator's order, the pool's reason, and the checks.

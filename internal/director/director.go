@@ -114,7 +114,8 @@ type Director struct {
 	overrides     map[pool.Server]override
 	orders        map[pool.Server]pool.Override // of overrides; a change replaces the map
 	overridesFile *keeper
-	poolsDue      *time.Timer // for the first verdict that changes with time
+	changes       map[ipvs.ServiceKey]time.Time // when the verdict on a service changes without any event
+	poolsDue      *time.Timer                   // for the first of them, and the first override that ends
 
 	failovers     map[string]failover // active, by instance
 	failoversFile *keeper
@@ -168,6 +169,7 @@ func New(o Options) *Director {
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
 		overrides: map[pool.Server]override{},
+		changes:   map[ipvs.ServiceKey]time.Time{},
 		poolsDue:  time.NewTimer(0),
 		failovers: map[string]failover{},
 		handOvers: map[string]*handOver{},

@@ -172,3 +172,21 @@ func TestOverridesCountForTracks(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowStartFollowsTheClock: no event but the time raises the weight.
+func TestSlowStartFollowsTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.Services[0].SlowStart = 20 * time.Second
+		b.cfg.Services[0].RealServers[0].Weight = 9
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Down)
+		b.judge(first, healthcheck.Up)
+		b.wantPool("192.168.10.1:80=1")
+		time.Sleep(10 * time.Second)
+		b.wantPool("192.168.10.1:80=4")
+		time.Sleep(10 * time.Second)
+		b.wantPool("192.168.10.1:80=9")
+	})
+}

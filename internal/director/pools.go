@@ -20,6 +20,11 @@ func (d *Director) inputs() pool.Inputs {
 func (d *Director) noteVerdict(vs config.VirtualService, v pool.Verdict) {
 	was := d.memories[vs.ServiceKey]
 	d.memories[vs.ServiceKey] = v.Memory
+	delete(d.changes, vs.ServiceKey)
+	if !v.Changes.IsZero() {
+		d.changes[vs.ServiceKey] = v.Changes
+		d.poolsDue.Reset(0)
+	}
 	if was.Quorum != v.Memory.Quorum {
 		level := slog.LevelInfo
 		if v.Memory.Quorum == healthcheck.Down {
@@ -38,6 +43,7 @@ func (d *Director) forgetServices() {
 	for key := range d.memories {
 		if !configured[key] {
 			delete(d.memories, key)
+			delete(d.changes, key)
 		}
 	}
 }
@@ -57,6 +63,12 @@ func (d *Director) touchDuePools(now time.Time) {
 			next = at
 		}
 		return false
+	}
+	for key, at := range d.changes {
+		if wait(at) {
+			d.touched.services([]ipvs.ServiceKey{key})
+			delete(d.changes, key) // the next verdict sets it again
+		}
 	}
 	for server, o := range d.overrides {
 		if wait(o.Until) {

@@ -156,7 +156,7 @@ func (d *Director) serviceResult(t *config.TrackService) track.Result {
 			}
 			all++
 			switch {
-			case m.InTable && m.Destination.Weight > 0:
+			case m.InTable && m.Destination.Weight > 0 && m.State != healthcheck.Down:
 				in++
 			case m.State == healthcheck.Unknown:
 				unknown++

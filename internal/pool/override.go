@@ -54,3 +54,9 @@ func (in Inputs) obeyOverride(m *Member, vs config.VirtualService) {
 		m.Destination.Weight = o.Weight
 	}
 }
+
+// outOfService reports whether an operator has drained or disabled a server.
+func (in Inputs) outOfService(vs config.VirtualService, m Member) bool {
+	o, ordered := in.Overrides[Server{vs.ServiceKey, m.Destination.DestinationKey}]
+	return ordered && o.Action != OverrideWeight
+}

@@ -27,7 +27,8 @@ type Verdict struct {
 	Service ipvs.Service
 	Members []Member // one for each real server, in the order of the configuration
 	Quorum  Quorum
-	Memory  Memory // for the next verdict
+	Memory  Memory    // for the next verdict
+	Changes time.Time // when the verdict changes without any event; zero means never
 }
 
 // Member is a real server of a pool.
@@ -58,13 +59,16 @@ const (
 	InMaintenance               // as for CheckFailed: the server's agent, or a file, asks for it
 	Drained                     // by an operator: in the table with weight 0
 	Disabled                    // by an operator, or drained until its deadline: not in the table
+	Kept                        // a check failed, but fewer than min_up servers would remain: in the table
+	SlowStart                   // in the table with a part of its weight, after a recovery
+	Presumed                    // a check has no result yet: in the table because of init = "up"
 )
 
 var reasonNames = [...]string{
 	NoChecks: "no-checks", ChecksPassing: "checks-passing", CheckFailed: "check-failed", NoResult: "no-result", AsFound: "as-found",
 	NoQuorum: "no-quorum", Standby: "standby",
 	Advised: "weight-from-check", Draining: "drain", InMaintenance: "maintenance",
-	Drained: "drained", Disabled: "disabled",
+	Drained: "drained", Disabled: "disabled", Kept: "kept-by-min-up", SlowStart: "slow-start", Presumed: "presumed-up",
 }
 
 // String returns the reason's code.
@@ -81,9 +85,15 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 	for _, rs := range vs.RealServers {
 		v.Members = append(v.Members, in.member(vs, rs))
 	}
+	in.keepMinimum(&v, vs)
 	v.Quorum = in.quorum(vs, v.Members)
+	v.Memory.InUse = inUse(v, vs)
+	v.Memory.Recovering = in.ramp(&v, vs)
 	in.distribute(&v, vs)
-	v.Memory = in.remember(v, vs)
+	v.Memory.Quorum = v.Quorum.State
+	if v.Quorum.State == healthcheck.Unknown {
+		v.Memory.Quorum = in.Memories[vs.ServiceKey].Quorum
+	}
 	return v
 }
 
@@ -106,6 +116,10 @@ func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member 
 		weight, found := in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]
 		if found {
 			m.InTable, m.Destination.Weight, m.Reason = true, weight, AsFound
+			return m
+		}
+		if vs.Init == config.InitUp {
+			m.InTable, m.Reason = true, Presumed
 			return m
 		}
 	}

@@ -202,13 +202,13 @@ func TestOnlyConfiguredServicesAreAdopted(t *testing.T) {
 
 func TestReasonsHaveDistinctCodes(t *testing.T) {
 	codes := map[string]bool{}
-	for r := pool.NoChecks; r <= pool.Disabled; r++ {
+	for r := pool.NoChecks; r <= pool.Presumed; r++ {
 		codes[r.String()] = true
 	}
-	if want := int(pool.Disabled) + 1; len(codes) != want || codes[""] {
+	if want := int(pool.Presumed) + 1; len(codes) != want || codes[""] {
 		t.Errorf("the codes are %v, want %d", codes, want)
 	}
-	if got := (pool.Disabled + 1).String(); codes[got] {
+	if got := (pool.Presumed + 1).String(); codes[got] {
 		t.Errorf("an unknown reason is called %q", got)
 	}
 }

@@ -26,7 +26,7 @@ func (in Inputs) quorum(vs config.VirtualService, members []Member) Quorum {
 		if rs.Sorry {
 			continue
 		}
-		if m.Destination.Weight > 0 {
+		if m.Destination.Weight > 0 && m.State != healthcheck.Down {
 			q.Live += counted(vs.Quorum, m.Destination.Weight)
 		} else if m.State == healthcheck.Unknown {
 			possible += counted(vs.Quorum, in.baseWeight(vs, rs))
@@ -97,6 +97,8 @@ func (in Inputs) distribute(v *Verdict, vs config.VirtualService) {
 		}
 		switch {
 		case m.Destination.Weight == 0:
+		case m.Reason == Kept:
+			m.Reason, m.InTable = CheckFailed, vs.OnFailure == config.Weight
 		case m.Sorry:
 			m.Reason = Standby
 		default:

@@ -239,13 +239,17 @@ virtual_service "marked" {
   mark   = 5
   family = "ipv6"
 
+  min_up     = "30%"
+  slow_start = "30s"
+  init       = "up"
+
   quorum {
     weight     = 3
     hysteresis = 1
   }
 
   real_server "2001:db8::31" { weight = 0 }
-  real_server "2001:db8::32" { weight = 4 }
+  real_server "2001:db8::32" { weight = 40 }
   sorry_server "2001:db8::33" {
     forwarding = "nat"
     health_check "tcp" { port = 80 }
