@@ -48,15 +48,7 @@ func TestAgent(t *testing.T) {
 
 // TestAgentThatHangs checks that an agent that accepts and is silent, or trickles bytes without end, ends in time.
 func TestAgentThatHangs(t *testing.T) {
-	trickle := func(c net.Conn) {
-		for {
-			if _, err := c.Write([]byte("u")); err != nil {
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}
-	for _, handle := range []func(net.Conn){hold, trickle} {
+	for _, handle := range []func(net.Conn){hold, trickling('u')} {
 		spec := agentSpec
 		spec.Timeout = 50 * time.Millisecond
 		if r := check(t, spec, serve(t, loopback, handle)); r.OK || !r.Neutral || r.Local || r.Reason != TimedOut {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -17,9 +18,31 @@ type dialOptions struct {
 	lateACK bool // send the handshake's last ACK with the first data: for protocols in which the client sends first
 	reset   bool // close with RST
 	source  Source
+	network network
 }
 
-// conn is a TCP connection that is closed when the context it was dialled with ends.
+// network is the type of a socket; the zero value is TCP.
+type network int
+
+const (
+	overTCP network = iota
+	overUDP
+	overICMP // of the address's family; the kernel makes sure that only answers to this socket's requests arrive (ping(7) sockets)
+)
+
+func (n network) socket(family int) (kind, protocol int) {
+	switch {
+	case n == overUDP:
+		return unix.SOCK_DGRAM, 0
+	case n == overICMP && family == unix.AF_INET6:
+		return unix.SOCK_DGRAM, unix.IPPROTO_ICMPV6
+	case n == overICMP:
+		return unix.SOCK_DGRAM, unix.IPPROTO_ICMP
+	}
+	return unix.SOCK_STREAM, 0
+}
+
+// conn is a connection, possibly over UDP or ICMP, that is closed when the context it was dialled with ends.
 //
 // It is based on os.File instead of net.Dialer, which for each connection starts a goroutine to watch the context and
 // requests names and options from the kernel that checks do not need: a fifth of the cost of a TCP check.
@@ -31,11 +54,15 @@ type conn struct {
 
 // dial connects to a server.
 func dial(ctx context.Context, server netip.AddrPort, o dialOptions) (*conn, error) {
-	to, family, err := sockaddr(server)
+	if server.Port() == 0 && o.network != overICMP {
+		return nil, fmt.Errorf("no address and port to connect to: %s", server)
+	}
+	to, family, err := socketAddress(server)
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	kind, protocol := o.network.socket(family)
+	fd, err := unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
@@ -46,7 +73,7 @@ func dial(ctx context.Context, server netip.AddrPort, o dialOptions) (*conn, err
 		return nil, errors.Join(err, unix.Close(fd))
 	}
 	err = unix.Connect(fd, to)
-	f := os.NewFile(uintptr(fd), "tcp")
+	f := os.NewFile(uintptr(fd), "connection")
 	c := &conn{File: f, remote: server, keep: cut(ctx, func() { _ = f.SetDeadline(time.Unix(0, 1)) })}
 	if connecting(err) {
 		err = c.connected(to)
@@ -106,6 +133,15 @@ func (c *conn) abort() error {
 	return errors.Join(err, c.Close())
 }
 
+// readDatagram reads a datagram. An empty one is not the end of a file, as it is for os.File.
+func (c *conn) readDatagram(b []byte) (int, error) {
+	n, err := c.Read(b)
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
 // Close closes the connection.
 func (c *conn) Close() error {
 	c.keep()
@@ -118,13 +154,6 @@ func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 // LocalAddr and RemoteAddr implement net.Conn.
 func (c *conn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(netip.AddrPort{}) }
 func (c *conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
-
-func sockaddr(a netip.AddrPort) (unix.Sockaddr, int, error) {
-	if a.Port() == 0 {
-		return nil, 0, fmt.Errorf("no address and port to connect to: %s", a)
-	}
-	return socketAddress(a)
-}
 
 func socketAddress(a netip.AddrPort) (unix.Sockaddr, int, error) {
 	ip := a.Addr().Unmap()

@@ -77,7 +77,7 @@ func (c *httpCheck) converse(ctx context.Context, raw *conn) (result Result, ope
 	if c.tls == nil {
 		return c.exchange(ctx, raw, raw.remote)
 	}
-	secured, err := c.secure(ctx, raw)
+	secured, err := secure(ctx, raw, c.tls, c.skipVerify)
 	if err != nil {
 		return failed(ctx, c.timeout, "in the TLS handshake", err), true
 	}

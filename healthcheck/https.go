@@ -36,7 +36,7 @@ func (c *HTTPS) Probe(s Setup) (Probe, error) {
 	}
 	check.port = 443
 	check.skipVerify = c.TLS != nil && c.TLS.SkipVerify
-	if check.tls, err = tlsConfig(c.TLS, check.host); err != nil {
+	if check.tls, err = tlsConfig(c.TLS, check.host, "http/1.1"); err != nil {
 		return nil, err
 	}
 	return check.probe, nil
@@ -44,33 +44,38 @@ func (c *HTTPS) Probe(s Setup) (Probe, error) {
 
 // AppendIdentity implements Check.
 func (c *HTTPS) AppendIdentity(b []byte) []byte {
-	b = c.Request.appendIdentity(b)
-	if c.TLS == nil {
-		return b
-	}
-	verify := 1
-	if c.TLS.SkipVerify {
-		verify = 0
-	}
-	return appendText(appendText(appendInts(b, verify), c.TLS.ServerName), string(c.TLS.CAFile))
+	return c.TLS.appendIdentity(c.Request.appendIdentity(b))
 }
 
 // Redacted implements Check.
 func (c *HTTPS) Redacted() Check { return &HTTPS{c.Request.redacted(), c.TLS} }
 
 // AuthoritiesFile implements Truster.
-func (c *HTTPS) AuthoritiesFile() (name, setting string) {
-	if c.TLS == nil || c.TLS.SkipVerify {
-		return "", ""
-	}
-	return string(c.TLS.CAFile), "tls.ca_file"
-}
+func (c *HTTPS) AuthoritiesFile() (name, setting string) { return c.TLS.authoritiesFile() }
 
 // Trust implements Truster.
 func (c *HTTPS) Trust(a *Authorities) {
 	if c.TLS != nil {
 		c.TLS.Authorities = a
 	}
+}
+
+func (t *TLS) authoritiesFile() (name, setting string) {
+	if t == nil || t.SkipVerify {
+		return "", ""
+	}
+	return string(t.CAFile), "tls.ca_file"
+}
+
+func (t *TLS) appendIdentity(b []byte) []byte {
+	if t == nil {
+		return appendInts(b, 0)
+	}
+	verify := 1
+	if t.SkipVerify {
+		verify = 2
+	}
+	return appendText(appendText(appendInts(b, verify), t.ServerName), string(t.CAFile))
 }
 
 func (t *TLS) faults() []Fault {

@@ -56,11 +56,15 @@ type Truster interface {
 // Kinds has each kind's parameters with their defaults. It must not be modified.
 var Kinds = map[Kind]func() Check{
 	"agent":  newAgent,
+	"dns":    newDNS,
 	"file":   newFile,
 	"http":   newHTTP,
 	"https":  newHTTPS,
+	"ping":   newPing,
 	"script": newScript,
+	"smtp":   newSMTP,
 	"tcp":    newTCP,
+	"udp":    newUDP,
 }
 
 // KindNames lists the names of the kinds, sorted.

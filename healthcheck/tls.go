@@ -12,14 +12,14 @@ import (
 )
 
 // tlsConfig returns the TLS client configuration. Its ServerName is empty if it is the server's address.
-func tlsConfig(spec *TLS, host string) (*tls.Config, error) {
+func tlsConfig(spec *TLS, host string, protocols ...string) (*tls.Config, error) {
 	if spec == nil {
 		spec = new(TLS)
 	}
 	c := &tls.Config{
 		ServerName:         spec.ServerName,
 		InsecureSkipVerify: true, // verify does this, unless the spec disables it
-		NextProtos:         []string{"http/1.1"},
+		NextProtos:         protocols,
 		MinVersion:         tls.VersionTLS12,
 	}
 	if c.ServerName == "" {
@@ -65,9 +65,8 @@ func (h *handshake) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// secure performs the handshake, and verifies the server's certificate unless the check accepts any.
-func (c *httpCheck) secure(ctx context.Context, raw *conn) (*tls.Conn, error) {
-	config := c.tls
+// secure performs the handshake, and verifies the server's certificate unless skipVerify.
+func secure(ctx context.Context, raw *conn, config *tls.Config, skipVerify bool) (*tls.Conn, error) {
 	if config.ServerName == "" {
 		config = config.Clone()
 		config.ServerName = raw.remote.Addr().Unmap().WithZone("").String()
@@ -79,7 +78,7 @@ func (c *httpCheck) secure(ctx context.Context, raw *conn) (*tls.Conn, error) {
 		return nil, err
 	}
 	h.over = true
-	if c.skipVerify {
+	if skipVerify {
 		return secured, nil
 	}
 	return secured, verify(ctx, secured.ConnectionState().PeerCertificates, config)

@@ -7,11 +7,9 @@ import (
 
 // advise applies to a passing server what its checks have learned about its share of the traffic. If several advise a weight
 // or a limit, the smallest counts.
-func (in Inputs) advise(m *Member, vs config.VirtualService, rs config.RealServer) {
+func (m *Member) advise(vs config.VirtualService, rs config.RealServer, advices []healthcheck.Advice) {
 	weight, weighted, limit := uint32(0), false, 0
-	for t := range Targets(vs, rs) {
-		health, _ := in.healthOf(t.Key())
-		advice := health.Advice
+	for _, advice := range advices {
 		if advice.MaxConn > 0 && (limit == 0 || advice.MaxConn < limit) {
 			limit = advice.MaxConn
 		}

@@ -105,12 +105,12 @@ func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 
 // checked returns a member as its checks say.
 func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member {
-	m := in.combineChecks(vs, rs)
+	m, advices := in.combineChecks(vs, rs)
 	m.Destination, m.Sorry = rs.Destination, rs.Sorry
 	switch m.State {
 	case healthcheck.Up:
 		m.InTable = true
-		in.advise(&m, vs, rs)
+		m.advise(vs, rs, advices)
 		return m
 	case healthcheck.Unknown:
 		weight, found := in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]
@@ -127,13 +127,17 @@ func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member 
 	return m
 }
 
-// combineChecks combines the checks of a real server.
-func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) Member {
+// combineChecks combines the checks of a real server, and returns what they advise.
+func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) (Member, []healthcheck.Advice) {
 	m := Member{State: healthcheck.Up, Reason: NoChecks}
 	var counted, vetoing tally
+	var advices []healthcheck.Advice
 	for t := range Targets(vs, rs) {
 		health, assumed := in.healthOf(t.Key())
 		m.Assumed = m.Assumed || assumed
+		if health.Advice != (healthcheck.Advice{}) {
+			advices = append(advices, health.Advice)
+		}
 		if t.Spec.Vetoes() {
 			vetoing.add(health)
 		} else {
@@ -141,14 +145,14 @@ func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) M
 		}
 	}
 	if counted.all+vetoing.all == 0 {
-		return m
+		return m, nil
 	}
 	m.State = worse(counted.state(vs.Required), vetoing.state(0))
 	m.Since, m.Reason = counted.since[m.State], reasonOf(m.State)
 	if last := vetoing.since[m.State]; last.After(m.Since) {
 		m.Since = last
 	}
-	return m
+	return m, advices
 }
 
 // tally counts checks by state.

@@ -162,6 +162,65 @@ func TestRequiredChecks(t *testing.T) {
 	}
 }
 
+// TestAdvice checks what the checks' advice does to a server of weight 100 with the thresholds 9 and 3.
+func TestAdvice(t *testing.T) {
+	percent := func(n float64) healthcheck.Advice { return healthcheck.Advice{Unit: healthcheck.Percent, Number: n} }
+	mode := func(m healthcheck.Mode) healthcheck.Advice { return healthcheck.Advice{Mode: m} }
+	for name, c := range map[string]struct {
+		onFailure          config.OnFailure
+		advice             [2]healthcheck.Advice // of both checks
+		inTable            bool
+		weight, upper, low uint32
+		reason             pool.Reason
+	}{
+		"nothing":           {advice: [2]healthcheck.Advice{}, inTable: true, weight: 100, upper: 9, low: 3, reason: pool.ChecksPassing},
+		"one":               {advice: [2]healthcheck.Advice{{}, percent(40)}, inTable: true, weight: 40, upper: 9, low: 3, reason: pool.Advised},
+		"the smallest":      {advice: [2]healthcheck.Advice{percent(70), percent(60)}, inTable: true, weight: 60, upper: 9, low: 3, reason: pool.Advised},
+		"more than all":     {advice: [2]healthcheck.Advice{percent(150), {}}, inTable: true, weight: 150, upper: 9, low: 3, reason: pool.Advised},
+		"drain":             {advice: [2]healthcheck.Advice{percent(70), mode(healthcheck.Drain)}, inTable: true, weight: 0, upper: 9, low: 3, reason: pool.Draining},
+		"ready":             {advice: [2]healthcheck.Advice{mode(healthcheck.Ready), {}}, inTable: true, weight: 100, upper: 9, low: 3, reason: pool.ChecksPassing},
+		"maintenance":       {advice: [2]healthcheck.Advice{mode(healthcheck.Maintenance), mode(healthcheck.Drain)}, weight: 0, upper: 9, low: 3, reason: pool.InMaintenance},
+		"maintenance, kept": {onFailure: config.Weight, advice: [2]healthcheck.Advice{{}, mode(healthcheck.Maintenance)}, inTable: true, weight: 0, upper: 9, low: 3, reason: pool.InMaintenance},
+		"limits":            {advice: [2]healthcheck.Advice{{MaxConn: 8}, {MaxConn: 7}}, inTable: true, weight: 100, upper: 7, low: 3, reason: pool.ChecksPassing},
+		"a small limit":     {advice: [2]healthcheck.Advice{{MaxConn: 2}, {}}, inTable: true, weight: 100, upper: 2, low: 0, reason: pool.ChecksPassing},
+	} {
+		vs := webService(c.onFailure, tcpCheck(1), tcpCheck(2))
+		vs.RealServers = []config.RealServer{{Destination: destination("10.0.0.1:80", 100)}}
+		in := pool.Inputs{Health: map[string]healthcheck.Health{}}
+		i := 0
+		for target := range pool.Targets(vs, vs.RealServers[0]) {
+			in.Health[target.Key()] = healthcheck.Health{State: up, Advice: c.advice[i]}
+			i++
+		}
+		m := pool.Decide(vs, in).Members[0]
+		d := m.Destination
+		if m.InTable != c.inTable || d.Weight != c.weight || d.UpperThreshold != c.upper || d.LowerThreshold != c.low || m.Reason != c.reason {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}
+
+// TestVeto checks that an agent is not one of the required checks, and that what it says counts.
+func TestVeto(t *testing.T) {
+	agent := tcpCheck(9)
+	agent.Check = &healthcheck.Agent{}
+	vs := webService(config.Remove, tcpCheck(1), tcpCheck(2), agent)
+	vs.Required = 1
+	vs.RealServers = []config.RealServer{{Destination: destination("10.0.0.1:80", 100)}}
+	var keys []string
+	for target := range pool.Targets(vs, vs.RealServers[0]) {
+		keys = append(keys, target.Key())
+	}
+	for _, c := range []struct{ one, two, agent, want healthcheck.State }{
+		{up, down, up, up}, {down, down, up, down}, {up, up, down, down}, {up, unknown, unknown, unknown}, {down, down, unknown, down}, {down, unknown, up, unknown},
+	} {
+		in := pool.Inputs{Health: map[string]healthcheck.Health{keys[0]: {State: c.one}, keys[1]: {State: c.two}, keys[2]: {State: c.agent}}}
+		if got := pool.Decide(vs, in).Members[0].State; got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
 // found returns what was adopted of the web service: one server with its weight.
 func found(at string, weight uint32) pool.Adopted {
 	vs := webService(config.Remove)
