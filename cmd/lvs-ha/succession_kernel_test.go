@@ -21,10 +21,11 @@ type dataPath struct {
 	forwarding        string
 }
 
-// lookAtDataPath reads the data path of the calling thread's network namespace.
+// lookAtDataPath reads the data path of the calling thread's network namespace, the address last: what it sees with an address
+// was so while the address was there.
 func lookAtDataPath() (dataPath, error) {
 	var files [3]string
-	for i, file := range []string{"/proc/thread-self/net/ip_vs", "/proc/thread-self/net/fib_trie", "/proc/sys/net/ipv4/ip_forward"} {
+	for i, file := range []string{"/proc/thread-self/net/ip_vs", "/proc/sys/net/ipv4/ip_forward", "/proc/thread-self/net/fib_trie"} {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			return dataPath{}, err
@@ -34,8 +35,8 @@ func lookAtDataPath() (dataPath, error) {
 	return dataPath{
 		services:   strings.Count(files[0], "\nTCP "),
 		servers:    strings.Count(files[0], "\n  -> ") - 1, // without the heading
-		address:    strings.Contains(files[1], "192.0.2.100"),
-		forwarding: strings.TrimSpace(files[2]),
+		forwarding: strings.TrimSpace(files[1]),
+		address:    strings.Contains(files[2], "192.0.2.100"),
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package realserver_test
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -83,6 +84,8 @@ func (l lan) answersNDP(t *testing.T, address, control netip.Addr) (answered boo
 		if err != nil {
 			return err
 		}
+		// Package net remembers the index of a zone's name for a minute, also that of another namespace.
+		ifi.Name = strconv.Itoa(ifi.Index)
 		conn, _, err := ndp.Listen(ifi, ndp.Addr("fd00::1"))
 		if err != nil {
 			return err

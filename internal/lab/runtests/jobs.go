@@ -97,7 +97,7 @@ func (o *options) playAll(ctx context.Context, t *tally, k lab.Kind, jobs []job,
 		queue <- j
 	}
 	close(queue)
-	errs := make([]error, len(jobs)+1)
+	var errs []error
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for range min(atOnce, len(jobs)) {
