@@ -73,6 +73,19 @@ func openFile(t *testing.T) string {
 	return file
 }
 
+// TestKernelScriptsAreNotProtectedFromOOM runs a script in a process with OOMScoreAdjust=-500, which keeps it. Containers may not set
+// such a value, but the test kernel can.
+func TestKernelScriptsAreNotProtectedFromOOM(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	script := "cat /proc/self/oom_score_adj; sleep 0.1; cat /proc/$PPID/oom_score_adj"
+	cmd := helperCommand(t, Command{Args: []string{script}, Shell: true, Timeout: 10 * time.Second},
+		"sh", "-c", `echo -500 >/proc/self/oom_score_adj && exec "$@"`, "sh")
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "exit status 0\n0\n-500\n" {
+		t.Errorf("%v: %q", err, out)
+	}
+}
+
 const whoAmI = `id -u; id -g; id -G; grep -e ^CapPrm -e ^CapEff -e ^CapInh -e ^CapAmb /proc/self/status`
 
 func TestHostDefaultUserHasNoPrivileges(t *testing.T) {

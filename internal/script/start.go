@@ -19,10 +19,12 @@ func (s *starter) open() {
 	ready := make(chan error)
 	capability.OnOwnThread(func() {
 		ready <- prepareThread()
+		oom := openOOMProtection(oomFile)
+		defer oom.close()
 		for {
 			select {
 			case call := <-s.calls:
-				call()
+				oom.without(call)
 			case <-s.closed:
 				return
 			}
