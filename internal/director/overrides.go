@@ -137,7 +137,7 @@ func (d *Director) applyOverride(m match, request api.OverrideRequest, now time.
 	if o.Action == pool.OverrideWeight {
 		attributes = append(attributes, "weight", o.Weight)
 	}
-	d.Logger.Info("override", append(attributes, "reason", o.Reason)...)
+	d.Logger.Info("override set", append(attributes, "reason", o.Reason)...)
 	return out
 }
 
