@@ -139,7 +139,7 @@ func TestFailedNotificationIsAProblemUntilNextSuccess(t *testing.T) {
 		defer b.stop()
 		b.move("x", 1, 1)
 		s := b.status()
-		if !hasProblem(s, "notify gateway") || len(s.Notify) != 1 || s.Notify[0].Failed != 1 || !strings.Contains(s.Notify[0].Error, `exit status 3: "no route"`) {
+		if !hasProblem(s, "notify gateway") || len(s.Notify) != 1 || s.Notify[0].Failed != 1 || !strings.Contains(s.Notify[0].Error, `exit status 3: no route`) {
 			t.Errorf("problems %+v, receivers %+v", s.Problems, s.Notify)
 		}
 		b.scriptResult = script.Result{}

@@ -205,7 +205,7 @@ func TestEndlessMailServerResponseIsBounded(t *testing.T) {
 			e := newEmail(config.NotifyEmail{SMTP: "mail.example.com:25"}, "lb1")
 			e.dial = func(context.Context, string, string) (net.Conn, error) { return client, nil }
 			err := e.send(t.Context(), []byte("x"))
-			if total := <-sent; err == nil || len(err.Error()) > 2*maxQuoted || total > 2*emailAnswers {
+			if total := <-sent; err == nil || len(err.Error()) > 2*maxReply || total > 2*emailAnswers {
 				t.Errorf("%d bytes received, %v", total, err)
 			}
 		})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -64,21 +63,12 @@ func (s *scripts) deliver(ctx context.Context, batch []Message) error {
 		r := s.start(ctx, c)
 		s.log.Debug("notify script ended", "instance", s.name, "command", c.String(), "result", r.Reason(), "duration", r.Duration.String())
 		if !r.OK() {
-			errs = append(errs, fmt.Errorf("%s: %s%s", c, r.Reason(), lastLine(r.Output)))
+			text := fmt.Sprintf("%s: %s", c, r.Reason())
+			if quote := r.Quote(); quote != "" {
+				text += ": " + quote
+			}
+			errs = append(errs, errors.New(text))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// maxQuoted is the maximum length of script output quoted in a message.
-const maxQuoted = 200
-
-// lastLine quotes the end of a script's output.
-func lastLine(output []byte) string {
-	text := strings.TrimSpace(strings.ToValidUTF8(string(output), "\uFFFD"))
-	text = text[strings.LastIndexByte(text, '\n')+1:]
-	if text == "" {
-		return ""
-	}
-	return fmt.Sprintf(": %.*q", maxQuoted, text)
 }

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// maxReply is the number of characters of a server's reply in a message.
+const maxReply = 200
+
 // smtpError is a failed step of an SMTP session.
 type smtpError struct {
 	step      string
@@ -16,7 +19,7 @@ type smtpError struct {
 	permanent bool // reply code 5xx: RFC 5321 4.2.1
 }
 
-func (e *smtpError) Error() string { return fmt.Sprintf("%s: %.*s", e.step, maxQuoted, e.err.Error()) }
+func (e *smtpError) Error() string { return fmt.Sprintf("%s: %.*s", e.step, maxReply, e.err.Error()) }
 func (e *smtpError) Unwrap() error { return e.err }
 
 func smtpFailure(step string, err error) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // DefaultUser is the user of a command without User. It exists on all distributions.
@@ -15,7 +16,7 @@ const DefaultUser = "nobody"
 // Path is the PATH of commands. Programs without a slash are also looked up in it.
 const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// MaxOutput is the number of bytes kept at the end of a command's output.
+// MaxOutput is the number of bytes kept of a command's output: a quarter at its beginning, the rest at its end.
 const MaxOutput = 4 << 10
 
 // killDelay is the time between SIGTERM and SIGKILL.
@@ -78,13 +79,14 @@ type Result struct {
 	ExitCode int
 	// Signal is the signal that ended the command, or 0 if it exited.
 	Signal syscall.Signal
-	// TimedOut reports that the command was still running at its deadline.
+	// TimedOut reports that the command was still running at its deadline, Timeout after its start.
 	TimedOut bool
+	Timeout  time.Duration
 	// Leftover reports that the command left processes in its process group, which were killed.
 	Leftover bool
-	// Output is the end of the output to stdout and stderr: at most MaxOutput arbitrary bytes.
+	// Output is the beginning and the end of the output to stdout and stderr: at most MaxOutput arbitrary bytes.
 	Output []byte
-	// Truncated reports that the command wrote more than Output.
+	// Truncated reports that the command wrote more than Output: it lacks a part in the middle.
 	Truncated bool
 	Duration  time.Duration
 }
@@ -98,10 +100,48 @@ func (r Result) Reason() string {
 	case r.NotRun != nil:
 		return r.NotRun.Error()
 	case r.TimedOut:
-		return "timed out"
+		return TimedOut(r.Timeout)
 	case r.Signal != 0:
 		return fmt.Sprintf("killed by signal %d (%v)", int(r.Signal), r.Signal)
 	default:
 		return fmt.Sprintf("exit status %d", r.ExitCode)
 	}
+}
+
+// TimedOut is the Reason of a command that was still running after its timeout.
+func TimedOut(timeout time.Duration) string { return fmt.Sprintf("timed out after %v", timeout) }
+
+// maxQuoted is the number of characters of a command's output in a message.
+const maxQuoted = 120
+
+// Quote returns the first and the last line of a command's output that are not empty, in printable characters.
+func (r Result) Quote() string {
+	first, last := "", ""
+	for line := range strings.Lines(strings.ToValidUTF8(string(r.Output), "?")) {
+		line = strings.TrimSpace(strings.Map(func(r rune) rune {
+			if unicode.IsPrint(r) {
+				return r
+			}
+			return ' '
+		}, line))
+		switch {
+		case line == "":
+		case first == "":
+			first = line
+		default:
+			last = line
+		}
+	}
+	if last == "" {
+		return cut(first, maxQuoted)
+	}
+	return cut(first, maxQuoted/2) + " … " + cut(last, maxQuoted/2)
+}
+
+// cut shortens a text.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -62,7 +63,7 @@ func (p *process) wait(ctx context.Context) Result {
 			p.signal(unix.SIGKILL)
 		})
 	})
-	var kept tail
+	var kept excerpt
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -134,33 +135,40 @@ func (p *process) reap() (syscall.WaitStatus, error) {
 	}
 }
 
-// tail keeps the end of its input.
-type tail struct {
+// excerpt keeps the beginning and the end of its input.
+type excerpt struct {
 	bytes     []byte
 	truncated bool
 }
+
+// headSize is the number of bytes kept at the beginning.
+const headSize = 1 << 10
 
 const chunkSize = 16 << 10
 
 var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
-func (t *tail) add(b []byte) {
-	if over := len(t.bytes) + len(b) - MaxOutput; over > 0 {
-		t.truncated = true
-		old := min(over, len(t.bytes))
-		t.bytes = append(t.bytes[:0], t.bytes[old:]...)
-		b = b[max(0, len(b)-MaxOutput):]
+func (e *excerpt) add(b []byte) {
+	if head := min(headSize-len(e.bytes), len(b)); head > 0 {
+		e.bytes = append(e.bytes, b[:head]...)
+		b = b[head:]
 	}
-	t.bytes = append(t.bytes, b...)
+	if over := len(e.bytes) + len(b) - MaxOutput; over > 0 {
+		e.truncated = true
+		old := min(over, len(e.bytes)-headSize)
+		e.bytes = slices.Delete(e.bytes, headSize, headSize+old)
+		b = b[max(0, len(b)-(MaxOutput-headSize)):]
+	}
+	e.bytes = append(e.bytes, b...)
 }
 
 // readAll reads until end of file, an error or the file's deadline.
-func (t *tail) readAll(f *os.File) {
+func (e *excerpt) readAll(f *os.File) {
 	chunk := chunks.Get().(*[chunkSize]byte)
 	defer chunks.Put(chunk)
 	for {
 		n, err := f.Read(chunk[:])
-		t.add(chunk[:n])
+		e.add(chunk[:n])
 		if err != nil {
 			return
 		}
@@ -171,7 +179,7 @@ func (t *tail) readAll(f *os.File) {
 const pipeSize = 64 << 10
 
 // drain reads what is available in a pipe, without waiting.
-func (t *tail) drain(f *os.File) {
+func (e *excerpt) drain(f *os.File) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return
@@ -184,7 +192,7 @@ func (t *tail) drain(f *os.File) {
 			if err != nil || n <= 0 {
 				return
 			}
-			t.add(chunk[:n])
+			e.add(chunk[:n])
 		}
 	})
 }

@@ -68,7 +68,7 @@ func (r *Runner) Run(ctx context.Context, c Command) Result {
 		return notRun(err)
 	}
 	result := p.wait(deadline)
-	result.Duration = time.Since(began)
+	result.Timeout, result.Duration = c.Timeout, time.Since(began)
 	return result
 }
 

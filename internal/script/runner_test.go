@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
 )
 
 func TestMain(m *testing.M) {
@@ -89,9 +91,50 @@ func TestNothingIsInherited(t *testing.T) {
 }
 
 func TestLongOutput(t *testing.T) {
-	got := run(t, `head -c 1000000000 /dev/zero; echo; echo last`)
-	if !got.OK() || !got.Truncated || len(got.Output) != MaxOutput || !bytes.HasSuffix(got.Output, []byte("\x00\nlast\n")) {
+	got := run(t, `echo first; head -c 1000000000 /dev/zero; echo; echo last; exit 3`)
+	if got.ExitCode != 3 || !got.Truncated || len(got.Output) != MaxOutput ||
+		!bytes.HasPrefix(got.Output, []byte("first\n\x00")) || !bytes.HasSuffix(got.Output, []byte("\x00\nlast\n")) {
 		t.Errorf("got %s, %d bytes, truncated %t, %q", got.Reason(), len(got.Output), got.Truncated, got.Output[max(0, len(got.Output)-10):])
+	}
+	if quote := got.Quote(); quote != "first … last" {
+		t.Errorf("quote %q", quote)
+	}
+}
+
+// TestExcerpt writes a text in pieces of all kinds of sizes.
+func TestExcerpt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all []byte
+		var e excerpt
+		for i, n := range rapid.SliceOfN(rapid.IntRange(0, 2*MaxOutput), 0, 8).Draw(t, "sizes") {
+			piece := bytes.Repeat([]byte{byte('a' + i)}, n)
+			e.add(piece)
+			all = append(all, piece...)
+		}
+		want := all
+		if len(all) > MaxOutput {
+			want = slices.Concat(all[:headSize], all[len(all)-(MaxOutput-headSize):])
+		}
+		if !bytes.Equal(e.bytes, want) || e.truncated != (len(all) > MaxOutput) {
+			t.Errorf("%d bytes, truncated %t: %.20q…", len(e.bytes), e.truncated, e.bytes)
+		}
+	})
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                              "",
+		"\n\n":                          "",
+		"one":                           "one",
+		"one\ntwo\n":                    "one … two",
+		"\n one\ntwo\nthree \n\n":       "one … three",
+		"one\n \x1b[31mred\x07\xff\r\n": "one … [31mred ?",
+		strings.Repeat("ä", 200):        strings.Repeat("ä", 120) + "…",
+		strings.Repeat(strings.Repeat("ä", 200)+"\n", 3): strings.Repeat("ä", 60) + "… … " + strings.Repeat("ä", 60) + "…",
+	} {
+		if got := (Result{Output: []byte(in)}).Quote(); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
 	}
 }
 
@@ -152,7 +195,7 @@ func TestDeadline(t *testing.T) {
 			t.Parallel()
 			pids := filepath.Join(t.TempDir(), "pids")
 			got := newRunner(t).Run(t.Context(), Command{Args: []string{line, pids}, Shell: true, User: self, Group: strconv.Itoa(os.Getegid()), Timeout: 400 * time.Millisecond})
-			if got.OK() || !got.TimedOut || got.NotRun != nil || got.Reason() != "timed out" {
+			if got.OK() || !got.TimedOut || got.NotRun != nil || got.Reason() != "timed out after 400ms" {
 				t.Errorf("got %+v", got)
 			}
 			awaitGone(t, pids)

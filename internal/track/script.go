@@ -4,9 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/script"
@@ -23,7 +21,7 @@ type scriptWatch struct {
 	verdict    verdict
 	complaint  string // the logged reason why the script does not run
 	leftover   bool   // leftover processes have been logged
-	text       string // from the last output, reported with the last reason
+	text       string // quote of the output, reported with the last reason
 }
 
 // scriptRun is one run of a script.
@@ -68,13 +66,13 @@ func (s *scriptWatch) watch(ctx context.Context, parameters <-chan config.Track)
 			case current == nil:
 				current = s.start(ctx)
 			case current.counted:
-				s.note(false, "timed out", "") // it cannot be killed
+				s.note(false, script.TimedOut(s.parameters.Timeout), "") // it cannot be killed
 			}
 		case <-late:
 			current.late = nil
 			if !current.counted {
 				current.counted = true
-				s.note(false, "timed out", "")
+				s.note(false, script.TimedOut(s.parameters.Timeout), "")
 			}
 		case r := <-done:
 			current.cancel()
@@ -147,18 +145,14 @@ func (s *scriptWatch) take(r script.Result) {
 		s.leftover = true
 		s.log.Warn("track script left processes behind; killed", "command", script.Command{Args: s.parameters.Command, Shell: s.parameters.Shell}.String())
 	}
-	s.note(r.OK(), r.Reason(), detail(r))
-}
-
-// detail returns the last line of the output of a failed script.
-func detail(r script.Result) string {
-	if r.OK() {
-		return ""
+	quote := ""
+	if !r.OK() {
+		quote = r.Quote()
 	}
-	return lastLine(r.Output)
+	s.note(r.OK(), r.Reason(), quote)
 }
 
-// note reports a result, with the last line of the output. The line stays the same as long as the rest of the result does:
+// note reports a result, with a quote of the output. The quote stays the same as long as the rest of the result does:
 // otherwise the result of a script that prints the time would change with each run.
 func (s *scriptWatch) note(good bool, reason, text string) {
 	before := s.verdict.result
@@ -170,23 +164,4 @@ func (s *scriptWatch) note(good bool, reason, text string) {
 		r.Reason += ": " + s.text
 	}
 	s.report(r)
-}
-
-// maxLine is the maximum length of a script's output in a result.
-const maxLine = 120
-
-// lastLine returns the last line that is not empty, in printable characters.
-func lastLine(output []byte) string {
-	text := strings.TrimSpace(strings.ToValidUTF8(string(output), "?"))
-	text = text[strings.LastIndexByte(text, '\n')+1:]
-	text = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text))
-	if runes := []rune(text); len(runes) > maxLine {
-		text = string(runes[:maxLine]) + "…"
-	}
-	return text
 }

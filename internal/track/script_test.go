@@ -143,9 +143,9 @@ func TestHangingScriptFailsInTime(t *testing.T) {
 		b.at(4900 * time.Millisecond)
 		b.want("runs", b.runs, []string{"0s alone", "4s alone"})
 		b.want("results", b.results, []string{
-			"500ms a good: timed out, 1 of 3 in a row to be bad",
-			"1s a good: timed out, 2 of 3 in a row to be bad",
-			"2s a bad: timed out",
+			"500ms a good: timed out after 500ms, 1 of 3 in a row to be bad",
+			"1s a good: timed out after 500ms, 2 of 3 in a row to be bad",
+			"2s a bad: timed out after 500ms",
 		})
 	})
 }
@@ -273,8 +273,8 @@ func TestDetails(t *testing.T) {
 	}{
 		{script.Result{Output: []byte("fine")}, "exit status 0"},
 		{script.Result{ExitCode: 2}, "exit status 2"},
-		{script.Result{ExitCode: 2, Output: []byte("one\n two \n\n")}, "exit status 2: two"},
-		{script.Result{TimedOut: true, Output: []byte(strings.Repeat("x", 500))}, "timed out: " + strings.Repeat("x", maxLine) + "…"},
+		{script.Result{ExitCode: 2, Output: []byte("one\n two \n\n")}, "exit status 2: one … two"},
+		{script.Result{TimedOut: true, Timeout: time.Second, Output: []byte("x")}, "timed out after 1s: x"},
 		{script.Result{NotRun: errors.New("no such user")}, "no such user"},
 	} {
 		var got Result

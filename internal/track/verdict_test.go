@@ -46,17 +46,3 @@ func TestVerdict(t *testing.T) {
 		}
 	}
 }
-
-func TestLastLine(t *testing.T) {
-	for in, want := range map[string]string{
-		"":                              "",
-		"\n\n":                          "",
-		"one\ntwo\n":                    "two",
-		"one\n \x1b[31mred\x07\xff\r\n": "[31mred ?",
-		strings.Repeat("ä", 200):        strings.Repeat("ä", 120) + "…",
-	} {
-		if got := lastLine([]byte(in)); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
