@@ -59,7 +59,7 @@ func newStatus() *cobra.Command {
 				encoder.SetIndent("", "  ")
 				err = encoder.Encode(shown)
 			} else {
-				page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(args) > 0}
+				page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(args) > 0, all: status.VRRP}
 				_, err = io.WriteString(cmd.OutOrStdout(), page.render(shown, problems))
 			}
 			if err != nil {

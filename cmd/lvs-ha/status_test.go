@@ -49,7 +49,7 @@ func fail(r *api.Server, detail string) {
 }
 
 func rendered(s api.Status) string {
-	page := statusPage{now: night}
+	page := statusPage{now: night, all: s.VRRP}
 	return page.render(s, problemsOf(s))
 }
 
@@ -149,7 +149,7 @@ func TestPageOfNamedInstance(t *testing.T) {
 		{Sequence: 10, Time: night.Add(-26*time.Hour + 5*time.Millisecond), From: vrrp.Backup, To: vrrp.Master, Reason: vrrp.ReasonPreempt, Priority: 110},
 	}
 	s.Notify = []api.Receiver{{Name: "notify web", Delivered: 2}, {Name: "notify_webhook pager", Waiting: 1, Failed: 3, Dropped: 4, Error: "status 503"}}
-	page := statusPage{now: night, detailed: true}
+	page := statusPage{now: night, detailed: true, all: s.VRRP}
 	wantGolden(t, "status-instance.txt", page.render(s, problemsOf(s)))
 }
 
@@ -205,6 +205,13 @@ func TestNamesLimitTheStatus(t *testing.T) {
 	grouped.VRRP[1].Name, grouped.VRRP[1].Group, grouped.VRRP[2].Name, grouped.VRRP[2].Group = "outside", "router", "inside", "router"
 	if s, err = only(grouped, []string{"router"}); err != nil || len(s.VRRP) != 2 {
 		t.Errorf("of a sync group: %+v, %v", s, err)
+	}
+	if s, err = only(grouped, []string{"inside"}); err != nil || len(s.VRRP) != 1 {
+		t.Errorf("of a member: %+v, %v", s, err)
+	}
+	page := statusPage{now: night, all: grouped.VRRP}
+	if text := page.render(s, nil); !strings.Contains(text, "outside, inside") {
+		t.Errorf("the group of a shown instance lacks a member:\n%s", text)
 	}
 	if _, err := only(wellStatus(), []string{"webb"}); err == nil {
 		t.Error("an unknown name was accepted")

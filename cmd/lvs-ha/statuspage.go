@@ -19,7 +19,9 @@ type statusPage struct {
 	color bool
 	// detailed shows every instance in full.
 	detailed bool
-	out      strings.Builder
+	// all are the instances of the director, also those that are not shown: a group is shown with all its members.
+	all []api.Instance
+	out strings.Builder
 }
 
 // maxTroubles limits the lines of problems.
@@ -130,13 +132,17 @@ func (p *statusPage) instances(list []api.Instance) {
 	p.tracks(list)
 }
 
+// groups shows the groups of the listed instances.
 func (p *statusPage) groups(list []api.Instance) {
 	rows := [][]string{{"SYNC GROUP", "STATE", "INSTANCES"}}
-	index := map[string]int{}
+	index, shown := map[string]int{}, map[string]bool{}
 	for _, v := range list {
+		shown[v.Group] = v.Group != ""
+	}
+	for _, v := range p.all {
 		i, known := index[v.Group]
 		switch {
-		case v.Group == "":
+		case !shown[v.Group]:
 		case !known:
 			index[v.Group] = len(rows)
 			rows = append(rows, []string{v.Group, string(v.State), v.Name})
