@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bufio"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -72,6 +73,53 @@ func TestFIFO(t *testing.T) {
 	if full == 0 {
 		t.Error("a full FIFO is no error")
 	}
+}
+
+// TestUnreadLinesAreNotDelivered checks the counters of a FIFO without a reader, and of one whose reader is slow.
+func TestUnreadLinesAreNotDelivered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	q := newQueue("x", newFIFO(config.NotifyFIFO{Path: path, Mode: 0o600}), slog.New(slog.DiscardHandler), func() {})
+	defer q.receiver.close()
+	send := func(n int) {
+		for range n {
+			q.put(message(stateMaster))
+			q.begin()
+			q.deliver(t.Context())
+		}
+	}
+	want := func(delivered uint64, waiting int) {
+		t.Helper()
+		if s := q.read(); s.Delivered != delivered || s.Waiting != waiting {
+			t.Errorf("%+v, want %d delivered and %d waiting", s, delivered, waiting)
+		}
+	}
+	want(0, 0)
+	send(3)
+	want(0, 3)
+	reader, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	line := make([]byte, len(message(stateMaster).line()))
+	read := func(size int) {
+		t.Helper()
+		if _, err := io.ReadFull(reader, line[:size]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(len(line))
+	want(1, 2)
+	read(5)
+	want(2, 1)
+	send(2)
+	want(2, 3)
+	read(len(line) - 5)
+	read(len(line))
+	read(len(line))
+	want(4, 1)
+	read(len(line))
+	want(5, 0)
 }
 
 func TestFIFOPathIsNotAFIFO(t *testing.T) {

@@ -196,5 +196,9 @@ func (q *queue) read() Stats {
 	defer q.mu.Unlock()
 	s := q.stats
 	s.Waiting = len(q.pending) + len(q.inFlight)
+	if r, ok := q.receiver.(interface{ unread() int }); ok { // what it has accepted has not arrived anywhere yet
+		n := r.unread()
+		s.Waiting, s.Delivered = s.Waiting+n, s.Delivered-uint64(n)
+	}
 	return s
 }
