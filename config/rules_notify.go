@@ -57,7 +57,7 @@ func notifyCommands(f *file) hcl.Diagnostics {
 			a := b.commands()[name]
 			any = any || a.isSet() || !a.isOK()
 			if a.isSet() {
-				diags = append(diags, commandProblems(name, a, b.Shell.value)...)
+				diags = append(diags, commandProblem(name, a, b.Shell.value)...)
 			}
 		}
 		if !any {
@@ -72,28 +72,6 @@ func notifyCommands(f *file) hcl.Diagnostics {
 		look(g.Notify)
 	}
 	return diags
-}
-
-// commandProblems says what is wrong with a command: a list of a program and its arguments.
-func commandProblems(name string, a *attr[[]item[string]], shell bool) hcl.Diagnostics {
-	if len(a.value) == 0 || a.value[0].value == "" {
-		return hcl.Diagnostics{problem(a.at(), "Invalid "+name, "The command is empty. Write the program and its arguments, such as [\"/usr/local/sbin/notify\", \"web\"].")}
-	}
-	for _, word := range a.value {
-		if strings.ContainsRune(word.value, 0) {
-			return hcl.Diagnostics{problem(word.at, "Invalid "+name, "A command cannot contain a NUL byte.")}
-		}
-	}
-	program := a.value[0]
-	switch {
-	case shell:
-	case strings.ContainsAny(program.value, " \t|&;<>") && len(a.value) == 1:
-		return hcl.Diagnostics{problem(program.at, "Invalid "+name,
-			"This looks like a shell command, but no shell runs it. Write the program and its arguments as a list, or shell = true.")}
-	case strings.Contains(program.value, "/") && !path.IsAbs(program.value):
-		return hcl.Diagnostics{problem(program.at, "Invalid "+name, "%q is a relative path. Write an absolute path, or the name of a program in PATH.", program.value)}
-	}
-	return nil
 }
 
 // notifyReceivers refuses receivers that nothing can be sent to.

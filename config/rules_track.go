@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/lvs-ha/lvs-ha/internal/script"
 )
 
 // usedTracks sees that each `track` block names a track, once.
@@ -53,7 +55,7 @@ func usedTracks(f *file) hcl.Diagnostics {
 func trackSources(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, b := range f.TrackScripts {
-		diags = append(diags, commandProblem(&b.Command, b.Shell.value)...)
+		diags = append(diags, commandProblem("command", &b.Command, b.Shell.value)...)
 	}
 	for _, b := range f.TrackFiles {
 		if b.Path.isOK() && !filepath.IsAbs(b.Path.value) {
@@ -98,23 +100,16 @@ func trackSources(f *file) hcl.Diagnostics {
 }
 
 // commandProblem refuses a command that cannot be run on any host.
-func commandProblem(command *attr[[]item[string]], shell bool) hcl.Diagnostics {
+func commandProblem(name string, command *attr[[]item[string]], shell bool) hcl.Diagnostics {
 	if !command.isOK() {
 		return nil
 	}
-	args := values(command.value)
-	switch {
-	case len(args) == 0 || args[0] == "":
-		return hcl.Diagnostics{problem(command.at(), "Invalid command", "The command is empty. Write the program and its arguments, such as [\"/usr/bin/pidof\", \"haproxy\"].")}
-	case strings.ContainsRune(strings.Join(args, ""), 0):
-		return hcl.Diagnostics{problem(command.at(), "Invalid command", "A command cannot contain a NUL character.")}
-	case shell:
-	case strings.ContainsAny(args[0], " \t|;&<>$"):
-		return hcl.Diagnostics{problem(command.at(), "Invalid command",
-			"%q is not the path of a program. Write each argument as an element of the list, as in [\"/usr/bin/pidof\", \"haproxy\"], or set shell = true.", args[0])}
-	case strings.Contains(args[0], "/") && !filepath.IsAbs(args[0]):
-		return hcl.Diagnostics{problem(command.at(), "Invalid command",
-			"%q is a relative path. Write an absolute path, or the name of a program in PATH.", args[0])}
+	if fault := script.Fault(values(command.value), shell); fault != "" {
+		at := command.at()
+		if len(command.value) > 0 {
+			at = command.value[0].at
+		}
+		return hcl.Diagnostics{problem(at, "Invalid "+name, "%s", fault)}
 	}
 	return nil
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/lvs-ha/lvs-ha/internal/script"
 )
@@ -27,17 +25,8 @@ func (*Script) Kind() Kind { return "script" }
 
 // Faults implements Check.
 func (c *Script) Faults() []Fault {
-	one := func(format string, args ...any) []Fault { return []Fault{fault("command", format, args...)} }
-	switch {
-	case len(c.Command) == 0 || c.Command[0] == "":
-		return one("The command is empty. Write the program and its arguments, such as [\"/usr/local/bin/check-db\", \"--fast\"].")
-	case strings.ContainsRune(strings.Join(c.Command, ""), 0):
-		return one("A command cannot contain a NUL character.")
-	case c.Shell:
-	case strings.ContainsAny(c.Command[0], " \t|;&<>$"):
-		return one("%s is not the path of a program. Write each argument as an element of the list, or set shell = true.", quote(c.Command[0]))
-	case strings.Contains(c.Command[0], "/") && !filepath.IsAbs(c.Command[0]):
-		return one("%s is a relative path. Write an absolute path, or the name of a program in PATH.", quote(c.Command[0]))
+	if text := script.Fault(c.Command, c.Shell); text != "" {
+		return []Fault{fault("command", "%s", text)}
 	}
 	return nil
 }

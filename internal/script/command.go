@@ -145,3 +145,20 @@ func cut(text string, most int) string {
 	}
 	return text
 }
+
+// Fault returns what is wrong with a command on every host, in sentences for a user, or "".
+func Fault(args []string, isShell bool) string {
+	const example = `["/usr/bin/pidof", "haproxy"]`
+	switch {
+	case len(args) == 0 || args[0] == "":
+		return "The command is empty. Write the program and its arguments, such as " + example + "."
+	case strings.ContainsRune(strings.Join(args, ""), 0):
+		return "A command cannot contain a NUL character."
+	case isShell:
+	case strings.ContainsAny(args[0], " \t|;&<>$"):
+		return fmt.Sprintf("%.200q is not the path of a program. Write each argument as an element of the list, as in %s, or set shell = true.", args[0], example)
+	case strings.Contains(args[0], "/") && args[0][0] != '/':
+		return fmt.Sprintf("%.200q is a relative path. Write an absolute path, or the name of a program in PATH.", args[0])
+	}
+	return ""
+}

@@ -121,6 +121,28 @@ func TestExcerpt(t *testing.T) {
 	})
 }
 
+func TestFault(t *testing.T) {
+	for _, tt := range []struct {
+		args  []string
+		shell bool
+		fault bool
+	}{
+		{nil, false, true},
+		{[]string{""}, true, true},
+		{[]string{"a\x00"}, true, true},
+		{[]string{"pidof haproxy"}, false, true},
+		{[]string{"pidof haproxy"}, true, false},
+		{[]string{"/bin/true|false", "x"}, false, true},
+		{[]string{"sbin/x"}, false, true},
+		{[]string{"/sbin/x", "a|b"}, false, false},
+		{[]string{"pidof", "a b"}, false, false},
+	} {
+		if got := Fault(tt.args, tt.shell); (got != "") != tt.fault {
+			t.Errorf("%q, shell %t: %q", tt.args, tt.shell, got)
+		}
+	}
+}
+
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                              "",
