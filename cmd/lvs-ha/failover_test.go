@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,6 +37,24 @@ func TestFailoverOutput(t *testing.T) {
 		if ok := printFailover(&out, &out, api.Failover{Instances: []api.FailoverOf{tc.of}}); ok != tc.ok || out.String() != tc.want {
 			t.Errorf("%s: %v, %q, want %v, %q", tc.of.Outcome, ok, out.String(), tc.ok, tc.want)
 		}
+	}
+}
+
+// TestDurationFlags checks that a number without a unit is refused in plain words.
+func TestDurationFlags(t *testing.T) {
+	for text, want := range map[string]string{
+		"10": "such as 90s, 10m or 2h", "ten": "such as 90s, 10m or 2h", "-10m": "positive",
+	} {
+		cmd := newFailover()
+		cmd.SetArgs([]string{"--for", text, "--runtime-dir", t.TempDir()})
+		cmd.SetOut(io.Discard)
+		cmd.SetErr(io.Discard)
+		if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "time:") {
+			t.Errorf("--for %s: %v", text, err)
+		}
+	}
+	if help := newFailover().Flags().FlagUsages(); !strings.Contains(help, "--for duration") || strings.Contains(help, "default 0") {
+		t.Errorf("help:\n%s", help)
 	}
 }
 
@@ -75,6 +94,9 @@ func TestHostFailover(t *testing.T) {
 	second.awaitStatus("backup", isBackup)
 	lb1.wantAnswer(lb1.asked("failover", "gate*"), 0, "gateway: handed over to 192.0.2.2")
 	second.awaitStatus("master", isMaster)
+	if names := lb1.lvsha("__complete", "failover", "--runtime-dir", lb1.path("run"), "").stdout; !strings.HasPrefix(names, "gateway\t") {
+		t.Errorf("failover completes to %q", names)
+	}
 	isAway := func(s api.Status) bool {
 		return isBackup(s) && s.VRRP[0].EffectivePriority == 1 && len(s.VRRP[0].Tracks) == 1
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -189,6 +190,31 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		hint = "; use -c to name a configuration"
 	}
 	return fmt.Errorf("%s: unexpected argument %q%s", cmd.CommandPath(), args[0], hint)
+}
+
+// duration is the value of a flag with a unit.
+type duration struct{ value *time.Duration }
+
+func durationFlag(cmd *cobra.Command, value *time.Duration, name, usage string) {
+	cmd.Flags().Var(duration{value}, name, usage)
+}
+
+func (d duration) Type() string { return "duration" }
+
+func (d duration) String() string {
+	if d.value == nil || *d.value == 0 {
+		return "" // not printed as the default
+	}
+	return d.value.String()
+}
+
+func (d duration) Set(text string) error {
+	value, err := time.ParseDuration(text)
+	if err != nil {
+		return errors.New("write a number with a unit, such as 90s, 10m or 2h")
+	}
+	*d.value = value
+	return nil
 }
 
 func registerRuntimeDir(cmd *cobra.Command, dir *string) {

@@ -43,7 +43,7 @@ of a persistent service stay with it, unless net.ipv4.vs.expire_quiescent_templa
 	cmd.Example = `  lvs-ha drain --wait --reason 'kernel upgrade' web/192.0.2.21
   lvs-ha drain --deadline 10m --for 1h '*/192.0.2.21'`
 	c.orderFlags(cmd)
-	cmd.Flags().DurationVar(&c.deadline, "deadline", 0, "remove the servers, with their remaining connections, after this time (default: never)")
+	durationFlag(cmd, &c.deadline, "deadline", "remove the servers, with their remaining connections, after this time (default: never)")
 	cmd.Flags().BoolVar(&c.wait, "wait", false, "return when the servers have no connections left")
 	return cmd
 }
@@ -103,7 +103,7 @@ func (c *overrideCommand) command(use, short, long string) *cobra.Command {
 }
 
 func (c *overrideCommand) orderFlags(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&c.stays, "for", 0, "how long the order stays in force (default: until enable)")
+	durationFlag(cmd, &c.stays, "for", "how long the order stays in force (default: until enable)")
 	cmd.Flags().StringVar(&c.request.Reason, "reason", "", "shown by status")
 	cmd.Flags().BoolVar(&c.request.Keep, "keep", false, "keep the order in force when lvs-ha is restarted")
 }
