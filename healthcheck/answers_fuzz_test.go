@@ -44,3 +44,19 @@ func FuzzSMTPReply(f *testing.F) {
 		}
 	})
 }
+
+// FuzzGRPCResponse checks that any message ends, and that what encoding gives is read.
+func FuzzGRPCResponse(f *testing.F) {
+	for _, seed := range []string{"\x00\x00\x00\x00\x02\x08\x01", "\x00\x00\x00\x00\x00", "\x01\x00\x00\x00\x00", "\x00\x00\x00\x00\x04\x08\x01\x08\x02", "\x00\x00\x00\x00\x06\x12\x02hi\x08\x01", "\x00\x00\x00\x00\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		status, err := parseServing(body)
+		if err != nil && status != 0 {
+			t.Errorf("%x: %d, %v", body, status, err)
+		}
+		if err == nil && len(body) < 5 {
+			t.Errorf("%x was read", body)
+		}
+	})
+}

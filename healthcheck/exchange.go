@@ -2,8 +2,10 @@ package healthcheck
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/netip"
@@ -54,22 +56,9 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 	if interim {
 		return Result{Reason: Protocol, Detail: "more than " + strconv.Itoa(maxInterims) + " interim responses"}, true
 	}
-	if !c.accepts(response.status) {
-		return Result{Reason: WrongStatus, Detail: "status " + strconv.Itoa(response.status) + ", want " + describeStatus(c.status)}, true
-	}
 	w.limited.N = maxBody + maxFraming
-	body := response.body(w.buffered)
-	var kept *keepStart
-	if c.weight != nil && c.weight.JSON != "" {
-		kept = &keepStart{Reader: body}
-		body = kept
-	}
-	matched, doing, err := c.readBody(ctx, body, w)
-	if err != nil {
-		return failed(ctx, c.timeout, doing, err), true
-	}
-	if !matched {
-		return Result{Reason: WrongBody, Detail: "body does not match"}, true
+	if result = c.judge(ctx, response.status, response.weight, response.body(w.buffered), w); !result.OK {
+		return result, true
 	}
 	if response.close {
 		// The server is about to close the connection. Let it close first, so that its socket is the one in TIME_WAIT.
@@ -78,14 +67,47 @@ func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server net
 	} else {
 		open = true
 	}
-	result = Result{OK: true, Detail: "status " + strconv.Itoa(response.status)}
+	return result, open
+}
+
+// judge evaluates a response: its status, the value of the header with the weight, and its body.
+func (c *httpCheck) judge(ctx context.Context, status int, weight string, body io.Reader, w *workspace) Result {
+	if !c.accepts(status) {
+		return Result{Reason: WrongStatus, Detail: "status " + strconv.Itoa(status) + ", want " + describeStatus(c.status)}
+	}
+	var kept *keepStart
+	if c.weight != nil && c.weight.JSON != "" {
+		kept = &keepStart{Reader: body}
+		body = kept
+	}
+	var digest hash.Hash
+	if c.digest != nil {
+		digest = c.digest.hash()
+		body = io.TeeReader(body, digest)
+	}
+	matched, doing, err := c.readBody(ctx, body, w)
+	if err != nil {
+		return failedTwo(ctx, Setup{Timeout: c.timeout}, doing, err)
+	}
+	if !matched {
+		return Result{Reason: WrongBody, Detail: "body does not match"}
+	}
+	if digest != nil {
+		if n, _ := body.Read(make([]byte, 1)); n > 0 {
+			return Result{Reason: WrongBody, Detail: "body over 1 MiB, which is too long for a digest"}
+		}
+		if !bytes.Equal(digest.Sum(nil), c.digest.sum) {
+			return Result{Reason: WrongBody, Detail: "digest does not match"}
+		}
+	}
+	result := Result{OK: true, Detail: "status " + strconv.Itoa(status)}
 	if c.weight != nil {
 		var said bool
-		if result.Advice, said = c.weight.advice(response.weight, kept); !said {
+		if result.Advice, said = c.weight.advice(weight, kept); !said {
 			result.Detail += ", without a weight"
 		}
 	}
-	return result, open
+	return result
 }
 
 // readHeader reads the header of the first response that is not an interim one. interim reports that there were too many

@@ -94,7 +94,7 @@ func faultCases() []faultCase {
 func TestFaultsOfTheKind(t *testing.T) {
 	for _, spec := range []Spec{{}, {Check: unregistered{}}} {
 		faults := spec.Faults()
-		if len(faults) != 1 || faults[0].Setting != "kind" || !strings.Contains(faults[0].Text, "http, https, ping, script, smtp, tcp, udp") {
+		if len(faults) != 1 || faults[0].Setting != "kind" || !strings.Contains(faults[0].Text, "grpc, http, https, ping, script, smtp, tcp, udp") {
 			t.Errorf("%v: %v", spec.Kind(), faults)
 		}
 		if _, err := NewProbe(spec); err == nil {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // HTTP is a check that sends an HTTP request.
@@ -52,6 +54,10 @@ type httpCheck struct {
 	status     []StatusRange
 	body       *bodyMatch // nil accepts any
 	weight     *Weight    // nil if the response has none
+	digest     *digest    // nil accepts any
+	two        bool       // HTTP/2
+	path       string     // for HTTP/2
+	fields     []field    // for HTTP/2
 }
 
 func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Result) {
@@ -75,13 +81,23 @@ func (c *httpCheck) probe(ctx context.Context, server netip.AddrPort) (result Re
 // converse runs the check on a connection. open reports that the server has not closed it.
 func (c *httpCheck) converse(ctx context.Context, raw *conn) (result Result, open bool) {
 	if c.tls == nil {
+		if c.two {
+			return c.exchangeTwo(ctx, raw, raw), true
+		}
 		return c.exchange(ctx, raw, raw.remote)
 	}
 	secured, err := secure(ctx, raw, c.tls, c.skipVerify)
 	if err != nil {
 		return failed(ctx, c.timeout, "in the TLS handshake", err), true
 	}
-	result, open = c.exchange(ctx, secured, raw.remote)
+	switch {
+	case !c.two:
+		result, open = c.exchange(ctx, secured, raw.remote)
+	case secured.ConnectionState().NegotiatedProtocol != http2.NextProtoTLS:
+		result, open = Result{Reason: Protocol, Detail: string(errNoHTTP2)}, true
+	default:
+		result, open = c.exchangeTwo(ctx, raw, secured), true
+	}
 	if open && ctx.Err() == nil {
 		_ = secured.CloseWrite()
 	}

@@ -36,7 +36,7 @@ func (c *HTTPS) Probe(s Setup) (Probe, error) {
 	}
 	check.port = 443
 	check.skipVerify = c.TLS != nil && c.TLS.SkipVerify
-	if check.tls, err = tlsConfig(c.TLS, check.host, "http/1.1"); err != nil {
+	if check.tls, err = tlsConfig(c.TLS, check.host, check.protocol()); err != nil {
 		return nil, err
 	}
 	return check.probe, nil

@@ -58,6 +58,7 @@ var Kinds = map[Kind]func() Check{
 	"agent":  newAgent,
 	"dns":    newDNS,
 	"file":   newFile,
+	"grpc":   newGRPC,
 	"http":   newHTTP,
 	"https":  newHTTPS,
 	"ping":   newPing,

@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"cmp"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,12 +17,16 @@ import (
 
 // Request is what an HTTP or HTTPS check sends and what it expects.
 type Request struct {
-	Method string        `hcl:"method,optional" default:"GET" oneof:"GET|HEAD|OPTIONS|POST" json:"method"`
-	Path   string        `hcl:"path,optional" default:"/" holds:"begins with /" json:"path"` // with the query
-	Host   string        `hcl:"host,optional" unset:"the address" json:"host,omitempty"`
-	Header []Header      `hcl:"headers,optional" unset:"none" json:"header,omitempty"`
-	Status []StatusRange `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\"" json:"status"`   // any of these
-	Body   string        `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB" json:"body,omitempty"` // in the first MiB of the body
+	Method   string        `hcl:"method,optional" default:"GET" oneof:"GET|HEAD|OPTIONS|POST" json:"method"`
+	Path     string        `hcl:"path,optional" default:"/" holds:"begins with /" json:"path"` // with the query
+	Host     string        `hcl:"host,optional" unset:"the address" json:"host,omitempty"`
+	Header   []Header      `hcl:"headers,optional" unset:"none" json:"header,omitempty"`
+	Status   []StatusRange `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\"" json:"status"`   // any of these
+	Body     string        `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB" json:"body,omitempty"` // in the first MiB of the body
+	Digest   string        `hcl:"digest,optional" unset:"none" holds:"an MD5 or SHA-256 sum" json:"digest,omitempty"`                 // of the body, in hexadecimal
+	User     string        `hcl:"user,optional" unset:"none" json:"user,omitempty"`                                                   // for basic authentication
+	Password secret.Text   `hcl:"password,optional" unset:"none" json:"password,omitempty"`
+	Version  string        `hcl:"version,optional" default:"1.1" oneof:"1.1|2" json:"version,omitempty"` // of HTTP
 }
 
 // Header is one request header.
@@ -63,7 +68,7 @@ const (
 func defaultStatus() []StatusRange { return []StatusRange{{200, 299}} }
 
 func defaultRequest() Request {
-	return Request{Method: defaultMethod, Path: defaultPath, Status: defaultStatus()}
+	return Request{Method: defaultMethod, Path: defaultPath, Status: defaultStatus(), Version: "1.1"}
 }
 
 // Reasons of HTTP and HTTPS checks.
@@ -96,6 +101,15 @@ func (s Request) compile(setup Setup) (*httpCheck, error) {
 	c := &httpCheck{timeout: setup.Timeout, source: setup.Source, weight: setup.Weight, host: s.Host, status: s.Status, method: s.Method}
 	c.before = s.Method + " " + s.Path + " HTTP/1.1\r\nHost: "
 	c.after = "\r\n" + s.headers() + "\r\n"
+	if c.two = s.Version == "2"; c.two {
+		c.path, c.fields = s.Path, s.fieldsOf()
+	}
+	if s.Digest != "" {
+		var err error
+		if c.digest, err = parseDigest(s.Digest); err != nil {
+			return nil, fmt.Errorf("digest: %w", err)
+		}
+	}
 	if s.Body != "" {
 		var err error
 		if c.body, err = newBodyMatch(s.Body); err != nil {
@@ -106,7 +120,7 @@ func (s Request) compile(setup Setup) (*httpCheck, error) {
 }
 
 func (s *Request) appendIdentity(b []byte) []byte {
-	for _, text := range []string{s.Method, s.Path, s.Host, s.Body} {
+	for _, text := range []string{s.Method, s.Path, s.Host, s.Body, s.Digest, s.User, s.Password.Reveal(), s.Version} {
 		b = appendText(b, text)
 	}
 	b = appendInts(b, len(s.Header), len(s.Status))
@@ -126,6 +140,9 @@ func (s Request) redacted() Request {
 			s.Header[i].Value = secret.Hidden
 		}
 	}
+	if s.Password != "" {
+		s.Password = secret.Hidden
+	}
 	return s
 }
 
@@ -137,6 +154,9 @@ func (s *Request) headers() string {
 	}
 	for _, h := range s.Header {
 		add(h.Name, h.Value.Reveal())
+	}
+	if s.User != "" {
+		add("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(s.User+":"+s.Password.Reveal())))
 	}
 	if !s.has("User-Agent") {
 		add("User-Agent", userAgent)
@@ -166,6 +186,7 @@ func (s Request) faults() []Fault {
 			"international names in their ASCII form, as \"xn--bcher-kva.example\".", quote(s.Host)))
 	}
 	faults = append(faults, s.headerFaults()...)
+	faults = append(faults, s.optionFaults()...)
 	if len(s.Status) == 0 {
 		faults = append(faults, fault("status", "The list is empty. Remove it to accept 200 to 299."))
 	}
@@ -181,6 +202,29 @@ func (s Request) faults() []Fault {
 		if s.Method == http.MethodHead {
 			faults = append(faults, fault("body", "A response to HEAD has no body. Write method = \"GET\"."))
 		}
+	}
+	return faults
+}
+
+// optionFaults lists the errors in the digest, the authentication and the version.
+func (s *Request) optionFaults() []Fault {
+	var faults []Fault
+	if _, err := parseDigest(s.Digest); s.Digest != "" && err != nil {
+		faults = append(faults, fault("digest", "%s is not a sum of 32 (MD5) or 64 (SHA-256) hexadecimal digits, as \"curl -s http://192.0.2.11/ | sha256sum\" prints.", quote(s.Digest)))
+	}
+	if s.Digest != "" && s.Method == http.MethodHead {
+		faults = append(faults, fault("digest", "A response to HEAD has no body. Write method = \"GET\"."))
+	}
+	switch {
+	case s.Password != "" && s.User == "":
+		faults = append(faults, fault("password", "A password requires a user."))
+	case strings.ContainsFunc(s.User, notInValue) || strings.Contains(s.User, ":"):
+		faults = append(faults, fault("user", "A user name cannot contain colons or control characters."))
+	case s.User != "" && s.has("Authorization"):
+		faults = append(faults, fault("user", "headers already has Authorization. Remove one of them."))
+	}
+	if s.Version != "" && s.Version != "1.1" && s.Version != "2" {
+		faults = append(faults, fault("version", "%s is not a version of HTTP. Write \"1.1\" or \"2\".", quote(s.Version)))
 	}
 	return faults
 }
