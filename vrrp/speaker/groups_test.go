@@ -95,6 +95,62 @@ func TestGroupIsAdopted(t *testing.T) {
 	g.expectBoth(vrrp.Leaving, vrrp.ReasonResignStop, vrrp.ReasonResignStop)
 }
 
+// TestGroupIsResumed checks that the successor of a speaker that was killed together with its director continues with the kept
+// wanted state as the same group, which is master together and leaves together.
+func TestGroupIsResumed(t *testing.T) {
+	outside, inside := routerPair()
+	for _, c := range []struct {
+		name string
+		end  func(g *rig) // of the successor
+		want func(g *rig)
+	}{
+		{"until the grace time is over", func(g *rig) { g.advance(2 * time.Second) },
+			func(g *rig) { g.expectBoth(vrrp.Leaving, vrrp.ReasonDirectorLost, vrrp.ReasonGroup) }},
+		{"until a link fails", func(g *rig) { g.down("eth1", 3); g.advance(time.Second) },
+			func(g *rig) { g.expectBoth(vrrp.Initialize, vrrp.ReasonGroupFault, vrrp.ReasonInterfaceDown) }},
+		{"until a better router is heard by one", func(g *rig) { g.hear(inside, 200, "10.8.0.2") },
+			func(g *rig) {
+				g.expect("outside", vrrp.Leaving, vrrp.ReasonGroup)
+				g.expect("inside", vrrp.Backup, vrrp.ReasonHigherPriority)
+			}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			kept := keptIn(sharedMemory(t))
+			former := newRig(t)
+			former.engine.keep = func(w *vrrp.Wanted) {
+				if err := kept.write(w); err != nil {
+					t.Error(err)
+				}
+			}
+			former.up("eth0", 2, "10.9.0.1/24")
+			former.up("eth1", 3, "10.8.0.1/24")
+			former.wantGroup("router", outside, inside)
+			former.advance(time.Second)
+			former.expectBoth(vrrp.Master, vrrp.ReasonMasterDownTimer, vrrp.ReasonGroup)
+
+			g := newRig(t)
+			g.now = former.now
+			g.engine.tenures.records = former.engine.tenures.records
+			g.engine.inherited = g.engine.tenures.take()
+			g.up("eth0", 2, "10.9.0.1/24", "10.9.0.100/24")
+			g.up("eth1", 3, "10.8.0.1/24", "10.8.0.100/24")
+			w := keptIn(kept.file).read()
+			if w == nil {
+				t.Fatal("nothing is kept")
+			}
+			g.engine.resume(*w, g.now)
+			g.settle()
+			g.expectBoth(vrrp.Master, vrrp.ReasonAdopted, vrrp.ReasonAdopted)
+			if got := g.status("inside").Group; got != "router" {
+				t.Errorf("the group is %q", got)
+			}
+			c.end(g)
+			g.settle()
+			c.want(g)
+		})
+	}
+}
+
 // TestLargeGroup checks that the cost of a group grows linearly with its members, not quadratically.
 func TestLargeGroup(t *testing.T) {
 	g := newRig(t)
