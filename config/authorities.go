@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -19,11 +20,12 @@ func readAuthorities(f *file, s *source) (map[string]string, hcl.Diagnostics) {
 	contents, faults := map[string]string{}, map[string]error{}
 	left := maxAuthorities
 	eachCheck(f, &diags, func(b *healthCheckBlock) {
-		t, ok := b.Check.(healthcheck.Truster)
+		secured, ok := b.Check.(healthcheck.Secured)
 		if !ok {
 			return
 		}
-		name, setting := t.AuthoritiesFile()
+		diags = append(diags, readIdentity(b, secured.Security(), s.disk)...)
+		name := secured.Security().AuthoritiesFile()
 		if name == "" {
 			return
 		}
@@ -32,12 +34,41 @@ func readAuthorities(f *file, s *source) (map[string]string, hcl.Diagnostics) {
 			left -= len(contents[name])
 		}
 		if err := faults[name]; err != nil {
-			at, _ := b.mirror().find(b.decoded, setting, 0)
+			at, _ := b.mirror().find(b.decoded, "tls.ca_file", 0)
 			diags = append(diags, problem(at, "Cannot use ca_file",
 				"%s. Write the path of a PEM file with the certificates of the authorities that sign the servers' certificates.", err))
 		}
 	})
 	return contents, diags
+}
+
+// maxIdentity limits a certificate or a key, in bytes.
+const maxIdentity = 64 << 10
+
+// readIdentity reads the certificate and the key of a check's client.
+func readIdentity(b *healthCheckBlock, t *healthcheck.TLS, d *disk) hcl.Diagnostics {
+	cert, key := t.IdentityFiles()
+	if cert == "" {
+		return nil
+	}
+	fail := func(setting string, err error) hcl.Diagnostics {
+		at, _ := b.mirror().find(b.decoded, "tls."+setting, 0)
+		return hcl.Diagnostics{problem(at, "Cannot use "+setting, "%s. Write the path of a PEM file with the client's certificate, and of one with its key if that is in another.", err)}
+	}
+	certificate, err := d.read(cert, maxIdentity)
+	if err != nil {
+		return fail("cert_file", err)
+	}
+	private := certificate
+	if key != cert {
+		if private, err = d.read(key, maxIdentity); err != nil {
+			return fail("key_file", err)
+		}
+	}
+	if err := t.Identify(string(certificate), string(private)); err != nil {
+		return fail("cert_file", fmt.Errorf("%s: %w", cert, err))
+	}
+	return nil
 }
 
 func readAuthority(d *disk, name string, most int) (string, error) {

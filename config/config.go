@@ -39,9 +39,10 @@ func (c *Config) LinkFiles() {
 	}
 	link := func(checks []healthcheck.Spec) {
 		for i := range checks {
-			if t, ok := checks[i].Check.(healthcheck.Truster); ok {
-				name, _ := t.AuthoritiesFile()
-				t.Trust(parsed[name])
+			if s, ok := checks[i].Check.(healthcheck.Secured); ok {
+				if name := s.Security().AuthoritiesFile(); name != "" {
+					s.Security().Authorities = parsed[name]
+				}
 			}
 		}
 	}

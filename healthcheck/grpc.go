@@ -46,17 +46,14 @@ func (c *GRPC) AppendIdentity(b []byte) []byte {
 }
 
 // Redacted implements Check.
-func (c *GRPC) Redacted() Check { return c }
-
-// AuthoritiesFile implements Truster.
-func (c *GRPC) AuthoritiesFile() (name, setting string) { return c.TLS.authoritiesFile() }
-
-// Trust implements Truster.
-func (c *GRPC) Trust(a *Authorities) {
-	if c.TLS != nil {
-		c.TLS.Authorities = a
-	}
+func (c *GRPC) Redacted() Check {
+	shown := *c
+	shown.TLS = c.TLS.redacted()
+	return &shown
 }
+
+// Security implements Secured.
+func (c *GRPC) Security() *TLS { return c.TLS }
 
 // Probe implements Check.
 func (c *GRPC) Probe(s Setup) (Probe, error) {

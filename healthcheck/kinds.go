@@ -45,12 +45,10 @@ type RunScript func(context.Context, script.Command) script.Result
 // Portless is a Check that needs no port.
 type Portless interface{ NeedsNoPort() }
 
-// Truster is a Check with a file of certificate authorities. The file is read with the configuration.
-type Truster interface {
-	// AuthoritiesFile returns the file's name and the setting that has it, or "" if no file is needed.
-	AuthoritiesFile() (name, setting string)
-	// Trust sets the file's contents; nil if they could not be read.
-	Trust(*Authorities)
+// Secured is a Check that can use TLS. The files that its settings name are read with the configuration.
+type Secured interface {
+	// Security returns the settings of TLS, or nil if the check does not use it.
+	Security() *TLS
 }
 
 // Kinds has each kind's parameters with their defaults. It must not be modified.

@@ -45,17 +45,14 @@ func (c *SMTP) AppendIdentity(b []byte) []byte {
 }
 
 // Redacted implements Check.
-func (c *SMTP) Redacted() Check { return c }
-
-// AuthoritiesFile implements Truster.
-func (c *SMTP) AuthoritiesFile() (name, setting string) { return c.TLS.authoritiesFile() }
-
-// Trust implements Truster.
-func (c *SMTP) Trust(a *Authorities) {
-	if c.TLS != nil {
-		c.TLS.Authorities = a
-	}
+func (c *SMTP) Redacted() Check {
+	shown := *c
+	shown.TLS = c.TLS.redacted()
+	return &shown
 }
+
+// Security implements Secured.
+func (c *SMTP) Security() *TLS { return c.TLS }
 
 // Probe implements Check.
 func (c *SMTP) Probe(s Setup) (Probe, error) {

@@ -26,17 +26,10 @@ func (c *TCP) Faults() []Fault { return append(c.faults(), c.TLS.faults()...) }
 func (c *TCP) AppendIdentity(b []byte) []byte { return c.TLS.appendIdentity(c.appendIdentity(b)) }
 
 // Redacted implements Check.
-func (c *TCP) Redacted() Check { return &TCP{c.redacted(), c.TLS} }
+func (c *TCP) Redacted() Check { return &TCP{c.redacted(), c.TLS.redacted()} }
 
-// AuthoritiesFile implements Truster.
-func (c *TCP) AuthoritiesFile() (name, setting string) { return c.TLS.authoritiesFile() }
-
-// Trust implements Truster.
-func (c *TCP) Trust(a *Authorities) {
-	if c.TLS != nil {
-		c.TLS.Authorities = a
-	}
-}
+// Security implements Secured.
+func (c *TCP) Security() *TLS { return c.TLS }
 
 // Probe implements Check. Without a dialogue and TLS, it only waits for the server's SYN-ACK, as connect(2) does, and
 // responds with a reset: the server's process sees no connection and logs nothing, and neither side keeps a socket in TIME_WAIT.

@@ -25,6 +25,10 @@ func tlsConfig(spec *TLS, host string, protocols ...string) (*tls.Config, error)
 	if c.ServerName == "" {
 		c.ServerName = withoutPort(host)
 	}
+	var err error
+	if c.Certificates, err = spec.certificates(); err != nil {
+		return nil, err
+	}
 	if spec.CAFile == "" || spec.SkipVerify {
 		return c, nil
 	}
