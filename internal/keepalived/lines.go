@@ -37,8 +37,9 @@ type lines struct {
 	above   []string
 	comment string
 	count   int
-	limit   int // of count
-	depth   int // of open braces
+	limit   int  // of count
+	depth   int  // of open braces
+	marked  bool // a Template was reported
 }
 
 type definition struct {
@@ -317,6 +318,10 @@ func (l *lines) include(text string) bool {
 // cut returns the part of a text up to a brace outside of quotes, or the brace that it begins with, and keeps the rest.
 func (l *lines) cut(text string) line {
 	at := brace(text)
+	if at >= 0 && !l.marked && templateMark(text, at) {
+		l.marked = true
+		l.problem(Template, text)
+	}
 	switch {
 	case at == 0:
 		l.residue = strings.Trim(text[1:], " \t")
@@ -337,6 +342,15 @@ func (l *lines) cut(text string) line {
 		out.trailing, l.comment = l.comment, ""
 	}
 	return out
+}
+
+// templateMark reports whether a brace looks like one of a template, as in {{ NAME }} and {% if %}, or of an undefined variable.
+func templateMark(text string, at int) bool {
+	if at > 0 && text[at-1] == '$' {
+		return true
+	}
+	next := text[at+1:]
+	return text[at] == '{' && next != "" && (next[0] == '{' || next[0] == '%')
 }
 
 // brace returns the place of the first brace outside of quotes, or −1.

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Node is a line with its keyword, and its block if it has one.
+// Node is a line with its keyword, and its block if it has one. Comments before the end of a block are a Node without a keyword.
 type Node struct {
 	Position
 	Keyword  string
@@ -93,6 +93,9 @@ func (p *parser) block(b *block, level int) (nodes []*Node) {
 			continue
 		}
 		if words[0] == "}" && level > 0 {
+			if slices.ContainsFunc(l.above, func(comment string) bool { return comment != "" }) {
+				nodes = append(nodes, &Node{Position: l.Position, Above: l.above})
+			}
 			return nodes
 		}
 		sub, known := b.words[words[0]]
@@ -149,6 +152,7 @@ func (p *parser) values(n *Node) (values []Value) {
 			p.lines.problem(MissingBrace, n.Keyword)
 		}
 		if words[0] == "}" {
+			p.lines.above = l.above // for the next line
 			return values
 		}
 		values = append(values, Value{Position: l.Position, Words: words, Above: l.above, Trailing: l.trailing})

@@ -21,6 +21,7 @@ const (
 	OtherNode        Code = "other-node"        // a line for another node; keepalived does not report it
 	RandomValue      Code = "random-value"      // ${_RANDOM}: the lowest value is used; keepalived does not report it
 	EnvironmentValue Code = "environment-value" // ${_ENV …}: read from this process; keepalived does not report it
+	Template         Code = "template"          // marks of a template or of an undefined variable; only the first is reported
 	TooMuch          Code = "too-much"          // more lines than can be read; keepalived has no such limit
 )
 

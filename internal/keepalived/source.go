@@ -129,7 +129,10 @@ scan:
 			}
 			c = line[i]
 		case !quoted && (c == '!' || c == '#'):
-			comment = strings.TrimSpace(strings.TrimLeft(line[i:], "#!"))
+			comment = strings.TrimRight(strings.TrimLeft(line[i:], "#!"), whitespace)
+			if comment = strings.TrimPrefix(comment, " "); i > 0 {
+				comment = strings.TrimLeft(comment, whitespace)
+			}
 			break scan
 		}
 		b.WriteByte(c)

@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,9 @@ var checkKinds = map[string]string{
 }
 
 // supportedKinds are the kinds that lvs-ha has.
-var supportedKinds = map[string]bool{"tcp": true, "http": true, "https": true, "script": true}
+var supportedKinds = map[string]bool{
+	"tcp": true, "http": true, "https": true, "script": true, "smtp": true, "dns": true, "udp": true, "ping": true,
+}
 
 // keepalived's defaults for a kind; others retry once, after a second.
 func (t timers) of(kind string) timers {
@@ -65,45 +68,64 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 	t = t.read(l.Children).of(kind)
 	l.find(Same, "")
 	head := l.notes()
-	urls := []*keepalived.Node{nil}
-	if kind == "http" || kind == "https" {
-		if urls = l.All("url"); len(urls) == 0 {
+	parts := []*keepalived.Node{nil}
+	switch kind {
+	case "http", "https":
+		if parts = l.All("url"); len(parts) == 0 {
 			l.find(Ignored, "keepalived ignores it: it has no url.")
 			return
 		}
+	case "smtp":
+		if hosts := l.All("host"); len(hosts) > 0 {
+			parts = hosts
+		}
 	}
-	for i, url := range urls {
+	for i, part := range parts {
 		h := &block{kind: "health_check", label: kind, notes: head}
-		head = notes{}
-		if i == 0 {
-			c.each(l.Keyword, l.Children, h, func(l2 *line) { c.checkLine(l2, h, l.Node, kind) })
-		} else {
-			quiet := c.again()
-			quiet.each(l.Keyword, l.Children, h, func(l2 *line) { quiet.checkLine(l2, h, l.Node, kind) })
+		with := c
+		if i > 0 {
+			with = c.again()
+		}
+		with.each(l.Keyword, l.Children, h, func(l2 *line) { with.checkLine(l2, h, l.Node, kind) })
+		if i > 0 {
 			h.notes = notes{}
 		}
-		if url != nil {
-			host := t.host
-			if n := url.Last("virtualhost"); n != nil && len(n.Args) > 0 {
-				host = n.Args[0]
-			}
-			c.url(h, url, host)
-		}
-		if kind == "https" {
+		head = notes{}
+		t.part(c, h, part).write(h)
+		switch kind {
+		case "https":
 			tls := h.find("tls")
 			if tls == nil {
 				tls = h.add(&block{kind: "tls", single: true})
 			}
 			tls.set("skip_verify", "true", notes{})
+		case "udp":
+			udpReply(h, l.Node)
 		}
-		t.write(h)
 		h.settle()
 		b.add(h)
 	}
 }
 
+// part writes the url or host block that a check is for, and returns the timers with what a host overrides.
+func (t timers) part(c *converter, h *block, part *keepalived.Node) timers {
+	switch {
+	case part == nil:
+	case part.Keyword == "url":
+		host := t.host
+		if n := part.Last("virtualhost"); n != nil && len(n.Args) > 0 {
+			host = n.Args[0]
+		}
+		c.url(h, part, host)
+	default:
+		c.each("host", part.Children, h, func(l *line) { c.checkLine(l, h, part, "smtp") })
+		return t.read(part.Children)
+	}
+	return t
+}
+
 func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind string) {
-	if l.Keyword != "url" && l.superseded(check.Children, l.Keyword) {
+	if l.Keyword != "url" && l.Keyword != "host" && l.superseded(check.Children, l.Keyword) {
 		return
 	}
 	switch l.Keyword {
@@ -135,9 +157,57 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 		l.find(Same, "")
 		tls := b.add(&block{kind: "tls", notes: l.notes()})
 		tls.set("server_name", quote(l.arg(0)), notes{})
+	case "name", "type":
+		c.dnsQuery(l, b)
+	case "helo_name":
+		l.find(Same, "")
+		l.set(b, "helo", quote(l.arg(0)))
+	case "payload":
+		l.find(Same, "")
+		l.set(b, "send_hex", quote(strings.Join(l.Args, " ")))
 	case "url":
 		c.each("url", l.Children, &block{}, func(l2 *line) { c.urlLine(l2) })
 	}
+}
+
+func (c *converter) dnsQuery(l *line, b *block) {
+	kind := strings.ToUpper(l.arg(0))
+	switch {
+	case l.arg(0) == "":
+		l.find(Ignored, "It has no value.")
+	case l.Keyword == "name":
+		l.find(Same, "")
+		l.set(b, "name", quote(l.arg(0)))
+	case kind == "RRSIG" || kind == "DNSKEY":
+		l.find(Differs, "lvs-ha asks for the SOA record instead.")
+	case !slices.Contains([]string{"A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA"}, kind):
+		l.find(Ignored, "keepalived does not know the type %q.", l.arg(0))
+	default:
+		l.find(Same, "")
+		l.set(b, "type", quote(kind))
+	}
+}
+
+// udpReply writes what an answer to a datagram must look like.
+func udpReply(b *block, check *keepalived.Node) {
+	required := check.Last("require_reply")
+	if required == nil {
+		return
+	}
+	lowest, highest := 0, 255
+	if n := check.Last("min_reply_length"); n != nil && len(n.Args) > 0 {
+		lowest, _ = number(n.Args[0], 0, 255)
+	}
+	if n := check.Last("max_reply_length"); n != nil && len(n.Args) > 0 {
+		if most, ok := number(n.Args[0], lowest, 255); ok {
+			highest = most
+		}
+	}
+	if len(required.Args) > 0 {
+		b.set("expect_hex", quote(strings.Join(required.Args, " ")), notes{})
+		return
+	}
+	b.set("expect", quote(fmt.Sprintf("(?s)^.{%d,%d}$", lowest, highest)), notes{})
 }
 
 func (c *converter) miscPath(l *line, b *block, check *keepalived.Node) {

@@ -124,6 +124,10 @@ func (l *line) arg(i int) string {
 // each converts the lines of a block. What a line does not record itself comes from the table of words.
 func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, convert func(*line)) {
 	for _, n := range nodes {
+		if n.Keyword == "" {
+			c.carried = append(c.carried, n.Above...)
+			continue
+		}
 		l := &line{Node: n, parent: parent, c: c}
 		before := len(into.items)
 		convert(l)
@@ -209,7 +213,7 @@ func (c *converter) problems() {
 	for _, p := range c.source.Problems {
 		fate, text := Ignored, problemTexts[p.Code]
 		switch p.Code {
-		case keepalived.RandomValue, keepalived.EnvironmentValue, keepalived.IncludeFailed, keepalived.TooMuch:
+		case keepalived.RandomValue, keepalived.EnvironmentValue, keepalived.IncludeFailed, keepalived.TooMuch, keepalived.Template:
 			fate = Differs
 		}
 		c.findings = append(c.findings, Finding{Position: p.Position, Word: firstWord(p.Subject), Fate: fate, Text: text})
@@ -231,6 +235,7 @@ var problemTexts = map[keepalived.Code]string{
 	keepalived.OtherNode:        "For another node: keepalived skips it here.",
 	keepalived.RandomValue:      "keepalived chooses a value at each start; the smallest one was used.",
 	keepalived.EnvironmentValue: "The value of the environment variable at the time of the import was used.",
+	keepalived.Template:         "This looks like a template, or an undefined variable: keepalived reads its braces as blocks. Fill in the template first.",
 	keepalived.TooMuch:          "The configuration is too long; what follows was not read.",
 }
 

@@ -164,6 +164,18 @@ func TestFates(t *testing.T) {
 		{server("real_server 10.0.1.3 80 {\nMISC_CHECK {\nmisc_path \"/c a\"\nmisc_dynamic\n}\n}"), "misc_path", Same, `["/c", "a"]`},
 		{server("real_server 10.0.0.9 80 {\n}"), "real_server", Missing, ""},
 		{"virtual_server 10.0.0.9 80 {\nlb_algo rr\n}\n", "virtual_server", Ignored, ""},
+		{server("quorum 0"), "quorum", Ignored, "weight = 1"},
+		{server("real_server 10.0.1.3 53 {\nDNS_CHECK {\ntype ns\nname example.com\n}\n}"), "DNS_CHECK", Same, `type     = "NS"`},
+		{server("real_server 10.0.1.3 53 {\nDNS_CHECK {\ntype DNSKEY\n}\n}"), "type", Differs, `health_check "dns" {`},
+		{server("real_server 10.0.1.3 25 {\nSMTP_CHECK {\nhelo_name a.example\nhost {\nconnect_port 26\n}\nhost {\nconnect_ip 10.0.1.4\n}\n}\n}"), "host", Same, `address        = "10.0.1.4"`},
+		{server("real_server 10.0.1.3 53 {\nUDP_CHECK {\npayload 00 1a\nrequire_reply 0xx1\n}\n}"), "UDP_CHECK", Same, `expect_hex     = "0xx1"`},
+		{server("real_server 10.0.1.3 53 {\nUDP_CHECK {\nrequire_reply\nmin_reply_length 9\n}\n}"), "min_reply_length", Equivalent, `(?s)^.{9,255}$`},
+		{server("real_server 10.0.1.3 53 {\nPING_CHECK {\nbindto 10.0.0.8\n}\n}"), "PING_CHECK", Same, `health_check "ping" {`},
+		{instance("interface a_name_of_16_bytes"), "interface", Ignored, `interface         = "eth0"`},
+		{"vrrp_instance V {\nvirtual_router_id 7\ninterface a_name_of_16_bytes\n}\n", "vrrp_instance", Missing, ""},
+		{instance("priority {{ PRIORITY }}"), "priority", Differs, ""},
+		{instance("#    a  b"), "interface", Same, "#    a  b"},
+		{"vrrp_sync_group G {\ngroup {\nV\nW\n}\ntrack_interface {\neth0\neth3\n}\n}\n" + instance("") + "vrrp_instance W {\ninterface eth1\nvirtual_router_id 7\n}\n", "track_interface", Equivalent, `track_interface "eth3" {}`},
 		{"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\nx y\n}\nvirtual_server group G {\nreal_server 10.0.1.2 80 {\n}\n}\n", "x", Ignored, `"10.0.0.3:80" = "10.0.0.3:80"`},
 	} {
 		source, err := keepalived.Read("f", keepalived.Options{Node: "lb1", Files: text(c.text)})

@@ -24,6 +24,7 @@ func FuzzConvert(f *testing.F) {
 		"vrrp_instance V { interface e virtual_router_id 5 auth_hmac { key 1 file:x active_key 1 } unicast_peer { ::1 min_ttl 3 } }",
 		"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\n}\nvirtual_server group G { lb_algo sh sh-port quorum 2\nreal_server ::1 8 { weight 2 TCP_CHECK { bindto ::2 } HTTP_GET { url { path a } url { path b } } SSL_GET { sni_name x url { } } MISC_CHECK { misc_path \"a b\" misc_dynamic } } }",
 		"vrrp_instance V { interface e virtual_router_id 5\n@lb1 virtual_ipaddress {\n#a\n10.0.0.1 # b\n10.0.0.22 # c\n}\n@lb2 virtual_ipaddress { 10.0.0.1 }\n}",
+		"vrrp_script s { script \xff${ }",
 	} {
 		f.Add(s)
 	}

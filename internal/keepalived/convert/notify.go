@@ -90,8 +90,6 @@ func (c *converter) syncGroup(l *line) {
 		case "group":
 			l2.find(Same, "")
 			l2.set(b, "instances", quoteAll(names))
-		case "track_interface":
-			c.groupInterfaces(l2, names)
 		case "track_script", "track_file", "track_process":
 			c.uses(l2, b, nil)
 		case "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify":
@@ -102,9 +100,28 @@ func (c *converter) syncGroup(l *line) {
 	})
 }
 
-// groupInterfaces adds the interfaces that a group tracks to its members.
-func (c *converter) groupInterfaces(l *line, names []string) {
-	l.find(Differs, "A sync_group has no track_interface: put it into each of its instances: %s.", strings.Join(names, ", "))
+// groupInterfaces adds the interfaces that an instance's group tracks.
+func (c *converter) groupInterfaces(b *block, v *instance) {
+	if v.group == nil {
+		return
+	}
+	own := c.again()
+	for _, n := range v.group.All("track_interface") {
+		for _, value := range n.Values {
+			name := value.Words[0]
+			tracked := func(i item) bool {
+				return i.block != nil && i.block.kind == "track_interface" && i.block.label == label(name)
+			}
+			if name == v.iface || slices.ContainsFunc(b.items, tracked) {
+				continue
+			}
+			at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: n.Keyword, Args: value.Words}, c: own}
+			use := &block{kind: "track_interface", label: label(name), single: true}
+			if at.useOptions(use, value.Words[1:], v) {
+				b.add(use)
+			}
+		}
+	}
 }
 
 func (c *converter) authentication(l *line, b *block, v *instance) {

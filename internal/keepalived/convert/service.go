@@ -235,11 +235,15 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 			q.set("weight", "1", notes{})
 		}
 		n, ok := number(l.arg(0), 0, 1<<32-1)
-		if !ok {
+		switch {
+		case !ok:
 			l.find(Ignored, "%q is not a number.", l.arg(0))
 			return
+		case l.Keyword == "quorum" && n == 0:
+			l.find(Ignored, "keepalived makes 1 of 0.")
+		default:
+			l.find(Same, "")
 		}
-		l.find(Same, "")
 		if l.Keyword == "quorum" {
 			q.items[0].value = fmt.Sprint(max(n, 1))
 		} else if n > 0 {

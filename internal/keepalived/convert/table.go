@@ -56,7 +56,7 @@ var table = words{
 	},
 	"vrrp_sync_group": {
 		"group":                      {Same, "instances", ""},
-		"track_interface":            {Differs, "track_interface", "Put it into each of the group's instances."},
+		"track_interface":            {Equivalent, `track_interface "name"`, "It is in each of the group's instances."},
 		"track_script":               {Same, `track "name"`, ""},
 		"track_file":                 {Same, `track "name"`, ""},
 		"track_process":              {Same, `track "name"`, ""},

@@ -33,18 +33,6 @@ func checkWords(more map[string]word) map[string]word {
 	return all
 }
 
-// unsupported gives all words of a checker that lvs-ha does not have the same fate.
-func unsupported(more ...string) map[string]word {
-	all := checkWords(nil)
-	for _, w := range more {
-		all[w] = word{}
-	}
-	for w := range all {
-		all[w] = word{Missing, "", "lvs-ha has no such check."}
-	}
-	return all
-}
-
 var httpWords = checkWords(map[string]word{
 	"nb_get_retry":  {Equivalent, "fall", "fall is one more."},
 	"virtualhost":   {Same, "host", ""},
@@ -108,10 +96,10 @@ func init() {
 			"HTTP_GET":           {Same, `health_check "http"`, ""},
 			"SSL_GET":            {Same, `health_check "https"`, "The certificate is not verified, as keepalived does it."},
 			"MISC_CHECK":         {Same, `health_check "script"`, ""},
-			"SMTP_CHECK":         {Missing, "", "lvs-ha has no such check."},
-			"DNS_CHECK":          {Missing, "", "lvs-ha has no such check."},
-			"UDP_CHECK":          {Missing, "", "lvs-ha has no such check."},
-			"PING_CHECK":         {Missing, "", "lvs-ha has no such check."},
+			"SMTP_CHECK":         {Same, `health_check "smtp"`, "EHLO is sent instead of HELO."},
+			"DNS_CHECK":          {Same, `health_check "dns"`, ""},
+			"UDP_CHECK":          {Same, `health_check "udp"`, ""},
+			"PING_CHECK":         {Same, `health_check "ping"`, ""},
 			"FILE_CHECK":         {Missing, "", "Use a file check, whose file has an agent's word or a weight."},
 			"BFD_CHECK":          {Missing, "", "lvs-ha has no BFD."},
 		}),
@@ -138,11 +126,22 @@ func init() {
 			"user":             {Same, "user, group", ""},
 			"log_all_failures": {Missing, "", "Only changes of a real server's state are logged; status shows the last failure."},
 		}),
-		"SMTP_CHECK": unsupported("helo_name", "host"),
-		"host":       unsupported(),
-		"DNS_CHECK":  unsupported("type", "name"),
-		"UDP_CHECK":  unsupported("payload", "require_reply", "min_reply_length", "max_reply_length"),
-		"PING_CHECK": unsupported(),
+		"SMTP_CHECK": checkWords(map[string]word{
+			"helo_name": {Same, "helo", ""},
+			"host":      {Same, `health_check "smtp"`, "One for each host."},
+		}),
+		"host": checkWords(nil),
+		"DNS_CHECK": checkWords(map[string]word{
+			"name": {Same, "name", ""},
+			"type": {Same, "type", ""},
+		}),
+		"UDP_CHECK": checkWords(map[string]word{
+			"payload":          {Same, "send_hex", ""},
+			"require_reply":    {Same, "expect_hex, expect", ""},
+			"min_reply_length": {Equivalent, "expect", "It is not checked together with the data of require_reply."},
+			"max_reply_length": {Equivalent, "expect", "It is not checked together with the data of require_reply."},
+		}),
+		"PING_CHECK": checkWords(nil),
 		"FILE_CHECK": {
 			"track_file": {Missing, "", "lvs-ha has no such check."},
 			"weight":     {Missing, "", "lvs-ha has no such check."},

@@ -58,7 +58,8 @@ func (b *block) get(name string) string {
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
-	for i, r := range strings.ToValidUTF8(s, "\ufffd") {
+	s = strings.ToValidUTF8(s, "\ufffd")
+	for i, r := range s {
 		switch {
 		case r == '"' || r == '\\':
 			b.WriteRune('\\')

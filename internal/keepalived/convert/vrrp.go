@@ -9,6 +9,9 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
+// maxInterface is the longest name of a network interface, in bytes. keepalived ignores longer ones.
+const maxInterface = 15
+
 // instance is what keepalived makes of a vrrp_instance.
 type instance struct {
 	node     *keepalived.Node
@@ -44,7 +47,7 @@ func (c *converter) readInstances() {
 		}
 		for _, name := range members(n) {
 			if v := c.instances[name]; v != nil && v.group == nil {
-				v.group, v.weighted = n, n.Last("sync_group_tracking_weight") != nil
+				v.group, v.weighted = n, n.Last("sync_group_tracking_weight", "global_tracking") != nil
 			}
 		}
 	}
@@ -76,7 +79,9 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 				v.priority = p
 			}
 		case "interface":
-			v.iface = arg
+			if len(arg) <= maxInterface {
+				v.iface = arg
+			}
 		case "virtual_router_id":
 			if id, ok := number(arg, 1, 255); ok {
 				v.vrid = id
@@ -129,7 +134,10 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 	case v.vrid == 0:
 		v.removed = "keepalived does not run it: it has no valid virtual_router_id."
 	case v.iface == "":
-		v.removed = "lvs-ha requires an interface."
+		v.removed = "keepalived does not run it: it has no valid interface."
+		if n.Last("unicast_peer") != nil {
+			v.removed = "lvs-ha requires an interface."
+		}
 	case v.ipv6 && v.version == 2:
 		v.removed = "lvs-ha has no VRRP version 2 with IPv6, which no RFC describes."
 	}
@@ -213,6 +221,7 @@ func (c *converter) implied(b *block, v *instance) {
 			b.add(&block{kind: "track_interface", label: label(name)})
 		}
 	}
+	c.groupInterfaces(b, v)
 	c.announce(b, v)
 	if d := c.globals.sync; d != nil && d.instance == v.name {
 		s := b.add(&block{kind: "connection_sync"})
@@ -282,7 +291,11 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 	case "state":
 		c.state(l, v)
 	case "interface":
-		l.find(Same, "")
+		if l.arg(0) != v.iface {
+			l.find(Ignored, "%q is too long for the name of an interface; keepalived uses %s.", l.arg(0), v.iface)
+		} else {
+			l.find(Same, "")
+		}
 		l.set(b, "interface", quote(v.iface))
 	case "virtual_router_id":
 		l.find(Same, "")
