@@ -37,7 +37,7 @@ func (c *Config) Commands() []Command {
 		for _, one := range []struct {
 			name string
 			args []string
-		}{{"master", n.Master}, {"backup", n.Backup}, {"fault", n.Fault}, {"stop", n.Stop}, {"all", n.All}} {
+		}{{"master", n.Master}, {"backup", n.Backup}, {"fault", n.Fault}, {"stop", n.Stop}, {"up", n.Up}, {"down", n.Down}, {"all", n.All}} {
 			if len(one.args) > 0 {
 				list = append(list, Command{fmt.Sprintf("notify.%s of %s", one.name, owner), "the notification would fail", one.args, n.Shell, n.User, n.Group, n.Timeout})
 			}
@@ -48,6 +48,12 @@ func (c *Config) Commands() []Command {
 	}
 	for _, g := range c.SyncGroups {
 		notify("sync_group "+g.Name, g.Notify)
+	}
+	for _, vs := range c.Services {
+		notify("virtual_service "+vs.Name, vs.Notify)
+		for _, rs := range vs.RealServers {
+			notify(fmt.Sprintf("real_server %s of %s", rs.DestinationKey, vs.Name), rs.Notify)
+		}
 	}
 	return append(list, c.checkCommands()...)
 }

@@ -162,6 +162,7 @@ type VirtualService struct {
 	Required  int                `json:"required_checks,omitempty"` // so many checks of a real server must pass; 0: all
 	OnFailure OnFailure          `json:"on_failure"`
 	Pool
+	Notify      *Notify      `json:"notify,omitempty"`
 	RealServers []RealServer `json:"real_servers,omitempty"` // including the sorry servers
 }
 
@@ -205,5 +206,6 @@ const (
 type RealServer struct {
 	ipvs.Destination
 	Checks []healthcheck.Spec `json:"checks,omitempty"` // its own, or else the service's
-	Sorry  bool               `json:"sorry,omitempty"`  // a `sorry_server` block, which has only checks of its own
+	Notify *Notify            `json:"notify,omitempty"`
+	Sorry  bool               `json:"sorry,omitempty"` // a `sorry_server` block, which has only checks of its own
 }

@@ -17,17 +17,28 @@ type Notify struct {
 	Backup  []string      `json:"backup,omitempty"`
 	Fault   []string      `json:"fault,omitempty"`
 	Stop    []string      `json:"stop,omitempty"`
-	All     []string      `json:"all,omitempty"` // after the others; keepalived's arguments are appended
+	Up      []string      `json:"up,omitempty"` // of a service or server, as Down and AtStop
+	Down    []string      `json:"down,omitempty"`
+	AtStop  bool          `json:"at_stop,omitempty"` // Down also when lvs-ha stops
+	All     []string      `json:"all,omitempty"`     // after the others; keepalived's arguments are appended
 	User    string        `json:"user,omitempty"`
 	Group   string        `json:"group,omitempty"`
 	Timeout time.Duration `json:"timeout"`
 	Shell   bool          `json:"shell,omitempty"`
 }
 
+// The kinds of events that receivers can choose.
+const (
+	EventVRRP    = "vrrp"
+	EventService = "service"
+	EventServer  = "server"
+)
+
 // NotifyFIFO is a `notify_fifo` block.
 type NotifyFIFO struct {
-	Path string `json:"path"`
-	Mode uint32 `json:"mode"` // of a FIFO that does not exist yet
+	Path   string   `json:"path"`
+	Mode   uint32   `json:"mode"`             // of a FIFO that does not exist yet
+	Events []string `json:"events,omitempty"` // kinds; empty means all
 }
 
 // NotifyWebhook is a `notify_webhook` block.
@@ -38,7 +49,8 @@ type NotifyWebhook struct {
 	Retries     int                  `json:"retries"`
 	Timeout     time.Duration        `json:"timeout"`
 	CAFile      string               `json:"ca_file,omitempty"`
-	Authorities string               `json:"-"` // contents of CAFile
+	Authorities string               `json:"-"`                // contents of CAFile
+	Events      []string             `json:"events,omitempty"` // kinds; empty means all
 }
 
 // What NotifyEmail.TLS may be.
@@ -60,7 +72,8 @@ type NotifyEmail struct {
 	Interval    time.Duration `json:"interval"`
 	Retries     int           `json:"retries"`
 	CAFile      string        `json:"ca_file,omitempty"`
-	Authorities string        `json:"-"` // contents of CAFile
+	Authorities string        `json:"-"`                // contents of CAFile
+	Events      []string      `json:"events,omitempty"` // kinds; empty means all
 }
 
 // notifyBlock is a `notify` block within a `vrrp` block.
@@ -89,16 +102,42 @@ func (b *notifyBlock) config() *Notify {
 	}
 }
 
+// poolNotifyBlock is a `notify` block within a `virtual_service`, `real_server` or `sorry_server` block.
+type poolNotifyBlock struct {
+	At      hcl.Range            `hcl:",def_range"`
+	Up      attr[[]item[string]] `hcl:"up,optional" unset:"none"`
+	Down    attr[[]item[string]] `hcl:"down,optional" unset:"none"`
+	All     attr[[]item[string]] `hcl:"all,optional" unset:"none"`
+	AtStop  attr[bool]           `hcl:"at_stop,optional" default:"false"`
+	User    attr[string]         `hcl:"user,optional" unset:"nobody"`
+	Group   attr[string]         `hcl:"group,optional" unset:"the user's"`
+	Timeout attr[time.Duration]  `hcl:"timeout,optional" default:"30s" range:"100ms..1h"`
+	Shell   attr[bool]           `hcl:"shell,optional" default:"false"`
+}
+
+// config returns the plain value, or nil without a block.
+func (b *poolNotifyBlock) config() *Notify {
+	if b == nil {
+		return nil
+	}
+	return &Notify{
+		Up: values(b.Up.value), Down: values(b.Down.value), All: values(b.All.value), AtStop: b.AtStop.value,
+		User: b.User.value, Group: b.Group.value, Timeout: b.Timeout.value, Shell: b.Shell.value,
+	}
+}
+
 // notifyFIFOBlock is a `notify_fifo` block.
 type notifyFIFOBlock struct {
 	At   hcl.Range    `hcl:",def_range"`
 	Path attr[string] `hcl:"path,label"`
 	Mode attr[string] `hcl:"mode,optional" default:"0600" oneof:"0600|0640|0644|0660"`
+
+	Events attr[[]item[string]] `hcl:"events,optional" unset:"all" oneof:"vrrp|service|server"`
 }
 
 func (b *notifyFIFOBlock) config() NotifyFIFO {
 	mode, _ := strconv.ParseUint(b.Mode.value, 8, 32) // one of the words
-	return NotifyFIFO{Path: b.Path.value, Mode: uint32(fs.FileMode(mode).Perm())}
+	return NotifyFIFO{Path: b.Path.value, Mode: uint32(fs.FileMode(mode).Perm()), Events: values(b.Events.value)}
 }
 
 // notifyWebhookBlock is a `notify_webhook` block.
@@ -111,13 +150,15 @@ type notifyWebhookBlock struct {
 	Timeout attr[time.Duration]     `hcl:"timeout,optional" default:"5s" range:"10ms..5m"`
 	CAFile  attr[string]            `hcl:"ca_file,optional" unset:"the system's authorities"`
 
-	authorities string // path of CAFile
+	authorities string               // path of CAFile
+	Events      attr[[]item[string]] `hcl:"events,optional" unset:"all" oneof:"vrrp|service|server"`
 }
 
 func (b *notifyWebhookBlock) config() NotifyWebhook {
 	return NotifyWebhook{
 		Name: b.Name.value, URL: secret.URL(b.URL.value), Headers: headersOf(b.Headers.value), Retries: int(b.Retries.value), Timeout: b.Timeout.value,
 		CAFile: b.authorities,
+		Events: values(b.Events.value),
 	}
 }
 
@@ -136,8 +177,9 @@ type notifyEmailBlock struct {
 	Retries      attr[int64]          `hcl:"retries,optional" default:"5" range:"0..100"`
 	CAFile       attr[string]         `hcl:"ca_file,optional" unset:"the system's authorities"`
 
-	filePassword string // contents of PasswordFile
-	authorities  string // path of CAFile
+	filePassword string               // contents of PasswordFile
+	authorities  string               // path of CAFile
+	Events       attr[[]item[string]] `hcl:"events,optional" unset:"all" oneof:"vrrp|service|server"`
 }
 
 func (b *notifyEmailBlock) config() NotifyEmail {
@@ -145,6 +187,7 @@ func (b *notifyEmailBlock) config() NotifyEmail {
 		Name: b.Name.value, SMTP: b.SMTP.value, From: b.From.value, To: values(b.To.value), TLS: b.TLS.value,
 		Username: b.Username.value, Password: b.Password.value, Interval: b.Interval.value, Retries: int(b.Retries.value),
 		CAFile: b.authorities,
+		Events: values(b.Events.value),
 	}
 	if b.PasswordFile.isSet() {
 		e.Password = secret.Text(b.filePassword)

@@ -71,6 +71,34 @@ func notifyCommands(f *file) hcl.Diagnostics {
 	for _, g := range f.SyncGroups {
 		look(g.Notify)
 	}
+	for b := range each(f.Services, &diags) {
+		diags = append(diags, b.Notify.problems()...)
+		for server := range each(b.servers(), &diags) {
+			diags = append(diags, server.Notify.problems()...)
+		}
+	}
+	return diags
+}
+
+// problems refuses commands of a service or server that cannot be run on any host.
+func (b *poolNotifyBlock) problems() hcl.Diagnostics {
+	if b == nil {
+		return nil
+	}
+	var diags hcl.Diagnostics
+	any := false
+	for _, one := range []struct {
+		name    string
+		command *attr[[]item[string]]
+	}{{"up", &b.Up}, {"down", &b.Down}, {"all", &b.All}} {
+		any = any || one.command.isSet() || !one.command.isOK()
+		if one.command.isSet() {
+			diags = append(diags, commandProblem(one.name, one.command, b.Shell.value)...)
+		}
+	}
+	if !any {
+		diags = append(diags, problem(b.At, "Nothing to run", "A notify block needs at least one of up, down and all. Write all = [\"/usr/local/sbin/notify\"]."))
+	}
 	return diags
 }
 

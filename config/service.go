@@ -31,6 +31,7 @@ type serviceBlock struct {
 	Init           attr[string]         `hcl:"init,optional" default:"down" oneof:"down|up"`
 
 	Persistence  *persistenceBlock   `hcl:"persistence,block"`
+	Notify       *poolNotifyBlock    `hcl:"notify,block"`
 	Quorum       *quorumBlock        `hcl:"quorum,block"`
 	HealthChecks []*healthCheckBlock `hcl:"health_check,block"`
 	RealServers  []*realServerBlock  `hcl:"real_server,block"`
@@ -92,6 +93,7 @@ type realServerBlock struct {
 	UpperThreshold attr[int64]    `hcl:"upper_threshold,optional" default:"0" range:"0..4294967295"`
 	LowerThreshold attr[int64]    `hcl:"lower_threshold,optional" default:"0" range:"0..4294967295"`
 
+	Notify       *poolNotifyBlock    `hcl:"notify,block"`
 	Tunnel       *tunnelBlock        `hcl:"tunnel,block"`
 	HealthChecks []*healthCheckBlock `hcl:"health_check,block"`
 }
@@ -189,6 +191,7 @@ func (b *serviceBlock) config() VirtualService {
 		},
 		OnFailure: OnFailure(b.OnFailure.value),
 		Pool:      b.pool(),
+		Notify:    b.Notify.config(),
 		Checks:    specs(b.HealthChecks),
 		Required:  required,
 	}
@@ -234,6 +237,7 @@ func (b *serviceBlock) server(server *realServerBlock) RealServer {
 			LowerThreshold: uint32(server.LowerThreshold.value),
 		},
 		Checks: specs(server.HealthChecks),
+		Notify: server.Notify.config(),
 	}
 	if t := server.Tunnel; t != nil {
 		rs.TunnelType, _ = ipvs.ParseTunnelType(t.Type.value)

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/e2e/scene"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -27,6 +29,12 @@ virtual_service "http" {
   on_failure = "weight" # a removed server loses its connections
 
   quorum { servers = 2 }
+
+  notify {
+    all   = ["echo \"$1 $2 $3\" >>/run/pool.log"]
+    shell = true
+    user  = "root"
+  }
 
   health_check "http" {
     path     = "/healthz"
@@ -138,6 +146,8 @@ func TestKernelPool(t *testing.T) {
 	}
 	s.command("enable", "http/*")
 	s.awaitPool("using the real servers", 1, 2)
+	want := "SERVICE http UP\n" + strings.Repeat("SERVICE http DOWN\nSERVICE http UP\n", 3)
+	eventually(t, 5*time.Second, "the last notification", func() bool { return s.shell(s.active(), "cat /run/pool.log") == want })
 	if r := probe.Stop(); r.Lost > 0 || r.Sent == 0 {
 		t.Errorf("%d of %d connections were lost (%v)", r.Lost, r.Sent, r.LastError)
 	}

@@ -131,6 +131,7 @@ type Director struct {
 	users    map[string][]ipvs.ServiceKey // by target key; a load replaces the map
 	adopted  pool.Adopted                 // a change replaces the map
 	memories map[ipvs.ServiceKey]pool.Memory
+	notified map[ipvs.ServiceKey]*notified
 	adopting bool // adopted has not yet been read from the kernel
 	settling bool // not every check has a result since the configuration was applied
 	vrrp     map[string]vrrp.Status
@@ -166,6 +167,7 @@ func New(o Options) *Director {
 		health:    map[string]healthcheck.Health{},
 		lacking:   newShortages(),
 		memories:  map[ipvs.ServiceKey]pool.Memory{},
+		notified:  map[ipvs.ServiceKey]*notified{},
 		vrrp:      map[string]vrrp.Status{},
 		gateOpen:  time.NewTimer(0),
 		overrides: map[pool.Server]override{},

@@ -83,6 +83,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.history.Forget(func(instance string) bool { return names[instance] })
 	d.forgetServices()
+	d.keepNotified(old)
 	d.dropOverrides()
 	d.adopting, d.settling = true, true
 	if err := d.checker.Update(targets); err != nil {

@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,5 +189,34 @@ func TestSlowStartFollowsTheClock(t *testing.T) {
 		b.wantPool("192.168.10.1:80=4")
 		time.Sleep(10 * time.Second)
 		b.wantPool("192.168.10.1:80=9")
+	})
+}
+
+// TestPoolIsNotified runs the scripts of a service and of one server.
+func TestPoolIsNotified(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		web := &b.cfg.Services[0]
+		web.Notify = &config.Notify{All: []string{"x", "service"}, Timeout: time.Second}
+		web.RealServers[0].Notify = &config.Notify{Up: []string{"x", "first", "up"}, Down: []string{"x", "first", "down"}, Timeout: time.Second}
+		b.start(false)
+		defer b.stop()
+		ran := func(want ...string) { // each receiver has a queue of its own
+			t.Helper()
+			synctest.Wait()
+			slices.Sort(b.scripts)
+			b.wantScripts(want...)
+		}
+		b.judge(first, healthcheck.Up)
+		b.judge(second, healthcheck.Up)
+		ran("first up", "service SERVICE http UP")
+		b.judge(first, healthcheck.Down)
+		ran("first down")
+		b.reload()
+		b.order(drain, "http/192.168.10.2")
+		ran("service SERVICE http DOWN")
+		b.order(enable, "http/192.168.10.2")
+		b.judge(first, healthcheck.Up)
+		ran("first up", "service SERVICE http UP")
 	})
 }

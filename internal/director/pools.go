@@ -25,6 +25,7 @@ func (d *Director) noteVerdict(vs config.VirtualService, v pool.Verdict) {
 		d.changes[vs.ServiceKey] = v.Changes
 		d.poolsDue.Reset(0)
 	}
+	d.notifyPool(vs, v)
 	if was.Quorum != v.Memory.Quorum {
 		level := slog.LevelInfo
 		if v.Memory.Quorum == healthcheck.Down {

@@ -81,6 +81,7 @@ type serviceSettings struct {
 	OnFailure config.OnFailure `json:"on_failure"`
 	Required  int              `json:"required_checks,omitempty"` // 0: all
 	config.Pool
+	Notify  map[string]*config.Notify     `json:"notify,omitempty"` // by server, and of the "service"
 	Sorry   string                        `json:"sorry_server,omitempty"`
 	Checks  []healthcheck.Spec            `json:"health_check"`
 	Servers map[string][]healthcheck.Spec `json:"real_server"` // their own checks
@@ -88,7 +89,8 @@ type serviceSettings struct {
 
 func (s serviceSettings) equal(other serviceSettings) bool {
 	same := func(a, b []healthcheck.Spec) bool { return slices.EqualFunc(a, b, healthcheck.Spec.Equal) }
-	return s.OnFailure == other.OnFailure && s.Required == other.Required && s.Pool == other.Pool && s.Sorry == other.Sorry && same(s.Checks, other.Checks) && maps.EqualFunc(s.Servers, other.Servers, same)
+	return s.OnFailure == other.OnFailure && s.Required == other.Required && s.Pool == other.Pool && s.Sorry == other.Sorry &&
+		maps.EqualFunc(s.Notify, other.Notify, func(a, b *config.Notify) bool { return reflect.DeepEqual(a, b) }) && same(s.Checks, other.Checks) && maps.EqualFunc(s.Servers, other.Servers, same)
 }
 
 func parts(cfg *config.Config) compared {
@@ -125,8 +127,14 @@ func parts(cfg *config.Config) compared {
 		c.add(fmt.Sprintf("notify_email %q", m.Name), m)
 	}
 	for _, vs := range cfg.Services {
-		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Pool: vs.Pool, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}}
+		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Pool: vs.Pool, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}, Notify: map[string]*config.Notify{}}
+		if vs.Notify != nil {
+			j.Notify["service"] = vs.Notify
+		}
 		for _, rs := range vs.RealServers {
+			if rs.Notify != nil {
+				j.Notify[rs.DestinationKey.String()] = rs.Notify
+			}
 			if rs.Sorry {
 				j.Sorry = strings.TrimPrefix(j.Sorry+", "+rs.DestinationKey.String(), ", ")
 			}

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/smtp"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,10 +34,10 @@ func newEmail(c config.NotifyEmail, node string) *email {
 	return &email{config: c, node: node, dial: (&net.Dialer{}).DialContext}
 }
 
-func (*email) most() int             { return emailBatch }
-func (e *email) pace() time.Duration { return e.config.Interval }
-func (*email) wants(Message) bool    { return true }
-func (*email) close()                {}
+func (*email) most() int              { return emailBatch }
+func (e *email) pace() time.Duration  { return e.config.Interval }
+func (e *email) wants(m Message) bool { return m.chosen(e.config.Events) }
+func (*email) close()                 {}
 
 func (e *email) deliver(ctx context.Context, batch []Message) error {
 	text := e.text(batch, time.Now())
@@ -48,6 +49,10 @@ func (e *email) text(batch []Message, now time.Time) []byte {
 	last := batch[len(batch)-1]
 	subject := fmt.Sprintf("[%s] %d transitions were lost", e.node, last.Lost)
 	switch {
+	case len(batch) > 1 && slices.ContainsFunc(batch, func(m Message) bool { return m.Pool != nil }):
+		subject = fmt.Sprintf("[%s] %d changes", e.node, len(batch))
+	case last.Pool != nil:
+		subject = fmt.Sprintf("[%s] %s", e.node, last.Pool.sentence(last.State))
 	case len(batch) > 1:
 		subject = fmt.Sprintf("[%s] %d transitions of VRRP instances", e.node, len(batch))
 	case last.Lost == 0:

@@ -25,9 +25,9 @@ type fifo struct {
 
 func newFIFO(c config.NotifyFIFO) *fifo { return &fifo{config: c, fd: -1} }
 
-func (*fifo) most() int            { return 1 }
-func (*fifo) pace() time.Duration  { return 0 }
-func (*fifo) wants(m Message) bool { return m.Lost == 0 }
+func (*fifo) most() int              { return 1 }
+func (*fifo) pace() time.Duration    { return 0 }
+func (f *fifo) wants(m Message) bool { return m.Lost == 0 && m.chosen(f.config.Events) }
 
 func (f *fifo) deliver(_ context.Context, batch []Message) error {
 	if err := f.open(); err != nil {

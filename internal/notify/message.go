@@ -16,17 +16,28 @@ const (
 	stateBackup = "BACKUP"
 	stateFault  = "FAULT"
 	stateStop   = "STOP"
+	stateUp     = "UP"
+	stateDown   = "DOWN"
 )
 
 // Message is a notification.
 type Message struct {
-	vrrp.Transition        // the transition to State; may be zero at the end of the process
+	vrrp.Transition        // the transition to State; may be zero at the end of the process, and has only a time with Pool
 	State           string // MASTER, BACKUP, FAULT or STOP; "" for lost transitions
 	Lost            uint64 // number of transitions lost before this message
+	Pool            *PoolState
+}
+
+// subject returns what the message is about.
+func (m Message) subject() subject {
+	return subject{group: m.Group, name: m.Instance, pool: m.Pool != nil}
 }
 
 // kind returns keepalived's keyword for the subject of the state.
 func (m Message) kind() string {
+	if m.Pool != nil {
+		return m.Pool.kind()
+	}
 	if m.Group {
 		return "GROUP"
 	}
@@ -43,11 +54,17 @@ func (m Message) priority() uint8 {
 
 // arguments returns the arguments of keepalived's notify script.
 func (m Message) arguments() []string {
+	if m.Pool != nil {
+		return []string{m.kind(), m.Instance, m.State}
+	}
 	return []string{m.kind(), m.Instance, m.State, fmt.Sprint(m.priority())}
 }
 
 // line returns a line in the format of keepalived's FIFO (keepalived/vrrp/vrrp_notify.c, notify_fifo).
 func (m Message) line() string {
+	if m.Pool != nil {
+		return m.Pool.line(m.State)
+	}
 	return fmt.Sprintf("%s \"%s\" %s %d\n", m.kind(), m.Instance, m.State, m.priority())
 }
 
@@ -56,6 +73,9 @@ func (m Message) sentence() string {
 	at := m.Time.Format(time.RFC3339)
 	if m.Lost > 0 {
 		return fmt.Sprintf("%s  %d transitions were lost", at, m.Lost)
+	}
+	if m.Pool != nil {
+		return at + "  " + m.Pool.sentence(m.State)
 	}
 	what := "instance"
 	if m.Group {

@@ -45,6 +45,8 @@ type Notifier struct {
 	states map[subject]string // last notified state
 	seen   map[string]any     // configuration of each receiver
 	groups []config.SyncGroup
+	up     map[string]PoolState // of services and real servers with scripts, by name
+	forAll []*queue             // receivers that are not scripts of one subject
 
 	mu     sync.Mutex
 	last   vrrp.Position
@@ -55,6 +57,7 @@ type Notifier struct {
 type subject struct {
 	group bool
 	name  string
+	pool  bool // a virtual service or real server
 }
 
 // compare orders groups after instances.
@@ -70,7 +73,7 @@ func (s subject) compare(other subject) int {
 
 // New returns a notifier without receivers.
 func New(o Options) *Notifier {
-	n := &Notifier{Options: o, states: map[subject]string{}, seen: map[string]any{}, queues: map[string]*queue{}}
+	n := &Notifier{Options: o, states: map[subject]string{}, up: map[string]PoolState{}, seen: map[string]any{}, queues: map[string]*queue{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	return n
 }
@@ -85,14 +88,15 @@ func (n *Notifier) Update(cfg *config.Config) {
 	}
 	for _, v := range cfg.VRRP {
 		if v.Notify != nil {
-			add("notify "+v.Name, *v.Notify, func() receiver { return &scripts{subject{false, v.Name}, *v.Notify, n.Run, n.Logger} })
+			add("notify "+v.Name, *v.Notify, func() receiver { return &scripts{subject{name: v.Name}, *v.Notify, n.Run, n.Logger} })
 		}
 	}
 	for _, g := range cfg.SyncGroups {
 		if g.Notify != nil {
-			add("notify group "+g.Name, *g.Notify, func() receiver { return &scripts{subject{true, g.Name}, *g.Notify, n.Run, n.Logger} })
+			add("notify group "+g.Name, *g.Notify, func() receiver { return &scripts{subject{group: true, name: g.Name}, *g.Notify, n.Run, n.Logger} })
 		}
 	}
+	n.addPools(cfg, add)
 	for _, f := range cfg.NotifyFIFOs {
 		add("notify_fifo "+f.Path, f, func() receiver { return newFIFO(f) })
 	}
@@ -136,6 +140,12 @@ func (n *Notifier) Update(cfg *config.Config) {
 			go n.check(n.queues[name], s) // in the background, since a file system may hang
 		}
 		n.seen[name] = settings[name]
+	}
+	n.forAll = nil
+	for _, q := range n.queues {
+		if _, ok := q.receiver.(*scripts); !ok {
+			n.forAll = append(n.forAll, q)
+		}
 	}
 }
 
@@ -182,7 +192,7 @@ func (n *Notifier) Event(e history.Event, past bool) {
 
 // pass queues a message if it is news. The caller holds the lock.
 func (n *Notifier) pass(m Message, past bool) {
-	s := subject{m.Group, m.Instance}
+	s := m.subject()
 	if m.Lost == 0 {
 		if n.states[s] == m.State {
 			return // it was leaving but stayed, or another speaker adopted it
@@ -211,7 +221,7 @@ func (n *Notifier) pass(m Message, past bool) {
 // keepalived, the group's message comes after those of its members.
 func (n *Notifier) passGroup(m Message, past bool) {
 	for _, g := range n.groups {
-		if !slices.Contains(g.Instances, m.Instance) || slices.ContainsFunc(g.Instances, func(name string) bool { return n.states[subject{false, name}] != m.State }) {
+		if !slices.Contains(g.Instances, m.Instance) || slices.ContainsFunc(g.Instances, func(name string) bool { return n.states[subject{name: name}] != m.State }) {
 			continue
 		}
 		m.Instance, m.Group, m.Priority = g.Name, true, 0
@@ -245,6 +255,7 @@ func (n *Notifier) Stop(deadline time.Time) {
 		t := vrrp.Transition{Series: series, Sequence: uint64(i + 1), Time: time.Now(), Instance: s.name, Group: s.group, Reason: vrrp.ReasonResignStop}
 		n.pass(Message{Transition: t, State: stateStop}, false)
 	}
+	n.stopPools()
 	for _, q := range n.queues {
 		q.change(func() { q.closed, q.hurried = true, true })
 	}

@@ -182,10 +182,12 @@ func (q *queue) before() (p vrrp.Position, waits bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, list := range [][]Message{q.inFlight, q.pending} {
-		if len(list) > 0 {
-			p = list[0].Position()
-			p.Sequence--
-			return p, true
+		for _, m := range list {
+			if m.Pool == nil {
+				p = m.Position()
+				p.Sequence--
+				return p, true
+			}
 		}
 	}
 	return p, false

@@ -25,13 +25,14 @@ func (*scripts) pace() time.Duration { return 0 }
 func (*scripts) close()              {}
 
 func (s *scripts) wants(m Message) bool {
-	return m.Lost == 0 && subject{m.Group, m.Instance} == s.subject && len(s.commands(m)) > 0
+	return m.Lost == 0 && m.subject() == s.subject && len(s.commands(m)) > 0
 }
 
 // byState returns the commands for single states.
 func (s *scripts) byState() map[string][]string {
 	return map[string][]string{
 		stateMaster: s.config.Master, stateBackup: s.config.Backup, stateFault: s.config.Fault, stateStop: s.config.Stop,
+		stateUp: s.config.Up, stateDown: s.config.Down,
 	}
 }
 

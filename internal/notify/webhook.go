@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -32,11 +33,12 @@ const (
 
 // payload is the body of a request. Its field names are stable, since programs parse them.
 type payload struct {
-	Event    string      `json:"event"` // "transition", or "lost"
+	Event    string      `json:"event"` // "transition", "pool", or "lost"
 	Node     string      `json:"node"`
-	Type     string      `json:"type,omitempty"` // "INSTANCE" or "GROUP"
+	Type     string      `json:"type,omitempty"` // "INSTANCE" or "GROUP"; "SERVICE" or "SERVER" of a pool
 	Name     string      `json:"name,omitempty"`
-	State    string      `json:"state,omitempty"` // "MASTER", "BACKUP", "FAULT" or "STOP"
+	State    string      `json:"state,omitempty"`  // "MASTER", "BACKUP", "FAULT" or "STOP"; "UP" or "DOWN" of a pool
+	Server   string      `json:"server,omitempty"` // of the service Name
 	Priority uint8       `json:"priority"`
 	From     vrrp.State  `json:"from,omitempty"`
 	To       vrrp.State  `json:"to,omitempty"`
@@ -70,17 +72,23 @@ func trust(authorities string) *tls.Config {
 	return c
 }
 
-func (*webhook) most() int           { return 1 }
-func (*webhook) pace() time.Duration { return 0 }
-func (*webhook) wants(Message) bool  { return true }
-func (w *webhook) close()            { w.client.CloseIdleConnections() }
+func (*webhook) most() int              { return 1 }
+func (*webhook) pace() time.Duration    { return 0 }
+func (w *webhook) wants(m Message) bool { return m.chosen(w.config.Events) }
+func (w *webhook) close()               { w.client.CloseIdleConnections() }
 
 func (w *webhook) deliver(ctx context.Context, batch []Message) error {
 	m := batch[0]
 	p := payload{Event: "transition", Node: w.node, Time: m.Time, Series: m.Series, Sequence: m.Sequence, Lost: m.Lost}
-	if m.Lost > 0 {
+	switch {
+	case m.Lost > 0:
 		p.Event = "lost"
-	} else {
+	case m.Pool != nil:
+		p.Event, p.Type, p.Name, p.State, p.Reason = "pool", m.kind(), m.Pool.Service, m.State, vrrp.Reason(m.Pool.Reason)
+		if m.Pool.Server != nil {
+			p.Server = netip.AddrPortFrom(m.Pool.Server.Address, m.Pool.Server.Port).String()
+		}
+	default:
 		p.Type, p.Name, p.State, p.Priority, p.From, p.To, p.Reason = m.kind(), m.Instance, m.State, m.priority(), m.From, m.To, m.Reason
 	}
 	body, err := json.Marshal(p)

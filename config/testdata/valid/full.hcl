@@ -243,13 +243,26 @@ virtual_service "marked" {
   slow_start = "30s"
   init       = "up"
 
+  notify {
+    up      = ["/usr/local/sbin/announce", "add"]
+    down    = ["/usr/local/sbin/announce", "withdraw"]
+    at_stop = true
+  }
+
   quorum {
     weight     = 3
     hysteresis = 1
   }
 
   real_server "2001:db8::31" { weight = 0 }
-  real_server "2001:db8::32" { weight = 40 }
+  real_server "2001:db8::32" {
+    weight = 40
+    notify {
+      all   = ["logger -t lvs \"$2 is $3\""]
+      shell = true
+      user  = "root"
+    }
+  }
   sorry_server "2001:db8::33" {
     forwarding = "nat"
     health_check "tcp" { port = 80 }
@@ -269,7 +282,10 @@ virtual_service "every-port" {
   }
 }
 
-notify_fifo "/run/lvs-ha/notify.fifo" { mode = "0640" }
+notify_fifo "/run/lvs-ha/notify.fifo" {
+  mode   = "0640"
+  events = ["service", "server"]
+}
 
 notify_webhook "pager" {
   url     = "https://alerts.example.com/vrrp"

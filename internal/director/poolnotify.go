@@ -1,0 +1,83 @@
+package director
+
+import (
+	"fmt"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/notify"
+	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+)
+
+// notified are the states of a service that were passed to its receivers.
+type notified struct {
+	quorum  healthcheck.State
+	servers []healthcheck.State // in the order of the configuration
+}
+
+// notifyPool passes what has changed in a service to its receivers: its quorum, and the servers whose checks changed their state.
+func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
+	n := d.notified[vs.ServiceKey]
+	if n == nil {
+		n = &notified{servers: make([]healthcheck.State, len(v.Members))}
+		d.notified[vs.ServiceKey] = n
+	}
+	for i, m := range v.Members {
+		if m.State == healthcheck.Unknown || m.State == n.servers[i] {
+			continue
+		}
+		first := n.servers[i] == healthcheck.Unknown
+		n.servers[i] = m.State
+		if m.Reason == pool.NoChecks && first {
+			continue // it has no other state
+		}
+		key := m.Destination.DestinationKey
+		d.notifier.Pool(notify.PoolState{
+			Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Reason: d.failureOf(vs, vs.RealServers[i]),
+		})
+	}
+	if q := v.Quorum; q.State != healthcheck.Unknown && q.State != n.quorum {
+		first := n.quorum == healthcheck.Unknown
+		n.quorum = q.State
+		reason := fmt.Sprintf("quorum %d, at least %d needed", q.Live, q.Needed)
+		d.notifier.Pool(notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Up: q.State == healthcheck.Up, First: first, Reason: reason})
+	}
+}
+
+// failureOf returns what a failing check of a server has found; empty if none fails.
+func (d *Director) failureOf(vs config.VirtualService, rs config.RealServer) string {
+	for t := range pool.Targets(vs, rs) {
+		if h := d.health[t.Key()]; h.State == healthcheck.Down && h.Detail != "" {
+			return string(t.Spec.Kind()) + ": " + h.Detail
+		}
+	}
+	return ""
+}
+
+// keepNotified carries the notified states over to a new configuration; old is the previous one or nil.
+func (d *Director) keepNotified(old *config.Config) {
+	before := map[pool.Server]healthcheck.State{}
+	if old != nil {
+		for _, vs := range old.Services {
+			if n := d.notified[vs.ServiceKey]; n != nil {
+				for i, rs := range vs.RealServers {
+					before[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}] = n.servers[i]
+				}
+			}
+		}
+	}
+	now := map[ipvs.ServiceKey]*notified{}
+	for _, vs := range d.cfg.Services {
+		was := d.notified[vs.ServiceKey]
+		if was == nil {
+			continue
+		}
+		n := &notified{quorum: was.quorum, servers: make([]healthcheck.State, len(vs.RealServers))}
+		for i, rs := range vs.RealServers {
+			n.servers[i] = before[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}]
+		}
+		now[vs.ServiceKey] = n
+	}
+	d.notified = now
+}
