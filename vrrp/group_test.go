@@ -72,6 +72,40 @@ func (s *sites) track(i int, t Track) {
 type groups struct {
 	lans    []*segment
 	routers []*sites
+	mixed   map[*sites]time.Duration // since when a router is master with some of its members only
+	split   string                   // the first split that lasted too long
+}
+
+// splitBound is how long a router may be master with some of its members only: while it adds addresses to its interfaces.
+const splitBound = 5 * time.Millisecond
+
+// check looks for routers that are master with some of their members only.
+func (g *groups) check() {
+	now := g.lans[0].now
+	for _, s := range g.routers {
+		masters, others := 0, 0
+		for _, r := range s.members {
+			switch {
+			case r.dead:
+			case r.m.State() == Master:
+				masters++
+			default:
+				others++
+			}
+		}
+		since, mixed := g.mixed[s]
+		switch {
+		case masters == 0 || others == 0:
+			delete(g.mixed, s)
+		case !mixed:
+			if g.mixed == nil {
+				g.mixed = map[*sites]time.Duration{}
+			}
+			g.mixed[s] = now
+		case now-since > splitBound && g.split == "":
+			g.split = s.members[0].name + " is split since " + since.String()
+		}
+	}
 }
 
 func drawGroups(t *rapid.T) *groups {
@@ -127,6 +161,7 @@ func (g *groups) run(d time.Duration) {
 		for _, l := range g.lans {
 			l.run(max(at-l.now, 0))
 		}
+		g.check()
 		if !found || at >= end {
 			return
 		}
@@ -138,6 +173,9 @@ func (g *groups) settle() { g.run(20 * g.lans[0].routers[0].m.in.AdvertiseInterv
 // together fails unless one router is the only master of all networks.
 func (g *groups) together(t *rapid.T) *sites {
 	t.Helper()
+	if g.split != "" {
+		t.Fatalf("%s:\n%s", g.split, g)
+	}
 	first := g.lans[0].in(Master)
 	if len(first) != 1 {
 		t.Fatalf("%d masters:\n%s", len(first), g)
@@ -161,6 +199,26 @@ func (g *groups) String() (out string) {
 func (g *groups) kill(s *sites) {
 	for i, l := range g.lans {
 		l.kill(s.members[i])
+	}
+}
+
+// movesOnce makes a change, and fails if a router then becomes master more than once.
+func (g *groups) movesOnce(t *rapid.T, change func()) {
+	t.Helper()
+	before := map[*member]int{}
+	for _, l := range g.lans {
+		for _, r := range l.routers {
+			before[r] = r.masterships
+		}
+	}
+	change()
+	g.settle()
+	for i, l := range g.lans {
+		for _, r := range l.routers {
+			if n := r.masterships - before[r]; n > 1 {
+				t.Fatalf("%s became master of network %d %d times:\n%s", r.name, i, n, g)
+			}
+		}
 	}
 }
 
@@ -237,13 +295,11 @@ func TestGroupHandsOverWithoutAGap(t *testing.T) {
 			master := g.together(t)
 			i := rapid.IntRange(0, len(g.lans)-1).Draw(t, "network")
 			change := rapid.SampledFrom([]Track{faulted, lost}).Draw(t, "track")
-			master.track(i, change)
-			g.settle()
+			g.movesOnce(t, func() { master.track(i, change) })
 			if g.together(t) == master {
 				t.Fatalf("it did not move:\n%s", g)
 			}
-			master.track(i, without(change))
-			g.settle()
+			g.movesOnce(t, func() { master.track(i, without(change)) })
 			g.together(t)
 		}
 	})
@@ -331,6 +387,9 @@ func TestGroupIsNotSplitByItsPeers(t *testing.T) {
 	}
 	g.lans[1].kill(g.lans[1].routers[1])
 	g.settle()
+	if g.split != "" {
+		t.Errorf("%s:\n%s", g.split, g)
+	}
 	for i, l := range g.lans {
 		if m := l.in(Master); len(m) != 1 || m[0] != ours[i] {
 			t.Errorf("network %d has no master:\n%s", i, g)
