@@ -96,7 +96,7 @@ func (a *attr[T]) setDefault(tag *tag) {
 // typeName returns the type's name in the reference.
 func (a *attr[T]) typeName() string {
 	switch any(a.value).(type) {
-	case string, ifname, checkKind, secret.Text, broadcastAddress:
+	case string, ifname, checkKind, secret.Text, broadcastAddress, fwmark:
 		return "string"
 	case int64:
 		return "number"
@@ -139,6 +139,8 @@ func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Di
 		return scalar(target, value, a.at(), tag, parseAddress)
 	case *netip.Prefix:
 		return scalar(target, value, a.at(), tag, parsePrefix)
+	case *fwmark:
+		return scalar(target, value, a.at(), tag, parseFwmark)
 	case *broadcastAddress:
 		return scalar(target, value, a.at(), tag, parseBroadcast)
 	case *endpoint:

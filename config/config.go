@@ -18,6 +18,8 @@ type Config struct {
 	VRRP     []VRRP   `json:"vrrp,omitempty"`
 	Tracks   []Track  `json:"tracks,omitempty"`
 
+	Static vrrp.Static `json:"static,omitzero"` // set regardless of the instances' states
+
 	SyncGroups []SyncGroup `json:"sync_groups,omitempty"`
 
 	Services []VirtualService `json:"services,omitempty"`

@@ -14,6 +14,10 @@ type file struct {
 	Sysctl   *sysctlBlock   `hcl:"sysctl,block"`
 	VRRP     []*vrrpBlock   `hcl:"vrrp,block"`
 
+	StaticAddresses []*staticAddressBlock `hcl:"static_address,block"`
+	StaticRoutes    []*routeBlock         `hcl:"static_route,block"`
+	StaticRules     []*ruleBlock          `hcl:"static_rule,block"`
+
 	SyncGroups     []*syncGroupBlock    `hcl:"sync_group,block"`
 	TrackScripts   []*trackScriptBlock  `hcl:"track_script,block"`
 	TrackFiles     []*trackFileBlock    `hcl:"track_file,block"`
@@ -55,7 +59,7 @@ func (f *file) config(node string) *Config {
 	if f.Director == nil {
 		f.Director = withDefaults[directorBlock]()
 	}
-	c := &Config{Node: node, Director: f.Director.config(), Tracks: f.trackConfigs()}
+	c := &Config{Node: node, Director: f.Director.config(), Static: f.static(), Tracks: f.trackConfigs()}
 	if f.Sysctl != nil {
 		c.Sysctl.Manage = f.Sysctl.Manage.value
 	}

@@ -18,6 +18,8 @@ var rules = []func(*file) hcl.Diagnostics{
 	uniqueRouters,
 	virtualAddresses,
 	ownAddresses,
+	validRouting,
+	staticAddresses,
 	trackedInterfaces,
 	usedTracks,
 	trackSources,

@@ -81,7 +81,9 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 	case "unicast_max_ttl":
 		return b.UnicastMaxTTL.at(), b.UnicastMaxTTL.isOK() && b.UnicastMinTTL.isOK() && b.UnicastPeers.isOK()
 	case "addresses":
-		return b.placeOfAddress(e)
+		return b.prefixes()[e.Index].placeOf(e)
+	case "route", "rule":
+		return hcl.Range{}, false // rule validRouting reports these
 	case "track_interfaces":
 		track := b.TrackInterfaces[e.Index]
 		return track.Interface.at(), track.Interface.isOK() && track.Weight.isOK()
@@ -94,8 +96,7 @@ func (b *vrrpBlock) familyIsOK() bool {
 	return b.Addresses.isOK() && b.Excluded.isOK() && (len(b.prefixes()) > 0 || len(b.AddressBlocks) == 0)
 }
 
-func (b *vrrpBlock) placeOfAddress(e vrrp.FieldError) (hcl.Range, bool) {
-	p := b.prefixes()[e.Index]
+func (p prefix) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 	if p.block == nil {
 		return p.at, true
 	}

@@ -35,6 +35,8 @@ type vrrpBlock struct {
 	Checksum          attr[string]               `hcl:"checksum,optional" default:"pseudo-header" oneof:"pseudo-header|without-pseudo"`
 
 	AddressBlocks   []*addressBlock        `hcl:"address,block"`
+	Routes          []*routeBlock          `hcl:"route,block"`
+	Rules           []*ruleBlock           `hcl:"rule,block"`
 	TrackInterfaces []*trackInterfaceBlock `hcl:"track_interface,block"`
 	Tracks          []*trackBlock          `hcl:"track,block"`
 	Announce        *announceBlock         `hcl:"announce,block"`
@@ -184,6 +186,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		}
 		in.Addresses = append(in.Addresses, address)
 	}
+	in.Routing = routing(b.Routes, b.Rules, in.Family)
 	for _, track := range b.TrackInterfaces {
 		in.TrackInterfaces = append(in.TrackInterfaces,
 			vrrp.TrackInterface{Interface: string(track.Interface.value), Weight: int(track.Weight.value), Reverse: track.Reverse.value})

@@ -13,11 +13,17 @@ type Action interface{ isAction() }
 // SendAdvert sends one advert, as Instance.Advert builds it. Priority 0 announces that this router is leaving.
 type SendAdvert struct{ Priority uint8 }
 
-// AddAddresses adds addresses to their interface. Some may already be present.
-type AddAddresses struct{ Addresses []Address }
+// AddAddresses adds addresses to their interface, and then routes and rules. Some may already be present.
+type AddAddresses struct {
+	Addresses []Address
+	Routing   Routing
+}
 
-// RemoveAddresses removes addresses from their interface. Some may already be absent.
-type RemoveAddresses struct{ Addresses []Address }
+// RemoveAddresses removes rules, routes and addresses. Some may already be absent.
+type RemoveAddresses struct {
+	Addresses []Address
+	Routing   Routing
+}
 
 // SendAnnouncements sends a burst of gratuitous ARP or unsolicited neighbour advertisements for each address. Its first
 // packets are sent before the next action; repeats may follow later.

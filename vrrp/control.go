@@ -10,6 +10,7 @@ import (
 type Wanted struct {
 	DirectorGrace time.Duration    `json:"director_grace"` // the speaker hands over after this time without a director
 	Instances     []WantedInstance `json:"instances"`
+	Static        Static           `json:"static,omitzero"`
 }
 
 // WantedInstance is an instance together with state that the director adds to its configuration.
@@ -58,6 +59,8 @@ type Status struct {
 	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets
 	Dropped           map[string]uint64 `json:"dropped,omitempty"`            // by named reason
 	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // each with its interface, the kernel's error and the remedy
+	RoutesRefused     []string          `json:"routes_refused,omitempty"`     // routes and rules, each with the kernel's error
+	RoutesRestored    uint64            `json:"routes_restored,omitempty"`    // routes and rules set again after they had disappeared
 	AddressesRestored uint64            `json:"addresses_restored"`           // restored after another program deleted them
 	AddressesFound    uint64            `json:"addresses_found,omitempty"`    // times that virtual addresses were found on a backup
 	SendErrors        uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused

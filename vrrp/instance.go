@@ -104,6 +104,7 @@ type Instance struct {
 	AuthPass          secret.Text      `json:"auth_pass,omitempty"`             // v2 only, at most 8 bytes
 	AuthHMAC          *AuthHMAC        `json:"auth_hmac,omitempty"`             // nil: none
 	Checksum          ChecksumMode     `json:"checksum,omitempty"`
+	Routing                            // set while it has the addresses
 	TrackInterfaces   []TrackInterface `json:"track_interfaces,omitempty"`
 	Announce          Announce         `json:"announce"`
 }

@@ -65,7 +65,7 @@ func (m *Machine) resign(reason Reason, now time.Time) {
 // stay ends Leaving and becomes master again. It adds the addresses because a reload may have changed them.
 func (m *Machine) stay(reason Reason, now time.Time) {
 	m.advertise(now)
-	m.act(AddAddresses{m.in.Addresses})
+	m.act(AddAddresses{m.in.Addresses, m.in.Routing})
 	m.announce(now)
 	m.again = later(now, m.in.Announce.RepeatAfter)
 	m.refresh = later(now, m.in.Announce.Refresh)

@@ -178,7 +178,7 @@ func (m *Machine) dropAddresses() {
 		return
 	}
 	m.owns, m.early = false, false
-	m.act(RemoveAddresses{m.in.Addresses})
+	m.act(RemoveAddresses{m.in.Addresses, m.in.Routing})
 }
 
 func (m *Machine) timeout(now time.Time) {

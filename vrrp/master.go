@@ -33,7 +33,7 @@ func (m *Machine) takeMastership(reason Reason, handOver bool, now time.Time) {
 		m.advertise(now)
 	}
 	if !ready {
-		m.act(AddAddresses{m.in.Addresses})
+		m.act(AddAddresses{m.in.Addresses, m.in.Routing})
 	}
 	m.announce(now)
 	if handOver {

@@ -26,7 +26,7 @@ func (m *Machine) HandOver() (at time.Time, ok bool) {
 func (m *Machine) prepare(now time.Time) {
 	if at, ok := m.HandOver(); ok && !now.Before(at.Add(-PrepareTime)) {
 		m.owns, m.early = true, true
-		m.act(AddAddresses{m.in.Addresses})
+		m.act(AddAddresses{m.in.Addresses, m.in.Routing})
 	}
 }
 

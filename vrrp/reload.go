@@ -10,6 +10,7 @@ func (m *Machine) configure(in Instance, now time.Time) {
 	removed, added := addressChanges(m.in.Addresses, in.Addresses)
 	replaced, replacements := altered(removed, added), altered(added, removed)
 	removed = slices.DeleteFunc(removed, func(a Address) bool { return slices.Contains(replaced, a) })
+	unrouted, routed := m.in.Routing.changesTo(&in.Routing)
 	old, interval := m.in, m.interval()
 	m.retime(now, func() { m.in = in })
 
@@ -18,13 +19,13 @@ func (m *Machine) configure(in Instance, now time.Time) {
 		if m.interval() != interval || in.Version != old.Version || in.StartupDelay != old.StartupDelay {
 			m.due = now.Add(m.masterDown())
 		}
-		m.replaceIfOwned(removed, replaced, replacements)
+		m.replaceIfOwned(removed, replaced, replacements, unrouted, old.Routing.replacements(&routed))
 	case Leaving:
-		m.replaceIfOwned(removed, replaced, replacements)
+		m.replaceIfOwned(removed, replaced, replacements, unrouted, old.Routing.replacements(&routed))
 	case Master:
-		m.removeIfOwned(replaced)
-		if len(added) > 0 {
-			m.act(AddAddresses{added})
+		m.removeIfOwned(replaced, Routing{})
+		if len(added) > 0 || !routed.Empty() {
+			m.act(AddAddresses{added, routed})
 		}
 		listed := old.Advert(0)
 		if len(added)+len(removed) > 0 || !in.SameAddresses(&listed) || in.AdvertiseInterval != old.AdvertiseInterval {
@@ -34,25 +35,25 @@ func (m *Machine) configure(in Instance, now time.Time) {
 			m.act(SendAnnouncements{added})
 			m.again = later(now, in.Announce.RepeatAfter)
 		}
-		m.removeIfOwned(removed)
+		m.removeIfOwned(removed, unrouted)
 		if in.Announce.Refresh != old.Announce.Refresh {
 			m.refresh = later(now, in.Announce.Refresh)
 		}
 	}
 }
 
-func (m *Machine) removeIfOwned(addresses []Address) {
-	if m.owns && len(addresses) > 0 {
-		m.act(RemoveAddresses{addresses})
+func (m *Machine) removeIfOwned(addresses []Address, routing Routing) {
+	if m.owns && (len(addresses) > 0 || !routing.Empty()) {
+		m.act(RemoveAddresses{addresses, routing})
 	}
 }
 
 // replaceIfOwned keeps what is served on the interface until another router takes over. New addresses are not added: this
 // router is not, or no longer, the master.
-func (m *Machine) replaceIfOwned(removed, replaced, replacements []Address) {
-	m.removeIfOwned(slices.Concat(replaced, removed))
-	if m.owns && len(replacements) > 0 {
-		m.act(AddAddresses{replacements})
+func (m *Machine) replaceIfOwned(removed, replaced, replacements []Address, unrouted, rerouted Routing) {
+	m.removeIfOwned(slices.Concat(replaced, removed), unrouted)
+	if m.owns && (len(replacements) > 0 || !rerouted.Empty()) {
+		m.act(AddAddresses{replacements, rerouted})
 	}
 }
 

@@ -1,6 +1,8 @@
 package vrrp
 
 import (
+	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -54,6 +56,46 @@ func TestPriority(t *testing.T) {
 			{"0s", up, asBackup, "3.8046875s"},
 		}},
 	})
+}
+
+func TestReloadRouting(t *testing.T) {
+	route := func(destination string, mtu uint32) Route {
+		return Route{Destination: netip.MustParsePrefix(destination), Interface: "eth0", MTU: mtu}
+	}
+	in := v2()
+	in.Routing = Routing{Routes: []Route{route("10.1.0.0/16", 0), route("10.2.0.0/16", 0), route("fd00::/64", 0)}, Rules: []Rule{{Family: IPv4, Priority: 1, Table: 5}}}
+	m := NewMachine(in)
+	now := time.Unix(0, 0)
+	m.Step(up, now)
+	changed := func(what string, in Instance, removed, added string) {
+		t.Helper()
+		var gotRemoved, gotAdded string
+		for _, a := range m.Step(Configure{Instance: in}, now) {
+			switch a := a.(type) {
+			case AddAddresses:
+				gotAdded += fmt.Sprint(a.Addresses, a.Routing)
+			case RemoveAddresses:
+				gotRemoved += fmt.Sprint(a.Addresses, a.Routing)
+			case SendAdvert, SendAnnouncements:
+				t.Errorf("%s: %T", what, a)
+			}
+		}
+		if gotRemoved != removed || gotAdded != added {
+			t.Errorf("%s: removed %s, added %s; want %s, %s", what, gotRemoved, gotAdded, removed, added)
+		}
+	}
+	changed("as backup", in, "", "")
+	deadline, _ := m.Deadline()
+	now = deadline
+	m.Step(Timeout{}, now)
+	if m.State() != Master {
+		t.Fatal(m.State())
+	}
+	changed("nothing", in, "", "")
+	in.Routing = Routing{Routes: []Route{route("10.1.0.0/16", 0), route("10.2.0.0/16", 1400), route("10.3.0.0/16", 0)}}
+	changed("routes", in, "[] {[fd00::/64] [1: from all lookup 5]}", "[] {[10.2.0.0/16 10.3.0.0/16] []}")
+	in.Routing = Routing{}
+	changed("none", in, "[] {[10.1.0.0/16 10.2.0.0/16 10.3.0.0/16] []}", "")
 }
 
 func TestReload(t *testing.T) {

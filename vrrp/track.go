@@ -155,7 +155,7 @@ func (m *Machine) setTracks(tracks []Track, now time.Time) {
 		case more:
 			m.leave(departure{next: Backup, reason: added.reason()}, now)
 		case less && removed.Kind == TrackAddresses:
-			m.act(AddAddresses{m.in.Addresses})
+			m.act(AddAddresses{m.in.Addresses, m.in.Routing})
 			m.announce(now)
 		}
 	case Leaving:

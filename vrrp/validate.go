@@ -35,6 +35,7 @@ func (in *Instance) Validate() []FieldError {
 	v.transport(in)
 	v.authentication(in)
 	v.tracks(in)
+	v.routing(in)
 	return v.errs
 }
 
@@ -105,20 +106,36 @@ func (v *validation) timing(in *Instance) {
 func (v *validation) addresses(in *Instance) {
 	seen := make(map[netip.Addr]bool, len(in.Addresses))
 	for i, a := range in.Addresses {
-		addr := a.Prefix.Addr()
-		switch {
-		case !a.Prefix.IsValid():
-			v.element("addresses", i, "is not an address with a prefix length, as in 192.0.2.1/24")
-		case !in.Family.has(addr):
-			v.element("addresses", i, "%s is not an %s address: each family needs its own instance", addr, in.Family)
-		case addr.IsMulticast() || addr.IsUnspecified() || addr.IsLoopback() || addr.Is4In6():
-			v.element("addresses", i, "%s cannot be a virtual address", addr)
-		case seen[addr]:
+		v.address(in.Family, i, &a)
+		if addr := a.Prefix.Addr(); a.Prefix.IsValid() && seen[addr] {
 			v.element("addresses", i, "%s is listed twice", addr)
 		}
-		seen[addr] = true
-		v.attributes(in.Family, i, &a)
+		seen[a.Prefix.Addr()] = true
 	}
+}
+
+// Validate returns the errors of an address of any family.
+func (a *Address) Validate() []FieldError {
+	var v validation
+	f := IPv4
+	if a.Prefix.Addr().Is6() {
+		f = IPv6
+	}
+	v.address(f, 0, a)
+	return v.errs
+}
+
+func (v *validation) address(f Family, i int, a *Address) {
+	addr := a.Prefix.Addr()
+	switch {
+	case !a.Prefix.IsValid():
+		v.element("addresses", i, "is not an address with a prefix length, as in 192.0.2.1/24")
+	case !f.has(addr):
+		v.element("addresses", i, "%s is not an %s address: each family needs its own instance", addr, f)
+	case addr.IsMulticast() || addr.IsUnspecified() || addr.IsLoopback() || addr.Is4In6():
+		v.element("addresses", i, "%s cannot be the address of a host", addr)
+	}
+	v.attributes(f, i, a)
 }
 
 // attributes checks what an address has besides its prefix. Each message begins with the attribute's name.

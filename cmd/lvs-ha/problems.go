@@ -81,6 +81,9 @@ func instanceTroubles(v api.Instance) []trouble {
 	for _, text := range v.AddressesRefused {
 		list = append(list, trouble{true, v.Since, what, "virtual address refused, retrying: " + text})
 	}
+	for _, text := range v.RoutesRefused {
+		list = append(list, trouble{true, v.Since, what, "virtual route or rule refused, retrying: " + text})
+	}
 	return list
 }
 

@@ -212,7 +212,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		},
 		NewSpeaker: func(r director.SpeakerReports) director.Speaker {
 			return speaker.NewClient(speaker.ClientOptions{
-				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Connected: r.Connected, Logger: log,
+				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Static: r.Static, Connected: r.Connected, Logger: log,
 			})
 		},
 		RunScript: runner.Run, CheckScript: script.Check,

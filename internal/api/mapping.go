@@ -24,7 +24,8 @@ func InstanceOf(s vrrp.Status, events []history.Event) Instance {
 		Tracks:      mapped(s.Tracks, func(t vrrp.Track) Track { return Track(t) }),
 		Conflicts:   mapped(s.Conflicts, func(c vrrp.Conflict) Conflict { return Conflict(c) }),
 		Transitions: s.Transitions, AdvertsSent: s.AdvertsSent, AdvertsReceived: s.AdvertsReceived, AnnouncementsSent: s.AnnouncesSent,
-		Dropped: s.Dropped, AddressesRefused: s.AddressesRefused, AddressesRestored: s.AddressesRestored, AddressesFound: s.AddressesFound,
+		Dropped: s.Dropped, RoutesRefused: s.RoutesRefused, RoutesRestored: s.RoutesRestored,
+		AddressesRefused: s.AddressesRefused, AddressesRestored: s.AddressesRestored, AddressesFound: s.AddressesFound,
 		SendErrors: s.SendErrors, AddressMismatches: s.AddressMismatches, InterfaceDropped: s.InterfaceDropped, Addresses: s.Addresses,
 		UnicastPeers: s.UnicastPeers, History: mapped(events, TransitionOf),
 	}

@@ -74,6 +74,8 @@ type Instance struct {
 	AnnouncementsSent  uint64            `json:"announcements_sent"`           // ARP and NA packets
 	Dropped            map[string]uint64 `json:"dropped,omitempty"`            // packets by reason
 	AddressesRefused   []string          `json:"addresses_refused,omitempty"`  // which, where, the kernel's error and the remedy
+	RoutesRefused      []string          `json:"routes_refused,omitempty"`     // routes and rules, with the kernel's error and the remedy
+	RoutesRestored     uint64            `json:"routes_restored,omitempty"`    // routes and rules set again after they had disappeared
 	AddressesRestored  uint64            `json:"addresses_restored"`           // added again after another program had deleted them
 	AddressesFound     uint64            `json:"addresses_found,omitempty"`    // times that another program had added addresses on a backup
 	SendErrors         uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused

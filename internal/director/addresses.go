@@ -1,6 +1,9 @@
 package director
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -10,7 +13,7 @@ import (
 // removes those left by a crashed speaker.
 type Addresses interface {
 	Present(instances []vrrp.Instance) ([]vrrp.Address, error) // the present ones, each with its interface
-	Remove(addresses []vrrp.Address) error
+	Remove(addresses []vrrp.Address) error                     // and all routes and rules of this program
 }
 
 // awaitHandOver waits until the speaker has handed over. If it crashed as master, the peers have taken over by then.
@@ -53,18 +56,24 @@ func (d *Director) takeoverTime() (most time.Duration) {
 // removeAddresses removes the virtual addresses of a crashed speaker. It reports whether none is left: only then may the table and
 // the kernel parameters be removed, since packets to these addresses need them.
 func (d *Director) removeAddresses() bool {
-	if d.Addresses == nil || len(d.cfg.VRRP) == 0 {
+	static := &d.cfg.Static
+	if d.Addresses == nil || len(d.cfg.VRRP)+len(static.Addresses) == 0 && static.Empty() {
 		return true
 	}
-	instances := make([]vrrp.Instance, 0, len(d.cfg.VRRP))
+	routed := !static.Empty()
+	instances := make([]vrrp.Instance, 0, len(d.cfg.VRRP)+1)
 	for _, v := range d.cfg.VRRP {
 		instances = append(instances, v.Instance)
+		routed = routed || !v.Routing.Empty()
+	}
+	if len(static.Addresses) > 0 {
+		instances = append(instances, vrrp.Instance{Addresses: static.Addresses})
 	}
 	var left []vrrp.Address
 	var err error
 	died := !d.linked
 	d.await(func() {
-		if left, err = d.Addresses.Present(instances); err == nil && len(left) > 0 && died {
+		if left, err = d.Addresses.Present(instances); err == nil && died && (routed || len(left) > 0) {
 			err = d.Addresses.Remove(left)
 		}
 	})
@@ -80,4 +89,16 @@ func (d *Director) removeAddresses() bool {
 		d.Logger.Warn("removed a virtual address left by a dead speaker", "interface", a.Interface, "address", a.Prefix)
 	}
 	return true
+}
+
+// staticProblem returns the problem of refused static addresses, routes and rules; nil if there are none.
+func staticProblem(refused []string) error {
+	const most = 3
+	switch n := len(refused); {
+	case n == 0:
+		return nil
+	case n > most:
+		return fmt.Errorf("refused, retrying: %s; and %d more", strings.Join(refused[:most], "; "), n-most)
+	}
+	return errors.New("refused, retrying: " + strings.Join(refused, "; "))
 }

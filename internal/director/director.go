@@ -74,6 +74,7 @@ type Options struct {
 type SpeakerReports struct {
 	Statuses    func([]vrrp.Status)
 	Transitions func([]vrrp.Transition) // each once, in order, and before Statuses with the resulting states
+	Static      func([]string)          // what the kernel refuses of the static addresses, routes and rules
 	Connected   func(bool)
 }
 
@@ -190,7 +191,7 @@ func New(o Options) *Director {
 	}
 	d.checker = o.NewChecker(d.inbox.result)
 	d.tracker = o.NewTracker(d.inbox.track)
-	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Transitions: d.inbox.transitions, Connected: d.inbox.connected})
+	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Transitions: d.inbox.transitions, Static: d.inbox.staticRefused, Connected: d.inbox.connected})
 	return d
 }
 
@@ -282,6 +283,9 @@ func (d *Director) take(n news) {
 		default:
 			d.Logger.Warn("speaker disconnected")
 		}
+	}
+	if n.static != nil {
+		d.problems.set("static", staticProblem(*n.static))
 	}
 	d.record(n.transitions)
 	updates := false

@@ -18,8 +18,9 @@ type inbox struct {
 	vrrp    map[string]vrrp.Status
 	moves   []vrrp.Transition
 	tracks  map[string]track.Result
-	speaker *bool // connected or not, if that changed
-	sysctls bool  // some may have changed
+	speaker *bool     // connected or not, if that changed
+	sysctls bool      // some may have changed
+	static  *[]string // what the kernel refuses of the static configuration, if that changed
 	signal  chan struct{}
 }
 
@@ -30,6 +31,7 @@ type news struct {
 	tracks  map[string]track.Result
 	speaker *bool
 	sysctls bool
+	static  *[]string
 
 	transitions []vrrp.Transition
 }
@@ -86,6 +88,10 @@ func (b *inbox) connected(yes bool) {
 	b.put(func() { b.speaker = &yes })
 }
 
+func (b *inbox) staticRefused(all []string) {
+	b.put(func() { b.static = &all })
+}
+
 func (b *inbox) sysctlsChanged() {
 	b.put(func() { b.sysctls = true })
 }
@@ -93,8 +99,8 @@ func (b *inbox) sysctlsChanged() {
 func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves}
+	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves, static: b.static}
 	b.results, b.vrrp, b.moves, b.speaker, b.sysctls = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil, false
-	b.tracks = map[string]track.Result{}
+	b.tracks, b.static = map[string]track.Result{}, nil
 	return n
 }

@@ -111,6 +111,15 @@ func parts(cfg *config.Config) compared {
 			Notify *config.Notify         `json:"notify"`
 		}{v.Instance, v.Tracks, v.ConnectionSync, v.Notify})
 	}
+	for _, a := range cfg.Static.Addresses {
+		c.add(fmt.Sprintf("static_address %q", a.Prefix), a)
+	}
+	for _, r := range cfg.Static.Routes {
+		c.add(fmt.Sprintf("static_route %q", r.Key()), r)
+	}
+	for _, r := range cfg.Static.Rules {
+		c.add(fmt.Sprintf("static_rule %q", r.Key()), r)
+	}
 	for _, g := range cfg.SyncGroups {
 		c.add(fmt.Sprintf("sync_group %q", g.Name), g)
 	}

@@ -40,6 +40,16 @@ func interfaces(cfg *config.Config, o *Observed) []Finding {
 			add(use{t.Interface, by + ", track_interface", Warning, "the track counts it as down"})
 		}
 	}
+	for _, a := range cfg.Static.Addresses {
+		add(use{a.Interface, fmt.Sprintf("static_address %q", a.Prefix), Error, "the address is configured on it"})
+	}
+	for _, r := range configuredRoutes(cfg) {
+		for _, h := range hops(r.route) {
+			if h.Interface != "" {
+				add(use{h.Interface, r.by, Error, "the kernel refuses the route without it"})
+			}
+		}
+	}
 	var out []Finding
 	for _, u := range uses {
 		link, exists := o.link(u.name)

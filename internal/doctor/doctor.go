@@ -111,6 +111,7 @@ var checks = []check{
 	reversePath,
 	interfaces,
 	virtualAddresses,
+	gateways,
 	secondaries,
 	arpFlux,
 	loopbackAddresses,

@@ -54,6 +54,15 @@ func TestInterfaces(t *testing.T) {
 			o.Addresses = append(o.Addresses, host.Address{Interface: "eth0", Prefix: prefix("10.1.1.1/24")})
 		}, []string{"warning address-outside 10.1.1.1/24"}},
 		{"host address inside", strings.ReplaceAll(drConfig, "202.99.59.110/24", "202.99.59.110/32"), nil, nil},
+		{"routes", strings.Replace(drConfig, "addresses ", `
+			route "10.1.0.0/16" { via = "202.99.59.9" }
+			route "10.2.0.0/16" { via = "10.77.0.1" }
+			route "10.3.0.0/16" {
+				via       = "10.77.0.1"
+				interface = "eth9"
+				onlink    = true
+			}
+			addresses `, 1), nil, []string{"error interface-missing eth9", "error gateway-outside 10.77.0.1"}},
 		{"keepalived", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Daemons = []doctor.Process{{7, "keepalived"}} }, []string{
 			"warning other-daemon keepalived"}},
 	})

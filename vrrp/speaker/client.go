@@ -18,6 +18,7 @@ import (
 type ClientOptions struct {
 	Path      string              // of the speaker's Unix socket
 	Statuses  func([]vrrp.Status) // called with changed statuses, and with all statuses after connecting and for a Report
+	Static    func([]string)      // called with what the kernel refuses of the static configuration, after connecting and when it changes; nil: ignored
 	Connected func(bool)          // called when the connection is established and when it is lost
 	// Transitions is called with all transitions, each once and in order, and before Statuses is called with the
 	// resulting states. It first receives the transitions in the speaker's history.
@@ -203,6 +204,9 @@ func (c *Client) listen(conn net.Conn) error {
 		}
 		if len(n.Statuses) > 0 {
 			c.Statuses(n.Statuses)
+		}
+		if n.Static != nil && c.Static != nil {
+			c.Static(*n.Static)
 		}
 		if n.Report {
 			c.reported()

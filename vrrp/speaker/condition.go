@@ -123,9 +123,9 @@ func (e *engine) up(r *router, now time.Time) vrrp.Up {
 	all := len(present) == len(r.instance.Addresses)
 	adopt := all && r.adoptUntil > 0 && e.tenures.now() < r.adoptUntil
 	ev := vrrp.Up{Source: r.source, HaveAddresses: all && (adopt || len(present) > 0), Adopt: adopt}
-	if !r.started && !ev.HaveAddresses && len(present) > 0 {
-		// Only some of a former master's addresses: it cannot continue as master.
-		r.waiting = append(r.waiting, work{Action: vrrp.RemoveAddresses{Addresses: present}})
+	if !r.started && !ev.HaveAddresses && (len(present) > 0 || !r.instance.Routing.Empty()) {
+		// Only some of a former master's addresses, or possibly its routes: it cannot continue as master.
+		r.waiting = append(r.waiting, work{Action: vrrp.RemoveAddresses{Addresses: present, Routing: r.instance.Routing}})
 	}
 	r.started, r.adoptUntil = true, 0
 	return ev

@@ -30,13 +30,14 @@ type kernelWorker interface {
 // engine owns all virtual routers of this process. It belongs to one goroutine and gets the time from its caller;
 // everything else is behind sockets, kernelWorker and post.
 type engine struct {
-	log     *slog.Logger
-	outside *slog.Logger // for messages caused by packets
-	sockets sockets
-	kernel  kernelWorker
-	post    func(func(now time.Time)) // runs a function on the engine's goroutine later
-	clock   func() time.Time          // the wall clock, for trailers, which are compared between hosts
-	keep    func(*vrrp.Wanted)        // saves the wanted state for the next speaker; nil clears it
+	log          *slog.Logger
+	outside      *slog.Logger // for messages caused by packets
+	sockets      sockets
+	kernel       kernelWorker
+	post         func(func(now time.Time)) // runs a function on the engine's goroutine later
+	clock        func() time.Time          // the wall clock, for trailers, which are compared between hosts
+	reportStatic func([]string)            // reports what the kernel refuses of the static configuration
+	keep         func(*vrrp.Wanted)        // saves the wanted state for the next speaker; nil clears it
 
 	timers     timers
 	interfaces map[string]netInterface
@@ -50,6 +51,8 @@ type engine struct {
 	history    *history
 	inherited  map[routerKey]int64 // tenures of a killed speaker, for the next wanted state
 	stopping   bool
+	static     static
+	swept      bool
 
 	directorLost   timer // the end of the grace time
 	directorSilent timer
@@ -66,15 +69,17 @@ type engine struct {
 func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
 	e := &engine{
 		log: log, outside: loglimit.Outside(log), sockets: s, kernel: k, post: post, clock: time.Now,
-		keep:       func(*vrrp.Wanted) {},
-		interfaces: map[string]netInterface{},
-		wires:      map[socketKey]*wire{},
-		routers:    map[routerKey]*router{},
-		groups:     map[string]*group{},
-		virtual:    map[netip.Addr]int{},
-		rejected:   map[string]string{},
-		tenures:    &tenures{now: bootTime},
-		history:    newHistory(&series{}),
+		keep:         func(*vrrp.Wanted) {},
+		reportStatic: func([]string) {},
+		static:       static{holder: &holder{}},
+		interfaces:   map[string]netInterface{},
+		wires:        map[socketKey]*wire{},
+		routers:      map[routerKey]*router{},
+		groups:       map[string]*group{},
+		virtual:      map[netip.Addr]int{},
+		rejected:     map[string]string{},
+		tenures:      &tenures{now: bootTime},
+		history:      newHistory(&series{}),
 	}
 	e.directorLost.fire = e.handOverAll
 	e.directorSilent.fire = e.directorHangs
@@ -338,5 +343,5 @@ func (e *engine) stopped() bool {
 			return false
 		}
 	}
-	return true
+	return e.staticGone()
 }

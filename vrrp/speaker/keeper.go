@@ -30,8 +30,9 @@ type task struct {
 	holder  *holder
 	name    string // of the instance
 	actions []vrrp.Action
-	try     []vrrp.Address // addresses to test only: would the kernel accept them?
-	count   int            // announcements of a burst
+	try     []vrrp.Address  // addresses to test only: would the kernel accept them?
+	sweep   map[string]bool // if not nil, remove the routes and rules that have none of these keys
+	count   int             // announcements of a burst
 	done    func()
 }
 
@@ -50,6 +51,7 @@ type keeper struct {
 	wake  wakeup
 
 	held      map[placed]*heldAddress
+	routing   *heldRouting
 	doubtful  map[*holder]struct{} // holders whose refusals may have changed
 	blind     bool                 // the last listing of the kernel's addresses failed
 	notBefore time.Time            // time of the next check
@@ -87,12 +89,12 @@ const (
 )
 
 func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func(string) netInterface,
-	refused func(*holder, refusals),
+	refused func(*holder, refusals), routing *heldRouting,
 ) *keeper {
 	return &keeper{
 		log: log, kernel: kernel, announce: announce, lookup: lookup, refused: refused,
 		wake: newWakeup(),
-		held: map[placed]*heldAddress{}, doubtful: map[*holder]struct{}{},
+		held: map[placed]*heldAddress{}, routing: routing, doubtful: map[*holder]struct{}{},
 	}
 }
 
@@ -141,14 +143,14 @@ func (k *keeper) run(ctx context.Context) {
 			k.carryOut(t)
 			t.done()
 		}
-		if !check || len(k.held) == 0 {
+		if !check || len(k.held)+len(k.routing.held) == 0 {
 			continue
 		}
 		if time.Now().Before(k.notBefore) {
 			k.scheduleCheck(later)
 			continue
 		}
-		if k.restore() {
+		if addresses, routes := k.restore(), k.restoreRouting(); addresses && routes {
 			k.again = 0
 			continue
 		}
@@ -171,6 +173,9 @@ func (k *keeper) carryOut(t task) {
 		k.try(t)
 		return
 	}
+	if t.sweep != nil {
+		k.sweep(t.sweep)
+	}
 	quiet := false
 	for _, a := range t.actions {
 		switch a := a.(type) {
@@ -183,7 +188,9 @@ func (k *keeper) carryOut(t task) {
 			if _, doubt := k.doubtful[t.holder]; doubt {
 				quiet = k.reportRefusals(t.holder)
 			}
+			k.route(t, a.Routing)
 		case vrrp.RemoveAddresses:
+			k.unroute(t, a.Routing)
 			// In reverse order: with a subnet's first address, the kernel also deletes the others.
 			for _, addr := range slices.Backward(a.Addresses) {
 				k.release(t, addr)
@@ -332,9 +339,12 @@ func (k *keeper) restore() bool {
 	return well
 }
 
+// limitRestores postpones the next check.
+func (k *keeper) limitRestores() { k.notBefore = time.Now().Add(restorePause) }
+
 // putBack counts a restored address.
 func (k *keeper) putBack(h *heldAddress) {
-	k.notBefore = time.Now().Add(restorePause)
+	k.limitRestores()
 	h.holder.restored.Add(1)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -101,6 +102,57 @@ func (k *fakeKernel) get(index int) string {
 	return strings.Join(out, " ")
 }
 
+// fakeRoutingTable holds routes and rules by key.
+type fakeRoutingTable struct {
+	mu      sync.Mutex
+	present map[string]kernelEntry
+	fail    map[string]error
+	log     []string
+}
+
+func (k *fakeRoutingTable) Set(entries []entry) []error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	errs := make([]error, len(entries))
+	for i, e := range entries {
+		if errs[i] = k.fail[e.key()]; errs[i] == nil {
+			if k.present == nil {
+				k.present = map[string]kernelEntry{}
+			}
+			k.present[e.key()] = kernelEntry{entry: e}
+			k.log = append(k.log, "+"+e.String())
+		}
+	}
+	return errs
+}
+
+func (k *fakeRoutingTable) Unset(entries []entry) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range entries {
+		delete(k.present, e.key())
+		k.log = append(k.log, "-"+e.String())
+	}
+	return nil
+}
+
+func (k *fakeRoutingTable) List() (map[string]kernelEntry, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.present), nil
+}
+
+func (k *fakeRoutingTable) Satisfies(kernelEntry, entry) bool { return true }
+
+// did returns the changes since the last call.
+func (k *fakeRoutingTable) did() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out := strings.Join(k.log, ", ")
+	k.log = nil
+	return out
+}
+
 type keeperRig struct {
 	*keeper
 	kernel *fakeKernel
@@ -108,6 +160,7 @@ type keeperRig struct {
 	bursts []burst
 	told   []string // refusals that were reported
 	links  map[string]netInterface
+	routes fakeRoutingTable
 }
 
 func (g *keeperRig) Announce(b burst) { g.bursts = append(g.bursts, b) }
@@ -128,7 +181,7 @@ func withKeeper(t *testing.T, f func(t *testing.T, g *keeperRig)) {
 				}
 				slices.Sort(texts)
 				g.told = append(g.told, strings.Join(texts, ", "))
-			})
+			}, newHeldRouting(&g.routes, func(_ *holder, all []string) { g.told = append(g.told, strings.Join(all, ", ")) }, func() {}))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); g.run(ctx) }()

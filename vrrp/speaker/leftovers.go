@@ -29,10 +29,10 @@ func (Leftovers) Present(instances []vrrp.Instance) (present []vrrp.Address, err
 	return present, err
 }
 
-// Remove removes the addresses returned by Present.
+// Remove removes the addresses returned by Present, and before them all routes and rules of this program.
 func (Leftovers) Remove(addresses []vrrp.Address) error {
 	return withAddresses(func(kernel *kernelAddresses, interfaces map[string]netInterface) error {
-		var errs []error
+		errs := []error{removeRouting()}
 		// In reverse order: with a subnet's first address, the kernel also deletes the others.
 		for _, a := range slices.Backward(addresses) {
 			if index := interfaces[a.Interface].Index; index != 0 {
@@ -41,6 +41,21 @@ func (Leftovers) Remove(addresses []vrrp.Address) error {
 		}
 		return errors.Join(errs...)
 	})
+}
+
+func removeRouting() error {
+	batch, err := newBatcher()
+	if err != nil {
+		return err
+	}
+	defer batch.close()
+	kernel := &kernelRouting{batch: batch}
+	present, err := kernel.List()
+	var entries []entry
+	for _, p := range present {
+		entries = append(entries, p.entry)
+	}
+	return errors.Join(err, kernel.Unset(entries))
 }
 
 func withAddresses(f func(kernel *kernelAddresses, interfaces map[string]netInterface) error) error {

@@ -26,6 +26,15 @@ type refusedAddresses struct {
 
 // setRefused records the kernel's errors for all addresses of a router.
 func (e *engine) setRefused(h *holder, word refusals, now time.Time) {
+	if h == e.static.holder {
+		var lacking []string
+		for at, problem := range word {
+			lacking = append(lacking, at.String()+": "+problem)
+		}
+		slices.Sort(lacking)
+		e.setStaticRefused(lacking, e.static.unrouted)
+		return
+	}
 	r := e.routers[h.key]
 	if r == nil || r.holder != h || r.removed || e.stopping {
 		return

@@ -53,6 +53,7 @@ type router struct {
 	state          condition    // as last passed to the machine
 	next           condition    // to be passed by updateConditions
 	refused        refusedAddresses
+	routesRefused  []string
 	found          foundAddresses
 	source         netip.Addr
 	started        bool // has been up
@@ -116,6 +117,7 @@ func (r *router) status(now time.Time) vrrp.Status {
 	s.AddressMismatches = r.mismatched
 	s.AnnouncesSent = r.holder.announced.Load()
 	s.AddressesRefused = r.refused.lacking
+	s.RoutesRefused, s.RoutesRestored = r.routesRefused, r.holder.routesRestored.Load()
 	s.AddressesFound = r.found.count
 	s.AddressesRestored = r.holder.restored.Load()
 	s.Conflicts = r.conflicts.list(now)

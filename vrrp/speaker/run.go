@@ -83,6 +83,8 @@ type speaker struct {
 	neighbors *neighbors
 	server    *server
 	kept      *keptWanted
+	batch     *batcher
+	routes    *routeWatcher
 	resumed   *vrrp.Wanted // from the previous speaker; nil if none
 }
 
@@ -102,7 +104,12 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	}
 	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: newFrameSender()}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
-	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup, s.refused)
+	if s.batch, err = newBatcher(); err != nil {
+		return nil, err
+	}
+	s.routes = &routeWatcher{log: log, wake: newWakeup(), deleted: func() { s.keeper.requestCheck() }}
+	routing := &kernelRouting{batch: s.batch, index: func(name string) int { return watcher.lookup(name).Index }}
+	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup, s.refused, newHeldRouting(routing, s.routesRefused, s.routes.wake.notify))
 	clock := newClock()
 	s.loop = &loop{poller: poller, receiver: newReceiver(), now: clock.now, arrival: clock.arrival}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
@@ -112,7 +119,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 		return nil, err
 	}
 	s.kept = newKeptWanted(log, turn.Tenures)
-	e.keep = s.kept.keep
+	e.keep, e.reportStatic = s.kept.keep, s.server.publishStatic
 	e.history = newHistory(e.tenures.series)
 	s.server.history = e.history
 	e.tenures.now = clock.bootTime
@@ -136,6 +143,10 @@ func (s *speaker) refused(h *holder, all refusals) {
 	s.loop.post(func(now time.Time) { s.loop.engine.setRefused(h, all, now) })
 }
 
+func (s *speaker) routesRefused(h *holder, all []string) {
+	s.loop.post(func(time.Time) { s.loop.engine.setRoutesRefused(h, all) })
+}
+
 func (s *speaker) submit(t task) { s.keeper.submit(t) }
 func (s *speaker) announce(t task, addresses []vrrp.Address) {
 	s.announcer.AnnounceNow(newBurst(t, addresses))
@@ -150,6 +161,7 @@ func (s *speaker) watch(key routerKey, addresses []placed) { s.neighbors.watch(k
 
 func (s *speaker) run(ctx context.Context) error {
 	defer s.kernel.Close()
+	defer s.batch.close()
 	defer s.watcher.handle.Close()
 	defer s.frames.close()
 	// Read the interfaces before any instance starts, because adoption needs them.
@@ -164,6 +176,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() { s.priority.keep(background) })
 	wg.Go(func() { s.watcher.run(background) })
 	wg.Go(func() { s.keeper.run(background) })
+	wg.Go(func() { s.routes.run(background) })
 	wg.Go(func() { s.announcer.run(background) })
 	wg.Go(func() { s.neighbors.run(background) })
 	wg.Go(func() { s.kept.run(background) })
@@ -224,7 +237,10 @@ func (s *speaker) ordered(c *directorConn, o order) {
 }
 
 func (s *speaker) arrived(c *directorConn) {
-	s.loop.post(func(time.Time) { c.put(news{Statuses: s.loop.engine.statuses(time.Now())}) })
+	s.loop.post(func(time.Time) {
+		static := s.loop.engine.static.allRefused()
+		c.put(news{Statuses: s.loop.engine.statuses(time.Now()), Static: &static})
+	})
 }
 
 func (s *speaker) left() {

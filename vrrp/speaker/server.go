@@ -114,12 +114,17 @@ func (s *server) isCurrent(c *directorConn) bool {
 }
 
 // publish sends statuses to the director, if there is one.
-func (s *server) publish(statuses []vrrp.Status) {
+func (s *server) publish(statuses []vrrp.Status) { s.send(news{Statuses: statuses}) }
+
+// publishStatic sends what the kernel refuses of the static configuration to the director, if there is one.
+func (s *server) publishStatic(refused []string) { s.send(news{Static: &refused}) }
+
+func (s *server) send(n news) {
 	s.mu.Lock()
 	c := s.current
 	s.mu.Unlock()
 	if c != nil {
-		c.put(news{Statuses: statuses})
+		c.put(n)
 	}
 }
 
@@ -154,6 +159,7 @@ type directorConn struct {
 	mu      sync.Mutex
 	order   []string // names, in the order of their first change
 	waiting map[string]vrrp.Status
+	static  *[]string
 	report  bool
 	due     bool           // a line is due, even an empty one
 	after   *vrrp.Position // position of the last transition sent; nil until the director has sent its position
@@ -181,6 +187,9 @@ func (c *directorConn) put(n news) {
 			c.order = append(c.order, s.Name)
 		}
 		c.waiting[s.Name] = s
+	}
+	if n.Static != nil {
+		c.static = n.Static
 	}
 	c.report = c.report || n.Report
 	c.due = true
@@ -210,6 +219,7 @@ func (c *directorConn) take() (n news, ok bool) {
 	if !c.due && n.Transitions == nil {
 		return news{}, false
 	}
+	n.Static, c.static = c.static, nil
 	n.Report, n.Statuses = c.report, make([]vrrp.Status, 0, len(c.order))
 	for _, name := range c.order {
 		n.Statuses = append(n.Statuses, c.waiting[name])

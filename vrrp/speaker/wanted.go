@@ -16,6 +16,8 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 		return
 	}
 	e.wanted = w
+	e.sweepRouting()
+	e.setStatic(w.Static)
 	seen := make(map[routerKey]bool, len(w.Instances))
 	rejected := map[string]string{}
 	owners := map[placed]string{}

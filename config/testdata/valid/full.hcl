@@ -109,6 +109,36 @@ vrrp "shop" {
 
   address "198.51.100.3/31" { peer = "198.51.100.2" }
 
+  route "0.0.0.0/0" {
+    via    = "198.51.100.254"
+    source = "198.51.100.1"
+    table  = 100
+    metric = 5
+    mtu    = 1400
+  }
+
+  route "10.8.0.0/16" {
+    next_hop {
+      via    = "198.51.100.253"
+      weight = 2
+    }
+    next_hop {
+      via       = "203.0.113.1"
+      interface = "eth1"
+      onlink    = true
+    }
+  }
+
+  route "10.9.0.0/16" { type = "blackhole" }
+
+  rule {
+    priority = 1000
+    from     = "198.51.100.1"
+    fwmark   = "0x10/0xff"
+    iif      = "eth0"
+    table    = 100
+  }
+
   track_interface "eth1" { weight = -60 }
   track_interface "eth2" { reverse = true }
 
@@ -160,6 +190,23 @@ vrrp "six" {
   interface         = "eth0"
   virtual_router_id = 51
   addresses         = ["fe80::51/64", "2001:db8::10/64"]
+}
+
+static_address "10.7.0.1/24" {
+  interface = "eth3"
+  label     = "eth3:own"
+}
+
+static_route "2001:db8:7::/48" {
+  via       = "fe80::7"
+  interface = "eth3"
+}
+
+static_rule {
+  priority = 1001
+  to       = "2001:db8:7::/48"
+  type     = "prohibit"
+  oif      = "eth0"
 }
 
 virtual_service "shop" {
