@@ -68,6 +68,7 @@ func newRoot() *cobra.Command {
 		// program.
 		Version: buildText(),
 	}
+	registerNetNamespace(root)
 	root.AddCommand(newRun(), newValidate(), newStatus(), newReload(), newFailover(), newDrain(), newDisable(), newEnable(), newWeight(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())
 	return root
 }
