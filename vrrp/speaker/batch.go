@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -45,43 +45,27 @@ func (b *batcher) close() { unix.Close(b.fd) }
 
 // run carries out requests and returns the error of each. It retries those with temporary errors a few times.
 func (b *batcher) run(requests []*nl.NetlinkRequest) []error {
-	errs := make([]error, len(requests))
-	open := make([]int, len(requests))
-	for i := range open {
-		open[i] = i
-	}
-	wait := firstPause
-	for attempt := 1; len(open) > 0; attempt++ {
-		var again []int
-		for len(open) > 0 {
-			n := min(len(open), maxBatch)
-			b.once(requests, open[:n], errs)
-			for _, i := range open[:n] {
-				if transient(errs[i]) && attempt < netlinkAttempts {
-					again = append(again, i)
-				}
-			}
-			open = open[n:]
-		}
-		if open = again; len(open) > 0 {
-			time.Sleep(wait)
-			wait *= 2
-		}
+	return retryEach(len(requests), func(numbers []int) []error { return b.once(pick(requests, numbers)) })
+}
+
+// once carries out requests and returns the error of each.
+func (b *batcher) once(requests []*nl.NetlinkRequest) []error {
+	var errs []error
+	for some := range slices.Chunk(requests, maxBatch) {
+		errs = append(errs, b.send(some)...)
 	}
 	return errs
 }
 
-// once sends the requests with the given numbers and sets their errors.
-func (b *batcher) once(requests []*nl.NetlinkRequest, numbers []int, errs []error) {
+func (b *batcher) send(requests []*nl.NetlinkRequest) []error {
 	var message []byte
 	waiting := map[uint32]int{}
-	for _, i := range numbers {
-		r := requests[i]
+	for i, r := range requests {
 		r.Seq, r.Flags = nextSequence(), r.Flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK
 		waiting[r.Seq] = i
 		message = append(message, r.Serialize()...)
-		errs[i] = nil
 	}
+	errs := make([]error, len(requests))
 	err := unix.Sendto(b.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	for err == nil && len(waiting) > 0 {
 		err = b.receive(func(m *reply) {
@@ -96,6 +80,15 @@ func (b *batcher) once(requests []*nl.NetlinkRequest, numbers []int, errs []erro
 	for _, i := range waiting {
 		errs[i] = err
 	}
+	return errs
+}
+
+func pick(requests []*nl.NetlinkRequest, numbers []int) []*nl.NetlinkRequest {
+	out := make([]*nl.NetlinkRequest, len(numbers))
+	for n, i := range numbers {
+		out[n] = requests[i]
+	}
+	return out
 }
 
 // dump sends a request for a table and calls found with each of its entries.
@@ -145,13 +138,9 @@ func (m *reply) failure() error {
 	if m.Flags&unix.NLM_F_ACK_TLVS == 0 || len(m.data) < header {
 		return errno
 	}
-	attributes, err := nl.ParseRouteAttr(m.data[header:])
-	if err != nil {
-		return errno
-	}
-	for _, a := range attributes {
-		if a.Attr.Type == unix.NLMSGERR_ATTR_MSG {
-			return fmt.Errorf("%w: %s", errno, unix.ByteSliceToString(a.Value))
+	for kind, value := range attributes(m.data[header:]) {
+		if kind == unix.NLMSGERR_ATTR_MSG {
+			return fmt.Errorf("%w: %s", errno, unix.ByteSliceToString(value))
 		}
 	}
 	return errno

@@ -13,7 +13,7 @@ import (
 
 // addresser changes and reads the kernel's addresses.
 type addresser interface {
-	Add(index int, a vrrp.Address) error
+	Add(list []placement) []error        // the error of each
 	Try(index int, a vrrp.Address) error // the error that Add would return, without a lasting effect
 	Serves(p netip.Prefix) bool
 	Remove(index int, a vrrp.Address) error
@@ -71,12 +71,14 @@ func (p placed) satisfiedBy(present netip.Prefix) bool {
 }
 
 type heldAddress struct {
+	at        placed
 	address   vrrp.Address
 	holder    *holder
 	name      string
 	index     int    // of the interface it was added to
 	installed bool   // false if the last attempt failed
 	complaint string // why the kernel refuses it; empty if it does not
+	former    string // the complaint before the last attempt
 }
 
 const (
@@ -180,9 +182,7 @@ func (k *keeper) carryOut(t task) {
 	for _, a := range t.actions {
 		switch a := a.(type) {
 		case vrrp.AddAddresses:
-			for _, addr := range a.Addresses {
-				k.hold(t, addr)
-			}
+			k.hold(t, a.Addresses)
 			k.awaitService(t, a.Addresses)
 			// Wait for the router's decision: with these refusals it may not become master.
 			if _, doubt := k.doubtful[t.holder]; doubt {
@@ -234,41 +234,54 @@ func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 	}
 }
 
-func (k *keeper) hold(t task, a vrrp.Address) {
-	at := t.holder.key.place(a)
-	h := &heldAddress{address: a, holder: t.holder, name: t.name}
-	if old := k.held[at]; old != nil {
-		h.index, h.installed, h.complaint = old.index, old.installed, old.complaint
+func (k *keeper) hold(t task, addresses []vrrp.Address) {
+	list := make([]*heldAddress, len(addresses))
+	for i, a := range addresses {
+		at := t.holder.key.place(a)
+		h := &heldAddress{at: at, address: a, holder: t.holder, name: t.name}
+		if old := k.held[at]; old != nil {
+			h.index, h.installed, h.complaint = old.index, old.installed, old.complaint
+		}
+		k.held[at], list[i] = h, h
 	}
-	k.held[at] = h
-	if k.install(at, h) != nil {
+	if k.install(list...) != nil {
 		k.requestCheck()
 	}
 }
 
-// install adds an address to its interface. It returns only temporary errors; any other error is recorded as a refusal.
-func (k *keeper) install(at placed, h *heldAddress) error {
-	former := h.complaint
-	index := k.lookup(at.Interface).Index
-	if h.installed && h.index != index && index != 0 {
-		k.remove(h.index, at, h.address, h.name) // from the interface that had this name before
+// install adds addresses to their interfaces. It returns only temporary errors; any other error is recorded as a refusal.
+func (k *keeper) install(list ...*heldAddress) error {
+	var requests []placement
+	var waiting []*heldAddress
+	for _, h := range list {
+		h.former = h.complaint
+		index := k.lookup(h.at.Interface).Index
+		if h.installed && h.index != index && index != 0 {
+			k.remove(h.index, h.at, h.address, h.name) // from the interface that had this name before
+		}
+		h.index, h.installed, h.complaint = index, false, ""
+		if index == 0 {
+			h.complaint = noInterface
+			continue
+		}
+		requests, waiting = append(requests, placement{index, h.address}), append(waiting, h)
 	}
-	h.index, h.installed, h.complaint = index, false, ""
-	var err error
-	if h.index == 0 {
-		h.complaint = noInterface
-	} else if err = k.kernel.Add(h.index, h.address); err != nil {
-		h.complaint = refusalText(at, err)
-	} else {
-		h.installed = true
+	var temporary error
+	for i, err := range k.kernel.Add(requests) {
+		h := waiting[i]
+		if h.installed = err == nil; err != nil {
+			h.complaint = refusalText(h.at, err)
+		}
+		if transient(err) {
+			temporary = err
+		}
 	}
-	if h.complaint != former || len(h.holder.refused) > 0 {
-		k.doubtful[h.holder] = struct{}{}
+	for _, h := range list {
+		if h.complaint != h.former || len(h.holder.refused) > 0 {
+			k.doubtful[h.holder] = struct{}{}
+		}
 	}
-	if transient(err) {
-		return err
-	}
-	return nil
+	return temporary
 }
 
 func (k *keeper) release(t task, a vrrp.Address) {
@@ -323,7 +336,7 @@ func (k *keeper) restore() bool {
 			continue
 		}
 		deleted := h.installed && h.index == index
-		if k.install(at, h) != nil {
+		if k.install(h) != nil {
 			well = false
 		}
 		if !deleted || !h.installed {

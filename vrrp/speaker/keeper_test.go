@@ -32,17 +32,17 @@ type fakeKernel struct {
 	removed   []string
 }
 
-func (k *fakeKernel) Add(index int, a vrrp.Address) error {
+func (k *fakeKernel) Add(list []placement) []error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.adds++
-	if k.fail != nil {
-		return k.fail
+	errs := make([]error, len(list))
+	for i, p := range list {
+		k.adds++
+		if errs[i] = k.fail; k.fail == nil && !slices.Contains(k.addresses[p.index], p.address.Prefix) {
+			k.addresses[p.index] = append(k.addresses[p.index], p.address.Prefix)
+		}
 	}
-	if !slices.Contains(k.addresses[index], a.Prefix) {
-		k.addresses[index] = append(k.addresses[index], a.Prefix)
-	}
-	return nil
+	return errs
 }
 
 func (k *fakeKernel) Try(int, vrrp.Address) error {

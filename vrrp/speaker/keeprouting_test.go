@@ -158,3 +158,63 @@ func TestStatic(t *testing.T) {
 		t.Error("not stopped")
 	}
 }
+
+// FuzzParseRouting checks that no message of the kernel ends the process, and that routes and rules survive a round trip.
+func FuzzParseRouting(f *testing.F) {
+	for _, e := range entriesOf(paths) {
+		f.Add(deletion(e).Serialize()[unix.NLMSG_HDRLEN:])
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if e, ok := parseRoute(b); ok {
+			_ = e.key() + e.String()
+			e.satisfies(e.entry, func(string) int { return 0 })
+		}
+		if e, ok := parseRule(b); ok {
+			_ = e.key() + e.String()
+		}
+		r := reply{data: b}
+		r.Flags = unix.NLM_F_ACK_TLVS
+		_ = r.failure()
+	})
+}
+
+func TestParseRouting(t *testing.T) {
+	via := netip.MustParseAddr("10.9.0.9")
+	kernel := &kernelRouting{index: func(name string) int { return map[string]int{"eth0": 2}[name] }}
+	all := vrrp.Routing{
+		Routes: []vrrp.Route{
+			routeA, routeB,
+			{Destination: netip.MustParsePrefix("0.0.0.0/0"), Via: via, Table: 1000, Metric: 7, MTU: 1400, Source: via},
+			{Destination: netip.MustParsePrefix("10.0.0.0/8"), Verdict: vrrp.Prohibit},
+			{Destination: netip.MustParsePrefix("10.1.0.0/16"), NextHops: []vrrp.NextHop{{Via: via, Weight: 3}, {Interface: "eth0"}}},
+		},
+		Rules: []vrrp.Rule{
+			ruleA,
+			{Family: vrrp.IPv6, Priority: 5, From: netip.MustParsePrefix("fd00::/8"), To: netip.MustParsePrefix("fd01::/16"), Mark: 1, Mask: 3, InputInterface: "eth0", OutputInterface: "eth1", Verdict: vrrp.Blackhole},
+		},
+	}
+	for _, e := range entriesOf(all) {
+		request, err := kernel.addition(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parse := parseRoute
+		if e.rule != nil {
+			parse = parseRule
+		}
+		got, ok := parse(request.Serialize()[unix.NLMSG_HDRLEN:])
+		if !ok || got.key() != e.key() || !kernel.Satisfies(got, e) {
+			t.Errorf("%s: %v %+v", e, ok, got)
+		}
+		if e.route != nil {
+			other := *e.route
+			other.MTU = 1300
+			if kernel.Satisfies(got, entry{route: &other}) {
+				t.Errorf("%s with another MTU is satisfied", e)
+			}
+		}
+	}
+	if _, err := kernel.addition(entry{route: &vrrp.Route{Destination: routeA.Destination, Interface: "eth9"}}); err == nil {
+		t.Error("a missing interface is no error")
+	}
+}

@@ -1,7 +1,6 @@
 package speaker
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -100,14 +99,6 @@ func (k *kernelRouting) Unset(entries []entry) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func pick(requests []*nl.NetlinkRequest, numbers []int) []*nl.NetlinkRequest {
-	out := make([]*nl.NetlinkRequest, len(numbers))
-	for n, i := range numbers {
-		out[n] = requests[i]
-	}
-	return out
 }
 
 var errNoInterface = errors.New(noInterface)
@@ -330,123 +321,4 @@ func (k *kernelRouting) List() (map[string]kernelEntry, error) {
 		}
 	}
 	return out, nil
-}
-
-func verdictOf(number uint8) vrrp.Verdict {
-	for v, n := range verdicts {
-		if n == number {
-			return v
-		}
-	}
-	return vrrp.Verdict(fmt.Sprintf("type %d", number))
-}
-
-func anyPrefix(family uint8) netip.Prefix {
-	if family == unix.AF_INET6 {
-		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-	}
-	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-}
-
-func prefixOf(value []byte, bits uint8) netip.Prefix {
-	a, _ := netip.AddrFromSlice(value)
-	return netip.PrefixFrom(a, int(bits))
-}
-
-// parseRoute reads a route of ours.
-func parseRoute(b []byte) (kernelEntry, bool) {
-	if len(b) < unix.SizeofRtMsg {
-		return kernelEntry{}, false
-	}
-	m := nl.DeserializeRtMsg(b)
-	attributes, err := nl.ParseRouteAttr(b[m.Len():])
-	if err != nil || m.Protocol != routeProtocol || m.Flags&unix.RTM_F_CLONED != 0 {
-		return kernelEntry{}, false
-	}
-	r := &vrrp.Route{Destination: anyPrefix(m.Family), Table: uint32(m.Table), Verdict: verdictOf(m.Type)}
-	out := kernelEntry{entry: entry{route: r}, scope: m.Scope}
-	for _, a := range attributes {
-		switch a.Attr.Type {
-		case unix.RTA_DST:
-			r.Destination = prefixOf(a.Value, m.Dst_len)
-		case unix.RTA_TABLE:
-			r.Table = binary.NativeEndian.Uint32(a.Value)
-		case unix.RTA_PRIORITY:
-			r.Metric = binary.NativeEndian.Uint32(a.Value)
-		case unix.RTA_GATEWAY:
-			r.Via, _ = netip.AddrFromSlice(a.Value)
-		case unix.RTA_PREFSRC:
-			r.Source, _ = netip.AddrFromSlice(a.Value)
-		case unix.RTA_OIF:
-			out.index = int(binary.NativeEndian.Uint32(a.Value))
-		case unix.RTA_METRICS:
-			metrics, _ := nl.ParseRouteAttr(a.Value)
-			for _, m := range metrics {
-				if m.Attr.Type == unix.RTAX_MTU {
-					r.MTU = binary.NativeEndian.Uint32(m.Value)
-				}
-			}
-		case unix.RTA_MULTIPATH:
-			out.parseHops(a.Value)
-		}
-	}
-	return out, true
-}
-
-func (p *kernelEntry) parseHops(b []byte) {
-	for len(b) >= unix.SizeofRtNexthop {
-		n := nl.DeserializeRtNexthop(b)
-		if int(n.RtNexthop.Len) < unix.SizeofRtNexthop || int(n.RtNexthop.Len) > len(b) {
-			return
-		}
-		hop := vrrp.NextHop{Weight: int(n.Hops) + 1}
-		attributes, _ := nl.ParseRouteAttr(b[unix.SizeofRtNexthop:n.RtNexthop.Len])
-		for _, a := range attributes {
-			if a.Attr.Type == unix.RTA_GATEWAY {
-				hop.Via, _ = netip.AddrFromSlice(a.Value)
-			}
-		}
-		p.route.NextHops, p.hops = append(p.route.NextHops, hop), append(p.hops, int(n.Ifindex))
-		b = b[min(int(n.RtNexthop.Len+3)&^3, len(b)):]
-	}
-}
-
-// parseRule reads a rule of ours.
-func parseRule(b []byte) (kernelEntry, bool) {
-	if len(b) < unix.SizeofRtMsg {
-		return kernelEntry{}, false
-	}
-	m := nl.DeserializeRtMsg(b) // struct fib_rule_hdr has the same layout
-	attributes, err := nl.ParseRouteAttr(b[m.Len():])
-	if err != nil {
-		return kernelEntry{}, false
-	}
-	r := &vrrp.Rule{Family: vrrp.IPv4, Table: uint32(m.Table), Verdict: verdictOf(m.Type)}
-	if m.Family == unix.AF_INET6 {
-		r.Family = vrrp.IPv6
-	}
-	ours := false
-	for _, a := range attributes {
-		switch a.Attr.Type {
-		case nl.FRA_PROTOCOL:
-			ours = len(a.Value) > 0 && a.Value[0] == routeProtocol
-		case nl.FRA_PRIORITY:
-			r.Priority = binary.NativeEndian.Uint32(a.Value)
-		case nl.FRA_SRC:
-			r.From = prefixOf(a.Value, m.Src_len)
-		case nl.FRA_DST:
-			r.To = prefixOf(a.Value, m.Dst_len)
-		case nl.FRA_TABLE:
-			r.Table = binary.NativeEndian.Uint32(a.Value)
-		case nl.FRA_FWMARK:
-			r.Mark = binary.NativeEndian.Uint32(a.Value)
-		case nl.FRA_FWMASK:
-			r.Mask = binary.NativeEndian.Uint32(a.Value)
-		case nl.FRA_IIFNAME:
-			r.InputInterface = unix.ByteSliceToString(a.Value)
-		case nl.FRA_OIFNAME:
-			r.OutputInterface = unix.ByteSliceToString(a.Value)
-		}
-	}
-	return kernelEntry{entry: entry{rule: r}}, ours
 }

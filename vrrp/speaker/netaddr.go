@@ -1,13 +1,14 @@
 package speaker
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/internal/host"
@@ -20,35 +21,77 @@ type kernelAddresses struct {
 	close  func()
 }
 
+// routeHandle reads with a handle and writes with a batcher.
+type routeHandle struct {
+	*netlink.Handle
+	batch *batcher
+}
+
 func newKernelAddresses() (*kernelAddresses, error) {
 	h, err := host.Open(netlinkTimeout)
 	if err != nil {
 		return nil, err
 	}
-	return &kernelAddresses{h, h.Close}, nil
+	b, err := newBatcher()
+	if err != nil {
+		h.Close()
+		return nil, err
+	}
+	return &kernelAddresses{routeHandle{h, b}, func() { h.Close(); b.close() }}, nil
 }
 
 func (k *kernelAddresses) Close() { k.close() }
 
-// Add adds an address to an interface. It is not an error if the address is already present.
-func (k *kernelAddresses) Add(index int, a vrrp.Address) error {
-	n := netlinkAddress(index, a)
-	if a.Prefix.Addr().Is6() {
-		// Usable immediately: duplicate address detection would find the old master, which is about to leave.
-		n.Flags |= unix.IFA_F_NODAD
-	}
-	err := retryTransient(func() error { return k.handle.AddrAdd(nil, n) })
-	if err == nil || errors.Is(err, unix.EEXIST) {
-		return nil
-	}
-	return fmt.Errorf("add address: %w", err)
+// addressChange adds an address to an interface or removes it.
+type addressChange struct {
+	remove    bool
+	index     int // of the interface
+	address   vrrp.Address
+	tentative bool // subject to duplicate address detection
 }
+
+// Change carries out changes in one system call.
+func (h routeHandle) Change(changes []addressChange) []error {
+	requests := make([]*nl.NetlinkRequest, len(changes))
+	for i := range changes {
+		requests[i] = addressRequest(&changes[i])
+	}
+	return h.batch.once(requests)
+}
+
+// placement is an address with the index of its interface.
+type placement struct {
+	index   int
+	address vrrp.Address
+}
+
+// Add adds addresses to interfaces and returns the error of each. It is not an error if one is already present.
+func (k *kernelAddresses) Add(list []placement) []error {
+	errs := retryEach(len(list), func(numbers []int) []error {
+		changes := make([]addressChange, len(numbers))
+		for n, i := range numbers {
+			changes[n] = addressChange{index: list[i].index, address: list[i].address}
+		}
+		return k.handle.Change(changes)
+	})
+	for i, err := range errs {
+		if errors.Is(err, unix.EEXIST) {
+			errs[i] = nil
+		} else if err != nil {
+			errs[i] = fmt.Errorf("add address: %w", err)
+		}
+	}
+	return errs
+}
+
+// one carries out a change.
+func (k *kernelAddresses) one(c addressChange) error { return k.handle.Change([]addressChange{c})[0] }
 
 // Try returns the error that Add would return, without a lasting effect. An IPv6 address is added as a tentative one, which
 // the kernel does not answer for; an IPv4 address is usable until Try removes it. An address that is already present is
 // not an error and is kept.
 func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
-	err := k.handle.AddrAdd(nil, netlinkAddress(index, a))
+	err := k.one(addressChange{index: index, address: a, tentative: true})
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return nil
@@ -69,8 +112,7 @@ func (k *kernelAddresses) Serves(p netip.Prefix) bool {
 
 // Remove removes an address from an interface. It is not an error if the address or the interface is missing.
 func (k *kernelAddresses) Remove(index int, a vrrp.Address) error {
-	a.Label = "" // another program may have set it again without the label
-	err := retryTransient(func() error { return k.handle.AddrDel(nil, netlinkAddress(index, a)) })
+	err := retryTransient(func() error { return k.one(addressChange{remove: true, index: index, address: a}) })
 	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		return nil
 	}
@@ -92,30 +134,70 @@ func (k *kernelAddresses) List() (map[int][]ifAddress, error) {
 	return out, nil
 }
 
-func netlinkAddress(index int, a vrrp.Address) *netlink.Addr {
-	n := &netlink.Addr{IPNet: ipNet(a.Prefix), LinkIndex: index, Label: a.Label, Scope: int(scopes[a.Scope])}
-	if a.Broadcast.IsValid() {
-		n.Broadcast = a.Broadcast.AsSlice()
+// addressRequest returns the request of a change.
+func addressRequest(c *addressChange) *nl.NetlinkRequest {
+	a := &c.address
+	local, bits := a.Prefix.Addr(), a.Prefix.Bits()
+	request := nl.NewNetlinkRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	if c.remove {
+		request = nl.NewNetlinkRequest(unix.RTM_DELADDR, 0)
 	}
+	message := nl.NewIfAddrmsg(int(familyNumber(local)))
+	message.Index, message.Prefixlen, message.Scope = uint32(c.index), uint8(bits), scopes[a.Scope]
+	request.AddData(message)
+	far := local
 	if a.Peer.IsValid() {
-		n.Peer = ipNet(netip.PrefixFrom(a.Peer, a.Prefix.Bits()))
+		far = a.Peer
 	}
+	request.AddData(nl.NewRtAttr(unix.IFA_LOCAL, local.AsSlice()))
+	request.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, far.AsSlice()))
+	if c.remove { // without the label: another program may have set it again without
+		return request
+	}
+	if broadcast := broadcastOf(a); broadcast.IsValid() {
+		request.AddData(nl.NewRtAttr(unix.IFA_BROADCAST, broadcast.AsSlice()))
+	}
+	if a.Label != "" {
+		request.AddData(nl.NewRtAttr(unix.IFA_LABEL, nl.ZeroTerminated(a.Label)))
+	}
+	flags := uint32(0)
 	if a.NoPrefixRoute {
-		n.Flags |= unix.IFA_F_NOPREFIXROUTE
+		flags |= unix.IFA_F_NOPREFIXROUTE
 	}
-	if a.Deprecated || a.Prefix.Addr().Is6() && a.Prefix.IsSingleIP() && !a.Preferred {
+	if local.Is6() && !c.tentative {
+		// Usable immediately: duplicate address detection would find the old master, which is about to leave.
+		flags |= unix.IFA_F_NODAD
+	}
+	if flags != 0 {
+		request.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
+	}
+	if a.Deprecated || local.Is6() && a.Prefix.IsSingleIP() && !a.Preferred {
 		// The kernel does not choose the address as a source.
-		n.ValidLft, n.PreferedLft = math.MaxUint32, 0
+		lifetime := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Valid: math.MaxUint32, Prefered: 0}}
+		request.AddData(nl.NewRtAttr(unix.IFA_CACHEINFO, lifetime.Serialize()))
 	}
-	return n
+	return request
+}
+
+// broadcastOf returns an address's broadcast address: the configured one, or the network's if it has one (RFC 3021).
+func broadcastOf(a *vrrp.Address) netip.Addr {
+	local := a.Prefix.Addr()
+	switch {
+	case !local.Is4() || a.Broadcast.IsValid() && a.Broadcast.IsUnspecified():
+		return netip.Addr{}
+	case a.Broadcast.IsValid():
+		return a.Broadcast
+	case a.Prefix.Bits() >= 31:
+		return netip.Addr{}
+	}
+	b := local.As4()
+	number := binary.BigEndian.Uint32(b[:]) | ^uint32(0)>>a.Prefix.Bits()
+	binary.BigEndian.PutUint32(b[:], number)
+	return netip.AddrFrom4(b)
 }
 
 // scopes are numbered in linux/rtnetlink.h.
 var scopes = map[vrrp.Scope]uint8{
 	"": unix.RT_SCOPE_UNIVERSE, vrrp.ScopeGlobal: unix.RT_SCOPE_UNIVERSE, vrrp.ScopeSite: unix.RT_SCOPE_SITE,
 	vrrp.ScopeLink: unix.RT_SCOPE_LINK, vrrp.ScopeHost: unix.RT_SCOPE_HOST,
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

@@ -23,12 +23,16 @@ const (
 	firstPause      = time.Millisecond
 )
 
-// routes is the part of route netlink that is used.
-type routes interface {
-	AddrAdd(link netlink.Link, addr *netlink.Addr) error
-	AddrDel(link netlink.Link, addr *netlink.Addr) error
+// lister reads interfaces and addresses.
+type lister interface {
 	LinkList() ([]netlink.Link, error)
 	AddrList(link netlink.Link, family int) ([]netlink.Addr, error)
+}
+
+// routes is the part of route netlink that is used for virtual addresses.
+type routes interface {
+	lister
+	Change(changes []addressChange) []error // one error for each
 	RouteGet(destination net.IP) ([]netlink.Route, error)
 }
 
@@ -54,6 +58,30 @@ func retryTransient(ask func() error) error {
 		time.Sleep(wait)
 		wait *= 2
 	}
+}
+
+// retryEach carries out n requests and returns the error of each. Those with temporary errors are retried a few times.
+func retryEach(n int, ask func(numbers []int) []error) []error {
+	errs := make([]error, n)
+	open := make([]int, n)
+	for i := range open {
+		open[i] = i
+	}
+	wait := firstPause
+	for attempt := 1; len(open) > 0; attempt++ {
+		var again []int
+		for at, err := range ask(open) {
+			errs[open[at]] = err
+			if transient(err) && attempt < netlinkAttempts {
+				again = append(again, open[at])
+			}
+		}
+		if open = again; len(open) > 0 {
+			time.Sleep(wait)
+			wait *= 2
+		}
+	}
+	return errs
 }
 
 // subscription receives the kernel's messages about links and addresses. It ends when a channel is closed or after an
@@ -130,7 +158,7 @@ func (s *subscription) reason() error {
 }
 
 // listInterfaces reads the kernel's tables. It repeats a dump that was interrupted by a change.
-func listInterfaces(h routes) (t *interfaceTable, err error) {
+func listInterfaces(h lister) (t *interfaceTable, err error) {
 	err = retryTransient(func() error {
 		t, err = readInterfaces(h)
 		return err
@@ -138,7 +166,7 @@ func listInterfaces(h routes) (t *interfaceTable, err error) {
 	return t, err
 }
 
-func readInterfaces(h routes) (*interfaceTable, error) {
+func readInterfaces(h lister) (*interfaceTable, error) {
 	links, err := h.LinkList()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)

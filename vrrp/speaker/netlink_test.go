@@ -35,24 +35,27 @@ func (r *fakeRoutes) fail(change func() error) error {
 	return err
 }
 
-func (r *fakeRoutes) AddrAdd(_ netlink.Link, a *netlink.Addr) error {
-	return r.fail(func() error {
-		if _, there := r.addresses[a.IPNet.String()]; there {
-			return unix.EEXIST
-		}
-		r.addresses[a.IPNet.String()] = *a
-		return nil
-	})
-}
-
-func (r *fakeRoutes) AddrDel(_ netlink.Link, a *netlink.Addr) error {
-	return r.fail(func() error {
-		if _, there := r.addresses[a.IPNet.String()]; !there {
-			return unix.EADDRNOTAVAIL
-		}
-		delete(r.addresses, a.IPNet.String())
-		return nil
-	})
+func (r *fakeRoutes) Change(changes []addressChange) []error {
+	errs := make([]error, len(changes))
+	for i, c := range changes {
+		key := c.address.Prefix.String()
+		errs[i] = r.fail(func() error {
+			_, present := r.addresses[key]
+			switch {
+			case c.remove && !present:
+				return unix.EADDRNOTAVAIL
+			case c.remove:
+				delete(r.addresses, key)
+			case present:
+				return unix.EEXIST
+			default:
+				p := c.address.Prefix
+				r.addresses[key] = netlink.Addr{LinkIndex: c.index, IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
+			}
+			return nil
+		})
+	}
+	return errs
 }
 
 func (r *fakeRoutes) LinkList() (list []netlink.Link, err error) {
@@ -94,7 +97,7 @@ func TestAddressChangesSurviveTemporaryErrors(t *testing.T) {
 						}}
 						k := &kernelAddresses{handle: r}
 						start := time.Now()
-						if err := k.Add(2, address); err != nil {
+						if err := k.Add([]placement{{2, address}})[0]; err != nil {
 							t.Errorf("add: %v", err)
 						}
 						if list, err := k.List(); err != nil || len(list[2]) != 1 {
@@ -117,7 +120,7 @@ func TestRefusalIsNotRetried(t *testing.T) {
 	for fault, calls := range map[unix.Errno]int{unix.EACCES: 1, unix.ENODEV: 1, unix.EBUSY: netlinkAttempts} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &fakeRoutes{addresses: map[string]netlink.Addr{}, fails: func(int) error { return fault }}
-			err := (&kernelAddresses{handle: r}).Add(2, vip1)
+			err := (&kernelAddresses{handle: r}).Add([]placement{{2, vip1}})[0]
 			if err == nil || r.calls != calls {
 				t.Errorf("%v: got error %v after %d calls, want %d", fault, err, r.calls, calls)
 			}

@@ -94,7 +94,7 @@ func (k *keeper) renew(at placed, h *heldAddress, present netip.Prefix) {
 	address := h.address
 	address.Prefix = present
 	k.remove(h.index, at, address, h.name)
-	if k.install(at, h) != nil {
+	if k.install(h) != nil {
 		k.requestCheck()
 	}
 }
