@@ -199,6 +199,12 @@ func (c *converter) top() {
 			c.syncGroup(l)
 		case "vrrp_instance":
 			c.instance(l)
+		case "static_ipaddress":
+			c.staticAddresses(l)
+		case "static_routes":
+			c.routing(l, c.root, "", "static_route")
+		case "static_rules":
+			c.routing(l, c.root, "", "static_rule")
 		case "virtual_server":
 			c.virtualServer(l)
 		case "virtual_server_group":

@@ -268,6 +268,10 @@ func (c *converter) instanceLine(l *line, b *block, v *instance) {
 	switch l.Keyword {
 	case "virtual_ipaddress", "virtual_ipaddress_excluded":
 		c.addresses(l, b, v)
+	case "virtual_routes":
+		c.routing(l, b, "vrrp_instance", "route")
+	case "virtual_rules":
+		c.routing(l, b, "vrrp_instance", "rule")
 	case "track_interface", "track_script", "track_file", "track_process":
 		c.uses(l, b, v)
 	case "unicast_peer":
