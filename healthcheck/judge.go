@@ -47,12 +47,13 @@ func (s *State) UnmarshalText(text []byte) error {
 // Health is a target's state and the results that led to it.
 type Health struct {
 	State   State
-	Since   time.Time // when the state began
-	Good    int       // consecutive good results up to the last
-	Bad     int       // consecutive bad results up to the last
-	Checked time.Time // time of the last result
-	Detail  string    // of the last result
-	Advice  Advice    // about the server's share of the traffic, so far
+	Since   time.Time     // when the state began
+	Good    int           // consecutive good results up to the last
+	Bad     int           // consecutive bad results up to the last
+	Checked time.Time     // time of the last result
+	Detail  string        // of the last result
+	Took    time.Duration // of the last check; set by the receiver of its Event
+	Advice  Advice        // about the server's share of the traffic, so far
 }
 
 // Judge returns a target's health after one more result. The first result determines the state. After that, fall consecutive

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
@@ -15,7 +17,7 @@ import (
 
 const statusLong = `Show the state of the running daemon: problems first, then VRRP instances, connection sync and virtual services.
 Name instances, sync groups or services to limit the tables to them, and to see an instance's timers, counters and
-last 50 transitions; problems and the exit status always cover everything.
+last 50 transitions; --state limits them to the real servers in a state. Problems and the exit status always cover everything.
 
 Exit status: 0 OK, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 state unknown (lvs-ha is
 running but does not answer, or permission denied). 3 and 4 are as for LSB init scripts.`
@@ -28,7 +30,7 @@ const (
 )
 
 func newStatus() *cobra.Command {
-	var runtimeDir, output string
+	var runtimeDir, output, state string
 	cmd := &cobra.Command{
 		Use:   "status [NAME…]",
 		Short: "Show the state of the running daemon",
@@ -53,6 +55,9 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if shown, err = onlyState(shown, state); err != nil {
+				return err
+			}
 			problems := problemsOf(status)
 			if output == "json" {
 				encoder := json.NewEncoder(cmd.OutOrStdout())
@@ -72,6 +77,8 @@ func newStatus() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "output format: table or json")
+	cmd.Flags().StringVar(&state, "state", "", "show only real servers in this state: "+strings.Join(serverStates, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(serverStates, cobra.ShellCompDirectiveNoFileComp))
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
 }
@@ -83,6 +90,30 @@ func unavailable(err error) error {
 		status = statusNotRunning
 	}
 	return &exitError{status, fmt.Errorf("lvs-ha: %w", err)}
+}
+
+// serverStates are the values of --state.
+var serverStates = []string{"up", "down", "unknown", "drain", "disable", "weight"}
+
+// onlyState limits a status to the real servers in a state, or with an operator's order.
+func onlyState(s api.Status, state string) (api.Status, error) {
+	if state == "" {
+		return s, nil
+	}
+	if !slices.Contains(serverStates, state) {
+		return s, fmt.Errorf("--state %q: want %s", state, strings.Join(serverStates, ", "))
+	}
+	services := s.Services
+	s.VRRP, s.Services, s.Sync, s.Foreign, s.Notify = nil, nil, nil, nil, nil
+	for _, v := range services {
+		v.Servers = slices.DeleteFunc(slices.Clone(v.Servers), func(r api.Server) bool {
+			return r.State.String() != state && (r.Override == nil || string(r.Override.Action) != state)
+		})
+		if len(v.Servers) > 0 {
+			s.Services = append(s.Services, v)
+		}
+	}
+	return s, nil
 }
 
 // completions returns the names of instances, sync groups and services that are not yet arguments.

@@ -237,3 +237,36 @@ func TestExitStatusWithoutDaemon(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyServersInAState(t *testing.T) {
+	s := wellStatus()
+	fail(&s.Services[0].Servers[1], "status 503")
+	s.Services[0].Servers[0].Override = &api.Override{Action: api.OverrideDrain}
+	empty := s.Services[0]
+	empty.Name, empty.Servers = "empty", nil
+	s.Services = append(s.Services, empty)
+	for state, want := range map[string]string{"up": "192.0.2.21", "down": "192.0.2.22", "drain": "192.0.2.21", "disable": "", "unknown": ""} {
+		got, err := onlyState(s, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found string
+		for _, v := range got.Services {
+			for _, r := range v.Servers {
+				found += r.Address.String()
+			}
+		}
+		if found != want || len(got.VRRP) > 0 || want == "" && len(got.Services) > 0 {
+			t.Errorf("%s: %d services with %q, want %q", state, len(got.Services), found, want)
+		}
+	}
+	if len(s.Services[0].Servers) != 2 {
+		t.Error("the status has been changed")
+	}
+	if got, err := onlyState(s, ""); err != nil || len(got.VRRP) != 1 {
+		t.Errorf("without a state: %+v, %v", got, err)
+	}
+	if _, err := onlyState(s, "broken"); err == nil {
+		t.Error("an unknown state is accepted")
+	}
+}

@@ -219,7 +219,7 @@ func (p *statusPage) receivers(list []api.Receiver) {
 }
 
 func (p *statusPage) services(s api.Status) {
-	rows := [][]string{{"SERVICE", "SERVER", "FORWARD", "WEIGHT", "STATE", "SINCE", "ACTIVE", "INACTIVE", "WHY"}}
+	rows := [][]string{{"SERVICE", "SERVER", "FORWARD", "WEIGHT", "STATE", "SINCE", "ACTIVE", "INACTIVE", "TOOK", "WHY"}}
 	for _, v := range s.Services {
 		state := ""
 		switch {
@@ -229,7 +229,7 @@ func (p *statusPage) services(s api.Status) {
 		default:
 			state = "not in the kernel"
 		}
-		rows = append(rows, []string{v.Name, v.ServiceKey.String(), v.Scheduler, "", state, "", "", "", ""})
+		rows = append(rows, []string{v.Name, v.ServiceKey.String(), v.Scheduler, "", state, "", "", "", "", ""})
 		for _, r := range v.Servers {
 			rows = append(rows, p.server(r))
 		}
@@ -246,11 +246,28 @@ func (p *statusPage) server(r api.Server) []string {
 		weight += fmt.Sprintf(" (of %d)", r.Weight)
 	}
 	return []string{"", r.ServerKey.String(), fmt.Sprint(r.Forward), weight, fmt.Sprint(r.State), ago(r.Since, p.now),
-		fmt.Sprint(r.Active), fmt.Sprint(r.Inactive), p.why(r)}
+		fmt.Sprint(r.Active), fmt.Sprint(r.Inactive), took(r), p.why(r)}
+}
+
+// took returns how long the slowest of a server's last checks took.
+func took(r api.Server) string {
+	var longest time.Duration
+	for _, c := range r.Checks {
+		longest = max(longest, time.Duration(c.Took))
+	}
+	switch {
+	case longest == 0:
+		return "-"
+	case longest < time.Millisecond:
+		return longest.Round(10 * time.Microsecond).String()
+	}
+	return longest.Round(100 * time.Microsecond).String()
 }
 
 // reasonTexts explain a server's weight.
 var reasonTexts = map[string]string{
+	"weight-from-check": "weight from a check",
+
 	"no-quorum": "no quorum: a sorry server is in use",
 	"standby":   "sorry server, not needed",
 	"as-found":  "not checked yet; as found in the kernel",

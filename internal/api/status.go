@@ -131,6 +131,7 @@ type Quorum struct {
 // Server is a real server of a virtual service.
 type Server struct {
 	ServerSettings                   // with the configured weight
+	Effective      uint32            `json:"effective_weight"` // with what Reason and Override say
 	Sorry          bool              `json:"sorry,omitempty"`
 	State          healthcheck.State `json:"state"`
 	Since          time.Time         `json:"since,omitzero"`
@@ -165,6 +166,7 @@ type Check struct {
 	State    healthcheck.State `json:"state"`
 	Since    time.Time         `json:"since,omitzero"`
 	Detail   string            `json:"detail,omitempty"` // of the last result
+	Took     Duration          `json:"took,omitempty"`   // duration of the last check
 	Advice   string            `json:"advice,omitempty"` // about the server's share of the traffic: "75% drain maxconn:30", "weight 10"
 }
 

@@ -308,6 +308,7 @@ func (d *Director) take(n news) {
 		}
 		before := d.health[key]
 		was := before.State
+		result.Health.Took = result.Took
 		d.health[key] = result.Health
 		d.lacking.note(key, result)
 		if before.Advice != result.Advice {

@@ -167,7 +167,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 	for i, member := range verdict.Members {
 		rs := vs.RealServers[i]
 		server := api.Server{
-			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
+			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, Effective: member.Destination.Weight, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
 		}
 		if o, ok := s.overrides[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}]; ok {
 			server.Override = &api.Override{
@@ -178,7 +178,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		for t := range pool.Targets(vs, rs) {
 			health := s.pools.Health[t.Key()]
 			server.Checks = append(server.Checks, api.Check{
-				Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail, Advice: health.Advice.String(),
+				Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail, Took: api.Duration(health.Took), Advice: health.Advice.String(),
 			})
 		}
 		if dest, ok := kernel[rs.DestinationKey]; ok {
