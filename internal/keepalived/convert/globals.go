@@ -167,7 +167,7 @@ func (c *converter) globalDefs(top *line) {
 			c.email(l)
 		case "smtp_helo_name":
 			l.find(Equivalent, "lvs-ha says the host's name.")
-		case "notify_fifo", "vrrp_notify_fifo":
+		case "notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo":
 			c.fifo(l)
 		case "lvs_timeouts":
 			c.timeouts(l)
@@ -252,12 +252,14 @@ func (c *converter) fifo(l *line) {
 		l.find(Missing, "The path is not absolute.")
 		return
 	}
-	if l.Keyword == "notify_fifo" {
-		l.find(Differs, "It gets no lines about virtual and real servers.")
-	} else {
-		l.find(Same, "")
+	l.find(Same, "")
+	b := c.root.add(&block{kind: "notify_fifo", label: path, notes: l.notes()})
+	switch l.Keyword {
+	case "vrrp_notify_fifo":
+		b.set("events", quoteAll([]string{"vrrp"}), notes{})
+	case "lvs_notify_fifo":
+		b.set("events", quoteAll([]string{"service", "server"}), notes{})
 	}
-	c.root.add(&block{kind: "notify_fifo", label: path, notes: l.notes()})
 }
 
 func (c *converter) timeouts(l *line) {

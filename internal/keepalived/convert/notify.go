@@ -7,9 +7,10 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
-var notifyNames = map[string]string{"notify_master": "master", "notify_backup": "backup", "notify_fault": "fault", "notify_stop": "stop", "notify": "all"}
+var notifyNames = map[string]string{"notify_master": "master", "notify_backup": "backup", "notify_fault": "fault", "notify_stop": "stop", "notify": "all",
+	"notify_up": "up", "notify_down": "down", "quorum_up": "up", "quorum_down": "down"}
 
-// notify writes a notify_… line into the notify block of an instance or a group, which has one user for all commands.
+// notify writes a notify_… line into the notify block of an instance, a group, a service or a server, which has one user for all commands.
 func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node) {
 	if l.repeated(nodes) {
 		return
@@ -45,7 +46,7 @@ func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node) {
 
 // last is 1 for the attributes that stand at the end of a notify block.
 func last(i item) int {
-	if i.name == "user" || i.name == "group" {
+	if i.name == "user" || i.name == "group" || i.name == "at_stop" {
 		return 1
 	}
 	return 0

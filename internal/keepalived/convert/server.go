@@ -109,6 +109,8 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 		l.count(b, "lower_threshold", 0, 1<<31-1)
 	case "lvs_method":
 		c.serverForwarding(l, b, s)
+	case "notify_up", "notify_down":
+		c.notify(l, b, server.Children)
 	case "inhibit_on_failure":
 		if s.node.Last("inhibit_on_failure") != nil {
 			l.find(Same, "")

@@ -229,27 +229,76 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 		l.find(Same, "")
 		l.set(b, "on_failure", quote("weight"))
 	case "quorum", "hysteresis":
-		q := b.find("quorum")
-		if q == nil {
-			q = b.add(&block{kind: "quorum", notes: l.notes()})
-			q.set("weight", "1", notes{})
+		c.quorum(l, b, s)
+	case "quorum_up", "quorum_down":
+		c.notify(l, b, nodes)
+		if n := b.find("notify"); n != nil && s.node.Last("omega") != nil && n.get("at_stop") == "" {
+			n.set("at_stop", "true", notes{})
 		}
-		n, ok := number(l.arg(0), 0, 1<<32-1)
+	case "omega":
+		l.find(Same, "")
+	}
+}
+
+// quorum writes the quorum as keepalived uses it: at most the sum of the weights, and more than the hysteresis. A quorum that is out of
+// reach once it was lost is an error in lvs-ha.
+func (c *converter) quorum(l *line, b *block, s *service) {
+	q := b.find("quorum")
+	if q == nil {
+		q = b.add(&block{kind: "quorum", notes: l.notes()})
+		q.set("weight", "1", notes{})
+	}
+	n, ok := number(l.arg(0), 0, 1<<32-1)
+	if !ok {
+		l.find(Ignored, "%q is not a number.", l.arg(0))
+		return
+	}
+	sum, needed := s.weights(), 1
+	if node := s.node.Last("quorum"); node != nil && len(node.Args) > 0 {
+		needed, _ = number(node.Args[0], 1, 1<<32-1)
+		needed = max(min(needed, sum), 1)
+	}
+	if l.Keyword == "quorum" {
 		switch {
-		case !ok:
-			l.find(Ignored, "%q is not a number.", l.arg(0))
-			return
-		case l.Keyword == "quorum" && n == 0:
+		case n == 0:
 			l.find(Ignored, "keepalived makes 1 of 0.")
+		case n > sum:
+			l.find(Equivalent, "keepalived reduces it to the sum of the weights.")
 		default:
 			l.find(Same, "")
 		}
-		if l.Keyword == "quorum" {
-			q.items[0].value = fmt.Sprint(max(n, 1))
-		} else if n > 0 {
-			q.set("hysteresis", fmt.Sprint(n), notes{})
-		}
+		q.items[0].value = fmt.Sprint(needed)
+		return
 	}
+	most := max(min(needed-1, sum-needed), 0)
+	switch {
+	case n >= needed:
+		l.find(Equivalent, "keepalived reduces it to less than the quorum.")
+	case n > most:
+		l.find(Differs, "In keepalived, this quorum cannot be regained; it is reduced to %d.", most)
+	default:
+		l.find(Same, "")
+	}
+	if n = min(n, most); n > 0 {
+		q.set("hysteresis", fmt.Sprint(n), notes{})
+	}
+}
+
+// weights returns the sum of the real servers' weights.
+func (s *service) weights() int {
+	sum := 0
+	for _, server := range s.node.All("real_server") {
+		weight := 1
+		for _, node := range []*keepalived.Node{s.node.Last("weight"), server.Last("weight")} {
+			if node != nil && len(node.Args) > 0 {
+				if n, ok := number(node.Args[0], 0, 65535); ok {
+					weight = n
+				}
+			}
+		}
+		sum += weight
+	}
+	return sum
 }
 
 func (c *converter) schedulerFlag(l *line, b *block, s *service) {
