@@ -36,11 +36,22 @@ type loggedApplier struct {
 	log *slog.Logger
 }
 
+// changeMessage is the log message for a step. Weights that follow the load of servers change all the time: they have a message of
+// their own, so that the log's limits do not suppress other changes.
+func changeMessage(s ipvs.Step) string {
+	if s.Action == ipvs.EditDestination && len(s.Changes) == 1 {
+		if c := s.Changes[0]; c.Field == "weight" && c.From != "0" && c.To != "0" {
+			return "IPVS weight changed"
+		}
+	}
+	return "IPVS table changed"
+}
+
 func (a loggedApplier) Execute(ctx context.Context, steps []ipvs.Step) []error {
 	errs := a.Applier.Execute(ctx, steps)
 	for i, err := range errs {
 		if err == nil {
-			a.log.Info("IPVS table changed", "step", steps[i].String())
+			a.log.Info(changeMessage(steps[i]), "step", steps[i].String())
 		}
 	}
 	return errs

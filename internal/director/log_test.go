@@ -39,7 +39,7 @@ func (l *logBook) read() string {
 // doneSteps returns the logged steps.
 func doneSteps(log string) []string {
 	var steps []string
-	for _, found := range regexp.MustCompile(`(?m) msg="IPVS table changed" step="(.*)"$`).FindAllStringSubmatch(log, -1) {
+	for _, found := range regexp.MustCompile(`(?m) msg="IPVS (?:table|weight) changed" step="(.*)"$`).FindAllStringSubmatch(log, -1) {
 		steps = append(steps, found[1])
 	}
 	return steps

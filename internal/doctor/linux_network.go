@@ -144,6 +144,9 @@ func tasks(cfg *config.Config) []task {
 			checks = s.service.Checks
 		}
 		for _, c := range checks {
+			if _, ok := c.Check.(*healthcheck.Script); ok {
+				continue // only the director runs scripts; whether it can is examined separately
+			}
 			add(task{target: healthcheck.NewTarget(s.Address, s.Port, c)})
 		}
 		if len(checks) == 0 && s.service.Protocol == ipvs.TCP && s.Port != 0 {
