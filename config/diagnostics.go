@@ -49,6 +49,11 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s:%d: %s", f.File, f.Line, text)
 }
 
+// AboutFile reports whether the problem is a file that the configuration names and that this host cannot use.
+func (f Finding) AboutFile() bool {
+	return strings.HasPrefix(f.Summary, "Cannot use ") || f.Summary == "Cannot read the key" || f.Summary == "Cannot read password_file"
+}
+
 // HasErrors reports whether the configuration is invalid.
 func (d *Diagnostics) HasErrors() bool { return d.list.HasErrors() }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -152,10 +153,13 @@ func printImported(out, errOut io.Writer, r *convert.Result, sources []convert.S
 	return nil
 }
 
-// validateImported loads the result as each of its nodes. Files that it names may be on other hosts and are not read.
+// validateImported loads the result as each of its nodes. Files that it names may be on other hosts: that they cannot be read is
+// no error here.
 func validateImported(text []byte, sources []convert.Source) error {
 	for _, s := range sources {
-		if _, diags := config.LoadText("lvs-ha.hcl", text, config.Options{Node: cmp.Or(s.Node, shortHostname())}); diags.HasErrors() {
+		_, diags := config.LoadText("lvs-ha.hcl", text, config.Options{Node: cmp.Or(s.Node, shortHostname())})
+		findings, more := diags.Findings()
+		if more > 0 || slices.ContainsFunc(findings, func(f config.Finding) bool { return !f.Warning && !f.AboutFile() }) {
 			return diags.Err()
 		}
 	}

@@ -23,6 +23,8 @@ func TestImportKeepalived(t *testing.T) {
 	good := write("good.conf", same)
 	twice := write("twice.conf", same+"vrrp_instance W {\ninterface eth0\nvirtual_router_id 7\nvirtual_ipaddress { 10.0.0.2/24 }\n}\n")
 	lossy := write("lossy.conf", same+"bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n")
+	certified := write("certified.conf", "SSL {\ncertificate /absent/a.pem\nkey /absent/b.pem\n}\n"+
+		"virtual_server 10.0.0.9 443 {\nalpha\nreal_server 10.0.1.2 443 {\nSSL_GET {\nurl {\n}\n}\n}\n}\n")
 	empty := write("empty.conf", "# nothing\n")
 	for _, c := range []struct {
 		args   []string
@@ -32,6 +34,7 @@ func TestImportKeepalived(t *testing.T) {
 		{[]string{good}, 0, `vrrp "V"`},
 		{[]string{"--node", "lb1=" + good, "--node", "lb2=" + good}, 0, "priority          = { lb1 = 150, lb2 = 120 }[node.name]"},
 		{[]string{"-i", "lb2", good}, 0, "priority          = 120"},
+		{[]string{certified}, 0, `cert_file   = "/absent/a.pem"`},
 		{[]string{lossy}, importPartial, "# keepalived's bfd_instance"},
 		{[]string{twice}, 1, `vrrp "W"`},
 		{[]string{empty}, 1, ""},

@@ -25,7 +25,10 @@ func (c *converter) sourceAddress(l *line, b *block, v *instance) {
 // addresses writes virtual addresses: as a list those without options, as blocks the others and, to keep the order of adverts, all
 // that follow them.
 func (c *converter) addresses(l *line, b *block, v *instance) {
-	excluded := l.Keyword == "virtual_ipaddress_excluded"
+	excluded, name := false, "addresses"
+	if l.Keyword == "virtual_ipaddress_excluded" {
+		excluded, name = true, "excluded_addresses"
+	}
 	l.find(Same, "")
 	var plain listBuilder
 	var others []*block
@@ -48,7 +51,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 		}
 		v.have[p.Addr()] = true
 		extra := at.addressOptions(value.Words[1:], v, p)
-		if len(extra.items) == 0 && len(others) == 0 {
+		if len(extra.items) == 0 && len(others) == 0 && b.get(name) == "" {
 			plain.add(p.String(), value)
 			continue
 		}
@@ -57,10 +60,6 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 			extra.set("excluded", "true", notes{})
 		}
 		others = append(others, extra)
-	}
-	name := "addresses"
-	if excluded {
-		name = "excluded_addresses"
 	}
 	if len(plain) > 0 {
 		l.set(b, name, plain.String())
@@ -196,9 +195,16 @@ func (b listBuilder) String() string {
 
 func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 	l.find(Same, "")
+	var values []keepalived.Value
+	for i, n := range v.node.All("unicast_peer") {
+		if i == 0 && n != l.Node {
+			return
+		}
+		values = append(values, n.Values...)
+	}
 	var peers listBuilder
 	lowest, highest := 256, -1
-	for _, value := range l.Values {
+	for _, value := range values {
 		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
 		a, err := netip.ParseAddr(value.Words[0])
 		if err != nil || a.Is6() != v.ipv6 {

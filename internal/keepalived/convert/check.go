@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -63,6 +65,10 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 		return
 	}
 	if kind == "script" {
+		if l.Last("misc_path") == nil {
+			l.find(Ignored, "keepalived ignores it: it has no misc_path.")
+			return
+		}
 		t.timeout = t.interval
 	}
 	t = t.read(l.Children).of(kind)
@@ -99,11 +105,28 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 				tls = h.add(&block{kind: "tls", single: true})
 			}
 			tls.set("skip_verify", "true", notes{})
+			c.identity(tls)
 		case "udp":
 			udpReply(h, l.Node)
 		}
 		h.settle()
 		b.add(h)
+	}
+}
+
+// identity writes the client certificate that an SSL block gives to all checks.
+func (c *converter) identity(tls *block) {
+	for _, n := range c.source.Nodes {
+		if n.Keyword != "SSL" {
+			continue
+		}
+		if file := n.Last("certificate"); file != nil && len(file.Args) > 0 {
+			tls.set("cert_file", quote(file.Args[0]), notes{})
+			if key := n.Last("key"); key != nil && len(key.Args) > 0 {
+				tls.set("key_file", quote(key.Args[0]), notes{})
+			}
+		}
+		tls.settle()
 	}
 }
 
@@ -230,6 +253,12 @@ func (c *converter) urlLine(l *line) {
 	switch l.Keyword {
 	case "path", "status_code", "virtualhost":
 		l.find(Same, "")
+	case "digest":
+		if sum, err := hex.DecodeString(l.arg(0)); err != nil || len(sum) != md5.Size {
+			l.find(Ignored, "%q is not an MD5 sum in hexadecimal.", l.arg(0))
+		} else {
+			l.find(Same, "")
+		}
 	case "regex":
 		if _, err := regexp.Compile(l.arg(0)); err != nil {
 			l.find(Missing, "The regular expression is not one of RE2: %v.", err)
@@ -254,6 +283,11 @@ func (c *converter) url(b *block, url *keepalived.Node, host string) {
 	}
 	if n := url.Last("status_code"); n != nil && len(n.Args) > 0 {
 		b.set("status", quoteAll(n.Args), notes{})
+	}
+	if n := url.Last("digest"); n != nil && len(n.Args) > 0 {
+		if sum, err := hex.DecodeString(n.Args[0]); err == nil && len(sum) == md5.Size {
+			b.set("digest", quote(n.Args[0]), notes{})
+		}
 	}
 	if n := url.Last("regex"); n != nil && len(n.Args) > 0 && url.Last("regex_no_match") == nil {
 		if _, err := regexp.Compile(n.Args[0]); err == nil {

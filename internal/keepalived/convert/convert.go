@@ -205,6 +205,8 @@ func (c *converter) top() {
 			c.routing(l, c.root, "", "static_route")
 		case "static_rules":
 			c.routing(l, c.root, "", "static_rule")
+		case "SSL":
+			c.each("SSL", l.Children, c.root, func(*line) {})
 		case "virtual_server":
 			c.virtualServer(l)
 		case "virtual_server_group":

@@ -26,7 +26,7 @@ var table = words{
 		"instance":                 {Equivalent, "", "It only names files; the lines of the instance given to the import were used."},
 		"child_wait_time":          {Equivalent, "", "lvs-ha waits for its workers by itself."},
 		"bfd_instance":             {Missing, "", "lvs-ha has no BFD."},
-		"SSL":                      {Missing, "", "lvs-ha has no client certificates for checks."},
+		"SSL":                      {Equivalent, "tls.cert_file, tls.key_file", "It is in each https check."},
 		"virtual_server":           {Same, `virtual_service "name"`, ""},
 		"virtual_server_group":     {Equivalent, `virtual_service "name"`, "A virtual_service for each address or mark."},
 	},

@@ -110,7 +110,7 @@ func init() {
 			"path":             {Same, "path", ""},
 			"virtualhost":      {Same, "host", ""},
 			"status_code":      {Same, "status", ""},
-			"digest":           {Missing, "", "Use body, a regular expression that the page must match."},
+			"digest":           {Same, "digest", ""},
 			"regex":            {Same, "body", ""},
 			"regex_no_match":   {Missing, "", "The page can only be required to match."},
 			"regex_options":    {Missing, "", "Write options into the expression, as (?i)."},
@@ -151,10 +151,10 @@ func init() {
 			"alpha": {Missing, "", "lvs-ha has no BFD."},
 		},
 		"SSL": {
-			"password":    {Missing, "", "lvs-ha has no client certificates for checks."},
-			"ca":          {Missing, "", "lvs-ha has no client certificates for checks."},
-			"certificate": {Missing, "", "lvs-ha has no client certificates for checks."},
-			"key":         {Missing, "", "lvs-ha has no client certificates for checks."},
+			"password":    {Missing, "", "Decrypt the key: openssl pkey -in KEY -out PLAIN."},
+			"ca":          {Equivalent, "", "keepalived reads the file, but does not verify certificates with it."},
+			"certificate": {Equivalent, "tls.cert_file", "It is in each https check."},
+			"key":         {Equivalent, "tls.key_file", "It is in each https check."},
 		},
 	})
 	delete(table["MISC_CHECK"], "connect_timeout")

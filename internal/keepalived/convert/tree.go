@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -78,15 +79,16 @@ func quote(s string) string {
 	return b.String()
 }
 
-// settle puts the attributes of a block before its blocks.
+// settle puts the attributes of a block before its blocks. Of attributes with the same name, the last one stays.
 func (b *block) settle() {
 	var attributes, others []item
 	for _, i := range b.items {
-		if i.name != "" {
-			attributes = append(attributes, i)
-		} else {
+		if i.name == "" {
 			others = append(others, i)
+			continue
 		}
+		attributes = slices.DeleteFunc(attributes, func(a item) bool { return a.name == i.name })
+		attributes = append(attributes, i)
 	}
 	b.items = append(attributes, others...)
 }
