@@ -21,10 +21,15 @@ import (
 
 // notified is what a program has passed to its scripts and its FIFO.
 type notified struct {
-	FIFO   []string
-	All    []string // arguments of the script for all states
-	States []string // scripts for one state
+	FIFO        map[string][]string // lines, by name of the instance or group
+	All         []string            // arguments of the instance's script for all states
+	States      []string            // its scripts for one state
+	GroupAll    []string            // those of the sync group
+	GroupStates []string
 }
+
+// secondGateway is another instance, in a sync group with the first.
+var secondGateway = strings.NewReplacer(`"gateway"`, `"second"`, "= 10\n", "= 11\n", ".100/24", ".101/24").Replace(gateway)
 
 // recorder has the script and reads the FIFO.
 type recorder struct {
@@ -66,12 +71,11 @@ func (r *recorder) listen() {
 	}()
 }
 
-// await waits until the last line of the FIFO has a state.
+// await waits until the last line of the FIFO is that of the group with a state.
 func (r *recorder) await(state string) {
 	r.t.Helper()
 	eventually(r.t, "the last line is "+state, func() bool {
-		lines := strings.Fields(r.fifo.text())
-		return len(lines) > 2 && lines[len(lines)-2] == state
+		return strings.HasSuffix(r.fifo.text(), "GROUP \"both\" "+state+" 0\n")
 	})
 }
 
@@ -84,7 +88,12 @@ func (r *recorder) result() notified {
 		}
 		return strings.Split(strings.TrimSpace(string(text)), "\n")
 	}
-	return notified{strings.Split(strings.TrimSpace(r.fifo.text()), "\n"), lines("all"), lines("states")}
+	n := notified{map[string][]string{}, lines("all"), lines("states"), lines("group-all"), lines("group-states")}
+	for line := range strings.Lines(r.fifo.text()) { // the order of the members differs
+		name := strings.Fields(line)[1]
+		n.FIFO[name] = append(n.FIFO[name], strings.TrimSpace(line))
+	}
+	return n
 }
 
 // TestHostNotificationsEqualKeepaliveds takes lvs-ha and keepalived through the same states, and compares what their FIFOs and
@@ -96,8 +105,10 @@ func TestHostNotificationsEqualKeepaliveds(t *testing.T) {
 	if diff := cmp.Diff(theirs, ours); diff != "" {
 		t.Errorf("keepalived and lvs-ha differ (-keepalived +lvs-ha):\n%s", diff)
 	}
-	if n := len(ours.FIFO); n < 8 {
-		t.Errorf("%d lines: %q", n, ours.FIFO)
+	for _, name := range []string{"gateway", "second", "both"} {
+		if lines := ours.FIFO[fmt.Sprintf("%q", name)]; len(lines) < 8 {
+			t.Errorf("%d lines of %s: %q", len(lines), name, lines)
+		}
 	}
 }
 
@@ -109,7 +120,7 @@ func notifiedStates(t *testing.T, start func(*recorder) (stop func())) notified 
 	r, peer := newRecorder(all[0]), all[1]
 	stop := start(r)
 	r.await("MASTER")
-	peer.configure(strings.Replace(gateway, "150", "200", 1))
+	peer.configure(strings.ReplaceAll(gateway+secondGateway, "150", "200") + "sync_group \"both\" { instances = [\"gateway\", \"second\"] }\n")
 	d := peer.start()
 	r.await("BACKUP")
 	d.stop()
@@ -120,21 +131,27 @@ func notifiedStates(t *testing.T, start func(*recorder) (stop func())) notified 
 	r.await("MASTER")
 	stop()
 	r.await("STOP")
-	eventually(t, "the scripts have ended", func() bool {
-		text, err := os.ReadFile(r.path("all"))
-		return err == nil && strings.Contains(string(text), " STOP ")
-	})
+	for _, file := range []string{"all", "group-all"} {
+		eventually(t, "the scripts have ended", func() bool {
+			text, err := os.ReadFile(r.path(file))
+			return err == nil && strings.Contains(string(text), " STOP ")
+		})
+	}
 	return r.result()
 }
 
 func (r *recorder) ours() (stop func()) {
 	quoted := func(words []string) string { return `["` + strings.Join(words, `", "`) + `"]` }
 	notify := fmt.Sprintf("notify_fifo %q {}\n", r.path("fifo"))
-	block := "  notify {\n    user = \"root\"\n    all = " + quoted(r.command("all")) + "\n"
-	for _, state := range []string{"master", "backup", "fault", "stop"} {
-		block += "    " + state + " = " + quoted(r.command("states", state)) + "\n"
+	block := func(prefix string) string {
+		b := "  notify {\n    user = \"root\"\n    all = " + quoted(r.command(prefix+"all")) + "\n"
+		for _, state := range []string{"master", "backup", "fault", "stop"} {
+			b += "    " + state + " = " + quoted(r.command(prefix+"states", state)) + "\n"
+		}
+		return b + "  }\n"
 	}
-	r.configure(notify + strings.Replace(gateway, "\n}", "\n"+block+"  }\n}", 1))
+	r.configure(notify + strings.Replace(gateway, "\n}", "\n"+block("")+"}", 1) + secondGateway +
+		"sync_group \"both\" {\n  instances = [\"gateway\", \"second\"]\n" + block("group-") + "}\n")
 	d := r.start()
 	r.listen()
 	return func() { d.stop() }
@@ -146,13 +163,20 @@ func (r *recorder) keepalived() (stop func()) {
 	if err != nil {
 		r.t.Fatalf("keepalived is not installed: run scripts/setup: %v", err)
 	}
-	text := "global_defs {\n script_user root\n notify_fifo " + r.path("fifo") + "\n}\nvrrp_instance gateway {\n" +
-		" interface eth0\n state BACKUP\n version 3\n virtual_router_id 10\n advert_int 0.1\n priority 150\n virtual_ipaddress {\n  192.0.2.100/24\n }\n" +
-		" notify \"" + strings.Join(r.command("all"), " ") + "\"\n"
-	for _, state := range []string{"master", "backup", "fault", "stop"} {
-		text += " notify_" + state + " \"" + strings.Join(r.command("states", state), " ") + "\"\n"
+	notify := func(prefix string) string {
+		b := " notify \"" + strings.Join(r.command(prefix+"all"), " ") + "\"\n"
+		for _, state := range []string{"master", "backup", "fault", "stop"} {
+			b += " notify_" + state + " \"" + strings.Join(r.command(prefix+"states", state), " ") + "\"\n"
+		}
+		return b
 	}
-	if err := os.WriteFile(r.path("keepalived.conf"), []byte(text+"}\n"), 0o600); err != nil {
+	instance := func(name string, number int, more string) string {
+		return fmt.Sprintf("vrrp_instance %s {\n interface eth0\n state BACKUP\n version 3\n virtual_router_id %d\n advert_int 0.1\n priority 150\n"+
+			" virtual_ipaddress {\n  192.0.2.%d/24\n }\n%s}\n", name, number, number+90, more)
+	}
+	text := "global_defs {\n script_user root\n notify_fifo " + r.path("fifo") + "\n}\nvrrp_sync_group both {\n group {\n  gateway\n  second\n }\n" +
+		notify("group-") + "}\n" + instance("gateway", 10, notify("")) + instance("second", 11, "")
+	if err := os.WriteFile(r.path("keepalived.conf"), []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
 	var log output
