@@ -206,7 +206,9 @@ func TestFailoverThatEndsWhileItIsAwaited(t *testing.T) {
 			}
 		},
 		"removed": func(b *bench) {
-			b.cfg.VRRP = nil
+			cfg := *b.cfg // the director reads its own
+			cfg.VRRP = []config.VRRP{{Instance: vrrp.Instance{Name: "other"}}}
+			b.cfg = &cfg
 			b.reload()
 		},
 	} {

@@ -213,6 +213,7 @@ func TestPlanOfOtherSettings(t *testing.T) {
 			{Instance: vrrp.Instance{Name: "web", Priority: 150, AuthPass: "old"}},
 			{Instance: vrrp.Instance{Name: "gone"}},
 		}
+		b.cfg.NotifyWebhooks = []config.NotifyWebhook{{Name: "chat", URL: "https://chat.example.com/old"}}
 		b.start(false)
 		defer b.stop()
 		next := twoServers()
@@ -223,7 +224,6 @@ func TestPlanOfOtherSettings(t *testing.T) {
 			{Instance: vrrp.Instance{Name: "fresh"}},
 		}
 		next.Services[0].Checks[0].Interval = 5 * time.Second
-		b.cfg.NotifyWebhooks = []config.NotifyWebhook{{Name: "chat", URL: "https://chat.example.com/old"}}
 		next.NotifyWebhooks = []config.NotifyWebhook{{Name: "chat", URL: "https://chat.example.com/new"}}
 		wantPlan(t, b.plan(next),
 			// Servers for which the new check has no result yet count as passing.
