@@ -15,14 +15,17 @@ const maxBatch = 512
 
 // batcher sends several route netlink requests with one system call. The kernel carries them out in order, and one that fails
 // does not affect the others. It belongs to one goroutine.
-type batcher struct{ fd int }
+type batcher struct {
+	fd     int
+	buffer []byte // of receive
+}
 
 func newBatcher() (*batcher, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open route netlink: %w", err)
 	}
-	b := &batcher{fd}
+	b := &batcher{fd, make([]byte, 64<<10)}
 	timeout := unix.NsecToTimeval(int64(netlinkTimeout))
 	if err := errors.Join(
 		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}),
@@ -148,12 +151,11 @@ func (m *reply) failure() error {
 
 // receive reads one datagram and calls each with its messages.
 func (b *batcher) receive(each func(m *reply)) error {
-	buffer := make([]byte, 64<<10)
-	n, _, err := unix.Recvfrom(b.fd, buffer, 0)
+	n, _, err := unix.Recvfrom(b.fd, b.buffer, 0)
 	if err != nil {
 		return fmt.Errorf("read from route netlink: %w", err)
 	}
-	for rest := buffer[:n]; len(rest) >= unix.NLMSG_HDRLEN; {
+	for rest := b.buffer[:n]; len(rest) >= unix.NLMSG_HDRLEN; {
 		m := reply{NlMsghdr: unix.NlMsghdr{
 			Len: binary.NativeEndian.Uint32(rest), Type: binary.NativeEndian.Uint16(rest[4:]),
 			Flags: binary.NativeEndian.Uint16(rest[6:]), Seq: binary.NativeEndian.Uint32(rest[8:]),
