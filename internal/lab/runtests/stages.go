@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -36,7 +38,9 @@ func runProof(ctx context.Context, o options, t *tally) error {
 
 // goTest runs `go test -json` and reads its events. Failed tests are recorded in the tally, not returned.
 func goTest(ctx context.Context, o options, t *tally, args ...string) error {
-	cmd := o.command(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	// Some packages' tests wait for processes: others use the CPUs in the meantime.
+	packages := fmt.Sprintf("-p=%d", 2*runtime.NumCPU())
+	cmd := o.command(ctx, "go", append([]string{"test", "-json", packages}, args...)...)
 	cmd.Env = append(os.Environ(), lab.EnvKinds+"="+o.kind)
 	cmd.Stderr = t.out
 	return readEvents(t, cmd)
