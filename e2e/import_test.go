@@ -208,3 +208,106 @@ func generateVRRP(r *rand.Rand) string {
 	}
 	return b.String()
 }
+
+// TestKernelImportedServices compares keepalived's IPVS table for a generated configuration with that of the imported one.
+func TestKernelImportedServices(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	seed, _ := lab.Seed(t, 1)
+	text := generateServices(rand.New(rand.NewPCG(seed, 2)))
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keepalived.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lvsha := must[string](t)(lab.Binary())
+	var complaints bytes.Buffer
+	importing := exec.CommandContext(t.Context(), lvsha, "import", "keepalived", path)
+	importing.Stderr = &complaints
+	imported, err := importing.Output()
+	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 2) { // 2: without alpha
+		t.Fatalf("import: %v\n%s\n%s\n%s", err, complaints.String(), text, imported)
+	}
+	hcl := filepath.Join(dir, "lvs-ha.hcl")
+	if err := os.WriteFile(hcl, imported, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := lab.NewT(t, "import")
+	host := must[*lab.Node](t)(l.Host("theirs", lab.NIC{Name: "eth0", Bridge: must[*lab.Bridge](t)(l.Bridge("lan")), Addresses: lab.Prefixes("10.9.0.1/16")}))
+	s := &side{t: t, host: host}
+	s.start("keepalived", "-n", "-G", "-l", "-C", "-f", path, "-p", dir+"/p", "-c", dir+"/c")
+	want := sortedRules(must[[]byte](t)(exec.CommandContext(t.Context(), lvsha, "export", "ipvsadm", "-c", hcl).Output()))
+	read := func() string {
+		return sortedRules(must[[]byte](t)(host.Command(t.Context(), lvsha, "export", "ipvsadm").Output()))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := lab.Await(ctx, func() bool { return read() == want }); err != nil {
+		t.Errorf("seed %d\nonly keepalived:\n%s\nonly lvs-ha:\n%s\n%s\n%s", seed, without(read(), want), without(want, read()), text, imported)
+	}
+}
+
+func sortedRules(rules []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(rules)), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// without returns the lines of a that b does not have.
+func without(a, b string) string {
+	other := strings.Split(b, "\n")
+	return strings.Join(slices.DeleteFunc(strings.Split(a, "\n"), func(l string) bool { return slices.Contains(other, l) }), "\n")
+}
+
+func generateServices(r *rand.Rand) string {
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	var b strings.Builder
+	b.WriteString("virtual_server_group G1 {\n 10.1.0.1-3 80\n 10.1.1.0/30 81\n}\nvirtual_server_group G2 {\n fwmark 901\n fwmark 902\n}\n")
+	for i := 1; i <= 40; i++ {
+		port := fmt.Sprint(1000 + i)
+		six := false
+		switch {
+		case i == 1:
+			b.WriteString("virtual_server group G1 {\n")
+		case i == 2:
+			b.WriteString("virtual_server group G2 {\n")
+		case r.IntN(6) == 0:
+			fmt.Fprintf(&b, "virtual_server fwmark %d {\n", i)
+		case r.IntN(4) == 0:
+			six = true
+			fmt.Fprintf(&b, "virtual_server fd01::%d %s\n{\n", i, port)
+		default:
+			fmt.Fprintf(&b, "virtual_server 10.2.0.%d %s {\n", i, port)
+		}
+		b.WriteString("  " + pick("lb_algo", "lvs_sched") + " " + pick("rr", "wrr", "lc", "wlc", "sh", "sh\n sh-port", "mh\n mh-port\n mh-fallback", "nq", "sed", "fo", "ovf", "lblc", "dh", "unknown") + "\n")
+		method := pick("", "NAT", "DR", "TUN")
+		if method != "" {
+			b.WriteString("  " + pick("lb_kind", "lvs_method") + " " + method + "\n")
+		}
+		protocol := pick("", "TCP", "UDP", "SCTP")
+		if protocol != "" {
+			b.WriteString("  protocol " + protocol + "\n")
+		}
+		if protocol == "UDP" {
+			b.WriteString(pick("", "  ops\n"))
+		}
+		b.WriteString(pick("", "  persistence_timeout 50\n", "  persistence_timeout 0\n", "  persistence_timeout\n"))
+		if !six && i > 2 { // keepalived 2.2 ignores it for groups
+			b.WriteString(pick("", "", "  persistence_granularity 255.255.255.0\n"))
+		}
+		b.WriteString(pick("", "  delay_loop 30\n", "  quorum 1\n", "  virtualhost www\n", "  weight 3\n", "  inhibit_on_failure\n"))
+		for n := 1 + r.IntN(4); n > 0; n-- {
+			address := fmt.Sprintf("10.3.%d.%d", i, n)
+			if six {
+				address = fmt.Sprintf("fd03::%d:%d", i, n)
+			}
+			to := " " + port
+			if method == "" || method == "NAT" {
+				to = pick(" "+port, " 8080")
+			}
+			fmt.Fprintf(&b, "  real_server %s%s {\n%s%s%s  }\n", address, to, pick("", "    weight 5\n", "    weight 0\n"),
+				pick("", "    uthreshold 100\n    lthreshold 50\n"), pick("", "    inhibit_on_failure\n"))
+		}
+		b.WriteString("}\n")
+	}
+	return b.String()
+}

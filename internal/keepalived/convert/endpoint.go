@@ -88,7 +88,7 @@ func (s *service) byKind() (kinds [][]endpoint) {
 }
 
 func (s *service) name(e endpoint) string {
-	if e.mark == 0 && s.protocol != "tcp" {
+	if e.mark == 0 && s.protocol != "tcp" && s.node.Last("protocol") != nil {
 		return e.name() + "/" + s.protocol
 	}
 	return e.name()

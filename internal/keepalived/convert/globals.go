@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/mail"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,6 +200,11 @@ func downTimer(l *line) {
 // email writes one notify_email block for the three lines.
 func (c *converter) email(l *line) {
 	g := &c.globals
+	servers := slices.ContainsFunc(c.source.Nodes, func(n *keepalived.Node) bool { return n.Keyword == "virtual_server" })
+	if !g.alertAll && !g.alertVRRP && !c.anyAlert() && servers {
+		l.find(Missing, "keepalived sends mail about real servers; lvs-ha only about VRRP.")
+		return
+	}
 	if !g.alertAll && !g.alertVRRP && !c.anyAlert() {
 		l.find(Ignored, "keepalived sends mail only with smtp_alert, which is not set.")
 		return

@@ -19,6 +19,7 @@ type timers struct {
 	interval, timeout, retryInterval time.Duration // retryInterval −1: the check's default
 	retry                            int           // −1: the check's default
 	host                             string
+	port                             uint16 // 0: that of the real server
 }
 
 func (t timers) read(nodes []*keepalived.Node) timers {
@@ -61,6 +62,12 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 		l.find(Missing, "lvs-ha does not balance to the service's own address.")
 		return
 	}
+	// Only NAT can change the port: for the other methods keepalived takes the service's, and checks this one.
+	checked := uint16(0)
+	if f := forwardings[lastArg(l.Node, "lvs_method")]; at.Port() != s.port && (f != "nat" && f != "" || f == "" && s.forwarding != "nat") {
+		checked = at.Port()
+		at = netip.AddrPortFrom(at.Addr(), 0)
+	}
 	name := serverLabel(at, s.port)
 	if slices.ContainsFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == "real_server" && i.block.label == name }) {
 		l.find(Ignored, "The real server is there already.")
@@ -70,12 +77,21 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 	r := b.add(&block{kind: "real_server", label: name, single: true, notes: l.notes()})
 	t := timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(s.node.Children)
 	t = t.read(l.Children)
+	t.port = checked
 	if w := s.node.Last("weight"); w != nil && l.Last("weight") == nil && len(w.Args) > 0 && w.Args[0] != "1" {
 		if n, ok := number(w.Args[0], 1, 65535); ok {
 			r.set("weight", fmt.Sprint(n), notes{})
 		}
 	}
 	c.each("real_server", l.Children, r, func(l2 *line) { c.serverLine(l2, r, l.Node, s, t) })
+}
+
+// lastArg returns the first argument of the last line with a keyword, or "".
+func lastArg(n *keepalived.Node, keyword string) string {
+	if l := n.Last(keyword); l != nil && len(l.Args) > 0 {
+		return l.Args[0]
+	}
+	return ""
 }
 
 func serverLabel(at netip.AddrPort, port uint16) string {

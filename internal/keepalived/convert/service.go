@@ -97,7 +97,7 @@ func (s *service) alpha() bool { return s.node.Last("alpha") != nil }
 
 // readService reads what other lines depend on. The fault says why keepalived ignores the virtual server.
 func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
-	s = &service{node: n, forwarding: "nat", protocol: "tcp", scheduler: "wlc"}
+	s = &service{node: n, forwarding: "nat", protocol: "udp", scheduler: "wlc"}
 	family := ""
 	for _, child := range n.Children {
 		arg := ""
@@ -218,11 +218,13 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 		}
 	case "sh-port", "sh-fallback", "mh-port", "mh-fallback", "flag-1", "flag-2", "flag-3":
 		c.schedulerFlag(l, b, s)
-	case "ops", "hashed":
-		if l.Keyword == "ops" {
-			l.find(Same, "")
-			l.set(b, "one_packet", "true")
+	case "ops":
+		if s.endpoints[0].mark == 0 && s.protocol != "udp" {
+			l.find(Ignored, "keepalived clears it: it requires UDP.")
+			return
 		}
+		l.find(Same, "")
+		l.set(b, "one_packet", "true")
 	case "persistence_timeout", "persistence_granularity", "persistence_engine":
 		c.persistence(l, b)
 	case "inhibit_on_failure":
@@ -243,6 +245,10 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 // quorum writes the quorum as keepalived uses it: at most the sum of the weights, and more than the hysteresis. A quorum that is out of
 // reach once it was lost is an error in lvs-ha.
 func (c *converter) quorum(l *line, b *block, s *service) {
+	if s.weights() == 0 {
+		l.find(Ignored, "No real server has a weight.")
+		return
+	}
 	q := b.find("quorum")
 	if q == nil {
 		q = b.add(&block{kind: "quorum", notes: l.notes()})
@@ -353,7 +359,14 @@ func (c *converter) impliedService(b *block, s *service) {
 	if b.get("forwarding") == "" {
 		b.items = slices.Insert(b.items, at, item{name: "forwarding", value: quote(s.forwarding)})
 	}
-	if p := b.find("persistence"); p != nil && p.get("timeout") == "" {
+	if s.endpoints[0].mark == 0 && s.protocol == "udp" && b.get("protocol") == "" {
+		b.items = slices.Insert(b.items, at, item{name: "protocol", value: quote("udp"), notes: notes{trailing: "keepalived's default"}})
+	}
+	p := b.find("persistence")
+	if everyPort := func(e endpoint) bool { return e.mark == 0 && e.address.Port() == 0 }; p == nil && slices.ContainsFunc(s.endpoints, everyPort) {
+		p = b.add(&block{kind: "persistence"})
+	}
+	if p != nil && p.get("timeout") == "" {
 		p.set("timeout", quote("6m"), notes{})
 	}
 }
