@@ -95,7 +95,7 @@ func TestHostStatusAndReload(t *testing.T) {
 	d.awaitStatus("a fault", inState(vrrp.Initialize))
 }
 
-func TestHostSIGTERMStopsWithinASecond(t *testing.T) {
+func TestHostTimedStop(t *testing.T) {
 	lab.Need(t, lab.Host)
 	p := newPlace(t)
 	p.configure(gateway)

@@ -193,7 +193,7 @@ func TestAllowed(t *testing.T) {
 	}
 }
 
-func TestPairConfigLoads(t *testing.T) {
+func TestConfigOfThePairLoads(t *testing.T) {
 	if _, diags := config.LoadText("pair.hcl", pairConfig, config.Options{Node: "lb1"}); diags.HasErrors() {
 		t.Fatal(diags)
 	}

@@ -70,7 +70,7 @@ func TestHostWebTLS(t *testing.T) {
 	}
 }
 
-func TestHostDownload(t *testing.T) {
+func TestHostTimedDownload(t *testing.T) {
 	Need(t, Host)
 	host, server := pair(t)
 	web := must[*Web](t)(server.Web(WebConfig{Name: "rs1", Address: "10.0.0.1:80"}))

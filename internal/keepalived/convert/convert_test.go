@@ -75,8 +75,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestPair converts the two files of a pair to one.
-func TestPair(t *testing.T) {
+// TestBothFiles converts the two files of a pair to one.
+func TestBothFiles(t *testing.T) {
 	var sources []Source
 	for _, node := range []string{"lb1", "lb2"} {
 		c, err := keepalived.Read("testdata/"+node+".conf", keepalived.Options{Node: node})
