@@ -16,6 +16,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	wholeSeconds,
 	validInstances,
 	uniqueRouters,
+	vmacInterfaces,
 	virtualAddresses,
 	ownAddresses,
 	validRouting,

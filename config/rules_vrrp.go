@@ -72,6 +72,8 @@ func (b *vrrpBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return b.AuthPass.at(), b.AuthPass.isOK() && b.Version.isOK()
 	case "auth_hmac.key", "auth_hmac.active_key", "auth_hmac.time_window", "auth_hmac":
 		return b.AuthHMAC.placeOf(e)
+	case "vmac", "vmac.interface", "vmac.xmit_base":
+		return b.VMAC.placeOf(e)
 	case "checksum":
 		return b.Checksum.at(), b.Checksum.isOK() && b.Version.isOK()
 	case "unicast_peers":

@@ -43,6 +43,7 @@ type vrrpBlock struct {
 	ConnectionSync  *connectionSyncBlock   `hcl:"connection_sync,block"`
 	AuthHMAC        *authHMACBlock         `hcl:"auth_hmac,block"`
 	Notify          *notifyBlock           `hcl:"notify,block"`
+	VMAC            *vmacBlock             `hcl:"vmac,block"`
 
 	all []prefix // see prefixes
 }
@@ -187,6 +188,7 @@ func (b *vrrpBlock) instance() vrrp.Instance {
 		in.Addresses = append(in.Addresses, address)
 	}
 	in.Routing = routing(b.Routes, b.Rules, in.Family)
+	in.VMAC = b.VMAC.settings(in.Family, in.VirtualRouterID)
 	for _, track := range b.TrackInterfaces {
 		in.TrackInterfaces = append(in.TrackInterfaces,
 			vrrp.TrackInterface{Interface: string(track.Interface.value), Weight: int(track.Weight.value), Reverse: track.Reverse.value})

@@ -51,6 +51,7 @@ type Status struct {
 	MasterDownTime    time.Duration     `json:"master_down_interval"`
 	PreemptHeld       string            `json:"preempt_held,omitempty"` // why a backup does not preempt a master of lower priority
 	Group             string            `json:"group,omitempty"`        // the sync group
+	VMAC              *VMACStatus       `json:"vmac,omitempty"`
 	Tracks            []Track           `json:"tracks,omitempty"`
 	Conflicts         []Conflict        `json:"conflicts,omitempty"` // of a master
 	Transitions       uint64            `json:"transitions"`         // times it became master

@@ -107,6 +107,7 @@ type Instance struct {
 	Routing                            // set while it has the addresses
 	TrackInterfaces   []TrackInterface `json:"track_interfaces,omitempty"`
 	Announce          Announce         `json:"announce"`
+	VMAC              *VMAC            `json:"vmac,omitempty"` // nil: the addresses have the interface's MAC address
 }
 
 // ChecksumMode selects what a version 3 IPv4 checksum covers.

@@ -10,6 +10,7 @@ const (
 	ReasonInterfaceDown    Reason = "interface-down"    // the interface has no link or is set down
 	ReasonNoAddress        Reason = "no-address"        // the interface has no source address for adverts
 	ReasonSocket           Reason = "socket"            // adverts cannot be sent or received
+	ReasonVMAC             Reason = "vmac"              // the interface for the virtual MAC address cannot be created
 	ReasonTrack            Reason = "track"             // a track without weight has failed
 	ReasonAddressRefused   Reason = "address-refused"   // the kernel refuses the virtual addresses
 	ReasonGroupFault       Reason = "group-fault"       // another member of its sync group has a fault
@@ -48,7 +49,7 @@ const (
 // IsFault reports whether an instance is out of service for a reason that needs an operator.
 func (r Reason) IsFault() bool {
 	switch r {
-	case ReasonInterfaceMissing, ReasonInterfaceDown, ReasonNoAddress, ReasonSocket, ReasonTrack, ReasonAddressRefused, ReasonGroupFault:
+	case ReasonInterfaceMissing, ReasonInterfaceDown, ReasonNoAddress, ReasonSocket, ReasonVMAC, ReasonTrack, ReasonAddressRefused, ReasonGroupFault:
 		return true
 	}
 	return false

@@ -36,6 +36,7 @@ func (in *Instance) Validate() []FieldError {
 	v.authentication(in)
 	v.tracks(in)
 	v.routing(in)
+	v.vmac(in)
 	return v.errs
 }
 

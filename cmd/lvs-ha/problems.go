@@ -78,6 +78,9 @@ func instanceTroubles(v api.Instance) []trouble {
 	for _, c := range v.Conflicts {
 		list = append(list, trouble{true, c.Since, what, c.What() + "; " + c.Remedy()})
 	}
+	if v.VMAC != nil && v.VMAC.Problem != "" {
+		list = append(list, trouble{true, v.Since, what, "virtual MAC address: " + v.VMAC.Problem})
+	}
 	for _, text := range v.AddressesRefused {
 		list = append(list, trouble{true, v.Since, what, "virtual address refused, retrying: " + text})
 	}

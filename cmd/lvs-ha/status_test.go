@@ -90,6 +90,7 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 		"a failed track with a weight": {func(s *api.Status) { s.VRRP[0].Tracks = []api.Track{{Effect: vrrp.EffectOffset, Offset: -20}} }, []string{"vrrp web"}},
 		"a last resort":                {func(s *api.Status) { s.VRRP[0].Tracks = []api.Track{{Effect: vrrp.EffectLastResort}} }, []string{"vrrp web"}},
 		"a refused address":            {func(s *api.Status) { s.VRRP[0].AddressesRefused = []string{"192.0.2.10/24"} }, []string{"vrrp web"}},
+		"a virtual MAC address":        {func(s *api.Status) { s.VRRP[0].VMAC = &api.VMAC{Problem: "busy"} }, []string{"vrrp web"}},
 		"a missing service":            {func(s *api.Status) { s.Services[0].Present = false }, []string{"service http"}},
 		"an unread kernel": {func(s *api.Status) {
 			s.Services[0].Present, s.Problems = false, []api.Problem{{What: api.ProblemUnread}}

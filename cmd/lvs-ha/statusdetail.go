@@ -15,6 +15,9 @@ func (p *statusPage) detail(v api.Instance) {
 	}
 	line("state", "%s for %s: %s", v.State, ago(v.Since, p.now), v.Reason)
 	line("priority", "%d effective, %d configured", v.EffectivePriority, v.Priority)
+	if v.VMAC != nil {
+		line("virtual MAC address", "%s on %s", v.VMAC.Hardware, v.VMAC.Interface)
+	}
 	if v.Group != "" {
 		line("sync group", "%s", v.Group)
 	}

@@ -21,6 +21,7 @@ func InstanceOf(s vrrp.Status, events []history.Event) Instance {
 		MasterAddress: s.MasterAddress, MasterPriority: s.MasterPriority, AdvertiseInterval: Duration(s.AdvertiseInterval),
 		SkewTime: Duration(s.SkewTime), MasterDownInterval: Duration(s.MasterDownTime), PreemptHeld: s.PreemptHeld,
 		Group:       s.Group,
+		VMAC:        (*VMAC)(s.VMAC),
 		Tracks:      mapped(s.Tracks, func(t vrrp.Track) Track { return Track(t) }),
 		Conflicts:   mapped(s.Conflicts, func(c vrrp.Conflict) Conflict { return Conflict(c) }),
 		Transitions: s.Transitions, AdvertsSent: s.AdvertsSent, AdvertsReceived: s.AdvertsReceived, AnnouncementsSent: s.AnnouncesSent,

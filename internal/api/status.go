@@ -66,6 +66,7 @@ type Instance struct {
 	MasterDownInterval Duration          `json:"master_down_interval"`
 	PreemptHeld        string            `json:"preempt_held,omitempty"` // why a backup does not preempt a master of lower priority
 	Group              string            `json:"group,omitempty"`        // its sync group
+	VMAC               *VMAC             `json:"vmac,omitempty"`         // nil: the addresses have the interface's MAC address
 	Tracks             []Track           `json:"tracks,omitempty"`       // what it depends on
 	Conflicts          []Conflict        `json:"conflicts,omitempty"`    // of a master
 	Transitions        uint64            `json:"transitions"`            // times it became master
@@ -96,6 +97,13 @@ type Transition struct {
 	Reason   vrrp.Reason `json:"reason,omitempty"`
 	Priority uint8       `json:"priority,omitempty"` // effective, after the transition
 	Lost     uint64      `json:"lost,omitempty"`
+}
+
+// VMAC is the interface with an instance's virtual MAC address.
+type VMAC struct {
+	Interface string `json:"interface"`
+	Hardware  string `json:"hardware"`          // the MAC address
+	Problem   string `json:"problem,omitempty"` // why it cannot be used, or why the host accepts packets that it should drop
 }
 
 // Track is a dependency of an instance.

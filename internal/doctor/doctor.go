@@ -119,6 +119,7 @@ var checks = []check{
 	otherDaemons,
 	adverts,
 	conflicts,
+	virtualMACs,
 	serverRoutes,
 	natWayBack,
 	tunnels,

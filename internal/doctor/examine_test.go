@@ -53,6 +53,8 @@ virtual_service "http" {
 }
 `
 
+var vmacConfig = strings.Replace(drConfig, "\n}", "\n  vmac {}\n}", 1)
+
 var tunConfig = strings.NewReplacer(`"dr"`, `"tun"`, "202.99.59.108", "198.51.100.8").Replace(drConfig)
 
 func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }

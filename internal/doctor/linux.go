@@ -121,9 +121,9 @@ func (l Linux) observeRunning(ctx context.Context, _ *config.Config, o *Observed
 	if err != nil {
 		return err
 	}
-	o.Running = &Running{States: map[string]vrrp.State{}, Conflicts: map[string][]api.Conflict{}}
+	o.Running = &Running{States: map[string]vrrp.State{}, Conflicts: map[string][]api.Conflict{}, VMACs: map[string]*api.VMAC{}}
 	for _, v := range status.VRRP {
-		o.Running.States[v.Name], o.Running.Conflicts[v.Name] = v.State, v.Conflicts
+		o.Running.States[v.Name], o.Running.Conflicts[v.Name], o.Running.VMACs[v.Name] = v.State, v.Conflicts, v.VMAC
 	}
 	return nil
 }

@@ -144,6 +144,17 @@ func TestAdverts(t *testing.T) {
 			}}
 			o.Adverts = nil
 		}, []string{"error conflict web"}},
+		{"a virtual MAC address that cannot be used", vmacConfig, func(_ *config.Config, o *doctor.Observed) {
+			o.Running = &doctor.Running{States: map[string]vrrp.State{"web": vrrp.Initialize}, VMACs: map[string]*api.VMAC{
+				"web": {Interface: "vrrp.51", Problem: "device or resource busy"},
+			}}
+		}, []string{"error vmac vrrp.51"}},
+		{"another program's interface with the name", vmacConfig, func(_ *config.Config, o *doctor.Observed) {
+			o.Links = append(o.Links, host.Link{Index: 99, Name: "vrrp.51", Up: true})
+		}, []string{"error vmac vrrp.51"}},
+		{"the interface of a former daemon", vmacConfig, func(_ *config.Config, o *doctor.Observed) {
+			o.Links = append(o.Links, host.Link{Index: 99, Name: "vrrp.51", Up: true, Alias: vrrp.VMACAlias + "eth0"})
+		}, nil},
 		{"silence as backup", drConfig, running(vrrp.Backup), []string{
 			"warning peer-silent web"}},
 		{"not listened", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Listened, o.Adverts = nil, nil }, nil},

@@ -90,6 +90,7 @@ type Advert struct {
 type Running struct {
 	States    map[string]vrrp.State     // of VRRP instances, by name
 	Conflicts map[string][]api.Conflict // of VRRP instances, by name
+	VMACs     map[string]*api.VMAC      // of VRRP instances, by name; nil: none
 }
 
 // Unseen is a subject that could not be examined.

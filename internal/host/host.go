@@ -23,6 +23,7 @@ type Link struct {
 	Any       bool // an IPv6 tunnel that also accepts IPv4
 	MTU       int
 	Hardware  net.HardwareAddr
+	Alias     string
 }
 
 // Running reports whether the link carries packets.
@@ -37,7 +38,7 @@ func LinkOf(l netlink.Link) Link {
 	a := l.Attrs()
 	up := a.RawFlags&unix.IFF_UP != 0
 	out := Link{
-		Index: a.Index, Name: a.Name, MTU: a.MTU, Hardware: a.HardwareAddr,
+		Index: a.Index, Name: a.Name, MTU: a.MTU, Hardware: a.HardwareAddr, Alias: a.Alias,
 		// The kernel derives IFF_RUNNING from the operational state (dev_get_flags, net/core/dev.c).
 		Up: up, NoCarrier: up && a.RawFlags&unix.IFF_RUNNING == 0,
 		Loopback: a.RawFlags&unix.IFF_LOOPBACK != 0, NoARP: a.RawFlags&unix.IFF_NOARP != 0,

@@ -26,6 +26,9 @@ type burst struct {
 
 func newBurst(t task, addresses []vrrp.Address) burst {
 	b := burst{holder: t.holder, name: t.name, rounds: max(t.count, 1)}
+	if t.holder.vmac != "" {
+		b.rounds += len(vmacRounds)
+	}
 	for _, a := range addresses {
 		b.targets = append(b.targets, t.holder.key.place(a))
 	}
@@ -45,6 +48,10 @@ const (
 	paceFrames = 64
 	pacePause  = time.Millisecond
 )
+
+// vmacRounds are the times between the first rounds of a router with a virtual MAC address. Until the former master has
+// removed the addresses, its answers direct the MAC address to it.
+var vmacRounds = [...]time.Duration{2 * time.Millisecond, 8 * time.Millisecond}
 
 // announcer sends bursts: the first round on the caller's goroutine, the rest on its own.
 type announcer struct {
@@ -120,9 +127,17 @@ func (a *announcer) stop(h *holder) {
 func (r *running) started(now time.Time) {
 	r.sent++
 	r.last = now
-	r.next = now.Add(roundGap)
-	if r.sent == 1 {
+	early := 0
+	if r.holder.vmac != "" {
+		early = len(vmacRounds)
+	}
+	switch {
+	case r.sent <= early:
+		r.next = now.Add(vmacRounds[r.sent-1])
+	case r.sent == early+1:
 		r.next = now.Add(secondRound)
+	default:
+		r.next = now.Add(roundGap)
 	}
 }
 
@@ -175,6 +190,9 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 func (a *announcer) round(r *running, paced bool) {
 	for _, t := range r.targets {
 		ifc := a.lookup(t.Interface)
+		if t.Interface == r.holder.vmac {
+			ifc.Hardware = r.holder.mac() // it may just have been set
+		}
 		if ifc.Index == 0 || ifc.NoARP {
 			continue
 		}

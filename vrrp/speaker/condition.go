@@ -22,6 +22,8 @@ func (e *engine) conditionOf(r *router) condition {
 		return condition{reason: vrrp.ReasonInterfaceMissing}
 	case !ifc.Up:
 		return condition{reason: vrrp.ReasonInterfaceDown}
+	case !e.vmacReady(r):
+		return condition{reason: vrrp.ReasonVMAC}
 	case r.wire.socket == nil:
 		return condition{reason: vrrp.ReasonSocket}
 	}
@@ -65,7 +67,8 @@ func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 func (e *engine) present(r *router) []vrrp.Address {
 	var out []vrrp.Address
 	for _, a := range r.instance.Addresses {
-		if e.interfaces[r.key.place(a).Interface].has(a.Prefix) {
+		at := r.key.place(a).Interface
+		if ifc := e.interfaces[at]; ifc.has(a.Prefix) && (ifc.Up || at != r.holder.vmac) {
 			out = append(out, a)
 		}
 	}
@@ -84,13 +87,25 @@ func (e *engine) updateCondition(r *router, now time.Time) {
 	}
 }
 
+// opening reports whether a router lacks only what is being prepared.
+func (e *engine) opening(r *router, lacks vrrp.Reason) bool {
+	switch lacks {
+	case vrrp.ReasonSocket:
+		return r.wire.opening
+	case vrrp.ReasonVMAC:
+		return r.vmac.problem == ""
+	}
+	return false
+}
+
 // updateConditions passes on failures first, so that no advert is sent on an interface that is down, and usable
 // interfaces last. Members of a group start together, when the sockets of all are open.
 func (e *engine) updateConditions(routers []*router, now time.Time) {
 	opening := false
 	for _, r := range routers {
+		e.prepareVMAC(r, now)
 		c := e.conditionOf(r)
-		if c.reason == vrrp.ReasonSocket && r.wire.opening {
+		if e.opening(r, c.reason) {
 			opening = opening || r.state == condition{}
 			c = r.state
 		}

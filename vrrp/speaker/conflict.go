@@ -106,7 +106,11 @@ func (e *engine) watchNeighbors(r *router) {
 	var addresses []placed
 	if r.machine.State() == vrrp.Master {
 		for _, a := range r.instance.Addresses {
-			addresses = append(addresses, r.key.place(a))
+			at := r.key.place(a)
+			if at.Interface == r.holder.vmac {
+				at.Interface = r.key.Interface // where another host with the same MAC address is seen
+			}
+			addresses = append(addresses, at)
 		}
 	}
 	e.kernel.watch(r.key, addresses)

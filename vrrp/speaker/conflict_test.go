@@ -189,25 +189,25 @@ func TestNeighborClaims(t *testing.T) {
 	advert := neighborProbe(other, netip.MustParseAddr("fe80::2"), six.Addr())
 	advert[ipv6HeaderLen] = neighborAdvert
 
-	n.readARP(2, other, arpProbe(other, four.Addr()))
-	n.readARP(3, other, claim)
+	n.readARP(frame{index: 2, mac: other}, arpProbe(other, four.Addr()))
+	n.readARP(frame{index: 3, mac: other}, claim)
 	ours := slices.Clone(claim)
 	copy(ours[8:14], second)
-	n.readARP(2, second, ours)
-	n.readIPv6(2, second, advert)
-	n.readIPv6(2, own, advert)
-	n.readIPv6(2, other, neighborProbe(other, netip.MustParseAddr("fe80::2"), six.Addr()))
+	n.readARP(frame{index: 2, mac: second}, ours)
+	n.readIPv6(frame{index: 2, mac: second}, advert)
+	n.readIPv6(frame{index: 2, mac: own}, advert)
+	n.readIPv6(frame{index: 2, mac: other}, neighborProbe(other, netip.MustParseAddr("fe80::2"), six.Addr()))
 	for _, b := range [][]byte{nil, {0}, claim[:20], advert[:50]} {
-		n.readARP(2, other, b)
-		n.readIPv4(2, other, b)
-		n.readIPv6(2, other, b)
+		n.readARP(frame{index: 2, mac: other}, b)
+		n.readIPv4(frame{index: 2, mac: other}, b)
+		n.readIPv6(frame{index: 2, mac: other}, b)
 	}
 	if len(got) != 0 {
 		t.Errorf("reported %v of what is no claim", got)
 	}
 	for range 3 {
-		n.readARP(2, other, claim)
-		n.readIPv6(2, other, advert)
+		n.readARP(frame{index: 2, mac: other}, claim)
+		n.readIPv6(frame{index: 2, mac: other}, advert)
 	}
 	if want := "[10.9.0.100 02:00:00:00:00:02 fd09::100 02:00:00:00:00:02]"; fmt.Sprint(got) != want {
 		t.Errorf("reported %v, want %s, each once", got, want)
@@ -223,8 +223,8 @@ func FuzzSniffedPackets(f *testing.F) {
 		n := newNeighbors(slog.New(slog.DiscardHandler), w.lookup, w.owns)
 		n.answered, n.advertised = func(routerKey, netip.Addr, net.HardwareAddr) {}, func(sniffedAdvert) {}
 		n.watch(routerKey{"eth0", vrrp.IPv4, 51}, []placed{{"eth0", netip.MustParsePrefix("10.9.0.100/24")}})
-		n.readARP(2, nil, b)
-		n.readIPv4(2, nil, b)
-		n.readIPv6(2, nil, b)
+		n.readARP(frame{index: 2, mac: nil}, b)
+		n.readIPv4(frame{index: 2, mac: nil}, b)
+		n.readIPv6(frame{index: 2, mac: nil}, b)
 	})
 }

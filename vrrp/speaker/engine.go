@@ -39,6 +39,8 @@ type engine struct {
 	reportStatic func([]string)            // reports what the kernel refuses of the static configuration
 	keep         func(*vrrp.Wanted)        // saves the wanted state for the next speaker; nil clears it
 
+	refusePackets func([]netip.Addr) // makes the kernel drop packets to these addresses only
+
 	timers     timers
 	interfaces map[string]netInterface
 	wires      map[socketKey]*wire
@@ -53,6 +55,9 @@ type engine struct {
 	stopping   bool
 	static     static
 	swept      bool
+	refused    *[]netip.Addr // passed to refusePackets
+	accepting  string        // why the kernel does not drop packets to them
+	sweptLinks bool          // macvlans of a former speaker have been removed
 
 	directorLost   timer // the end of the grace time
 	directorSilent timer
@@ -69,17 +74,18 @@ type engine struct {
 func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
 	e := &engine{
 		log: log, outside: loglimit.Outside(log), sockets: s, kernel: k, post: post, clock: time.Now,
-		keep:         func(*vrrp.Wanted) {},
-		reportStatic: func([]string) {},
-		static:       static{holder: &holder{}},
-		interfaces:   map[string]netInterface{},
-		wires:        map[socketKey]*wire{},
-		routers:      map[routerKey]*router{},
-		groups:       map[string]*group{},
-		virtual:      map[netip.Addr]int{},
-		rejected:     map[string]string{},
-		tenures:      &tenures{now: bootTime},
-		history:      newHistory(&series{}),
+		keep:          func(*vrrp.Wanted) {},
+		refusePackets: func([]netip.Addr) {},
+		reportStatic:  func([]string) {},
+		static:        static{holder: &holder{}},
+		interfaces:    map[string]netInterface{},
+		wires:         map[socketKey]*wire{},
+		routers:       map[routerKey]*router{},
+		groups:        map[string]*group{},
+		virtual:       map[netip.Addr]int{},
+		rejected:      map[string]string{},
+		tenures:       &tenures{now: bootTime},
+		history:       newHistory(&series{}),
 	}
 	e.directorLost.fire = e.handOverAll
 	e.directorSilent.fire = e.directorHangs
@@ -127,7 +133,8 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 			continue
 		}
 		_, removes := a.(vrrp.RemoveAddresses)
-		r.waiting = append(r.waiting, work{a, heard && removes, now, r.machine.Priority()})
+		linger := heard && removes && r.vmac == nil // with the same MAC address, the switch already sends everything to the successor
+		r.waiting = append(r.waiting, work{a, linger, now, r.machine.Priority()})
 	}
 	if r.machine.State() != vrrp.Master {
 		e.tenures.over(r.tenure)
@@ -214,7 +221,12 @@ func (e *engine) delegate(r *router, waiting []work) int {
 		t.actions = append(t.actions, w.Action)
 	}
 	r.busy, r.added, r.adding = true, false, t.addsLast()
-	t.done = func() { e.post(func(now time.Time) { e.taskDone(r, now) }) }
+	t.done = func() {
+		e.post(func(now time.Time) {
+			e.carriedOut(r, t.actions, now)
+			e.taskDone(r, now)
+		})
+	}
 	e.tasks = append(e.tasks, t)
 	return len(t.actions)
 }
@@ -308,11 +320,12 @@ func (e *engine) setInterface(ifc netInterface, now time.Time) {
 		if r.dependsOn(ifc.Name) {
 			dependent = append(dependent, r)
 			e.retrySoon(r, now)
+			e.prepareSoon(r, now)
 		}
 	}
 	e.updateEach(slices.Values(dependent), now)
 	for _, r := range dependent {
-		if newHardware && r.machine.State() == vrrp.Master {
+		if newHardware && ifc.Name != r.holder.vmac && r.machine.State() == vrrp.Master {
 			e.kernel.repeat(r.holder) // neighbours have cached the old hardware address
 		}
 	}

@@ -34,6 +34,8 @@ type rig struct {
 	told       bool              // it has reported a refusal
 	direct     int               // addresses announced by the loop
 	watched    map[routerKey][]placed
+	macvlan    int // index of prepared macvlans
+	noMacvlan  error
 
 	quiet bool     // disables the trace
 	trace []string // the engine's actions, in order
@@ -89,14 +91,18 @@ func (g *rig) Open(ifc netInterface, key socketKey, opened func(*socket, error, 
 func (g *rig) Close(*socket) { g.closed++ }
 
 // Send implements sockets.
-func (g *rig) Send(_ *socket, messages []*outgoing) (int, error) {
+func (g *rig) Send(s *socket, messages []*outgoing) (int, error) {
 	g.sends++
+	through := ""
+	if strings.HasPrefix(s.key.Interface, "vrrp") {
+		through = " through " + s.key.Interface
+	}
 	for i, o := range messages {
 		if g.unsendable != nil && g.unsendable(o) {
 			return i, errRefused
 		}
 		if !g.quiet {
-			g.note("advert %d", o.data[2])
+			g.note("advert %d%s", o.data[2], through)
 		}
 	}
 	return len(messages), nil
@@ -129,6 +135,13 @@ func (g *rig) watch(key routerKey, addresses []placed) {
 // finish completes the tasks that were submitted.
 func (g *rig) finish() {
 	for _, t := range g.tasks {
+		switch {
+		case t.prepare != nil:
+			g.note("prepare %s", t.prepare.name)
+			t.prepared(g.macvlan, g.noMacvlan)
+		case t.discard != "":
+			g.note("discard %s", t.discard)
+		}
 		g.judge(t)
 		for _, a := range t.actions {
 			switch a.(type) {

@@ -27,11 +27,12 @@ const (
 // broadcast address or to another multicast group. It accepts all other packets, valid or not, because packets dropped
 // here cannot be counted by reason. An IPv6 filter sees only the VRRP header.
 func filterFor(key socketKey) []bpf.Instruction {
+	only := fromOnly(key.From)
 	if key.Family == vrrp.IPv6 {
-		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}
+		return append(only, bpf.RetConstant{Val: wholePacket})
 	}
 	group := key.group().As4()
-	return []bpf.Instruction{
+	return append(only,
 		bpf.LoadAbsolute{Off: ipv4ProtocolAt, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: vrrp.Protocol, SkipTrue: 6},
 		bpf.LoadAbsolute{Off: ipv4DestAt, Size: 4},
@@ -40,6 +41,21 @@ func filterFor(key socketKey) []bpf.Instruction {
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ipv4ClassDBits},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: ipv4Multicast, SkipTrue: 1},
 		bpf.RetConstant{Val: wholePacket},
+		bpf.RetConstant{Val: 0},
+	)
+}
+
+// fromOnly returns the beginning of a filter that drops frames of other MAC addresses.
+func fromOnly(mac [6]byte) []bpf.Instruction {
+	const sourceAt = 0xffe00000 + 6 // SKF_LL_OFF of linux/filter.h: relative to the Ethernet header
+	if mac == [6]byte{} {
+		return nil
+	}
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: sourceAt, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(mac[:]), SkipTrue: 2},
+		bpf.LoadAbsolute{Off: sourceAt + 4, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(binary.BigEndian.Uint16(mac[4:])), SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 	}
 }

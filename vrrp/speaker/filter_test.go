@@ -39,7 +39,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("protocol %d to %s: %d bytes pass, want pass %v", c.protocol, c.to, n, c.pass)
 		}
 	}
-	for _, filter := range [][]bpf.Instruction{refuseAll, filterFor(socketKey{Family: vrrp.IPv6})} {
+	for _, filter := range [][]bpf.Instruction{refuseAll, filterFor(socketKey{Family: vrrp.IPv6}), filterFor(vmacKey)} {
 		if _, err := bpf.Assemble(filter); err != nil {
 			t.Error(err)
 		}

@@ -18,6 +18,7 @@ type netInterface struct {
 	Up        bool // set up, and with a carrier
 	NoARP     bool // no neighbour discovery on it (NOARP)
 	Hardware  net.HardwareAddr
+	Below     int         // of a macvlan: index of the interface that it is on
 	Addresses []ifAddress // in the kernel's order
 }
 
@@ -28,7 +29,7 @@ type ifAddress struct {
 }
 
 func (a netInterface) equal(b netInterface) bool {
-	return a.Index == b.Index && a.Name == b.Name && a.Up == b.Up && a.NoARP == b.NoARP &&
+	return a.Index == b.Index && a.Name == b.Name && a.Up == b.Up && a.NoARP == b.NoARP && a.Below == b.Below &&
 		slices.Equal(a.Hardware, b.Hardware) && slices.Equal(a.Addresses, b.Addresses)
 }
 
@@ -59,7 +60,12 @@ func (t *interfaceTable) byName() map[string]netInterface {
 
 func (t *interfaceTable) setLink(l netlink.Link) {
 	x := host.LinkOf(l)
+	below := 0
+	if _, ok := l.(*netlink.Macvlan); ok {
+		below = l.Attrs().ParentIndex
+	}
 	t.links[x.Index] = netInterface{
+		Below: below,
 		Index: x.Index, Name: x.Name, Up: x.Running(), NoARP: !x.Neighbors() || len(x.Hardware) != 6, Hardware: x.Hardware,
 	}
 }

@@ -19,6 +19,8 @@ type side struct {
 	pass     string
 	interval time.Duration
 	checksum vrrp.ChecksumMode
+	vmac     bool
+	xmitBase bool // with vmac
 }
 
 // pairing is a virtual router with one of our routers and one of keepalived's.
@@ -43,6 +45,7 @@ func pairings() []pairing {
 	same := func(name string, family vrrp.Family, noPreempt bool, s side) pairing {
 		return with(name, family, noPreempt, s, s)
 	}
+	vmac := side{version: 3, interval: usual, vmac: true}
 	v3 := func(unicast bool, interval time.Duration) side {
 		return side{version: 3, unicast: unicast, interval: interval}
 	}
@@ -59,6 +62,12 @@ func pairings() []pairing {
 		same("v3-ipv6-unicast", vrrp.IPv6, false, v3(true, usual)),
 		with("v3-ipv6-ours-slower", vrrp.IPv6, false, v3(false, slow), v3(false, fast)),
 		with("v3-ipv6-unicast-ours-faster", vrrp.IPv6, false, v3(true, fast), v3(true, slow)),
+		same("v3-ipv4-vmac", vrrp.IPv4, false, vmac),
+		same("v3-ipv6-vmac-nopreempt", vrrp.IPv6, true, vmac),
+		with("v3-ipv4-ours-vmac", vrrp.IPv4, true, vmac, v3(false, usual)),
+		with("v3-ipv4-theirs-vmac", vrrp.IPv4, false, v3(false, usual), vmac),
+		same("v2-unicast-vmac-base", vrrp.IPv4, false, side{version: 2, unicast: true, interval: slow, vmac: true, xmitBase: true}),
+		same("v3-ipv6-vmac-base", vrrp.IPv6, false, side{version: 3, interval: usual, vmac: true, xmitBase: true}),
 	}
 }
 
@@ -73,6 +82,9 @@ func (p pairing) instance(i int, s side, priority uint8, self, peer string) vrrp
 			{Prefix: netip.MustParsePrefix(fmt.Sprintf("fe80::1:%x/64", 1+i))},
 			{Prefix: netip.MustParsePrefix(fmt.Sprintf("fd09::1:%x/64", 1+i))},
 		}
+	}
+	if s.vmac {
+		in.VMAC = &vrrp.VMAC{Interface: fmt.Sprintf("vrrp.%d", i+1), XmitBase: s.xmitBase}
 	}
 	if s.unicast {
 		if s.peer != "" {
@@ -163,9 +175,16 @@ func (m *match) awaitMasters(t *testing.T, masterOf func(pairing) *corner) {
 // awaitAddresses waits until a host has the addresses of the i-th pairing, or has none of them.
 func (m *match) awaitAddresses(t *testing.T, i int, h *lab.Node, want bool) {
 	t.Helper()
+	c, iface := m.us, "eth0"
+	if h == m.them.host {
+		c = m.them
+	}
+	if v := c.instances[i].VMAC; v != nil {
+		iface = v.Interface
+	}
 	for _, a := range m.us.instances[i].Addresses {
 		eventually(t, fmt.Sprintf("%s has %s of %s: %t", h.Name(), a.Prefix, m.list[i].name, want),
-			func() bool { return has(t, h, "eth0", a.Prefix.String()) == want })
+			func() bool { return has(t, h, iface, a.Prefix.String()) == want })
 	}
 }
 
@@ -174,25 +193,25 @@ func (m *match) awaitAddresses(t *testing.T, i int, h *lab.Node, want bool) {
 func (m *match) awaitAdverts(t *testing.T, masterOf func(pairing) *corner) {
 	t.Helper()
 	const enough = 2
-	macs, got := map[uint8]string{}, map[uint8]int{}
+	priorities, got := map[uint8]uint8{}, map[uint8]int{} // both routers may have the same MAC address, but not the same priority
 	for i, p := range m.list {
 		if c := masterOf(p); c != nil {
-			macs[m.us.instances[i].VirtualRouterID] = macOf(t, c.host, "eth0")
+			priorities[m.us.instances[i].VirtualRouterID] = c.instances[i].Priority
 		}
 	}
 	began, done := time.Now(), 0
 	defer func() {
-		if done < len(macs) {
+		if done < len(priorities) {
 			t.Logf("adverts by virtual router: %v", got)
 		}
 	}()
 	m.capture.await(t, m.capture.mark(), "two adverts of each master", func(s seen) bool {
-		if s.advert == nil || s.at.Before(began) || macs[s.advert.VirtualRouterID] == "" {
+		if s.advert == nil || s.at.Before(began) || priorities[s.advert.VirtualRouterID] == 0 {
 			return false
 		}
 		id, before := s.advert.VirtualRouterID, got[s.advert.VirtualRouterID]
 		got[id]++
-		if s.mac != macs[id] {
+		if s.advert.Priority != priorities[id] {
 			got[id] = 0
 		}
 		if before < enough && got[id] == enough {
@@ -201,7 +220,7 @@ func (m *match) awaitAdverts(t *testing.T, masterOf func(pairing) *corner) {
 		if before >= enough && got[id] == 0 {
 			done--
 		}
-		return done == len(macs)
+		return done == len(priorities)
 	})
 }
 
@@ -225,13 +244,14 @@ func (m *match) checkDrops(t *testing.T) {
 // checkHandOver fails the test if the backup took over from a stopped master only when its timer expired.
 func (m *match) checkHandOver(t *testing.T, mark int, master *corner) {
 	t.Helper()
-	from, to := macOf(t, master.host, "eth0"), macOf(t, m.other(master).host, "eth0")
-	for _, in := range master.instances {
-		is := func(s seen, mac string) bool {
-			return s.mac == mac && s.advert != nil && s.advert.VirtualRouterID == in.VirtualRouterID
+	for i, in := range master.instances {
+		advert := func(priority uint8) func(seen) bool {
+			return func(s seen) bool {
+				return s.advert != nil && s.advert.VirtualRouterID == in.VirtualRouterID && s.advert.Priority == priority
+			}
 		}
-		zero := m.capture.await(t, mark, in.Name+" leaves", func(s seen) bool { return is(s, from) && s.advert.Priority == 0 })
-		first := m.capture.await(t, mark, in.Name+" is taken over", func(s seen) bool { return is(s, to) })
+		zero := m.capture.await(t, mark, in.Name+" leaves", advert(vrrp.PriorityResign))
+		first := m.capture.await(t, mark, in.Name+" is taken over", advert(m.other(master).instances[i].Priority))
 		// The timer runs for three intervals plus the skew time, starting at an advert at most one interval ago.
 		timer := 2*in.AdvertiseInterval + vrrp.SkewTime(in.Version, 100, in.AdvertiseInterval)
 		if took := first.at.Sub(zero.at); took >= timer {

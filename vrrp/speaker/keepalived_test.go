@@ -87,6 +87,12 @@ func keepalivedConfig(instances []vrrp.Instance) string {
 			}
 			b.WriteString(" }\n")
 		}
+		if in.VMAC != nil {
+			fmt.Fprintf(&b, " use_vmac %s\n", in.VMAC.Interface)
+			if in.VMAC.XmitBase {
+				b.WriteString(" vmac_xmit_base\n")
+			}
+		}
 		if !in.Preempt {
 			b.WriteString(" nopreempt\n")
 		}

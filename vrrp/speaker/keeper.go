@@ -3,6 +3,7 @@ package speaker
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -20,6 +21,15 @@ type addresser interface {
 	List() (map[int][]ifAddress, error)
 }
 
+// linker creates and removes macvlans.
+type linker interface {
+	Prepare(v macvlan) (index int, err error)
+	Set(index int, up bool, mac net.HardwareAddr) error
+	Forward(name string, on bool) error
+	Discard(name string) error
+	Sweep(except map[string]bool) error
+}
+
 // burster announces addresses: immediately, then repeatedly.
 type burster interface {
 	Announce(b burst)
@@ -33,7 +43,12 @@ type task struct {
 	try     []vrrp.Address  // addresses to test only: would the kernel accept them?
 	sweep   map[string]bool // if not nil, remove the routes and rules that have none of these keys
 	count   int             // announcements of a burst
-	done    func()
+
+	prepare    *macvlan // to create or adopt
+	prepared   func(index int, err error)
+	discard    string          // name of a macvlan to remove
+	sweepLinks map[string]bool // if not nil, remove the macvlans that have none of these names
+	done       func()
 }
 
 // keeper carries out tasks one after another and keeps the addresses of masters on their interfaces. It is the only
@@ -41,6 +56,7 @@ type task struct {
 type keeper struct {
 	log      *slog.Logger
 	kernel   addresser
+	links    linker
 	announce burster
 	lookup   func(name string) netInterface
 	refused  func(h *holder, all refusals) // called with all of a router's refusals, when they change or after a try
@@ -90,11 +106,11 @@ const (
 	serviceTimeout = 50 * time.Millisecond // for all IPv6 addresses of a task to become usable
 )
 
-func newKeeper(log *slog.Logger, kernel addresser, announce burster, lookup func(string) netInterface,
+func newKeeper(log *slog.Logger, kernel addresser, links linker, announce burster, lookup func(string) netInterface,
 	refused func(*holder, refusals), routing *heldRouting,
 ) *keeper {
 	return &keeper{
-		log: log, kernel: kernel, announce: announce, lookup: lookup, refused: refused,
+		log: log, kernel: kernel, links: links, announce: announce, lookup: lookup, refused: refused,
 		wake: newWakeup(),
 		held: map[placed]*heldAddress{}, routing: routing, doubtful: map[*holder]struct{}{},
 	}
@@ -178,12 +194,15 @@ func (k *keeper) carryOut(t task) {
 	if t.sweep != nil {
 		k.sweep(t.sweep)
 	}
+	k.tendLinks(t)
 	quiet := false
 	for _, a := range t.actions {
 		switch a := a.(type) {
 		case vrrp.AddAddresses:
+			k.raise(t.holder)
 			k.hold(t, a.Addresses)
 			k.awaitService(t, a.Addresses)
+			k.raised(t.holder)
 			// Wait for the router's decision: with these refusals it may not become master.
 			if _, doubt := k.doubtful[t.holder]; doubt {
 				quiet = k.reportRefusals(t.holder)
@@ -191,10 +210,12 @@ func (k *keeper) carryOut(t task) {
 			k.route(t, a.Routing)
 		case vrrp.RemoveAddresses:
 			k.unroute(t, a.Routing)
-			// In reverse order: with a subnet's first address, the kernel also deletes the others.
-			for _, addr := range slices.Backward(a.Addresses) {
-				k.release(t, addr)
-			}
+			k.lower(t, a.Addresses, func() {
+				// In reverse order: with a subnet's first address, the kernel also deletes the others.
+				for _, addr := range slices.Backward(a.Addresses) {
+					k.release(t, addr)
+				}
+			})
 		case vrrp.SendAnnouncements:
 			if !quiet {
 				k.announce.Announce(newBurst(t, slices.DeleteFunc(slices.Clone(a.Addresses), func(a vrrp.Address) bool {
@@ -328,6 +349,10 @@ func (k *keeper) restore() bool {
 			h.installed = false
 		}
 		all, up := actual[index]
+		if at.Interface == h.holder.vmac && index != 0 && (!up || !slices.Equal(k.lookup(at.Interface).Hardware, h.holder.mac())) {
+			k.raise(h.holder)
+			k.raised(h.holder)
+		}
 		if !up {
 			continue
 		}

@@ -173,7 +173,7 @@ func withKeeper(t *testing.T, f func(t *testing.T, g *keeperRig)) {
 			kernel: &fakeKernel{addresses: map[int][]netip.Prefix{2: nil, 3: nil}},
 			links:  map[string]netInterface{"eth0": {Index: 2, Name: "eth0"}, "eth1": {Index: 3, Name: "eth1"}},
 		}
-		g.keeper = newKeeper(slog.New(slog.NewTextHandler(&g.log, nil)), g.kernel, g, func(name string) netInterface { return g.links[name] },
+		g.keeper = newKeeper(slog.New(slog.NewTextHandler(&g.log, nil)), g.kernel, nil, g, func(name string) netInterface { return g.links[name] },
 			func(_ *holder, all refusals) {
 				var texts []string
 				for at, why := range all {

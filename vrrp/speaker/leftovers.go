@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -15,8 +16,10 @@ type Leftovers struct{}
 func (Leftovers) Present(instances []vrrp.Instance) (present []vrrp.Address, err error) {
 	err = withAddresses(func(_ *kernelAddresses, interfaces map[string]netInterface) error {
 		for i := range instances {
-			for _, a := range instances[i].Addresses {
-				at := keyOf(&instances[i]).place(a)
+			in := instances[i]
+			in.PlaceOnVMAC()
+			for _, a := range in.Addresses {
+				at := keyOf(&in).place(a)
 				for _, found := range interfaces[at.Interface].Addresses {
 					if at.satisfiedBy(found.Prefix) {
 						present = append(present, vrrp.Address{Prefix: found.Prefix, Interface: at.Interface, Peer: a.Peer})
@@ -29,8 +32,15 @@ func (Leftovers) Present(instances []vrrp.Instance) (present []vrrp.Address, err
 	return present, err
 }
 
-// Remove removes the addresses returned by Present, and before them all routes and rules of this program.
+// Remove removes the addresses returned by Present and the macvlans that they are on, and before them all routes and rules of
+// this program.
 func (Leftovers) Remove(addresses []vrrp.Address) error {
+	h, err := host.Open(netlinkTimeout)
+	if err != nil {
+		return fmt.Errorf("virtual addresses: %w", err)
+	}
+	defer h.Close()
+	links := newMacvlans(h)
 	return withAddresses(func(kernel *kernelAddresses, interfaces map[string]netInterface) error {
 		errs := []error{removeRouting()}
 		// In reverse order: with a subnet's first address, the kernel also deletes the others.
@@ -38,6 +48,9 @@ func (Leftovers) Remove(addresses []vrrp.Address) error {
 			if index := interfaces[a.Interface].Index; index != 0 {
 				errs = append(errs, kernel.Remove(index, a))
 			}
+		}
+		for _, a := range addresses {
+			errs = append(errs, links.Discard(a.Interface))
 		}
 		return errors.Join(errs...)
 	})

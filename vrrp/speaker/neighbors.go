@@ -47,6 +47,7 @@ type sniffedAdvert struct {
 type neighbors struct {
 	log        *slog.Logger
 	lookup     func(name string) netInterface
+	below      func(index int) int             // the interface that a macvlan is on
 	owns       func(mac net.HardwareAddr) bool // reports whether an interface of this host has mac
 	answered   func(key routerKey, a netip.Addr, mac net.HardwareAddr)
 	advertised func(sniffedAdvert)
@@ -66,7 +67,9 @@ type probe struct {
 }
 
 func newNeighbors(log *slog.Logger, lookup func(string) netInterface, owns func(net.HardwareAddr) bool) *neighbors {
-	return &neighbors{log: log, lookup: lookup, owns: owns, wake: newWakeup(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
+	return &neighbors{
+		log: log, lookup: lookup, owns: owns, below: func(index int) int { return index },
+		wake: newWakeup(), watched: map[routerKey][]placed{}, reported: map[any]bool{}}
 }
 
 // watch replaces a router's addresses. An empty list ends the watch.
@@ -97,7 +100,7 @@ func (n *neighbors) run(ctx context.Context) {
 	for _, kind := range []struct {
 		protocol uint16
 		filter   []bpf.Instruction
-		read     func(index int, mac net.HardwareAddr, b []byte)
+		read     func(from frame, b []byte)
 	}{
 		{unix.ETH_P_ARP, []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}, n.readARP},
 		{unix.ETH_P_IP, sniffIPv4, n.readIPv4},
@@ -293,36 +296,40 @@ var (
 )
 
 // readARP looks for other hosts that claim one of the addresses.
-func (n *neighbors) readARP(index int, _ net.HardwareAddr, b []byte) {
+func (n *neighbors) readARP(from frame, b []byte) {
 	var p arp.Packet
 	if err := p.UnmarshalBinary(b); err == nil && p.ProtocolType == uint16(ethernet.EtherTypeIPv4) {
-		n.claim(index, p.SenderIP, p.SenderHardwareAddr)
+		from.mac = p.SenderHardwareAddr
+		n.claim(from, p.SenderIP)
 	}
 }
 
-func (n *neighbors) readIPv4(index int, mac net.HardwareAddr, b []byte) {
+func (n *neighbors) readIPv4(from frame, b []byte) {
 	if d := parseIPv4(b); !d.Truncated {
-		n.advert(index, vrrp.IPv4, d.From, d.To, mac, d.Data)
+		n.advert(from, vrrp.IPv4, d.From, d.To, d.Data)
 	}
 }
 
-func (n *neighbors) readIPv6(index int, mac net.HardwareAddr, b []byte) {
+func (n *neighbors) readIPv6(from frame, b []byte) {
 	if len(b) < ipv6HeaderLen {
 		return
 	}
 	payload := b[ipv6HeaderLen:]
 	if b[ipv6NextHeader] == vrrp.Protocol {
-		n.advert(index, vrrp.IPv6, netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40])), mac, payload)
+		n.advert(from, vrrp.IPv6, netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40])), payload)
 		return
 	}
 	if len(payload) >= neighborAdvLen && payload[0] == neighborAdvert {
-		n.claim(index, netip.AddrFrom16([16]byte(payload[neighborAdvToAt:])), mac)
+		n.claim(from, netip.AddrFrom16([16]byte(payload[neighborAdvToAt:])))
 	}
 }
 
 // claim reports a host that claims one of the addresses, unless it is this host: with two interfaces on the same network,
 // Linux answers ARP for all its addresses on both (ip-sysctl.rst, arp_ignore).
-func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
+//
+// Another host may have the same virtual MAC address as this one. It is recognized by its answer to a probe, which this
+// host sends from the MAC address of the interface; our own announcements may come back.
+func (n *neighbors) claim(from frame, a netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for key, addresses := range n.watched {
@@ -331,26 +338,30 @@ func (n *neighbors) claim(index int, a netip.Addr, mac net.HardwareAddr) {
 				continue
 			}
 			ifc := n.lookup(t.Interface)
-			if ifc.Index == index && !n.owns(mac) && n.report(probe{key, t}, mac) {
-				n.answered(key, a, slices.Clone(mac))
+			own := n.owns(from.mac) && !(from.toHost && isVirtualMAC(from.mac))
+			if ifc.Index == from.index && !own && n.report(probe{key, t}, from.mac) {
+				n.answered(key, a, slices.Clone(from.mac))
 			}
 		}
 	}
 }
 
-// advert reports an advert for a watched router, unless this host sent it.
-func (n *neighbors) advert(index int, f vrrp.Family, source, destination netip.Addr, mac net.HardwareAddr, b []byte) {
+// advert reports an advert for a watched router, unless this host sent it. Another host may have the same virtual MAC
+// address; its frames arrive on the macvlan, and the engine compares the source addresses.
+func (n *neighbors) advert(from frame, f vrrp.Family, source, destination netip.Addr, b []byte) {
 	if len(b) < 3 {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	index := n.below(from.index)
 	for key := range n.watched {
 		if key.Family != f || key.VirtualRouterID != b[1] {
 			continue
 		}
-		if ifc := n.lookup(key.Interface); ifc.Index == index && !n.owns(mac) && n.report(probe{key: key}, mac) {
-			n.advertised(sniffedAdvert{key: key, source: source, destination: destination, priority: b[2], hardware: slices.Clone(mac)})
+		own := n.owns(from.mac) && !isVirtualMAC(from.mac)
+		if ifc := n.lookup(key.Interface); ifc.Index == index && !own && n.report(probe{key: key}, from.mac) {
+			n.advertised(sniffedAdvert{key: key, source: source, destination: destination, priority: b[2], hardware: slices.Clone(from.mac)})
 		}
 	}
 }
@@ -373,15 +384,22 @@ func (n *neighbors) report(what probe, mac net.HardwareAddr) bool {
 	return true
 }
 
+// frame describes a received frame.
+type frame struct {
+	index  int              // of the interface
+	mac    net.HardwareAddr // of the sender
+	toHost bool             // to this host's MAC address, not to several hosts
+}
+
 // sniffer is a packet socket for one protocol on all interfaces. It does not receive packets sent by this host.
 type sniffer struct {
 	file   *os.File
 	filter []bpf.Instruction
 	proto  uint16
-	read   func(index int, mac net.HardwareAddr, b []byte)
+	read   func(from frame, b []byte)
 }
 
-func openSniffer(protocol uint16, filter []bpf.Instruction, read func(int, net.HardwareAddr, []byte)) (*sniffer, error) {
+func openSniffer(protocol uint16, filter []bpf.Instruction, read func(frame, []byte)) (*sniffer, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
@@ -440,7 +458,10 @@ func (s *sniffer) run() {
 					return more > 0
 				}
 				if link, ok := from.(*unix.SockaddrLinklayer); ok && err == nil {
-					s.read(link.Ifindex, net.HardwareAddr(link.Addr[:min(int(link.Halen), len(link.Addr))]), buffer[:n])
+					s.read(frame{
+						index: link.Ifindex, mac: net.HardwareAddr(link.Addr[:min(int(link.Halen), len(link.Addr))]),
+						toHost: link.Pkttype == unix.PACKET_HOST,
+					}, buffer[:n])
 				}
 			}
 			return true

@@ -13,8 +13,7 @@ type outbox struct {
 }
 
 // put queues an advert.
-func (e *engine) put(r *router, o *outgoing) {
-	w := r.wire
+func (e *engine) put(w *wire, r *router, o *outgoing) {
 	if len(w.outbox.messages) == 0 {
 		e.unsent = append(e.unsent, w)
 	}

@@ -104,7 +104,7 @@ func (e *engine) reviewAddresses(r *router) {
 	for _, a := range r.instance.Addresses {
 		at := r.key.place(a)
 		problem := f.word[at]
-		if a.Interface != "" && a.Interface != r.key.Interface && e.interfaces[a.Interface].Index == 0 {
+		if a.Interface != "" && a.Interface != r.key.Interface && a.Interface != r.holder.vmac && e.interfaces[a.Interface].Index == 0 {
 			problem = noInterface
 		}
 		if problem != "" {

@@ -36,7 +36,8 @@ type router struct {
 	machine       *vrrp.Machine
 	authenticator *vrrp.Authenticator // nil: none
 	holder        *holder             // of its addresses
-	wire          *wire
+	wire          *wire               // of its interface
+	vmac          *virtualMAC         // nil: none
 	timer         timer
 
 	// Actions are carried out in order; those that follow one submitted to the keeper wait.
@@ -62,7 +63,8 @@ type router struct {
 	removed        bool  // leaving permanently
 	changed        bool  // not yet reported to the director
 
-	adverts     []*outgoing // built for advertPriority
+	adverts     []*outgoing // built for advertPrio and advertWire
+	advertWire  *wire
 	advertReady bool
 	advertPrio  uint8
 	peerList    listDigest // of the last valid advert
@@ -83,6 +85,10 @@ func newRouter(in vrrp.Instance, w *wire) *router {
 		machine: vrrp.NewMachine(in),
 		wire:    w,
 		holder:  &holder{key: keyOf(&in)},
+	}
+	if in.VMAC != nil {
+		r.vmac = &virtualMAC{}
+		r.holder.vmac = in.VMAC.Interface
 	}
 	r.setInstance(in)
 	return r
@@ -121,6 +127,7 @@ func (r *router) status(now time.Time) vrrp.Status {
 	s.AddressesFound = r.found.count
 	s.AddressesRestored = r.holder.restored.Load()
 	s.Conflicts = r.conflicts.list(now)
+	s.VMAC = r.vmacStatus()
 	s.Dropped = named(&r.drops.count)
 	s.InterfaceDropped = named(&r.wire.drops.count)
 	return s
@@ -141,9 +148,9 @@ func named(counts *[vrrp.DropReasons]uint64) map[string]uint64 {
 	return out
 }
 
-// prepare builds the router's adverts with a priority, unless they are already built.
-func (r *router) prepare(priority uint8) error {
-	if r.advertReady && r.advertPrio == priority {
+// prepare builds the router's adverts with a priority for a wire, unless they are already built.
+func (r *router) prepare(w *wire, priority uint8) error {
+	if r.advertReady && r.advertPrio == priority && r.advertWire == w {
 		return nil
 	}
 	r.adverts, r.advertReady = nil, false
@@ -157,9 +164,9 @@ func (r *router) prepare(priority uint8) error {
 		if err != nil {
 			return err
 		}
-		r.adverts = append(r.adverts, newOutgoing(data, r.source, to, r.wire.socket.index))
+		r.adverts = append(r.adverts, newOutgoing(data, r.source, to, w.socket.index))
 	}
-	r.advertReady, r.advertPrio = true, priority
+	r.advertReady, r.advertPrio, r.advertWire = true, priority, w
 	return nil
 }
 

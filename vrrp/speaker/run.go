@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ const (
 	// stopTimeout limits the duration of a stop, including the hand-over.
 	stopTimeout = vrrp.MaxFinalLeave + 100*time.Millisecond
 
+	sweepTimeout    = 2 * time.Second       // for the removal of macvlans; the kernel takes some 20 ms for one
 	farewellTimeout = 40 * time.Millisecond // for the last statuses to reach the director
 )
 
@@ -78,6 +80,8 @@ type speaker struct {
 	watcher   *watcher
 	kernel    *kernelAddresses
 	frames    *frameSender
+	macvlans  *macvlans
+	accept    *acceptFilter
 	keeper    *keeper
 	announcer *announcer
 	neighbors *neighbors
@@ -104,12 +108,13 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	}
 	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: newFrameSender()}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
+	s.macvlans = newMacvlans(watcher.handle)
 	if s.batch, err = newBatcher(); err != nil {
 		return nil, err
 	}
 	s.routes = &routeWatcher{log: log, wake: newWakeup(), deleted: func() { s.keeper.requestCheck() }}
 	routing := &kernelRouting{batch: s.batch, index: func(name string) int { return watcher.lookup(name).Index }}
-	s.keeper = newKeeper(log, kernel, s.announcer, watcher.lookup, s.refused, newHeldRouting(routing, s.routesRefused, s.routes.wake.notify))
+	s.keeper = newKeeper(log, kernel, s.macvlans, s.announcer, watcher.lookup, s.refused, newHeldRouting(routing, s.routesRefused, s.routes.wake.notify))
 	clock := newClock()
 	s.loop = &loop{poller: poller, receiver: newReceiver(), now: clock.now, arrival: clock.arrival}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
@@ -118,6 +123,11 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	if e.tenures, err = mapTenures(turn.Tenures); err != nil {
 		return nil, err
 	}
+	s.accept = newAcceptFilter(log, dropPackets)
+	s.accept.result = func(problem string) {
+		s.loop.post(func(time.Time) { s.loop.engine.setAccepting(problem) })
+	}
+	e.refusePackets = s.accept.set
 	s.kept = newKeptWanted(log, turn.Tenures)
 	e.keep, e.reportStatic = s.kept.keep, s.server.publishStatic
 	e.history = newHistory(e.tenures.series)
@@ -130,6 +140,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	}
 	watcher.deleted = s.keeper.requestCheck
 	s.neighbors = newNeighbors(log, watcher.lookup, watcher.owns)
+	s.neighbors.below = watcher.below
 	s.neighbors.answered = func(key routerKey, a netip.Addr, mac net.HardwareAddr) {
 		s.loop.post(func(now time.Time) { e.addressInUse(key, a, mac, now) })
 	}
@@ -180,6 +191,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() { s.announcer.run(background) })
 	wg.Go(func() { s.neighbors.run(background) })
 	wg.Go(func() { s.kept.run(background) })
+	wg.Go(func() { s.accept.run(background) })
 	served := make(chan error, 1)
 	wg.Go(func() { served <- s.server.serve(background, s.listener) })
 	ended := make(chan error, 1)
@@ -192,6 +204,9 @@ func (s *speaker) run(ctx context.Context) error {
 	s.Ready()
 	wg.Go(func() { s.reportAlive(background) })
 	err := s.wait(ctx, ended, served)
+	if !errors.Is(err, ErrStopTimeout) {
+		s.removeMacvlans()
+	}
 	s.server.finish(farewellTimeout)
 	cancel()
 	s.listener.Close()
@@ -199,6 +214,19 @@ func (s *speaker) run(ctx context.Context) error {
 		wg.Wait()
 	}
 	return err
+}
+
+// removeMacvlans removes the macvlans of all routers, after the loop has ended.
+func (s *speaker) removeMacvlans() {
+	if !slices.ContainsFunc(s.loop.engine.wanted.Instances, func(in vrrp.WantedInstance) bool { return in.VMAC != nil }) {
+		return
+	}
+	done := make(chan struct{})
+	s.keeper.submit(task{sweepLinks: map[string]bool{}, done: func() { close(done) }})
+	select {
+	case <-done:
+	case <-time.After(sweepTimeout):
+	}
 }
 
 // wait waits until the context and then the loop have ended, or until a part has failed.

@@ -12,11 +12,13 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// socketKey identifies a receive socket, which all instances of a family and multicast group on an interface share.
+// socketKey identifies a receive socket, which all instances of a family and multicast group on an interface share. That of
+// a macvlan receives only what the socket of the interface below does not.
 type socketKey struct {
 	Interface string
 	Family    vrrp.Family
 	Group     netip.Addr // zero: the family's standard one
+	From      [6]byte    // receive only frames from this MAC address; zero: from all
 }
 
 // group returns the multicast address that the socket joins.
@@ -99,6 +101,7 @@ func ipv6Options(index int) []socketOption {
 		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0, false},
 		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index, false},
 		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0, true}, // since Linux 4.20
+		{unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1, true},      // a macvlan does not have the link-local address that adverts are sent from
 		{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1, false},
 		{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1, false},
 	}

@@ -19,23 +19,24 @@ const (
 
 // advertise queues the router's advert with a priority to all its destinations.
 func (e *engine) advertise(r *router, priority uint8, now time.Time) {
-	if r.wire.socket == nil {
+	w := r.out()
+	if w.socket == nil {
 		r.sendErrors++
 		return
 	}
-	if err := r.prepare(priority); err != nil {
+	if err := r.prepare(w, priority); err != nil {
 		r.sendErrors++
 		e.log.Error("advert not built", "instance", r.instance.Name, "error", err)
 		return
 	}
 	if r.instance.Signs() {
 		if r.adverts[0].queued {
-			e.flushWire(r.wire, now) // before sign overwrites the trailer
+			e.flushWire(w, now) // before sign overwrites the trailer
 		}
 		r.sign(e.clock())
 	}
 	for _, o := range r.adverts {
-		e.put(r, o)
+		e.put(w, r, o)
 	}
 }
 
@@ -103,6 +104,9 @@ func (e *engine) contested(r *router, now time.Time) bool {
 	if now.Sub(r.contested) >= contestedGap {
 		r.contested = now
 		e.kernel.repeat(r.holder)
+		if r.vmac != nil && r.idle() { // the other master has directed the virtual MAC address to itself
+			e.advertise(r, r.machine.Priority(), now)
+		}
 	}
 	return true
 }

@@ -23,6 +23,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	owners := map[placed]string{}
 	for i := range w.Instances {
 		in := &w.Instances[i]
+		in.PlaceOnVMAC()
 		key := keyOf(&in.Instance)
 		if problem := problemOf(in, seen[key], owners); problem != "" {
 			rejected[in.Name] = problem
@@ -38,6 +39,8 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 		e.want(key, in, now)
 	}
 	e.rejected = rejected
+	e.sweepMacvlans()
+	e.setRefusedPackets()
 	e.inherited = nil
 	e.keep(&w)
 	e.updateGroups(now)
@@ -50,11 +53,29 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	e.updateEach(slices.Values(running), now)
 	for key, r := range e.routers {
 		if !seen[key] && !r.removed {
-			r.removed = true
-			e.step(r, vrrp.Resign{Reason: vrrp.ReasonRemoved}, now)
-			e.finishRemoval(r, now)
+			e.remove(r, now)
 		}
 	}
+}
+
+// sweepMacvlans removes the macvlans of a former speaker that are no longer wanted.
+func (e *engine) sweepMacvlans() {
+	if e.sweptLinks {
+		return
+	}
+	e.sweptLinks = true
+	wanted := map[string]bool{}
+	for i := range e.wanted.Instances {
+		wanted[vmacName(&e.wanted.Instances[i].Instance)] = true
+	}
+	e.tasks = append(e.tasks, task{sweepLinks: wanted, done: func() {}})
+}
+
+// remove makes a router leave permanently.
+func (e *engine) remove(r *router, now time.Time) {
+	r.removed = true
+	e.step(r, vrrp.Resign{Reason: vrrp.ReasonRemoved}, now)
+	e.finishRemoval(r, now)
 }
 
 // resume continues with the wanted state of the previous speaker until the director sends one, as if the director had just
@@ -91,6 +112,9 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		return
 	case r.removed:
 		return // it is restarted when it has left
+	case r.holder.vmac != vmacName(&in.Instance):
+		e.remove(r, now) // it is restarted when it has left
+		return
 	}
 	if !reflect.DeepEqual(r.instance, in.Instance) {
 		e.countVirtual(&r.instance, -1)
@@ -99,11 +123,9 @@ func (e *engine) want(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 			e.log.Info("instance renamed", "instance", in.Name, "from", r.instance.Name)
 		}
 		r.setInstance(in.Instance)
-		if wireOf(&r.instance) != r.wire.key {
-			e.leaveWire(r, now)
-			r.wire = e.wireFor(wireOf(&r.instance))
-			r.wire.add(r)
-			e.updateWire(r.wire, now)
+		r.wire = e.moveWire(r.wire, r, wireOf(&r.instance), now)
+		if r.vmac != nil && r.vmac.wire != nil {
+			r.vmac.wire = e.moveWire(r.vmac.wire, r, r.vmacWire(), now)
 		}
 		e.step(r, vrrp.Configure{Instance: in.Instance}, now)
 		e.watchNeighbors(r)
@@ -129,6 +151,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 		"virtual_router_id", key.VirtualRouterID, "priority", in.Priority)
 	e.note(r)
 	r.directorTracks = in.Tracks
+	e.startVMAC(r, now)
 	e.updateWire(r.wire, now)
 }
 
@@ -150,7 +173,8 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 	delete(e.routers, r.key)
 	e.tenures.end(r.tenure)
 	r.tenure = nil
-	e.leaveWire(r, now)
+	e.leaveWire(r.wire, r, now)
+	e.endVMAC(r, now)
 	for i := range e.wanted.Instances {
 		if in := &e.wanted.Instances[i]; keyOf(&in.Instance) == r.key && e.rejected[in.Name] == "" && !e.stopping {
 			e.want(r.key, in, now)

@@ -69,6 +69,18 @@ func (w *watcher) owns(mac net.HardwareAddr) bool {
 	return false
 }
 
+// below returns the index of the interface that a macvlan is on; for others, the same index.
+func (w *watcher) below(index int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ifc := range w.known {
+		if ifc.Index == index && ifc.Below != 0 {
+			return ifc.Below
+		}
+	}
+	return index
+}
+
 // publish compares the table with the known state and reports the differences.
 func (w *watcher) publish(t *interfaceTable) {
 	now := t.byName()

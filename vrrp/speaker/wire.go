@@ -1,8 +1,6 @@
 package speaker
 
-import (
-	"time"
-)
+import "time"
 
 // wire is an interface and address family, with the socket that its routers share.
 type wire struct {
@@ -124,9 +122,25 @@ func (e *engine) updateRouters(w *wire, now time.Time) {
 	}, now)
 }
 
-// leaveWire removes a router from its wire, and closes the wire after the last one.
-func (e *engine) leaveWire(r *router, now time.Time) {
-	w := r.wire
+// moveWire moves a router from a wire to that of another key, and returns it.
+func (e *engine) moveWire(w *wire, r *router, key socketKey, now time.Time) *wire {
+	if w.key == key {
+		return w
+	}
+	e.leaveWire(w, r, now)
+	return e.enterWire(r, key, now)
+}
+
+// enterWire adds a router to the wire of a key.
+func (e *engine) enterWire(r *router, key socketKey, now time.Time) *wire {
+	w := e.wireFor(key)
+	w.add(r)
+	e.updateWire(w, now)
+	return w
+}
+
+// leaveWire removes a router from a wire, and closes the wire after the last one.
+func (e *engine) leaveWire(w *wire, r *router, now time.Time) {
 	w.routers[r.key.VirtualRouterID] = nil
 	if w.users--; w.users > 0 {
 		return

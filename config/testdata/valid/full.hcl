@@ -157,6 +157,12 @@ vrrp "shop" {
     refresh      = "60s"
   }
 
+  vmac {
+    interface = "shop"
+    accept    = false
+    xmit_base = true
+  }
+
   connection_sync {
     interface  = "eth2"
     sync_id    = 7

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// TestHostVMACExample runs the example of a gateway with a virtual MAC address.
+func TestHostVMACExample(t *testing.T) {
+	lab.Need(t, lab.Host)
+	places := newPlaces(t, 2)
+	var daemons []*daemon
+	for i, p := range places {
+		p.configure(example(t, "vmac.hcl", []string{"lb1", "lb2"}[i]))
+		daemons = append(daemons, p.start())
+	}
+	lb1, lb2 := daemons[0], daemons[1]
+	both := func(want vrrp.State) func(api.Status) bool {
+		return func(s api.Status) bool { return len(s.VRRP) == 2 && s.VRRP[0].State == want && s.VRRP[1].State == want }
+	}
+	s := lb1.awaitStatus("lb1 is master of both", both(vrrp.Master))
+	lb2.awaitStatus("lb2 is backup", both(vrrp.Backup))
+	for i, want := range []api.VMAC{
+		{Interface: "vrrp.10", Hardware: "00:00:5e:00:01:0a"}, {Interface: "vrrp6.10", Hardware: "00:00:5e:00:02:0a"},
+	} {
+		if got := s.VRRP[i].VMAC; got == nil || *got != want {
+			t.Errorf("%s: %+v, want %+v", s.VRRP[i].Name, got, want)
+		}
+	}
+	lb1.wantAnswer(lb1.asked("status", "gateway"), 0, "00:00:5e:00:01:0a on vrrp.10")
+	tables := func(p *place) string {
+		out, err := p.host.Command(t.Context(), "nft", "list", "ruleset").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	for _, want := range []string{"table ip lvs-ha {", "table ip6 lvs-ha {", "elements = { 192.0.2.10 }", "ip daddr @addresses drop",
+		"icmpv6 type 135-136 accept ip6 daddr @addresses drop"} {
+		if got := strings.Join(strings.Fields(tables(places[0])), " "); !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	lb1.stop()
+	lb2.awaitStatus("lb2 is master of both", both(vrrp.Master))
+	if got := tables(places[0]); strings.Contains(got, "lvs-ha") {
+		t.Errorf("after the stop:\n%s", got)
+	}
+	if out, err := places[0].host.Command(t.Context(), "ip", "link", "show", "vrrp.10").CombinedOutput(); err == nil {
+		t.Errorf("after the stop: %s", out)
+	}
+}
