@@ -124,6 +124,10 @@ func TestFates(t *testing.T) {
 	}{
 		{instance("nopreempt"), "nopreempt", Same, "preempt           = false"},
 		{instance("state MASTER\nnopreempt"), "nopreempt", Ignored, ""},
+		{instance("use_vmac vip\nno_accept\nvmac_xmit_base"), "no_accept", Same, "interface = \"vip\"\n    accept    = false\n    xmit_base = true"},
+		{instance("use_vmac"), "use_vmac", Same, "vmac {}"},
+		{instance("use_vmac 02:00:00:00:00:01"), "use_vmac", Differs, "vmac {}"},
+		{instance("no_accept"), "no_accept", Missing, "# keepalived's no_accept"},
 		{instance("state MASTER"), "state", Equivalent, "priority          = 255"},
 		{instance("priority 300"), "priority", Ignored, "priority          = 100"},
 		{instance("advert_int 0.4"), "advert_int", Ignored, `advertise_interval = "1s"`},

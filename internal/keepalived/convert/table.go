@@ -225,8 +225,8 @@ var globalWords = map[string]word{
 	"vrrp_startup_delay":                  {Equivalent, "startup_delay", "It is in each instance."},
 	"vrrp_delay_after_boot":               {Missing, "", "Use startup_delay, which also applies when only lvs-ha is started."},
 	"log_unknown_vrids":                   {Equivalent, "", "Adverts of unknown virtual routers are counted."},
-	"vmac_prefix":                         {Missing, "", "lvs-ha has no VMAC interfaces."},
-	"vmac_addr_prefix":                    {Missing, "", "lvs-ha has no VMAC interfaces."},
+	"vmac_prefix":                         {Missing, "", "Write the name in each vmac block."},
+	"vmac_addr_prefix":                    {Missing, "", "Write the name in each vmac block."},
 	"umask":                               {Equivalent, "", "Files get the permissions that they need."},
 	"random_seed":                         {Equivalent, "", "Nothing depends on it."},
 	"reload_check_config":                 {Equivalent, "", "A reload with errors changes nothing."},
@@ -244,8 +244,6 @@ var globalWords = map[string]word{
 	"stats_dump_file":                     {Missing, "", "Use lvs-ha status."},
 	"json_dump_file":                      {Missing, "", "Use lvs-ha status -o json."},
 }
-
-const noVMAC = "Adverts and addresses use the interface's own hardware address; gratuitous ARP tells the neighbours."
 
 var instanceWords = map[string]word{
 	"state":                      {Equivalent, "", "The priority decides who is master."},
@@ -305,16 +303,16 @@ var instanceWords = map[string]word{
 	"skip_check_adv_addr":        {Equivalent, "", "An advert with other addresses counts, and is reported."},
 	"strict_mode":                {Differs, "", "There is no strict mode; packet filter rules that it adds are missing, so virtual addresses accept packets."},
 	"accept":                     {Same, "", ""},
-	"no_accept":                  {Missing, "", "Virtual addresses accept packets; restrict them with a packet filter."},
+	"no_accept":                  {Same, "vmac { accept = false }", "Only with use_vmac."},
 	"promote_secondaries":        {Missing, "", "Set the kernel parameter promote_secondaries yourself."},
 	"linkbeat_use_polling":       {Missing, "", "Link states come from the kernel's messages. Drivers that need polling are not supported."},
 	"v3_checksum_as_v2":          {Same, `checksum = "without-pseudo"`, ""},
 	"virtual_routes":             {Same, `route "destination"`, ""},
 	"virtual_rules":              {Same, "rule", ""},
-	"use_vmac":                   {Missing, "", noVMAC},
-	"use_vmac_addr":              {Missing, "", noVMAC},
-	"vmac_xmit_base":             {Equivalent, "", noVMAC},
-	"use_ipvlan":                 {Missing, "", noVMAC},
+	"use_vmac":                   {Same, "vmac", ""},
+	"use_vmac_addr":              {Missing, "", "Write a vrrp block with vmac for each interface, in a sync_group."},
+	"vmac_xmit_base":             {Same, "vmac { xmit_base = true }", ""},
+	"use_ipvlan":                 {Missing, "", "Use a vmac block, which moves the MAC address too."},
 	"debug":                      {Equivalent, "", "Use the option --log-level."},
 	"kernel_rx_buf_size":         {Equivalent, "", ownBuffers},
 	"lvs_sync_daemon_interface":  {Equivalent, "connection_sync", ""},

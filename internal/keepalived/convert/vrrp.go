@@ -223,6 +223,7 @@ func (c *converter) implied(b *block, v *instance) {
 	}
 	c.groupInterfaces(b, v)
 	c.announce(b, v)
+	c.vmac(b, v)
 	if d := c.globals.sync; d != nil && d.instance == v.name {
 		s := b.add(&block{kind: "connection_sync"})
 		s.set("interface", quote(d.iface), notes{})
@@ -282,6 +283,8 @@ func (c *converter) instanceLine(l *line, b *block, v *instance) {
 		c.authentication(l, b, v)
 	case "auth_hmac":
 		c.authHMAC(l, b)
+	case "use_vmac", "vmac_xmit_base", "no_accept":
+		vmacLine(l, v)
 	default:
 		if !l.superseded(nodes, l.Keyword) {
 			c.instanceSetting(l, b, v)
