@@ -134,7 +134,7 @@ func serviceTroubles(v api.Service) []trouble {
 	case realDown > 0 && realDown == real:
 		list = append(list, trouble{true, latest(down), what, fmt.Sprintf("no real server passes its checks (0 of %d)%s", real, instead)})
 	case v.Quorum.State == healthcheck.Down && real > 0:
-		list = append(list, trouble{true, time.Time{}, what, fmt.Sprintf("quorum lost: %d of %d needed%s", v.Quorum.Live, v.Quorum.Needed, instead)})
+		list = append(list, trouble{true, v.Quorum.Since, what, fmt.Sprintf("quorum lost: %d of %d needed%s", v.Quorum.Live, v.Quorum.Needed, instead)})
 	}
 	for i, r := range down {
 		if i == maxServersNamed {

@@ -134,6 +134,7 @@ type Quorum struct {
 	State  healthcheck.State `json:"state"`
 	Live   uint64            `json:"live"`   // real servers that receive connections, or the sum of their weights
 	Needed uint64            `json:"needed"` // to keep the quorum, or to gain it
+	Since  time.Time         `json:"since,omitzero"`
 }
 
 // Server is a real server of a virtual service.

@@ -160,6 +160,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 	out := api.Service{
 		Name: vs.Name, ServiceSettings: api.ServiceOf(vs.Service), Present: present, Quorum: api.Quorum(verdict.Quorum), Stats: api.Stats(actual.Stats),
 	}
+	out.Quorum.Since = wallclock.Export(out.Quorum.Since, now)
 	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
 	for _, dest := range actual.Destinations {
 		kernel[dest.DestinationKey] = dest

@@ -12,6 +12,7 @@ import (
 // changed.
 type Memory struct {
 	Quorum     healthcheck.State                 // the last one that was known
+	Since      time.Time                         // of Quorum
 	InUse      map[ipvs.DestinationKey]bool      // with min_up: the real servers in use, or replaced by sorry servers
 	Recovering map[ipvs.DestinationKey]time.Time // with slow_start: since when; zero while out of service
 }

@@ -90,9 +90,16 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 	v.Memory.InUse = inUse(v, vs)
 	v.Memory.Recovering = in.ramp(&v, vs)
 	in.distribute(&v, vs)
-	v.Memory.Quorum = v.Quorum.State
-	if v.Quorum.State == healthcheck.Unknown {
-		v.Memory.Quorum = in.Memories[vs.ServiceKey].Quorum
+	former := in.Memories[vs.ServiceKey]
+	switch v.Quorum.State {
+	case healthcheck.Unknown:
+		v.Memory.Quorum, v.Memory.Since = former.Quorum, former.Since
+	case former.Quorum:
+		v.Memory.Quorum, v.Memory.Since = former.Quorum, former.Since
+		v.Quorum.Since = former.Since
+	default:
+		v.Memory.Quorum, v.Memory.Since = v.Quorum.State, in.Now
+		v.Quorum.Since = in.Now
 	}
 	return v
 }

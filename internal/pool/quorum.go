@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
@@ -14,6 +15,7 @@ type Quorum struct {
 	State  healthcheck.State
 	Live   uint64 // servers that receive connections, or the sum of their weights
 	Needed uint64 // for the next change: to keep the quorum if it is up, or else to gain it
+	Since  time.Time
 }
 
 // quorum counts the real servers. As in keepalived, a service loses its quorum below quorum − hysteresis or with nothing left, and

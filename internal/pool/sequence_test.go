@@ -186,3 +186,21 @@ func TestSequences(t *testing.T) {
 		})
 	}
 }
+
+// TestQuorumHasATime compares when the quorum was gained and lost.
+func TestQuorumHasATime(t *testing.T) {
+	w := world{health: map[string]healthcheck.Health{}}
+	for _, step := range []struct {
+		event string
+		state healthcheck.State
+		since int64
+	}{
+		{"load a=1 b=2", unknown, 0}, {"a up", up, 1}, {"b up", up, 1}, {"a down", up, 1}, {"wait 5", up, 1}, {"b down", down, 9}, {"wait 3", down, 9}, {"load a=1", down, 9}, {"a up", up, 13},
+	} {
+		w.do(step.event)
+		q := w.verdict(w.services[0]).Quorum
+		if q.State != step.state || (step.since > 0) != !q.Since.IsZero() || step.since > 0 && q.Since.Unix() != step.since {
+			t.Errorf("after %q: %s since %v, want %s since %d", step.event, q.State, q.Since.Unix(), step.state, step.since)
+		}
+	}
+}
