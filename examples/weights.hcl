@@ -38,8 +38,7 @@ virtual_service "app" {
   }
 
   health_check "file" {
-    path     = "/etc/lvs-ha/servers/{address}"
-    interval = "500ms"
+    path = "/etc/lvs-ha/servers/{address}"
   }
 
   real_server "192.0.2.31" { weight = 100 }

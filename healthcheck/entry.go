@@ -8,6 +8,7 @@ type entry struct {
 	target Target
 	probe  Probe
 	health Health
+	file   string // that is watched; "": none
 
 	due     time.Duration // next start
 	started time.Duration // last start

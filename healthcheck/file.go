@@ -42,6 +42,11 @@ func (c *WordFile) Redacted() Check { return c }
 // NeedsNoPort reports that the check works without a port.
 func (*WordFile) NeedsNoPort() {}
 
+// WatchedFile implements Watched.
+func (c *WordFile) WatchedFile(server netip.AddrPort) string {
+	return filepath.Clean(placed(c.Path, server))
+}
+
 // Probe implements Check. The file is the whole truth: what it does not mention is as configured.
 func (c *WordFile) Probe(s Setup) (Probe, error) {
 	return func(_ context.Context, server netip.AddrPort) Result {

@@ -27,6 +27,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.spread(s.fresh, s.now())
 	s.fresh = nil
 	s.mu.Unlock()
+	defer s.watcher.close()
 	defer s.flights.Wait()
 	defer s.cancelAll()
 
@@ -180,6 +181,9 @@ func (s *Scheduler) call(f flight) (r Result) {
 			r = Result{Reason: Crashed, Detail: "the check itself crashed; see the log"}
 		}
 	}()
+	if f.file != "" {
+		s.watcher.watch(f.file) // before the file is read
+	}
 	return f.probe(f.ctx, f.target.Endpoint)
 }
 

@@ -82,6 +82,7 @@ type Scheduler struct {
 	stuck   int
 	results uint64
 	late    time.Duration
+	watcher watcher
 }
 
 // maxConcurrency bounds the concurrent checks, regardless of the limit on open files.
@@ -107,6 +108,7 @@ func NewScheduler(o Options) *Scheduler {
 		began:       time.Now(),
 		entries:     map[string]*entry{},
 	}
+	s.watcher.changed = s.hurry
 	if s.report == nil {
 		s.report = func(Event) {}
 	}
@@ -146,6 +148,9 @@ func (s *Scheduler) Update(targets []Target) error {
 		e := s.entries[key]
 		if e == nil {
 			e = &entry{key: key, target: t.canonical(), index: -1}
+			if w, ok := t.Spec.Check.(Watched); ok {
+				e.file = w.WatchedFile(e.target.Endpoint)
+			}
 			s.entries[key] = e
 			fresh = append(fresh, e)
 		} else if e.removed {

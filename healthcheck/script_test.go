@@ -107,7 +107,7 @@ func TestWordFile(t *testing.T) {
 		t.Errorf("a pipe: %+v", got)
 	}
 	// What a file no longer says is as configured again.
-	forgotten := after(t, spec, good(Advice{Unit: Weights, Number: 3, Mode: Drain, MaxConn: 5}, ""), good(Advice{Unit: Weights, Number: 4}, ""), good(Advice{}, ""))
+	forgotten := after(t, agentSpec, good(Advice{Unit: Weights, Number: 3, Mode: Drain, MaxConn: 5}, ""), good(Advice{Unit: Weights, Number: 4}, ""), good(Advice{}, ""))
 	if got := fmt.Sprint(forgotten[1].Advice, "; ", forgotten[2].Advice); got != "weight 4; " {
 		t.Errorf("after more was said: %q", got)
 	}
