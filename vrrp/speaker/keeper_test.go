@@ -142,6 +142,12 @@ func (k *fakeRoutingTable) List() (map[string]kernelEntry, error) {
 	return maps.Clone(k.present), nil
 }
 
+func (k *fakeRoutingTable) refuse(fail map[string]error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fail = fail
+}
+
 func (k *fakeRoutingTable) Satisfies(kernelEntry, entry) bool { return true }
 
 // did returns the changes since the last call.

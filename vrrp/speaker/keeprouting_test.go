@@ -56,18 +56,20 @@ func TestKeeperRoutes(t *testing.T) {
 		synctest.Wait()
 		expect("deleted again, later", "+route 10.10.0.0/16")
 
-		g.routes.fail = map[string]error{routeB.Key(): unix.ENETUNREACH}
+		g.routes.refuse(map[string]error{routeB.Key(): unix.ENETUNREACH})
 		g.routes.Unset([]entry{{route: &routeB}})
 		g.routes.did()
 		time.Sleep(checkInterval)
 		synctest.Wait()
+		g.do(h) // orders the keeper's writes before this goroutine's reads
 		if len(g.told) != 1 || h.routesRestored.Load() != 2 {
 			t.Errorf("refused: told %q, restored %d", g.told, h.routesRestored.Load())
 		}
 		time.Sleep(2 * checkInterval)
-		g.routes.fail = nil
+		g.routes.refuse(nil)
 		time.Sleep(checkInterval)
 		synctest.Wait()
+		g.do(h)
 		if len(g.told) != 2 || g.told[1] != "" {
 			t.Errorf("accepted: told %q", g.told)
 		}
