@@ -31,8 +31,7 @@ var foreignFormats = []foreignFormat{
 	{
 		"an ldirectord configuration",
 		regexp.MustCompile(`(?m)^[ \t]*(virtual6?[ \t]*=[ \t]*[0-9\[][^\s"]*|real6?[ \t]*=[ \t]*\S+[ \t]+(gate|masq|ipip)\b)`),
-		"lvs-ha import ldirectord does not exist yet. While ldirectord runs, import its table and add health checks to it: " +
-			"ipvsadm -S -n | lvs-ha import ipvsadm > lvs-ha.hcl",
+		"Import it: lvs-ha import ldirectord FILE > lvs-ha.hcl",
 	},
 	{
 		IpvsadmRules,

@@ -24,7 +24,7 @@ func newImport() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newImportIpvsadm(), newImportKeepalived())
+	cmd.AddCommand(newImportIpvsadm(), newImportKeepalived(), newImportLdirectord())
 	return cmd
 }
 

@@ -141,7 +141,7 @@ func printImported(out, errOut io.Writer, r *convert.Result, sources []convert.S
 				fmt.Fprintf(errOut, "%s: %s: %s: %s\n", f.Position, f.Word, f.Fate, f.Text)
 			}
 		}
-		fmt.Fprintf(errOut, "%s the same, %d in effect, %d ignored by keepalived, %d different, %d missing\n", counted(count[convert.Same], "line"),
+		fmt.Fprintf(errOut, "%s the same, %d in effect, %d without effect, %d different, %d missing\n", counted(count[convert.Same], "line"),
 			count[convert.Equivalent], count[convert.Ignored], count[convert.Differs], count[convert.Missing])
 	}
 	switch {

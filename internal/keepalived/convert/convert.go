@@ -62,6 +62,8 @@ func convert(source *keepalived.Config, o Options) (*block, []Finding) {
 }
 
 type converter struct {
+	program   string // whose configuration it is; "": keepalived
+	words     words  // what becomes of its words; nil: table
 	source    *keepalived.Config
 	options   Options
 	root      *block
@@ -97,7 +99,7 @@ func (l *line) find(f Fate, format string, args ...any) {
 func (c *converter) find(at keepalived.Position, parent, keyword string, f Fate, text string) {
 	c.findings = append(c.findings, Finding{Position: at, Block: parent, Word: keyword, Fate: f, Text: text})
 	if f.Lossy() {
-		c.carried = append(c.carried, fmt.Sprintf("keepalived's %s: %s", keyword, text))
+		c.carried = append(c.carried, fmt.Sprintf("%s's %s: %s", cmp.Or(c.program, "keepalived"), keyword, text))
 	}
 }
 
@@ -123,6 +125,10 @@ func (l *line) arg(i int) string {
 
 // each converts the lines of a block. What a line does not record itself comes from the table of words.
 func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, convert func(*line)) {
+	all := table
+	if c.words != nil {
+		all = c.words
+	}
 	for _, n := range nodes {
 		if n.Keyword == "" {
 			c.carried = append(c.carried, n.Above...)
@@ -131,7 +137,7 @@ func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, c
 		l := &line{Node: n, parent: parent, c: c}
 		before := len(into.items)
 		convert(l)
-		w := table[parent][n.Keyword]
+		w := all[parent][n.Keyword]
 		if !l.told {
 			l.find(cmp.Or(w.fate, Missing), "%s", cmp.Or(w.text, missingText(w.fate)))
 		}

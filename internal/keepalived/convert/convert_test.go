@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,7 +165,9 @@ func TestFates(t *testing.T) {
 		{server("alpha"), "virtual_server", Same, `protocol   = "udp" # keepalived's default`},
 		{"virtual_server 10.0.0.9 {\nprotocol TCP\nreal_server 10.0.1.2 80 {\n}\n}\n", "virtual_server", Same, `timeout = "6m"`},
 		{server("lb_kind DR"), "lb_kind", Same, `forwarding = "dr"`},
-		{server(""), "virtual_server", Differs, `forwarding = "nat"`},
+		{server(""), "virtual_server", Equivalent, `forwarding = "nat"`},
+		{server(""), "virtual_server", Equivalent, `init       = "up"`},
+		{server("real_server 10.0.1.3 80 {\nTCP_CHECK {\nalpha\n}\n}"), "virtual_server", Differs, ""},
 		{server("alpha"), "alpha", Same, ""},
 		{server("persistence_timeout 0"), "persistence_timeout", Ignored, ""},
 		{server("persistence_timeout"), "persistence_timeout", Same, `timeout = "6m"`},
@@ -219,5 +222,27 @@ func TestFates(t *testing.T) {
 		if !strings.Contains(string(r.HCL), c.has) {
 			t.Errorf("%s\nbecame\n%s\nwant %s", c.text, r.HCL, c.has)
 		}
+	}
+}
+
+// TestManyServers: the time of an import grows with the number of real servers, not with its square.
+func TestManyServers(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("virtual_server 10.0.0.9 80 {\n")
+	const servers = 20000
+	for i := range servers {
+		fmt.Fprintf(&b, "real_server 10.1.%d.%d 80 {\nTCP_CHECK {\n}\n}\n", i/256, i%256)
+	}
+	b.WriteString("}\n")
+	var sources []Source
+	for _, node := range []string{"lb1", "lb2"} {
+		c, err := keepalived.Read("f", keepalived.Options{Node: node, Files: text(b.String())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, Source{node, c})
+	}
+	if r := Convert(sources, Options{}); strings.Count(string(r.HCL), "real_server") != servers {
+		t.Errorf("%d bytes", len(r.HCL))
 	}
 }

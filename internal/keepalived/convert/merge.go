@@ -21,11 +21,15 @@ func merge(versions []version) *block {
 			out.notes = joinNotes(out.notes, v.block.notes)
 		}
 	}
+	items := make([]map[string]*item, len(versions))
+	for i, v := range versions {
+		items[i] = v.block.byKey()
+	}
 	for _, key := range mergedKeys(versions) {
 		found := make([]*item, len(versions))
 		var any *item
-		for i, v := range versions {
-			if found[i] = v.block.byKey(key); any == nil {
+		for i := range versions {
+			if found[i] = items[i][key]; any == nil {
 				any = found[i]
 			}
 		}
@@ -104,14 +108,18 @@ func mergeBlocks(versions []version, found []*item) *block {
 // there.
 func mergedKeys(versions []version) []string {
 	var order []string
+	known := map[string]bool{}
 	for _, v := range versions {
 		at := 0
 		for _, key := range v.block.keys() {
-			if i := slices.Index(order, key); i >= 0 {
-				at = i + 1
-				continue
+			switch {
+			case at < len(order) && order[at] == key:
+			case known[key]:
+				at = slices.Index(order, key)
+			default:
+				order = slices.Insert(order, at, key)
+				known[key] = true
 			}
-			order = slices.Insert(order, at, key)
 			at++
 		}
 	}
@@ -140,11 +148,13 @@ func (b *block) keys() (keys []string) {
 	return keys
 }
 
-func (b *block) byKey(key string) *item {
-	if i := slices.Index(b.keys(), key); i >= 0 {
-		return &b.items[i]
+// byKey returns the items of a block by their keys.
+func (b *block) byKey() map[string]*item {
+	all := map[string]*item{}
+	for i, key := range b.keys() {
+		all[key] = &b.items[i]
 	}
-	return nil
+	return all
 }
 
 // joinNotes adds the comments of another version that are not there yet.

@@ -69,16 +69,16 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 		at = netip.AddrPortFrom(at.Addr(), 0)
 	}
 	name := serverLabel(at, s.port)
-	if slices.ContainsFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == "real_server" && i.block.label == name }) {
+	if s.have[name] {
 		l.find(Ignored, "The real server is there already.")
 		return
 	}
+	s.have[name] = true
 	l.find(Same, "")
 	r := b.add(&block{kind: "real_server", label: name, single: true, notes: l.notes()})
-	t := timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(s.node.Children)
-	t = t.read(l.Children)
+	t := s.timers.read(l.Children)
 	t.port = checked
-	if w := s.node.Last("weight"); w != nil && l.Last("weight") == nil && len(w.Args) > 0 && w.Args[0] != "1" {
+	if w := s.weight; w != nil && l.Last("weight") == nil && len(w.Args) > 0 && w.Args[0] != "1" {
 		if n, ok := number(w.Args[0], 1, 65535); ok {
 			r.set("weight", fmt.Sprint(n), notes{})
 		}
@@ -128,7 +128,7 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	case "notify_up", "notify_down":
 		c.notify(l, b, server.Children)
 	case "inhibit_on_failure":
-		if s.node.Last("inhibit_on_failure") != nil {
+		if s.inhibits {
 			l.find(Same, "")
 			return
 		}

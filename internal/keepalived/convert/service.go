@@ -19,6 +19,11 @@ type service struct {
 	persistent bool
 	port       uint16 // of all endpoints; 0: they differ, or it is every port
 	servers    int    // real servers that keepalived accepts
+	timers     timers // that real servers inherit
+	weight     *keepalived.Node
+	inhibits   bool
+	alphas     int             // real servers and checks with alpha of their own
+	have       map[string]bool // labels of the real servers that were written
 }
 
 // virtualServer converts a virtual_server.
@@ -34,9 +39,13 @@ func (c *converter) virtualServer(l *line) {
 		b := c.root.add(&block{kind: "director", single: true})
 		b.set("on_stop", quote("remove"), notes{})
 	}
-	if !s.alpha() && !c.unchecked {
+	switch {
+	case s.alpha():
+	case s.alphas > 0:
+		c.find(l.Position, "", "virtual_server", Differs, "keepalived uses the real servers without alpha before their first check; lvs-ha waits for it.")
+	case !c.unchecked:
 		c.unchecked = true
-		c.find(l.Position, "", "virtual_server", Differs, "Without alpha, keepalived uses real servers before their first check; lvs-ha waits for it.")
+		c.find(l.Position, "", "virtual_server", Equivalent, "Without alpha, keepalived uses real servers before their first check: init = \"up\" says so.")
 	}
 	if own := s.dropOwn(); own != "" {
 		l.find(Missing, "%s is also a real server. lvs-ha does not balance to the service's own address; without it:", own)
@@ -62,6 +71,7 @@ func (c *converter) again() *converter {
 
 // service writes a virtual_service, or a dynamic block for several endpoints.
 func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
+	s.have = map[string]bool{}
 	b := &block{kind: "virtual_service", notes: head}
 	content := b
 	marks := s.endpoints[0].mark != 0
@@ -95,9 +105,22 @@ func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
 
 func (s *service) alpha() bool { return s.node.Last("alpha") != nil }
 
+// alphas counts the lines "alpha" of a real server and its checks.
+func alphas(server *keepalived.Node) (count int) {
+	for _, n := range server.Children {
+		count += len(n.All("alpha"))
+		if n.Keyword == "alpha" {
+			count++
+		}
+	}
+	return count
+}
+
 // readService reads what other lines depend on. The fault says why keepalived ignores the virtual server.
 func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 	s = &service{node: n, forwarding: "nat", protocol: "udp", scheduler: "wlc"}
+	s.timers = timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(n.Children)
+	s.weight, s.inhibits = n.Last("weight"), n.Last("inhibit_on_failure") != nil
 	family := ""
 	for _, child := range n.Children {
 		arg := ""
@@ -127,6 +150,7 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 		case "real_server":
 			if _, ok := parseServer(child.Args); ok {
 				s.servers++
+				s.alphas += alphas(child)
 			}
 		}
 	}
@@ -358,6 +382,9 @@ func (c *converter) impliedService(b *block, s *service) {
 	}
 	if b.get("forwarding") == "" {
 		b.items = slices.Insert(b.items, at, item{name: "forwarding", value: quote(s.forwarding)})
+	}
+	if !s.alpha() && s.alphas == 0 {
+		b.set("init", quote("up"), notes{})
 	}
 	if s.endpoints[0].mark == 0 && s.protocol == "udp" && b.get("protocol") == "" {
 		b.items = slices.Insert(b.items, at, item{name: "protocol", value: quote("udp"), notes: notes{trailing: "keepalived's default"}})

@@ -1,0 +1,374 @@
+package convert
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+// ldService is what ldirectord makes of a virtual section.
+type ldService struct {
+	node       *keepalived.Node
+	own        ldSettings
+	at         endpoint
+	ipv6       bool
+	protocol   string // tcp, udp or fwm
+	service    string
+	checktype  string
+	forwarding string // of the first real server
+	servers    int
+	have       map[string]bool // labels of its real servers
+}
+
+var (
+	ldAddress = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._+-]+):([0-9A-Za-z_-]+)$`)
+	ldReal    = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+?)(->(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+))?(:([A-Za-z0-9_-]+))?\s+(gate|masq|ipip)\b(.*)$`)
+	ldChecks  = regexp.MustCompile(`^\s+"(.*)"[, ]\s*"(.*)"(.*)$`)
+)
+
+var ldForwardings = map[string]string{"gate": "dr", "masq": "nat", "ipip": "tun"}
+
+// ldServices are the services that ldirectord checks on a port unless told otherwise.
+var ldServices = map[int]string{
+	21: "ftp", 25: "smtp", 53: "dns", 80: "http", 110: "pop", 119: "nntp", 143: "imap", 389: "ldap", 443: "https", 587: "submission",
+	636: "ldaps", 993: "imaps", 995: "pops", 1521: "oracle", 1812: "radius", 3128: "http_proxy", 3306: "mysql", 5060: "sip", 5432: "pgsql",
+}
+
+// virtual converts a virtual section.
+func (d *ldirectord) virtual(l *line) {
+	s, fault := d.readVirtual(l)
+	if fault != "" {
+		l.find(Missing, "%s", fault)
+		return
+	}
+	key := s.protocol + " " + s.at.value() + fmt.Sprint(s.ipv6)
+	if d.seen[key] {
+		l.find(Differs, "The virtual service is there already: ldirectord refuses the whole file.")
+		return
+	}
+	d.seen[key] = true
+	l.find(Same, "")
+	d.stop()
+	b := &block{kind: "virtual_service", notes: l.notes()}
+	b.label = uniqueIn(d.names, label(firstOf(s.own["servicename"], s.at.name())))
+	attribute := "address"
+	if s.at.mark != 0 {
+		attribute = "mark"
+	}
+	b.set(attribute, s.at.value(), notes{})
+	if s.at.mark != 0 && s.ipv6 {
+		b.set("family", quote("ipv6"), notes{})
+	}
+	if s.protocol == "udp" {
+		b.set("protocol", quote("udp"), notes{})
+	}
+	d.each(ldVirtual, l.Children, b, func(l2 *line) { d.virtualLine(l2, b, s) })
+	d.implied(b, s)
+	b.settle()
+	d.root.add(b)
+}
+
+func firstOf(values ...string) string {
+	i := slices.IndexFunc(values, func(v string) bool { return v != "" })
+	return values[max(i, 0)]
+}
+
+func (d *ldirectord) readVirtual(l *line) (s *ldService, fault string) {
+	s = &ldService{node: l.Node, own: d.read(l.Children), ipv6: l.Keyword == "virtual6", protocol: "tcp", forwarding: "dr", have: map[string]bool{}}
+	value := l.arg(0)
+	if mark, ok := number(value, 1, 1<<32-1); ok {
+		s.at, s.protocol = endpoint{mark: uint32(mark), ipv6: s.ipv6}, "fwm"
+	} else {
+		m := ldAddress.FindStringSubmatch(value)
+		if m == nil {
+			return nil, fmt.Sprintf("%q is neither an address with a port nor a firewall mark.", value)
+		}
+		a, err := netip.ParseAddr(strings.Trim(m[1], "[]"))
+		if err != nil {
+			return nil, fmt.Sprintf("lvs-ha does not look up names: write the address of %s.", m[1])
+		}
+		if m[2] == "53" || m[2] == "domain" {
+			s.protocol = "udp"
+		}
+		if p := s.own["protocol"]; p == "tcp" || p == "udp" {
+			s.protocol = p
+		}
+		port, ok := ldPort(m[2], s.protocol)
+		if !ok {
+			return nil, fmt.Sprintf("There is no port named %s.", m[2])
+		}
+		s.at, s.ipv6 = endpoint{address: netip.AddrPortFrom(a, port)}, a.Is6()
+	}
+	s.service = s.own["service"]
+	if s.service == "" {
+		s.service = firstOf(ldServices[int(s.at.address.Port())], "none")
+	}
+	s.checktype = firstOf(s.own["checktype"], "negotiate")
+	for _, n := range l.Children {
+		if m := ldReal.FindStringSubmatch(argument(n)); m != nil && strings.HasPrefix(n.Keyword, "real") {
+			s.forwarding = ldForwardings[m[6]]
+			break
+		}
+	}
+	return s, ""
+}
+
+func argument(n *keepalived.Node) string {
+	if len(n.Args) == 0 {
+		return ""
+	}
+	return n.Args[0]
+}
+
+func ldPort(name, protocol string) (uint16, bool) {
+	if n, ok := number(name, 0, 65535); ok {
+		return uint16(n), true
+	}
+	if protocol != "udp" {
+		protocol = "tcp"
+	}
+	n, err := net.LookupPort(protocol, name)
+	return uint16(n), err == nil
+}
+
+func (d *ldirectord) virtualLine(l *line, b *block, s *ldService) {
+	value := unquote(l.arg(0))
+	switch l.Keyword {
+	case "real", "real6":
+		d.real(l, b, s)
+		return
+	}
+	if _, known := ldirectordWords[ldVirtual][l.Keyword]; !known {
+		l.find(Differs, "ldirectord does not know this line here and refuses the whole file; it was left out.")
+		return
+	}
+	if l.superseded(s.node.Children, l.Keyword) {
+		return
+	}
+	switch l.Keyword {
+	case "scheduler":
+		if slices.Contains(schedulers, value) {
+			l.find(Same, "")
+			l.set(b, "scheduler", quote(value))
+		} else {
+			l.find(Differs, "The kernel has no scheduler %q; wrr is used.", value)
+		}
+	case "persistent":
+		d.persistent(l, b, s)
+	case "netmask":
+		if s.own["persistent"] == "" {
+			l.find(Ignored, "It has no effect without persistent.")
+		}
+	case "schedflags":
+		l.set(b, "scheduler_flags", quoteAll(strings.Split(value, ",")))
+	case "ops":
+		if value == "yes" && s.protocol == "udp" {
+			l.set(b, "one_packet", "true")
+		}
+	case "quiescent":
+		l.find(Same, "")
+	case "checkinterval":
+		if d.globals["fork"] != "yes" {
+			l.find(Ignored, "ldirectord uses the global one without fork = yes.")
+		}
+	case "checkcount":
+		d.checkCount(l, s.checktype)
+	case "cleanstop":
+		if value == firstOf(d.globals["cleanstop"], "yes") {
+			l.find(Same, "")
+		}
+	case "comment":
+		d.carried = append(d.carried, value)
+	case "checktype":
+		d.checkType(l, s)
+	case "service":
+		d.serviceWord(l, s)
+	case "receive":
+		d.receive(l, s, value)
+	case "login", "passwd", "database", "secret":
+		if value == "" || s.checktype == "connect" || s.checktype == "ping" {
+			l.find(Ignored, "It only affects checks that log in.")
+		}
+	}
+}
+
+func (d *ldirectord) persistent(l *line, b *block, s *ldService) {
+	n := atLeast(l.arg(0), 1, 0)
+	if n == 0 || n > 31*86400 {
+		l.find(Differs, "%q is not a number of seconds up to 31 days.", l.arg(0))
+		return
+	}
+	l.find(Same, "")
+	p := b.add(&block{kind: "persistence", notes: l.notes()})
+	p.set("timeout", duration(time.Duration(n)*time.Second), notes{})
+	mask := s.own["netmask"]
+	switch {
+	case mask == "":
+	case strings.Contains(mask, "."):
+		p.set("netmask", quote(mask), notes{})
+	default:
+		p.set("prefix", firstDigits(mask), notes{})
+	}
+}
+
+// implied writes what the lines of a section do not say themselves.
+func (d *ldirectord) implied(b *block, s *ldService) {
+	if b.get("scheduler") == "" {
+		b.set("scheduler", quote("wrr"), notes{})
+	}
+	b.set("forwarding", quote(s.forwarding), notes{})
+	if d.setting(s, "quiescent") == "yes" {
+		b.set("on_failure", quote("weight"), notes{})
+	}
+	name := "fallback"
+	if s.ipv6 {
+		name = "fallback6"
+	}
+	if fallback := d.setting(s, name); fallback != "" && s.checktype != "off" {
+		d.fallback(b, s, fallback)
+	}
+	if command := d.setting(s, "fallbackcommand"); command != "" {
+		n := b.add(&block{kind: "notify"})
+		address := strings.Trim(s.at.value(), `"`)
+		n.set("down", quoteAll([]string{command, "start", address, s.protocol}), notes{})
+		n.set("up", quoteAll([]string{command, "stop", address, s.protocol}), notes{})
+		n.set("user", quote("root"), notes{})
+	}
+	at := slices.IndexFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == "real_server" })
+	if at < 0 {
+		at = len(b.items)
+	}
+	var checks []item
+	for _, h := range d.checks(s, s.own["request"], s.own["receive"]) {
+		checks = append(checks, item{block: h})
+	}
+	b.items = slices.Insert(b.items, at, checks...)
+}
+
+// fallback writes a sorry server: ADDRESS[:PORT] [gate|masq|ipip].
+func (d *ldirectord) fallback(b *block, s *ldService, value string) {
+	words := strings.Fields(value)
+	host, port := words[0], ""
+	if m := ldAddress.FindStringSubmatch(host); m != nil {
+		host, port = m[1], m[2]
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err != nil || a.Is6() != s.ipv6 {
+		d.find(s.node.Position, ldVirtual, "fallback", Missing, fmt.Sprintf("Write the address of %s in a sorry_server block.", host))
+		return
+	}
+	forwarding := "dr"
+	if len(words) > 1 {
+		forwarding = firstOf(ldForwardings[words[1]], "dr")
+	}
+	to := netip.AddrPortFrom(a, 0)
+	if n, ok := ldPort(port, s.protocol); ok && forwarding == "nat" && s.at.mark == 0 {
+		to = netip.AddrPortFrom(a, n)
+	}
+	r := b.add(&block{kind: "sorry_server", label: serverLabel(to, s.at.address.Port()), single: true, notes: d.take(nil, "")})
+	if forwarding != s.forwarding {
+		r.set("forwarding", quote(forwarding), notes{})
+	}
+}
+
+// real converts a real server, or a range of them: ADDRESS[->ADDRESS][:PORT] gate|masq|ipip [WEIGHT] ["REQUEST", "RECEIVE"] [l:N] [u:N].
+func (d *ldirectord) real(l *line, b *block, s *ldService) {
+	m := ldReal.FindStringSubmatch(l.arg(0))
+	if m == nil {
+		l.find(Differs, "ldirectord cannot parse it and refuses the whole file; it was left out.")
+		return
+	}
+	first, err := netip.ParseAddr(strings.Trim(m[1], "[]"))
+	last := first
+	if m[3] != "" && err == nil {
+		last, err = netip.ParseAddr(strings.Trim(m[3], "[]"))
+	}
+	port, ok := ldPort(firstOf(m[5], "0"), s.protocol)
+	switch {
+	case err != nil:
+		l.find(Missing, "lvs-ha does not look up names: write the addresses in real_server blocks.")
+		return
+	case !ok:
+		l.find(Missing, "There is no port named %s.", m[5])
+		return
+	case first.Is6() != last.Is6() || last.Less(first) || first.Is6() && first != last:
+		l.find(Differs, "It is no range of IPv4 addresses: ldirectord refuses the whole file.")
+		return
+	}
+	l.find(Same, "")
+	head := l.notes()
+	for a := first; a.IsValid() && !last.Less(a); a = a.Next() {
+		if s.servers++; s.servers > maxServers {
+			l.find(Differs, "The service has more than %d real servers; the others were left out.", maxServers)
+			return
+		}
+		d.realServer(l, b, s, netip.AddrPortFrom(a, port), m[6], m[7], head)
+		head = notes{}
+	}
+}
+
+// maxServers limits the real servers of a service.
+const maxServers = 4096
+
+func (d *ldirectord) realServer(l *line, b *block, s *ldService, at netip.AddrPort, method, rest string, head notes) {
+	forwarding, checkPort := ldForwardings[method], int(at.Port())
+	if forwarding != "nat" || s.at.mark != 0 {
+		at = netip.AddrPortFrom(at.Addr(), 0) // ldirectord takes the service's
+	}
+	name := serverLabel(at, s.at.address.Port())
+	switch {
+	case s.have[name]:
+		l.find(Ignored, "The real server %s is there already.", name)
+		return
+	case s.at.address.Addr() == at.Addr():
+		l.find(Missing, "lvs-ha does not balance to the service's own address.")
+		return
+	}
+	s.have[name] = true
+	r := b.add(&block{kind: "real_server", label: name, single: true, notes: head})
+	weight := 1
+	if words := strings.Fields(rest); len(words) > 0 {
+		if n, ok := number(words[0], 0, 65535); ok {
+			weight = n
+			_, rest, _ = strings.Cut(rest, words[0])
+		}
+	}
+	if s.checktype == "off" {
+		weight = 0
+	}
+	if weight != 1 {
+		r.set("weight", fmt.Sprint(weight), notes{})
+	}
+	if forwarding != s.forwarding {
+		r.set("forwarding", quote(forwarding), notes{})
+	}
+	request, receive, own := s.own["request"], s.own["receive"], false
+	if m := ldChecks.FindStringSubmatch(rest); m != nil {
+		request, receive, own, rest = m[1], m[2], true, m[3]
+	}
+	for _, word := range strings.Fields(rest) {
+		limit, n, _ := strings.Cut(strings.Trim(word, `"`), ":")
+		threshold := map[string]string{"l": "lower_threshold", "u": "upper_threshold"}[limit]
+		if _, ok := number(n, 0, 1<<31-1); ok && threshold != "" {
+			r.set(threshold, n, notes{})
+		} else {
+			l.find(Differs, "ldirectord cannot parse %q and refuses the whole file; it was left out.", word)
+		}
+	}
+	shift := s.at.mark != 0 || forwarding != "nat" && checkPort != 0 && checkPort != int(s.at.address.Port())
+	if own || shift && s.own["checkport"] == "" {
+		for _, h := range d.checks(s, request, receive) {
+			if h.get("port") == "" && shift && checkPort != 0 && h.label != "ping" && h.label != "script" {
+				h.set("port", fmt.Sprint(checkPort), notes{})
+				h.settle()
+			}
+			r.add(h)
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package convert
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+// TestLdirectord converts lines of ldirectord's configuration.
+func TestLdirectord(t *testing.T) {
+	virtual := func(lines ...string) string {
+		return "virtual = 10.0.0.9:80\n\treal = 10.0.1.2:80 gate\n\t" + strings.Join(lines, "\n\t") + "\n"
+	}
+	for _, c := range []struct {
+		text, word string
+		fate       Fate
+		has        string // in the result
+	}{
+		{virtual(), "virtual", Same, `scheduler  = "wrr"`},
+		{virtual(), "real", Same, `health_check "http" {`},
+		{virtual(), "virtual", Same, `timeout  = "30s"`},
+		{virtual(), "virtual", Same, `director { on_stop = "remove" }`},
+		{"cleanstop = no\n" + virtual(), "cleanstop", Same, "# a\n"},
+		{"checktimeout = 3\ncheckinterval = 4\n" + virtual("checktype = connect"), "checktimeout", Same, `timeout  = "3s"`},
+		{"fork = yes\n" + virtual("checkinterval = 7"), "checkinterval", Same, `interval = "7s"`},
+		{virtual("checkinterval = 7"), "checkinterval", Ignored, `interval = "10s"`},
+		{virtual("failurecount = 4"), "failurecount", Same, "fall     = 4"},
+		{virtual("checktype = ping", "checkcount = 2", "failurecount = 3"), "checkcount", Equivalent, "fall     = 6"},
+		{virtual("checktype = 5", "checktimeout = 2"), "checktype", Equivalent, `interval = "1m"`},
+		{virtual("checktype = on"), "checktype", Same, `real_server "10.0.1.2" {}`},
+		{virtual("checktype = off"), "checktype", Differs, `real_server "10.0.1.2" { weight = 0 }`},
+		{virtual("checktype = external", `checkcommand = "/c"`), "checkcommand", Same, `"/c", "10.0.0.9", "80"]`},
+		{virtual("checktype = external-perl", "checkcommand = /c"), "checktype", Equivalent, "exec perl"},
+		{virtual("protocol = udp", "checktype = connect", "ops = yes"), "ops", Same, "one_packet = true"},
+		{virtual("request = \"a.html\"", "receive = \"x+\"", "virtualhost = w.example", "httpmethod = head"), "httpmethod", Same, `method   = "HEAD"`},
+		{virtual("receive = \"x\"", "httpmethod = HEAD"), "receive", Differs, ""},
+		{virtual(`receive = "x+"`), "receive", Same, `body     = "x+"`},
+		{virtual(`receive = "(?=x)"`), "receive", Missing, ""},
+		{virtual("service = https", "checkport = 8443"), "checkport", Same, "tls { skip_verify = true }"},
+		{virtual("service = simpletcp", `request = "a\nb"`, `receive = "^c"`), "service", Same, `expect   = "(?m)^c"`},
+		{virtual("service = imaps", `login = "u"`), "service", Differs, `expect   = "^\\* (OK|PREAUTH)"`},
+		{virtual("service = mysql", `request = "SELECT 1"`), "service", Differs, `health_check "tcp" {`},
+		{virtual("service = smtp"), "service", Same, `health_check "smtp" {`},
+		{"virtual = 10.0.0.9:domain\n\treal = 10.0.1.2:53 masq\n\trequest = \"10.0.0.1\"\n", "virtual", Same, `name     = "1.0.0.10.in-addr.arpa"`},
+		{virtual("quiescent = yes"), "quiescent", Same, `on_failure = "weight"`},
+		{"fallback = 127.0.0.1:80\n" + virtual(), "fallback", Same, `sorry_server "127.0.0.1" {}`},
+		{virtual("fallback = 10.0.1.9:81 masq"), "fallback", Same, `sorry_server "10.0.1.9:81" { forwarding = "nat" }`},
+		{virtual(`fallbackcommand = "/f"`), "fallbackcommand", Equivalent, `["/f", "start", "10.0.0.9:80", "tcp"]`},
+		{virtual("persistent = 60", "netmask = 255.255.255.0"), "persistent", Same, `netmask = "255.255.255.0"`},
+		{virtual("netmask = 255.255.255.0"), "netmask", Ignored, ""},
+		{virtual("scheduler = sh", "schedflags = sh-port,sh-fallback"), "schedflags", Same, `["sh-port", "sh-fallback"]`},
+		{virtual("scheduler = none"), "scheduler", Differs, `scheduler  = "wrr"`},
+		{virtual("servicename = The web"), "servicename", Same, `virtual_service "The_web" {`},
+		{virtual("real = 10.0.1.3->10.0.1.5:81 masq 7 l:1 u:9"), "real", Same, `real_server "10.0.1.5:81" {`},
+		{virtual(`real = 10.0.1.3:80 gate 2 "a", "b"`), "real", Same, `body     = "b"`},
+		{virtual(`real = 10.0.1.3:80 gate "http://10.0.1.4:82/a", "b"`), "real", Same, `address  = "10.0.1.4"`},
+		{virtual("real = host:80 gate"), "real", Missing, ""},
+		{virtual("real = 10.0.1.3:80 nat"), "real", Differs, ""},
+		{virtual("real = 10.0.1.2:81 gate"), "real", Ignored, ""},
+		{virtual("real = 10.0.0.9:80 gate"), "real", Missing, ""},
+		{virtual("no_such_word = 1"), "no_such_word", Differs, ""},
+		{"virtual = 7\n\treal = 10.0.1.2:80 gate\n\tservice = http\n", "virtual", Same, "mark       = 7"},
+		{"virtual6 = 7\n\treal6 = [fd00::2]:80 ipip\n", "real6", Same, `family     = "ipv6"`},
+		{"virtual6 = [fd00::9]:80\n\treal6 = [fd00::2]:80 gate\n\tfallback6 = [fd00::3]\n", "fallback6", Same, `sorry_server "fd00::3" {}`},
+		{"virtual = host:80\n\treal = 10.0.1.2:80 gate\n", "virtual", Missing, ""},
+		{virtual() + "\n" + virtual(), "virtual", Differs, ""},
+		{"emailalert = \"a@b.example, c\"\nsmtp = 10.0.0.7\nemailalertfrom = d\n" + virtual(), "emailalert", Same, `["a@b.example", "c@localhost"]`},
+		{"emailalert = a\n" + virtual(), "emailalert", Equivalent, `smtp   = "localhost:25"`},
+		{"maintenancedir = /d\n" + virtual(), "maintenancedir", Missing, ""},
+		{"autoreload = no\n" + virtual(), "autoreload", Same, ""},
+		{"checkinterval = 1 # c\n" + virtual(), "checkinterval", Same, "# c\n"},
+		{"    timeout = 3\n" + virtual(), "timeout", Differs, ""},
+	} {
+		r, err := Ldirectord("f", []byte("# a\n"+c.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		valid(t, r.HCL)
+		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Word == c.word && f.Fate == c.fate })
+		if i < 0 {
+			t.Errorf("%s\n%s is not %s: %+v", c.text, c.word, c.fate, r.Findings)
+		}
+		if !strings.Contains(string(r.HCL), c.has) {
+			t.Errorf("%s\nbecame\n%s\nwant %s", c.text, r.HCL, c.has)
+		}
+	}
+	if _, err := Ldirectord("f", []byte("# nothing\n\n")); err == nil {
+		t.Error("an empty file was converted")
+	}
+}
+
+// FuzzLdirectord: what comes out is HCL, whatever goes in.
+func FuzzLdirectord(f *testing.F) {
+	for _, s := range []string{
+		"virtual=10.0.0.9:80\n\treal=10.0.1.2->10.0.1.4:80 gate 3 \"a\", \"b\" l:1\n\tfallback=127.0.0.1:80 gate\n\tservicename=a ${b}\n",
+		"checkinterval=2\nemailalert=\"a\"\nvirtual6=7\n    real6=[::1]:8 masq\n    checktype=3\n    service=dns\n    request=\"::1\" # c\n",
+		"virtual=1\n\treal=1.2.3.4 gate\n\tchecktype=external\n\tcheckcommand=\"/c\xff${\"\n\tfallbackcommand=%{\n",
+		"virtual=10.0.0.9:1\n\treal=10.0.1.2:2 masq\n\tservice=https\n\trequest=\"https://a:1/%\"\n\treceive=\"(\"\n",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := Ldirectord("f", []byte(s))
+		if err != nil {
+			return
+		}
+		if _, diags := hclsyntax.ParseConfig(r.HCL, "out.hcl", hcl.InitialPos); diags.HasErrors() {
+			t.Fatalf("%v\n%s", diags, r.HCL)
+		}
+		if canonical := hclwrite.Format(r.HCL); string(canonical) != string(r.HCL) {
+			t.Fatalf("not in the canonical layout:\n%s\nwant\n%s", r.HCL, canonical)
+		}
+	})
+}
+
+// TestEveryWordOfLdirectord: the words of its manual have a fate.
+func TestEveryWordOfLdirectord(t *testing.T) {
+	for level, list := range map[string]string{
+		ldGlobal: `virtual virtual6 checktimeout negotiatetimeout checkinterval checkcount failurecount autoreload callback fallback fallback6
+			fallbackcommand logfile emailalert emailalertfrom emailalertfreq emailalertstatus smtp execute supervised fork quiescent
+			readdquiescent cleanstop maintenancedir`,
+		ldVirtual: `real real6 checktype service checkcommand checkport request receive httpmethod virtualhost login passwd database secret
+			load scheduler persistent netmask protocol ops schedflags servicename comment monitorfile checktimeout negotiatetimeout
+			checkinterval checkcount failurecount fallback fallback6 fallbackcommand quiescent cleanstop emailalert emailalertfreq
+			emailalertstatus smtp`,
+	} {
+		for _, word := range strings.Fields(list) {
+			if ldirectordWords[level][word].fate == "" {
+				t.Errorf("%s: %s has no fate", level, word)
+			}
+		}
+	}
+}
