@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/mail"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +23,8 @@ type globals struct {
 	garp         garp
 	groups       [2]netip.Addr // multicast groups of IPv4 and IPv6
 	sync         *syncDaemon
-	alertAll     bool // smtp_alert
+	alertAll     bool  // smtp_alert
+	alertServers *bool // smtp_alert_checker, or else smtp_alert; nil: unset
 	alertVRRP    bool
 	recipients   []string
 	server, from string
@@ -91,7 +91,13 @@ func (c *converter) readGlobals() {
 					g.groups[i] = a
 				}
 			case "smtp_alert":
-				g.alertAll, _ = truth(n.Args)
+				on, _ := truth(n.Args)
+				if g.alertAll = on; block.Last("smtp_alert_checker") == nil {
+					g.alertServers = &on
+				}
+			case "smtp_alert_checker":
+				on, _ := truth(n.Args)
+				g.alertServers = &on
 			case "smtp_alert_vrrp":
 				g.alertVRRP, _ = truth(n.Args)
 			case "notification_email":
@@ -200,12 +206,8 @@ func downTimer(l *line) {
 // email writes one notify_email block for the three lines.
 func (c *converter) email(l *line) {
 	g := &c.globals
-	servers := slices.ContainsFunc(c.source.Nodes, func(n *keepalived.Node) bool { return n.Keyword == "virtual_server" })
-	if !g.alertAll && !g.alertVRRP && !c.anyAlert() && servers {
-		l.find(Missing, "keepalived sends mail about real servers; lvs-ha only about VRRP.")
-		return
-	}
-	if !g.alertAll && !g.alertVRRP && !c.anyAlert() {
+	events := c.alertEvents()
+	if len(events) == 0 {
 		l.find(Ignored, "keepalived sends mail only with smtp_alert, which is not set.")
 		return
 	}
@@ -227,6 +229,9 @@ func (c *converter) email(l *line) {
 	}
 	b.set("to", quoteAll(to), notes{})
 	b.set("tls", quote("none"), notes{})
+	if len(events) < 3 {
+		b.set("events", quoteAll(events), notes{})
+	}
 }
 
 // mailbox returns the address of a recipient: a name without a domain is one of the mail server.
@@ -240,16 +245,31 @@ func mailbox(s string) string {
 	return s
 }
 
-// anyAlert reports whether an instance or a group sends mail.
-func (c *converter) anyAlert() bool {
+// alertEvents returns what keepalived sends mail about: by default about real servers only.
+func (c *converter) alertEvents() (events []string) {
+	g := &c.globals
+	all := g.alertServers != nil && *g.alertServers
+	vrrp, service, server := g.alertAll || g.alertVRRP, all, all
 	for _, n := range c.source.Nodes {
-		for _, child := range n.Children {
-			if on, ok := truth(child.Args); child.Keyword == "smtp_alert" && n.Keyword != "global_defs" && on && ok {
-				return true
-			}
+		own := all
+		if last := n.Last("smtp_alert"); last != nil {
+			own, _ = truth(last.Args)
+			vrrp = vrrp || own && (n.Keyword == "vrrp_instance" || n.Keyword == "vrrp_sync_group")
+		}
+		if n.Keyword == "virtual_server" {
+			service = service || own
+			server = server || len(n.All("real_server")) > 0 && (g.alertServers == nil || *g.alertServers)
 		}
 	}
-	return false
+	for _, e := range []struct {
+		name string
+		on   bool
+	}{{"vrrp", vrrp}, {"service", service}, {"server", server}} {
+		if e.on {
+			events = append(events, e.name)
+		}
+	}
+	return events
 }
 
 func (c *converter) fifo(l *line) {

@@ -24,7 +24,7 @@ var (
 // Ldirectord converts an ldirectord.cf. The error says that it is none.
 func Ldirectord(file string, text []byte) (*Result, error) {
 	nodes, end := readLdirectord(file, string(text))
-	if len(nodes) == 0 {
+	if !slices.ContainsFunc(nodes, func(n *keepalived.Node) bool { return ldirectordWords[ldGlobal][n.Keyword].fate != "" }) {
 		return nil, errors.New("no ldirectord configuration found in it")
 	}
 	c := &converter{

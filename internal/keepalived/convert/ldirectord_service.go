@@ -271,7 +271,12 @@ func (d *ldirectord) fallback(b *block, s *ldService, value string) {
 	if n, ok := ldPort(port, s.protocol); ok && forwarding == "nat" && s.at.mark == 0 {
 		to = netip.AddrPortFrom(a, n)
 	}
-	r := b.add(&block{kind: "sorry_server", label: serverLabel(to, s.at.address.Port()), single: true, notes: d.take(nil, "")})
+	name := serverLabel(to, s.at.address.Port())
+	if s.have[name] {
+		d.find(s.node.Position, ldVirtual, "fallback", Missing, fmt.Sprintf("%s is also a real server, and cannot be both.", name))
+		return
+	}
+	r := b.add(&block{kind: "sorry_server", label: name, single: true, notes: d.take(nil, "")})
 	if forwarding != s.forwarding {
 		r.set("forwarding", quote(forwarding), notes{})
 	}

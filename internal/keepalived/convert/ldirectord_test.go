@@ -49,6 +49,7 @@ func TestLdirectord(t *testing.T) {
 		{virtual("quiescent = yes"), "quiescent", Same, `on_failure = "weight"`},
 		{"fallback = 127.0.0.1:80\n" + virtual(), "fallback", Same, `sorry_server "127.0.0.1" {}`},
 		{virtual("fallback = 10.0.1.9:81 masq"), "fallback", Same, `sorry_server "10.0.1.9:81" { forwarding = "nat" }`},
+		{virtual("fallback = 10.0.1.2:80 gate"), "fallback", Missing, `real_server "10.0.1.2" {}`},
 		{virtual(`fallbackcommand = "/f"`), "fallbackcommand", Equivalent, `["/f", "start", "10.0.0.9:80", "tcp"]`},
 		{virtual("persistent = 60", "netmask = 255.255.255.0"), "persistent", Same, `netmask = "255.255.255.0"`},
 		{virtual("netmask = 255.255.255.0"), "netmask", Ignored, ""},
@@ -88,8 +89,10 @@ func TestLdirectord(t *testing.T) {
 			t.Errorf("%s\nbecame\n%s\nwant %s", c.text, r.HCL, c.has)
 		}
 	}
-	if _, err := Ldirectord("f", []byte("# nothing\n\n")); err == nil {
-		t.Error("an empty file was converted")
+	for _, other := range []string{"# nothing\n\n", "#!/bin/sh\nipvsadm -C\n"} {
+		if _, err := Ldirectord("f", []byte(other)); err == nil {
+			t.Errorf("%q was converted", other)
+		}
 	}
 }
 

@@ -127,6 +127,8 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 		c.serverForwarding(l, b, s)
 	case "notify_up", "notify_down":
 		c.notify(l, b, server.Children)
+	case "smtp_alert":
+		l.alertOff("servers")
 	case "inhibit_on_failure":
 		if s.inhibits {
 			l.find(Same, "")
@@ -149,6 +151,13 @@ func (c *converter) serverForwarding(l *line, b *block, s *service) {
 	}
 	if t := tunnel(l.Args[1:]); f == "tun" && len(t.items) > 0 {
 		b.add(t)
+	}
+}
+
+// alertOff records that mail cannot be turned off for one of several.
+func (l *line) alertOff(things string) {
+	if on, ok := truth(l.Args); ok && !on {
+		l.find(Differs, "notify_email sends mail about all %s.", things)
 	}
 }
 
@@ -175,6 +184,12 @@ func (c *converter) sorryServer(l *line, b *block, s *service) {
 	if !ok {
 		l.find(Ignored, "It has no valid address.")
 		return
+	}
+	for _, n := range s.node.All("real_server") {
+		if real, ok := parseServer(n.Args); ok && real == at {
+			l.find(Missing, "It is also a real server, and cannot be both.")
+			return
+		}
 	}
 	l.find(Same, "")
 	r := b.add(&block{kind: "sorry_server", label: serverLabel(at, s.port), single: true, notes: l.notes()})

@@ -251,6 +251,8 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 		l.set(b, "one_packet", "true")
 	case "persistence_timeout", "persistence_granularity", "persistence_engine":
 		c.persistence(l, b)
+	case "smtp_alert":
+		l.alertOff("services")
 	case "inhibit_on_failure":
 		l.find(Same, "")
 		l.set(b, "on_failure", quote("weight"))

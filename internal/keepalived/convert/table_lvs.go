@@ -78,7 +78,7 @@ func init() {
 			"virtualhost":             {Same, "host", ""},
 			"ha_suspend":              {Missing, "", "Checks always run, so that a backup knows its servers when it takes over."},
 			"omega":                   {Same, "notify.at_stop", ""},
-			"smtp_alert":              {Missing, "", "There is no mail about real servers."},
+			"smtp_alert":              {Equivalent, "notify_email.events", "notify_email sends mail about all services."},
 			"snmp_name":               {Missing, "", noSNMP},
 		}),
 		"real_server": with(map[string]word{
@@ -89,7 +89,7 @@ func init() {
 			"inhibit_on_failure": {Differs, "on_failure", "It is a setting of the whole virtual_service."},
 			"notify_up":          {Same, "notify.up", ""},
 			"notify_down":        {Same, "notify.down", ""},
-			"smtp_alert":         {Missing, "", "There is no mail about real servers."},
+			"smtp_alert":         {Equivalent, "notify_email.events", "notify_email sends mail about all servers."},
 			"virtualhost":        {Same, "host", ""},
 			"snmp_name":          {Missing, "", noSNMP},
 			"TCP_CHECK":          {Same, `health_check "tcp"`, ""},
