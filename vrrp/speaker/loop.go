@@ -20,9 +20,9 @@ type loop struct {
 	now      func() time.Time // reads the clock
 	arrival  func(stamp int64, after, now time.Time) time.Time
 	publish  func([]vrrp.Status)
-	read     int       // packets, in this turn
-	heard    time.Time // when packets were last read
-	rested   bool      // the last turn ended with a rest
+	read     int           // packets, in this turn
+	heard    time.Time     // when packets were last read
+	pause    time.Duration // the longest rest at the end of the last turn; zero if there was none
 
 	mu     sync.Mutex
 	calls  []func(now time.Time)
@@ -54,6 +54,11 @@ const lateEnough = time.Millisecond
 const (
 	restTime = time.Millisecond
 	denseGap = 2 * restTime
+
+	// In a flood, floodPackets or more in restTime, each rest is twice as long as the one before, up to restMost. Time
+	// stamps keep timers right, and a wake-up is what a flood costs most where system calls are slow.
+	restMost     = 4 * restTime
+	floodPackets = 8
 )
 
 // post queues a function to be run on the engine's goroutine. It may be called from any goroutine. It returns false if the
@@ -134,29 +139,42 @@ func (l *loop) turn() error {
 
 // rest sleeps for a short time without polling the sockets if packets arrive close together.
 func (l *loop) rest(now time.Time) {
-	l.rested = l.read > 0 && now.Sub(l.heard) < denseGap
-	if l.read > 0 {
-		l.heard = now
+	if l.read == 0 {
+		l.pause = 0
+		return
 	}
-	if l.rested {
-		l.poller.rest(restFor(now, l.engine.timers.next()))
+	l.pause = pauseAfter(l.read, now.Sub(l.heard), l.pause)
+	l.heard = now
+	if l.pause > 0 {
+		l.poller.rest(restFor(l.pause, now, l.engine.timers.next()))
 	}
+}
+
+// pauseAfter returns how long to rest after a turn that read packets, some time after the last ones and after the rest last.
+func pauseAfter(packets int, after, last time.Duration) time.Duration {
+	switch {
+	case after >= denseGap+max(last-restTime, 0):
+		return 0
+	case last > 0 && packets*int(restTime) >= floodPackets*int(after):
+		return min(2*last, restMost)
+	}
+	return restTime
 }
 
 // wait waits for packets, a call or the next timer. After a rest there is usually work already.
 func (l *loop) wait(next time.Time) error {
-	if l.rested {
+	if l.pause > 0 {
 		return l.poller.pollAfterRest()
 	}
 	return l.poller.wait(next)
 }
 
-// restFor returns how long to rest at now so that the next timer, zero for none, fires on time.
-func restFor(now, next time.Time) time.Duration {
+// restFor returns how long to rest at now, at most pause, so that the next timer, zero for none, fires on time.
+func restFor(pause time.Duration, now, next time.Time) time.Duration {
 	if next.IsZero() {
-		return restTime
+		return pause
 	}
-	return min(restTime, next.Sub(now))
+	return min(pause, next.Sub(now))
 }
 
 // readWaiting reads all queued packets if a timer that waits for a packet is due at now, so that an advert that arrived in time

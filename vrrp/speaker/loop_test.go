@@ -151,14 +151,37 @@ func TestRest(t *testing.T) {
 		next time.Time
 		want time.Duration
 	}{
-		{time.Time{}, restTime},
-		{now.Add(time.Second), restTime},
+		{time.Time{}, restMost},
+		{now.Add(time.Second), restMost},
 		{now.Add(restTime / 2), restTime / 2},
 		{now, 0},
 		{now.Add(-time.Second), -time.Second},
 	} {
-		if got := restFor(now, c.next); got != c.want {
+		if got := restFor(restMost, now, c.next); got != c.want {
 			t.Errorf("the next timer %v from now: rests %v, want %v", c.next.Sub(now), got, c.want)
+		}
+	}
+}
+
+// TestPauseGrows checks that rests become longer only in a flood.
+func TestPauseGrows(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		packets           int
+		after, last, want time.Duration
+	}{
+		{100, time.Second, 0, 0},
+		{100, 1 * ms, 0, restTime},
+		{1, 1 * ms, restTime, restTime},
+		{floodPackets, 1 * ms, restTime, 2 * restTime},
+		{floodPackets, 2 * ms, 2 * restTime, restTime},
+		{2 * floodPackets, 2 * ms, 2 * restTime, 4 * restTime},
+		{1000, 4 * ms, 4 * restTime, restMost},
+		{1, 4 * ms, 4 * restTime, restTime},
+		{1, 6 * ms, 4 * restTime, 0},
+	} {
+		if got := pauseAfter(c.packets, c.after, c.last); got != c.want {
+			t.Errorf("%d packets in %v, after a rest of %v: %v, want %v", c.packets, c.after, c.last, got, c.want)
 		}
 	}
 }

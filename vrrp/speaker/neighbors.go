@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
@@ -25,11 +26,15 @@ import (
 const (
 	probeInterval = 10 * time.Second      // time between two probes for an address
 	leastProbeGap = 20 * time.Millisecond // minimum time between two probes
-	sniffPause    = 20 * time.Millisecond // time between two batches of packets, so that a flood cannot use up the CPU
-	sniffBatch    = 16
 	sniffBuffer   = 256 << 10
-	reportGap     = time.Second // minimum time between two identical reports
-	maxReports    = 256         // maximum number of different reports in that time
+
+	// sniffPause is the time between two batches of packets, and sniffBusy the time after a full one: each batch wakes
+	// several threads, and no packet of a flood is urgent.
+	sniffPause = 20 * time.Millisecond
+	sniffBusy  = 100 * time.Millisecond
+
+	reportGap  = time.Second // minimum time between two identical reports
+	maxReports = 256         // maximum number of different reports in that time
 )
 
 // sniffedAdvert is an advert for one of the watched routers, received by a packet socket.
@@ -448,27 +453,32 @@ func (s *sniffer) run() {
 	if err != nil {
 		return
 	}
-	buffer := make([]byte, packetBuffer)
+	r := newReceiver()
 	for {
-		more := 0
+		n := 0
 		err := conn.Read(func(fd uintptr) bool {
-			for ; more < sniffBatch; more++ {
-				n, from, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT)
-				if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-					return more > 0
-				}
-				if link, ok := from.(*unix.SockaddrLinklayer); ok && err == nil {
-					s.read(frame{
-						index: link.Ifindex, mac: net.HardwareAddr(link.Addr[:min(int(link.Halen), len(link.Addr))]),
-						toHost: link.Pkttype == unix.PACKET_HOST,
-					}, buffer[:n])
-				}
-			}
-			return true
+			var err error
+			n, err = r.read(int(fd))
+			return !errors.Is(err, unix.EAGAIN)
 		})
 		if err != nil {
 			return
 		}
-		time.Sleep(sniffPause)
+		for i := range n {
+			from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&r.names[i]))
+			s.read(frame{
+				index: int(from.Ifindex), mac: net.HardwareAddr(from.Addr[:min(int(from.Halen), len(from.Addr))]),
+				toHost: from.Pkttype == unix.PACKET_HOST,
+			}, r.data[i][:r.msgs[i].len])
+		}
+		time.Sleep(sniffPauseAfter(n))
 	}
+}
+
+// sniffPauseAfter returns how long to pause after a batch of packets.
+func sniffPauseAfter(packets int) time.Duration {
+	if packets == batchLen {
+		return sniffBusy
+	}
+	return sniffPause
 }

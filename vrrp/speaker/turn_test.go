@@ -80,7 +80,7 @@ func TestTurnOfABackup(t *testing.T) {
 		}
 	}
 	turn()
-	if l.rested {
+	if l.pause > 0 {
 		t.Error("rested after the first packets")
 	}
 	now = now.Add(denseGap / 2)
@@ -94,8 +94,8 @@ func TestTurnOfABackup(t *testing.T) {
 	if readings != 1 {
 		t.Errorf("%d readings of the clock", readings)
 	}
-	now = now.Add(denseGap)
-	if turn(); l.rested {
+	now = now.Add(denseGap + l.pause)
+	if turn(); l.pause > 0 {
 		t.Error("rested where packets are far apart")
 	}
 }
