@@ -39,14 +39,8 @@ func (c Cell) String() string {
 	return fmt.Sprintf("%dx%v/%s/%s", c.Instances, c.Interval, c.Load, c.Place)
 }
 
-// GarbageRate returns the number of forged packets per second. An otherwise idle test kernel processes 20,000. With adverts
-// every 10 ms and 13 µs per system call, 10,000 are too many.
-func (c Cell) GarbageRate() int {
-	if c.Place == Machines && c.Interval < 100*time.Millisecond {
-		return 2_000
-	}
-	return 10_000
-}
+// GarbageRate is the number of forged packets per second.
+const GarbageRate = 10_000
 
 // Budgets of a cell.
 const (

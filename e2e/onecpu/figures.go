@@ -58,7 +58,7 @@ func (f Figures) Broken() (broken []string) {
 	if f.Missed > 0 {
 		broken = append(broken, fmt.Sprintf("the capture missed %d frames", f.Missed))
 	}
-	if expected := f.Took.Seconds() * float64(f.Cell.GarbageRate()); f.Cell.Load == Garbage && float64(f.Garbage) < expected/2 {
+	if expected := f.Took.Seconds() * float64(GarbageRate); f.Cell.Load == Garbage && float64(f.Garbage) < expected/2 {
 		broken = append(broken, fmt.Sprintf("%d packets of garbage, want about %.0f", f.Garbage, expected))
 	}
 	return broken

@@ -19,7 +19,7 @@ func TestHostTimedMeasures(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s\n%s", Heading, f)
-	if f.Adverts < 10 || f.Garbage < f.Cell.GarbageRate() || f.Gap <= 0 || f.Missed > 0 {
+	if f.Adverts < 10 || f.Garbage < GarbageRate || f.Gap <= 0 || f.Missed > 0 {
 		t.Errorf("measured %+v", f)
 	}
 }

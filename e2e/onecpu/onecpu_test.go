@@ -89,7 +89,7 @@ func TestPace(t *testing.T) {
 
 func TestFiguresBreakBudgets(t *testing.T) {
 	cell := Cell{Instances: 1, Interval: 10 * time.Millisecond, Load: Garbage}
-	good := Figures{Cell: cell, Took: time.Second, Adverts: 100, Garbage: cell.GarbageRate(), Gap: time.Second, OwnGap: 12 * time.Millisecond, TakeoversInStalls: 3}
+	good := Figures{Cell: cell, Took: time.Second, Adverts: 100, Garbage: GarbageRate, Gap: time.Second, OwnGap: 12 * time.Millisecond, TakeoversInStalls: 3}
 	if broken := good.Broken(); len(broken) != 0 {
 		t.Errorf("good figures break %v", broken)
 	}

@@ -191,7 +191,7 @@ func (r *run) load(ctx context.Context, stranger *lab.Node) (end func() (int, er
 		}
 	case Garbage:
 		packets := lab.Garbage(strangerPrefix.Addr(), 1, netip.MustParseAddr("10.77.1.1"), r.cell.Interval)
-		flood, err := stranger.Flood(ctx, "eth0", r.cell.GarbageRate(), packets)
+		flood, err := stranger.Flood(ctx, "eth0", GarbageRate, packets)
 		if err != nil {
 			return nil, err
 		}

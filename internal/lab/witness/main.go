@@ -94,7 +94,7 @@ func sleep(d time.Duration) error {
 // watchStalls runs on one CPU, at higher priority than everything else there, and reports late wake-ups: the machine, or the
 // host that it runs on, was stalled.
 func watchStalls(cpu int, out *printer) error {
-	const look, worthTelling = time.Millisecond, 2 * time.Millisecond
+	const look, worthTelling = 2 * time.Millisecond, 2 * time.Millisecond
 	runtime.LockOSThread()
 	var set unix.CPUSet
 	set.Set(cpu)
@@ -112,13 +112,16 @@ func watchStalls(cpu int, out *printer) error {
 		// Bypass the Go scheduler: its helper threads have no real-time priority, and waiting for them would look like a stall.
 		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(ptr(&ts)), 0, 0)
 		t := now()
-		if late := t - last - look; late >= worthTelling {
+		late := t - last - look
+		last = t // reading the clock once more would be a third system call, each 13 µs in a test kernel
+		if late >= worthTelling {
 			out.printAt(t, "stall "+strconv.FormatInt(int64(late), 10))
+			last = now()
 		}
 		if t-alive >= alivePause {
 			alive = t
 			out.printAt(t, "alive")
+			last = now()
 		}
-		last = now()
 	}
 }
