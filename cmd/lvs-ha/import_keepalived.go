@@ -143,6 +143,9 @@ func printImported(out, errOut io.Writer, r *convert.Result, sources []convert.S
 		}
 		fmt.Fprintf(errOut, "%s the same, %d in effect, %d without effect, %d different, %d missing\n", counted(count[convert.Same], "line"),
 			count[convert.Equivalent], count[convert.Ignored], count[convert.Differs], count[convert.Missing])
+		if count[convert.Ignored] > 0 {
+			fmt.Fprintln(errOut, "Use -o json to list those without effect.")
+		}
 	}
 	switch {
 	case invalid != nil:

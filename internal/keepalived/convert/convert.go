@@ -222,6 +222,9 @@ func (c *converter) top() {
 	c.root.comment(c.source.End...)
 }
 
+// invisible are characters that are no blanks for keepalived: a byte order mark, and non-breaking, zero-width and wide spaces.
+const invisible = "\ufeff\u00a0\u202f\u200b\u3000"
+
 // problems records what keepalived does not understand.
 func (c *converter) problems() {
 	for _, p := range c.source.Problems {
@@ -229,6 +232,10 @@ func (c *converter) problems() {
 		switch p.Code {
 		case keepalived.RandomValue, keepalived.EnvironmentValue, keepalived.IncludeFailed, keepalived.TooMuch, keepalived.Template:
 			fate = Differs
+		case keepalived.UnknownKeyword:
+			if strings.ContainsAny(p.Subject, invisible) {
+				text = "The word has an invisible character, such as a non-breaking space: keepalived does not know it and ignores the line."
+			}
 		}
 		c.findings = append(c.findings, Finding{Position: p.Position, Word: firstWord(p.Subject), Fate: fate, Text: text})
 	}
@@ -254,7 +261,7 @@ var problemTexts = map[keepalived.Code]string{
 }
 
 func firstWord(s string) string {
-	words := strings.Fields(s)
+	words := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(whitespace+"\n", r) }) // not at other blanks of Unicode
 	if len(words) == 0 {
 		return s
 	}

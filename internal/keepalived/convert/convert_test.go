@@ -200,6 +200,7 @@ func TestFates(t *testing.T) {
 		{"global_defs {\nnotification_email { a }\nsmtp_server 10.0.0.9\nsmtp_alert_checker\n}\n" + server("") + instance("smtp_alert"), "smtp_alert_checker", Equivalent, `tls  = "none"`},
 		{"global_defs {\nnotification_email { a }\nsmtp_server 10.0.0.9\nsmtp_alert_checker off\n}\n" + server("smtp_alert"), "smtp_server", Same, `events = ["service"]`},
 		{server("sorry_server 10.0.1.2 80"), "sorry_server", Missing, `real_server "10.0.1.2" {}`},
+		{instance("\u00a0priority 7"), "\u00a0priority", Ignored, ""},
 		{server("quorum 0"), "quorum", Ignored, "weight = 1"},
 		{server("real_server 10.0.1.3 53 {\nDNS_CHECK {\ntype ns\nname example.com\n}\n}"), "DNS_CHECK", Same, `type     = "NS"`},
 		{server("real_server 10.0.1.3 53 {\nDNS_CHECK {\ntype DNSKEY\n}\n}"), "type", Differs, `health_check "dns" {`},
