@@ -79,7 +79,8 @@ func readKeepalived(args, nodes []string, configID string) ([]convert.Source, er
 			return nil, err
 		}
 		if len(c.Nodes) == 0 {
-			return nil, fmt.Errorf("%s: no keepalived configuration found in it", path)
+			text, _ := readLimited(path)
+			return nil, notImportable(path, text, "keepalived", errors.New("no keepalived configuration found in it"))
 		}
 		sources = append(sources, convert.Source{Node: name, Config: c})
 	}

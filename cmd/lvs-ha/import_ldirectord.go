@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
+	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/keepalived/convert"
 	"github.com/spf13/cobra"
 )
@@ -37,13 +39,21 @@ func newImportLdirectord() *cobra.Command {
 			}
 			r, err := convert.Ldirectord(path, text)
 			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
+				return notImportable(path, text, "ldirectord", err)
 			}
 			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, []convert.Source{{}}, output)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
 	return cmd
+}
+
+// notImportable says what a file is that has no configuration of the program.
+func notImportable(path string, text []byte, program string, err error) error {
+	if found, line, hint := config.Foreign(text); found != "" && !strings.Contains(found, program) {
+		return fmt.Errorf("%s:%d: this is %s. %s", path, line, found, hint)
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // readLimited reads a regular file of up to maxRules bytes.
