@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -35,11 +38,13 @@ func TestHostSplitBrainIsSeen(t *testing.T) {
 			return false
 		}
 	}
+	stop := floodARP(t, n.observer, macOf(t, n.observer, "eth0"))
 	address4, address6 := sets(1)[0].Addresses[0].Prefix.String(), sets(1)[1].Addresses[0].Prefix.String()
 	ip(t, n.observer, "address", "add", address4, "dev", "eth0")
 	ip(t, n.observer, "address", "add", address6, "dev", "eth0", "nodad")
 	a.report("v", "the address elsewhere", sees(vrrp.ConflictAddress, true))
 	a.report("v6", "the IPv6 address elsewhere", sees(vrrp.ConflictAddress, true))
+	stop()
 	ip(t, n.observer, "address", "del", address4, "dev", "eth0")
 	ip(t, n.observer, "address", "del", address6, "dev", "eth0")
 
@@ -65,6 +70,54 @@ func TestHostSplitBrainIsSeen(t *testing.T) {
 		of.report("v", "hidden adverts", sees(vrrp.ConflictHidden, false))
 		of.report("v6", "hidden adverts", sees(vrrp.ConflictHidden, false))
 	}
+}
+
+// floodARP sends 10,000 ARP packets a second from an address that is of no interest, until stop is called.
+func floodARP(t *testing.T, host *lab.Node, mac string) (stop func()) {
+	t.Helper()
+	hardware, err := net.ParseMAC(mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packet := arpProbe(hardware, netip.MustParseAddr("10.9.0.78"))
+	copy(packet[arpSenderAt:], []byte{10, 9, 0, 77})
+	to := unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ARP), Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}}
+	var fd int
+	err = host.Do(func() error {
+		eth0, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		to.Ifindex = eth0.Index
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer unix.Close(fd)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				for range 10 {
+					_ = unix.Sendto(fd, packet, 0, &to)
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	stop = sync.OnceFunc(func() {
+		close(done)
+		<-ended
+	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // TestHostOwnOtherInterfaceIsNoConflict uses a host with two interfaces on the same network, where the second answers the

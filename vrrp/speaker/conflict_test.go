@@ -148,6 +148,15 @@ func TestSniffFilters(t *testing.T) {
 		return b
 	}
 	probe := neighborProbe(net.HardwareAddr{2, 0, 0, 0, 0, 1}, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fd09::100"))
+	from := func(last byte) []byte {
+		b := arpProbe(net.HardwareAddr{2, 0, 0, 0, 0, 2}, netip.MustParseAddr("10.9.0.1"))
+		copy(b[arpSenderAt:], []byte{10, 9, 0, last})
+		return b
+	}
+	var most []netip.Addr
+	for i := range maxFiltered {
+		most = append(most, netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}))
+	}
 	for _, tc := range []struct {
 		name   string
 		filter []bpf.Instruction
@@ -160,6 +169,12 @@ func TestSniffFilters(t *testing.T) {
 		{"neighbour advertisement", sniffIPv6, ipv6(58, 136), true},
 		{"neighbour solicitation", sniffIPv6, probe, false},
 		{"IPv6 TCP", sniffIPv6, ipv6(6, 136), false},
+		{"ARP from one of two addresses", sniffARP(most[5:7]), from(6), true},
+		{"ARP from another", sniffARP(most[5:7]), from(7), false},
+		{"ARP that is cut", sniffARP(most[5:7]), from(6)[:16], false},
+		{"ARP without addresses", sniffARP(nil), from(0), false},
+		{"ARP from the last of many", sniffARP(most), from(255), true},
+		{"ARP with more addresses than fit", sniffARP(append(most, most...)), from(7), true},
 	} {
 		machine, err := bpf.NewVM(tc.filter)
 		if err != nil {

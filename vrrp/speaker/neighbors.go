@@ -107,7 +107,7 @@ func (n *neighbors) run(ctx context.Context) {
 		filter   []bpf.Instruction
 		read     func(from frame, b []byte)
 	}{
-		{unix.ETH_P_ARP, []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}, n.readARP},
+		{unix.ETH_P_ARP, refuseAll, n.readARP}, // see probe
 		{unix.ETH_P_IP, sniffIPv4, n.readIPv4},
 		{unix.ETH_P_IPV6, sniffIPv6, n.readIPv6},
 	} {
@@ -131,12 +131,17 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 	timer := time.NewTimer(probeInterval)
 	defer timer.Stop()
 	listening := false
+	claims := all[0]
 	for {
 		due := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-n.wake:
+			claims.filter = sniffARP(n.addresses())
+			if listening {
+				n.listen(claims, true)
+			}
 		case <-timer.C:
 			due = true
 		}
@@ -149,9 +154,7 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 		if want := count > 0; want != listening {
 			listening = want
 			for _, s := range all {
-				if err := s.listen(want); err != nil {
-					n.log.Warn("cannot watch for address conflicts", "error", err)
-				}
+				n.listen(s, want)
 			}
 			timer.Reset(max(probeInterval/time.Duration(max(count, 1)), leastProbeGap))
 			continue
@@ -164,6 +167,27 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 		}
 		timer.Reset(max(probeInterval/time.Duration(count), leastProbeGap))
 	}
+}
+
+func (n *neighbors) listen(s *sniffer, on bool) {
+	if err := s.listen(on); err != nil {
+		n.log.Warn("cannot watch for address conflicts", "error", err)
+	}
+}
+
+// addresses returns the watched IPv4 addresses.
+func (n *neighbors) addresses() []netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var list []netip.Addr
+	for _, addresses := range n.watched {
+		for _, t := range addresses {
+			if a := t.Prefix.Addr(); a.Is4() {
+				list = append(list, a)
+			}
+		}
+	}
+	return list
 }
 
 // next returns the next probe of a round over all addresses.
@@ -275,6 +299,7 @@ func neighborProbe(mac net.HardwareAddr, from, a netip.Addr) []byte {
 
 const (
 	ipv6HeaderLen   = 40
+	arpSenderAt     = 14 // the sender's IPv4 address (RFC 826)
 	ipv6NextHeader  = 6
 	neighborAdvert  = 136 // ICMPv6 type
 	neighborAdvLen  = 24  // without options
@@ -299,6 +324,26 @@ var (
 		bpf.RetConstant{Val: 0},
 	}
 )
+
+// maxFiltered is the number of addresses for which the kernel filters: a filter must fit in net.core.optmem_max, which is
+// 20 KiB by default.
+const maxFiltered = 256
+
+// sniffARP returns a filter for ARP packets sent from one of the addresses. Without it, the packets of a large or flooded
+// network would fill the socket's buffer, and those of another host with our address would be lost.
+func sniffARP(addresses []netip.Addr) []bpf.Instruction {
+	if len(addresses) > maxFiltered {
+		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}
+	}
+	filter := []bpf.Instruction{bpf.LoadAbsolute{Off: arpSenderAt, Size: 4}}
+	for _, a := range addresses {
+		number := a.As4()
+		filter = append(filter,
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(number[:]), SkipFalse: 1},
+			bpf.RetConstant{Val: wholePacket})
+	}
+	return append(filter, bpf.RetConstant{Val: 0})
+}
 
 // readARP looks for other hosts that claim one of the addresses.
 func (n *neighbors) readARP(from frame, b []byte) {
