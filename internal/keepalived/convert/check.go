@@ -277,7 +277,7 @@ func (c *converter) url(b *block, url *keepalived.Node, host string) {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	b.set("path", quote(path), notes{})
+	b.set("path", quote(escapePath(path)), notes{})
 	if host != "" {
 		b.set("host", quote(host), notes{})
 	}
@@ -294,4 +294,17 @@ func (c *converter) url(b *block, url *keepalived.Node, host string) {
 			b.set("body", quote(n.Args[0]), notes{})
 		}
 	}
+}
+
+// escapePath percent-encodes the characters that cannot be in a request line.
+func escapePath(path string) string {
+	var b strings.Builder
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}#", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

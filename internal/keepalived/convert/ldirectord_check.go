@@ -223,7 +223,7 @@ func (d *ldirectord) page(h *block, s *ldService, request, receive string) {
 			h.set("port", u.Port(), notes{})
 		}
 	}
-	h.set("path", quote(path), notes{})
+	h.set("path", quote(escapePath(path)), notes{})
 	if host != "" {
 		h.set("host", quote(host), notes{})
 	}

@@ -164,9 +164,11 @@ func (d *ldirectord) virtualLine(l *line, b *block, s *ldService) {
 	case "netmask":
 		if s.own["persistent"] == "" {
 			l.find(Ignored, "It has no effect without persistent.")
+		} else if fault := s.maskError(); fault != "" {
+			l.find(Differs, "%s", fault)
 		}
 	case "schedflags":
-		l.set(b, "scheduler_flags", quoteAll(strings.Split(value, ",")))
+		d.schedulerFlags(l, b, s, value)
 	case "ops":
 		if value == "yes" && s.protocol == "udp" {
 			l.set(b, "one_packet", "true")
@@ -207,13 +209,47 @@ func (d *ldirectord) persistent(l *line, b *block, s *ldService) {
 	l.find(Same, "")
 	p := b.add(&block{kind: "persistence", notes: l.notes()})
 	p.set("timeout", duration(time.Duration(n)*time.Second), notes{})
+	if mask := s.own["netmask"]; mask != "" && s.maskError() == "" {
+		if s.ipv6 {
+			p.set("prefix", mask, notes{})
+		} else {
+			p.set("netmask", quote(mask), notes{})
+		}
+	}
+}
+
+// maskError says what is wrong with the mask of persistent clients.
+func (s *ldService) maskError() string {
 	mask := s.own["netmask"]
-	switch {
-	case mask == "":
-	case strings.Contains(mask, "."):
-		p.set("netmask", quote(mask), notes{})
-	default:
-		p.set("prefix", firstDigits(mask), notes{})
+	if s.ipv6 {
+		if _, ok := number(mask, 1, 128); !ok {
+			return fmt.Sprintf("%q is not the length of a prefix: ldirectord refuses the whole file; it was left out.", mask)
+		}
+		return ""
+	}
+	ip := net.ParseIP(mask).To4()
+	if ones, bits := net.IPMask(ip).Size(); ip == nil || bits == 0 || ones == 0 {
+		return fmt.Sprintf("%q is not a mask; it was left out.", mask)
+	}
+	return ""
+}
+
+// schedulerFlags writes the flags that the kernel's scheduler has.
+func (d *ldirectord) schedulerFlags(l *line, b *block, s *ldService, value string) {
+	scheduler := s.own["scheduler"]
+	var flags []string
+	for flag := range strings.SplitSeq(value, ",") {
+		of, name, _ := strings.Cut(flag, "-")
+		switch {
+		case of == scheduler && (of == "sh" || of == "mh") && (name == "port" || name == "fallback"),
+			of == "flag" && (name == "1" || name == "2" || name == "3"):
+			flags = append(flags, flag)
+		default:
+			l.find(Differs, "The scheduler has no flag %q; it was left out.", flag)
+		}
+	}
+	if len(flags) > 0 {
+		l.set(b, "scheduler_flags", quoteAll(flags))
 	}
 }
 
@@ -246,7 +282,9 @@ func (d *ldirectord) implied(b *block, s *ldService) {
 	}
 	var checks []item
 	for _, h := range d.checks(s, s.own["request"], s.own["receive"]) {
-		checks = append(checks, item{block: h})
+		if s.checkable(h) {
+			checks = append(checks, item{block: h})
+		}
 	}
 	b.items = slices.Insert(b.items, at, checks...)
 }
@@ -373,7 +411,16 @@ func (d *ldirectord) realServer(l *line, b *block, s *ldService, at netip.AddrPo
 				h.set("port", fmt.Sprint(checkPort), notes{})
 				h.settle()
 			}
-			r.add(h)
+			if s.checkable(h) {
+				r.add(h)
+			} else {
+				l.find(Differs, "There is no port to check; without a check, the real server is always up.")
+			}
 		}
 	}
+}
+
+// checkable reports whether a check has a port if it needs one: with a firewall mark, real servers have none.
+func (s *ldService) checkable(h *block) bool {
+	return s.at.mark == 0 || h.label == "ping" || h.label == "script" || h.get("port") != ""
 }

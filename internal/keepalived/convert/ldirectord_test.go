@@ -1,6 +1,8 @@
 package convert
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +10,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
 // TestLdirectord converts lines of ldirectord's configuration.
@@ -135,6 +139,56 @@ func TestEveryWordOfLdirectord(t *testing.T) {
 			if ldirectordWords[level][word].fate == "" {
 				t.Errorf("%s: %s has no fate", level, word)
 			}
+		}
+	}
+}
+
+// TestLdirectordIsValid: what random configurations become is valid.
+func TestLdirectordIsValid(t *testing.T) {
+	seed, _ := lab.Seed(t, 1)
+	r := rand.New(rand.NewPCG(seed, 3))
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	for range 200 {
+		var b strings.Builder
+		for _, line := range []string{
+			pick("checktimeout", "negotiatetimeout", "checkinterval", "checkcount", "failurecount") + pick("=1", " = 30", "=99999999"),
+			"quiescent=" + pick("yes", "no"), "fork=" + pick("yes", "no"), "cleanstop=" + pick("yes", "no"), "smtp=" + pick("mail", "10.0.0.7"),
+			"fallback=127.0.0.1" + pick("", ":80", ":81") + pick("", " gate", " masq"), "fallback6=[::1]" + pick("", ":80"),
+			"emailalert=" + pick("a", `"a@b.example, c"`), "fallbackcommand=/f",
+		} {
+			b.WriteString(pick("", line+"\n"))
+		}
+		for i := range 1 + r.IntN(4) {
+			six := ""
+			address := func(n int) string { return fmt.Sprintf("10.0.%d.%d", i, n) }
+			if r.IntN(3) == 0 {
+				six = "6"
+				address = func(n int) string { return fmt.Sprintf("[fd00::%d:%d]", i, n) }
+			}
+			port := pick("21", "25", "53", "80", "http", "443", "3306", "5060", "8080")
+			fmt.Fprintf(&b, "virtual%s=%s\n", six, pick(address(250)+":"+port, address(250)+":"+port, fmt.Sprint(i+1)))
+			for n := range r.IntN(4) {
+				fmt.Fprintf(&b, "\treal%s=%s%s %s%s%s%s\n", six, address(n+1), pick("", ":"+port, ":81"), pick("gate", "masq", "ipip"),
+					pick("", " 0", " 7", " 65535"), pick("", ` "a", "b"`, ` "http://10.0.0.1:82/", "x"`), pick("", " l:3 u:9"))
+			}
+			for _, line := range []string{
+				"checktype=" + pick("connect", "negotiate", "ping", "on", "off", "external", "external-perl", "3"),
+				"service=" + pick("dns", "ftp", "http", "https", "http_proxy", "imap", "imaps", "ldap", "mysql", "nntp", "none", "pops", "radius", "sip", "simpletcp", "smtp"),
+				"protocol=" + pick("tcp", "udp"), "checkport=" + pick("1", "99"), `request="` + pick("a", "/a?b=c", "10.0.0.1", "fd00::1", "SELECT 1", `a\nb`, "ä b") + `"`,
+				`receive="` + pick("a", "^b+$", "(", "[a-z]{3}") + `"`, "httpmethod=" + pick("GET", "HEAD"), `virtualhost="` + pick("w.example", "w.example:81", "10.0.0.1") + `"`,
+				"scheduler=" + pick("rr", "sh", "mh", "none"), "schedflags=" + pick("sh-port", "mh-port,mh-fallback", "flag-1", "x"), "persistent=" + pick("1", "600", "9999999"),
+				"netmask=" + pick("255.255.255.0", "255.255.0.255", "64", "x"), "ops=" + pick("yes", "no"), "servicename=" + pick("a b", "w", "é\"${x}"),
+				"checkcommand=" + pick("/c", `"c d"`, `""`), "checktimeout=9", "failurecount=2000", "fallback" + six + "=" + address(1) + pick("", ":80") + pick("", " masq"), "comment=a",
+			} {
+				b.WriteString(pick("", "\t"+line+"\n"))
+			}
+		}
+		res, err := Ldirectord("f", []byte(b.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if valid(t, res.HCL); t.Failed() {
+			t.Fatalf("seed %d\n%s", seed, b.String())
 		}
 	}
 }
