@@ -115,11 +115,9 @@ func (d *ldirectord) setting(v *ldService, name string) string {
 
 func (d *ldirectord) globalLine(l *line) {
 	value := unquote(l.arg(0))
-	if strings.HasPrefix(l.Keyword, "virtual") {
-		if l.Keyword == "virtual" || l.Keyword == "virtual6" {
-			d.virtual(l)
-			return
-		}
+	if l.Keyword == "virtual" || l.Keyword == "virtual6" {
+		d.virtual(l)
+		return
 	}
 	if _, known := ldirectordWords[ldGlobal][l.Keyword]; !known {
 		l.find(Differs, "ldirectord does not know this line here and refuses the whole file; it was left out.")

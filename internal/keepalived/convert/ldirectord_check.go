@@ -52,8 +52,6 @@ func (d *ldirectord) serviceWord(l *line, s *ldService) {
 		l.find(Differs, "The check reads the greeting; it does not log in."+useScript)
 	case s.service == "http" || s.service == "https":
 		l.find(Equivalent, "Redirections are not followed: request the page that they lead to.")
-	case s.service == "dns":
-		l.find(Same, "")
 	default:
 		l.find(Same, "")
 	}
