@@ -11,6 +11,18 @@ vrrp "outside" {
   priority           = { lb1 = 150, lb2 = 100 }[node.name]
   advertise_interval = "100ms"
   addresses          = ["192.0.2.10/24"]
+
+  # Only on the active node: packets from the inside leave by the provider's router.
+  route "0.0.0.0/0" {
+    via    = "192.0.2.254"
+    source = "192.0.2.10"
+    table  = 100
+  }
+  rule {
+    priority = 1000
+    from     = "198.51.100.0/24"
+    table    = 100
+  }
 }
 
 vrrp "inside" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -155,6 +156,8 @@ func TestHostSyncGroup(t *testing.T) {
 			t.Fatal(err)
 		}
 		lb2.awaitStatus("lb2 takes over both", both(vrrp.Master))
+		awaitRouted(lb2, true)
+		awaitRouted(lb1, false)
 		s := lb1.awaitStatus("lb1 is in fault", both(vrrp.Initialize))
 		reasons := []string{s.VRRP[0].Reason, s.VRRP[1].Reason}
 		if want := string(vrrp.ReasonGroupFault); (reasons[0] == want) == (reasons[1] == want) {
@@ -165,6 +168,8 @@ func TestHostSyncGroup(t *testing.T) {
 		}
 		lb1.awaitStatus("lb1 is master of both again", both(vrrp.Master))
 		lb2.awaitStatus("lb2 is backup again", both(vrrp.Backup))
+		awaitRouted(lb1, true)
+		awaitRouted(lb2, false)
 	}
 	lb1.wantAnswer(lb1.asked("status"), 0, "router", "outside, inside")
 
@@ -179,6 +184,15 @@ func TestHostSyncGroup(t *testing.T) {
 	})
 	lb2.awaitStatus("lb2 is backup", func(s api.Status) bool {
 		return both(vrrp.Backup)(s) && s.VRRP[0].Transitions == standby.VRRP[0].Transitions
+	})
+}
+
+// awaitRouted waits until a host has the example's route and rule, or neither.
+func awaitRouted(d *daemon, want bool) {
+	d.t.Helper()
+	eventually(d.t, fmt.Sprintf("routed: %t", want), func() bool {
+		route, rule := d.run("ip", "route", "show", "table", "100").stdout, d.run("ip", "rule").stdout
+		return strings.HasPrefix(route, "default via 192.0.2.254 ") == want && strings.Contains(rule, "1000:\tfrom 198.51.100.0/24 lookup 100") == want
 	})
 }
 
