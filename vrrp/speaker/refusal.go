@@ -22,13 +22,24 @@ func refusalText(at placed, err error) string {
 	case errors.Is(err, unix.ENODEV):
 		return noInterface
 	case errors.Is(err, unix.EACCES) && ipv6:
-		return fmt.Sprintf("%v: IPv6 is disabled on the interface: sysctl net.ipv6.conf.%s.disable_ipv6=0", err, sysctlName(at.Interface))
+		return fmt.Sprintf("%s: IPv6 is disabled on the interface: sysctl net.ipv6.conf.%s.disable_ipv6=0", untilErrno(err), sysctlName(at.Interface))
 	case errors.Is(err, unix.EINVAL) && ipv6:
-		return fmt.Sprintf("%v: IPv6 requires an MTU of 1280 or more: ip link set dev %s mtu 1500", err, at.Interface)
+		return fmt.Sprintf("%s: IPv6 requires an MTU of 1280 or more: ip link set dev %s mtu 1500", untilErrno(err), at.Interface)
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Sprintf("%v: the interface's addresses in one network need the same scope", err)
 	}
 	return err.Error() + capabilityHint(err, "CAP_NET_ADMIN")
+}
+
+// untilErrno returns an error's text without the kernel's explanation, which follows the text of the errno.
+func untilErrno(err error) string {
+	text := err.Error()
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
+		if before, _, found := strings.Cut(text, errno.Error()); found {
+			return before + errno.Error()
+		}
+	}
+	return text
 }
 
 // sysctlName returns an interface's name in the syntax of sysctl(8), where the dot of a VLAN would be a separator.

@@ -222,6 +222,7 @@ func TestRefusalTexts(t *testing.T) {
 		want string
 	}{
 		{v6, unix.EACCES, "permission denied: IPv6 is disabled on the interface: sysctl net.ipv6.conf.eth0/100.disable_ipv6=0"},
+		{v6, fmt.Errorf("add address: %w: ipv6: IPv6 is disabled on this device", unix.EACCES), "add address: permission denied: IPv6 is disabled on the interface: sysctl net.ipv6.conf.eth0/100.disable_ipv6=0"},
 		{v6, unix.EINVAL, "invalid argument: IPv6 requires an MTU of 1280 or more: ip link set dev eth0.100 mtu 1500"},
 		{v4, unix.EINVAL, "invalid argument: the interface's addresses in one network need the same scope"},
 		{v4, fmt.Errorf("add address: %w", unix.ENODEV), noInterface},
