@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,7 +66,8 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 		return
 	}
 	if kind == "script" {
-		if l.Last("misc_path") == nil {
+		path := l.Last("misc_path")
+		if path == nil || !hasCommand(path) {
 			l.find(Ignored, "keepalived ignores it: it has no misc_path.")
 			return
 		}
@@ -153,11 +155,19 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 	}
 	switch l.Keyword {
 	case "connect_ip":
-		l.find(Same, "")
-		l.set(b, "address", quote(l.arg(0)))
+		if a, err := netip.ParseAddr(l.arg(0)); err == nil {
+			l.find(Same, "")
+			l.set(b, "address", quote(a.String()))
+		} else {
+			l.find(Ignored, "%q is not an address.", l.arg(0))
+		}
 	case "connect_port":
 		l.count(b, "port", 1, 65535)
 	case "bindto", "bind_if", "fwmark":
+		if fault := sourceFault(l); fault != "" {
+			l.find(Ignored, "%s", fault)
+			return
+		}
 		name := map[string]string{"bindto": "address", "bind_if": "interface", "fwmark": "mark"}[l.Keyword]
 		s := b.find("source")
 		if s == nil {
@@ -183,11 +193,23 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 	case "name", "type":
 		c.dnsQuery(l, b)
 	case "helo_name":
+		if l.arg(0) == "" {
+			l.find(Ignored, "It has no value.")
+			return
+		}
 		l.find(Same, "")
 		l.set(b, "helo", quote(l.arg(0)))
 	case "payload":
-		l.find(Same, "")
-		l.set(b, "send_hex", quote(strings.Join(l.Args, " ")))
+		if text := strings.Join(l.Args, " "); hexBytes.MatchString(text) && !strings.ContainsAny(text, "xX") {
+			l.find(Same, "")
+			l.set(b, "send_hex", quote(text))
+		} else {
+			l.find(Ignored, "%q is not hexadecimal.", text)
+		}
+	case "require_reply":
+		if text := strings.Join(l.Args, " "); text != "" && !hexBytes.MatchString(text) {
+			l.find(Ignored, "%q is not hexadecimal.", text)
+		}
 	case "url":
 		c.each("url", l.Children, &block{}, func(l2 *line) { c.urlLine(l2) })
 	}
@@ -226,7 +248,7 @@ func udpReply(b *block, check *keepalived.Node) {
 			highest = most
 		}
 	}
-	if len(required.Args) > 0 {
+	if hexBytes.MatchString(strings.Join(required.Args, " ")) {
 		b.set("expect_hex", quote(strings.Join(required.Args, " ")), notes{})
 		return
 	}
@@ -251,8 +273,14 @@ func (c *converter) miscPath(l *line, b *block, check *keepalived.Node) {
 // urlLine records the fate of a line of a url block; url writes it.
 func (c *converter) urlLine(l *line) {
 	switch l.Keyword {
-	case "path", "status_code", "virtualhost":
+	case "path", "virtualhost":
 		l.find(Same, "")
+	case "status_code":
+		if statusCodes(l.Args) == nil {
+			l.find(Ignored, "They are not status codes from 100 to 599.")
+		} else {
+			l.find(Same, "")
+		}
 	case "digest":
 		if sum, err := hex.DecodeString(l.arg(0)); err != nil || len(sum) != md5.Size {
 			l.find(Ignored, "%q is not an MD5 sum in hexadecimal.", l.arg(0))
@@ -278,11 +306,13 @@ func (c *converter) url(b *block, url *keepalived.Node, host string) {
 		path = "/" + path
 	}
 	b.set("path", quote(escapePath(path)), notes{})
-	if host != "" {
+	if hostName.MatchString(host) {
 		b.set("host", quote(host), notes{})
 	}
-	if n := url.Last("status_code"); n != nil && len(n.Args) > 0 {
-		b.set("status", quoteAll(n.Args), notes{})
+	if n := url.Last("status_code"); n != nil {
+		if codes := statusCodes(n.Args); codes != nil {
+			b.set("status", quoteAll(codes), notes{})
+		}
 	}
 	if n := url.Last("digest"); n != nil && len(n.Args) > 0 {
 		if sum, err := hex.DecodeString(n.Args[0]); err == nil && len(sum) == md5.Size {
@@ -307,4 +337,52 @@ func escapePath(path string) string {
 		}
 	}
 	return b.String()
+}
+
+var (
+	hexBytes = regexp.MustCompile(`^([0-9A-Fa-fxX]{2} *)+$`)
+	hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\.?)+(:[0-9]+)?$`)
+)
+
+func hasCommand(n *keepalived.Node) bool {
+	s, ok := keepalived.ParseScript(n.Text)
+	return ok && len(s.Command) > 0
+}
+
+// sourceFault says why keepalived ignores a line about the source of a check.
+func sourceFault(l *line) string {
+	value := l.arg(0)
+	switch l.Keyword {
+	case "bindto":
+		if _, err := netip.ParseAddr(value); err != nil {
+			return fmt.Sprintf("%q is not an address.", value)
+		}
+	case "bind_if":
+		if value == "" || len(value) > maxInterface || strings.ContainsAny(value, "/: \"") {
+			return fmt.Sprintf("%q is not the name of an interface.", value)
+		}
+	case "fwmark":
+		if _, ok := number(value, 1, 1<<32-1); !ok {
+			return fmt.Sprintf("%q is not a firewall mark.", value)
+		}
+	}
+	return ""
+}
+
+// statusCodes returns the codes and ranges of codes, or nil if one of them is none.
+func statusCodes(words []string) []string {
+	if len(words) == 0 {
+		return nil
+	}
+	for _, w := range words {
+		first, last, _ := strings.Cut(w, "-")
+		if last == "" {
+			last = first
+		}
+		lowest, ok := number(first, 100, 599)
+		if _, in := number(last, max(lowest, 100), 599); !ok || !in {
+			return nil
+		}
+	}
+	return words
 }

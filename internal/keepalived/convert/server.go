@@ -122,6 +122,10 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	case "uthreshold":
 		l.count(b, "upper_threshold", 0, 1<<31-1)
 	case "lthreshold":
+		if upper, _ := number(lastArg(server, "uthreshold"), 1, 1<<31-1); upper == 0 {
+			l.find(Ignored, "It has no effect without uthreshold.")
+			return
+		}
 		l.count(b, "lower_threshold", 0, 1<<31-1)
 	case "lvs_method":
 		c.serverForwarding(l, b, s)

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -356,6 +357,13 @@ func (c *converter) persistence(l *line, b *block) {
 			l.find(Ignored, "keepalived ignores %q, which is not a number of seconds from 1.", l.arg(0))
 			return
 		}
+	}
+	_, length := number(l.arg(0), 1, 128)
+	mask, err := netip.ParseAddr(l.arg(0))
+	switch {
+	case l.Keyword == "persistence_engine" && l.arg(0) != "sip", l.Keyword == "persistence_granularity" && !length && (err != nil || !mask.Is4()):
+		l.find(Ignored, "keepalived does not know %q.", l.arg(0))
+		return
 	}
 	p := b.find("persistence")
 	if p == nil {
