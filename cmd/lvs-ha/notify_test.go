@@ -71,12 +71,10 @@ func (r *recorder) listen() {
 	}()
 }
 
-// await waits until the last line of the FIFO is that of the group with a state.
-func (r *recorder) await(state string) {
+// await waits until the FIFO's last line is a given one.
+func (r *recorder) await(line string) {
 	r.t.Helper()
-	eventually(r.t, "the last line is "+state, func() bool {
-		return strings.HasSuffix(r.fifo.text(), "GROUP \"both\" "+state+" 0\n")
-	})
+	eventually(r.t, "the last line is "+line, func() bool { return strings.HasSuffix(r.fifo.text(), line+"\n") })
 }
 
 func (r *recorder) result() notified {
@@ -119,18 +117,18 @@ func notifiedStates(t *testing.T, start func(*recorder) (stop func())) notified 
 	all := newPlaces(t, 2)
 	r, peer := newRecorder(all[0]), all[1]
 	stop := start(r)
-	r.await("MASTER")
+	r.await(`GROUP "both" MASTER 0`)
 	peer.configure(strings.ReplaceAll(gateway+secondGateway, "150", "200") + "sync_group \"both\" { instances = [\"gateway\", \"second\"] }\n")
 	d := peer.start()
-	r.await("BACKUP")
+	r.await(`GROUP "both" BACKUP 0`)
 	d.stop()
-	r.await("MASTER")
+	r.await(`GROUP "both" MASTER 0`)
 	r.run("ip", "link", "set", "eth0", "down")
-	r.await("FAULT")
+	r.await(`GROUP "both" FAULT 0`)
 	r.run("ip", "link", "set", "eth0", "up")
-	r.await("MASTER")
+	r.await(`GROUP "both" MASTER 0`)
 	stop()
-	r.await("STOP")
+	r.await(`GROUP "both" STOP 0`)
 	for _, file := range []string{"all", "group-all"} {
 		eventually(t, "the scripts have ended", func() bool {
 			text, err := os.ReadFile(r.path(file))
