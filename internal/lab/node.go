@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -23,6 +24,7 @@ type Node struct {
 	netlink *netlink.Handle
 	spawner *spawner
 	close   func() error
+	dialled atomic.Uint32 // TCP connections so far
 }
 
 // Host creates a host whose interfaces are attached to their bridges and up, including lo.
@@ -149,10 +151,18 @@ func (h *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 }
 
 // DialContext connects from the host. The address must be numeric: names are not resolved in the host.
+//
+// Each TCP connection has a source port that the host has not used for long: IPVS keeps entries of closed connections, and
+// sends a new connection with the same port where the old one went.
 func (h *Node) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	var conn net.Conn
 	err := h.Do(func() (err error) {
-		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		var d net.Dialer
+		if strings.HasPrefix(network, "tcp") {
+			const first, ports = 20000, 40000
+			d.LocalAddr = &net.TCPAddr{Port: first + int(h.dialled.Add(1)%ports)}
+		}
+		conn, err = d.DialContext(ctx, network, address)
 		return err
 	})
 	return conn, err
