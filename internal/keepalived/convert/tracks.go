@@ -24,6 +24,16 @@ func (c *converter) define(l *line, kind string) *block {
 	return &block{kind: kind, label: label(name), notes: l.notes()}
 }
 
+// lacks reports whether a definition has no value for a keyword: keepalived then removes it.
+func (c *converter) lacks(l *line, keyword string) bool {
+	if n := l.Last(keyword); n != nil && len(n.Args) > 0 {
+		return false
+	}
+	l.find(Ignored, "keepalived removes it: it has no %s.", keyword)
+	c.tracks[l.arg(0)] = "removed"
+	return true
+}
+
 // label makes a name of a block from keepalived's.
 func label(name string) string {
 	name = strings.Map(func(r rune) rune {
@@ -216,10 +226,7 @@ func (l *line) weight(b *block, most int) {
 }
 
 func (c *converter) trackFile(l *line) {
-	file := l.Last("file")
-	if file == nil || len(file.Args) == 0 {
-		l.find(Ignored, "keepalived removes it: it has no file.")
-		c.tracks[l.arg(0)] = "removed"
+	if c.lacks(l, "file") {
 		return
 	}
 	b := c.define(l, "track_file")
@@ -251,10 +258,7 @@ func (c *converter) trackFile(l *line) {
 }
 
 func (c *converter) trackProcess(l *line) {
-	process := l.Last("process")
-	if process == nil || len(process.Args) == 0 {
-		l.find(Ignored, "keepalived removes it: it has no process.")
-		c.tracks[l.arg(0)] = "removed"
+	if c.lacks(l, "process") {
 		return
 	}
 	b := c.define(l, "track_process")
@@ -262,7 +266,7 @@ func (c *converter) trackProcess(l *line) {
 		return
 	}
 	l.find(Same, "")
-	full := len(process.Args) > 1 || l.Last("full_command", "param_match") != nil
+	full := len(l.Last("process").Args) > 1 || l.Last("full_command", "param_match") != nil
 	c.each("vrrp_track_process", l.Children, b, func(l2 *line) {
 		if l2.superseded(l.Children, l2.Keyword) {
 			return
