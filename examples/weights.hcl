@@ -29,6 +29,7 @@ virtual_service "app" {
   # HAProxy's agent on each server reports its free capacity: "75%", "drain", "down".
   health_check "agent" {
     port = 9777
+    send = "app\n" # which service is meant, if the agent serves several
 
     weight {
       minimum   = 10
@@ -44,6 +45,61 @@ virtual_service "app" {
   real_server "192.0.2.31" { weight = 100 }
   real_server "192.0.2.32" { weight = 100 }
   real_server "192.0.2.33" { weight = 200 }
+}
+
+# The server's answer to its check has a header with its free capacity. The weight changes by at most 10 a second.
+virtual_service "api" {
+  address   = "192.0.2.20:8080"
+  scheduler = "wrr"
+
+  health_check "http" {
+    path = "/healthz"
+
+    weight {
+      header  = "X-Capacity"
+      unit    = "percent"
+      minimum = 10
+      maximum = 100
+      rate    = 10
+    }
+  }
+
+  real_server "192.0.2.31" { weight = 100 }
+  real_server "192.0.2.32" { weight = 100 }
+}
+
+# The answer is JSON: {"load": {"free": 75}}
+virtual_service "reports" {
+  address   = "192.0.2.20:8081"
+  scheduler = "wrr"
+
+  health_check "http" {
+    path = "/status.json"
+
+    weight {
+      json = "load.free"
+      unit = "percent"
+    }
+  }
+
+  real_server "192.0.2.31" { weight = 100 }
+  real_server "192.0.2.32" { weight = 100 }
+}
+
+# A script: exit status 0 is the configured weight, 1 a failure, 2 to 255 the weight 0 to 253.
+virtual_service "jobs" {
+  address   = "192.0.2.20:7000"
+  scheduler = "wlc"
+
+  health_check "script" {
+    command  = ["/usr/local/lib/lvs-ha/jobs-weight", "--quiet"]
+    interval = "10s"
+    timeout  = "5s"
+    weight {}
+  }
+
+  real_server "192.0.2.31" { weight = 100 }
+  real_server "192.0.2.32" { weight = 100 }
 }
 
 virtual_service "dns" {

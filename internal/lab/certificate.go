@@ -60,3 +60,8 @@ func (c *Certificate) Pool() *x509.CertPool {
 	pool.AppendCertsFromPEM(c.PEM)
 	return pool
 }
+
+// Server returns the configuration of a server with the certificate.
+func (c *Certificate) Server() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{c.pair}, NextProtos: []string{"h2", "http/1.1"}}
+}

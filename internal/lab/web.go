@@ -62,10 +62,7 @@ func (w *Web) Start() error {
 		return fmt.Errorf("start web server %s: %w", w.config.Name, err)
 	}
 	if w.config.TLS != nil {
-		ln = tls.NewListener(ln, &tls.Config{
-			Certificates: []tls.Certificate{w.config.TLS.pair},
-			NextProtos:   []string{"h2", "http/1.1"},
-		})
+		ln = tls.NewListener(ln, w.config.TLS.Server())
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", w.serveName)
