@@ -86,6 +86,13 @@ lint: ## gofmt, go vet, staticcheck, go mod tidy -diff
 licenses: ## write THIRD_PARTY_LICENSES, the licenses of what the binary is linked from
 	$(GO) test ./cmd/lvs-ha -run '^TestThirdPartyLicenses$$' -update
 
+.PHONY: dist
+dist: ## build what is released into bin/dist: tarball, Debian package, bill of materials, checksums
+	GO='$(GO)' VERSION='$(VERSION)' packaging/dist
+
+.PHONY: package
+package: dist ## the Debian package, in bin/dist
+
 .PHONY: bench
 bench: setup ## benchmarks (root)
 	$(RUNTESTS) $(testflags) bench

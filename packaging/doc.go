@@ -1,2 +1,2 @@
-// Package packaging holds the systemd unit and its tests.
+// Package packaging holds the systemd unit and the Debian package, with their tests.
 package packaging
