@@ -20,3 +20,21 @@ vrrp "gateway6" {
 
   vmac { accept = false }
 }
+
+# A second gateway for hosts that do not ping it but use services on it: the routers answer. Adverts come from the MAC address of eth0,
+# for switches that allow only one router to send from the virtual one; these learn it from announcements alone.
+vrrp "services" {
+  interface          = "eth0"
+  virtual_router_id  = 11
+  priority           = { lb1 = 100, lb2 = 150 }[node.name]
+  advertise_interval = "100ms"
+  addresses          = ["192.0.2.11/24"]
+
+  vmac {
+    interface = "services"
+    xmit_base = true
+  }
+
+  # Less than the switches' ageing time.
+  announce { refresh = "60s" }
+}

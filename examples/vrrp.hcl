@@ -5,14 +5,14 @@ vrrp "gateway" {
   interface         = "eth0"
   virtual_router_id = 10
   priority          = { lb1 = 150, lb2 = 100 }[node.name]
-  addresses         = ["192.0.2.1/24"]
+  addresses         = ["192.0.2.10/24"]
 }
 
 vrrp "gateway6" {
   interface         = "eth0"
   virtual_router_id = 10
   priority          = { lb1 = 150, lb2 = 100 }[node.name]
-  addresses         = ["fe80::1/64", "2001:db8::1/64"]
+  addresses         = ["fe80::10/64", "2001:db8::10/64"]
 }
 
 # Without multicast, as in many clouds, directors send adverts to each other's own address.

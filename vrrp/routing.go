@@ -201,7 +201,9 @@ func (r *Route) Validate() []FieldError {
 	if r.Destination != r.Destination.Masked() {
 		v.field("destination", "%s has host bits: write %s", r.Destination, r.Destination.Masked())
 	}
-	v.gateway(f, "via", r.Via)
+	if wrong := gatewayFault(f, r.Via, r.Interface); wrong != "" {
+		v.field("via", "%s", wrong)
+	}
 	if r.Source.IsValid() && !f.has(r.Source) {
 		v.field("source", "%s is not an %s address", r.Source, f)
 	}
@@ -223,8 +225,8 @@ func (r *Route) Validate() []FieldError {
 		if !h.Via.IsValid() && h.Interface == "" {
 			v.element("next_hop", i, "needs via or interface")
 		}
-		if h.Via.IsValid() && !f.has(h.Via) {
-			v.element("next_hop", i, "%s is not an %s address", h.Via, f)
+		if wrong := gatewayFault(f, h.Via, h.Interface); wrong != "" {
+			v.element("next_hop", i, "%s", wrong)
 		}
 		if h.OnLink && (!h.Via.IsValid() || h.Interface == "") {
 			v.element("next_hop", i, "onlink needs via and interface")
@@ -233,10 +235,16 @@ func (r *Route) Validate() []FieldError {
 	return v.errs
 }
 
-func (v *validation) gateway(f Family, field string, via netip.Addr) {
-	if via.IsValid() && (!f.has(via) || via.IsMulticast() || via.IsUnspecified()) {
-		v.field(field, "%s is not an %s host address", via, f)
+// gatewayFault returns why an address cannot be the gateway of a route through an interface, or "".
+func gatewayFault(f Family, via netip.Addr, iface string) string {
+	switch {
+	case !via.IsValid():
+	case !f.has(via) || via.IsMulticast() || via.IsUnspecified():
+		return fmt.Sprintf("%s is not an %s host address", via, f)
+	case f == IPv6 && via.IsLinkLocalUnicast() && iface == "":
+		return fmt.Sprintf("%s is a link-local address, which needs interface", via)
 	}
+	return ""
 }
 
 // Validate returns the errors of a rule, each with its attribute.

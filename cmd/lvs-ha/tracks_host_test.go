@@ -130,20 +130,8 @@ track_file "maintenance" { path = "` + p.path("maintenance") + `" }
 func TestHostSyncGroup(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)
-	bridge, err := places[0].lab.Bridge("inside")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var daemons []*daemon
-	for i, p := range places {
-		inside := lab.NIC{Name: "eth1", Bridge: bridge, Addresses: lab.Prefixes([]string{"198.51.100.1/24", "198.51.100.2/24"}[i])}
-		if err := p.host.Attach(inside); err != nil {
-			t.Fatal(err)
-		}
-		p.configure(example(t, "sync-group.hcl", []string{"lb1", "lb2"}[i]))
-		daemons = append(daemons, p.start())
-	}
-	lb1, lb2 := daemons[0], daemons[1]
+	attach(t, places, "eth1", "198.51.100.1/24", "198.51.100.2/24")
+	lb1, lb2 := startExample(t, places, "sync-group.hcl")
 	both := func(want vrrp.State) func(api.Status) bool {
 		return func(s api.Status) bool {
 			return len(s.VRRP) == 2 && s.VRRP[0].State == want && s.VRRP[1].State == want && s.VRRP[0].Group == "router"

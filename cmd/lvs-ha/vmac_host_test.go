@@ -13,19 +13,17 @@ import (
 func TestHostVMACExample(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)
-	var daemons []*daemon
-	for i, p := range places {
-		p.configure(example(t, "vmac.hcl", []string{"lb1", "lb2"}[i]))
-		daemons = append(daemons, p.start())
+	lb1, lb2 := startExample(t, places, "vmac.hcl")
+	states := func(gateways, services vrrp.State) func(api.Status) bool {
+		return func(s api.Status) bool {
+			return len(s.VRRP) == 3 && s.VRRP[0].State == gateways && s.VRRP[1].State == gateways && s.VRRP[2].State == services
+		}
 	}
-	lb1, lb2 := daemons[0], daemons[1]
-	both := func(want vrrp.State) func(api.Status) bool {
-		return func(s api.Status) bool { return len(s.VRRP) == 2 && s.VRRP[0].State == want && s.VRRP[1].State == want }
-	}
-	s := lb1.awaitStatus("lb1 is master of both", both(vrrp.Master))
-	lb2.awaitStatus("lb2 is backup", both(vrrp.Backup))
+	s := lb1.awaitStatus("lb1 is master of the gateways", states(vrrp.Master, vrrp.Backup))
+	lb2.awaitStatus("lb2 is master of the services", states(vrrp.Backup, vrrp.Master))
 	for i, want := range []api.VMAC{
 		{Interface: "vrrp.10", Hardware: "00:00:5e:00:01:0a"}, {Interface: "vrrp6.10", Hardware: "00:00:5e:00:02:0a"},
+		{Interface: "services", Hardware: "00:00:5e:00:01:0b"},
 	} {
 		if got := s.VRRP[i].VMAC; got == nil || *got != want {
 			t.Errorf("%s: %+v, want %+v", s.VRRP[i].Name, got, want)
@@ -46,7 +44,7 @@ func TestHostVMACExample(t *testing.T) {
 		}
 	}
 	lb1.stop()
-	lb2.awaitStatus("lb2 is master of both", both(vrrp.Master))
+	lb2.awaitStatus("lb2 is master of all", states(vrrp.Master, vrrp.Master))
 	if got := tables(places[0]); strings.Contains(got, "lvs-ha") {
 		t.Errorf("after the stop:\n%s", got)
 	}

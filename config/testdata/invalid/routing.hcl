@@ -50,3 +50,8 @@ static_address "192.0.2.0/24" {
 }
 static_address "224.0.0.1" { interface = "eth1" }
 static_address "192.0.2.11" {}
+
+static_route "2001:db8:2::/48" { via = "fe80::1" }
+static_route "2001:db8:3::/48" {
+  next_hop { via = "fe80::1" }
+}
