@@ -112,7 +112,7 @@ func (a *attr[T]) typeName() string {
 		return "address:port"
 	case map[string]string:
 		return "map of strings"
-	case []item[string]:
+	case []item[string], []item[ifname]:
 		return "list of strings"
 	case []item[netip.Addr]:
 		return "list of addresses"
@@ -158,6 +158,8 @@ func (a *attr[T]) assign(value cty.Value, elements []hcl.Range, tag *tag) hcl.Di
 		return texts(target, value, a.at(), tag)
 	case *[]item[string]:
 		return list(target, value, a.at(), elements, tag, func(s string) (string, error) { return s, tag.checkWord(s) })
+	case *[]item[ifname]:
+		return list(target, value, a.at(), elements, tag, parseInterface)
 	case *[]item[netip.Addr]:
 		return list(target, value, a.at(), elements, tag, parseAddress)
 	case *[]item[netip.Prefix]:

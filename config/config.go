@@ -20,6 +20,8 @@ type Config struct {
 
 	Static vrrp.Static `json:"static,omitzero"` // set regardless of the instances' states
 
+	AnnounceLimits []vrrp.AnnounceLimit `json:"announce_limits,omitempty"`
+
 	SyncGroups []SyncGroup `json:"sync_groups,omitempty"`
 
 	Services []VirtualService `json:"services,omitempty"`

@@ -18,6 +18,8 @@ type file struct {
 	StaticRoutes    []*routeBlock         `hcl:"static_route,block"`
 	StaticRules     []*ruleBlock          `hcl:"static_rule,block"`
 
+	AnnounceLimits []*announceLimitBlock `hcl:"announce_limit,block"`
+
 	SyncGroups     []*syncGroupBlock    `hcl:"sync_group,block"`
 	TrackScripts   []*trackScriptBlock  `hcl:"track_script,block"`
 	TrackFiles     []*trackFileBlock    `hcl:"track_file,block"`
@@ -59,7 +61,7 @@ func (f *file) config(node string) *Config {
 	if f.Director == nil {
 		f.Director = withDefaults[directorBlock]()
 	}
-	c := &Config{Node: node, Director: f.Director.config(), Static: f.static(), Tracks: f.trackConfigs()}
+	c := &Config{Node: node, Director: f.Director.config(), Static: f.static(), AnnounceLimits: f.announceLimits(), Tracks: f.trackConfigs()}
 	if f.Sysctl != nil {
 		c.Sysctl.Manage = f.Sysctl.Manage.value
 	}

@@ -246,6 +246,7 @@ var otherWords = map[string]string{
 	"enable":                     "There is no such option. Remove the block, or comment it out with #.",
 	"disabled":                   "There is no such option. Remove the block, or comment it out with #.",
 	"delay_loop":                 `Write interval = "2s" in the health_check.`,
+	"garp_group":                 `Write announce_limit { interfaces = ["eth0", "eth1"] … }.`,
 	"garp_master_refresh":        `Write announce { refresh = "60s" }.`,
 	"global_defs":                "It is not needed; remove it.",
 	"hysteresis":                 `Write quorum { servers = 2, hysteresis = 1 } in the virtual_service, one attribute a line.`,

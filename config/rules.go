@@ -21,6 +21,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	ownAddresses,
 	validRouting,
 	staticAddresses,
+	announceLimits,
 	trackedInterfaces,
 	usedTracks,
 	trackSources,

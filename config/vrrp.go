@@ -82,14 +82,6 @@ type trackInterfaceBlock struct {
 	Reverse   attr[bool]   `hcl:"reverse,optional" default:"false"`
 }
 
-// announceBlock is an `announce` block within a `vrrp` block.
-type announceBlock struct {
-	At          hcl.Range           `hcl:",def_range"`
-	Count       attr[int64]         `hcl:"count,optional" default:"5" range:"1..100"`
-	RepeatAfter attr[time.Duration] `hcl:"repeat_after,optional" default:"5s" range:"0s..1h"`
-	Refresh     attr[time.Duration] `hcl:"refresh,optional" default:"0s" range:"0s..24h"`
-}
-
 // connectionSyncBlock is a `connection_sync` block within a `vrrp` block. The kernel (net/netfilter/ipvs/ip_vs_sync.c,
 // start_sync_thread) accepts any maxlen and limits it: for a backup daemon to at least 1,024 bytes, and for both to at
 // most 65,535 less the IP and UDP headers.

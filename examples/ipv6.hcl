@@ -33,3 +33,8 @@ vrrp "gateway" {
     refresh      = "1m"
   }
 }
+
+# The switch drops neighbour advertisements above 1,000 a second on a port.
+announce_limit {
+  na_interval = "1ms"
+}

@@ -5,6 +5,12 @@ sync_group "router" {
   instances = ["outside", "inside"]
 }
 
+# Both interfaces are on the same switch, which drops gratuitous ARP above 1,000 packets a second.
+announce_limit {
+  interfaces   = ["eth0", "eth1"]
+  arp_interval = "1ms"
+}
+
 vrrp "outside" {
   interface          = "eth0"
   virtual_router_id  = 51

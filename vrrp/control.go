@@ -11,6 +11,8 @@ type Wanted struct {
 	DirectorGrace time.Duration    `json:"director_grace"` // the speaker hands over after this time without a director
 	Instances     []WantedInstance `json:"instances"`
 	Static        Static           `json:"static,omitzero"`
+
+	AnnounceLimits []AnnounceLimit `json:"announce_limits,omitempty"`
 }
 
 // WantedInstance is an instance together with state that the director adds to its configuration.

@@ -82,6 +82,13 @@ type Announce struct {
 	Refresh     time.Duration `json:"refresh"`      // interval of further bursts while master; 0: never
 }
 
+// AnnounceLimit is the minimum time between two announcement packets on some interfaces, which share it.
+type AnnounceLimit struct {
+	Interfaces  []string      `json:"interfaces,omitempty"`   // none: it applies to each other interface on its own
+	ARPInterval time.Duration `json:"arp_interval,omitempty"` // of gratuitous ARP packets; 0: no limit
+	NAInterval  time.Duration `json:"na_interval,omitempty"`  // of unsolicited neighbour advertisements; 0: no limit
+}
+
 // Instance is the configuration of one virtual router: plain values, validated by package config.
 type Instance struct {
 	Name              string           `json:"name"`

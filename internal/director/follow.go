@@ -64,7 +64,7 @@ func (g *gate) opens(learn time.Duration, now time.Time) time.Time {
 
 // wanted returns the wanted state of the speaker.
 func wanted(cfg *config.Config, g *gate, results map[string]track.Result, now time.Time) vrrp.Wanted {
-	w := vrrp.Wanted{DirectorGrace: cfg.Director.Grace, Instances: make([]vrrp.WantedInstance, 0, len(cfg.VRRP)), Static: cfg.Static}
+	w := vrrp.Wanted{DirectorGrace: cfg.Director.Grace, Instances: make([]vrrp.WantedInstance, 0, len(cfg.VRRP)), Static: cfg.Static, AnnounceLimits: cfg.AnnounceLimits}
 	byName := tracksByName(cfg)
 	for _, v := range cfg.VRRP {
 		instance := vrrp.WantedInstance{Instance: v.Instance}

@@ -120,6 +120,9 @@ func parts(cfg *config.Config) compared {
 	for _, r := range cfg.Static.Rules {
 		c.add(fmt.Sprintf("static_rule %q", r.Key()), r)
 	}
+	for _, l := range cfg.AnnounceLimits {
+		c.add(strings.TrimSpace("announce_limit "+strings.Join(l.Interfaces, ", ")), l)
+	}
 	for _, g := range cfg.SyncGroups {
 		c.add(fmt.Sprintf("sync_group %q", g.Name), g)
 	}

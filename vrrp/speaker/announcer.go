@@ -4,16 +4,17 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// framer announces one address: with an ARP request and reply for IPv4, with a neighbour advertisement for IPv6. It
-// returns the number of packets sent.
+// framer sends one packet that announces an address: for IPv4 a gratuitous ARP request or reply, for IPv6 a neighbour
+// advertisement.
 type framer interface {
-	Announce(ifc netInterface, a netip.Addr) (packets int, err error)
+	Announce(ifc netInterface, a netip.Addr, reply bool) error
 }
 
 // burst is a series of rounds. Each round announces all addresses of a router.
@@ -53,7 +54,8 @@ const (
 // removed the addresses, its answers direct the MAC address to it.
 var vmacRounds = [...]time.Duration{2 * time.Millisecond, 8 * time.Millisecond}
 
-// announcer sends bursts: the first round on the caller's goroutine, the rest on its own.
+// announcer sends bursts: the first round on the caller's goroutine, the rest on its own. What a limit delays is sent on its
+// own.
 type announcer struct {
 	log    *slog.Logger
 	framer framer
@@ -63,21 +65,24 @@ type announcer struct {
 	mu      sync.Mutex
 	running map[*holder]*running
 	paced   int
+	wanted  []vrrp.AnnounceLimit
+	limits  map[limited]*limit
 }
 
 type running struct {
 	burst
 	sent int // rounds
+	left int // packets of the current round
 	next time.Time
 	last time.Time // start of the last round
 }
 
 func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) *announcer {
-	return &announcer{log: log, framer: f, lookup: lookup, wake: newWakeup(), running: map[*holder]*running{}}
+	return &announcer{log: log, framer: f, lookup: lookup, wake: newWakeup(), running: map[*holder]*running{}, limits: map[limited]*limit{}}
 }
 
-// Announce starts a burst, replacing the router's former one, and returns when its first round has been sent. A router
-// that has just sent a round sends the next one only after secondRound.
+// Announce starts a burst, replacing the router's former one, and returns when its first round has been sent or a limit
+// delays it. A router that has just sent a round sends the next one only after secondRound.
 func (a *announcer) Announce(b burst) {
 	a.begin(b, true)
 	a.wake.notify()
@@ -91,14 +96,21 @@ func (a *announcer) begin(b burst, paced bool) {
 	r := &running{burst: b}
 	a.mu.Lock()
 	former := a.running[b.holder]
+	if former != nil && former.left > 0 && slices.Equal(former.targets, b.targets) {
+		// If it began again each time, a limit could keep it from ever reaching the last addresses.
+		former.name, former.rounds = b.name, former.sent+b.rounds
+		a.mu.Unlock()
+		return
+	}
 	a.running[b.holder] = r
 	if former != nil && now.Sub(former.last) < secondRound {
 		r.last, r.next = former.last, former.last.Add(secondRound)
 	} else {
 		r.started(now)
 	}
+	begun := r.left > 0
 	a.mu.Unlock()
-	if r.sent > 0 {
+	if begun {
 		a.round(r, paced)
 	}
 }
@@ -126,6 +138,7 @@ func (a *announcer) stop(h *holder) {
 // started records the start of a round.
 func (r *running) started(now time.Time) {
 	r.sent++
+	r.left = 2 * len(r.targets)
 	r.last = now
 	early := 0
 	if r.holder.vmac != "" {
@@ -141,7 +154,7 @@ func (r *running) started(now time.Time) {
 	}
 }
 
-// run sends the rounds that follow the first until ctx ends.
+// run sends the rounds that follow the first, and what limits have delayed, until ctx ends.
 func (a *announcer) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -165,14 +178,18 @@ func (a *announcer) run(ctx context.Context) {
 	}
 }
 
-// due returns a burst whose next round is due, or the time until one will be due; zero means never.
+// due returns a burst that may continue its round or whose next round is due, or the time until there will be one; zero
+// means never.
 func (a *announcer) due(now time.Time) (*running, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var first time.Time
+	delayed, first := a.delayed(now)
+	if delayed != nil {
+		return delayed, 0
+	}
 	for _, r := range a.running {
 		switch {
-		case r.sent >= r.rounds:
+		case r.left > 0 || r.sent >= r.rounds:
 		case !r.next.After(now):
 			r.started(now)
 			return r, 0
@@ -186,47 +203,72 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 	return nil, first.Sub(now)
 }
 
-// round announces each address once. It ends early if the burst is stopped.
-func (a *announcer) round(r *running, paced bool) {
-	for _, t := range r.targets {
-		ifc := a.lookup(t.Interface)
-		if t.Interface == r.holder.vmac {
-			ifc.Hardware = r.holder.mac() // it may just have been set
-		}
-		if ifc.Index == 0 || ifc.NoARP {
-			continue
-		}
-		if !a.pace(r, paced) {
+// round sends the rest of a burst's round. It ends early if the burst is stopped, or continues later if a limit delays it.
+func (a *announcer) round(r *running, pause bool) {
+	for {
+		p, ok := a.packet(r)
+		if !ok {
 			return
 		}
-		n, err := a.framer.Announce(ifc, t.Prefix.Addr())
-		r.holder.announced.Add(uint64(n))
-		if err != nil && a.wants(r) {
-			a.log.Warn("announcement not sent", "instance", r.name, "interface", t.Interface, "address", t.Prefix.Addr(),
-				"error", err)
-		}
-		if err != nil {
+		if err := a.framer.Announce(p.ifc, p.address, p.reply); err != nil {
+			if a.giveUp(r) {
+				a.log.Warn("announcement not sent", "instance", r.name, "interface", p.ifc.Name, "address", p.address, "error", err)
+			}
 			return
+		}
+		r.holder.announced.Add(1)
+		if a.sent(p) && pause {
+			time.Sleep(pacePause)
 		}
 	}
 }
 
-// wants reports whether the burst has not been stopped or replaced.
-func (a *announcer) wants(r *running) bool {
+// announcement is a packet of a round.
+type announcement struct {
+	ifc     netInterface
+	address netip.Addr
+	reply   bool
+	limit   *limit
+}
+
+// packet returns the next packet of a burst's round. A round announces each address once, and then each IPv4 address again
+// with an ARP reply, because some receivers accept only requests or only replies.
+func (a *announcer) packet(r *running) (announcement, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.running[r.holder] == r
+	for a.running[r.holder] == r && r.left > 0 {
+		t := r.targets[(2*len(r.targets)-r.left)%len(r.targets)]
+		p := announcement{ifc: a.lookup(t.Interface), address: t.Prefix.Addr(), reply: r.left <= len(r.targets)}
+		if t.Interface == r.holder.vmac {
+			p.ifc.Hardware = r.holder.mac() // it may just have been set
+		}
+		if p.ifc.Index == 0 || p.ifc.NoARP || p.reply && p.address.Is6() {
+			r.left--
+			continue
+		}
+		p.limit = a.limitOf(r.holder, t)
+		if !p.limit.admit(r, time.Now()) {
+			return p, false
+		}
+		r.left--
+		return p, true
+	}
+	return announcement{}, false
 }
 
-// pace pauses, if that is permitted and enough packets were sent in a row. It returns false if the burst is over.
-func (a *announcer) pace(r *running, pause bool) bool {
+// sent counts a packet that was sent. It reports whether a pause is due.
+func (a *announcer) sent(p announcement) bool {
 	a.mu.Lock()
-	wanted := a.running[r.holder] == r
+	defer a.mu.Unlock()
+	p.limit.sent(time.Now())
 	a.paced++
-	full := a.paced%paceFrames == 0
-	a.mu.Unlock()
-	if wanted && full && pause {
-		time.Sleep(pacePause)
-	}
-	return wanted
+	return a.paced%paceFrames == 0
+}
+
+// giveUp ends a burst's round. It returns false if the burst has been stopped or replaced.
+func (a *announcer) giveUp(r *running) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r.left = 0
+	return a.running[r.holder] == r
 }

@@ -21,25 +21,38 @@ import (
 // fakeFramer records when each address was announced.
 type fakeFramer struct {
 	mu   sync.Mutex
-	at   []time.Duration
+	sent []fakePacket
 	zero time.Time
 	fail error
 }
 
-func (f *fakeFramer) Announce(netInterface, netip.Addr) (int, error) {
+type fakePacket struct {
+	at      time.Duration
+	address netip.Addr
+	reply   bool
+}
+
+func (f *fakeFramer) Announce(_ netInterface, a netip.Addr, reply bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fail != nil {
-		return 0, f.fail
+		return f.fail
 	}
-	f.at = append(f.at, time.Since(f.zero))
-	return 2, nil
+	f.sent = append(f.sent, fakePacket{time.Since(f.zero), a, reply})
+	return nil
 }
 
+// times returns the times of the first packet for each address in each round.
 func (f *fakeFramer) times() []time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.at)
+	var out []time.Duration
+	for _, p := range f.sent {
+		if !p.reply {
+			out = append(out, p.at)
+		}
+	}
+	return out
 }
 
 func withAnnouncer(t *testing.T, f func(t *testing.T, a *announcer, framer *fakeFramer, log *bytes.Buffer)) {
@@ -47,7 +60,8 @@ func withAnnouncer(t *testing.T, f func(t *testing.T, a *announcer, framer *fake
 	synctest.Test(t, func(t *testing.T) {
 		framer, log := &fakeFramer{zero: time.Now()}, &bytes.Buffer{}
 		a := newAnnouncer(slog.New(slog.NewTextHandler(log, nil)), framer, func(name string) netInterface {
-			return map[string]netInterface{"eth0": {Index: 2, Name: name}, "tun0": {Index: 3, Name: name, NoARP: true}}[name]
+			return map[string]netInterface{"eth0": {Index: 2, Name: name}, "tun0": {Index: 3, Name: name, NoARP: true},
+				"eth1": {Index: 4, Name: name}, "vrrp.51": {Index: 5, Name: name}}[name]
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

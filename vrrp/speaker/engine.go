@@ -22,6 +22,7 @@ type kernelWorker interface {
 
 	repeat(h *holder)  // more rounds of the last announcements, soon
 	silence(h *holder) // no more announcements
+	limit(limits []vrrp.AnnounceLimit)
 
 	// watch looks for other hosts that have a master's addresses, until the list is empty.
 	watch(key routerKey, addresses []placed)

@@ -34,6 +34,7 @@ type rig struct {
 	told       bool              // it has reported a refusal
 	direct     int               // addresses announced by the loop
 	watched    map[routerKey][]placed
+	limits     []vrrp.AnnounceLimit
 	macvlan    int // index of prepared macvlans
 	noMacvlan  error
 
@@ -124,6 +125,8 @@ func (g *rig) announceOn() {}
 
 func (g *rig) repeat(*holder)  { g.note("repeat") }
 func (g *rig) silence(*holder) { g.note("silence") }
+
+func (g *rig) limit(limits []vrrp.AnnounceLimit) { g.limits = limits }
 
 func (g *rig) watch(key routerKey, addresses []placed) {
 	if g.watched == nil {

@@ -42,39 +42,39 @@ type ndpSocket struct {
 
 func newFrameSender() *frameSender { return &frameSender{ndp: map[string]ndpSocket{}} }
 
-// Announce announces an address and returns the number of packets sent. For IPv4 it does not block.
-func (s *frameSender) Announce(ifc netInterface, a netip.Addr) (packets int, err error) {
-	announce := s.announceNDP
+// Announce sends one packet that announces an address. For IPv4 it does not block.
+func (s *frameSender) Announce(ifc netInterface, a netip.Addr, reply bool) (err error) {
 	if a.Is4() {
-		announce = s.arp.announce
+		err = s.arp.announce(ifc, a, reply)
+	} else {
+		err = s.announceNDP(ifc, a)
 	}
-	if packets, err = announce(ifc, a); err != nil {
-		return packets, fmt.Errorf("announce %s on %s: %w%s", a, ifc.Name, err, capabilityHint(err, "CAP_NET_RAW"))
+	if err != nil {
+		return fmt.Errorf("announce %s on %s: %w%s", a, ifc.Name, err, capabilityHint(err, "CAP_NET_RAW"))
 	}
-	return packets, nil
+	return nil
 }
 
-// announce broadcasts a gratuitous request and a gratuitous reply, because some receivers accept only one of them.
-func (s *arpSender) announce(ifc netInterface, a netip.Addr) (int, error) {
+// announce broadcasts a gratuitous request or reply.
+func (s *arpSender) announce(ifc netInterface, a netip.Addr, reply bool) error {
+	op := arp.OperationRequest
+	if reply {
+		op = arp.OperationReply
+	}
+	frame, err := arpFrame(op, ifc.Hardware, a)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.open {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // protocol 0 receives nothing
 		if err != nil {
-			return 0, fmt.Errorf("open packet socket: %w", err)
+			return fmt.Errorf("open packet socket: %w", err)
 		}
 		s.open, s.fd = true, fd
 	}
-	for sent, op := range []arp.Operation{arp.OperationRequest, arp.OperationReply} {
-		frame, err := arpFrame(op, ifc.Hardware, a)
-		if err == nil {
-			err = sendFrame(s.fd, frame, ifc.Index)
-		}
-		if err != nil {
-			return sent, err
-		}
-	}
-	return 2, nil
+	return sendFrame(s.fd, frame, ifc.Index)
 }
 
 // sendFrame sends an ARP packet with its Ethernet header, without blocking, like sender.send.
@@ -91,22 +91,19 @@ func sendFrame(fd int, frame []byte, index int) error {
 
 // announceNDP sends an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6). If the socket fails, it is
 // reopened once, because the interface or its own address may have been replaced.
-func (s *frameSender) announceNDP(ifc netInterface, a netip.Addr) (int, error) {
+func (s *frameSender) announceNDP(ifc netInterface, a netip.Addr) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := s.ndp[ifc.Name]; ok && c.index == ifc.Index && advertiseNeighbor(c.conn, ifc, a) == nil {
-		return 1, nil
+		return nil
 	}
 	s.drop(ifc.Name)
 	conn, err := openNDP(ifc, a)
 	if err != nil {
-		return 0, fmt.Errorf("open socket: %w", err)
+		return fmt.Errorf("open socket: %w", err)
 	}
 	s.ndp[ifc.Name] = ndpSocket{ifc.Index, conn}
-	if err := advertiseNeighbor(conn, ifc, a); err != nil {
-		return 0, err
-	}
-	return 1, nil
+	return advertiseNeighbor(conn, ifc, a)
 }
 
 func (s *frameSender) drop(name string) {

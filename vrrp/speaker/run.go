@@ -168,6 +168,8 @@ func (s *speaker) announceOn() { s.announcer.wake.notify() }
 func (s *speaker) repeat(h *holder)  { s.announcer.repeat(h) }
 func (s *speaker) silence(h *holder) { s.announcer.stop(h) }
 
+func (s *speaker) limit(limits []vrrp.AnnounceLimit) { s.announcer.setLimits(limits) }
+
 func (s *speaker) watch(key routerKey, addresses []placed) { s.neighbors.watch(key, addresses) }
 
 func (s *speaker) run(ctx context.Context) error {

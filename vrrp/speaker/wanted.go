@@ -18,6 +18,7 @@ func (e *engine) setWanted(w vrrp.Wanted, now time.Time) {
 	e.wanted = w
 	e.sweepRouting()
 	e.setStatic(w.Static)
+	e.kernel.limit(w.AnnounceLimits)
 	seen := make(map[routerKey]bool, len(w.Instances))
 	rejected := map[string]string{}
 	owners := map[placed]string{}

@@ -208,6 +208,16 @@ static_route "2001:db8:7::/48" {
   interface = "eth3"
 }
 
+announce_limit {
+  interfaces   = ["eth0", "eth3"]
+  arp_interval = "1.5ms"
+}
+
+announce_limit {
+  arp_interval = "10ms"
+  na_interval  = "20us"
+}
+
 static_rule {
   priority = 1001
   to       = "2001:db8:7::/48"

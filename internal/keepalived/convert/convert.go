@@ -49,7 +49,7 @@ func Convert(sources []Source, o Options) *Result {
 
 func convert(source *keepalived.Config, o Options) (*block, []Finding) {
 	o.ScriptUser = cmp.Or(o.ScriptUser, "root")
-	c := &converter{source: source, options: o, root: &block{}, tracks: map[string]string{}, names: map[string]bool{}}
+	c := &converter{source: source, options: o, root: &block{}, tracks: map[string]string{}, names: map[string]bool{}, limited: map[string]bool{}}
 	c.readGlobals()
 	c.readInstances()
 	c.readGroups()
@@ -74,6 +74,8 @@ type converter struct {
 	order     []*instance
 	tracks    map[string]string // defined tracks: name → kind
 	emailed   bool
+	limited   map[string]bool       // interfaces of garp_groups
+	limit     *block                // of the other interfaces
 	groups    map[string][]endpoint // of virtual_server_group
 	names     map[string]bool       // of virtual services
 	lvs       bool                  // there is a virtual service
@@ -205,6 +207,8 @@ func (c *converter) top() {
 			c.syncGroup(l)
 		case "vrrp_instance":
 			c.instance(l)
+		case "garp_group":
+			c.garpGroup(l)
 		case "static_ipaddress":
 			c.staticAddresses(l)
 		case "static_routes":

@@ -37,7 +37,7 @@ func TestEveryWordHasAFate(t *testing.T) {
 }
 
 // unwritten are blocks whose lines are not converted one by one.
-var unwritten = map[string]bool{"bfd_instance": true, "track_group": true, "garp_group": true}
+var unwritten = map[string]bool{"bfd_instance": true, "track_group": true}
 
 func valid(t *testing.T, hcl []byte) {
 	t.Helper()
@@ -192,6 +192,11 @@ func TestFates(t *testing.T) {
 		{server("real_server 10.0.1.3 80 {\nHTTP_GET {\nurl {\ndigest 0123456789abcdef0123456789abcdef\n}\nurl {\ndigest 7\n}\n}\n}"), "digest", Ignored, `digest         = "0123456789abcdef0123456789abcdef"`},
 		{"SSL {\ncertificate /a.pem\nkey /b.pem\nca /c.pem\n}\n" + server("real_server 10.0.1.3 80 {\nSSL_GET {\nurl {\n}\n}\n}"), "certificate", Equivalent, `cert_file   = "/a.pem"`},
 		{"global_defs {\nvrrp_garp_interval 0\n}\n" + instance(""), "vrrp_garp_interval", Equivalent, ""},
+		{"global_defs {\nvrrp_garp_interval 0.001\nvrrp_gna_interval 0.000002\n}\n" + instance(""), "vrrp_garp_interval", Equivalent, "arp_interval = \"1ms\"\n  na_interval  = \"2µs\"\n"},
+		{"garp_group {\ninterfaces {\neth0\neth1 eth0\n}\ngarp_interval 0.5\n}\n" + instance(""), "garp_interval", Equivalent, "interfaces   = [\"eth0\", \"eth1\"]\n  arp_interval = \"500ms\"\n"},
+		{"garp_group {\ninterface eth0\ngna_interval 0.5\n}\ngarp_group {\ninterface eth0\ngna_interval 1\n}\n" + instance(""), "garp_group", Ignored, "interfaces  = [\"eth0\"]\n  na_interval = \"500ms\"\n"},
+		{"garp_group {\ninterface eth0\n}\n" + instance(""), "garp_group", Ignored, ""},
+		{"garp_group {\ninterface eth0\ngarp_interval 4000\n}\n" + instance(""), "garp_interval", Differs, `arp_interval = "1h"`},
 		{instance("virtual_ipaddress {\n10.0.0.2/24\n}"), "virtual_ipaddress", Same, `address "10.0.0.2/24" {}`},
 		{instance("unicast_peer {\n10.0.0.4\n}\nunicast_peer {\n10.0.0.5\n}"), "unicast_peer", Same, `["10.0.0.4", "10.0.0.5"]`},
 		{instance("authentication {\nauth_type PASS\nauth_pass a\n}\nauthentication {\nauth_type PASS\nauth_pass b\n}"), "auth_pass", Same, `auth_pass         = "b"`},

@@ -186,9 +186,7 @@ func (c *converter) globalDefs(top *line) {
 		case "vrrp_strict":
 			l.find(Differs, "%s", table["global_defs"]["vrrp_strict"].text)
 		case "vrrp_garp_interval", "vrrp_gna_interval":
-			if d, ok := seconds(l.arg(0)); ok && d == 0 {
-				l.find(Equivalent, "0 is the default: announcements have no pause between them.")
-			}
+			l.announceLimit(top.Children)
 		case "vrrp_down_timer_adverts":
 			downTimer(l)
 		}

@@ -15,7 +15,7 @@ var table = words{
 		"static_routes":            {Same, `static_route "destination"`, ""},
 		"static_rules":             {Same, "static_rule", ""},
 		"track_group":              {Missing, "", "Static addresses and routes have no tracks."},
-		"garp_group":               {Missing, "", "The pace of announcements cannot be set."},
+		"garp_group":               {Same, "announce_limit", ""},
 		"linkbeat_use_polling":     {Missing, "", "Link states come from the kernel's messages. Drivers that need polling are not supported."},
 		"linkbeat_interfaces":      {Missing, "", "Link states come from the kernel's messages. Drivers that need polling are not supported."},
 		"interface_up_down_delays": {Missing, "", "A link that goes down counts at once."},
@@ -53,6 +53,12 @@ var table = words{
 		"delay":           {Same, "delay_up, delay_down", ""},
 		"terminate_delay": {Same, "delay_down", ""},
 		"fork_delay":      {Same, "delay_up", ""},
+	},
+	"garp_group": {
+		"garp_interval": {Equivalent, "arp_interval", bothARP},
+		"gna_interval":  {Same, "na_interval", ""},
+		"interface":     {Same, "interfaces", ""},
+		"interfaces":    {Same, "interfaces", ""},
 	},
 	"vrrp_sync_group": {
 		"group":                      {Same, "instances", ""},
@@ -98,6 +104,7 @@ const (
 	noDBus       = "lvs-ha has no D-Bus."
 	noFirewall   = "lvs-ha adds no firewall rules for virtual addresses."
 	ownBuffers   = "lvs-ha sizes its buffers by itself and reads everything again after a lost message."
+	bothARP      = "lvs-ha sends two ARP packets for each address, a request and a reply, at this interval."
 	inAnnounce   = "It is in the announce blocks."
 	noReloadFile = "Reload with systemctl reload or lvs-ha reload."
 )
@@ -136,8 +143,8 @@ var globalWords = map[string]word{
 	"vrrp_garp_master_refresh_repeat":     {Differs, "announce.count", "A refresh has as many announcements as announce.count."},
 	"vrrp_garp_lower_prio_delay":          {Differs, "", "After adverts of a lower master, lvs-ha announces at once and again after announce.repeat_after."},
 	"vrrp_garp_lower_prio_repeat":         {Differs, "", "After adverts of a lower master, lvs-ha announces as often as announce.count says."},
-	"vrrp_garp_interval":                  {Missing, "", "The pace of announcements cannot be set."},
-	"vrrp_gna_interval":                   {Missing, "", "The pace of announcements cannot be set."},
+	"vrrp_garp_interval":                  {Equivalent, "announce_limit.arp_interval", bothARP},
+	"vrrp_gna_interval":                   {Same, "announce_limit.na_interval", ""},
 	"vrrp_min_garp":                       {Missing, "", "Use announce.count and announce.repeat_after."},
 	"vrrp_garp_extra_if":                  {Missing, "", "Announcements are sent on the interface of the address."},
 	"vrrp_vmac_garp_intvl":                {Missing, "", "Announcements are sent on the interface of the address."},

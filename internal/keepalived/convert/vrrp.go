@@ -233,37 +233,6 @@ func (c *converter) implied(b *block, v *instance) {
 	}
 }
 
-// announce writes the announce block from the instance's lines and the global ones.
-func (c *converter) announce(b *block, v *instance) {
-	g := c.globals.garp
-	for _, n := range v.node.Children {
-		if len(n.Args) == 0 {
-			continue
-		}
-		switch n.Keyword {
-		case "garp_master_repeat":
-			g.repeat = parseOr(n.Args[0], g.repeat)
-		case "garp_master_delay":
-			g.delay = parseOr(n.Args[0], g.delay)
-		case "garp_master_refresh":
-			g.refresh = parseOr(n.Args[0], g.refresh)
-		}
-	}
-	a := &block{kind: "announce", single: true}
-	if g.repeat >= 0 && g.repeat != 5 {
-		a.set("count", fmt.Sprint(min(max(g.repeat, 1), 100)), notes{})
-	}
-	if g.delay >= 0 && g.delay != 5 {
-		a.set("repeat_after", duration(min(time.Duration(g.delay)*time.Second, time.Hour)), notes{})
-	}
-	if g.refresh > 0 {
-		a.set("refresh", duration(min(time.Duration(g.refresh)*time.Second, 24*time.Hour)), notes{})
-	}
-	if len(a.items) > 0 {
-		b.add(a)
-	}
-}
-
 func (c *converter) instanceLine(l *line, b *block, v *instance) {
 	nodes := v.node.Children
 	switch l.Keyword {
