@@ -57,19 +57,35 @@ func (f Finding) AboutFile() bool {
 // HasErrors reports whether the configuration is invalid.
 func (d *Diagnostics) HasErrors() bool { return d.list.HasErrors() }
 
+// Errors returns all errors, each at its own position.
+func (d *Diagnostics) Errors() (all []Finding) {
+	hide := d.secrets.masker()
+	for _, one := range d.list {
+		if one.Severity == hcl.DiagError {
+			all = append(all, finding(one, hide))
+		}
+	}
+	return all
+}
+
+func finding(d *hcl.Diagnostic, hide masker) Finding {
+	f := Finding{
+		Warning: d.Severity == hcl.DiagWarning,
+		Summary: oneLine(hide, d.Summary), Detail: oneLine(hide, d.Detail), Count: 1,
+	}
+	if d.Subject != nil {
+		f.File, f.Line = clean(d.Subject.Filename), d.Subject.Start.Line
+	}
+	return f
+}
+
 // Findings returns the problems that Write prints, and the number of omitted ones.
 func (d *Diagnostics) Findings() (shown []Finding, more int) {
 	all := group(d.list)
 	hide := d.secrets.masker()
 	for _, g := range all.shown {
-		f := Finding{
-			Warning: g.first.Severity == hcl.DiagWarning,
-			Summary: oneLine(hide, g.first.Summary), Detail: oneLine(hide, g.first.Detail),
-			Count: len(g.places),
-		}
-		if g.first.Subject != nil {
-			f.File, f.Line = clean(g.first.Subject.Filename), g.first.Subject.Start.Line
-		}
+		f := finding(g.first, hide)
+		f.Count = len(g.places)
 		shown = append(shown, f)
 	}
 	return shown, all.more()

@@ -8,10 +8,8 @@ import (
 	"io"
 	"os"
 	"os/user"
-	"slices"
 	"strings"
 
-	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 	"github.com/lvs-ha/lvs-ha/internal/keepalived/convert"
 	"github.com/spf13/cobra"
@@ -22,7 +20,7 @@ director, the result is one file for all of them.
 
 Nothing is dropped silently: standard error lists each line that lvs-ha treats differently or has no equivalent for, and
 comments in the result say so at the place.
-Exit status: 0 nothing differs, 2 something differs, 1 the configuration cannot be read, or the result has errors.`
+Exit status: 0 nothing differs, 2 something differs, 1 the configuration cannot be read.`
 
 func newImportKeepalived() *cobra.Command {
 	var nodes []string
@@ -43,7 +41,7 @@ func newImportKeepalived() *cobra.Command {
 				return err
 			}
 			r := convert.Convert(sources, convert.Options{ScriptUser: scriptUser()})
-			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, sources, output)
+			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, output)
 		},
 	}
 	cmd.Flags().StringArrayVar(&nodes, "node", nil, "`NAME=FILE`: a director's name and its configuration; once for each director")
@@ -112,7 +110,7 @@ type importedFinding struct {
 	Text  string       `json:"text,omitempty"`
 }
 
-func printImported(out, errOut io.Writer, r *convert.Result, sources []convert.Source, format string) error {
+func printImported(out, errOut io.Writer, r *convert.Result, format string) error {
 	lossy := 0
 	count := map[convert.Fate]int{}
 	findings := []importedFinding{}
@@ -123,7 +121,6 @@ func printImported(out, errOut io.Writer, r *convert.Result, sources []convert.S
 		}
 		findings = append(findings, importedFinding{f.File, f.Line, f.Node, f.Block, f.Word, f.Fate, f.Text})
 	}
-	invalid := validateImported(r.HCL, sources)
 	if format == "json" {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
@@ -149,23 +146,10 @@ func printImported(out, errOut io.Writer, r *convert.Result, sources []convert.S
 		}
 	}
 	switch {
-	case invalid != nil:
-		return &exitError{1, fmt.Errorf("the result has errors:\n%w", invalid)}
+	case r.Err != nil:
+		return &exitError{1, fmt.Errorf("the result has errors:\n%w", r.Err)}
 	case lossy > 0:
 		return &exitError{status: importPartial}
-	}
-	return nil
-}
-
-// validateImported loads the result as each of its nodes. Files that it names may be on other hosts: that they cannot be read is
-// no error here.
-func validateImported(text []byte, sources []convert.Source) error {
-	for _, s := range sources {
-		_, diags := config.LoadText("lvs-ha.hcl", text, config.Options{Node: cmp.Or(s.Node, shortHostname())})
-		findings, more := diags.Findings()
-		if more > 0 || slices.ContainsFunc(findings, func(f config.Finding) bool { return !f.Warning && !f.AboutFile() }) {
-			return diags.Err()
-		}
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 			plain.add(p.String(), value)
 			continue
 		}
-		extra.kind, extra.label, extra.single, extra.notes = "address", p.String(), true, c.take(value.Above, value.Trailing)
+		extra.kind, extra.label, extra.single, extra.notes = "address", p.String(), true, at.noted(value.Above, value.Trailing)
 		if excluded {
 			extra.set("excluded", "true", notes{})
 		}

@@ -187,6 +187,10 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 	case "user":
 		l.user(b)
 	case "sni_name":
+		if kind != "https" {
+			l.find(Ignored, "HTTP_GET has no TLS.")
+			return
+		}
 		l.find(Same, "")
 		tls := b.add(&block{kind: "tls", notes: l.notes()})
 		tls.set("server_name", quote(l.arg(0)), notes{})
@@ -197,8 +201,7 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			l.find(Ignored, "It has no value.")
 			return
 		}
-		l.find(Same, "")
-		l.set(b, "helo", quote(l.arg(0)))
+		l.set(b, "helo", quote(l.helo()))
 	case "payload":
 		if text := strings.Join(l.Args, " "); hexBytes.MatchString(text) && !strings.ContainsAny(text, "xX") {
 			l.find(Same, "")
@@ -213,6 +216,20 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 	case "url":
 		c.each("url", l.Children, &block{}, func(l2 *line) { c.urlLine(l2) })
 	}
+}
+
+// helo returns the argument of HELO. An address is written as RFC 5321 requires it.
+func (l *line) helo() string {
+	a, err := netip.ParseAddr(l.arg(0))
+	if err != nil {
+		l.find(Same, "")
+		return l.arg(0)
+	}
+	l.find(Equivalent, "An address is sent in brackets, as RFC 5321 requires it.")
+	if a.Is6() {
+		return "[IPv6:" + a.String() + "]"
+	}
+	return "[" + a.String() + "]"
 }
 
 func (c *converter) dnsQuery(l *line, b *block) {

@@ -26,6 +26,7 @@ type Source struct {
 type Result struct {
 	HCL      []byte
 	Findings []Finding // in the order of the sources; one or more for each line
+	Err      error     // what makes it invalid nevertheless
 }
 
 // Convert converts the configurations of one or more nodes to one.
@@ -44,7 +45,7 @@ func Convert(sources []Source, o Options) *Result {
 	if len(versions) > 1 {
 		root = merge(versions)
 	}
-	return &Result{HCL: root.print(), Findings: all}
+	return accepted(root, sources, all)
 }
 
 func convert(source *keepalived.Config, o Options) (*block, []Finding) {
@@ -106,11 +107,12 @@ func (c *converter) find(at keepalived.Position, parent, keyword string, f Fate,
 }
 
 // notes returns the comments of a line that becomes something.
-func (l *line) notes() notes { return l.c.take(l.Above, l.Trailing) }
+func (l *line) notes() notes { return l.noted(l.Above, l.Trailing) }
 
-func (c *converter) take(above []string, trailing string) notes {
-	n := notes{above: append(c.carried, above...), trailing: trailing}
-	c.carried = nil
+// noted returns the given comments of the line, after those that were carried to it.
+func (l *line) noted(above []string, trailing string) notes {
+	n := notes{above: append(l.c.carried, above...), trailing: trailing, from: origin{l.Position, l.parent, l.Keyword}}
+	l.c.carried = nil
 	return n
 }
 

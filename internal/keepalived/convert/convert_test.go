@@ -17,7 +17,7 @@ import (
 // TestEveryWordHasAFate compares the table with keepalived's grammar.
 func TestEveryWordHasAFate(t *testing.T) {
 	for block, words := range keepalived.Keywords() {
-		if unwritten[block] {
+		if unwritten[block] && table[block] == nil {
 			continue
 		}
 		for _, w := range words {
@@ -37,7 +37,7 @@ func TestEveryWordHasAFate(t *testing.T) {
 }
 
 // unwritten are blocks whose lines are not converted one by one.
-var unwritten = map[string]bool{"bfd_instance": true, "track_group": true}
+var unwritten = map[string]bool{"bfd_instance": true, "track_group": true, "BFD_CHECK": true, "FILE_CHECK": true}
 
 func valid(t *testing.T, hcl []byte) {
 	t.Helper()

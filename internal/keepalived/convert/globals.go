@@ -167,7 +167,6 @@ func (c *converter) globalDefs(top *line) {
 	if top.Trailing != "" {
 		c.carried = append(c.carried, top.Trailing)
 	}
-	top.Above, top.Trailing = nil, ""
 	c.each("global_defs", top.Children, c.root, func(l *line) {
 		switch l.Keyword {
 		case "notification_email", "notification_email_from", "smtp_server":
@@ -221,9 +220,13 @@ func (c *converter) email(l *line) {
 	b := c.root.add(&block{kind: "notify_email", label: "operators", notes: l.notes()})
 	b.set("smtp", quote(g.server), notes{})
 	b.set("from", quote(mailbox(cmp.Or(g.from, "keepalived"))), notes{})
-	to := make([]string, len(g.recipients))
-	for i, r := range g.recipients {
-		to[i] = mailbox(r)
+	var to []string
+	for _, r := range g.recipients {
+		if _, err := mail.ParseAddress(mailbox(r)); err != nil {
+			l.find(Missing, "%q is not a mail address.", r)
+			continue
+		}
+		to = append(to, mailbox(r))
 	}
 	b.set("to", quoteAll(to), notes{})
 	b.set("tls", quote("none"), notes{})

@@ -164,6 +164,9 @@ func joinNotes(a, b notes) notes {
 			a.above = append(a.above, line)
 		}
 	}
+	if a.from.Line == 0 {
+		a.from = b.from
+	}
 	switch {
 	case a.trailing == "":
 		a.trailing = b.trailing

@@ -3,6 +3,7 @@ package convert
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
@@ -156,6 +157,9 @@ func (c *converter) authentication(l *line, b *block, v *instance) {
 	})
 }
 
+// hmacWords are the values that keepalived knows.
+var hmacWords = map[string][]string{"anti_replay": {"time", "monotonic"}, "mode": {"enforce", "permissive", "receive-only"}}
+
 func (c *converter) authHMAC(l *line, b *block) {
 	l.find(Same, "")
 	h := b.add(&block{kind: "auth_hmac", notes: l.notes()})
@@ -164,12 +168,18 @@ func (c *converter) authHMAC(l *line, b *block) {
 		case "active_key":
 			l2.count(h, "active_key", 1, 255)
 		case "anti_replay", "mode":
+			if !slices.Contains(hmacWords[l2.Keyword], l2.arg(0)) {
+				l2.find(Ignored, "keepalived knows %s.", strings.Join(hmacWords[l2.Keyword], ", "))
+				return
+			}
 			l2.find(Same, "")
 			l2.set(h, l2.Keyword, quote(l2.arg(0)))
 		case "time_window":
-			if d, ok := seconds(l2.arg(0)); ok {
+			if n, ok := number(l2.arg(0), 1, 300); ok {
 				l2.find(Same, "")
-				l2.set(h, "time_window", duration(d))
+				l2.set(h, "time_window", duration(time.Duration(n)*time.Second))
+			} else {
+				l2.find(Ignored, "%q is not a number of seconds from 1 to 300.", l2.arg(0))
 			}
 		case "key":
 			l2.find(Same, "")

@@ -34,7 +34,7 @@ func (c *converter) routing(l *line, into *block, parent, kind string) {
 			ok = at.route(b)
 		}
 		if ok {
-			b.notes = c.take(value.Above, value.Trailing)
+			b.notes = at.noted(value.Above, value.Trailing)
 			into.add(b)
 		}
 	}
@@ -245,7 +245,7 @@ func (c *converter) staticAddresses(l *line) {
 			at.find(Differs, "keepalived adds it to its default interface: write that.")
 			b.set("interface", quote("eth0"), notes{})
 		}
-		b.kind, b.label, b.single, b.notes = "static_address", p.String(), true, c.take(value.Above, value.Trailing)
+		b.kind, b.label, b.single, b.notes = "static_address", p.String(), true, at.noted(value.Above, value.Trailing)
 		c.root.add(b)
 	}
 }

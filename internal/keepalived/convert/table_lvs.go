@@ -38,13 +38,16 @@ var httpWords = checkWords(map[string]word{
 	"virtualhost":   {Same, "host", ""},
 	"http_protocol": {Equivalent, "", "Checks speak HTTP/1.1 and close the connection."},
 	"enable_sni":    {Equivalent, "", "SNI is sent if host is a name."},
-	"sni_name":      {Same, "tls.server_name", ""},
+	"sni_name":      {Ignored, "", "It has no TLS."},
 	"fast_recovery": {Equivalent, "rise", "One success brings a real server up."},
 	"tls_compliant": {Equivalent, "", "A connection that is closed without TLS's end is accepted."},
 	"url":           {Same, `health_check "http"`, "One for each url."},
 })
 
+var sslWords = maps.Clone(httpWords)
+
 func init() {
+	sslWords["sni_name"] = word{Same, "tls.server_name", ""}
 	maps.Copy(table, words{
 		"virtual_server": with(map[string]word{
 			"ip_family":               {Same, "family", ""},
@@ -105,7 +108,7 @@ func init() {
 		}),
 		"TCP_CHECK": checkWords(nil),
 		"HTTP_GET":  httpWords,
-		"SSL_GET":   httpWords,
+		"SSL_GET":   sslWords,
 		"url": {
 			"path":             {Same, "path", ""},
 			"virtualhost":      {Same, "host", ""},

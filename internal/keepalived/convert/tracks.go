@@ -304,5 +304,6 @@ func (c *converter) trackProcess(l *line) {
 			l2.period(b, "delay_up", 0, time.Hour)
 		}
 	})
+	b.settle()
 	c.root.add(b)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
 // block is a block of HCL, or with an empty kind the file.
@@ -29,6 +31,20 @@ type item struct {
 type notes struct {
 	above    []string // "" is an empty line
 	trailing string
+	from     origin
+}
+
+// origin is the line that became an item.
+type origin struct {
+	keepalived.Position
+	block, word string
+}
+
+// place is where an item stands.
+type place struct {
+	up    *place // of the block that it is in; nil at the top
+	in    *block
+	index int
 }
 
 func (b *block) set(name, value string, n notes) {
@@ -103,17 +119,25 @@ func quoteAll(words []string) string {
 
 // print returns the file in HCL's canonical layout.
 func (b *block) print() []byte {
+	text, _ := b.layout()
+	return text
+}
+
+// layout returns the file in HCL's canonical layout, and the place of the item in each line; nil for an empty line.
+func (b *block) layout() ([]byte, []*place) {
 	p := &printer{}
 	p.items(b)
 	p.flush()
-	return []byte(p.out.String())
+	return []byte(p.out.String()), p.places
 }
 
 // printer writes lines as "hclwrite.Format" lays them out; that package would slow down each start of the program.
 type printer struct {
-	out   strings.Builder
-	depth int
-	run   []row // lines that are aligned with each other
+	out    strings.Builder
+	depth  int
+	run    []row // lines that are aligned with each other
+	at     *place
+	places []*place // of the lines in out
 }
 
 // row is a line: an attribute, or with an empty name another one.
@@ -121,14 +145,16 @@ type row struct {
 	indent      int
 	name, value string
 	comment     string
+	at          *place
 }
 
 func (p *printer) line(name, value, comment string) {
-	r := row{p.depth, name, value, comment}
+	r := row{p.depth, name, value, comment, p.at}
 	if value == "" && name == "" && comment == "" {
 		p.flush()
 		if text := p.out.String(); text != "" && !strings.HasSuffix(text, "\n\n") {
 			p.out.WriteByte('\n')
+			p.places = append(p.places, nil)
 		}
 		return
 	}
@@ -170,6 +196,9 @@ func (p *printer) flush() {
 			i++
 		}
 	}
+	for _, r := range p.run {
+		p.places = append(p.places, r.at)
+	}
 	p.run = p.run[:0]
 }
 
@@ -180,8 +209,10 @@ func (r row) aligned() bool {
 func width(s string) int { return utf8.RuneCountInString(s) }
 
 func (p *printer) items(b *block) {
-	previous := ""
+	previous, up := "", p.at
+	defer func() { p.at = up }()
 	for i, it := range b.items {
+		p.at = &place{up, b, i}
 		kind := it.kind()
 		if i > 0 && separate(previous, kind, b.kind == "") {
 			p.line("", "", "")

@@ -28,7 +28,7 @@ func (c *converter) uses(l *line, b *block, v *instance) {
 		if !at.told {
 			at.find(Same, "")
 		}
-		use.notes = c.take(value.Above, value.Trailing)
+		use.notes = at.noted(value.Above, value.Trailing)
 		b.add(use)
 	}
 }
