@@ -36,8 +36,6 @@ type capture struct {
 	news   chan struct{} // closed and replaced with each frame
 }
 
-func htons(v uint16) uint16 { return v<<8 | v>>8 }
-
 func startCapture(t testing.TB, h *lab.Node, iface string) *capture {
 	t.Helper()
 	link, err := h.Link(iface)

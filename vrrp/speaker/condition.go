@@ -24,7 +24,7 @@ func (e *engine) conditionOf(r *router) condition {
 		return condition{reason: vrrp.ReasonInterfaceDown}
 	case !e.vmacReady(r):
 		return condition{reason: vrrp.ReasonVMAC}
-	case r.wire.socket == nil:
+	case r.wire.socket == nil, r.vmac != nil && r.vmac.frames.socket == nil:
 		return condition{reason: vrrp.ReasonSocket}
 	}
 	source := e.sourceOf(r, ifc)
@@ -91,7 +91,7 @@ func (e *engine) updateCondition(r *router, now time.Time) {
 func (e *engine) opening(r *router, lacks vrrp.Reason) bool {
 	switch lacks {
 	case vrrp.ReasonSocket:
-		return r.wire.opening
+		return r.wire.opening || r.vmac != nil && r.vmac.frames.opening
 	case vrrp.ReasonVMAC:
 		return r.vmac.problem == ""
 	}

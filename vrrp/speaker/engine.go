@@ -181,7 +181,7 @@ func (e *engine) runQueue(r *router, now time.Time) {
 			e.advertise(r, a.Priority, now)
 		case vrrp.Changed:
 			if a.To == vrrp.Master {
-				e.flushWire(r.wire, now) // a line in the log takes longer than an advert
+				e.flushWire(r.out(), now) // a line in the log takes longer than an advert
 			}
 			e.transition(r, a, w)
 		case vrrp.MasterHeard:

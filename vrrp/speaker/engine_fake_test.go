@@ -95,8 +95,8 @@ func (g *rig) Close(*socket) { g.closed++ }
 func (g *rig) Send(s *socket, messages []*outgoing) (int, error) {
 	g.sends++
 	through := ""
-	if strings.HasPrefix(s.key.Interface, "vrrp") {
-		through = " through " + s.key.Interface
+	if s.key.Frames {
+		through = " from the virtual MAC"
 	}
 	for i, o := range messages {
 		if g.unsendable != nil && g.unsendable(o) {

@@ -1,7 +1,6 @@
 package speaker
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -79,8 +78,7 @@ func (s *arpSender) announce(ifc netInterface, a netip.Addr, reply bool) error {
 
 // sendFrame sends an ARP packet with its Ethernet header, without blocking, like sender.send.
 func sendFrame(fd int, frame []byte, index int) error {
-	protocol := binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, unix.ETH_P_ARP))
-	to := unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: protocol, Ifindex: int32(index)}
+	to := unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: htons(unix.ETH_P_ARP), Ifindex: int32(index)}
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&frame[0])), uintptr(len(frame)),
 		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&to)), unix.SizeofSockaddrLinklayer)
 	if errno != 0 {

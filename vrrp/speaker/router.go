@@ -164,6 +164,10 @@ func (r *router) prepare(w *wire, priority uint8) error {
 		if err != nil {
 			return err
 		}
+		if w.key.Frames {
+			r.adverts = append(r.adverts, newAdvertFrame(data, r.holder.mac(), r.source, to, w.socket.index))
+			continue
+		}
 		r.adverts = append(r.adverts, newOutgoing(data, r.source, to, w.socket.index))
 	}
 	r.advertReady, r.advertPrio, r.advertWire = true, priority, w

@@ -19,6 +19,7 @@ type socketKey struct {
 	Family    vrrp.Family
 	Group     netip.Addr // zero: the family's standard one
 	From      [6]byte    // receive only frames from this MAC address; zero: from all
+	Frames    bool       // instead: sends Ethernet frames and receives nothing
 }
 
 // group returns the multicast address that the socket joins.
@@ -101,7 +102,6 @@ func ipv6Options(index int) []socketOption {
 		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0, false},
 		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index, false},
 		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0, true}, // since Linux 4.20
-		{unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1, true},      // a macvlan does not have the link-local address that adverts are sent from
 		{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1, false},
 		{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1, false},
 	}
@@ -121,6 +121,9 @@ func commonOptions() []socketOption {
 
 // openSocket opens the socket of a family on an interface. It may block on the kernel's routing lock.
 func openSocket(ifc netInterface, key socketKey) (*socket, error) {
+	if key.Frames {
+		return openFrames(ifc, key)
+	}
 	f := key.Family
 	domain := unix.AF_INET
 	if f == vrrp.IPv6 {

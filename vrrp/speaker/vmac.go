@@ -13,6 +13,7 @@ import (
 type virtualMAC struct {
 	spec      macvlan
 	wire      *wire // of the macvlan while it has addresses, else nil. The kernel then passes frames from its MAC address only to it
+	frames    *wire // of the interface below, for adverts from the virtual MAC address
 	index     int   // of the macvlan, once prepared
 	base      int   // index of the interface below
 	busy      bool  // it is being prepared
@@ -49,16 +50,16 @@ func (r *router) vmacStatus() *vrrp.VMACStatus {
 // has yielded would direct it to itself.
 func (r *router) out() *wire {
 	v := r.vmac
-	if v == nil || r.instance.VMAC.XmitBase || v.wire == nil || v.wire.socket == nil || !serves(r.machine.State()) {
+	if v == nil || r.instance.VMAC.XmitBase || !serves(r.machine.State()) {
 		return r.wire
 	}
-	return v.wire
+	return v.frames
 }
 
 func serves(s vrrp.State) bool { return s == vrrp.Master || s == vrrp.Leaving }
 
-// carriedOut opens the macvlan's socket after it got addresses, and closes it after they are removed: earlier, the kernel
-// would report the multicast group from the virtual MAC address.
+// carriedOut opens the macvlan's socket, which receives another master's adverts, after it got addresses, and closes it after
+// they are removed: earlier, the kernel would report the multicast group from the virtual MAC address.
 func (e *engine) carriedOut(r *router, actions []vrrp.Action, now time.Time) {
 	v := r.vmac
 	if v == nil {
@@ -102,6 +103,7 @@ func (e *engine) startVMAC(r *router, now time.Time) {
 	}
 	v.spec = macvlan{name: r.holder.vmac, base: r.key.Interface, family: r.key.Family, hardware: r.holder.mac()}
 	v.accepting = e.accepting
+	v.frames = e.enterWire(r, socketKey{Interface: r.key.Interface, Family: r.key.Family, Frames: true}, now)
 	v.retry.fire = func(now time.Time) { e.updateCondition(r, now) }
 	e.prepareVMAC(r, now)
 }
@@ -113,6 +115,7 @@ func (e *engine) endVMAC(r *router, now time.Time) {
 		return
 	}
 	e.timers.unset(&v.retry)
+	e.leaveWire(v.frames, r, now)
 	if v.wire != nil {
 		e.leaveWire(v.wire, r, now)
 	}

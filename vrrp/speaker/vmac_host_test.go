@@ -91,6 +91,7 @@ func handOverVMAC(t *testing.T, n *lan, f vrrp.Family) error {
 	}
 	p.awaitMore(t, 300)
 
+	stopped := n.capture.mark()
 	a.stop()
 	if l := linkOf(t, n.a, in.VMAC.Interface); l != nil {
 		t.Errorf("%s still exists after the stop", in.VMAC.Interface)
@@ -108,13 +109,23 @@ func handOverVMAC(t *testing.T, n *lan, f vrrp.Family) error {
 	b.awaitState(in.Name, vrrp.Backup)
 	p.awaitMore(t, 300)
 
+	isAdvert := func(s seen, priority uint8) bool {
+		return s.advert != nil && s.from.Is4() == address.Is4() && s.advert.Priority == priority
+	}
+	firstFrom := func(what string, since int) {
+		t.Helper()
+		first := n.capture.await(t, since, "an advert of b", func(s seen) bool { return isAdvert(s, 100) })
+		if first.mac != mac || first.ttl != vrrp.HopLimit {
+			t.Errorf("the first advert after %s is from %s: %+v", what, first.mac, first)
+		}
+	}
+	firstFrom("a stop", stopped)
 	adverts := 0
 	for _, s := range n.capture.all()[mark:] {
-		own := s.advert != nil && s.from.Is4() == address.Is4() && s.advert.Priority == 200
-		if s.announc == address && s.mac != mac || own && s.mac != mac && s.mac != macOf(t, n.a, "eth0") {
+		if (s.announc == address || isAdvert(s, 200)) && s.mac != mac {
 			t.Errorf("sent from %s: %+v", s.mac, s)
 		}
-		if own && s.mac == mac {
+		if isAdvert(s, 200) {
 			adverts++
 		}
 	}
@@ -129,6 +140,9 @@ func handOverVMAC(t *testing.T, n *lan, f vrrp.Family) error {
 			t.Errorf("the client's neighbour entry changed: %s", line)
 		}
 	}
+	crashed := n.capture.mark()
+	a.kill()
+	firstFrom("a crash", crashed)
 	return nil
 }
 

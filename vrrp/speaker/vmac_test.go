@@ -44,16 +44,16 @@ func vmacRig(t *testing.T, change func(*vrrp.Instance)) (*rig, vrrp.Instance) {
 
 var vmacKey = socketKey{Interface: "vrrp.51", Family: vrrp.IPv4, From: [6]byte{0, 0, 0x5e, 0, 1, 51}}
 
-// TestVMACSenders checks that only a master whose macvlan has the addresses sends from the virtual MAC address.
+// TestVMACSenders checks that only a master sends from the virtual MAC address.
 func TestVMACSenders(t *testing.T) {
 	g, in := vmacRig(t, func(*vrrp.Instance) {})
 	g.advance(4 * time.Second)
 	g.published("vrrp.51", 7, true)
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
-	// Nobody has the addresses, so the advert is first, and the macvlan has no virtual MAC address yet.
-	g.expectDid("advert 100, add, announce")
+	// Nobody has the addresses, so the advert is first, when the macvlan is still down.
+	g.expectDid("advert 100 from the virtual MAC, add, announce")
 	g.advance(time.Second)
-	g.expectDid("advert 100 through vrrp.51")
+	g.expectDid("advert 100 from the virtual MAC")
 	if want := (placed{"vrrp.51", in.Addresses[0].Prefix}); !slices.Equal(g.watched[keyOf(&in)], []placed{{"eth0", want.Prefix}}) {
 		t.Errorf("watched %v", g.watched)
 	}
@@ -73,7 +73,7 @@ func TestVMACSenders(t *testing.T) {
 	g.did()
 	g.engine.stop(g.now)
 	g.settle()
-	if did := g.did(); !strings.HasPrefix(did, "silence, advert 0 through vrrp.51") && !strings.HasPrefix(did, "advert 0 through vrrp.51") {
+	if did := g.did(); !strings.HasPrefix(did, "silence, advert 0 from the virtual MAC") && !strings.HasPrefix(did, "advert 0 from the virtual MAC") {
 		t.Errorf("did %q", did)
 	}
 }
@@ -88,7 +88,7 @@ func TestVMACTransmitsFromBase(t *testing.T) {
 	in.VMAC = &changed
 	g.want(in)
 	g.advance(time.Second)
-	g.expectDid("advert 100 through vrrp.51")
+	g.expectDid("advert 100 from the virtual MAC")
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
 }
 
@@ -147,9 +147,9 @@ func TestVMACChanged(t *testing.T) {
 	other := in
 	other.VirtualRouterID, other.Name = 52, "w"
 	g.want(other)
-	g.expectDid("silence, advert 0 through vrrp.new")
+	g.expectDid("silence, advert 0 from the virtual MAC")
 	g.advance(2 * time.Second)
-	g.expectDid("advert 0 through vrrp.new, remove, silence, discard vrrp.new, prepare vrrp.new, silence")
+	g.expectDid("advert 0 from the virtual MAC, remove, silence, discard vrrp.new, prepare vrrp.new, silence")
 	other.VMAC = nil
 	g.want(other)
 	g.expectDid("silence, discard vrrp.new, silence")
