@@ -23,6 +23,8 @@ type Machine struct {
 	owns   bool       // the virtual addresses are on the interface
 	early  bool       // ... because they were added by Prepare
 
+	earlyUntil time.Time // when a member of a group removes them again
+
 	due       time.Time // Master: next advert. Backup: master-down. Leaving: the time limit.
 	again     time.Time // Master: second announcement. Leaving: second priority 0.
 	refresh   time.Time // Master: next refreshing announcement
@@ -89,7 +91,7 @@ func (m *Machine) Step(ev Event, now time.Time) []Action {
 	case AddressesFound:
 		m.owns = m.owns || m.state == Backup
 	case Prepare:
-		m.prepare(now)
+		m.prepare(ev.At, now)
 	}
 	m.unprepare(now)
 	return m.actions
@@ -102,7 +104,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		return time.Time{}, false
 	}
 	first := m.due
-	for _, t := range [...]time.Time{m.again, m.refresh, m.reassert} {
+	for _, t := range [...]time.Time{m.again, m.refresh, m.reassert, m.earlyUntil} {
 		if !t.IsZero() && t.Before(first) {
 			first = t
 		}
@@ -177,7 +179,7 @@ func (m *Machine) dropAddresses() {
 	if !m.owns {
 		return
 	}
-	m.owns, m.early = false, false
+	m.owns, m.early, m.earlyUntil = false, false, time.Time{}
 	m.act(RemoveAddresses{m.in.Addresses, m.in.Routing})
 }
 

@@ -26,7 +26,7 @@ func (m *Machine) becomeMaster(reason Reason, now time.Time) {
 
 func (m *Machine) takeMastership(reason Reason, handOver bool, now time.Time) {
 	ready := m.early
-	m.owns, m.early = true, false
+	m.owns, m.early, m.earlyUntil = true, false, time.Time{}
 	m.transitions++
 	m.master, m.rival, m.masterLeft = heard{}, heard{}, false
 	if !handOver {

@@ -6,8 +6,9 @@ import "time"
 // and the first advert are on time. The old master keeps serving, because nothing is announced.
 const PrepareTime = time.Millisecond
 
-// Prepare adds the addresses of a backup ahead of HandOver. If it does not take over then, it removes them.
-type Prepare struct{}
+// Prepare adds the addresses of a backup ahead of HandOver. If it does not take over then, it removes them. For a member of
+// a group, At is the time of the group's takeover.
+type Prepare struct{ At time.Time }
 
 func (Prepare) isEvent() {}
 
@@ -23,16 +24,42 @@ func (m *Machine) HandOver() (at time.Time, ok bool) {
 	return m.due, true
 }
 
-func (m *Machine) prepare(now time.Time) {
-	if at, ok := m.HandOver(); ok && !now.Before(at.Add(-PrepareTime)) {
-		m.owns, m.early = true, true
-		m.act(AddAddresses{m.in.Addresses, m.in.Routing})
+// HandOver is Machine.HandOver for a group: the first member that takes over makes all take over.
+func (g *Group) HandOver() (at time.Time, ok bool) {
+	for _, m := range g.members {
+		t, hands := m.HandOver()
+		if !hands || ok && !t.Before(at) {
+			continue
+		}
+		if _, waits := g.Admit(m, Timeout{}, t).(Defer); !waits {
+			at, ok = t, true
+		}
 	}
+	return at, ok
 }
 
-// unprepare removes addresses that were added ahead of a takeover that is no longer imminent.
+func (m *Machine) prepare(group, now time.Time) {
+	at, ok := m.HandOver()
+	if !group.IsZero() {
+		at, ok = group, m.state == Backup && !m.owns
+	}
+	if !ok || now.Before(at.Add(-PrepareTime)) {
+		return
+	}
+	m.owns, m.early = true, true
+	if !group.IsZero() {
+		m.earlyUntil = group.Add(PrepareTime)
+	}
+	m.act(AddAddresses{m.in.Addresses, m.in.Routing})
+}
+
+// unprepare removes addresses that were added ahead of a takeover that is no longer imminent. A member of a group does not
+// know that, and waits until the group should have taken over.
 func (m *Machine) unprepare(now time.Time) {
-	if m.early && m.state == Backup && now.Before(m.due.Add(-PrepareTime)) {
+	if !m.early || m.state != Backup {
+		return
+	}
+	if m.earlyUntil.IsZero() && now.Before(m.due.Add(-PrepareTime)) || expired(m.earlyUntil, now) {
 		m.dropAddresses()
 	}
 }

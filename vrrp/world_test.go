@@ -133,7 +133,7 @@ func (w *world) pass() {
 
 // shift moves all times of a machine back.
 func (m *Machine) shift(d time.Duration) {
-	for _, t := range [...]*time.Time{&m.since, &m.due, &m.again, &m.refresh, &m.reassert, &m.sent, &m.answered, &m.yielded,
+	for _, t := range [...]*time.Time{&m.since, &m.due, &m.again, &m.refresh, &m.reassert, &m.earlyUntil, &m.sent, &m.answered, &m.yielded,
 		&m.announced, &m.preemptAfter, &m.started, &m.master.at, &m.rival.at} {
 		if !t.IsZero() {
 			*t = t.Add(-d)
@@ -292,6 +292,7 @@ func (m *Machine) encode(b []byte) []byte {
 		timer(m.again)
 		timer(m.refresh)
 		timer(m.reassert)
+		timer(m.earlyUntil)
 	}
 	if m.state == Initialize {
 		b = append(b, m.reason...)

@@ -291,3 +291,71 @@ func TestHostKeepalivedGroup(t *testing.T) {
 		})
 	}
 }
+
+// TestGroupIsPrepared checks that all members have their addresses before a takeover from an active master, and remove them
+// if it does not take place.
+func TestGroupIsPrepared(t *testing.T) {
+	skew := vrrp.SkewTime(3, 100, v3(100).AdvertiseInterval)
+	start := func(t *testing.T) (g *rig, outside, inside vrrp.Instance) {
+		g = newRig(t)
+		outside, inside = routerPair()
+		g.up("eth0", 2, "10.9.0.1/24")
+		g.up("eth1", 3, "10.8.0.1/24")
+		g.wantGroup("router", outside, inside)
+		g.hear(outside, 200, "10.9.0.2")
+		g.hear(inside, 200, "10.8.0.2")
+		g.advance(v3(100).AdvertiseInterval / 2)
+		g.did()
+		return g, outside, inside
+	}
+	t.Run("the master leaves on one interface", func(t *testing.T) {
+		g, outside, _ := start(t)
+		g.hear(outside, vrrp.PriorityResign, "10.9.0.2")
+		g.advance(skew - vrrp.PrepareTime - 1)
+		g.expectDid("")
+		g.advance(vrrp.PrepareTime)
+		g.expectDid("add, add")
+		g.advance(1)
+		g.expectDid("announce, advert 100, announce, advert 100")
+		g.expectBoth(vrrp.Master, vrrp.ReasonPriorityZero, vrrp.ReasonGroup)
+	})
+	t.Run("the master stays", func(t *testing.T) {
+		g, outside, inside := start(t)
+		g.hear(outside, vrrp.PriorityResign, "10.9.0.2")
+		g.advance(skew - vrrp.PrepareTime/2)
+		g.expectDid("add, add")
+		g.hear(outside, 200, "10.9.0.2")
+		g.advance(2 * vrrp.PrepareTime)
+		g.hear(inside, 200, "10.8.0.2")
+		g.advance(handOverDelay)
+		g.expectDid("remove, remove")
+		g.expectBoth(vrrp.Backup, vrrp.ReasonStartup, vrrp.ReasonStartup)
+	})
+	t.Run("another member follows an active master", func(t *testing.T) {
+		g, outside, inside := start(t)
+		for range 10 {
+			g.hear(outside, 50, "10.9.0.3")
+			g.hear(inside, 200, "10.8.0.2")
+			g.advance(v3(100).AdvertiseInterval)
+		}
+		g.expectDid("")
+	})
+	t.Run("a lower master is preempted", func(t *testing.T) {
+		g, outside, inside := start(t)
+		for range 4 {
+			g.hear(outside, 50, "10.9.0.2")
+			g.hear(inside, 50, "10.8.0.2")
+			g.advance(v3(100).AdvertiseInterval)
+		}
+		g.expectDid("add, add, announce, advert 100, announce, advert 100")
+	})
+	t.Run("the group is dissolved", func(t *testing.T) {
+		g, outside, inside := start(t)
+		g.hear(outside, vrrp.PriorityResign, "10.9.0.2")
+		g.advance(skew - vrrp.PrepareTime/2)
+		g.expectDid("add, add")
+		g.wantGroup("", outside, inside)
+		g.advance(2 * vrrp.PrepareTime)
+		g.expectDid("announce, advert 100, remove")
+	})
+}

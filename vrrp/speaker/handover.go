@@ -1,18 +1,46 @@
 package speaker
 
-import "github.com/lvs-ha/lvs-ha/vrrp"
+import (
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
 
 // directMost is the maximum number of addresses that the loop announces between two flushes; the keeper announces more.
 const directMost = 16
 
-// prepareHandOver sets the timer that adds the addresses before a takeover from an active master. A sync group decides only
-// at the takeover whether it takes place.
+// prepareHandOver sets the timer that adds the addresses of a router, or of its whole group, before a takeover from an active
+// master.
 func (e *engine) prepareHandOver(r *router) {
-	if at, ok := r.machine.HandOver(); ok && r.group == nil {
-		e.timers.set(&r.early, at.Add(-vrrp.PrepareTime))
+	at, ok := r.machine.HandOver()
+	g := r.group
+	if g == nil {
+		e.setEarly(&r.early, at, ok)
 		return
 	}
 	e.timers.unset(&r.early)
+	if ok || g.early.position != 0 {
+		at, ok = g.rules.HandOver()
+		e.setEarly(&g.early, at, ok)
+	}
+}
+
+func (e *engine) setEarly(t *timer, at time.Time, ok bool) {
+	if ok {
+		e.timers.set(t, at.Add(-vrrp.PrepareTime))
+	} else {
+		e.timers.unset(t)
+	}
+}
+
+// prepareGroup adds the addresses of a group's members.
+func (e *engine) prepareGroup(g *group, now time.Time) {
+	at, ok := g.rules.HandOver()
+	for _, r := range g.routers {
+		if ok {
+			e.stepAlone(r, vrrp.Prepare{At: at}, now)
+		}
+	}
 }
 
 // announceAtOnce carries out an announcement on the loop's goroutine if that does not block: all addresses are IPv4, few,
