@@ -138,6 +138,28 @@ func TestSequences(t *testing.T) {
 			{"load slow=20 a=100 b=100", ""}, {"a up", "a=100"}, {"b up", "a=100 b=100"}, {"disable a", "b=100"}, {"enable a", "a=5 b=100"}, {"weight a 40", "a=2 b=100"}, {"wait 20", "a=40 b=100"},
 			{"drain a", "a=0 b=100"}, {"enable a", "a=100 b=100"},
 		}},
+		{"slow start continues after a restart", []step{
+			{"load slow=20 a=100 b=100", ""}, {"a down", ""}, {"b up", "b=100"}, {"a up", "a=5 b=100"}, {"wait 9", "a=50 b=100"}, {"restart", "a=50 b=100"}, {"b up", "a=50 b=100"},
+			{"a up", "a=60 b=100"}, {"wait 7", "a=95 b=100"}, {"wait 1", "a=100 b=100"},
+		}},
+		{"slow start continues after a restart, without checks and with an order", []step{
+			{"load slow=20 unchecked a=100 b=3", "a=100 b=3"}, {"disable a", "b=3"}, {"disable b", ""}, {"enable a", "a=5"}, {"enable b", "a=5 b=1"}, {"wait 9", "a=50 b=1"},
+			{"restart", "a=50 b=1"}, {"weight a 60", "a=30 b=1"}, {"restart", "a=30 b=1"}, {"wait 10", "a=60 b=2"}, {"restart", "a=60 b=2"},
+		}},
+		{"less weight than configured is no slow start, if an agent asked for it", []step{
+			{"load slow=20 agent a=100", ""}, {"a up", "a=100"}, {"a advises 40", "a=40"}, {"restart", "a=40"}, {"a up", "a=100"}, {"a advises 40", "a=40"},
+		}},
+		{"an agent's weight, drain and maintenance", []step{
+			{"load agent a=100 b=100 z!=1", "z=0"}, {"a up", "a=100 z=0"}, {"b up", "a=100 b=100 z=0"}, {"a advises 40", "a=40 b=100 z=0"}, {"a advises drain", "a=0 b=100 z=0"},
+			{"b advises maint", "a=0 z=1"}, {"a advises ready", "a=100 z=0"}, {"b down", "a=100 z=0"}, {"b up", "a=100 b=100 z=0"}, {"load agent a=60 b=100 z!=1", "a=60 b=100 z=0"},
+		}},
+		{"an order, an agent's percentage and slow start", []step{
+			{"load slow=20 agent a=100", ""}, {"a up", "a=100"}, {"a advises 50", "a=50"}, {"weight a 40", "a=40"}, {"a down", ""}, {"a up", "a=2"}, {"wait 9", "a=20"},
+			{"enable a", "a=50"}, {"a advises 50", "a=25"}, {"wait 10", "a=50"}, {"drain a", "a=0"}, {"a advises drain", "a=0"}, {"enable a", "a=0"}, {"a advises ready", "a=100"},
+		}},
+		{"a floor does not keep what its agent drains", []step{
+			{"load min_up=2 agent a=1 b=2 c=3", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"c up", "a=1 b=2 c=3"}, {"a advises drain", "a=0 b=2 c=3"}, {"b advises maint", "a=0 c=3"},
+		}},
 		{"slow start does not change the quorum", []step{
 			{"load slow=20 weight=150±0 a=100 b=100 z!=1", "z=0"}, {"a up", "a=100 z=0"}, {"b up", "a=100 b=100 z=0"}, {"a down", "b=0 z=1"}, {"a up", "a=5 b=100 z=0"},
 		}},

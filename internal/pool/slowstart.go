@@ -18,11 +18,14 @@ func (in Inputs) ramp(v *Verdict, vs config.VirtualService) map[ipvs.Destination
 		return nil
 	}
 	recovering := map[ipvs.DestinationKey]time.Time{}
-	former := in.Memories[vs.ServiceKey].Recovering
+	former, remembered := in.Memories[vs.ServiceKey]
 	for i := range v.Members {
 		m := &v.Members[i]
 		key := m.Destination.DestinationKey
-		since, known := former[key]
+		since, known := former.Recovering[key]
+		if !remembered {
+			since, known = in.interrupted(vs, vs.RealServers[i])
+		}
 		switch {
 		case m.Reason == Kept:
 		case m.State == healthcheck.Down, m.Reason == Disabled, m.Reason == InMaintenance:
@@ -44,6 +47,22 @@ func (in Inputs) ramp(v *Verdict, vs config.VirtualService) map[ipvs.Destination
 		}
 	}
 	return recovering
+}
+
+// interrupted returns since when a server has been recovering that a restart has interrupted: it was found with a part of its weight.
+// One whose checks set the weight may have been found with less for another reason.
+func (in Inputs) interrupted(vs config.VirtualService, rs config.RealServer) (since time.Time, known bool) {
+	found, whole := uint64(in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]), uint64(in.baseWeight(vs, rs))
+	if found == 0 || found >= whole {
+		return time.Time{}, false
+	}
+	for t := range Targets(vs, rs) {
+		if t.Spec.Weight != nil || t.Spec.Vetoes() {
+			return time.Time{}, false
+		}
+	}
+	done := (found*rampSteps + whole - 1) / whole // steps, the first of which was taken at the start
+	return in.Now.Add(-(vs.SlowStart*time.Duration(done-1) + rampSteps - 1) / rampSteps), true
 }
 
 // rampTo sets the weight of a step. A server in use keeps at least 1.

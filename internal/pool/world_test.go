@@ -116,7 +116,7 @@ func name(d ipvs.DestinationKey) string { return string(rune('a' + d.Address.As4
 
 // configured parses "a=1 b=2" as the web service's real servers with their weights, "z?=1" as a sorry server with a check and
 // "z!=1" as one without, and "quorum=2±1" or "weight=20±5" as the quorum. "weight" keeps failed ones with weight 0, "unchecked"
-// omits the check, "deep" adds one at port 8080, "presumed" uses servers before their first result; "sh" and "persistent" change the
+// omits the check, "deep" adds one at port 8080, "agent" asks an agent instead, "presumed" uses servers before their first result; "sh" and "persistent" change the
 // service, "min_up=2", "min_up=30%" and "slow=20" (seconds) the pool.
 func configured(words []string) []config.VirtualService {
 	vs := webService(config.Remove, tcpCheck(0))
@@ -153,6 +153,10 @@ func configured(words []string) []config.VirtualService {
 			vs.OnFailure = config.Weight
 		case word == "unchecked":
 			vs.Checks = nil
+		case word == "agent":
+			agent := tcpCheck(0)
+			agent.Check = &healthcheck.Agent{}
+			vs.Checks = []healthcheck.Spec{agent}
 		case word == "deep":
 			vs.Checks = append(vs.Checks, tcpCheck(8080))
 		default:
@@ -175,7 +179,7 @@ func (w *world) order(name string, o pool.Override) {
 }
 
 // do runs an event: "load a=1 b=2", "a up", "a:8080 down", "restart", "settle", "wait 10" (seconds), "drain a", "drain a 10" (with a deadline), "disable a",
-// "weight a 5", "enable a".
+// "weight a 5", "enable a", "a advises 40" (percent), "a advises drain", "a advises maint", "a advises ready".
 func (w *world) do(event string) {
 	words := strings.Fields(event)
 	switch words[0] {
@@ -206,8 +210,27 @@ func (w *world) do(event string) {
 		if deep {
 			endpoint = netip.MustParseAddrPort(endpoint.Addr().String() + ":" + port)
 		}
+		if words[1] == "advises" {
+			w.advice(endpoint, words[2])
+			return
+		}
 		w.result(endpoint, map[string]healthcheck.State{"up": up, "down": down}[words[1]])
 	}
+}
+
+// advice changes what the checks of an endpoint that have results advise: a percentage, or a mode.
+func (w *world) advice(at netip.AddrPort, word string) {
+	advice := healthcheck.Advice{Mode: map[string]healthcheck.Mode{"drain": healthcheck.Drain, "maint": healthcheck.Maintenance, "ready": healthcheck.Ready}[word]}
+	if advice.Mode == 0 {
+		advice = healthcheck.Advice{Unit: healthcheck.Percent, Number: float64(number(word))}
+	}
+	for key, endpoint := range w.targets() {
+		if health, known := w.health[key]; known && endpoint == at {
+			health.Advice = advice
+			w.health[key] = health
+		}
+	}
+	w.reconcile()
 }
 
 func number(word string) int64 {
