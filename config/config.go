@@ -209,7 +209,16 @@ const (
 // RealServer is a `real_server` block within a `virtual_service` block.
 type RealServer struct {
 	ipvs.Destination
-	Checks []healthcheck.Spec `json:"checks,omitempty"` // its own, or else the service's
-	Notify *Notify            `json:"notify,omitempty"`
-	Sorry  bool               `json:"sorry,omitempty"` // a `sorry_server` block, which has only checks of its own
+	Checks    []healthcheck.Spec `json:"checks,omitempty"`     // its own, or else the service's
+	OnFailure OnFailure          `json:"on_failure,omitempty"` // its own, or else the service's: see FailureOf
+	Notify    *Notify            `json:"notify,omitempty"`
+	Sorry     bool               `json:"sorry,omitempty"` // a `sorry_server` block, which has only checks of its own
+}
+
+// FailureOf returns the action for a real server of the service whose checks fail.
+func (vs VirtualService) FailureOf(rs RealServer) OnFailure {
+	if rs.OnFailure != "" {
+		return rs.OnFailure
+	}
+	return vs.OnFailure
 }

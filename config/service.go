@@ -92,6 +92,7 @@ type realServerBlock struct {
 	Forwarding     attr[string]   `hcl:"forwarding,optional" unset:"that of the virtual_service" oneof:"nat|dr|tun"`
 	UpperThreshold attr[int64]    `hcl:"upper_threshold,optional" default:"0" range:"0..4294967295"`
 	LowerThreshold attr[int64]    `hcl:"lower_threshold,optional" default:"0" range:"0..4294967295"`
+	OnFailure      attr[string]   `hcl:"on_failure,optional" unset:"that of the virtual_service" oneof:"remove|weight"`
 
 	Notify       *poolNotifyBlock    `hcl:"notify,block"`
 	Tunnel       *tunnelBlock        `hcl:"tunnel,block"`
@@ -236,8 +237,9 @@ func (b *serviceBlock) server(server *realServerBlock) RealServer {
 			UpperThreshold: uint32(server.UpperThreshold.value),
 			LowerThreshold: uint32(server.LowerThreshold.value),
 		},
-		Checks: specs(server.HealthChecks),
-		Notify: server.Notify.config(),
+		Checks:    specs(server.HealthChecks),
+		OnFailure: OnFailure(server.OnFailure.value),
+		Notify:    server.Notify.config(),
 	}
 	if t := server.Tunnel; t != nil {
 		rs.TunnelType, _ = ipvs.ParseTunnelType(t.Type.value)

@@ -67,6 +67,9 @@ virtual_service "shop" {
     # With 10,000 connections it gets no more, until it has fewer than 9,000.
     upper_threshold = 10000
     lower_threshold = 9000
+
+    # Unlike the others, it keeps no connections if it fails.
+    on_failure = "remove"
   }
 
   sorry_server "192.0.2.99" {

@@ -349,6 +349,12 @@ func TestTuning(t *testing.T) {
 		{"expire_nodest_conn, servers stay", drConfig, func(c *config.Config, o *doctor.Observed) {
 			c.Services[0].OnFailure, o.Sysctls["net.ipv4.vs.expire_nodest_conn"] = config.Weight, "0"
 		}, nil},
+		{"expire_nodest_conn, UDP", drConfig, func(c *config.Config, o *doctor.Observed) {
+			c.Services[0].Protocol, o.Sysctls["net.ipv4.vs.expire_nodest_conn"] = ipvs.UDP, "0"
+		}, []string{"warning expire-nodest http!"}},
+		{"expire_nodest_conn, each packet by itself", drConfig, func(c *config.Config, o *doctor.Observed) {
+			c.Services[0].Protocol, c.Services[0].Flags, o.Sysctls["net.ipv4.vs.expire_nodest_conn"] = ipvs.UDP, ipvs.FlagOnePacket, "0"
+		}, []string{"info expire-nodest"}},
 		{"expire_quiescent_template, not persistent", drConfig, set("net.ipv4.vs.expire_quiescent_template", "0"), nil},
 		{"expire_quiescent_template, persistent", drConfig, func(c *config.Config, o *doctor.Observed) {
 			c.Services[0].Flags, o.Sysctls["net.ipv4.vs.expire_quiescent_template"] = ipvs.FlagPersistent, "0"

@@ -14,11 +14,8 @@ func expiry(cfg *config.Config, o *Observed) []Finding {
 		return nil
 	}
 	var out []Finding
-	removes := slices.ContainsFunc(cfg.Services, func(s config.VirtualService) bool { return s.OnFailure == config.Remove })
-	if v, known := o.sysctl("net.ipv4.vs.expire_nodest_conn"); known && v == "0" && removes {
-		out = append(out, advice("expire-nodest", "net.ipv4.vs.expire_nodest_conn is 0",
-			"packets of connections to a removed server are dropped silently until the client times out; with 1 such connections end at once",
-			"sysctl -w net.ipv4.vs.expire_nodest_conn=1"))
+	if v, known := o.sysctl("net.ipv4.vs.expire_nodest_conn"); known && v == "0" {
+		out = append(out, removed(cfg)...)
 	}
 	if v, known := o.sysctl("net.ipv4.vs.expire_quiescent_template"); known && v == "0" {
 		out = append(out, quiescent(cfg)...)
@@ -41,6 +38,27 @@ func advice(code, what, why, remedy string) Finding {
 	return Finding{Code: code, Severity: Info, What: what, Why: why, Remedy: remedy}
 }
 
+// removed checks for connections that stay with a removed server.
+func removed(cfg *config.Config) []Finding {
+	const key = "net.ipv4.vs.expire_nodest_conn"
+	removes := func(s config.VirtualService) bool {
+		return slices.ContainsFunc(s.RealServers, func(rs config.RealServer) bool { return s.FailureOf(rs) == config.Remove })
+	}
+	flows := slices.IndexFunc(cfg.Services, func(s config.VirtualService) bool {
+		return removes(s) && s.Protocol == ipvs.UDP && s.Flags&ipvs.FlagOnePacket == 0
+	})
+	if flows >= 0 {
+		f := Finding{Code: "expire-nodest", Severity: Warning, Subject: cfg.Services[flows].Name, What: key + " is 0",
+			Why: "packets of a UDP client that keeps its port are dropped for minutes after its server was removed; with 1 another server gets them at once"}
+		return []Finding{f.set(key, "1")}
+	}
+	if !slices.ContainsFunc(cfg.Services, removes) {
+		return nil
+	}
+	return []Finding{advice("expire-nodest", key+" is 0",
+		"packets of connections to a removed server are dropped silently until the client times out; with 1 such connections end at once", "sysctl -w "+key+"=1")}
+}
+
 // quiescent checks for persistent clients that stay with a server of weight 0.
 func quiescent(cfg *config.Config) []Finding {
 	const key = "net.ipv4.vs.expire_quiescent_template"
@@ -50,7 +68,7 @@ func quiescent(cfg *config.Config) []Finding {
 		}
 		f := Finding{Code: "expire-quiescent", Severity: Info, Subject: s.Name, What: key + " is 0",
 			Why: "clients of a persistent service stay with a server of weight 0, drained or failed, until their persistence ends"}
-		if s.OnFailure == config.Weight {
+		if slices.ContainsFunc(s.RealServers, func(rs config.RealServer) bool { return s.FailureOf(rs) == config.Weight }) {
 			f.Severity = Warning
 			return []Finding{f.set(key, "1")}
 		}

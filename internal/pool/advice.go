@@ -31,7 +31,7 @@ func (m *Member) advise(vs config.VirtualService, rs config.RealServer, advices 
 	}
 	switch {
 	case m.Reason == InMaintenance:
-		m.InTable, m.Destination.Weight = vs.OnFailure == config.Weight, 0
+		m.InTable, m.Destination.Weight = vs.FailureOf(rs) == config.Weight, 0
 	case m.Reason == Draining:
 		m.Destination.Weight = 0
 	case weighted:

@@ -130,7 +130,7 @@ func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member 
 			return m
 		}
 	}
-	m.InTable, m.Destination.Weight = vs.OnFailure == config.Weight, 0
+	m.InTable, m.Destination.Weight = vs.FailureOf(rs) == config.Weight, 0
 	return m
 }
 

@@ -159,10 +159,10 @@ func TestAnySequence(t *testing.T) {
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"load":  func(t *rapid.T) { w.load(drawServices(t)) },
-			"again": func(*rapid.T) { w.load(w.services); unchanged("second load") },
+			"load":    func(t *rapid.T) { w.load(drawServices(t)) },
+			"again":   func(*rapid.T) { w.load(w.services); unchanged("second load") },
 			"restart": func(*rapid.T) { w.restart(); unchanged("restart") },
-			"settle": func(*rapid.T) { w.settle(); unchanged("settling") },
+			"settle":  func(*rapid.T) { w.settle(); unchanged("settling") },
 			"result": func(t *rapid.T) {
 				endpoint := at(rapid.SampledFrom([]string{"a", "b", "c", "y", "z"}).Draw(t, "server"))
 				port := rapid.SampledFrom([]uint16{80, 8080, 9}).Draw(t, "port")

@@ -100,7 +100,7 @@ func (in Inputs) distribute(v *Verdict, vs config.VirtualService) {
 		switch {
 		case m.Destination.Weight == 0:
 		case m.Reason == Kept:
-			m.Reason, m.InTable = CheckFailed, vs.OnFailure == config.Weight
+			m.Reason, m.InTable = CheckFailed, vs.FailureOf(vs.RealServers[i]) == config.Weight
 		case m.Sorry:
 			m.Reason = Standby
 		default:

@@ -160,6 +160,10 @@ func TestSequences(t *testing.T) {
 		{"a floor does not keep what its agent drains", []step{
 			{"load min_up=2 agent a=1 b=2 c=3", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"c up", "a=1 b=2 c=3"}, {"a advises drain", "a=0 b=2 c=3"}, {"b advises maint", "a=0 c=3"},
 		}},
+		{"on_failure of a server", []step{
+			{"load a=1 b+=2", "b=0"}, {"a up", "a=1 b=0"}, {"b up", "a=1 b=2"}, {"a down", "b=2"}, {"b down", "b=0"},
+			{"load weight a=1 b-=2", "a=0"}, {"b up", "a=0 b=2"}, {"b down", "a=0"}, {"load min_up=1 a=1 b+=2 z!=1", "b=0 z=1"},
+		}},
 		{"slow start does not change the quorum", []step{
 			{"load slow=20 weight=150±0 a=100 b=100 z!=1", "z=0"}, {"a up", "a=100 z=0"}, {"b up", "a=100 b=100 z=0"}, {"a down", "b=0 z=1"}, {"a up", "a=5 b=100 z=0"},
 		}},

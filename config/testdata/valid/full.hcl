@@ -264,6 +264,7 @@ virtual_service "shop" {
     weight          = 100000
     upper_threshold = 1000
     lower_threshold = 800
+    on_failure      = "weight"
   }
 
   real_server "198.51.100.12" {

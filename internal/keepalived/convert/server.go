@@ -134,11 +134,15 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	case "smtp_alert":
 		l.alertOff("servers")
 	case "inhibit_on_failure":
-		if s.inhibits {
-			l.find(Same, "")
+		action := map[string]string{"": "weight", "true": "weight", "on": "weight", "yes": "weight", "false": "remove", "off": "remove", "no": "remove"}[l.arg(0)]
+		if action == "" {
+			l.find(Ignored, "keepalived does not know %q.", l.arg(0))
 			return
 		}
-		l.find(Differs, "on_failure is a setting of the whole virtual_service.")
+		l.find(Same, "")
+		if s.inhibits != (action == "weight") {
+			l.set(b, "on_failure", quote(action))
+		}
 	}
 }
 

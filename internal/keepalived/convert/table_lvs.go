@@ -89,7 +89,7 @@ func init() {
 			"lvs_method":         {Same, "forwarding, tunnel", ""},
 			"uthreshold":         {Same, "upper_threshold", ""},
 			"lthreshold":         {Same, "lower_threshold", ""},
-			"inhibit_on_failure": {Differs, "on_failure", "It is a setting of the whole virtual_service."},
+			"inhibit_on_failure": {Same, "on_failure", ""},
 			"notify_up":          {Same, "notify.up", ""},
 			"notify_down":        {Same, "notify.down", ""},
 			"smtp_alert":         {Equivalent, "notify_email.events", "notify_email sends mail about all servers."},
