@@ -14,6 +14,7 @@ import (
 type Config struct {
 	Node     string   `json:"node"`
 	Director Director `json:"director"`
+	API      API      `json:"api,omitzero"`
 	Sysctl   Sysctl   `json:"sysctl,omitzero"`
 	VRRP     []VRRP   `json:"vrrp,omitempty"`
 	Tracks   []Track  `json:"tracks,omitempty"`

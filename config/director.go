@@ -11,6 +11,7 @@ import (
 // file is the decode struct of a configuration, without the language's own blocks.
 type file struct {
 	Director *directorBlock `hcl:"director,block"`
+	API      *apiBlock      `hcl:"api,block"`
 	Sysctl   *sysctlBlock   `hcl:"sysctl,block"`
 	VRRP     []*vrrpBlock   `hcl:"vrrp,block"`
 
@@ -64,6 +65,9 @@ func (f *file) config(node string) *Config {
 	c := &Config{Node: node, Director: f.Director.config(), Static: f.static(), AnnounceLimits: f.announceLimits(), Tracks: f.trackConfigs()}
 	if f.Sysctl != nil {
 		c.Sysctl.Manage = f.Sysctl.Manage.value
+	}
+	if f.API != nil {
+		c.API = f.API.config()
 	}
 	for _, block := range f.VRRP {
 		v := VRRP{Instance: block.instance(), Tracks: f.trackUses(block.Tracks)}

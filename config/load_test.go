@@ -80,7 +80,7 @@ func TestValid(t *testing.T) {
 				t.Fatal(err)
 			}
 			decoded.LinkFiles()
-			if diff := cmp.Diff(cfg, &decoded, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+			if diff := cmp.Diff(cfg, &decoded, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})); diff != "" {
 				t.Errorf("JSON does not keep it (-want +got):\n%s", diff)
 			}
 		})
@@ -127,7 +127,7 @@ func TestFilesAreTheSameInPieces(t *testing.T) {
 			if diff := cmp.Diff(want, printed(t, diags)); diff != "" {
 				t.Errorf("other findings in pieces (-whole +pieces):\n%s", diff)
 			}
-			if diff := cmp.Diff(whole, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+			if diff := cmp.Diff(whole, cfg, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})); diff != "" {
 				t.Errorf("another configuration in pieces (-whole +pieces):\n%s", diff)
 			}
 		})

@@ -63,6 +63,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	notifyNames,
 	notifyCommands,
 	notifyReceivers,
+	apiAccess,
 }
 
 // each iterates over blocks until there are too many findings.

@@ -194,6 +194,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	defer runner.Close()
 	checks := script.NewRunner(maxScripts) // tracks, which decide on mastership, do not wait for checks
 	defer checks.Close()
+	var listeners *api.Listeners
 	d := director.New(director.Options{
 		Version:      versionText(),
 		ConfigPath:   path,
@@ -216,16 +217,15 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 			})
 		},
 		RunScript: runner.Run, CheckScript: script.Check,
-		Ready:  link.Ready,
-		Alive:  link.Alive,
-		Logger: log,
+		Configured: func(cfg *config.Config) { listeners.Configure(cfg.API) },
+		Ready:      link.Ready,
+		Alive:      link.Alive,
+		Logger:     log,
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
-	served := api.Keep(apiCtx, dir.APISocket(), d, log)
-	defer func() {
-		stopAPI()
-		<-served
-	}()
+	listeners = api.Listen(apiCtx, dir.APISocket(), d, log)
+	defer listeners.Wait()
+	defer stopAPI()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

@@ -31,7 +31,10 @@ type fakeDirector struct {
 	reloaded Reloaded
 }
 
-func (d *fakeDirector) Status(context.Context) (Status, error)   { return d.status, d.err }
+func (d *fakeDirector) Status(context.Context) (Status, error) { return d.status, d.err }
+func (d *fakeDirector) Config(context.Context) (*config.Config, error) {
+	return &config.Config{Node: "lb1"}, d.err
+}
 func (d *fakeDirector) Reload(context.Context) (Reloaded, error) { return d.reloaded, d.err }
 
 func (d *fakeDirector) Failover(_ context.Context, r FailoverRequest) (Failover, error) {
@@ -53,10 +56,10 @@ func served(t *testing.T, d Director) (client *Client, socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "api.sock")
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := Keep(ctx, socket, d, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	l := Listen(ctx, socket, d, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		l.Wait()
 	})
 	return NewClient(socket), socket
 }
@@ -166,7 +169,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	if _, err := NewClient(socket).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("got error %v", err)
 	}
-	again, err := listen(socket)
+	again, err := (&unixSocket{path: socket}).open()
 	if err != nil {
 		t.Fatalf("it is in the way: %v", err)
 	}

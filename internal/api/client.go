@@ -108,7 +108,7 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("%w on %s in time: the director is running, but busy, stopped or hung; check its log. "+
 			"The process \"lvs-ha director\" can be killed safely: it is restarted at once", ErrNoAnswer, c.socket)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("permission denied on %s: run as root", c.socket)
+		return fmt.Errorf("permission denied on %s: run as root, or to read, as a member of the group of the API (lvs-ha)", c.socket)
 	}
 	return fmt.Errorf("connecting to lvs-ha on %s: %w", c.socket, err)
 }

@@ -54,8 +54,8 @@ func TestSocketIsCreatedWithItsDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
-	ended := Keep(ctx, filepath.Join(dir, "api.sock"), &fakeDirector{status: Status{Node: "lb1"}}, slog.New(slog.NewTextHandler(words(said), nil)))
-	defer func() { <-ended }()
+	l := Listen(ctx, filepath.Join(dir, "api.sock"), &fakeDirector{status: Status{Node: "lb1"}}, slog.New(slog.NewTextHandler(words(said), nil)))
+	defer l.Wait()
 	defer cancel()
 	if line := <-said; !strings.Contains(line, "no such file or directory") {
 		t.Errorf("it says %q", line)
@@ -72,8 +72,8 @@ func TestDeletedSocketIsRecreated(t *testing.T) {
 	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
-	ended := Keep(ctx, path, d, slog.New(slog.NewTextHandler(words(said), nil)))
-	defer func() { <-ended }()
+	l := Listen(ctx, path, d, slog.New(slog.NewTextHandler(words(said), nil)))
+	defer l.Wait()
 	defer cancel()
 	reloaded := make(chan error, 1)
 	go func() { _, err := NewClient(path).Reload(t.Context()); reloaded <- err }()

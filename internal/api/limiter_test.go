@@ -66,14 +66,14 @@ func (d *busyDirector) Status(ctx context.Context) (Status, error) {
 
 func TestTooManyRequestsAreRefusedWith503(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
-	l, err := listen(socket)
+	l, err := (&unixSocket{path: socket}).open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &busyDirector{asked: make(chan struct{}), answer: make(chan struct{})}
 	limiter := newLimiter(l, 1)
 	closed := make(chan struct{}, 8)
-	server := &http.Server{Handler: handler(d), ConnState: func(c net.Conn, state http.ConnState) {
+	server := &http.Server{Handler: handler(d, localCaller), ConnContext: withConnection, ConnState: func(c net.Conn, state http.ConnState) {
 		limiter.changed(c, state)
 		if state == http.StateClosed {
 			closed <- struct{}{}

@@ -9,70 +9,143 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
+	"strconv"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/capability"
 )
 
 const (
-	listenRetry = time.Second // before the socket is created again
-	lookAfter   = time.Second // between checks that the socket still exists
+	listenRetry  = time.Second     // before a socket is opened again
+	lookAfter    = time.Second     // between checks that the Unix socket still exists
+	replacedWait = 5 * time.Second // for the requests of a listener that a new configuration ends
 )
 
-// Keep serves the API on the socket at path until ctx ends, then closes the returned channel. A socket that cannot be
-// created, for example because the directory is missing, is retried and does not stop the director. A deleted socket is
-// recreated.
-func Keep(ctx context.Context, path string, d Director, log *slog.Logger) (ended <-chan struct{}) {
-	l, err := listen(path)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for complaint := ""; ; l, err = listen(path) {
-			if err == nil {
-				complaint = ""
-				err = serve(ctx, l, path, d)
-			}
-			if err != nil && err.Error() != complaint {
-				complaint = err.Error()
-				log.Error("API not available: status, reload and plan do not work; retrying", "error", err)
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(listenRetry):
-			}
-		}
-	}()
-	return done
+// DefaultGroup is the group whose members may read, if it exists and the configuration names no other.
+const DefaultGroup = "lvs-ha"
+
+// Listeners serve the API on a Unix socket, and on the TCP addresses of the configuration.
+type Listeners struct {
+	path   string
+	d      Director
+	log    *slog.Logger
+	wanted chan config.API // the latest
+	ended  chan struct{}
 }
 
-// listen creates the socket, for root only, replacing that of an earlier director.
-func listen(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("removing the old API socket: %w", err)
+// Listen serves the API on the Unix socket at path, and on the addresses given to Configure, until ctx ends. A socket that
+// cannot be opened, for example because its directory or its address is missing, is retried and does not stop the director.
+func Listen(ctx context.Context, path string, d Director, log *slog.Logger) *Listeners {
+	s := &Listeners{path: path, d: d, log: log, wanted: make(chan config.API, 1), ended: make(chan struct{})}
+	local := &unixSocket{path: path, log: log}
+	first := make(chan struct{}) // the attempt to open the Unix socket is over
+	go s.run(ctx, local, sync.OnceFunc(func() { close(first) }))
+	<-first
+	return s
+}
+
+// Wait waits until ctx has ended and nothing is served any more.
+func (s *Listeners) Wait() { <-s.ended }
+
+// Configure sets who may use the API. It does not wait, and must not be called concurrently.
+func (s *Listeners) Configure(c config.API) {
+	select {
+	case <-s.wanted:
+	default:
 	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listening for the API: %w", err)
+	s.wanted <- c
+}
+
+// endpoint is a place where the API is available.
+type endpoint interface {
+	name() string
+	open() (net.Listener, error)
+	identify(r *http.Request) (caller, error)
+	isLost() bool // has to be opened again
+}
+
+var errReplaced = errors.New("replaced by a new configuration")
+
+// run keeps the endpoints of the configuration open. It calls opened when local, that of the default configuration, is open or
+// cannot be opened.
+func (s *Listeners) run(ctx context.Context, local endpoint, opened func()) {
+	defer close(s.ended)
+	running := map[any]context.CancelCauseFunc{} // by what the configuration says of the endpoint
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	start := func(key any, e endpoint) {
+		endpointCtx, stop := context.WithCancelCause(ctx)
+		running[key] = stop
+		serving.Go(func() { s.keep(endpointCtx, e, opened) })
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("setting the mode of the API socket: %w", err)
+	start(config.API{}.Group, local)
+	follow := func(c config.API) {
+		wanted := map[any]endpoint{c.Group: &unixSocket{path: s.path, group: c.Group, log: s.log}}
+		for _, l := range c.Listen {
+			wanted[l] = newTCPAddress(l)
+		}
+		for key, stop := range running {
+			if wanted[key] == nil {
+				stop(errReplaced)
+				delete(running, key)
+			}
+		}
+		for key, e := range wanted {
+			if running[key] == nil {
+				start(key, e)
+			}
+		}
 	}
-	return l, nil
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-s.wanted:
+			follow(c)
+		}
+	}
+}
+
+// keep serves the API at an endpoint until ctx ends. It calls opened after each attempt to open it.
+func (s *Listeners) keep(ctx context.Context, e endpoint, opened func()) {
+	for complaint := ""; ; {
+		l, err := e.open()
+		opened()
+		if err == nil {
+			complaint = ""
+			err = s.serve(ctx, l, e)
+		}
+		if err != nil && err.Error() != complaint {
+			complaint = err.Error()
+			s.log.Error("API not available; retrying", "at", e.name(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(listenRetry):
+		}
+	}
 }
 
 var errDeleted = errors.New("API socket deleted")
 
-// serve serves requests until ctx ends or the socket at path is deleted, which is an error. Requests received before that
-// are completed.
-func serve(ctx context.Context, l net.Listener, path string, d Director) error {
+// serve serves requests until ctx ends or the endpoint is lost, which is an error. Requests received before that are completed,
+// unless the director stops.
+func (s *Listeners) serve(ctx context.Context, l net.Listener, e endpoint) error {
 	server := &http.Server{
-		Handler:           handler(d),
+		Handler:           handler(s.d, e.identify),
 		ReadHeaderTimeout: idleTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      requestTimeout + 5*time.Second,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    1 << 16,
 		ConnContext:       withConnection,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	limiter := newLimiter(l, connectionLimit())
 	server.ConnState = limiter.changed
@@ -83,18 +156,111 @@ func serve(ctx context.Context, l net.Listener, path string, d Director) error {
 	for {
 		select {
 		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errReplaced) {
+				if socket, ok := l.(*net.UnixListener); ok {
+					socket.SetUnlinkOnClose(false) // its successor may exist already
+				}
+				complete, cancel := context.WithTimeout(context.WithoutCancel(ctx), replacedWait)
+				defer cancel()
+				_ = server.Shutdown(complete)
+			}
 			server.Close()
 			<-failed
 			return nil
 		case err := <-failed:
 			return fmt.Errorf("serving the API: %w", err)
 		case <-look.C:
-			// A different file there belongs to an lvs-ha that took over the directory; the parent reports that.
-			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			if e.isLost() {
 				l.Close()
 				<-failed
 				return errDeleted
 			}
 		}
 	}
+}
+
+// unixSocket is the endpoint in the runtime directory: for root and, reading, for a group.
+type unixSocket struct {
+	path, group string
+	log         *slog.Logger
+}
+
+func (u *unixSocket) name() string { return u.path }
+
+func (u *unixSocket) identify(r *http.Request) (caller, error) { return localCaller(r) }
+
+// isLost reports whether the socket was deleted. A different file there belongs to an lvs-ha that took over the directory; the
+// parent reports that.
+func (u *unixSocket) isLost() bool {
+	_, err := os.Stat(u.path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// open creates the socket, replacing that of an earlier director.
+func (u *unixSocket) open() (net.Listener, error) {
+	if err := os.Remove(u.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing the old API socket: %w", err)
+	}
+	mode := fs.FileMode(0o600)
+	gid, err := u.gid()
+	if err == nil && gid >= 0 {
+		mode = 0o660
+	}
+	if err != nil {
+		u.log.Error("API for root only", "group", u.group, "error", err)
+	}
+	l, err := listenAs(gid, u.path)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the API: %w", err)
+	}
+	if err := os.Chmod(u.path, mode); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("setting the mode of the API socket: %w", err)
+	}
+	return l, nil
+}
+
+// gid returns the number of the group that may read, -1 if there is none.
+func (u *unixSocket) gid() (int, error) {
+	name := u.group
+	if name == "" {
+		name = DefaultGroup
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		if u.group == "" {
+			return -1, nil
+		}
+		return -1, fmt.Errorf("looking up the group: %w", err)
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+// listenAs creates a socket that belongs to a group, unless gid is negative. CAP_CHOWN, which the director does not have,
+// would be needed to give it away; a file that a thread creates belongs to its file system group (setfsgid(2)), for which
+// CAP_SETGID is enough.
+func listenAs(gid int, path string) (l net.Listener, err error) {
+	if gid < 0 {
+		return net.Listen("unix", path)
+	}
+	done := make(chan struct{})
+	capability.OnOwnThread(func() {
+		defer close(done)
+		if thread, failed := capability.OfThread(); failed == nil {
+			thread.Effective |= thread.Permitted & capability.Of(unix.CAP_SETGID)
+			_ = thread.Apply() // then setfsgid has no effect
+		}
+		_, _ = unix.SetfsgidRetGid(gid)
+		l, err = net.Listen("unix", path)
+	})
+	<-done
+	if err != nil {
+		return nil, err
+	}
+	var made unix.Stat_t
+	if err := unix.Stat(path, &made); err == nil && int(made.Gid) != gid {
+		l.Close()
+		return nil, fmt.Errorf("giving the API socket to group %d: not permitted (CAP_SETGID is missing)", gid)
+	}
+	return l, nil
 }

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -15,6 +18,7 @@ import (
 // Director is the part of a director that the API uses.
 type Director interface {
 	Status(ctx context.Context) (Status, error)
+	Config(ctx context.Context) (*config.Config, error) // in force, without secrets
 	Reload(ctx context.Context) (Reloaded, error)
 	Plan(ctx context.Context, cfg *config.Config) (Plan, error) // of its own file, as it is now, if cfg is nil
 	Failover(ctx context.Context, request FailoverRequest) (Failover, error)
@@ -30,65 +34,111 @@ const maxRequest = 256 << 20
 // maxNames limits the body of a request with names.
 const maxNames = 1 << 20
 
-func handler(d Director) http.Handler {
+// route is what the API does for one method and path.
+type route struct {
+	method, path string
+	needs        access
+	serve        http.HandlerFunc
+}
+
+func routes(d Director) []route {
+	return []route{
+		{http.MethodGet, "/v1/version", mayRead, func(w http.ResponseWriter, r *http.Request) {
+			status, err := d.Status(r.Context())
+			answer(w, Version{Version: status.Version}, err)
+		}},
+		{http.MethodGet, "/v1/status", mayRead, func(w http.ResponseWriter, r *http.Request) {
+			status, err := d.Status(r.Context())
+			if err != nil {
+				answer(w, nil, err)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = status.write(w) // the client may have disconnected
+		}},
+		{http.MethodGet, "/v1/config", mayRead, func(w http.ResponseWriter, r *http.Request) {
+			cfg, err := d.Config(r.Context())
+			answer(w, cfg, err)
+		}},
+		{http.MethodPost, "/v1/reload", mayWrite, func(w http.ResponseWriter, r *http.Request) {
+			reloaded, err := d.Reload(r.Context())
+			answer(w, reloaded, err)
+		}},
+		// It changes nothing, but takes a configuration of any size.
+		{http.MethodPost, "/v1/plan", mayWrite, func(w http.ResponseWriter, r *http.Request) {
+			cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))
+			if err != nil {
+				answer(w, nil, err)
+				return
+			}
+			plan, err := d.Plan(r.Context(), cfg)
+			answer(w, plan, err)
+		}},
+		{http.MethodPost, "/v1/failover", mayWrite, func(w http.ResponseWriter, r *http.Request) {
+			order(w, r, func(request FailoverRequest) (Failover, error) { return d.Failover(r.Context(), request) })
+		}},
+		{http.MethodPost, "/v1/override", mayWrite, func(w http.ResponseWriter, r *http.Request) {
+			order(w, r, func(request OverrideRequest) (Overridden, error) {
+				request.By = callerOf(r.Context()).name
+				return d.Override(r.Context(), request)
+			})
+		}},
+	}
+}
+
+// order answers a request whose body has names.
+func order[Request, Result any](w http.ResponseWriter, r *http.Request, do func(Request) (Result, error)) {
+	var request Request
+	if err := decode(http.MaxBytesReader(w, r.Body, maxNames), &request); err != nil {
+		answer(w, nil, &Error{Status: http.StatusBadRequest, Err: fmt.Errorf("reading the request: %w", err)})
+		return
+	}
+	result, err := do(request)
+	answer(w, result, err)
+}
+
+// handler serves the API to the callers that identify admits.
+func handler(d Director, identify func(*http.Request) (caller, error)) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
-		status, err := d.Status(r.Context())
-		if err != nil {
-			answer(w, nil, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = status.write(w) // the client may have disconnected
-	})
-	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
-		reloaded, err := d.Reload(r.Context())
-		answer(w, reloaded, err)
-	})
-	mux.HandleFunc("POST /v1/plan", func(w http.ResponseWriter, r *http.Request) {
-		cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))
-		if err != nil {
-			answer(w, nil, err)
-			return
-		}
-		plan, err := d.Plan(r.Context(), cfg)
-		answer(w, plan, err)
-	})
-	mux.HandleFunc("POST /v1/failover", func(w http.ResponseWriter, r *http.Request) {
-		var request FailoverRequest
-		if err := decode(http.MaxBytesReader(w, r.Body, maxNames), &request); err != nil {
-			answer(w, nil, &Error{Status: http.StatusBadRequest, Err: fmt.Errorf("reading the request: %w", err)})
-			return
-		}
-		f, err := d.Failover(r.Context(), request)
-		answer(w, f, err)
-	})
-	mux.HandleFunc("POST /v1/override", func(w http.ResponseWriter, r *http.Request) {
-		var request OverrideRequest
-		if err := decode(http.MaxBytesReader(w, r.Body, maxNames), &request); err != nil {
-			answer(w, nil, &Error{Status: http.StatusBadRequest, Err: fmt.Errorf("reading the request: %w", err)})
-			return
-		}
-		request.By = callerOf(r.Context())
-		o, err := d.Override(r.Context(), request)
-		answer(w, o, err)
-	})
-	for path, method := range map[string]string{
-		"/v1/status": http.MethodGet, "/v1/reload": http.MethodPost, "/v1/plan": http.MethodPost, "/v1/failover": http.MethodPost, "/v1/override": http.MethodPost,
-	} {
+	methods := map[string][]string{}
+	needs := map[string]access{}
+	for _, route := range routes(d) {
+		pattern := route.method + " " + route.path
+		mux.HandleFunc(pattern, route.serve)
+		methods[route.path] = append(methods[route.path], route.method)
+		needs[pattern] = route.needs
+	}
+	for path := range maps.Keys(methods) {
+		allow := strings.Join(slices.Sorted(slices.Values(methods[path])), ", ")
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", method)
-			answer(w, nil, &Error{Status: http.StatusMethodNotAllowed, Err: fmt.Errorf("%s does not take the method %s; use %s", path, r.Method, method)})
+			w.Header().Set("Allow", allow)
+			answer(w, nil, &Error{Status: http.StatusMethodNotAllowed, Err: fmt.Errorf("%s does not take the method %s; use %s", path, r.Method, allow)})
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, &Error{Status: http.StatusNotFound, Err: fmt.Errorf("the API has no %.200q", r.URL.Path)})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		who, err := identify(r)
+		if _, pattern := mux.Handler(r); err == nil && who.may < needs[pattern] {
+			err = &Error{Status: http.StatusForbidden, Err: fmt.Errorf("%s %s needs write access, which this client does not have", r.Method, r.URL.Path)}
+		}
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callerKey{}, who), requestTimeout)
 		defer cancel()
 		mux.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// refuse answers a request that its caller may not make.
+func refuse(w http.ResponseWriter, err error) {
+	if statusOf(err) == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="lvs-ha", Bearer`)
+	}
+	answer(w, nil, err)
 }
 
 // posted decodes the configuration in a request, or returns nil if there is none.

@@ -24,6 +24,11 @@ type Status struct {
 	Notify   []Receiver       `json:"notify,omitempty"`
 }
 
+// Version is the version of a director.
+type Version struct {
+	Version string `json:"version"`
+}
+
 // Config is the configuration in use and the last attempt to load another.
 type Config struct {
 	Path        string    `json:"path"`

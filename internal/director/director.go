@@ -61,8 +61,9 @@ type Options struct {
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewTracker func(report func(name string, r track.Result)) Tracker
 	NewSpeaker func(SpeakerReports) Speaker
-	Ready      func() // called once, after the first configuration has been applied
-	Alive      func() // called every second after that by the goroutine that owns the state; may be nil
+	Configured func(cfg *config.Config) // called when a configuration comes into force; may be nil
+	Ready      func()                   // called once, after the first configuration has been applied
+	Alive      func()                   // called every second after that by the goroutine that owns the state; may be nil
 	Logger     *slog.Logger
 
 	// RunScript runs a command for a notification; CheckScript returns why it cannot be run.

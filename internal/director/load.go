@@ -91,6 +91,9 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.loadTracks(old)
 	d.notifier.Update(cfg)
+	if d.Configured != nil {
+		d.Configured(cfg)
+	}
 	d.updateSpeaker()
 	d.touched.everything()
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),

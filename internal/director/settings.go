@@ -98,6 +98,7 @@ func (s serviceSettings) equal(other serviceSettings) bool {
 func parts(cfg *config.Config) compared {
 	c := compared{values: map[string]any{}}
 	c.add("director", cfg.Director)
+	c.add("api", cfg.API)
 	c.add("sysctl", cfg.Sysctl)
 	for _, name := range slices.Sorted(maps.Keys(cfg.CAFiles)) {
 		sum := sha256.Sum256([]byte(cfg.CAFiles[name]))

@@ -48,6 +48,15 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	return seen.status(kernel), nil
 }
 
+// Config returns the configuration in force, without secrets.
+func (d *Director) Config(ctx context.Context) (cfg *config.Config, err error) {
+	err = d.view(ctx, func() { cfg = d.cfg })
+	if err != nil {
+		return nil, err
+	}
+	return cfg.Redacted(), nil
+}
+
 // snapshot is the director's state at one moment, and immutable.
 type snapshot struct {
 	version, path   string

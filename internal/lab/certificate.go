@@ -33,7 +33,7 @@ func NewCertificate(names ...string) (*Certificate, error) {
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(24 * time.Hour),
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
@@ -53,6 +53,18 @@ func NewCertificate(names ...string) (*Certificate, error) {
 		pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
 	}, nil
 }
+
+// KeyPEM returns the private key.
+func (c *Certificate) KeyPEM() ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(c.pair.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the key of a certificate: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+// Pair returns the certificate with its key.
+func (c *Certificate) Pair() tls.Certificate { return c.pair }
 
 // Pool returns a pool with only this certificate.
 func (c *Certificate) Pool() *x509.CertPool {

@@ -24,6 +24,18 @@ director {
   repair_interval = "500ms"
 }
 
+api {
+  group = "adm"
+
+  listen "192.0.2.1:9180" {
+    certificate_file = "/etc/lvs-ha/api.pem"
+    key_file         = "/etc/lvs-ha/api.key"
+    client_ca_file   = "/etc/lvs-ha/clients.pem"
+    token_file       = "/etc/lvs-ha/token"
+    write            = true
+  }
+}
+
 sysctl { manage = true }
 
 timeouts {
