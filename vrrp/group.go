@@ -39,33 +39,32 @@ func (Defer) isEvent()    {}
 const aliveIntervals = 2
 
 // Admit returns the event that a member must process instead of ev. A member does not take over from a failed master while
-// another member follows an active one, because that would split the group. A router that sends priority 0 for one member
-// gives up all members.
+// another member follows an active one, because that would split the group, nor while another member has just yielded or
+// started. A router that sends priority 0 for one member gives up all members.
 func (g *Group) Admit(m *Machine, ev Event, now time.Time) Event {
-	if _, timeout := ev.(Timeout); !timeout || m.state != Backup || m.masterLeft || now.Before(m.due) {
+	if _, timeout := ev.(Timeout); !timeout || m.state != Backup || now.Before(m.due) {
 		return ev
 	}
-	if until := g.waitUntil(m, now); !until.IsZero() {
+	if until := g.waitUntil(m); until.After(now) {
 		return Defer{until}
 	}
 	return ev
 }
 
-// waitUntil returns the time until which a member must wait because of the other members' masters or startup delay, or the
-// zero time.
-func (g *Group) waitUntil(m *Machine, now time.Time) time.Time {
+// waitUntil returns the time until which a member must not take over because of the other members.
+func (g *Group) waitUntil(m *Machine) time.Time {
 	var until time.Time
 	for _, o := range g.members {
 		if o == m || o.state != Backup {
 			continue
 		}
-		if end := o.startupOver(); end.After(now) && end.After(until) {
+		if end := o.settled(); end.After(until) {
 			until = end
 		}
-		if o.masterLeft || !o.master.address.IsValid() {
+		if m.masterLeft || o.masterLeft || !o.master.address.IsValid() {
 			continue
 		}
-		if end := o.master.at.Add(aliveIntervals * o.adopt(o.master.interval)); end.After(now) && end.After(until) {
+		if end := o.master.at.Add(aliveIntervals * o.adopt(o.master.interval)); end.After(until) {
 			until = end
 		}
 	}
@@ -110,7 +109,7 @@ func (g *Group) promote(by *Machine) []Command {
 // another member follows an active master.
 func (g *Group) Converge(now time.Time) []Command {
 	for _, m := range g.members {
-		if m.state == Master && g.waitUntil(m, now).IsZero() {
+		if m.state == Master && !g.waitUntil(m).After(now) {
 			g.master = true
 			return g.promote(m)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +14,14 @@ import (
 // history is a sequence of operations on the routers of a lan. Failures print its text form, which testdata/histories
 // stores.
 type history struct {
-	seed    uint64
-	routers []Instance
-	ops     []op
+	seed     uint64
+	networks int // more than one: the routers of each host are a sync group
+	stretch  int // of the intervals: see newLANs
+	hosts    []Instance
+	ops      []op
 }
 
-// op is one operation, some time after the previous one.
+// op is one operation on a router or its host, some time after the previous one.
 type op struct {
 	after  time.Duration
 	kind   string
@@ -93,7 +94,7 @@ var roughOps = []kindOfOp{
 	{"stop", none, func(l *lan, r *router, _ int) { l.stop(r) }},
 	{"link", oneOf(0, 1), func(l *lan, r *router, arg int) { l.plug(r, arg == 1) }},
 	{"pause", oneOf(10, 50, 100, 350, 500), func(l *lan, r *router, arg int) {
-		r.busy = max(r.busy, l.now+l.part(arg))
+		l.pause(r, l.part(arg))
 		l.rules.disturbed = max(l.rules.disturbed, r.busy)
 	}},
 	{"slow", oneOf(0, 1, 10, 50), func(l *lan, r *router, arg int) { r.lag = l.part(arg) }},
@@ -105,7 +106,9 @@ var roughOps = []kindOfOp{
 		})
 	}},
 	{"renumber", upTo(2), func(l *lan, r *router, arg int) {
-		l.tell(r, Up{Source: netip.AddrFrom4([4]byte{10, 0, byte(arg), byte(r.index + 1)})})
+		for _, o := range r.members {
+			l.up(o, netip.AddrFrom4([4]byte{10, 0, byte(arg), byte(r.id + 1)}))
+		}
 	}},
 	{"prefix", none, func(l *lan, r *router, _ int) {
 		l.reload(r, func(in *Instance) { in.Addresses = addressSets[3] })
@@ -133,64 +136,6 @@ func findOp(name string) *kindOfOp {
 
 // part returns a percentage of the interval.
 func (l *lan) part(percent int) time.Duration { return l.interval * time.Duration(percent) / 100 }
-
-// track changes one of a router's tracks.
-func (l *lan) track(r *router, t Track, present bool) {
-	if r.m == nil {
-		return
-	}
-	r.tracks = slices.DeleteFunc(slices.Clone(r.tracks), func(o Track) bool { return o.Name == t.Name && o.Kind == t.Kind })
-	if present {
-		r.tracks = append(r.tracks, t)
-	}
-	l.tell(r, SetTracks{r.tracks})
-}
-
-func (l *lan) reload(r *router, change func(*Instance)) {
-	change(&r.in)
-	r.adverts = r.adverts[:0]
-	l.tell(r, Configure{r.in})
-}
-
-func (l *lan) stop(r *router) {
-	if r.m != nil {
-		r.stopping = true
-		l.tell(r, Resign{ReasonResignStop})
-	}
-}
-
-// boot starts a router's process, if none is running. It continues as master if the process was master until a moment ago:
-// see condition.go of the speaker.
-func (l *lan) boot(r *router) {
-	if r.m != nil {
-		return
-	}
-	r.complete()
-	if !r.link {
-		r.owned = 0
-	}
-	r.owned &= bits(r.in.Addresses)
-	up := Up{Source: r.source, HaveAddresses: r.owned != 0}
-	up.Adopt = r.owned != 0 && r.wasMaster && l.now-r.sent < rfcMasterDown(3, PriorityOwner, r.in.AdvertiseInterval)
-	if r.link {
-		l.start(r, up)
-	}
-}
-
-func (l *lan) plug(r *router, link bool) {
-	switch {
-	case r.link == link:
-	case link:
-		r.link = true
-		if r.m != nil {
-			l.tell(r, Up{Source: r.source})
-		}
-	default:
-		r.link = false
-		l.lose(r)
-		l.tell(r, Down{Reason: ReasonInterfaceDown})
-	}
-}
 
 // forge sends adverts that pass Instance.Check, with any source except the receiver's and any priority and interval, to one
 // router or to all.
@@ -235,7 +180,7 @@ func (l *lan) forge(r *router, n int) {
 // draw returns a random history.
 func draw(seed uint64) *history {
 	d := rand.New(rand.NewPCG(seed, 1))
-	h := &history{seed: seed}
+	h := &history{seed: seed, networks: 1 + min(d.IntN(maxNetworks), d.IntN(maxNetworks)), stretch: d.IntN(4) / 3}
 	base := v3()
 	switch d.IntN(5) {
 	case 0:
@@ -267,8 +212,8 @@ func draw(seed uint64) *history {
 		if mixed {
 			in.AdvertiseInterval *= time.Duration(1 + d.IntN(3))
 		}
-		h.ops = append(h.ops, op{gap(d, base.AdvertiseInterval) / 4, "boot", len(h.routers), 0})
-		h.routers = append(h.routers, in)
+		h.ops = append(h.ops, op{gap(d, base.AdvertiseInterval) / 4, "boot", len(h.hosts), 0})
+		h.hosts = append(h.hosts, in)
 	}
 	for range 1 + min(d.IntN(16), d.IntN(16)) {
 		table := smoothOps
@@ -279,7 +224,7 @@ func draw(seed uint64) *history {
 		if k.name == "interval" && !mixed || k.name == "forge" && seed%4 > 0 {
 			continue
 		}
-		h.ops = append(h.ops, op{gap(d, base.AdvertiseInterval), k.name, d.IntN(len(h.routers)), k.draw(d)})
+		h.ops = append(h.ops, op{gap(d, base.AdvertiseInterval), k.name, d.IntN(h.networks * len(h.hosts)), k.draw(d)})
 	}
 	return h
 }
@@ -290,11 +235,11 @@ func gap(d *rand.Rand, interval time.Duration) time.Duration {
 	return time.Duration(d.Int64N(int64(most)))
 }
 
-// String returns the text form: a line for each router and each op.
+// String returns the text form: a line for each host's routers and each op.
 func (h *history) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d\n", h.seed)
-	for _, in := range h.routers {
+	fmt.Fprintf(&b, "seed %d\nnetworks %d stretch %d\n", h.seed, h.networks, h.stretch)
+	for _, in := range h.hosts {
 		fmt.Fprintf(&b, "router v%d %s priority %d preempt %t delay %s factor %d\n",
 			in.Version, in.AdvertiseInterval, in.Priority, in.Preempt, in.PreemptDelay, in.AdoptFactor)
 	}
@@ -306,7 +251,7 @@ func (h *history) String() string {
 
 // parseHistory reads the text form. Lines that begin with # are comments.
 func parseHistory(text string) (*history, error) {
-	h := &history{}
+	h := &history{networks: 1}
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		var err error
@@ -314,6 +259,8 @@ func parseHistory(text string) (*history, error) {
 		case len(f) == 0 || strings.HasPrefix(f[0], "#"):
 		case f[0] == "seed" && len(f) == 2:
 			h.seed, err = strconv.ParseUint(f[1], 10, 64)
+		case f[0] == "networks" && len(f) == 4:
+			_, err = fmt.Sscan(f[1]+" "+f[3], &h.networks, &h.stretch)
 		case f[0] == "router" && len(f) == 11:
 			in := v3()
 			if f[1] == "v2" {
@@ -322,7 +269,7 @@ func parseHistory(text string) (*history, error) {
 			_, err = fmt.Sscan(f[4]+" "+f[6]+" "+f[10], &in.Priority, &in.Preempt, &in.AdoptFactor)
 			in.AdvertiseInterval, _ = time.ParseDuration(f[2])
 			in.PreemptDelay, _ = time.ParseDuration(f[8])
-			h.routers = append(h.routers, in)
+			h.hosts = append(h.hosts, in)
 		case len(f) == 4:
 			o := op{kind: f[2]}
 			o.after, err = time.ParseDuration(f[0])

@@ -4,15 +4,14 @@ package vrrp
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
-	"unsafe"
 )
 
-// lan is a deterministic simulation of a network with one virtual router. It runs only when a test advances its time, and the
-// fate of a packet depends only on the seed, sender, receiver and packet number: a history always has the same result.
+// lan is a deterministic simulation of hosts with one virtual router, or of several networks whose virtual routers form a sync
+// group on each host. It runs only when a test advances its time, and the fate of a packet depends only on the seed, sender,
+// receiver and packet number: a history always has the same result.
 type lan struct {
 	now       time.Duration // since epoch
 	seed      uint64
@@ -24,62 +23,22 @@ type lan struct {
 	interval  time.Duration // the shortest at the start
 	adding    time.Duration // how long it takes to add addresses to an interface; they are removed at once
 	prepared  bool          // addresses are added before a hand-over; not so in a sync group
-	routers   []*router
+	networks  int
+	hosts     []*host
+	routers   []*router // of the first network, then of the second, and so on
 	flying    []flight
 	rules     *rules // checked at every instant; nil if none
 
-	announced *router // the router that announced the addresses last
+	announced [maxNetworks]*router // the router of each network that announced the addresses last
 
 	traced bool
 	trace  []string
 }
 
-// router is a machine on the lan, with its own clock and the addresses on its interface.
-type router struct {
-	index  int
-	name   string
-	m      *Machine // nil if its process is not running
-	in     Instance
-	source netip.Addr
-
-	offset time.Duration // of its monotonic clock
-	ppm    int64         // drift of its monotonic clock; positive is fast
-	wall   time.Duration // error of its wall clock, which must not affect machines
-
-	side int           // packets reach only routers on the same side
-	deaf bool          // its packet filter drops what it receives
-	mute bool          // ... or sends
-	off  bool          // no power: no process, no addresses
-	link bool          // its interface is up
-	lag  time.Duration // maximum delay after each step until it is scheduled again
-
-	busy   time.Duration // until then it carries out the actions of its last step, or is not scheduled
-	adding uint16        // addresses that it has from the time added
-	drop   uint16        // addresses that it has until the time added
-	added  time.Duration
-	owned  uint16 // addresses on the interface, one bit for each
-	found  bool   // addresses were on the interface at start, and no other master's advert has arrived since
-
-	tracks []Track
-	known  struct { // the last in and tracks passed to the machine
-		in     Instance
-		tracks []Track
-	}
-	stopping bool
-
-	heardAt     time.Duration // last advert of a master, as backup
-	resignedAt  time.Duration // last priority 0, as backup
-	lesserSince time.Duration // first of a series of adverts of lower priority; -1 if the last had a higher one
-
-	wasMaster    bool             // when its process ended
-	ended        time.Duration    // time of that end
-	number       uint64           // packets sent
-	adverts      []time.Duration  // send times of the last ones
-	sent         time.Duration    // the last advert other than priority 0
-	heardLast    [8]time.Duration // arrival of the last advert from each router
-	becameMaster time.Duration    // last
-	masterships  int
-}
+const (
+	maxNetworks = 3
+	maxHosts    = 7
+)
 
 // flight is an event in transit to a router. An announcement is in transit to the hosts and has no receiving router.
 type flight struct {
@@ -88,13 +47,24 @@ type flight struct {
 	what     Event
 }
 
-func newLAN(seed uint64, routers ...Instance) *lan {
-	l := &lan{seed: seed, prepared: true, delay: 100 * time.Microsecond, adding: time.Millisecond, interval: routers[0].AdvertiseInterval}
-	addr := netip.MustParseAddr("10.0.0.1")
-	for i, in := range routers {
+// newLAN returns a network with a router of each host.
+func newLAN(seed uint64, routers ...Instance) *lan { return newLANs(seed, 1, 0, routers...) }
+
+// newLANs returns networks with the same hosts. A host's routers have the same configuration, but the interval of each further network
+// is longer by stretch times that of the first.
+func newLANs(seed uint64, networks, stretch int, instances ...Instance) *lan {
+	l := &lan{seed: seed, networks: networks, prepared: networks == 1, delay: 100 * time.Microsecond, adding: time.Millisecond, interval: instances[0].AdvertiseInterval}
+	for i, in := range instances {
 		l.interval = min(l.interval, in.AdvertiseInterval)
-		l.routers = append(l.routers, &router{index: i, name: fmt.Sprintf("r%d", i), in: in, source: addr, link: true})
-		addr = addr.Next()
+		l.hosts = append(l.hosts, &host{id: i})
+	}
+	for n := range networks {
+		for i, in := range instances {
+			in.AdvertiseInterval *= time.Duration(1 + n*stretch)
+			r := &router{host: l.hosts[i], index: len(l.routers), network: n, name: fmt.Sprintf("r%d", len(l.routers)), in: in, source: source(i), link: true}
+			l.routers = append(l.routers, r)
+			r.members = append(r.members, r)
+		}
 	}
 	return l
 }
@@ -111,66 +81,6 @@ func mix(values ...uint64) uint64 {
 	return z
 }
 
-// instant returns a time with independent monotonic and wall clock readings. It relies on the layout of time.Time, which
-// TestInstant checks.
-func instant(monotonic, wall time.Duration) time.Time {
-	var t time.Time
-	f := (*struct {
-		wall uint64
-		ext  int64
-	})(unsafe.Pointer(&t))
-	const nsecBits, monotonicFlag, secondsTo2026 = 30, 1 << 63, 141 * 31_556_952
-	f.wall = monotonicFlag | uint64(secondsTo2026+int64(wall/time.Second))<<nsecBits | uint64(wall%time.Second)
-	f.ext = int64(monotonic)
-	return t
-}
-
-// wallBase keeps the wall clocks of all simulated routers after the epoch of time.Time.
-const wallBase = 1000 * time.Hour
-
-func (r *router) local(now time.Duration) time.Duration {
-	return r.offset + now + now/1_000_000*time.Duration(r.ppm)
-}
-
-func (r *router) clock(now time.Duration) time.Time {
-	return instant(r.local(now), wallBase+r.wall+now)
-}
-
-// at returns the first time at which the router's clock shows t.
-func (r *router) at(t time.Time) time.Duration {
-	want := t.Sub(instant(0, 0)) - r.offset
-	if r.ppm == 0 {
-		return want
-	}
-	now := want - want/1_000_000*time.Duration(r.ppm)
-	for r.local(now)-r.offset < want {
-		now++
-	}
-	return now
-}
-
-// running reports whether the router's process runs and is not in Initialize.
-func (r *router) running() bool { return r.m != nil && r.m.State() != Initialize }
-
-func (r *router) state() State {
-	if r.m == nil {
-		return Initialize
-	}
-	return r.m.State()
-}
-
-// start starts a router's process on a host that is powered on.
-func (l *lan) start(r *router, up Up) {
-	if r.m == nil {
-		r.m = NewMachine(r.in)
-		r.known.in, r.known.tracks = r.in, nil
-		r.tracks, r.stopping = nil, false
-		r.found = up.HaveAddresses
-	}
-	r.off = false
-	l.tell(r, up)
-}
-
 // tell queues an event for a router, which processes it after earlier ones when it is not busy.
 func (l *lan) tell(r *router, ev Event) {
 	if r.m != nil {
@@ -178,35 +88,32 @@ func (l *lan) tell(r *router, ev Event) {
 	}
 }
 
-// killProcess leaves the addresses on the interface.
-func (l *lan) killProcess(r *router) {
-	l.note(r, "process killed")
-	l.lose(r)
-	r.wasMaster, r.ended = r.state() == Master, l.now
-	r.m = nil
-	r.busy = l.now
-	l.flying = slices.DeleteFunc(l.flying, func(f flight) bool { return f.to == r || f.from == r && f.to == nil })
-}
-
-// kill simulates a power failure: the router and its addresses are gone.
-func (l *lan) kill(r *router) {
-	l.killProcess(r)
-	r.off, r.owned, r.adding, r.drop = true, 0, 0, 0
-}
-
-// lose makes a router unreachable for hosts: they resolve the addresses again when the neighbour in their cache fails. A
-// master may not have had time to correct other routers' announcements.
-func (l *lan) lose(r *router) {
-	switch {
-	case l.announced == r:
-		l.announced = nil
-	case r.state() == Master:
-		l.lossy = true
+// step passes an event to a router, carries out the resulting actions, and then those of the rest of its group.
+func (l *lan) step(r *router, ev Event) {
+	from := r.m.State()
+	if r.group != nil {
+		ev = r.group.Admit(r.m, ev, r.clock(l.now))
+	}
+	l.stepAlone(r, ev)
+	if r.group != nil && r.m.State() != from {
+		for _, c := range r.group.After(r.m, from) {
+			i := slices.IndexFunc(r.members, func(o *router) bool { return o.m == c.Member })
+			l.stepAlone(r.members[i], c.Event)
+		}
+	}
+	if r.lag > 0 && !l.waits(r.host) {
+		r.number++
+		late := time.Duration(mix(l.seed, uint64(r.index), r.number, 5) % uint64(r.lag))
+		for _, o := range r.members {
+			o.busy = max(o.busy, l.now) + late
+		}
+	}
+	if r.stopping && !slices.ContainsFunc(r.members, (*router).running) {
+		l.killProcess(r)
 	}
 }
 
-// step passes an event to a router and carries out the resulting actions.
-func (l *lan) step(r *router, ev Event) {
+func (l *lan) stepAlone(r *router, ev Event) {
 	if l.traced {
 		l.traceEvent(r, ev)
 	}
@@ -221,22 +128,14 @@ func (l *lan) step(r *router, ev Event) {
 	if l.rules != nil && r.m.State() != before {
 		l.rules.transition(l, r, before, ev, sent)
 	}
-	r.busy = done
-	if _, early := ev.(Prepare); early {
-		r.busy = l.now // it does not wait for the addresses
-	}
-	if r.lag > 0 && !l.waits(r) {
-		r.number++
-		r.busy += time.Duration(mix(l.seed, uint64(r.index), r.number, 5) % uint64(r.lag))
-	}
-	if r.stopping && r.m.State() == Initialize {
-		l.killProcess(r)
+	if _, early := ev.(Prepare); !early { // it does not wait for the addresses
+		r.busy = max(r.busy, done)
 	}
 }
 
-// waits reports whether more events have arrived for the router, which processes all of them before it sleeps again.
-func (l *lan) waits(r *router) bool {
-	return slices.ContainsFunc(l.flying, func(f flight) bool { return f.to == r && f.at <= l.now })
+// waits reports whether more events have arrived for a host's process, which processes all of them before it sleeps again.
+func (l *lan) waits(h *host) bool {
+	return slices.ContainsFunc(l.flying, func(f flight) bool { return f.to != nil && f.to.host == h && f.at <= l.now })
 }
 
 // learn records the parts of an event that the rules need.
@@ -309,7 +208,7 @@ func bits(addresses []Address) uint16 {
 }
 
 func (l *lan) reaches(from, to *router) bool {
-	return from.side == to.side && from.link && to.link && !from.mute && !to.deaf
+	return from.network == to.network && from.side == to.side && from.link && to.link && !from.mute && !to.deaf
 }
 
 func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
@@ -320,6 +219,9 @@ func (l *lan) broadcast(from *router, priority uint8, at time.Duration) {
 	}
 	in := &from.m.in
 	for _, to := range l.routers {
+		if to.network != from.network {
+			continue
+		}
 		if to != from && priority == PriorityResign && !l.reaches(from, to) {
 			l.lossy = true // it leaves without the master on the other side having received its adverts
 		}
@@ -456,12 +358,12 @@ func (l *lan) arrive(f flight) {
 	switch {
 	case f.to == nil:
 		if f.from.link {
-			l.announced = f.from
+			l.announced[f.from.network] = f.from
 		}
 	case f.to.m == nil:
 	case f.from != nil:
 		if f.to.link {
-			f.to.heardLast[f.from.index] = f.at
+			f.to.heardLast[f.from.id] = f.at
 			l.step(f.to, f.what)
 		}
 	default:

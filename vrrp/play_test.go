@@ -10,12 +10,12 @@ import (
 // play runs a history, repairs the network, waits for the election's bound, and then examines the result. It returns the
 // first rule that was broken, or "".
 func (h *history) play(traced bool) (*lan, string) {
-	l := newLAN(h.seed, h.routers...)
+	l := newLANs(h.seed, h.networks, h.stretch, h.hosts...)
 	l.traced = traced
 	l.adding = []time.Duration{PrepareTime, 3 * PrepareTime}[h.seed>>1%2] // in time for a hand-over, or too slow
-	l.prepared = h.seed>>2%2 == 0
+	l.prepared = l.prepared && h.seed>>2%2 == 0
 	l.rules = newRules()
-	for i, r := range l.routers {
+	for i, r := range l.hosts {
 		luck := mix(h.seed, uint64(i), 9)
 		r.offset = time.Duration(luck%20)*time.Hour + time.Duration(luck>>8%1000)*time.Microsecond
 		if luck>>32%2 == 0 {
@@ -120,21 +120,32 @@ func (l *lan) examine(which uint64) {
 // believed checks that the last announcement, which hosts rely on, is the master's, at the latest after the master has
 // announced the addresses once more. A master cannot correct a router whose adverts it has not received.
 func (l *lan) believed(m *router) {
-	if l.lossy || l.announced == nil || l.announced == m {
+	if l.lossy {
+		return
+	}
+	wrong := func() *router {
+		for _, r := range l.announced {
+			if r != nil && r.host != m.host {
+				return r
+			}
+		}
+		return nil
+	}
+	if wrong() == nil {
 		return
 	}
 	l.run(reassertBound)
-	if l.announced != m {
-		l.rules.fail(l, "%s announced the addresses last, the master is %s", l.announced.name, m.name)
+	if r := wrong(); r != nil {
+		l.rules.fail(l, "%s announced the addresses last, the master is %s", r.name, m.name)
 	}
 }
 
 // reassertBound is how long hosts may use another router's announcement: docs/vrrp.md, Announcements.
 const reassertBound = 1200 * time.Millisecond
 
-// others returns the running routers other than m.
+// others returns the backups on other hosts.
 func (l *lan) others(m *router) []*router {
-	return slices.DeleteFunc(l.in(Backup), func(r *router) bool { return r == m })
+	return slices.DeleteFunc(l.in(Backup), func(r *router) bool { return r.host == m.host })
 }
 
 // listens returns how long a backup waits for a master's advert.
@@ -154,15 +165,18 @@ func (r *router) adopts(interval time.Duration) time.Duration {
 // preempts if allowed, without a gap.
 func (l *lan) examineFailure(m *router) {
 	backups := l.others(m)
+	l.run(l.rules.interval) // all networks hear the master
 	interval := m.in.AdvertiseInterval
 	for _, r := range backups {
-		r.busy = max(r.busy, l.now+time.Duration(mix(l.seed, 13, uint64(r.index))%uint64(2*interval)))
+		l.pause(r, time.Duration(mix(l.seed, 13, uint64(r.id))%uint64(2*interval)))
 	}
 	l.run(interval)
 	l.kill(m)
 	l.disturb()
 	if len(backups) > 0 {
-		l.takeover(backups, func(r *router) time.Duration { return r.heardLast[m.index] + r.listens(m.in.AdvertiseInterval) })
+		l.takeover(backups, func(r *router) time.Duration {
+			return r.heardLast[m.id] + r.listens(m.members[r.network].in.AdvertiseInterval)
+		})
 		if l.settle() == nil {
 			return
 		}
@@ -181,15 +195,19 @@ func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
 		l.rules.fail(l, "no router took over")
 		return
 	}
-	next := masters[0]
-	first := when(backups[0])
+	first, last := when(backups[0]), when(backups[0])
 	for _, r := range backups {
-		first = min(first, when(r))
+		first, last = min(first, when(r)), max(last, when(r))
+	}
+	if l.networks == 1 || l.rules.shortest == l.rules.interval {
+		last = first // otherwise a group waits until the master is silent in all networks
 	}
 	// Allows for clock drift of some ppm and for rounding.
 	tolerance := (first-l.now).Abs()/1000 + l.unheldBound()/5_000 + time.Microsecond
-	if late := next.becameMaster - first; late.Abs() > tolerance {
-		l.rules.fail(l, "%s took over at %s, the RFC says %s", next.name, next.becameMaster, first)
+	for _, r := range masters {
+		if r.becameMaster < first-tolerance || r.becameMaster > last+tolerance {
+			l.rules.fail(l, "%s took over at %s, the RFC says %s to %s", r.name, r.becameMaster, first, last)
+		}
 	}
 }
 
@@ -212,11 +230,10 @@ func (l *lan) examineStop(m *router) {
 	l.stop(m)
 	l.disturb()
 	if len(backups) > 0 {
-		interval := m.in.AdvertiseInterval
 		l.run(0)
 		l.waitFor(func() bool { return m.state() != Master })
 		l.takeover(backups, func(r *router) time.Duration {
-			return begun + l.delay + rfcSkew(r.in.Version, r.wantPriority(), r.adopts(interval))
+			return begun + l.delay + rfcSkew(r.in.Version, r.wantPriority(), r.adopts(m.members[r.network].in.AdvertiseInterval))
 		})
 	}
 	l.waitFor(func() bool { return m.m == nil })

@@ -4,6 +4,7 @@ package vrrp
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -17,19 +18,30 @@ type rules struct {
 	shortest  time.Duration
 	gapless   bool // an address must be held at every instant
 
-	unheld  [8]time.Duration    // start of the time in which no router of a side has the addresses; -1 if one has them
-	masters [8][8]time.Duration // start of the time in which two routers that receive each other's adverts are both master; -1 if they are not
-	longest struct {            // longest durations seen, in percent of the bound
-		unheld, overlap, election int
+	uneven bool // two hosts reach each other in some of the networks only
+
+	unheld  [maxNetworks][sides]time.Duration              // start of the time in which no router of a network's side has the addresses; -1 if one has them
+	masters [maxNetworks][maxHosts][maxHosts]time.Duration // start of the time in which two routers that receive each other's adverts are both master; -1 if they are not
+	split   [maxHosts]time.Duration                        // start of the time in which a host is master with some of its routers only; -1 if it is not
+	longest struct {                                       // longest durations seen, in percent of the bound
+		unheld, overlap, split, election int
 	}
 }
 
+// sides is the number of parts that a network can have.
+const sides = 3
+
 func newRules() *rules {
 	u := &rules{shortest: time.Hour}
-	for i := range u.unheld {
-		u.unheld[i] = -1
-		for j := range u.masters[i] {
-			u.masters[i][j] = -1
+	for n := range maxNetworks {
+		for i := range sides {
+			u.unheld[n][i] = -1
+		}
+		for i := range maxHosts {
+			u.split[i] = -1
+			for j := range maxHosts {
+				u.masters[n][i][j] = -1
+			}
 		}
 	}
 	return u
@@ -50,7 +62,27 @@ func (l *lan) disturb() {
 			l.rules.interval = max(l.rules.interval, r.in.AdvertiseInterval)
 			l.rules.shortest = min(l.rules.shortest, r.in.AdvertiseInterval)
 		}
+		l.rules.uneven = l.uneven()
 	}
+}
+
+// uneven reports whether two hosts reach each other in some of the networks only. A group is then master in none rather than
+// in some of them. A host with a link that is down has a fault in all networks.
+func (l *lan) uneven() bool {
+	if l.networks == 1 {
+		return false
+	}
+	up := func(h *host) bool { return !slices.ContainsFunc(h.members, func(r *router) bool { return !r.link }) }
+	for _, a := range l.hosts {
+		for _, b := range l.hosts {
+			for n, r := range a.members {
+				if up(a) && up(b) && l.reaches(r, b.members[n]) != l.reaches(a.members[0], b.members[0]) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // The formulas of RFC 9568 and RFC 3768, 6.1, and the RFC's election, implemented independently.
@@ -97,7 +129,9 @@ func (u *rules) transition(l *lan, r *router, from State, ev Event, sent time.Du
 	got, heard := ev.(Received)
 	waits := 3*u.shortest - u.shortest/100 - 2*l.adding
 	switch {
+	case from == Backup && to == Master && r.m.reason == ReasonGroup:
 	case from == Backup && to == Master:
+		u.aloneAlive(l, r)
 		alive := r.resignedAt < r.heardAt && l.now-r.heardAt < waits && !u.forged
 		switch {
 		case !alive:
@@ -113,9 +147,34 @@ func (u *rules) transition(l *lan, r *router, from State, ev Event, sent time.Du
 		if !better && l.now-sent < waits {
 			u.fail(l, "%s yielded to %s, which is no better", r.name, got.Source)
 		}
+		l.lossy = l.lossy || l.unheard(r, got.Source)
 	}
 	if to == Backup {
 		r.heardAt, r.resignedAt, r.lesserSince = -time.Hour, -time.Hour, -1
+	}
+}
+
+// unheard reports whether a router yields unnoticed: to an old advert of a router that is no longer master, while the network is
+// partitioned. A master on the other side will not know that hosts believe this router.
+func (l *lan) unheard(r *router, winner netip.Addr) bool {
+	cut, master := false, false
+	for _, o := range l.routers {
+		if o.network == r.network && o != r {
+			cut = cut || !l.reaches(r, o)
+			master = master || o.source == winner && o.state() == Master
+		}
+	}
+	return cut && !master
+}
+
+// aloneAlive checks that a router does not take over from a failed master while another one of its group follows an active
+// master.
+func (u *rules) aloneAlive(l *lan, r *router) {
+	for _, o := range r.members {
+		silent := l.now - o.heardAt
+		if o != r && r.m.reason == ReasonMasterDownTimer && o.resignedAt < o.heardAt && silent < 2*u.shortest-u.shortest/100-2*l.adding && o.lesserSince < 0 && !u.forged {
+			u.fail(l, "%s took over, but %s heard its master %s ago", r.name, o.name, silent)
+		}
 	}
 }
 
@@ -161,33 +220,50 @@ func (l *lan) electionBound() time.Duration {
 
 // before checks the time that has passed since the last event.
 func (u *rules) before(l *lan) {
-	for side, since := range u.unheld {
-		if since < 0 {
-			continue
-		}
-		took := l.now - max(since, u.disturbed)
-		if u.gapless && l.now > since {
-			u.fail(l, "no router has had the addresses since %s", since)
-		}
-		bound := l.unheldBound()
-		u.longest.unheld = max(u.longest.unheld, percent(took, bound))
-		if took > bound {
-			u.fail(l, "on side %d, no router has had the addresses for %s", side, took)
-		}
-	}
-	for i := range l.routers {
-		for j := range i {
-			since := u.masters[i][j]
+	for n := range l.networks {
+		for side, since := range u.unheld[n] {
 			if since < 0 {
 				continue
 			}
-			took := l.now - max(since, u.disturbed)
-			bound := l.overlapBound()
-			u.longest.overlap = max(u.longest.overlap, percent(took, bound))
-			if took > bound {
-				u.fail(l, "r%d and r%d, which receive each other's adverts, have both been master for %s", j, i, took)
+			u.expired(l, since, l.unheldBound, &u.longest.unheld, "in network %d, no router on side %d has had the addresses", n, side)
+			if u.gapless && l.now > since {
+				u.fail(l, "in network %d, no router has had the addresses since %s", n, since)
 			}
 		}
+		for i := range l.hosts {
+			for j := range i {
+				if u.masters[n][i][j] < 0 {
+					continue
+				}
+				u.expired(l, u.masters[n][i][j], l.overlapBound, &u.longest.overlap,
+					"in network %d, hosts %d and %d, which receive each other's adverts, have both been master", n, j, i)
+			}
+		}
+	}
+	for i, since := range u.split {
+		if since < 0 {
+			continue
+		}
+		u.expired(l, since, l.splitBound, &u.longest.split, "host %d has been master in some networks only", i)
+	}
+}
+
+// splitBound is how long a host may be master with some of its routers only. They change in one step, but the next event, for
+// example at the start, waits for those that add addresses.
+func (l *lan) splitBound() time.Duration {
+	bound := 4 * l.adding
+	for _, r := range l.routers {
+		bound = max(bound, 2*r.lag)
+	}
+	return bound
+}
+
+// expired checks that a state, if it lasts, does so no longer than the bound.
+func (u *rules) expired(l *lan, since time.Duration, most func() time.Duration, longest *int, format string, args ...any) {
+	took, bound := l.now-max(since, u.disturbed), most()
+	*longest = max(*longest, percent(took, bound))
+	if took > bound {
+		u.fail(l, format+fmt.Sprintf(" for %s", took), args...)
 	}
 }
 
@@ -195,25 +271,37 @@ func percent(d, of time.Duration) int { return int(100 * d / of) }
 
 // after checks the state after an event.
 func (u *rules) after(l *lan) {
-	var eligible, held [8]bool
+	var eligible, held [maxNetworks][sides]bool
 	for _, r := range l.routers {
 		u.addresses(l, r)
 		u.answers(l, r)
 		if r.owned != 0 && r.link && !r.off {
-			held[r.side] = true
+			held[r.network][r.side] = true
 		}
-		if r.link && (r.state() == Backup || r.state() == Master) {
-			eligible[r.side] = true
+		if r.link && (r.state() == Backup || r.state() == Master) && !u.uneven {
+			eligible[r.network][r.side] = true
 		}
 	}
-	for side := range u.unheld {
-		since(&u.unheld[side], eligible[side] && !held[side], l.now)
-	}
-	for i, r := range l.routers {
-		for j, other := range l.routers[:i] {
-			both := r.state() == Master && other.state() == Master && l.loss == 0 && l.reaches(r, other) && l.reaches(other, r)
-			since(&u.masters[i][j], both, l.now)
+	for n := range l.networks {
+		for side := range sides {
+			since(&u.unheld[n][side], eligible[n][side] && !held[n][side], l.now)
 		}
+		for i, a := range l.hosts {
+			for j, b := range l.hosts[:i] {
+				r, other := a.members[n], b.members[n]
+				both := r.state() == Master && other.state() == Master && l.loss == 0 && l.reaches(r, other) && l.reaches(other, r)
+				since(&u.masters[n][i][j], both, l.now)
+			}
+		}
+	}
+	for i, h := range l.hosts {
+		masters := 0
+		for _, r := range h.members {
+			if r.state() == Master {
+				masters++
+			}
+		}
+		since(&u.split[i], masters > 0 && masters < len(h.members), l.now)
 	}
 }
 
@@ -266,14 +354,20 @@ func (u *rules) answers(l *lan, r *router) {
 	}
 }
 
-// rightMaster returns the only master if it is the one required by configuration and RFC.
+// rightMaster returns the only master if it is the one required by configuration and RFC; with groups, the one of the first
+// network, whose host must be master in all.
 func (l *lan) rightMaster() (*router, string) {
 	masters := l.in(Master)
-	if len(masters) != 1 {
+	if len(masters) != l.networks {
 		return nil, fmt.Sprintf("%d masters", len(masters))
 	}
-	m := masters[0]
+	for _, m := range masters {
+		if m.host != masters[0].host {
+			return nil, fmt.Sprintf("%s and %s are master", masters[0].name, m.name)
+		}
+	}
 	for _, r := range l.routers {
+		m := masters[r.network]
 		switch {
 		case r.running() && r.has(EffectFault):
 			return nil, fmt.Sprintf("%s has a fault and is %s", r.name, r.m.State())
@@ -286,5 +380,5 @@ func (l *lan) rightMaster() (*router, string) {
 			return nil, fmt.Sprintf("%s is master, but %s has the addresses", m.name, r.name)
 		}
 	}
-	return m, ""
+	return masters[0], ""
 }

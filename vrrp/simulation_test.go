@@ -53,10 +53,11 @@ func simulate(t *testing.T, n int) {
 		longest.longest.election = max(longest.longest.election, l.rules.longest.election)
 		longest.longest.unheld = max(longest.longest.unheld, l.rules.longest.unheld)
 		longest.longest.overlap = max(longest.longest.overlap, l.rules.longest.overlap)
+		longest.longest.split = max(longest.longest.split, l.rules.longest.split)
 	}
 	all := uint64(n) * times
-	t.Logf("%d histories from seed %d, %.0f per CPU second; the longest: election %d %%, no holder %d %%, two masters %d %% of the bound",
-		all, first, float64(all)/(cpuTime()-begun).Seconds(), longest.longest.election, longest.longest.unheld, longest.longest.overlap)
+	t.Logf("%d histories from seed %d, %.0f per CPU second; the longest: election %d %%, no holder %d %%, two masters %d %%, split %d %% of the bound",
+		all, first, float64(all)/(cpuTime()-begun).Seconds(), longest.longest.election, longest.longest.unheld, longest.longest.overlap, longest.longest.split)
 }
 
 // cpuTime returns the CPU time of this process, because a rate by wall time would depend on the load of the host.
@@ -150,7 +151,7 @@ func (h *history) shrink() *history {
 func (h *history) smaller() []*history {
 	var out []*history
 	try := func(change func(c *history)) {
-		c := &history{h.seed, slices.Clone(h.routers), slices.Clone(h.ops)}
+		c := &history{h.seed, h.networks, h.stretch, slices.Clone(h.hosts), slices.Clone(h.ops)}
 		change(c)
 		if fmt.Sprint(c) != fmt.Sprint(h) {
 			out = append(out, c)
@@ -161,16 +162,20 @@ func (h *history) smaller() []*history {
 			try(func(c *history) { c.ops = slices.Delete(c.ops, i, i+n) })
 		}
 	}
-	for i := range h.routers {
-		if len(h.routers) > 1 {
+	if h.networks > 1 {
+		try((*history).dropNetwork)
+		try(func(c *history) { c.stretch = 0 })
+	}
+	for i := range h.hosts {
+		if len(h.hosts) > 1 {
 			try(func(c *history) { c.drop(i) })
 		}
-		try(func(c *history) { c.routers[i].PreemptDelay = 0 })
-		try(func(c *history) { c.routers[i].Preempt = true })
-		try(func(c *history) { c.routers[i].AdvertiseInterval = c.routers[0].AdvertiseInterval })
+		try(func(c *history) { c.hosts[i].PreemptDelay = 0 })
+		try(func(c *history) { c.hosts[i].Preempt = true })
+		try(func(c *history) { c.hosts[i].AdvertiseInterval = c.hosts[0].AdvertiseInterval })
 	}
 	for i, o := range h.ops {
-		for _, d := range []time.Duration{0, h.routers[0].AdvertiseInterval, o.after.Truncate(time.Second), o.after.Truncate(time.Millisecond)} {
+		for _, d := range []time.Duration{0, h.hosts[0].AdvertiseInterval, o.after.Truncate(time.Second), o.after.Truncate(time.Millisecond)} {
 			if d < o.after {
 				try(func(c *history) { c.ops[i].after = d })
 			}
@@ -180,15 +185,35 @@ func (h *history) smaller() []*history {
 	return out
 }
 
-// drop removes a router and its operations.
-func (h *history) drop(router int) {
-	h.routers = slices.Delete(h.routers, router, router+1)
-	h.ops = slices.DeleteFunc(h.ops, func(o op) bool { return o.router == router })
-	for i := range h.ops {
-		if h.ops[i].router > router {
-			h.ops[i].router--
+// drop removes a host and the operations on it.
+func (h *history) drop(host int) {
+	n := len(h.hosts)
+	h.hosts = slices.Delete(h.hosts, host, host+1)
+	h.renumber(func(router int) (int, bool) {
+		network, id := router/n, router%n
+		if id > host {
+			return network*(n-1) + id - 1, true
+		}
+		return network*(n-1) + id, id != host
+	})
+}
+
+// dropNetwork removes the last network and the operations on its routers.
+func (h *history) dropNetwork() {
+	h.networks--
+	h.renumber(func(router int) (int, bool) { return router, router < h.networks*len(h.hosts) })
+}
+
+// renumber changes the routers of the operations, and removes those without a router.
+func (h *history) renumber(index func(router int) (int, bool)) {
+	var ops []op
+	for _, o := range h.ops {
+		var kept bool
+		if o.router, kept = index(o.router); kept {
+			ops = append(ops, o)
 		}
 	}
+	h.ops = ops
 }
 
 // TestReloadDoesNotMove checks that a reload that does not change which router is best does not move mastership. The routers
