@@ -22,10 +22,17 @@ type deadline struct {
 
 func newDeadline(parent context.Context, timeout time.Duration) *deadline {
 	d := &deadline{Context: parent, at: time.Now().Add(timeout)}
-	d.mu.Lock() // the timer may fire before it is stored
-	d.timer = time.AfterFunc(timeout, func() { d.end(context.DeadlineExceeded) })
-	d.mu.Unlock()
+	d.start(timeout)
 	return d
+}
+
+// start ends the context after a time. Without it, somebody else has to end it.
+func (d *deadline) start(timeout time.Duration) {
+	d.mu.Lock() // the timer may fire before it is stored
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.timer = time.AfterFunc(timeout, func() { d.end(context.DeadlineExceeded) })
+	}
 }
 
 // cancel ends the context and releases its timer.
@@ -38,7 +45,9 @@ func (d *deadline) end(err error) {
 		return
 	}
 	d.err = err
-	d.timer.Stop()
+	if d.timer != nil {
+		d.timer.Stop()
+	}
 	if d.done != nil {
 		close(d.done)
 	}
@@ -71,6 +80,17 @@ func (d *deadline) Done() <-chan struct{} {
 		}
 	}
 	return d.done
+}
+
+// whenCancelled arranges for f, which does not block, to be called when the context is cancelled; nil: nothing is called.
+func (d *deadline) whenCancelled(f func()) {
+	d.mu.Lock()
+	d.after = f
+	ended := d.err != nil
+	d.mu.Unlock()
+	if ended && f != nil {
+		f()
+	}
 }
 
 // cut arranges for f to be called when the context ends, unless stop is called first. A deadline supports one f at a time;

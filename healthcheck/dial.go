@@ -75,7 +75,7 @@ func dial(ctx context.Context, server netip.AddrPort, o dialOptions) (*conn, err
 	err = unix.Connect(fd, to)
 	f := os.NewFile(uintptr(fd), "connection")
 	c := &conn{File: f, remote: server, keep: cut(ctx, func() { _ = f.SetDeadline(time.Unix(0, 1)) })}
-	if connecting(err) {
+	if connectionInProgress(err) {
 		err = c.connected(to)
 	}
 	if err != nil {
@@ -97,7 +97,7 @@ func (o dialOptions) set(fd int) error {
 	return nil
 }
 
-func connecting(err error) bool {
+func connectionInProgress(err error) bool {
 	return err == unix.EINPROGRESS || err == unix.EALREADY || err == unix.EINTR
 }
 
@@ -110,7 +110,7 @@ func (c *conn) connected(to unix.Sockaddr) error {
 	var outcome error
 	err = raw.Write(func(fd uintptr) bool {
 		outcome = unix.Connect(int(fd), to)
-		return !connecting(outcome)
+		return !connectionInProgress(outcome)
 	})
 	if err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, os.ErrClosed) {

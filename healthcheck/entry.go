@@ -7,6 +7,7 @@ type entry struct {
 	key    string
 	target Target
 	probe  Probe
+	quick  *quick // nil: the check needs a goroutine
 	health Health
 	file   string // that is watched; "": none
 

@@ -35,39 +35,50 @@ var workspaces = sync.Pool{New: func() any { return &workspace{buffered: bufio.N
 // exchange sends the request and evaluates the response. open reports that the server has not closed the connection.
 func (c *httpCheck) exchange(ctx context.Context, conn io.ReadWriter, server netip.AddrPort) (result Result, open bool) {
 	w := workspaces.Get().(*workspace)
-	defer func() {
-		w.limited.R = nil
-		workspaces.Put(w)
-	}()
+	defer w.release()
 	w.request = c.appendRequest(w.request[:0], server)
-	if _, err := conn.Write(w.request); err != nil {
-		return failed(ctx, c.timeout, "while sending the request", err), false
-	}
-	w.limited = io.LimitedReader{R: conn, N: maxHeader}
-	w.buffered.Reset(&w.limited)
+	return c.send(ctx, conn, w.request, conn, w)
+}
 
+// send sends a request and evaluates the response, which is read from r.
+func (c *httpCheck) send(ctx context.Context, to io.Writer, request []byte, r io.Reader, w *workspace) (result Result, open bool) {
+	if len(request) > 0 {
+		if _, err := to.Write(request); err != nil {
+			return failed(ctx, c.timeout, "while sending the request", err), false
+		}
+	}
+	result, last := c.respond(ctx, r, w)
+	if !last {
+		return result, true
+	}
+	_, err := w.buffered.ReadByte()
+	return result, err != io.EOF
+}
+
+// release returns the workspace to the pool.
+func (w *workspace) release() {
+	w.limited.R = nil
+	workspaces.Put(w)
+}
+
+// respond evaluates a response. last reports that the server is about to close the connection. Let it close first, so that
+// its socket is the one in TIME_WAIT.
+func (c *httpCheck) respond(ctx context.Context, r io.Reader, w *workspace) (result Result, last bool) {
+	w.limited = io.LimitedReader{R: r, N: maxHeader}
+	w.buffered.Reset(&w.limited)
 	response, interim, err := c.readHeader(w.buffered)
 	if err != nil {
 		if w.limited.N <= 0 {
-			return Result{Reason: Protocol, Detail: fmt.Sprintf("response header over %d KiB", maxHeader>>10)}, true
+			return Result{Reason: Protocol, Detail: fmt.Sprintf("response header over %d KiB", maxHeader>>10)}, false
 		}
-		return failed(ctx, c.timeout, "while waiting for the response header", err), true
+		return failed(ctx, c.timeout, "while waiting for the response header", err), false
 	}
 	if interim {
-		return Result{Reason: Protocol, Detail: "more than " + strconv.Itoa(maxInterims) + " interim responses"}, true
+		return Result{Reason: Protocol, Detail: "more than " + strconv.Itoa(maxInterims) + " interim responses"}, false
 	}
 	w.limited.N = maxBody + maxFraming
-	if result = c.judge(ctx, response.status, response.weight, response.body(w.buffered), w); !result.OK {
-		return result, true
-	}
-	if response.close {
-		// The server is about to close the connection. Let it close first, so that its socket is the one in TIME_WAIT.
-		_, err := w.buffered.ReadByte()
-		open = err != io.EOF
-	} else {
-		open = true
-	}
-	return result, open
+	result = c.judge(ctx, response.status, response.weight, response.body(w.buffered), w)
+	return result, result.OK && response.close
 }
 
 // judge evaluates a response: its status, the value of the header with the weight, and its body.

@@ -33,6 +33,16 @@ func (c *HTTP) Probe(s Setup) (Probe, error) {
 	return check.probe, nil
 }
 
+// quick implements quickCheck.
+func (c *HTTP) quick(s Setup) (*quick, error) {
+	check, err := c.compile(s)
+	if err != nil || check.two {
+		return nil, err
+	}
+	check.port = 80
+	return &quick{timeout: s.Timeout, source: s.Source, http: check}, nil
+}
+
 // AppendIdentity implements Check.
 func (c *HTTP) AppendIdentity(b []byte) []byte { return c.Request.appendIdentity(b) }
 

@@ -24,9 +24,9 @@ import (
 // at the end of its input.
 
 const (
-	benchServers  = 5000
+	benchServers  = 10_000
 	benchPort     = 8080
-	benchInterval = 2 * time.Second
+	benchInterval = 1 * time.Second
 )
 
 // benchServer returns the loopback address of the i-th real server.

@@ -12,6 +12,7 @@ import (
 type flight struct {
 	*entry
 	probe Probe
+	quick *quick
 	ctx   *deadline
 	life  int // of the entry when the check started
 }
@@ -28,6 +29,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.fresh = nil
 	s.mu.Unlock()
 	defer s.watcher.close()
+	defer s.loop.close()
 	defer s.flights.Wait()
 	defer s.cancelAll()
 
@@ -66,7 +68,7 @@ func (s *Scheduler) advance() time.Duration {
 	stuck := s.collect(now)
 	for f, ok := s.next(now); ok; f, ok = s.next(now) {
 		s.quiet = now + s.batch
-		s.flights.Go(func() { s.work(f) })
+		s.launch(f)
 	}
 	wait := s.plan(now)
 	warn := s.complaint(now, stall)
@@ -114,8 +116,8 @@ func (s *Scheduler) next(now time.Duration) (flight, bool) {
 	e.begin(now)
 	s.late = e.late
 	s.timers.set(e, e.due)
-	e.ctx = newDeadline(s.ctx, e.timeout())
-	return flight{entry: e, probe: e.probe, ctx: e.ctx, life: e.life}, true
+	e.ctx = &deadline{Context: s.ctx, at: s.began.Add(now + e.timeout())}
+	return flight{entry: e, probe: e.probe, quick: e.quick, ctx: e.ctx, life: e.life}, true
 }
 
 // plan sets the time of the next wake-up.
@@ -163,17 +165,36 @@ func (s *Scheduler) complaint(now, stall time.Duration) func() {
 	}
 }
 
+// launch runs a check on the event loop, or else in a goroutine.
+func (s *Scheduler) launch(f flight) {
+	if f.quick != nil && s.loop.open() {
+		s.flights.Add(1)
+		s.loop.add(f)
+		return
+	}
+	s.flights.Go(func() { s.work(f) })
+}
+
 // work runs a check, and then those that wait for its slot.
 func (s *Scheduler) work(f flight) {
-	for ok := true; ok; {
-		r := s.call(f)
-		f.ctx.cancel()
-		f, ok = s.finish(f, r)
+	f.ctx.start(time.Until(f.ctx.at))
+	r := s.call(f, func() Result { return f.probe(f.ctx, f.target.Endpoint) })
+	f.ctx.cancel()
+	if next, ok := s.finish(f, r); ok {
+		s.launch(next)
+	}
+}
+
+// landed takes the result of a check that the event loop ran.
+func (s *Scheduler) landed(f flight, r Result) {
+	defer s.flights.Done()
+	if next, ok := s.finish(f, r); ok {
+		s.launch(next)
 	}
 }
 
 // call calls the probe. A panic is a bad result: the most likely cause is the server's response.
-func (s *Scheduler) call(f flight) (r Result) {
+func (s *Scheduler) call(f flight, probe func() Result) (r Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.Error("health check crashed", "endpoint", f.target.Endpoint, "check", f.target.Spec.Kind(),
@@ -184,7 +205,7 @@ func (s *Scheduler) call(f flight) (r Result) {
 	if f.file != "" {
 		s.watcher.watch(f.file) // before the file is read
 	}
-	return f.probe(f.ctx, f.target.Endpoint)
+	return probe()
 }
 
 // finish records a result and uses the free slot for the check that has waited longest, if any.

@@ -54,12 +54,14 @@ type Stats struct {
 	Late    time.Duration // delay of the check that started last
 }
 
-// Scheduler probes a set of targets, each at its interval. It has one goroutine, plus one for each check in progress; an idle
-// target is an entry in a heap.
+// Scheduler probes a set of targets, each at its interval. It has one goroutine that starts checks, one for the event loop,
+// and one for each check in progress that is not a quick one; an idle target is an entry in a heap.
 type Scheduler struct {
 	report      func(Event)
 	concurrency int
 	newProbe    func(Spec) (Probe, error)
+	quick       bool // the probes are this package's: the event loop runs those that it can
+	loop        loop
 	log         *slog.Logger
 
 	wake      chan struct{}
@@ -109,6 +111,7 @@ func NewScheduler(o Options) *Scheduler {
 		entries:     map[string]*entry{},
 	}
 	s.watcher.changed = s.hurry
+	s.loop.done, s.loop.safely = s.landed, s.call
 	if s.report == nil {
 		s.report = func(Event) {}
 	}
@@ -117,6 +120,7 @@ func NewScheduler(o Options) *Scheduler {
 	}
 	if s.newProbe == nil {
 		s.newProbe = func(spec Spec) (Probe, error) { return newProbe(spec, o.RunScript) }
+		s.quick = true
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -159,7 +163,7 @@ func (s *Scheduler) Update(targets []Target) error {
 		}
 		s.batch = min(s.batch, e.interval()/batchPart, e.retry()/batchPart)
 		if p := probes[i]; p.err == nil || e.probe == nil {
-			e.probe = p.probe
+			e.probe, e.quick = p.probe, p.quick
 		}
 	}
 	for key, e := range s.entries {
@@ -178,6 +182,7 @@ func (s *Scheduler) Update(targets []Target) error {
 // built is a probe, or one that reports why it could not be created.
 type built struct {
 	probe Probe
+	quick *quick // nil if the event loop cannot run it
 	err   error
 }
 
@@ -195,6 +200,8 @@ func (s *Scheduler) compile(targets []Target) ([]built, error) {
 			if b.err != nil {
 				b.probe = s.retry(spec)
 				errs = append(errs, fmt.Errorf("%s: %w", t, b.err))
+			} else if s.quick {
+				b.quick = newQuick(spec)
 			}
 			shared[id] = b
 		}

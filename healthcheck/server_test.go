@@ -2,7 +2,6 @@ package healthcheck_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -106,19 +105,23 @@ func hold(c net.Conn) {
 	}
 }
 
-// check runs one check like a scheduler.
+// check runs one check with a scheduler.
 func check(t *testing.T, spec Spec, server netip.AddrPort) Result {
 	t.Helper()
 	if spec.Timeout == 0 {
 		spec.Timeout = 5 * time.Second
 	}
-	probe, err := NewProbe(spec)
-	if err != nil {
+	if _, err := NewProbe(spec); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), spec.Timeout)
-	defer cancel()
-	return probe(ctx, server)
+	spec.Interval = time.Hour
+	results := make(chan Result, 1)
+	s := NewScheduler(Options{Report: func(e Event) { results <- e.Result }})
+	if err := s.Update([]Target{NewTarget(server.Addr(), server.Port(), spec)}); err != nil {
+		t.Fatal(err)
+	}
+	defer start(t, s)()
+	return <-results
 }
 
 func wantResult(t *testing.T, got Result, ok bool, detail string) {

@@ -34,7 +34,7 @@ func (c *TCP) Security() *TLS { return c.TLS }
 // Probe implements Check. Without a dialogue and TLS, it only waits for the server's SYN-ACK, as connect(2) does, and
 // responds with a reset: the server's process sees no connection and logs nothing, and neither side keeps a socket in TIME_WAIT.
 func (c *TCP) Probe(s Setup) (Probe, error) {
-	if c.TLS == nil && c.Dialogue == (Dialogue{}) {
+	if c.plain() {
 		return func(ctx context.Context, server netip.AddrPort) Result {
 			c, err := dial(ctx, server, dialOptions{lateACK: true, reset: true, source: s.Source})
 			if err != nil {
@@ -71,6 +71,17 @@ func (c *TCP) Probe(s Setup) (Probe, error) {
 		defer secured.CloseWrite() //nolint:errcheck // the server is told if it can be
 		return talk.run(ctx, s, secured)
 	}, nil
+}
+
+// plain reports that the connection is all that is checked.
+func (c *TCP) plain() bool { return c.TLS == nil && c.Dialogue == (Dialogue{}) }
+
+// quick implements quickCheck.
+func (c *TCP) quick(s Setup) (*quick, error) {
+	if !c.plain() {
+		return nil, nil
+	}
+	return &quick{timeout: s.Timeout, source: s.Source}, nil
 }
 
 // run sends and awaits the answer.
