@@ -27,6 +27,14 @@ virtual_service "web" {
     body     = "database: ok"
   }
 
+  # A page that answers 200 and reports errors in its text.
+  health_check "http" {
+    interval    = var.interval
+    path        = "/status"
+    body        = "(?i)error|degraded"
+    body_absent = true
+  }
+
   # The sum of the whole body, as md5sum, sha256sum and keepalived's genhash print it.
   health_check "http" {
     interval = var.interval

@@ -100,8 +100,8 @@ func (c *httpCheck) judge(ctx context.Context, status int, weight string, body i
 	if err != nil {
 		return failedTwo(ctx, Setup{Timeout: c.timeout}, doing, err)
 	}
-	if !matched {
-		return Result{Reason: WrongBody, Detail: "body does not match"}
+	if c.body != nil && matched == c.absent {
+		return Result{Reason: WrongBody, Detail: map[bool]string{true: "body matches", false: "body does not match"}[matched]}
 	}
 	if digest != nil {
 		if n, _ := body.Read(make([]byte, 1)); n > 0 {

@@ -63,6 +63,7 @@ type httpCheck struct {
 	method     string
 	status     []StatusRange
 	body       *bodyMatch // nil accepts any
+	absent     bool       // body must not match
 	weight     *Weight    // nil if the response has none
 	digest     *digest    // nil accepts any
 	two        bool       // HTTP/2

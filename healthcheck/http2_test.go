@@ -208,11 +208,12 @@ func TestDigest(t *testing.T) {
 
 func TestRequestOptionFaults(t *testing.T) {
 	for setting, change := range map[string]func(*Request){
-		"":         func(r *Request) { r.User, r.Password, r.Version = "a", "b:c", "2" },
-		"digest":   func(r *Request) { r.Digest = "abc" },
-		"password": func(r *Request) { r.Password = "x" },
-		"user":     func(r *Request) { r.User, r.Header = "a", []Header{{Name: "authorization", Value: "x"}} },
-		"version":  func(r *Request) { r.Version = "3" },
+		"":            func(r *Request) { r.User, r.Password, r.Version = "a", "b:c", "2" },
+		"digest":      func(r *Request) { r.Digest = "abc" },
+		"body_absent": func(r *Request) { r.Absent = true },
+		"password":    func(r *Request) { r.Password = "x" },
+		"user":        func(r *Request) { r.User, r.Header = "a", []Header{{Name: "authorization", Value: "x"}} },
+		"version":     func(r *Request) { r.Version = "3" },
 	} {
 		faults := httpSpec(change).Faults()
 		if setting == "" && len(faults) > 0 || setting != "" && (len(faults) != 1 || faults[0].Setting != setting) {

@@ -56,6 +56,7 @@ func TestHTTPStatus(t *testing.T) {
 func TestHTTPResponses(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	match := func(h *Request) { h.Body = "^he.*lo$" }
+	absent := func(h *Request) { h.Body, h.Absent = "^he.*lo$", true }
 	for name, c := range map[string]struct {
 		answer string
 		change func(*Request)
@@ -71,6 +72,9 @@ func TestHTTPResponses(t *testing.T) {
 		"says close":         {ok + "Connection: close\r\nContent-Length: 5\r\n\r\nhello", match, true, "status 200"},
 		"other body":         {response(200, "goodbye"), match, false, "body does not match"},
 		"no body":            {response(200, ""), match, false, "body does not match"},
+		"absent":             {response(200, "goodbye"), absent, true, "status 200"},
+		"absent, no body":    {response(200, ""), absent, true, "status 200"},
+		"present":            {response(200, "hello"), absent, false, "body matches"},
 		"HEAD":               {ok + "Content-Length: 5\r\n\r\n", func(h *Request) { h.Method = "HEAD" }, true, "status 200"},
 		"nothing":            {"", nil, false, "connection closed while waiting for the response header"},
 		"half a header":      {ok + "Content-Length: 5\r\n", nil, false, "connection closed while waiting for the response header"},

@@ -23,6 +23,7 @@ type Request struct {
 	Header   []Header      `hcl:"headers,optional" unset:"none" json:"header,omitempty"`
 	Status   []StatusRange `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\"" json:"status"`   // any of these
 	Body     string        `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB" json:"body,omitempty"` // in the first MiB of the body
+	Absent   bool          `hcl:"body_absent,optional" default:"false" json:"body_absent,omitempty"`                                  // Body must not match
 	Digest   string        `hcl:"digest,optional" unset:"none" holds:"an MD5 or SHA-256 sum" json:"digest,omitempty"`                 // of the body, in hexadecimal
 	User     string        `hcl:"user,optional" unset:"none" json:"user,omitempty"`                                                   // for basic authentication
 	Password secret.Text   `hcl:"password,optional" unset:"none" json:"password,omitempty"`
@@ -115,6 +116,7 @@ func (s Request) compile(setup Setup) (*httpCheck, error) {
 		if c.body, err = newBodyMatch(s.Body); err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
+		c.absent = s.Absent
 	}
 	return c, nil
 }
@@ -123,7 +125,11 @@ func (s *Request) appendIdentity(b []byte) []byte {
 	for _, text := range []string{s.Method, s.Path, s.Host, s.Body, s.Digest, s.User, s.Password.Reveal(), s.Version} {
 		b = appendText(b, text)
 	}
-	b = appendInts(b, len(s.Header), len(s.Status))
+	absent := 0
+	if s.Absent {
+		absent = 1
+	}
+	b = appendInts(b, len(s.Header), len(s.Status), absent)
 	for _, h := range s.Header {
 		b = appendText(appendText(b, h.Name), h.Value.Reveal())
 	}
@@ -209,6 +215,9 @@ func (s Request) faults() []Fault {
 // optionFaults lists the errors in the digest, the authentication and the version.
 func (s *Request) optionFaults() []Fault {
 	var faults []Fault
+	if s.Absent && s.Body == "" {
+		faults = append(faults, fault("body_absent", "It requires body, which must not match."))
+	}
 	if _, err := parseDigest(s.Digest); s.Digest != "" && err != nil {
 		faults = append(faults, fault("digest", "%s is not a sum of 32 (MD5) or 64 (SHA-256) hexadecimal digits, as \"curl -s http://192.0.2.11/ | sha256sum\" prints.", quote(s.Digest)))
 	}

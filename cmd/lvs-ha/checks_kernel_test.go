@@ -84,6 +84,8 @@ func (p *place) ofAllProtocols(secured *tls.Config) map[string]func() io.Closer 
 			switch {
 			case r.Host == "www.example.com" && r.URL.Path == "/healthz" && r.Header.Get("X-Checked-By") == "lvs-ha":
 				_, _ = io.WriteString(w, "database: ok\n")
+			case r.URL.Path == "/status":
+				_, _ = io.WriteString(w, "all is well\n")
 			case r.URL.Path == "/release.txt" && user == "monitor" && password == "replace-this":
 				_, _ = io.WriteString(w, "release 42\n")
 			default:

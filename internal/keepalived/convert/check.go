@@ -214,7 +214,7 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			l.find(Ignored, "%q is not hexadecimal.", text)
 		}
 	case "url":
-		c.each("url", l.Children, &block{}, func(l2 *line) { c.urlLine(l2) })
+		c.each("url", l.Children, &block{}, func(l2 *line) { c.urlLine(l2, l.Node) })
 	}
 }
 
@@ -288,7 +288,7 @@ func (c *converter) miscPath(l *line, b *block, check *keepalived.Node) {
 }
 
 // urlLine records the fate of a line of a url block; url writes it.
-func (c *converter) urlLine(l *line) {
+func (c *converter) urlLine(l *line, url *keepalived.Node) {
 	switch l.Keyword {
 	case "path", "virtualhost":
 		l.find(Same, "")
@@ -308,6 +308,16 @@ func (c *converter) urlLine(l *line) {
 		if _, err := regexp.Compile(l.arg(0)); err != nil {
 			l.find(Missing, "The regular expression is not one of RE2: %v.", err)
 		} else {
+			l.find(Same, "")
+		}
+	case "regex_no_match", "regex_options":
+		_, others := regexFlags(l.Args)
+		switch {
+		case bodyPattern(url) == "":
+			l.find(Ignored, "It has no effect without regex.")
+		case l.Keyword == "regex_options" && len(others) > 0:
+			l.find(Missing, "RE2 has no %s.", strings.Join(others, ", "))
+		default:
 			l.find(Same, "")
 		}
 	}
@@ -336,11 +346,48 @@ func (c *converter) url(b *block, url *keepalived.Node, host string) {
 			b.set("digest", quote(n.Args[0]), notes{})
 		}
 	}
-	if n := url.Last("regex"); n != nil && len(n.Args) > 0 && url.Last("regex_no_match") == nil {
-		if _, err := regexp.Compile(n.Args[0]); err == nil {
-			b.set("body", quote(n.Args[0]), notes{})
+	if pattern := bodyPattern(url); pattern != "" {
+		b.set("body", quote(pattern), notes{})
+		if url.Last("regex_no_match") != nil {
+			b.set("body_absent", "true", notes{})
 		}
 	}
+}
+
+// bodyPattern returns the regular expression of a url block with its options, or "" if there is none that can be used.
+func bodyPattern(url *keepalived.Node) string {
+	n := url.Last("regex")
+	if n == nil || len(n.Args) == 0 || n.Args[0] == "" {
+		return ""
+	}
+	if _, err := regexp.Compile(n.Args[0]); err != nil {
+		return ""
+	}
+	if o := url.Last("regex_options"); o != nil {
+		if flags, _ := regexFlags(o.Args); flags != "" {
+			return "(?" + flags + ")" + n.Args[0]
+		}
+	}
+	return n.Args[0]
+}
+
+// regexFlags returns the flags of RE2 for PCRE2's options, and the options that it does not have. Some have no effect on whether an
+// expression matches.
+func regexFlags(options []string) (flags string, others []string) {
+	for _, o := range options {
+		switch o {
+		case "caseless":
+			flags += "i"
+		case "multiline":
+			flags += "m"
+		case "dotall":
+			flags += "s"
+		case "ungreedy", "dupnames", "no_auto_capture", "no_auto_possessify", "no_dotstar_anchor", "no_start_optimize", "never_backslash_c":
+		default:
+			others = append(others, o)
+		}
+	}
+	return flags, others
 }
 
 // escapePath percent-encodes the characters that cannot be in a request line.
