@@ -32,7 +32,7 @@ func newByHand(t *testing.T) *byHand {
 	return &byHand{t: t, lab: lab.NewT(t, "seed"), binary: binary}
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {

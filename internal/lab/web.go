@@ -31,6 +31,7 @@ type Web struct {
 	host   *Node
 	config WebConfig
 	sick   atomic.Bool
+	silent atomic.Bool
 
 	mu       sync.Mutex
 	server   *http.Server
@@ -96,6 +97,9 @@ func (w *Web) Name() string { return w.config.Name }
 // SetHealthy sets the answer of /healthz: 200 or 503.
 func (w *Web) SetHealthy(healthy bool) { w.sick.Store(!healthy) }
 
+// SetSilent makes the server accept connections without answering requests, or answer them again.
+func (w *Web) SetSilent(silent bool) { w.silent.Store(silent) }
+
 // Requests returns the numbers of requests by path.
 func (w *Web) Requests() map[string]int {
 	w.mu.Lock()
@@ -116,6 +120,10 @@ func (w *Web) count(next http.Handler) http.Handler {
 		w.mu.Lock()
 		w.requests[r.URL.Path]++
 		w.mu.Unlock()
+		if w.silent.Load() {
+			<-r.Context().Done()
+			return
+		}
 		rw.Header().Set(ServerHeader, w.config.Name)
 		next.ServeHTTP(rw, r)
 	})
