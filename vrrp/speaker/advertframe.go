@@ -30,7 +30,7 @@ func newAdvertFrame(data []byte, mac net.HardwareAddr, from, to netip.Addr, inde
 		frame = appendIPv4Header(append(frame, 0x08, 0x00), len(data), from, to)
 	} else {
 		protocol = unix.ETH_P_IPV6
-		frame = appendIPv6Header(append(frame, 0x86, 0xdd), len(data), from, to)
+		frame = appendIPv6Header(append(frame, 0x86, 0xdd), ipv6Header{classSelector6, vrrp.Protocol, len(data), from, to})
 	}
 	header := len(frame)
 	frame = append(frame, data...)
@@ -75,11 +75,19 @@ func appendIPv4Header(b []byte, payload int, from, to netip.Addr) []byte {
 	return b
 }
 
-func appendIPv6Header(b []byte, payload int, from, to netip.Addr) []byte {
-	b = binary.BigEndian.AppendUint32(b, 6<<28|classSelector6<<20)
-	b = binary.BigEndian.AppendUint16(b, uint16(payload))
-	b = append(b, vrrp.Protocol, vrrp.HopLimit)
-	return append(append(b, from.AsSlice()...), to.AsSlice()...)
+// ipv6Header holds the fields of a header that vary. The hop limit is always 255.
+type ipv6Header struct {
+	class    uint32
+	next     uint8
+	length   int // of the payload
+	from, to netip.Addr
+}
+
+func appendIPv6Header(b []byte, h ipv6Header) []byte {
+	b = binary.BigEndian.AppendUint32(b, 6<<28|h.class<<20)
+	b = binary.BigEndian.AppendUint16(b, uint16(h.length))
+	b = append(b, h.next, vrrp.HopLimit)
+	return append(append(b, h.from.AsSlice()...), h.to.AsSlice()...)
 }
 
 // openFrames opens a socket that sends frames and receives nothing.

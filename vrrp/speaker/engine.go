@@ -15,7 +15,7 @@ import (
 type kernelWorker interface {
 	submit(t task) // addresses and announcements, in order
 
-	// announce sends the first announcements of a few IPv4 addresses without blocking. announceOn schedules the others,
+	// announce sends the first announcements of a few addresses without blocking. announceOn schedules the others,
 	// which wakes another thread.
 	announce(t task, addresses []vrrp.Address)
 	announceOn()

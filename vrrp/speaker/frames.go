@@ -4,49 +4,28 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"strings"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/ndp"
-	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
 
-const frameTimeout = 100 * time.Millisecond
-
-// frameSender sends announcements. It keeps its sockets open, because the kernel takes milliseconds to close a packet
-// socket.
+// frameSender sends announcements on any interface. It does not block. It keeps its packet socket open, because the kernel
+// takes milliseconds to close one.
 type frameSender struct {
-	arp arpSender
-	mu  sync.Mutex
-	ndp map[string]ndpSocket // by interface
-}
-
-// arpSender sends ARP packets on any interface. It does not block.
-type arpSender struct {
 	mu   sync.Mutex
 	open bool
 	fd   int
 }
 
-type ndpSocket struct {
-	index int // of the interface when it was opened
-	conn  *ndp.Conn
-}
-
-func newFrameSender() *frameSender { return &frameSender{ndp: map[string]ndpSocket{}} }
-
-// Announce sends one packet that announces an address. For IPv4 it does not block.
-func (s *frameSender) Announce(ifc netInterface, a netip.Addr, reply bool) (err error) {
-	if a.Is4() {
-		err = s.arp.announce(ifc, a, reply)
-	} else {
-		err = s.announceNDP(ifc, a)
+// Announce sends one packet that announces an address.
+func (s *frameSender) Announce(ifc netInterface, a netip.Addr, reply bool) error {
+	frame, protocol, err := announcementFrame(ifc, a, reply)
+	if err == nil {
+		err = s.send(frame, protocol, ifc.Index)
 	}
 	if err != nil {
 		return fmt.Errorf("announce %s on %s: %w%s", a, ifc.Name, err, capabilityHint(err, "CAP_NET_RAW"))
@@ -54,16 +33,21 @@ func (s *frameSender) Announce(ifc netInterface, a netip.Addr, reply bool) (err 
 	return nil
 }
 
-// announce broadcasts a gratuitous request or reply.
-func (s *arpSender) announce(ifc netInterface, a netip.Addr, reply bool) error {
-	op := arp.OperationRequest
-	if reply {
-		op = arp.OperationReply
+func announcementFrame(ifc netInterface, a netip.Addr, reply bool) (frame []byte, protocol uint16, err error) {
+	switch {
+	case a.Is6():
+		frame, err = neighborFrame(ifc.Hardware, a, forwards(ifc.Name))
+		return frame, unix.ETH_P_IPV6, err
+	case reply:
+		frame, err = arpFrame(arp.OperationReply, ifc.Hardware, a)
+	default:
+		frame, err = arpFrame(arp.OperationRequest, ifc.Hardware, a)
 	}
-	frame, err := arpFrame(op, ifc.Hardware, a)
-	if err != nil {
-		return err
-	}
+	return frame, unix.ETH_P_ARP, err
+}
+
+// send sends a packet with its Ethernet header, without blocking, like sender.send.
+func (s *frameSender) send(frame []byte, protocol uint16, index int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.open {
@@ -73,13 +57,8 @@ func (s *arpSender) announce(ifc netInterface, a netip.Addr, reply bool) error {
 		}
 		s.open, s.fd = true, fd
 	}
-	return sendFrame(s.fd, frame, ifc.Index)
-}
-
-// sendFrame sends an ARP packet with its Ethernet header, without blocking, like sender.send.
-func sendFrame(fd int, frame []byte, index int) error {
-	to := unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: htons(unix.ETH_P_ARP), Ifindex: int32(index)}
-	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&frame[0])), uintptr(len(frame)),
+	to := unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: htons(protocol), Ifindex: int32(index)}
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&frame[0])), uintptr(len(frame)),
 		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&to)), unix.SizeofSockaddrLinklayer)
 	if errno != 0 {
 		return errno
@@ -87,40 +66,7 @@ func sendFrame(fd int, frame []byte, index int) error {
 	return nil
 }
 
-// announceNDP sends an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6). If the socket fails, it is
-// reopened once, because the interface or its own address may have been replaced.
-func (s *frameSender) announceNDP(ifc netInterface, a netip.Addr) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c, ok := s.ndp[ifc.Name]; ok && c.index == ifc.Index && advertiseNeighbor(c.conn, ifc, a) == nil {
-		return nil
-	}
-	s.drop(ifc.Name)
-	conn, err := openNDP(ifc, a)
-	if err != nil {
-		return fmt.Errorf("open socket: %w", err)
-	}
-	s.ndp[ifc.Name] = ndpSocket{ifc.Index, conn}
-	return advertiseNeighbor(conn, ifc, a)
-}
-
-func (s *frameSender) drop(name string) {
-	if c, ok := s.ndp[name]; ok {
-		delete(s.ndp, name)
-		go c.conn.Close()
-	}
-}
-
 func (s *frameSender) close() {
-	s.arp.close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name := range s.ndp {
-		s.drop(name)
-	}
-}
-
-func (s *arpSender) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open {
@@ -129,32 +75,7 @@ func (s *arpSender) close() {
 	}
 }
 
-func openNDP(ifc netInterface, a netip.Addr) (*ndp.Conn, error) {
-	ifi := &net.Interface{Index: ifc.Index, Name: ifc.Name, HardwareAddr: ifc.Hardware}
-	conn, _, err := ndp.Listen(ifi, ndp.LinkLocal)
-	if err != nil {
-		// Use the announced address: it is on the interface and not subject to duplicate address detection.
-		conn, _, err = ndp.Listen(ifi, ndp.Addr(a.String()))
-	}
-	if err != nil {
-		return nil, err
-	}
-	var nothing ipv6.ICMPFilter
-	nothing.SetAll(true)
-	if err := conn.SetICMPFilter(&nothing); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return conn, nil
-}
-
-func advertiseNeighbor(c *ndp.Conn, ifc netInterface, a netip.Addr) error {
-	if err := c.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
-		return err
-	}
-	return c.WriteTo(advertisement(ifc.Hardware, a, forwards(ifc.Name)), nil, netip.IPv6LinkLocalAllNodes())
-}
-
+// arpFrame returns a gratuitous ARP request or reply to all hosts.
 func arpFrame(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
 	target := make(net.HardwareAddr, 6) // unknown in a request
 	if op == arp.OperationReply {
@@ -177,6 +98,18 @@ func arpFrame(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, err
 	return f.MarshalBinary()
 }
 
+// neighborFrame returns an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6). Its source is the announced
+// address, which is on the interface, unlike a link-local one, which a macvlan does not have.
+func neighborFrame(mac net.HardwareAddr, a netip.Addr, router bool) ([]byte, error) {
+	to := netip.IPv6LinkLocalAllNodes()
+	payload, err := ndp.MarshalMessageChecksum(advertisement(mac, a, router), a, to)
+	if err != nil {
+		return nil, err
+	}
+	frame := append(append(multicastMAC(to), mac...), 0x86, 0xdd)
+	return append(appendIPv6Header(frame, ipv6Header{next: unix.IPPROTO_ICMPV6, length: len(payload), from: a, to: to}), payload...), nil
+}
+
 func advertisement(mac net.HardwareAddr, a netip.Addr, router bool) *ndp.NeighborAdvertisement {
 	return &ndp.NeighborAdvertisement{
 		Router:        router,
@@ -189,8 +122,20 @@ func advertisement(mac net.HardwareAddr, a netip.Addr, router bool) *ndp.Neighbo
 	}
 }
 
-// forwards reports whether the kernel is an IPv6 router on the interface.
+// forwards reports whether the kernel is an IPv6 router on the interface. The kernel answers without waiting for a lock, so
+// the calls bypass the Go scheduler, like sender.send.
 func forwards(name string) bool {
-	b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/forwarding")
-	return err == nil && strings.TrimSpace(string(b)) != "0"
+	path, err := unix.BytePtrFromString(settingPath("ipv6", name, "forwarding"))
+	if err != nil {
+		return false
+	}
+	at := unix.AT_FDCWD
+	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(path)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return false
+	}
+	var value [1]byte
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&value[0])), 1)
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	return errno == 0 && n == 1 && value[0] != '0'
 }

@@ -43,11 +43,11 @@ func (e *engine) prepareGroup(g *group, now time.Time) {
 	}
 }
 
-// announceAtOnce carries out an announcement on the loop's goroutine if that does not block: all addresses are IPv4, few,
-// and were added successfully by the last task. This avoids two wake-ups of other threads before the advert that follows.
+// announceAtOnce carries out an announcement on the loop's goroutine if the addresses are few, and were added successfully by
+// the last task. This avoids two wake-ups of other threads before the advert that follows.
 func (e *engine) announceAtOnce(r *router, a vrrp.Action) bool {
 	s, ok := a.(vrrp.SendAnnouncements)
-	if !ok || !r.added || r.key.Family != vrrp.IPv4 || e.direct+len(s.Addresses) > directMost {
+	if !ok || !r.added || e.direct+len(s.Addresses) > directMost {
 		return false
 	}
 	r.added = false

@@ -59,6 +59,7 @@ type keeper struct {
 	links    linker
 	announce burster
 	lookup   func(name string) netInterface
+	sleep    func(time.Duration)
 	refused  func(h *holder, all refusals) // called with all of a router's refusals, when they change or after a try
 
 	mu    sync.Mutex
@@ -102,7 +103,7 @@ const (
 	restorePause  = 50 * time.Millisecond // minimum time between restorations, to limit the rate of a conflict with another program
 	firstAgain    = 10 * time.Millisecond // pause after a failed check; doubled each time, up to checkInterval
 
-	servicePause   = 200 * time.Microsecond
+	servicePause   = 50 * time.Microsecond
 	serviceTimeout = 50 * time.Millisecond // for all IPv6 addresses of a task to become usable
 )
 
@@ -110,7 +111,7 @@ func newKeeper(log *slog.Logger, kernel addresser, links linker, announce burste
 	refused func(*holder, refusals), routing *heldRouting,
 ) *keeper {
 	return &keeper{
-		log: log, kernel: kernel, links: links, announce: announce, lookup: lookup, refused: refused,
+		log: log, kernel: kernel, links: links, announce: announce, lookup: lookup, sleep: time.Sleep, refused: refused,
 		wake: newWakeup(),
 		held: map[placed]*heldAddress{}, routing: routing, doubtful: map[*holder]struct{}{},
 	}
@@ -247,7 +248,7 @@ func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 		}
 		serves := k.kernel.Serves(a.Prefix)
 		for ; !serves && time.Now().Before(deadline); serves = k.kernel.Serves(a.Prefix) {
-			time.Sleep(servicePause)
+			k.sleep(servicePause)
 		}
 		if !serves {
 			k.renew(at, h, at.Prefix)

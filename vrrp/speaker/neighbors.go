@@ -284,13 +284,7 @@ func neighborProbe(mac net.HardwareAddr, from, a netip.Addr) []byte {
 	if err != nil {
 		return nil
 	}
-	b := make([]byte, ipv6HeaderLen, ipv6HeaderLen+len(payload))
-	b[0] = 6 << 4
-	binary.BigEndian.PutUint16(b[4:], uint16(len(payload)))
-	b[6], b[7] = unix.IPPROTO_ICMPV6, 255
-	source, destination := from.As16(), to.As16()
-	copy(b[8:], source[:])
-	copy(b[24:], destination[:])
+	b := appendIPv6Header(nil, ipv6Header{next: unix.IPPROTO_ICMPV6, length: len(payload), from: from, to: to})
 	return append(b, payload...)
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// TestPrepared checks that a takeover from an active master has its addresses before its time. Only few IPv4 addresses are
+// TestPrepared checks that a takeover from an active master has its addresses before its time. Only few addresses are
 // announced by the loop.
 func TestPrepared(t *testing.T) {
 	many := func(n int) vrrp.Instance {
@@ -30,7 +30,7 @@ func TestPrepared(t *testing.T) {
 		"one address":        {v3(100), "10.9.0.2", 1},
 		"few addresses":      {many(directMost), "10.9.0.2", directMost},
 		"too many addresses": {many(directMost + 1), "10.9.0.2", 0},
-		"IPv6":               {v6, "fe80::2", 0},
+		"IPv6":               {v6, "fe80::2", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newRig(t)

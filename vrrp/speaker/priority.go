@@ -180,6 +180,12 @@ func allowedCPUs() int {
 	return set.Count()
 }
 
+// sleepExactly sleeps for a time too short for time.Sleep, which in an otherwise idle process takes a millisecond at least.
+func sleepExactly(d time.Duration) {
+	t := unix.NsecToTimespec(d.Nanoseconds())
+	_ = unix.Nanosleep(&t, nil)
+}
+
 // raiseAutogroup raises the priority of this session's scheduler group: if the kernel groups tasks by session, nice values
 // apply only within the group. The parent starts each worker in its own session; the group of a shared session is not
 // changed.

@@ -106,7 +106,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: newFrameSender()}
+	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: &frameSender{}}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
 	s.macvlans = newMacvlans(watcher.handle)
 	if s.batch, err = newBatcher(); err != nil {
@@ -115,6 +115,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	s.routes = &routeWatcher{log: log, wake: newWakeup(), deleted: func() { s.keeper.requestCheck() }}
 	routing := &kernelRouting{batch: s.batch, index: func(name string) int { return watcher.lookup(name).Index }}
 	s.keeper = newKeeper(log, kernel, s.macvlans, s.announcer, watcher.lookup, s.refused, newHeldRouting(routing, s.routesRefused, s.routes.wake.notify))
+	s.keeper.sleep = sleepExactly
 	clock := newClock()
 	s.loop = &loop{poller: poller, receiver: newReceiver(), now: clock.now, arrival: clock.arrival}
 	s.server = &server{log: log, ordered: s.ordered, arrived: s.arrived, left: s.left}
