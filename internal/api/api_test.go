@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
@@ -29,12 +30,15 @@ type fakeDirector struct {
 	failover FailoverRequest
 	override OverrideRequest
 	reloaded Reloaded
+	events   *events.Log
 }
 
 func (d *fakeDirector) Status(context.Context) (Status, error) { return d.status, d.err }
 func (d *fakeDirector) Config(context.Context) (*config.Config, error) {
 	return &config.Config{Node: "lb1"}, d.err
 }
+func (d *fakeDirector) Events() *events.Log { return d.events }
+
 func (d *fakeDirector) Reload(context.Context) (Reloaded, error) { return d.reloaded, d.err }
 
 func (d *fakeDirector) Failover(_ context.Context, r FailoverRequest) (Failover, error) {

@@ -13,6 +13,7 @@ type FailoverRequest struct {
 	Instances []string `json:"instances,omitempty"` // names, or patterns of path.Match; empty means all
 	For       Duration `json:"for,omitempty"`       // how long the instances stay away; 0 means until undone
 	Undo      bool     `json:"undo,omitempty"`
+	By        string   `json:"-"` // the caller
 }
 
 // Failover is the result of a request.

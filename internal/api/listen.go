@@ -138,7 +138,7 @@ var errDeleted = errors.New("API socket deleted")
 // unless the director stops.
 func (s *Listeners) serve(ctx context.Context, l net.Listener, e endpoint) error {
 	server := &http.Server{
-		Handler:           handler(s.d, e.identify),
+		Handler:           handler(s.d, e.identify, ctx.Done()),
 		ReadHeaderTimeout: idleTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      requestTimeout + 5*time.Second,

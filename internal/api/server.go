@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 )
 
 // Director is the part of a director that the API uses.
 type Director interface {
 	Status(ctx context.Context) (Status, error)
 	Config(ctx context.Context) (*config.Config, error) // in force, without secrets
+	Events() *events.Log
 	Reload(ctx context.Context) (Reloaded, error)
 	Plan(ctx context.Context, cfg *config.Config) (Plan, error) // of its own file, as it is now, if cfg is nil
 	Failover(ctx context.Context, request FailoverRequest) (Failover, error)
@@ -39,15 +41,18 @@ type route struct {
 	method, path string
 	needs        access
 	serve        http.HandlerFunc
+	lasts        bool // not limited by requestTimeout
 }
 
-func routes(d Director) []route {
+// routes returns what the API does. Responses that last end when ended is closed.
+func routes(d Director, ended <-chan struct{}) []route {
 	return []route{
-		{http.MethodGet, "/v1/version", mayRead, func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodGet, path: "/v1/events", needs: mayRead, serve: serveEvents(d, ended), lasts: true},
+		{method: http.MethodGet, path: "/v1/version", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
 			status, err := d.Status(r.Context())
 			answer(w, Version{Version: status.Version}, err)
 		}},
-		{http.MethodGet, "/v1/status", mayRead, func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodGet, path: "/v1/status", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
 			status, err := d.Status(r.Context())
 			if err != nil {
 				answer(w, nil, err)
@@ -56,16 +61,16 @@ func routes(d Director) []route {
 			w.Header().Set("Content-Type", "application/json")
 			_ = status.write(w) // the client may have disconnected
 		}},
-		{http.MethodGet, "/v1/config", mayRead, func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodGet, path: "/v1/config", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
 			cfg, err := d.Config(r.Context())
 			answer(w, cfg, err)
 		}},
-		{http.MethodPost, "/v1/reload", mayWrite, func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodPost, path: "/v1/reload", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
 			reloaded, err := d.Reload(r.Context())
 			answer(w, reloaded, err)
 		}},
 		// It changes nothing, but takes a configuration of any size.
-		{http.MethodPost, "/v1/plan", mayWrite, func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodPost, path: "/v1/plan", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
 			cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))
 			if err != nil {
 				answer(w, nil, err)
@@ -74,10 +79,13 @@ func routes(d Director) []route {
 			plan, err := d.Plan(r.Context(), cfg)
 			answer(w, plan, err)
 		}},
-		{http.MethodPost, "/v1/failover", mayWrite, func(w http.ResponseWriter, r *http.Request) {
-			order(w, r, func(request FailoverRequest) (Failover, error) { return d.Failover(r.Context(), request) })
+		{method: http.MethodPost, path: "/v1/failover", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
+			order(w, r, func(request FailoverRequest) (Failover, error) {
+				request.By = callerOf(r.Context()).name
+				return d.Failover(r.Context(), request)
+			})
 		}},
-		{http.MethodPost, "/v1/override", mayWrite, func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodPost, path: "/v1/override", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
 			order(w, r, func(request OverrideRequest) (Overridden, error) {
 				request.By = callerOf(r.Context()).name
 				return d.Override(r.Context(), request)
@@ -97,16 +105,16 @@ func order[Request, Result any](w http.ResponseWriter, r *http.Request, do func(
 	answer(w, result, err)
 }
 
-// handler serves the API to the callers that identify admits.
-func handler(d Director, identify func(*http.Request) (caller, error)) http.Handler {
+// handler serves the API to the callers that identify admits. Responses that last end when ended is closed.
+func handler(d Director, identify func(*http.Request) (caller, error), ended <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
-	needs := map[string]access{}
-	for _, route := range routes(d) {
+	byPattern := map[string]route{}
+	for _, route := range routes(d, ended) {
 		pattern := route.method + " " + route.path
 		mux.HandleFunc(pattern, route.serve)
 		methods[route.path] = append(methods[route.path], route.method)
-		needs[pattern] = route.needs
+		byPattern[pattern] = route
 	}
 	for path := range maps.Keys(methods) {
 		allow := strings.Join(slices.Sorted(slices.Values(methods[path])), ", ")
@@ -120,15 +128,21 @@ func handler(d Director, identify func(*http.Request) (caller, error)) http.Hand
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := identify(r)
-		if _, pattern := mux.Handler(r); err == nil && who.may < needs[pattern] {
+		_, pattern := mux.Handler(r)
+		route := byPattern[pattern]
+		if err == nil && who.may < route.needs {
 			err = &Error{Status: http.StatusForbidden, Err: fmt.Errorf("%s %s needs write access, which this client does not have", r.Method, r.URL.Path)}
 		}
 		if err != nil {
 			refuse(w, err)
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), callerKey{}, who), requestTimeout)
-		defer cancel()
+		ctx := context.WithValue(r.Context(), callerKey{}, who)
+		if !route.lasts {
+			limited, cancel := context.WithTimeout(ctx, requestTimeout)
+			defer cancel()
+			ctx = limited
+		}
 		mux.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

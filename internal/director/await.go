@@ -43,6 +43,7 @@ func (d *Director) await(f func()) {
 
 func (d *Director) reportAlive() {
 	d.speaker.Alive()
+	d.saveEvents()
 	if d.Alive != nil && d.ready {
 		d.Alive()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/notify"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
@@ -141,6 +142,9 @@ type Director struct {
 	programmed bool   // the table has been as wanted at least once
 	unfitness  string // why this node is the last resort; empty if it is not
 
+	events     *events.Log
+	eventsFile *keeper
+
 	history  *history.History
 	passed   vrrp.Position // the last event passed to the subscribers
 	linked   bool          // connected to the speaker
@@ -188,8 +192,10 @@ func New(o Options) *Director {
 		failoverOver:  time.NewTimer(0),
 
 		sysctlTurn: make(chan struct{}, 1),
-		problems:   problems{log: o.Logger},
+		events:     events.New(),
+		eventsFile: newKeeper(eventsFile(o.StateFile), eventsFormat),
 	}
+	d.problems = problems{log: o.Logger, events: d.events}
 	d.checker = o.NewChecker(d.inbox.result)
 	d.tracker = o.NewTracker(d.inbox.track)
 	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Transitions: d.inbox.transitions, Static: d.inbox.staticRefused, Connected: d.inbox.connected})
@@ -381,6 +387,8 @@ func (d *Director) stop(ctx context.Context) {
 	_ = d.failoversFile.wait()
 	_ = d.overridesFile.wait()
 	_ = d.notifyFile.wait()
+	d.saveEvents()
+	_ = d.eventsFile.wait()
 }
 
 func (d *Director) closeKernel() {

@@ -1,8 +1,11 @@
 package director
 
 import (
+	"fmt"
 	"path/filepath"
 
+	"github.com/lvs-ha/lvs-ha/internal/events"
+	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/notify"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -22,6 +25,40 @@ var progressFormat = statefile.Format{Kind: "notify", Version: 1, Limit: 1 << 20
 func notifyFile(stateFile string) string {
 	return filepath.Join(filepath.Dir(stateFile), "notify.json")
 }
+
+// eventsFormat is the format of the file with the latest events, which readers see after a restart too.
+var eventsFormat = statefile.Format{Kind: "events", Version: 1, Limit: 16 << 20}
+
+func eventsFile(stateFile string) string {
+	return filepath.Join(filepath.Dir(stateFile), "events.json")
+}
+
+// recallEvents continues the log of a previous process.
+func (d *Director) recallEvents() {
+	saved, err := recallBy[events.Saved](eventsFormat.ReadOrSetAside, eventsFile(d.StateFile))
+	if err != nil {
+		d.Logger.Warn("state file ignored; earlier events are lost", "error", err)
+	}
+	d.events.Continue(saved)
+}
+
+// saveEvents saves new events. It is called every second, since there may be thousands at once.
+func (d *Director) saveEvents() {
+	if saved, any := d.events.Unsaved(); any {
+		d.eventsFile.set(func() ([]byte, error) { return eventsFormat.Encode(saved) })
+	}
+}
+
+// eventOf returns a transition as an event.
+func eventOf(e history.Event) events.Event {
+	if e.Lost > 0 {
+		return events.Event{Time: e.Time, Kind: events.Lost, Subject: "vrrp", Reason: fmt.Sprintf("%d transitions were never received from the speaker", e.Lost)}
+	}
+	return events.Event{Time: e.Time, Kind: events.VRRP, Subject: e.Instance, From: string(e.From), To: string(e.To), Reason: string(e.Reason)}
+}
+
+// Events returns the log of events, which may be read at any time.
+func (d *Director) Events() *events.Log { return d.events }
 
 // recallProgress reads which transitions a previous process has passed on, and to which receivers.
 func (d *Director) recallProgress() {
@@ -59,6 +96,7 @@ func (d *Director) record(list []vrrp.Transition) {
 			continue
 		}
 		d.passed = e.Position()
+		d.events.Add(eventOf(e))
 		if e.Lost > 0 {
 			d.Logger.Warn("transitions lost", "count", e.Lost)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -71,6 +72,7 @@ func (d *Director) addFailovers(w *vrrp.Wanted, now time.Time) {
 			continue
 		case !f.Until.IsZero() && !f.Until.After(now):
 			d.Logger.Info("failover ended", "instance", in.Name)
+			d.events.Add(events.Event{Time: now, Kind: events.Failover, Subject: in.Name, To: "ended"})
 			d.endFailover(in.Name, api.FailoverEnded)
 			dropped = true
 			continue
@@ -197,6 +199,7 @@ func (d *Director) requestFailover(name string, request api.FailoverRequest, now
 		d.endFailover(name, api.FailoverEnded)
 		out.Outcome = api.FailoverUndone
 		d.Logger.Info("failover undone", "instance", name)
+		d.events.Add(events.Event{Time: now, Kind: events.Failover, Subject: name, To: "undone", By: request.By})
 	default:
 		f := failover{Since: now}
 		if request.For > 0 {
@@ -209,6 +212,7 @@ func (d *Director) requestFailover(name string, request api.FailoverRequest, now
 			d.handOvers[name] = newHandOver(now, status.State)
 		}
 		d.failovers[name], out.Until = f, f.Until
+		d.events.Add(events.Event{Time: now, Kind: events.Failover, Subject: name, To: "requested", Reason: "until " + f.ends(), By: request.By})
 		d.Logger.Info("failover requested", "instance", name, "state", status.State, "ends", f.ends())
 	}
 	return out

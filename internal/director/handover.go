@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -37,6 +38,7 @@ func (d *Director) followHandOver(name string, s vrrp.Status) (cancelled bool) {
 		d.handedOver(name, api.FailoverNoNeed)
 	case s.State == vrrp.Master && s.Reason == string(vrrp.ReasonNobodyTookOver) && (h.left || s.Since.After(h.began)):
 		d.Logger.Warn("failover cancelled: no other router took over", "instance", name)
+		d.events.Add(events.Event{Time: time.Now(), Kind: events.Failover, Subject: name, To: "cancelled", Reason: "no other router took over"})
 		d.endFailover(name, api.FailoverNobody)
 		d.saveFailovers()
 		return true

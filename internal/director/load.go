@@ -10,6 +10,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -22,6 +23,7 @@ func (d *Director) start() error {
 	if d.memory, err = recallUsable(d.StateFile); err != nil {
 		d.Logger.Warn("state file ignored", "error", err)
 	}
+	d.recallEvents()
 	d.recallProgress()
 	d.recallFailovers()
 	d.recallOverrides()
@@ -38,6 +40,7 @@ func (d *Director) start() error {
 			return &ConfigError{err}
 		}
 		d.logRefused("configuration refused at restart; using the last good one", err)
+		d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: err.Error()})
 		cfg, d.startErr = d.memory.Config, err
 	}
 	d.cfg = cfg
@@ -96,6 +99,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.updateSpeaker()
 	d.touched.everything()
+	d.events.Add(events.Event{Time: d.loaded, Kind: events.Config, Subject: d.ConfigPath, To: "in force"})
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
 		"services", len(cfg.Services), "checks", len(d.users))
 }
@@ -166,6 +170,7 @@ func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 		d.startErr, d.reloadErr = nil, err
 		if err != nil {
 			d.logRefused("reload refused; configuration unchanged", err)
+			d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: err.Error()})
 			return refusal(err)
 		}
 		LogFindings(d.Logger, warnings, true)

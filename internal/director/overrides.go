@@ -15,6 +15,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -121,6 +122,7 @@ func (d *Director) applyOverride(m match, request api.OverrideRequest, now time.
 	case request.Action == api.OverrideEnable:
 		delete(d.overrides, key)
 		out.Outcome = api.OverrideEnded
+		d.events.Add(events.Event{Time: now, Kind: events.Override, Subject: subjectOf(m.service.Name, key.Destination), To: "ended", By: request.By})
 		d.Logger.Info("override ended", "service", m.service.Name, "server", key.Destination, "by", request.By)
 		return out
 	}
@@ -133,6 +135,7 @@ func (d *Director) applyOverride(m match, request api.OverrideRequest, now time.
 	}
 	d.overrides[key] = o
 	out.Until = o.Until
+	d.events.Add(events.Event{Time: now, Kind: events.Override, Subject: subjectOf(m.service.Name, key.Destination), To: string(o.Action), By: o.By, Reason: o.Reason})
 	attributes := []any{"service", m.service.Name, "server", key.Destination, "action", o.Action, "by", o.By}
 	if o.Action == pool.OverrideWeight {
 		attributes = append(attributes, "weight", o.Weight)

@@ -2,9 +2,11 @@ package director
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/notify"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -27,23 +29,28 @@ func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 		if m.State == healthcheck.Unknown || m.State == n.servers[i] {
 			continue
 		}
-		first := n.servers[i] == healthcheck.Unknown
+		first, from := n.servers[i] == healthcheck.Unknown, n.servers[i]
 		n.servers[i] = m.State
 		if m.Reason == pool.NoChecks && first {
 			continue // it has no other state
 		}
-		key := m.Destination.DestinationKey
-		d.notifier.Pool(notify.PoolState{
-			Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Reason: d.failureOf(vs, vs.RealServers[i]),
+		key, reason := m.Destination.DestinationKey, d.failureOf(vs, vs.RealServers[i])
+		d.notifier.Pool(notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Reason: reason})
+		d.events.Add(events.Event{
+			Time: time.Now(), Kind: events.Server, Subject: subjectOf(vs.Name, key), From: string(from), To: string(m.State), Reason: reason,
 		})
 	}
 	if q := v.Quorum; q.State != healthcheck.Unknown && q.State != n.quorum {
-		first := n.quorum == healthcheck.Unknown
+		first, from := n.quorum == healthcheck.Unknown, n.quorum
 		n.quorum = q.State
 		reason := fmt.Sprintf("quorum %d, at least %d needed", q.Live, q.Needed)
 		d.notifier.Pool(notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Up: q.State == healthcheck.Up, First: first, Reason: reason})
+		d.events.Add(events.Event{Time: time.Now(), Kind: events.Service, Subject: vs.Name, From: string(from), To: string(q.State), Reason: reason})
 	}
 }
+
+// subjectOf returns a real server as the subject of an event.
+func subjectOf(service string, key ipvs.DestinationKey) string { return service + "/" + key.String() }
 
 // failureOf returns what a failing check of a server has found; empty if none fails.
 func (d *Director) failureOf(vs config.VirtualService, rs config.RealServer) string {

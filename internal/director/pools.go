@@ -7,6 +7,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -74,6 +75,9 @@ func (d *Director) touchDuePools(now time.Time) {
 	for server, o := range d.overrides {
 		if wait(o.Until) {
 			d.Logger.Info("override ended", "service", d.serviceName(server.Service), "server", server.Destination, "by", "its time")
+			d.events.Add(events.Event{
+				Time: now, Kind: events.Override, Subject: subjectOf(d.serviceName(server.Service), server.Destination), To: "ended", Reason: "its time is over",
+			})
 			delete(d.overrides, server)
 			ended = true
 			d.touched.services([]ipvs.ServiceKey{server.Service})
