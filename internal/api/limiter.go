@@ -115,8 +115,9 @@ const refusing = time.Second
 // maxRefusals bounds the concurrent refused connections. Further ones are closed without a response.
 const maxRefusals = 8
 
-// refuse responds to any request with status 503. It reads the request first: the kernel resets a connection that is closed
-// with unread data, and the client would not receive the response.
+// refuse responds to any request with status 503. It waits for the request, since a client takes an earlier response for an
+// error, and reads it to the end: the kernel resets a connection that is closed with unread data, and the client would not
+// receive the response.
 func (l *limiter) refuse(conn net.Conn) {
 	select {
 	case l.refusals <- struct{}{}:
@@ -131,6 +132,9 @@ func (l *limiter) refuse(conn net.Conn) {
 			return
 		}
 		_ = conn.SetDeadline(time.Now().Add(refusing))
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			return
+		}
 		_, _ = fmt.Fprintf(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
 			len(body), body)
 		_, _ = io.Copy(io.Discard, conn) // until the client closes
