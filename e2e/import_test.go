@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -17,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived/effect"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
@@ -52,15 +55,64 @@ func TestHostImportedVRRP(t *testing.T) {
 	ids := regexp.MustCompile(`(?m)^vrrp_instance`).FindAllString(text, -1)
 	theirs.awaitRouters(len(ids))
 	ours.awaitRouters(len(ids))
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	_ = lab.Await(ctx, func() bool { return maps.Equal(theirs.adverts(), ours.adverts()) }) // after the first results of tracks
 	for id, want := range theirs.adverts() {
 		if got := ours.adverts()[id]; got != want {
 			t.Errorf("%s\nkeepalived %s\nlvs-ha     %s", id, want, got)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
+	if err := lab.Await(ctx, func() bool { return theirs.routes() == ours.routes() }); err != nil {
+		t.Errorf("routes and rules: only keepalived's\n%s\nonly lvs-ha's\n%s", without(theirs.routes(), ours.routes()), without(ours.routes(), theirs.routes()))
+	}
 	if err := lab.Await(ctx, func() bool { return theirs.addresses() == ours.addresses() }); err != nil {
 		t.Errorf("keepalived's addresses\n%s\nlvs-ha's\n%s", theirs.addresses(), ours.addresses())
+	}
+	// What is computed assumes that scripts succeed. For the one that fails, this has the same effect.
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "weight -9\n", "weight 9 reverse\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	theirs.compare(keepalivedEffect(t, path, func(string) []netip.Addr {
+		return []netip.Addr{netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("fe80::ff:fe00:1")}
+	}))
+}
+
+// keepalivedEffect is what `lvs-ha import --check` takes as keepalived's.
+func keepalivedEffect(t *testing.T, path string, interfaces effect.Interfaces) *effect.Effect {
+	t.Helper()
+	c := must[*keepalived.Config](t)(keepalived.Read(path, keepalived.Options{}))
+	return effect.Keepalived(c, interfaces)
+}
+
+// compare compares what keepalived has done with what was computed.
+func (s *side) compare(computed *effect.Effect) {
+	s.t.Helper()
+	text := strings.Join(computed.Adverts, "\n")
+	for id, advert := range s.adverts() {
+		if payload := advert[strings.LastIndexByte(advert, ' ')+1:]; !strings.Contains(text, payload) {
+			s.t.Errorf("%s: keepalived sent %s; computed\n%s", id, payload, text)
+		}
+	}
+	if len(computed.Adverts) != len(s.adverts()) {
+		s.t.Errorf("%d routers advertise, %d were computed", len(s.adverts()), len(computed.Adverts))
+	}
+	var want, got []string
+	for _, a := range computed.Addresses {
+		words := strings.Fields(a)
+		want = append(want, words[0]+" "+words[2])
+	}
+	own := []string{"10.9.0.1/16", "fd09::1/64", "10.8.0.1/16", "127.0.0.1/8", "::1/128"}
+	for _, line := range strings.Split(s.addresses(), "\n") {
+		if words := strings.Fields(line); !slices.Contains(own, words[2]) && !strings.HasPrefix(words[2], "fe80:") {
+			got = append(got, words[2]+" "+words[0])
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) {
+		s.t.Errorf("only keepalived's:\n%s\nonly computed:\n%s", without(strings.Join(got, "\n"), strings.Join(want, "\n")), without(strings.Join(want, "\n"), strings.Join(got, "\n")))
+		s.t.Logf("addresses\n%s", s.addresses())
 	}
 }
 
@@ -112,7 +164,7 @@ func (s *side) awaitRouters(n int) {
 	}
 }
 
-// adverts returns the first advert of each virtual router: source, destination, TTL and payload.
+// adverts returns the last advert of each virtual router: source, destination, TTL and payload.
 func (s *side) adverts() map[string]string {
 	all := map[string]string{}
 	for _, f := range s.capture.Frames() {
@@ -129,9 +181,7 @@ func (s *side) adverts() map[string]string {
 			ttl, payload = d[ip+7], d[ip+40:ip+40+int(binary.BigEndian.Uint16(d[ip+4:]))]
 		}
 		id := fmt.Sprintf("virtual router %d, IPv6: %v", payload[1], source.Is6())
-		if all[id] == "" {
-			all[id] = fmt.Sprintf("%v → %v TTL %d %x", source, destination, ttl, payload)
-		}
+		all[id] = fmt.Sprintf("%v → %v TTL %d %x", source, destination, ttl, payload)
 	}
 	return all
 }
@@ -157,6 +207,26 @@ func (s *side) addresses() string {
 	return strings.Join(lines, "\n")
 }
 
+// routes returns the routes of numbered tables and the rules, without the number of the program that made them.
+func (s *side) routes() string {
+	var lines []string
+	for _, what := range []string{"-4 route show table all", "-4 rule show"} {
+		out, err := s.host.Command(context.Background(), "ip", strings.Fields(what)...).Output()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "table ") && !strings.Contains(line, "table local") || strings.Contains(line, "lookup ") {
+				lines = append(lines, strings.Join(strings.Fields(programNumber.ReplaceAllString(line, "")), " "))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+var programNumber = regexp.MustCompile(` proto \S+`)
+
 // generateVRRP returns a keepalived configuration that is written in many ways, and whose instances all become master on a host
 // that is alone.
 func generateVRRP(r *rand.Rand) string {
@@ -164,6 +234,12 @@ func generateVRRP(r *rand.Rand) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "! generated\nglobal_defs {\n%s%s%s}\n$NET=10.9\n", pick("", "vrrp_version 3\n", "vrrp_version 2\n"),
 		pick("", "vrrp_garp_master_repeat 3\n"), pick("", "vrrp_garp_master_delay 1 # soon\n"))
+	b.WriteString("vrrp_script good {\n  script /bin/true\n  interval 1\n  weight 7\n  user root\n}\nvrrp_script bad {\n  script /bin/false\n  interval 1\n  weight -9\n  fall 1\n  user root\n}\n" +
+		"vrrp_track_process init {\n  process no-such-program\n  quorum_max 0\n  weight 11\n}\n")
+	grouped := r.IntN(2) == 0
+	if grouped {
+		b.WriteString("vrrp_sync_group G {\n  group {\n    V1\n    V2\n  }\n" + pick("", "  sync_group_tracking_weight\n", "  track_script {\n    good\n  }\n", "  track_interface {\n    eth1 weight 4\n  }\n") + "}\n")
+	}
 	ipv4, ipv6 := 1, 1
 	for i := 1; i <= 40; i++ {
 		six := r.IntN(4) == 0
@@ -171,7 +247,11 @@ func generateVRRP(r *rand.Rand) string {
 		if six {
 			version = pick("", "version 3\n")
 		}
-		fmt.Fprintf(&b, "vrrp_instance %s%s{\n  interface eth0\n  virtual_router_id %d\n%s", pick("V%d", "\"V-%d\"", "lan/%d"), pick(" ", "\n"), i, version)
+		name := pick("V%d", "\"V-%d\"", "lan/%d")
+		if i <= 2 && grouped {
+			name = "V%d"
+		}
+		fmt.Fprintf(&b, "vrrp_instance %s%s{\n  interface eth0\n  virtual_router_id %d\n%s", name, pick(" ", "\n"), i, version)
 		text := b.String()
 		b.Reset()
 		b.WriteString(strings.Replace(text, "%d", fmt.Sprint(i), 1))
@@ -190,6 +270,17 @@ func generateVRRP(r *rand.Rand) string {
 		if r.IntN(4) == 0 {
 			b.WriteString("  track_interface {\n    eth1" + pick("", " weight 5", " weight -5 reverse") + "\n  }\n")
 		}
+		if r.IntN(4) == 0 {
+			b.WriteString("  track_script {\n    " + pick("good", "bad", "good weight 20", "good weight 6 reverse\n    bad") + "\n  }\n")
+		}
+		if r.IntN(6) == 0 {
+			b.WriteString("  track_process {\n    init" + pick("", " weight 3") + "\n  }\n")
+		}
+		if r.IntN(4) == 0 && !six {
+			fmt.Fprintf(&b, "  virtual_routes {\n    10.66.%d.0/24 via 10.9.0.77 dev eth0 table %d%s\n    %s 10.67.%d.0/24 table %d\n  }\n", i, 100+i,
+				pick("", " metric 5", " mtu 1300"), pick("blackhole", "unreachable", "prohibit"), i, 100+i)
+			fmt.Fprintf(&b, "  virtual_rules {\n    from 10.65.%d.0/24 %s %d priority %d\n  }\n", i, pick("table", "lookup"), 100+i, 1000+i)
+		}
 		b.WriteString("  virtual_ipaddress {\n")
 		for range 1 + r.IntN(4) {
 			if six {
@@ -197,7 +288,7 @@ func generateVRRP(r *rand.Rand) string {
 				ipv6++
 				continue
 			}
-			fmt.Fprintf(&b, "    ${NET}.%d.%d%s\n", 1+ipv4/250, 1+ipv4%250, pick("", "/24", "/24 dev eth1", "/32 label eth0:v", "/16 scope link", "/24 dev eth0 brd +", "/24 noprefixroute"))
+			fmt.Fprintf(&b, "    ${NET}.%d.%d%s\n", 1+ipv4/250, 1+ipv4%250, pick("", "/24", "/24 dev eth1", "/32 label eth0:v", "/32 scope link", "/24 dev eth0 brd +", "/24 noprefixroute"))
 			ipv4++
 		}
 		b.WriteString("  }\n")
@@ -243,6 +334,9 @@ func TestKernelImportedServices(t *testing.T) {
 	defer cancel()
 	if err := lab.Await(ctx, func() bool { return read() == want }); err != nil {
 		t.Errorf("seed %d\nonly keepalived:\n%s\nonly lvs-ha:\n%s\n%s\n%s", seed, without(read(), want), without(want, read()), text, imported)
+	}
+	if computed := sortedRules([]byte(strings.Join(keepalivedEffect(t, path, effect.ThisHost).Rules, "\n"))); computed != read() {
+		t.Errorf("seed %d\nonly keepalived:\n%s\nonly computed:\n%s", seed, without(read(), computed), without(computed, read()))
 	}
 }
 

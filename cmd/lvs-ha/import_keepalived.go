@@ -19,18 +19,21 @@ const importKeepalivedLong = `Convert keepalived's configuration, with what it i
 director, the result is one file for all of them.
 
 Nothing is dropped silently: standard error lists each line that lvs-ha treats differently or has no equivalent for, and
-comments in the result say so at the place.
+comments in the result say so at the place. With --check, compare what both programs would make, as the master of each
+virtual router and with all real servers up. Nothing is started.
 Exit status: 0 nothing differs, 2 something differs, 1 the configuration cannot be read.`
 
 func newImportKeepalived() *cobra.Command {
 	var nodes []string
 	var configID, output string
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "keepalived [FILE]",
 		Short: "Convert keepalived's configuration",
 		Long:  importKeepalivedLong,
 		Example: `  lvs-ha import keepalived > lvs-ha.hcl
-  lvs-ha import keepalived --node lb1=lb1.conf --node lb2=lb2.conf > lvs-ha.hcl`,
+  lvs-ha import keepalived --node lb1=lb1.conf --node lb2=lb2.conf > lvs-ha.hcl
+  lvs-ha import keepalived --check`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {
@@ -40,12 +43,17 @@ func newImportKeepalived() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r := convert.Convert(sources, convert.Options{ScriptUser: scriptUser()})
+			options := convert.Options{ScriptUser: scriptUser()}
+			if check {
+				return checkImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), sources, options)
+			}
+			r := convert.Convert(sources, options)
 			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, output)
 		},
 	}
 	cmd.Flags().StringArrayVar(&nodes, "node", nil, "`NAME=FILE`: a director's name and its configuration; once for each director")
 	cmd.Flags().StringVarP(&configID, "config-id", "i", "", "`name` that lines beginning with @ are compared with, as keepalived's option (default the director's name, or this host's up to the first dot)")
+	cmd.Flags().BoolVar(&check, "check", false, "print no configuration, but a diff of what both programs would make: the IPVS table, adverts, addresses, routes")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
 	return cmd
 }

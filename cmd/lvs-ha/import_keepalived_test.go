@@ -25,6 +25,7 @@ func TestImportKeepalived(t *testing.T) {
 	lossy := write("lossy.conf", same+"bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n")
 	certified := write("certified.conf", "SSL {\ncertificate /absent/a.pem\nkey /absent/b.pem\n}\n"+
 		"virtual_server 10.0.0.9 443 {\nalpha\nreal_server 10.0.1.2 443 {\nSSL_GET {\nurl {\n}\n}\n}\n}\n")
+	foreign := write("foreign.conf", same+"static_ipaddress {\n10.0.0.9/24 dev eth0 home\n}\n")
 	empty := write("empty.conf", "# nothing\n")
 	for _, c := range []struct {
 		args   []string
@@ -36,6 +37,10 @@ func TestImportKeepalived(t *testing.T) {
 		{[]string{"-i", "lb2", good}, 0, "priority          = 120"},
 		{[]string{certified}, 0, `cert_file   = "/absent/a.pem"`},
 		{[]string{lossy}, importPartial, "# keepalived's bfd_instance"},
+		{[]string{"--check", "-i", "lb1", good}, 0, " eth0 IPv4 router 7: version 2, priority 150"},
+		{[]string{"--check", "--node", "lb1=" + good, "--node", "lb2=" + good}, 0, "+++ lvs-ha: the imported configuration on lb2"},
+		{[]string{"--check", certified}, 0, " -a -u 10.0.0.9:443 -r 10.0.1.2:443 -m -w 1"},
+		{[]string{"--check", foreign}, importPartial, "-10.0.0.9/24 dev eth0 home"},
 		{[]string{twice}, importPartial, "# vrrp_instance: lvs-ha refuses"},
 		{[]string{empty}, 1, ""},
 		{[]string{filepath.Join(dir, "absent")}, 1, ""},

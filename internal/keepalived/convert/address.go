@@ -51,7 +51,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 		}
 		v.have[p.Addr()] = true
 		extra := at.addressOptions(value.Words[1:], v, p)
-		if len(extra.items) == 0 && len(others) == 0 && b.get(name) == "" {
+		if len(extra.items) == 0 && len(others) == 0 && b.get(name) == "" && (excluded || b.find("address") == nil) {
 			plain.add(p.String(), value)
 			continue
 		}
@@ -79,7 +79,7 @@ func (l *line) addressOptions(words []string, v *instance, at netip.Prefix) *blo
 		}
 		switch words[i] {
 		case "dev":
-			if next != v.iface {
+			if next != v.iface || v.node != nil && v.node.Last("use_vmac") != nil {
 				b.set("interface", quote(next), notes{})
 			}
 			i++

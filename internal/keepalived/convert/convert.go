@@ -14,6 +14,8 @@ type Options struct {
 	// ScriptUser is the user that keepalived runs scripts as if the configuration names none: keepalived_script if that user
 	// exists, else root.
 	ScriptUser string
+	// WithoutFiles leaves out what names files that cannot be read on this host.
+	WithoutFiles bool
 }
 
 // Source is the configuration of a node.
@@ -45,7 +47,7 @@ func Convert(sources []Source, o Options) *Result {
 	if len(versions) > 1 {
 		root = merge(versions)
 	}
-	return accepted(root, sources, all)
+	return accepted(root, sources, all, o.WithoutFiles)
 }
 
 func convert(source *keepalived.Config, o Options) (*block, []Finding) {

@@ -158,7 +158,7 @@ func TestFates(t *testing.T) {
 		{instance("virtual_routes {\nblackhole 10.1.0.0/16\ndefault via fd00::9\n10.2.0.0/16 via 10.0.0.9 or 10.0.0.8\n}"), "virtual_routes", Differs, `route "::/0"`},
 		{instance("virtual_routes {\n10.1.0.0/16 nexthop via 10.0.0.9 dev eth0 onlink weight 2 nexthop via 10.0.0.8 weight 1\n10.3.0.0/16 dev eth0 advmss 1000\n}"), "virtual_routes", Missing, "weight    = 2"},
 		{instance("virtual_rules {\nfrom 10.0.0.1 to 10.9.0.0/16 table 100 fwmark 24/31 preference 39\nto 10.8.0.0/16 prohibit iif eth0\n}"), "virtual_rules", Differs, "priority = 39"},
-		{instance("virtual_rules {\nfrom 10.0.0.1 uidrange 1-2 table 5\nfrom 10.0.0.2 table small pref 4\nx\n}"), "virtual_rules", Missing, "priority = 4"},
+		{instance("virtual_rules {\nfrom 10.0.0.1 uidrange 1-2 table 5\nfrom 10.0.0.2 table small pref 4\nfrom 10.0.0.3 table 9 pref 4\nx\n}"), "virtual_rules", Missing, "priority = 4"},
 		{"static_ipaddress {\n10.7.0.1/24 dev eth1 scope link\nfd07::1\n}\n" + instance(""), "static_ipaddress", Differs, `static_address "10.7.0.1/24"`},
 		{"static_routes {\n10.7.1.0/24 dev eth1 scope link\n10.7.1.0/x\n}\nstatic_rules {\nfrom 10.7.0.0/24 table main pref 7\n}\n" + instance(""), "static_routes", Ignored, "static_rule {"},
 		{server("protocol TCP\nops"), "ops", Ignored, `forwarding = "nat"`},

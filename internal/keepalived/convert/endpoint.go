@@ -12,9 +12,10 @@ import (
 
 // endpoint is an address and port, or a mark.
 type endpoint struct {
-	address netip.AddrPort
-	mark    uint32
-	ipv6    bool // of a mark
+	address   netip.AddrPort
+	mark      uint32
+	ipv6      bool // of a mark
+	anyFamily bool // a mark whose family is that of its virtual_server
 }
 
 // name describes an endpoint with its protocol.
@@ -69,17 +70,20 @@ func (s *service) dropOwn() (own string) {
 	return own
 }
 
-// byKind separates addresses from marks: they need different attributes.
+// byKind separates addresses from marks, and marks of IPv4 from those of IPv6: they need different attributes.
 func (s *service) byKind() (kinds [][]endpoint) {
-	var addresses, marks []endpoint
+	var addresses, marks, marks6 []endpoint
 	for _, e := range s.endpoints {
-		if e.mark != 0 {
-			marks = append(marks, e)
-		} else {
+		switch {
+		case e.mark == 0:
 			addresses = append(addresses, e)
+		case e.ipv6:
+			marks6 = append(marks6, e)
+		default:
+			marks = append(marks, e)
 		}
 	}
-	for _, k := range [][]endpoint{addresses, marks} {
+	for _, k := range [][]endpoint{addresses, marks, marks6} {
 		if len(k) > 0 {
 			kinds = append(kinds, k)
 		}
@@ -142,7 +146,7 @@ func parseEntry(words []string) (entries []endpoint, ok bool) {
 	words = append(slices.Clone(words), "", "", "")
 	if words[0] == "fwmark" {
 		mark, ok := number(words[1], 1, 1<<32-1)
-		return []endpoint{{mark: uint32(mark), ipv6: words[2] == "inet6"}}, ok
+		return []endpoint{{mark: uint32(mark), ipv6: words[2] == "inet6", anyFamily: words[2] == ""}}, ok
 	}
 	text, last, isRange := strings.Cut(words[0], "-")
 	p, err := netip.ParsePrefix(words[0])

@@ -36,7 +36,7 @@ func Ldirectord(file string, text []byte) (*Result, error) {
 	c.each(ldGlobal, nodes, c.root, d.globalLine)
 	c.root.comment(end...)
 	slices.SortStableFunc(c.findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
-	return accepted(c.root, []Source{{}}, c.findings), nil
+	return accepted(c.root, []Source{{}}, c.findings, false), nil
 }
 
 // readLdirectord returns the lines of a file, with those of a virtual section as its children, and the comments at the end. A

@@ -81,6 +81,13 @@ func (c *converter) syncGroup(l *line) {
 	}
 	if len(names) < 2 {
 		l.find(Equivalent, "A group of one instance has no effect.")
+		c.each("vrrp_sync_group", l.Children, c.root, func(l2 *line) {
+			if l2.Keyword == "group" || len(names) == 0 {
+				l2.find(Ignored, "")
+			} else if strings.HasPrefix(l2.Keyword, "track_") || strings.HasPrefix(l2.Keyword, "notify") {
+				l2.find(Missing, "lvs-ha has no group of one instance: write it in the vrrp block %s.", names[0])
+			}
+		})
 		return
 	}
 	if !l.told {
@@ -108,6 +115,8 @@ func (c *converter) groupInterfaces(b *block, v *instance) {
 		return
 	}
 	own := c.again()
+	member := *v
+	member.group = nil // weights of the group's own tracks count
 	for _, n := range v.group.All("track_interface") {
 		for _, value := range n.Values {
 			name := value.Words[0]
@@ -119,7 +128,7 @@ func (c *converter) groupInterfaces(b *block, v *instance) {
 			}
 			at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: n.Keyword, Args: value.Words}, c: own}
 			use := &block{kind: "track_interface", label: label(name), single: true}
-			if at.useOptions(use, value.Words[1:], v) {
+			if at.useOptions(use, value.Words[1:], &member) {
 				b.add(use)
 			}
 		}
@@ -132,6 +141,8 @@ func (c *converter) authentication(l *line, b *block, v *instance) {
 	c.each("authentication", l.Children, b, func(l2 *line) {
 		switch {
 		case l2.superseded(l.Children, l2.Keyword):
+		case signs(v.node):
+			l2.find(Ignored, "keepalived ignores it because of auth_hmac.")
 		case v.version == 3:
 			l2.find(Ignored, "keepalived ignores it: version 3 has no passwords.")
 		case kind == nil || kind.Keyword != "" && len(kind.Args) == 0:
@@ -155,6 +166,15 @@ func (c *converter) authentication(l *line, b *block, v *instance) {
 			l2.set(b, "auth_pass", quote(text))
 		}
 	})
+}
+
+// signs reports whether keepalived signs the adverts of an instance.
+func signs(instance *keepalived.Node) bool {
+	h := instance.Last("auth_hmac")
+	if h == nil {
+		return false
+	}
+	return slices.ContainsFunc(h.All("key"), func(k *keepalived.Node) bool { return len(k.Args) > 1 && k.Args[0] == lastArg(h, "active_key") })
 }
 
 // hmacWords are the values that keepalived knows.

@@ -15,10 +15,10 @@ const maxRounds = 10
 
 // accepted returns the result without what lvs-ha refuses, which becomes findings. A configuration may be valid for keepalived, which
 // ignores much of what contradicts itself, and the rules about that are lvs-ha's own: they stand in the package config, not here.
-func accepted(root *block, sources []Source, findings []Finding) *Result {
+func accepted(root *block, sources []Source, findings []Finding, withoutFiles bool) *Result {
 	for round := 1; ; round++ {
 		text, places := root.layout()
-		faults, err := refusals(text, sources)
+		faults, err := refusals(text, sources, withoutFiles)
 		if len(faults) == 0 || round > maxRounds {
 			return &Result{HCL: text, Findings: findings, Err: err}
 		}
@@ -36,12 +36,13 @@ func accepted(root *block, sources []Source, findings []Finding) *Result {
 	}
 }
 
-// refusals returns the errors of a configuration on any of the nodes. That a file cannot be used is none: it may be on another host.
-func refusals(text []byte, sources []Source) (faults []config.Finding, err error) {
+// refusals returns the errors of a configuration on any of the nodes. That a file cannot be used is usually none: it may be on another
+// host.
+func refusals(text []byte, sources []Source, withoutFiles bool) (faults []config.Finding, err error) {
 	for _, s := range sources {
 		_, diags := config.LoadText(resultName, text, config.Options{Node: cmp.Or(s.Node, "node")})
 		for _, f := range diags.Errors() {
-			if !f.AboutFile() {
+			if withoutFiles || !f.AboutFile() {
 				faults = append(faults, f)
 				err = cmp.Or(err, diags.Err())
 			}

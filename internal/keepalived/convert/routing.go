@@ -90,11 +90,17 @@ func (l *line) route(b *block) bool {
 				i++
 				next = l.Args[i]
 			}
-			if word == "to" {
+			switch {
+			case word == "to":
 				b.label = next
 				continue
+			case word == "table":
+				if !l.table(b, next) {
+					return false
+				}
+				continue
 			}
-			if word == "src" || word == "table" || word == "scope" || word == "mtu" || word == "metric" || word == "priority" || word == "preference" {
+			if word == "src" || word == "scope" || word == "mtu" || word == "metric" || word == "priority" || word == "preference" {
 				l.hop(b, word, next)
 			} else {
 				l.hop(hop, word, next)
@@ -137,8 +143,6 @@ func (l *line) hop(b *block, word, value string) {
 		l.find(Ignored, "%q is not an address.", value)
 	case "dev", "oif":
 		b.set(name, quote(value), notes{})
-	case "table":
-		l.table(b, value)
 	case "scope":
 		if slices.Contains([]string{"global", "site", "link", "host"}, value) {
 			b.set("scope", quote(value), notes{})
@@ -157,16 +161,17 @@ func (l *line) hop(b *block, word, value string) {
 	}
 }
 
-func (l *line) table(b *block, value string) {
+// table writes the number of a routing table. It returns false for a name that only the host knows.
+func (l *line) table(b *block, value string) bool {
 	if n, named := tableNames[value]; named {
 		value = n
 	}
 	if n, err := strconv.ParseUint(value, 0, 32); err == nil && n > 0 {
 		b.set("table", fmt.Sprint(n), notes{})
-		return
+		return true
 	}
-	l.find(Missing, "Write the number of the table %q, which /etc/iproute2/rt_tables names.", value)
-	b.set("table", "254", notes{})
+	l.find(Missing, "It is left out: write the number of the table %q, which is in /etc/iproute2/rt_tables.", value)
+	return false
 }
 
 // The first priority of rules that have none. keepalived chooses one too.
@@ -189,8 +194,9 @@ func (l *line) rule(b *block, number int) bool {
 				l.find(Ignored, "%q is not a network.", next)
 			}
 		case "table", "lookup":
-			i++
-			l.table(b, next)
+			if i++; !l.table(b, next) {
+				return false
+			}
 		case "preference", "priority", "order", "pref":
 			i++
 			if n, err := strconv.ParseUint(next, 0, 32); err == nil && n >= 1 && n <= 32765 {

@@ -84,6 +84,9 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 		}
 	}
 	c.each("real_server", l.Children, r, func(l2 *line) { c.serverLine(l2, r, l.Node, s, t) })
+	if s.method != nil && forwardings[lastArg(l.Node, "lvs_method")] == "" {
+		(&line{Node: s.method, c: c.again()}).tunnel(r)
+	}
 }
 
 // lastArg returns the first argument of the last line with a keyword, or "".
@@ -157,9 +160,20 @@ func (c *converter) serverForwarding(l *line, b *block, s *service) {
 	if f != s.forwarding {
 		l.set(b, "forwarding", quote(f))
 	}
-	if t := tunnel(l.Args[1:]); f == "tun" && len(t.items) > 0 {
-		b.add(t)
+	l.tunnel(b)
+}
+
+// tunnel adds the block for the words after the method TUN.
+func (l *line) tunnel(b *block) {
+	if forwardings[l.arg(0)] != "tun" || len(l.Args) == 1 {
+		return
 	}
+	t := tunnel(l.Args[1:])
+	if t == nil {
+		l.find(Ignored, "keepalived uses an IP in IP tunnel.")
+		return
+	}
+	b.add(t)
 }
 
 // alertOff records that mail cannot be turned off for one of several.
@@ -169,20 +183,38 @@ func (l *line) alertOff(things string) {
 	}
 }
 
+// tunnel returns the block for "[type T] [port P] [csum|nocsum|remcsum]"; nil for an IP in IP tunnel, which keepalived also uses if the
+// words contradict each other.
 func tunnel(words []string) *block {
-	t := &block{kind: "tunnel"}
+	kind, port, checksum := "ipip", 0, ""
 	for i := 0; i < len(words); i++ {
+		ok := true
 		switch word := words[i]; {
-		case (word == "type" || word == "port") && i+1 < len(words):
+		case word == "type" && i+1 < len(words):
 			i++
-			value := words[i]
-			if word == "type" {
-				value = quote(value)
-			}
-			t.set(word, value, notes{})
+			kind, ok = words[i], slices.Contains([]string{"ipip", "gue", "gre"}, words[i])
+		case word == "port" && i+1 < len(words):
+			i++
+			port, ok = number(words[i], 1, 65535)
 		case slices.Contains([]string{"nocsum", "csum", "remcsum"}, word):
-			t.set("checksum", quote(word), notes{})
+			checksum = word
+		default:
+			ok = false
 		}
+		if !ok {
+			return nil
+		}
+	}
+	if kind == "ipip" || (kind == "gue") != (port != 0) || kind == "gre" && checksum == "remcsum" {
+		return nil
+	}
+	t := &block{kind: "tunnel"}
+	t.set("type", quote(kind), notes{})
+	if port != 0 {
+		t.set("port", fmt.Sprint(port), notes{})
+	}
+	if checksum != "" {
+		t.set("checksum", quote(checksum), notes{})
 	}
 	return t
 }
@@ -205,6 +237,9 @@ func (c *converter) sorryServer(l *line, b *block, s *service) {
 		if f := forwardings[m.Args[0]]; f != "" && f != s.forwarding {
 			r.set("forwarding", quote(f), notes{})
 		}
+		(&line{Node: m, c: c.again()}).tunnel(r)
+	} else if s.method != nil {
+		(&line{Node: s.method, c: c.again()}).tunnel(r)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,11 +15,13 @@ import (
 type service struct {
 	node       *keepalived.Node
 	endpoints  []endpoint
-	forwarding string // of the service
+	forwarding string           // of the service
+	method     *keepalived.Node // the line that sets it; nil: none
 	protocol   string
 	scheduler  string
 	persistent bool
 	port       uint16 // of all endpoints; 0: they differ, or it is every port
+	everyPort  bool   // an endpoint has no port: keepalived makes the service persistent
 	servers    int    // real servers that keepalived accepts
 	timers     timers // that real servers inherit
 	weight     *keepalived.Node
@@ -122,7 +125,7 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 	s = &service{node: n, forwarding: "nat", protocol: "udp", scheduler: "wlc"}
 	s.timers = timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(n.Children)
 	s.weight, s.inhibits = n.Last("weight"), n.Last("inhibit_on_failure") != nil
-	family := ""
+	family, granularity := "", ""
 	for _, child := range n.Children {
 		arg := ""
 		if len(child.Args) > 0 {
@@ -131,7 +134,7 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 		switch child.Keyword {
 		case "lb_kind", "lvs_method":
 			if f := forwardings[arg]; f != "" {
-				s.forwarding = f
+				s.forwarding, s.method = f, child
 			}
 		case "protocol":
 			if p := strings.ToLower(arg); slices.Contains([]string{"tcp", "udp", "sctp"}, p) {
@@ -144,10 +147,12 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 		case "persistence_timeout":
 			_, ok := number(arg, 1, 31*86400)
 			s.persistent = s.persistent || ok || arg == ""
-		case "persistence_granularity", "persistence_engine":
-			s.persistent = true
+		case "persistence_granularity":
+			granularity = arg
 		case "ip_family":
-			family = arg
+			if arg == "inet" || arg == "inet6" {
+				family = arg
+			}
 		case "real_server":
 			if _, ok := parseServer(child.Args); ok {
 				s.servers++
@@ -168,7 +173,11 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 		ipv6 := family == "inet6" || family == "" && c.firstServerIPv6(n)
 		s.endpoints = []endpoint{{mark: uint32(mark), ipv6: ipv6}}
 	case args[0] == "group":
-		s.endpoints = c.groups[args[1]]
+		ipv6 := family == "inet6" || family == "" && c.firstServerIPv6(n)
+		for _, e := range c.groups[args[1]] {
+			e.ipv6 = e.ipv6 || e.anyFamily && ipv6
+			s.endpoints = append(s.endpoints, e)
+		}
 		if len(s.endpoints) == 0 {
 			return nil, fmt.Sprintf("keepalived ignores it: there is no virtual_server_group %s with entries.", args[1])
 		}
@@ -181,12 +190,33 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 	}
 	s.port = s.endpoints[0].address.Port()
 	for _, e := range s.endpoints {
+		s.everyPort = s.everyPort || e.mark == 0 && e.address.Port() == 0
 		if e.address.Port() != s.port {
 			s.port = 0
 		}
 	}
+	s.persistent = s.persistent || s.granularity(granularity) != ""
 	return s, ""
 }
+
+// granularity returns what keepalived makes of persistence_granularity: with IPv6 the length of a prefix, with IPv4 a netmask, which
+// may be written as one number; "" if it is invalid.
+func (s *service) granularity(text string) string {
+	n, err := strconv.ParseUint(text, 10, 32)
+	mask, isAddress := netip.ParseAddr(text)
+	switch {
+	case s.ipv6() && err == nil && n >= 1 && n <= 128:
+		return strconv.FormatUint(n, 10)
+	case !s.ipv6() && err == nil:
+		return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}).String()
+	case !s.ipv6() && isAddress == nil && mask.Is4():
+		return mask.String()
+	}
+	return ""
+}
+
+// ipv6 reports whether the first endpoint is one of IPv6.
+func (s *service) ipv6() bool { return s.endpoints[0].ipv6 || s.endpoints[0].address.Addr().Is6() }
 
 func (c *converter) firstServerIPv6(n *keepalived.Node) bool {
 	for _, r := range n.All("real_server") {
@@ -251,7 +281,7 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 		l.find(Same, "")
 		l.set(b, "one_packet", "true")
 	case "persistence_timeout", "persistence_granularity", "persistence_engine":
-		c.persistence(l, b)
+		c.persistence(l, b, s)
 	case "smtp_alert":
 		l.alertOff("services")
 	case "inhibit_on_failure":
@@ -349,7 +379,7 @@ func (c *converter) schedulerFlag(l *line, b *block, s *service) {
 	l.set(b, "scheduler_flags", quoteAll([]string{l.Keyword}))
 }
 
-func (c *converter) persistence(l *line, b *block) {
+func (c *converter) persistence(l *line, b *block, s *service) {
 	n := 0
 	if l.Keyword == "persistence_timeout" && l.arg(0) != "" {
 		var ok bool
@@ -358,25 +388,30 @@ func (c *converter) persistence(l *line, b *block) {
 			return
 		}
 	}
-	_, length := number(l.arg(0), 1, 128)
-	mask, err := netip.ParseAddr(l.arg(0))
 	switch {
-	case l.Keyword == "persistence_engine" && l.arg(0) != "sip", l.Keyword == "persistence_granularity" && !length && (err != nil || !mask.Is4()):
+	case l.Keyword == "persistence_engine" && !s.persistent && !s.everyPort:
+		l.find(Ignored, "keepalived ignores it without persistence.")
+		return
+	case l.Keyword == "persistence_engine" && l.arg(0) != "sip", l.Keyword == "persistence_granularity" && s.granularity(l.arg(0)) == "":
 		l.find(Ignored, "keepalived does not know %q.", l.arg(0))
 		return
+	case l.Keyword == "persistence_granularity" && !s.ipv6() && !strings.Contains(l.arg(0), "."):
+		l.find(Equivalent, "keepalived reads it as the netmask %s.", s.granularity(l.arg(0)))
 	}
 	p := b.find("persistence")
 	if p == nil {
 		p = b.add(&block{kind: "persistence", notes: l.notes()})
 	}
-	l.find(Same, "")
+	if !l.told {
+		l.find(Same, "")
+	}
 	switch {
 	case l.Keyword == "persistence_engine":
 		p.set("engine", quote(l.arg(0)), notes{})
-	case l.Keyword == "persistence_granularity" && strings.Contains(l.arg(0), "."):
-		p.set("netmask", quote(l.arg(0)), notes{})
+	case l.Keyword == "persistence_granularity" && s.ipv6():
+		p.set("prefix", s.granularity(l.arg(0)), notes{})
 	case l.Keyword == "persistence_granularity":
-		p.set("prefix", l.arg(0), notes{})
+		p.set("netmask", quote(s.granularity(l.arg(0))), notes{})
 	case n > 0:
 		p.set("timeout", duration(time.Duration(n)*time.Second), notes{})
 	default:
@@ -400,7 +435,7 @@ func (c *converter) impliedService(b *block, s *service) {
 		b.items = slices.Insert(b.items, at, item{name: "protocol", value: quote("udp"), notes: notes{trailing: "keepalived's default"}})
 	}
 	p := b.find("persistence")
-	if everyPort := func(e endpoint) bool { return e.mark == 0 && e.address.Port() == 0 }; p == nil && slices.ContainsFunc(s.endpoints, everyPort) {
+	if p == nil && s.everyPort {
 		p = b.add(&block{kind: "persistence"})
 	}
 	if p != nil && p.get("timeout") == "" {

@@ -214,11 +214,15 @@ func (l *line) count(b *block, name string, lowest, highest int) {
 
 // weight writes "weight N [reverse]".
 func (l *line) weight(b *block, most int) {
-	if w, ok := number(l.arg(0), -most, most); ok {
+	switch w, ok := number(l.arg(0), -1<<31, 1<<31-1); {
+	case !ok:
+		l.find(Ignored, "%q is not a weight from −%d to %d.", l.arg(0), most, most)
+	case w < -most || w > most:
+		l.find(Equivalent, "Priorities are limited to 1 to 254.")
+		l.set(b, "weight", fmt.Sprint(min(max(w, -253), 253)))
+	default:
 		l.find(Same, "")
 		l.set(b, "weight", fmt.Sprint(min(max(w, -253), 253)))
-	} else {
-		l.find(Ignored, "%q is not a weight from −%d to %d.", l.arg(0), most, most)
 	}
 	if l.arg(1) == "reverse" {
 		b.set("reverse", "true", notes{})

@@ -22,6 +22,10 @@ func (c *converter) uses(l *line, b *block, v *instance) {
 			at.find(Ignored, "There is no %s %s.", kind, name)
 			continue
 		}
+		if slices.ContainsFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == use.kind && i.block.label == use.label }) {
+			at.find(Ignored, "keepalived ignores it: it is tracked already.")
+			continue
+		}
 		if !at.useOptions(use, value.Words[1:], v) {
 			continue
 		}

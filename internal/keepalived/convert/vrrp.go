@@ -144,6 +144,18 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 	return v
 }
 
+// unicast reports whether the instance has valid peers.
+func (v *instance) unicast() bool {
+	for _, l := range v.node.All("unicast_peer") {
+		for _, value := range l.Values {
+			if a, err := netip.ParseAddr(value.Words[0]); err == nil && a.Is6() == v.ipv6 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func familyOf(address string) int {
 	p, ok := prefix(address)
 	switch {
@@ -213,6 +225,9 @@ func (c *converter) implied(b *block, v *instance) {
 		attribute("startup_delay", duration(c.globals.startup))
 	}
 	b.items = slices.Insert(b.items, first, add...)
+	if v.ipv6 && len(v.have) == 0 && b.get("source_address")+b.get("unicast_peers") == "" {
+		c.find(v.node.Position, "", "vrrp_instance", Missing, "An instance without addresses uses IPv4, unless it has an IPv6 source_address.")
+	}
 	for _, name := range v.carriers {
 		tracked := func(i item) bool {
 			return i.block != nil && i.block.kind == "track_interface" && i.block.label == label(name)
@@ -327,7 +342,7 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 	case "mcast_dst_ip":
 		if a, err := netip.ParseAddr(l.arg(0)); err != nil || !a.IsMulticast() || a.Is6() != v.ipv6 {
 			l.find(Ignored, "%q is not a multicast address of the instance's family.", l.arg(0))
-		} else if v.node.Last("unicast_peer") != nil {
+		} else if v.unicast() {
 			l.find(Ignored, "The instance uses unicast.")
 		} else {
 			l.find(Same, "")

@@ -1,12 +1,13 @@
 package keepalivedtest
 
+import "strings"
+
 const (
 	junk    = `0|1|-1|5|255|256|65536|99999999999|0.5|1e3|yes|off|true|eth1|10.0.0.7|fd00::7|224.0.0.99|ff02::99|/a/b|a_b|x"y|"/c d e"|255.255.255.0|TCP|ä|$|}x|'|\\`
 	seconds = "1|2|0.5|10|60|0"
 	count   = "1|2|3|5|0"
 	truth   = "|true|false|on|off|yes|no"
 	scripts = `"/usr/bin/check a 'b c'"|/usr/bin/check|check.sh|"/usr/bin/pgrep -x haproxy"|"killall -0 nginx"|"/bin/sh -c 'systemctl stop keepalived'"|"</dev/tcp/127.0.0.1/80"|/usr/bin/check user|"/a | b"`
-	tracked = "|| weight 5| weight -60| weight 10 reverse| reverse| weight 300"
 	route   = "{VIP}/32|192.0.2.0/24 via {ADDRESS} dev eth0|default via {ADDRESS}|src {ADDRESS} 198.51.100.0/24 via {ADDRESS} metric 7 table 100|blackhole 198.51.100.128/25|192.0.2.0/25 nexthop via {ADDRESS} weight 1 nexthop via {ADDRESS} weight 2|192.0.2.0/26 via {ADDRESS} or {ADDRESS}|192.0.2.0/27 dev eth0 scope link mtu 1400 onlink proto 3|x y"
 	rule    = "from {ADDRESS} table 100|to 192.0.2.0/24 table main priority 50|from 192.0.2.0/24 fwmark 7 lookup 200 preference 60|iif eth0 table 5|from {ADDRESS} to {ADDRESS} blackhole priority 70|from {OTHER} table 100|from all dport 80 table 3|table custom"
 	address = "{VIP}{LENGTH}|{VIP}{LENGTH} dev eth1|{VIP}/24 label eth0:1|{VIP} scope link|{VIP}/24 brd +|{VIP}/24 brd 10.0.0.255|{VIP}/24 noprefixroute|{VIP} peer {ADDRESS}|{VIP}/64 preferred_lft 0|{OTHER}|{VIP} no_track|{VIP} home|nonsense"
@@ -28,9 +29,9 @@ var blockLines = map[string]string{
 	"virtual_rules":              rule,
 	"unicast_peer":               "{ADDRESS}|{ADDRESS} min_ttl 3 max_ttl 254|{OTHER}|{ADDRESS} max_ttl 64",
 	"track_interface":            "eth0|eth1|eth2 weight -10|eth3 weight 5 reverse|lo",
-	"track_script":               "s0" + tracked,
-	"track_file":                 "f0" + tracked,
-	"track_process":              "p0" + tracked,
+	"track_script":               tracks("s0"),
+	"track_file":                 tracks("f0"),
+	"track_process":              tracks("p0"),
 	"track_bfd":                  "b",
 	"interfaces":                 "eth0|eth1",
 	"group":                      "V0|V1|V2|V9",
@@ -78,4 +79,8 @@ var arguments = map[string]string{
 	"min_reply_length": "0|10|300", "max_reply_length": "0|10|255|300", "track_file": "f0", "BFD_CHECK.name": "b",
 	"linkbeat_use_polling": "", "net_namespace": "x", "net_namespace_ipvs": "x", "instance": "x", "child_wait_time": "5",
 	"vrrp_priority": process, "checker_priority": process, "bfd_priority": process,
+}
+
+func tracks(name string) string {
+	return strings.Join([]string{name, name, name + " weight 5", name + " weight -60", name + " weight 10 reverse", name + " reverse", name + " weight 300"}, "|")
 }

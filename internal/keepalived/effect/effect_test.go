@@ -1,0 +1,100 @@
+package effect
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived/convert"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived/keepalivedtest"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+)
+
+type text string
+
+func (s text) Read(string) ([]byte, error) { return []byte(s), nil }
+func (text) Glob(string) ([]string, error) { return nil, nil }
+
+// TestResultMeansTheSame removes from random configurations all lines that are said to differ or to be missing: what is left has the
+// same effect with both programs.
+func TestResultMeansTheSame(t *testing.T) {
+	seed, times := lab.Seed(t, 100)
+	r := rand.New(rand.NewPCG(seed, 6))
+	objects := 0
+	for i := range times {
+		in := keepalivedtest.Config(r)
+		for {
+			c, result := converted(t, in)
+			lossy := map[int]bool{}
+			for _, f := range result.Findings {
+				if f.Fate.Lossy() {
+					lossy[f.Line] = true
+				}
+			}
+			if len(lossy) > 0 {
+				in = without(in, lossy)
+				continue
+			}
+			cfg, diags := config.LoadText("lvs-ha.hcl", result.HCL, config.Options{Node: "lb1"})
+			if cfg == nil {
+				t.Fatal(diags.Err())
+			}
+			ours, theirs := LVSHA(cfg, noInterfaces), Keepalived(c, noInterfaces)
+			for _, s := range Sections {
+				for _, d := range Compare(s.Of(theirs), s.Of(ours)) {
+					if objects++; d.Mark != ' ' {
+						t.Errorf("%c %s", d.Mark, d.Text)
+					}
+				}
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d, configuration %d\n%s\n%s", seed, i, in, result.HCL)
+			}
+			break
+		}
+	}
+	t.Logf("%d objects of %d configurations", objects, times)
+}
+
+func converted(t *testing.T, in string) (*keepalived.Config, *convert.Result) {
+	t.Helper()
+	c, err := keepalived.Read("f", keepalived.Options{Node: "lb1", Files: text(in)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, convert.Convert([]convert.Source{{Config: c}}, convert.Options{WithoutFiles: true})
+}
+
+// without removes lines, with the blocks that begin there. A block begins at the end of its line or in the next one.
+func without(in string, lines map[int]bool) string {
+	var out []string
+	all := strings.Split(in, "\n")
+	for i := 0; i < len(all); i++ {
+		if !lines[i+1] {
+			out = append(out, all[i])
+			continue
+		}
+		depth := 0
+		for {
+			code, _, _ := strings.Cut(strings.ReplaceAll(all[i], "#", "!"), "!")
+			code = strings.TrimSpace(code)
+			switch {
+			case strings.HasSuffix(code, "{"):
+				depth++
+			case code == "}":
+				depth--
+			}
+			opens := depth == 0 && i+1 < len(all) && strings.TrimSpace(all[i+1])+" " != " " && strings.HasPrefix(strings.TrimSpace(all[i+1]), "{")
+			if depth == 0 && !opens || i+1 == len(all) {
+				break
+			}
+			i++
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func noInterfaces(string) []netip.Addr { return nil }

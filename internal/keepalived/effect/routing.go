@@ -1,0 +1,301 @@
+package effect
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+// belongings computes the addresses, routes and rules of a master.
+func (k *theirs) belongings(n *keepalived.Node, iface string, ipv6 bool) {
+	have := map[netip.Addr]bool{}
+	for _, l := range n.Children {
+		for _, v := range l.Values {
+			switch l.Keyword {
+			case "virtual_ipaddress", "virtual_ipaddress_excluded":
+				p, ok := address(v.Words[0])
+				if !ok || have[p.Addr()] || p.Addr().Is6() != ipv6 && l.Keyword == "virtual_ipaddress" {
+					continue
+				}
+				have[p.Addr()] = true
+				k.address(v.Words, iface, true)
+			case "virtual_routes":
+				k.route(v.Words)
+			case "virtual_rules":
+				k.rule(v.Words)
+			}
+		}
+	}
+}
+
+// vmacOf returns the interface that use_vmac creates.
+func vmacOf(args []string, r *router) string {
+	if len(args) > 1 && args[0] == "name" {
+		return args[1]
+	}
+	if len(args) > 0 && !strings.Contains(args[0], ":") && args[0] != "group" && args[0] != "netlink_notify_msg" {
+		return args[0]
+	}
+	if r.ipv6 {
+		return fmt.Sprintf("vrrp6.%d", r.id)
+	}
+	return fmt.Sprintf("vrrp.%d", r.id)
+}
+
+// address adds "ADDRESS[/LENGTH] [dev IF] [label L] [scope S] …".
+func (k *theirs) address(words []string, iface string, virtual bool) {
+	p, ok := address(words[0])
+	if !ok {
+		return
+	}
+	a := interfaceAddress{prefix: p, iface: iface, deprecated: virtual && p.Addr().Is6() && p.Bits() == 128}
+	for i := 1; i < len(words); i++ {
+		next := ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		switch words[i] {
+		case "dev":
+			a.iface = next
+		case "label":
+			a.label = next
+		case "scope":
+			a.scope = next
+		case "peer":
+			peer, _ := address(next)
+			a.peer = peer.Addr()
+		case "brd", "broadcast":
+			a.broadcast, _ = netip.ParseAddr(next)
+			if next == "-" {
+				a.broadcast = p.Masked().Addr()
+			}
+		case "preferred_lft":
+			a.deprecated = next == "0"
+		case "noprefixroute":
+			a.noPrefixRoute = true
+			continue
+		case "home", "mngtmpaddr", "autojoin", "-nodad":
+			a.others = append(a.others, words[i])
+			continue
+		default:
+			continue
+		}
+		i++
+	}
+	if a.iface == "" {
+		a.iface = "eth0"
+		if args, is := k.global("default_interface"); is && len(args) > 0 {
+			a.iface = args[0]
+		}
+	}
+	k.effect.Addresses = append(k.effect.Addresses, a.String())
+}
+
+// interfaceAddress is an address as `ip address` shows it.
+type interfaceAddress struct {
+	prefix          netip.Prefix
+	iface           string
+	label           string
+	scope           string
+	broadcast, peer netip.Addr // unset: the usual one; none
+	deprecated      bool
+	noPrefixRoute   bool
+	others          []string
+}
+
+func (a interfaceAddress) String() string {
+	text := fmt.Sprintf("%v dev %s", a.prefix, a.iface)
+	add := func(format string, args ...any) { text += fmt.Sprintf(format, args...) }
+	ipv4 := a.prefix.Addr().Is4()
+	if a.peer.IsValid() {
+		add(" peer %v", a.peer)
+	}
+	if a.broadcast.IsValid() && a.broadcast != broadcastOf(a.prefix) && ipv4 {
+		add(" brd %v", a.broadcast)
+	}
+	if ipv4 && !slices.Contains([]string{"", "global", "universe", "0"}, a.scope) {
+		add(" scope %s", a.scope)
+	}
+	if ipv4 && a.label != "" {
+		add(" label %s", a.label)
+	}
+	if a.deprecated && !ipv4 {
+		add(" deprecated")
+	}
+	if a.noPrefixRoute {
+		add(" noprefixroute")
+	}
+	for _, o := range a.others {
+		add(" %s", o)
+	}
+	return text
+}
+
+func broadcastOf(p netip.Prefix) netip.Addr {
+	if !p.Addr().Is4() {
+		return netip.Addr{}
+	}
+	b := p.Masked().Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+// pairs are the options of a route or a rule.
+type pairs []string
+
+func (p *pairs) add(word, value string) { *p = append(*p, strings.TrimSpace(word+" "+value)) }
+
+func (p *pairs) String() string {
+	slices.Sort(*p)
+	return strings.Join(*p, " ")
+}
+
+var synonyms = map[string]string{"gw": "via", "oif": "dev", "priority": "metric", "preference": "metric", "dsfield": "tos"}
+
+// route adds "[TYPE] [to] DESTINATION [via A] [dev IF] …".
+func (k *theirs) route(words []string) {
+	destination, kind := "", ""
+	var options pairs
+	var hops []string
+	into := &options
+	for i := 0; i < len(words); i++ {
+		word, next := words[i], ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		if s := synonyms[word]; s != "" {
+			word = s
+		}
+		switch word {
+		case "blackhole", "unreachable", "prohibit":
+			kind = word + " "
+		case "unicast", "no_track":
+		case "onlink":
+			into.add(word, "")
+		case "nexthop", "or":
+			if word == "or" && len(hops) == 0 {
+				hops = append(hops, "alternatives")
+			}
+			if into != &options {
+				hops = append(hops, into.String())
+			}
+			into = &pairs{}
+			if word == "or" {
+				into.add("via", next)
+				i++
+			}
+		case "to":
+			destination = next
+			i++
+		default:
+			if _, known := routeWords[word]; !known {
+				if destination == "" {
+					destination = word
+				}
+				continue
+			}
+			i++
+			if next == "lock" || next == "inet" || next == "inet6" {
+				i++
+				if next = ""; i < len(words) {
+					next = words[i]
+				}
+			}
+			addRouteOption(&options, into, word, next)
+		}
+	}
+	if into != &options {
+		hops = append(hops, into.String())
+	}
+	for _, h := range hops {
+		options.add("nexthop", h)
+	}
+	p, ok := address(destination)
+	switch {
+	case destination == "default":
+		destination = "0.0.0.0/0"
+		if strings.Contains(options.String(), "via") && strings.Contains(options.String(), ":") {
+			destination = "::/0"
+		}
+	case !ok:
+		return
+	default:
+		destination = p.Masked().String()
+	}
+	k.effect.Routes = append(k.effect.Routes, strings.TrimSpace(kind+destination+" "+options.String()))
+}
+
+// routeWords are the options of routes with a value.
+var routeWords = map[string]bool{
+	"via": true, "src": true, "dev": true, "table": true, "metric": true, "scope": true, "mtu": true, "weight": true, "tos": true, "protocol": false,
+	"hoplimit": true, "advmss": true, "rtt": true, "window": true, "cwnd": true, "realms": true, "initcwnd": true, "initrwnd": true, "quickack": true,
+	"congctl": true, "pref": true, "features": true, "rto_min": true, "rttvar": true, "ssthresh": true, "reordering": true,
+}
+
+// addRouteOption leaves out what means nothing: the usual table, scope and weight, and the protocol, which only names the program.
+func addRouteOption(route, hop *pairs, word, value string) {
+	switch value = number(value); {
+	case !routeWords[word], word == "table" && (value == "254" || value == "main"), word == "scope" && value == "global", word == "weight" && value == "1",
+		word == "metric" && value == "0":
+	case word == "via" || word == "dev" || word == "weight":
+		hop.add(word, value)
+	default:
+		route.add(word, value)
+	}
+}
+
+// number writes numbers in decimal, and leaves other words as they are.
+func number(text string) string {
+	if n, err := strconv.ParseUint(text, 0, 32); err == nil {
+		return strconv.FormatUint(n, 10)
+	}
+	return text
+}
+
+// rule adds a routing rule. keepalived chooses a priority if there is none.
+func (k *theirs) rule(words []string) {
+	var options pairs
+	action := ""
+	for i := 0; i < len(words); i++ {
+		word, next := words[i], ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		switch word {
+		case "from", "to":
+			if p, ok := address(next); ok {
+				options.add(word, p.Masked().String())
+			}
+		case "table", "lookup":
+			if next = number(next); next == "main" {
+				next = "254"
+			}
+			action = "lookup " + next
+		case "preference", "priority", "order", "pref":
+			options.add("priority", number(next))
+		case "iif", "oif", "fwmark":
+			options.add(word, number(next))
+		case "dev":
+			options.add("iif", next)
+		case "blackhole", "unreachable", "prohibit":
+			action = word
+			continue
+		case "no_track":
+			continue
+		default:
+			options.add(word, "")
+			continue
+		}
+		i++
+	}
+	if action == "" {
+		action = "lookup 254"
+	}
+	k.effect.Routes = append(k.effect.Routes, strings.Join(strings.Fields("rule: "+options.String()+" "+action), " "))
+}

@@ -1,0 +1,119 @@
+package effect
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+)
+
+// offset is what tracks add to the priority of an instance while all of them are good: links are up, scripts succeed, processes run,
+// and files have the number 0.
+func (k *theirs) offset(n *keepalived.Node) (sum int) {
+	group := k.groupOf(n.Args[0])
+	weighted := group == nil || group.Last("sync_group_tracking_weight", "global_tracking") != nil
+	for _, from := range []*keepalived.Node{n, group} {
+		if from == nil || from == n && !weighted {
+			continue
+		}
+		for _, kind := range []string{"track_interface", "track_script", "track_process"} {
+			tracked := map[string]bool{}
+			for _, l := range from.All(kind) {
+				for _, v := range l.Values {
+					if known := len(v.Words) == 1 || len(v.Words) > 2 && v.Words[1] == "weight"; known && !tracked[v.Words[0]] {
+						tracked[v.Words[0]] = true
+						sum += k.weight(n, kind, v.Words)
+					}
+				}
+			}
+		}
+	}
+	return sum
+}
+
+func (k *theirs) groupOf(instance string) *keepalived.Node {
+	for _, n := range k.config.Nodes {
+		if n.Keyword != "vrrp_sync_group" {
+			continue
+		}
+		if list := n.Last("group"); list != nil {
+			for _, v := range list.Values {
+				if slices.Contains(v.Words, instance) {
+					return n
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// weight returns what a good track adds.
+func (k *theirs) weight(n *keepalived.Node, kind string, words []string) int {
+	weight, reverse := 0, false
+	if kind == "track_interface" {
+		if carries(n, words[0]) {
+			return 0
+		}
+	} else {
+		define := k.definition(kind, words[0])
+		if define == nil {
+			return 0
+		}
+		if l := define.Last("weight"); l != nil {
+			weight, reverse = parseWeight(l.Args, math.MaxInt32, 0)
+		}
+	}
+	if len(words) > 2 {
+		own := false
+		weight, own = parseWeight(words[2:], 254, weight)
+		reverse = reverse || own
+	}
+	switch {
+	case weight <= 0:
+		return 0
+	case reverse:
+		return -weight
+	}
+	return weight
+}
+
+// parseWeight parses "N [reverse]". A number that is out of range leaves the weight as it was.
+func parseWeight(words []string, most, weight int) (int, bool) {
+	if len(words) > 0 {
+		if w, err := strconv.Atoi(words[0]); err == nil && w >= -most && w <= most {
+			weight = min(max(w, -253), 253)
+		}
+	}
+	return weight, len(words) > 1 && words[1] == "reverse"
+}
+
+// carries reports whether an instance has addresses on an interface: it is tracked without a weight then.
+func carries(n *keepalived.Node, iface string) bool {
+	for _, l := range slices.Concat(n.All("virtual_ipaddress"), n.All("virtual_ipaddress_excluded")) {
+		for _, v := range l.Values {
+			if i := slices.Index(v.Words, "dev"); i > 0 && i+1 < len(v.Words) && v.Words[i+1] == iface && !slices.Contains(v.Words, "no_track") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// definition returns the block that defines a track, if keepalived keeps it.
+func (k *theirs) definition(kind, name string) *keepalived.Node {
+	for _, n := range k.config.Nodes {
+		if n.Keyword != "vrrp_"+kind && n.Keyword != "vrrp_"+strings.TrimPrefix(kind, "track_") || len(n.Args) == 0 || n.Args[0] != name {
+			continue
+		}
+		needs := n.Last(map[string]string{"track_script": "script", "track_process": "process"}[kind])
+		if needs == nil || len(needs.Args) == 0 {
+			continue
+		}
+		if script, ok := keepalived.ParseScript(needs.Text); kind != "track_script" || ok && len(script.Command) > 0 {
+			return n
+		}
+	}
+	return nil
+}
