@@ -17,7 +17,8 @@ type limited struct {
 // limit is a minimum time between two announcement packets of a family, on an interface or several that share it.
 type limit struct {
 	interval time.Duration
-	free     time.Time  // the next packet may be sent
+	free     time.Time // the next packet may be sent
+	pace     pace
 	delayed  []*running // each sends one packet in turn
 }
 
@@ -33,6 +34,25 @@ func (l *limit) admit(r *running, now time.Time) bool {
 
 // sent records when a packet was sent.
 func (l *limit) sent(now time.Time) { l.free = now.Add(l.interval) }
+
+// pace limits the packets to paceFrames in each paceTime. Together with the work between them, packets of many routers are
+// usually slower than that, so that there are few pauses.
+type pace struct {
+	began time.Time
+	count int
+}
+
+// sent counts a packet, and returns how long to pause.
+func (p *pace) sent(now time.Time) time.Duration {
+	if now.Sub(p.began) >= paceTime {
+		p.began, p.count = now, 0
+	}
+	p.count++
+	if p.count < paceFrames {
+		return 0
+	}
+	return p.began.Add(paceTime).Sub(now)
+}
 
 // setLimits replaces the limits.
 func (a *announcer) setLimits(wanted []vrrp.AnnounceLimit) {

@@ -44,10 +44,10 @@ const (
 	// one second (net.ipv4.neigh.*.locktime).
 	roundGap = 1100 * time.Millisecond
 
-	// After paceFrames packets the announcer pauses for pacePause. This limits it to 64,000 packets a second, a twentieth
-	// of a gigabit, which leaves room for traffic in receivers' queues.
+	// The announcer sends at most paceFrames packets in paceTime on an interface. That is a twentieth of a gigabit, which
+	// leaves room for traffic in receivers' queues.
 	paceFrames = 64
-	pacePause  = time.Millisecond
+	paceTime   = time.Millisecond
 )
 
 // vmacRounds are the times between the first rounds of a router with a virtual MAC address. Until the former master has
@@ -64,7 +64,7 @@ type announcer struct {
 
 	mu      sync.Mutex
 	running map[*holder]*running
-	paced   int
+	until   time.Time // when run wakes up by itself; zero if it does not
 	wanted  []vrrp.AnnounceLimit
 	limits  map[limited]*limit
 }
@@ -85,7 +85,7 @@ func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) 
 // delays it. A router that has just sent a round sends the next one only after secondRound.
 func (a *announcer) Announce(b burst) {
 	a.begin(b, true)
-	a.wake.notify()
+	a.wakeFor(b.holder)
 }
 
 // AnnounceNow is Announce for a few addresses, without pauses. The caller must notify a.wake afterwards.
@@ -112,6 +112,17 @@ func (a *announcer) begin(b burst, paced bool) {
 	a.mu.Unlock()
 	if begun {
 		a.round(r, paced)
+	}
+}
+
+// wakeFor wakes run if it would sleep beyond the next round of a router's burst, or beyond a limit.
+func (a *announcer) wakeFor(h *holder) {
+	a.mu.Lock()
+	r := a.running[h]
+	late := r != nil && (r.left > 0 || r.sent < r.rounds && (a.until.IsZero() || r.next.Before(a.until)))
+	a.mu.Unlock()
+	if late {
+		a.wake.notify()
 	}
 }
 
@@ -187,6 +198,7 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 	if delayed != nil {
 		return delayed, 0
 	}
+	defer func() { a.until = first }()
 	for _, r := range a.running {
 		switch {
 		case r.left > 0 || r.sent >= r.rounds:
@@ -217,8 +229,8 @@ func (a *announcer) round(r *running, pause bool) {
 			return
 		}
 		r.holder.announced.Add(1)
-		if a.sent(p) && pause {
-			time.Sleep(pacePause)
+		if rest := a.sent(p); rest > 0 && pause {
+			time.Sleep(rest)
 		}
 	}
 }
@@ -256,13 +268,13 @@ func (a *announcer) packet(r *running) (announcement, bool) {
 	return announcement{}, false
 }
 
-// sent counts a packet that was sent. It reports whether a pause is due.
-func (a *announcer) sent(p announcement) bool {
+// sent records a packet that was sent, and returns how long to pause.
+func (a *announcer) sent(p announcement) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p.limit.sent(time.Now())
-	a.paced++
-	return a.paced%paceFrames == 0
+	now := time.Now()
+	p.limit.sent(now)
+	return p.limit.pace.sent(now)
 }
 
 // giveUp ends a burst's round. It returns false if the burst has been stopped or replaced.

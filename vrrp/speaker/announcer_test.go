@@ -135,11 +135,57 @@ func TestAnnouncerPaces(t *testing.T) {
 		b := someBurst(1, 10*paceFrames)
 		b.holder = &holder{key: keyA}
 		a.Announce(b)
-		if took := framer.times()[10*paceFrames-1]; took < 9*pacePause {
+		if took := framer.times()[10*paceFrames-1]; took < 9*paceTime {
 			t.Errorf("%d announcements within %s", len(b.targets), took)
 		}
 		if got := b.holder.announced.Load(); got != uint64(20*paceFrames) {
 			t.Errorf("counted %d packets", got)
+		}
+	})
+}
+
+// TestAnnouncerPacesEachInterface sends as many packets as allowed at once on each of two interfaces, and more later.
+func TestAnnouncerPacesEachInterface(t *testing.T) {
+	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
+		const packets = paceFrames - 2 // two for each address
+		for range 3 {
+			for _, name := range []string{"eth0", "eth1"} {
+				b := burst{holder: &holder{key: keyA}, rounds: 1}
+				for range packets / 2 {
+					b.targets = append(b.targets, placed{name, vip1.Prefix})
+				}
+				began := time.Now()
+				a.Announce(b)
+				if took := time.Since(began); took > 0 {
+					t.Errorf("%d packets on %s took %s", packets, name, took)
+				}
+			}
+			time.Sleep(paceTime)
+		}
+	})
+}
+
+// TestAnnouncerSleepsOn checks that a thousand bursts do not each wake the goroutine that sends later rounds.
+func TestAnnouncerSleepsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAnnouncer(slog.New(slog.DiscardHandler), &fakeFramer{}, func(name string) netInterface { return netInterface{Index: 2, Name: name} })
+		announce := func(rounds int) (woken bool) {
+			b := someBurst(rounds, 1)
+			b.holder = &holder{key: keyA}
+			a.Announce(b)
+			woken = len(a.wake) > 0
+			select {
+			case <-a.wake:
+			default:
+			}
+			return woken
+		}
+		if announce(1) || !announce(2) {
+			t.Error("woken for a burst of one round, or not for a second round")
+		}
+		a.due(time.Now())
+		if announce(2) {
+			t.Error("woken although it wakes up by itself for the first burst")
 		}
 	})
 }
