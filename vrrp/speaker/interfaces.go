@@ -42,10 +42,11 @@ func (a netInterface) has(p netip.Prefix) bool {
 type interfaceTable struct {
 	links     map[int]netInterface // by index, without addresses
 	addresses map[int][]ifAddress
+	shared    map[int]bool // byName has returned the list of addresses, which must not be modified any more
 }
 
 func newInterfaceTable() *interfaceTable {
-	return &interfaceTable{links: map[int]netInterface{}, addresses: map[int][]ifAddress{}}
+	return &interfaceTable{links: map[int]netInterface{}, addresses: map[int][]ifAddress{}, shared: map[int]bool{}}
 }
 
 // byName returns the complete table.
@@ -53,6 +54,7 @@ func (t *interfaceTable) byName() map[string]netInterface {
 	out := make(map[string]netInterface, len(t.links))
 	for index, l := range t.links {
 		l.Addresses = t.addresses[index]
+		t.shared[index] = true
 		out[l.Name] = l
 	}
 	return out
@@ -75,11 +77,21 @@ func (t *interfaceTable) dropLink(index int) {
 	delete(t.addresses, index)
 }
 
-// setAddress records a new or changed address. It does not modify lists in place, because callers may hold them.
+// own returns an interface's addresses in a list that may be modified. It copies the list once after each byName, not for
+// each of a thousand changed addresses.
+func (t *interfaceTable) own(index int) []ifAddress {
+	if t.shared[index] {
+		delete(t.shared, index)
+		t.addresses[index] = slices.Clone(t.addresses[index])
+	}
+	return t.addresses[index]
+}
+
+// setAddress records a new or changed address.
 func (t *interfaceTable) setAddress(index int, p netip.Prefix, flags int) {
 	a := ifAddress{Prefix: p, Duplicate: flags&unix.IFA_F_DADFAILED != 0}
 	a.Usable = !a.Duplicate && (flags&unix.IFA_F_TENTATIVE == 0 || flags&unix.IFA_F_OPTIMISTIC != 0)
-	list := slices.Clone(t.addresses[index])
+	list := t.own(index)
 	if i := slices.IndexFunc(list, func(x ifAddress) bool { return x.Prefix == p }); i >= 0 {
 		list[i] = a
 	} else {
@@ -89,5 +101,5 @@ func (t *interfaceTable) setAddress(index int, p netip.Prefix, flags int) {
 }
 
 func (t *interfaceTable) dropAddress(index int, p netip.Prefix) {
-	t.addresses[index] = slices.DeleteFunc(slices.Clone(t.addresses[index]), func(x ifAddress) bool { return x.Prefix == p })
+	t.addresses[index] = slices.DeleteFunc(t.own(index), func(x ifAddress) bool { return x.Prefix == p })
 }

@@ -24,6 +24,27 @@ func link(index int, name string, flags uint32) netlink.Link {
 	return &netlink.Device{LinkAttrs: a}
 }
 
+// TestInterfaceTableCopiesOnce adds a thousand addresses between two reports.
+func TestInterfaceTableCopiesOnce(t *testing.T) {
+	tbl := newInterfaceTable()
+	tbl.setLink(link(2, "eth0", unix.IFF_UP))
+	prefix := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
+	}
+	tbl.setAddress(2, prefix(0), 0)
+	before := tbl.byName()["eth0"].Addresses
+	copies, last := 0, &before[0]
+	for i := 1; i < 1000; i++ {
+		tbl.setAddress(2, prefix(i), 0)
+		if now := &tbl.addresses[2][0]; now != last {
+			copies, last = copies+1, now
+		}
+	}
+	if len(before) != 1 || copies > 20 {
+		t.Errorf("%d copies; the list that was handed out has %d addresses", copies, len(before))
+	}
+}
+
 func TestInterfaceTable(t *testing.T) {
 	const running = unix.IFF_UP | unix.IFF_RUNNING
 	tbl := newInterfaceTable()
