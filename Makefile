@@ -94,8 +94,8 @@ dist: ## build what is released into bin/dist: tarball, Debian package, bill of 
 package: dist ## the Debian package, in bin/dist
 
 .PHONY: bench
-bench: setup ## benchmarks (root)
-	$(RUNTESTS) $(testflags) bench
+bench: setup ## benchmarks (root; MINUTES=10 of steadiness)
+	LVS_HA_MINUTES=$(MINUTES) $(RUNTESTS) $(testflags) bench
 
 .PHONY: soak
 soak: setup build ## what short tests do not find, with figures: docs/testing.md (root; CELLS=, MINUTES=, TROUBLES=, SEED=)
