@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -212,9 +213,13 @@ type RealServer struct {
 	ipvs.Destination
 	Checks    []healthcheck.Spec `json:"checks,omitempty"`     // its own, or else the service's
 	OnFailure OnFailure          `json:"on_failure,omitempty"` // its own, or else the service's: see FailureOf
+	Init      string             `json:"init,omitempty"`       // its own, "down" or InitUp, or else the service's: see StartsUp
 	Notify    *Notify            `json:"notify,omitempty"`
 	Sorry     bool               `json:"sorry,omitempty"` // a `sorry_server` block, which has only checks of its own
 }
+
+// StartsUp reports whether a real server of the service is used before its first result.
+func (vs VirtualService) StartsUp(rs RealServer) bool { return cmp.Or(rs.Init, vs.Init) == InitUp }
 
 // FailureOf returns the action for a real server of the service whose checks fail.
 func (vs VirtualService) FailureOf(rs RealServer) OnFailure {

@@ -93,6 +93,7 @@ type realServerBlock struct {
 	UpperThreshold attr[int64]    `hcl:"upper_threshold,optional" default:"0" range:"0..4294967295"`
 	LowerThreshold attr[int64]    `hcl:"lower_threshold,optional" default:"0" range:"0..4294967295"`
 	OnFailure      attr[string]   `hcl:"on_failure,optional" unset:"that of the virtual_service" oneof:"remove|weight"`
+	Init           attr[string]   `hcl:"init,optional" unset:"that of the virtual_service" oneof:"down|up"`
 
 	Notify       *poolNotifyBlock    `hcl:"notify,block"`
 	Tunnel       *tunnelBlock        `hcl:"tunnel,block"`
@@ -239,6 +240,7 @@ func (b *serviceBlock) server(server *realServerBlock) RealServer {
 		},
 		Checks:    specs(server.HealthChecks),
 		OnFailure: OnFailure(server.OnFailure.value),
+		Init:      server.Init.value,
 		Notify:    server.Notify.config(),
 	}
 	if t := server.Tunnel; t != nil {

@@ -85,14 +85,20 @@ type serviceSettings struct {
 	Sorry   string                        `json:"sorry_server,omitempty"`
 	Checks  []healthcheck.Spec            `json:"health_check"`
 	Servers map[string][]healthcheck.Spec `json:"real_server"` // their own checks
-	Failure map[string]config.OnFailure   `json:"real_server_on_failure,omitempty"`
+	Own     map[string]ownSettings        `json:"real_server_own,omitempty"`
+}
+
+// ownSettings are what a real server has instead of its service's.
+type ownSettings struct {
+	OnFailure config.OnFailure `json:"on_failure,omitempty"`
+	Init      string           `json:"init,omitempty"`
 }
 
 func (s serviceSettings) equal(other serviceSettings) bool {
 	same := func(a, b []healthcheck.Spec) bool { return slices.EqualFunc(a, b, healthcheck.Spec.Equal) }
 	return s.OnFailure == other.OnFailure && s.Required == other.Required && s.Pool == other.Pool && s.Sorry == other.Sorry &&
 		maps.EqualFunc(s.Notify, other.Notify, func(a, b *config.Notify) bool { return reflect.DeepEqual(a, b) }) && same(s.Checks, other.Checks) && maps.EqualFunc(s.Servers, other.Servers, same) &&
-		maps.Equal(s.Failure, other.Failure)
+		maps.Equal(s.Own, other.Own)
 }
 
 func parts(cfg *config.Config) compared {
@@ -142,7 +148,7 @@ func parts(cfg *config.Config) compared {
 		c.add(fmt.Sprintf("notify_email %q", m.Name), m)
 	}
 	for _, vs := range cfg.Services {
-		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Pool: vs.Pool, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}, Failure: map[string]config.OnFailure{}, Notify: map[string]*config.Notify{}}
+		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Pool: vs.Pool, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}, Own: map[string]ownSettings{}, Notify: map[string]*config.Notify{}}
 		if vs.Notify != nil {
 			j.Notify["service"] = vs.Notify
 		}
@@ -153,8 +159,8 @@ func parts(cfg *config.Config) compared {
 			if rs.Sorry {
 				j.Sorry = strings.TrimPrefix(j.Sorry+", "+rs.DestinationKey.String(), ", ")
 			}
-			if rs.OnFailure != "" {
-				j.Failure[rs.DestinationKey.String()] = rs.OnFailure
+			if own := (ownSettings{rs.OnFailure, rs.Init}); own != (ownSettings{}) {
+				j.Own[rs.DestinationKey.String()] = own
 			}
 			if len(rs.Checks) > 0 {
 				j.Servers[rs.DestinationKey.String()] = rs.Checks

@@ -125,7 +125,7 @@ func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member 
 			m.InTable, m.Destination.Weight, m.Reason = true, weight, AsFound
 			return m
 		}
-		if vs.Init == config.InitUp {
+		if vs.StartsUp(rs) {
 			m.InTable, m.Reason = true, Presumed
 			return m
 		}

@@ -173,6 +173,9 @@ func TestSequences(t *testing.T) {
 		{"servers that are presumed to be up", []step{
 			{"load presumed a=1 b=2", "a=1 b=2"}, {"a down", "b=2"}, {"b up", "b=2"}, {"a up", "a=1 b=2"}, {"restart", "a=1 b=2"}, {"load presumed a=1 b=2 c=3", "a=1 b=2 c=3"},
 		}},
+		{"one server that is presumed to be up, or is not", []step{
+			{"load a=1 b^=2", "b=2"}, {"b down", ""}, {"a up", "a=1"}, {"load presumed a_=1 b=2 c_=3 d=4", "a=1 d=4"}, {"c up", "a=1 c=3 d=4"},
+		}},
 		{"an operator drains, disables and enables", []step{
 			{"load a=1 b=2", ""}, {"a up", "a=1"}, {"b up", "a=1 b=2"}, {"drain a", "a=0 b=2"}, {"a down", "b=2"}, {"a up", "a=0 b=2"}, {"enable a", "a=1 b=2"},
 			{"disable b", "a=1"}, {"b down", "a=1"}, {"b up", "a=1"}, {"enable b", "a=1 b=2"},

@@ -115,7 +115,8 @@ func at(name string) netip.AddrPort {
 func name(d ipvs.DestinationKey) string { return string(rune('a' + d.Address.As4()[3] - 1)) }
 
 // configured parses "a=1 b=2" as the web service's real servers with their weights, "z?=1" as a sorry server with a check and
-// "z!=1" as one without, "a+=1" as a real server that is kept with weight 0 if it fails, "a-=1" as one that is removed, and "quorum=2±1" or "weight=20±5" as the quorum. "weight" keeps failed ones with weight 0, "unchecked"
+// "z!=1" as one without, "a+=1" as a real server that is kept with weight 0 if it fails, "a-=1" as one that is removed, "a^=1" as one
+// that is used before its first result, "a_=1" as one that is not, and "quorum=2±1" or "weight=20±5" as the quorum. "weight" keeps failed ones with weight 0, "unchecked"
 // omits the check, "deep" adds one at port 8080, "agent" asks an agent instead, "presumed" uses servers before their first result; "sh" and "persistent" change the
 // service, "min_up=2", "min_up=30%" and "slow=20" (seconds) the pool.
 func configured(words []string) []config.VirtualService {
@@ -148,6 +149,10 @@ func configured(words []string) []config.VirtualService {
 				rs.OnFailure = config.Weight
 			case '-':
 				rs.OnFailure = config.Remove
+			case '^':
+				rs.Init = config.InitUp
+			case '_':
+				rs.Init = "down"
 			case '?':
 				rs.Checks = []healthcheck.Spec{tcpCheck(0)}
 				fallthrough

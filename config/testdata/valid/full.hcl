@@ -277,6 +277,7 @@ virtual_service "shop" {
     upper_threshold = 1000
     lower_threshold = 800
     on_failure      = "weight"
+    init            = "up"
   }
 
   real_server "198.51.100.12" {

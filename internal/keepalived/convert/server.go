@@ -83,6 +83,9 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 			r.set("weight", fmt.Sprint(n), notes{})
 		}
 	}
+	if down := s.startsDown(l.Node); down != s.alpha() {
+		r.set("init", quote(map[bool]string{true: "down", false: "up"}[down]), notes{})
+	}
 	c.each("real_server", l.Children, r, func(l2 *line) { c.serverLine(l2, r, l.Node, s, t) })
 	if s.method != nil && forwardings[lastArg(l.Node, "lvs_method")] == "" {
 		(&line{Node: s.method, c: c.again()}).tunnel(r)
@@ -137,14 +140,14 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	case "smtp_alert":
 		l.alertOff("servers")
 	case "inhibit_on_failure":
-		action := map[string]string{"": "weight", "true": "weight", "on": "weight", "yes": "weight", "false": "remove", "off": "remove", "no": "remove"}[l.arg(0)]
-		if action == "" {
+		inhibits, known := truths[l.arg(0)]
+		if !known {
 			l.find(Ignored, "keepalived does not know %q.", l.arg(0))
 			return
 		}
 		l.find(Same, "")
-		if s.inhibits != (action == "weight") {
-			l.set(b, "on_failure", quote(action))
+		if s.inhibits != inhibits {
+			l.set(b, "on_failure", quote(map[bool]string{true: "weight", false: "remove"}[inhibits]))
 		}
 	}
 }

@@ -26,7 +26,7 @@ type service struct {
 	timers     timers // that real servers inherit
 	weight     *keepalived.Node
 	inhibits   bool
-	alphas     int             // real servers and checks with alpha of their own
+	startUp    int             // real servers that are used before their first check
 	have       map[string]bool // labels of the real servers that were written
 }
 
@@ -45,9 +45,7 @@ func (c *converter) virtualServer(l *line) {
 	}
 	switch {
 	case s.alpha():
-	case s.alphas > 0:
-		c.find(l.Position, "", "virtual_server", Differs, "keepalived uses the real servers without alpha before their first check; lvs-ha waits for it.")
-	case !c.unchecked:
+	case !c.unchecked && s.startUp > 0:
 		c.unchecked = true
 		c.find(l.Position, "", "virtual_server", Equivalent, "Without alpha, keepalived uses real servers before their first check: init = \"up\" says so.")
 	}
@@ -109,16 +107,38 @@ func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
 
 func (s *service) alpha() bool { return s.node.Last("alpha") != nil }
 
-// alphas counts the lines "alpha" of a real server and its checks.
-func alphas(server *keepalived.Node) (count int) {
+// startsDown reports whether a real server waits for its first check: a check has the alpha of its real server unless it has its own,
+// and a real server that of the virtual server.
+func (s *service) startsDown(server *keepalived.Node) bool {
+	waits := alpha(server, s.alpha())
+	checks := false
 	for _, n := range server.Children {
-		count += len(n.All("alpha"))
-		if n.Keyword == "alpha" {
-			count++
+		if checkKinds[n.Keyword] == "" && n.Keyword != "BFD_CHECK" {
+			continue
+		}
+		if checks = true; alpha(n, waits) {
+			return true
 		}
 	}
-	return count
+	return waits && !checks
 }
+
+// alpha returns what the last valid line "alpha" of a block says.
+func alpha(n *keepalived.Node, inherited bool) bool {
+	for _, line := range n.All("alpha") {
+		word := ""
+		if len(line.Args) > 0 {
+			word = line.Args[0]
+		}
+		if value, known := truths[word]; known {
+			inherited = value
+		}
+	}
+	return inherited
+}
+
+// truths are the words for true and false; a keyword alone means true.
+var truths = map[string]bool{"": true, "true": true, "on": true, "yes": true, "false": false, "off": false, "no": false}
 
 // readService reads what other lines depend on. The fault says why keepalived ignores the virtual server.
 func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
@@ -156,7 +176,9 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 		case "real_server":
 			if _, ok := parseServer(child.Args); ok {
 				s.servers++
-				s.alphas += alphas(child)
+				if !s.startsDown(child) {
+					s.startUp++
+				}
 			}
 		}
 	}
@@ -428,7 +450,7 @@ func (c *converter) impliedService(b *block, s *service) {
 	if b.get("forwarding") == "" {
 		b.items = slices.Insert(b.items, at, item{name: "forwarding", value: quote(s.forwarding)})
 	}
-	if !s.alpha() && s.alphas == 0 {
+	if !s.alpha() {
 		b.set("init", quote("up"), notes{})
 	}
 	if s.endpoints[0].mark == 0 && s.protocol == "udp" && b.get("protocol") == "" {
