@@ -15,8 +15,8 @@ import (
 var notInExamples = map[string]string{
 	"rarely needed by a pair of directors": `
 		director.grace director.on_stop director.repair_interval sysctl.manage connection_sync.group connection_sync.learn_time
-		connection_sync.maxlen connection_sync.port connection_sync.sync_id connection_sync.ttl tunnel.checksum tunnel.port
-		tunnel.type real_server.forwarding quorum.weight`,
+		connection_sync.maxlen connection_sync.port connection_sync.sync_id connection_sync.ttl tunnel.checksum
+		quorum.weight`,
 	"of the language, not of a use": `
 		node.name variable.type validation.condition validation.error_message`,
 	"for peers of other makes, or a step on the way to another setting": `

@@ -60,7 +60,12 @@ virtual_service "shop" {
 
   real_server "192.0.2.21" { weight = 100 }
   real_server "192.0.2.22" { weight = 100 }
-  real_server "192.0.2.23" { weight = 100 }
+  real_server "192.0.2.23" {
+    weight = 100
+
+    # Its caches are filled at its start: it is not used before its check passes.
+    init = "down"
+  }
   real_server "192.0.2.24" {
     weight = 200
 
@@ -72,7 +77,15 @@ virtual_service "shop" {
     on_failure = "remove"
   }
 
-  sorry_server "192.0.2.99" {
+  # In another network, through a tunnel.
+  sorry_server "198.51.100.99" {
+    forwarding = "tun"
+
+    tunnel {
+      type = "gue"
+      port = 6080
+    }
+
     health_check "tcp" {}
   }
 
