@@ -169,7 +169,8 @@ type VirtualService struct {
 	OnFailure OnFailure          `json:"on_failure"`
 	Pool
 	Notify      *Notify      `json:"notify,omitempty"`
-	RealServers []RealServer `json:"real_servers,omitempty"` // including the sorry servers
+	Discover    []Discover   `json:"discover,omitempty"`
+	RealServers []RealServer `json:"real_servers,omitempty"` // including the sorry servers, and with package pool's Expand the discovered ones
 }
 
 // Pool is how a virtual service uses its real servers.
@@ -216,6 +217,9 @@ type RealServer struct {
 	Init      string             `json:"init,omitempty"`       // its own, "down" or InitUp, or else the service's: see StartsUp
 	Notify    *Notify            `json:"notify,omitempty"`
 	Sorry     bool               `json:"sorry,omitempty"` // a `sorry_server` block, which has only checks of its own
+
+	Source   string    `json:"source,omitempty"`  // of a discovered server
+	Unlisted time.Time `json:"unlisted,omitzero"` // of a discovered server: since when its source does not list it
 }
 
 // StartsUp reports whether a real server of the service is used before its first result.

@@ -1,12 +1,8 @@
 package config
 
 import (
-	"fmt"
-	"maps"
 	"net/netip"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -115,31 +111,7 @@ func (b *healthCheckBlock) complete(directory string) hcl.Diagnostics {
 
 // explainUnknown implements variant.
 func (b *healthCheckBlock) explainUnknown(name, what string) string {
-	names := func(schema Block) []string {
-		var all []string
-		for _, a := range schema.Attributes {
-			all = append(all, a.Name)
-		}
-		for _, inner := range schema.Blocks {
-			all = append(all, inner.Type)
-		}
-		return all
-	}
-	var others []string
-	variants := b.variants()
-	for _, kind := range slices.Sorted(maps.Keys(variants)) {
-		if slices.Contains(names(ownSchema(variants[kind])), name) {
-			others = append(others, kind)
-		}
-	}
-	own := slices.Concat(names(ownSchema(healthCheckType)), names(ownSchema(b.decoded.Type())))
-	text := fmt.Sprintf("A health_check %q has no %s %s", b.Kind.value, what, name)
-	if len(others) > 0 {
-		text += fmt.Sprintf("; a health_check %s has one.", enumerate(others))
-	} else {
-		text += "." + didYouMean(name, own)
-	}
-	return fmt.Sprintf("%s It has: %s.", text, strings.Join(own, ", "))
+	return explainVariant("health_check", string(b.Kind.value), name, what, b)
 }
 
 func (b *healthCheckBlock) mirror() *mirror { return mirrorOf(reflect.TypeOf(b.Check).Elem()) }

@@ -22,6 +22,11 @@ func (c *Config) NAT() NAT {
 	for _, s := range c.Services {
 		prefix, iface, found := c.homeOf(s.Address)
 		found = found && prefix.Addr().Is4() && !prefix.IsSingleIP() && !slices.Contains(n.OneArmed, iface)
+		for _, d := range s.Discover {
+			if d.Server.Forward == ipvs.Masquerade {
+				n.IPv4, n.IPv6 = n.IPv4 || s.Family == ipvs.IPv4, n.IPv6 || s.Family == ipvs.IPv6
+			}
+		}
 		for _, r := range s.RealServers {
 			if r.Forward != ipvs.Masquerade {
 				continue

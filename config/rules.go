@@ -46,6 +46,8 @@ var rules = []func(*file) hcl.Diagnostics{
 	quorums,
 	minimums,
 	slowStarts,
+	sources,
+	discoveredForwarding,
 	checkTimes,
 	checkSources,
 	checkCounts,

@@ -30,7 +30,7 @@ func quorums(f *file) hcl.Diagnostics {
 			}
 		}
 		switch {
-		case len(service.RealServers) == 0:
+		case len(service.RealServers) == 0, len(service.Discover) > 0:
 		case needed > all:
 			diags = append(diags, problem(at, "Quorum out of reach", "The %s is only %d.", what, all))
 		case b.Hysteresis.value >= needed:
@@ -71,7 +71,7 @@ func minimums(f *file) hcl.Diagnostics {
 		switch {
 		case !ok || b.MinUp.value == "":
 			diags = append(diags, problem(b.MinUp.at(), "Invalid min_up", "Write a number of real servers, such as 2, or a percentage from \"1%%\" to \"100%%\"."))
-		case m.Servers > len(b.RealServers) && len(b.RealServers) > 0:
+		case m.Servers > len(b.RealServers) && len(b.RealServers) > 0 && len(b.Discover) == 0:
 			diags = append(diags, problem(b.MinUp.at(), "Invalid min_up", "The virtual_service %q has fewer real servers: %d.", b.Name.value, len(b.RealServers)))
 		}
 	}
@@ -89,12 +89,17 @@ func slowStarts(f *file) hcl.Diagnostics {
 		for _, server := range b.RealServers {
 			most = max(most, server.Weight.value)
 		}
+		listed := false // weights
+		for _, d := range b.Discover {
+			most = max(most, d.server().Weight.value)
+			listed = listed || d.isSRV() || d.file != nil
+		}
 		switch b.Scheduler.value {
 		case "rr", "lc":
 			diags = append(diags, warning(b.SlowStart.at(), "Slow start without effect",
 				"The scheduler %s ignores weights. Write scheduler = \"w%s\", and weights such as 100.", b.Scheduler.value, b.Scheduler.value))
 		default:
-			if most < 10 && len(b.RealServers) > 0 {
+			if most < 10 && !listed && len(b.RealServers)+len(b.Discover) > 0 {
 				diags = append(diags, warning(b.SlowStart.at(), "Slow start in few steps",
 					"Weights are whole numbers, and the largest is %d: a recovering server has at least 1. Write weights such as 100.", most))
 			}

@@ -115,7 +115,7 @@ func forwardedPorts(f *file) hcl.Diagnostics {
 func thresholds(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for service := range each(f.Services, &diags) {
-		for server := range each(service.servers(), &diags) {
+		for server := range each(service.settings(), &diags) {
 			lower, upper := &server.LowerThreshold, &server.UpperThreshold
 			switch {
 			case !lower.isOK() || !upper.isOK() || lower.value <= upper.value:
@@ -135,7 +135,7 @@ func thresholds(f *file) hcl.Diagnostics {
 func tunnels(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for service := range each(f.Services, &diags) {
-		for server := range each(service.servers(), &diags) {
+		for server := range each(service.settings(), &diags) {
 			t, forwarding := server.Tunnel, service.forwarding(server)
 			if t == nil || !t.Type.isOK() {
 				continue

@@ -168,9 +168,9 @@ func onePacket(f *file) hcl.Diagnostics {
 func hasRealServers(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for b := range each(f.Services, &diags) {
-		if len(b.RealServers) == 0 {
+		if len(b.RealServers)+len(b.Discover) == 0 {
 			diags = append(diags, warning(b.At, "No real servers",
-				"The virtual_service %q has no real_server, so it cannot serve clients.", b.Name.value))
+				"The virtual_service %q has no real_server and no discover block, so it cannot serve clients.", b.Name.value))
 		}
 	}
 	return diags

@@ -91,7 +91,7 @@ func trackSources(f *file) hcl.Diagnostics {
 		case s == nil:
 			diags = append(diags, problem(at, "Unknown virtual_service",
 				"There is no virtual_service %q.%s", b.service(), didYouMean(b.service(), names)))
-		case b.Minimum.isOK() && b.Minimum.value > int64(len(s.RealServers)):
+		case b.Minimum.isOK() && b.Minimum.value > int64(len(s.RealServers)) && len(s.Discover) == 0:
 			diags = append(diags, problem(b.Minimum.at(), "Invalid minimum",
 				"The virtual_service %q has fewer real servers: %d.", b.service(), len(s.RealServers)))
 		}

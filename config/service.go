@@ -36,6 +36,7 @@ type serviceBlock struct {
 	HealthChecks []*healthCheckBlock `hcl:"health_check,block"`
 	RealServers  []*realServerBlock  `hcl:"real_server,block"`
 	SorryServers []*realServerBlock  `hcl:"sorry_server,block"`
+	Discover     []*discoverBlock    `hcl:"discover,block"`
 }
 
 // servers returns the blocks of real servers and sorry servers.
@@ -44,6 +45,19 @@ func (b *serviceBlock) servers() []*realServerBlock {
 		return b.RealServers
 	}
 	return slices.Concat(b.RealServers, b.SorryServers)
+}
+
+// settings returns the blocks with settings of servers: those of servers(), and the settings of discovered ones.
+func (b *serviceBlock) settings() []*realServerBlock {
+	list := b.servers()
+	if len(b.Discover) == 0 {
+		return list
+	}
+	list = slices.Clone(list)
+	for _, d := range b.Discover {
+		list = append(list, d.server())
+	}
+	return list
 }
 
 func (b *serviceBlock) pool() Pool {
@@ -224,6 +238,9 @@ func (b *serviceBlock) config() VirtualService {
 		sorry := b.server(server)
 		sorry.Sorry = true
 		service.RealServers = append(service.RealServers, sorry)
+	}
+	for _, d := range b.Discover {
+		service.Discover = append(service.Discover, d.config(b))
 	}
 	return service
 }

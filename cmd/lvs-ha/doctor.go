@@ -55,7 +55,10 @@ func newDoctor() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), doctorTimeout)
 			defer cancel()
 			machine := doctor.Linux{APISocket: socket}
-			findings := doctor.Examine(cfg, machine.Observe(ctx, cfg))
+			cfg, sources := doctor.Discover(ctx, cfg)
+			observed := machine.Observe(ctx, cfg)
+			observed.Sources = sources
+			findings := doctor.Examine(cfg, observed)
 			if fix {
 				findings = doctor.ApplyFixes(context.WithoutCancel(ctx), machine, findings)
 			}

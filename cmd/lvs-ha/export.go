@@ -75,9 +75,10 @@ func writeRules(out io.Writer, services []ipvs.Entry, timeouts *ipvs.Timeouts) e
 
 // leftOut lists the parts of a configuration that rules cannot express.
 func leftOut(cfg *config.Config) []string {
-	checks, sorry, sync := 0, 0, 0
+	checks, sorry, sync, sources := 0, 0, 0, 0
 	for _, vs := range cfg.Services {
 		checks += len(vs.Checks)
+		sources += len(vs.Discover)
 		for _, rs := range vs.RealServers {
 			checks += len(rs.Checks)
 			if rs.Sorry {
@@ -94,7 +95,7 @@ func leftOut(cfg *config.Config) []string {
 	for _, p := range []struct {
 		count int
 		thing string
-	}{{checks, "health check"}, {sorry, "sorry server"}, {len(cfg.VRRP), "VRRP instance"}, {sync, "connection sync"}} {
+	}{{checks, "health check"}, {sorry, "sorry server"}, {sources, "discover block"}, {len(cfg.VRRP), "VRRP instance"}, {sync, "connection sync"}} {
 		if p.count > 0 {
 			parts = append(parts, counted(p.count, p.thing))
 		}

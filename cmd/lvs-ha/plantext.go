@@ -71,6 +71,9 @@ func (p *planPrinter) print(plan api.Plan) error {
 }
 
 func (p *planPrinter) preamble(plan api.Plan) {
+	for _, source := range plan.Undiscovered {
+		fmt.Fprintf(&p.text, "The real servers of %s are not known yet; those found in the kernel stay until it answers.\n\n", plain(source))
+	}
 	switch {
 	case !plan.Running:
 		fmt.Fprint(&p.text, "lvs-ha is not running: assuming that all health checks pass.\n\n")

@@ -35,6 +35,7 @@ func problemsOf(s api.Status) []trouble {
 	for _, v := range s.VRRP {
 		list = append(list, instanceTroubles(v)...)
 	}
+	list = append(list, sourceTroubles(s.Services)...)
 	ipvs := slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == "ipvs" })
 	for _, v := range s.Services {
 		if !v.Present && !ipvs && !s.KernelUnknown() { // otherwise the missing kernel support is the reason
@@ -106,6 +107,29 @@ func trackTrouble(t api.Track) (text string, grave bool) {
 		return "priority not raised", false
 	}
 	return "", false
+}
+
+// sourceTroubles lists the sources that fail, once each, and the servers that services cannot use.
+func sourceTroubles(services []api.Service) []trouble {
+	var list []trouble
+	seen := map[string]bool{}
+	for _, v := range services {
+		for _, s := range v.Sources {
+			if len(s.Ignored) > 0 {
+				list = append(list, trouble{false, time.Time{}, "service " + v.Name, s.Name + " lists servers that cannot be used: " + strings.Join(s.Ignored, ", ")})
+			}
+			if s.Error == "" || seen[s.Name] {
+				continue
+			}
+			seen[s.Name] = true
+			stays := "; the last list, of " + counted(s.Listed, "real server") + ", stays in use"
+			if !s.Known {
+				stays = "; its real servers are not known"
+			}
+			list = append(list, trouble{!s.Known, s.Failed, "discover " + s.Name, s.Error + stays})
+		}
+	}
+	return list
 }
 
 // maxServersNamed limits the failed real servers listed per service.

@@ -96,7 +96,15 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 			s.Services[0].Present, s.Problems = false, []api.Problem{{What: api.ProblemUnread}}
 		}, []string{api.ProblemUnread}},
 		"a dead server": {func(s *api.Status) { fail(&s.Services[0].Servers[1], "status 503") }, []string{"service http"}},
-		"a lost quorum": {func(s *api.Status) { s.Services[0].Quorum.State = healthcheck.Down }, []string{"service http"}},
+		"a source that fails": {func(s *api.Status) {
+			s.Services[0].Sources = []api.Source{{Name: "dns web.example.com", Known: true, Listed: 2, Error: "SERVFAIL"}}
+			s.Services = append(s.Services, s.Services[0]) // with the same source
+		}, []string{"discover dns web.example.com"}},
+		"a source with an unusable server": {func(s *api.Status) {
+			s.Services[0].Sources = []api.Source{{Name: "dns web.example.com", Known: true, Ignored: []string{"10.0.0.1:81: its port"}}}
+		}, []string{"service http"}},
+		"a source that was not asked yet": {func(s *api.Status) { s.Services[0].Sources = []api.Source{{Name: "dns web.example.com"}} }, nil},
+		"a lost quorum":                   {func(s *api.Status) { s.Services[0].Quorum.State = healthcheck.Down }, []string{"service http"}},
 		"a sorry server in reserve": {func(s *api.Status) {
 			sorry := wellServer("192.0.2.29")
 			sorry.Sorry, sorry.KernelWeight, sorry.Reason = true, 0, "standby"
@@ -136,6 +144,31 @@ func TestStatusPageOfDegradedDirector(t *testing.T) {
 		},
 	})
 	wantGolden(t, "status.txt", rendered(s))
+}
+
+func TestSourcesOnThePage(t *testing.T) {
+	for state, source := range map[string]api.Source{
+		"ok":      {Known: true, Listed: 2, Answered: night.Add(-3 * time.Second)},
+		"failed":  {Known: true, Listed: 2, Answered: night.Add(-3 * time.Second), Error: "SERVFAIL"},
+		"waiting": {},
+	} {
+		s := wellStatus()
+		source.Name = "dns web.example.com"
+		s.Services[0].Sources = []api.Source{source}
+		row := ""
+		for line := range strings.Lines(rendered(s)) {
+			if strings.HasPrefix(strings.TrimSpace(line), "dns web.example.com") {
+				row = line
+			}
+		}
+		since := "-"
+		if source.Known {
+			since = "3s"
+		}
+		if words := strings.Fields(row); len(words) < 4 || words[2] != state || words[3] != since {
+			t.Errorf("%s: the row is %q", state, row)
+		}
+	}
 }
 
 func TestPageOfNamedInstance(t *testing.T) {

@@ -230,11 +230,33 @@ func (p *statusPage) services(s api.Status) {
 			state = "not in the kernel"
 		}
 		rows = append(rows, []string{v.Name, v.ServiceKey.String(), v.Scheduler, "", state, "", "", "", "", ""})
+		for _, source := range v.Sources {
+			rows = append(rows, p.source(source))
+		}
 		for _, r := range v.Servers {
 			rows = append(rows, p.server(r))
 		}
 	}
 	p.table(rows)
+}
+
+// source shows a source of real servers.
+func (p *statusPage) source(s api.Source) []string {
+	state, why := "ok", counted(s.Listed, "real server")+" listed"
+	switch {
+	case s.Error != "" && s.Known:
+		state, why = "failed", why+"; "+s.Error
+	case s.Error != "":
+		state, why = "failed", s.Error
+	case s.Known && s.Answered.IsZero():
+		state, why = "waiting", "no answer yet; "+counted(s.Listed, "real server")+" found in the kernel"
+	case !s.Known:
+		state, why = "waiting", "no answer yet"
+	}
+	if len(s.Ignored) > 0 {
+		why += "; ignored: " + strings.Join(s.Ignored, ", ")
+	}
+	return []string{"", s.Name, "", "", state, ago(s.Answered, p.now), "", "", "", why}
 }
 
 func (p *statusPage) server(r api.Server) []string {
@@ -275,6 +297,7 @@ var reasonTexts = map[string]string{
 	"kept-by-min-up": "kept in use by min_up",
 	"slow-start":     "slow start",
 	"presumed-up":    "not checked yet; presumed to be up",
+	"unlisted":       "no longer listed",
 }
 
 // why explains a server's state: an operator's order, the pool's reason, and the checks.
@@ -282,6 +305,9 @@ func (p *statusPage) why(r api.Server) string {
 	var parts []string
 	if o := r.Override; o != nil {
 		parts = append(parts, p.orderText(*o))
+	}
+	if r.Source != "" {
+		parts = append(parts, r.Source)
 	}
 	if text := reasonTexts[r.Reason]; text != "" {
 		parts = append(parts, text)

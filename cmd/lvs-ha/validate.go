@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/spf13/cobra"
 )
 
@@ -22,12 +23,24 @@ func newValidate() *cobra.Command {
 			if warnings != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), warnings)
 			}
+			for _, s := range cfg.Sources() {
+				if s.File == nil {
+					continue
+				}
+				if _, err := discovery.Ask(cmd.Context(), s); err != nil {
+					fmt.Fprintf(cmd.ErrOrStderr(), "Warning: discover %s: no real servers: %s\n", plain(s.String()), plain(err.Error()))
+				}
+			}
 			servers := 0
 			for _, vs := range cfg.Services {
 				servers += len(vs.RealServers)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid for node %s: %s, %s, %s\n", conf.path, cfg.Node,
-				counted(len(cfg.VRRP), "VRRP instance"), counted(len(cfg.Services), "virtual service"), counted(servers, "real server"))
+			discovers := ""
+			if n := len(cfg.Sources()); n > 0 {
+				discovers = ", " + counted(n, "source") + " of others"
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid for node %s: %s, %s, %s%s\n", conf.path, cfg.Node,
+				counted(len(cfg.VRRP), "VRRP instance"), counted(len(cfg.Services), "virtual service"), counted(servers, "real server"), discovers)
 			return nil
 		},
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/director"
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
@@ -210,6 +211,9 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		},
 		NewTracker: func(report func(string, track.Result)) director.Tracker {
 			return track.New(track.Options{Report: report, Script: runner.Run, Logger: log})
+		},
+		NewDiscoverer: func(report func(string, discovery.Report)) director.Discoverer {
+			return discovery.New(discovery.Options{Report: report})
 		},
 		NewSpeaker: func(r director.SpeakerReports) director.Speaker {
 			return speaker.NewClient(speaker.ClientOptions{

@@ -8,14 +8,15 @@ import (
 
 // Plan is the set of changes that applying a configuration would make.
 type Plan struct {
-	Running  bool           `json:"running"`          // a running director's health checks, services and VRRP states were used
-	Assumed  int            `json:"assumed_healthy"`  // real servers that are not checked yet; they count as passing
-	Table    []Step         `json:"table"`            // in execution order
-	Foreign  []ServiceKey   `json:"foreign_services"` // not changed
-	Sync     []SyncStep     `json:"connection_sync"`
-	Timeouts []Change       `json:"timeouts"` // of connections
-	Settings []Setting      `json:"settings"` // of the running daemon; not in the kernel's table
-	Services []NamedService `json:"services"` // of the configuration
+	Running      bool           `json:"running"`                // a running director's health checks, services and VRRP states were used
+	Assumed      int            `json:"assumed_healthy"`        // real servers that are not checked yet; they count as passing
+	Undiscovered []string       `json:"undiscovered,omitempty"` // sources that have not answered yet: their servers are those found in the kernel
+	Table        []Step         `json:"table"`                  // in execution order
+	Foreign      []ServiceKey   `json:"foreign_services"`       // not changed
+	Sync         []SyncStep     `json:"connection_sync"`
+	Timeouts     []Change       `json:"timeouts"` // of connections
+	Settings     []Setting      `json:"settings"` // of the running daemon; not in the kernel's table
+	Services     []NamedService `json:"services"` // of the configuration
 }
 
 // Step is one change of the kernel's table.

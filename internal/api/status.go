@@ -130,8 +130,20 @@ type Service struct {
 	ServiceSettings
 	Present bool     `json:"present"` // in the kernel's table
 	Quorum  Quorum   `json:"quorum"`
+	Sources []Source `json:"discovery,omitempty"`
 	Stats   Stats    `json:"stats"`
 	Servers []Server `json:"real_servers"`
+}
+
+// Source is a source of a service's real servers.
+type Source struct {
+	Name     string    `json:"name"`              // "dns web.example.com", "file /etc/lvs-ha/web.json"
+	Known    bool      `json:"known"`             // there is a list
+	Listed   int       `json:"listed"`            // servers in the last good list
+	Answered time.Time `json:"answered,omitzero"` // when the source gave it; zero if they were found in the kernel's table
+	Error    string    `json:"error,omitempty"`   // why the source has failed since
+	Failed   time.Time `json:"failed,omitzero"`   // when it began to fail
+	Ignored  []string  `json:"ignored,omitempty"` // listed servers that the service cannot use, and why
 }
 
 // Quorum reports whether the real servers of a service are enough.
@@ -147,6 +159,7 @@ type Server struct {
 	ServerSettings                   // with the configured weight
 	Effective      uint32            `json:"effective_weight"` // with what Reason and Override say
 	Sorry          bool              `json:"sorry,omitempty"`
+	Source         string            `json:"source,omitempty"` // of a discovered server
 	State          healthcheck.State `json:"state"`
 	Since          time.Time         `json:"since,omitzero"`
 	Reason         string            `json:"reason"` // why it is, or is not, in use

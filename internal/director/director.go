@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/notify"
@@ -62,6 +63,9 @@ type Options struct {
 	NewChecker func(report func(healthcheck.Event)) Checker
 	NewTracker func(report func(name string, r track.Result)) Tracker
 	NewSpeaker func(SpeakerReports) Speaker
+
+	NewDiscoverer func(report func(key string, r discovery.Report)) Discoverer
+
 	Configured func(cfg *config.Config) // called when a configuration comes into force; may be nil
 	Ready      func()                   // called once, after the first configuration has been applied
 	Alive      func()                   // called every second after that by the goroutine that owns the state; may be nil
@@ -99,9 +103,14 @@ type Director struct {
 	checker  Checker
 	tracker  Tracker
 	speaker  Speaker
-	kernel   Kernel // nil while it cannot be opened
 
-	cfg       *config.Config
+	discoverer Discoverer
+
+	kernel Kernel // nil while it cannot be opened
+
+	declared  *config.Config // as it was loaded
+	cfg       *config.Config // in force: declared, with the discovered real servers
+	found     discovered
 	loaded    time.Time
 	started   time.Time
 	reloading chan struct{} // locked during a reload
@@ -191,6 +200,8 @@ func New(o Options) *Director {
 		failoversFile: newKeeper(failoversFile(o.StateFile), failoversFormat),
 		failoverOver:  time.NewTimer(0),
 
+		found: discovered{file: newKeeper(discoveryFile(o.StateFile), discoveryFormat)},
+
 		sysctlTurn: make(chan struct{}, 1),
 		events:     events.New(),
 		eventsFile: newKeeper(eventsFile(o.StateFile), eventsFormat),
@@ -198,6 +209,7 @@ func New(o Options) *Director {
 	d.problems = problems{log: o.Logger, events: d.events}
 	d.checker = o.NewChecker(d.inbox.result)
 	d.tracker = o.NewTracker(d.inbox.track)
+	d.discoverer = o.NewDiscoverer(d.inbox.discovered)
 	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Transitions: d.inbox.transitions, Static: d.inbox.staticRefused, Connected: d.inbox.connected})
 	return d
 }
@@ -218,6 +230,7 @@ func (d *Director) Run(ctx context.Context) error {
 	running.Go(func() { d.checker.Run(background) })
 	running.Go(func() { d.tracker.Run(background) })
 	running.Go(func() { d.speaker.Run(background) })
+	running.Go(func() { d.discoverer.Run(background) })
 	if d.WatchSysctls != nil {
 		running.Go(func() { d.WatchSysctls(background, d.inbox.sysctlsChanged) })
 	}
@@ -333,6 +346,7 @@ func (d *Director) take(n news) {
 		changed = true
 	}
 	updates = d.takeTracks(n.tracks) || updates
+	d.takeDiscovered(n.found)
 	if changed {
 		updates = d.reviewServiceTracks(time.Now()) || updates
 	}
@@ -386,6 +400,7 @@ func (d *Director) stop(ctx context.Context) {
 	_ = d.positionFile.wait()
 	_ = d.failoversFile.wait()
 	_ = d.overridesFile.wait()
+	_ = d.found.file.wait()
 	_ = d.notifyFile.wait()
 	d.saveEvents()
 	_ = d.eventsFile.wait()

@@ -16,6 +16,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -82,6 +83,7 @@ type bench struct {
 	addresses    Addresses
 	checker      *fakeChecker
 	tracker      *fakeTracker
+	discoverer   *fakeDiscoverer
 	speaker      *fakeSpeaker
 	director     *Director
 	log          logBook
@@ -117,6 +119,10 @@ func (b *bench) start(restarted bool) {
 		NewChecker: func(report func(healthcheck.Event)) Checker {
 			b.checker = &fakeChecker{report: report}
 			return b.checker
+		},
+		NewDiscoverer: func(report func(string, discovery.Report)) Discoverer {
+			b.discoverer = &fakeDiscoverer{report: report}
+			return b.discoverer
 		},
 		NewTracker: func(report func(string, track.Result)) Tracker {
 			b.tracker = &fakeTracker{report: report}
@@ -372,10 +378,11 @@ func TestFirstStartWithInvalidConfigurationIsRefused(t *testing.T) {
 	b.cfgErr = errors.New("bad")
 	d := New(Options{
 		Load: func() (*config.Config, []config.Finding, error) { return nil, nil, b.cfgErr }, StateFile: filepath.Join(b.dir, "director.json"),
-		NewChecker: func(func(healthcheck.Event)) Checker { return nil },
-		NewTracker: func(func(string, track.Result)) Tracker { return nil },
-		NewSpeaker: func(SpeakerReports) Speaker { return nil },
-		Logger:     slog.New(slog.DiscardHandler),
+		NewChecker:    func(func(healthcheck.Event)) Checker { return nil },
+		NewTracker:    func(func(string, track.Result)) Tracker { return nil },
+		NewDiscoverer: func(func(string, discovery.Report)) Discoverer { return nil },
+		NewSpeaker:    func(SpeakerReports) Speaker { return nil },
+		Logger:        slog.New(slog.DiscardHandler),
 	})
 	if _, ok := errors.AsType[*ConfigError](d.Run(t.Context())); !ok {
 		t.Error("the director did not refuse")

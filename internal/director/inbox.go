@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -18,6 +19,7 @@ type inbox struct {
 	vrrp    map[string]vrrp.Status
 	moves   []vrrp.Transition
 	tracks  map[string]track.Result
+	found   map[string]discovery.Report
 	speaker *bool     // connected or not, if that changed
 	sysctls bool      // some may have changed
 	static  *[]string // what the kernel refuses of the static configuration, if that changed
@@ -29,6 +31,7 @@ type news struct {
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status
 	tracks  map[string]track.Result
+	found   map[string]discovery.Report
 	speaker *bool
 	sysctls bool
 	static  *[]string
@@ -41,6 +44,7 @@ func newInbox() *inbox {
 		results: map[string]healthcheck.Event{},
 		vrrp:    map[string]vrrp.Status{},
 		tracks:  map[string]track.Result{},
+		found:   map[string]discovery.Report{},
 		signal:  make(chan struct{}, 1),
 	}
 }
@@ -84,6 +88,10 @@ func (b *inbox) track(name string, r track.Result) {
 	b.put(func() { b.tracks[name] = r })
 }
 
+func (b *inbox) discovered(key string, r discovery.Report) {
+	b.put(func() { b.found[key] = r })
+}
+
 func (b *inbox) connected(yes bool) {
 	b.put(func() { b.speaker = &yes })
 }
@@ -99,8 +107,8 @@ func (b *inbox) sysctlsChanged() {
 func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves, static: b.static}
+	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, found: b.found, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves, static: b.static}
 	b.results, b.vrrp, b.moves, b.speaker, b.sysctls = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil, false
-	b.tracks, b.static = map[string]track.Result{}, nil
+	b.tracks, b.found, b.static = map[string]track.Result{}, map[string]discovery.Report{}, nil
 	return n
 }

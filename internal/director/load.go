@@ -27,6 +27,7 @@ func (d *Director) start() error {
 	d.recallProgress()
 	d.recallFailovers()
 	d.recallOverrides()
+	d.recallDiscovery()
 	cfg, warnings, err := d.Load()
 	LogFindings(d.Logger, warnings, true)
 	if err == nil && isEmpty(cfg) {
@@ -43,7 +44,7 @@ func (d *Director) start() error {
 		d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: err.Error()})
 		cfg, d.startErr = d.memory.Config, err
 	}
-	d.cfg = cfg
+	d.declared, d.cfg = cfg, cfg
 	return nil
 }
 
@@ -66,15 +67,8 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	if d.ready {
 		old = d.cfg
 	}
-	d.cfg, d.loaded = cfg, time.Now()
-	targets, users := targetsOf(cfg)
-	d.users = users
-	for key := range d.health {
-		if d.users[key] == nil {
-			delete(d.health, key)
-			d.lacking.drop(key)
-		}
-	}
+	d.declared, d.loaded = cfg, time.Now()
+	d.loadSources()
 	names := map[string]bool{}
 	for _, v := range cfg.VRRP {
 		names[v.Name] = true
@@ -86,12 +80,8 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.history.Forget(func(instance string) bool { return names[instance] })
 	d.forgetServices()
-	d.keepNotified(old)
-	d.dropOverrides()
 	d.adopting, d.settling = true, true
-	if err := d.checker.Update(targets); err != nil {
-		d.Logger.Error("cannot start the health checks", "error", err)
-	}
+	d.setServers(old)
 	d.loadTracks(old)
 	d.notifier.Update(cfg)
 	if d.Configured != nil {
@@ -102,6 +92,23 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.events.Add(events.Event{Time: d.loaded, Kind: events.Config, Subject: d.ConfigPath, To: "in force"})
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
 		"services", len(cfg.Services), "checks", len(d.users))
+}
+
+// setServers applies the real servers of the configuration in force to everything but the kernel; old is the previous one or nil.
+func (d *Director) setServers(old *config.Config) {
+	targets, users := targetsOf(d.cfg)
+	d.users = users
+	for key := range d.health {
+		if d.users[key] == nil {
+			delete(d.health, key)
+			d.lacking.drop(key)
+		}
+	}
+	d.keepNotified(old)
+	d.dropOverrides()
+	if err := d.checker.Update(targets); err != nil {
+		d.Logger.Error("cannot start the health checks", "error", err)
+	}
 }
 
 // targetsOf returns the distinct checks of a configuration, and the services that use each, by target key.
@@ -155,7 +162,8 @@ func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 	}
 	cfg, warnings, err := d.Load()
 	var inForce *config.Config // only a reload replaces it
-	if err := d.view(ctx, func() { inForce = d.cfg }); err != nil {
+	var lists pool.Lists
+	if err := d.view(ctx, func() { inForce, lists = d.cfg, d.lists() }); err != nil {
 		return api.Reloaded{}, err
 	}
 	if err == nil && isEmpty(cfg) && !isEmpty(inForce) {
@@ -163,7 +171,8 @@ func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 	}
 	var changes []change
 	if err == nil {
-		changes = changesBetween(inForce, cfg)
+		expanded, _ := pool.ExpandAll(cfg, lists, time.Now())
+		changes = changesBetween(inForce, expanded)
 		warnings = append(warnings, d.refusedCommands(ctx, cfg)...)
 	}
 	err = d.do(ctx, func() error {

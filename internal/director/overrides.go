@@ -71,7 +71,8 @@ func (d *Director) overridesChanged() {
 	d.poolsDue.Reset(0)
 }
 
-// dropOverrides ends the overrides of servers that are no longer in the configuration.
+// dropOverrides ends the overrides of servers that are no longer in the configuration. A discovered server may return, and then they
+// apply to it.
 func (d *Director) dropOverrides() {
 	configured := map[pool.Server]bool{}
 	for _, vs := range d.cfg.Services {
@@ -79,7 +80,10 @@ func (d *Director) dropOverrides() {
 			configured[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}] = true
 		}
 	}
-	maps.DeleteFunc(d.overrides, func(s pool.Server, _ override) bool { return !configured[s] })
+	maps.DeleteFunc(d.overrides, func(s pool.Server, _ override) bool {
+		_, discovers := d.found.expansions[s.Service]
+		return !configured[s] && !discovers
+	})
 	d.overridesChanged()
 }
 
@@ -90,7 +94,7 @@ func (d *Director) Override(ctx context.Context, request api.OverrideRequest) (a
 		return out, &api.Error{Status: http.StatusBadRequest, Err: err}
 	}
 	err := d.do(ctx, func() error {
-		matches, err := matchingServers(d.cfg, request.Servers)
+		matches, err := matchingServers(d.withAbsent(), request.Servers)
 		if err != nil {
 			return err
 		}
@@ -108,6 +112,21 @@ func (d *Director) Override(ctx context.Context, request api.OverrideRequest) (a
 		return out, err
 	}
 	return out, d.do(ctx, func() error { return nil }) // the table is reconciled before
+}
+
+// withAbsent returns the configuration in force with the servers that are not listed now but have overrides.
+func (d *Director) withAbsent() *config.Config {
+	cfg := *d.cfg
+	cfg.Services = slices.Clone(cfg.Services)
+	for server := range d.overrides {
+		i := slices.IndexFunc(cfg.Services, func(vs config.VirtualService) bool { return vs.ServiceKey == server.Service })
+		if i < 0 || slices.ContainsFunc(cfg.Services[i].RealServers, func(rs config.RealServer) bool { return rs.DestinationKey == server.Destination }) {
+			continue
+		}
+		absent := config.RealServer{Destination: ipvs.Destination{DestinationKey: server.Destination}}
+		cfg.Services[i].RealServers = append(slices.Clone(cfg.Services[i].RealServers), absent)
+	}
+	return &cfg
 }
 
 func (d *Director) applyOverride(m match, request api.OverrideRequest, now time.Time) api.OverriddenServer {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -24,6 +25,7 @@ type standing struct {
 
 	memories map[ipvs.ServiceKey]pool.Memory
 	orders   map[pool.Server]pool.Override
+	lists    pool.Lists
 	vrrp     map[string]vrrp.Status
 	memory   memory
 }
@@ -40,7 +42,8 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	}
 	var now standing
 	err := d.view(ctx, func() {
-		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), memories: maps.Clone(d.memories), orders: d.orders, vrrp: maps.Clone(d.vrrp), memory: d.memory}
+		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), memories: maps.Clone(d.memories), orders: d.orders, lists: d.lists(),
+			vrrp: maps.Clone(d.vrrp), memory: d.memory}
 	})
 	if err != nil {
 		return api.Plan{}, err
@@ -62,7 +65,15 @@ func PlanStopped(ctx context.Context, open func(context.Context) (Kernel, error)
 	if err != nil {
 		return api.Plan{}, err
 	}
-	return plan(ctx, open, cfg, standing{memory: remembered})
+	saved, err := recallBy[[]savedSource](discoveryFormat.Read, discoveryFile(stateFile))
+	if err != nil {
+		return api.Plan{}, err
+	}
+	now := standing{memory: remembered, lists: pool.Lists{}}
+	for _, s := range saved {
+		now.lists[s.Key] = s.List
+	}
+	return plan(ctx, open, cfg, now)
 }
 
 func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *config.Config, now standing) (api.Plan, error) {
@@ -89,6 +100,7 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 	if err != nil {
 		return api.Plan{}, err
 	}
+	cfg, p.Undiscovered = now.discovered(cfg, actual)
 	want, assumed := now.table(cfg, actual)
 	p.Assumed = assumed
 	diff := ipvs.Diff(want, actual, now.memory.owns())
@@ -113,6 +125,21 @@ func plan(ctx context.Context, open func(context.Context) (Kernel, error), cfg *
 		p.Timeouts = append(p.Timeouts, timeoutChanges(current, *cfg.Timeouts)...)
 	}
 	return p, nil
+}
+
+// discovered returns the configuration with the servers of the last good lists, and the sources that have none. As at a reload, these have
+// the servers found in the kernel.
+func (s standing) discovered(cfg *config.Config, actual []ipvs.ServiceState) (expanded *config.Config, missing []string) {
+	lists := maps.Clone(s.lists)
+	for key, source := range cfg.Sources() {
+		if _, known := lists[key]; !known {
+			missing = append(missing, source.String())
+		}
+	}
+	slices.Sort(missing)
+	maps.Copy(lists, pool.Found(cfg.Services, lists, actual))
+	expanded, _ = pool.ExpandAll(cfg, lists, time.Now())
+	return expanded, slices.Compact(missing)
 }
 
 // table returns the wanted pools of cfg, given the kernel's actual table, and how many real servers count as passing

@@ -14,7 +14,7 @@ import (
 
 // inputs returns the inputs of verdicts, which share the director's maps.
 func (d *Director) inputs() pool.Inputs {
-	return pool.Inputs{Health: d.health, Adopted: d.adopted, Memories: d.memories, Overrides: d.orders, Now: time.Now()}
+	return pool.Inputs{Health: d.health, Adopted: d.adopted, Memories: d.memories, Overrides: d.orders, Waiting: d.found.waiting, Now: time.Now()}
 }
 
 // noteVerdict records a verdict that is about to be applied.
@@ -65,6 +65,10 @@ func (d *Director) touchDuePools(now time.Time) {
 			next = at
 		}
 		return false
+	}
+	if wait(d.found.due) {
+		d.rediscover(now)
+		wait(d.found.due)
 	}
 	for key, at := range d.changes {
 		if wait(at) {

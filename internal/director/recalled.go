@@ -69,6 +69,16 @@ func usable(cfg *config.Config) error {
 			}
 			specs = append(specs, rs.Checks...)
 		}
+		for _, d := range vs.Discover {
+			switch {
+			case d.DNS != nil:
+				within(fmt.Sprintf("virtual_service %q: min_ttl", vs.Name), d.DNS.MinTTL, 100*time.Millisecond, 24*time.Hour)
+				within(fmt.Sprintf("virtual_service %q: max_ttl", vs.Name), d.DNS.MaxTTL, 100*time.Millisecond, 24*time.Hour)
+				within(fmt.Sprintf("virtual_service %q: timeout", vs.Name), d.DNS.Timeout, 10*time.Millisecond, time.Minute)
+			case d.File == nil:
+				errs = append(errs, fmt.Errorf("virtual_service %q has a discover block without a source", vs.Name))
+			}
+		}
 		for _, spec := range specs {
 			errs = append(errs, usableCheck(vs.Name, spec)...)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -34,7 +35,11 @@ func TestRecalledConfigurationIsValidated(t *testing.T) {
 		"no fall":               func(c map[string]any) { check(c)["fall"] = 0 },
 		"no service address":    func(c map[string]any) { delete(service(c), "address") },
 		"no server address":     func(c map[string]any) { delete(service(c)["real_servers"].([]any)[0].(map[string]any), "address") },
-		"a vrrp without group":  func(c map[string]any) { c["vrrp"] = []any{map[string]any{"name": "web"}} },
+		"no source":             func(c map[string]any) { service(c)["discover"] = []any{map[string]any{"drain": 0}} },
+		"no min_ttl": func(c map[string]any) {
+			service(c)["discover"] = []any{map[string]any{"dns": map[string]any{"name": "a", "type": "A", "timeout": 1e9, "max_ttl": 1e9}}}
+		},
+		"a vrrp without group": func(c map[string]any) { c["vrrp"] = []any{map[string]any{"name": "web"}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -64,10 +69,11 @@ func TestRecalledConfigurationIsValidated(t *testing.T) {
 				}
 				d := New(Options{
 					Load: func() (*config.Config, []config.Finding, error) { return nil, nil, errors.New("bad") }, StateFile: file, Restarted: true,
-					NewChecker: func(func(healthcheck.Event)) Checker { return nil },
-					NewTracker: func(func(string, track.Result)) Tracker { return nil },
-					NewSpeaker: func(SpeakerReports) Speaker { return nil },
-					Logger:     slog.New(slog.DiscardHandler),
+					NewChecker:    func(func(healthcheck.Event)) Checker { return nil },
+					NewTracker:    func(func(string, track.Result)) Tracker { return nil },
+					NewDiscoverer: func(func(string, discovery.Report)) Discoverer { return nil },
+					NewSpeaker:    func(SpeakerReports) Speaker { return nil },
+					Logger:        slog.New(slog.DiscardHandler),
 				})
 				if _, ok := errors.AsType[*ConfigError](d.Run(t.Context())); !ok {
 					t.Error("the director did not refuse")

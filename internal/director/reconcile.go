@@ -116,6 +116,7 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 		return err
 	}
 	if d.adopting {
+		d.adoptDiscovered(actual)
 		d.adopted, d.adopting = pool.Adopt(d.cfg.Services, actual), false
 		if d.reviewServiceTracks(time.Now()) {
 			d.updateSpeaker()

@@ -122,14 +122,15 @@ func recallBy[T any](read func(path string, into any) error, path string) (none 
 // It does not wait until a configuration is saved.
 func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	same := slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync
-	if same && d.memory.Config == d.cfg {
+	if same && d.memory.Config == d.declared {
 		d.stateFile.check()
 		d.positionFile.check()
 		d.failoversFile.check()
 		d.overridesFile.check()
+		d.found.file.check()
 		d.notifyFile.check()
 	} else {
-		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.cfg}
+		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.declared}
 		d.memory = now
 		d.stateFile.set(func() ([]byte, error) { return stateFormat.Encode(now.saved()) })
 	}

@@ -84,6 +84,7 @@ type serviceSettings struct {
 	Notify  map[string]*config.Notify     `json:"notify,omitempty"` // by server, and of the "service"
 	Sorry   string                        `json:"sorry_server,omitempty"`
 	Checks  []healthcheck.Spec            `json:"health_check"`
+	Sources []config.Discover             `json:"discover,omitempty"`
 	Servers map[string][]healthcheck.Spec `json:"real_server"` // their own checks
 	Own     map[string]ownSettings        `json:"real_server_own,omitempty"`
 }
@@ -96,7 +97,7 @@ type ownSettings struct {
 
 func (s serviceSettings) equal(other serviceSettings) bool {
 	same := func(a, b []healthcheck.Spec) bool { return slices.EqualFunc(a, b, healthcheck.Spec.Equal) }
-	return s.OnFailure == other.OnFailure && s.Required == other.Required && s.Pool == other.Pool && s.Sorry == other.Sorry &&
+	return s.OnFailure == other.OnFailure && s.Required == other.Required && s.Pool == other.Pool && s.Sorry == other.Sorry && reflect.DeepEqual(s.Sources, other.Sources) &&
 		maps.EqualFunc(s.Notify, other.Notify, func(a, b *config.Notify) bool { return reflect.DeepEqual(a, b) }) && same(s.Checks, other.Checks) && maps.EqualFunc(s.Servers, other.Servers, same) &&
 		maps.Equal(s.Own, other.Own)
 }
@@ -148,7 +149,7 @@ func parts(cfg *config.Config) compared {
 		c.add(fmt.Sprintf("notify_email %q", m.Name), m)
 	}
 	for _, vs := range cfg.Services {
-		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Pool: vs.Pool, Checks: vs.Checks, Servers: map[string][]healthcheck.Spec{}, Own: map[string]ownSettings{}, Notify: map[string]*config.Notify{}}
+		j := serviceSettings{OnFailure: vs.OnFailure, Required: vs.Required, Pool: vs.Pool, Checks: vs.Checks, Sources: vs.Discover, Servers: map[string][]healthcheck.Spec{}, Own: map[string]ownSettings{}, Notify: map[string]*config.Notify{}}
 		if vs.Notify != nil {
 			j.Notify["service"] = vs.Notify
 		}

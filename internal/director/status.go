@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -66,6 +67,8 @@ type snapshot struct {
 	startErr        error
 	problems        []api.Problem
 	pools           pool.Inputs
+	sources         map[string]sourceState
+	expansions      map[ipvs.ServiceKey]pool.Expansion
 	overrides       map[pool.Server]override
 	vrrp            map[string]vrrp.Status
 	history         map[string][]history.Event
@@ -79,6 +82,7 @@ func (d *Director) snapshot() snapshot {
 		receivers: d.notifier.Stats(),
 	}
 	s.overrides = maps.Clone(d.overrides)
+	s.sources, s.expansions = maps.Clone(d.found.sources), d.found.expansions
 	s.pools.Health, s.pools.Memories = maps.Clone(d.health), maps.Clone(d.memories)
 	for _, r := range s.receivers {
 		if r.Error != "" {
@@ -170,6 +174,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		Name: vs.Name, ServiceSettings: api.ServiceOf(vs.Service), Present: present, Quorum: api.Quorum(verdict.Quorum), Stats: api.Stats(actual.Stats),
 	}
 	out.Quorum.Since = wallclock.Export(out.Quorum.Since, now)
+	out.Sources = s.sourcesOf(vs, now)
 	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
 	for _, dest := range actual.Destinations {
 		kernel[dest.DestinationKey] = dest
@@ -177,7 +182,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 	for i, member := range verdict.Members {
 		rs := vs.RealServers[i]
 		server := api.Server{
-			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, Effective: member.Destination.Weight, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
+			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, Source: rs.Source, Effective: member.Destination.Weight, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
 		}
 		if o, ok := s.overrides[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}]; ok {
 			server.Override = &api.Override{
@@ -198,4 +203,29 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		out.Servers = append(out.Servers, server)
 	}
 	return out
+}
+
+// maxIgnored limits the ignored servers that are shown of a source.
+const maxIgnored = 5
+
+func (s *snapshot) sourcesOf(vs config.VirtualService, now time.Time) []api.Source {
+	var list []api.Source
+	for _, d := range vs.Discover {
+		key := d.Key()
+		state := s.sources[key]
+		source := api.Source{
+			Name: d.Source.String(), Known: state.known, Listed: state.list.Listed(), Answered: wallclock.Export(state.answered, now),
+			Error: state.err, Failed: wallclock.Export(state.failed, now),
+		}
+		ignored := s.expansions[vs.ServiceKey].Ignored[key]
+		for i, one := range ignored {
+			if i == maxIgnored {
+				source.Ignored = append(source.Ignored, fmt.Sprintf("and %d more", len(ignored)-i))
+				break
+			}
+			source.Ignored = append(source.Ignored, one.Server.String()+": "+one.Why)
+		}
+		list = append(list, source)
+	}
+	return list
 }

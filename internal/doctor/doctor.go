@@ -120,6 +120,7 @@ var checks = []check{
 	adverts,
 	conflicts,
 	virtualMACs,
+	serverSources,
 	serverRoutes,
 	natWayBack,
 	tunnels,

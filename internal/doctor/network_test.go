@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -220,6 +221,10 @@ func TestServers(t *testing.T) {
 			o.Unreachable = map[netip.Addr]string{addr(direct): "network is unreachable"}
 		}, []string{
 			"error server-no-route 202.99.59.108"}},
+		{"sources", drConfig, func(_ *config.Config, o *doctor.Observed) {
+			o.Sources = []doctor.Source{{Name: "dns web.example.com", Err: errors.New("SERVFAIL")}, {Name: "file /a", Ignored: []string{"10.0.0.1:81: its port"}}}
+		}, []string{
+			"warning discovery-failed dns web.example.com", "warning discovery-ignored file /a"}},
 		{"silent", drConfig, func(_ *config.Config, o *doctor.Observed) { o.Neighbors = map[netip.Addr]bool{addr(direct): true} }, []string{
 			"warning server-silent 202.99.59.108"}},
 		{"DR through a router", drConfig, route(direct, host.Route{Interface: "eth0", Gateway: addr("202.99.59.1"), MTU: 1500}), []string{

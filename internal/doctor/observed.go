@@ -24,7 +24,8 @@ type Observed struct {
 	Unreachable  map[netip.Addr]string     // why there is no route to a real server
 	Neighbors    map[netip.Addr]bool       // true if a real server does not respond to ARP or neighbour discovery
 	Probes       []Probe
-	Capabilities uint64 // effective, of this process
+	Sources      []Source // set by the caller of Observe
+	Capabilities uint64   // effective, of this process
 	Processes    []supervisor.Running
 	Clock        Clock
 	Firewall     []FirewallRule

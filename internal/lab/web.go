@@ -51,6 +51,9 @@ func (h *Node) Web(c WebConfig) (*Web, error) {
 	return w, h.lab.onClose(w.Stop)
 }
 
+// Host returns the host on which the server runs.
+func (w *Web) Host() *Node { return w.host }
+
 // Start opens the listener, if it is not open.
 func (w *Web) Start() error {
 	w.mu.Lock()

@@ -16,7 +16,7 @@ func (in Inputs) keepMinimum(v *Verdict, vs config.VirtualService) {
 	var failed []int
 	former := in.Memories[vs.ServiceKey].InUse
 	for i, m := range v.Members {
-		if m.Sorry || in.outOfService(vs, m) {
+		if m.Sorry || in.outOfService(vs, m) || !vs.RealServers[i].Unlisted.IsZero() {
 			continue
 		}
 		all++

@@ -33,6 +33,8 @@ func (o Override) removes(now time.Time) bool {
 func (in Inputs) baseWeight(vs config.VirtualService, rs config.RealServer) uint32 {
 	o, ordered := in.Overrides[Server{vs.ServiceKey, rs.DestinationKey}]
 	switch {
+	case !rs.Unlisted.IsZero():
+		return 0
 	case !ordered:
 		return rs.Weight
 	case o.Action == OverrideWeight:

@@ -19,6 +19,7 @@ type Inputs struct {
 
 	Memories  map[ipvs.ServiceKey]Memory // of the last verdicts
 	Overrides map[Server]Override
+	Waiting   map[ipvs.ServiceKey]bool // a source of real servers has not answered yet, nor failed
 	Now       time.Time
 }
 
@@ -62,13 +63,14 @@ const (
 	Kept                        // a check failed, but fewer than min_up servers would remain: in the table
 	SlowStart                   // in the table with a part of its weight, after a recovery
 	Presumed                    // a check has no result yet: in the table because of init = "up"
+	Unlisted                    // in the table with weight 0: its source no longer lists it
 )
 
 var reasonNames = [...]string{
 	NoChecks: "no-checks", ChecksPassing: "checks-passing", CheckFailed: "check-failed", NoResult: "no-result", AsFound: "as-found",
 	NoQuorum: "no-quorum", Standby: "standby",
 	Advised: "weight-from-check", Draining: "drain", InMaintenance: "maintenance",
-	Drained: "drained", Disabled: "disabled", Kept: "kept-by-min-up", SlowStart: "slow-start", Presumed: "presumed-up",
+	Drained: "drained", Disabled: "disabled", Kept: "kept-by-min-up", SlowStart: "slow-start", Presumed: "presumed-up", Unlisted: "unlisted",
 }
 
 // String returns the reason's code.
@@ -107,6 +109,9 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
 	m := in.checked(vs, rs)
 	in.obeyOverride(&m, vs)
+	if !rs.Unlisted.IsZero() && m.InTable && m.State != healthcheck.Down {
+		m.Destination.Weight, m.Reason = 0, Unlisted
+	}
 	return m
 }
 

@@ -44,7 +44,7 @@ func (in Inputs) quorum(vs config.VirtualService, members []Member) Quorum {
 	switch {
 	case q.Live >= q.Needed:
 		q.State = healthcheck.Up
-	case q.Live+possible < q.Needed:
+	case q.Live+possible < q.Needed && !in.Waiting[vs.ServiceKey]:
 		q.State = healthcheck.Down
 	}
 	return q

@@ -13,6 +13,9 @@ import (
 // addresses. The notes name services that --vip must complete.
 func FromConfig(cfg *config.Config, local []netip.Addr) (w Wanted, notes []string, err error) {
 	for _, s := range cfg.Services {
+		if len(s.Discover) > 0 {
+			notes = append(notes, fmt.Sprintf("virtual service %q discovers its real servers: if this host is one of them, name the service's addresses with --vip", s.Name))
+		}
 		for _, r := range s.RealServers {
 			if !slices.Contains(local, r.Address) || r.Forward == ipvs.Local {
 				continue
