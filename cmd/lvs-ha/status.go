@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 const statusLong = `Show the state of the running daemon: problems first, then VRRP instances, connection sync and virtual services.
 Name instances, sync groups or services to limit the tables to them, and to see an instance's timers, counters and
 last 50 transitions; --state limits them to the real servers in a state. Problems and the exit status always cover everything.
+--watch shows them again every second: in place on a terminal, otherwise one after the other, and in JSON as a line each.
 
 Exit status: 0 OK, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 state unknown (lvs-ha is
 running but does not answer, or permission denied). 3 and 4 are as for LSB init scripts.`
@@ -30,57 +32,116 @@ const (
 )
 
 func newStatus() *cobra.Command {
-	var runtimeDir, output, state string
+	var q statusQuery
+	var watch time.Duration
 	cmd := &cobra.Command{
 		Use:   "status [NAME…]",
 		Short: "Show the state of the running daemon",
 		Long:  statusLong,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			status, err := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()).Status(cmd.Context())
+			status, err := q.client().Status(cmd.Context())
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
 			return completions(status, args), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if output != "table" && output != "json" {
-				return fmt.Errorf("--output %q: want table or json", output)
+			if q.output != "table" && q.output != "json" {
+				return fmt.Errorf("--output %q: want table or json", q.output)
 			}
-			now := time.Now()
-			status, err := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()).Status(cmd.Context())
-			if err != nil {
-				return unavailable(err)
+			q.names = args
+			if cmd.Flags().Changed("watch") {
+				return q.watch(cmd.Context(), watch)
 			}
-			shown, err := only(status, args)
+			text, problems, err := q.ask(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if shown, err = onlyState(shown, state); err != nil {
-				return err
-			}
-			problems := problemsOf(status)
-			if output == "json" {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				err = encoder.Encode(shown)
-			} else {
-				page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(args) > 0, all: status.VRRP}
-				_, err = io.WriteString(cmd.OutOrStdout(), page.render(shown, problems))
-			}
-			if err != nil {
+			if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
 				return fmt.Errorf("writing the status: %w", err)
 			}
-			if len(problems) > 0 {
+			if problems > 0 {
 				return &exitError{status: statusDegraded}
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "output format: table or json")
-	cmd.Flags().StringVar(&state, "state", "", "show only real servers in this state: "+strings.Join(serverStates, ", "))
+	cmd.Flags().StringVarP(&q.output, "output", "o", "table", "output format: table or json")
+	cmd.Flags().StringVar(&q.state, "state", "", "show only real servers in this state: "+strings.Join(serverStates, ", "))
+	cmd.Flags().DurationVarP(&watch, "watch", "w", 0, "show the state again at this interval, until interrupted")
+	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
+	cmd.Flags().Lookup("watch").DefValue = ""
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(serverStates, cobra.ShellCompDirectiveNoFileComp))
-	registerRuntimeDir(cmd, &runtimeDir)
+	registerRuntimeDir(cmd, &q.runtimeDir)
 	return cmd
+}
+
+// statusQuery says what is shown of a status, and how.
+type statusQuery struct {
+	runtimeDir, output, state string
+
+	names []string
+	lines bool // a JSON document takes one line
+}
+
+func (q *statusQuery) client() *api.Client {
+	return api.NewClient(supervisor.RuntimeDir(q.runtimeDir).APISocket())
+}
+
+// ask returns the current status as text, and the number of problems.
+func (q *statusQuery) ask(ctx context.Context) (text string, problems int, err error) {
+	now := time.Now()
+	status, err := q.client().Status(ctx)
+	if err != nil {
+		return "", 0, unavailable(err)
+	}
+	shown, err := only(status, q.names)
+	if err != nil {
+		return "", 0, err
+	}
+	if shown, err = onlyState(shown, q.state); err != nil {
+		return "", 0, err
+	}
+	all := problemsOf(status)
+	if q.output == "table" {
+		page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(q.names) > 0, all: status.VRRP}
+		return page.render(shown, all), len(all), nil
+	}
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	if !q.lines {
+		encoder.SetIndent("", "  ")
+	}
+	if err := encoder.Encode(shown); err != nil {
+		return "", 0, fmt.Errorf("encoding the status: %w", err)
+	}
+	return b.String(), len(all), nil
+}
+
+// watch shows the status again and again. A daemon that does not answer, because it is being restarted for example, is shown too.
+func (q *statusQuery) watch(ctx context.Context, interval time.Duration) error {
+	if interval < minWatch {
+		return fmt.Errorf("--watch=%s: the interval must be at least %s", interval, minWatch)
+	}
+	q.lines = true
+	if _, _, err := q.ask(ctx); err != nil {
+		if _, down := errors.AsType[*exitError](err); !down {
+			return err // wrong usage
+		}
+	}
+	return watchStatus(ctx, os.Stdout, interval, q.output == "json", func(ctx context.Context) string {
+		text, _, err := q.ask(ctx)
+		switch {
+		case err == nil && q.output == "table":
+			text = time.Now().Format(time.DateTime) + "\n" + text
+		case err != nil && q.output == "json":
+			encoded, _ := json.Marshal(map[string]string{"error": err.Error()})
+			text = string(encoded) + "\n"
+		case err != nil:
+			text = time.Now().Format(time.DateTime) + "\n" + plain(err.Error()) + "\n"
+		}
+		return text
+	})
 }
 
 // unavailable returns the exit status for a daemon that does not respond.
