@@ -39,6 +39,8 @@ type discovered struct {
 	expansions map[ipvs.ServiceKey]pool.Expansion
 	due        time.Time     // when the next server that is no longer listed leaves; zero: none
 	drain      time.Duration // the longest of the services
+	changed    bool          // the lists have changed since they were applied
+	next       time.Time     // they are not applied again before
 	file       *keeper
 }
 
@@ -146,6 +148,7 @@ func (d *Director) expand(now time.Time) {
 // rediscover applies the lists of the sources to the services.
 func (d *Director) rediscover(now time.Time) {
 	old := d.cfg
+	d.found.changed = false
 	d.expand(now)
 	d.setServers(old)
 	for key := range d.found.expansions {
@@ -174,8 +177,22 @@ func (d *Director) takeDiscovered(reports map[string]discovery.Report) {
 	if lists {
 		d.saveLists()
 	}
-	if lists || changed {
+	d.found.changed = d.found.changed || lists || changed
+	d.applyLists(now)
+}
+
+// listsPart is which part of its time the director applies lists, at most. It takes 30 ms with 10,000 real servers.
+const listsPart = 10
+
+// applyLists applies lists that have changed, at once or when that is due.
+func (d *Director) applyLists(now time.Time) {
+	switch {
+	case !d.found.changed:
+	case now.Before(d.found.next):
+		d.poolsDue.Reset(0)
+	default:
 		d.rediscover(now)
+		d.found.next = now.Add(listsPart * time.Since(now))
 	}
 }
 

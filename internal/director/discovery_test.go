@@ -228,3 +228,22 @@ func TestReportsOfRemovedSourcesAreIgnored(t *testing.T) {
 		b.wantPool(first + "=1")
 	})
 }
+
+// TestListsAreAppliedAtIntervals checks that applying lists of many servers, again and again, leaves time for everything else.
+func TestListsAreAppliedAtIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newDiscoveringBench(t)
+		defer b.stop()
+		b.lists(nil, first)
+		b.changed(func() { b.director.found.next = time.Now().Add(time.Second) }) // as after one that took 100 ms
+		b.lists(nil, first, second)
+		b.lists(nil, second)
+		if n := len(b.checker.targets); n != 1 {
+			t.Errorf("%d targets are checked", n)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		b.judge(second, healthcheck.Up)
+		b.wantPool(second + "=1")
+	})
+}

@@ -66,6 +66,10 @@ func (d *Director) touchDuePools(now time.Time) {
 		}
 		return false
 	}
+	d.applyLists(now)
+	if d.found.changed {
+		wait(d.found.next)
+	}
 	if wait(d.found.due) {
 		d.rediscover(now)
 		wait(d.found.due)
