@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -201,6 +203,7 @@ func (d *Director) noteReport(s sourceState, r discovery.Report, now time.Time) 
 	if r.Err != nil {
 		if text := r.Err.Error(); text != s.err {
 			d.Logger.Warn("discovery failed", "source", s.name, "listed", s.list.Listed(), "error", text)
+			d.events.Add(events.Event{Time: r.At, Kind: events.Discover, Subject: s.name, To: "failed", Reason: text})
 			if s.err == "" {
 				s.failed = r.At
 			}
@@ -210,15 +213,32 @@ func (d *Director) noteReport(s sourceState, r discovery.Report, now time.Time) 
 	}
 	if s.err != "" {
 		d.Logger.Info("discovery works again", "source", s.name, "after", r.At.Sub(s.failed).Round(time.Millisecond).String())
+		d.events.Add(events.Event{Time: r.At, Kind: events.Discover, Subject: s.name, From: "failed", To: "ok"})
 	}
 	s.err, s.failed, s.answered = "", time.Time{}, r.At
 	next := s.list.Next(r.Servers, now)
 	if !s.known || !next.Equal(s.list) {
 		added, removed := listChanges(s.list, next)
 		d.Logger.Info("real servers discovered", "source", s.name, "listed", next.Listed(), "added", added, "removed", removed)
+		d.events.Add(events.Event{
+			Time: r.At, Kind: events.Discover, Subject: s.name, From: listedText(s.list), To: listedText(next), Reason: changesText(added, removed),
+		})
 	}
 	s.list, s.known = d.pruned(next, now), true
 	return s
+}
+
+func listedText(l pool.List) string { return fmt.Sprintf("%d listed", l.Listed()) }
+
+func changesText(added, removed string) string {
+	var parts []string
+	if added != "" {
+		parts = append(parts, "added "+added)
+	}
+	if removed != "" {
+		parts = append(parts, "removed "+removed)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // pruned drops the servers of a list that no service drains any more.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -97,6 +99,16 @@ func TestDiscoveredServers(t *testing.T) {
 		b.wantPool(first + "=1")
 		b.judge(second, healthcheck.Up)
 		b.wantPool(first + "=1 " + second + "=1")
+		var states []string
+		all, _ := b.director.events.After("")
+		for _, e := range all {
+			if e.Kind == events.Discover {
+				states = append(states, e.To)
+			}
+		}
+		if want := []string{"2 listed", "failed", "ok", "1 listed", "2 listed", "1 listed", "2 listed"}; !slices.Equal(states, want) {
+			t.Errorf("the events are %q, want %q", states, want)
+		}
 	})
 }
 

@@ -26,11 +26,14 @@ const (
 	Failover Kind = "failover" // an operator requested or undid a failover
 	Config   Kind = "config"   // a configuration came into force or was refused
 	Problem  Kind = "problem"  // a part went out of service, or came back
+	Discover Kind = "discover" // a source of real servers changed its list, failed or works again
 	Lost     Kind = "lost"     // events that the director never received
 )
 
 // Kinds are all kinds.
-func Kinds() []Kind { return []Kind{VRRP, Server, Service, Override, Failover, Config, Problem, Lost} }
+func Kinds() []Kind {
+	return []Kind{VRRP, Server, Service, Override, Failover, Config, Problem, Discover, Lost}
+}
 
 // Event is a change.
 type Event struct {
