@@ -44,6 +44,7 @@ type discovered struct {
 	changed    bool          // the lists have changed since they were applied
 	next       time.Time     // they are not applied again before
 	file       *keeper
+	stored     bool // the file has had a list
 }
 
 // savedSource is the last good list of a source in its file.
@@ -66,7 +67,7 @@ func (d *Director) recallDiscovery() {
 	if err != nil {
 		d.Logger.Warn("state file ignored; real servers are not known before their sources answer", "error", err)
 	}
-	d.found.recalled = savedByKey(saved)
+	d.found.recalled, d.found.stored = savedByKey(saved), len(saved) > 0
 }
 
 func savedByKey(saved []savedSource) map[string]savedSource {
@@ -81,8 +82,15 @@ func savedByKey(saved []savedSource) map[string]savedSource {
 func (d *Director) loadSources() {
 	wanted := d.declared.Sources()
 	sources := make(map[string]sourceState, len(wanted))
+	byName := map[string]sourceState{}
+	for _, state := range d.found.sources {
+		byName[state.name] = state
+	}
 	for key, s := range wanted {
 		state, known := d.found.sources[key]
+		if former := byName[s.String()]; !known && former.known { // with other parameters
+			state, known = sourceState{list: former.list, known: true, answered: former.answered}, true
+		}
 		if saved, ok := d.found.recalled[key]; ok && !known {
 			state = sourceState{list: saved.List, known: true, answered: saved.Answered}
 		}
@@ -103,7 +111,7 @@ func (d *Director) saveLists() {
 			list = append(list, savedSource{key, s.answered, s.list})
 		}
 	}
-	if len(list) > 0 || len(d.found.sources) > 0 {
+	if d.found.stored = d.found.stored || len(list) > 0; d.found.stored {
 		d.found.file.set(func() ([]byte, error) { return discoveryFormat.Encode(list) })
 	}
 }

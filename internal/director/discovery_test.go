@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/events"
+	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
@@ -132,6 +133,7 @@ func TestListsSurvive(t *testing.T) {
 		}
 		b.cfg = discovers()
 		b.cfg.Services[0].Discover[0].Server.Weight = 7
+		b.cfg.Services[0].Discover[0].AllowEmpty = true // the source has another key
 		if _, err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -221,6 +223,33 @@ func TestSorryServerWaitsForDiscovery(t *testing.T) {
 		b.lists(nil, first)
 		b.judge(first, healthcheck.Up)
 		b.wantPool(first + "=1 192.168.10.9:80=0")
+	})
+}
+
+// TestServiceTrackWaitsForDiscovery checks that a track is not bad before the first answer.
+func TestServiceTrackWaitsForDiscovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = discovers()
+		b.cfg.Tracks = []config.Track{{Name: "web", Service: &config.TrackService{Service: "http", Minimum: 1}}}
+		b.start(false)
+		defer b.stop()
+		state := func() (s track.State) {
+			b.changed(func() { s = b.director.results["web"].State })
+			return s
+		}
+		if s := state(); s != track.Unknown {
+			t.Errorf("before the first answer the track is %q", s)
+		}
+		b.lists(errors.New("no answer"))
+		if s := state(); s != track.Bad {
+			t.Errorf("without any list the track is %q", s)
+		}
+		b.lists(nil, first)
+		b.judge(first, healthcheck.Up)
+		if s := state(); s != track.Good {
+			t.Errorf("with a server the track is %q", s)
+		}
 	})
 }
 

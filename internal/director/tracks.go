@@ -143,12 +143,14 @@ func (d *Director) reviewServiceTracks(now time.Time) bool {
 // serviceResult counts the real servers that receive connections, or reports the quorum.
 func (d *Director) serviceResult(t *config.TrackService) track.Result {
 	in, unknown, all := 0, 0, 0
+	waiting := false // its servers are not known yet
 	var quorum pool.Quorum
 	for _, vs := range d.cfg.Services {
 		if vs.Name != t.Service {
 			continue
 		}
 		verdict := pool.Decide(vs, d.inputs())
+		waiting = d.found.waiting[vs.ServiceKey]
 		quorum = verdict.Quorum
 		for _, m := range verdict.Members {
 			if m.Sorry {
@@ -173,7 +175,7 @@ func (d *Director) serviceResult(t *config.TrackService) track.Result {
 	}
 	switch {
 	case in >= t.Minimum:
-	case in+unknown >= t.Minimum:
+	case in+unknown >= t.Minimum, waiting:
 		r.State = track.Unknown
 	default:
 		r.State = track.Bad
