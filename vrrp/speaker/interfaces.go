@@ -33,6 +33,15 @@ func (a netInterface) equal(b netInterface) bool {
 		slices.Equal(a.Hardware, b.Hardware) && slices.Equal(a.Addresses, b.Addresses)
 }
 
+// growsTo reports whether an interface differs from b only in addresses that b has in addition, or that became usable.
+func (a netInterface) growsTo(b netInterface) bool {
+	same := b
+	same.Addresses = a.Addresses
+	return a.equal(same) &&
+		!slices.ContainsFunc(a.Addresses, func(x ifAddress) bool { return !b.has(x.Prefix) }) &&
+		!slices.ContainsFunc(b.Addresses, func(x ifAddress) bool { return x.Duplicate })
+}
+
 // has reports whether the prefix is on the interface.
 func (a netInterface) has(p netip.Prefix) bool {
 	return slices.ContainsFunc(a.Addresses, func(x ifAddress) bool { return x.Prefix == p })

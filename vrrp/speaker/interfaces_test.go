@@ -96,7 +96,7 @@ func TestWatcherLosesMessages(t *testing.T) {
 		var told []string
 		tbl := newInterfaceTable()
 		w := &watcher{log: slog.New(slog.DiscardHandler), known: map[string]netInterface{}, deleted: func() {}}
-		w.changed = func(i netInterface) {
+		w.changed = func(i netInterface, _ bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, i.Name)
@@ -160,13 +160,16 @@ func TestWatcherLosesMessages(t *testing.T) {
 
 func TestWatcherPublishes(t *testing.T) {
 	var told []string
-	w := &watcher{known: map[string]netInterface{}, changed: func(i netInterface) {
+	w := &watcher{known: map[string]netInterface{}, changed: func(i netInterface, grown bool) {
 		state := "down"
 		switch {
 		case i.Index == 0:
 			state = "gone"
 		case i.Up:
 			state = "up"
+		}
+		if grown {
+			state += " grown"
 		}
 		told = append(told, i.Name+" "+state)
 	}}
@@ -197,9 +200,18 @@ func TestWatcherPublishes(t *testing.T) {
 	step("eth0 down")
 	address := netlink.AddrUpdate{LinkIndex: 2, NewAddr: true, LinkAddress: net.IPNet{IP: net.IPv4(10, 0, 0, 1), Mask: net.CIDRMask(24, 32)}}
 	w.applyAddress(tbl, address)
-	step("eth0 down")
+	step("eth0 down grown")
 	if got := w.lookup("eth0").Addresses; len(got) != 1 {
 		t.Errorf("addresses %v", got)
+	}
+	six := netlink.AddrUpdate{LinkIndex: 2, NewAddr: true, LinkAddress: net.IPNet{IP: net.ParseIP("fd00::1"), Mask: net.CIDRMask(64, 128)}}
+	for _, c := range []struct {
+		flags int
+		want  string
+	}{{unix.IFA_F_TENTATIVE, "eth0 down grown"}, {0, "eth0 down grown"}, {unix.IFA_F_DADFAILED | unix.IFA_F_TENTATIVE, "eth0 down"}, {0, "eth0 down grown"}} {
+		six.Flags = c.flags
+		w.applyAddress(tbl, six)
+		step(c.want)
 	}
 	address.NewAddr = false
 	w.applyAddress(tbl, address)

@@ -135,9 +135,11 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	s.server.history = e.history
 	e.tenures.now = clock.bootTime
 	s.loop.engine = e
-	watcher.changed = func(ifc netInterface) {
+	watcher.changed = func(ifc netInterface, grown bool) {
 		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })
-		s.keeper.requestCheck()
+		if !grown { // the addresses of a takeover should not delay the next takeover by a check
+			s.keeper.requestCheck()
+		}
 	}
 	watcher.deleted = s.keeper.requestCheck
 	s.neighbors = newNeighbors(log, watcher.lookup, watcher.owns)

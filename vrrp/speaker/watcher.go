@@ -24,8 +24,10 @@ const (
 type watcher struct {
 	log     *slog.Logger
 	handle  *netlink.Handle
-	changed func(netInterface) // called when an interface is new, changed or gone (Index 0)
-	deleted func()             // called when any address was deleted
+	deleted func() // called when any address was deleted
+
+	// changed is called when an interface is new, changed or gone (Index 0). If it has only got more addresses, it has grown.
+	changed func(ifc netInterface, grown bool)
 
 	list      func() (*interfaceTable, error)
 	subscribe func() (*subscription, error)
@@ -84,22 +86,23 @@ func (w *watcher) below(index int) int {
 // publish compares the table with the known state and reports the differences.
 func (w *watcher) publish(t *interfaceTable) {
 	now := t.byName()
-	var news []netInterface
+	var news []func()
 	w.mu.Lock()
 	for name, ifc := range now {
 		if old, ok := w.known[name]; !ok || !old.equal(ifc) {
-			news = append(news, ifc)
+			grown := ok && old.growsTo(ifc)
+			news = append(news, func() { w.changed(ifc, grown) })
 		}
 	}
 	for name := range w.known {
 		if _, ok := now[name]; !ok {
-			news = append(news, netInterface{Name: name})
+			news = append(news, func() { w.changed(netInterface{Name: name}, false) })
 		}
 	}
 	w.known = now
 	w.mu.Unlock()
-	for _, ifc := range news {
-		w.changed(ifc)
+	for _, report := range news {
+		report()
 	}
 }
 
