@@ -19,6 +19,7 @@ type entry struct {
 	life    int           // incremented when a removed target is added again during its check
 
 	inFlight bool
+	slow     bool // the check that waits or is in progress needs a goroutine
 	stuck    bool // still running long after its timeout
 	probed   bool // at least once in this life
 	excused  bool // its last result was ignored

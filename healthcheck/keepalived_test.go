@@ -159,7 +159,7 @@ type part struct {
 	out *bufio.Reader
 }
 
-func play(b *testing.B, host *lab.Node, role string, env ...string) *part {
+func play(b testing.TB, host *lab.Node, role string, env ...string) *part {
 	b.Helper()
 	cmd := host.Command(b.Context(), os.Args[0])
 	cmd.Env = append(append(os.Environ(), envRole+"="+role), env...)
@@ -180,7 +180,7 @@ func play(b *testing.B, host *lab.Node, role string, env ...string) *part {
 	return p
 }
 
-func (p *part) ask(b *testing.B) usage {
+func (p *part) ask(b testing.TB) usage {
 	b.Helper()
 	if _, err := io.WriteString(p.in, "\n"); err != nil {
 		b.Fatal(err)

@@ -16,6 +16,10 @@ func TestMain(m *testing.M) {
 		playServers()
 	case "hostile":
 		playHostile()
+	case "overload":
+		playOverload()
+	case "holder":
+		playHolder()
 	case "checker":
 		playChecker()
 	default:

@@ -65,6 +65,7 @@ func (s *Scheduler) advance() time.Duration {
 	if stall > 0 {
 		s.spreadDue(now)
 	}
+	s.adapt(now)
 	stuck := s.collect(now)
 	for f, ok := s.next(now); ok; f, ok = s.next(now) {
 		s.quiet = now + s.batch
@@ -87,17 +88,18 @@ func (s *Scheduler) collect(now time.Duration) (stuck []*entry) {
 		e := s.timers[0].entry
 		if !e.inFlight {
 			s.timers.remove(e)
-			s.waiting.push(e)
+			e.slow = e.quick == nil
+			s.queueOf(e).push(e)
 			continue
 		}
-		if limit := e.started + e.timeout() + overrun; now < limit {
+		if limit := max(e.started, s.stalls.until) + e.timeout() + overrun; now < limit {
 			s.timers.set(e, limit)
 			continue
 		}
 		s.timers.set(e, now+e.interval())
 		if !e.stuck {
+			s.land(e)
 			e.stuck = true
-			s.running--
 			s.stuck++
 		}
 		stuck = append(stuck, e)
@@ -107,17 +109,55 @@ func (s *Scheduler) collect(now time.Duration) (stuck []*entry) {
 
 // next starts the check of the entry that has waited longest, if a slot is free.
 func (s *Scheduler) next(now time.Duration) (flight, bool) {
-	e := s.waiting.first()
-	if e == nil || s.running >= s.concurrency || s.ctx.Err() != nil {
+	e := s.first()
+	if e == nil || s.ctx.Err() != nil {
 		return flight{}, false
 	}
-	s.waiting.drop()
+	s.queueOf(e).drop()
 	s.running++
+	f := flight{entry: e, probe: e.probe, life: e.life}
+	if e.slow {
+		s.slow++
+	} else {
+		f.quick = e.quick
+	}
 	e.begin(now)
 	s.late = e.late
 	s.timers.set(e, e.due)
 	e.ctx = &deadline{Context: s.ctx, at: s.began.Add(now + e.timeout())}
-	return flight{entry: e, probe: e.probe, quick: e.quick, ctx: e.ctx, life: e.life}, true
+	f.ctx = e.ctx
+	return f, true
+}
+
+// queueOf is the queue in which an entry waits for a free slot.
+func (s *Scheduler) queueOf(e *entry) *queue {
+	if e.slow {
+		return &s.waiting
+	}
+	return &s.quicks
+}
+
+// first returns the entry that has waited longest of those for which a slot is free, or nil.
+func (s *Scheduler) first() *entry {
+	if s.running >= s.concurrency {
+		return nil
+	}
+	e := s.quicks.first()
+	if s.slow >= s.limit {
+		return e
+	}
+	if slow := s.waiting.first(); e == nil || slow != nil && slow.due < e.due {
+		return slow
+	}
+	return e
+}
+
+// land frees the slot of a check.
+func (s *Scheduler) land(e *entry) {
+	s.running--
+	if e.slow {
+		s.slow--
+	}
 }
 
 // plan sets the time of the next wake-up.
@@ -147,20 +187,22 @@ func (s *Scheduler) spreadDue(now time.Duration) {
 // complaint returns a function that logs that the scheduler is late, unless that was logged less than warnPause ago.
 func (s *Scheduler) complaint(now, stall time.Duration) func() {
 	var late time.Duration
-	if e := s.waiting.first(); e != nil && now-e.due > e.interval() {
-		late = now - e.due
+	for _, q := range []*queue{&s.waiting, &s.quicks} {
+		if e := q.first(); e != nil && now-e.due > e.interval()/2 {
+			late = max(late, now-e.due)
+		}
 	}
 	if late+stall == 0 || s.warned != 0 && now-s.warned < warnPause {
 		return func() {}
 	}
 	s.warned = now
-	waiting := s.waiting.len()
+	waiting, limit := s.waiting.len()+s.quicks.len(), min(s.concurrency, s.limit)
 	return func() {
 		if stall > 0 {
 			s.log.Warn("scheduler stalled; ignoring timeouts during the stall", "stalled", stall.String())
 		}
 		if late > 0 {
-			s.log.Warn("health checks run late", "late", late.String(), "waiting", waiting, "limit", s.concurrency)
+			s.log.Warn("health checks run late", "late", late.String(), "waiting", waiting, "limit", limit)
 		}
 	}
 }
@@ -219,7 +261,7 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 	if e.stuck {
 		s.stuck--
 	} else {
-		s.running--
+		s.land(e)
 	}
 	e.inFlight, e.stuck, e.ctx = false, false, nil
 	var event Event

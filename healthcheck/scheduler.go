@@ -60,7 +60,7 @@ type Scheduler struct {
 	report      func(Event)
 	concurrency int
 	newProbe    func(Spec) (Probe, error)
-	quick       bool // the probes are this package's: the event loop runs those that it can
+	own         bool // the probes are this package's: the event loop runs those that it can
 	loop        loop
 	log         *slog.Logger
 
@@ -75,12 +75,16 @@ type Scheduler struct {
 	entries map[string]*entry
 	fresh   []*entry // to be spread when Run starts
 	timers  timers
-	waiting queue         // entries that are due
+	waiting queue         // entries that are due and need a goroutine
+	quicks  queue         // entries that are due and do not
 	quiet   time.Duration // Run does not wake up earlier
 	batch   time.Duration
 	stalls  stalls
 	warned  time.Duration
 	running int
+	slow    int // of those running, with a goroutine
+	limit   int // of slow
+	lag     lag
 	stuck   int
 	results uint64
 	late    time.Duration
@@ -120,7 +124,10 @@ func NewScheduler(o Options) *Scheduler {
 	}
 	if s.newProbe == nil {
 		s.newProbe = func(spec Spec) (Probe, error) { return newProbe(spec, o.RunScript) }
-		s.quick = true
+		s.own = true
+	}
+	if s.limit = s.concurrency; s.own {
+		s.limit = min(s.limit, firstSlow)
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -200,7 +207,7 @@ func (s *Scheduler) compile(targets []Target) ([]built, error) {
 			if b.err != nil {
 				b.probe = s.retry(spec)
 				errs = append(errs, fmt.Errorf("%s: %w", t, b.err))
-			} else if s.quick {
+			} else if s.own {
 				b.quick = newQuick(spec)
 			}
 			shared[id] = b
@@ -284,7 +291,9 @@ func (s *Scheduler) Stats() Stats {
 			st.Targets++
 		}
 	}
-	s.waiting.first() // skips removed entries at the front
-	st.Waiting = s.waiting.len()
+	for _, q := range []*queue{&s.waiting, &s.quicks} {
+		q.first() // skips removed entries at the front
+		st.Waiting += q.len()
+	}
 	return st
 }

@@ -131,7 +131,6 @@ func (s *sockets) connect(p *poller, server netip.AddrPort, source Source) (fd i
 			return -1, socketKind{}, err
 		}
 	}
-	_ = setOption(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) // lateACK of dialOptions
 	if err := connectTo(fd, to); err != nil && !connectionInProgress(err) {
 		s.release(fd, kind)
 		return -1, socketKind{}, err
@@ -145,6 +144,9 @@ func open(p *poller, family int, source Source) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("open a socket: %w", err)
 	}
+	// The handshake's last ACK is sent with the first data or the reset, as with dialOptions.lateACK, which would have to be
+	// set for each connection (tcp_rcv_synsent_state_process in net/ipv4/tcp_input.c).
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
 	if err := source.bind(fd, family); err != nil {
 		return -1, errors.Join(err, unix.Close(fd))
 	}
@@ -222,11 +224,6 @@ func networkOrder(port int) (order uint16) {
 	bytes := (*[2]byte)(unsafe.Pointer(&order))
 	bytes[0], bytes[1] = byte(port>>8), byte(port)
 	return order
-}
-
-func setOption(fd, level, name int, value int32) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name), uintptr(unsafe.Pointer(&value)), unsafe.Sizeof(value), 0)
-	return orNil(errno)
 }
 
 func write(fd int, b []byte) (int, error) {

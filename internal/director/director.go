@@ -353,7 +353,7 @@ func (d *Director) take(n news) {
 	if updates {
 		d.updateSpeaker()
 	}
-	d.problems.set("health checks", d.lacking.problem())
+	d.problems.set("health checks", d.lacking.problem(len(d.users)))
 	d.touched.sysctls = d.touched.sysctls || n.sysctls
 }
 

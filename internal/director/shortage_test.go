@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 )
@@ -61,15 +62,46 @@ func TestShortagesAreReportedOnce(t *testing.T) {
 	for _, key := range []string{"a", "b", "c"} {
 		s.note(key, healthcheck.Event{Result: healthcheck.Result{Local: true, Detail: "not checked: out of memory"}})
 	}
-	before := s.problem()
+	before := s.problem(3)
 	s.drop("a")
-	if after := s.problem(); before == nil || after == nil || before.Error() != after.Error() {
+	if after := s.problem(3); before == nil || after == nil || before.Error() != after.Error() {
 		t.Errorf("the problem changes with the number of checks: %v, %v", before, after)
 	}
 	s.drop("b")
 	s.drop("c")
 	s.drop("c")
-	if err := errors.Join(s.problem()); err != nil {
+	if err := errors.Join(s.problem(3)); err != nil {
 		t.Errorf("over, but: %v", err)
+	}
+}
+
+// TestLateChecksAreAProblem checks that lateness is a problem when many checks are late, and until none is.
+func TestLateChecksAreAProblem(t *testing.T) {
+	s := newShortages()
+	spec := healthcheck.Spec{Interval: time.Second}
+	check := func(key string, late time.Duration) {
+		s.note(key, healthcheck.Event{Status: healthcheck.Status{Target: healthcheck.Target{Spec: spec}}, Late: late})
+	}
+	for i, c := range []struct {
+		key     string
+		late    time.Duration
+		problem bool
+	}{
+		{"a", 0, false},
+		{"a", 400 * time.Millisecond, false},
+		{"a", 600 * time.Millisecond, false}, // one of eight
+		{"b", time.Hour, true},
+		{"a", 0, true},
+		{"b", 50 * time.Millisecond, false},
+		{"b", time.Second, false},
+	} {
+		check(c.key, c.late)
+		if err := s.problem(8); (err != nil) != c.problem {
+			t.Errorf("step %d: %v", i, err)
+		}
+	}
+	s.drop("b")
+	if s.problem(8) != nil {
+		t.Error("a check that was removed is late")
 	}
 }
