@@ -80,6 +80,7 @@ func TestHostAPIAccess(t *testing.T) {
 		want int
 	}{
 		{"this host reads", p, []string{local + "/v1/config"}, http.StatusOK},
+		{"this host scrapes", p, []string{local + "/metrics"}, http.StatusOK},
 		{"this host reloads", p, []string{"-X", "POST", local + "/v1/reload"}, http.StatusForbidden},
 		{"loopback from another host", other, []string{"http://192.0.2.1:9180/v1/status"}, 0},
 		{"wrong token", other, []string{"-u", "monitor:fedcba9876543210", monitoring + "/v1/status"}, http.StatusUnauthorized},

@@ -19,6 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
+	"github.com/lvs-ha/lvs-ha/internal/metrics"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
@@ -227,7 +228,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		Logger:     log,
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
-	listeners = api.Listen(apiCtx, dir.APISocket(), d, log)
+	listeners = api.Listen(apiCtx, dir.APISocket(), d, api.Pages{"/metrics": metrics.Handler(d.Status)}, log)
 	defer listeners.Wait()
 	defer stopAPI()
 	hup := make(chan os.Signal, 1)

@@ -54,7 +54,7 @@ func TestSocketIsCreatedWithItsDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
-	l := Listen(ctx, filepath.Join(dir, "api.sock"), &fakeDirector{status: Status{Node: "lb1"}}, slog.New(slog.NewTextHandler(words(said), nil)))
+	l := Listen(ctx, filepath.Join(dir, "api.sock"), &fakeDirector{status: Status{Node: "lb1"}}, nil, slog.New(slog.NewTextHandler(words(said), nil)))
 	defer l.Wait()
 	defer cancel()
 	if line := <-said; !strings.Contains(line, "no such file or directory") {
@@ -72,7 +72,7 @@ func TestDeletedSocketIsRecreated(t *testing.T) {
 	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
-	l := Listen(ctx, path, d, slog.New(slog.NewTextHandler(words(said), nil)))
+	l := Listen(ctx, path, d, nil, slog.New(slog.NewTextHandler(words(said), nil)))
 	defer l.Wait()
 	defer cancel()
 	reloaded := make(chan error, 1)

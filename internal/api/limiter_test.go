@@ -73,7 +73,7 @@ func TestTooManyRequestsAreRefusedWith503(t *testing.T) {
 	d := &busyDirector{asked: make(chan struct{}), answer: make(chan struct{})}
 	limiter := newLimiter(l, 1)
 	closed := make(chan struct{}, 8)
-	server := &http.Server{Handler: handler(d, localCaller, nil), ConnContext: withConnection, ConnState: func(c net.Conn, state http.ConnState) {
+	server := &http.Server{Handler: handler(d, nil, localCaller, nil), ConnContext: withConnection, ConnState: func(c net.Conn, state http.ConnState) {
 		limiter.changed(c, state)
 		if state == http.StateClosed {
 			closed <- struct{}{}

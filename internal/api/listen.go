@@ -29,10 +29,14 @@ const (
 // DefaultGroup is the group whose members may read, if it exists and the configuration names no other.
 const DefaultGroup = "lvs-ha"
 
+// Pages are what is served besides the API to those who may read, by path.
+type Pages map[string]http.Handler
+
 // Listeners serve the API on a Unix socket, and on the TCP addresses of the configuration.
 type Listeners struct {
 	path   string
 	d      Director
+	pages  Pages
 	log    *slog.Logger
 	wanted chan config.API // the latest
 	ended  chan struct{}
@@ -40,8 +44,8 @@ type Listeners struct {
 
 // Listen serves the API on the Unix socket at path, and on the addresses given to Configure, until ctx ends. A socket that
 // cannot be opened, for example because its directory or its address is missing, is retried and does not stop the director.
-func Listen(ctx context.Context, path string, d Director, log *slog.Logger) *Listeners {
-	s := &Listeners{path: path, d: d, log: log, wanted: make(chan config.API, 1), ended: make(chan struct{})}
+func Listen(ctx context.Context, path string, d Director, pages Pages, log *slog.Logger) *Listeners {
+	s := &Listeners{path: path, d: d, pages: pages, log: log, wanted: make(chan config.API, 1), ended: make(chan struct{})}
 	local := &unixSocket{path: path, log: log}
 	first := make(chan struct{}) // the attempt to open the Unix socket is over
 	go s.run(ctx, local, sync.OnceFunc(func() { close(first) }))
@@ -138,7 +142,7 @@ var errDeleted = errors.New("API socket deleted")
 // unless the director stops.
 func (s *Listeners) serve(ctx context.Context, l net.Listener, e endpoint) error {
 	server := &http.Server{
-		Handler:           handler(s.d, e.identify, ctx.Done()),
+		Handler:           handler(s.d, s.pages, e.identify, ctx.Done()),
 		ReadHeaderTimeout: idleTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      requestTimeout + 5*time.Second,

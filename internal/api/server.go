@@ -106,11 +106,15 @@ func order[Request, Result any](w http.ResponseWriter, r *http.Request, do func(
 }
 
 // handler serves the API to the callers that identify admits. Responses that last end when ended is closed.
-func handler(d Director, identify func(*http.Request) (caller, error), ended <-chan struct{}) http.Handler {
+func handler(d Director, pages Pages, identify func(*http.Request) (caller, error), ended <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
 	byPattern := map[string]route{}
-	for _, route := range routes(d, ended) {
+	all := routes(d, ended)
+	for path, page := range pages {
+		all = append(all, route{method: http.MethodGet, path: path, needs: mayRead, serve: page.ServeHTTP})
+	}
+	for _, route := range all {
 		pattern := route.method + " " + route.path
 		mux.HandleFunc(pattern, route.serve)
 		methods[route.path] = append(methods[route.path], route.method)

@@ -84,7 +84,7 @@ func servedAt(t *testing.T, l config.APIListen) (*tcpAddress, string) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	l.Address = freePort(t)
-	listeners := Listen(t.Context(), socket, &fakeDirector{status: Status{Node: "lb1"}}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	listeners := Listen(t.Context(), socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(listeners.Wait)
 	listeners.Configure(config.API{Listen: []config.APIListen{l}})
 	address := l.Address.String()
@@ -271,7 +271,7 @@ func TestGroupMayRead(t *testing.T) {
 func TestNewGroupKeepsTheRequest(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
-	listeners := Listen(t.Context(), socket, d, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	listeners := Listen(t.Context(), socket, d, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(listeners.Wait)
 	reloaded := make(chan error, 1)
 	go func() { _, err := NewClient(socket).Reload(t.Context()); reloaded <- err }()

@@ -1,0 +1,226 @@
+package metrics
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// contentType is that of Prometheus's text format.
+const contentType = "text/plain; version=0.0.4; charset=utf-8"
+
+// Handler serves the metrics of a director. With the parameter servers=false, it leaves out those of single real servers.
+func Handler(status func(ctx context.Context) (api.Status, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := status(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", contentType)
+		_ = Write(w, s, r.URL.Query().Get("servers") != "false") // the client may have disconnected
+	})
+}
+
+// Write writes a status as metrics, with or without those of single real servers.
+func Write(out io.Writer, s api.Status, servers bool) error {
+	w := newWriter(out)
+	daemon(w, &s)
+	if len(s.VRRP) > 0 {
+		instances(w, s.VRRP)
+		adverts(w, s.VRRP)
+	}
+	if len(s.Services) > 0 {
+		services(w, s.Services)
+		if servers {
+			realServers(w, s.Services)
+		}
+	}
+	return w.flush()
+}
+
+// daemon writes what there is once.
+func daemon(w *writer, s *api.Status) {
+	w.family(gauge, "build_info", "The version of lvs-ha and the name of this node.", "version", "node")
+	w.sample(1, s.Version, s.Node)
+	w.family(gauge, "start_time_seconds", "When the director started, since 1970.")
+	w.time(s.Started)
+	w.family(gauge, "config_load_time_seconds", "When the configuration in force was loaded, since 1970.")
+	w.time(s.Config.Loaded)
+	w.family(gauge, "config_last_reload_successful", "Whether the configuration file was accepted when it was last read.")
+	w.flag(s.Config.ReloadError == "" && s.Config.StartError == "")
+	w.family(gauge, "problem", "Parts that are out of service.", "part")
+	seen := map[string]bool{}
+	for _, p := range s.Problems {
+		if !seen[p.What] {
+			w.sample(1, p.What)
+		}
+		seen[p.What] = true
+	}
+	w.family(gauge, "foreign_services", "Virtual services in the kernel that lvs-ha does not own.")
+	w.sample(float64(len(s.Foreign)))
+	w.family(gauge, "connection_sync_daemon", "Connection-sync daemons that the kernel runs.", "role", "interface", "sync_id")
+	for _, d := range s.Sync {
+		w.sample(1, d.Role.String(), d.Interface, strconv.FormatUint(uint64(d.SyncID), 10))
+	}
+	receivers(w, s.Notify)
+}
+
+func receivers(w *writer, list []api.Receiver) {
+	if len(list) == 0 {
+		return
+	}
+	for _, f := range []struct {
+		kind       kind
+		name, help string
+		value      func(*api.Receiver) float64
+	}{
+		{gauge, "notifications_waiting", "Notifications that wait for delivery.", func(r *api.Receiver) float64 { return float64(r.Waiting) }},
+		{counter, "notifications_delivered_total", "Delivered notifications.", func(r *api.Receiver) float64 { return float64(r.Delivered) }},
+		{counter, "notifications_failed_total", "Notifications given up after all attempts.", func(r *api.Receiver) float64 { return float64(r.Failed) }},
+		{counter, "notifications_dropped_total", "Notifications dropped because too many were waiting.", func(r *api.Receiver) float64 { return float64(r.Dropped) }},
+	} {
+		w.family(f.kind, f.name, f.help, "receiver")
+		for i := range list {
+			w.sample(f.value(&list[i]), list[i].Name)
+		}
+	}
+}
+
+// states are the states of an instance.
+var states = []vrrp.State{vrrp.Initialize, vrrp.Backup, vrrp.Master, vrrp.Leaving}
+
+// instances writes the states of VRRP instances.
+func instances(w *writer, list []api.Instance) {
+	w.family(gauge, "vrrp_info", "The settings of a VRRP instance.", "vrrp_instance", "interface", "virtual_router_id", "family", "group")
+	for _, v := range list {
+		w.sample(1, v.Name, v.Interface, strconv.Itoa(int(v.VirtualRouterID)), v.Family, v.Group)
+	}
+	w.family(gauge, "vrrp_state", "1 for the state of a VRRP instance, 0 for the others.", "vrrp_instance", "state")
+	for _, v := range list {
+		for _, state := range states {
+			w.flag(v.State == state, v.Name, string(state))
+		}
+	}
+	w.family(gauge, "vrrp_state_since_seconds", "When the instance entered its state, since 1970.", "vrrp_instance")
+	for _, v := range list {
+		w.time(v.Since, v.Name)
+	}
+	w.family(gauge, "vrrp_track_failed", "Whether the last result of something that an instance depends on was bad.", "vrrp_instance", "track", "kind")
+	for _, v := range list {
+		for _, t := range v.Tracks {
+			w.flag(t.Failed, v.Name, t.Name, string(t.Kind))
+		}
+	}
+	w.family(gauge, "vrrp_conflict", "Other hosts that use the addresses or the router ID of a master.", "vrrp_instance", "conflict")
+	for _, v := range list {
+		count := map[vrrp.ConflictKind]int{}
+		for _, c := range v.Conflicts {
+			count[c.Kind]++
+		}
+		for _, k := range slices.Sorted(maps.Keys(count)) {
+			w.sample(float64(count[k]), v.Name, string(k))
+		}
+	}
+	numbers(w, named(list), instanceLabels, []number[api.Instance]{
+		{gauge, "vrrp_priority", "The configured priority.", func(v *api.Instance) float64 { return float64(v.Priority) }},
+		{gauge, "vrrp_effective_priority", "The priority with the tracks' effects.", func(v *api.Instance) float64 { return float64(v.EffectivePriority) }},
+		{gauge, "vrrp_addresses_refused", "Virtual addresses that the kernel refuses.", func(v *api.Instance) float64 { return float64(len(v.AddressesRefused)) }},
+		{gauge, "vrrp_routes_refused", "Routes and rules that the kernel refuses.", func(v *api.Instance) float64 { return float64(len(v.RoutesRefused)) }},
+		{counter, "vrrp_became_master_total", "Times that the instance became master.", func(v *api.Instance) float64 { return float64(v.Transitions) }},
+		{counter, "vrrp_addresses_restored_total", "Virtual addresses added again after another program had deleted them.", func(v *api.Instance) float64 { return float64(v.AddressesRestored) }},
+	})
+}
+
+// number is a family with a sample for each T.
+type number[T any] struct {
+	kind       kind
+	name, help string
+	value      func(*T) float64
+}
+
+// instanceLabels are the names of the labels of most families of instances.
+var instanceLabels = []string{"vrrp_instance"}
+
+func named(list []api.Instance) []labelled[api.Instance] {
+	out := make([]labelled[api.Instance], len(list))
+	for i := range list {
+		out[i] = labelled[api.Instance]{labelsOf(instanceLabels, list[i].Name), &list[i]}
+	}
+	return out
+}
+
+// adverts writes the packets of VRRP instances.
+func adverts(w *writer, list []api.Instance) {
+	numbers(w, named(list), instanceLabels, []number[api.Instance]{
+		{counter, "vrrp_adverts_sent_total", "Adverts sent.", func(v *api.Instance) float64 { return float64(v.AdvertsSent) }},
+		{counter, "vrrp_adverts_received_total", "Adverts received and accepted.", func(v *api.Instance) float64 { return float64(v.AdvertsReceived) }},
+		{counter, "vrrp_send_errors_total", "Adverts that the kernel refused.", func(v *api.Instance) float64 { return float64(v.SendErrors) }},
+		{counter, "vrrp_address_mismatches_total", "Accepted adverts with other addresses than ours.", func(v *api.Instance) float64 { return float64(v.AddressMismatches) }},
+		{counter, "vrrp_announcements_sent_total", "Gratuitous ARP packets and unsolicited neighbour advertisements sent.", func(v *api.Instance) float64 { return float64(v.AnnouncementsSent) }},
+	})
+	w.family(counter, "vrrp_dropped_total", "Adverts dropped, by reason.", "vrrp_instance", "reason")
+	for _, v := range list {
+		for _, reason := range slices.Sorted(maps.Keys(v.Dropped)) {
+			w.sample(float64(v.Dropped[reason]), v.Name, reason)
+		}
+	}
+	w.family(counter, "interface_dropped_total", "VRRP packets for no instance on an interface, by reason.", "interface", "reason")
+	seen := map[string]bool{}
+	for _, v := range list {
+		if !seen[v.Interface] {
+			for _, reason := range slices.Sorted(maps.Keys(v.InterfaceDropped)) {
+				w.sample(float64(v.InterfaceDropped[reason]), v.Interface, reason)
+			}
+		}
+		seen[v.Interface] = true
+	}
+}
+
+// services writes virtual services without their traffic.
+func services(w *writer, list []api.Service) {
+	w.family(gauge, "service_info", "The settings of a virtual service.", "service", "address", "scheduler")
+	for _, v := range list {
+		w.sample(1, v.Name, v.ServiceKey.String(), v.Scheduler)
+	}
+	for _, f := range []number[api.Service]{
+		{gauge, "service_up", "Whether the service has its quorum of real servers.", func(v *api.Service) float64 { return truth(v.Quorum.State == healthcheck.Up) }},
+		{gauge, "service_in_kernel", "Whether the service is in the kernel's table.", func(v *api.Service) float64 { return truth(v.Present) }},
+		{gauge, "service_quorum_live", "Real servers that receive connections, or the sum of their weights.", func(v *api.Service) float64 { return float64(v.Quorum.Live) }},
+		{gauge, "service_quorum_needed", "What the service needs of that.", func(v *api.Service) float64 { return float64(v.Quorum.Needed) }},
+	} {
+		w.family(f.kind, f.name, f.help, "service")
+		for i := range list {
+			w.sample(f.value(&list[i]), list[i].Name)
+		}
+	}
+	writeTraffic(w, "service", func(add func(labels string, s *api.Stats)) {
+		for i := range list {
+			add(labelsOf(serviceLabels, list[i].Name), &list[i].Stats)
+		}
+	}, serviceLabels)
+	w.family(gauge, "service_servers", "Real servers of a service by state.", "service", "state")
+	for _, v := range list {
+		count := map[healthcheck.State]int{}
+		for i := range v.Servers {
+			count[v.Servers[i].State]++
+		}
+		for _, state := range []healthcheck.State{healthcheck.Up, healthcheck.Down, healthcheck.Unknown} {
+			w.sample(float64(count[state]), v.Name, state.String())
+		}
+	}
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,167 @@
+package metrics
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/lab"
+	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// pair is the status of a master with services of one real server each, twice checked.
+func pair(services, serversEach int) api.Status {
+	s := api.Status{
+		Version: "v1.2.3", Node: `lb"1\`, Started: time.Unix(1700000000, 5e8),
+		Problems: []api.Problem{{What: "ipvs"}, {What: "ipvs"}, {What: "config"}},
+		VRRP: []api.Instance{{
+			Name: "web", Interface: "eth0", VirtualRouterID: 51, Family: "ipv4", State: vrrp.Master, Priority: 150, EffectivePriority: 130,
+			Tracks:  []api.Track{{Name: "haproxy", Kind: vrrp.TrackScript, Failed: true}},
+			Dropped: map[string]uint64{"ttl": 3, "checksum": 1}, InterfaceDropped: map[string]uint64{"vrid": 7}, AdvertsSent: 1 << 60,
+			Conflicts: []api.Conflict{{Kind: vrrp.ConflictMaster}},
+		}},
+		Notify: []api.Receiver{{Name: "notify web", Delivered: 4}},
+	}
+	for i := range services {
+		v := api.Service{Name: fmt.Sprintf("svc%d", i), Present: true, Quorum: api.Quorum{State: healthcheck.Up, Live: 1, Needed: 1}, Stats: api.Stats{Connections: 5, InBytes: 1 << 40}}
+		v.ServiceKey = api.ServiceKey(ipvs.ServiceAt(ipvs.TCP, netip.MustParseAddrPort("192.0.2.1:80")))
+		for j := range serversEach {
+			r := api.Server{State: healthcheck.Down, Effective: 0, Present: true, Active: 2}
+			r.Address, r.Port, r.Weight = netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), byte(j)}), 80, 3
+			check := api.Check{Kind: "http", Endpoint: netip.AddrPortFrom(r.Address, 80), State: healthcheck.Down, Took: api.Duration(1500 * time.Microsecond)}
+			r.Checks = []api.Check{check, check}
+			v.Servers = append(v.Servers, r)
+		}
+		s.Services = append(s.Services, v)
+	}
+	return s
+}
+
+func written(t testing.TB, s api.Status, servers bool) string {
+	t.Helper()
+	var text strings.Builder
+	if err := Write(&text, s, servers); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+func TestWrite(t *testing.T) {
+	text := written(t, pair(1, 1), true)
+	for _, line := range []string{
+		`lvs_ha_build_info{version="v1.2.3",node="lb\"1\\"} 1`,
+		`lvs_ha_start_time_seconds 1.7000000005e+09`,
+		`lvs_ha_problem{part="ipvs"} 1`,
+		`lvs_ha_vrrp_state{vrrp_instance="web",state="MASTER"} 1`,
+		`lvs_ha_vrrp_state{vrrp_instance="web",state="BACKUP"} 0`,
+		`lvs_ha_vrrp_effective_priority{vrrp_instance="web"} 130`,
+		`lvs_ha_vrrp_track_failed{vrrp_instance="web",track="haproxy",kind="script"} 1`,
+		`lvs_ha_vrrp_dropped_total{vrrp_instance="web",reason="checksum"} 1`,
+		`lvs_ha_interface_dropped_total{interface="eth0",reason="vrid"} 7`,
+		`lvs_ha_service_up{service="svc0"} 1`,
+		`lvs_ha_service_servers{service="svc0",state="down"} 1`,
+		`lvs_ha_service_incoming_bytes_total{service="svc0"} 1099511627776`,
+		`lvs_ha_server_up{service="svc0",server="10.0.0.0:80"} 0`,
+		`lvs_ha_server_weight{service="svc0",server="10.0.0.0:80"} 3`,
+		`lvs_ha_check_last_duration_seconds{service="svc0",server="10.0.0.0:80",check="http",endpoint="10.0.0.0:80"} 0.0015`,
+		`lvs_ha_check_up{service="svc0",server="10.0.0.0:80",check="http 2",endpoint="10.0.0.0:80"} 0`,
+		`lvs_ha_notifications_delivered_total{receiver="notify web"} 4`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("%s is missing", line)
+		}
+	}
+	if few := written(t, pair(1, 1), false); strings.Contains(few, "10.0.0.0:80") || !strings.Contains(few, "lvs_ha_service_up") {
+		t.Error("without servers there are still some, or no services")
+	}
+}
+
+// TestSeriesAreUnique: two samples with the same name and labels make Prometheus reject the whole scrape.
+func TestSeriesAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	families := map[string]bool{}
+	for line := range strings.Lines(written(t, pair(3, 3), true)) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			if families[name] {
+				t.Errorf("family %s twice", name)
+			}
+			families[name] = true
+			continue
+		}
+		series := line[:strings.LastIndexByte(line, ' ')]
+		if seen[series] && !strings.HasPrefix(line, "#") {
+			t.Errorf("%s twice", series)
+		}
+		seen[series] = true
+	}
+}
+
+// TestHostPromtool has Prometheus's own tool read the metrics, and test the alert rules, whose metrics exist.
+func TestHostPromtool(t *testing.T) {
+	lab.Need(t, lab.Host)
+	const promtool = "/var/lib/lvs-ha-test/prometheus/usr/bin/promtool"
+	text := written(t, pair(2, 2), true)
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = strings.NewReader(text)
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v: %s", err, out)
+	}
+	const contrib = "../../contrib/prometheus/"
+	for _, args := range [][]string{{"check", "rules", contrib + "rules.yml"}, {"test", "rules", contrib + "rules_test.yml"}} {
+		if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
+			t.Errorf("promtool %q: %v: %s", args, err, out)
+		}
+	}
+}
+
+// TestContribUsesMetricsThatExist compares the names in alert rules, dashboard and documentation with the program's.
+func TestContribUsesMetricsThatExist(t *testing.T) {
+	text := written(t, pair(1, 1), true)
+	for _, path := range []string{"../../contrib/prometheus/rules.yml", "../../contrib/prometheus/rules_test.yml", "../../contrib/grafana/lvs-ha.json", "../../docs/monitoring.md"} {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		names := regexp.MustCompile(`\blvs_ha_[a-z0-9_]+`).FindAllString(string(body), -1)
+		if len(names) == 0 {
+			t.Errorf("%s uses no metrics", path)
+		}
+		for _, name := range names {
+			if !strings.Contains(text, "# TYPE "+name+" ") {
+				t.Errorf("%s: there is no metric %s", path, name)
+			}
+		}
+	}
+	body, err := os.ReadFile("../../docs/monitoring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(text) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			if name = strings.Fields(name)[0]; !strings.Contains(string(body), "`"+name+"`") {
+				t.Errorf("docs/monitoring.md lacks %s", name)
+			}
+		}
+	}
+}
+
+// BenchmarkWrite writes the metrics of 40,000 real servers.
+func BenchmarkWrite(b *testing.B) {
+	s := pair(1000, 40)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := Write(io.Discard, s, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package metrics
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// kind is the type of a family in Prometheus's text format, version 0.0.4.
+type kind string
+
+const (
+	gauge   kind = "gauge"
+	counter kind = "counter"
+)
+
+// writer writes metrics. It keeps the first error, after which it writes nothing.
+type writer struct {
+	out   *bufio.Writer
+	line  []byte
+	name  string
+	names []string // of the labels
+}
+
+func newWriter(w io.Writer) *writer { return &writer{out: bufio.NewWriterSize(w, 64<<10)} }
+
+// family begins a family: its name, without the prefix of all, its type and the names of its labels. Its samples follow.
+func (w *writer) family(k kind, name, help string, labels ...string) {
+	w.name, w.names = "lvs_ha_"+name, labels
+	w.out.WriteString("# HELP " + w.name + " " + help + "\n# TYPE " + w.name + " " + string(k) + "\n")
+}
+
+// sample writes a sample of the current family with the values of its labels.
+func (w *writer) sample(value float64, labels ...string) {
+	line := append(w.line[:0], w.name...)
+	w.end(appendLabels(line, w.names, labels), value)
+}
+
+// sampleOf writes a sample with labels that labelsOf has formatted.
+func (w *writer) sampleOf(labels string, value float64) {
+	w.end(append(append(w.line[:0], w.name...), labels...), value)
+}
+
+// end completes a line.
+func (w *writer) end(line []byte, value float64) {
+	line = append(line, ' ')
+	if whole := uint64(value); value >= 0 && float64(whole) == value && whole < 1<<53 {
+		line = strconv.AppendUint(line, whole, 10)
+	} else {
+		line = strconv.AppendFloat(line, value, 'g', -1, 64)
+	}
+	w.line = append(line, '\n')
+	w.out.Write(w.line)
+}
+
+func (w *writer) flag(set bool, labels ...string) {
+	value := 0.0
+	if set {
+		value = 1
+	}
+	w.sample(value, labels...)
+}
+
+// time writes a time in seconds since 1970; nothing if it is unknown.
+func (w *writer) time(t time.Time, labels ...string) {
+	if !t.IsZero() {
+		w.sample(float64(t.UnixMilli())/1000, labels...)
+	}
+}
+
+func (w *writer) flush() error { return w.out.Flush() }
+
+// labelsOf formats labels that are used for many samples.
+func labelsOf(names []string, values ...string) string {
+	return string(appendLabels(nil, names, values))
+}
+
+func appendLabels(line []byte, names, values []string) []byte {
+	for i, text := range values {
+		separator := byte(',')
+		if i == 0 {
+			separator = '{'
+		}
+		line = append(line, separator)
+		line = append(line, names[i]...)
+		line = append(line, '=', '"')
+		line = appendLabel(line, text)
+		line = append(line, '"')
+	}
+	if len(values) > 0 {
+		line = append(line, '}')
+	}
+	return line
+}
+
+// appendLabel appends the value of a label, escaped.
+func appendLabel(line []byte, text string) []byte {
+	if !strings.ContainsAny(text, "\\\"\n") {
+		return append(line, strings.ToValidUTF8(text, "�")...)
+	}
+	for _, r := range text {
+		switch r {
+		case '\\', '"':
+			line = append(line, '\\', byte(r))
+		case '\n':
+			line = append(line, '\\', 'n')
+		default:
+			line = append(line, string(r)...)
+		}
+	}
+	return line
+}
