@@ -97,6 +97,13 @@ func TestKernelDiscovery(t *testing.T) {
 		t.Errorf("reload: %q, %v", out, err)
 	}
 	s.awaitServers("http", "1")
+	started := s.status(s.active()).Started
+	s.signal(s.active(), "KILL", "director")
+	s.await(s.active(), "using the last good list in another director", func(st api.Status) bool {
+		i := slices.IndexFunc(st.Services, func(v api.Service) bool { return v.Name == "http" })
+		return st.Started.After(started) && i >= 0 && st.Services[i].Sources[0].Error != "" && st.Services[i].Sources[0].Listed == 1
+	})
+	s.awaitServers("http", "1")
 	names.SetAddresses("web.example.com", 0, "192.168.10.1", "192.168.10.2", "192.168.10.3")
 	names.Fail(dnsmessage.RCodeSuccess)
 	s.awaitServers("http", "1 2 3")
