@@ -137,6 +137,7 @@ func TestListsSurvive(t *testing.T) {
 		if _, err := b.director.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		b.wantPool(first + "=7 " + second + "=7")
 		b.stop()
 		if n := len(b.director.memory.Config.Services[0].RealServers); n > 0 {
@@ -279,9 +280,11 @@ func TestListsAreAppliedAtIntervals(t *testing.T) {
 		b.changed(func() { b.director.found.next = time.Now().Add(time.Second) }) // as after one that took 100 ms
 		b.lists(nil, first, second)
 		b.lists(nil, second)
-		if n := len(b.checker.targets); n != 1 {
-			t.Errorf("%d targets are checked", n)
-		}
+		b.changed(func() {
+			if n := len(b.checker.targets); n != 1 {
+				t.Errorf("%d targets are checked", n)
+			}
+		})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		b.judge(second, healthcheck.Up)
