@@ -80,11 +80,14 @@ func (d *Director) dropOverrides() {
 			configured[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}] = true
 		}
 	}
+	before := len(d.overrides)
 	maps.DeleteFunc(d.overrides, func(s pool.Server, _ override) bool {
 		_, discovers := d.found.expansions[s.Service]
 		return !configured[s] && !discovers
 	})
-	d.overridesChanged()
+	if d.orders == nil || len(d.overrides) != before {
+		d.overridesChanged()
+	}
 }
 
 // Override gives or ends an operator's orders for servers. It returns when the kernel's table follows them, unless that fails.

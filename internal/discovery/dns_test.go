@@ -195,6 +195,24 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
+// TestEmptyAnswersHaveATime checks that a negative answer is valid for as long as its SOA record says (RFC 2308 section 5).
+func TestEmptyAnswersHaveATime(t *testing.T) {
+	zone := dnsmessage.MustNewName("example.com.")
+	m := dnsmessage.Message{
+		Header: dnsmessage.Header{ID: 7, Response: true, RCode: dnsmessage.RCodeNameError}, Questions: []dnsmessage.Question{question},
+		Authorities: []dnsmessage.Resource{{
+			Header: dnsmessage.ResourceHeader{Name: zone, Class: dnsmessage.ClassINET, TTL: 30}, Body: &dnsmessage.SOAResource{NS: zone, MBox: zone, MinTTL: 11},
+		}},
+	}
+	packed, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := parse(packed, 7, question); err != nil || r.ttl != 11*time.Second {
+		t.Errorf("valid for %s, %v", r.ttl, err)
+	}
+}
+
 // FuzzAnswer checks that no answer causes a crash, an invalid address or an endless chain of aliases.
 func FuzzAnswer(f *testing.F) {
 	h := dnsmessage.ResourceHeader{Name: question.Name, Class: dnsmessage.ClassINET, TTL: 5}
