@@ -236,6 +236,9 @@ func (p *statusPage) services(s api.Status) {
 		for _, r := range v.Servers {
 			rows = append(rows, p.server(r))
 		}
+		for _, a := range v.Absent {
+			rows = append(rows, []string{"", a.ServerKey.String(), "", "", "not listed", "-", "", "", "", p.orderText(a.Override)})
+		}
 	}
 	p.table(rows)
 }

@@ -133,6 +133,14 @@ type Service struct {
 	Sources []Source `json:"discovery,omitempty"`
 	Stats   Stats    `json:"stats"`
 	Servers []Server `json:"real_servers"`
+
+	Absent []AbsentServer `json:"absent_servers,omitempty"`
+}
+
+// AbsentServer is a discovered server with an operator's order, which its source does not list now. The order applies when it returns.
+type AbsentServer struct {
+	ServerKey
+	Override Override `json:"override"`
 }
 
 // Source is a source of a service's real servers.

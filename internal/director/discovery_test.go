@@ -196,8 +196,14 @@ func TestOrdersForDiscoveredServers(t *testing.T) {
 		b.lists(nil, first)
 		time.Sleep(time.Minute)
 		synctest.Wait()
+		if absent := b.status().Services[0].Absent; len(absent) != 1 || absent[0].Address.String() != "192.168.10.2" || absent[0].Override.Action != api.OverrideDrain {
+			t.Errorf("absent servers with orders: %+v", absent)
+		}
 		if err := order(api.OverrideEnable, "192.168.10.2"); err != nil {
 			t.Fatal(err)
+		}
+		if absent := b.status().Services[0].Absent; len(absent) > 0 {
+			t.Errorf("absent servers with orders: %+v", absent)
 		}
 		if err := order(api.OverrideEnable, "192.168.10.2"); err == nil {
 			t.Error("a server that is neither listed nor drained was found")

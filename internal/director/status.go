@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -174,7 +175,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		Name: vs.Name, ServiceSettings: api.ServiceOf(vs.Service), Present: present, Quorum: api.Quorum(verdict.Quorum), Stats: api.Stats(actual.Stats),
 	}
 	out.Quorum.Since = wallclock.Export(out.Quorum.Since, now)
-	out.Sources = s.sourcesOf(vs, now)
+	out.Sources, out.Absent = s.sourcesOf(vs, now), s.absentOf(vs, now)
 	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
 	for _, dest := range actual.Destinations {
 		kernel[dest.DestinationKey] = dest
@@ -185,10 +186,7 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, Source: rs.Source, Effective: member.Destination.Weight, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
 		}
 		if o, ok := s.overrides[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}]; ok {
-			server.Override = &api.Override{
-				Action: api.OverrideAction(o.Action), Weight: o.Weight, Since: wallclock.Export(o.Since, now), Until: o.Until, Deadline: o.Deadline,
-				By: o.By, Reason: o.Reason, Keep: o.Keep,
-			}
+			server.Override = overrideOf(o, now)
 		}
 		for t := range pool.Targets(vs, rs) {
 			health := s.pools.Health[t.Key()]
@@ -203,6 +201,28 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		out.Servers = append(out.Servers, server)
 	}
 	return out
+}
+
+func overrideOf(o override, now time.Time) *api.Override {
+	return &api.Override{
+		Action: api.OverrideAction(o.Action), Weight: o.Weight, Since: wallclock.Export(o.Since, now), Until: o.Until, Deadline: o.Deadline,
+		By: o.By, Reason: o.Reason, Keep: o.Keep,
+	}
+}
+
+// absentOf returns the servers of a service that are not listed now, and have overrides.
+func (s *snapshot) absentOf(vs config.VirtualService, now time.Time) []api.AbsentServer {
+	var list []api.AbsentServer
+	for server, o := range s.overrides {
+		present := func(rs config.RealServer) bool { return rs.DestinationKey == server.Destination }
+		if server.Service == vs.ServiceKey && !slices.ContainsFunc(vs.RealServers, present) {
+			list = append(list, api.AbsentServer{ServerKey: api.ServerKey(server.Destination), Override: *overrideOf(o, now)})
+		}
+	}
+	slices.SortFunc(list, func(a, b api.AbsentServer) int {
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port))
+	})
+	return list
 }
 
 // maxIgnored limits the ignored servers that are shown of a source.
