@@ -282,7 +282,7 @@ var otherWords = map[string]string{
 	"sorry_server_inhibit":       "Remove it: a sorry server that is not in use has weight 0.",
 	"unicast_peer":               `Write unicast_peers = ["192.0.2.2"].`,
 	"unicast_src_ip":             `Write source_address = "192.0.2.1".`,
-	"use_ipvlan":                 "It is not supported: lvs-ha moves the MAC address with a macvlan. Write vmac {}.",
+	"use_ipvlan":                 "Remove it: the addresses on the interface itself have the same MAC address as on an ipvlan.",
 	"use_vmac":                   "Write vmac {}.",
 	"use_vmac_addr":              "It is not supported: write a vrrp block for each interface, in a sync_group.",
 	"vmac_xmit_base":             "Write vmac { xmit_base = true }.",

@@ -43,7 +43,7 @@ func newImportKeepalived() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			options := convert.Options{ScriptUser: scriptUser()}
+			options := convert.Options{ScriptUser: scriptUser(), Tables: keepalived.Tables()}
 			if check {
 				return checkImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), sources, options)
 			}

@@ -14,6 +14,8 @@ type Options struct {
 	// ScriptUser is the user that keepalived runs scripts as if the configuration names none: keepalived_script if that user
 	// exists, else root.
 	ScriptUser string
+
+	Tables map[string]uint32 // the routing tables' names on that host, except main, default and local
 	// WithoutFiles leaves out what names files that cannot be read on this host.
 	WithoutFiles bool
 }

@@ -128,6 +128,9 @@ func TestFates(t *testing.T) {
 		{instance("use_vmac vip\nno_accept\nvmac_xmit_base"), "no_accept", Same, "interface = \"vip\"\n    accept    = false\n    xmit_base = true"},
 		{instance("use_vmac"), "use_vmac", Same, "vmac {}"},
 		{instance("use_vmac 02:00:00:00:00:01"), "use_vmac", Differs, "vmac {}"},
+		{instance("use_ipvlan ipv0 10.0.0.7"), "use_ipvlan", Differs, ""},
+		{instance("virtual_rules {\nfrom 10.0.0.2 table named pref 4\n}"), "virtual_rules", Equivalent, "table    = 100"},
+		{instance("virtual_routes {\n10.1.0.0/16 via 10.0.0.9 table named protocol keepalived\n}"), "virtual_routes", Equivalent, "table = 100"},
 		{instance("no_accept"), "no_accept", Missing, "# keepalived's no_accept"},
 		{instance("state MASTER"), "state", Equivalent, "priority          = 255"},
 		{instance("priority 300"), "priority", Ignored, "priority          = 100"},
@@ -233,7 +236,7 @@ func TestFates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := Convert([]Source{{Config: source}}, Options{})
+		r := Convert([]Source{{Config: source}}, Options{Tables: map[string]uint32{"named": 100}})
 		valid(t, r.HCL)
 		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Word == c.word && f.Fate == c.fate })
 		if i < 0 {

@@ -108,6 +108,9 @@ func (l *line) route(b *block) bool {
 		default:
 			n, known := otherRouteWords[word]
 			switch {
+			case word == "protocol":
+				l.find(Equivalent, "lvs-ha's routes have protocol 112, by which it recognizes them.")
+				i += n
 			case known:
 				l.find(Missing, "%s cannot be set.", word)
 				i += n
@@ -165,12 +168,15 @@ func (l *line) hop(b *block, word, value string) {
 func (l *line) table(b *block, value string) bool {
 	if n, named := tableNames[value]; named {
 		value = n
+	} else if n, named := l.c.options.Tables[value]; named {
+		l.find(Equivalent, "%s is table %d in this host's /etc/iproute2/rt_tables.", value, n)
+		value = fmt.Sprint(n)
 	}
 	if n, err := strconv.ParseUint(value, 0, 32); err == nil && n > 0 {
 		b.set("table", fmt.Sprint(n), notes{})
 		return true
 	}
-	l.find(Missing, "It is left out: write the number of the table %q, which is in /etc/iproute2/rt_tables.", value)
+	l.find(Missing, "It is left out: write the number of the table %q, which /etc/iproute2/rt_tables does not have on this host.", value)
 	return false
 }
 

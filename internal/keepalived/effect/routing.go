@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
@@ -240,6 +241,9 @@ var routeWords = map[string]bool{
 
 // addRouteOption leaves out what means nothing: the usual table, scope and weight, and the protocol, which only names the program.
 func addRouteOption(route, hop *pairs, word, value string) {
+	if word == "table" {
+		value = table(value)
+	}
 	switch value = number(value); {
 	case !routeWords[word], word == "table" && (value == "254" || value == "main"), word == "scope" && value == "global", word == "weight" && value == "1",
 		word == "metric" && value == "0":
@@ -248,6 +252,16 @@ func addRouteOption(route, hop *pairs, word, value string) {
 	default:
 		route.add(word, value)
 	}
+}
+
+var hostTables = sync.OnceValue(keepalived.Tables)
+
+// table replaces the name of a routing table by its number, except that of the main one.
+func table(name string) string {
+	if n, named := hostTables()[name]; named && name != "main" {
+		return strconv.FormatUint(uint64(n), 10)
+	}
+	return name
 }
 
 // number writes numbers in decimal, and leaves other words as they are.
@@ -273,7 +287,7 @@ func (k *theirs) rule(words []string) {
 				options.add(word, p.Masked().String())
 			}
 		case "table", "lookup":
-			if next = number(next); next == "main" {
+			if next = number(table(next)); next == "main" {
 				next = "254"
 			}
 			action = "lookup " + next
