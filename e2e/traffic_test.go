@@ -31,7 +31,7 @@ virtual_service "web" {
   health_check "http" {
     path     = "/healthz"
     interval = "100ms"
-    timeout  = "1s"
+    timeout  = "3s"
     fall     = 1
     rise     = 1
   }
@@ -52,7 +52,7 @@ virtual_service "flows" {
     send     = "?"
     expect   = "\\?"
     interval = "100ms"
-    timeout  = "1s"
+    timeout  = "3s"
     fall     = 1
     rise     = 1
   }
@@ -65,7 +65,7 @@ virtual_service "flows" {
 const agentCheck = `health_check "agent" {
     port     = 9999
     interval = "100ms"
-    timeout  = "1s"
+    timeout  = "3s"
   }`
 
 // traffic is the test of a pool under load.
