@@ -129,8 +129,11 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 // stepAlone passes an event to a machine and starts the resulting actions.
 func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	_, heard := ev.(vrrp.Received)
-	for _, a := range r.machine.Step(ev, now) {
-		if r.merges(a) {
+	from := r.machine.State()
+	actions := r.machine.Step(ev, now)
+	stays := from == vrrp.Master && r.machine.State() == vrrp.Master
+	for _, a := range actions {
+		if stays && e.needNotWait(r, a, now) || r.merges(a) {
 			continue
 		}
 		_, removes := a.(vrrp.RemoveAddresses)
@@ -138,8 +141,10 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 		r.waiting = append(r.waiting, work{a, linger, now, r.machine.Priority()})
 	}
 	if r.machine.State() != vrrp.Master {
+		r.leads = false
 		e.tenures.over(r.tenure)
 	}
+	e.withdraw(r)
 	e.runQueue(r, now)
 	switch at, ok := r.machine.Deadline(); {
 	case !ok:
@@ -178,6 +183,7 @@ func (e *engine) runQueue(r *router, now time.Time) {
 		w := &r.waiting[done]
 		switch a := w.Action.(type) {
 		case vrrp.SendAdvert:
+			r.leads = r.machine.State() == vrrp.Master
 			e.advertise(r, a.Priority, now)
 		case vrrp.Changed:
 			if a.To == vrrp.Master {
@@ -206,7 +212,7 @@ func (e *engine) runQueue(r *router, now time.Time) {
 
 // taskDone continues with the queue after a task is complete.
 func (e *engine) taskDone(r *router, now time.Time) {
-	r.busy = false
+	r.busy, r.takeover = false, nil
 	r.noteAdded()
 	e.runQueue(r, now)
 	e.finishRemoval(r, now)
@@ -222,8 +228,13 @@ func (e *engine) delegate(r *router, waiting []work) int {
 		t.actions = append(t.actions, w.Action)
 	}
 	r.busy, r.added, r.adding = true, false, t.addsLast()
+	if _, adds := t.actions[0].(vrrp.AddAddresses); adds && !r.holds {
+		t.claim = &claim{}
+	}
+	r.takeover = t.claim
 	t.done = func() {
 		e.post(func(now time.Time) {
+			r.noteHeld(t.actions)
 			e.carriedOut(r, t.actions, now)
 			e.taskDone(r, now)
 		})
@@ -235,6 +246,29 @@ func (e *engine) delegate(r *router, waiting []work) int {
 func delegated(a vrrp.Action) bool {
 	switch a.(type) {
 	case vrrp.AddAddresses, vrrp.RemoveAddresses, vrrp.SendAnnouncements:
+		return true
+	}
+	return false
+}
+
+// needNotWait carries out an action of a router that stays master, if it need not wait for those that are queued: an advert
+// after its first one, and an announcement. Otherwise the adverts of many routers would wait for each other's announcements,
+// and their backups take over.
+func (e *engine) needNotWait(r *router, a vrrp.Action, now time.Time) bool {
+	if !r.leads {
+		return false
+	}
+	switch a := a.(type) {
+	case vrrp.SendAdvert:
+		e.advertise(r, a.Priority, now)
+		return true
+	case vrrp.SendAnnouncements:
+		if slices.ContainsFunc(r.waiting, func(w work) bool { _, adds := w.Action.(vrrp.AddAddresses); return adds }) {
+			return false
+		}
+		t := r.task()
+		t.actions, t.done = []vrrp.Action{a}, func() {}
+		e.tasks = append(e.tasks, t)
 		return true
 	}
 	return false

@@ -138,6 +138,9 @@ func (g *rig) watch(key routerKey, addresses []placed) {
 // finish completes the tasks that were submitted.
 func (g *rig) finish() {
 	for _, t := range g.tasks {
+		if !t.claim.take() {
+			continue
+		}
 		switch {
 		case t.prepare != nil:
 			g.note("prepare %s", t.prepare.name)

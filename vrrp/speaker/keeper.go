@@ -49,6 +49,8 @@ type task struct {
 	discard    string          // name of a macvlan to remove
 	sweepLinks map[string]bool // if not nil, remove the macvlans that have none of these names
 	done       func()
+
+	claim *claim // nil: it cannot be withdrawn
 }
 
 // keeper carries out tasks one after another and keeps the addresses of masters on their interfaces. It is the only
@@ -73,6 +75,7 @@ type keeper struct {
 	blind     bool                 // the last listing of the kernel's addresses failed
 	notBefore time.Time            // time of the next check
 	again     time.Duration        // pause after a failed check
+	pacer     pacer
 }
 
 // placed is an address on an interface.
@@ -159,8 +162,11 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		tasks, check := k.take()
 		for _, t := range tasks {
-			k.carryOut(t)
-			t.done()
+			if t.claim.take() {
+				k.carryOut(t)
+				t.done()
+				k.pacer.pause()
+			}
 		}
 		if !check || len(k.held)+len(k.routing.held) == 0 {
 			continue

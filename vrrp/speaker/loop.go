@@ -23,6 +23,7 @@ type loop struct {
 	read     int           // packets, in this turn
 	heard    time.Time     // when packets were last read
 	pause    time.Duration // the longest rest at the end of the last turn; zero if there was none
+	listen   listening
 
 	mu     sync.Mutex
 	calls  []func(now time.Time)
@@ -44,8 +45,7 @@ const maxPolls = 16
 // maxCalls limits how many calls of other goroutines are run before timers are run.
 const maxCalls = 32
 
-// lateEnough is how late a sending timer must be for the sockets to be polled again first: the process may have been
-// stopped after it polled them.
+// lateEnough is how late a timer must be for the process to have been stopped, or the CPU to have been busy.
 const lateEnough = time.Millisecond
 
 // restTime is how long the sockets are not polled after packets were read, if others were read within denseGap before.
@@ -113,7 +113,7 @@ func (l *loop) run() error {
 
 // turn waits for packets, timers and calls, and handles them.
 func (l *loop) turn() error {
-	next := l.engine.timers.next()
+	next := l.listen.next(&l.engine.timers)
 	if err := l.wait(next); err != nil {
 		return err
 	}
@@ -128,13 +128,21 @@ func (l *loop) turn() error {
 	l.call(now)
 	l.engine.timers.send(now)
 	l.engine.flush(now)
-	l.engine.timers.fire(now)
+	l.fire(now)
 	l.engine.flush(now)
 	if len(l.engine.changed) > 0 {
 		l.publish(l.engine.takeChanged(time.Now()))
 	}
 	l.rest(now)
 	return nil
+}
+
+// fire runs the timers that are due, unless those that wait for a packet must wait longer.
+func (l *loop) fire(now time.Time) {
+	l.engine.timers.fireSends(now)
+	if l.listen.over(l.engine.timers.waits.next(), now) {
+		l.engine.timers.fireWaits(now)
+	}
 }
 
 // rest sleeps for a short time without polling the sockets if packets arrive close together.
@@ -146,7 +154,7 @@ func (l *loop) rest(now time.Time) {
 	l.pause = pauseAfter(l.read, now.Sub(l.heard), l.pause)
 	l.heard = now
 	if l.pause > 0 {
-		l.poller.rest(restFor(l.pause, now, l.engine.timers.next()))
+		l.poller.rest(restFor(l.pause, now, l.listen.next(&l.engine.timers)))
 	}
 }
 

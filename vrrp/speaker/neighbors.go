@@ -135,6 +135,7 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 		case <-ctx.Done():
 			return
 		case <-n.wake:
+			pause(ctx, sniffPause) // many routers may change together
 			claims.filter = sniffARP(n.addresses())
 			if listening {
 				n.listen(claims, true)

@@ -47,6 +47,10 @@ const (
 
 	niceBest = -20
 
+	// niceOthers is for the threads other than the loop's in classNice. With niceBest, a thread that works for long leaves a
+	// hundredth of the CPU to those of nice 0, and among them is the kernel's own that receives packets when the CPU is busy.
+	niceOthers = -10
+
 	// sliceNanos is the requested time slice in nanoseconds: since Linux 6.12 a thread with a short slice preempts threads
 	// with longer ones when it wakes. Older kernels ignore it.
 	sliceNanos = 100_000
@@ -105,6 +109,13 @@ func (p *priority) apply() {
 	p.log.Info("scheduling class chosen", "class", class.String(), "cpus", cpus)
 }
 
+// realTime reports whether the class is classRealTime.
+func (p *priority) realTime() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.current == classRealTime
+}
+
 // keep adapts the class to changes of the CPU affinity until ctx ends.
 func (p *priority) keep(ctx context.Context) {
 	tick := time.NewTicker(priorityCheck)
@@ -125,10 +136,8 @@ func (p *priority) enterLoop() {
 	defer p.mu.Unlock()
 	tid := unix.Gettid()
 	p.loop.Store(int64(tid))
-	if p.current == classRealTime {
-		if err := p.setThread(tid, p.current); err != nil {
-			p.log.Debug("no priority for the loop", "error", err)
-		}
+	if err := p.setThread(tid, p.current); err != nil {
+		p.log.Debug("no priority for the loop", "error", err)
 	}
 }
 
@@ -157,12 +166,15 @@ func (p *priority) set(class schedClass) error {
 }
 
 func (p *priority) setThread(tid int, class schedClass) error {
-	attr := unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: niceBest, Runtime: sliceNanos}
-	if class == classRealTime {
+	attr := unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: niceOthers, Runtime: sliceNanos}
+	loop := int64(tid) == p.loop.Load()
+	switch {
+	case class == classRealTime && loop:
+		attr = unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: loopPriority}
+	case class == classRealTime:
 		attr = unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: processPriority}
-		if int64(tid) == p.loop.Load() {
-			attr.Priority = loopPriority
-		}
+	case loop:
+		attr.Nice = niceBest
 	}
 	if err := unix.SchedSetAttr(tid, &attr, 0); err != nil {
 		return fmt.Errorf("set %s: %w", class, err)

@@ -73,10 +73,10 @@ func TestHostRealtime(t *testing.T) {
 	}
 	eventually(t, "one thread is the loop's, and all are SCHED_FIFO", realTime)
 	pin(t, pid, 0)
-	nice := [3]string{"0", "0", strconv.Itoa(niceBest)}
+	nice, others := [3]string{"0", "0", strconv.Itoa(niceBest)}, [3]string{"0", "0", strconv.Itoa(niceOthers)}
 	eventually(t, "all threads are SCHED_OTHER", func() bool {
 		got := threadClasses(t, pid)
-		return len(got) == 1 && got[nice] > 2
+		return len(got) == 2 && got[nice] == 1 && got[others] > 1
 	})
 	if group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", pid)); err == nil && !strings.HasSuffix(strings.TrimSpace(string(group)), nice[2]) {
 		t.Errorf("the session's scheduling group: %q", group)

@@ -41,12 +41,15 @@ type router struct {
 	timer         timer
 
 	// Actions are carried out in order; those that follow one submitted to the keeper wait.
-	waiting []work
-	busy    bool
-	linger  timer
-	early   timer // before a takeover from an active master
-	adding  bool  // the keeper's task ends by adding addresses
-	added   bool  // ... and it has added all of them
+	waiting  []work
+	busy     bool
+	linger   timer
+	leads    bool   // is master, and has sent an advert since it became that
+	takeover *claim // of the keeper's task, if it begins by adding addresses
+	holds    bool   // the last task that changed addresses has added some
+	early    timer  // before a takeover from an active master
+	adding   bool   // the keeper's task ends by adding addresses
+	added    bool   // ... and it has added all of them
 
 	directorTracks []vrrp.Track
 	tracks         []vrrp.Track // all, as last passed to the machine

@@ -61,6 +61,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
 	s.priority = priority
+	s.keeper.pacer.needed = func() bool { return !priority.realTime() }
 	left := s.loop.engine.tenures.take()
 	if turn.Adopt {
 		s.loop.engine.inherited = left

@@ -70,12 +70,20 @@ func (t *timers) waitDue(now time.Time) bool { return len(t.waits) > 0 && !t.wai
 // fire runs the timers that are due. A timer set for the same time by another one runs at the next call, so that fire
 // returns.
 func (t *timers) fire(now time.Time) {
+	t.fireSends(now)
+	t.fireWaits(now)
+}
+
+func (t *timers) fireSends(now time.Time) {
 	for range len(t.sends) {
 		if len(t.sends) == 0 || t.sends[0].at.After(now) {
 			break
 		}
 		t.fireFirst(&t.sends, now)
 	}
+}
+
+func (t *timers) fireWaits(now time.Time) {
 	for range len(t.waits) {
 		if len(t.waits) == 0 || t.waits[0].at.After(now) {
 			break

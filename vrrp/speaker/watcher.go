@@ -17,6 +17,9 @@ import (
 const (
 	resyncInterval  = 5 * time.Second // in case kernel messages were lost
 	resubscribeWait = 100 * time.Millisecond
+
+	// denseNews is how long to collect messages that follow others closely: each report costs more than many messages.
+	denseNews = 2 * time.Millisecond
 )
 
 // watcher tracks the interfaces of this network namespace and reports each change. It uses the kernel's messages, and
@@ -146,6 +149,7 @@ func (w *watcher) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var published time.Time
 	tick := time.NewTicker(resyncInterval)
 	defer tick.Stop()
 	for {
@@ -170,8 +174,12 @@ func (w *watcher) follow(ctx context.Context) error {
 			}
 			w.applyAddress(table, u)
 		}
+		if time.Since(published) < denseNews {
+			pause(ctx, denseNews)
+		}
 		w.applyWaiting(table, s)
 		w.publish(table)
+		published = time.Now()
 	}
 }
 
