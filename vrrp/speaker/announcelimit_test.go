@@ -125,6 +125,8 @@ func TestAnnounceLimitDoesNotBlock(t *testing.T) {
 		time.Sleep(time.Minute)
 		count := map[string]int{}
 		var last time.Duration = -interval
+		framer.mu.Lock()
+		defer framer.mu.Unlock()
 		for i, p := range framer.sent {
 			if p.at-last < interval {
 				t.Errorf("packet %d is sent %s after the one before", i, p.at-last)
