@@ -146,7 +146,7 @@ func rounds(interval time.Duration) int {
 	if interval >= time.Second {
 		return 2
 	}
-	return 4
+	return 3
 }
 
 // settle waits until hosts accept another announcement: Linux ignores a second one within a second.

@@ -16,7 +16,8 @@ import (
 const (
 	masterPriority = 200
 	backupPriority = 100
-	scaleWindow    = 6 * time.Second // of CPU time; and at least some intervals
+	scaleWindow    = 6 * time.Second  // of CPU time
+	scaleQuiet     = 11 * time.Second // after the last announcement: they are repeated after 5 s
 )
 
 // size is a number of virtual routers: each interface has as many as the others.
@@ -85,7 +86,7 @@ func measureScale(b *testing.B, p program, s size, interval time.Duration) (out 
 	master.start()
 	master.awaitAddresses(true)
 	backup.start()
-	<-time.After(6*time.Second + 4*interval) // announcements are repeated after 5 s
+	<-time.After(scaleQuiet + 4*interval)
 	backup.awaitAddresses(false)
 
 	began, m0, b0 := time.Now(), master.cpuTime(), backup.cpuTime()
