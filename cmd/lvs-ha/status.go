@@ -46,8 +46,8 @@ func newStatus() *cobra.Command {
 			return completions(status, args), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if q.output != "table" && q.output != "json" {
-				return fmt.Errorf("--output %q: want table or json", q.output)
+			if !slices.Contains([]string{"table", "json", "keepalived-json"}, q.output) {
+				return fmt.Errorf("--output %q: want table, json or keepalived-json", q.output)
 			}
 			q.names = args
 			if cmd.Flags().Changed("watch") {
@@ -66,7 +66,7 @@ func newStatus() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&q.output, "output", "o", "table", "output format: table or json")
+	cmd.Flags().StringVarP(&q.output, "output", "o", "table", "output format: table, json, or keepalived-json for programs that read keepalived's")
 	cmd.Flags().StringVar(&q.state, "state", "", "show only real servers in this state: "+strings.Join(serverStates, ", "))
 	cmd.Flags().DurationVarP(&watch, "watch", "w", 0, "show the state again at this interval, until interrupted")
 	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
@@ -112,7 +112,11 @@ func (q *statusQuery) ask(ctx context.Context) (text string, problems int, err e
 	if !q.lines {
 		encoder.SetIndent("", "  ")
 	}
-	if err := encoder.Encode(shown); err != nil {
+	var document any = shown
+	if q.output == "keepalived-json" {
+		document = keepalivedInstances(shown)
+	}
+	if err := encoder.Encode(document); err != nil {
 		return "", 0, fmt.Errorf("encoding the status: %w", err)
 	}
 	return b.String(), len(all), nil
@@ -129,12 +133,12 @@ func (q *statusQuery) watch(ctx context.Context, interval time.Duration) error {
 			return err // wrong usage
 		}
 	}
-	return watchStatus(ctx, os.Stdout, interval, q.output == "json", func(ctx context.Context) string {
+	return watchStatus(ctx, os.Stdout, interval, q.output != "table", func(ctx context.Context) string {
 		text, _, err := q.ask(ctx)
 		switch {
 		case err == nil && q.output == "table":
 			text = time.Now().Format(time.DateTime) + "\n" + text
-		case err != nil && q.output == "json":
+		case err != nil && q.output != "table":
 			encoded, _ := json.Marshal(map[string]string{"error": err.Error()})
 			text = string(encoded) + "\n"
 		case err != nil:

@@ -244,12 +244,12 @@ var globalWords = map[string]word{
 	"config_save_dir":                     {Missing, "", "No copies of the configuration are kept."},
 	"tmp_config_directory":                {Equivalent, "", "No copies of the configuration are made."},
 	"data_use_instance":                   {Equivalent, "", "lvs-ha writes no dump files."},
-	"json_version":                        {Missing, "", "Use lvs-ha status -o json."},
+	"json_version":                        {Missing, "", "Use lvs-ha status -o keepalived-json, which is version 1."},
 	"iproute_usr_dir":                     {Equivalent, "", "Names of tables and scopes are not used."},
 	"iproute_etc_dir":                     {Equivalent, "", "Names of tables and scopes are not used."},
 	"state_dump_file":                     {Missing, "", "Use lvs-ha status."},
 	"stats_dump_file":                     {Missing, "", "Use lvs-ha status."},
-	"json_dump_file":                      {Missing, "", "Use lvs-ha status -o json."},
+	"json_dump_file":                      {Missing, "", "Use lvs-ha status -o keepalived-json."},
 }
 
 var instanceWords = map[string]word{
