@@ -49,6 +49,9 @@ func newStatus() *cobra.Command {
 			if !slices.Contains([]string{"table", "json", "keepalived-json"}, q.output) {
 				return fmt.Errorf("--output %q: want table, json or keepalived-json", q.output)
 			}
+			if _, err := onlyState(api.Status{}, q.state); err != nil {
+				return err
+			}
 			q.names = args
 			if cmd.Flags().Changed("watch") {
 				return q.watch(cmd.Context(), watch)
