@@ -71,14 +71,16 @@ func (g *Group) waitUntil(m *Machine) time.Time {
 	return until
 }
 
-// After returns the commands for the members after a step that has changed a member's state.
+// After returns the commands for the members after a step of a member, which had the given state before.
 func (g *Group) After(m *Machine, from State) []Command {
 	was := g.master
+	started := m.state == Backup && from == Initialize
+	recovered := m.state == Leaving && from == Leaving && m.leaving.next == Backup
 	switch {
-	case m.state == Master && was, m.state == Initialize && from == Initialize:
+	case was && (started || recovered):
+		return []Command{{m, Promote{HandOver: true}}} // later than the others
+	case m.state == from, m.state == Master && was:
 		return nil
-	case was && m.state == Backup && from == Initialize:
-		return []Command{{m, Promote{HandOver: true}}} // started later than the others
 	}
 	if g.master = m.state == Master; g.master {
 		return g.promote(m)

@@ -22,8 +22,15 @@ type host struct {
 
 	off      bool          // no power: no process, no addresses
 	lag      time.Duration // maximum delay after each step until the process is scheduled again
+	asleep   time.Duration // until then the process is not scheduled
 	stopping bool
 	ended    time.Duration // when its process ended
+}
+
+// addressChange is a change to the addresses of an interface, one bit for each.
+type addressChange struct {
+	at          time.Duration
+	add, remove uint16
 }
 
 // router is a virtual router of a host's process, with the addresses on its interface.
@@ -41,12 +48,10 @@ type router struct {
 	mute bool // ... or sends
 	link bool // its interface is up
 
-	busy   time.Duration // until then it carries out the actions of its last step, or is not scheduled
-	adding uint16        // addresses that it has from the time added
-	drop   uint16        // addresses that it has until the time added
-	added  time.Duration
-	owned  uint16 // addresses on the interface, one bit for each
-	found  bool   // addresses were on the interface at start, and no other master's advert has arrived since
+	busy    time.Duration   // until then it carries out the actions of its last step, or is not scheduled
+	owned   uint16          // addresses on the interface, one bit for each
+	changes []addressChange // of its addresses, in order
+	found   bool            // addresses were on the interface at start, and no other master's advert has arrived since
 
 	tracks []Track
 	known  struct { // the last in and tracks passed to the machine
@@ -139,7 +144,7 @@ func (l *lan) boot(r *router) {
 	r.prepareProcess()
 	l.share(r.host)
 	for _, o := range r.members {
-		o.complete()
+		o.owned, o.changes = o.future(), nil
 		if !o.link {
 			o.owned = 0
 			continue
@@ -153,7 +158,7 @@ func (l *lan) boot(r *router) {
 
 // killProcess leaves the addresses on the interfaces.
 func (l *lan) killProcess(r *router) {
-	r.ended, r.group = l.now, nil
+	r.ended, r.group, r.asleep = l.now, nil, l.now
 	for _, o := range r.members {
 		l.note(o, "process killed")
 		l.lose(o)
@@ -169,7 +174,7 @@ func (l *lan) kill(r *router) {
 	l.killProcess(r)
 	r.off = true
 	for _, o := range r.members {
-		o.owned, o.adding, o.drop = 0, 0, 0
+		o.owned, o.changes = 0, nil
 	}
 }
 
@@ -199,6 +204,7 @@ func (l *lan) stop(r *router) {
 func (l *lan) pause(r *router, d time.Duration) {
 	for _, o := range r.members {
 		o.busy = max(o.busy, l.now+d)
+		r.asleep = max(r.asleep, o.busy)
 	}
 }
 

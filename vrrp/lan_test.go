@@ -95,7 +95,7 @@ func (l *lan) step(r *router, ev Event) {
 		ev = r.group.Admit(r.m, ev, r.clock(l.now))
 	}
 	l.stepAlone(r, ev)
-	if r.group != nil && r.m.State() != from {
+	if r.group != nil {
 		for _, c := range r.group.After(r.m, from) {
 			i := slices.IndexFunc(r.members, func(o *router) bool { return o.m == c.Member })
 			l.stepAlone(r.members[i], c.Event)
@@ -106,6 +106,7 @@ func (l *lan) step(r *router, ev Event) {
 		late := time.Duration(mix(l.seed, uint64(r.index), r.number, 5) % uint64(r.lag))
 		for _, o := range r.members {
 			o.busy = max(o.busy, l.now) + late
+			r.asleep = max(r.asleep, o.busy)
 		}
 	}
 	if r.stopping && !slices.ContainsFunc(r.members, (*router).running) {
@@ -120,8 +121,8 @@ func (l *lan) stepAlone(r *router, ev Event) {
 	done, before, sent := l.now, r.m.State(), r.sent
 	r.learn(l, ev)
 	for _, a := range r.m.Step(ev, r.clock(l.now)) {
-		if _, news := a.(MasterHeard); r.adding != 0 && !news {
-			done = max(done, r.added) // actions are carried out in order
+		if _, news := a.(MasterHeard); len(r.changes) > 0 && !news {
+			done = max(done, r.changes[len(r.changes)-1].at) // actions are carried out in order
 		}
 		done = l.carryOut(r, a, done)
 	}
@@ -174,14 +175,13 @@ func (l *lan) carryOut(r *router, a Action, at time.Duration) time.Duration {
 	case SendAnnouncements:
 		l.flying = append(l.flying, flight{at: at + l.delay, from: r})
 	case AddAddresses:
-		if add := bits(a.Addresses); r.owned&add != add {
+		if add := bits(a.Addresses); r.future()&add != add {
 			at += l.adding
-			r.adding |= add
-			r.added = at
+			r.changes = append(r.changes, addressChange{at: at, add: add})
 		}
 	case RemoveAddresses:
 		if at > l.now {
-			r.drop |= bits(a.Addresses)
+			r.changes = append(r.changes, addressChange{at: at, remove: bits(a.Addresses)})
 		} else {
 			r.owned &^= bits(a.Addresses)
 		}
@@ -265,7 +265,7 @@ func (l *lan) run(d time.Duration) {
 			f := l.flying[arrival]
 			l.flying = slices.Delete(l.flying, arrival, arrival+1)
 			l.arrive(f)
-		case due.adding != 0 && due.added <= l.now:
+		case due.completes(l.now):
 			due.complete()
 		case l.prepared && due.prepares(l.now):
 			l.step(due, Prepare{})
@@ -300,10 +300,7 @@ func (l *lan) next() (at time.Duration, arrival int, due *router) {
 	var sentAt time.Duration
 	for i := range l.flying {
 		f := &l.flying[i]
-		t := f.at
-		if f.to != nil {
-			t = max(t, f.to.busy)
-		}
+		t := f.ready()
 		if !found || t < at || t == at && (arrival < 0 && !due.completes(t) || arrival >= 0 && f.at < sentAt) {
 			at, arrival, sentAt, found = t, i, f.at, true
 		}
@@ -311,19 +308,42 @@ func (l *lan) next() (at time.Duration, arrival int, due *router) {
 	return at, arrival, due
 }
 
-// completes reports whether the addresses that the router is adding are present at t.
-func (r *router) completes(t time.Duration) bool { return r.adding != 0 && r.added <= t }
-
-// complete ends the change of addresses.
-func (r *router) complete() {
-	r.owned = (r.owned | r.adding) &^ r.drop
-	r.adding, r.drop = 0, 0
+// ready returns when a flight can be handled. A host tells its routers of changes even while they add addresses: only the actions
+// wait.
+func (f *flight) ready() time.Duration {
+	switch {
+	case f.to == nil:
+		return f.at
+	case f.from == nil:
+		return max(f.at, f.to.asleep)
+	}
+	return max(f.at, f.to.busy)
 }
+
+// completes reports whether the addresses that the router is adding are present at t.
+func (r *router) completes(t time.Duration) bool { return len(r.changes) > 0 && r.changes[0].at <= t }
+
+// complete carries out the next change of addresses.
+func (r *router) complete() {
+	r.owned = r.changes[0].apply(r.owned)
+	r.changes = slices.Delete(r.changes, 0, 1)
+}
+
+// future returns the addresses after all changes.
+func (r *router) future() uint16 {
+	owned := r.owned
+	for _, c := range r.changes {
+		owned = c.apply(owned)
+	}
+	return owned
+}
+
+func (c *addressChange) apply(owned uint16) uint16 { return (owned | c.add) &^ c.remove }
 
 func (r *router) due(prepared bool) (time.Duration, bool) {
 	next, ok := r.timer(prepared)
-	if r.adding != 0 && (!ok || r.added <= next) {
-		return r.added, true
+	if len(r.changes) > 0 && (!ok || r.changes[0].at <= next) {
+		return r.changes[0].at, true
 	}
 	return next, ok
 }

@@ -62,6 +62,7 @@ var mutants = []mutant{
 	{"another member's master counts as dead at once", "group.go", "", "aliveIntervals * o.adopt(o.master.interval)", "0"},
 	{"the members do not follow a new master", "group.go", "func (g *Group) After(", "\t\treturn g.promote(m)\n", "\t\treturn nil\n"},
 	{"a late member stays backup", "group.go", "func (g *Group) After(", "[]Command{{m, Promote{HandOver: true}}}", "nil"},
+	{"a member that recovers while it leaves is not told", "group.go", "func (g *Group) After(", "(started || recovered)", "started"},
 	{"the members do not step down together", "group.go", "", "\t\t\tout = append(out, Command{o, StepDown{giveUp}})\n", "\n"},
 	{"a group never gives up", "group.go", "giveUp := ", "m.state == Backup", "false"},
 	{"a member that steps down does not give up", "group.go", "", "departure{next: Backup, reason: ReasonGroup, giveUp: giveUp}", "departure{next: Backup, reason: ReasonGroup}"},

@@ -211,11 +211,14 @@ func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
 	}
 }
 
-// seamless reports whether the next events must leave no gap. An owner takes over immediately at its start, and a leaving
-// master waits at most MaxFinalLeave.
+// seamless reports whether the next events must leave no gap. An owner takes over immediately at its start, a leaving master
+// waits at most MaxFinalLeave, and a router with an interval of a third of the master's may take over before it hears it.
 func (l *lan) seamless() bool {
 	for _, r := range l.routers {
-		if r.in.Priority == PriorityOwner || rfcSkew(r.in.Version, 1, r.in.AdvertiseInterval) > 2900*time.Millisecond {
+		slow := func(o *router) bool {
+			return o.network == r.network && o.in.AdvertiseInterval >= 3*r.in.AdvertiseInterval
+		}
+		if r.in.Priority == PriorityOwner || rfcSkew(r.in.Version, 1, r.in.AdvertiseInterval) > 2900*time.Millisecond || slices.ContainsFunc(l.routers, slow) {
 			return false
 		}
 	}

@@ -316,7 +316,7 @@ func since(t *time.Duration, holds bool, now time.Duration) {
 
 // addresses checks that a router's addresses match its state, unless actions are still being carried out.
 func (u *rules) addresses(l *lan, r *router) {
-	if r.m == nil || r.adding != 0 || r.m.reason == ReasonStart {
+	if r.m == nil || len(r.changes) > 0 || r.m.reason == ReasonStart {
 		return
 	}
 	configured := bits(r.m.in.Addresses)

@@ -121,9 +121,7 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 	}
 	from := r.machine.State()
 	e.stepAlone(r, g.rules.Admit(r.machine, ev, now), now)
-	if r.machine.State() != from {
-		e.command(g, g.rules.After(r.machine, from), now)
-	}
+	e.command(g, g.rules.After(r.machine, from), now)
 }
 
 // stepAlone passes an event to a machine and starts the resulting actions.
