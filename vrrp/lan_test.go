@@ -180,7 +180,7 @@ func (l *lan) carryOut(r *router, a Action, at time.Duration) time.Duration {
 			r.changes = append(r.changes, addressChange{at: at, add: add})
 		}
 	case RemoveAddresses:
-		if at > l.now {
+		if at > l.now || len(r.changes) > 0 {
 			r.changes = append(r.changes, addressChange{at: at, remove: bits(a.Addresses)})
 		} else {
 			r.owned &^= bits(a.Addresses)

@@ -38,7 +38,11 @@ func TestHostSplitBrainIsSeen(t *testing.T) {
 			return false
 		}
 	}
-	stop := floodARP(t, n.observer, macOf(t, n.observer, "eth0"))
+	mac, err := net.ParseMAC(macOf(t, n.observer, "eth0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := flood(t, n.observer, 10, claimOf(mac, "10.9.0.77"), claimOf(mac, "fd09::77"))
 	address4, address6 := sets(1)[0].Addresses[0].Prefix.String(), sets(1)[1].Addresses[0].Prefix.String()
 	ip(t, n.observer, "address", "add", address4, "dev", "eth0")
 	ip(t, n.observer, "address", "add", address6, "dev", "eth0", "nodad")
@@ -72,18 +76,26 @@ func TestHostSplitBrainIsSeen(t *testing.T) {
 	}
 }
 
-// floodARP sends 10,000 ARP packets a second from an address that is of no interest, until stop is called.
-func floodARP(t *testing.T, host *lab.Node, mac string) (stop func()) {
-	t.Helper()
-	hardware, err := net.ParseMAC(mac)
-	if err != nil {
-		t.Fatal(err)
+// claimOf returns an ARP packet or a neighbour advertisement of a host that claims an address.
+func claimOf(mac net.HardwareAddr, address string) []byte {
+	a := netip.MustParseAddr(address)
+	if a.Is4() {
+		packet := arpProbe(mac, netip.MustParseAddr("10.9.0.78"))
+		copy(packet[arpSenderAt:], a.AsSlice())
+		return packet
 	}
-	packet := arpProbe(hardware, netip.MustParseAddr("10.9.0.78"))
-	copy(packet[arpSenderAt:], []byte{10, 9, 0, 77})
-	to := unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ARP), Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}}
+	packet := neighborProbe(mac, netip.MustParseAddr("fe80::77"), a)
+	packet[ipv6HeaderLen] = neighborAdvert
+	return packet
+}
+
+// flood sends ARP packets and IPv6 packets to all hosts, in turn, at a rate for each millisecond, until stop is called. It returns the
+// number of sent packets.
+func flood(t *testing.T, host *lab.Node, perMillisecond int, packets ...[]byte) (stop func() int) {
+	t.Helper()
+	to := unix.SockaddrLinklayer{Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}}
 	var fd int
-	err = host.Do(func() error {
+	err := host.Do(func() error {
 		eth0, err := net.InterfaceByName("eth0")
 		if err != nil {
 			return err
@@ -96,15 +108,21 @@ func floodARP(t *testing.T, host *lab.Node, mac string) (stop func()) {
 		t.Fatal(err)
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
+	sent := 0
 	go func() {
 		defer close(ended)
 		defer unix.Close(fd)
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
-		for {
+		for began := time.Now(); ; {
 			select {
 			case <-tick.C:
-				for range 10 {
+				for due := int(time.Since(began).Milliseconds()) * perMillisecond; sent < due; sent++ {
+					packet := packets[sent%len(packets)]
+					to.Protocol = htons(unix.ETH_P_ARP)
+					if packet[0]>>4 == 6 {
+						to.Protocol = htons(unix.ETH_P_IPV6)
+					}
 					_ = unix.Sendto(fd, packet, 0, &to)
 				}
 			case <-done:
@@ -112,12 +130,73 @@ func floodARP(t *testing.T, host *lab.Node, mac string) (stop func()) {
 			}
 		}
 	}()
-	stop = sync.OnceFunc(func() {
+	stop = sync.OnceValue(func() int {
 		close(done)
 		<-ended
+		return sent
 	})
-	t.Cleanup(stop)
+	t.Cleanup(func() { stop() })
 	return stop
+}
+
+// TestHostTimedNeighborFlood sends 100,000 ARP packets, neighbour advertisements and solicitations a second, most of them for the virtual
+// addresses, to a master. Its adverts must stay on time, and the packets must cost it little.
+func TestHostTimedNeighborFlood(t *testing.T) {
+	const interval, seconds = 100 * time.Millisecond, 3
+	attempts(t, func(n *lan) error {
+		attacker := n.host(t, "f", "10.9.0.77/24")
+		mac, err := net.ParseMAC(macOf(t, attacker, "eth0"))
+		if err != nil {
+			return err
+		}
+		a, b := pair(t, n, vrrp.IPv4, interval)
+		v6 := instance(3, vrrp.IPv6, 200, interval)
+		v6.Name = "v6"
+		a.want(instance(3, vrrp.IPv4, 200, interval), v6)
+		a.awaitState("v6", vrrp.Master)
+		frames, err := n.b.Capture("eth0", lab.AdvertsOf(netip.MustParseAddr("10.9.0.1")))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = frames.Stop() }()
+		solicitation := neighborProbe(mac, netip.MustParseAddr("fe80::77"), netip.MustParseAddr("fd09::100"))
+		cost := cpuTime(t, a.cmd.Process.Pid)
+		stop := flood(t, attacker, 100, claimOf(mac, "10.9.0.100"), claimOf(mac, "10.9.0.77"), claimOf(mac, "fd09::100"), claimOf(mac, "fd09::77"), solicitation)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		var longest time.Duration
+		for first, last := (time.Time{}), (time.Time{}); first.IsZero() || last.Sub(first) < seconds*time.Second; {
+			f, err := frames.Next(ctx)
+			if err != nil {
+				return err
+			}
+			if first.IsZero() {
+				first, last = f.Time, f.Time
+			}
+			longest, last = max(longest, f.Time.Sub(last)), f.Time
+		}
+		cost = cpuTime(t, a.cmd.Process.Pid) - cost
+		sent := stop()
+		t.Logf("%d packets; longest gap between adverts %s, CPU time of the master %s", sent, longest, cost)
+		if sent < 50_000*seconds {
+			return fmt.Errorf("only %d packets were sent", sent)
+		}
+		for _, name := range []string{"v", "v6"} {
+			st := a.report(name, "aware of the other host", func(s vrrp.Status) bool { return len(s.Conflicts) > 0 })
+			if st.State != vrrp.Master || len(st.Conflicts) > 1 {
+				return fmt.Errorf("%s: %s, conflicts %+v", name, st.State, st.Conflicts)
+			}
+		}
+		switch st := b.status("v"); {
+		case st.Transitions > 0:
+			return fmt.Errorf("the backup became master %d times", st.Transitions)
+		case longest >= 2*interval:
+			return fmt.Errorf("no advert for %s", longest)
+		case cost > seconds*time.Second/2:
+			return fmt.Errorf("the master used %s of CPU in %d s", cost, seconds)
+		}
+		return nil
+	})
 }
 
 // TestHostOwnOtherInterfaceIsNoConflict uses a host with two interfaces on the same network, where the second answers the

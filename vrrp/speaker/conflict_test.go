@@ -147,14 +147,21 @@ func TestSniffFilters(t *testing.T) {
 		b[ipv6NextHeader], b[ipv6HeaderLen] = next, kind
 		return b
 	}
+	claim := func(text string) []byte {
+		b, target := ipv6(58, 136), netip.MustParseAddr(text).As16()
+		copy(b[ipv6HeaderLen+neighborAdvToAt:], target[:])
+		return b
+	}
+	six := sniffIPv6([]netip.Addr{netip.MustParseAddr("fd09::100"), netip.MustParseAddr("fe80::100"), netip.MustParseAddr("fd09::a")})
 	probe := neighborProbe(net.HardwareAddr{2, 0, 0, 0, 0, 1}, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fd09::100"))
 	from := func(last byte) []byte {
 		b := arpProbe(net.HardwareAddr{2, 0, 0, 0, 0, 2}, netip.MustParseAddr("10.9.0.1"))
 		copy(b[arpSenderAt:], []byte{10, 9, 0, last})
 		return b
 	}
-	var most []netip.Addr
+	var most, more []netip.Addr
 	for i := range maxFiltered {
+		more = append(more, netip.AddrFrom4([4]byte{10, 9, 1, byte(i)}))
 		most = append(most, netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}))
 	}
 	for _, tc := range []struct {
@@ -165,16 +172,19 @@ func TestSniffFilters(t *testing.T) {
 	}{
 		{"advert", sniffIPv4, ipv4Packet(0, []byte{0x31, 51}), true},
 		{"TCP", sniffIPv4, func() []byte { b := ipv4Packet(0, nil); b[9] = 6; return b }(), false},
-		{"IPv6 advert", sniffIPv6, ipv6(vrrp.Protocol, 0), true},
-		{"neighbour advertisement", sniffIPv6, ipv6(58, 136), true},
-		{"neighbour solicitation", sniffIPv6, probe, false},
-		{"IPv6 TCP", sniffIPv6, ipv6(6, 136), false},
+		{"IPv6 advert", six, ipv6(vrrp.Protocol, 0), true},
+		{"neighbour advertisement for an address", six, claim("fd09::a"), true},
+		{"neighbour advertisement for another", six, claim("fd09::b"), false},
+		{"neighbour advertisement that is cut", six, claim("fd09::a")[:60], false},
+		{"neighbour solicitation", six, probe, false},
+		{"IPv6 TCP", six, ipv6(6, 136), false},
 		{"ARP from one of two addresses", sniffARP(most[5:7]), from(6), true},
 		{"ARP from another", sniffARP(most[5:7]), from(7), false},
 		{"ARP that is cut", sniffARP(most[5:7]), from(6)[:16], false},
 		{"ARP without addresses", sniffARP(nil), from(0), false},
 		{"ARP from the last of many", sniffARP(most), from(255), true},
-		{"ARP with more addresses than fit", sniffARP(append(most, most...)), from(7), true},
+		{"ARP with more addresses than fit", sniffARP(append(more, most[5:]...)), from(6), true},
+		{"ARP from another with more addresses than fit", sniffARP(append(more, most[5:]...)), from(4), false},
 	} {
 		machine, err := bpf.NewVM(tc.filter)
 		if err != nil {

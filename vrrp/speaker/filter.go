@@ -3,6 +3,8 @@ package speaker
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -58,6 +60,64 @@ func fromOnly(mac [6]byte) []bpf.Instruction {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(binary.BigEndian.Uint16(mac[4:])), SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 	}
+}
+
+// sniffIPv4 accepts adverts. Filters of packet sockets see the packet from its network header.
+var sniffIPv4 = []bpf.Instruction{
+	bpf.LoadAbsolute{Off: ipv4ProtocolAt, Size: 1},
+	bpf.JumpIf{Cond: bpf.JumpEqual, Val: vrrp.Protocol, SkipFalse: 1},
+	bpf.RetConstant{Val: wholePacket},
+	bpf.RetConstant{Val: 0},
+}
+
+// sniffARP returns a filter that accepts ARP packets sent from one of the addresses. Without it, the packets of a large or
+// flooded network would fill the socket's buffer, and those of another host with our address would be lost.
+func sniffARP(addresses []netip.Addr) []bpf.Instruction {
+	return acceptOneOf([]bpf.Instruction{bpf.LoadAbsolute{Off: arpSenderAt, Size: 4}}, addresses)
+}
+
+// sniffIPv6 returns a filter that accepts adverts, and neighbour advertisements for addresses that end like one of the given ones.
+func sniffIPv6(addresses []netip.Addr) []bpf.Instruction {
+	return acceptOneOf([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: ipv6NextHeader, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: vrrp.Protocol, SkipFalse: 1},
+		bpf.RetConstant{Val: wholePacket},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_ICMPV6, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.LoadAbsolute{Off: ipv6HeaderLen, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: neighborAdvert, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.LoadAbsolute{Off: ipv6HeaderLen + neighborAdvToAt + 12, Size: 4},
+	}, addresses)
+}
+
+// maxFiltered is the number of addresses that a filter compares: it must fit in net.core.optmem_max, which is 20 KiB by
+// default.
+const maxFiltered = 256
+
+// acceptOneOf completes a filter that has loaded the last four bytes of an address. With too many addresses, it accepts all between
+// the first and the last.
+func acceptOneOf(filter []bpf.Instruction, addresses []netip.Addr) []bpf.Instruction {
+	var ends []uint32
+	for _, a := range addresses {
+		b := a.As16()
+		ends = append(ends, binary.BigEndian.Uint32(b[12:]))
+	}
+	slices.Sort(ends)
+	ends = slices.Compact(ends)
+	if n := len(ends); n > maxFiltered {
+		return append(filter,
+			bpf.JumpIf{Cond: bpf.JumpLessThan, Val: ends[0], SkipTrue: 1},
+			bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: ends[n-1], SkipFalse: 1},
+			bpf.RetConstant{Val: 0},
+			bpf.RetConstant{Val: wholePacket})
+	}
+	for _, end := range ends {
+		filter = append(filter,
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: end, SkipFalse: 1},
+			bpf.RetConstant{Val: wholePacket})
+	}
+	return append(filter, bpf.RetConstant{Val: 0})
 }
 
 func attachFilter(fd int, filter []bpf.Instruction) error {

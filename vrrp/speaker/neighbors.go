@@ -2,7 +2,6 @@ package speaker
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -106,7 +105,7 @@ func (n *neighbors) run(ctx context.Context) {
 	}{
 		{unix.ETH_P_ARP, refuseAll, n.readARP}, // see probe
 		{unix.ETH_P_IP, sniffIPv4, n.readIPv4},
-		{unix.ETH_P_IPV6, sniffIPv6, n.readIPv6},
+		{unix.ETH_P_IPV6, refuseAll, n.readIPv6}, // see probe
 	} {
 		s, err := openSniffer(kind.protocol, kind.filter, kind.read)
 		if err != nil {
@@ -128,7 +127,6 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 	timer := time.NewTimer(probeInterval)
 	defer timer.Stop()
 	listening := false
-	claims := all[0]
 	for {
 		due := false
 		select {
@@ -136,9 +134,10 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 			return
 		case <-n.wake:
 			pause(ctx, sniffPause) // many routers may change together
-			claims.filter = sniffARP(n.addresses())
+			all[0].filter, all[2].filter = sniffARP(n.addresses(vrrp.IPv4)), sniffIPv6(n.addresses(vrrp.IPv6))
 			if listening {
-				n.listen(claims, true)
+				n.listen(all[0], true)
+				n.listen(all[2], true)
 			}
 		case <-timer.C:
 			due = true
@@ -173,15 +172,15 @@ func (n *neighbors) listen(s *sniffer, on bool) {
 	}
 }
 
-// addresses returns the watched IPv4 addresses.
-func (n *neighbors) addresses() []netip.Addr {
+// addresses returns the watched addresses of a family.
+func (n *neighbors) addresses(f vrrp.Family) []netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var list []netip.Addr
-	for _, addresses := range n.watched {
+	for key, addresses := range n.watched {
 		for _, t := range addresses {
-			if a := t.Prefix.Addr(); a.Is4() {
-				list = append(list, a)
+			if key.Family == f {
+				list = append(list, t.Prefix.Addr())
 			}
 		}
 	}
@@ -297,45 +296,6 @@ const (
 	neighborAdvLen  = 24  // without options
 	neighborAdvToAt = 8   // the target
 )
-
-// The packets that the sockets accept, starting at the network header.
-var (
-	sniffIPv4 = []bpf.Instruction{
-		bpf.LoadAbsolute{Off: ipv4ProtocolAt, Size: 1},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: vrrp.Protocol, SkipFalse: 1},
-		bpf.RetConstant{Val: wholePacket},
-		bpf.RetConstant{Val: 0},
-	}
-	sniffIPv6 = []bpf.Instruction{
-		bpf.LoadAbsolute{Off: ipv6NextHeader, Size: 1},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: vrrp.Protocol, SkipTrue: 3},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.IPPROTO_ICMPV6, SkipFalse: 3},
-		bpf.LoadAbsolute{Off: ipv6HeaderLen, Size: 1},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: neighborAdvert, SkipFalse: 1},
-		bpf.RetConstant{Val: wholePacket},
-		bpf.RetConstant{Val: 0},
-	}
-)
-
-// maxFiltered is the number of addresses for which the kernel filters: a filter must fit in net.core.optmem_max, which is
-// 20 KiB by default.
-const maxFiltered = 256
-
-// sniffARP returns a filter for ARP packets sent from one of the addresses. Without it, the packets of a large or flooded
-// network would fill the socket's buffer, and those of another host with our address would be lost.
-func sniffARP(addresses []netip.Addr) []bpf.Instruction {
-	if len(addresses) > maxFiltered {
-		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}
-	}
-	filter := []bpf.Instruction{bpf.LoadAbsolute{Off: arpSenderAt, Size: 4}}
-	for _, a := range addresses {
-		number := a.As4()
-		filter = append(filter,
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32(number[:]), SkipFalse: 1},
-			bpf.RetConstant{Val: wholePacket})
-	}
-	return append(filter, bpf.RetConstant{Val: 0})
-}
 
 // readARP looks for other hosts that claim one of the addresses.
 func (n *neighbors) readARP(from frame, b []byte) {
