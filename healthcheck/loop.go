@@ -244,6 +244,10 @@ func (l *loop) connected(x *exchange, e event) bool {
 
 // read reads what has arrived, and evaluates it.
 func (l *loop) read(x *exchange, e event) {
+	if x.stage == closing && e.closed() {
+		l.end(x, x.result, false)
+		return
+	}
 	for {
 		n, err := read(x.fd, l.buffer)
 		if err == unix.EAGAIN {

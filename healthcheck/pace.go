@@ -14,8 +14,9 @@ const (
 	batchPart      = 40
 	maxBatch       = 50 * time.Millisecond
 
-	// Many first checks are spread over firstWindow or their interval, a few over firstGap each.
-	firstWindow = time.Second
+	// Many first checks are spread over firstWindow or their interval, a few over firstGap each. All have a result within a
+	// second of the start.
+	firstWindow = 750 * time.Millisecond
 	firstGap    = time.Millisecond
 
 	// jitter is, where the spec has no other, the fraction of an interval by which a check may randomly start early, so that checks do not stay

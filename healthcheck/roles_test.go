@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,9 @@ func benchServer(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)})
 }
 
+// processStart is the start of this process, almost.
+var processStart = time.Now()
+
 // usage is the response of a role.
 type usage struct {
 	Checks uint64        // received or made so far
@@ -42,6 +46,10 @@ type usage struct {
 	CPU    time.Duration // user and system
 	RSS    uint64        // bytes
 	Port   uint16        // listening port, if not fixed
+
+	// Of a checker:
+	First time.Duration // from the start of the process until each server was checked
+	Downs []int64       // when servers were found to be down, in nanoseconds of the wall clock
 
 	// Of an overloaded checker:
 	Local  uint64        // checks that could not be run
@@ -122,14 +130,29 @@ func playChecker() {
 		}
 	}
 	spec := healthcheck.Spec{
-		Interval: benchInterval, Timeout: time.Second, Rise: 1, Fall: 2,
+		Interval: benchInterval, Timeout: time.Second, Rise: 1, Fall: 1,
 		Check: healthcheck.Kinds[healthcheck.Kind(os.Getenv("LVS_HA_BENCH_KIND"))](),
 	}
 	var results, bad atomic.Uint64
+	var mu sync.Mutex
+	var first time.Duration
+	var downs []int64
+	seen := map[string]bool{}
 	s := healthcheck.NewScheduler(healthcheck.Options{Report: func(e healthcheck.Event) {
 		results.Add(1)
 		if !e.Result.OK {
 			bad.Add(1)
+		}
+		if !e.Changed {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[e.Key] = true; len(seen) == benchServers && first == 0 {
+			first = time.Since(processStart)
+		}
+		if e.State == healthcheck.Down {
+			downs = append(downs, time.Now().UnixNano())
 		}
 	}})
 	var targets []healthcheck.Target
@@ -149,8 +172,10 @@ func playChecker() {
 	answer(func() usage {
 		var r unix.Rusage
 		_ = unix.Getrusage(unix.RUSAGE_SELF, &r)
+		mu.Lock()
+		defer mu.Unlock()
 		return usage{
-			Checks: results.Load(), Bad: bad.Load(), RSS: residentBytes("self"),
+			First: first, Downs: downs, Checks: results.Load(), Bad: bad.Load(), RSS: residentBytes("self"),
 			CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()),
 		}
 	})

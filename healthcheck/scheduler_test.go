@@ -41,7 +41,7 @@ func TestFirstChecksAreSpread(t *testing.T) {
 		window   time.Duration
 	}{
 		{3, 2 * time.Second, 3 * time.Millisecond},
-		{5000, 2 * time.Second, time.Second},
+		{5000, 2 * time.Second, 750 * time.Millisecond},
 		{5000, 500 * time.Millisecond, 500 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -254,9 +254,9 @@ func TestUpdateBeforeRun(t *testing.T) {
 		time.Sleep(time.Hour)
 		f.begun = time.Now()
 		defer start(t, s)()
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(375 * time.Millisecond)
 		if n := len(f.reported()); n < 900 || n > 1100 {
-			t.Errorf("%d of 2,000 first checks after half a second", n)
+			t.Errorf("%d of 2,000 first checks after half the time", n)
 		}
 	})
 }
