@@ -43,7 +43,7 @@ func newImportKeepalived() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			options := convert.Options{ScriptUser: scriptUser(), Tables: keepalived.Tables()}
+			options := convert.Options{ScriptUser: scriptUser(), ReadScript: readScript, Tables: keepalived.Tables()}
 			if check {
 				return checkImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), sources, options)
 			}
@@ -105,6 +105,21 @@ func scriptUser() string {
 		return "keepalived_script"
 	}
 	return "root"
+}
+
+// maxScript limits the scripts that are read. Programs are larger.
+const maxScript = 64 << 10
+
+// readScript reads a regular file that is no larger than scripts are.
+func readScript(path string) []byte {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxScript {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // importedFinding is a Finding as JSON.

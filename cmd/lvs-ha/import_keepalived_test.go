@@ -26,6 +26,9 @@ func TestImportKeepalived(t *testing.T) {
 	certified := write("certified.conf", "SSL {\ncertificate /absent/a.pem\nkey /absent/b.pem\n}\n"+
 		"virtual_server 10.0.0.9 443 {\nalpha\nreal_server 10.0.1.2 443 {\nSSL_GET {\nurl {\n}\n}\n}\n}\n")
 	foreign := write("foreign.conf", same+"static_ipaddress {\n10.0.0.9/24 dev eth0 home\n}\n")
+	script := write("check.sh", "#!/bin/sh\n# systemctl stop nothing\npidof nginx || systemctl --no-block stop keepalived.service\n")
+	stopping := write("stopping.conf", "vrrp_script s {\nscript \"/bin/sh "+script+"\"\n}\n"+same)
+	probing := write("probing.conf", "vrrp_script s {\nscript \""+write("probe.sh", "killall -0 keepalived\n")+"\"\n}\n"+same)
 	empty := write("empty.conf", "# nothing\n")
 	for _, c := range []struct {
 		args   []string
@@ -41,6 +44,8 @@ func TestImportKeepalived(t *testing.T) {
 		{[]string{"--check", "--node", "lb1=" + good, "--node", "lb2=" + good}, 0, "+++ lvs-ha: the imported configuration on lb2"},
 		{[]string{"--check", certified}, 0, " -a -u 10.0.0.9:443 -r 10.0.1.2:443 -m -w 1"},
 		{[]string{"--check", foreign}, importPartial, "-10.0.0.9/24 dev eth0 home"},
+		{[]string{stopping}, importPartial, "stops keepalived (systemctl --no-block stop keepalived). Let it fail"},
+		{[]string{probing}, 0, "probe.sh"},
 		{[]string{twice}, importPartial, "# vrrp_instance: lvs-ha refuses"},
 		{[]string{empty}, 1, ""},
 		{[]string{filepath.Join(dir, "absent")}, 1, ""},

@@ -16,6 +16,8 @@ type Options struct {
 	ScriptUser string
 
 	Tables map[string]uint32 // the routing tables' names on that host, except main, default and local
+	// ReadScript returns the text of a script, or nil. If it is nil, scripts are not looked into.
+	ReadScript func(path string) []byte
 	// WithoutFiles leaves out what names files that cannot be read on this host.
 	WithoutFiles bool
 }

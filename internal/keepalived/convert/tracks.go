@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -113,8 +114,10 @@ func (c *converter) command(l *line, b *block, name string, s keepalived.Script)
 			break
 		}
 	}
-	if hint := stopsKeepalived(words); hint != "" {
-		l.find(Differs, "%s", hint)
+	if stop := stopsKeepalived(strings.Join(words, " ")); stop != "" {
+		l.find(Differs, "It stops keepalived (%s). %s", stop, insteadOfStop)
+	} else if path, stop := c.scriptStops(words); stop != "" {
+		l.find(Differs, "The script %s stops keepalived (%s). %s", path, stop, insteadOfStop)
 	}
 	if track := trackInstead(words); track != "" {
 		l.find(Equivalent, "A track_process block needs no command: %s", track)
@@ -126,15 +129,35 @@ func (c *converter) command(l *line, b *block, name string, s keepalived.Script)
 	l.set(b, name, quoteAll(words))
 }
 
-// stopsKeepalived says what to write instead of a command that stops keepalived itself.
-func stopsKeepalived(words []string) string {
-	text := strings.Join(words, " ")
-	for _, stop := range []string{"systemctl stop keepalived", "service keepalived stop", "/etc/init.d/keepalived stop", "pkill keepalived", "killall keepalived"} {
-		if strings.Contains(text, stop) {
-			return "It stops keepalived. Let the script fail instead, or use \"lvs-ha failover\"."
+const insteadOfStop = "Let it fail instead (exit 1), or use \"lvs-ha failover\"."
+
+// stops matches commands that stop keepalived itself; kill -0 only looks for it.
+var stops = regexp.MustCompile(`systemctl +(-\S+ +)*(stop|kill|restart) +keepalived|service +keepalived +(stop|restart)|init\.d/keepalived +(stop|restart)|` +
+	`(pkill|killall)( +-[^0\s]\S*)* +keepalived`)
+
+// stopsKeepalived returns the part of a command or a script that stops keepalived, or "".
+func stopsKeepalived(text string) string {
+	for line := range strings.Lines(text) {
+		if code, _, _ := strings.Cut(line, "#"); stops.MatchString(code) {
+			return stops.FindString(code)
 		}
 	}
 	return ""
+}
+
+// scriptStops reads the script that a command runs, directly or by an interpreter, if it is on this host.
+func (c *converter) scriptStops(words []string) (path, stop string) {
+	if c.options.ReadScript == nil {
+		return "", ""
+	}
+	for _, w := range words[:min(len(words), 2)] {
+		if strings.HasPrefix(w, "/") {
+			if stop := stopsKeepalived(string(c.options.ReadScript(w))); stop != "" {
+				return w, stop
+			}
+		}
+	}
+	return "", ""
 }
 
 // trackInstead returns a track_process block for a command that only looks for a process.
