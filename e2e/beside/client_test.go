@@ -207,7 +207,8 @@ func (c *client) received(w *wait, s segment) {
 		c.seen.resets++
 		return
 	}
-	if !w.since.IsZero() {
+	// The server's retransmissions of earlier answers may still arrive through a router that takes no more requests.
+	if s.flags&flagSYN != 0 && !w.since.IsZero() {
 		w.longest = max(w.longest, s.at.Sub(w.since))
 		w.since = time.Time{}
 	}

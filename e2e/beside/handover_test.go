@@ -144,9 +144,9 @@ func measureHandOver(b *testing.B, p program, n int, interval time.Duration) out
 
 func rounds(interval time.Duration) int {
 	if interval >= time.Second {
-		return 2
+		return 1
 	}
-	return 3
+	return 2
 }
 
 // settle waits until hosts accept another announcement: Linux ignores a second one within a second.
