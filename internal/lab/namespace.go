@@ -123,17 +123,33 @@ func awaitEmpty(ctx context.Context, path string) error {
 	}
 }
 
-// processesInside returns the other processes whose main thread is in the namespace.
-func processesInside(path string) (iter.Seq[int], error) {
-	var want unix.Stat_t
-	if err := unix.Stat(path, &want); err != nil {
-		return nil, fmt.Errorf("look at namespace %s: %w", path, err)
+// openNamespace opens a namespace and returns its identity. Its number is not given to another one before the file is closed.
+func openNamespace(path string) (*os.File, unix.Stat_t, error) {
+	var id unix.Stat_t
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, id, fmt.Errorf("open namespace: %w", err)
 	}
-	found, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err := unix.Fstat(int(f.Fd()), &id); err != nil {
+		f.Close()
+		return nil, id, fmt.Errorf("look at namespace %s: %w", path, err)
+	}
+	return f, id, nil
+}
+
+// processesInside returns the other processes whose main thread is in the namespace. The sequence must be used once.
+func processesInside(path string) (iter.Seq[int], error) {
+	file, want, err := openNamespace(path)
 	if err != nil {
 		return nil, err
 	}
+	found, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
 	return func(yield func(int) bool) {
+		defer file.Close()
 		for _, p := range found {
 			var got unix.Stat_t
 			if unix.Stat(p, &got) != nil || got.Ino != want.Ino || got.Dev != want.Dev {
