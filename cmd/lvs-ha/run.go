@@ -88,7 +88,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		}, {
 			Name: "director", Args: slices.Concat([]string{"director", "--runtime-dir", string(dir)}, conf.args(), logs.args()),
 			Environment: directorEnvironment(), Private: directorPrivate{Vars: conf.vars},
-			Capabilities: supervisor.DirectorCapabilities | extra, Patience: directorPatience,
+			Capabilities: supervisor.DirectorCapabilities | extra, Patience: directorPatience, SessionNice: directorNice,
 		}},
 		Reload: "director",
 		Logger: log,
@@ -116,6 +116,10 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 	}
 	return parent.Run(ctx)
 }
+
+// directorNice is the nice value of the director's session, which includes its scripts, if the kernel schedules by session.
+// With the default, busy sessions of a higher weight leave it a tenth of a single CPU. The speaker raises its own.
+const directorNice = -10
 
 // directorPrivate has the values that must not be on the director's command line, which every user can read.
 type directorPrivate struct {

@@ -167,9 +167,24 @@ func (s *story) run(t *testing.T, role string, log *slog.Logger) {
 	go func() { s.ended <- parent.Run(ctx) }()
 }
 
+const testSessionNice = 3 // needs no privilege
+
+// TestSessionNice checks the nice value of a worker's session, on a kernel that schedules by session.
+func TestSessionNice(t *testing.T) {
+	s := begin(t, "worker")
+	group, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", s.next().pid))
+	if want := fmt.Sprintf(" nice %d\n", testSessionNice); err == nil && len(group) > 0 && !strings.HasSuffix(string(group), want) {
+		t.Errorf("the worker's session: %q, want %q", group, want)
+	}
+	s.cancel()
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+}
+
 // newTestParent returns a parent with one worker and a unique program name.
 func newTestParent(role, socket, program string, log *slog.Logger) *Parent {
-	worker := Worker{Name: role, Args: []string{role, socket}, Spare: role == "spared"}
+	worker := Worker{Name: role, Args: []string{role, socket}, Spare: role == "spared", SessionNice: testSessionNice}
 	switch role {
 	case "hanging", "unprepared":
 		worker.Patience = testPatience

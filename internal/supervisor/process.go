@@ -77,6 +77,9 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		startupW.Close()
 		return fail(err)
 	}
+	if err := w.setSessionNice(cmd.Process.Pid); err != nil {
+		proc.log.Debug("session priority of the worker not raised", "error", err)
+	}
 	go func() { // the message may exceed the pipe's capacity
 		defer startupW.Close()
 		_, _ = startupW.Write(text) // a worker that does not read it fails

@@ -2,7 +2,10 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"time"
 )
 
@@ -15,6 +18,19 @@ type Worker struct {
 	Capabilities Capabilities
 	Spare        bool          // keep another process started and prepared for activation
 	Patience     time.Duration // end a process that sends no message for so long, several AliveIntervals; 0: never
+	SessionNice  int           // of the process's session and what it starts, if the kernel schedules by session (autogroup)
+}
+
+// setSessionNice sets the nice value of a process's session. Not every kernel schedules by session.
+func (w *Worker) setSessionNice(pid int) error {
+	if w.SessionNice == 0 {
+		return nil
+	}
+	err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), strconv.AppendInt(nil, int64(w.SessionNice), 10), 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Back-off between starts of a worker that keeps ending. The first restart is immediate: at 100 ms adverts, the peers
