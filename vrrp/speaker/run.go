@@ -38,6 +38,10 @@ const (
 	// stopTimeout limits the duration of a stop, including the hand-over.
 	stopTimeout = vrrp.MaxFinalLeave + 100*time.Millisecond
 
+	// grownPause is how long after the last added address the keeper checks all, for example whether a refused route can be set.
+	// Several instances that take over do not wait for checks caused by each other's addresses.
+	grownPause = 100 * time.Millisecond
+
 	sweepTimeout    = 2 * time.Second       // for the removal of macvlans; the kernel takes some 20 ms for one
 	farewellTimeout = 40 * time.Millisecond // for the last statuses to reach the director
 )
@@ -136,9 +140,12 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	s.server.history = e.history
 	e.tenures.now = clock.bootTime
 	s.loop.engine = e
+	later := time.AfterFunc(grownPause, s.keeper.requestCheck)
 	watcher.changed = func(ifc netInterface, grown bool) {
 		s.loop.post(func(now time.Time) { e.setInterface(ifc, now) })
-		if !grown { // the addresses of a takeover should not delay the next takeover by a check
+		if grown {
+			later.Reset(grownPause)
+		} else {
 			s.keeper.requestCheck()
 		}
 	}
