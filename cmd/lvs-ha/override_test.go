@@ -105,7 +105,7 @@ func TestDrainedServersAreNoProblem(t *testing.T) {
 	s := wellStatus()
 	fail(&s.Services[0].Servers[1], "status 503")
 	s.Services[0].Servers[1].Override = &api.Override{Action: api.OverrideDrain, By: "alice", Since: night.Add(-5 * time.Minute), Reason: "kernel upgrade"}
-	if problems := problemsOf(s); len(problems) != 0 {
+	if problems := s.Troubles(); len(problems) != 0 {
 		t.Errorf("problems: %+v", problems)
 	}
 	page := rendered(s)
@@ -115,7 +115,7 @@ func TestDrainedServersAreNoProblem(t *testing.T) {
 		}
 	}
 	s.Services[0].Servers[1].Override.Action = api.OverrideWeight
-	if problems := problemsOf(s); len(problems) != 1 {
+	if problems := s.Troubles(); len(problems) != 1 {
 		t.Errorf("problems with another weight: %+v", problems)
 	}
 }

@@ -105,7 +105,7 @@ func (q *statusQuery) ask(ctx context.Context) (text string, problems int, err e
 	if shown, err = onlyState(shown, q.state); err != nil {
 		return "", 0, err
 	}
-	all := problemsOf(status)
+	all := status.Troubles()
 	if q.output == "table" {
 		page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(q.names) > 0, all: status.VRRP}
 		return page.render(shown, all), len(all), nil

@@ -50,7 +50,7 @@ func fail(r *api.Server, detail string) {
 
 func rendered(s api.Status) string {
 	page := statusPage{now: night, all: s.VRRP}
-	return page.render(s, problemsOf(s))
+	return page.render(s, s.Troubles())
 }
 
 func TestProblemsOfDegradedStatus(t *testing.T) {
@@ -119,8 +119,8 @@ func TestProblemsOfDegradedStatus(t *testing.T) {
 		s := wellStatus()
 		tt.change(&s)
 		var what []string
-		for _, p := range problemsOf(s) {
-			what = append(what, p.what)
+		for _, p := range s.Troubles() {
+			what = append(what, p.What)
 		}
 		if !slices.Equal(what, tt.what) {
 			t.Errorf("%s: problems of %q, want %q", name, what, tt.what)
@@ -194,7 +194,7 @@ func TestPageOfNamedInstance(t *testing.T) {
 	}
 	s.Notify = []api.Receiver{{Name: "notify web", Delivered: 2}, {Name: "notify_webhook pager", Waiting: 1, Failed: 3, Dropped: 4, Error: "status 503"}}
 	page := statusPage{now: night, detailed: true, all: s.VRRP}
-	wantGolden(t, "status-instance.txt", page.render(s, problemsOf(s)))
+	wantGolden(t, "status-instance.txt", page.render(s, s.Troubles()))
 }
 
 func wantGolden(t *testing.T, file, got string) {

@@ -27,7 +27,7 @@ type statusPage struct {
 // maxTroubles limits the lines of problems.
 const maxTroubles = 20
 
-func (p *statusPage) render(s api.Status, problems []trouble) string {
+func (p *statusPage) render(s api.Status, problems []api.Trouble) string {
 	verdict := p.paint("32", "OK")
 	if n := len(problems); n > 0 {
 		verdict = p.paint("31", "DEGRADED, "+counted(n, "problem"))
@@ -76,14 +76,14 @@ func (p *statusPage) table(rows [][]string) {
 	}
 }
 
-func (p *statusPage) problems(list []trouble) {
+func (p *statusPage) problems(list []api.Trouble) {
 	rows := [][]string{{"PROBLEM", "SINCE", "WHAT"}}
 	for i, t := range list {
 		if i == maxTroubles {
 			rows = append(rows, []string{"…", "", fmt.Sprintf("and %d more", len(list)-i)})
 			break
 		}
-		rows = append(rows, []string{t.what, ago(t.since, p.now), t.text})
+		rows = append(rows, []string{t.What, ago(t.Since, p.now), t.Text})
 	}
 	p.table(rows)
 }
@@ -317,7 +317,7 @@ func (p *statusPage) why(r api.Server) string {
 	} else if r.Sorry && r.Reason != "" {
 		parts = append(parts, "sorry server")
 	}
-	if detail := detailOf(r); detail != "" {
+	if detail := r.Detail(); detail != "" {
 		parts = append(parts, detail)
 	}
 	return strings.Join(parts, "; ")

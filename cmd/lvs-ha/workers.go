@@ -20,6 +20,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/metrics"
+	"github.com/lvs-ha/lvs-ha/internal/page"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
@@ -228,7 +229,9 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		Logger:     log,
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
-	listeners = api.Listen(apiCtx, dir.APISocket(), d, api.Pages{"/metrics": metrics.Handler(d.Status)}, log)
+	pages := page.Pages()
+	pages["/metrics"] = metrics.Handler(d.Status)
+	listeners = api.Listen(apiCtx, dir.APISocket(), d, pages, log)
 	defer listeners.Wait()
 	defer stopAPI()
 	hup := make(chan os.Signal, 1)

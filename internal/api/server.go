@@ -61,6 +61,11 @@ func routes(d Director, ended <-chan struct{}) []route {
 			w.Header().Set("Content-Type", "application/json")
 			_ = status.write(w) // the client may have disconnected
 		}},
+		{method: http.MethodGet, path: "/v1/overview", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
+			status, err := d.Status(r.Context())
+			answer(w, status.overview(callerOf(r.Context()).may >= mayWrite, time.Now()), err)
+		}},
+		{method: http.MethodGet, path: "/v1/services/{name}/real_servers", needs: mayRead, serve: serveServers(d)},
 		{method: http.MethodGet, path: "/v1/config", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
 			cfg, err := d.Config(r.Context())
 			answer(w, cfg, err)

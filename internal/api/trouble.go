@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"cmp"
@@ -8,47 +8,46 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
-	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
-// trouble is one line in the list of problems.
-type trouble struct {
-	grave bool // service or redundancy is lost; otherwise part of a pool
-	since time.Time
-	what  string
-	text  string
+// Trouble is why a director is not healthy, in one sentence.
+type Trouble struct {
+	Grave bool      `json:"grave"` // service or redundancy is lost; otherwise part of a pool
+	Since time.Time `json:"since,omitzero"`
+	What  string    `json:"what"` // "vrrp web", "service http"
+	Text  string    `json:"text"`
 }
 
-// problemsOf lists the problems in a status, grave ones first.
-func problemsOf(s api.Status) []trouble {
-	var list []trouble
+// Troubles lists what is wrong, grave ones first.
+func (s Status) Troubles() []Trouble {
+	var list []Trouble
 	for _, p := range s.Problems {
-		list = append(list, trouble{true, p.Since, p.What, p.Text})
+		list = append(list, Trouble{true, p.Since, p.What, p.Text})
 	}
 	if reason := s.Config.ReloadError; reason != "" {
-		list = append(list, trouble{true, time.Time{}, "configuration", "the last reload was refused; " + refusedText(reason)})
+		list = append(list, Trouble{true, time.Time{}, "configuration", "the last reload was refused; " + refusedText(reason)})
 	}
 	if reason := s.Config.StartError; reason != "" {
-		list = append(list, trouble{true, time.Time{}, "configuration", "the file was refused when the director was restarted; " + refusedText(reason)})
+		list = append(list, Trouble{true, time.Time{}, "configuration", "the file was refused when the director was restarted; " + refusedText(reason)})
 	}
 	for _, v := range s.VRRP {
 		list = append(list, instanceTroubles(v)...)
 	}
 	list = append(list, sourceTroubles(s.Services)...)
-	ipvs := slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == "ipvs" })
+	ipvs := slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.What == "ipvs" })
 	for _, v := range s.Services {
 		if !v.Present && !ipvs && !s.KernelUnknown() { // otherwise the missing kernel support is the reason
-			list = append(list, trouble{true, time.Time{}, "service " + v.Name, v.ServiceKey.String() + " is not in the kernel"})
+			list = append(list, Trouble{true, time.Time{}, "service " + v.Name, v.ServiceKey.String() + " is not in the kernel"})
 		}
 		list = append(list, serviceTroubles(v)...)
 	}
-	slices.SortStableFunc(list, func(a, b trouble) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(list, func(a, b Trouble) int { return cmp.Compare(rank(a), rank(b)) })
 	return list
 }
 
-func rank(t trouble) int {
-	if t.grave {
+func rank(t Trouble) int {
+	if t.Grave {
 		return 0
 	}
 	return 1
@@ -65,28 +64,28 @@ func refusedText(reason string) string {
 	return "an earlier configuration is in force: " + first + " (run `lvs-ha validate`)"
 }
 
-func instanceTroubles(v api.Instance) []trouble {
-	var list []trouble
+func instanceTroubles(v Instance) []Trouble {
+	var list []Trouble
 	what := "vrrp " + v.Name
 	if v.State == vrrp.Initialize && v.Reason != string(vrrp.ReasonTrack) && v.Reason != string(vrrp.ReasonGroupFault) {
-		list = append(list, trouble{true, v.Since, what, "out of service: " + v.Reason + " on " + v.Interface})
+		list = append(list, Trouble{true, v.Since, what, "out of service: " + v.Reason + " on " + v.Interface})
 	}
 	for _, t := range v.Tracks {
 		if text, grave := trackTrouble(t); text != "" {
-			list = append(list, trouble{grave, t.Since, what, fmt.Sprintf("%s: %s %s: %s", text, t.Kind, t.Name, t.Reason)})
+			list = append(list, Trouble{grave, t.Since, what, fmt.Sprintf("%s: %s %s: %s", text, t.Kind, t.Name, t.Reason)})
 		}
 	}
 	for _, c := range v.Conflicts {
-		list = append(list, trouble{true, c.Since, what, c.What() + "; " + c.Remedy()})
+		list = append(list, Trouble{true, c.Since, what, c.What() + "; " + c.Remedy()})
 	}
 	if v.VMAC != nil && v.VMAC.Problem != "" {
-		list = append(list, trouble{true, v.Since, what, "virtual MAC address: " + v.VMAC.Problem})
+		list = append(list, Trouble{true, v.Since, what, "virtual MAC address: " + v.VMAC.Problem})
 	}
 	for _, text := range v.AddressesRefused {
-		list = append(list, trouble{true, v.Since, what, "virtual address refused, retrying: " + text})
+		list = append(list, Trouble{true, v.Since, what, "virtual address refused, retrying: " + text})
 	}
 	for _, text := range v.RoutesRefused {
-		list = append(list, trouble{true, v.Since, what, "virtual route or rule refused, retrying: " + text})
+		list = append(list, Trouble{true, v.Since, what, "virtual route or rule refused, retrying: " + text})
 	}
 	return list
 }
@@ -94,7 +93,7 @@ func instanceTroubles(v api.Instance) []trouble {
 // trackTrouble describes the effect of a track on its instance, if that is a problem. Refused addresses and a table that cannot
 // be programmed are listed elsewhere, a failover is not a problem, and the cause of a sync group's track is listed for the
 // member that has it.
-func trackTrouble(t api.Track) (text string, grave bool) {
+func trackTrouble(t Track) (text string, grave bool) {
 	switch {
 	case t.Kind == vrrp.TrackAddresses, t.Kind == vrrp.TrackFailover, t.Kind == vrrp.TrackTable, t.Kind == vrrp.TrackGroup:
 	case t.Effect == vrrp.EffectFault:
@@ -110,23 +109,23 @@ func trackTrouble(t api.Track) (text string, grave bool) {
 }
 
 // sourceTroubles lists the sources that fail, once each, and the servers that services cannot use.
-func sourceTroubles(services []api.Service) []trouble {
-	var list []trouble
+func sourceTroubles(services []Service) []Trouble {
+	var list []Trouble
 	seen := map[string]bool{}
 	for _, v := range services {
 		for _, s := range v.Sources {
 			if len(s.Ignored) > 0 {
-				list = append(list, trouble{false, time.Time{}, "service " + v.Name, s.Name + " lists servers that cannot be used: " + strings.Join(s.Ignored, ", ")})
+				list = append(list, Trouble{false, time.Time{}, "service " + v.Name, s.Name + " lists servers that cannot be used: " + strings.Join(s.Ignored, ", ")})
 			}
 			if s.Error == "" || seen[s.Name] {
 				continue
 			}
 			seen[s.Name] = true
-			stays := "; the last list, of " + counted(s.Listed, "real server") + ", stays in use"
+			stays := fmt.Sprintf("; the last list, of %d real servers, stays in use", s.Listed)
 			if !s.Known {
 				stays = "; its real servers are not known"
 			}
-			list = append(list, trouble{!s.Known, s.Failed, "discover " + s.Name, s.Error + stays})
+			list = append(list, Trouble{!s.Known, s.Failed, "discover " + s.Name, s.Error + stays})
 		}
 	}
 	return list
@@ -135,9 +134,9 @@ func sourceTroubles(services []api.Service) []trouble {
 // maxServersNamed limits the failed real servers listed per service.
 const maxServersNamed = 5
 
-func serviceTroubles(v api.Service) []trouble {
+func serviceTroubles(v Service) []Trouble {
 	what := "service " + v.Name
-	var down []api.Server
+	var down []Server
 	real, realDown, instead := 0, 0, ""
 	for _, r := range v.Servers {
 		switch {
@@ -153,33 +152,33 @@ func serviceTroubles(v api.Service) []trouble {
 			}
 		}
 	}
-	var list []trouble
+	var list []Trouble
 	switch {
 	case realDown > 0 && realDown == real:
-		list = append(list, trouble{true, latest(down), what, fmt.Sprintf("no real server passes its checks (0 of %d)%s", real, instead)})
+		list = append(list, Trouble{true, latest(down), what, fmt.Sprintf("no real server passes its checks (0 of %d)%s", real, instead)})
 	case v.Quorum.State == healthcheck.Down && real > 0:
-		list = append(list, trouble{true, v.Quorum.Since, what, fmt.Sprintf("quorum lost: %d of %d needed%s", v.Quorum.Live, v.Quorum.Needed, instead)})
+		list = append(list, Trouble{true, v.Quorum.Since, what, fmt.Sprintf("quorum lost: %d of %d needed%s", v.Quorum.Live, v.Quorum.Needed, instead)})
 	}
 	for i, r := range down {
 		if i == maxServersNamed {
-			list = append(list, trouble{false, time.Time{}, what, fmt.Sprintf("and %d more real servers down", len(down)-i)})
+			list = append(list, Trouble{false, time.Time{}, what, fmt.Sprintf("and %d more real servers down", len(down)-i)})
 			break
 		}
 		text := r.ServerKey.String() + " down"
-		if detail := detailOf(r); detail != "" {
+		if detail := r.Detail(); detail != "" {
 			text += ": " + detail
 		}
-		list = append(list, trouble{false, r.Since, what, text})
+		list = append(list, Trouble{false, r.Since, what, text})
 	}
 	return list
 }
 
 // outOfService reports whether an operator has taken a server out of service, so that its failure is expected.
-func outOfService(r api.Server) bool {
-	return r.Override != nil && r.Override.Action != api.OverrideWeight
+func outOfService(r Server) bool {
+	return r.Override != nil && r.Override.Action != OverrideWeight
 }
 
-func latest(servers []api.Server) time.Time {
+func latest(servers []Server) time.Time {
 	var last time.Time
 	for _, r := range servers {
 		if r.Since.After(last) {
@@ -189,8 +188,8 @@ func latest(servers []api.Server) time.Time {
 	return last
 }
 
-// detailOf returns the check results that explain a real server's state.
-func detailOf(r api.Server) string {
+// Detail returns the check results that explain a real server's state.
+func (r Server) Detail() string {
 	detail := ""
 	for _, c := range r.Checks {
 		if c.State == r.State && c.Detail != "" {
