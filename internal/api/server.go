@@ -42,17 +42,22 @@ type route struct {
 	needs        access
 	serve        http.HandlerFunc
 	lasts        bool // not limited by requestTimeout
+
+	about      string
+	takes      any      // a value of the type of the request's body; nil if there is none
+	gives      any      // a value of the type of the response
+	parameters []string // names, of the query
 }
 
 // routes returns what the API does. Responses that last end when ended is closed.
 func routes(d Director, ended <-chan struct{}) []route {
 	return []route{
-		{method: http.MethodGet, path: "/v1/events", needs: mayRead, serve: serveEvents(d, ended), lasts: true},
-		{method: http.MethodGet, path: "/v1/version", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodGet, path: "/v1/events", needs: mayRead, about: "what changed; with Accept: text/event-stream also what will", gives: Events{}, parameters: []string{"after", "since", "kind"}, serve: serveEvents(d, ended), lasts: true},
+		{method: http.MethodGet, path: "/v1/version", needs: mayRead, about: "the version of lvs-ha", gives: Version{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			status, err := d.Status(r.Context())
 			answer(w, Version{Version: status.Version}, err)
 		}},
-		{method: http.MethodGet, path: "/v1/status", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodGet, path: "/v1/status", needs: mayRead, about: "the state of the director", gives: Status{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			status, err := d.Status(r.Context())
 			if err != nil {
 				answer(w, nil, err)
@@ -61,21 +66,21 @@ func routes(d Director, ended <-chan struct{}) []route {
 			w.Header().Set("Content-Type", "application/json")
 			_ = status.write(w) // the client may have disconnected
 		}},
-		{method: http.MethodGet, path: "/v1/overview", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodGet, path: "/v1/overview", needs: mayRead, about: "the state without single real servers", gives: Overview{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			status, err := d.Status(r.Context())
 			answer(w, status.overview(callerOf(r.Context()).may >= mayWrite, time.Now()), err)
 		}},
-		{method: http.MethodGet, path: "/v1/services/{name}/real_servers", needs: mayRead, serve: serveServers(d)},
-		{method: http.MethodGet, path: "/v1/config", needs: mayRead, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodGet, path: "/v1/services/{name}/real_servers", needs: mayRead, about: "real servers of a service", gives: ServerPage{}, parameters: []string{"state", "match", "offset", "limit"}, serve: serveServers(d)},
+		{method: http.MethodGet, path: "/v1/config", needs: mayRead, about: "the configuration in force, without secrets", gives: map[string]any{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			cfg, err := d.Config(r.Context())
 			answer(w, cfg, err)
 		}},
-		{method: http.MethodPost, path: "/v1/reload", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodPost, path: "/v1/reload", needs: mayWrite, about: "reload the configuration", gives: Reloaded{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			reloaded, err := d.Reload(r.Context())
 			answer(w, reloaded, err)
 		}},
 		// It changes nothing, but takes a configuration of any size.
-		{method: http.MethodPost, path: "/v1/plan", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodPost, path: "/v1/plan", needs: mayWrite, about: "what a reload, or another configuration, would change", gives: Plan{}, takes: map[string]any{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))
 			if err != nil {
 				answer(w, nil, err)
@@ -84,13 +89,13 @@ func routes(d Director, ended <-chan struct{}) []route {
 			plan, err := d.Plan(r.Context(), cfg)
 			answer(w, plan, err)
 		}},
-		{method: http.MethodPost, path: "/v1/failover", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodPost, path: "/v1/failover", needs: mayWrite, about: "hand instances over, or end that", gives: Failover{}, takes: FailoverRequest{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			order(w, r, func(request FailoverRequest) (Failover, error) {
 				request.By = callerOf(r.Context()).name
 				return d.Failover(r.Context(), request)
 			})
 		}},
-		{method: http.MethodPost, path: "/v1/override", needs: mayWrite, serve: func(w http.ResponseWriter, r *http.Request) {
+		{method: http.MethodPost, path: "/v1/override", needs: mayWrite, about: "give or end orders for real servers", gives: Overridden{}, takes: OverrideRequest{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			order(w, r, func(request OverrideRequest) (Overridden, error) {
 				request.By = callerOf(r.Context()).name
 				return d.Override(r.Context(), request)
