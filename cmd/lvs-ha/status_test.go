@@ -176,7 +176,7 @@ func TestAbsentServersOnThePage(t *testing.T) {
 	absent := api.AbsentServer{Override: api.Override{Action: api.OverrideDrain, By: "root", Since: night.Add(-time.Hour)}}
 	absent.Address, absent.Port = netip.MustParseAddr("192.0.2.77"), 80
 	s.Services[0].Absent = []api.AbsentServer{absent}
-	if page := rendered(s); !strings.Contains(page, "192.0.2.77:80") || !strings.Contains(page, "drained by root") || len(problemsOf(s)) > 0 {
+	if page := rendered(s); !strings.Contains(page, "192.0.2.77:80") || !strings.Contains(page, "drained by root") || len(s.Troubles()) > 0 {
 		t.Errorf("the order for a server that is not listed is missing, or a problem:\n%s", page)
 	}
 }

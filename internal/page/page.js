@@ -21,14 +21,17 @@ function element(tag, properties, ...children) {
   return e;
 }
 
-// update makes the children of parent those in wanted, and keeps elements whose content is the same: focus and selection stay.
+// update makes the children of parent those in wanted. It keeps elements whose content is the same, and parts of the element
+// with the focus, so that focus and selection stay.
 function update(parent, wanted) {
   wanted.forEach((e, i) => {
     const old = parent.children[i];
     if (!old) parent.append(e);
     else if (!old.isEqualNode(e)) {
-      if (old.contains(document.activeElement) && old.dataset.key === e.dataset.key) update(old, [...e.children]);
-      else old.replaceWith(e);
+      if (e.dataset.key && old.dataset.key === e.dataset.key && old.contains(document.activeElement)) {
+        old.className = e.className;
+        update(old, [...e.children]);
+      } else old.replaceWith(e);
     }
   });
   while (parent.children.length > wanted.length) parent.lastElementChild.remove();
