@@ -159,8 +159,9 @@ function card(v, o) {
     button);
 }
 
-function isIll(s) {
-  return !s.present || s.quorum.state !== "up" || s.real_servers.down > 0;
+// illness is 0 for a healthy service, and higher the worse it is.
+function illness(s) {
+  return !s.present || s.quorum.state === "down" ? 3 : s.quorum.state !== "up" ? 2 : s.real_servers.down > 0 ? 1 : 0;
 }
 
 function serviceRow(s) {
@@ -225,8 +226,8 @@ function showServices(o) {
   $("services").hidden = o.services.length === 0;
   const word = $("filter").value.trim().toLowerCase();
   const ill = $("ill").checked;
-  const list = o.services.filter((s) => (!ill || isIll(s)) && (!word || s.name.toLowerCase().includes(word) || s.address.toLowerCase().includes(word)));
-  list.sort((a, b) => isIll(b) - isIll(a));
+  const list = o.services.filter((s) => (!ill || illness(s)) && (!word || s.name.toLowerCase().includes(word) || s.address.toLowerCase().includes(word)));
+  list.sort((a, b) => illness(b) - illness(a));
   $("shown").textContent = list.length === o.services.length ? `${list.length}` : `${list.length} of ${o.services.length}`;
   const body = [];
   for (const s of list.slice(0, limit)) {
