@@ -77,7 +77,8 @@ func (l *line) useOptions(use *block, words []string, v *instance) bool {
 		weight = "0"
 		use.items = nil
 	}
-	if grouped && use.kind == "track" && (weight != "" && weight != "0" || weight == "" && l.c.weighted(l.Keyword, l.arg(0))) {
+	// keepalived does not look at processes here.
+	if grouped && use.kind == "track" && (l.Keyword != "track_process" || v.priority == 255) && (weight != "" && weight != "0" || weight == "" && l.c.weighted(l.Keyword, l.arg(0))) {
 		l.find(Ignored, "keepalived ignores a track with a weight, because the instance is in a vrrp_sync_group or has priority 255.")
 		return false
 	}

@@ -15,10 +15,13 @@ func (k *theirs) offset(n *keepalived.Node) (sum int) {
 	group := k.groupOf(n.Args[0])
 	weighted := group == nil || group.Last("sync_group_tracking_weight", "global_tracking") != nil
 	for _, from := range []*keepalived.Node{n, group} {
-		if from == nil || from == n && !weighted {
+		if from == nil {
 			continue
 		}
 		for _, kind := range []string{"track_interface", "track_script", "track_process"} {
+			if from == n && !weighted && kind != "track_process" { // keepalived does not look at processes here
+				continue
+			}
 			tracked := map[string]bool{}
 			for _, l := range from.All(kind) {
 				for _, v := range l.Values {
