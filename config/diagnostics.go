@@ -94,17 +94,25 @@ func (d *Diagnostics) Findings() (shown []Finding, more int) {
 // Write prints the problems with file, line and snippet: equal ones once, at most fifty. Secrets are masked and terminal
 // control characters escaped.
 func (d *Diagnostics) Write(w io.Writer, color bool) error {
+	shown, rest := d.Texts(color)
+	if _, err := io.WriteString(w, strings.Join(shown, "")+rest); err != nil {
+		return fmt.Errorf("printing the problems of the configuration: %w", err)
+	}
+	return nil
+}
+
+// Texts returns what Write prints: a text for each of Findings, and one about the omitted ones. Each ends with an empty line.
+func (d *Diagnostics) Texts(color bool) (shown []string, rest string) {
 	all := group(d.list)
 	p := newPrinter(d.sources, &d.secrets, color)
 	p.hide.guess = d.isSyntax
 	for _, g := range all.shown {
 		p.finding(g)
+		shown = append(shown, p.text.String())
+		p.text.Reset()
 	}
 	p.rest(all)
-	if _, err := io.WriteString(w, p.text.String()); err != nil {
-		return fmt.Errorf("printing the problems of the configuration: %w", err)
-	}
-	return nil
+	return shown, p.text.String()
 }
 
 // Err returns the errors as one error with one line each, without snippets, or nil.

@@ -31,9 +31,14 @@ type configFlags struct {
 }
 
 func (f *configFlags) register(cmd *cobra.Command) {
+	f.registerInputs(cmd)
+	cmd.Flags().StringVar(&f.node, "node", "", "this node's name in the configuration (default: the host name)")
+}
+
+// registerInputs is register without --node.
+func (f *configFlags) registerInputs(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.path, "config", "c", defaultConfig, "configuration: a file, or a directory of *.hcl files")
-	flags.StringVar(&f.node, "node", "", "this node's name in the configuration (default: the host name)")
 	flags.StringArrayVar(&f.vars, "var", nil, "set a variable, `name=value`; may be repeated")
 	flags.StringArrayVar(&f.varFiles, "var-file", nil, "read variables from `file`; may be repeated")
 }
@@ -79,16 +84,25 @@ func (f *configFlags) loadPlain(color bool) (*config.Config, []config.Finding, e
 	return cfg, warnings, nil
 }
 
-func (f *configFlags) read(color bool) (*config.Config, *config.Diagnostics, error) {
+// options returns the options of package config for these flags.
+func (f *configFlags) options() (config.Options, error) {
 	vars := map[string]string{}
 	for _, v := range f.vars {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || name == "" {
-			return nil, nil, fmt.Errorf("--var %q: want name=value", v)
+			return config.Options{}, fmt.Errorf("--var %q: want name=value", v)
 		}
 		vars[name] = value
 	}
-	cfg, diagnostics := config.Load(f.path, config.Options{Node: f.node, Vars: vars, VarFiles: f.varFiles, ReadTimeout: f.readTimeout})
+	return config.Options{Node: f.node, Vars: vars, VarFiles: f.varFiles, ReadTimeout: f.readTimeout}, nil
+}
+
+func (f *configFlags) read(color bool) (*config.Config, *config.Diagnostics, error) {
+	options, err := f.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, diagnostics := config.Load(f.path, options)
 	if !diagnostics.HasErrors() {
 		return cfg, diagnostics, nil
 	}
