@@ -75,12 +75,3 @@ func processMemory(tb testing.TB, pid int) (m memory) {
 	}
 	return m
 }
-
-// name returns the name of a process's role: the last part of its command line that is not an option.
-func role(pid int) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		return ""
-	}
-	return strings.ReplaceAll(strings.TrimRight(string(text), "\x00"), "\x00", " ")
-}
