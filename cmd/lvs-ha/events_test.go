@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,6 +56,10 @@ func TestHostEvents(t *testing.T) {
 	eventually(t, "shows the end", func() bool { return strings.Contains(lines.text(), "gateway: cancelled (no other router took over)") })
 
 	before := p.asked("events").stdout
+	eventually(t, "saved", func() bool {
+		saved, err := os.ReadFile(p.path("run/events.json"))
+		return err == nil && strings.Contains(string(saved), "no other router took over")
+	})
 	if err := syscall.Kill(d.processes()["director"], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -84,8 +84,11 @@ func TestHostVRRPExample(t *testing.T) {
 func TestHostIPv6Example(t *testing.T) {
 	lab.Need(t, lab.Host)
 	places := newPlaces(t, 2)
-	lb1, lb2 := startExample(t, places, "ipv6.hcl")
-	lb1.awaitStatus("lb1 is master", allInState(vrrp.Master))
+	places[0].configure(example(t, "ipv6.hcl", "lb1"))
+	places[1].configure(example(t, "ipv6.hcl", "lb2"))
+	lb1 := places[0].start()
+	lb1.awaitStatus("lb1 is master", allInState(vrrp.Master)) // before lb2, from which it would take over after preempt_delay only
+	lb2 := places[1].start()
 	lb2.awaitStatus("lb2 is backup", allInState(vrrp.Backup))
 	set := func(p *place) {
 		t.Helper()

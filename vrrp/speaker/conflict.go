@@ -16,7 +16,7 @@ const (
 	conflictGrace = time.Second
 
 	conflictKept   = 3 * probeInterval // how long a conflict lasts without new evidence
-	maxConflicts   = 8                 // per instance; forged packets could cause thousands
+	maxConflicts   = 8                 // of each kind, per instance; forged packets could cause thousands
 	hiddenEvidence = 3                 // consecutive adverts that only the packet socket has received
 )
 
@@ -41,15 +41,19 @@ func (e *engine) conflict(r *router, c vrrp.Conflict, now time.Time) {
 	if r.machine.State() != vrrp.Master || now.Sub(r.machine.Since()) < max(conflictGrace, 2*r.instance.AdvertiseInterval) {
 		return
 	}
+	known := 0
 	for i := range r.conflicts.open {
 		o := &r.conflicts.open[i]
+		if o.Kind == c.Kind {
+			known++
+		}
 		if o.Kind == c.Kind && o.Address == c.Address && o.Router == c.Router && o.Hardware == c.Hardware && o.VirtualRouterID == c.VirtualRouterID {
 			o.Last, o.Priority = now, c.Priority
 			o.Count++
 			return
 		}
 	}
-	if len(r.conflicts.open) == maxConflicts {
+	if known == maxConflicts {
 		return
 	}
 	c.Since, c.Last, c.Count = now, now, 1

@@ -132,6 +132,11 @@ func TestConflictsAreBoundedAndEndWithMastership(t *testing.T) {
 	if n := strings.Count(log.String(), "\n"); n > maxConflicts {
 		t.Errorf("%d lines", n)
 	}
+	// Another master is reported although the list of hosts that answer for its addresses is full.
+	g.hear(v3(100), 100, "10.9.0.2")
+	if list := g.status("v").Conflicts; len(list) != maxConflicts+1 || list[maxConflicts].Kind != vrrp.ConflictMaster {
+		t.Errorf("%d conflicts, without another master: %+v", len(list), list)
+	}
 	g.hear(v3(200), 200, "10.9.0.2")
 	g.advance(100 * time.Millisecond)
 	g.expect("v", vrrp.Backup, vrrp.ReasonHigherPriority)

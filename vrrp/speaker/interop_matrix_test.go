@@ -3,6 +3,7 @@ package speaker
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -382,7 +383,8 @@ func TestHostMulticastAddress(t *testing.T) {
 	a.want(four, six, standard)
 	k.awaitState("v", vrrp.Master) // it no longer hears us
 	a.report("v", "a conflict", func(s vrrp.Status) bool {
-		return s.State == vrrp.Master && s.Dropped[vrrp.DropDestination.String()] > 0 && len(s.Conflicts) > 0 && s.Conflicts[0].Kind == vrrp.ConflictMaster
+		return s.State == vrrp.Master && s.Dropped[vrrp.DropDestination.String()] > 0 &&
+			slices.ContainsFunc(s.Conflicts, func(c vrrp.Conflict) bool { return c.Kind == vrrp.ConflictMaster })
 	})
 	four.MulticastAddress = netip.MustParseAddr("224.0.0.88")
 	a.want(four, six, standard)
