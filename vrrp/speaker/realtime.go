@@ -14,6 +14,7 @@ const (
 	// CPU, where the kernel then schedules the threads.
 	minProcs = 4
 
+	gcPercent   = 400      // with a live heap of about 2 MB: few and short collections
 	memoryLimit = 64 << 20 // bytes; above it, collect as needed
 
 	// runawayLimit in microseconds is the limit for a thread with real-time priority that runs without blocking: it would
@@ -24,6 +25,7 @@ const (
 // prepareProcess applies the settings that keep adverts on time and do not affect other processes, so that a spare can apply
 // them while it waits. It logs settings that are not permitted, with the remedy.
 func prepareProcess(log *slog.Logger) {
+	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 	if runtime.GOMAXPROCS(0) < minProcs {
 		runtime.GOMAXPROCS(minProcs)
