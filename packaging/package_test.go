@@ -14,7 +14,7 @@ import (
 func dist(t *testing.T, umask, zone string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "dist")
-	build := exec.Command("sh", "-c", "umask "+umask+" && exec ./dist")
+	build := exec.Command("sh", "-c", "umask "+umask+" && exec nice -n 19 ./dist") // others that run meanwhile measure time
 	build.Env = append(os.Environ(), "OUT="+out, "VERSION=v1.2.3-rc1", "SOURCE_DATE_EPOCH=1700000000", "TZ="+zone)
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("packaging/dist: %v\n%s", err, text)

@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,7 +31,10 @@ func browse(t *testing.T, socket string) context.Context {
 	}}
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.CloseClientConnections)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium-headless-shell"), chromedp.NoSandbox, chromedp.WindowSize(1280, 900))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium-headless-shell"), chromedp.NoSandbox, chromedp.WindowSize(1280, 900),
+		chromedp.ModifyCmdFunc(func(c *exec.Cmd) { // others that run meanwhile measure time
+			c.Path, c.Args = "/usr/bin/nice", append([]string{"nice", "-n", "10"}, append([]string{c.Path}, c.Args[1:]...)...)
+		}))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)

@@ -75,7 +75,12 @@ type priority struct {
 	mu       sync.Mutex
 	current  schedClass
 	withheld bool // real-time priority is not permitted and not tried again
+	again    int  // how often the class is still to be set again
 }
+
+// setAgain is how often the class is set again after a change: a thread that is being created meanwhile has the old class and
+// may appear only after the threads were listed.
+const setAgain = 3
 
 // apply sets the class of all threads for the current number of CPUs, if it differs.
 func (p *priority) apply() {
@@ -87,8 +92,13 @@ func (p *priority) apply() {
 		class = classNice
 	}
 	if class == p.current {
+		if p.again > 0 {
+			p.again--
+			_ = p.set(class) // has succeeded before
+		}
 		return
 	}
+	p.again = setAgain
 	if p.current == classUnset {
 		raiseAutogroup(p.log)
 	}
@@ -142,7 +152,7 @@ func (p *priority) enterLoop() {
 }
 
 // set sets the class of each thread of the process. Threads created meanwhile may have the old class, so it repeats until
-// there are no new ones. Later threads inherit the class.
+// there are no new ones, and apply repeats it. Later threads inherit the class.
 func (p *priority) set(class schedClass) error {
 	seen := map[int]bool{}
 	for found := true; found; {
