@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
@@ -24,8 +26,11 @@ prevent it.`,
 			if err != nil {
 				return asRefusal(err)
 			}
-			for _, w := range reloaded.Warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+plain(w.String()))
+			printWarnings(cmd.ErrOrStderr(), reloaded.Warnings)
+			if until := reloaded.ConfirmUntil; !until.IsZero() {
+				fmt.Fprintf(cmd.OutOrStdout(), "reloaded; lvs-ha goes back to the last confirmed configuration at %s unless this is confirmed (lvs-ha confirm)\n",
+					until.Local().Format(time.TimeOnly))
+				return nil
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
 			return nil
@@ -33,6 +38,12 @@ prevent it.`,
 	}
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
+}
+
+func printWarnings(w io.Writer, warnings []api.Finding) {
+	for _, one := range warnings {
+		fmt.Fprintln(w, "warning: "+plain(one.String()))
+	}
 }
 
 // asRefusal returns an error of the daemon, such as configuration diagnostics, without a prefix.

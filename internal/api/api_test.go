@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -30,7 +31,11 @@ type fakeDirector struct {
 	failover FailoverRequest
 	override OverrideRequest
 	reloaded Reloaded
-	events   *events.Log
+
+	applied   ApplyRequest
+	confirmed ConfirmRequest
+
+	events *events.Log
 }
 
 func (d *fakeDirector) Status(context.Context) (Status, error) { return d.status, d.err }
@@ -40,6 +45,18 @@ func (d *fakeDirector) Config(context.Context) (*config.Config, error) {
 func (d *fakeDirector) Events() *events.Log { return d.events }
 
 func (d *fakeDirector) Reload(context.Context) (Reloaded, error) { return d.reloaded, d.err }
+
+func (d *fakeDirector) Apply(_ context.Context, r ApplyRequest) (Reloaded, error) {
+	d.applied = r
+	return d.reloaded, d.err
+}
+
+func (d *fakeDirector) InForce(context.Context) (Config, error) { return d.status.Config, d.err }
+
+func (d *fakeDirector) Confirm(_ context.Context, r ConfirmRequest) (Config, error) {
+	d.confirmed = r
+	return d.status.Config, d.err
+}
 
 func (d *fakeDirector) Failover(_ context.Context, r FailoverRequest) (Failover, error) {
 	d.failover = r
@@ -157,6 +174,24 @@ func TestReloadReturnsWarnings(t *testing.T) {
 	got, err := client.Reload(t.Context())
 	if diff := cmp.Diff(d.reloaded, got); err != nil || diff != "" {
 		t.Errorf("%v; the result differs (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestApplyAndConfirmNameTheCaller(t *testing.T) {
+	until := time.Now().Add(time.Minute).UTC().Round(0)
+	d := &fakeDirector{reloaded: Reloaded{ConfirmUntil: until}, status: Status{Config: Config{Path: "lvs-ha.hcl", ConfirmUntil: until}}}
+	client, _ := served(t, d)
+	applied, err := client.Apply(t.Context(), ApplyRequest{Confirm: Duration(time.Minute)})
+	if err != nil || !applied.ConfirmUntil.Equal(until) || time.Duration(d.applied.Confirm) != time.Minute || d.applied.By == "" {
+		t.Errorf("%v; the request was %+v, the result is %+v", err, d.applied, applied)
+	}
+	inForce, err := client.InForce(t.Context())
+	if diff := cmp.Diff(d.status.Config, inForce); err != nil || diff != "" {
+		t.Errorf("%v; the result differs (-want +got):\n%s", err, diff)
+	}
+	inForce, err = client.Confirm(t.Context(), ConfirmRequest{Undo: true})
+	if err != nil || inForce.Path != "lvs-ha.hcl" || !d.confirmed.Undo || d.confirmed.By == "" {
+		t.Errorf("%v; the request was %+v, the result is %+v", err, d.confirmed, inForce)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 )
@@ -37,7 +38,8 @@ func (f Finding) String() string {
 
 // Reloaded is the result of a reload.
 type Reloaded struct {
-	Warnings []Finding `json:"warnings,omitempty"` // about the configuration, and about its commands on this host
+	Warnings     []Finding `json:"warnings,omitempty"`     // about the configuration, and about its commands on this host
+	ConfirmUntil time.Time `json:"confirm_until,omitzero"` // when the director goes back, unless the configuration is confirmed
 }
 
 // failure is the body of a response with a status other than 2xx.

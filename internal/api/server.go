@@ -22,6 +22,9 @@ type Director interface {
 	Config(ctx context.Context) (*config.Config, error) // in force, without secrets
 	Events() *events.Log
 	Reload(ctx context.Context) (Reloaded, error)
+	Apply(ctx context.Context, request ApplyRequest) (Reloaded, error)
+	InForce(ctx context.Context) (Config, error)
+	Confirm(ctx context.Context, request ConfirmRequest) (Config, error)
 	Plan(ctx context.Context, cfg *config.Config) (Plan, error) // of its own file, as it is now, if cfg is nil
 	Failover(ctx context.Context, request FailoverRequest) (Failover, error)
 	Override(ctx context.Context, request OverrideRequest) (Overridden, error)
@@ -78,6 +81,22 @@ func routes(d Director, ended <-chan struct{}) []route {
 		{method: http.MethodPost, path: "/v1/reload", needs: mayWrite, about: "reload the configuration", gives: Reloaded{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			reloaded, err := d.Reload(r.Context())
 			answer(w, reloaded, err)
+		}},
+		{method: http.MethodPost, path: "/v1/apply", needs: mayWrite, about: "reload the configuration, and go back unless that is confirmed", gives: Reloaded{}, takes: ApplyRequest{}, serve: func(w http.ResponseWriter, r *http.Request) {
+			order(w, r, func(request ApplyRequest) (Reloaded, error) {
+				request.By = callerOf(r.Context()).name
+				return d.Apply(r.Context(), request)
+			})
+		}},
+		{method: http.MethodGet, path: "/v1/confirm", needs: mayRead, about: "whether the configuration in force must be confirmed", gives: Config{}, serve: func(w http.ResponseWriter, r *http.Request) {
+			cfg, err := d.InForce(r.Context())
+			answer(w, cfg, err)
+		}},
+		{method: http.MethodPost, path: "/v1/confirm", needs: mayWrite, about: "confirm an applied configuration, or go back", gives: Config{}, takes: ConfirmRequest{}, serve: func(w http.ResponseWriter, r *http.Request) {
+			order(w, r, func(request ConfirmRequest) (Config, error) {
+				request.By = callerOf(r.Context()).name
+				return d.Confirm(r.Context(), request)
+			})
 		}},
 		// It changes nothing, but takes a configuration of any size.
 		{method: http.MethodPost, path: "/v1/plan", needs: mayWrite, about: "what a reload, or another configuration, would change", gives: Plan{}, takes: map[string]any{}, serve: func(w http.ResponseWriter, r *http.Request) {

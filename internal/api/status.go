@@ -35,6 +35,9 @@ type Config struct {
 	Loaded      time.Time `json:"loaded"`
 	ReloadError string    `json:"reload_error,omitempty"` // of the last reload; empty if it worked
 	StartError  string    `json:"start_error,omitempty"`  // the file was refused when the director was restarted, and not reloaded since
+
+	ConfirmUntil time.Time `json:"confirm_until,omitzero"` // when the director goes back to the configuration before, unless this one is confirmed
+	Reverted     string    `json:"reverted,omitempty"`     // why the director went back; the file is not in force
 }
 
 // Problem is a part that is out of service, described in one sentence with its remedy.

@@ -31,6 +31,12 @@ func (s Status) Troubles() []Trouble {
 	if reason := s.Config.StartError; reason != "" {
 		list = append(list, Trouble{true, time.Time{}, "configuration", "the file was refused when the director was restarted; " + refusedText(reason)})
 	}
+	if until := s.Config.ConfirmUntil; !until.IsZero() {
+		list = append(list, Trouble{true, s.Config.Loaded, "configuration", "not confirmed yet: lvs-ha goes back to the previous one at " + until.Local().Format(time.TimeOnly) + " (run `lvs-ha confirm`, or `lvs-ha apply --undo` to go back now)"})
+	}
+	if reason := s.Config.Reverted; reason != "" {
+		list = append(list, Trouble{true, s.Config.Loaded, "configuration", "the file is not in force: it was applied and " + reason + "; the previous configuration is in force (`lvs-ha apply` or `lvs-ha reload` loads the file again)"})
+	}
 	for _, v := range s.VRRP {
 		list = append(list, instanceTroubles(v)...)
 	}

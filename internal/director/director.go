@@ -114,8 +114,13 @@ type Director struct {
 	loaded    time.Time
 	started   time.Time
 	reloading chan struct{} // locked during a reload
-	reloadErr error         // of the last reload
-	startErr  error         // error of the file when this process started, until a reload
+
+	unconfirmed     unconfirmed
+	unconfirmedFile *keeper
+	unconfirmedOver *time.Timer
+
+	reloadErr error // of the last reload
+	startErr  error // error of the file when this process started, until a reload
 	memory    memory
 	stateFile *keeper
 
@@ -200,6 +205,9 @@ func New(o Options) *Director {
 		failoversFile: newKeeper(failoversFile(o.StateFile), failoversFormat),
 		failoverOver:  time.NewTimer(0),
 
+		unconfirmedFile: newKeeper(unconfirmedFile(o.StateFile), unconfirmedFormat),
+		unconfirmedOver: time.NewTimer(0),
+
 		found: discovered{file: newKeeper(discoveryFile(o.StateFile), discoveryFormat)},
 
 		sysctlTurn: make(chan struct{}, 1),
@@ -267,6 +275,8 @@ func (d *Director) Run(ctx context.Context) error {
 			d.updateSpeaker()
 		case <-d.failoverOver.C:
 			d.updateSpeaker()
+		case <-d.unconfirmedOver.C:
+			d.revertUnconfirmed(ctx)
 		case <-d.poolsDue.C:
 			d.touchDuePools(time.Now())
 		case <-d.repair.C:
@@ -399,6 +409,7 @@ func (d *Director) stop(ctx context.Context) {
 	_ = d.stateFile.wait() // reported as a problem already
 	_ = d.positionFile.wait()
 	_ = d.failoversFile.wait()
+	_ = d.unconfirmedFile.wait()
 	_ = d.overridesFile.wait()
 	_ = d.found.file.wait()
 	_ = d.notifyFile.wait()

@@ -86,9 +86,12 @@ func (k *keeper) update(encode func() ([]byte, error), stale bool) error {
 }
 
 // wait returns the result of the last write, or an error if it takes longer than saveTimeout.
-func (k *keeper) wait() error {
+func (k *keeper) wait() error { return k.waitFor(saveTimeout) }
+
+// waitFor is wait with another limit.
+func (k *keeper) waitFor(limit time.Duration) error {
 	k.mu.Lock()
-	idle, patience := k.idle, saveTimeout-time.Since(k.began)
+	idle, patience := k.idle, limit-time.Since(k.began)
 	k.mu.Unlock()
 	deadline := time.NewTimer(max(patience, 0))
 	defer deadline.Stop()

@@ -29,6 +29,10 @@ func (d *Director) start() error {
 	d.recallOverrides()
 	d.recallDiscovery()
 	cfg, warnings, err := d.Load()
+	if confirmed := d.recallUnconfirmed(); confirmed != nil {
+		d.declared, d.cfg = confirmed, confirmed
+		return nil
+	}
 	LogFindings(d.Logger, warnings, true)
 	if err == nil && isEmpty(cfg) {
 		d.Logger.Warn("nothing to do: the configuration has no vrrp and no virtual_service block", "path", d.ConfigPath)
@@ -154,6 +158,11 @@ func (d *Director) dropAdopted() {
 // Reload loads the configuration file again, and returns warnings about it. An invalid file changes nothing; the error has
 // its diagnostics. Reloads are serialized, so that the latest file contents are used.
 func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
+	return d.reload(ctx, func() error { return nil })
+}
+
+// reload is Reload. Between the checks of the file and the first change it calls prepare, whose error refuses the reload.
+func (d *Director) reload(ctx context.Context, prepare func() error) (api.Reloaded, error) {
 	select {
 	case d.reloading <- struct{}{}:
 		defer func() { <-d.reloading }()
@@ -161,7 +170,7 @@ func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 		return api.Reloaded{}, fmt.Errorf("waiting for another reload: %w", context.Cause(ctx))
 	}
 	cfg, warnings, err := d.Load()
-	var inForce *config.Config // only a reload replaces it
+	var inForce *config.Config
 	var lists pool.Lists
 	if err := d.view(ctx, func() { inForce, lists = d.cfg, d.lists() }); err != nil {
 		return api.Reloaded{}, err
@@ -175,7 +184,13 @@ func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 		changes = changesBetween(inForce, expanded)
 		warnings = append(warnings, d.refusedCommands(ctx, cfg)...)
 	}
+	var until time.Time
 	err = d.do(ctx, func() error {
+		if err == nil {
+			if err := prepare(); err != nil {
+				return err
+			}
+		}
 		d.startErr, d.reloadErr = nil, err
 		if err != nil {
 			d.logRefused("reload refused; configuration unchanged", err)
@@ -184,6 +199,9 @@ func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 		}
 		LogFindings(d.Logger, warnings, true)
 		d.load(ctx, cfg)
+		if until = d.unconfirmed.Until; d.unconfirmed.Reverted != "" {
+			d.setUnconfirmed(unconfirmed{}) // the file is in force again
+		}
 		logChanges(d.Logger, changes)
 		go d.release()
 		return nil
@@ -191,7 +209,7 @@ func (d *Director) Reload(ctx context.Context) (api.Reloaded, error) {
 	if err != nil {
 		return api.Reloaded{}, err
 	}
-	return api.Reloaded{Warnings: api.FindingsOf(warnings)}, nil
+	return api.Reloaded{Warnings: api.FindingsOf(warnings), ConfirmUntil: until}, nil
 }
 
 // commandPatience is how long a reload waits for the file systems of commands.

@@ -56,6 +56,9 @@ func (m memory) saved() saved {
 	return s
 }
 
+// MarshalJSON encodes what UnmarshalJSON decodes.
+func (m memory) MarshalJSON() ([]byte, error) { return json.Marshal(m.saved()) }
+
 // UnmarshalJSON decodes a saved memory. One without a usable configuration is not an error: the rest is used.
 func (m *memory) UnmarshalJSON(data []byte) error {
 	var rest struct {
@@ -126,6 +129,7 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 		d.stateFile.check()
 		d.positionFile.check()
 		d.failoversFile.check()
+		d.unconfirmedFile.check()
 		d.overridesFile.check()
 		d.found.file.check()
 		d.notifyFile.check()

@@ -61,24 +61,23 @@ func (d *Director) Config(ctx context.Context) (cfg *config.Config, err error) {
 
 // snapshot is the director's state at one moment, and immutable.
 type snapshot struct {
-	version, path   string
-	started, loaded time.Time
-	cfg             *config.Config
-	reloadErr       error
-	startErr        error
-	problems        []api.Problem
-	pools           pool.Inputs
-	sources         map[string]sourceState
-	expansions      map[ipvs.ServiceKey]pool.Expansion
-	overrides       map[pool.Server]override
-	vrrp            map[string]vrrp.Status
-	history         map[string][]history.Event
-	receivers       []notify.Stats
+	version    string
+	started    time.Time
+	cfg        *config.Config
+	inForce    api.Config
+	problems   []api.Problem
+	pools      pool.Inputs
+	sources    map[string]sourceState
+	expansions map[ipvs.ServiceKey]pool.Expansion
+	overrides  map[pool.Server]override
+	vrrp       map[string]vrrp.Status
+	history    map[string][]history.Event
+	receivers  []notify.Stats
 }
 
 func (d *Director) snapshot() snapshot {
 	s := snapshot{
-		version: d.Version, path: d.ConfigPath, started: d.started, loaded: d.loaded, cfg: d.cfg, reloadErr: d.reloadErr, startErr: d.startErr,
+		version: d.Version, started: d.started, cfg: d.cfg, inForce: d.inForce(time.Now()),
 		problems: slices.Clone(d.problems.open), pools: d.inputs(), vrrp: maps.Clone(d.vrrp), history: map[string][]history.Event{},
 		receivers: d.notifier.Stats(),
 	}
@@ -106,14 +105,8 @@ func (s *snapshot) status(actual observed) api.Status {
 		Version:  s.version,
 		Node:     s.cfg.Node,
 		Started:  wallclock.Export(s.started, now),
-		Config:   api.Config{Path: s.path, Loaded: wallclock.Export(s.loaded, now)},
+		Config:   s.inForce,
 		Problems: s.problems,
-	}
-	if s.startErr != nil {
-		out.Config.StartError = s.startErr.Error()
-	}
-	if s.reloadErr != nil {
-		out.Config.ReloadError = s.reloadErr.Error()
 	}
 	for i := range out.Problems {
 		out.Problems[i].Since = wallclock.Export(out.Problems[i].Since, now)

@@ -24,7 +24,7 @@ const (
 	Service  Kind = "service"  // a service reached its quorum, or lost it
 	Override Kind = "override" // an operator gave or ended an order for a real server
 	Failover Kind = "failover" // an operator requested or undid a failover
-	Config   Kind = "config"   // a configuration came into force or was refused
+	Config   Kind = "config"   // a configuration came into force, was refused, must be confirmed, was confirmed or reverted
 	Problem  Kind = "problem"  // a part went out of service, or came back
 	Discover Kind = "discover" // a source of real servers changed its list, failed or works again
 	Lost     Kind = "lost"     // events that the director never received
