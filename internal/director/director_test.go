@@ -87,7 +87,8 @@ type bench struct {
 	speaker      *fakeSpeaker
 	director     *Director
 	log          logBook
-	scripts      []string // arguments of those that were run
+	running      sync.Mutex // protects scripts while the director runs
+	scripts      []string   // arguments of those that were run
 	scriptResult script.Result
 	scriptTakes  time.Duration
 	refused      map[string]error // commands that cannot be run, by program
@@ -135,7 +136,9 @@ func (b *bench) start(restarted bool) {
 		Ready:       func() {},
 		CheckScript: func(c script.Command) error { return b.refused[strings.Join(c.Args, " ")] },
 		RunScript: func(ctx context.Context, c script.Command) script.Result {
+			b.running.Lock() // several receivers may run one at the same time
 			b.scripts = append(b.scripts, strings.Join(c.Args[1:], " "))
+			b.running.Unlock()
 			select {
 			case <-time.After(b.scriptTakes):
 			case <-ctx.Done():
