@@ -28,8 +28,12 @@ type notified struct {
 	GroupStates []string
 }
 
-// secondGateway is another instance, in a sync group with the first.
-var secondGateway = strings.NewReplacer(`"gateway"`, `"second"`, "= 10\n", "= 11\n", ".100/24", ".101/24").Replace(gateway)
+// slowGateway sends adverts rarely enough that neither program loses its state for want of CPU time, and secondGateway is
+// another instance, in a sync group with it.
+var (
+	slowGateway   = strings.Replace(gateway, `"100ms"`, `"300ms"`, 1)
+	secondGateway = strings.NewReplacer(`"gateway"`, `"second"`, "= 10\n", "= 11\n", ".100/24", ".101/24").Replace(slowGateway)
+)
 
 // recorder has the script and reads the FIFO.
 type recorder struct {
@@ -71,10 +75,23 @@ func (r *recorder) listen() {
 	}()
 }
 
-// await waits until the FIFO's last line is a given one.
-func (r *recorder) await(line string) {
+// await waits until the FIFO and every script have been told that the group has a state.
+func (r *recorder) await(state string) {
 	r.t.Helper()
-	eventually(r.t, "the last line is "+line, func() bool { return strings.HasSuffix(r.fifo.text(), line+"\n") })
+	ends := func(text, line string) bool { return strings.HasSuffix(text, line+"\n") }
+	eventually(r.t, "the FIFO and the scripts are told "+state, func() bool {
+		for file, line := range map[string]string{
+			"all":          "INSTANCE gateway " + state + " 150",
+			"states":       strings.ToLower(state),
+			"group-all":    "GROUP both " + state + " 0",
+			"group-states": strings.ToLower(state),
+		} {
+			if text, err := os.ReadFile(r.path(file)); err != nil || !ends(string(text), line) {
+				return false
+			}
+		}
+		return ends(r.fifo.text(), `GROUP "both" `+state+" 0")
+	})
 }
 
 func (r *recorder) result() notified {
@@ -117,24 +134,18 @@ func notifiedStates(t *testing.T, start func(*recorder) (stop func())) notified 
 	all := newPlaces(t, 2)
 	r, peer := newRecorder(all[0]), all[1]
 	stop := start(r)
-	r.await(`GROUP "both" MASTER 0`)
-	peer.configure(strings.ReplaceAll(gateway+secondGateway, "150", "200") + "sync_group \"both\" { instances = [\"gateway\", \"second\"] }\n")
+	r.await("MASTER")
+	peer.configure(strings.ReplaceAll(slowGateway+secondGateway, "150", "200") + "sync_group \"both\" { instances = [\"gateway\", \"second\"] }\n")
 	d := peer.start()
-	r.await(`GROUP "both" BACKUP 0`)
+	r.await("BACKUP")
 	d.stop()
-	r.await(`GROUP "both" MASTER 0`)
+	r.await("MASTER")
 	r.run("ip", "link", "set", "eth0", "down")
-	r.await(`GROUP "both" FAULT 0`)
+	r.await("FAULT")
 	r.run("ip", "link", "set", "eth0", "up")
-	r.await(`GROUP "both" MASTER 0`)
+	r.await("MASTER")
 	stop()
-	r.await(`GROUP "both" STOP 0`)
-	for _, file := range []string{"all", "group-all"} {
-		eventually(t, "the scripts have ended", func() bool {
-			text, err := os.ReadFile(r.path(file))
-			return err == nil && strings.Contains(string(text), " STOP ")
-		})
-	}
+	r.await("STOP")
 	return r.result()
 }
 
@@ -148,7 +159,7 @@ func (r *recorder) ours() (stop func()) {
 		}
 		return b + "  }\n"
 	}
-	r.configure(notify + strings.Replace(gateway, "\n}", "\n"+block("")+"}", 1) + secondGateway +
+	r.configure(notify + strings.Replace(slowGateway, "\n}", "\n"+block("")+"}", 1) + secondGateway +
 		"sync_group \"both\" {\n  instances = [\"gateway\", \"second\"]\n" + block("group-") + "}\n")
 	d := r.start()
 	r.listen()
@@ -169,7 +180,7 @@ func (r *recorder) keepalived() (stop func()) {
 		return b
 	}
 	instance := func(name string, number int, more string) string {
-		return fmt.Sprintf("vrrp_instance %s {\n interface eth0\n state BACKUP\n version 3\n virtual_router_id %d\n advert_int 0.1\n priority 150\n"+
+		return fmt.Sprintf("vrrp_instance %s {\n interface eth0\n state BACKUP\n version 3\n virtual_router_id %d\n advert_int 0.3\n priority 150\n"+
 			" virtual_ipaddress {\n  192.0.2.%d/24\n }\n%s}\n", name, number, number+90, more)
 	}
 	text := "global_defs {\n script_user root\n notify_fifo " + r.path("fifo") + "\n}\nvrrp_sync_group both {\n group {\n  gateway\n  second\n }\n" +
