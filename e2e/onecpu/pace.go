@@ -2,6 +2,7 @@ package onecpu
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,6 +32,18 @@ func (s span) overlap(other span) time.Duration {
 		to = other.to
 	}
 	return max(0, to.Sub(from))
+}
+
+// within returns how much of the stalls of one CPU, in their order, falls within a window.
+func within(window span, stalls []span) (in time.Duration) {
+	first, _ := slices.BinarySearchFunc(stalls, window.from, func(s span, from time.Time) int { return s.to.Compare(from) })
+	for _, s := range stalls[first:] {
+		if !s.from.Before(window.to) {
+			break
+		}
+		in += window.overlap(s)
+	}
+	return in
 }
 
 // pace monitors the adverts of all virtual routers.
@@ -122,12 +135,11 @@ func (p *pace) figures() Figures {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := Figures{Adverts: p.count, Gap: p.longest.length(), TakeoversInStalls: 0}
+	for _, all := range p.stalls {
+		slices.SortFunc(all, func(a, b span) int { return a.to.Compare(b.to) })
+	}
 	for _, g := range p.gaps {
-		own := g.length()
-		for _, s := range p.stalls[g.master] {
-			own -= g.overlap(s)
-		}
-		f.OwnGap = max(f.OwnGap, own)
+		f.OwnGap = max(f.OwnGap, g.length()-within(g.span, p.stalls[g.master]))
 	}
 	if len(p.gaps) == 0 {
 		f.OwnGap = f.Gap
@@ -152,11 +164,7 @@ func (p *pace) figures() Figures {
 func (p *pace) stalledBefore(at time.Time) bool {
 	window := span{at.Add(-(MaxIntervals + 2) * p.interval), at}
 	for _, all := range p.stalls {
-		var in time.Duration
-		for _, s := range all {
-			in += window.overlap(s)
-		}
-		if in >= 2*p.interval {
+		if within(window, all) >= 2*p.interval {
 			return true
 		}
 	}
