@@ -55,7 +55,7 @@ func TestHostNoTransitionIsLost(t *testing.T) {
 	got := d.asked("status", "gateway")
 	d.wantAnswer(got, 0, "interface-down", "master-down-timer", "adopted")
 	d.stop()
-	r.await(`INSTANCE "gateway" STOP 150`)
+	r.hears(`INSTANCE "gateway" STOP 150`)
 	var want []string
 	for _, state := range slices.Concat([]string{"BACKUP", "MASTER"}, slices.Repeat([]string{"FAULT", "BACKUP", "MASTER"}, flaps), []string{"STOP"}) {
 		want = append(want, fmt.Sprintf("INSTANCE \"gateway\" %s 150", state))

@@ -75,22 +75,28 @@ func (r *recorder) listen() {
 	}()
 }
 
+// hears waits until the FIFO's last line is a given one.
+func (r *recorder) hears(line string) {
+	r.t.Helper()
+	eventually(r.t, "the last line is "+line, func() bool { return strings.HasSuffix(r.fifo.text(), line+"\n") })
+}
+
 // await waits until the FIFO and every script have been told that the group has a state.
 func (r *recorder) await(state string) {
 	r.t.Helper()
-	ends := func(text, line string) bool { return strings.HasSuffix(text, line+"\n") }
-	eventually(r.t, "the FIFO and the scripts are told "+state, func() bool {
+	r.hears(`GROUP "both" ` + state + " 0")
+	eventually(r.t, "the scripts are told "+state, func() bool {
 		for file, line := range map[string]string{
 			"all":          "INSTANCE gateway " + state + " 150",
 			"states":       strings.ToLower(state),
 			"group-all":    "GROUP both " + state + " 0",
 			"group-states": strings.ToLower(state),
 		} {
-			if text, err := os.ReadFile(r.path(file)); err != nil || !ends(string(text), line) {
+			if text, err := os.ReadFile(r.path(file)); err != nil || !strings.HasSuffix(string(text), line+"\n") {
 				return false
 			}
 		}
-		return ends(r.fifo.text(), `GROUP "both" `+state+" 0")
+		return true
 	})
 }
 
