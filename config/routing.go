@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +27,8 @@ type routeBlock struct {
 	Type        attr[string]       `hcl:"type,optional" default:"unicast" oneof:"unicast|blackhole|unreachable|prohibit"`
 	MTU         attr[int64]        `hcl:"mtu,optional" unset:"the interface's" range:"68..65535"`
 	OnLink      attr[bool]         `hcl:"onlink,optional" default:"false"`
+
+	PathMetrics attr[map[string]string] `hcl:"path_metrics,optional" unset:"none"`
 
 	NextHops []*nextHopBlock `hcl:"next_hop,block"`
 }
@@ -109,6 +113,7 @@ func (b *routeBlock) route() vrrp.Route {
 	if table := uint32(b.Table.value); table != vrrp.TableMain {
 		r.Table = table
 	}
+	r.PathMetrics, _ = b.pathMetrics()
 	for _, h := range b.NextHops {
 		hop := vrrp.NextHop{Via: h.Via.value, Interface: string(h.Interface.value), OnLink: h.OnLink.value}
 		if h.Weight.value > 1 {
@@ -117,6 +122,22 @@ func (b *routeBlock) route() vrrp.Route {
 		r.NextHops = append(r.NextHops, hop)
 	}
 	return r
+}
+
+// pathMetrics returns the numbers of path_metrics.
+func (b *routeBlock) pathMetrics() (map[string]uint32, error) {
+	if len(b.PathMetrics.value) == 0 {
+		return nil, nil
+	}
+	out := map[string]uint32{}
+	for _, name := range slices.Sorted(maps.Keys(b.PathMetrics.value)) {
+		n, err := strconv.ParseUint(b.PathMetrics.value[name], 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a number from 1 to 4294967295", name)
+		}
+		out[name] = uint32(n)
+	}
+	return out, nil
 }
 
 // rule returns the plain values. Without from and to, the family is the given one.
@@ -171,6 +192,8 @@ func (b *routeBlock) placeOf(e vrrp.FieldError) (hcl.Range, bool) {
 		return b.Type.at(), b.Type.isOK()
 	case "onlink":
 		return b.OnLink.at(), b.OnLink.isOK() && b.Via.isOK() && b.Interface.isOK()
+	case "path_metrics":
+		return b.PathMetrics.at(), b.PathMetrics.isOK()
 	case "next_hop":
 		if e.Index < 0 {
 			return b.NextHops[0].At, true
@@ -209,6 +232,9 @@ func validRouting(f *file) hcl.Diagnostics {
 			}
 			r := b.route()
 			diags = append(diags, located(r.Validate(), b.placeOf)...)
+			if _, err := b.pathMetrics(); err != nil {
+				diags = append(diags, problem(b.PathMetrics.at(), "Invalid path_metrics", "%s", sentence(err)))
+			}
 			unique(r.Key(), "route", b.Destination.at())
 		}
 		for b := range each(rules, &diags) {

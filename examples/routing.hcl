@@ -18,6 +18,8 @@ static_route "10.1.0.0/16" {
   via    = "198.51.100.253"
   metric = 10
   mtu    = 1400
+
+  path_metrics = { advmss = 1360, initcwnd = 20 }
 }
 
 # Other private destinations never leave by a provider.

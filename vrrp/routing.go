@@ -2,6 +2,8 @@ package vrrp
 
 import (
 	"fmt"
+	"maps"
+	"math"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -47,6 +49,18 @@ type Route struct {
 	MTU         uint32       `json:"mtu,omitempty"`    // 0: the interface's
 	OnLink      bool         `json:"on_link,omitempty"`
 	NextHops    []NextHop    `json:"next_hops,omitempty"` // instead of Via and Interface
+
+	PathMetrics map[string]uint32 `json:"path_metrics,omitempty"` // by their names in PathMetrics
+}
+
+// PathMetrics are the properties of a route's path, with their names in ip-route(8): the number in linux/rtnetlink.h, and the
+// highest value, to which the kernel reduces a higher one (ip_metrics_convert, net/ipv4/metrics.c).
+var PathMetrics = map[string]struct {
+	Number uint16
+	Most   uint32
+}{
+	"window": {3, math.MaxUint32}, "ssthresh": {6, math.MaxUint32}, "cwnd": {7, math.MaxUint32}, "advmss": {8, 65535 - 40}, "reordering": {9, math.MaxUint32},
+	"hoplimit": {10, 255}, "initcwnd": {11, math.MaxUint32}, "rto_min": {13, math.MaxUint32}, "initrwnd": {14, math.MaxUint32}, "quickack": {15, math.MaxUint32},
 }
 
 // NextHop is one of several gateways of a route.
@@ -217,6 +231,15 @@ func (r *Route) Validate() []FieldError {
 		v.field("next_hop", "is an alternative to via and interface: write them in a next_hop block")
 	case r.Verdict == Forward && len(r.NextHops) == 0 && !reached:
 		v.field("destination", "%s needs via, interface or next_hop blocks", r.Destination)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.PathMetrics)) {
+		value := r.PathMetrics[name]
+		switch known, ok := PathMetrics[name]; {
+		case !ok:
+			v.field("path_metrics", "%q is unknown; known are %s", name, strings.Join(slices.Sorted(maps.Keys(PathMetrics)), ", "))
+		case value < 1 || value > known.Most:
+			v.field("path_metrics", "%q must be from 1 to %d", name, known.Most)
+		}
 	}
 	if r.OnLink && (!r.Via.IsValid() || r.Interface == "") {
 		v.field("onlink", "needs via and interface")

@@ -116,7 +116,7 @@ func TestHostRoutingExample(t *testing.T) {
 	for i, cable := range []string{"10.0.0.1 peer 10.0.0.2/32 scope link", "10.0.0.2 peer 10.0.0.1/32 scope link"} {
 		p := places[i]
 		p.awaitIP("address show dev eth2", cable)
-		p.awaitIP("route show proto 112", "unreachable 10.0.0.0/8", "10.1.0.0/16 via 198.51.100.253 dev eth1 metric 10 mtu 1400")
+		p.awaitIP("route show proto 112", "unreachable 10.0.0.0/8", "10.1.0.0/16 via 198.51.100.253 dev eth1 metric 10 mtu 1400 advmss 1360 initcwnd 20")
 		p.awaitIP("route show table 102", "default via 192.0.2.254 dev eth0")
 		p.awaitIP("rule", "900: from all fwmark 0x10/0xff lookup 102")
 	}

@@ -187,6 +187,7 @@ func TestParseRouting(t *testing.T) {
 		Routes: []vrrp.Route{
 			routeA, routeB,
 			{Destination: netip.MustParsePrefix("0.0.0.0/0"), Via: via, Table: 1000, Metric: 7, MTU: 1400, Source: via},
+			{Destination: netip.MustParsePrefix("10.2.0.0/16"), Via: via, PathMetrics: map[string]uint32{"advmss": 1360, "rto_min": 300}},
 			{Destination: netip.MustParsePrefix("10.0.0.0/8"), Verdict: vrrp.Prohibit},
 			{Destination: netip.MustParsePrefix("10.1.0.0/16"), NextHops: []vrrp.NextHop{{Via: via, Weight: 3}, {Interface: "eth0"}}},
 		},
@@ -213,6 +214,11 @@ func TestParseRouting(t *testing.T) {
 			other.MTU = 1300
 			if kernel.Satisfies(got, entry{route: &other}) {
 				t.Errorf("%s with another MTU is satisfied", e)
+			}
+			other = *e.route
+			other.PathMetrics = map[string]uint32{"advmss": 1360}
+			if kernel.Satisfies(got, entry{route: &other}) {
+				t.Errorf("%s with other metrics is satisfied", e)
 			}
 		}
 	}

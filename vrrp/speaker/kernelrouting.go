@@ -3,7 +3,9 @@ package speaker
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -114,9 +116,7 @@ func (k *kernelRouting) addition(e entry) (*nl.NetlinkRequest, error) {
 	if r.Source.IsValid() {
 		request.AddData(nl.NewRtAttr(unix.RTA_PREFSRC, r.Source.AsSlice()))
 	}
-	if r.MTU != 0 {
-		metrics := nl.NewRtAttr(unix.RTA_METRICS, nil)
-		metrics.AddRtAttr(unix.RTAX_MTU, nl.Uint32Attr(r.MTU))
+	if metrics := pathMetrics(r); metrics != nil {
 		request.AddData(metrics)
 	}
 	if len(r.NextHops) == 0 {
@@ -152,6 +152,21 @@ func (k *kernelRouting) addition(e entry) (*nl.NetlinkRequest, error) {
 	}
 	request.AddData(nl.NewRtAttr(unix.RTA_MULTIPATH, hops))
 	return request, nil
+}
+
+// pathMetrics returns the attribute with a route's MTU and other metrics, or nil if it has none.
+func pathMetrics(r *vrrp.Route) *nl.RtAttr {
+	if r.MTU == 0 && len(r.PathMetrics) == 0 {
+		return nil
+	}
+	metrics := nl.NewRtAttr(unix.RTA_METRICS, nil)
+	if r.MTU != 0 {
+		metrics.AddRtAttr(unix.RTAX_MTU, nl.Uint32Attr(r.MTU))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.PathMetrics)) {
+		metrics.AddRtAttr(int(vrrp.PathMetrics[name].Number), nl.Uint32Attr(r.PathMetrics[name]))
+	}
+	return metrics
 }
 
 // reach returns the index of an interface, 0 if there is no name.
@@ -274,7 +289,7 @@ func (p *kernelEntry) satisfies(want entry, index func(string) int) bool {
 	}
 	w, r := want.route, p.route
 	at := func(name string, actual int) bool { return name == "" || index(name) == actual }
-	if r.Verdict != w.Verdict || r.Via != w.Via || w.Source.IsValid() && r.Source != w.Source || r.MTU != w.MTU || p.scope != routeScope(w) ||
+	if r.Verdict != w.Verdict || r.Via != w.Via || w.Source.IsValid() && r.Source != w.Source || r.MTU != w.MTU || !maps.Equal(r.PathMetrics, w.PathMetrics) || p.scope != routeScope(w) ||
 		!at(w.Interface, p.index) || len(r.NextHops) != len(w.NextHops) {
 		return false
 	}

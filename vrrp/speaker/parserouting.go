@@ -79,16 +79,30 @@ func parseRoute(b []byte) (kernelEntry, bool) {
 		case unix.RTA_OIF:
 			out.index = int(uint32Of(value))
 		case unix.RTA_METRICS:
-			for metric, value := range attributes(value) {
-				if metric == unix.RTAX_MTU {
-					r.MTU = uint32Of(value)
-				}
-			}
+			parseMetrics(r, value)
 		case unix.RTA_MULTIPATH:
 			out.parseHops(value)
 		}
 	}
 	return out, true
+}
+
+func parseMetrics(r *vrrp.Route, b []byte) {
+	for number, value := range attributes(b) {
+		if number == unix.RTAX_MTU {
+			r.MTU = uint32Of(value)
+			continue
+		}
+		for name, known := range vrrp.PathMetrics {
+			if known.Number != number {
+				continue
+			}
+			if r.PathMetrics == nil {
+				r.PathMetrics = map[string]uint32{}
+			}
+			r.PathMetrics[name] = uint32Of(value)
+		}
+	}
 }
 
 func (p *kernelEntry) parseHops(b []byte) {

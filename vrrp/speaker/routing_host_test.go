@@ -60,7 +60,7 @@ func TestHostRouting(t *testing.T) {
 	in := instance(3, vrrp.IPv4, 200, 100*time.Millisecond)
 	in.Routing = vrrp.Routing{
 		Routes: []vrrp.Route{
-			{Destination: prefix("10.10.0.0/16"), Via: via, Source: netip.MustParseAddr("10.9.0.100"), MTU: 1400},
+			{Destination: prefix("10.10.0.0/16"), Via: via, Source: netip.MustParseAddr("10.9.0.100"), MTU: 1400, PathMetrics: map[string]uint32{"advmss": 1360, "initcwnd": 20}},
 			{Destination: prefix("0.0.0.0/0"), Table: 1000, Metric: 5, NextHops: []vrrp.NextHop{{Via: via, Weight: 3}, {Interface: "eth0", Via: netip.MustParseAddr("10.9.0.8")}}},
 			{Destination: prefix("10.11.0.0/16"), Interface: "eth0", Scope: vrrp.ScopeLink},
 			{Destination: prefix("10.12.0.0/16"), Verdict: vrrp.Blackhole},
@@ -84,7 +84,7 @@ func TestHostRouting(t *testing.T) {
 	}
 	staticWant := []string{"10.21.0.0/16 via 10.20.0.9 dev eth0 scope global", "1002: from 10.20.0.0/24 lookup 1000"}
 	all := append(slices.Clone(staticWant),
-		"10.10.0.0/16 via 10.9.0.9 dev eth0 scope global src 10.9.0.100 mtu 1400",
+		"10.10.0.0/16 via 10.9.0.9 dev eth0 scope global src 10.9.0.100 mtu 1400 advmss 1360 initcwnd 20",
 		"default table 1000 scope global metric 5 nexthop via 10.9.0.9 dev eth0 weight 3 nexthop via 10.9.0.8 dev eth0 weight 1",
 		"10.11.0.0/16 dev eth0 scope link", "blackhole 10.12.0.0/16 scope global",
 		"fd10::/64 via fd09::9 dev eth0 scope global src fd09::1 metric 7", "fd11::/64 scope global metric 1024",
@@ -147,10 +147,10 @@ func TestHostRouting(t *testing.T) {
 	t.Run("reload", func(t *testing.T) {
 		changed := in
 		changed.Routes = slices.Clone(in.Routes[:1])
-		changed.Routes[0].MTU = 1300
+		changed.Routes[0].MTU, changed.Routes[0].PathMetrics = 1300, map[string]uint32{"quickack": 1}
 		changed.Rules = in.Rules[:1]
 		want(changed, vrrp.Static{})
-		awaitRouting(t, n.a, "after the reload", "10.10.0.0/16 via 10.9.0.9 dev eth0 scope global src 10.9.0.100 mtu 1300", "1000: from 10.9.0.100 lookup 1000")
+		awaitRouting(t, n.a, "after the reload", "10.10.0.0/16 via 10.9.0.9 dev eth0 scope global src 10.9.0.100 mtu 1300 quickack 1", "1000: from 10.9.0.100 lookup 1000")
 		eventually(t, "the static address is gone", func() bool { return !has(t, n.a, "eth0", "10.20.0.1/24") })
 		want(in, static)
 		awaitRouting(t, n.a, "after another reload", all...)

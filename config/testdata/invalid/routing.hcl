@@ -55,3 +55,13 @@ static_route "2001:db8:2::/48" { via = "fe80::1" }
 static_route "2001:db8:3::/48" {
   next_hop { via = "fe80::1" }
 }
+
+static_route "10.77.0.0/16" {
+  via          = "192.0.2.1"
+  path_metrics = { advmss = 65496, mss = 1, window = 0 }
+}
+
+static_route "10.78.0.0/16" {
+  via          = "192.0.2.1"
+  path_metrics = { hoplimit = "many" }
+}

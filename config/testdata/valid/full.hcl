@@ -127,6 +127,8 @@ vrrp "shop" {
     table  = 100
     metric = 5
     mtu    = 1400
+
+    path_metrics = { advmss = 1360, initcwnd = 20 }
   }
 
   route "10.8.0.0/16" {

@@ -2,12 +2,14 @@ package convert
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // Words after a route or rule that lvs-ha has no setting for, with the number of their values.
@@ -52,6 +54,7 @@ func destination(text string) (netip.Prefix, bool) {
 // route converts a route. It returns false if it is none.
 func (l *line) route(b *block) bool {
 	hop := b // of the words that follow
+	metrics := map[string]uint64{}
 	set := func(name, value string) {
 		if hop.get(name) == "" {
 			hop.set(name, value, notes{})
@@ -108,6 +111,8 @@ func (l *line) route(b *block) bool {
 		default:
 			n, known := otherRouteWords[word]
 			switch {
+			case vrrp.PathMetrics[word].Number != 0:
+				i += l.pathMetric(metrics, word, l.Args[i+1:])
 			case word == "protocol":
 				l.find(Equivalent, "lvs-ha's routes have protocol 112, by which it recognizes them.")
 				i += n
@@ -131,7 +136,31 @@ func (l *line) route(b *block) bool {
 	if p.Addr().Is6() {
 		b.items = slices.DeleteFunc(b.items, func(x item) bool { return x.name == "scope" })
 	}
+	if len(metrics) > 0 {
+		var all []string
+		for _, name := range slices.Sorted(maps.Keys(metrics)) {
+			all = append(all, fmt.Sprintf("%s = %d", name, metrics[name]))
+		}
+		b.set("path_metrics", "{ "+strings.Join(all, ", ")+" }", notes{})
+	}
 	return ok
+}
+
+// pathMetric adds a metric, whose value is in the words that follow. It returns the number of words that it used.
+func (l *line) pathMetric(metrics map[string]uint64, name string, words []string) (used int) {
+	if len(words) > 1 && words[0] == "lock" {
+		l.find(Differs, "%s is not locked.", name)
+		used, words = 1, words[1:]
+	}
+	if len(words) == 0 {
+		return used
+	}
+	if v, err := strconv.ParseUint(words[0], 0, 32); err != nil || v == 0 || v > uint64(vrrp.PathMetrics[name].Most) {
+		l.find(Missing, "%s %s cannot be set.", name, words[0])
+	} else {
+		metrics[name] = v
+	}
+	return used + 1
 }
 
 // hop converts a word of a route or of one of its gateways, with its value.

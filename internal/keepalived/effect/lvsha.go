@@ -135,6 +135,9 @@ func ourRoute(r *vrrp.Route) string {
 	if r.MTU != 0 {
 		options.add("mtu", fmt.Sprint(r.MTU))
 	}
+	for name, value := range r.PathMetrics {
+		options.add(name, fmt.Sprint(value))
+	}
 	for _, h := range r.NextHops {
 		var p pairs
 		hop(&p, h.Via, h.Interface, h.OnLink)
