@@ -258,3 +258,19 @@ func FuzzSniffedPackets(f *testing.F) {
 		n.readIPv6(frame{index: 2, mac: nil}, b)
 	})
 }
+
+// TestProbePace checks that each address is probed every probeInterval, unless there are too many, and that the speaker is not
+// woken for each of them.
+func TestProbePace(t *testing.T) {
+	for _, c := range []struct {
+		addresses, probes int
+		gap               time.Duration
+	}{
+		{1, 1, 10 * time.Second}, {4, 1, 2500 * time.Millisecond}, {10, 1, time.Second}, {11, 2, time.Second},
+		{255, 26, time.Second}, {10_000, maxProbes, time.Second},
+	} {
+		if gap, probes := probePace(c.addresses); gap != c.gap || probes != c.probes {
+			t.Errorf("%d addresses: %d probes every %v, want %d every %v", c.addresses, probes, gap, c.probes, c.gap)
+		}
+	}
+}

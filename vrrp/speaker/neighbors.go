@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	probeInterval = 10 * time.Second      // time between two probes for an address
-	leastProbeGap = 20 * time.Millisecond // minimum time between two probes
+	probeInterval = 10 * time.Second // time between two probes for an address
+	leastProbeGap = time.Second      // minimum time between two batches of probes: each wakes several threads
+	maxProbes     = 50               // of a batch
 	sniffBuffer   = 256 << 10
 
 	// sniffPause is the time between two batches of packets, and sniffBusy the time after a full one: each batch wakes
@@ -122,7 +123,7 @@ func (n *neighbors) run(ctx context.Context) {
 	n.probe(ctx, all)
 }
 
-// probe sends the probes one after another, and enables the sockets only while there are addresses to watch.
+// probe sends the probes, and enables the sockets only while there are addresses to watch.
 func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 	timer := time.NewTimer(probeInterval)
 	defer timer.Stop()
@@ -153,17 +154,27 @@ func (n *neighbors) probe(ctx context.Context, all []*sniffer) {
 			for _, s := range all {
 				n.listen(s, want)
 			}
-			timer.Reset(max(probeInterval/time.Duration(max(count, 1)), leastProbeGap))
+			gap, _ := probePace(count)
+			timer.Reset(gap)
 			continue
 		}
 		if count == 0 || !due {
 			continue
 		}
-		if p, ok := n.next(); ok {
-			n.ask(p, all)
+		gap, probes := probePace(count)
+		for range probes {
+			if p, ok := n.next(); ok {
+				n.ask(p, all)
+			}
 		}
-		timer.Reset(max(probeInterval/time.Duration(count), leastProbeGap))
+		timer.Reset(gap)
 	}
+}
+
+// probePace returns the time between two batches of probes for a number of addresses, and the number of probes in each.
+func probePace(addresses int) (gap time.Duration, probes int) {
+	gap = max(probeInterval/time.Duration(max(addresses, 1)), leastProbeGap)
+	return gap, min(int((time.Duration(addresses)*gap+probeInterval-1)/probeInterval), maxProbes)
 }
 
 func (n *neighbors) listen(s *sniffer, on bool) {
