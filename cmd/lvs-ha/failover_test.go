@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"syscall"
@@ -120,4 +121,80 @@ func TestHostFailover(t *testing.T) {
 	lb1.wantAnswer(lb1.asked("failover", "--for", "1s"), 0, "stays away until")
 	second.awaitStatus("master", isMaster)
 	first.awaitStatus("master when the time is over", isMaster)
+}
+
+// TestHostFailoverOfThousand hands 1,000 instances on four interfaces over and takes them back. Each moves once in each
+// direction.
+func TestHostFailoverOfThousand(t *testing.T) {
+	lab.Need(t, lab.Host)
+	const interfaces, routers = 4, 250
+	var text strings.Builder
+	for i := range interfaces {
+		for id := 1; id <= routers; id++ {
+			fmt.Fprintf(&text, "vrrp \"%d-%d\" {\n  interface = \"eth%d\"\n  virtual_router_id = %d\n  priority = 150\n  addresses = [\"10.%d.0.%d/24\"]\n}\n", i, id, i, id, i, id)
+		}
+	}
+	l := lab.NewT(t, "thousand")
+	nics := make([][]lab.NIC, 2)
+	for i := range interfaces {
+		lan, err := l.Bridge(fmt.Sprintf("lan%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range nics {
+			nics[n] = append(nics[n], lab.NIC{Name: fmt.Sprintf("eth%d", i), Bridge: lan, Addresses: lab.Prefixes(fmt.Sprintf("10.%d.1.%d/23", i, n+1))})
+		}
+	}
+	var places []*place
+	for n := range nics {
+		host, err := l.Host(fmt.Sprintf("director%d", n+1), nics[n]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &place{t: t, lab: l, host: host, dir: t.TempDir()}
+		p.configure(strings.ReplaceAll(text.String(), "priority = 150", fmt.Sprintf("priority = %d", 150-50*n)))
+		places = append(places, p)
+	}
+	in := func(state vrrp.State) func(api.Status) bool {
+		return func(s api.Status) bool {
+			n := 0
+			for _, v := range s.VRRP {
+				if v.State == state && (state == vrrp.Master || v.MasterAddress != "") {
+					n++
+				}
+			}
+			return n == interfaces*routers
+		}
+	}
+	first := places[0].start()
+	first.awaitStatus("master of all", in(vrrp.Master))
+	second := places[1].start()
+	second.awaitStatus("backup of all", in(vrrp.Backup))
+
+	places[0].wantAnswer(places[0].asked("failover"), 0, "handed over to 10.0.1.2", "handed over to 10.3.1.2")
+	second.awaitStatus("master of all", in(vrrp.Master))
+	first.awaitStatus("backup of all", in(vrrp.Backup))
+	places[0].wantAnswer(places[0].asked("failover", "--undo"), 0)
+	first.awaitStatus("master of all again", in(vrrp.Master))
+	second.awaitStatus("backup of all again", in(vrrp.Backup))
+	for d, want := range map[*daemon]string{first: "BACKUP MASTER LEAVING BACKUP MASTER", second: "BACKUP MASTER BACKUP"} {
+		others := map[string]int{}
+		for _, v := range d.awaitStatus("complete", func(s api.Status) bool { return len(s.VRRP) == interfaces*routers }).VRRP {
+			if states := moves(v); states != want {
+				others[states]++
+			}
+		}
+		if len(others) > 0 {
+			t.Errorf("want %q, but for %v", want, others)
+		}
+	}
+}
+
+// moves returns the states that an instance has had.
+func moves(v api.Instance) string {
+	var states []string
+	for _, m := range v.History {
+		states = append(states, string(m.To))
+	}
+	return strings.Join(states, " ")
 }
