@@ -14,6 +14,7 @@ import (
 // Config is a configuration as evaluated for one node: plain values that can be marshalled to JSON and back.
 type Config struct {
 	Node     string   `json:"node"`
+	Digest   string   `json:"-"` // of the files; empty if it was not read from files
 	Director Director `json:"director"`
 	API      API      `json:"api,omitzero"`
 	Sysctl   Sysctl   `json:"sysctl,omitzero"`

@@ -1,9 +1,13 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -98,6 +102,18 @@ func (s *source) load(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: the configuration is larger than %d MiB", name, maxBytes>>20)
 	}
 	return text, nil
+}
+
+// digest identifies the texts of the files in the order of their names, wherever they are: that of two nodes is the same if
+// they have the same files.
+func (s *source) digest() string {
+	sum := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		text := s.files[name].text
+		fmt.Fprintf(sum, "%d\n", len(text))
+		sum.Write(text)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // fileNames returns the files of a path.

@@ -142,6 +142,7 @@ func (l *loader) load() *Config {
 		return nil
 	}
 	cfg := f.config(node)
+	cfg.Digest = l.source.digest()
 	if len(authorities) > 0 {
 		cfg.CAFiles = authorities
 	}

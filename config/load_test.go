@@ -80,6 +80,7 @@ func TestValid(t *testing.T) {
 				t.Fatal(err)
 			}
 			decoded.LinkFiles()
+			decoded.Digest = cfg.Digest
 			if diff := cmp.Diff(cfg, &decoded, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})); diff != "" {
 				t.Errorf("JSON does not keep it (-want +got):\n%s", diff)
 			}

@@ -10,6 +10,7 @@ type entry struct {
 	quick  *quick // nil: the check needs a goroutine
 	health Health
 	file   string // that is watched; "": none
+	count  *KindFigures
 
 	due     time.Duration // next start
 	started time.Duration // last start

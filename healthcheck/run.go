@@ -271,6 +271,7 @@ func (s *Scheduler) finish(f flight, r Result) (next flight, more bool) {
 		}
 		event = e.record(r, now-e.started)
 		event.Stalled = e.excused
+		e.count.add(r, now-e.started, e.late)
 		s.results++
 	} else {
 		e.due = now
@@ -307,7 +308,9 @@ func (s *Scheduler) overrun(e *entry) {
 	}
 	since := s.now() - e.started
 	detail := "the check has not ended " + since.Round(time.Millisecond).String() + " after its start"
-	event := e.record(Result{Reason: Crashed, Detail: detail}, since)
+	result := Result{Reason: Crashed, Detail: detail}
+	event := e.record(result, since)
+	e.count.add(result, since, 0)
 	s.results++
 	s.mu.Unlock()
 	s.report(event)

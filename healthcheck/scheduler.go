@@ -88,6 +88,7 @@ type Scheduler struct {
 	stuck   int
 	results uint64
 	late    time.Duration
+	kinds   map[Kind]*KindFigures
 	watcher watcher
 }
 
@@ -113,6 +114,7 @@ func NewScheduler(o Options) *Scheduler {
 		wake:        make(chan struct{}, 1),
 		began:       time.Now(),
 		entries:     map[string]*entry{},
+		kinds:       map[Kind]*KindFigures{},
 	}
 	s.watcher.changed = s.hurry
 	s.loop.done, s.loop.safely = s.landed, s.call
@@ -158,7 +160,7 @@ func (s *Scheduler) Update(targets []Target) error {
 		wanted[key] = true
 		e := s.entries[key]
 		if e == nil {
-			e = &entry{key: key, target: t.canonical(), index: -1}
+			e = &entry{key: key, target: t.canonical(), index: -1, count: s.kindOf(t.Spec.Kind())}
 			if w, ok := t.Spec.Check.(Watched); ok {
 				e.file = w.WatchedFile(e.target.Endpoint)
 			}

@@ -3,6 +3,8 @@ package vrrp
 import (
 	"net/netip"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/histogram"
 )
 
 // Wanted is the complete state that the director requests from the speaker. It is level-triggered: each message
@@ -57,6 +59,7 @@ type Status struct {
 	Tracks            []Track           `json:"tracks,omitempty"`
 	Conflicts         []Conflict        `json:"conflicts,omitempty"` // of a master
 	Transitions       uint64            `json:"transitions"`         // times it became master
+	TransitionCounts  []TransitionCount `json:"transition_counts,omitempty"`
 	AdvertsSent       uint64            `json:"adverts_sent"`
 	AdvertsReceived   uint64            `json:"adverts_received"`
 	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets
@@ -71,4 +74,18 @@ type Status struct {
 	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface that match no instance; the same for all instances on it
 	Addresses         []string          `json:"addresses"`                    // prefixes, as configured
 	UnicastPeers      []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; empty for multicast. Filled in by the director
+}
+
+// TransitionCount is the number of an instance's transitions to a state for a reason.
+type TransitionCount struct {
+	To     State  `json:"to"`
+	Reason Reason `json:"reason"`
+	Count  uint64 `json:"count"`
+}
+
+// Figures are what the speaker reports of itself, with the statuses of all instances.
+type Figures struct {
+	PID      int                 `json:"pid"`
+	Sent     histogram.Histogram `json:"sent"`     // lateness of own adverts: from when they were due to when the speaker began to send them
+	Received histogram.Histogram `json:"received"` // lateness of the master's adverts: the time since the one before, less the interval
 }

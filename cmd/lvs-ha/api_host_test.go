@@ -93,6 +93,16 @@ func TestHostAPIAccess(t *testing.T) {
 		}
 	}
 
+	scraped := p.run("curl", "-s", local+"/metrics").stdout
+	for _, sample := range []string{
+		`lvs_ha_process_resident_memory_bytes{process="parent"} `, `lvs_ha_process_resident_memory_bytes{process="speaker"} `, `lvs_ha_process_open_fds{process="director"} `,
+		`lvs_ha_vrrp_advert_send_lateness_seconds_bucket{le="+Inf"} `, `lvs_ha_vrrp_transitions_total{vrrp_instance="web",state="MASTER",reason="master-down-timer"} 1`,
+	} {
+		if !strings.Contains(scraped, sample) {
+			t.Errorf("%s is missing", sample)
+		}
+	}
+
 	// Through the Unix socket, as a user of Debian's base system.
 	as := func(group string, args ...string) answer {
 		return p.run(append([]string{"setpriv", "--reuid", "games", "--regid", group, "--clear-groups", "lvs-ha"}, append(args, "--runtime-dir", p.path("run"))...)...)

@@ -198,6 +198,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	checks := script.NewRunner(maxScripts) // tracks, which decide on mastership, do not wait for checks
 	defer checks.Close()
 	var listeners *api.Listeners
+	var scheduler *healthcheck.Scheduler
+	var client *speaker.Client
 	d := director.New(director.Options{
 		Version:      versionText(),
 		ConfigPath:   path,
@@ -209,7 +211,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		Addresses:    speaker.Leftovers{},
 		WatchSysctls: func(ctx context.Context, changed func()) { sysctl.Watch(ctx, log, changed) },
 		NewChecker: func(report func(healthcheck.Event)) director.Checker {
-			return healthcheck.NewScheduler(healthcheck.Options{Report: report, RunScript: checks.Run, Logger: log})
+			scheduler = healthcheck.NewScheduler(healthcheck.Options{Report: report, RunScript: checks.Run, Logger: log})
+			return scheduler
 		},
 		NewTracker: func(report func(string, track.Result)) director.Tracker {
 			return track.New(track.Options{Report: report, Script: runner.Run, Logger: log})
@@ -218,9 +221,10 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 			return discovery.New(discovery.Options{Report: report})
 		},
 		NewSpeaker: func(r director.SpeakerReports) director.Speaker {
-			return speaker.NewClient(speaker.ClientOptions{
+			client = speaker.NewClient(speaker.ClientOptions{
 				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Static: r.Static, Connected: r.Connected, Logger: log,
 			})
+			return client
 		},
 		RunScript: runner.Run, CheckScript: script.Check,
 		Configured: func(cfg *config.Config) { listeners.Configure(cfg.API) },
@@ -230,7 +234,10 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
 	pages := page.Pages()
-	pages["/metrics"] = metrics.Handler(d.Status)
+	pages["/metrics"] = metrics.Handler(d.Status, func() metrics.Figures {
+		f := client.Figures()
+		return metrics.Figures{Speaker: f, Checks: scheduler.Figures(), Processes: metrics.Processes(f.PID)}
+	})
 	listeners = api.Listen(apiCtx, dir.APISocket(), d, pages, log)
 	defer listeners.Wait()
 	defer stopAPI()

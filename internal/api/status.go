@@ -33,6 +33,8 @@ type Version struct {
 type Config struct {
 	Path        string    `json:"path"`
 	Loaded      time.Time `json:"loaded"`
+	Digest      string    `json:"digest,omitempty"`       // of its files: nodes with the same files have the same; empty if it is not known
+	Read        time.Time `json:"last_read,omitzero"`     // the file, at the start or for the last reload
 	ReloadError string    `json:"reload_error,omitempty"` // of the last reload; empty if it worked
 	StartError  string    `json:"start_error,omitempty"`  // the file was refused when the director was restarted, and not reloaded since
 
@@ -78,6 +80,7 @@ type Instance struct {
 	Tracks             []Track           `json:"tracks,omitempty"`       // what it depends on
 	Conflicts          []Conflict        `json:"conflicts,omitempty"`    // of a master
 	Transitions        uint64            `json:"transitions"`            // times it became master
+	TransitionCounts   []TransitionCount `json:"transition_counts,omitempty"`
 	AdvertsSent        uint64            `json:"adverts_sent"`
 	AdvertsReceived    uint64            `json:"adverts_received"`
 	AnnouncementsSent  uint64            `json:"announcements_sent"`           // ARP and NA packets
@@ -105,6 +108,13 @@ type Transition struct {
 	Reason   vrrp.Reason `json:"reason,omitempty"`
 	Priority uint8       `json:"priority,omitempty"` // effective, after the transition
 	Lost     uint64      `json:"lost,omitempty"`
+}
+
+// TransitionCount is the number of an instance's transitions to a state for a reason, since the speaker was started.
+type TransitionCount struct {
+	To     vrrp.State  `json:"to"`
+	Reason vrrp.Reason `json:"reason"`
+	Count  uint64      `json:"count"`
 }
 
 // VMAC is the interface with an instance's virtual MAC address.

@@ -112,6 +112,7 @@ type Director struct {
 	cfg       *config.Config // in force: declared, with the discovered real servers
 	found     discovered
 	loaded    time.Time
+	read      time.Time // when the file was last read, whether it was accepted or not
 	started   time.Time
 	reloading chan struct{} // locked during a reload
 

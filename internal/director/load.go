@@ -29,6 +29,7 @@ func (d *Director) start() error {
 	d.recallOverrides()
 	d.recallDiscovery()
 	cfg, warnings, err := d.Load()
+	d.read = time.Now()
 	if confirmed := d.recallUnconfirmed(); confirmed != nil {
 		d.declared, d.cfg = confirmed, confirmed
 		return nil
@@ -191,7 +192,7 @@ func (d *Director) reload(ctx context.Context, prepare func() error) (api.Reload
 				return err
 			}
 		}
-		d.startErr, d.reloadErr = nil, err
+		d.startErr, d.reloadErr, d.read = nil, err, time.Now()
 		if err != nil {
 			d.logRefused("reload refused; configuration unchanged", err)
 			d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: err.Error()})

@@ -16,8 +16,9 @@ import (
 // contentType is that of Prometheus's text format.
 const contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Handler serves the metrics of a director. With the parameter servers=false, it leaves out those of single real servers.
-func Handler(status func(ctx context.Context) (api.Status, error)) http.Handler {
+// Handler serves the metrics of a director, of which figures are called after status. With the parameter servers=false, it
+// leaves out those of single real servers.
+func Handler(status func(ctx context.Context) (api.Status, error), figures func() Figures) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := status(r.Context())
 		if err != nil {
@@ -25,18 +26,22 @@ func Handler(status func(ctx context.Context) (api.Status, error)) http.Handler 
 			return
 		}
 		w.Header().Set("Content-Type", contentType)
-		_ = Write(w, s, r.URL.Query().Get("servers") != "false") // the client may have disconnected
+		_ = Write(w, s, figures(), r.URL.Query().Get("servers") != "false") // the client may have disconnected
 	})
 }
 
 // Write writes a status as metrics, with or without those of single real servers.
-func Write(out io.Writer, s api.Status, servers bool) error {
+func Write(out io.Writer, s api.Status, f Figures, servers bool) error {
 	w := newWriter(out)
 	daemon(w, &s)
+	processes(w, f.Processes)
 	if len(s.VRRP) > 0 {
 		instances(w, s.VRRP)
+		transitions(w, s.VRRP)
+		lateness(w, &f.Speaker)
 		adverts(w, s.VRRP)
 	}
+	checks(w, f.Checks)
 	if len(s.Services) > 0 {
 		services(w, s.Services)
 		if servers {
@@ -56,6 +61,12 @@ func daemon(w *writer, s *api.Status) {
 	w.time(s.Config.Loaded)
 	w.family(gauge, "config_last_reload_successful", "Whether the configuration file was accepted when it was last read.")
 	w.flag(s.Config.ReloadError == "" && s.Config.StartError == "")
+	w.family(gauge, "config_last_read_time_seconds", "When the configuration file was last read, since 1970.")
+	w.time(s.Config.Read)
+	w.family(gauge, "config_info", "The digest of the files of the configuration in force.", "digest")
+	if s.Config.Digest != "" {
+		w.sample(1, s.Config.Digest)
+	}
 	w.family(gauge, "problem", "Parts that are out of service.", "part")
 	seen := map[string]bool{}
 	for _, p := range s.Problems {

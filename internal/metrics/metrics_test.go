@@ -13,6 +13,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/histogram"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -25,10 +26,13 @@ func pair(services, serversEach int) api.Status {
 		Problems: []api.Problem{{What: "ipvs"}, {What: "ipvs"}, {What: "config"}},
 		VRRP: []api.Instance{{
 			Name: "web", Interface: "eth0", VirtualRouterID: 51, Family: "ipv4", State: vrrp.Master, Priority: 150, EffectivePriority: 130,
+			TransitionCounts: []api.TransitionCount{{To: vrrp.Master, Reason: vrrp.ReasonLapsed, Count: 2}},
+
 			Tracks:  []api.Track{{Name: "haproxy", Kind: vrrp.TrackScript, Failed: true}},
 			Dropped: map[string]uint64{"ttl": 3, "checksum": 1}, InterfaceDropped: map[string]uint64{"vrid": 7}, AdvertsSent: 1 << 60,
 			Conflicts: []api.Conflict{{Kind: vrrp.ConflictMaster}},
 		}},
+		Config: api.Config{Digest: "0123456789abcdef", Read: time.Unix(1700000001, 0)},
 		Notify: []api.Receiver{{Name: "notify web", Delivered: 4}},
 	}
 	for i := range services {
@@ -46,10 +50,23 @@ func pair(services, serversEach int) api.Status {
 	return s
 }
 
+// figures has something of everything.
+func figures() Figures {
+	var h histogram.Histogram
+	for _, d := range []time.Duration{time.Microsecond, 3 * time.Millisecond, time.Minute} {
+		h.Add(d)
+	}
+	checks := healthcheck.KindFigures{Took: h, Late: h, Results: map[healthcheck.Reason]uint64{"": 7, healthcheck.TimedOut: 2}}
+	return Figures{
+		Speaker: vrrp.Figures{Sent: h, Received: h}, Checks: map[healthcheck.Kind]healthcheck.KindFigures{"http": checks, "tcp": checks},
+		Processes: []Process{{Name: "speaker", CPU: 1500 * time.Millisecond, Memory: 1 << 20, Files: 12, Started: time.Unix(1700000000, 0)}, {Name: "parent"}},
+	}
+}
+
 func written(t testing.TB, s api.Status, servers bool) string {
 	t.Helper()
 	var text strings.Builder
-	if err := Write(&text, s, servers); err != nil {
+	if err := Write(&text, s, figures(), servers); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
@@ -74,6 +91,22 @@ func TestWrite(t *testing.T) {
 		`lvs_ha_server_weight{service="svc0",server="10.0.0.0:80"} 3`,
 		`lvs_ha_check_last_duration_seconds{service="svc0",server="10.0.0.0:80",check="http",endpoint="10.0.0.0:80"} 0.0015`,
 		`lvs_ha_check_up{service="svc0",server="10.0.0.0:80",check="http 2",endpoint="10.0.0.0:80"} 0`,
+		`lvs_ha_vrrp_transitions_total{vrrp_instance="web",state="MASTER",reason="` + string(vrrp.ReasonLapsed) + `"} 2`,
+		`lvs_ha_vrrp_advert_send_lateness_seconds_bucket{le="0.0001"} 1`,
+		`lvs_ha_vrrp_advert_send_lateness_seconds_bucket{le="0.005"} 2`,
+		`lvs_ha_vrrp_advert_send_lateness_seconds_bucket{le="10"} 2`,
+		`lvs_ha_vrrp_advert_send_lateness_seconds_bucket{le="+Inf"} 3`,
+		`lvs_ha_vrrp_advert_receive_lateness_seconds_count 3`,
+		`lvs_ha_check_duration_seconds_sum{kind="http"} 60.003001`,
+		`lvs_ha_check_lateness_seconds_bucket{kind="tcp",le="0.005"} 2`,
+		`lvs_ha_check_results_total{kind="http",result="passed"} 7`,
+		`lvs_ha_check_results_total{kind="http",result="timeout"} 2`,
+		`lvs_ha_process_cpu_seconds_total{process="speaker"} 1.5`,
+		`lvs_ha_process_resident_memory_bytes{process="speaker"} 1048576`,
+		`lvs_ha_process_open_fds{process="speaker"} 12`,
+		`lvs_ha_process_start_time_seconds{process="speaker"} 1700000000`,
+		`lvs_ha_config_info{digest="0123456789abcdef"} 1`,
+		`lvs_ha_config_last_read_time_seconds 1700000001`,
 		`lvs_ha_notifications_delivered_total{receiver="notify web"} 4`,
 	} {
 		if !strings.Contains(text, line+"\n") {
@@ -137,6 +170,11 @@ func TestContribUsesMetricsThatExist(t *testing.T) {
 			t.Errorf("%s uses no metrics", path)
 		}
 		for _, name := range names {
+			for _, part := range []string{"_bucket", "_sum", "_count"} { // of a histogram
+				if whole, ok := strings.CutSuffix(name, part); ok && strings.Contains(text, "# TYPE "+whole+" histogram\n") {
+					name = whole
+				}
+			}
 			if !strings.Contains(text, "# TYPE "+name+" ") {
 				t.Errorf("%s: there is no metric %s", path, name)
 			}
@@ -160,8 +198,27 @@ func BenchmarkWrite(b *testing.B) {
 	s := pair(1000, 40)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Write(io.Discard, s, true); err != nil {
+		if err := Write(io.Discard, s, figures(), true); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestProcesses reads what this process and its parent use.
+func TestProcesses(t *testing.T) {
+	list := Processes(os.Getpid())
+	var names []string
+	for _, p := range list {
+		names = append(names, p.Name)
+		if p.Memory < 1<<20 || p.Started.Before(booted()) || p.Started.After(time.Now()) {
+			t.Errorf("%+v", p)
+		}
+	}
+	self := list[len(list)-1]
+	if strings.Join(names, " ") != "parent speaker director" || self.Files == 0 || self.CPU < 0 || time.Since(self.Started) > time.Hour {
+		t.Errorf("%+v", list)
+	}
+	if gone := Processes(0); len(gone) != 2 {
+		t.Errorf("without a speaker: %+v", gone)
 	}
 }

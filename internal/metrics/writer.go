@@ -3,9 +3,12 @@ package metrics
 import (
 	"bufio"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/histogram"
 )
 
 // kind is the type of a family in Prometheus's text format, version 0.0.4.
@@ -14,6 +17,8 @@ type kind string
 const (
 	gauge   kind = "gauge"
 	counter kind = "counter"
+
+	histogramKind kind = "histogram"
 )
 
 // writer writes metrics. It keeps the first error, after which it writes nothing.
@@ -53,6 +58,30 @@ func (w *writer) end(line []byte, value float64) {
 	}
 	w.line = append(line, '\n')
 	w.out.Write(w.line)
+}
+
+// bounds are the upper bounds of buckets in seconds, as labels.
+var bounds = func() (texts []string) {
+	for _, b := range histogram.Bounds {
+		texts = append(texts, strconv.FormatFloat(b.Seconds(), 'g', -1, 64))
+	}
+	return append(texts, "+Inf")
+}()
+
+// histogram writes a sample of the current family, a histogram in seconds.
+func (w *writer) histogram(h *histogram.Histogram, labels ...string) {
+	name, names := w.name, w.names
+	var count uint64
+	w.name, w.names = name+"_bucket", append(slices.Clone(names), "le")
+	for i, n := range h.Counts {
+		count += n
+		w.sample(float64(count), append(slices.Clone(labels), bounds[i])...)
+	}
+	w.name, w.names = name+"_sum", names
+	w.sample(h.Sum.Seconds(), labels...)
+	w.name = name + "_count"
+	w.sample(float64(count), labels...)
+	w.name = name
 }
 
 func (w *writer) flag(set bool, labels ...string) {

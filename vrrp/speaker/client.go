@@ -40,6 +40,7 @@ type Client struct {
 	alive   bool
 	after   *vrrp.Position  // to be sent
 	waiting []chan struct{} // closed when the report has arrived
+	figures vrrp.Figures
 
 	heard vrrp.Position // the last transition; used only by the receiving goroutine
 }
@@ -209,14 +210,24 @@ func (c *Client) listen(conn net.Conn) error {
 			c.Static(*n.Static)
 		}
 		if n.Report {
-			c.reported()
+			c.reported(n.Figures)
 		}
 	}
 }
 
-func (c *Client) reported() {
+// Figures returns those of the last report.
+func (c *Client) Figures() vrrp.Figures {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.figures
+}
+
+func (c *Client) reported(f *vrrp.Figures) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f != nil {
+		c.figures = *f
+	}
 	for _, told := range c.waiting {
 		close(told)
 	}

@@ -99,7 +99,7 @@ func withOffice(t *testing.T, f func(t *testing.T, o *office)) {
 					o.wanted = append(o.wanted, *in.Wanted)
 				}
 				if in.Report {
-					c.put(news{Statuses: o.statuses, Report: true})
+					c.put(news{Statuses: o.statuses, Report: true, Figures: &vrrp.Figures{PID: 7}})
 				}
 			},
 			left: func() {
@@ -192,8 +192,8 @@ func TestClientAndServer(t *testing.T) {
 			t.Errorf("received %v", heard)
 		}
 		err := d.Report(t.Context())
-		if heard, _ := d.take(); err != nil || len(heard) != 2 {
-			t.Errorf("report %v, %v", heard, err)
+		if heard, _ := d.take(); err != nil || len(heard) != 2 || d.Figures().PID != 7 {
+			t.Errorf("report %v, %+v, %v", heard, d.Figures(), err)
 		}
 	})
 }

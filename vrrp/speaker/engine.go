@@ -4,9 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/histogram"
 	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -65,7 +67,8 @@ type engine struct {
 	silent         bool // the director is connected but silent
 	abandoned      bool // has handed over because there is no director
 
-	advert  vrrp.Advert // scratch of receive
+	late    histogram.Histogram // of the masters' adverts
+	advert  vrrp.Advert         // scratch of receive
 	changed []*router
 	unsent  []*wire // with queued adverts
 	tasks   []task  // for the keeper, after the adverts
@@ -282,6 +285,7 @@ func (e *engine) transition(r *router, c vrrp.Changed, w *work) {
 	}
 	e.log.Log(context.Background(), levelOf(c), "state changed", "instance", r.instance.Name, "interface", r.key.Interface, "family", r.key.Family.String(),
 		"virtual_router_id", r.key.VirtualRouterID, "from", c.From, "to", c.To, "reason", c.Reason, "priority", w.priority)
+	r.countTransition(c)
 	e.history.add(vrrp.Transition{Time: w.at, Instance: r.instance.Name, From: c.From, To: c.To, Reason: c.Reason, Priority: w.priority})
 	e.note(r)
 }
@@ -332,6 +336,11 @@ func (e *engine) statuses(now time.Time) []vrrp.Status {
 		out = append(out, r.status(now))
 	}
 	return out
+}
+
+// figures returns what a report says of this process.
+func (e *engine) figures() *vrrp.Figures {
+	return &vrrp.Figures{PID: os.Getpid(), Sent: e.timers.late, Received: e.late}
 }
 
 // setInterface records an interface's new state.

@@ -16,6 +16,7 @@ type order struct {
 type news struct {
 	Statuses    []vrrp.Status     `json:"statuses"`
 	Transitions []vrrp.Transition `json:"transitions,omitempty"`
-	Static      *[]string         `json:"static,omitempty"` // what the kernel refuses of the static configuration, if that has changed
-	Report      bool              `json:"report,omitempty"` // answers a request
+	Static      *[]string         `json:"static,omitempty"`  // what the kernel refuses of the static configuration, if that has changed
+	Report      bool              `json:"report,omitempty"`  // answers a request
+	Figures     *vrrp.Figures     `json:"figures,omitempty"` // with a report
 }

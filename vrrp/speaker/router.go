@@ -75,6 +75,9 @@ type router struct {
 
 	sent, sendErrors, received, mismatched uint64
 	drops                                  drops
+	transitions                            []vrrp.TransitionCount
+	heard                                  time.Time // the last advert of the master, if this is a backup
+	heardFrom                              netip.Addr
 	warned                                 time.Time // of a failed send
 	differenceNoted                        time.Time // of a peer's addresses
 	contested                              time.Time // last reaction to another master
@@ -131,9 +134,20 @@ func (r *router) status(now time.Time) vrrp.Status {
 	s.AddressesRestored = r.holder.restored.Load()
 	s.Conflicts = r.conflicts.list(now)
 	s.VMAC = r.vmacStatus()
+	s.TransitionCounts = slices.Clone(r.transitions)
 	s.Dropped = named(&r.drops.count)
 	s.InterfaceDropped = named(&r.wire.drops.count)
 	return s
+}
+
+// countTransition counts a transition by its new state and its reason, of which there are few.
+func (r *router) countTransition(c vrrp.Changed) {
+	i := slices.IndexFunc(r.transitions, func(t vrrp.TransitionCount) bool { return t.To == c.To && t.Reason == c.Reason })
+	if i < 0 {
+		i = len(r.transitions)
+		r.transitions = append(r.transitions, vrrp.TransitionCount{To: c.To, Reason: c.Reason})
+	}
+	r.transitions[i].Count++
 }
 
 // named returns the nonzero counters by the name of their reason.

@@ -272,7 +272,7 @@ func (s *speaker) ordered(c *directorConn, o order) {
 	if o.Report && c.asked.CompareAndSwap(false, true) {
 		s.loop.post(func(time.Time) {
 			c.asked.Store(false)
-			c.put(news{Statuses: s.loop.engine.statuses(time.Now()), Report: true})
+			c.put(news{Statuses: s.loop.engine.statuses(time.Now()), Report: true, Figures: s.loop.engine.figures()})
 		})
 	}
 }

@@ -161,6 +161,7 @@ type directorConn struct {
 	waiting map[string]vrrp.Status
 	static  *[]string
 	report  bool
+	figures *vrrp.Figures
 	due     bool           // a line is due, even an empty one
 	after   *vrrp.Position // position of the last transition sent; nil until the director has sent its position
 }
@@ -191,6 +192,9 @@ func (c *directorConn) put(n news) {
 	if n.Static != nil {
 		c.static = n.Static
 	}
+	if n.Figures != nil {
+		c.figures = n.Figures
+	}
 	c.report = c.report || n.Report
 	c.due = true
 	c.mu.Unlock()
@@ -220,6 +224,7 @@ func (c *directorConn) take() (n news, ok bool) {
 		return news{}, false
 	}
 	n.Static, c.static = c.static, nil
+	n.Figures, c.figures = c.figures, nil
 	n.Report, n.Statuses = c.report, make([]vrrp.Status, 0, len(c.order))
 	for _, name := range c.order {
 		n.Statuses = append(n.Statuses, c.waiting[name])

@@ -3,6 +3,8 @@ package speaker
 import (
 	"container/heap"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/histogram"
 )
 
 // timer calls fire on the loop's goroutine when it is due.
@@ -17,7 +19,10 @@ type timer struct {
 }
 
 // timers holds the timers that are set: those that wait for a packet, and those that only send.
-type timers struct{ waits, sends timerHeap }
+type timers struct {
+	waits, sends timerHeap
+	late         histogram.Histogram // of those that send
+}
 
 // set sets a timer that waits for a packet.
 func (t *timers) set(x *timer, at time.Time) { t.setIn(&t.waits, x, at, 0) }
@@ -79,6 +84,7 @@ func (t *timers) fireSends(now time.Time) {
 		if len(t.sends) == 0 || t.sends[0].at.After(now) {
 			break
 		}
+		t.late.Add(now.Sub(t.sends[0].at))
 		t.fireFirst(&t.sends, now)
 	}
 }
@@ -99,6 +105,7 @@ func (t *timers) send(now time.Time) {
 		if len(t.sends) == 0 || t.sends[0].at.After(now.Add(t.sends[0].early)) {
 			return
 		}
+		t.late.Add(now.Sub(t.sends[0].at))
 		moment := now
 		if at := t.sends[0].at; at.After(now) {
 			moment = at

@@ -86,10 +86,24 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 		e.outside.Warn("another router advertises other addresses", "instance", r.instance.Name, "router", p.From,
 			"addresses", listAddresses(e.advert.Addresses), "adverts", r.mismatched)
 	}
+	e.noteLateness(r, p)
 	e.step(r, vrrp.Received{Source: p.From, Priority: e.advert.Priority, Interval: e.advert.Interval, At: p.At}, now)
 	if e.contested(r, now) {
 		e.anotherMaster(r, p.From, now)
 	}
+}
+
+// noteLateness counts how late an advert of a backup's master is, by the arrival of the one before. The last advert of a
+// master that resigns comes early.
+func (e *engine) noteLateness(r *router, p datagram) {
+	if r.machine.State() != vrrp.Backup || e.advert.Priority == vrrp.PriorityResign {
+		r.heard = time.Time{}
+		return
+	}
+	if !r.heard.IsZero() && r.heardFrom == p.From {
+		e.late.Add(p.At.Sub(r.heard) - e.advert.Interval)
+	}
+	r.heard, r.heardFrom = p.At, p.From
 }
 
 // contestedGap is the minimum time between two reactions to another master.
