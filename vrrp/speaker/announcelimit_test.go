@@ -45,55 +45,55 @@ func TestAnnounceLimit(t *testing.T) {
 		do     func(a *announcer)
 		want   string
 	}{
-		{"requests first", each, func(a *announcer) { a.Announce(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2")) },
+		{"requests first", each, func(a *announcer) { a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2")) },
 			"0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.1', 30ms 10.0.0.2'"},
 		{"from the loop", each, func(a *announcer) {
 			a.AnnounceNow(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2"))
-			a.wake.notify()
+			a.Continue()
 		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.1', 30ms 10.0.0.2'"},
-		{"families apart", each, func(a *announcer) { a.Announce(burstOf(h, 1, "eth0 fd00::1", "eth0 fd00::2", "eth0 10.0.0.1")) },
+		{"families apart", each, func(a *announcer) { a.begins(burstOf(h, 1, "eth0 fd00::1", "eth0 fd00::2", "eth0 10.0.0.1")) },
 			"0s fd00::1, 30ms fd00::2, 30ms 10.0.0.1, 40ms 10.0.0.1'"},
 		{"interfaces apart", each, func(a *announcer) {
-			a.Announce(burstOf(h, 1, "eth0 10.0.0.1"))
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1"))
 			time.Sleep(ms)
-			a.Announce(burstOf(other, 1, "eth1 10.0.0.2"))
+			a.begins(burstOf(other, 1, "eth1 10.0.0.2"))
 		}, "0s 10.0.0.1, 1ms 10.0.0.2, 10ms 10.0.0.1', 11ms 10.0.0.2'"},
 		{"interfaces together", shared, func(a *announcer) {
-			a.Announce(burstOf(h, 1, "eth0 10.0.0.1"))
-			a.Announce(burstOf(other, 1, "eth1 10.0.0.2"))
-		}, "0s 10.0.0.1, 10ms 10.0.0.1', 20ms 10.0.0.2, 30ms 10.0.0.2'"},
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1"))
+			a.begins(burstOf(other, 1, "eth1 10.0.0.2"))
+		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.1', 30ms 10.0.0.2'"},
 		{"instances take turns", each, func(a *announcer) {
-			a.Announce(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"))
-			a.Announce(burstOf(other, 1, "eth0 10.0.0.4"))
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"))
+			a.begins(burstOf(other, 1, "eth0 10.0.0.4"))
 		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.4, 30ms 10.0.0.3, 40ms 10.0.0.4', 50ms 10.0.0.1', 60ms 10.0.0.2', 70ms 10.0.0.3'"},
 		{"macvlan and the interface below together", each, func(a *announcer) {
-			a.Announce(burstOf(virtual, 1, "vrrp.51 10.0.0.1"))
-			a.Announce(burstOf(other, 1, "eth0 10.0.0.2"))
-		}, "0s 10.0.0.1, 10ms 10.0.0.1', 20ms 10.0.0.2, 30ms 10.0.0.2'"},
-		{"other interfaces", []vrrp.AnnounceLimit{{Interfaces: []string{"eth1"}, ARPInterval: 10 * ms}}, func(a *announcer) { a.Announce(burstOf(virtual, 1, "vrrp.51 10.0.0.1", "tun0 10.0.0.2")) },
+			a.begins(burstOf(virtual, 1, "vrrp.51 10.0.0.1"))
+			a.begins(burstOf(other, 1, "eth0 10.0.0.2"))
+		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.1', 30ms 10.0.0.2'"},
+		{"other interfaces", []vrrp.AnnounceLimit{{Interfaces: []string{"eth1"}, ARPInterval: 10 * ms}}, func(a *announcer) { a.begins(burstOf(virtual, 1, "vrrp.51 10.0.0.1", "tun0 10.0.0.2")) },
 			"0s 10.0.0.1, 0s 10.0.0.1'"},
 		{"stopped", each, func(a *announcer) {
-			a.Announce(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"))
-			a.Announce(burstOf(other, 1, "eth0 10.0.0.4"))
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"))
+			a.begins(burstOf(other, 1, "eth0 10.0.0.4"))
 			a.stop(h)
 		}, "0s 10.0.0.1, 10ms 10.0.0.4, 20ms 10.0.0.4'"},
 		{"a burst before the end of the last one", each, func(a *announcer) {
 			for range 3 {
-				a.Announce(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2"))
+				a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2"))
 				time.Sleep(15 * ms)
 			}
 		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.1', 30ms 10.0.0.2', 100ms 10.0.0.1, 110ms 10.0.0.2, 120ms 10.0.0.1', 130ms 10.0.0.2'"},
 		{"limit removed", each, func(a *announcer) {
-			a.Announce(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2"))
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2"))
 			time.Sleep(15 * ms)
 			a.setLimits(nil)
 		}, "0s 10.0.0.1, 10ms 10.0.0.2, 15ms 10.0.0.1', 15ms 10.0.0.2'"},
 		{"limit shortened", each, func(a *announcer) {
-			a.Announce(burstOf(h, 1, "eth0 fd00::1", "eth0 fd00::2", "eth0 fd00::3"))
+			a.begins(burstOf(h, 1, "eth0 fd00::1", "eth0 fd00::2", "eth0 fd00::3"))
 			time.Sleep(5 * ms)
 			a.setLimits([]vrrp.AnnounceLimit{{NAInterval: 20 * ms}})
 		}, "0s fd00::1, 5ms fd00::2, 25ms fd00::3"},
-		{"none", nil, func(a *announcer) { a.Announce(burstOf(h, 1, "eth0 10.0.0.1", "eth0 fd00::1")) },
+		{"none", nil, func(a *announcer) { a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 fd00::1")) },
 			"0s 10.0.0.1, 0s fd00::1, 0s 10.0.0.1'"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestAnnounceLimitDoesNotBlock(t *testing.T) {
 		a.setLimits([]vrrp.AnnounceLimit{{ARPInterval: interval}})
 		began := time.Now()
 		for i := range instances {
-			a.Announce(burstOf(&holder{key: keyA}, rounds, fmt.Sprintf("eth0 10.0.0.%d", i)))
+			a.begins(burstOf(&holder{key: keyA}, rounds, fmt.Sprintf("eth0 10.0.0.%d", i)))
 		}
 		if took := time.Since(began); took > 0 {
 			t.Errorf("the calls took %s", took)

@@ -54,8 +54,8 @@ const (
 // removed the addresses, its answers direct the MAC address to it.
 var vmacRounds = [...]time.Duration{2 * time.Millisecond, 8 * time.Millisecond}
 
-// announcer sends bursts: the first round on the caller's goroutine, the rest on its own. What a limit delays is sent on its
-// own.
+// announcer sends bursts: the requests of the first round on the caller's goroutine, the rest on its own. With many routers,
+// each address is thus announced before any is announced again. What a limit delays is sent on its own goroutine too.
 type announcer struct {
 	log    *slog.Logger
 	framer framer
@@ -64,7 +64,7 @@ type announcer struct {
 
 	mu      sync.Mutex
 	running map[*holder]*running
-	until   time.Time // when run wakes up by itself; zero if it does not
+	begun   []*running // the rest of the first round is to be sent
 	wanted  []vrrp.AnnounceLimit
 	limits  map[limited]*limit
 }
@@ -81,15 +81,16 @@ func newAnnouncer(log *slog.Logger, f framer, lookup func(string) netInterface) 
 	return &announcer{log: log, framer: f, lookup: lookup, wake: newWakeup(), running: map[*holder]*running{}, limits: map[limited]*limit{}}
 }
 
-// Announce starts a burst, replacing the router's former one, and returns when its first round has been sent or a limit
-// delays it. A router that has just sent a round sends the next one only after secondRound.
-func (a *announcer) Announce(b burst) {
-	a.begin(b, true)
-	a.wakeFor(b.holder)
-}
+// Announce starts a burst, replacing the router's former one, and returns when the requests of its first round have been
+// sent or a limit delays them. A router that has just sent a round sends the next one only after secondRound. The caller must
+// call Continue afterwards.
+func (a *announcer) Announce(b burst) { a.begin(b, true) }
 
-// AnnounceNow is Announce for a few addresses, without pauses. The caller must notify a.wake afterwards.
+// AnnounceNow is Announce for a few addresses, without pauses.
 func (a *announcer) AnnounceNow(b burst) { a.begin(b, false) }
+
+// Continue makes run send the rest of all bursts.
+func (a *announcer) Continue() { a.wake.notify() }
 
 func (a *announcer) begin(b burst, paced bool) {
 	now := time.Now()
@@ -111,18 +112,7 @@ func (a *announcer) begin(b burst, paced bool) {
 	begun := r.left > 0
 	a.mu.Unlock()
 	if begun {
-		a.round(r, paced)
-	}
-}
-
-// wakeFor wakes run if it would sleep beyond the next round of a router's burst, or beyond a limit.
-func (a *announcer) wakeFor(h *holder) {
-	a.mu.Lock()
-	r := a.running[h]
-	late := r != nil && (r.left > 0 || r.sent < r.rounds && (a.until.IsZero() || r.next.Before(a.until)))
-	a.mu.Unlock()
-	if late {
-		a.wake.notify()
+		a.round(r, len(b.targets), paced)
 	}
 }
 
@@ -184,7 +174,7 @@ func (a *announcer) run(ctx context.Context) {
 				}
 				break
 			}
-			a.round(r, true)
+			a.round(r, 0, true)
 		}
 	}
 }
@@ -198,7 +188,13 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 	if delayed != nil {
 		return delayed, 0
 	}
-	defer func() { a.until = first }()
+	for len(a.begun) > 0 {
+		r := a.begun[0]
+		a.begun = a.begun[1:]
+		if a.running[r.holder] == r {
+			return r, 0
+		}
+	}
 	for _, r := range a.running {
 		switch {
 		case r.left > 0 || r.sent >= r.rounds:
@@ -215,10 +211,11 @@ func (a *announcer) due(now time.Time) (*running, time.Duration) {
 	return nil, first.Sub(now)
 }
 
-// round sends the rest of a burst's round. It ends early if the burst is stopped, or continues later if a limit delays it.
-func (a *announcer) round(r *running, pause bool) {
+// round sends a burst's round until some packets are left, which run sends. It ends early if the burst is stopped, or continues
+// later if a limit delays it.
+func (a *announcer) round(r *running, left int, pause bool) {
 	for {
-		p, ok := a.packet(r)
+		p, ok := a.packet(r, left)
 		if !ok {
 			return
 		}
@@ -245,10 +242,14 @@ type announcement struct {
 
 // packet returns the next packet of a burst's round. A round announces each address once, and then each IPv4 address again
 // with an ARP reply, because some receivers accept only requests or only replies.
-func (a *announcer) packet(r *running) (announcement, bool) {
+func (a *announcer) packet(r *running, left int) (announcement, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for a.running[r.holder] == r && r.left > 0 {
+		if r.left == left {
+			a.begun = append(a.begun, r)
+			return announcement{}, false
+		}
 		t := r.targets[(2*len(r.targets)-r.left)%len(r.targets)]
 		p := announcement{ifc: a.lookup(t.Interface), address: t.Prefix.Addr(), reply: r.left <= len(r.targets)}
 		if t.Interface == r.holder.vmac {

@@ -82,6 +82,25 @@ func someBurst(rounds, addresses int) burst {
 	return b
 }
 
+// begins is what the keeper does for one router.
+func (a *announcer) begins(b burst) {
+	a.Announce(b)
+	a.Continue()
+}
+
+// TestAnnouncerRequestsFirst checks that no address is announced again, by a reply, before each is announced.
+func TestAnnouncerRequestsFirst(t *testing.T) {
+	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
+		a.Announce(burstOf(&holder{key: keyA}, 1, "eth0 10.0.0.1", "eth0 10.0.0.2"))
+		a.Announce(burstOf(&holder{key: keyB}, 1, "eth0 10.0.0.3"))
+		a.Continue()
+		synctest.Wait()
+		if got, want := framer.told(), "0s 10.0.0.1, 0s 10.0.0.2, 0s 10.0.0.3, 0s 10.0.0.1', 0s 10.0.0.2', 0s 10.0.0.3'"; got != want {
+			t.Errorf("sent %s\nwant %s", got, want)
+		}
+	})
+}
+
 func TestAnnouncerRounds(t *testing.T) {
 	const ms = time.Millisecond
 	for _, c := range []struct {
@@ -89,30 +108,30 @@ func TestAnnouncerRounds(t *testing.T) {
 		do   func(a *announcer)
 		want []time.Duration
 	}{
-		{"one", func(a *announcer) { a.Announce(someBurst(1, 1)) }, []time.Duration{0}},
-		{"five", func(a *announcer) { a.Announce(someBurst(5, 1)) }, []time.Duration{0, 100 * ms, 1200 * ms, 2300 * ms, 3400 * ms}},
+		{"one", func(a *announcer) { a.begins(someBurst(1, 1)) }, []time.Duration{0}},
+		{"five", func(a *announcer) { a.begins(someBurst(5, 1)) }, []time.Duration{0, 100 * ms, 1200 * ms, 2300 * ms, 3400 * ms}},
 		{"stopped", func(a *announcer) {
-			a.Announce(someBurst(5, 1))
+			a.begins(someBurst(5, 1))
 			time.Sleep(50 * ms)
 			a.stop(holderA)
 		}, []time.Duration{0}},
 		{"two bursts in a row", func(a *announcer) {
-			a.Announce(someBurst(2, 1))
+			a.begins(someBurst(2, 1))
 			time.Sleep(50 * ms)
-			a.Announce(someBurst(2, 1))
+			a.begins(someBurst(2, 1))
 		}, []time.Duration{0, 100 * ms, 200 * ms}},
 		{"a burst after a while", func(a *announcer) {
-			a.Announce(someBurst(2, 1))
+			a.begins(someBurst(2, 1))
 			time.Sleep(500 * ms)
-			a.Announce(someBurst(1, 1))
+			a.begins(someBurst(1, 1))
 		}, []time.Duration{0, 100 * ms, 500 * ms}},
 		{"repeated after its end", func(a *announcer) {
-			a.Announce(someBurst(1, 1))
+			a.begins(someBurst(1, 1))
 			time.Sleep(time.Second)
 			a.repeat(holderA)
 		}, []time.Duration{0, 1100 * ms, 2200 * ms}},
 		{"repeated during it", func(a *announcer) {
-			a.Announce(someBurst(2, 1))
+			a.begins(someBurst(2, 1))
 			time.Sleep(150 * ms)
 			a.repeat(holderA)
 		}, []time.Duration{0, 100 * ms, 250 * ms, 1350 * ms}},
@@ -134,10 +153,11 @@ func TestAnnouncerPaces(t *testing.T) {
 	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
 		b := someBurst(1, 10*paceFrames)
 		b.holder = &holder{key: keyA}
-		a.Announce(b)
+		a.begins(b)
 		if took := framer.times()[10*paceFrames-1]; took < 9*paceTime {
 			t.Errorf("%d announcements within %s", len(b.targets), took)
 		}
+		time.Sleep(time.Second)
 		if got := b.holder.announced.Load(); got != uint64(20*paceFrames) {
 			t.Errorf("counted %d packets", got)
 		}
@@ -155,7 +175,7 @@ func TestAnnouncerPacesEachInterface(t *testing.T) {
 					b.targets = append(b.targets, placed{name, vip1.Prefix})
 				}
 				began := time.Now()
-				a.Announce(b)
+				a.begins(b)
 				if took := time.Since(began); took > 0 {
 					t.Errorf("%d packets on %s took %s", packets, name, took)
 				}
@@ -165,35 +185,10 @@ func TestAnnouncerPacesEachInterface(t *testing.T) {
 	})
 }
 
-// TestAnnouncerSleepsOn checks that a thousand bursts do not each wake the goroutine that sends later rounds.
-func TestAnnouncerSleepsOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newAnnouncer(slog.New(slog.DiscardHandler), &fakeFramer{}, func(name string) netInterface { return netInterface{Index: 2, Name: name} })
-		announce := func(rounds int) (woken bool) {
-			b := someBurst(rounds, 1)
-			b.holder = &holder{key: keyA}
-			a.Announce(b)
-			woken = len(a.wake) > 0
-			select {
-			case <-a.wake:
-			default:
-			}
-			return woken
-		}
-		if announce(1) || !announce(2) {
-			t.Error("woken for a burst of one round, or not for a second round")
-		}
-		a.due(time.Now())
-		if announce(2) {
-			t.Error("woken although it wakes up by itself for the first burst")
-		}
-	})
-}
-
 func TestAnnouncerFailure(t *testing.T) {
 	withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, log *bytes.Buffer) {
 		framer.fail = errors.New("network is down")
-		a.Announce(someBurst(1, 3))
+		a.begins(someBurst(1, 3))
 		if got := bytes.Count(log.Bytes(), []byte("announcement not sent")); got != 1 {
 			t.Errorf("logged %d times:\n%s", got, log)
 		}

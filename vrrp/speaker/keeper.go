@@ -33,6 +33,7 @@ type linker interface {
 // burster announces addresses: immediately, then repeatedly.
 type burster interface {
 	Announce(b burst)
+	Continue() // after one or more calls of Announce
 }
 
 // task is a list of a machine's actions that may block in the kernel, addresses and announcements, in order.
@@ -167,6 +168,9 @@ func (k *keeper) run(ctx context.Context) {
 				t.done()
 				k.pacer.pause()
 			}
+		}
+		if len(tasks) > 0 {
+			k.announce.Continue()
 		}
 		if !check || len(k.held)+len(k.routing.held) == 0 {
 			continue

@@ -164,12 +164,16 @@ type keeperRig struct {
 	kernel *fakeKernel
 	log    bytes.Buffer
 	bursts []burst
+
+	continued []int // number of bursts at each call
+
 	told   []string // refusals that were reported
 	links  map[string]netInterface
 	routes fakeRoutingTable
 }
 
 func (g *keeperRig) Announce(b burst) { g.bursts = append(g.bursts, b) }
+func (g *keeperRig) Continue()        { g.continued = append(g.continued, len(g.bursts)) }
 
 // withKeeper runs a keeper in a bubble of synctest.
 func withKeeper(t *testing.T, f func(t *testing.T, g *keeperRig)) {
@@ -210,6 +214,22 @@ func (g *keeperRig) do(h *holder, actions ...vrrp.Action) {
 	done := make(chan struct{})
 	g.submit(task{holder: h, name: "v", count: 3, actions: actions, done: func() { close(done) }})
 	<-done
+}
+
+// TestKeeperAnnouncesAllFirst takes over two routers at once: what follows the first announcements waits for both.
+func TestKeeperAnnouncesAllFirst(t *testing.T) {
+	withKeeper(t, func(t *testing.T, g *keeperRig) {
+		synctest.Wait()
+		g.continued = nil
+		for key, a := range map[routerKey]vrrp.Address{keyA: vip1, keyB: vip2} {
+			all := []vrrp.Address{a}
+			g.submit(task{holder: &holder{key: key}, actions: []vrrp.Action{vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all}}, done: func() {}})
+		}
+		synctest.Wait()
+		if len(g.bursts) != 2 || !slices.Equal(g.continued, []int{2}) {
+			t.Errorf("%d bursts, continued after %v", len(g.bursts), g.continued)
+		}
+	})
 }
 
 func TestKeeperHoldsAndReleases(t *testing.T) {

@@ -174,7 +174,7 @@ func (s *speaker) announce(t task, addresses []vrrp.Address) {
 	s.announcer.AnnounceNow(newBurst(t, addresses))
 }
 
-func (s *speaker) announceOn() { s.announcer.wake.notify() }
+func (s *speaker) announceOn() { s.announcer.Continue() }
 
 func (s *speaker) repeat(h *holder)  { s.announcer.repeat(h) }
 func (s *speaker) silence(h *holder) { s.announcer.stop(h) }
