@@ -179,6 +179,7 @@ type Pool struct {
 	Quorum    Quorum        `json:"quorum,omitzero"`
 	MinUp     MinUp         `json:"min_up,omitzero"`
 	SlowStart time.Duration `json:"slow_start,omitempty"`
+	Linger    time.Duration `json:"linger,omitempty"`
 	Init      string        `json:"init,omitempty"` // InitUp, or empty: not in use before the first result
 }
 

@@ -46,6 +46,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	quorums,
 	minimums,
 	slowStarts,
+	lingering,
 	sources,
 	discoveredForwarding,
 	checkTimes,

@@ -107,3 +107,27 @@ func slowStarts(f *file) hcl.Diagnostics {
 	}
 	return diags
 }
+
+// lingering rejects a linger of services whose removed servers would still get clients.
+func lingering(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for b := range each(f.Services, &diags) {
+		if !b.Linger.isSet() || b.Linger.value == 0 || !b.hasIdentity() || !b.Scheduler.isOK() || !b.SchedulerFlags.isOK() {
+			continue
+		}
+		if b.Persistence != nil {
+			diags = append(diags, problem(b.Linger.at(), "Linger and persistence", "The clients of a removed server would stay with it. Remove linger, or write 0s."))
+		} else if !b.service().Quiesces() {
+			diags = append(diags, problem(b.Linger.at(), "Linger and the scheduler",
+				"With the scheduler %s%s, the kernel refuses the clients that it would have sent to a server that lingers. Remove linger, or write 0s.", b.Scheduler.value, withoutFallback(b.Scheduler.value)))
+		}
+	}
+	return diags
+}
+
+func withoutFallback(scheduler string) string {
+	if scheduler == "dh" {
+		return ""
+	}
+	return " without the flag " + scheduler + "-fallback"
+}

@@ -28,6 +28,7 @@ type serviceBlock struct {
 	OnFailure      attr[string]         `hcl:"on_failure,optional" default:"remove" oneof:"remove|weight"`
 	MinUp          attr[string]         `hcl:"min_up,optional" unset:"none" holds:"a number, or a percentage as \"30%\""`
 	SlowStart      attr[time.Duration]  `hcl:"slow_start,optional" default:"0s" range:"0s..24h"`
+	Linger         attr[time.Duration]  `hcl:"linger,optional" unset:"2s; 0s if that is not possible, and with udp" range:"0s..24h"`
 	Init           attr[string]         `hcl:"init,optional" default:"down" oneof:"down|up"`
 
 	Persistence  *persistenceBlock   `hcl:"persistence,block"`
@@ -61,12 +62,27 @@ func (b *serviceBlock) settings() []*realServerBlock {
 }
 
 func (b *serviceBlock) pool() Pool {
-	p := Pool{Quorum: b.Quorum.config(), SlowStart: b.SlowStart.value}
+	p := Pool{Quorum: b.Quorum.config(), SlowStart: b.SlowStart.value, Linger: b.linger()}
 	p.MinUp, _ = parseMinUp(b.MinUp.value)
 	if b.Init.value == InitUp {
 		p.Init = InitUp
 	}
 	return p
+}
+
+// defaultLinger is how long a removed server keeps its connections. It is longer than most requests.
+const defaultLinger = 2 * time.Second
+
+// linger returns how long a removed server keeps its connections. The packets of a UDP flow must go to another server at once, while
+// answers pass in any case.
+func (b *serviceBlock) linger() time.Duration {
+	switch {
+	case b.Linger.isSet():
+		return b.Linger.value
+	case b.protocol() == "udp" || !b.service().Quiesces():
+		return 0
+	}
+	return defaultLinger
 }
 
 // quorumBlock is a `quorum` block within a `virtual_service` block.
@@ -196,21 +212,9 @@ func (b *serviceBlock) key() ipvs.ServiceKey {
 	return ipvs.ServiceAt(protocol, netip.AddrPortFrom(b.Address.value.address, b.Address.value.port))
 }
 
-func (b *serviceBlock) config() VirtualService {
-	required, _ := parseRequired(b.RequiredChecks.value)
-	service := VirtualService{
-		Name: b.Name.value,
-		Service: ipvs.Service{
-			ServiceKey: b.key(),
-			Scheduler:  b.Scheduler.value,
-			Netmask:    hostMask(b.family()),
-		},
-		OnFailure: OnFailure(b.OnFailure.value),
-		Pool:      b.pool(),
-		Notify:    b.Notify.config(),
-		Checks:    specs(b.HealthChecks),
-		Required:  required,
-	}
+// service returns the service as it is in the kernel's table.
+func (b *serviceBlock) service() ipvs.Service {
+	service := ipvs.Service{ServiceKey: b.key(), Scheduler: b.Scheduler.value, Netmask: hostMask(b.family())}
 	for _, flag := range b.SchedulerFlags.value {
 		bit, _ := ipvs.ParseFlags(b.Scheduler.value, flag.value)
 		service.Flags |= bit
@@ -230,6 +234,20 @@ func (b *serviceBlock) config() VirtualService {
 		case p.Prefix.isSet():
 			service.Netmask = ^uint32(0) << (32 - p.Prefix.value)
 		}
+	}
+	return service
+}
+
+func (b *serviceBlock) config() VirtualService {
+	required, _ := parseRequired(b.RequiredChecks.value)
+	service := VirtualService{
+		Name:      b.Name.value,
+		Service:   b.service(),
+		OnFailure: OnFailure(b.OnFailure.value),
+		Pool:      b.pool(),
+		Notify:    b.Notify.config(),
+		Checks:    specs(b.HealthChecks),
+		Required:  required,
 	}
 	for _, server := range b.RealServers {
 		service.RealServers = append(service.RealServers, b.server(server))

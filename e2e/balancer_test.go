@@ -32,6 +32,7 @@ type balanced struct {
 	kept    bool  // a server whose check fails keeps its connections
 	weights []int // of the real servers; 0 is drained
 	spare   bool  // whether the third real server is configured
+	found   bool  // lvs-ha discovers the real servers in a file
 	cmd     *exec.Cmd
 	log     strings.Builder
 }
@@ -43,10 +44,10 @@ const (
 )
 
 // newBalanced starts lvs-ha, or keepalived.
-func newBalanced(b testing.TB, ours, kept bool) *balanced {
+func newBalanced(b testing.TB, ours bool, m mode) *balanced {
 	b.Helper()
-	s := newNetwork(b, map[bool]string{true: "ours", false: "theirs"}[ours]+map[bool]string{true: "1"}[kept])
-	s.ours, s.kept = ours, kept
+	s := newNetwork(b, map[bool]string{true: "ours", false: "theirs"}[ours]+m.name)
+	s.ours, s.kept, s.found = ours, m.kept, m.found
 	s.start()
 	return s
 }
@@ -124,7 +125,19 @@ func (s *balanced) configure() {
 	if s.ours {
 		name, text = "lvs-ha.hcl", s.hcl()
 	}
-	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+	if s.ours && s.found {
+		s.write("servers.hcl", s.realServers())
+	}
+	s.write(name, text)
+}
+
+// write replaces a file.
+func (s *balanced) write(name, text string) {
+	s.b.Helper()
+	if err := os.WriteFile(s.path(name+".new"), []byte(text), 0o600); err != nil {
+		s.b.Fatal(err)
+	}
+	if err := os.Rename(s.path(name+".new"), s.path(name)); err != nil {
 		s.b.Fatal(err)
 	}
 }
@@ -157,10 +170,21 @@ func (s *balanced) hcl() string {
     rise     = 1
   }
 `, balancedVIP, map[bool]string{true: "weight", false: "remove"}[s.kept])
+	if s.found {
+		fmt.Fprintf(&c, "  discover \"file\" { path = %q }\n", s.path("servers.hcl"))
+	} else {
+		c.WriteString(s.realServers())
+	}
+	return c.String() + "  sorry_server \"10.1.0.4\" {}\n}\n"
+}
+
+// realServers are the blocks of the real servers.
+func (s *balanced) realServers() string {
+	var c strings.Builder
 	for _, n := range s.configured() {
 		fmt.Fprintf(&c, "  real_server \"10.1.0.%d\" { weight = %d }\n", n, s.weights[n-1])
 	}
-	return c.String() + "  sorry_server \"10.1.0.4\" {}\n}\n"
+	return c.String()
 }
 
 func (s *balanced) keepalived() string {
@@ -178,9 +202,18 @@ func (s *balanced) keepalived() string {
 func (s *balanced) reload() {
 	s.b.Helper()
 	s.configure()
-	if s.ours {
+	if s.ours && !s.found {
 		s.command("reload")
-	} else if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	} else if !s.ours {
+		s.hangUp()
+	}
+}
+
+// hangUp lets keepalived reload its configuration.
+
+func (s *balanced) hangUp() {
+	s.b.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		s.b.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,11 +54,14 @@ var incidents = append([][2]incident{
 		{"reload", func(s *balanced) { s.reload() }, firstIsIn},
 		{"reload", func(s *balanced) { s.reload() }, firstIsIn},
 	},
-	{
-		{"server removed", func(s *balanced) { s.spare = false; s.reload() }, func(table map[string]int) bool { _, there := table[tableKey(3)]; return !there }},
-		{"server added", func(s *balanced) { s.spare = true; s.reload() }, func(table map[string]int) bool { return table[tableKey(3)] == balancedWeight }},
-	},
+	removal,
 }, failingChecks...)
+
+// removal removes a server that works, and adds it again: by a reload, or by what lvs-ha discovers.
+var removal = [2]incident{
+	{"server removed", func(s *balanced) { s.spare = false; s.reload() }, func(table map[string]int) bool { return table[tableKey(3)] == 0 }},
+	{"server added", func(s *balanced) { s.spare = true; s.reload() }, func(table map[string]int) bool { return table[tableKey(3)] == balancedWeight }},
+}
 
 // failingChecks are incidents in which the servers work.
 var failingChecks = [][2]incident{
@@ -89,6 +93,13 @@ func (s *balanced) filter(command string) {
 	}
 }
 
+// mode is what is compared: incidents with servers that are removed when their check fails, kept with weight 0, or discovered.
+type mode struct {
+	name        string
+	kept, found bool
+	which       [][2]incident
+}
+
 // toll is what an incident cost, over several rounds.
 type toll struct {
 	asked, lost, rounds int
@@ -102,20 +113,18 @@ func BenchmarkKernelFailedRequests(b *testing.B) {
 	if _, err := exec.LookPath("keepalived"); err != nil {
 		b.Skip("keepalived is not installed")
 	}
-	for _, mode := range []struct {
-		suffix string
-		kept   bool
-		which  [][2]incident
-	}{{"", false, incidents}, {", connections kept", true, failingChecks}} {
-		ours, theirs := newBalanced(b, true, mode.kept).suffer(mode.which), newBalanced(b, false, mode.kept).suffer(mode.which)
+	for _, m := range []mode{
+		{"", false, false, incidents}, {"kept", true, false, failingChecks}, {"found", false, true, [][2]incident{removal}},
+	} {
+		ours, theirs := newBalanced(b, true, m).suffer(m.which), newBalanced(b, false, m).suffer(m.which)
 		done := map[string]bool{}
-		for _, pair := range mode.which {
+		for _, pair := range m.which {
 			for _, i := range pair {
 				if done[i.name] {
 					continue
 				}
 				done[i.name] = true
-				b.Run(i.name+mode.suffix, func(b *testing.B) { report(b, ours[i.name], theirs[i.name]) })
+				b.Run(strings.TrimSuffix(i.name+", "+m.name, ", "), func(b *testing.B) { report(b, ours[i.name], theirs[i.name]) })
 			}
 		}
 	}

@@ -62,6 +62,31 @@ virtual_service "flows" {
 }
 `
 
+// leaving has a service of the real servers %s, which are removed when their check fails, and a sorry server.
+const leaving = `
+virtual_service "web" {
+  address    = "198.51.100.100:80"
+  scheduler  = "wrr"
+  forwarding = "nat"
+  linger     = "4s"
+
+  health_check "http" {
+    path     = "/healthz"
+    interval = "100ms"
+    timeout  = "3s"
+    fall     = 1
+    rise     = 1
+  }
+
+  dynamic "real_server" {
+    for_each = [%s]
+    labels   = ["10.1.0.${real_server.value}"]
+    content { weight = 100 }
+  }
+  sorry_server "10.1.0.4" {}
+}
+`
+
 const agentCheck = `health_check "agent" {
     port     = 9999
     interval = "100ms"
@@ -100,6 +125,7 @@ func TestKernelPoolInTraffic(t *testing.T) {
 		{"the director stands still", (*traffic).standStill},
 		{"the director restarts", (*traffic).restart},
 		{"UDP flows move on", (*traffic).moveFlows},
+		{"servers leave", (*traffic).leave},
 	} {
 		l := s.load(requestEvery)
 		step.run(s)
@@ -343,4 +369,42 @@ func (s *traffic) moveFlows() {
 	if r := p.Stop(); r.Lost > 2 {
 		s.t.Errorf("%d of %d packets had no answer", r.Lost, r.Sent)
 	}
+}
+
+// leave removes servers in the middle of downloads: by a reload, and because their checks fail. All downloads must come to their end, and
+// the servers must leave the table.
+func (s *traffic) leave() {
+	s.text = fmt.Sprintf(leaving, "1, 2, 3")
+	s.reload()
+	s.weighsIn(100, 100, 100)
+	during := func(what string, event func()) {
+		s.t.Helper()
+		ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+		defer cancel()
+		d := s.client.Download(ctx, 6, "http://"+balancedVIP, downloadRate, downloadRate)
+		<-d.Started()
+		event()
+		for i, one := range d.Wait() {
+			if one.Err != nil {
+				s.t.Errorf("%s: download %d from %s has %d bytes: %v", what, i, one.Server, one.Bytes, one.Err)
+			}
+		}
+	}
+	during("reload", func() {
+		s.text = fmt.Sprintf(leaving, "2, 3")
+		s.reload()
+		s.weighsIn(0, 100, 100)
+	})
+	s.weighsIn(-1, 100, 100)
+	during("sorry server", func() {
+		s.setHealthy(false)
+		s.await("use of the sorry server", func(table map[string]int) bool {
+			return table[tableKey(2)]+table[tableKey(3)] == 0 && table[tableKey(4)] > 0
+		})
+	})
+	s.weighsIn(-1, -1, -1)
+	during("the end of it", func() {
+		s.setHealthy(true)
+		s.weighsIn(-1, 100, 100)
+	})
 }

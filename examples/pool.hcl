@@ -38,6 +38,9 @@ virtual_service "shop" {
   # A server that fails its checks gets no new connections and keeps those it has.
   on_failure = "weight"
 
+  # Downloads from a server that is removed, by a reload too, have half a minute to end.
+  linger = "30s"
+
   # A new server is used before its first result.
   init = "up"
 
@@ -73,7 +76,7 @@ virtual_service "shop" {
     upper_threshold = 10000
     lower_threshold = 9000
 
-    # Unlike the others, it keeps no connections if it fails.
+    # Unlike the others, it keeps its connections for half a minute only if it fails.
     on_failure = "remove"
   }
 

@@ -123,10 +123,16 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 		}
 	}
 	d.remember(d.owned(), d.memory.OwnsSync)
+	inputs := d.inputs()
+	inputs.Table = make(map[ipvs.ServiceKey][]ipvs.DestinationState, len(actual))
+	for _, s := range actual {
+		inputs.Table[s.ServiceKey] = s.Destinations
+	}
 	var want []ipvs.Entry
 	for _, vs := range d.cfg.Services {
 		if _, ok := due.keys[vs.ServiceKey]; ok || due.all {
-			verdict := pool.Decide(vs, d.inputs())
+			inputs.Adopted, inputs.Now = d.adopted, time.Now()
+			verdict := pool.Decide(vs, inputs)
 			d.adopted = d.adopted.Without(verdict)
 			d.noteVerdict(vs, verdict)
 			want = append(want, verdict.Entry())

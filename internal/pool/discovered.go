@@ -103,7 +103,7 @@ func Expand(vs config.VirtualService, lists Lists, synchronized bool, now time.T
 				}
 				if unlisted {
 					leaves := s.Unlisted.Add(d.Drain)
-					if !now.Before(leaves) || !quiesces(vs.Service) {
+					if !now.Before(leaves) || !vs.Quiesces() {
 						continue
 					}
 					if e.Changes.IsZero() || leaves.Before(e.Changes) {

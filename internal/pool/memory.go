@@ -15,6 +15,7 @@ type Memory struct {
 	Since      time.Time                         // of Quorum
 	InUse      map[ipvs.DestinationKey]bool      // with min_up: the real servers in use, or replaced by sorry servers
 	Recovering map[ipvs.DestinationKey]time.Time // with slow_start: since when; zero while out of service
+	Leaving    map[ipvs.DestinationKey]Leaving   // with linger
 }
 
 // inUse returns the real servers with a weight, if min_up needs them.

@@ -16,6 +16,7 @@ type Inputs struct {
 	Health  map[string]healthcheck.Health // results of the checks, by target key
 	Checked func(key string) bool         // whether a target is being checked; targets that are not count as passing. nil means all are
 	Adopted Adopted
+	Table   map[ipvs.ServiceKey][]ipvs.DestinationState // the kernel's, of services that are reconciled; without it, no server begins to linger
 
 	Memories  map[ipvs.ServiceKey]Memory // of the last verdicts
 	Overrides map[Server]Override
@@ -28,8 +29,9 @@ type Verdict struct {
 	Service ipvs.Service
 	Members []Member // one for each real server, in the order of the configuration
 	Quorum  Quorum
-	Memory  Memory    // for the next verdict
-	Changes time.Time // when the verdict changes without any event; zero means never
+	Memory  Memory             // for the next verdict
+	Changes time.Time          // when the verdict changes without any event; zero means never
+	Leaving []ipvs.Destination // not members, or members that are not in the table: they keep their connections with weight 0
 }
 
 // Member is a real server of a pool.
@@ -92,6 +94,7 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 	v.Memory.InUse = inUse(v, vs)
 	v.Memory.Recovering = in.ramp(&v, vs)
 	in.distribute(&v, vs)
+	in.linger(&v, vs)
 	former := in.Memories[vs.ServiceKey]
 	switch v.Quorum.State {
 	case healthcheck.Unknown:
@@ -223,11 +226,12 @@ func reasonOf(s healthcheck.State) Reason {
 
 // Entry returns the desired virtual service in the kernel's table.
 func (v Verdict) Entry() ipvs.Entry {
-	e := ipvs.Entry{Service: v.Service, Destinations: make([]ipvs.Destination, 0, len(v.Members))}
+	e := ipvs.Entry{Service: v.Service, Destinations: make([]ipvs.Destination, 0, len(v.Members)+len(v.Leaving))}
 	for _, m := range v.Members {
 		if m.InTable {
 			e.Destinations = append(e.Destinations, m.Destination)
 		}
 	}
+	e.Destinations = append(e.Destinations, v.Leaving...)
 	return e
 }

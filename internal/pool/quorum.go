@@ -7,7 +7,6 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
-	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
 // Quorum reports whether the real servers of a service are enough.
@@ -106,21 +105,6 @@ func (in Inputs) distribute(v *Verdict, vs config.VirtualService) {
 		default:
 			m.Reason = NoQuorum
 		}
-		m.Destination.Weight, m.InTable = 0, m.InTable && quiesces(vs.Service)
+		m.Destination.Weight, m.InTable = 0, m.InTable && vs.Quiesces()
 	}
-}
-
-// quiesces reports whether a server of weight 0 keeps its connections and causes no loss of new ones. With dh, sh and mh, it keeps its
-// share of the hash table, whose clients are refused unless there is a fallback (net/netfilter/ipvs/ip_vs_sh.c, is_unavailable). In a
-// persistent service it keeps its clients (ip_vs_conn.c, ip_vs_check_template).
-func quiesces(s ipvs.Service) bool {
-	switch s.Scheduler {
-	case "dh":
-		return false
-	case "sh", "mh":
-		if s.Flags&ipvs.FlagSched1 == 0 {
-			return false
-		}
-	}
-	return s.Flags&ipvs.FlagPersistent == 0
 }

@@ -73,18 +73,26 @@ func (w *world) result(at netip.AddrPort, state healthcheck.State) {
 	w.reconcile()
 }
 
-func (w *world) verdict(vs config.VirtualService) pool.Verdict {
-	return pool.Decide(vs, pool.Inputs{Health: w.health, Adopted: w.adopted, Memories: w.memories, Overrides: w.orders, Now: time.Unix(w.now, 0)})
+func (w *world) verdict(vs config.VirtualService) pool.Verdict { return pool.Decide(vs, w.inputs()) }
+
+func (w *world) inputs() pool.Inputs {
+	return pool.Inputs{Health: w.health, Adopted: w.adopted, Memories: w.memories, Overrides: w.orders, Now: time.Unix(w.now, 0)}
 }
 
 // reconcile applies the verdicts to the table.
 func (w *world) reconcile() {
+	found := map[ipvs.ServiceKey][]ipvs.DestinationState{}
+	for _, s := range w.table {
+		found[s.ServiceKey] = s.Destinations
+	}
 	w.table = nil
 	if w.memories == nil {
 		w.memories = map[ipvs.ServiceKey]pool.Memory{}
 	}
 	for _, vs := range w.services {
-		verdict := w.verdict(vs)
+		inputs := w.inputs()
+		inputs.Table = found
+		verdict := pool.Decide(vs, inputs)
 		w.adopted = w.adopted.Without(verdict)
 		w.memories[vs.ServiceKey] = verdict.Memory
 		entry := verdict.Entry()
@@ -118,7 +126,7 @@ func name(d ipvs.DestinationKey) string { return string(rune('a' + d.Address.As4
 // "z!=1" as one without, "a+=1" as a real server that is kept with weight 0 if it fails, "a-=1" as one that is removed, "a^=1" as one
 // that is used before its first result, "a_=1" as one that is not, and "quorum=2±1" or "weight=20±5" as the quorum. "weight" keeps failed ones with weight 0, "unchecked"
 // omits the check, "deep" adds one at port 8080, "agent" asks an agent instead, "presumed" uses servers before their first result; "sh" and "persistent" change the
-// service, "min_up=2", "min_up=30%" and "slow=20" (seconds) the pool.
+// service, "min_up=2", "min_up=30%", "slow=20" and "linger=2" (seconds) the pool.
 func configured(words []string) []config.VirtualService {
 	vs := webService(config.Remove, tcpCheck(0))
 	for _, word := range words {
@@ -136,6 +144,8 @@ func configured(words []string) []config.VirtualService {
 			}
 		case server == "slow" && ok:
 			vs.SlowStart = time.Duration(number(weight)) * time.Second
+		case server == "linger" && ok:
+			vs.Linger = time.Duration(number(weight)) * time.Second
 		case word == "presumed":
 			vs.Init = config.InitUp
 		case word == "sh":

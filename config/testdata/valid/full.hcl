@@ -320,6 +320,7 @@ virtual_service "marked" {
 
   min_up     = "30%"
   slow_start = "30s"
+  linger     = "5s"
   init       = "up"
 
   notify {
