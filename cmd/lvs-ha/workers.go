@@ -234,7 +234,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
 	pages := page.Pages()
-	pages["/metrics"] = metrics.Handler(d.Status, func() metrics.Figures {
+	pages["/metrics"] = metrics.Handler(d.Survey, func() metrics.Figures {
 		f := client.Figures()
 		return metrics.Figures{Speaker: f, Checks: scheduler.Figures(), Processes: metrics.Processes(f.PID)}
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,7 +39,23 @@ type fakeDirector struct {
 	events *events.Log
 }
 
-func (d *fakeDirector) Status(context.Context) (Status, error) { return d.status, d.err }
+func (d *fakeDirector) Survey(context.Context) (Status, iter.Seq[*Service], error) {
+	head := d.status
+	head.Services = nil
+	return head, each(d.status), d.err
+}
+
+// each returns copies of a status's services one by one.
+func each(s Status) iter.Seq[*Service] {
+	return func(yield func(*Service) bool) {
+		for i := range s.Services {
+			if v := s.Services[i].Clone(); !yield(&v) {
+				return
+			}
+		}
+	}
+}
+
 func (d *fakeDirector) Config(context.Context) (*config.Config, error) {
 	return &config.Config{Node: "lb1"}, d.err
 }

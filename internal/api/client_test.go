@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -97,7 +98,9 @@ type heldDirector struct {
 	asked, answer chan struct{}
 }
 
-func (d *heldDirector) Status(context.Context) (Status, error) { return Status{Node: "lb1"}, nil }
+func (d *heldDirector) Survey(context.Context) (Status, iter.Seq[*Service], error) {
+	return Status{Node: "lb1"}, each(Status{}), nil
+}
 
 func (d *heldDirector) Reload(context.Context) (Reloaded, error) {
 	close(d.asked)

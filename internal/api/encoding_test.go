@@ -55,7 +55,7 @@ func TestStatusRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		var streamed strings.Builder
-		if err := want.write(&streamed); err != nil {
+		if err := want.write(&streamed, each(want)); err != nil {
 			t.Fatal(err)
 		}
 		if len(want.VRRP) == 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"os"
@@ -58,10 +59,10 @@ type busyDirector struct {
 	asked, answer chan struct{}
 }
 
-func (d *busyDirector) Status(ctx context.Context) (Status, error) {
+func (d *busyDirector) Survey(ctx context.Context) (Status, iter.Seq[*Service], error) {
 	d.asked <- struct{}{}
 	<-d.answer
-	return d.status, nil
+	return d.fakeDirector.Survey(ctx)
 }
 
 func TestTooManyRequestsAreRefusedWith503(t *testing.T) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 	"path"
 	"strconv"
@@ -52,12 +53,20 @@ type ServerCounts struct {
 // maxTroubles limits the troubles of an overview.
 const maxTroubles = 100
 
-// overview condenses a status.
-func (s Status) overview(mayWrite bool, now time.Time) Overview {
+// overview condenses a status with its services.
+func (s Status) overview(services iter.Seq[*Service], mayWrite bool, now time.Time) Overview {
 	o := Overview{
-		Version: s.Version, Node: s.Node, MayWrite: mayWrite, Now: now, Started: s.Started, Config: s.Config, Troubles: s.Troubles(),
+		Version: s.Version, Node: s.Node, MayWrite: mayWrite, Now: now, Started: s.Started, Config: s.Config,
 		VRRP: []Instance{}, Services: []ServiceOverview{}, Foreign: len(s.Foreign), Sync: s.Sync,
 	}
+	troubles := newTroubles(&s)
+	for v := range services {
+		troubles.service(v)
+		o.Services = append(o.Services, ServiceOverview{
+			Name: v.Name, Address: v.ServiceKey.String(), ServiceSettings: v.ServiceSettings, Present: v.Present, Quorum: v.Quorum, Stats: v.Stats, Servers: countServers(v.Servers),
+		})
+	}
+	o.Troubles = troubles.sorted()
 	if n := len(o.Troubles) - maxTroubles; n > 0 {
 		o.Troubles, o.More = o.Troubles[:maxTroubles], n
 	}
@@ -67,12 +76,6 @@ func (s Status) overview(mayWrite bool, now time.Time) Overview {
 	for _, v := range s.VRRP {
 		v.History = nil
 		o.VRRP = append(o.VRRP, v)
-	}
-	for i := range s.Services {
-		v := &s.Services[i]
-		o.Services = append(o.Services, ServiceOverview{
-			Name: v.Name, Address: v.ServiceKey.String(), ServiceSettings: v.ServiceSettings, Present: v.Present, Quorum: v.Quorum, Stats: v.Stats, Servers: countServers(v.Servers),
-		})
 	}
 	return o
 }
@@ -117,14 +120,14 @@ func serveServers(d Director) http.HandlerFunc {
 			answer(w, nil, &Error{Status: http.StatusBadRequest, Err: fmt.Errorf("offset and limit must be numbers from 0")})
 			return
 		}
-		status, err := d.Status(r.Context())
+		_, services, err := d.Survey(r.Context())
 		if err != nil {
 			answer(w, nil, err)
 			return
 		}
-		for i := range status.Services {
-			if status.Services[i].Name == name {
-				answer(w, pageOf(status.Services[i].Servers, q.Get("state"), q.Get("match"), offset, min(limit, maxServersPage)), nil)
+		for v := range services {
+			if v.Name == name {
+				answer(w, pageOf(v.Servers, q.Get("state"), q.Get("match"), offset, min(limit, maxServersPage)), nil)
 				return
 			}
 		}

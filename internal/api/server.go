@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -18,7 +19,8 @@ import (
 
 // Director is the part of a director that the API uses.
 type Director interface {
-	Status(ctx context.Context) (Status, error)
+	// Survey returns the status without its services, and these as a sequence, each valid until the next.
+	Survey(ctx context.Context) (Status, iter.Seq[*Service], error)
 	Config(ctx context.Context) (*config.Config, error) // in force, without secrets
 	Events() *events.Log
 	Reload(ctx context.Context) (Reloaded, error)
@@ -57,21 +59,25 @@ func routes(d Director, ended <-chan struct{}) []route {
 	return []route{
 		{method: http.MethodGet, path: "/v1/events", needs: mayRead, about: "what changed; with Accept: text/event-stream also what will", gives: Events{}, parameters: []string{"after", "since", "kind"}, serve: serveEvents(d, ended), lasts: true},
 		{method: http.MethodGet, path: "/v1/version", needs: mayRead, about: "the version of lvs-ha", gives: Version{}, serve: func(w http.ResponseWriter, r *http.Request) {
-			status, err := d.Status(r.Context())
+			status, _, err := d.Survey(r.Context())
 			answer(w, Version{Version: status.Version}, err)
 		}},
 		{method: http.MethodGet, path: "/v1/status", needs: mayRead, about: "the state of the director", gives: Status{}, serve: func(w http.ResponseWriter, r *http.Request) {
-			status, err := d.Status(r.Context())
+			status, services, err := d.Survey(r.Context())
 			if err != nil {
 				answer(w, nil, err)
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_ = status.write(w) // the client may have disconnected
+			_ = status.write(w, services) // the client may have disconnected
 		}},
 		{method: http.MethodGet, path: "/v1/overview", needs: mayRead, about: "the state without single real servers", gives: Overview{}, serve: func(w http.ResponseWriter, r *http.Request) {
-			status, err := d.Status(r.Context())
-			answer(w, status.overview(callerOf(r.Context()).may >= mayWrite, time.Now()), err)
+			status, services, err := d.Survey(r.Context())
+			if err != nil {
+				answer(w, nil, err)
+				return
+			}
+			answer(w, status.overview(services, callerOf(r.Context()).may >= mayWrite, time.Now()), nil)
 		}},
 		{method: http.MethodGet, path: "/v1/services/{name}/real_servers", needs: mayRead, about: "real servers of a service", gives: ServerPage{}, parameters: []string{"state", "match", "offset", "limit"}, serve: serveServers(d)},
 		{method: http.MethodGet, path: "/v1/config", needs: mayRead, about: "the configuration in force, without secrets", gives: map[string]any{}, serve: func(w http.ResponseWriter, r *http.Request) {

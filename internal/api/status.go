@@ -150,6 +150,16 @@ type Service struct {
 	Absent []AbsentServer `json:"absent_servers,omitempty"`
 }
 
+// Clone returns a copy with real servers and checks of its own.
+func (v *Service) Clone() Service {
+	out := *v
+	out.Servers = slices.Clone(v.Servers)
+	for i := range out.Servers {
+		out.Servers[i].Checks = slices.Clone(out.Servers[i].Checks)
+	}
+	return out
+}
+
 // AbsentServer is a discovered server with an operator's order, which its source does not list now. The order applies when it returns.
 type AbsentServer struct {
 	ServerKey

@@ -21,6 +21,22 @@ type Trouble struct {
 
 // Troubles lists what is wrong, grave ones first.
 func (s Status) Troubles() []Trouble {
+	t := newTroubles(&s)
+	for i := range s.Services {
+		t.service(&s.Services[i])
+	}
+	return t.sorted()
+}
+
+// troubles collects what is wrong: with everything but the services, then with sources of real servers, then with services.
+type troubles struct {
+	list, services []Trouble
+	unreadable     bool            // the kernel's table: that a service is not there says nothing
+	sources        map[string]bool // whose failures are listed
+}
+
+// newTroubles returns what is wrong with everything but the services.
+func newTroubles(s *Status) *troubles {
 	var list []Trouble
 	for _, p := range s.Problems {
 		list = append(list, Trouble{true, p.Since, p.What, p.Text})
@@ -40,14 +56,21 @@ func (s Status) Troubles() []Trouble {
 	for _, v := range s.VRRP {
 		list = append(list, instanceTroubles(v)...)
 	}
-	list = append(list, sourceTroubles(s.Services)...)
 	ipvs := slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.What == "ipvs" })
-	for _, v := range s.Services {
-		if !v.Present && !ipvs && !s.KernelUnknown() { // otherwise the missing kernel support is the reason
-			list = append(list, Trouble{true, time.Time{}, "service " + v.Name, v.ServiceKey.String() + " is not in the kernel"})
-		}
-		list = append(list, serviceTroubles(v)...)
+	return &troubles{list: list, unreadable: ipvs || s.KernelUnknown(), sources: map[string]bool{}}
+}
+
+func (t *troubles) service(v *Service) {
+	t.list = append(t.list, t.sourceTroubles(v)...)
+	if !v.Present && !t.unreadable {
+		t.services = append(t.services, Trouble{true, time.Time{}, "service " + v.Name, v.ServiceKey.String() + " is not in the kernel"})
 	}
+	t.services = append(t.services, serviceTroubles(v)...)
+}
+
+// sorted returns them all, grave ones first.
+func (t *troubles) sorted() []Trouble {
+	list := append(t.list, t.services...)
 	slices.SortStableFunc(list, func(a, b Trouble) int { return cmp.Compare(rank(a), rank(b)) })
 	return list
 }
@@ -114,25 +137,22 @@ func trackTrouble(t Track) (text string, grave bool) {
 	return "", false
 }
 
-// sourceTroubles lists the sources that fail, once each, and the servers that services cannot use.
-func sourceTroubles(services []Service) []Trouble {
+// sourceTroubles lists a service's sources that fail, unless another service has the same, and the servers that it cannot use.
+func (t *troubles) sourceTroubles(v *Service) []Trouble {
 	var list []Trouble
-	seen := map[string]bool{}
-	for _, v := range services {
-		for _, s := range v.Sources {
-			if len(s.Ignored) > 0 {
-				list = append(list, Trouble{false, time.Time{}, "service " + v.Name, s.Name + " lists servers that cannot be used: " + strings.Join(s.Ignored, ", ")})
-			}
-			if s.Error == "" || seen[s.Name] {
-				continue
-			}
-			seen[s.Name] = true
-			stays := fmt.Sprintf("; the last list, of %d real servers, stays in use", s.Listed)
-			if !s.Known {
-				stays = "; its real servers are not known"
-			}
-			list = append(list, Trouble{!s.Known, s.Failed, "discover " + s.Name, s.Error + stays})
+	for _, s := range v.Sources {
+		if len(s.Ignored) > 0 {
+			list = append(list, Trouble{false, time.Time{}, "service " + v.Name, s.Name + " lists servers that cannot be used: " + strings.Join(s.Ignored, ", ")})
 		}
+		if s.Error == "" || t.sources[s.Name] {
+			continue
+		}
+		t.sources[s.Name] = true
+		stays := fmt.Sprintf("; the last list, of %d real servers, stays in use", s.Listed)
+		if !s.Known {
+			stays = "; its real servers are not known"
+		}
+		list = append(list, Trouble{!s.Known, s.Failed, "discover " + s.Name, s.Error + stays})
 	}
 	return list
 }
@@ -140,11 +160,12 @@ func sourceTroubles(services []Service) []Trouble {
 // maxServersNamed limits the failed real servers listed per service.
 const maxServersNamed = 5
 
-func serviceTroubles(v Service) []Trouble {
+func serviceTroubles(v *Service) []Trouble {
 	what := "service " + v.Name
-	var down []Server
+	var down []*Server
 	real, realDown, instead := 0, 0, ""
-	for _, r := range v.Servers {
+	for i := range v.Servers {
+		r := &v.Servers[i]
 		switch {
 		case !r.Sorry:
 			real++
@@ -180,11 +201,11 @@ func serviceTroubles(v Service) []Trouble {
 }
 
 // outOfService reports whether an operator has taken a server out of service, so that its failure is expected.
-func outOfService(r Server) bool {
+func outOfService(r *Server) bool {
 	return r.Override != nil && r.Override.Action != OverrideWeight
 }
 
-func latest(servers []Server) time.Time {
+func latest(servers []*Server) time.Time {
 	var last time.Time
 	for _, r := range servers {
 		if r.Since.After(last) {
@@ -195,7 +216,7 @@ func latest(servers []Server) time.Time {
 }
 
 // Detail returns the check results that explain a real server's state.
-func (r Server) Detail() string {
+func (r *Server) Detail() string {
 	detail := ""
 	for _, c := range r.Checks {
 		if c.State == r.State && c.Detail != "" {

@@ -2,6 +2,7 @@ package director
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,7 +13,10 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/internal/track"
+	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
 // largeFile returns a configuration file with a number of real servers in services of 100, each with a distinct check.
@@ -114,5 +118,50 @@ func BenchmarkReload(b *testing.B) {
 			_ = pool.Decide(vs, pool.Inputs{}).Entry()
 		}
 		_ = changesBetween(cfg, cfg)
+	}
+}
+
+// large returns a director with a number of real servers, each with its own check, which are all up and in the kernel's table.
+func large(b *testing.B, servers int) (*Director, observed) {
+	cfg := loaded(b, largeFile(b, servers))
+	d := New(Options{
+		Load:       func() (*config.Config, []config.Finding, error) { return cfg, nil, nil },
+		StateFile:  filepath.Join(b.TempDir(), "director.json"),
+		NewChecker: func(func(healthcheck.Event)) Checker { return &fakeChecker{} },
+		NewTracker: func(func(string, track.Result)) Tracker { return &fakeTracker{} },
+		NewSpeaker: func(SpeakerReports) Speaker { return &fakeSpeaker{} },
+
+		NewDiscoverer: func(func(string, discovery.Report)) Discoverer { return &fakeDiscoverer{} },
+		Logger:        slog.New(slog.DiscardHandler),
+	})
+	if err := d.start(); err != nil {
+		b.Fatal(err)
+	}
+	d.load(b.Context(), cfg)
+	for key := range d.users {
+		d.health[key] = healthcheck.Health{State: healthcheck.Up, Since: time.Now(), Detail: "200 OK", Took: time.Millisecond}
+	}
+	var kernel observed
+	for _, vs := range cfg.Services {
+		v := pool.Decide(vs, d.inputs())
+		d.noteVerdict(vs, v)
+		state := ipvs.ServiceState{Service: vs.Service}
+		for _, m := range v.Members {
+			state.Destinations = append(state.Destinations, ipvs.DestinationState{Destination: m.Destination})
+		}
+		kernel.table = append(kernel.table, state)
+	}
+	return d, kernel
+}
+
+// BenchmarkStatus returns the state of 40,000 real servers.
+func BenchmarkStatus(b *testing.B) {
+	d, kernel := large(b, 40_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		seen := d.snapshot()
+		_ = seen.status(kernel, time.Now())
+		for range seen.services(kernel, time.Now()) {
+		}
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/notify"
@@ -21,9 +23,10 @@ import (
 // reportTimeout is how long a status waits for the speaker's counters before it shows the last known ones.
 const reportTimeout = 500 * time.Millisecond
 
-// Status returns the director's state with current counters of kernel and speaker. It does not wait for other work:
-// counters that are not available in time are omitted and reported as a problem.
-func (d *Director) Status(ctx context.Context) (api.Status, error) {
+// Survey returns the director's state with current counters of kernel and speaker, without its services, and these as a
+// sequence, each valid until the next: 40,000 real servers as a whole take 60 MB. It does not wait for other work: counters
+// that are not available in time are omitted and reported as a problem.
+func (d *Director) Survey(ctx context.Context) (api.Status, iter.Seq[*api.Service], error) {
 	reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
 	if err := d.speaker.Report(reportCtx); err != nil {
@@ -31,7 +34,7 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	}
 	open := false
 	if err := d.view(ctx, func() { open = d.kernel != nil }); err != nil {
-		return api.Status{}, err
+		return api.Status{}, nil, err
 	}
 	var kernel observed
 	var unread error
@@ -40,14 +43,15 @@ func (d *Director) Status(ctx context.Context) (api.Status, error) {
 	}
 	var seen snapshot
 	if err := d.view(ctx, func() { seen = d.snapshot() }); err != nil {
-		return api.Status{}, err
+		return api.Status{}, nil, err
 	}
 	if unread != nil {
 		seen.problems = append(seen.problems, api.Problem{
 			What: api.ProblemUnread, Text: "the kernel's table could not be read: " + unread.Error(), Since: time.Now(),
 		})
 	}
-	return seen.status(kernel), nil
+	now := time.Now()
+	return seen.status(kernel, now), seen.services(kernel, now), nil
 }
 
 // Config returns the configuration in force, without secrets.
@@ -98,9 +102,8 @@ func (d *Director) snapshot() snapshot {
 	return s
 }
 
-// status combines the snapshot with the kernel's counters.
-func (s *snapshot) status(actual observed) api.Status {
-	now := time.Now()
+// status combines the snapshot with the kernel's counters. It leaves the services out.
+func (s *snapshot) status(actual observed, now time.Time) api.Status {
 	out := api.Status{
 		Version:  s.version,
 		Node:     s.cfg.Node,
@@ -136,17 +139,12 @@ func (s *snapshot) status(actual observed) api.Status {
 		}
 		out.Sync = append(out.Sync, daemon)
 	}
-	kernel := map[ipvs.ServiceKey]ipvs.ServiceState{}
-	for _, a := range actual.table {
-		kernel[a.ServiceKey] = a
-	}
-	for _, vs := range s.cfg.Services {
-		a, present := kernel[vs.ServiceKey]
-		out.Services = append(out.Services, s.serviceStatus(vs, a, present, now))
-		delete(kernel, vs.ServiceKey)
+	own := make(map[ipvs.ServiceKey]bool, len(s.cfg.Services))
+	for i := range s.cfg.Services {
+		own[s.cfg.Services[i].ServiceKey] = true
 	}
 	for _, a := range actual.table {
-		if _, foreign := kernel[a.ServiceKey]; foreign {
+		if !own[a.ServiceKey] {
 			out.Foreign = append(out.Foreign, api.ForeignService{ServiceSettings: api.ServiceOf(a.Service), Servers: len(a.Destinations)})
 		}
 	}
@@ -162,17 +160,55 @@ func exportTimes(events []history.Event, now time.Time) []history.Event {
 	return events
 }
 
-func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceState, present bool, now time.Time) api.Service {
-	verdict := pool.Decide(vs, s.pools)
-	out := api.Service{
+// services returns the status of each service. Each replaces the one before.
+func (s *snapshot) services(actual observed, now time.Time) iter.Seq[*api.Service] {
+	return func(yield func(*api.Service) bool) {
+		kernel := make(map[ipvs.ServiceKey]*ipvs.ServiceState, len(actual.table))
+		for i := range actual.table {
+			kernel[actual.table[i].ServiceKey] = &actual.table[i]
+		}
+		memory := surveyed{kernel: map[ipvs.DestinationKey]*ipvs.DestinationState{}}
+		for i := range s.cfg.Services {
+			actual, present := kernel[s.cfg.Services[i].ServiceKey]
+			if !present {
+				actual = &ipvs.ServiceState{}
+			}
+			s.serviceStatus(&memory, s.cfg.Services[i], actual, present, now)
+			if !yield(&memory.service) {
+				return
+			}
+		}
+	}
+}
+
+// surveyed is the memory for the status of a service.
+type surveyed struct {
+	service api.Service
+	servers []api.Server
+	checks  []api.Check
+	kernel  map[ipvs.DestinationKey]*ipvs.DestinationState
+}
+
+func (s *snapshot) serviceStatus(m *surveyed, vs config.VirtualService, actual *ipvs.ServiceState, present bool, now time.Time) {
+	m.servers, m.checks = m.servers[:0], m.checks[:0]
+	in := s.pools
+	in.Seen = func(t healthcheck.Target, health healthcheck.Health) {
+		m.checks = append(m.checks, api.Check{
+			Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail, Took: api.Duration(health.Took), Advice: health.Advice.String(),
+		})
+	}
+	verdict := pool.Decide(vs, in)
+	m.service = api.Service{
 		Name: vs.Name, ServiceSettings: api.ServiceOf(vs.Service), Present: present, Quorum: api.Quorum(verdict.Quorum), Stats: api.Stats(actual.Stats),
 	}
+	out := &m.service
 	out.Quorum.Since = wallclock.Export(out.Quorum.Since, now)
 	out.Sources, out.Absent = s.sourcesOf(vs, now), s.absentOf(vs, now)
-	kernel := map[ipvs.DestinationKey]ipvs.DestinationState{}
-	for _, dest := range actual.Destinations {
-		kernel[dest.DestinationKey] = dest
+	clear(m.kernel)
+	for i := range actual.Destinations {
+		m.kernel[actual.Destinations[i].DestinationKey] = &actual.Destinations[i]
 	}
+	checks := m.checks
 	for i, member := range verdict.Members {
 		rs := vs.RealServers[i]
 		server := api.Server{
@@ -181,19 +217,15 @@ func (s *snapshot) serviceStatus(vs config.VirtualService, actual ipvs.ServiceSt
 		if o, ok := s.overrides[pool.Server{Service: vs.ServiceKey, Destination: rs.DestinationKey}]; ok {
 			server.Override = overrideOf(o, now)
 		}
-		for t := range pool.Targets(vs, rs) {
-			health := s.pools.Health[t.Key()]
-			server.Checks = append(server.Checks, api.Check{
-				Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail, Took: api.Duration(health.Took), Advice: health.Advice.String(),
-			})
-		}
-		if dest, ok := kernel[rs.DestinationKey]; ok {
+		n := len(pool.ChecksOf(vs, rs))
+		server.Checks, checks = checks[:n:n], checks[n:]
+		if dest, ok := m.kernel[rs.DestinationKey]; ok {
 			server.Present, server.KernelWeight = true, dest.Weight
 			server.Active, server.Inactive, server.Stats = dest.Active, dest.Inactive, api.Stats(dest.Stats)
 		}
-		out.Servers = append(out.Servers, server)
+		m.servers = append(m.servers, server)
 	}
-	return out
+	out.Servers = m.servers
 }
 
 func overrideOf(o override, now time.Time) *api.Override {

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -16,22 +17,25 @@ import (
 // contentType is that of Prometheus's text format.
 const contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Handler serves the metrics of a director, of which figures are called after status. With the parameter servers=false, it
-// leaves out those of single real servers.
-func Handler(status func(ctx context.Context) (api.Status, error), figures func() Figures) http.Handler {
+// Survey returns a status without its services, and these as a sequence, each valid until the next.
+type Survey func(ctx context.Context) (api.Status, iter.Seq[*api.Service], error)
+
+// Handler serves the metrics of a director. It calls figures after survey. With the parameter servers=false, it leaves out
+// those of single real servers.
+func Handler(survey Survey, figures func() Figures) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := status(r.Context())
+		s, services, err := survey(r.Context())
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", contentType)
-		_ = Write(w, s, figures(), r.URL.Query().Get("servers") != "false") // the client may have disconnected
+		_ = Write(w, s, services, figures(), r.URL.Query().Get("servers") != "false") // the client may have disconnected
 	})
 }
 
-// Write writes a status as metrics, with or without those of single real servers.
-func Write(out io.Writer, s api.Status, f Figures, servers bool) error {
+// Write writes a status and its services as metrics, with or without those of single real servers.
+func Write(out io.Writer, s api.Status, all iter.Seq[*api.Service], f Figures, servers bool) error {
 	w := newWriter(out)
 	daemon(w, &s)
 	processes(w, f.Processes)
@@ -42,10 +46,10 @@ func Write(out io.Writer, s api.Status, f Figures, servers bool) error {
 		adverts(w, s.VRRP)
 	}
 	checks(w, f.Checks)
-	if len(s.Services) > 0 {
-		services(w, s.Services)
+	if list := gather(all, servers); len(list.services) > 0 {
+		services(w, list.services)
 		if servers {
-			realServers(w, s.Services)
+			realServers(w, &list)
 		}
 	}
 	return w.flush()
@@ -196,16 +200,16 @@ func adverts(w *writer, list []api.Instance) {
 }
 
 // services writes virtual services without their traffic.
-func services(w *writer, list []api.Service) {
+func services(w *writer, list []service) {
 	w.family(gauge, "service_info", "The settings of a virtual service.", "service", "address", "scheduler")
 	for _, v := range list {
 		w.sample(1, v.Name, v.ServiceKey.String(), v.Scheduler)
 	}
-	for _, f := range []number[api.Service]{
-		{gauge, "service_up", "Whether the service has its quorum of real servers.", func(v *api.Service) float64 { return truth(v.Quorum.State == healthcheck.Up) }},
-		{gauge, "service_in_kernel", "Whether the service is in the kernel's table.", func(v *api.Service) float64 { return truth(v.Present) }},
-		{gauge, "service_quorum_live", "Real servers that receive connections, or the sum of their weights.", func(v *api.Service) float64 { return float64(v.Quorum.Live) }},
-		{gauge, "service_quorum_needed", "What the service needs of that.", func(v *api.Service) float64 { return float64(v.Quorum.Needed) }},
+	for _, f := range []number[service]{
+		{gauge, "service_up", "Whether the service has its quorum of real servers.", func(v *service) float64 { return truth(v.Quorum.State == healthcheck.Up) }},
+		{gauge, "service_in_kernel", "Whether the service is in the kernel's table.", func(v *service) float64 { return truth(v.Present) }},
+		{gauge, "service_quorum_live", "Real servers that receive connections, or the sum of their weights.", func(v *service) float64 { return float64(v.Quorum.Live) }},
+		{gauge, "service_quorum_needed", "What the service needs of that.", func(v *service) float64 { return float64(v.Quorum.Needed) }},
 	} {
 		w.family(f.kind, f.name, f.help, "service")
 		for i := range list {
@@ -218,13 +222,9 @@ func services(w *writer, list []api.Service) {
 		}
 	}, serviceLabels)
 	w.family(gauge, "service_servers", "Real servers of a service by state.", "service", "state")
-	for _, v := range list {
-		count := map[healthcheck.State]int{}
-		for i := range v.Servers {
-			count[v.Servers[i].State]++
-		}
+	for i := range list {
 		for _, state := range []healthcheck.State{healthcheck.Up, healthcheck.Down, healthcheck.Unknown} {
-			w.sample(float64(count[state]), v.Name, state.String())
+			w.sample(float64(list[i].count[state]), list[i].Name, state.String())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"iter"
 	"strconv"
 	"time"
 
@@ -13,6 +14,8 @@ var (
 	serviceLabels = []string{"service"}
 	serverLabels  = []string{"service", "server"}
 	checkLabels   = []string{"service", "server", "check", "endpoint"}
+
+	overrideLabels = []string{"service", "server", "action"}
 )
 
 // labelled is something that has several samples, with its labels.
@@ -21,46 +24,89 @@ type labelled[T any] struct {
 	of     *T
 }
 
-// realServers writes real servers, with their checks and their traffic.
-func realServers(w *writer, list []api.Service) {
-	var servers []labelled[api.Server]
-	var checks []labelled[api.Check]
-	for i := range list {
-		for j := range list[i].Servers {
-			server := &list[i].Servers[j]
-			key := server.ServerKey.String()
-			servers = append(servers, labelled[api.Server]{labelsOf(serverLabels, list[i].Name, key), server})
-			for k := range server.Checks {
-				c := &server.Checks[k]
-				checks = append(checks, labelled[api.Check]{labelsOf(checkLabels, list[i].Name, key, c.Kind+ordinal(k, server.Checks), c.Endpoint.String()), c})
+// service is a virtual service with the number of its real servers by state.
+type service struct {
+	api.Service // without the real servers
+	count       [healthcheck.Down + 1]int
+}
+
+// server has the numbers of a real server.
+type server struct {
+	up, inKernel                    bool
+	weight, effective, kernelWeight uint32
+	active, inactive                uint32
+	traffic                         api.Stats
+}
+
+// check has the numbers of a check.
+type check struct {
+	up   bool
+	took time.Duration
+}
+
+// gathered is what is written of services. A family has the samples of all of them, so they are gathered first.
+type gathered struct {
+	services  []service
+	servers   []labelled[server]
+	checks    []labelled[check]
+	overrides []string // labels
+}
+
+// gather copies from services what is written of them, with or without single real servers.
+func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
+	for v := range all {
+		one := service{Service: *v}
+		one.Servers = nil
+		for i := range v.Servers {
+			r := &v.Servers[i]
+			one.count[r.State]++
+			if servers {
+				g.add(v.Name, r)
 			}
 		}
+		g.services = append(g.services, one)
 	}
-	numbers(w, servers, serverLabels, []number[api.Server]{
-		{gauge, "server_up", "Whether the checks of a real server succeed.", func(r *api.Server) float64 { return truth(r.State == healthcheck.Up) }},
-		{gauge, "server_weight", "The configured weight.", func(r *api.Server) float64 { return float64(r.Weight) }},
-		{gauge, "server_effective_weight", "The weight that checks, agents and orders have made of it.", func(r *api.Server) float64 { return float64(r.Effective) }},
-		{gauge, "server_kernel_weight", "The weight in the kernel's table; 0 if the server is not there.", func(r *api.Server) float64 { return float64(r.KernelWeight) }},
-		{gauge, "server_in_kernel", "Whether the server is in the kernel's table.", func(r *api.Server) float64 { return truth(r.Present) }},
-		{gauge, "server_active_connections", "Established connections.", func(r *api.Server) float64 { return float64(r.Active) }},
-		{gauge, "server_inactive_connections", "Connections in other states.", func(r *api.Server) float64 { return float64(r.Inactive) }},
+	return g
+}
+
+func (g *gathered) add(service string, r *api.Server) {
+	key := r.ServerKey.String()
+	g.servers = append(g.servers, labelled[server]{labelsOf(serverLabels, service, key), &server{
+		up: r.State == healthcheck.Up, inKernel: r.Present, weight: r.Weight, effective: r.Effective, kernelWeight: r.KernelWeight, active: r.Active, inactive: r.Inactive, traffic: r.Stats,
+	}})
+	for k := range r.Checks {
+		c := &r.Checks[k]
+		labels := labelsOf(checkLabels, service, key, c.Kind+ordinal(k, r.Checks), c.Endpoint.String())
+		g.checks = append(g.checks, labelled[check]{labels, &check{c.State == healthcheck.Up, time.Duration(c.Took)}})
+	}
+	if r.Override != nil {
+		g.overrides = append(g.overrides, labelsOf(overrideLabels, service, key, string(r.Override.Action)))
+	}
+}
+
+// realServers writes real servers, with their checks and their traffic.
+func realServers(w *writer, g *gathered) {
+	numbers(w, g.servers, serverLabels, []number[server]{
+		{gauge, "server_up", "Whether the checks of a real server succeed.", func(r *server) float64 { return truth(r.up) }},
+		{gauge, "server_weight", "The configured weight.", func(r *server) float64 { return float64(r.weight) }},
+		{gauge, "server_effective_weight", "The weight that checks, agents and orders have made of it.", func(r *server) float64 { return float64(r.effective) }},
+		{gauge, "server_kernel_weight", "The weight in the kernel's table; 0 if the server is not there.", func(r *server) float64 { return float64(r.kernelWeight) }},
+		{gauge, "server_in_kernel", "Whether the server is in the kernel's table.", func(r *server) float64 { return truth(r.inKernel) }},
+		{gauge, "server_active_connections", "Established connections.", func(r *server) float64 { return float64(r.active) }},
+		{gauge, "server_inactive_connections", "Connections in other states.", func(r *server) float64 { return float64(r.inactive) }},
 	})
 	writeTraffic(w, "server", func(add func(labels string, s *api.Stats)) {
-		for _, s := range servers {
-			add(s.labels, &s.of.Stats)
+		for i := range g.servers {
+			add(g.servers[i].labels, &g.servers[i].of.traffic)
 		}
 	}, serverLabels)
-	numbers(w, checks, checkLabels, []number[api.Check]{
-		{gauge, "check_up", "Whether a health check of a real server succeeds.", func(c *api.Check) float64 { return truth(c.State == healthcheck.Up) }},
-		{gauge, "check_last_duration_seconds", "How long the last run of a health check took.", func(c *api.Check) float64 { return time.Duration(c.Took).Seconds() }},
+	numbers(w, g.checks, checkLabels, []number[check]{
+		{gauge, "check_up", "Whether a health check of a real server succeeds.", func(c *check) float64 { return truth(c.up) }},
+		{gauge, "check_last_duration_seconds", "How long the last run of a health check took.", func(c *check) float64 { return c.took.Seconds() }},
 	})
-	w.family(gauge, "server_override", "Orders of operators in force.", "service", "server", "action")
-	for i := range list {
-		for j := range list[i].Servers {
-			if server := &list[i].Servers[j]; server.Override != nil {
-				w.sample(1, list[i].Name, server.ServerKey.String(), string(server.Override.Action))
-			}
-		}
+	w.family(gauge, "server_override", "Orders of operators in force.", overrideLabels...)
+	for _, labels := range g.overrides {
+		w.sampleOf(labels, 1)
 	}
 }
 

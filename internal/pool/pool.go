@@ -22,6 +22,8 @@ type Inputs struct {
 	Overrides map[Server]Override
 	Waiting   map[ipvs.ServiceKey]bool // a source of real servers has not answered yet, nor failed
 	Now       time.Time
+
+	Seen func(healthcheck.Target, healthcheck.Health) // called with each check of each server, in order; may be nil
 }
 
 // Verdict is the desired state of a virtual service's pool.
@@ -149,6 +151,9 @@ func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) (
 	var advices []healthcheck.Advice
 	for t := range Targets(vs, rs) {
 		health, assumed := in.healthOf(t.Key())
+		if in.Seen != nil {
+			in.Seen(t, health)
+		}
 		m.Assumed = m.Assumed || assumed
 		if health.Advice != (healthcheck.Advice{}) {
 			advices = append(advices, health.Advice)
