@@ -26,6 +26,8 @@ const (
 	causeBurst     = 8 // lines with one message and subject
 	causePerSecond = 0.1
 
+	crowdBurst = 250 // lines with one message and level about real servers, of which there may be thousands; then allPerSecond
+
 	reportAfter = 10 * time.Second
 	forgetAfter = causeBurst / causePerSecond * time.Second
 	causesKept  = 10_000
@@ -35,6 +37,9 @@ const (
 // subjects are the attributes that distinguish causes with the same message. Their values are configured names, so an
 // attacker cannot choose them.
 var subjects = []string{"instance", "endpoint", "interface", "what"}
+
+// crowds are the attributes of lines about real servers.
+var crowds = []string{"endpoint", "step"}
 
 // reasonKey also distinguishes causes of external lines: its values are the named reasons for dropped packets.
 const reasonKey = "reason"
@@ -62,7 +67,7 @@ type Handler struct {
 
 // New returns a handler that passes lines within the limits to next.
 func New(next slog.Handler) *Handler {
-	return &Handler{limiter: &limiter{root: next, causes: map[cause]*bucket{}}, next: next}
+	return &Handler{limiter: &limiter{root: next, causes: map[cause]*bucket{}, crowds: map[crowd]*bucket{}}, next: next}
 }
 
 // Enabled implements slog.Handler.
@@ -100,12 +105,17 @@ func (h *Handler) about(subject string, a slog.Attr) string {
 
 // Handle implements slog.Handler.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
-	subject := h.subject
+	subject, servers := h.subject, false
 	r.Attrs(func(a slog.Attr) bool {
 		subject = h.about(subject, a)
+		servers = servers || !h.grouped && slices.Contains(crowds, a.Key)
 		return true
 	})
-	leftOut, ok := h.admit(cause{r.Message, subject}, h.outside, time.Now())
+	var of *crowd
+	if servers {
+		of = &crowd{r.Message, r.Level}
+	}
+	leftOut, ok := h.admit(cause{r.Message, subject}, of, h.outside, time.Now())
 	if !ok {
 		return nil
 	}
@@ -122,6 +132,13 @@ func (h *Handler) Flush() { h.report() }
 // cause is the unit to which limits apply.
 type cause struct{ message, subject string }
 
+// crowd is the unit to which the limit of lines about real servers applies: a thousand servers that come up at a start leave room for
+// the warnings about those that fail.
+type crowd struct {
+	message string
+	level   slog.Level
+}
+
 // limiter is the state shared by all handlers of one log.
 type limiter struct {
 	root slog.Handler
@@ -130,6 +147,7 @@ type limiter struct {
 	causes  map[cause]*bucket
 	swept   time.Time // when old causes were last removed
 	all     bucket
+	crowds  map[crowd]*bucket
 	outside [outsidePerSecond]time.Time // times of the last external lines, a ring
 	next    int
 	waiting bool // a report is scheduled
@@ -150,15 +168,22 @@ func (b *bucket) room(now time.Time, burst, perSecond float64) bool {
 }
 
 // admit reports whether a line may be written, and how many lines of the same cause were suppressed before it.
-func (l *limiter) admit(c cause, outside bool, now time.Time) (leftOut uint64, ok bool) {
+func (l *limiter) admit(c cause, of *crowd, outside bool, now time.Time) (leftOut uint64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.bucketOf(c, now)
+	all := &bucket{}
+	if of != nil {
+		if all = l.crowds[*of]; all == nil {
+			all = &bucket{at: now}
+			l.crowds[*of] = all
+		}
+	}
 	if outside {
 		ok = b.room(now, outsideBurst, causePerSecond) && now.Sub(l.outside[l.next]) >= time.Second
 	} else {
 		// A line without a subject is one of many different ones, such as the steps of a start.
-		ok = (c.subject == "" || b.room(now, causeBurst, causePerSecond)) && l.all.room(now, allReserve, allPerSecond)
+		ok = (c.subject == "" || b.room(now, causeBurst, causePerSecond)) && all.room(now, crowdBurst, allPerSecond) && l.all.room(now, allReserve, allPerSecond)
 	}
 	if !ok {
 		b.leftOut++
@@ -169,6 +194,7 @@ func (l *limiter) admit(c cause, outside bool, now time.Time) (leftOut uint64, o
 		return 0, false
 	}
 	b.used++
+	all.used++
 	if outside {
 		l.outside[l.next] = now
 		l.next = (l.next + 1) % len(l.outside)

@@ -163,3 +163,29 @@ func BenchmarkLeftOut(b *testing.B) {
 		log.Warn("packet dropped", "reason", "checksum", "instance", "v")
 	}
 }
+
+// TestManyServersShareALimit lets a thousand real servers fail and return at once: each message is written some hundred times, and all
+// others are counted. It does not suppress the lines of instances.
+func TestManyServersShareALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b book
+		log := slog.New(loglimit.New(&b))
+		const servers = 1000
+		for i := range servers {
+			log.Warn("health changed", "endpoint", fmt.Sprint("10.0.0.1:", i))
+			log.Info("IPVS table changed", "step", fmt.Sprint("edit server 10.0.0.1:", i))
+		}
+		if n := len(b.times); n < 100 || n > 600 {
+			t.Errorf("%d lines of %d", n, 2*servers)
+		}
+		before := len(b.times)
+		log.Info("state changed", "instance", "v")
+		if len(b.times) != before+1 {
+			t.Error("the line of an instance was suppressed")
+		}
+		time.Sleep(time.Minute)
+		if written := len(b.times) - 2; written+int(b.leftOut) != 2*servers { // without the report and the instance
+			t.Errorf("%d lines and %d left out, of %d", written, b.leftOut, 2*servers)
+		}
+	})
+}
