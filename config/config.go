@@ -180,8 +180,12 @@ type Pool struct {
 	MinUp     MinUp         `json:"min_up,omitzero"`
 	SlowStart time.Duration `json:"slow_start,omitempty"`
 	Linger    time.Duration `json:"linger,omitempty"`
-	Init      string        `json:"init,omitempty"` // InitUp, or empty: not in use before the first result
+	Init      string        `json:"init,omitempty"`     // InitUp, or empty: not in use before the first result
+	CheckOn   string        `json:"check_on,omitempty"` // OnMaster, or empty: on all directors
 }
+
+// OnMaster is the CheckOn of services that are checked only on the master of their address.
+const OnMaster = "master"
 
 // InitUp is the Init of servers that count as up before their first result.
 const InitUp = "up"

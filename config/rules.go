@@ -47,6 +47,7 @@ var rules = []func(*file) hcl.Diagnostics{
 	minimums,
 	slowStarts,
 	lingering,
+	checkedOnMaster,
 	sources,
 	discoveredForwarding,
 	checkTimes,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -130,4 +131,27 @@ func withoutFallback(scheduler string) string {
 		return ""
 	}
 	return " without the flag " + scheduler + "-fallback"
+}
+
+// checkedOnMaster rejects checks that no director would run.
+func checkedOnMaster(f *file) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	virtual, known := map[netip.Addr]bool{}, true
+	for b := range each(f.VRRP, &diags) {
+		known = known && b.Addresses.isOK() && b.Excluded.isOK()
+		for _, p := range b.prefixes() {
+			virtual[p.value.Addr()] = true
+		}
+	}
+	for b := range each(f.Services, &diags) {
+		switch {
+		case !b.CheckOn.isSet() || b.CheckOn.value != OnMaster || !b.hasIdentity():
+		case b.isByMark():
+			diags = append(diags, problem(b.CheckOn.at(), "Invalid check_on", "A service by mark has no address, and therefore no master. Remove check_on."))
+		case known && !virtual[b.Address.value.address]:
+			diags = append(diags, problem(b.CheckOn.at(), "Invalid check_on",
+				"No vrrp block has the address %s, so that the checks would never run. Add the address to one, or remove check_on.", b.Address.value.address))
+		}
+	}
+	return diags
 }

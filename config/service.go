@@ -29,6 +29,7 @@ type serviceBlock struct {
 	MinUp          attr[string]         `hcl:"min_up,optional" unset:"none" holds:"a number, or a percentage as \"30%\""`
 	SlowStart      attr[time.Duration]  `hcl:"slow_start,optional" default:"0s" range:"0s..24h"`
 	Linger         attr[time.Duration]  `hcl:"linger,optional" unset:"2s; 0s if that is not possible, and with udp" range:"0s..24h"`
+	CheckOn        attr[string]         `hcl:"check_on,optional" default:"all" oneof:"all|master"`
 	Init           attr[string]         `hcl:"init,optional" default:"down" oneof:"down|up"`
 
 	Persistence  *persistenceBlock   `hcl:"persistence,block"`
@@ -66,6 +67,9 @@ func (b *serviceBlock) pool() Pool {
 	p.MinUp, _ = parseMinUp(b.MinUp.value)
 	if b.Init.value == InitUp {
 		p.Init = InitUp
+	}
+	if b.CheckOn.value == OnMaster {
+		p.CheckOn = OnMaster
 	}
 	return p
 }

@@ -39,6 +39,7 @@ virtual_service "http" {
   health_check "http" {
     path     = "/healthz"
     interval = "100ms"
+    timeout  = "3s"
     fall     = 1
     rise     = 1
   }
@@ -151,4 +152,36 @@ func TestKernelPool(t *testing.T) {
 	if r := probe.Stop(); r.Lost > 0 || r.Sent == 0 {
 		t.Errorf("%d of %d connections were lost (%v)", r.Lost, r.Sent, r.LastError)
 	}
+}
+
+// TestKernelChecksOnMaster takes the mastership from a director whose service is checked only on the master: the servers must stay as they
+// are, without checks, until it is master again.
+func TestKernelChecksOnMaster(t *testing.T) {
+	lab.Need(t, lab.Kernel)
+	s := beginPool(t, strings.Replace(poolConfig, "  quorum {", "  check_on = \"master\"\n\n  quorum {", 1))
+	s.awaitPool("ready", 1, 2)
+	d := s.Directors[0]
+	s.shell(d, "ip link set eth0 down")
+	s.await(d, "without checks", func(st api.Status) bool {
+		return len(st.Services) == 1 && st.Services[0].Servers[0].Reason == "suspended" && st.Services[0].Servers[1].Reason == "suspended"
+	})
+	checks := s.Servers[0].Requests()["/healthz"]
+	s.Servers[0].SetHealthy(false)
+	still := time.Now().Add(time.Second) // ten intervals
+	s.await(d, "unchanged", func(st api.Status) bool {
+		if r := st.Services[0].Servers[0]; r.KernelWeight != 10 {
+			t.Fatalf("without checks, the weight is %d: %s", r.KernelWeight, r.Reason)
+		}
+		return time.Now().After(still)
+	})
+	if n := s.Servers[0].Requests()["/healthz"]; n > checks+1 { // one may have been on its way
+		t.Errorf("the server was checked %d times", n-checks)
+	}
+	s.shell(d, "ip link set eth0 up")
+	s.await(d, "master, with checks", func(st api.Status) bool {
+		r := st.Services[0].Servers[0]
+		return scene.IsMaster(st) && r.State == healthcheck.Down && r.KernelWeight == 0
+	})
+	s.Servers[0].SetHealthy(true)
+	s.awaitPool("ready", 1, 2)
 }

@@ -41,7 +41,10 @@ virtual_service "shop" {
   # Downloads from a server that is removed, by a reload too, have half a minute to end.
   linger = "30s"
 
-  # A new server is used before its first result.
+  # The backup does not check: each real server is checked by one director only.
+  check_on = "master"
+
+  # A new server is used before its first result: also when a director takes over that has never checked it.
   init = "up"
 
   # Two servers can carry the load. With fewer, the sorry server asks clients to come back later. Three are needed to return.

@@ -301,6 +301,7 @@ var reasonTexts = map[string]string{
 	"slow-start":     "slow start",
 	"presumed-up":    "not checked yet; presumed to be up",
 	"unlisted":       "no longer listed",
+	"suspended":      "checked only on the master; as found in the kernel",
 }
 
 // why explains a server's state: an operator's order, the pool's reason, and the checks.

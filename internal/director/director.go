@@ -143,13 +143,15 @@ type Director struct {
 	sysctlTurn chan struct{} // held while kernel parameters are applied
 	unsaved    bool          // the last awaited write of the state file failed
 
-	health   map[string]healthcheck.Health // by target key
-	lacking  shortages
-	results  map[string]track.Result      // by track name
-	users    map[string][]ipvs.ServiceKey // by target key; a load replaces the map
-	adopted  pool.Adopted                 // a change replaces the map
-	memories map[ipvs.ServiceKey]pool.Memory
-	notified map[ipvs.ServiceKey]*notified
+	health    map[string]healthcheck.Health // by target key
+	lacking   shortages
+	results   map[string]track.Result      // by track name
+	users     map[string][]ipvs.ServiceKey // by target key; a load replaces the map
+	adopted   pool.Adopted                 // a change replaces the map
+	memories  map[ipvs.ServiceKey]pool.Memory
+	notified  map[ipvs.ServiceKey]*notified
+	suspended map[ipvs.ServiceKey]bool // services whose checks do not run here; a change replaces the map
+
 	adopting bool // adopted has not yet been read from the kernel
 	settling bool // not every check has a result since the configuration was applied
 	vrrp     map[string]vrrp.Status
@@ -331,6 +333,9 @@ func (d *Director) take(n news) {
 			d.Logger.Debug("VRRP state received", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
 			d.touched.sync = true
 		}
+	}
+	if len(n.vrrp) > 0 {
+		d.reviewSuspended()
 	}
 	changed := false
 	for key, result := range n.results {

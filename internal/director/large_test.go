@@ -113,7 +113,7 @@ func BenchmarkReload(b *testing.B) {
 		began := time.Now()
 		cfg := loaded(b, path)
 		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-load")
-		_, _ = targetsOf(cfg)
+		_, _ = targetsOf(cfg, nil)
 		for _, vs := range cfg.Services {
 			_ = pool.Decide(vs, pool.Inputs{}).Entry()
 		}

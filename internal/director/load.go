@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -86,6 +87,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.history.Forget(func(instance string) bool { return names[instance] })
 	d.forgetServices()
 	d.adopting, d.settling = true, true
+	d.suspended = suspendedServices(d.cfg, d.vrrp)
 	d.setServers(old)
 	d.loadTracks(old)
 	d.notifier.Update(cfg)
@@ -101,7 +103,7 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 
 // setServers applies the real servers of the configuration in force to everything but the kernel; old is the previous one or nil.
 func (d *Director) setServers(old *config.Config) {
-	targets, users := targetsOf(d.cfg)
+	targets, users := targetsOf(d.cfg, d.suspended)
 	d.users = users
 	for key := range d.health {
 		if d.users[key] == nil {
@@ -116,10 +118,14 @@ func (d *Director) setServers(old *config.Config) {
 	}
 }
 
-// targetsOf returns the distinct checks of a configuration, and the services that use each, by target key.
-func targetsOf(cfg *config.Config) (targets []healthcheck.Target, users map[string][]ipvs.ServiceKey) {
+// targetsOf returns the distinct checks of a configuration, and the services that use each, by target key. Suspended services only use
+// what the others check.
+func targetsOf(cfg *config.Config, suspended map[ipvs.ServiceKey]bool) (targets []healthcheck.Target, users map[string][]ipvs.ServiceKey) {
 	users = map[string][]ipvs.ServiceKey{}
 	for _, vs := range cfg.Services {
+		if suspended[vs.ServiceKey] {
+			continue
+		}
 		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets without other users
 		for _, rs := range vs.RealServers {
 			for t := range pool.Targets(vs, rs) {
@@ -130,6 +136,18 @@ func targetsOf(cfg *config.Config) (targets []healthcheck.Target, users map[stri
 				}
 				users[key] = alone
 				targets = append(targets, t)
+			}
+		}
+	}
+	for _, vs := range cfg.Services {
+		if !suspended[vs.ServiceKey] {
+			continue
+		}
+		for _, rs := range vs.RealServers {
+			for t := range pool.Targets(vs, rs) {
+				if others, used := users[t.Key()]; used {
+					users[t.Key()] = append(slices.Clip(others), vs.ServiceKey)
+				}
 			}
 		}
 	}
@@ -148,7 +166,7 @@ func (d *Director) dropAdopted() {
 		}
 	}
 	if !d.adopting {
-		d.adopted = nil
+		d.adopted = d.stillAdopted()
 	}
 	if d.settling {
 		d.settling = false

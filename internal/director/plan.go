@@ -150,7 +150,7 @@ func (s standing) table(cfg *config.Config, actual []ipvs.ServiceState) (want []
 		Checked: func(key string) bool { return s.users[key] != nil },
 		Adopted: pool.Adopt(cfg.Services, actual),
 
-		Memories: s.memories, Overrides: s.orders, Now: time.Now(),
+		Memories: s.memories, Overrides: s.orders, Suspended: s.suspended(cfg), Now: time.Now(),
 	}
 	want = make([]ipvs.Entry, 0, len(cfg.Services))
 	for _, vs := range cfg.Services {

@@ -21,6 +21,7 @@ type Inputs struct {
 	Memories  map[ipvs.ServiceKey]Memory // of the last verdicts
 	Overrides map[Server]Override
 	Waiting   map[ipvs.ServiceKey]bool // a source of real servers has not answered yet, nor failed
+	Suspended map[ipvs.ServiceKey]bool // their checks do not run on this director
 	Now       time.Time
 
 	Seen func(healthcheck.Target, healthcheck.Health) // called with each check of each server, in order; may be nil
@@ -68,13 +69,14 @@ const (
 	SlowStart                   // in the table with a part of its weight, after a recovery
 	Presumed                    // a check has no result yet: in the table because of init = "up"
 	Unlisted                    // in the table with weight 0: its source no longer lists it
+	Suspended                   // its checks do not run on this director: as found in the table
 )
 
 var reasonNames = [...]string{
 	NoChecks: "no-checks", ChecksPassing: "checks-passing", CheckFailed: "check-failed", NoResult: "no-result", AsFound: "as-found",
 	NoQuorum: "no-quorum", Standby: "standby",
 	Advised: "weight-from-check", Draining: "drain", InMaintenance: "maintenance",
-	Drained: "drained", Disabled: "disabled", Kept: "kept-by-min-up", SlowStart: "slow-start", Presumed: "presumed-up", Unlisted: "unlisted",
+	Drained: "drained", Disabled: "disabled", Kept: "kept-by-min-up", SlowStart: "slow-start", Presumed: "presumed-up", Unlisted: "unlisted", Suspended: "suspended",
 }
 
 // String returns the reason's code.
@@ -133,10 +135,13 @@ func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member 
 		weight, found := in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]
 		if found {
 			m.InTable, m.Destination.Weight, m.Reason = true, weight, AsFound
-			return m
-		}
-		if vs.StartsUp(rs) {
+		} else if vs.StartsUp(rs) {
 			m.InTable, m.Reason = true, Presumed
+		}
+		if in.Suspended[vs.ServiceKey] {
+			m.Reason = Suspended
+		}
+		if m.InTable {
 			return m
 		}
 	}
@@ -150,7 +155,7 @@ func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) (
 	var counted, vetoing tally
 	var advices []healthcheck.Advice
 	for t := range Targets(vs, rs) {
-		health, assumed := in.healthOf(t.Key())
+		health, assumed := in.healthOf(vs.ServiceKey, t.Key())
 		if in.Seen != nil {
 			in.Seen(t, health)
 		}
@@ -212,8 +217,8 @@ func worse(a, b healthcheck.State) healthcheck.State {
 	return b
 }
 
-func (in Inputs) healthOf(key string) (health healthcheck.Health, assumed bool) {
-	if in.Checked != nil && !in.Checked(key) {
+func (in Inputs) healthOf(service ipvs.ServiceKey, key string) (health healthcheck.Health, assumed bool) {
+	if in.Checked != nil && !in.Checked(key) && !in.Suspended[service] {
 		return healthcheck.Health{State: healthcheck.Up}, true
 	}
 	return in.Health[key], false

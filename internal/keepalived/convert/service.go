@@ -318,6 +318,13 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 		}
 	case "omega":
 		l.find(Same, "")
+	case "ha_suspend":
+		if s.endpoints[0].mark != 0 {
+			l.find(Ignored, "keepalived clears it: a service by mark has no address.")
+			return
+		}
+		l.find(Same, "")
+		l.set(b, "check_on", quote("master"))
 	}
 }
 

@@ -79,7 +79,7 @@ func init() {
 			"real_server":             {Same, `real_server "address"`, ""},
 			"weight":                  {Same, "weight", ""},
 			"virtualhost":             {Same, "host", ""},
-			"ha_suspend":              {Missing, "", "Checks always run, so that a backup knows its servers when it takes over."},
+			"ha_suspend":              {Same, `check_on = "master"`, ""},
 			"omega":                   {Same, "notify.at_stop", ""},
 			"smtp_alert":              {Equivalent, "notify_email.events", "notify_email sends mail about all services."},
 			"snmp_name":               {Missing, "", noSNMP},
