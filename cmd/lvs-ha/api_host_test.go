@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
@@ -101,6 +103,22 @@ func TestHostAPIAccess(t *testing.T) {
 		if !strings.Contains(scraped, sample) {
 			t.Errorf("%s is missing", sample)
 		}
+	}
+
+	if got := curl(other, append(withToken, monitoring+"/v1/doctor")...); got != http.StatusForbidden {
+		t.Errorf("monitoring makes a diagnosis: %d", got)
+	}
+	var diagnosis api.Doctor
+	said := p.run("curl", "-s", "--unix-socket", p.path("run/api.sock"), "http://lvs-ha/v1/doctor")
+	if err := json.Unmarshal([]byte(said.stdout), &diagnosis); err != nil {
+		t.Fatalf("%v in %+v", err, said)
+	}
+	codes := map[string]string{}
+	for _, f := range diagnosis.Findings {
+		codes[f.Code] = f.Severity
+	}
+	if codes["interface"] != "ok" || codes["address"] != "ok" || codes["capability"] != "ok" {
+		t.Errorf("the diagnosis is %s", said.stdout)
 	}
 
 	// Through the Unix socket, as a user of Debian's base system.

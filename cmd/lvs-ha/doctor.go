@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/doctor"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
@@ -55,10 +57,7 @@ func newDoctor() *cobra.Command {
 			ctx, cancel := context.WithTimeout(cmd.Context(), doctorTimeout)
 			defer cancel()
 			machine := doctor.Linux{APISocket: socket}
-			cfg, sources := doctor.Discover(ctx, cfg)
-			observed := machine.Observe(ctx, cfg)
-			observed.Sources = sources
-			findings := doctor.Examine(cfg, observed)
+			findings := diagnose(ctx, machine, cfg)
 			if fix {
 				findings = doctor.ApplyFixes(context.WithoutCancel(ctx), machine, findings)
 			}
@@ -83,6 +82,43 @@ func newDoctor() *cobra.Command {
 	cmd.Flags().BoolVar(&fix, "fix", false, "apply safe fixes: kernel parameters and modules")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show warnings and errors only")
 	return cmd
+}
+
+func diagnose(ctx context.Context, machine doctor.Machine, cfg *config.Config) []doctor.Finding {
+	cfg, sources := doctor.Discover(ctx, cfg)
+	observed := machine.Observe(ctx, cfg)
+	observed.Sources = sources
+	return doctor.Examine(cfg, observed)
+}
+
+// patient is a director whose host can be diagnosed.
+type patient struct {
+	*director.Director
+	machine doctor.Linux
+	load    loader
+}
+
+// apiDoctorTimeout is less than the time for a request, so that what was seen until then is answered.
+const apiDoctorTimeout = 25 * time.Second
+
+// Doctor compares the host with the configuration file. The director may not listen for adverts; the others are not heard.
+func (p patient) Doctor(ctx context.Context) (api.Doctor, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiDoctorTimeout)
+	defer cancel()
+	cfg, _, err := p.load()
+	if err != nil {
+		return api.Doctor{}, &api.Error{Status: http.StatusUnprocessableEntity, Err: err}
+	}
+	findings := diagnose(ctx, p.machine, cfg)
+	out := api.Doctor{ExitStatus: doctor.ExitStatus(findings), Findings: []api.DoctorFinding{}}
+	for _, f := range findings {
+		one := api.DoctorFinding{Code: f.Code, Severity: string(f.Severity), Subject: f.Subject, What: f.What, Why: f.Why, Remedy: f.Remedy}
+		for _, fix := range f.Fixes {
+			one.Fixes = append(one.Fixes, api.DoctorFix(fix))
+		}
+		out.Findings = append(out.Findings, one)
+	}
+	return out, nil
 }
 
 // doctorConfig loads the configuration. It is not an error if the default file does not exist: a message then names the

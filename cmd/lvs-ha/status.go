@@ -19,6 +19,7 @@ import (
 const statusLong = `Show the state of the running daemon: problems first, then VRRP instances, connection sync and virtual services.
 Name instances, sync groups or services to limit the tables to them, and to see an instance's timers, counters and
 last 50 transitions; --state limits them to the real servers in a state. Problems and the exit status always cover everything.
+With more than 1,000 real servers, only their numbers are shown, unless services are named or --state is set.
 --watch shows them again every second: in place on a terminal, otherwise one after the other, and in JSON as a line each.
 
 Exit status: 0 OK, 1 wrong usage, 2 degraded (there are problems), 3 lvs-ha is not running, 4 state unknown (lvs-ha is
@@ -94,6 +95,16 @@ func (q *statusQuery) client() *api.Client {
 // ask returns the current status as text, and the number of problems.
 func (q *statusQuery) ask(ctx context.Context) (text string, problems int, err error) {
 	now := time.Now()
+	page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(q.names) > 0}
+	if q.output == "table" && len(q.names) == 0 && q.state == "" {
+		o, err := q.client().Overview(ctx)
+		if err != nil {
+			return "", 0, unavailable(err)
+		}
+		if realServers(o) > manyServers {
+			return page.overview(o), len(o.Troubles) + o.More, nil
+		}
+	}
 	status, err := q.client().Status(ctx)
 	if err != nil {
 		return "", 0, unavailable(err)
@@ -107,7 +118,7 @@ func (q *statusQuery) ask(ctx context.Context) (text string, problems int, err e
 	}
 	all := status.Troubles()
 	if q.output == "table" {
-		page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(q.names) > 0, all: status.VRRP}
+		page.all = status.VRRP
 		return page.render(shown, all), len(all), nil
 	}
 	var b strings.Builder

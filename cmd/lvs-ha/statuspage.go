@@ -28,16 +28,7 @@ type statusPage struct {
 const maxTroubles = 20
 
 func (p *statusPage) render(s api.Status, problems []api.Trouble) string {
-	verdict := p.paint("32", "OK")
-	if n := len(problems); n > 0 {
-		verdict = p.paint("31", "DEGRADED, "+counted(n, "problem"))
-	}
-	fmt.Fprintf(&p.out, "lvs-ha on %s: %s\n", plain(s.Node), verdict)
-	fmt.Fprintf(&p.out, "up %s, configuration %s loaded %s ago\n", ago(s.Started, p.now), plain(s.Config.Path), ago(s.Config.Loaded, p.now))
-	p.problems(problems)
-	p.instances(s.VRRP)
-	p.sync(s.Sync)
-	p.receivers(s.Notify)
+	p.head(s, problems, len(problems))
 	p.services(s)
 	for i, f := range s.Foreign {
 		if i == 0 {
@@ -51,6 +42,20 @@ func (p *statusPage) render(s api.Status, problems []api.Trouble) string {
 		}
 	}
 	return p.out.String()
+}
+
+// head shows everything but the services. Of count problems, the first are given.
+func (p *statusPage) head(s api.Status, problems []api.Trouble, count int) {
+	verdict := p.paint("32", "OK")
+	if count > 0 {
+		verdict = p.paint("31", "DEGRADED, "+counted(count, "problem"))
+	}
+	fmt.Fprintf(&p.out, "lvs-ha on %s: %s\n", plain(s.Node), verdict)
+	fmt.Fprintf(&p.out, "up %s, configuration %s loaded %s ago\n", ago(s.Started, p.now), plain(s.Config.Path), ago(s.Config.Loaded, p.now))
+	p.problems(problems, count)
+	p.instances(s.VRRP)
+	p.sync(s.Sync)
+	p.receivers(s.Notify)
 }
 
 // table prints rows in aligned columns.
@@ -76,11 +81,11 @@ func (p *statusPage) table(rows [][]string) {
 	}
 }
 
-func (p *statusPage) problems(list []api.Trouble) {
+func (p *statusPage) problems(list []api.Trouble, count int) {
 	rows := [][]string{{"PROBLEM", "SINCE", "WHAT"}}
 	for i, t := range list {
 		if i == maxTroubles {
-			rows = append(rows, []string{"…", "", fmt.Sprintf("and %d more", len(list)-i)})
+			rows = append(rows, []string{"…", "", fmt.Sprintf("and %d more", count-i)})
 			break
 		}
 		rows = append(rows, []string{t.What, ago(t.Since, p.now), t.Text})

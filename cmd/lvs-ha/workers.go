@@ -19,6 +19,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
+	"github.com/lvs-ha/lvs-ha/internal/doctor"
 	"github.com/lvs-ha/lvs-ha/internal/metrics"
 	"github.com/lvs-ha/lvs-ha/internal/page"
 	"github.com/lvs-ha/lvs-ha/internal/script"
@@ -238,7 +239,8 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		f := client.Figures()
 		return metrics.Figures{Speaker: f, Checks: scheduler.Figures(), Processes: metrics.Processes(f.PID)}
 	})
-	listeners = api.Listen(apiCtx, dir.APISocket(), d, pages, log)
+	examined := patient{d, doctor.Linux{APISocket: dir.APISocket(), Capabilities: uint64(link.Capabilities)}, func() (*config.Config, []config.Finding, error) { return conf.loadPlain(false) }}
+	listeners = api.Listen(apiCtx, dir.APISocket(), examined, pages, log)
 	defer listeners.Wait()
 	defer stopAPI()
 	hup := make(chan os.Signal, 1)

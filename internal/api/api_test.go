@@ -61,6 +61,10 @@ func (d *fakeDirector) Config(context.Context) (*config.Config, error) {
 }
 func (d *fakeDirector) Events() *events.Log { return d.events }
 
+func (d *fakeDirector) Doctor(context.Context) (Doctor, error) {
+	return Doctor{ExitStatus: 2, Findings: []DoctorFinding{{Code: "clock", Severity: "warning"}}}, d.err
+}
+
 func (d *fakeDirector) Reload(context.Context) (Reloaded, error) { return d.reloaded, d.err }
 
 func (d *fakeDirector) Apply(_ context.Context, r ApplyRequest) (Reloaded, error) {

@@ -50,6 +50,14 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
+// Overview returns the director's condensed status.
+func (c *Client) Overview(ctx context.Context) (Overview, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	var o Overview
+	return o, c.do(ctx, http.MethodGet, "/v1/overview", nil, &o)
+}
+
 // Reload makes the director load its configuration again. If the configuration is rejected, the error has its findings and
 // the old configuration remains in use.
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {

@@ -137,3 +137,19 @@ func TestIdlePersistentConnectionIsClosed(t *testing.T) {
 		t.Errorf("got error %v, want the connection closed", err)
 	}
 }
+
+// TestOneDiagnosisAtATime: each runs all health checks.
+func TestOneDiagnosisAtATime(t *testing.T) {
+	d := &fakeDirector{}
+	turn := make(diagnoses, 1)
+	turn <- struct{}{}
+	if _, err := turn.make(t.Context(), d); statusOf(err) != http.StatusServiceUnavailable {
+		t.Errorf("got error %v, want a refusal", err)
+	}
+	<-turn
+	for range 2 {
+		if got, err := turn.make(t.Context(), d); err != nil || got.ExitStatus != 2 || len(got.Findings) != 1 {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type Overview struct {
 	Services []ServiceOverview `json:"services"`
 	Foreign  int               `json:"foreign_services"`
 	Sync     []SyncDaemon      `json:"connection_sync,omitempty"`
+	Notify   []Receiver        `json:"notify,omitempty"`
 }
 
 // ServiceOverview is a virtual service with the number of its real servers by state.
@@ -57,7 +58,7 @@ const maxTroubles = 100
 func (s Status) overview(services iter.Seq[*Service], mayWrite bool, now time.Time) Overview {
 	o := Overview{
 		Version: s.Version, Node: s.Node, MayWrite: mayWrite, Now: now, Started: s.Started, Config: s.Config,
-		VRRP: []Instance{}, Services: []ServiceOverview{}, Foreign: len(s.Foreign), Sync: s.Sync,
+		VRRP: []Instance{}, Services: []ServiceOverview{}, Foreign: len(s.Foreign), Sync: s.Sync, Notify: s.Notify,
 	}
 	troubles := newTroubles(&s)
 	for v := range services {

@@ -23,6 +23,7 @@ type Director interface {
 	Survey(ctx context.Context) (Status, iter.Seq[*Service], error)
 	Config(ctx context.Context) (*config.Config, error) // in force, without secrets
 	Events() *events.Log
+	Doctor(ctx context.Context) (Doctor, error)
 	Reload(ctx context.Context) (Reloaded, error)
 	Apply(ctx context.Context, request ApplyRequest) (Reloaded, error)
 	InForce(ctx context.Context) (Config, error)
@@ -83,6 +84,11 @@ func routes(d Director, ended <-chan struct{}) []route {
 		{method: http.MethodGet, path: "/v1/config", needs: mayRead, about: "the configuration in force, without secrets", gives: map[string]any{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			cfg, err := d.Config(r.Context())
 			answer(w, cfg, err)
+		}},
+		// It changes nothing, but runs each health check once.
+		{method: http.MethodGet, path: "/v1/doctor", needs: mayWrite, about: "what is wrong with this host and the configuration file", gives: Doctor{}, serve: func(w http.ResponseWriter, r *http.Request) {
+			diagnosis, err := diagnosing.make(r.Context(), d)
+			answer(w, diagnosis, err)
 		}},
 		{method: http.MethodPost, path: "/v1/reload", needs: mayWrite, about: "reload the configuration", gives: Reloaded{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			reloaded, err := d.Reload(r.Context())
