@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -95,6 +96,7 @@ func newDirector() *cobra.Command {
 				return err
 			}
 			conf.vars = private.Vars
+			debug.SetGCPercent(directorGCPercent)
 			if err := supervisor.LowerDirector(); err != nil {
 				return err
 			}
@@ -120,6 +122,10 @@ func newDirector() *cobra.Command {
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
 }
+
+// directorGCPercent makes the director's heap grow by half of what is in use before it is collected, not by all of it: most of
+// it stays for long, so that collections are rare anyway.
+const directorGCPercent = 50
 
 // loadTimeout limits the first reading of the configuration, including certificates.
 const loadTimeout = 2 * time.Minute

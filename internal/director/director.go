@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -155,6 +154,8 @@ type Director struct {
 	adopting bool // adopted has not yet been read from the kernel
 	settling bool // not every check has a result since the configuration was applied
 	vrrp     map[string]vrrp.Status
+
+	instances map[string]bool // of the configuration
 
 	programmed bool   // the table has been as wanted at least once
 	unfitness  string // why this node is the last resort; empty if it is not
@@ -323,7 +324,7 @@ func (d *Director) take(n news) {
 	d.record(n.transitions)
 	updates := false
 	for name, status := range n.vrrp {
-		if !slices.ContainsFunc(d.cfg.VRRP, func(v config.VRRP) bool { return v.Name == name }) {
+		if !d.instances[name] {
 			continue // a late status of a removed instance
 		}
 		was, known := d.vrrp[name]

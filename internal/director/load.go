@@ -75,16 +75,16 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.declared, d.loaded = cfg, time.Now()
 	d.loadSources()
-	names := map[string]bool{}
+	d.instances = map[string]bool{}
 	for _, v := range cfg.VRRP {
-		names[v.Name] = true
+		d.instances[v.Name] = true
 	}
 	for name := range d.vrrp {
-		if !names[name] {
+		if !d.instances[name] {
 			delete(d.vrrp, name)
 		}
 	}
-	d.history.Forget(func(instance string) bool { return names[instance] })
+	d.history.Forget(func(instance string) bool { return d.instances[instance] })
 	d.forgetServices()
 	d.adopting, d.settling = true, true
 	d.suspended = suspendedServices(d.cfg, d.vrrp)

@@ -216,7 +216,7 @@ func services(w *writer, list []service) {
 			w.sample(f.value(&list[i]), list[i].Name)
 		}
 	}
-	writeTraffic(w, "service", func(add func(labels string, s *api.Stats)) {
+	writeTraffic(w, "service", func(add func(labels []byte, s *api.Stats)) {
 		for i := range list {
 			add(labelsOf(serviceLabels, list[i].Name), &list[i].Stats)
 		}

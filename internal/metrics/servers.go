@@ -20,7 +20,7 @@ var (
 
 // labelled is something that has several samples, with its labels.
 type labelled[T any] struct {
-	labels string
+	labels []byte
 	of     *T
 }
 
@@ -49,7 +49,8 @@ type gathered struct {
 	services  []service
 	servers   []labelled[server]
 	checks    []labelled[check]
-	overrides []string // labels
+	overrides [][]byte // labels
+	texts     texts
 }
 
 // gather copies from services what is written of them, with or without single real servers.
@@ -57,31 +58,35 @@ func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
 	for v := range all {
 		one := service{Service: *v}
 		one.Servers = nil
+		var numbers []server
+		var checks []check
+		if servers {
+			numbers, checks = make([]server, 0, len(v.Servers)), make([]check, 0, len(v.Servers))
+		}
 		for i := range v.Servers {
 			r := &v.Servers[i]
 			one.count[r.State]++
-			if servers {
-				g.add(v.Name, r)
+			if !servers {
+				continue
+			}
+			key := r.ServerKey.String()
+			numbers = append(numbers, server{
+				up: r.State == healthcheck.Up, inKernel: r.Present, weight: r.Weight, effective: r.Effective, kernelWeight: r.KernelWeight, active: r.Active, inactive: r.Inactive, traffic: r.Stats,
+			})
+			g.servers = append(g.servers, labelled[server]{g.texts.labels(serverLabels, v.Name, key), &numbers[len(numbers)-1]})
+			for k := range r.Checks {
+				c := &r.Checks[k]
+				checks = append(checks, check{c.State == healthcheck.Up, time.Duration(c.Took)})
+				labels := g.texts.labels(checkLabels, v.Name, key, c.Kind+ordinal(k, r.Checks), c.Endpoint.String())
+				g.checks = append(g.checks, labelled[check]{labels, &checks[len(checks)-1]})
+			}
+			if r.Override != nil {
+				g.overrides = append(g.overrides, g.texts.labels(overrideLabels, v.Name, key, string(r.Override.Action)))
 			}
 		}
 		g.services = append(g.services, one)
 	}
 	return g
-}
-
-func (g *gathered) add(service string, r *api.Server) {
-	key := r.ServerKey.String()
-	g.servers = append(g.servers, labelled[server]{labelsOf(serverLabels, service, key), &server{
-		up: r.State == healthcheck.Up, inKernel: r.Present, weight: r.Weight, effective: r.Effective, kernelWeight: r.KernelWeight, active: r.Active, inactive: r.Inactive, traffic: r.Stats,
-	}})
-	for k := range r.Checks {
-		c := &r.Checks[k]
-		labels := labelsOf(checkLabels, service, key, c.Kind+ordinal(k, r.Checks), c.Endpoint.String())
-		g.checks = append(g.checks, labelled[check]{labels, &check{c.State == healthcheck.Up, time.Duration(c.Took)}})
-	}
-	if r.Override != nil {
-		g.overrides = append(g.overrides, labelsOf(overrideLabels, service, key, string(r.Override.Action)))
-	}
 }
 
 // realServers writes real servers, with their checks and their traffic.
@@ -95,7 +100,7 @@ func realServers(w *writer, g *gathered) {
 		{gauge, "server_active_connections", "Established connections.", func(r *server) float64 { return float64(r.active) }},
 		{gauge, "server_inactive_connections", "Connections in other states.", func(r *server) float64 { return float64(r.inactive) }},
 	})
-	writeTraffic(w, "server", func(add func(labels string, s *api.Stats)) {
+	writeTraffic(w, "server", func(add func(labels []byte, s *api.Stats)) {
 		for i := range g.servers {
 			add(g.servers[i].labels, &g.servers[i].of.traffic)
 		}
@@ -135,7 +140,7 @@ func ordinal(k int, all []api.Check) string {
 }
 
 // writeTraffic writes the kernel's counters of services or servers.
-func writeTraffic(w *writer, what string, each func(add func(labels string, s *api.Stats)), labels []string) {
+func writeTraffic(w *writer, what string, each func(add func(labels []byte, s *api.Stats)), labels []string) {
 	for _, f := range []number[api.Stats]{
 		{counter, "connections_total", "Connections.", func(s *api.Stats) float64 { return float64(s.Connections) }},
 		{counter, "incoming_packets_total", "Packets from clients.", func(s *api.Stats) float64 { return float64(s.InPackets) }},
@@ -144,6 +149,6 @@ func writeTraffic(w *writer, what string, each func(add func(labels string, s *a
 		{counter, "outgoing_bytes_total", "Bytes to clients, with NAT only.", func(s *api.Stats) float64 { return float64(s.OutBytes) }},
 	} {
 		w.family(f.kind, what+"_"+f.name, f.help, labels...)
-		each(func(labels string, s *api.Stats) { w.sampleOf(labels, f.value(s)) })
+		each(func(labels []byte, s *api.Stats) { w.sampleOf(labels, f.value(s)) })
 	}
 }

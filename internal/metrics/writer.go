@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/histogram"
@@ -24,7 +23,6 @@ const (
 // writer writes metrics. It keeps the first error, after which it writes nothing.
 type writer struct {
 	out   *bufio.Writer
-	line  []byte
 	name  string
 	names []string // of the labels
 }
@@ -39,13 +37,13 @@ func (w *writer) family(k kind, name, help string, labels ...string) {
 
 // sample writes a sample of the current family with the values of its labels.
 func (w *writer) sample(value float64, labels ...string) {
-	line := append(w.line[:0], w.name...)
+	line := append(w.out.AvailableBuffer(), w.name...)
 	w.end(appendLabels(line, w.names, labels), value)
 }
 
-// sampleOf writes a sample with labels that labelsOf has formatted.
-func (w *writer) sampleOf(labels string, value float64) {
-	w.end(append(append(w.line[:0], w.name...), labels...), value)
+// sampleOf writes a sample with labels that are formatted already.
+func (w *writer) sampleOf(labels []byte, value float64) {
+	w.end(append(append(w.out.AvailableBuffer(), w.name...), labels...), value)
 }
 
 // end completes a line.
@@ -56,8 +54,7 @@ func (w *writer) end(line []byte, value float64) {
 	} else {
 		line = strconv.AppendFloat(line, value, 'g', -1, 64)
 	}
-	w.line = append(line, '\n')
-	w.out.Write(w.line)
+	w.out.Write(append(line, '\n'))
 }
 
 // bounds are the upper bounds of buckets in seconds, as labels.
@@ -102,8 +99,25 @@ func (w *writer) time(t time.Time, labels ...string) {
 func (w *writer) flush() error { return w.out.Flush() }
 
 // labelsOf formats labels that are used for many samples.
-func labelsOf(names []string, values ...string) string {
-	return string(appendLabels(nil, names, values))
+func labelsOf(names []string, values ...string) []byte {
+	return appendLabels(nil, names, values)
+}
+
+// texts keeps many short texts in few pieces of memory.
+type texts struct{ piece []byte }
+
+const pieceSize = 64 << 10
+
+// labels formats labels that are used for many samples.
+func (t *texts) labels(names []string, values ...string) []byte {
+	if cap(t.piece)-len(t.piece) < pieceSize/16 {
+		t.piece = make([]byte, 0, pieceSize)
+	}
+	text := appendLabels(t.piece[len(t.piece):], names, values)
+	if len(text) <= cap(t.piece)-len(t.piece) { // otherwise it has memory of its own
+		t.piece = t.piece[:len(t.piece)+len(text)]
+	}
+	return text[:len(text):len(text)]
 }
 
 func appendLabels(line []byte, names, values []string) []byte {
@@ -126,8 +140,8 @@ func appendLabels(line []byte, names, values []string) []byte {
 
 // appendLabel appends the value of a label, escaped.
 func appendLabel(line []byte, text string) []byte {
-	if !strings.ContainsAny(text, "\\\"\n") {
-		return append(line, strings.ToValidUTF8(text, "�")...)
+	if isPlain(text) {
+		return append(line, text...)
 	}
 	for _, r := range text {
 		switch r {
@@ -140,4 +154,13 @@ func appendLabel(line []byte, text string) []byte {
 		}
 	}
 	return line
+}
+
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
