@@ -44,20 +44,25 @@ type weightBlock struct {
 	At        hcl.Range           `hcl:",def_range"`
 	Header    attr[string]        `hcl:"header,optional" unset:"none"`
 	JSON      attr[string]        `hcl:"json,optional" unset:"none" holds:"names separated by dots"`
-	Unit      attr[string]        `hcl:"unit,optional" unset:"weight; an agent's is percent" oneof:"weight|percent"`
+	Unit      attr[string]        `hcl:"unit,optional" unset:"weight; an agent's is percent" oneof:"weight|percent|added"`
 	Minimum   attr[int64]         `hcl:"minimum,optional" default:"0" range:"0..2147483647"`
 	Maximum   attr[int64]         `hcl:"maximum,optional" unset:"none" range:"1..2147483647"`
 	Smoothing attr[time.Duration] `hcl:"smoothing,optional" default:"0s" range:"0s..1h"`
 	Rate      attr[int64]         `hcl:"rate,optional" unset:"any" range:"1..2147483647"`
+	Factor    attr[int64]         `hcl:"factor,optional" unset:"1, with unit = \"added\"" range:"-2147483647..2147483647"`
 }
 
 func (b *weightBlock) config() *healthcheck.Weight {
 	if b == nil {
 		return nil
 	}
+	factor := int(b.Factor.value)
+	if b.Unit.value == string(healthcheck.Added) && !b.Factor.isSet() {
+		factor = 1
+	}
 	return &healthcheck.Weight{
 		Header: b.Header.value, JSON: b.JSON.value, Unit: healthcheck.Unit(b.Unit.value), Minimum: int(b.Minimum.value), Maximum: int(b.Maximum.value),
-		Smoothing: b.Smoothing.value, Rate: int(b.Rate.value),
+		Smoothing: b.Smoothing.value, Rate: int(b.Rate.value), Factor: factor,
 	}
 }
 
@@ -70,6 +75,8 @@ func (b *weightBlock) location(setting string) (at hcl.Range, ok bool) {
 		return b.JSON.location(0)
 	case "weight.unit":
 		return b.Unit.location(0)
+	case "weight.factor":
+		return b.Factor.location(0)
 	case "weight.maximum":
 		return b.Maximum.location(0)
 	}

@@ -40,6 +40,12 @@ virtual_service "app" {
 
   health_check "file" {
     path = "/etc/lvs-ha/servers/{address}"
+
+    # A number of 3 takes 30 from the weight.
+    weight {
+      unit   = "added"
+      factor = -10
+    }
   }
 
   real_server "192.0.2.31" { weight = 100 }

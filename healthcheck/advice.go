@@ -12,7 +12,7 @@ import (
 // response. The zero value says nothing.
 type Advice struct {
 	Unit    Unit    // of Number; empty: nothing is said about the weight
-	Number  float64 // not negative
+	Number  float64 // negative only if it is Added
 	Mode    Mode
 	MaxConn int // connections at which the server receives no more; 0: as configured
 }
@@ -24,6 +24,7 @@ type Unit string
 const (
 	Weights Unit = "weight"  // replaces the configured weight
 	Percent Unit = "percent" // of the configured weight
+	Added   Unit = "added"   // to the configured weight; may be negative
 )
 
 // Mode is the administrative state that a server's agent asks for. Its zero value says nothing.
@@ -63,6 +64,8 @@ func (a Advice) String() string {
 		words = append(words, strconv.FormatFloat(math.Round(a.Number), 'f', -1, 64)+"%")
 	case Weights:
 		words = append(words, "weight "+strconv.FormatFloat(math.Round(a.Number), 'f', -1, 64))
+	case Added:
+		words = append(words, fmt.Sprintf("weight %+.0f", a.Number))
 	}
 	if a.Mode != 0 && int(a.Mode) < len(modeWords) {
 		words = append(words, modeWords[a.Mode])
@@ -80,6 +83,8 @@ func (a Advice) WeightOf(configured uint32) uint32 {
 	switch {
 	case configured == 0 || a.Mode == Drain || a.Mode == Maintenance:
 		return 0
+	case a.Unit == Added:
+		return uint32(math.Round(min(max(weight+a.Number, 0), maxNumber)))
 	case a.Unit == Weights:
 		weight = a.Number
 	case a.Unit == Percent:
@@ -100,6 +105,7 @@ type Weight struct {
 	Maximum   int           `json:"maximum,omitempty"`   // larger ones are lowered to it; 0: none
 	Smoothing time.Duration `json:"smoothing,omitempty"` // time constant of the moving average; 0: none
 	Rate      int           `json:"rate,omitempty"`      // maximum change in a second; 0: any
+	Factor    int           `json:"factor,omitempty"`    // of numbers that are added; 0: they are not, and other numbers than 0 fail the check
 }
 
 // unit is the unit of the numbers of scripts, files and responses.
@@ -117,6 +123,9 @@ func (w *Weight) follow(before, said Advice, passed time.Duration) Advice {
 		return after
 	}
 	bounded := max(said.Number, float64(w.Minimum))
+	if said.Unit == Added {
+		bounded = said.Number
+	}
 	if w.Maximum > 0 {
 		bounded = min(bounded, float64(w.Maximum))
 	}
@@ -166,6 +175,15 @@ func (w *Weight) Faults(kind Kind) []Fault {
 	if w.Header != "" && strings.ContainsFunc(w.Header, notInToken) {
 		faults = append(faults, fault("weight.header", "%s is not the name of a header.", quote(w.Header)))
 	}
+	switch {
+	case w.Unit != Added && w.Factor != 0:
+		faults = append(faults, fault("weight.factor", "Only numbers that are added have a factor. Write unit = \"added\", or remove it."))
+	case w.Unit != Added:
+	case kind != "file":
+		faults = append(faults, fault("weight.unit", "Only the number in a file can be added. Write \"weight\" or \"percent\"."))
+	case w.Minimum != 0 || w.Maximum != 0:
+		faults = append(faults, fault("weight.unit", "A number that is added has no minimum and maximum. Remove them."))
+	}
 	if !of.unit && w.Unit != "" {
 		faults = append(faults, fault("weight.unit", "An agent itself says that its number is a percentage. Remove it."))
 	}
@@ -179,6 +197,6 @@ func (w *Weight) appendIdentity(b []byte) []byte {
 	if w == nil {
 		return appendInts(b, 0)
 	}
-	b = appendInts(b, 1, w.Minimum, w.Maximum, int(w.Smoothing), w.Rate)
+	b = appendInts(b, 1, w.Minimum, w.Maximum, int(w.Smoothing), w.Rate, w.Factor)
 	return appendText(appendText(appendText(b, w.Header), w.JSON), string(w.Unit))
 }

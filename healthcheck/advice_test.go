@@ -26,6 +26,10 @@ func TestWeightOf(t *testing.T) {
 		{Advice{Unit: Weights, Number: 7}, 0, 0}, // the operator's 0 stays
 		{Advice{Unit: Weights, Number: 7, Mode: Drain}, 5, 0},
 		{Advice{Mode: Maintenance}, 5, 0},
+		{Advice{Unit: Added, Number: -4}, 10, 6},
+		{Advice{Unit: Added, Number: -40}, 10, 0},
+		{Advice{Unit: Added, Number: maxNumber}, 10, maxNumber},
+		{Advice{Unit: Added, Number: 5}, 0, 0},
 	} {
 		if got := c.advice.WeightOf(c.configured); got != c.want {
 			t.Errorf("%+v of %d: %d, want %d", c.advice, c.configured, got, c.want)
@@ -51,6 +55,7 @@ func TestFollow(t *testing.T) {
 		"the rate, and there":        {&Weight{Rate: 10}, percent(95), percent(100), time.Second, percent(100)},
 		"half in the half-life":      {&Weight{Smoothing: time.Second}, percent(100), percent(0), 693147181 * time.Nanosecond, percent(50)},
 		"the first number at once":   {&Weight{Smoothing: time.Hour, Rate: 1}, Advice{}, percent(20), time.Millisecond, percent(20)},
+		"a negative number":          {&Weight{Rate: 10}, Advice{Unit: Added}, Advice{Unit: Added, Number: -15}, time.Second, Advice{Unit: Added, Number: -10}},
 		"another unit at once":       {&Weight{Rate: 1}, Advice{Unit: Weights, Number: 9}, percent(20), time.Second, percent(20)},
 		"no time, no smoothed step":  {&Weight{Smoothing: time.Second}, percent(100), percent(0), 0, percent(100)},
 		"a long time":                {&Weight{Smoothing: time.Second}, percent(100), percent(0), time.Hour, percent(0)},
@@ -82,6 +87,10 @@ func TestWeightFaults(t *testing.T) {
 		{"file", &Weight{JSON: "x"}, "weight.json"},
 		{"agent", &Weight{Unit: Weights}, "weight.unit"},
 		{"agent", &Weight{Minimum: 10, Maximum: 9}, "weight.maximum"},
+		{"file", &Weight{Unit: Added, Factor: -2}, ""},
+		{"file", &Weight{Unit: Added, Maximum: 9}, "weight.unit"},
+		{"file", &Weight{Factor: 2}, "weight.factor"},
+		{"script", &Weight{Unit: Added}, "weight.unit"},
 	} {
 		faults := c.weight.Faults(c.kind)
 		if c.setting == "" && len(faults) > 0 || c.setting != "" && (len(faults) != 1 || faults[0].Setting != c.setting) {

@@ -59,6 +59,11 @@ func (c *WordFile) Probe(s Setup) (Probe, error) {
 		case strings.TrimSpace(line) == "":
 			return Result{OK: true, Complete: true, Decisive: true, Detail: "the file is empty"}
 		}
+		if s.Weight.unit() == Added {
+			if r, ok := s.Weight.added(line); ok {
+				return r
+			}
+		}
 		said, err := parseWords([]byte(line))
 		if err != nil {
 			return notChecked("the file is not understood: " + err.Error())
@@ -73,6 +78,21 @@ func (c *WordFile) Probe(s Setup) (Probe, error) {
 		r.Complete = true
 		return r
 	}, nil
+}
+
+// added returns the result of a number that is added to the weight: with a sign or without, times the factor. It reports whether the line
+// is such a number.
+func (w *Weight) added(line string) (r Result, ok bool) {
+	n, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return Result{}, false
+	}
+	if w.Factor == 0 && n != 0 {
+		return Result{Complete: true, Decisive: true, Reason: Told, Detail: "file: the number is not 0"}, true
+	}
+	r = words{health: "up", Advice: Advice{Unit: Added, Number: min(max(float64(n)*float64(w.Factor), -maxNumber), maxNumber)}}.result("file")
+	r.Complete = true
+	return r, true
 }
 
 // placed returns a text with the server's address and port in place of their names.

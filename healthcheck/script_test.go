@@ -112,3 +112,34 @@ func TestWordFile(t *testing.T) {
 		t.Errorf("after more was said: %q", got)
 	}
 }
+
+func TestNumberIsAddedToTheWeight(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "load")
+	for _, c := range []struct {
+		text   string
+		factor int
+		ok     bool
+		want   Advice
+	}{
+		{"7", 1, true, Advice{Unit: Added, Number: 7}},
+		{" -7\nrest", 3, true, Advice{Unit: Added, Number: -21}},
+		{"7", -2, true, Advice{Unit: Added, Number: -14}},
+		{"99999999999999999999", 2, true, Advice{Unit: Added, Number: 1<<31 - 1}},
+		{"0", 0, true, Advice{Unit: Added}},
+		{"-1", 0, false, Advice{}},
+		{"drain", 2, true, Advice{Mode: Drain}},
+		{"50%", 2, true, Advice{Unit: Percent, Number: 50}},
+		{"", 2, true, Advice{}},
+	} {
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		probe, err := (&WordFile{Path: path}).Probe(Setup{Timeout: time.Second, Weight: &Weight{Unit: Added, Factor: c.factor}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := probe(t.Context(), netip.MustParseAddrPort("192.0.2.1:80")); r.OK != c.ok || r.Advice != c.want || !r.Decisive || !r.Complete {
+			t.Errorf("%q times %d: %+v, want %v with %+v", c.text, c.factor, r, c.ok, c.want)
+		}
+	}
+}

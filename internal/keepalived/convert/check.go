@@ -21,7 +21,7 @@ var checkKinds = map[string]string{
 
 // supportedKinds are the kinds that lvs-ha has.
 var supportedKinds = map[string]bool{
-	"tcp": true, "http": true, "https": true, "script": true, "smtp": true, "dns": true, "udp": true, "ping": true,
+	"tcp": true, "http": true, "https": true, "script": true, "smtp": true, "dns": true, "udp": true, "ping": true, "file": true,
 }
 
 // keepalived's defaults for a kind; others retry once, after a second.
@@ -63,6 +63,10 @@ func (t timers) write(b *block) {
 func (c *converter) check(l *line, b *block, kind string, t timers) {
 	if !supportedKinds[kind] {
 		l.find(Missing, "lvs-ha has no such check. Without another one, the real server counts as up.")
+		return
+	}
+	if kind == "file" {
+		c.fileCheck(l, b, t)
 		return
 	}
 	if kind == "script" {

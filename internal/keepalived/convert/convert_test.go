@@ -37,7 +37,7 @@ func TestEveryWordHasAFate(t *testing.T) {
 }
 
 // unwritten are blocks whose lines are not converted one by one.
-var unwritten = map[string]bool{"bfd_instance": true, "track_group": true, "BFD_CHECK": true, "FILE_CHECK": true}
+var unwritten = map[string]bool{"bfd_instance": true, "track_group": true, "BFD_CHECK": true}
 
 func valid(t *testing.T, hcl []byte) {
 	t.Helper()
@@ -187,6 +187,10 @@ func TestFates(t *testing.T) {
 		{"vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.9/24\n}\n}\n" + server("ha_suspend"), "ha_suspend", Same, `check_on   = "master"`},
 		{server("ha_suspend"), "ha_suspend", Missing, ""},
 		{"virtual_server fwmark 7 {\nha_suspend\nreal_server 10.0.1.2 80 {\n}\n}\n", "ha_suspend", Ignored, ""},
+		{"track_file load {\nfile /run/load\nweight 3\n}\n" + server("real_server 10.0.1.3 80 {\nFILE_CHECK {\ntrack_file load\n}\n}"), "FILE_CHECK", Same, `factor = 3`},
+		{"track_file load {\nfile /run/load\n}\n" + server("real_server 10.0.1.3 80 {\nFILE_CHECK {\ntrack_file load\nweight 2 reverse\n}\n}"), "FILE_CHECK", Same, `factor = -2`},
+		{"track_file load {\nfile /run/load\n}\n" + server("real_server 10.0.1.3 80 {\nFILE_CHECK {\ntrack_file load\nweight 0 reverse\n}\n}"), "FILE_CHECK", Missing, ""},
+		{server("real_server 10.0.1.3 80 {\nFILE_CHECK {\ntrack_file load\n}\n}"), "FILE_CHECK", Ignored, ""},
 		{server("quorum_up /bin/a\nomega"), "omega", Same, "at_stop = true"},
 		{server("real_server 10.0.1.3 80 {\nnotify_up /bin/a\n}"), "notify_up", Same, `up   = ["/bin/a"]`},
 		{"global_defs {\nlvs_notify_fifo /run/a\nvrrp_notify_fifo /run/b\n}\n" + instance(""), "lvs_notify_fifo", Same, `events = ["service", "server"]`},

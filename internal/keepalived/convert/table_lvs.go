@@ -103,7 +103,7 @@ func init() {
 			"DNS_CHECK":          {Same, `health_check "dns"`, ""},
 			"UDP_CHECK":          {Same, `health_check "udp"`, ""},
 			"PING_CHECK":         {Same, `health_check "ping"`, ""},
-			"FILE_CHECK":         {Missing, "", "Use a file check, whose file has an agent's word or a weight."},
+			"FILE_CHECK":         {Same, `health_check "file"`, ""},
 			"BFD_CHECK":          {Missing, "", "lvs-ha has no BFD."},
 		}),
 		"TCP_CHECK": checkWords(nil),
@@ -146,8 +146,8 @@ func init() {
 		}),
 		"PING_CHECK": checkWords(nil),
 		"FILE_CHECK": {
-			"track_file": {Missing, "", "lvs-ha has no such check."},
-			"weight":     {Missing, "", "lvs-ha has no such check."},
+			"track_file": {Same, "path", ""},
+			"weight":     {Same, "weight.factor", ""},
 		},
 		"BFD_CHECK": {
 			"name":  {Missing, "", "lvs-ha has no BFD."},

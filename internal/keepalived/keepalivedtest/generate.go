@@ -122,7 +122,7 @@ func (g *generator) keywords(kind string) {
 }
 
 func (g *generator) word(kind, word string) {
-	if kind != word && (g.words[word] != nil || blockLines[word] != "") {
+	if kind != word && kind != "FILE_CHECK" && (g.words[word] != nil || blockLines[word] != "") {
 		g.block(word, word)
 		return
 	}
