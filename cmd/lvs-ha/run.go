@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/capability"
+	"github.com/lvs-ha/lvs-ha/internal/flight"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 	"github.com/spf13/cobra"
@@ -109,9 +110,15 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 			}
 		}
 		go lock.Keep(ctx, log)
+		shared := []*os.File{tenures} // also for the next parent, in case speaker and parent are killed together
+		if recording, err := flight.Create(string(dir), inherited); err != nil {
+			log.Warn("flight recorder not available; lvs-ha explain will show nothing", "error", err)
+		} else {
+			shared = append(shared, recording)
+		}
 		return map[string][]*os.File{
-			"speaker":  {socket.Listener, tenures},
-			"director": {socket.Address, tenures}, // for the next parent, in case speaker and parent are killed together
+			"speaker":  append([]*os.File{socket.Listener}, shared...),
+			"director": append([]*os.File{socket.Address}, shared...),
 		}, nil
 	}
 	return parent.Run(ctx)

@@ -61,7 +61,11 @@ func newSpeaker() *cobra.Command {
 					return speaker.Turn{}, fmt.Errorf("inheriting the director's socket: %w", err)
 				}
 				files[0].Close()
-				return speaker.Turn{Listener: listener, Tenures: files[1], Adopt: link.Restarted}, nil
+				turn := speaker.Turn{Listener: listener, Tenures: files[1], Adopt: link.Restarted}
+				if len(files) > 2 {
+					turn.Flight = files[2]
+				}
+				return turn, nil
 			}
 			defer func() { runtime.KeepAlive(files) }() // the next parent checks the file locks
 			err = speaker.Run(ctx, speaker.Options{Turn: turn, Ready: link.Ready, Alive: link.Alive, Logger: log})

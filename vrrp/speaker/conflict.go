@@ -58,6 +58,7 @@ func (e *engine) conflict(r *router, c vrrp.Conflict, now time.Time) {
 	}
 	c.Since, c.Last, c.Count = now, now, 1
 	r.conflicts.open = append(r.conflicts.open, c)
+	r.flight.Conflict(c, now)
 	e.note(r)
 	if r.conflicts.timer.position == 0 {
 		e.timers.set(&r.conflicts.timer, now.Add(conflictKept))

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/flight"
 	"github.com/lvs-ha/lvs-ha/internal/histogram"
 	"github.com/lvs-ha/lvs-ha/internal/loglimit"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -54,6 +55,7 @@ type engine struct {
 	rejected   map[string]string // why an instance is not run
 	tenures    *tenures
 	history    *history
+	flight     *flight.Recorder
 	inherited  map[routerKey]int64 // tenures of a killed speaker, for the next wanted state
 	stopping   bool
 	static     static
@@ -131,9 +133,13 @@ func (e *engine) step(r *router, ev vrrp.Event, now time.Time) {
 func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	_, heard := ev.(vrrp.Received)
 	from := r.machine.State()
+	r.flight.Event(ev, now)
 	actions := r.machine.Step(ev, now)
 	stays := from == vrrp.Master && r.machine.State() == vrrp.Master
 	for _, a := range actions {
+		if c, ok := a.(vrrp.Changed); ok {
+			r.flight.Changed(c, now)
+		}
 		if stays && e.needNotWait(r, a, now) || r.merges(a) {
 			continue
 		}
@@ -200,7 +206,7 @@ func (e *engine) runQueue(r *router, now time.Time) {
 				continue
 			}
 			if !e.announceAtOnce(r, w.Action) {
-				done += e.delegate(r, r.waiting[done:])
+				done += e.delegate(r, r.waiting[done:], now)
 				continue
 			}
 		}
@@ -220,7 +226,7 @@ func (e *engine) taskDone(r *router, now time.Time) {
 }
 
 // delegate submits the leading actions that may block in the kernel to the kernelWorker. It returns their number.
-func (e *engine) delegate(r *router, waiting []work) int {
+func (e *engine) delegate(r *router, waiting []work, began time.Time) int {
 	t := r.task()
 	for _, w := range waiting {
 		if w.linger || !delegated(w.Action) {
@@ -236,6 +242,7 @@ func (e *engine) delegate(r *router, waiting []work) int {
 	t.done = func() {
 		e.post(func(now time.Time) {
 			r.noteHeld(t.actions)
+			r.recordTask(t.actions, now.Sub(began), now)
 			e.carriedOut(r, t.actions, now)
 			e.taskDone(r, now)
 		})

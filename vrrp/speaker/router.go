@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/flight"
 	"github.com/lvs-ha/lvs-ha/internal/wallclock"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -36,8 +37,9 @@ type router struct {
 	machine       *vrrp.Machine
 	authenticator *vrrp.Authenticator // nil: none
 	holder        *holder             // of its addresses
-	wire          *wire               // of its interface
-	vmac          *virtualMAC         // nil: none
+	flight        *flight.Log
+	wire          *wire       // of its interface
+	vmac          *virtualMAC // nil: none
 	timer         timer
 
 	// Actions are carried out in order; those that follow one submitted to the keeper wait.

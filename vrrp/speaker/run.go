@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/flight"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -31,6 +32,7 @@ type Options struct {
 type Turn struct {
 	Listener net.Listener // where directors connect; Run closes it
 	Tenures  *os.File     // from NewTenures. If nil, speakers do not adopt the addresses of a killed one
+	Flight   *os.File     // from flight.Create; nil: nothing is recorded
 	Adopt    bool         // it replaces another speaker and continues as master of the addresses already present
 }
 
@@ -128,6 +130,9 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	e := newEngine(log, s.loop, s, func(f func(time.Time)) { s.loop.post(f) })
 	if e.tenures, err = mapTenures(turn.Tenures); err != nil {
 		return nil, err
+	}
+	if e.flight, err = flight.Open(turn.Flight, bootTime); err != nil {
+		log.Warn("flight recorder not available; lvs-ha explain will show nothing", "error", err)
 	}
 	s.accept = newAcceptFilter(log, dropPackets)
 	s.accept.result = func(problem string) {

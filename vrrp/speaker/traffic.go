@@ -45,6 +45,7 @@ func (e *engine) sendFailed(r *router, err error, now time.Time) {
 		return
 	}
 	r.warned = now
+	r.flight.SendFailed(err.Error(), now)
 	hint := capabilityHint(err, "CAP_NET_RAW")
 	if errors.Is(err, unix.EPERM) {
 		hint = ": a packet filter on this host drops it; allow outgoing protocol 112"
@@ -154,6 +155,11 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 		drops, name = &r.drops, r.instance.Name
 	}
 	drops.count[reason]++
+	if r != nil {
+		r.flight.Dropped(reason, env.Source, now)
+	} else {
+		w.recordUnknown(reason, env.Source, now)
+	}
 	level, every := slog.LevelDebug, noteInterval
 	if r != nil && (settingsDiffer(reason) || reason == vrrp.DropTTL && len(r.instance.UnicastPeers) > 0) {
 		level, every = slog.LevelWarn, settingsInterval

@@ -146,6 +146,8 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r.linger.fire = func(now time.Time) { e.taskDone(r, now) }
 	r.wire.add(r)
 	e.routers[key] = r
+	r.flight = e.flight.Begin(key.Interface, key.Family, key.VirtualRouterID, r.machine)
+	r.flight.Start(&in.Instance, now)
 	e.countVirtual(&r.instance, +1)
 	r.adoptUntil, r.tenure = e.inherited[key], e.tenures.begin(key)
 	e.log.Info("instance started", "instance", in.Name, "interface", key.Interface, "family", key.Family.String(),
@@ -172,6 +174,7 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 	e.kernel.watch(r.key, nil)
 	e.countVirtual(&r.instance, -1)
 	delete(e.routers, r.key)
+	r.flight.End(now)
 	e.tenures.end(r.tenure)
 	r.tenure = nil
 	e.leaveWire(r.wire, r, now)

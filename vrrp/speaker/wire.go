@@ -16,6 +16,7 @@ type wire struct {
 	users   int
 	outbox  outbox
 	drops   drops     // packets that belong to no router
+	unknown time.Time // last recorded packet that matches no router
 	looked  time.Time // last check of the addresses of adverts with another virtual router ID
 }
 

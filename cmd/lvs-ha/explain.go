@@ -1,0 +1,241 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/explain"
+	"github.com/lvs-ha/lvs-ha/internal/flight"
+	"github.com/spf13/cobra"
+)
+
+// explainFlags are the options of explain.
+type explainFlags struct {
+	runtimeDir, at, from, peer, save, output string
+	replay                                   bool
+}
+
+func newExplain() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain [INSTANCE]",
+		Short: "Explain why an instance changed its state",
+		Long: `Explain the last transition of a VRRP instance: what it saw, which rule made the decision, and what it did. Without a name,
+explain the last transition of all. The flight recorder has this, also when lvs-ha has ended or was killed, until a reboot.
+
+--save writes the recording to a file, to be attached to a bug report or read on the other node: --peer FILE adds what that
+node saw; --from FILE reads a file instead of this host's recording. --replay passes the recorded events to the state machine
+and compares the transitions.
+
+Exit status: 0 OK, 1 wrong usage or no transition recorded, 2 a replay with other transitions, 3 no recording.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.output != "text" && f.output != "json" {
+				return fmt.Errorf("-o %q: want text or json", f.output)
+			}
+			return runExplain(cmd.OutOrStdout(), f, strings.Join(args, ""))
+		},
+	}
+	cmd.Flags().StringVar(&f.at, "at", "", "explain the last transition until a `time` such as \"2026-01-31 12:00\", or 10m ago")
+	cmd.Flags().StringVar(&f.from, "from", "", "read a saved recording from a `file`")
+	cmd.Flags().StringVar(&f.peer, "peer", "", "add what the other node saw, from its saved recording in a `file`")
+	cmd.Flags().StringVar(&f.save, "save", "", "only write the recording to a new `file`")
+	cmd.Flags().BoolVar(&f.replay, "replay", false, "replay the recording and compare the transitions")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "output format: text or json")
+	registerRuntimeDir(cmd, &f.runtimeDir)
+	return cmd
+}
+
+func runExplain(w io.Writer, f explainFlags, name string) error {
+	until := time.Now().Add(time.Hour) // the clock may have been set back
+	if f.at != "" {
+		at, err := parseSince(f.at, time.Now())
+		if err != nil {
+			return fmt.Errorf("--at: %w", err)
+		}
+		until = at
+	}
+	raw, err := f.read()
+	if err != nil {
+		return &exitError{3, err}
+	}
+	if f.save != "" {
+		return saveRecording(f.save, raw)
+	}
+	routers, err := flight.Decode(raw)
+	if err != nil {
+		return &exitError{3, err}
+	}
+	if name != "" {
+		all := routers
+		routers = slices.DeleteFunc(slices.Clone(routers), func(r flight.Router) bool { return r.Name != name })
+		if len(routers) == 0 {
+			return &exitError{1, fmt.Errorf("no vrrp instance %q is recorded; recorded are: %s", name, namesOf(all))}
+		}
+	}
+	if f.replay {
+		return replay(w, routers, f.output)
+	}
+	var best *explain.Story
+	var of flight.Router
+	for _, r := range routers {
+		if s, ok := explain.Tell(r, until); ok && (best == nil || s.Time.After(best.Time)) {
+			best, of = &s, r
+		}
+	}
+	if best == nil {
+		return &exitError{1, errors.New("no transition is recorded")}
+	}
+	if f.peer != "" {
+		peers, err := readRecording(f.peer)
+		if err != nil {
+			return &exitError{3, err}
+		}
+		if best.Peer = explain.Beside(*best, of, peers); best.Peer == nil {
+			return &exitError{1, fmt.Errorf("%s: no instance with virtual_router_id %d is recorded", f.peer, of.VirtualRouterID)}
+		}
+	}
+	return printStory(w, best, f.output)
+}
+
+func namesOf(routers []flight.Router) string {
+	var names []string
+	for _, r := range routers {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// read returns the recording of this host, or the saved one.
+func (f *explainFlags) read() ([]byte, error) {
+	path := f.from
+	if path == "" {
+		path = filepath.Join(f.runtimeDir, flight.FileName)
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && f.from == "" {
+		if file = flight.Find(); file == nil {
+			return nil, fmt.Errorf("there is no recording in %s, and lvs-ha is not running (or this user may not read its memory)", f.runtimeDir)
+		}
+	} else if err != nil {
+		return nil, fmt.Errorf("reading the recording: %w", err)
+	}
+	defer file.Close()
+	return flight.Read(file)
+}
+
+func readRecording(path string) ([]flight.Router, error) {
+	f := explainFlags{from: path}
+	raw, err := f.read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return flight.Decode(raw)
+}
+
+func saveRecording(path string, raw []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("saving the recording: %w", err)
+	}
+	_, err = file.Write(raw)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("saving the recording: %w", err)
+	}
+	return nil
+}
+
+func printStory(w io.Writer, s *explain.Story, output string) error {
+	if output == "json" {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(s)
+	}
+	_, err := io.WriteString(w, storyText(s))
+	return err
+}
+
+const storyTime = "15:04:05.000"
+
+// storyText formats a story as text.
+func storyText(s *explain.Story) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s: %s -> %s (%s), priority %d\n", s.Time.Local().Format("2006-01-02 "+storyTime), plain(s.Instance), s.From, s.To, s.Reason, s.Priority)
+	fmt.Fprintf(&b, "  cause: %s: %s\n", plain(string(s.Cause)), plain(s.Text))
+	if s.Rule != "" {
+		fmt.Fprintf(&b, "  rule:  %s\n", s.Rule)
+	}
+	section := func(title string, facts []explain.Fact) {
+		for i, fact := range facts {
+			if i > 0 {
+				title = ""
+			}
+			fmt.Fprintf(&b, "  %-6s %s  %s\n", title, fact.Time.Local().Format(storyTime), plain(fact.Text))
+		}
+	}
+	section("seen:", s.Seen)
+	section("done:", s.Done)
+	if p := s.Peer; p != nil {
+		fmt.Fprintf(&b, "  peer:  %s: %s\n", p.Cause, p.Text)
+		if p.Story != nil {
+			b.WriteString("  its last transition:\n    " + strings.ReplaceAll(strings.TrimSuffix(storyText(p.Story), "\n"), "\n", "\n    ") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// replayed is the result of a replay of one instance.
+type replayed struct {
+	Instance    string            `json:"instance"`
+	Same        bool              `json:"same"`
+	Transitions []flight.Replayed `json:"transitions"`
+}
+
+// replay replays the recordings and reports whether the transitions are the same.
+func replay(w io.Writer, routers []flight.Router, output string) error {
+	same := true
+	list := []replayed{}
+	for _, r := range routers {
+		one := replayed{r.Name, true, flight.Replay(r.Records)}
+		for _, t := range one.Transitions {
+			one.Same = one.Same && t.Same()
+		}
+		same = same && one.Same
+		list = append(list, one)
+	}
+	if output == "json" {
+		if err := json.NewEncoder(w).Encode(list); err != nil {
+			return err
+		}
+	} else {
+		printReplay(w, list)
+	}
+	if !same {
+		return &exitError{2, errors.New("the replay made other transitions than the recording")}
+	}
+	return nil
+}
+
+func printReplay(w io.Writer, list []replayed) {
+	for _, r := range list {
+		verdict := "the same"
+		if !r.Same {
+			verdict = "different"
+		}
+		fmt.Fprintf(w, "%s: %d transitions, %s\n", plain(r.Instance), len(r.Transitions), verdict)
+		for _, t := range r.Transitions {
+			if !t.Same() {
+				fmt.Fprintf(w, "  %s  recorded %s -> %s (%s), replayed %s -> %s (%s)\n", t.Time.Local().Format("2006-01-02 "+storyTime),
+					t.Recorded.From, t.Recorded.To, t.Recorded.Reason, t.Replayed.From, t.Replayed.To, t.Replayed.Reason)
+			}
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package flight
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// Recorder writes a recording. It belongs to one goroutine. A nil Recorder records nothing.
+type Recorder struct {
+	head  *fileHead
+	slots []byte
+	base  time.Time // when boot was read
+	boot  int64
+	taken [slots]bool
+}
+
+// Open maps a recording, and continues it if it is valid. boot returns CLOCK_BOOTTIME in nanoseconds.
+func Open(f *os.File, boot func() int64) (*Recorder, error) {
+	if f == nil {
+		return nil, nil
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() != fileSize {
+		err = f.Truncate(fileSize)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("size the recording: %w", err)
+	}
+	b, err := unix.Mmap(int(f.Fd()), 0, fileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the recording: %w", err)
+	}
+	r := over(b, boot)
+	if n := int(r.head.used) * slotSize; n > 0 {
+		_ = unix.Madvise(b[:pageSize+n], unix.MADV_POPULATE_WRITE) // an old kernel populates when it is first used
+	}
+	return r, nil
+}
+
+// over returns a recorder that writes to memory of the size of a file.
+func over(b []byte, boot func() int64) *Recorder {
+	r := &Recorder{head: (*fileHead)(unsafe.Pointer(&b[0])), slots: b[pageSize:], base: time.Now(), boot: boot()}
+	if !r.head.valid() || int(r.head.used) > min(slots, len(r.slots)/slotSize) {
+		clear(b[:pageSize])
+		*r.head = fileHead{version: version, slot: slotSize}
+		copy(r.head.magic[:], fileMagic)
+	}
+	return r
+}
+
+// Log is the recording of one virtual router. A nil Log records nothing.
+type Log struct {
+	recorder *Recorder
+	slot     int
+	head     *slotHeader
+	ring     []byte
+	machine  *vrrp.Machine
+	interval time.Duration // between adverts
+	order    uint32        // of the last event
+	since    int           // bytes since the last snapshot
+	scratch  [headerSize + maxText + align]byte
+}
+
+// Begin returns the log of a virtual router. It continues that of an earlier process.
+func (r *Recorder) Begin(device string, family vrrp.Family, id uint8, m *vrrp.Machine) *Log {
+	if r == nil {
+		return nil
+	}
+	var name [nameBytes]byte
+	copy(name[:], device)
+	slot, known := r.find(name, uint8(family), id)
+	if slot < 0 {
+		return nil
+	}
+	r.taken[slot] = true
+	b := r.slots[slot*slotSize : (slot+1)*slotSize]
+	l := &Log{recorder: r, slot: slot, head: (*slotHeader)(unsafe.Pointer(&b[0])), ring: b[slotHead:], machine: m}
+	if !known {
+		clear(b)
+		l.head.device, l.head.family, l.head.id = name, uint8(family), id
+	}
+	if l.head.next > uint32(len(l.ring)) || l.head.next%align != 0 {
+		l.head.next = 0
+	}
+	return l
+}
+
+// find returns the slot of a virtual router, or a free one, or -1.
+func (r *Recorder) find(name [nameBytes]byte, family, id uint8) (slot int, known bool) {
+	free := -1
+	for i := range int(r.head.used) {
+		h := (*slotHeader)(unsafe.Pointer(&r.slots[i*slotSize]))
+		switch {
+		case r.taken[i]:
+		case h.device == name && h.family == family && h.id == id:
+			return i, true
+		case free < 0:
+			free = i
+		}
+	}
+	if int(r.head.used) < min(slots, len(r.slots)/slotSize) {
+		r.head.used++
+		return int(r.head.used) - 1, false
+	}
+	return free, false
+}
+
+// End ends a log: its slot may be used for another virtual router, if there is no other.
+func (l *Log) End(now time.Time) {
+	if l != nil {
+		l.flush(now)
+		l.recorder.taken[l.slot] = false
+	}
+}
+
+func (l *Log) at(now time.Time) time.Duration {
+	return time.Duration(l.recorder.boot + int64(now.Sub(l.recorder.base)))
+}
+
+// add appends a record.
+func (l *Log) add(rec Record, now time.Time) {
+	if rec.At == 0 {
+		rec.At = l.at(now)
+	}
+	rec.Own = l.machine.Priority()
+	l.recorder.head.offset = now.UnixNano() - int64(l.at(now))
+	l.write(&rec, int64(rec.At)+l.recorder.head.offset)
+}
+
+func (l *Log) write(rec *Record, wall int64) {
+	if len(rec.Text) > maxText {
+		rec.Text = rec.Text[:maxText]
+	}
+	rec.Sequence = l.head.sequence + 1
+	n := rec.put(l.scratch[:], wall)
+	next := int(l.head.next)
+	if next+n > len(l.ring) {
+		next = 0
+	}
+	copy(l.ring[next:], l.scratch[:n])
+	l.since += n
+	atomic.StoreUint32(&l.head.next, uint32(next+n))
+	atomic.StoreUint64(&l.head.sequence, rec.Sequence)
+}
+
+// settle ends the open runs, so that the next record follows them.
+func (l *Log) settle(now time.Time) {
+	l.flush(now)
+	if l.since > ringSize/2 {
+		l.snapshot(now)
+	}
+}
+
+// snapshot records the machine as it is. Half of the ring follows before the next one, so that there is always one to begin a
+// replay with.
+func (l *Log) snapshot(now time.Time) {
+	l.since = 0
+	s := l.machine.Snapshot(func(t time.Time) int64 { return int64(l.at(t)) })
+	s.Instance, s.Tracks = settings(s.Instance), brief(s.Tracks)
+	l.add(Record{Kind: Snapshot, Text: encode(s)}, now)
+}
+
+// settings returns an instance without secrets and lists, which do not affect transitions.
+func settings(in vrrp.Instance) vrrp.Instance {
+	in.AuthPass, in.AuthHMAC, in.Addresses, in.Routing = "", nil, nil, vrrp.Routing{}
+	in.TrackInterfaces, in.VMAC = nil, nil
+	if len(in.UnicastPeers) > 0 {
+		in.UnicastPeers = in.UnicastPeers[:1]
+	}
+	return in
+}
+
+const (
+	briefReason = 80
+	briefText   = maxText / 2
+)
+
+// brief returns tracks with short reasons; of many, those that have an effect.
+func brief(tracks []vrrp.Track) []vrrp.Track {
+	var out []vrrp.Track
+	size := 0
+	for _, t := range tracks {
+		if len(t.Reason) > briefReason {
+			t.Reason = t.Reason[:briefReason]
+		}
+		if size += 120 + len(t.Name) + len(t.Reason); size > briefText && t.Effect == vrrp.EffectNone {
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}

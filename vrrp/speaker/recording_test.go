@@ -1,0 +1,143 @@
+package speaker
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/flight"
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
+
+// record makes a rig's engine record to memory.
+func (g *rig) record() *os.File {
+	f, err := flight.Create("/proc", func(string) *os.File { return nil })
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { f.Close() })
+	if g.engine.flight, err = flight.Open(f, bootTime); err != nil {
+		g.t.Fatal(err)
+	}
+	return f
+}
+
+func recorded(t *testing.T, f *os.File) []flight.Router {
+	raw, err := flight.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := flight.Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func kindsOf(r flight.Router) string {
+	var words []string
+	for _, rec := range r.Records {
+		words = append(words, rec.Kind.String())
+	}
+	return strings.Join(words, " ")
+}
+
+// TestRecording checks what an engine records of a takeover, a refused packet and a removal, and that it replays.
+func TestRecording(t *testing.T) {
+	g := newRig(t)
+	f := g.record()
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(100))
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
+	for range 20 {
+		g.advance(100 * time.Millisecond)
+		g.engine.receive(w, g.datagram(v3(200), 200, "10.9.0.2"), g.now)
+	}
+	bad := g.datagram(v3(200), 200, "10.9.0.2")
+	bad.TTL = 1
+	g.engine.receive(w, bad, g.now)
+	g.advance(20 * time.Second)
+	g.want()
+	g.advance(10 * time.Second)
+	list := recorded(t, f)
+	if len(list) != 1 || list[0].Name != "v" {
+		t.Fatalf("recorded %+v", list)
+	}
+	const want = "start tracks up changed received dropped timeout changed addresses timeout resign changed timeout timeout changed addresses"
+	if got := strings.Replace(kindsOf(list[0]), "start up", "start tracks up", 1); got != want {
+		t.Errorf("recorded %s\nwant %s", got, want)
+	}
+	for _, r := range flight.Replay(list[0].Records) {
+		if !r.Same() {
+			t.Errorf("replayed %v, recorded %v", r.Replayed, r.Recorded)
+		}
+	}
+	for _, rec := range list[0].Records {
+		if rec.Kind == flight.Received && rec.Count != 20 {
+			t.Errorf("a run of %d adverts, want 20", rec.Count)
+		}
+	}
+}
+
+// TestRecordingAllocatesNothing is TestHotPathAllocatesNothing with a recording.
+func TestRecordingAllocatesNothing(t *testing.T) {
+	g := newRig(t)
+	g.record()
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(100))
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
+	d := g.datagram(v3(200), 200, "10.9.0.2")
+	g.engine.receive(w, d, g.now)
+	g.quiet = true
+	if n := testing.AllocsPerRun(100, func() {
+		g.now = g.now.Add(100 * time.Millisecond)
+		g.engine.receive(w, d, g.now)
+	}); n != 0 {
+		t.Errorf("receiving an advert allocates %v times", n)
+	}
+	g.advance(10 * time.Second)
+	if n := testing.AllocsPerRun(100, func() {
+		g.now = g.engine.timers.next()
+		g.engine.timers.fire(g.now)
+	}); n != 0 {
+		t.Errorf("sending an advert allocates %v times", n)
+	}
+}
+
+// BenchmarkReceiveRecorded is BenchmarkReceive with a recording.
+func BenchmarkReceiveRecorded(b *testing.B) {
+	g := newRig(b)
+	g.record()
+	g.up("eth0", 2, "10.9.0.1/24")
+	instances := fullHouse(100, 100*time.Millisecond)
+	g.want(instances...)
+	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
+	var packets []datagram
+	for _, in := range instances {
+		packets = append(packets, g.datagram(in, 200, "10.9.0.2"))
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		g.now = g.now.Add(400 * time.Microsecond)
+		g.engine.receive(w, packets[i%len(packets)], g.now)
+		i++
+	}
+}
+
+// BenchmarkMasterTimerRecorded is BenchmarkMasterTimer with a recording.
+func BenchmarkMasterTimerRecorded(b *testing.B) {
+	g := newRig(b)
+	g.record()
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(fullHouse(100, 100*time.Millisecond)...)
+	g.advance(time.Second)
+	g.quiet = true
+	g.advance(30 * time.Second)
+	b.ReportAllocs()
+	for b.Loop() {
+		g.now = g.engine.timers.next()
+		g.engine.timers.fire(g.now)
+	}
+}
