@@ -2,11 +2,13 @@
 
 const interval = 1000; // ms between updates
 const rows = 200; // services or real servers that are shown at first
+const cards = 24; // virtual routers that are shown at first
 const maxEvents = 100;
 
 const $ = (id) => document.getElementById(id);
 let overview = null;
 let limit = rows;
+let cardLimit = cards;
 const open = new Map(); // name of a service -> {state, limit}
 
 // element returns an element with text and children. Text never becomes HTML.
@@ -159,6 +161,31 @@ function card(v, o) {
     button);
 }
 
+// urgency is higher for a virtual router that needs attention, and for a master.
+function urgency(v) {
+  if (v.state === "INITIALIZE" || (v.conflicts || []).length) return 3;
+  if ((v.tracks || []).some((t) => t.failed || t.effect)) return 2;
+  return v.state === "BACKUP" ? 0 : 1;
+}
+
+function showRouters(o) {
+  const list = matching("routerfilter", o.vrrp, (v) => `${v.name} ${(v.addresses || []).join(" ")}`);
+  list.sort((a, b) => urgency(b) - urgency(a));
+  $("vrrp").hidden = o.vrrp.length === 0;
+  const masters = o.vrrp.filter((v) => v.state === "MASTER").length;
+  $("routers").hidden = o.vrrp.length <= cards;
+  $("masters").textContent = `${masters} of ${o.vrrp.length} master`;
+  update($("vrrp").querySelector(".cards"), list.slice(0, cardLimit).map((v) => card(v, o)));
+  $("morerouters").hidden = list.length <= cardLimit;
+  $("morerouters").textContent = `Show more of ${list.length - cardLimit}`;
+}
+
+// matching returns the elements of a list whose text contains what an input has.
+function matching(input, list, text) {
+  const word = $(input).value.trim().toLowerCase();
+  return list.filter((e) => !word || text(e).toLowerCase().includes(word));
+}
+
 // illness is 0 for a healthy service, and higher the worse it is.
 function illness(s) {
   return !s.present || s.quorum.state === "down" ? 3 : s.quorum.state !== "up" ? 2 : s.real_servers.down > 0 ? 1 : 0;
@@ -224,9 +251,8 @@ function serversRow(s) {
 
 function showServices(o) {
   $("services").hidden = o.services.length === 0;
-  const word = $("filter").value.trim().toLowerCase();
   const ill = $("ill").checked;
-  const list = o.services.filter((s) => (!ill || illness(s)) && (!word || s.name.toLowerCase().includes(word) || s.address.toLowerCase().includes(word)));
+  const list = matching("filter", o.services, (s) => `${s.name} ${s.address}`).filter((s) => !ill || illness(s));
   list.sort((a, b) => illness(b) - illness(a));
   $("shown").textContent = list.length === o.services.length ? `${list.length}` : `${list.length} of ${o.services.length}`;
   const body = [];
@@ -242,8 +268,7 @@ function show() {
   if (!overview) return;
   showHead(overview);
   showTroubles(overview);
-  $("vrrp").hidden = overview.vrrp.length === 0;
-  update($("vrrp").querySelector(".cards"), overview.vrrp.map((v) => card(v, overview)));
+  showRouters(overview);
   showServices(overview);
 }
 
@@ -291,6 +316,8 @@ function followEvents() {
 }
 
 $("filter").addEventListener("input", () => { limit = rows; show(); });
+$("routerfilter").addEventListener("input", () => { cardLimit = cards; show(); });
+$("morerouters").addEventListener("click", () => { cardLimit *= 2; show(); });
 $("ill").addEventListener("change", show);
 $("more").addEventListener("click", () => { limit *= 2; show(); });
 $("theme").addEventListener("click", () => {
