@@ -36,6 +36,13 @@ func (b *book) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
+// lines returns the number of lines.
+func (b *book) lines() int {
+	b.mu.Lock() // the report is written by a timer
+	defer b.mu.Unlock()
+	return len(b.times)
+}
+
 // most returns the largest number of lines within any second after the given time.
 func (b *book) most(since time.Time) int {
 	b.mu.Lock() // the last report is written by a timer
@@ -175,16 +182,19 @@ func TestManyServersShareALimit(t *testing.T) {
 			log.Warn("health changed", "endpoint", fmt.Sprint("10.0.0.1:", i))
 			log.Info("IPVS table changed", "step", fmt.Sprint("edit server 10.0.0.1:", i))
 		}
-		if n := len(b.times); n < 100 || n > 600 {
-			t.Errorf("%d lines of %d", n, 2*servers)
+		before := b.lines()
+		if before < 100 || before > 600 {
+			t.Errorf("%d lines of %d", before, 2*servers)
 		}
-		before := len(b.times)
 		log.Info("state changed", "instance", "v")
-		if len(b.times) != before+1 {
+		if b.lines() != before+1 {
 			t.Error("the line of an instance was suppressed")
 		}
 		time.Sleep(time.Minute)
-		if written := len(b.times) - 2; written+int(b.leftOut) != 2*servers { // without the report and the instance
+		written := b.lines() - 2 // without the report and the instance
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if written+int(b.leftOut) != 2*servers {
 			t.Errorf("%d lines and %d left out, of %d", written, b.leftOut, 2*servers)
 		}
 	})
