@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/director"
 	"github.com/lvs-ha/lvs-ha/internal/explain"
 	"github.com/lvs-ha/lvs-ha/internal/flight"
+	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
 )
 
@@ -84,26 +86,36 @@ func runExplain(w io.Writer, f explainFlags, name string) error {
 	if f.replay {
 		return replay(w, routers, f.output)
 	}
-	var best *explain.Story
-	var of flight.Router
-	for _, r := range routers {
-		if s, ok := explain.Tell(r, until); ok && (best == nil || s.Time.After(best.Time)) {
-			best, of = &s, r
-		}
-	}
-	if best == nil {
+	story, of, ok := explain.Latest(routers, name, until)
+	if !ok {
 		return &exitError{1, errors.New("no transition is recorded")}
 	}
+	if f.from == "" {
+		story.Add(director.SavedEvents(supervisor.RuntimeDir(f.runtimeDir).StateFile()))
+	}
+	best := explained{Story: story}
 	if f.peer != "" {
 		peers, err := readRecording(f.peer)
 		if err != nil {
 			return &exitError{3, err}
 		}
-		if best.Peer = explain.Beside(*best, of, peers); best.Peer == nil {
+		if best.Peer = explain.Beside(story, of, peers); best.Peer == nil {
 			return &exitError{1, fmt.Errorf("%s: no instance with virtual_router_id %d is recorded", f.peer, of.VirtualRouterID)}
 		}
 	}
-	return printStory(w, best, f.output)
+	if f.output == "json" {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(best)
+	}
+	_, err = io.WriteString(w, storyText(&best.Story)+peerText(best.Peer))
+	return err
+}
+
+// explained is a story with what the other node saw.
+type explained struct {
+	explain.Story
+	Peer *explain.Peer `json:"peer,omitempty"`
 }
 
 func namesOf(routers []flight.Router) string {
@@ -153,16 +165,6 @@ func saveRecording(path string, raw []byte) error {
 	return nil
 }
 
-func printStory(w io.Writer, s *explain.Story, output string) error {
-	if output == "json" {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(s)
-	}
-	_, err := io.WriteString(w, storyText(s))
-	return err
-}
-
 const storyTime = "15:04:05.000"
 
 // storyText formats a story as text.
@@ -183,13 +185,19 @@ func storyText(s *explain.Story) string {
 	}
 	section("seen:", s.Seen)
 	section("done:", s.Done)
-	if p := s.Peer; p != nil {
-		fmt.Fprintf(&b, "  peer:  %s: %s\n", p.Cause, p.Text)
-		if p.Story != nil {
-			b.WriteString("  its last transition:\n    " + strings.ReplaceAll(strings.TrimSuffix(storyText(p.Story), "\n"), "\n", "\n    ") + "\n")
-		}
-	}
 	return b.String()
+}
+
+// peerText formats what the other node saw.
+func peerText(p *explain.Peer) string {
+	if p == nil {
+		return ""
+	}
+	text := fmt.Sprintf("  peer:  %s: %s\n", p.Cause, p.Text)
+	if p.Story != nil {
+		text += "  its last transition:\n    " + strings.ReplaceAll(strings.TrimSuffix(storyText(p.Story), "\n"), "\n", "\n    ") + "\n"
+	}
+	return text
 }
 
 // replayed is the result of a replay of one instance.

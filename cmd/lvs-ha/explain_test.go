@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,10 +18,10 @@ import (
 )
 
 // story runs explain -o json.
-func (p *place) story(args ...string) explain.Story {
+func (p *place) story(args ...string) explained {
 	p.t.Helper()
 	got := p.lvsha(append([]string{"explain", "--runtime-dir", p.path("run"), "-o", "json"}, args...)...)
-	var s explain.Story
+	var s explained
 	if err := json.Unmarshal([]byte(got.stdout), &s); got.status != 0 || err != nil {
 		p.t.Fatalf("explain %v: exit status %d, %v\n%s%s", args, got.status, err, got.stdout, got.stderr)
 	}
@@ -57,6 +58,11 @@ func TestHostExplain(t *testing.T) {
 	first.awaitStatus("backup", func(s api.Status) bool { return s.VRRP[0].State == vrrp.Backup })
 	if s := first.story("gateway"); s.Cause != explain.Failover || s.Reason != vrrp.ReasonSuccessorHeard || s.To != vrrp.Backup {
 		t.Errorf("the failover is explained as %+v", s)
+	}
+	var served explain.Story
+	if got := first.run("curl", "-sf", "--unix-socket", first.path("run/api.sock"), "http://lvs-ha/v1/explain?instance=gateway"); json.Unmarshal([]byte(got.stdout), &served) != nil ||
+		served.Cause != explain.Failover || !slices.ContainsFunc(served.Seen, func(f explain.Fact) bool { return f.Code == "event-failover" }) {
+		t.Errorf("the API explains %s", got.stdout)
 	}
 	saved := first.path("saved")
 	first.wantAnswer(first.lvsha("explain", "--runtime-dir", first.path("run"), "--save", saved), 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -118,7 +119,7 @@ func newDirector() *cobra.Command {
 				return err
 			}
 			defer func() { runtime.KeepAlive(files) }() // as in the speaker
-			return runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, load, files[0], link, log)
+			return runDirector(ctx, supervisor.RuntimeDir(runtimeDir), &conf, load, files, link, log)
 		},
 	}
 	conf.register(cmd)
@@ -192,10 +193,18 @@ func firstLoad(conf *configFlags, link *supervisor.ParentLink) (loader, error) {
 	}, nil
 }
 
+// recordingIn returns the flight recording among the files from the parent; nil if there is none.
+func recordingIn(files []*os.File) io.ReaderAt {
+	if len(files) > 2 {
+		return files[2]
+	}
+	return nil
+}
+
 // maxScripts limits the number of concurrent scripts.
 const maxScripts = 64
 
-func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, load loader, socket *os.File, link *supervisor.ParentLink, log *slog.Logger) error {
+func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, load loader, files []*os.File, link *supervisor.ParentLink, log *slog.Logger) error {
 	path, err := filepath.Abs(conf.path)
 	if err != nil {
 		path = conf.path
@@ -233,7 +242,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		},
 		NewSpeaker: func(r director.SpeakerReports) director.Speaker {
 			client = speaker.NewClient(speaker.ClientOptions{
-				Path: supervisor.SocketPath(socket), Statuses: r.Statuses, Transitions: r.Transitions, Static: r.Static, Connected: r.Connected, Logger: log,
+				Path: supervisor.SocketPath(files[0]), Statuses: r.Statuses, Transitions: r.Transitions, Static: r.Static, Connected: r.Connected, Logger: log,
 			})
 			return client
 		},
@@ -242,6 +251,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		Ready:      link.Ready,
 		Alive:      link.Alive,
 		Logger:     log,
+		Recording:  recordingIn(files),
 	})
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
 	pages := page.Pages()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/events"
+	"github.com/lvs-ha/lvs-ha/internal/explain"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 	connsync "github.com/lvs-ha/lvs-ha/sync"
 )
@@ -60,6 +61,10 @@ func (d *fakeDirector) Config(context.Context) (*config.Config, error) {
 	return &config.Config{Node: "lb1"}, d.err
 }
 func (d *fakeDirector) Events() *events.Log { return d.events }
+
+func (d *fakeDirector) Explain(_ context.Context, instance string, until time.Time) (explain.Story, error) {
+	return explain.Story{Instance: instance, Time: until, Cause: explain.MasterSilent}, nil
+}
 
 func (d *fakeDirector) Doctor(context.Context) (Doctor, error) {
 	return Doctor{ExitStatus: 2, Findings: []DoctorFinding{{Code: "clock", Severity: "warning"}}}, d.err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/events"
+	"github.com/lvs-ha/lvs-ha/internal/explain"
 )
 
 // Director is the part of a director that the API uses.
@@ -23,6 +24,7 @@ type Director interface {
 	Survey(ctx context.Context) (Status, iter.Seq[*Service], error)
 	Config(ctx context.Context) (*config.Config, error) // in force, without secrets
 	Events() *events.Log
+	Explain(ctx context.Context, instance string, until time.Time) (explain.Story, error)
 	Doctor(ctx context.Context) (Doctor, error)
 	Reload(ctx context.Context) (Reloaded, error)
 	Apply(ctx context.Context, request ApplyRequest) (Reloaded, error)
@@ -59,6 +61,7 @@ type route struct {
 func routes(d Director, ended <-chan struct{}) []route {
 	return []route{
 		{method: http.MethodGet, path: "/v1/events", needs: mayRead, about: "what changed; with Accept: text/event-stream also what will", gives: Events{}, parameters: []string{"after", "since", "kind"}, serve: serveEvents(d, ended), lasts: true},
+		{method: http.MethodGet, path: "/v1/explain", needs: mayRead, about: "why an instance changed its state", gives: explain.Story{}, parameters: []string{"instance", "until"}, serve: serveExplain(d)},
 		{method: http.MethodGet, path: "/v1/version", needs: mayRead, about: "the version of lvs-ha", gives: Version{}, serve: func(w http.ResponseWriter, r *http.Request) {
 			status, _, err := d.Survey(r.Context())
 			answer(w, Version{Version: status.Version}, err)

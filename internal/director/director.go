@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -73,6 +74,8 @@ type Options struct {
 	// RunScript runs a command for a notification; CheckScript returns why it cannot be run.
 	RunScript   func(ctx context.Context, c script.Command) script.Result
 	CheckScript func(c script.Command) error
+
+	Recording io.ReaderAt // of the flight recorder; nil if there is none
 }
 
 // SpeakerReports are the functions that a speaker's client calls with its reports. They do not block.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -111,13 +112,14 @@ func (d *Director) noteTrack(t config.Track, r track.Result) bool {
 	}
 	d.results[t.Name] = r
 	if was.State != r.State || was.Number != r.Number {
-		level, state := slog.LevelInfo, string(r.State)
+		level, state, former := slog.LevelInfo, string(r.State), string(was.State)
 		switch {
 		case t.File != nil:
-			state = fmt.Sprint(r.Number)
+			state, former = fmt.Sprint(r.Number), fmt.Sprint(was.Number)
 		case r.State == track.Bad:
 			level = slog.LevelWarn
 		}
+		d.events.Add(events.Event{Time: time.Now(), Kind: events.Track, Subject: t.Name, From: former, To: state, Reason: r.Reason})
 		d.Logger.Log(context.Background(), level, "track changed", "track", t.Name, "kind", kindOf(t), "result", state, "reason", r.Reason)
 	}
 	return true

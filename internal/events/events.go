@@ -27,12 +27,13 @@ const (
 	Config   Kind = "config"   // a configuration came into force, was refused, must be confirmed, was confirmed or reverted
 	Problem  Kind = "problem"  // a part went out of service, or came back
 	Discover Kind = "discover" // a source of real servers changed its list, failed or works again
+	Track    Kind = "track"    // the result of a script, file, process or service that instances track
 	Lost     Kind = "lost"     // events that the director never received
 )
 
 // Kinds are all kinds.
 func Kinds() []Kind {
-	return []Kind{VRRP, Server, Service, Override, Failover, Config, Problem, Discover, Lost}
+	return []Kind{VRRP, Server, Service, Override, Failover, Config, Problem, Discover, Track, Lost}
 }
 
 // Event is a change.

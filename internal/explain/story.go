@@ -35,7 +35,6 @@ type Story struct {
 	Priority uint8       `json:"priority"` // effective
 	Seen     []Fact      `json:"seen"`
 	Done     []Fact      `json:"done"`
-	Peer     *Peer       `json:"peer,omitempty"`
 }
 
 // Transitions returns the times of all recorded transitions of a virtual router.
@@ -47,6 +46,20 @@ func Transitions(r flight.Router) []time.Time {
 		}
 	}
 	return out
+}
+
+// Latest explains the last transition until a time, of the virtual router with a name or, if that is empty, of all. It returns
+// false if none is recorded.
+func Latest(routers []flight.Router, name string, until time.Time) (best Story, of flight.Router, ok bool) {
+	for _, r := range routers {
+		if name != "" && r.Name != name {
+			continue
+		}
+		if s, any := Tell(r, until); any && (!ok || s.Time.After(best.Time)) {
+			best, of, ok = s, r, true
+		}
+	}
+	return best, of, ok
 }
 
 // Tell explains the last transition until a time. It returns false if none is recorded.
