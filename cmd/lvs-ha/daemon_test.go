@@ -126,8 +126,14 @@ type daemon struct {
 // start starts `lvs-ha run`, optionally through a command such as setpriv.
 func (p *place) start(behind ...string) *daemon {
 	p.t.Helper()
+	return p.startProgram(append(behind, "lvs-ha")...)
+}
+
+// startProgram starts another program than the lvs-ha under test.
+func (p *place) startProgram(program ...string) *daemon {
+	p.t.Helper()
 	d := &daemon{place: p, ended: make(chan struct{})}
-	argv := append(behind, "lvs-ha", "run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path("run"))
+	argv := append(program, "run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path("run"))
 	d.cmd = p.host.Command(context.Background(), argv[0], argv[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.stdout, &d.stderr
 	if err := d.cmd.Start(); err != nil {

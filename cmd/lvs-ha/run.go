@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -47,6 +49,13 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("--%s: %w", supervisor.ScriptCapabilitiesFlag, err)
 			}
+			handover, err := supervisor.InheritHandover()
+			if err != nil {
+				return err
+			}
+			if handover != nil && handover.Rehearsal {
+				return rehearse(&conf)
+			}
 			if err := supervisor.Confine(extra); err != nil {
 				return err
 			}
@@ -55,7 +64,7 @@ func newRun() *cobra.Command {
 				return err
 			}
 			defer flush()
-			err = runParent(cmd.Context(), supervisor.RuntimeDir(runtimeDir), &conf, &logs, extra, log)
+			err = runParent(cmd.Context(), supervisor.RuntimeDir(runtimeDir), &conf, &logs, extra, handover, log)
 			if _, refused := errors.AsType[*supervisor.RefusedError](err); refused {
 				return &exitError{status: 1} // already logged
 			}
@@ -70,19 +79,29 @@ func newRun() *cobra.Command {
 	return cmd
 }
 
+// rehearse answers the running version, which asks whether this one can take over.
+func rehearse(conf *configFlags) error {
+	if _, _, err := conf.load(false); err != nil {
+		return err
+	}
+	return supervisor.AnswerRehearsal(versionText())
+}
+
 // runParent runs the parent process, which only passes on how to read the configuration. extra are additional capabilities for
 // root's scripts.
-func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, logs *logFlags, extra capability.Set, log *slog.Logger) error {
+func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags, logs *logFlags, extra capability.Set, handover *supervisor.Handover, log *slog.Logger) error {
 	if err := dir.Check(); err != nil {
 		return err
 	}
-	binary, err := os.Executable()
+	binary, err := installedPath()
 	if err != nil {
-		return fmt.Errorf("finding the path of this binary: %w", err)
+		return err
 	}
 	parent := supervisor.Parent{
 		Program: supervisor.Program,
 		Binary:  binary,
+		Version: versionText(),
+		Report:  dir.WriteUpgrade,
 		Workers: []supervisor.Worker{{
 			Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Environment: speakerEnvironment(),
 			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience,
@@ -94,6 +113,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		Reload: "director",
 		Logger: log,
 	}
+	parent.Inherit(handover)
 	parent.Open = func(inherited func(string) *os.File) (map[string][]*os.File, error) {
 		lock, err := dir.Lock()
 		if err != nil {
@@ -109,7 +129,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 				return nil, err
 			}
 		}
-		go lock.Keep(ctx, log)
+		go lock.Keep(ctx, log, parent.Record)
 		shared := []*os.File{tenures} // also for the next parent, in case speaker and parent are killed together
 		if recording, err := flight.Create(string(dir), inherited); err != nil {
 			log.Warn("flight recorder not available; lvs-ha explain will show nothing", "error", err)
@@ -122,6 +142,23 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		}, nil
 	}
 	return parent.Run(ctx)
+}
+
+// installedPath returns the path under which this program was started, which may be a symbolic link, as an absolute one.
+func installedPath() (string, error) {
+	if path, err := exec.LookPath(os.Args[0]); err == nil {
+		path, err = filepath.Abs(path)
+		named, failed := os.Stat(path)
+		running, unknown := os.Stat("/proc/self/exe")
+		if errors.Join(err, failed, unknown) == nil && os.SameFile(named, running) {
+			return path, nil
+		}
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding the path of this program: %w", err)
+	}
+	return path, nil
 }
 
 // directorNice is the nice value of the director's session, which includes its scripts, if the kernel schedules by session.

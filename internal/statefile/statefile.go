@@ -68,6 +68,9 @@ func (f Format) Encode(value any) ([]byte, error) {
 	return append(out, '\n'), err
 }
 
+// Decode decodes the result of Encode. The error is an *Error.
+func (f Format) Decode(raw []byte, into any) error { return f.decode(raw, into) }
+
 // Write writes a file.
 func (f Format) Write(path string, value any) error {
 	raw, err := f.Encode(value)

@@ -34,6 +34,16 @@ func (p *Parent) setActive(name string, proc *process) {
 	p.progress()
 }
 
+func (p *Parent) setChild(pid int, exists bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if exists {
+		p.children[pid] = true
+	} else {
+		delete(p.children, pid)
+	}
+}
+
 func (p *Parent) setReady() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,6 +76,7 @@ func (p *Parent) progress() {
 		p.started = true
 		p.Logger.Info("ready")
 	}
+	p.settle()
 	if p.reload.asked && p.reload.signaled == p.active[p.Reload] {
 		return // systemd is notified at its end
 	}

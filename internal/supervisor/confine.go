@@ -22,6 +22,7 @@ const confinedEnv = "LVS_HA_CONFINED"
 //
 // extra is kept too, for root's scripts. It is an error if this process lacks any of it by name.
 func Confine(extra Capabilities) error {
+	nameProcess()
 	if os.Getenv(confinedEnv) == strconv.Itoa(os.Getpid()) {
 		return os.Unsetenv(confinedEnv)
 	}
@@ -34,10 +35,6 @@ func Confine(extra Capabilities) error {
 			return fmt.Errorf("lvs-ha lacks %s, which --script-capabilities names: add it to CapabilityBoundingSet= in the systemd unit", lacks)
 		}
 	}
-	binary, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("finding the path of this binary: %w", err)
-	}
 	if err := closeOnExec(3); err != nil {
 		return err
 	}
@@ -46,8 +43,8 @@ func Confine(extra Capabilities) error {
 		return err
 	}
 	environment := append(os.Environ(), fmt.Sprintf("%s=%d", confinedEnv, os.Getpid()))
-	err = syscall.Exec(binary, os.Args, environment)
-	return fmt.Errorf("re-executing %s with fewer privileges: %w", binary, err)
+	err := syscall.Exec(ownProgram, os.Args, environment)
+	return fmt.Errorf("executing this program again with fewer privileges: %w", err)
 }
 
 // closeOnExec marks all descriptors from first on.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,19 +23,26 @@ const stopTimeout = 5 * time.Second
 // Parent keeps workers running until it is stopped.
 type Parent struct {
 	Program string // namespace of the roles of parent and workers in this network namespace
-	Binary  string // path of lvs-ha
+	Binary  string // path of the installed lvs-ha, which the next upgrade changes over to
+	Version string
 	Workers []Worker
 	Reload  string // name of the worker that receives SIGHUP
 
 	// Open is called once, when every worker is prepared: before that, nothing is changed. It returns the files for each
 	// worker; inherited returns one from a dead parent's workers, or nil.
 	Open   func(inherited func(name string) *os.File) (map[string][]*os.File, error)
+	Report func(Upgrade) error // records how far an upgrade is; nil: not
 	Logger *slog.Logger
 
-	succeeds bool // workers of a dead parent exist
+	program  string // that its workers execute: ownProgram, except in a test
+	succeeds bool   // workers of a dead parent, or of another version, exist
 	opened   chan struct{}
 	files    map[string][]*os.File // once opened
 	held     *os.File              // the parent role, once opened
+
+	signals   chan os.Signal
+	rehearsed chan rehearsal
+	failed    chan error // why the version before is put back
 
 	wake     chan struct{} // signalled when all are prepared
 	mu       sync.Mutex
@@ -42,22 +50,31 @@ type Parent struct {
 	active   map[string]*process // by worker
 	started  bool                // all have been ready
 	reload   reload
+	children map[int]bool // processes of workers, by process ID
+	upgrade  Upgrade
+	handover *Handover // see Inherit; nil when the workers have proved themselves
+	trial    *time.Timer
+	settling bool
 }
 
 // Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is a
 // *RefusedError if a worker rejects its configuration at its first start.
 func (p *Parent) Run(ctx context.Context) error {
 	p.opened, p.wake = make(chan struct{}), make(chan struct{}, 1)
-	p.prepared, p.active = map[string]bool{}, map[string]*process{}
+	p.program = cmp.Or(p.program, ownProgram)
+	p.rehearsed, p.failed, p.signals = make(chan rehearsal), make(chan error, 1), make(chan os.Signal, 1)
+	p.prepared, p.active, p.children = map[string]bool{}, map[string]*process{}, map[int]bool{}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	if err := p.checkOthers(); err != nil {
+	signal.Notify(p.signals, syscall.SIGHUP, UpgradeSignal)
+	defer signal.Stop(p.signals)
+	if p.handover != nil {
+		p.inherit()
+	} else if err := p.checkOthers(); err != nil {
 		return err
 	}
 	defer func() { p.held.Close() }()
+	defer p.endHeld()
 
 	workersCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -71,12 +88,20 @@ func (p *Parent) Run(ctx context.Context) error {
 	for running := len(p.Workers); running > 0; {
 		select {
 		case <-p.wake:
-			if err := p.open(workersCtx); err != nil {
+			if err := p.open(workersCtx); err != nil && !p.giveUp(err) {
 				errs = append(errs, err)
 				cancel()
 			}
-		case <-hup:
-			p.askReload()
+		case s := <-p.signals:
+			if s == UpgradeSignal {
+				p.askUpgrade(workersCtx)
+			} else {
+				p.askReload()
+			}
+		case r := <-p.rehearsed:
+			p.handOver(r)
+		case err := <-p.failed:
+			p.putBack(err)
 		case <-workersCtx.Done():
 			p.notify(daemon.SdNotifyStopping)
 			errs = append(errs, <-ended)
@@ -135,16 +160,26 @@ func (p *Parent) role(name string) role { return role{p.Program, name} }
 
 // open activates all workers, in place of those of a dead parent.
 func (p *Parent) open(ctx context.Context) error {
-	role, err := p.role(parentRole).acquire(p.Logger)
-	if err != nil {
-		return err
+	if p.held == nil {
+		role, err := p.role(parentRole).acquire(p.Logger)
+		if err != nil {
+			return err
+		}
+		p.held = os.NewFile(uintptr(role), parentRole) // nil for -1
 	}
-	p.held = os.NewFile(uintptr(role), parentRole) // nil for -1
 	files, err := p.Open(p.inherited)
 	if err != nil {
 		return err
 	}
+	if p.handover == nil {
+		p.mu.Lock()
+		p.setStep(StepNone, "")
+		p.mu.Unlock()
+	}
 	for _, w := range slices.Backward(p.Workers) { // the speaker last: its peers tolerate the shortest interruption
+		if p.handover != nil {
+			p.handover.end(w.Name, syscall.SIGKILL)
+		}
 		if err := p.role(w.Name).takeOver(ctx, p.Logger); err != nil {
 			return err
 		}

@@ -67,6 +67,7 @@ func Attach(name string, log *slog.Logger, body any) (*ParentLink, error) {
 	if how != workerFirst && how != workerRestarted {
 		return nil, fmt.Errorf("%s is not set: this command is started by `lvs-ha run`, not by hand", workerEnv)
 	}
+	nameProcess()
 	syscall.CloseOnExec(linkFD)
 	if err := syscall.SetNonblock(linkFD, true); err != nil {
 		return nil, fmt.Errorf("connecting to the parent: %w", err)

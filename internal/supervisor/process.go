@@ -63,7 +63,8 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		return fail(err)
 	}
 	defer startupR.Close()
-	cmd := exec.Command(p.Binary, w.Args...)
+	cmd := exec.Command(p.program, w.Args...)
+	cmd.Args[0] = p.Binary
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{link, startupR}
 	how := workerFirst
@@ -85,13 +86,21 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		_, _ = startupW.Write(text) // a worker that does not read it fails
 	}()
 	proc.cmd = cmd
-	go proc.await()
+	p.setChild(proc.pid(), true)
+	go func() {
+		proc.await()
+		p.setChild(proc.pid(), false)
+	}()
 	go proc.listen(p)
 	if w.Patience > 0 {
 		go proc.watch()
 	}
 	return proc, nil
 }
+
+// ownProgram is the program of this process, also after another version was installed under its path: all processes have the
+// same version.
+const ownProgram = "/proc/self/exe"
 
 // startRestricted starts a program with at most the given capabilities.
 func startRestricted(cmd *exec.Cmd, keep Capabilities) error {

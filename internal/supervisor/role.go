@@ -196,8 +196,11 @@ func commandAndParent(process string) (command string, parent int, err error) {
 	return string(raw[open+1 : end]), parent, err
 }
 
-// orphaned reports whether h's parent has died, so that h has been reparented.
+// orphaned reports whether h's parent has died, so that h has been reparented, or was another version in this process.
 func (h *holder) orphaned() bool {
+	if h.parent == os.Getpid() {
+		return true
+	}
 	command, _, err := commandAndParent(fmt.Sprintf("/proc/%d", h.parent))
 	return err != nil || command != h.command
 }

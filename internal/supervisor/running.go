@@ -55,6 +55,15 @@ func FindRunning() ([]Running, error) {
 	return all, nil
 }
 
+// FindParent returns the process ID of the lvs-ha in this network namespace; 0: none is visible.
+func FindParent() (pid int, err error) {
+	h, err := role{Program, parentRole}.holder()
+	if err != nil || h == nil || h.foreign() {
+		return 0, err
+	}
+	return h.pid, nil
+}
+
 // read reads /proc/PID/status (proc(5)).
 func (r *Running) read() error {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", r.PID))

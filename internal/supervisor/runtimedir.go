@@ -181,9 +181,9 @@ func (l *Lock) path() string { return filepath.Join(string(l.dir), lockName) }
 // keepInterval is how often the directory is looked at.
 const keepInterval = time.Second
 
-// Keep recreates directory and lock when they have been deleted, until ctx ends. The other files in the directory
-// are recreated by those who use them.
-func (l *Lock) Keep(ctx context.Context, log *slog.Logger) {
+// Keep recreates directory and lock when they have been deleted, until ctx ends, and then calls recreated. The other files in
+// the directory are recreated by those who use them.
+func (l *Lock) Keep(ctx context.Context, log *slog.Logger, recreated func()) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
 	for complaint := ""; ; {
@@ -198,6 +198,7 @@ func (l *Lock) Keep(ctx context.Context, log *slog.Logger) {
 		switch err := l.take(); {
 		case err == nil:
 			complaint = ""
+			recreated()
 			log.Warn("runtime directory deleted; recreated", "path", string(l.dir))
 		case err.Error() != complaint:
 			complaint = err.Error()

@@ -69,21 +69,21 @@ func TestFailedSpareStartIsRetried(t *testing.T) {
 	said := make(chan string, 64)
 	s := newStory(t)
 	parent := newTestParent("spared", s.socket, t.Name(), slog.New(slog.NewTextHandler(lineWriter(said), nil)))
-	parent.Binary = filepath.Join(t.TempDir(), "program")
-	must(t, os.Symlink(os.Args[0], parent.Binary))
+	parent.program = filepath.Join(t.TempDir(), "program")
+	must(t, os.Symlink(os.Args[0], parent.program))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() { s.ended <- parent.Run(ctx) }()
 	first := s.next().pid
 	spare := s.awaitPrepared(first)
-	must(t, os.Remove(parent.Binary))
+	must(t, os.Remove(parent.program))
 	send(t, spare, syscall.SIGKILL)
 	for line := range said {
 		if strings.Contains(line, "no spare worker") && strings.Contains(line, "no such file") {
 			break
 		}
 	}
-	must(t, os.Symlink(os.Args[0], parent.Binary))
+	must(t, os.Symlink(os.Args[0], parent.program))
 	s.awaitPrepared(first, spare)
 	cancel()
 	if err := s.end(); err != nil {

@@ -81,7 +81,8 @@ func (k *keeper) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if starts == 1 && exitStatus(err) == ExitRefused {
+		onTrial := k.parent.giveUp(fmt.Errorf("its %s ended: %w", k.Name, err))
+		if starts == 1 && !onTrial && exitStatus(err) == ExitRefused {
 			return &RefusedError{k.Name}
 		}
 		k.restarted = true
