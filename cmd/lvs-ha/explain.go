@@ -39,6 +39,14 @@ and compares the transitions.
 
 Exit status: 0 OK, 1 wrong usage or no transition recorded, 2 a replay with other transitions, 3 no recording.`,
 		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			raw, err := f.read()
+			if err != nil || len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			routers, _ := flight.Decode(raw)
+			return namesOf(routers), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.output != "text" && f.output != "json" {
 				return fmt.Errorf("-o %q: want text or json", f.output)
@@ -80,7 +88,7 @@ func runExplain(w io.Writer, f explainFlags, name string) error {
 		all := routers
 		routers = slices.DeleteFunc(slices.Clone(routers), func(r flight.Router) bool { return r.Name != name })
 		if len(routers) == 0 {
-			return &exitError{1, fmt.Errorf("no vrrp instance %q is recorded; recorded are: %s", name, namesOf(all))}
+			return &exitError{1, fmt.Errorf("no vrrp instance %q is recorded; recorded are: %s", name, strings.Join(namesOf(all), ", "))}
 		}
 	}
 	if f.replay {
@@ -118,12 +126,12 @@ type explained struct {
 	Peer *explain.Peer `json:"peer,omitempty"`
 }
 
-func namesOf(routers []flight.Router) string {
+func namesOf(routers []flight.Router) []string {
 	var names []string
 	for _, r := range routers {
 		names = append(names, r.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // read returns the recording of this host, or the saved one.

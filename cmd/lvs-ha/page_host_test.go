@@ -125,6 +125,8 @@ virtual_service "<b>http</b>" {
 	see(t, first, ".card", "BACKUP")
 	see(t, first, "#events", "failover gateway: requested")
 	daemons[1].awaitStatus("master", isMaster)
+	do(t, first, chromedp.Click(".card button.why"))
+	see(t, first, ".card .story", "operator-failover")
 	do(t, first, chromedp.Click(".card button"), chromedp.Click("#yes"))
 	see(t, first, "#events", "failover gateway: undone by root")
 

@@ -140,6 +140,29 @@ function showTroubles(o) {
   update($("troubles").querySelector("ul"), list);
 }
 
+// stories are the explanations that are shown, by instance.
+const stories = new Map();
+
+async function why(name) {
+  if (!stories.delete(name)) {
+    try {
+      stories.set(name, await get(`/v1/explain?instance=${encodeURIComponent(name)}`));
+    } catch (e) {
+      notice(e.message);
+    }
+  }
+  show();
+}
+
+// story is a transition as a time line.
+function story(s) {
+  const facts = [...s.seen, { time: s.time, text: `${s.from} → ${s.to}: ${s.rule}`, turn: true }, ...s.done];
+  return element("div", { class: "story" },
+    element("p", {}, element("strong", {}, s.cause), ": " + s.text),
+    element("ol", {}, ...facts.map((f) => element("li", { class: f.turn ? "" : "faint" },
+      element("time", { datetime: f.time }, new Date(f.time).toLocaleTimeString(undefined, { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 })), " " + f.text))));
+}
+
 function card(v, o) {
   const state = v.state.toLowerCase();
   const tracks = (v.tracks || []).map((t) => element("p", { class: t.failed || t.effect ? "warn" : "faint" },
@@ -158,7 +181,8 @@ function card(v, o) {
     v.state !== "MASTER" && v.master_address ? element("p", { class: "faint" }, `master: ${v.master_address}, priority ${v.master_priority}`) : "",
     ...tracks,
     ...(v.conflicts || []).map((c) => element("p", { class: "bad" }, `conflict: ${c.kind} ${c.address || c.router || ""} ${c.hardware || ""}`)),
-    button);
+    element("p", {}, button, button && " ", element("button", { type: "button", class: "why", "aria-expanded": String(stories.has(v.name)), onclick: () => why(v.name) }, "Why?")),
+    stories.has(v.name) ? story(stories.get(v.name)) : "");
 }
 
 // urgency is higher for a virtual router that needs attention, and for a master.
@@ -312,7 +336,7 @@ function followEvents() {
     while (list.children.length > maxEvents) list.lastElementChild.remove();
   };
   const source = new EventSource("/v1/events");
-  for (const kind of ["vrrp", "server", "service", "override", "failover", "config", "problem", "lost"]) source.addEventListener(kind, add);
+  for (const kind of ["vrrp", "server", "service", "override", "failover", "config", "problem", "discover", "track", "lost"]) source.addEventListener(kind, add);
 }
 
 $("filter").addEventListener("input", () => { limit = rows; show(); });
