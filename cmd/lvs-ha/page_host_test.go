@@ -52,6 +52,15 @@ func do(t *testing.T, ctx context.Context, actions ...chromedp.Action[chromedp.V
 	}
 }
 
+// press presses a button on a part of the page that may be replaced between the time when it is found and when it is clicked.
+func press(t *testing.T, ctx context.Context, selector string) {
+	t.Helper()
+	script := fmt.Sprintf("(() => { const b = document.querySelector(%q); b?.click(); return b !== null; })()", selector)
+	if found, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script)); err != nil || !found {
+		t.Fatalf("pressing %s: %t, %v", selector, found, err)
+	}
+}
+
 // see waits until the page shows a text within an element, and keeps a picture in LVS_HA_SCREENSHOTS if that is set.
 func see(t *testing.T, ctx context.Context, selector, text string) {
 	t.Helper()
@@ -121,16 +130,19 @@ virtual_service "<b>http</b>" {
 	see(t, first, "td.inner", "192.0.2.2:7")
 	see(t, first, "td.inner", "connection refused")
 
-	do(t, first, chromedp.Click(".card button"), chromedp.Click("#yes"))
+	press(t, first, ".card button")
+	do(t, first, chromedp.Click("#yes"))
 	see(t, first, ".card", "BACKUP")
 	see(t, first, "#events", "failover gateway: requested")
 	daemons[1].awaitStatus("master", isMaster)
-	do(t, first, chromedp.Click(".card button.why"))
+	press(t, first, ".card button.why")
 	see(t, first, ".card .story", "operator-failover")
-	do(t, first, chromedp.Click(".card button"), chromedp.Click("#yes"))
+	press(t, first, ".card button")
+	do(t, first, chromedp.Click("#yes"))
 	see(t, first, "#events", "failover gateway: undone by root")
 
-	do(t, first, chromedp.Click("td.actions button"), chromedp.SendKeys("#reason", "new disk"), chromedp.Click("#yes"))
+	press(t, first, "td.actions button")
+	do(t, first, chromedp.SendKeys("#reason", "new disk"), chromedp.Click("#yes"))
 	see(t, first, "td.inner", "drain by root: new disk")
 
 	do(t, first, chromedp.SendKeys("#filter", "nothing"))
