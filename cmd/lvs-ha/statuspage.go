@@ -52,6 +52,7 @@ func (p *statusPage) head(s api.Status, problems []api.Trouble, count int) {
 	}
 	fmt.Fprintf(&p.out, "lvs-ha on %s: %s\n", plain(s.Node), verdict)
 	fmt.Fprintf(&p.out, "up %s, configuration %s loaded %s ago\n", ago(s.Started, p.now), plain(s.Config.Path), ago(s.Config.Loaded, p.now))
+	p.upgrade(s.Upgrade)
 	p.problems(problems, count)
 	p.instances(s.VRRP)
 	p.sync(s.Sync)
@@ -368,6 +369,21 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// upgrade shows the latest change to another version: always if it did not work, otherwise for a day.
+func (p *statusPage) upgrade(u *api.Upgrade) {
+	if u == nil || u.Error == "" && p.now.Sub(u.Changed) > 24*time.Hour {
+		return
+	}
+	fmt.Fprintf(&p.out, "upgrade from version %s", plain(u.From))
+	if u.To != "" {
+		fmt.Fprintf(&p.out, " to %s", plain(u.To))
+	}
+	fmt.Fprintf(&p.out, ": %s %s ago\n", plain(u.Step), ago(u.Changed, p.now))
+	if u.Error != "" {
+		fmt.Fprintf(&p.out, "  %s\n", plain(u.Error))
+	}
 }
 
 // ago formats the time since then with two units: "3m12s".

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
 	"github.com/spf13/cobra"
 )
@@ -45,6 +46,15 @@ func newUpgrade() *cobra.Command {
 	}
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
+}
+
+// latestUpgrade is for the status.
+func latestUpgrade(dir supervisor.RuntimeDir) *api.Upgrade {
+	u, err := dir.ReadUpgrade()
+	if err != nil || u.Step == supervisor.StepNone {
+		return nil
+	}
+	return &api.Upgrade{Step: string(u.Step), From: u.From, To: u.To, Error: u.Error, Started: u.Started, Changed: u.Changed}
 }
 
 func upgrade(ctx context.Context, dir supervisor.RuntimeDir, out io.Writer) error {

@@ -141,13 +141,19 @@ func TestHostUpgrade(t *testing.T) {
 		if got.status != 1 || !strings.Contains(got.stderr, fault.said) {
 			t.Errorf("%s: %+v", fault.what, got)
 		}
-		if s := d.awaitStatus("master", isMaster); s.Version != before.Version {
+		if s := d.awaitStatus("master", isMaster); s.Upgrade == nil || s.Upgrade.Error == "" {
+			t.Errorf("%s: the status says %+v about the upgrade", fault.what, s.Upgrade)
+		} else if s.Version != before.Version {
 			t.Errorf("%s: version %s runs", fault.what, s.Version)
 		}
 	}
 	setFault("")
 	master.wantAnswer(upgrade(), 0, "version v2 runs")
 	after := d.awaitStatus("master in version v2", func(s api.Status) bool { return isMaster(s) && s.Version == "v2" })
+	if u := after.Upgrade; u == nil || u.To != "v2" {
+		t.Errorf("the status says %+v about the upgrade", u)
+	}
+	master.wantAnswer(master.asked("status"), 0, "upgrade from version "+before.Version+" to v2: done")
 	if got := after.VRRP[0]; got.Reason != string(vrrp.ReasonAdopted) {
 		t.Errorf("the node is master because of %q", got.Reason)
 	}

@@ -222,6 +222,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 	var client *speaker.Client
 	d := director.New(director.Options{
 		Version:      versionText(),
+		Upgrade:      func() *api.Upgrade { return latestUpgrade(dir) },
 		ConfigPath:   path,
 		Load:         load,
 		StateFile:    dir.StateFile(),

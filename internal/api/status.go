@@ -22,6 +22,17 @@ type Status struct {
 	Foreign  []ForeignService `json:"foreign_services,omitempty"`
 	Sync     []SyncDaemon     `json:"connection_sync,omitempty"`
 	Notify   []Receiver       `json:"notify,omitempty"`
+	Upgrade  *Upgrade         `json:"upgrade,omitempty"` // the latest, since the parent process started
+}
+
+// Upgrade is a change of the running lvs-ha to another version, or the attempt.
+type Upgrade struct {
+	Step    string    `json:"step"` // "checking", "starting", "done", "refused", "put back", "failed"
+	From    string    `json:"from"`
+	To      string    `json:"to,omitempty"` // empty until the other version has said it
+	Error   string    `json:"error,omitempty"`
+	Started time.Time `json:"started"`
+	Changed time.Time `json:"changed"` // the step
 }
 
 // Version is the version of a director.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/history"
@@ -75,7 +76,8 @@ type Options struct {
 	RunScript   func(ctx context.Context, c script.Command) script.Result
 	CheckScript func(c script.Command) error
 
-	Recording io.ReaderAt // of the flight recorder; nil if there is none
+	Upgrade   func() *api.Upgrade // returns the latest upgrade of lvs-ha; may be nil
+	Recording io.ReaderAt         // of the flight recorder; nil if there is none
 }
 
 // SpeakerReports are the functions that a speaker's client calls with its reports. They do not block.

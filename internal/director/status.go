@@ -51,7 +51,11 @@ func (d *Director) Survey(ctx context.Context) (api.Status, iter.Seq[*api.Servic
 		})
 	}
 	now := time.Now()
-	return seen.status(kernel, now), seen.services(kernel, now), nil
+	status := seen.status(kernel, now)
+	if d.Upgrade != nil {
+		status.Upgrade = d.Upgrade()
+	}
+	return status, seen.services(kernel, now), nil
 }
 
 // Config returns the configuration in force, without secrets.
