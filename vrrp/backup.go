@@ -18,6 +18,36 @@ func (in *Instance) settleTime() time.Duration {
 	return min(max(in.AdvertiseInterval/settlePart, settleLeast), settleMost, settleIntervals*in.AdvertiseInterval)
 }
 
+// A router that yields again soon after it last did has taken over from a master that was alive: one of the two hosts is too
+// busy. It then waits longer after each time, up to holdMost, before it takes over without an advert: a takeover and its
+// end are more work than the adverts, and keep a busy host from receiving them.
+const (
+	holdMost = time.Second
+	holdSoon = 10 * time.Second
+	holdStep = 4 // each time, as much longer
+)
+
+// noteYield counts yields that follow each other soon.
+func (m *Machine) noteYield(now time.Time) {
+	switch {
+	case m.yielded.IsZero() || now.Sub(m.yielded) > holdSoon:
+		m.flaps = 0
+	case m.holdDown() < holdMost:
+		m.flaps++
+	}
+	m.yielded = now
+}
+
+// holdDown returns the minimum time between yielding and taking over from a silent master. It matters only for short
+// intervals: others have a longer master-down interval.
+func (m *Machine) holdDown() time.Duration {
+	d := m.in.settleTime()
+	for range m.flaps {
+		d *= holdStep
+	}
+	return min(d, holdMost)
+}
+
 // becomeBackup follows the given master, or waits for an advert if it is the zero value.
 func (m *Machine) becomeBackup(master heard, reason Reason, now time.Time) {
 	m.master, m.rival, m.masterLeft = master, heard{}, false
@@ -80,6 +110,9 @@ func (m *Machine) settled() time.Time {
 // takeOver handles the expiry of the master-down timer.
 func (m *Machine) takeOver(now time.Time) {
 	settled := m.settled()
+	if held := m.yielded.Add(m.holdDown()); !m.masterLeft && !m.rivalAlive(now) && held.After(settled) {
+		settled = held
+	}
 	switch {
 	case now.Before(settled):
 		m.due = settled

@@ -163,6 +163,22 @@ func TestElection(t *testing.T) {
 			{"40ms", advertFrom(upper, 150, 10*time.Millisecond), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "76.09375ms"},
 			{"76.09375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "86.09375ms"},
 		}},
+		{"a backup that yields again and again waits longer", v3(fast), []scene{
+			{"0s", up, asBackup, "36.09375ms"},
+			{"40ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "50ms"},
+			{"50ms", advertFrom(upper, 150, 10*time.Millisecond), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "86.09375ms"},
+			{"90ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "100ms"},
+			{"100ms", advertFrom(upper, 150, 10*time.Millisecond), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "136.09375ms"},
+			{"140ms", Timeout{}, "", "180ms"},
+			{"160ms", advertFrom(upper, 150, 10*time.Millisecond), "", "196.09375ms"},
+			{"200ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "210ms"},
+			{"210ms", advertFrom(upper, 150, 10*time.Millisecond), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "246.09375ms"},
+			{"250ms", Timeout{}, "", "530ms"},
+			{"520ms", advertFrom(upper, 0, 10*time.Millisecond), "", "526.09375ms"}, // a master that leaves is not waited for
+			{"527ms", Timeout{}, "add .100, announce .100, advert 100, BACKUP>MASTER priority-0-received", "537ms"},
+			{"11s", advertFrom(upper, 150, 10*time.Millisecond), "advert 100, remove .100, MASTER>BACKUP higher-priority-advert", "11.03609375s"},
+			{"11.04s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "11.05s"},
+		}},
 		{"announcements are repeated and refreshed", v2(repeat), []scene{
 			{"0s", up, asBackup, "3.609375s"},
 			{"4s", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "5s"},

@@ -243,7 +243,7 @@ func explore(t *testing.T, events2, faults2, events3, faults3 int) {
 // TestEncodeCoversEveryField fails if a field is added, until encode and its list of fields are updated.
 func TestEncodeCoversEveryField(t *testing.T) {
 	known := strings.Fields(`in tracks effects missing state reason since transitions source owns early earlyUntil due again refresh reassert sent answered
-		owed yielded announced master masterLeft rival preemptAfter started leaving actions`)
+		owed yielded flaps announced master masterLeft rival preemptAfter started leaving actions`)
 	of := reflect.TypeFor[Machine]()
 	for i := range of.NumField() {
 		if name := of.Field(i).Name; !slices.Contains(known, name) {

@@ -33,6 +33,7 @@ type Machine struct {
 	answered  time.Time // last advert sent in answer to another router's
 	owed      bool      // the next advert is an answer
 	yielded   time.Time // last time that it yielded mastership
+	flaps     uint8     // times that it yielded soon after the time before
 	announced time.Time
 
 	master       heard     // the master that a backup follows

@@ -129,7 +129,7 @@ func (m *Machine) yield(r Received, reason Reason, now time.Time) {
 	} else {
 		m.advertise(now)
 	}
-	m.yielded = now
+	m.noteYield(now)
 	m.dropAddresses()
 	m.becomeBackup(heard{address: r.Source, priority: r.Priority, interval: r.Interval, at: r.At}, reason, now)
 }

@@ -202,6 +202,7 @@ func (l *lan) takeover(backups []*router, when func(*router) time.Duration) {
 	if l.networks == 1 || l.rules.shortest == l.rules.interval {
 		last = first // otherwise a group waits until the master is silent in all networks
 	}
+	last += l.holdDown()
 	// Allows for clock drift of some ppm and for rounding.
 	tolerance := (first-l.now).Abs()/1000 + l.unheldBound()/5_000 + time.Microsecond
 	for _, r := range masters {

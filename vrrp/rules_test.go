@@ -198,9 +198,19 @@ func (l *lan) slack() time.Duration {
 	return s + 10*time.Millisecond
 }
 
+// holdDown returns how much longer a router may wait that has yielded several times, each soon after the last.
+func (l *lan) holdDown() (most time.Duration) {
+	for _, r := range l.routers {
+		if r.m != nil && r.m.flaps > 0 {
+			most = time.Second
+		}
+	}
+	return most
+}
+
 // unheldBound returns the maximum time without a holder of an address: the longest master-down interval of any router.
 func (l *lan) unheldBound() time.Duration {
-	return rfcMasterDown(l.routers[0].in.Version, 1, l.adopted()) + l.slack()
+	return rfcMasterDown(l.routers[0].in.Version, 1, l.adopted()) + l.holdDown() + l.slack()
 }
 
 // overlapBound returns the maximum time in which two masters receive each other's adverts: one advertisement interval.
@@ -215,7 +225,7 @@ func (l *lan) electionBound() time.Duration {
 	}
 	adopted := l.adopted()
 	leaving := rfcSkew(l.routers[0].in.Version, 1, l.rules.interval) + 100*time.Millisecond
-	return leaving + delay + 2*(rfcMasterDown(l.routers[0].in.Version, 1, adopted)+adopted) + l.slack()
+	return leaving + delay + 2*(rfcMasterDown(l.routers[0].in.Version, 1, adopted)+adopted) + l.holdDown() + l.slack()
 }
 
 // before checks the time that has passed since the last event.

@@ -20,6 +20,7 @@ type Snapshot struct {
 	Early      bool       `json:"early,omitempty"`
 	Owed       bool       `json:"owed,omitempty"`
 	MasterLeft bool       `json:"master_left,omitempty"`
+	Flaps      uint8      `json:"flaps,omitempty"`
 
 	Times  [machineTimes]int64 `json:"times"`
 	Master Heard               `json:"master,omitzero"`
@@ -51,7 +52,7 @@ func (m *Machine) times() [machineTimes]*time.Time {
 func (m *Machine) Snapshot(clock func(time.Time) int64) Snapshot {
 	s := Snapshot{
 		Instance: m.in, Tracks: m.tracks, Missing: m.missing, State: m.state, Reason: m.reason, Transitions: m.transitions,
-		Source: m.source, Owns: m.owns, Early: m.early, Owed: m.owed, MasterLeft: m.masterLeft,
+		Source: m.source, Owns: m.owns, Early: m.early, Owed: m.owed, MasterLeft: m.masterLeft, Flaps: m.flaps,
 		Master: Heard{m.master.address, m.master.priority, m.master.interval},
 		Rival:  Heard{m.rival.address, m.rival.priority, m.rival.interval},
 		Next:   m.leaving.next, Leaving: m.leaving.reason, Final: m.leaving.final, Recovered: m.leaving.recovered, GiveUp: m.leaving.giveUp,
@@ -68,7 +69,7 @@ func (m *Machine) Snapshot(clock func(time.Time) int64) Snapshot {
 func Restore(s Snapshot, clock func(int64) time.Time) *Machine {
 	m := &Machine{
 		in: s.Instance, tracks: s.Tracks, effects: combine(s.Tracks), missing: s.Missing, state: s.State, reason: s.Reason, transitions: s.Transitions,
-		source: s.Source, owns: s.Owns, early: s.Early, owed: s.Owed, masterLeft: s.MasterLeft,
+		source: s.Source, owns: s.Owns, early: s.Early, owed: s.Owed, masterLeft: s.MasterLeft, flaps: s.Flaps,
 		master:  heard{address: s.Master.Address, priority: s.Master.Priority, interval: s.Master.Interval},
 		rival:   heard{address: s.Rival.Address, priority: s.Rival.Priority, interval: s.Rival.Interval},
 		leaving: departure{next: s.Next, reason: s.Leaving, final: s.Final, recovered: s.Recovered, giveUp: s.GiveUp},

@@ -14,6 +14,7 @@ func TestSnapshotCoversEveryField(t *testing.T) {
 	m.tracks = []Track{{Name: "x", Kind: TrackScript, Effect: EffectOffset, Offset: -3}, {Name: "y", Effect: EffectFault}, {Name: "z", Effect: EffectLastResort}, {Name: "h", Effect: EffectHold}}
 	m.effects = combine(m.tracks)
 	m.missing, m.state, m.reason, m.transitions = ReasonSocket, Leaving, ReasonTrack, 7
+	m.flaps = 2
 	m.source, m.owns, m.early, m.owed, m.masterLeft = ours, true, true, true, true
 	m.master = heard{address: ours, priority: 3, interval: 4}
 	m.rival = heard{address: ours, priority: 5, interval: 6}

@@ -301,7 +301,7 @@ func (m *Machine) encode(b []byte) []byte {
 		past(m.sent, 4*m.in.AdvertiseInterval)
 	}
 	past(m.answered, m.in.AdvertiseInterval/answerPart)
-	past(m.yielded, m.in.settleTime())
+	past(m.yielded, m.in.settleTime()) // holdDown, with flaps, is shorter than the master-down interval
 	past(m.started, m.in.StartupDelay)
 	past(m.announced, announceGap)
 	b = append(b, byte(m.master.interval/tick), m.master.priority)
