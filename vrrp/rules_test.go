@@ -154,14 +154,15 @@ func (u *rules) transition(l *lan, r *router, from State, ev Event, sent time.Du
 	}
 }
 
-// unheard reports whether a router yields unnoticed: to an old advert of a router that is no longer master, while the network is
-// partitioned. A master on the other side will not know that hosts believe this router.
+// unheard reports whether a router yields unnoticed, while the network is partitioned: to an advert that was still on the way, of a
+// router on the other side or of one that is no longer master. A master on the other side will not know that hosts believe this
+// router.
 func (l *lan) unheard(r *router, winner netip.Addr) bool {
 	cut, master := false, false
 	for _, o := range l.routers {
 		if o.network == r.network && o != r {
 			cut = cut || !l.reaches(r, o)
-			master = master || o.source == winner && o.state() == Master
+			master = master || o.source == winner && o.state() == Master && l.reaches(r, o)
 		}
 	}
 	return cut && !master
