@@ -58,7 +58,7 @@ type largeDirector struct {
 	made atomic.Int64
 }
 
-const largeServices = 100_000
+const largeServices = 10_000
 
 func (d *largeDirector) Survey(context.Context) (Status, iter.Seq[*Service], error) {
 	return Status{Node: "lb1"}, func(yield func(*Service) bool) {

@@ -104,16 +104,6 @@ func (h *Handover) execute(program string) error {
 	return fmt.Errorf("executing %s: %w", h.Path, err)
 }
 
-// pid returns the process of a worker of the version before; 0: none.
-func (h *Handover) pid(name string) int {
-	for _, w := range h.Workers {
-		if w.Name == name {
-			return w.PID
-		}
-	}
-	return 0
-}
-
 // end ends a worker of the version before and waits for its end, with which its role is free.
 func (h *Handover) end(name string, how syscall.Signal) {
 	for i, w := range h.Workers {
