@@ -106,6 +106,18 @@ func conflictOf(r *flight.Record) (c vrrp.Conflict) {
 	return c
 }
 
+// counted returns a number with a noun in its singular or plural.
+func counted(n uint32, noun string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(noun, "s"):
+		noun += "es"
+	default:
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 // seen returns what was recorded since the transition before, the last of each kind.
 func (p *past) seen() []Fact {
 	var out []Fact
@@ -114,7 +126,7 @@ func (p *past) seen() []Fact {
 		switch r.Kind {
 		case flight.Received:
 			f.Code, f.Seconds = "adverts", (r.At - r.First).Seconds()
-			f.Text = fmt.Sprintf("%d adverts from %s with priority %d, handled at most %s late", r.Count, r.Source, r.Priority, rounded(r.Late))
+			f.Text = fmt.Sprintf("%s from %s with priority %d, handled at most %s late", counted(r.Count, "advert"), r.Source, r.Priority, rounded(r.Late))
 			if r.Priority == vrrp.PriorityResign {
 				f.Code = "priority-0"
 			}
@@ -123,10 +135,10 @@ func (p *past) seen() []Fact {
 				continue
 			}
 			f.Code, f.Seconds = "sent", (r.At - r.First).Seconds()
-			f.Text = fmt.Sprintf("sent %d adverts with priority %d, at most %s late", r.Count, r.Own, rounded(r.Late))
+			f.Text = fmt.Sprintf("sent %s with priority %d, at most %s late", counted(r.Count, "advert"), r.Own, rounded(r.Late))
 		case flight.Dropped:
 			f.Code, f.Seconds = "dropped", (r.At - r.First).Seconds()
-			f.Text = fmt.Sprintf("refused %d packets from %s: %s", r.Count, r.Source, vrrp.DropReason(r.Code))
+			f.Text = fmt.Sprintf("refused %s from %s: %s", counted(r.Count, "packet"), r.Source, vrrp.DropReason(r.Code))
 		case flight.Tracks:
 			list, _ := r.Tracks()
 			f.Code, f.Text = "tracks", trackText(list)
@@ -190,9 +202,9 @@ func (p *past) done() []Fact {
 		f := Fact{Time: r.Time, Seconds: r.Interval.Seconds()}
 		switch {
 		case r.Code&flight.StepAdd != 0:
-			f.Code, f.Text = "addresses-added", fmt.Sprintf("added %d addresses", r.Count)
+			f.Code, f.Text = "addresses-added", "added "+counted(r.Count, "address")
 		case r.Code&flight.StepRemove != 0:
-			f.Code, f.Text = "addresses-removed", fmt.Sprintf("removed %d addresses", r.Count)
+			f.Code, f.Text = "addresses-removed", "removed "+counted(r.Count, "address")
 		default:
 			f.Code, f.Text = "announced", "announced the addresses"
 		}
