@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
 func TestExamples(t *testing.T) {
@@ -37,7 +35,7 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(hclwrite.Format(text), text) {
+			if !bytes.Equal(Canonical(text), text) {
 				t.Error("it is not in the canonical layout")
 			}
 			if !strings.Contains(string(readme), "- ["+name+"]("+name+"): ") {

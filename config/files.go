@@ -44,6 +44,10 @@ func (s *source) read(path string) hcl.Diagnostics {
 		return hcl.Diagnostics{problem(hcl.Range{}, "Cannot read the configuration", "%s. Use -c to name it.", err)}
 	}
 	s.directory = filepath.Dir(names[0])
+	return s.readFiles(names)
+}
+
+func (s *source) readFiles(names []string) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, name := range names {
 		text, err := s.load(name)
@@ -99,9 +103,13 @@ func (s *source) load(name string) ([]byte, error) {
 	}
 	s.bytes += len(text)
 	if s.bytes > maxBytes {
-		return nil, fmt.Errorf("%s: the configuration is larger than %d MiB", name, maxBytes>>20)
+		return nil, tooLong(name)
 	}
 	return text, nil
+}
+
+func tooLong(name string) error {
+	return fmt.Errorf("%s: the configuration is larger than %d MiB", name, maxBytes>>20)
 }
 
 // digest identifies the texts of the files in the order of their names, wherever they are: that of two nodes is the same if

@@ -41,6 +41,18 @@ func LoadText(name string, text []byte, o Options) (*Config, *Diagnostics) {
 
 func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics) {
 	defer limitMemory()()
+	l := newLoader(o)
+	l.diags = read(&l.source)
+	l.isSyntax = l.diags.HasErrors()
+	cfg := l.load()
+	diags := &Diagnostics{list: tidy(l.diags), sources: l.source.files, secrets: l.secrets, isSyntax: l.isSyntax}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return cfg, diags
+}
+
+func newLoader(o Options) *loader {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
@@ -51,14 +63,7 @@ func load(o Options, read func(*source) hcl.Diagnostics) (*Config, *Diagnostics)
 	}
 	l.context = &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: functions(o, &l.source.budget)}
 	l.source.budget.functions, l.source.budget.units = l.context.Functions, o.spent
-	l.diags = read(&l.source)
-	l.isSyntax = l.diags.HasErrors()
-	cfg := l.load()
-	diags := &Diagnostics{list: tidy(l.diags), sources: l.source.files, secrets: l.secrets, isSyntax: l.isSyntax}
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	return cfg, diags
+	return l
 }
 
 // maxFindings is the number of findings after which checking stops: the file is unusable or unrelated.

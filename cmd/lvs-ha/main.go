@@ -69,6 +69,6 @@ func newRoot() *cobra.Command {
 		Version: buildText(),
 	}
 	registerNetNamespace(root)
-	root.AddCommand(newRun(), newValidate(), newStatus(), newEvents(), newExplain(), newReload(), newUpgrade(), newApply(), newConfirm(), newFailover(), newDrain(), newDisable(), newEnable(), newWeight(), newPlan(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())
+	root.AddCommand(newRun(), newValidate(), newStatus(), newEvents(), newExplain(), newReload(), newUpgrade(), newApply(), newConfirm(), newFailover(), newDrain(), newDisable(), newEnable(), newWeight(), newPlan(), newFmt(), newImport(), newExport(), newVersion(), newRealserver(), newDoctor(), newIpvsadm(), newSpeaker(), newDirector())
 	return root
 }

@@ -26,7 +26,7 @@ func FromRules(ctx context.Context, r io.Reader, names ipvsadm.Names) (text []by
 	}
 	kept := m.expressible()
 	slices.SortStableFunc(m.lost, func(a, b Lost) int { return cmp.Compare(a.Line, b.Line) })
-	text = []byte(preface + canonical(layOut(blocks(kept))+timeoutsText(m.timeouts)) + lostText(m.lost))
+	text = []byte(preface + string(config.Canonical([]byte(layOut(blocks(kept))+timeoutsText(m.timeouts)))) + lostText(m.lost))
 	if err := compareText(text, kept); err != nil {
 		return nil, nil, fmt.Errorf("internal error: the configuration does not match the rules: %w", err)
 	}
