@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -171,9 +172,12 @@ func adopt(t *testing.T, n *lan, f vrrp.Family) error {
 	a.kill()
 	a.start("adopt")
 	macA := macOf(t, n.a, "eth0")
-	a.await("v", "adopted", func(s vrrp.Status) bool {
-		return s.State == vrrp.Master && s.Reason == string(vrrp.ReasonAdopted)
+	again := a.await("v", "master again", func(s vrrp.Status) bool {
+		return s.State == vrrp.Master && (s.Reason == string(vrrp.ReasonAdopted) || s.Reason == string(vrrp.ReasonPreempt))
 	})
+	if again.Reason == string(vrrp.ReasonPreempt) {
+		return errors.New("the peer took over before the speaker had started again")
+	}
 	for range 5 {
 		n.capture.await(t, mark, "a's adverts", func(s seen) bool { return s.advert != nil && s.mac == macA })
 		mark++
