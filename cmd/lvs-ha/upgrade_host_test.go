@@ -32,10 +32,6 @@ func init() {
 	text, _ := os.ReadFile(faultFile)
 	what, how, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 	if len(os.Args) < 2 || os.Args[1] != what { return }
-	if what == "run" && how == "late" {
-		if !strings.Contains(os.Getenv("LVS_HA_HANDOVER"), "\"Rehearsal\":false") { return }
-		how = "exit"
-	}
 	switch how {
 	case "exit": os.Exit(9)
 	case "hang": time.Sleep(time.Hour)

@@ -10,8 +10,10 @@ import (
 )
 
 // BenchmarkReceive measures a backup's processing of an advert, without the kernel, with 255 instances.
-func BenchmarkReceive(b *testing.B) {
-	g, instances := crowd(b)
+func BenchmarkReceive(b *testing.B) { withoutAndWith(b, benchmarkReceive) }
+
+func benchmarkReceive(b *testing.B, record func(*rig)) {
+	g, instances := crowd(b, record)
 	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
 	var packets []datagram
 	for _, in := range instances {
@@ -27,8 +29,10 @@ func BenchmarkReceive(b *testing.B) {
 }
 
 // BenchmarkMasterTimer measures a master's processing of an advert, without the kernel, with 255 instances.
-func BenchmarkMasterTimer(b *testing.B) {
-	g, _ := crowd(b)
+func BenchmarkMasterTimer(b *testing.B) { withoutAndWith(b, benchmarkMasterTimer) }
+
+func benchmarkMasterTimer(b *testing.B, record func(*rig)) {
+	g, _ := crowd(b, record)
 	g.advance(time.Second)
 	g.quiet = true
 	g.advance(30 * time.Second)
@@ -39,8 +43,9 @@ func BenchmarkMasterTimer(b *testing.B) {
 	}
 }
 
-func crowd(b *testing.B) (*rig, []vrrp.Instance) {
+func crowd(b *testing.B, record func(*rig)) (*rig, []vrrp.Instance) {
 	g := newRig(b)
+	record(g)
 	g.up("eth0", 2, "10.9.0.1/24")
 	instances := fullHouse(100, 100*time.Millisecond)
 	g.want(instances...)

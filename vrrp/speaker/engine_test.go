@@ -453,8 +453,11 @@ func TestDrops(t *testing.T) {
 
 // TestHotPathAllocatesNothing checks that sending and receiving an advert, as in BenchmarkReceive and BenchmarkMasterTimer,
 // does not allocate.
-func TestHotPathAllocatesNothing(t *testing.T) {
+func TestHotPathAllocatesNothing(t *testing.T) { withoutAndWith(t, hotPathAllocatesNothing) }
+
+func hotPathAllocatesNothing(t *testing.T, record func(*rig)) {
 	g := newRig(t)
+	record(g)
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(100))
 	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]

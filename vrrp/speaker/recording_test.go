@@ -23,6 +23,12 @@ func (g *rig) record() *os.File {
 	return f
 }
 
+// withoutAndWith runs a test or benchmark twice: without and with a recording.
+func withoutAndWith[T interface{ Run(string, func(T)) bool }](t T, do func(t T, record func(*rig))) {
+	t.Run("alone", func(t T) { do(t, func(*rig) {}) })
+	t.Run("recorded", func(t T) { do(t, func(g *rig) { g.record() }) })
+}
+
 func recorded(t *testing.T, f *os.File) []flight.Router {
 	raw, err := flight.Read(f)
 	if err != nil {
@@ -77,67 +83,5 @@ func TestRecording(t *testing.T) {
 		if rec.Kind == flight.Received && rec.Count != 20 {
 			t.Errorf("a run of %d adverts, want 20", rec.Count)
 		}
-	}
-}
-
-// TestRecordingAllocatesNothing is TestHotPathAllocatesNothing with a recording.
-func TestRecordingAllocatesNothing(t *testing.T) {
-	g := newRig(t)
-	g.record()
-	g.up("eth0", 2, "10.9.0.1/24")
-	g.want(v3(100))
-	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
-	d := g.datagram(v3(200), 200, "10.9.0.2")
-	g.engine.receive(w, d, g.now)
-	g.quiet = true
-	if n := testing.AllocsPerRun(100, func() {
-		g.now = g.now.Add(100 * time.Millisecond)
-		g.engine.receive(w, d, g.now)
-	}); n != 0 {
-		t.Errorf("receiving an advert allocates %v times", n)
-	}
-	g.advance(10 * time.Second)
-	if n := testing.AllocsPerRun(100, func() {
-		g.now = g.engine.timers.next()
-		g.engine.timers.fire(g.now)
-	}); n != 0 {
-		t.Errorf("sending an advert allocates %v times", n)
-	}
-}
-
-// BenchmarkReceiveRecorded is BenchmarkReceive with a recording.
-func BenchmarkReceiveRecorded(b *testing.B) {
-	g := newRig(b)
-	g.record()
-	g.up("eth0", 2, "10.9.0.1/24")
-	instances := fullHouse(100, 100*time.Millisecond)
-	g.want(instances...)
-	w := g.engine.wires[socketKey{Interface: "eth0", Family: vrrp.IPv4}]
-	var packets []datagram
-	for _, in := range instances {
-		packets = append(packets, g.datagram(in, 200, "10.9.0.2"))
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		g.now = g.now.Add(400 * time.Microsecond)
-		g.engine.receive(w, packets[i%len(packets)], g.now)
-		i++
-	}
-}
-
-// BenchmarkMasterTimerRecorded is BenchmarkMasterTimer with a recording.
-func BenchmarkMasterTimerRecorded(b *testing.B) {
-	g := newRig(b)
-	g.record()
-	g.up("eth0", 2, "10.9.0.1/24")
-	g.want(fullHouse(100, 100*time.Millisecond)...)
-	g.advance(time.Second)
-	g.quiet = true
-	g.advance(30 * time.Second)
-	b.ReportAllocs()
-	for b.Loop() {
-		g.now = g.engine.timers.next()
-		g.engine.timers.fire(g.now)
 	}
 }
