@@ -108,9 +108,9 @@ func isSplitString(text []byte) bool {
 	return false
 }
 
-// words returns the tokens of a text. A last line without end counts as one with it.
+// words returns the tokens of a text. A last line without end counts as one with it, unless it has only spaces.
 func words(text []byte) string {
-	if !bytes.HasSuffix(text, []byte("\n")) && len(text) > 0 {
+	if last := text[bytes.LastIndexByte(text, '\n')+1:]; len(bytes.Trim(last, " \t")) > 0 {
 		text = append(bytes.Clone(text), '\n')
 	}
 	tokens, _ := hclsyntax.LexConfig(text, "", hcl.InitialPos)

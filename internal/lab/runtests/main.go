@@ -156,9 +156,10 @@ func sideBySide(names []string) [][][]string {
 
 // result is the outcome of a kind.
 type result struct {
-	line  string
-	ok    bool
-	tests []duration
+	line   string
+	ok     bool
+	tests  []duration
+	broken []failure
 }
 
 func (r *result) run(ctx context.Context, o options, k kind, out io.Writer) {
@@ -167,16 +168,18 @@ func (r *result) run(ctx context.Context, o options, k kind, out io.Writer) {
 	start := time.Now()
 	err := k.run(ctx, o, t)
 	r.line, r.ok = t.summary(k.name, err, time.Since(start))
-	r.tests = t.took
+	r.tests, r.broken = t.took, t.broken
 	fmt.Fprintln(out, r.line)
 }
 
-// summarize writes the slowest tests and a line for each kind, and reports whether everything passed.
+// summarize writes the slowest tests, a line for each kind and what failed, and reports whether everything passed.
 func summarize(names []string, results map[string]*result, out io.Writer) bool {
 	var tests []duration
+	var broken []failure
 	ok := true
 	for _, name := range names {
 		tests = append(tests, results[name].tests...)
+		broken = append(broken, results[name].broken...)
 		ok = ok && results[name].ok
 	}
 	if len(tests) > 10 {
@@ -188,5 +191,6 @@ func summarize(names []string, results map[string]*result, out io.Writer) bool {
 			fmt.Fprintln(out, results[name].line)
 		}
 	}
+	fmt.Fprint(out, failureList(broken))
 	return ok
 }

@@ -24,6 +24,54 @@ type tally struct {
 	failedIn                map[string]int // tests and packages that failed, by package
 	output                  map[string][]string
 	took                    []duration // of each test
+	broken                  []failure
+}
+
+// failure is a test that failed, or a package that failed otherwise.
+type failure struct {
+	name string
+	why  []string // lines
+}
+
+// Limits of what is repeated of a failed test at the end, where a log that is cut still has it.
+const (
+	maxWhy      = 4 // lines of its beginning, and twice as many of its end
+	maxWhyWidth = 200
+	maxFailures = 12
+)
+
+// newFailure chooses some lines of a failed test's output.
+func newFailure(name string, output []string) failure {
+	var lines []string
+	for line := range strings.Lines(strings.Join(output, "")) {
+		line = strings.TrimRight(line, "\n")
+		switch text := strings.TrimSpace(line); {
+		case text == "", text == "FAIL", strings.HasPrefix(text, "=== "), strings.HasPrefix(text, "--- PASS"), strings.HasPrefix(text, "--- SKIP"):
+		case len(line) > maxWhyWidth:
+			lines = append(lines, line[:maxWhyWidth]+"…")
+		default:
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > 3*maxWhy {
+		lines = slices.Concat(lines[:maxWhy], []string{"…"}, lines[len(lines)-2*maxWhy:])
+	}
+	return failure{name, lines}
+}
+
+// failureList returns the failed tests with the reasons.
+func failureList(all []failure) string {
+	var b strings.Builder
+	for _, f := range all[:min(maxFailures, len(all))] {
+		fmt.Fprintln(&b, "failed:", f.name)
+		for _, line := range f.why {
+			fmt.Fprintln(&b, "   ", line)
+		}
+	}
+	if more := len(all) - maxFailures; more > 0 {
+		fmt.Fprintf(&b, "failed: %d more\n", more)
+	}
+	return b.String()
 }
 
 // duration is the duration of a test.
@@ -61,7 +109,7 @@ func (t *tally) add(one *tally, output []byte) {
 		t.failedIn = map[string]int{}
 	}
 	t.passed, t.skipped, t.failed = t.passed+one.passed, t.skipped+one.skipped, t.failed+one.failed
-	t.took = append(t.took, one.took...)
+	t.took, t.broken = append(t.took, one.took...), append(t.broken, one.broken...)
 	for p, n := range one.failedIn {
 		if t.failedIn[p] == 0 {
 			t.packages++
@@ -151,6 +199,7 @@ func (t *tally) endTest(e event, key string) {
 	case "fail":
 		t.failed++
 		t.failedIn[e.Package]++
+		t.broken = append(t.broken, newFailure(strings.TrimPrefix(e.Package, module)+"."+e.Test, t.output[key]))
 		t.show(key)
 	}
 	t.took = append(t.took, duration{strings.TrimPrefix(e.Package, module) + "." + e.Test, e.Elapsed})
@@ -161,12 +210,19 @@ func (t *tally) endPackage(e event, key string) {
 	if e.Action == "fail" {
 		t.packages++
 		t.failedIn[e.Package]++
+		name := strings.TrimPrefix(e.Package, module)
+		known := slices.ContainsFunc(t.broken, func(f failure) bool { return f.name == name || strings.HasPrefix(f.name, name+".") })
 		// After a panic or a timeout, some tests have no end event.
 		for k := range t.output {
 			if strings.HasPrefix(k, e.Package+" ") && k != key {
 				t.show(k)
+				t.broken = append(t.broken, newFailure(name+"."+strings.TrimPrefix(k, e.Package+" "), t.output[k]))
 				delete(t.output, k)
+				known = true
 			}
+		}
+		if !known {
+			t.broken = append(t.broken, newFailure(name, t.output[key]))
 		}
 		t.show(key)
 	}

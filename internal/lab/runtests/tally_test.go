@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ func TestTally(t *testing.T) {
 		summary  string
 		output   []string
 		hidden   []string
+		again    string // at the end
 	}{{
 		name: "all well",
 		in: events(
@@ -36,6 +38,7 @@ func TestTally(t *testing.T) {
 			`{"Action":"fail","Package":"p"}`),
 		summary: "FAIL  host       0 passed    1 failed    0 skipped     2.0 s: 1 packages failed",
 		output:  []string{"why", "fail\tp"},
+		again:   "failed: p.TestA\n    why\n",
 	}, {
 		name: "a panic leaves a test without an end",
 		in: events(
@@ -44,6 +47,7 @@ func TestTally(t *testing.T) {
 			`{"Action":"fail","Package":"p"}`),
 		summary: "FAIL  host       0 passed    0 failed    0 skipped     2.0 s: 1 packages failed",
 		output:  []string{"panic: oh"},
+		again:   "failed: p.TestA\n    panic: oh\n",
 	}, {
 		name: "a package does not build",
 		in: events(
@@ -52,6 +56,7 @@ func TestTally(t *testing.T) {
 			`{"Action":"fail","Package":"p"}`),
 		summary: "FAIL  host       0 passed    0 failed    0 skipped     2.0 s: 1 packages failed",
 		output:  []string{"p.go:1: syntax error"},
+		again:   "failed: p\n",
 	}, {
 		name: "nothing ran, and it says why",
 		in: events(
@@ -82,6 +87,9 @@ func TestTally(t *testing.T) {
 			if ok != tt.ok || summary != tt.summary {
 				t.Errorf("summary is %q, %v, want %q, %v", summary, ok, tt.summary, tt.ok)
 			}
+			if got := failureList(tally.broken); got != tt.again {
+				t.Errorf("what failed is %q, want %q", got, tt.again)
+			}
 			for _, want := range tt.output {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("the output lacks %q:\n%s", want, out.String())
@@ -93,6 +101,21 @@ func TestTally(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongFailure repeats the beginning and the end of a failed test's output, and no progress.
+func TestLongFailure(t *testing.T) {
+	output := []string{"=== RUN   TestA\n", "    a_test.go:1: first\n", "--- PASS: TestA/one (0.00s)\n"}
+	for range 100 {
+		output = append(output, strings.Repeat("x", 2*maxWhyWidth)+"\n")
+	}
+	why := newFailure("p.TestA", append(output, "last", "\n")).why
+	if len(why) != 3*maxWhy+1 || why[0] != "    a_test.go:1: first" || why[len(why)-1] != "last" || len(why[1]) > maxWhyWidth+len("…") {
+		t.Errorf("%q", why)
+	}
+	if text := failureList(slices.Repeat([]failure{{name: "p.TestA"}}, maxFailures+2)); !strings.HasSuffix(text, "failed: 2 more\n") {
+		t.Errorf("%q", text)
 	}
 }
 
