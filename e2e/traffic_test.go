@@ -186,6 +186,21 @@ func (s *traffic) awaitReason(n int, want pool.Reason) {
 	}
 }
 
+// awaitLeaving waits until status shows so many removed servers that are still in the kernel's table.
+func (s *traffic) awaitLeaving(n int) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	client := api.NewClient(s.path("run/api.sock"))
+	err := lab.Await(ctx, func() bool {
+		st, err := client.Status(ctx)
+		return err == nil && len(st.Services) > 0 && len(st.Services[0].Leaving) == n
+	})
+	if err != nil {
+		s.t.Fatalf("not %d removed servers in the status", n)
+	}
+}
+
 // shares returns each server's part of the next requests, as the servers count them.
 func (s *traffic) shares(requests int) (shares []float64) {
 	s.t.Helper()
@@ -394,8 +409,10 @@ func (s *traffic) leave() {
 		s.text = fmt.Sprintf(leaving, "2, 3")
 		s.reload()
 		s.weighsIn(0, 100, 100)
+		s.awaitLeaving(1)
 	})
 	s.weighsIn(-1, 100, 100)
+	s.awaitLeaving(0)
 	during("sorry server", func() {
 		s.setHealthy(false)
 		s.await("use of the sorry server", func(table map[string]int) bool {

@@ -185,6 +185,7 @@ func onlyState(s api.Status, state string) (api.Status, error) {
 	services := s.Services
 	s.VRRP, s.Services, s.Sync, s.Foreign, s.Notify = nil, nil, nil, nil, nil
 	for _, v := range services {
+		v.Absent, v.Leaving = nil, nil
 		v.Servers = slices.DeleteFunc(slices.Clone(v.Servers), func(r api.Server) bool {
 			return r.State.String() != state && (r.Override == nil || string(r.Override.Action) != state)
 		})

@@ -181,6 +181,26 @@ func TestAbsentServersOnThePage(t *testing.T) {
 	}
 }
 
+func TestLeavingServersOnThePage(t *testing.T) {
+	s := wellStatus()
+	removed := wellServer("192.0.2.77")
+	removed.State, removed.Since, removed.Weight, removed.KernelWeight = healthcheck.Unknown, time.Time{}, 0, 0
+	removed.Reason, removed.LeavingUntil = "removed", night.Add(1500*time.Millisecond)
+	s.Services[0].Leaving = []api.Server{removed}
+	row := ""
+	for line := range strings.Lines(rendered(s)) {
+		if strings.Contains(line, "192.0.2.77:80") {
+			row = line
+		}
+	}
+	if words := strings.Fields(row); len(words) < 6 || words[2] != "0" || words[3] != "leaving" || words[5] != "12" || len(s.Troubles()) > 0 {
+		t.Errorf("the row is %q; problems %+v", row, s.Troubles())
+	}
+	if limited, err := onlyState(s, "up"); err != nil || len(limited.Services[0].Leaving) > 0 {
+		t.Errorf("with --state up: %+v, %v", limited.Services, err)
+	}
+}
+
 func TestPageOfNamedInstance(t *testing.T) {
 	s := wellStatus()
 	v := &s.VRRP[0]

@@ -242,6 +242,11 @@ func (p *statusPage) services(s api.Status) {
 		for _, r := range v.Servers {
 			rows = append(rows, p.server(r))
 		}
+		for _, r := range v.Leaving {
+			row := p.server(r)
+			row[4] = "leaving"
+			rows = append(rows, row)
+		}
 		for _, a := range v.Absent {
 			rows = append(rows, []string{"", a.ServerKey.String(), "", "", "not listed", "-", "", "", "", p.orderText(a.Override)})
 		}
@@ -308,6 +313,7 @@ var reasonTexts = map[string]string{
 	"presumed-up":    "not checked yet; presumed to be up",
 	"unlisted":       "no longer listed",
 	"suspended":      "checked only on the master; as found in the kernel",
+	"removed":        "no longer a real server of the service",
 }
 
 // why explains a server's state: an operator's order, the pool's reason, and the checks.
@@ -326,6 +332,9 @@ func (p *statusPage) why(r api.Server) string {
 	}
 	if detail := r.Detail(); detail != "" {
 		parts = append(parts, detail)
+	}
+	if !r.LeavingUntil.IsZero() {
+		parts = append(parts, "leaves the table in "+ago(p.now, r.LeavingUntil))
 	}
 	return strings.Join(parts, "; ")
 }

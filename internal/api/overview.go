@@ -106,6 +106,7 @@ func countServers(list []Server) (c ServerCounts) {
 type ServerPage struct {
 	Total   int      `json:"total"` // that the filter selects
 	Servers []Server `json:"real_servers"`
+	Leaving []Server `json:"leaving_servers,omitempty"` // as in the status, if no state is selected
 }
 
 // maxServersPage limits the real servers in one response.
@@ -128,7 +129,7 @@ func serveServers(d Director) http.HandlerFunc {
 		}
 		for v := range services {
 			if v.Name == name {
-				answer(w, pageOf(v.Servers, q.Get("state"), q.Get("match"), offset, min(limit, maxServersPage)), nil)
+				answer(w, pageOf(v, q.Get("state"), q.Get("match"), offset, min(limit, maxServersPage)), nil)
 				return
 			}
 		}
@@ -144,16 +145,22 @@ func number(text string, otherwise int) (int, error) {
 	return int(n), err
 }
 
-// pageOf returns the real servers that a filter selects, from offset.
-func pageOf(list []Server, state, match string, offset, limit int) ServerPage {
+// pageOf returns the real servers of a service that a filter selects, from offset.
+func pageOf(v *Service, state, match string, offset, limit int) ServerPage {
 	out := ServerPage{Servers: []Server{}}
-	for i := range list {
-		r := &list[i]
-		if state == "override" && r.Override == nil || state != "" && state != "override" && r.State.String() != state {
-			continue
-		}
+	matches := func(r *Server) bool {
 		key := r.ServerKey.String()
-		if ok, _ := path.Match(match, key); match != "" && !ok && !strings.Contains(key, match) {
+		ok, _ := path.Match(match, key)
+		return match == "" || ok || strings.Contains(key, match)
+	}
+	for i := range v.Leaving {
+		if r := &v.Leaving[i]; state == "" && matches(r) && len(out.Leaving) < limit {
+			out.Leaving = append(out.Leaving, *r)
+		}
+	}
+	for i := range v.Servers {
+		r := &v.Servers[i]
+		if state == "override" && r.Override == nil || state != "" && state != "override" && r.State.String() != state || !matches(r) {
 			continue
 		}
 		if out.Total >= offset && len(out.Servers) < limit {

@@ -158,7 +158,8 @@ type Service struct {
 	Stats   Stats    `json:"stats"`
 	Servers []Server `json:"real_servers"`
 
-	Absent []AbsentServer `json:"absent_servers,omitempty"`
+	Absent  []AbsentServer `json:"absent_servers,omitempty"`
+	Leaving []Server       `json:"leaving_servers,omitempty"` // no longer real servers of the service; they keep their connections for a time
 }
 
 // Clone returns a copy with real servers and checks of its own.
@@ -207,8 +208,9 @@ type Server struct {
 	Reason         string            `json:"reason"` // why it is, or is not, in use
 	Override       *Override         `json:"override,omitempty"`
 	Checks         []Check           `json:"checks,omitempty"`
-	Present        bool              `json:"present"`       // in the kernel's table
-	KernelWeight   uint32            `json:"kernel_weight"` // if present
+	LeavingUntil   time.Time         `json:"leaving_until,omitzero"` // when it is removed from the kernel's table; until then it keeps its connections
+	Present        bool              `json:"present"`                // in the kernel's table
+	KernelWeight   uint32            `json:"kernel_weight"`          // if present
 	Active         uint32            `json:"active_connections"`
 	Inactive       uint32            `json:"inactive_connections"`
 	Stats          Stats             `json:"stats"`

@@ -212,6 +212,10 @@ func (s *snapshot) serviceStatus(m *surveyed, vs config.VirtualService, actual *
 	for i := range actual.Destinations {
 		m.kernel[actual.Destinations[i].DestinationKey] = &actual.Destinations[i]
 	}
+	until := make(map[ipvs.DestinationKey]time.Time, len(verdict.Leaving))
+	for _, l := range verdict.Leaving {
+		until[l.Destination.DestinationKey] = wallclock.Export(l.Until, now)
+	}
 	checks := m.checks
 	for i, member := range verdict.Members {
 		rs := vs.RealServers[i]
@@ -223,13 +227,28 @@ func (s *snapshot) serviceStatus(m *surveyed, vs config.VirtualService, actual *
 		}
 		n := len(pool.ChecksOf(vs, rs))
 		server.Checks, checks = checks[:n:n], checks[n:]
-		if dest, ok := m.kernel[rs.DestinationKey]; ok {
-			server.Present, server.KernelWeight = true, dest.Weight
-			server.Active, server.Inactive, server.Stats = dest.Active, dest.Inactive, api.Stats(dest.Stats)
-		}
+		server.LeavingUntil = until[rs.DestinationKey]
+		delete(until, rs.DestinationKey)
+		m.observe(&server)
 		m.servers = append(m.servers, server)
 	}
 	out.Servers = m.servers
+	for _, l := range verdict.Leaving {
+		key := l.Destination.DestinationKey
+		if _, removed := until[key]; removed && m.kernel[key] != nil {
+			server := api.Server{ServerSettings: api.ServerOf(l.Destination), Reason: pool.Removed.String(), LeavingUntil: until[key]}
+			m.observe(&server)
+			out.Leaving = append(out.Leaving, server)
+		}
+	}
+}
+
+// observe adds what the kernel's table has of a server.
+func (m *surveyed) observe(s *api.Server) {
+	if dest, ok := m.kernel[ipvs.DestinationKey(s.ServerKey)]; ok {
+		s.Present, s.KernelWeight = true, dest.Weight
+		s.Active, s.Inactive, s.Stats = dest.Active, dest.Inactive, api.Stats(dest.Stats)
+	}
 }
 
 func overrideOf(o override, now time.Time) *api.Override {

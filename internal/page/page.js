@@ -238,16 +238,18 @@ function serverRow(service, r) {
   const name = r.address.includes(":") ? `[${r.address}]:${r.port}` : `${r.address}:${r.port}`;
   const failing = (r.checks || []).filter((c) => c.state === r.state && c.detail).map((c) => `${c.kind}: ${c.detail}`);
   const o = r.override;
-  const why = o ? `${o.action} by ${o.by || "an operator"}${o.reason ? `: ${o.reason}` : ""}` : r.state === "down" && failing.length ? failing.join("; ") : r.reason;
-  const actions = !overview.may_write ? "" : o
+  const removed = r.reason === "removed";
+  const why = (o ? `${o.action} by ${o.by || "an operator"}${o.reason ? `: ${o.reason}` : ""}` : r.state === "down" && failing.length ? failing.join("; ") : r.reason)
+    + (r.leaving_until ? `; leaves the table at ${new Date(r.leaving_until).toLocaleTimeString()}` : "");
+  const actions = !overview.may_write || removed ? "" : o
     ? element("button", { type: "button", onclick: () => override("enable", service, name, "Use") }, "Enable")
     : element("span", {},
       element("button", { type: "button", onclick: () => override("drain", service, name, "Drain") }, "Drain"), " ",
       element("button", { type: "button", onclick: () => override("disable", service, name, "Take out of service at once:") }, "Disable"));
   return element("tr", { "data-key": name },
     element("td", {}, name, r.sorry ? element("span", { class: "faint" }, " sorry") : ""),
-    element("td", { class: r.state }, r.state),
-    element("td", {}, ago(r.since, overview.now)),
+    element("td", { class: r.state }, removed ? "leaving" : r.state),
+    element("td", {}, removed ? "" : ago(r.since, overview.now)),
     element("td", { class: "n" }, r.kernel_weight === r.weight ? String(r.weight) : `${r.kernel_weight} (of ${r.weight})`),
     element("td", { class: "n" }, amount(r.active_connections)),
     element("td", { class: "n" }, amount(r.inactive_connections)),
@@ -261,8 +263,8 @@ function serversRow(s) {
   const choose = element("select", { "aria-label": `Real servers of ${s.name} to show`, onchange: (e) => { view.state = e.target.value; view.limit = rows; refreshServers(s.name).then(show); } },
     ...[["", "all"], ["up", "up"], ["down", "down"], ["unknown", "unknown"], ["override", "by order"]].map(([value, text]) =>
       element("option", value === view.state ? { value, selected: "" } : { value }, text)));
-  const list = view.page ? view.page.real_servers : [];
-  const rest = view.page ? view.page.total - list.length : 0;
+  const list = view.page ? [...view.page.real_servers, ...(view.page.leaving_servers || [])] : [];
+  const rest = view.page ? view.page.total - view.page.real_servers.length : 0;
   return element("tr", { "data-key": s.name + " servers" }, element("td", { class: "inner", colspan: "8" },
     element("p", { class: "tools" }, choose, view.page ? `${view.page.total} real servers` : "…"),
     element("table", {}, element("thead", {}, element("tr", {},

@@ -32,7 +32,7 @@ func (in Inputs) linger(v *Verdict, vs config.VirtualService) {
 			v.Memory.Leaving = map[ipvs.DestinationKey]Leaving{}
 		}
 		v.Memory.Leaving[l.Destination.DestinationKey] = l
-		v.Leaving = append(v.Leaving, l.Destination)
+		v.Leaving = append(v.Leaving, l)
 		v.changesAt(l.Until)
 	}
 	for key, l := range former {
@@ -49,7 +49,7 @@ func (in Inputs) linger(v *Verdict, vs config.VirtualService) {
 		d.Destination.Weight = 0
 		keep(Leaving{d.Destination, in.Now.Add(vs.Linger)})
 	}
-	slices.SortFunc(v.Leaving, func(a, b ipvs.Destination) int {
-		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port))
+	slices.SortFunc(v.Leaving, func(a, b Leaving) int {
+		return cmp.Or(a.Destination.Address.Compare(b.Destination.Address), cmp.Compare(a.Destination.Port, b.Destination.Port))
 	})
 }

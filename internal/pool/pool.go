@@ -32,9 +32,9 @@ type Verdict struct {
 	Service ipvs.Service
 	Members []Member // one for each real server, in the order of the configuration
 	Quorum  Quorum
-	Memory  Memory             // for the next verdict
-	Changes time.Time          // when the verdict changes without any event; zero means never
-	Leaving []ipvs.Destination // not members, or members that are not in the table: they keep their connections with weight 0
+	Memory  Memory    // for the next verdict
+	Changes time.Time // when the verdict changes without any event; zero means never
+	Leaving []Leaving // not members, or members that are not in the table: they keep their connections with weight 0
 }
 
 // Member is a real server of a pool.
@@ -70,6 +70,7 @@ const (
 	Presumed                    // a check has no result yet: in the table because of init = "up"
 	Unlisted                    // in the table with weight 0: its source no longer lists it
 	Suspended                   // its checks do not run on this director: as found in the table
+	Removed                     // no longer a member: it keeps its connections for a time
 )
 
 var reasonNames = [...]string{
@@ -77,6 +78,7 @@ var reasonNames = [...]string{
 	NoQuorum: "no-quorum", Standby: "standby",
 	Advised: "weight-from-check", Draining: "drain", InMaintenance: "maintenance",
 	Drained: "drained", Disabled: "disabled", Kept: "kept-by-min-up", SlowStart: "slow-start", Presumed: "presumed-up", Unlisted: "unlisted", Suspended: "suspended",
+	Removed: "removed",
 }
 
 // String returns the reason's code.
@@ -242,6 +244,8 @@ func (v Verdict) Entry() ipvs.Entry {
 			e.Destinations = append(e.Destinations, m.Destination)
 		}
 	}
-	e.Destinations = append(e.Destinations, v.Leaving...)
+	for _, l := range v.Leaving {
+		e.Destinations = append(e.Destinations, l.Destination)
+	}
 	return e
 }
