@@ -101,7 +101,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		Program: supervisor.Program,
 		Binary:  binary,
 		Version: versionText(),
-		Report:  dir.WriteUpgrade,
+		Report:  dir.WriteUpgrade, Requested: dir.UpgradeRequested,
 		Workers: []supervisor.Worker{{
 			Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Environment: speakerEnvironment(),
 			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience,

@@ -84,6 +84,11 @@ func upgrade(ctx context.Context, dir supervisor.RuntimeDir, out io.Writer) erro
 		fmt.Fprintf(out, "%s %s is already running\n", before.Path, before.Version)
 		return nil
 	}
+	request, err := dir.RequestUpgrade()
+	if err != nil {
+		return err
+	}
+	defer request.Close()
 	if err := syscall.Kill(parent, supervisor.UpgradeSignal); err != nil {
 		return fmt.Errorf("asking the running lvs-ha, process %d, to upgrade: %w", parent, err)
 	}

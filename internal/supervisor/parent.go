@@ -30,9 +30,10 @@ type Parent struct {
 
 	// Open is called once, when every worker is prepared: before that, nothing is changed. It returns the files for each
 	// worker; inherited returns one from a dead parent's workers, or nil.
-	Open   func(inherited func(name string) *os.File) (map[string][]*os.File, error)
-	Report func(Upgrade) error // records how far an upgrade is; nil: not
-	Logger *slog.Logger
+	Open      func(inherited func(name string) *os.File) (map[string][]*os.File, error)
+	Report    func(Upgrade) error // records how far an upgrade is; nil: not
+	Requested func() bool         // whether an UpgradeSignal is a request, not meant for keepalived
+	Logger    *slog.Logger
 
 	program  string // that its workers execute: ownProgram, except in a test
 	succeeds bool   // workers of a dead parent, or of another version, exist

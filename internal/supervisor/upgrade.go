@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UpgradeSignal asks a parent to change over to the program that is now installed under its path.
+// UpgradeSignal asks a parent to change over to the program that is now installed under its path, if Parent.Requested agrees:
+// scripts send SIGUSR2 to keepalived for its statistics.
 const UpgradeSignal = syscall.SIGUSR2
 
 const (
@@ -30,6 +31,10 @@ const (
 
 // askUpgrade starts an upgrade. The result of the rehearsal arrives in p.rehearsed.
 func (p *Parent) askUpgrade(ctx context.Context) {
+	if !p.Requested() {
+		p.Logger.Warn("SIGUSR2 ignored: it is not from lvs-ha upgrade")
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.upgrade.Running() {

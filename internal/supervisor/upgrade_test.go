@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,5 +103,60 @@ func TestUpgradeRecord(t *testing.T) {
 	must(t, newer.Write(dir.upgradeFile(), Upgrade{}))
 	if _, err := dir.ReadUpgrade(); !errors.Is(err, statefile.ErrNewer) {
 		t.Errorf("a newer record: %v", err)
+	}
+}
+
+// TestUpgradeRequest: only one process can request an upgrade, and only until it closes the file.
+func TestUpgradeRequest(t *testing.T) {
+	dir := RuntimeDir(t.TempDir())
+	if dir.UpgradeRequested() {
+		t.Error("requested by nobody")
+	}
+	for range 2 {
+		request, err := dir.RequestUpgrade()
+		must(t, err)
+		if !dir.UpgradeRequested() {
+			t.Error("not requested")
+		}
+		if second, err := dir.RequestUpgrade(); err == nil {
+			second.Close()
+			t.Error("a second request was accepted")
+		}
+		must(t, request.Close())
+		if dir.UpgradeRequested() {
+			t.Error("still requested")
+		}
+	}
+	if RuntimeDir(filepath.Join(string(dir), "absent")).UpgradeRequested() {
+		t.Error("requested in a directory that does not exist")
+	}
+}
+
+// TestStrayUpgradeSignal sends a parent SIGUSR2 as scripts send it to keepalived, and then with a request.
+func TestStrayUpgradeSignal(t *testing.T) {
+	s := newStory(t)
+	reports, requested := make(chan Upgrade, 8), make(chan bool)
+	parent := newTestParent("worker", s.socket, t.Name(), slog.New(slog.DiscardHandler))
+	parent.Binary = filepath.Join(t.TempDir(), "absent")
+	parent.Requested = func() bool { return <-requested }
+	parent.Report = func(u Upgrade) error { reports <- u; return nil }
+	ctx, cancel := context.WithCancel(t.Context())
+	s.cancel = cancel
+	go func() { s.ended <- parent.Run(ctx) }()
+	s.next()
+	for _, answer := range []bool{false, true} {
+		send(t, os.Getpid(), UpgradeSignal)
+		requested <- answer
+	}
+	var last Upgrade
+	for last.Step != StepRefused {
+		last = <-reports
+	}
+	if last.Sequence != 1 {
+		t.Errorf("%d upgrades were begun, want one", last.Sequence)
+	}
+	s.cancel()
+	if err := s.end(); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,7 +1,11 @@
 package supervisor
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/statefile"
@@ -48,4 +52,36 @@ func (d RuntimeDir) WriteUpgrade(u Upgrade) error { return upgradeFormat.Write(d
 func (d RuntimeDir) ReadUpgrade() (u Upgrade, err error) {
 	err = upgradeFormat.Read(d.upgradeFile(), &u)
 	return u, err
+}
+
+// RequestUpgrade makes the parent accept an UpgradeSignal until the file is closed. Only one process can request an upgrade at
+// a time.
+func (d RuntimeDir) RequestUpgrade() (*os.File, error) {
+	f, err := d.openRequest(os.O_CREATE)
+	if err != nil {
+		return nil, fmt.Errorf("requesting an upgrade: %w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.New("another `lvs-ha upgrade` is waiting for its result")
+	}
+	return nil, fmt.Errorf("requesting an upgrade: locking %s: %w", f.Name(), err)
+}
+
+// UpgradeRequested reports whether a process is requesting an upgrade. A lock says so, since it ends with the process.
+func (d RuntimeDir) UpgradeRequested() bool {
+	f, err := d.openRequest(0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+func (d RuntimeDir) openRequest(flags int) (*os.File, error) {
+	return os.OpenFile(filepath.Join(string(d), "upgrade.lock"), os.O_RDWR|syscall.O_NOFOLLOW|flags, 0o600)
 }
