@@ -100,6 +100,34 @@ func TestHostEachProcessHasOnlyWhatItNeeds(t *testing.T) {
 	})
 }
 
+// TestHostWorkersComeFirst checks that both workers' sessions get their nice values, although the kernel accepts only one in
+// 100 ms, and that a spare's session gets it when the spare becomes active.
+func TestHostWorkersComeFirst(t *testing.T) {
+	lab.Need(t, lab.Host)
+	if _, err := os.Stat("/proc/self/autogroup"); err != nil {
+		t.Skip("this kernel does not schedule by session")
+	}
+	p := newPlace(t)
+	p.configure(gateway)
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	await := func(name string, pid, nice int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("the %s's session has nice %d", name, nice), func() bool {
+			group := readProc(t, pid, "autogroup")
+			return strings.HasSuffix(group, fmt.Sprintf(" nice %d\n", nice))
+		})
+	}
+	all := d.processes()
+	await("speaker", all["speaker"], speakerNice)
+	await("director", all["director"], directorNice)
+	await("spare", all["spare"], 0)
+	if err := syscall.Kill(all["speaker"], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await("new speaker", all["spare"], speakerNice)
+}
+
 func readProc(t *testing.T, pid int, file string) string {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))

@@ -104,7 +104,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		Report:  dir.WriteUpgrade, Requested: dir.UpgradeRequested,
 		Workers: []supervisor.Worker{{
 			Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Environment: speakerEnvironment(),
-			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience,
+			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience, SessionNice: speakerNice,
 		}, {
 			Name: "director", Args: slices.Concat([]string{"director", "--runtime-dir", string(dir)}, conf.args(), logs.args()),
 			Environment: directorEnvironment(), Private: directorPrivate{Vars: conf.vars},
@@ -161,9 +161,13 @@ func installedPath() (string, error) {
 	return path, nil
 }
 
-// directorNice is the nice value of the director's session, which includes its scripts, if the kernel schedules by session.
-// With the default, busy sessions of a higher weight leave it a tenth of a single CPU. The speaker raises its own.
-const directorNice = -10
+// The nice values of the workers' sessions, if the kernel schedules by session: nice values of threads then apply only within
+// one. With the default, busy sessions of a higher weight leave a worker a tenth of a single CPU. The director's session
+// includes its scripts.
+const (
+	speakerNice  = -20
+	directorNice = -10
+)
 
 // directorPrivate has the values that must not be on the director's command line, which every user can read.
 type directorPrivate struct {

@@ -78,9 +78,6 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		startupW.Close()
 		return fail(err)
 	}
-	if err := w.setSessionNice(cmd.Process.Pid); err != nil {
-		proc.log.Debug("session priority of the worker not raised", "error", err)
-	}
 	go func() { // the message may exceed the pipe's capacity
 		defer startupW.Close()
 		_, _ = startupW.Write(text) // a worker that does not read it fails
@@ -132,6 +129,7 @@ func (p *process) begin(files []*os.File) error {
 	if err != nil {
 		return fail(err)
 	}
+	p.setSessionNice()
 	var fds []int
 	for _, f := range files {
 		fds = append(fds, int(f.Fd()))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -21,14 +22,43 @@ type Worker struct {
 	SessionNice  int           // of the process's session and what it starts, if the kernel schedules by session (autogroup)
 }
 
-// setSessionNice sets the nice value of a process's session. Not every kernel schedules by session.
-func (w *Worker) setSessionNice(pid int) error {
-	if w.SessionNice == 0 {
-		return nil
+// Linux lets a process without CAP_SYS_ADMIN set the nice value of a session only 100 ms after anybody else did: EAGAIN.
+const (
+	sessionRetry = 110 * time.Millisecond
+	sessionTries = 50 // other programs may set values too
+)
+
+// setSessionNice sets the nice value of the process's session, at once if possible. Not every kernel schedules by session.
+func (p *process) setSessionNice() {
+	if p.SessionNice == 0 {
+		return
 	}
-	err := os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), strconv.AppendInt(nil, int64(w.SessionNice), 10), 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	path := fmt.Sprintf("/proc/%d/autogroup", p.pid())
+	set := func() error { return os.WriteFile(path, strconv.AppendInt(nil, int64(p.SessionNice), 10), 0) }
+	log := func(err error) {
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			p.log.Debug("session priority of the worker not set", "error", err)
+		}
+	}
+	if err := set(); errors.Is(err, syscall.EAGAIN) {
+		go func() { log(untilAccepted(set, p.done)) }()
+	} else {
+		log(err)
+	}
+}
+
+// untilAccepted calls set until it returns another result than EAGAIN. It gives up when ended is closed.
+func untilAccepted(set func() error, ended <-chan struct{}) error {
+	err := error(syscall.EAGAIN)
+	for range sessionTries {
+		select {
+		case <-ended:
+			return err
+		case <-time.After(sessionRetry):
+		}
+		if err = set(); !errors.Is(err, syscall.EAGAIN) {
+			break
+		}
 	}
 	return err
 }

@@ -99,9 +99,6 @@ func (p *priority) apply() {
 		return
 	}
 	p.again = setAgain
-	if p.current == classUnset {
-		raiseAutogroup(p.log)
-	}
 	err := p.set(class)
 	if err != nil && class == classRealTime {
 		p.withheld, class = true, classNice
@@ -206,17 +203,4 @@ func allowedCPUs() int {
 func sleepExactly(d time.Duration) {
 	t := unix.NsecToTimespec(d.Nanoseconds())
 	_ = unix.Nanosleep(&t, nil)
-}
-
-// raiseAutogroup raises the priority of this session's scheduler group: if the kernel groups tasks by session, nice values
-// apply only within the group. The parent starts each worker in its own session; the group of a shared session is not
-// changed.
-func raiseAutogroup(log *slog.Logger) {
-	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
-		return
-	}
-	err := os.WriteFile("/proc/self/autogroup", strconv.AppendInt(nil, niceBest, 10), 0)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		log.Debug("autogroup priority not raised", "error", err)
-	}
 }
