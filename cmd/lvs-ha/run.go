@@ -54,7 +54,7 @@ func newRun() *cobra.Command {
 				return err
 			}
 			if handover != nil && handover.Rehearsal {
-				return rehearse(&conf)
+				return rehearse(&conf, handover)
 			}
 			if err := supervisor.Confine(extra); err != nil {
 				return err
@@ -80,9 +80,14 @@ func newRun() *cobra.Command {
 }
 
 // rehearse answers the running version, which asks whether this one can take over.
-func rehearse(conf *configFlags) error {
+func rehearse(conf *configFlags, h *supervisor.Handover) error {
 	if _, _, err := conf.load(false); err != nil {
 		return err
+	}
+	if h.Memory > 0 {
+		if err := speaker.CanSucceed(os.NewFile(uintptr(h.Memory), speaker.TenuresName)); err != nil {
+			return err
+		}
 	}
 	return supervisor.AnswerRehearsal(versionText())
 }
@@ -129,6 +134,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 				return nil, err
 			}
 		}
+		parent.Memory = tenures
 		go lock.Keep(ctx, log, parent.Record)
 		shared := []*os.File{tenures} // also for the next parent, in case speaker and parent are killed together
 		if recording, err := flight.Create(string(dir), inherited); err != nil {

@@ -22,6 +22,7 @@ type Handover struct {
 	Ending    []int  // other children, which end by themselves
 	Role      int    // descriptor of the parent role; -1: none
 	Old       int    // descriptor of the program to go back to; -1: none
+	Memory    int    // descriptor of Parent.Memory, for a rehearsal; 0: none
 	Back      string // why the old version is put back; empty on the way forward
 }
 

@@ -31,6 +31,7 @@ type Parent struct {
 	// Open is called once, when every worker is prepared: before that, nothing is changed. It returns the files for each
 	// worker; inherited returns one from a dead parent's workers, or nil.
 	Open      func(inherited func(name string) *os.File) (map[string][]*os.File, error)
+	Memory    *os.File            // set by Open: a version that takes over must be able to continue with what is in it
 	Report    func(Upgrade) error // records how far an upgrade is; nil: not
 	Requested func() bool         // whether an UpgradeSignal is a request, not meant for keepalived
 	Logger    *slog.Logger

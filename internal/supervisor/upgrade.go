@@ -48,8 +48,9 @@ func (p *Parent) askUpgrade(ctx context.Context) {
 	}
 	p.setStep(StepChecking, "")
 	h := Handover{Rehearsal: true, Path: p.Binary, Kept: ParentCapabilities, Upgrade: p.upgrade, Role: -1, Old: -1}
+	memory := p.Memory
 	go func() {
-		to, err := h.rehearse(ctx)
+		to, err := h.rehearse(ctx, memory)
 		select {
 		case p.rehearsed <- rehearsal{to, err}:
 		case <-ctx.Done():
@@ -64,8 +65,12 @@ type rehearsal struct {
 }
 
 // rehearse starts the other version with this process's arguments to see whether it understands them, the handover and
-// the configuration. It returns its version.
-func (h *Handover) rehearse(ctx context.Context) (version string, err error) {
+// the configuration, and can continue with what is in the memory. It returns its version.
+func (h *Handover) rehearse(ctx context.Context, memory *os.File) (version string, err error) {
+	var files []*os.File
+	if memory != nil {
+		files, h.Memory = []*os.File{memory}, memoryFD
+	}
 	environment, err := h.environment()
 	if err != nil {
 		return "", err
@@ -75,7 +80,7 @@ func (h *Handover) rehearse(ctx context.Context) (version string, err error) {
 	var stdout, stderr bounded
 	cmd := exec.CommandContext(ctx, h.Path, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env, cmd.Stdout, cmd.Stderr = environment, &stdout, &stderr
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = environment, &stdout, &stderr, files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
@@ -95,6 +100,8 @@ func (h *Handover) rehearse(ctx context.Context) (version string, err error) {
 	}
 	return version, nil
 }
+
+const memoryFD = 3 // the first of exec.Cmd.ExtraFiles
 
 const rehearsalAnswer = "lvs-ha can take over: "
 

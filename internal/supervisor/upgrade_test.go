@@ -77,7 +77,7 @@ func TestRehearsalOfAnotherProgram(t *testing.T) {
 			}
 			defer cancel()
 			h := Handover{Rehearsal: true, Path: path, Kept: ParentCapabilities, Role: -1, Old: -1}
-			version, err := h.rehearse(ctx)
+			version, err := h.rehearse(ctx, nil)
 			if tt.said == "" {
 				if version != "v2" || err != nil {
 					t.Errorf("%q, %v", version, err)

@@ -4,16 +4,14 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"os"
-	"reflect"
 	"strings"
-	"sync"
 	"sync/atomic"
 
-	"github.com/lvs-ha/lvs-ha/internal/statefile"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -25,11 +23,10 @@ const (
 	slotHeader  = 20       // bytes: sequence, length of the content, checksum
 )
 
-// wantedShape precedes the content, so that content of another version is ignored.
-var wantedShape = sync.OnceValue(func() string {
-	shape, _ := statefile.Shape(reflect.TypeFor[vrrp.Wanted]())
-	return shape
-})
+// wantedFormat precedes the content. Another version of lvs-ha reads it if the number is the same and it knows all fields that
+// are set: the zero value of a new field must mean what a version without the field does. Increase the number if the meaning of
+// a field changes.
+const wantedFormat = "1\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -97,7 +94,10 @@ func (k *keptWanted) writeSlot(w *vrrp.Wanted) error {
 	if err != nil {
 		return fmt.Errorf("encode the wanted state: %w", err)
 	}
-	content := append([]byte(wantedShape()), text...)
+	return k.writeContent(append([]byte(wantedFormat), text...))
+}
+
+func (k *keptWanted) writeContent(content []byte) error {
 	if most := slotBytes - slotHeader; len(content) > most {
 		return fmt.Errorf("the wanted state has %d bytes, the limit is %d", len(content), most)
 	}
@@ -120,7 +120,7 @@ func headerOf(sequence uint64, content []byte) []byte {
 	return binary.LittleEndian.AppendUint32(h, crc32.Update(crc32.Checksum(h, castagnoli), castagnoli, content))
 }
 
-// read returns the state kept by the previous speaker, or nil if none is complete and of this version.
+// read returns the state kept by the previous speaker, or nil if none is complete and known to this version.
 func (k *keptWanted) read() *vrrp.Wanted {
 	if k.file == nil {
 		return nil
@@ -131,15 +131,33 @@ func (k *keptWanted) read() *vrrp.Wanted {
 			k.sequence, latest = sequence, content
 		}
 	}
-	text, known := strings.CutPrefix(latest, wantedShape())
+	text, known := strings.CutPrefix(latest, wantedFormat)
 	if !known {
 		return nil
 	}
 	var w vrrp.Wanted
-	if err := json.Unmarshal([]byte(text), &w); err != nil {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&w); err != nil {
 		return nil
 	}
 	return &w
+}
+
+// ErrUnknownState means that this version cannot continue as master of the instances of the running one.
+var ErrUnknownState = errors.New("it cannot continue the virtual routers of the running version, which is their master: fail over first " +
+	"with `lvs-ha failover`, or restart lvs-ha")
+
+// CanSucceed reports whether a speaker of this version can replace the running one without a failover. f is from NewTenures.
+func CanSucceed(f *os.File) error {
+	t, err := mapTenures(f)
+	if err != nil {
+		return err
+	}
+	if len(t.left()) > 0 && newKeptWanted(nil, f).read() == nil {
+		return ErrUnknownState
+	}
+	return nil
 }
 
 // readSlot returns the content of a slot. The sequence is 0 if the slot is not complete.

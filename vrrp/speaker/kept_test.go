@@ -3,6 +3,8 @@ package speaker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -62,9 +64,9 @@ func TestKeptWanted(t *testing.T) {
 		{"the first half-written", 1, func(t *testing.T, k *keptWanted) { damage(t, k.file, 1, slotHeader+3, "x") }, 0},
 		{"truncated", 2, func(t *testing.T, k *keptWanted) { _ = k.file.Truncate(slotOffset(1) + 2) }, 2},
 		{"another version's", 2, func(t *testing.T, k *keptWanted) {
-			content := []byte(strings.Repeat("0", len(wantedShape())) + "{}")
-			damage(t, k.file, 3, slotHeader, string(content))
-			damage(t, k.file, 3, 0, string(headerOf(3, content)))
+			if err := k.writeContent([]byte("2\n{}")); err != nil {
+				t.Fatal(err)
+			}
 		}, 0},
 		{"erased", 3, func(_ *testing.T, k *keptWanted) { _ = k.write(nil) }, 0},
 		{"too large", 3, func(t *testing.T, k *keptWanted) {
@@ -102,6 +104,92 @@ func TestKeptWanted(t *testing.T) {
 	}
 	if k := keptIn(nil); k.read() != nil || k.write(numbered(1)) != nil {
 		t.Error("without memory")
+	}
+}
+
+// TestKeptWantedOfAnotherVersion reads states of versions with other fields.
+func TestKeptWantedOfAnotherVersion(t *testing.T) {
+	text, err := json.Marshal(numbered(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, old, new string
+		known          bool
+	}{
+		{"the same", "", "", true},
+		{"with a new field", `"priority":`, `"new":true,"priority":`, false},
+		{"with a new field at the top", `"director_grace":`, `"new":true,"director_grace":`, false},
+		{"with a renamed field", `"priority":`, `"priority_of_old":`, false},
+		{"with a field of another type", `"priority":200`, `"priority":"200"`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := keptIn(sharedMemory(t))
+			content := strings.Replace(string(text), c.old, c.new, 1)
+			if c.old != c.new && content == string(text) {
+				t.Fatalf("%s is not in %s", c.old, text)
+			}
+			if err := k.writeContent([]byte(wantedFormat + content)); err != nil {
+				t.Fatal(err)
+			}
+			if got := keptIn(k.file).read(); (got != nil) != c.known || c.known && !reflect.DeepEqual(got, numbered(7)) {
+				t.Errorf("read %+v", got)
+			}
+			// A version that does not know the state can take over unless this one is master.
+			tenures, err := mapTenures(k.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			record := tenures.begin(routerKey{"eth0", vrrp.IPv4, 1})
+			if err := CanSucceed(k.file); err != nil {
+				t.Errorf("without a tenure: %v", err)
+			}
+			tenures.extend(record, time.Hour)
+			if err := CanSucceed(k.file); errors.Is(err, ErrUnknownState) == c.known {
+				t.Errorf("as master: %v", err)
+			}
+			if left := tenures.left(); len(left) != 1 {
+				t.Errorf("afterwards, the tenures are %v", left)
+			}
+		})
+	}
+}
+
+// alwaysWritten has the fields of a wanted state that every version writes. They are written also if they are zero.
+const alwaysWritten = "director_grace instances " + // Wanted
+	"name interface virtual_router_id version family priority advertise_interval addresses preempt preempt_delay announce " +
+	"prefix weight count repeat_after refresh keys active_key anti_replay time_window mode id secret destination kind "
+
+// TestNewFieldsOfWanted: a state in which a new field is not used can be read by a version that does not know it.
+func TestNewFieldsOfWanted(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	var check func(reflect.Type)
+	check = func(of reflect.Type) {
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			check(of.Elem())
+			return
+		case reflect.Struct:
+		default:
+			return
+		}
+		if seen[of] || !strings.HasSuffix(of.PkgPath(), "/vrrp") {
+			return
+		}
+		seen[of] = true
+		for f := range of.Fields() {
+			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case f.Anonymous && name == "", strings.Contains(options, "omit"):
+			case !strings.Contains(" "+alwaysWritten, " "+name+" "):
+				t.Errorf("%v.%s is always written: give it omitempty or omitzero, and the zero value the meaning of a version without it", of, f.Name)
+			}
+			check(f.Type)
+		}
+	}
+	check(reflect.TypeFor[vrrp.Wanted]())
+	if len(seen) < 10 {
+		t.Errorf("only %d types were checked", len(seen))
 	}
 }
 

@@ -87,17 +87,29 @@ func mapTenures(f *os.File) (*tenures, error) {
 
 // take returns the tenures of the previous speaker and clears them.
 func (t *tenures) take() map[routerKey]int64 {
-	left := map[routerKey]int64{}
+	left := t.left()
 	for i := range t.records {
 		r := &t.records[i]
 		if r.id == 0 {
 			break // records are allocated in order
 		}
+		*r = tenureRecord{}
+	}
+	return left
+}
+
+// left returns the tenures that have not ended.
+func (t *tenures) left() map[routerKey]int64 {
+	left := map[routerKey]int64{}
+	for i := range t.records {
+		r := &t.records[i]
+		if r.id == 0 {
+			break
+		}
 		if until := atomic.LoadInt64(&r.until); until > t.now() {
 			device, _, _ := bytes.Cut(r.device[:], []byte{0})
 			left[routerKey{string(device), vrrp.Family(r.family), r.id}] = until
 		}
-		*r = tenureRecord{}
 	}
 	return left
 }
