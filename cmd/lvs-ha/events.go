@@ -44,7 +44,7 @@ Exit status: 0 OK, 1 wrong usage, 3 lvs-ha is not running, 4 lvs-ha does not res
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new events and show them")
-	cmd.Flags().StringVar(&since, "since", "", "only events since a `time` such as \"2026-01-31 12:00\", or of the last 10m or 2h")
+	cmd.Flags().StringVar(&since, "since", "", "only events since a `time`, such as 12:00 or \"2026-01-31 12:00\", or of the last 10m or 2h")
 	cmd.Flags().StringSliceVar(&kinds, "kind", nil, "only events of these `kinds`: "+listOf(events.Kinds()))
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "output format: table, or json with one object a line")
 	registerRuntimeDir(cmd, &runtimeDir)
@@ -62,8 +62,8 @@ func listOf(kinds []events.Kind) string {
 // eventFilter parses the options.
 func eventFilter(since string, kinds []string, now time.Time) (f api.EventFilter, err error) {
 	if since != "" {
-		if f.Since, err = parseSince(since, now); err != nil {
-			return f, err
+		if f.Since, err = parseTime(since, now); err != nil {
+			return f, fmt.Errorf("--since %w", err)
 		}
 	}
 	for _, word := range kinds {
@@ -75,8 +75,9 @@ func eventFilter(since string, kinds []string, now time.Time) (f api.EventFilter
 	return f, nil
 }
 
-// parseSince parses a duration before now, or a time, local unless it says otherwise.
-func parseSince(text string, now time.Time) (time.Time, error) {
+// parseTime parses a duration before now, or a time, local unless it says otherwise. A time without a date is the latest such
+// time.
+func parseTime(text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
@@ -85,7 +86,17 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("--since %q: want a time such as \"2026-01-31 12:00\", or a duration such as 10m", text)
+	for _, layout := range []string{time.TimeOnly, "15:04"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			year, month, day := now.Date()
+			at := time.Date(year, month, day, t.Hour(), t.Minute(), t.Second(), 0, now.Location())
+			if at.After(now) {
+				at = time.Date(year, month, day-1, t.Hour(), t.Minute(), t.Second(), 0, now.Location())
+			}
+			return at, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q: want a time such as 12:00 or \"2026-01-31 12:00\", or a duration such as 10m", text)
 }
 
 // showEvents prints events until there are no more or, to follow, until the command is interrupted. A director that is being

@@ -12,14 +12,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-func TestSince(t *testing.T) {
+func TestTimesOfOptions(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{
 		"10m": now.Add(-10 * time.Minute), "2026-02-28 11:30": time.Date(2026, 2, 28, 11, 30, 0, 0, time.UTC),
 		"2026-02-28T11:30:00+01:00": time.Date(2026, 2, 28, 10, 30, 0, 0, time.UTC), "2026-02-28": time.Date(2026, 2, 28, 0, 0, 0, 0, time.UTC),
-		"-10m": {}, "yesterday": {},
+		"11:59": now.Add(-time.Minute), "12:00:00": now, "12:01": time.Date(2026, 2, 28, 12, 1, 0, 0, time.UTC),
+		"-10m": {}, "yesterday": {}, "24:00": {},
 	} {
-		got, err := parseSince(text, now)
+		got, err := parseTime(text, now)
 		if !got.Equal(want) || (err != nil) != want.IsZero() {
 			t.Errorf("%s: %v, %v, want %v", text, got, err, want)
 		}

@@ -54,7 +54,7 @@ Exit status: 0 OK, 1 wrong usage or no transition recorded, 2 a replay with othe
 			return runExplain(cmd.OutOrStdout(), f, strings.Join(args, ""))
 		},
 	}
-	cmd.Flags().StringVar(&f.at, "at", "", "explain the last transition until a `time` such as \"2026-01-31 12:00\", or 10m ago")
+	cmd.Flags().StringVar(&f.at, "at", "", "explain the last transition until a `time`, such as 12:00, \"2026-01-31 12:00\" or, before now, 10m")
 	cmd.Flags().StringVar(&f.from, "from", "", "read a saved recording from a `file`")
 	cmd.Flags().StringVar(&f.peer, "peer", "", "add what the other node saw, from its saved recording in a `file`")
 	cmd.Flags().StringVar(&f.save, "save", "", "only write the recording to a new `file`")
@@ -67,9 +67,9 @@ Exit status: 0 OK, 1 wrong usage or no transition recorded, 2 a replay with othe
 func runExplain(w io.Writer, f explainFlags, name string) error {
 	until := time.Now().Add(time.Hour) // the clock may have been set back
 	if f.at != "" {
-		at, err := parseSince(f.at, time.Now())
+		at, err := parseTime(f.at, time.Now())
 		if err != nil {
-			return fmt.Errorf("--at: %w", err)
+			return fmt.Errorf("--at %w", err)
 		}
 		until = at
 	}
