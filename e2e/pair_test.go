@@ -74,7 +74,7 @@ func handedOver(t *testing.T, r lab.ProbeReport) {
 	}
 }
 
-func TestPairWorkerIsKilled(t *testing.T) {
+func TestPairTimedWorkerIsKilled(t *testing.T) {
 	lab.Need(t, lab.Pair)
 	s := beginFast(t, scene.NAT)
 	before := transitions(s.status(s.standby()))
@@ -202,7 +202,7 @@ func tableOf(s *story, d *scene.Director) string {
 	return out
 }
 
-func TestPairOrderlyStop(t *testing.T) {
+func TestPairTimedOrderlyStop(t *testing.T) {
 	lab.Need(t, lab.Pair)
 	s := beginFast(t, scene.NAT)
 	held := s.download()
