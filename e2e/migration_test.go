@@ -78,7 +78,7 @@ func TestKernelMigration(t *testing.T) {
 	lb1, lb2 := m.Directors[0], m.Directors[1]
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s\nlog of lb1:\n%s\nlog of lb2:\n%s", imported, lb1.Log(), lb2.Log())
+			t.Logf("%s\nlog of lb1:\n%s\nlog of lb2:\n%s\n%s", imported, lb1.Log(), lb2.Log(), m.evidence(context.Background()))
 		}
 	})
 	for _, d := range m.Directors {
@@ -98,11 +98,16 @@ func TestKernelMigration(t *testing.T) {
 	m.startOurs(lb2)
 	m.await(lb2, "backup", scene.IsBackup)
 	m.awaitConnections(lb2)
-	m.stopKeepalived(lb1)
+	m.prioritize(lb2, imported, "160") // when keepalived stops, it removes its services before the address
 	m.await(lb2, "master", scene.IsMaster)
+	m.awaitProgress()
+	m.stopKeepalived(lb1)
 	m.startOurs(lb1)
+	m.awaitConnections(lb1)
+	m.prioritize(lb2, imported, "100")
 	m.await(lb1, "master again", scene.IsMaster)
 	m.await(lb2, "backup again", scene.IsBackup)
+	m.awaitProgress()
 
 	// Back, in the same order.
 	m.awaitConnections(lb2)
@@ -111,6 +116,7 @@ func TestKernelMigration(t *testing.T) {
 	m.awaitConnections(lb2)
 	m.stopOurs(lb1)
 	m.awaitAddress(lb2)
+	m.awaitProgress()
 	m.startKeepalived(lb1)
 	m.awaitConnections(lb1)
 	m.awaitAddress(lb1)
@@ -161,6 +167,22 @@ func (m *migration) startOurs(d *scene.Director) {
 	m.await(d, "with both servers", func(s api.Status) bool { return len(scene.Pool(s)) == 2 })
 }
 
+// prioritize sets the priority of lb2 in a director's configuration.
+func (m *migration) prioritize(d *scene.Director, text []byte, priority string) {
+	m.t.Helper()
+	const before = "lb2 = 100 }"
+	if !strings.Contains(string(text), before) {
+		m.t.Fatalf("the configuration lacks %q", before)
+	}
+	text = []byte(strings.Replace(string(text), before, "lb2 = "+priority+" }", 1))
+	if err := d.WriteFile(m.t.Context(), "/run/lvs-ha.hcl", text); err != nil {
+		m.t.Fatal(err)
+	}
+	if out, err := d.Command(m.t.Context(), "reload"); err != nil {
+		m.t.Fatalf("reload: %v\n%s", err, out)
+	}
+}
+
 func (m *migration) stopOurs(d *scene.Director) {
 	m.t.Helper()
 	m.undisturbed("before lvs-ha stops on " + d.Name())
@@ -197,6 +219,20 @@ func (m *migration) awaitConnections(d *scene.Director) {
 	m.undisturbed(fmt.Sprintf("when %s knows all connections", d.Name()))
 }
 
+// awaitProgress waits until each download has received data again.
+func (m *migration) awaitProgress() {
+	m.t.Helper()
+	before := m.downloads.State()
+	m.until("every download goes on", func(context.Context) bool {
+		for i, now := range m.downloads.State() {
+			if now.Bytes == before[i].Bytes {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 func (m *migration) until(what string, is func(context.Context) bool) {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), 30*time.Second)
@@ -208,10 +244,25 @@ func (m *migration) until(what string, is func(context.Context) bool) {
 		return is(ctx)
 	})
 	if err != nil {
-		for _, d := range m.Directors {
-			table, _ := lab.Output(m.t.Context(), d.Director, "cat", "/proc/net/ip_vs_conn")
-			m.t.Logf("%s\n%s", d.Name(), table)
-		}
-		m.t.Fatalf("%s: not in time; downloads: %+v", what, m.downloads.State())
+		m.t.Fatalf("%s: not in time", what)
 	}
+}
+
+// evidence is what the kernels know of the connections.
+func (m *migration) evidence(ctx context.Context) string {
+	var b strings.Builder
+	for _, d := range m.Directors {
+		for _, file := range []string{"/proc/net/ip_vs", "/proc/net/ip_vs_conn", "/proc/net/ip_vs_stats"} {
+			text, err := lab.Output(ctx, d.Director, "cat", file)
+			fmt.Fprintf(&b, "%s of %s: %v\n%s\n", file, d.Name(), err, text)
+		}
+	}
+	neighbors, err := m.ClientHost.Command(ctx, "ip", "neighbor").Output()
+	fmt.Fprintf(&b, "neighbors of the client: %v\n%s\n", err, neighbors)
+	if m.downloads != nil {
+		for i, one := range m.downloads.State() {
+			fmt.Fprintf(&b, "download %d: %+v\n", i, one)
+		}
+	}
+	return b.String()
 }
