@@ -95,7 +95,7 @@ func TestFlushDoesNotWaitForBlockedReader(t *testing.T) {
 	fmt.Fprintln(w, "a line")
 	began := time.Now()
 	w.flush()
-	if took := time.Since(began); took > 10*flushTimeout {
+	if took := time.Since(began); took > 100*flushTimeout {
 		t.Errorf("it took %v", took)
 	}
 }

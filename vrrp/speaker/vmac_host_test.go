@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -85,7 +86,9 @@ func handOverVMAC(t *testing.T, n *lan, f vrrp.Family) error {
 	// A killed speaker leaves the macvlan to its successor.
 	a.kill()
 	a.start("adopt")
-	a.await(in.Name, "master again", func(s vrrp.Status) bool { return s.State == vrrp.Master && s.Reason == string(vrrp.ReasonAdopted) })
+	if again := a.awaitAgain(in.Name); again.Reason != string(vrrp.ReasonAdopted) {
+		return errors.New("the peer took over before the speaker had started again")
+	}
 	if l := linkOf(t, n.a, in.VMAC.Interface); l == nil || l.Attrs().Index != first {
 		t.Errorf("the macvlan was created again: %v, was %d", l, first)
 	}
