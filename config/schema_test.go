@@ -103,6 +103,56 @@ func TestReference(t *testing.T) {
 	}
 }
 
+// TestChecksAreCompared checks that the table in docs/healthchecks.md has every attribute of a check, beside keepalived's and HAProxy's.
+func TestChecksAreCompared(t *testing.T) {
+	text, err := os.ReadFile("../docs/healthchecks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, chapter, _ := strings.Cut(string(text), "\n## keepalived and HAProxy\n")
+	chapter, _, _ = strings.Cut(chapter, "\n## ")
+	named := map[string]bool{}
+	for line := range strings.Lines(chapter) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 {
+			for _, code := range regexp.MustCompile("`[^`]*`").FindAllString(cells[1], -1) {
+				for _, word := range regexp.MustCompile(`[a-z_]+`).FindAllString(code, -1) {
+					named[word] = true
+				}
+			}
+		}
+	}
+	checks := 0
+	var compare func(b Block)
+	compare = func(b Block) {
+		for _, v := range b.Variants {
+			if checks++; !named[v.Label] {
+				t.Errorf("the table has no row for the kind %s", v.Label)
+			}
+			for _, a := range v.Attributes {
+				if !named[a.Name] {
+					t.Errorf("the table does not have %s of %s %q", a.Name, b.Type, v.Label)
+				}
+			}
+		}
+		for _, a := range b.Attributes {
+			if !named[a.Name] {
+				t.Errorf("the table does not have %s of %s", a.Name, b.Type)
+			}
+		}
+		for _, inner := range b.Blocks {
+			compare(inner)
+		}
+	}
+	walkSchema(Schema(), func(b Block) {
+		if b.Type == "health_check" {
+			compare(b)
+		}
+	})
+	if checks == 0 {
+		t.Error("there is no kind of check")
+	}
+}
+
 // TestReferenceFunctions compares the section about functions with the functions.
 func TestReferenceFunctions(t *testing.T) {
 	_, chapter, _ := strings.Cut(reference(t), "\n## Functions\n")

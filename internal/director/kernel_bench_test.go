@@ -10,6 +10,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/discovery"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/internal/track"
@@ -44,10 +45,16 @@ func BenchmarkKernelRepair(b *testing.B) {
 				Sysctls:    &sysctl.Keeper{Kernel: sysctl.System, Identity: "boot/1", File: filepath.Join(b.TempDir(), "sysctl.json")},
 				NewChecker: func(func(healthcheck.Event)) Checker { return &fakeChecker{} },
 				NewSpeaker: func(SpeakerReports) Speaker { return &fakeSpeaker{} },
-				Logger:     slog.New(slog.DiscardHandler),
+
+				NewDiscoverer: func(func(string, discovery.Report)) Discoverer { return &fakeDiscoverer{} },
+
+				Logger: slog.New(slog.DiscardHandler),
 			})
 			d.alive = time.NewTicker(time.Hour)
 			defer d.alive.Stop()
+			if err := d.start(); err != nil {
+				b.Fatal(err)
+			}
 			d.load(b.Context(), cfg)
 			for key := range d.users {
 				d.health[key] = healthcheck.Health{State: healthcheck.Up}
@@ -100,8 +107,11 @@ func BenchmarkKernelChanges(b *testing.B) {
 		},
 		NewTracker: func(func(string, track.Result)) Tracker { return &fakeTracker{} },
 		NewSpeaker: func(SpeakerReports) Speaker { return &fakeSpeaker{} },
-		Ready:      func() { close(ready) },
-		Logger:     slog.New(slog.DiscardHandler),
+
+		NewDiscoverer: func(func(string, discovery.Report)) Discoverer { return &fakeDiscoverer{} },
+
+		Ready:  func() { close(ready) },
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
