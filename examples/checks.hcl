@@ -27,12 +27,14 @@ virtual_service "web" {
     body     = "database: ok"
   }
 
-  # A page that answers 200 and reports errors in its text.
+  # A page that answers 200 and reports errors in its text, between its head and its log.
   health_check "http" {
-    interval    = var.interval
-    path        = "/status"
-    body        = "(?i)error|degraded"
-    body_absent = true
+    interval        = var.interval
+    path            = "/status"
+    body            = "(?i)error|degraded"
+    body_absent     = true
+    body_min_offset = 500
+    body_max_offset = 4000
   }
 
   # The sum of the whole body, as md5sum, sha256sum and keepalived's genhash print it.

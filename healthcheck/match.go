@@ -20,6 +20,8 @@ type bodyMatch struct {
 	expression *regexp.Regexp // otherwise
 	stride     int            // runes between two readings of the clock
 	memory     int64          // bytes of a match in progress, for a large expression
+
+	first, last int // bytes of the body that are skipped, and where a match may begin at most; 0: anywhere
 }
 
 // Limits for all matches of this process together. Checks that match plain text, or small bodies, do not reach them.
@@ -64,7 +66,13 @@ func newBodyMatch(expression string) (*bodyMatch, error) {
 func (m *bodyMatch) find(ctx context.Context, body io.Reader, buffered *bufio.Reader) (found bool, doing string, err error) {
 	const reading, matching = "while reading the response body", "while matching the response body"
 	if m.literal != nil {
+		if m.last > 0 {
+			body = io.LimitReader(body, int64(m.last+len(m.literal)))
+		}
 		buffered.Reset(body)
+		if short, err := m.skip(buffered); short || err != nil {
+			return false, reading, err
+		}
 		found, err = findLiteral(buffered, m.literal)
 		return found, reading, err
 	}
@@ -76,7 +84,10 @@ func (m *bodyMatch) find(ctx context.Context, body io.Reader, buffered *bufio.Re
 	s := &runeStream{ctx: ctx, source: body, buffered: buffered, stride: m.stride, resumed: time.Now()}
 	defer s.pass()
 	buffered.Reset(s)
-	found = m.expression.MatchReader(s)
+	if short, err := m.skip(buffered); short || err != nil {
+		return false, reading, err
+	}
+	found = m.matches(s)
 	switch {
 	case s.late != nil && s.waited > s.worked:
 		return false, matching, errLongWork
@@ -86,6 +97,23 @@ func (m *bodyMatch) find(ctx context.Context, body io.Reader, buffered *bufio.Re
 		return false, reading, s.ended
 	}
 	return found, reading, nil
+}
+
+// skip discards what is not searched, and reports whether the body is shorter.
+func (m *bodyMatch) skip(r *bufio.Reader) (short bool, err error) {
+	if _, err = r.Discard(m.first); errors.Is(err, io.EOF) {
+		return true, nil
+	}
+	return false, err
+}
+
+// matches reports whether the expression matches where a match may begin.
+func (m *bodyMatch) matches(r io.RuneReader) bool {
+	if m.last == 0 {
+		return m.expression.MatchReader(r)
+	}
+	at := m.expression.FindReaderIndex(r) // the first match
+	return at != nil && m.first+at[0] <= m.last
 }
 
 func findLiteral(r *bufio.Reader, literal []byte) (bool, error) {

@@ -20,16 +20,17 @@ import (
 // heavy is an expression that takes 15 seconds to match against a body of 1 MiB.
 const heavy = "(?:a?){600}b"
 
-// find searches for an expression in a body.
+// find searches for an expression in a body, where a match may begin.
 func find(t interface {
 	Helper()
 	Fatal(...any)
-}, ctx context.Context, expression string, body io.Reader) (bool, error) {
+}, ctx context.Context, expression string, body io.Reader, first, last int) (bool, error) {
 	t.Helper()
 	m, err := newBodyMatch(expression)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.first, m.last = first, last
 	found, _, err := m.find(ctx, body, bufio.NewReaderSize(nil, 64))
 	return found, err
 }
@@ -48,9 +49,16 @@ func TestBodyMatch(t *testing.T) {
 		case 2:
 			reader = iotest.DataErrReader(reader)
 		}
-		found, err := find(t, context.Background(), expression, reader)
-		if want := regexp.MustCompile(expression).MatchString(body); err != nil || found != want {
-			t.Errorf("%q in %q: %v, %v, want %v", expression, body, found, err, want)
+		first := rapid.IntRange(0, 80).Draw(t, "first") * rapid.IntRange(0, 1).Draw(t, "skips")
+		last := rapid.IntRange(max(1, first), 160).Draw(t, "last") * rapid.IntRange(0, 1).Draw(t, "limited")
+		found, err := find(t, context.Background(), expression, reader, first, last)
+		want := false
+		if first <= len(body) {
+			at := regexp.MustCompile(expression).FindStringIndex(body[first:])
+			want = at != nil && (last == 0 || first+at[0] <= last)
+		}
+		if err != nil || found != want {
+			t.Errorf("%q in %q from %d to %d: %v, %v, want %v", expression, body, first, last, found, err, want)
 		}
 	})
 }
@@ -58,7 +66,7 @@ func TestBodyMatch(t *testing.T) {
 // TestBodyMatchError checks that a body truncated by an error is not matched as if it were complete.
 func TestBodyMatchError(t *testing.T) {
 	for _, expression := range []string{"nothing", "ab$", "^a.$"} {
-		if _, err := find(t, t.Context(), expression, io.MultiReader(strings.NewReader("ab"), iotest.ErrReader(io.ErrUnexpectedEOF))); err != io.ErrUnexpectedEOF {
+		if _, err := find(t, t.Context(), expression, io.MultiReader(strings.NewReader("ab"), iotest.ErrReader(io.ErrUnexpectedEOF)), 0, 0); err != io.ErrUnexpectedEOF {
 			t.Errorf("%s: %v", expression, err)
 		}
 	}
@@ -160,10 +168,10 @@ func processTime() time.Duration {
 func TestLargeExpressionMemoryIsBounded(t *testing.T) {
 	matchMemory.Add(maxMatching)
 	defer matchMemory.Add(-maxMatching)
-	if _, err := find(t, t.Context(), heavy, strings.NewReader("b")); err != errMatchMemory {
+	if _, err := find(t, t.Context(), heavy, strings.NewReader("b"), 0, 0); err != errMatchMemory {
 		t.Errorf("a large one: %v", err)
 	}
-	if found, err := find(t, t.Context(), "^b$", strings.NewReader("b")); !found || err != nil {
+	if found, err := find(t, t.Context(), "^b$", strings.NewReader("b"), 0, 0); !found || err != nil {
 		t.Errorf("a small one: %v, %v", found, err)
 	}
 }

@@ -24,6 +24,8 @@ type Request struct {
 	Status   []StatusRange `hcl:"status,optional" unset:"[\"200-299\"]" holds:"100 to 599, or ranges as \"200-299\"" json:"status"`   // any of these
 	Body     string        `hcl:"body,optional" unset:"none" holds:"a regular expression (RE2), at most 1 KiB" json:"body,omitempty"` // in the first MiB of the body
 	Absent   bool          `hcl:"body_absent,optional" default:"false" json:"body_absent,omitempty"`                                  // Body must not match
+	First    int           `hcl:"body_min_offset,optional" default:"0" range:"0..1048575" json:"body_min_offset,omitempty"`           // bytes of the body that are not searched
+	Last     int           `hcl:"body_max_offset,optional" unset:"none" range:"1..1048575" json:"body_max_offset,omitempty"`          // where a match may begin at most; 0: anywhere
 	Digest   string        `hcl:"digest,optional" unset:"none" holds:"an MD5 or SHA-256 sum" json:"digest,omitempty"`                 // of the body, in hexadecimal
 	User     string        `hcl:"user,optional" unset:"none" json:"user,omitempty"`                                                   // for basic authentication
 	Password secret.Text   `hcl:"password,optional" unset:"none" json:"password,omitempty"`
@@ -116,6 +118,7 @@ func (s Request) compile(setup Setup) (*httpCheck, error) {
 		if c.body, err = newBodyMatch(s.Body); err != nil {
 			return nil, fmt.Errorf("body: %w", err)
 		}
+		c.body.first, c.body.last = s.First, s.Last
 		c.absent = s.Absent
 	}
 	return c, nil
@@ -129,7 +132,7 @@ func (s *Request) appendIdentity(b []byte) []byte {
 	if s.Absent {
 		absent = 1
 	}
-	b = appendInts(b, len(s.Header), len(s.Status), absent)
+	b = appendInts(b, len(s.Header), len(s.Status), absent, s.First, s.Last)
 	for _, h := range s.Header {
 		b = appendText(appendText(b, h.Name), h.Value.Reveal())
 	}
@@ -217,6 +220,18 @@ func (s *Request) optionFaults() []Fault {
 	var faults []Fault
 	if s.Absent && s.Body == "" {
 		faults = append(faults, fault("body_absent", "It requires body, which must not match."))
+	}
+	for i, offset := range []int{s.First, s.Last} {
+		setting := []string{"body_min_offset", "body_max_offset"}[i]
+		switch {
+		case offset < 0 || offset >= maxBody:
+			faults = append(faults, fault(setting, "It must be at least 0 and less than %d, since the first MiB of the body is searched.", maxBody))
+		case offset != 0 && s.Body == "":
+			faults = append(faults, fault(setting, "It requires body, which is searched for."))
+		}
+	}
+	if s.Last != 0 && s.Last < s.First {
+		faults = append(faults, fault("body_max_offset", "It is below body_min_offset (%d): nothing can match.", s.First))
 	}
 	if _, err := parseDigest(s.Digest); s.Digest != "" && err != nil {
 		faults = append(faults, fault("digest", "%s is not a sum of 32 (MD5) or 64 (SHA-256) hexadecimal digits, as \"curl -s http://192.0.2.11/ | sha256sum\" prints.", quote(s.Digest)))

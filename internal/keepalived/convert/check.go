@@ -1,8 +1,6 @@
 package convert
 
 import (
-	"crypto/md5"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -289,122 +287,6 @@ func (c *converter) miscPath(l *line, b *block, check *keepalived.Node) {
 	if check.Last("user") == nil {
 		c.defaultUser(b)
 	}
-}
-
-// urlLine records the fate of a line of a url block; url writes it.
-func (c *converter) urlLine(l *line, url *keepalived.Node) {
-	switch l.Keyword {
-	case "path", "virtualhost":
-		l.find(Same, "")
-	case "status_code":
-		if statusCodes(l.Args) == nil {
-			l.find(Ignored, "They are not status codes from 100 to 599.")
-		} else {
-			l.find(Same, "")
-		}
-	case "digest":
-		if sum, err := hex.DecodeString(l.arg(0)); err != nil || len(sum) != md5.Size {
-			l.find(Ignored, "%q is not an MD5 sum in hexadecimal.", l.arg(0))
-		} else {
-			l.find(Same, "")
-		}
-	case "regex":
-		if _, err := regexp.Compile(l.arg(0)); err != nil {
-			l.find(Missing, "The regular expression is not one of RE2: %v.", err)
-		} else {
-			l.find(Same, "")
-		}
-	case "regex_no_match", "regex_options":
-		_, others := regexFlags(l.Args)
-		switch {
-		case bodyPattern(url) == "":
-			l.find(Ignored, "It has no effect without regex.")
-		case l.Keyword == "regex_options" && len(others) > 0:
-			l.find(Missing, "RE2 has no %s.", strings.Join(others, ", "))
-		default:
-			l.find(Same, "")
-		}
-	}
-}
-
-// url writes a url block into a check.
-func (c *converter) url(b *block, url *keepalived.Node, host string) {
-	path := "/"
-	if n := url.Last("path"); n != nil && len(n.Args) > 0 {
-		path = n.Args[0]
-	}
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
-	}
-	b.set("path", quote(escapePath(path)), notes{})
-	if hostName.MatchString(host) {
-		b.set("host", quote(host), notes{})
-	}
-	if n := url.Last("status_code"); n != nil {
-		if codes := statusCodes(n.Args); codes != nil {
-			b.set("status", quoteAll(codes), notes{})
-		}
-	}
-	if n := url.Last("digest"); n != nil && len(n.Args) > 0 {
-		if sum, err := hex.DecodeString(n.Args[0]); err == nil && len(sum) == md5.Size {
-			b.set("digest", quote(n.Args[0]), notes{})
-		}
-	}
-	if pattern := bodyPattern(url); pattern != "" {
-		b.set("body", quote(pattern), notes{})
-		if url.Last("regex_no_match") != nil {
-			b.set("body_absent", "true", notes{})
-		}
-	}
-}
-
-// bodyPattern returns the regular expression of a url block with its options, or "" if there is none that can be used.
-func bodyPattern(url *keepalived.Node) string {
-	n := url.Last("regex")
-	if n == nil || len(n.Args) == 0 || n.Args[0] == "" {
-		return ""
-	}
-	if _, err := regexp.Compile(n.Args[0]); err != nil {
-		return ""
-	}
-	if o := url.Last("regex_options"); o != nil {
-		if flags, _ := regexFlags(o.Args); flags != "" {
-			return "(?" + flags + ")" + n.Args[0]
-		}
-	}
-	return n.Args[0]
-}
-
-// regexFlags returns the flags of RE2 for PCRE2's options, and the options that it does not have. Some have no effect on whether an
-// expression matches.
-func regexFlags(options []string) (flags string, others []string) {
-	for _, o := range options {
-		switch o {
-		case "caseless":
-			flags += "i"
-		case "multiline":
-			flags += "m"
-		case "dotall":
-			flags += "s"
-		case "ungreedy", "dupnames", "no_auto_capture", "no_auto_possessify", "no_dotstar_anchor", "no_start_optimize", "never_backslash_c":
-		default:
-			others = append(others, o)
-		}
-	}
-	return flags, others
-}
-
-// escapePath percent-encodes the characters that cannot be in a request line.
-func escapePath(path string) string {
-	var b strings.Builder
-	for i := range len(path) {
-		if c := path[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}#", c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 var (

@@ -74,7 +74,7 @@ var arguments = map[string]string{
 	"delay_loop": seconds, "connect_timeout": seconds, "misc_timeout": seconds, "misc_dynamic": "", "connect_ip": "{ADDRESS}|{OTHER}|{GROUP}", "connect_port": "80|443|0|65536",
 	"bindto": "{ADDRESS}|{OTHER}|{GROUP}|127.0.0.1", "bind_port": "1024", "bind_if": "eth0|a/b|averylonginterfacename", "fwmark": "1|0|4294967295|0x10",
 	"helo_name": `lb1.example.org|fd00::1|192.0.2.1|"a b"|[fd00::1]|ä`, "path": `/|/healthz|status|"/a b?c=d#e"|http://www/x|/%zz`, "status_code": "200|200-299 404|99|599-600|200,201", "digest": "d41d8cd98f00b204e9800998ecf8427e|xyz|d41d",
-	"regex": `OK|"^a.*b$"|"a{5000}"|(|(?=x)`, "regex_no_match": "", "regex_options": "caseless|extended|multiline dotall", "sni_name": `www.example.org|"a b"|192.0.2.1`, "enable_sni": "", "http_protocol": "1.0|1.1|1.1C",
+	"regex": `OK|"^a.*b$"|"a{5000}"|(|(?=x)`, "regex_no_match": "", "regex_min_offset": "0|5|100|x|2000000", "regex_max_offset": "0|50|100|2000000", "regex_options": "caseless|extended|multiline dotall", "sni_name": `www.example.org|"a b"|192.0.2.1`, "enable_sni": "", "http_protocol": "1.0|1.1|1.1C",
 	"fast_recovery": "", "DNS_CHECK.name": `www.example.org|.|example.org.|"a b"|a..b`, "type": "A|AAAA|SOA|MX|RRSIG|X|txt", "payload": "0a0b|0a 0b 0c|xx|abc", "require_reply": "|0a0b|0axx|abc",
 	"min_reply_length": "0|10|300", "max_reply_length": "0|10|255|300", "track_file": "f0", "FILE_CHECK.weight": "1|-2|0|3 reverse|0 reverse", "BFD_CHECK.name": "b",
 	"linkbeat_use_polling": "", "net_namespace": "x", "net_namespace_ipvs": "x", "instance": "x", "child_wait_time": "5",
