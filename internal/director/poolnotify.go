@@ -18,13 +18,15 @@ type notified struct {
 	servers []healthcheck.State // in the order of the configuration
 }
 
-// notifyPool passes what has changed in a service to its receivers: its quorum, and the servers whose checks changed their state.
+// notifyPool passes what has changed in a service to its receivers: its quorum, and the servers whose checks changed their state. It reads
+// the clock once: without the kernel's vDSO that is a system call, and a thousand servers may fail at once.
 func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 	n := d.notified[vs.ServiceKey]
 	if n == nil {
 		n = &notified{servers: make([]healthcheck.State, len(v.Members))}
 		d.notified[vs.ServiceKey] = n
 	}
+	now := time.Now()
 	for i, m := range v.Members {
 		if m.State == healthcheck.Unknown || m.State == n.servers[i] {
 			continue
@@ -35,17 +37,17 @@ func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 			continue // it has no other state
 		}
 		key, reason := m.Destination.DestinationKey, d.failureOf(vs, vs.RealServers[i])
-		d.notifier.Pool(notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Reason: reason})
+		d.notifier.Pool(now, notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Reason: reason})
 		d.events.Add(events.Event{
-			Time: time.Now(), Kind: events.Server, Subject: subjectOf(vs.Name, key), From: string(from), To: string(m.State), Reason: reason,
+			Time: now, Kind: events.Server, Subject: subjectOf(vs.Name, key), From: string(from), To: string(m.State), Reason: reason,
 		})
 	}
 	if q := v.Quorum; q.State != healthcheck.Unknown && q.State != n.quorum {
 		first, from := n.quorum == healthcheck.Unknown, n.quorum
 		n.quorum = q.State
 		reason := fmt.Sprintf("quorum %d, at least %d needed", q.Live, q.Needed)
-		d.notifier.Pool(notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Up: q.State == healthcheck.Up, First: first, Reason: reason})
-		d.events.Add(events.Event{Time: time.Now(), Kind: events.Service, Subject: vs.Name, From: string(from), To: string(q.State), Reason: reason})
+		d.notifier.Pool(now, notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Up: q.State == healthcheck.Up, First: first, Reason: reason})
+		d.events.Add(events.Event{Time: now, Kind: events.Service, Subject: vs.Name, From: string(from), To: string(q.State), Reason: reason})
 	}
 }
 

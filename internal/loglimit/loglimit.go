@@ -103,7 +103,7 @@ func (h *Handler) about(subject string, a slog.Attr) string {
 	return subject + " " + a.Value.String()
 }
 
-// Handle implements slog.Handler.
+// Handle implements slog.Handler. The clock is that of the records.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	subject, servers := h.subject, false
 	r.Attrs(func(a slog.Attr) bool {
@@ -115,7 +115,7 @@ func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
 	if servers {
 		of = &crowd{r.Message, r.Level}
 	}
-	leftOut, ok := h.admit(cause{r.Message, subject}, of, h.outside, time.Now())
+	leftOut, ok := h.admit(cause{r.Message, subject}, of, h.outside, r.Time)
 	if !ok {
 		return nil
 	}

@@ -97,8 +97,8 @@ func (m Message) chosen(events []string) bool {
 
 // Pool passes the new state of a service or real server to its receivers. Such messages are not repeated by the next process, which
 // begins with the state that it finds.
-func (n *Notifier) Pool(p PoolState) {
-	m := Message{Transition: vrrp.Transition{Time: time.Now(), Instance: p.name()}, State: stateOf(p.Up), Pool: &p}
+func (n *Notifier) Pool(at time.Time, p PoolState) {
+	m := Message{Transition: vrrp.Transition{Time: at, Instance: p.name()}, State: stateOf(p.Up), Pool: &p}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, q := range n.forAll {

@@ -35,7 +35,7 @@ func (d *desk) pool(server bool, up bool) {
 	if server {
 		p.Server = &poolServer
 	}
-	d.Pool(p)
+	d.Pool(time.Now(), p)
 	synctest.Wait()
 }
 
