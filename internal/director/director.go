@@ -176,6 +176,8 @@ type Director struct {
 	gate     gate
 	gateOpen *time.Timer
 	repair   *time.Timer
+	rested   *time.Timer     // when the next comparison of services may begin
+	resting  time.Time       // until then
 	compared []time.Duration // durations of the last full comparisons
 	touched  touched
 	retries  retries
@@ -202,6 +204,7 @@ func New(o Options) *Director {
 		overrides: map[pool.Server]override{},
 		changes:   map[ipvs.ServiceKey]time.Time{},
 		poolsDue:  time.NewTimer(0),
+		rested:    time.NewTimer(0),
 		failovers: map[string]failover{},
 		handOvers: map[string]*handOver{},
 		stateFile: newKeeper(o.StateFile, stateFormat),
@@ -265,6 +268,7 @@ func (d *Director) Run(ctx context.Context) error {
 	d.repair = time.NewTimer(d.untilRepair(0))
 	defer d.repair.Stop()
 	for {
+		requested := false
 		select {
 		case <-d.alive.C:
 			d.reportAlive()
@@ -274,6 +278,7 @@ func (d *Director) Run(ctx context.Context) error {
 			return nil
 		case request := <-d.requests:
 			request()
+			requested = true
 		case view := <-d.views:
 			d.take(d.inbox.take())
 			view()
@@ -288,11 +293,14 @@ func (d *Director) Run(ctx context.Context) error {
 			d.revertUnconfirmed(ctx)
 		case <-d.poolsDue.C:
 			d.touchDuePools(time.Now())
+		case <-d.rested.C:
 		case <-d.repair.C:
 			d.repairAll(ctx)
 			continue
 		}
-		d.reconcile(ctx)
+		if requested || !d.rests(time.Now()) {
+			d.reconcile(ctx)
+		}
 	}
 }
 

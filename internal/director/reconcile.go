@@ -103,7 +103,27 @@ func (d *Director) outcome(ctx context.Context, part string, due touched, err er
 	}
 }
 
+// maxRest bounds the pause between two comparisons of services.
+const maxRest = 25 * time.Millisecond
+
+// rests reports whether services wait for their comparison because the last one has only just ended: after each, the director rests as
+// long as it took. Thousands of results a second would otherwise keep it busy, and the checks from a CPU.
+func (d *Director) rests(now time.Time) bool {
+	t := &d.touched
+	wait := d.resting.Sub(now)
+	if len(t.keys) == 0 || t.all || t.sync || t.times || t.sysctls || wait <= 0 {
+		return false
+	}
+	d.rested.Reset(wait)
+	return true
+}
+
 func (d *Director) reconcileTable(ctx context.Context, due touched) error {
+	began := time.Now()
+	defer func() {
+		now := time.Now()
+		d.resting = now.Add(min(now.Sub(began), maxRest))
+	}()
 	kernel := awaited{d.kernel, d}
 	var actual []ipvs.ServiceState
 	var err error

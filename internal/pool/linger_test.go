@@ -85,6 +85,14 @@ func TestLingerInAnySequence(t *testing.T) {
 					services[i].Linger = linger * time.Second
 				}
 			}
+			// A server that is in the table without a weight is drained, and does not linger if it is no longer configured.
+			for _, vs := range w.services {
+				for _, m := range w.verdict(vs).Members {
+					if m.InTable && m.Destination.Weight == 0 {
+						delete(used, pool.Server{Service: vs.ServiceKey, Destination: m.Destination.DestinationKey})
+					}
+				}
+			}
 			w.load(services)
 		}
 		ours := func(key ipvs.ServiceKey) (lingers, known bool) {
