@@ -130,20 +130,24 @@ func (g *Group) Converge(now time.Time) []Command {
 // member applies to all. missing is the reason why the other member's interface is not usable, or empty if it is.
 func Shared(group, other string, missing Reason, tracks []Track) []Track {
 	var out []Track
-	add := func(effect Effect, why string) {
-		for _, t := range out {
+	add := func(effect Effect, pending bool, why string) {
+		track := Track{Name: group, Kind: TrackGroup, Effect: effect, Pending: pending, Reason: other + ": " + why}
+		for i, t := range out {
 			if t.Effect == effect {
+				if t.Pending && !pending {
+					out[i] = track
+				}
 				return
 			}
 		}
-		out = append(out, Track{Name: group, Kind: TrackGroup, Effect: effect, Reason: other + ": " + why})
+		out = append(out, track)
 	}
 	if missing != "" {
-		add(EffectFault, string(missing))
+		add(EffectFault, false, string(missing))
 	}
 	for _, t := range tracks {
 		if t.Effect == EffectFault || t.Effect == EffectLastResort || t.Effect == EffectHold {
-			add(t.Effect, t.Name+": "+t.Reason)
+			add(t.Effect, t.Pending, t.Name+": "+t.Reason)
 		}
 	}
 	return out

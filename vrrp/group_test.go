@@ -137,4 +137,18 @@ func TestShared(t *testing.T) {
 	if want := []Effect{EffectFault, EffectLastResort, EffectHold}; !slices.Equal(effects, want) || got[0].Reason != "web6: interface-down" {
 		t.Errorf("%+v", got)
 	}
+	pending := faulted
+	pending.Pending = true
+	for _, tt := range []struct {
+		tracks []Track
+		want   bool
+	}{{[]Track{pending}, true}, {[]Track{pending, faulted}, false}, {[]Track{faulted, pending}, false}} {
+		got := Shared("pair", "web6", "", tt.tracks)
+		if len(got) != 1 || got[0].Pending != tt.want {
+			t.Errorf("of %+v: %+v", tt.tracks, got)
+		}
+		if want := map[bool]Reason{true: ReasonTrackPending, false: ReasonGroupFault}[tt.want]; combine(got).fault != want {
+			t.Errorf("of %+v: %s, want %s", tt.tracks, combine(got).fault, want)
+		}
+	}
 }

@@ -12,6 +12,7 @@ const (
 	ReasonSocket           Reason = "socket"            // adverts cannot be sent or received
 	ReasonVMAC             Reason = "vmac"              // the interface for the virtual MAC address cannot be created
 	ReasonTrack            Reason = "track"             // a track without weight has failed
+	ReasonTrackPending     Reason = "track-pending"     // a track without weight has no result yet, its own or that of a member of its sync group
 	ReasonAddressRefused   Reason = "address-refused"   // the kernel refuses the virtual addresses
 	ReasonGroupFault       Reason = "group-fault"       // another member of its sync group has a fault
 	ReasonRemoved          Reason = "removed"           // no longer in the configuration

@@ -62,7 +62,7 @@ type effects struct {
 	offset     int
 	hold       string // the first track's reason; empty: none
 	lastResort bool
-	fault      Reason // of the first track; empty: none
+	fault      Reason // of the first track that has a result, or else of the first one; empty: none
 }
 
 func combine(tracks []Track) effects {
@@ -78,7 +78,7 @@ func combine(tracks []Track) effects {
 		case EffectLastResort:
 			e.lastResort = true
 		case EffectFault:
-			if e.fault == "" {
+			if e.fault == "" || e.fault == ReasonTrackPending {
 				e.fault = t.reason()
 			}
 		}
@@ -102,6 +102,8 @@ func (t *Track) reason() Reason {
 		return ReasonDirectorLost
 	case t.Kind == TrackFailover:
 		return ReasonResignFailover
+	case t.Pending && t.Effect == EffectFault:
+		return ReasonTrackPending
 	case t.Kind == TrackGroup && t.Effect == EffectFault:
 		return ReasonGroupFault
 	case t.Kind == TrackGroup:

@@ -46,6 +46,11 @@ func TestHostTrackScript(t *testing.T) {
 	lb1, lb2 := daemons[0], daemons[1]
 	before := lb1.awaitStatus("lb1 is master", inState(vrrp.Master))
 	lb2.awaitStatus("lb2 is backup", inState(vrrp.Backup))
+	for _, d := range daemons {
+		if log := d.stderr.text(); strings.Contains(log, "level=ERROR") || !strings.Contains(log, "reason=track-pending") {
+			t.Errorf("a start with a good script logs an error, or not what it waits for:\n%s", log)
+		}
+	}
 	if track := before.VRRP[0].Tracks[0]; track.Kind != vrrp.TrackScript || track.Effect != vrrp.EffectNone || track.Pending {
 		t.Errorf("the track of a good script: %+v", track)
 	}

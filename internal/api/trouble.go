@@ -96,7 +96,7 @@ func refusedText(reason string) string {
 func instanceTroubles(v Instance) []Trouble {
 	var list []Trouble
 	what := "vrrp " + v.Name
-	if v.State == vrrp.Initialize && v.Reason != string(vrrp.ReasonTrack) && v.Reason != string(vrrp.ReasonGroupFault) {
+	if v.State == vrrp.Initialize && v.Reason != string(vrrp.ReasonTrack) && v.Reason != string(vrrp.ReasonTrackPending) && v.Reason != string(vrrp.ReasonGroupFault) {
 		list = append(list, Trouble{true, v.Since, what, "out of service: " + v.Reason + " on " + v.Interface})
 	}
 	for _, t := range v.Tracks {

@@ -153,6 +153,13 @@ func trackCases() []injected {
 			w.b.clear()
 			w.run(50 * time.Millisecond)
 		}, reason: vrrp.ReasonStartup, want: Recovered},
+		injected{name: "the first result of a track", inject: func(w *world) {
+			w.b.boot(false)
+			w.b.step(vrrp.SetTracks{Tracks: []vrrp.Track{{Name: "t", Kind: vrrp.TrackScript, Effect: vrrp.EffectFault, Pending: true, Reason: "no result yet"}}})
+			settle(w)
+			w.b.clear()
+			w.run(50 * time.Millisecond)
+		}, reason: vrrp.ReasonStartup, want: Started},
 		injected{name: "director without IPVS", inject: func(w *world) {
 			w.pair()
 			w.a.track(vrrp.TrackTable, vrrp.EffectLastResort, 0)

@@ -84,7 +84,7 @@ func (p *past) source() string {
 
 func (p *past) startCause(reason vrrp.Reason) cause {
 	switch {
-	case p.previous > p.started && p.records[p.previous].To == vrrp.Initialize:
+	case p.previous > p.started && p.records[p.previous].To == vrrp.Initialize && p.records[p.previous].Text != string(vrrp.ReasonTrackPending):
 		return cause{code: Recovered, detail: p.records[p.previous].Text}
 	case reason == vrrp.ReasonOwner:
 		return cause{code: Owner}

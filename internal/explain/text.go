@@ -21,6 +21,7 @@ var rules = map[vrrp.Reason]string{
 	vrrp.ReasonSocket:             "an instance that cannot send or receive adverts stops",
 	vrrp.ReasonVMAC:               "an instance without the interface of its virtual MAC address stops",
 	vrrp.ReasonTrack:              "a failed track without weight makes the instance hand over and stop; one that is unfit makes it hand over",
+	vrrp.ReasonTrackPending:       "an instance does not start before its tracks without weight have a result",
 	vrrp.ReasonAddressRefused:     "an instance whose addresses the kernel refuses hands over",
 	vrrp.ReasonGroupFault:         "a fault of one member of a sync group stops all",
 	vrrp.ReasonRemoved:            "an instance that is no longer configured hands over and stops",
@@ -49,7 +50,7 @@ var rules = map[vrrp.Reason]string{
 var texts = map[Code]string{
 	Started:          "lvs-ha started",
 	Recovered:        "a fault is over ({detail})",
-	Replaced:         "the speaker process was killed, and its successor continued as master",
+	Replaced:         "the speaker process was replaced, since it was killed or lvs-ha was upgraded, and its successor continued as master",
 	Owner:            "this router has priority 255",
 	NoMaster:         "no router was master",
 	StartupDelay:     "no router was master, and the startup_delay of {time} was over",

@@ -97,8 +97,11 @@ func stateAfter(t vrrp.Transition) string {
 	case vrrp.Backup:
 		return stateBackup
 	case vrrp.Initialize:
-		if t.Reason == vrrp.ReasonResignStop {
+		switch t.Reason {
+		case vrrp.ReasonResignStop:
 			return stateStop
+		case vrrp.ReasonTrackPending:
+			return "" // keepalived too waits for the first results without a notification
 		}
 		return stateFault // also for a removed instance, as in keepalived without notify_deleted
 	}

@@ -113,6 +113,21 @@ func (d *desk) wantRan(t *testing.T, want ...string) {
 	d.ran = nil
 }
 
+// TestNoFaultBeforeAResult: an instance that waits for the first result of a script has no fault.
+func TestNoFaultBeforeAResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(Progress{})
+		d.Update(instances("web"))
+		d.Event(history.Event{Transition: vrrp.Transition{Series: "s", Sequence: 1, Instance: "web", To: vrrp.Initialize, Reason: vrrp.ReasonTrackPending}}, false)
+		synctest.Wait()
+		d.wantRan(t)
+		d.Event(history.Event{Transition: vrrp.Transition{Series: "s", Sequence: 2, Instance: "web", To: vrrp.Initialize, Reason: vrrp.ReasonTrack}}, false)
+		synctest.Wait()
+		d.wantRan(t, "web-all x INSTANCE web FAULT 0")
+		d.Stop(time.Now().Add(time.Minute))
+	})
+}
+
 func TestScripts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(Progress{})

@@ -24,6 +24,8 @@ func TestLevelsOfTransitions(t *testing.T) {
 		{vrrp.Changed{From: vrrp.Backup, To: vrrp.Master, Reason: vrrp.ReasonMasterDownTimer}, slog.LevelInfo},
 		{vrrp.Changed{From: vrrp.Backup, To: vrrp.Master, Reason: vrrp.ReasonPreempt}, slog.LevelInfo},
 		{vrrp.Changed{From: vrrp.Initialize, To: vrrp.Backup, Reason: vrrp.ReasonStartup}, slog.LevelInfo},
+		{vrrp.Changed{From: vrrp.Initialize, To: vrrp.Initialize, Reason: vrrp.ReasonTrackPending}, slog.LevelInfo},
+		{vrrp.Changed{From: vrrp.Initialize, To: vrrp.Initialize, Reason: vrrp.ReasonTrack}, slog.LevelError},
 		{vrrp.Changed{From: vrrp.Leaving, To: vrrp.Master, Reason: vrrp.ReasonTrackBack}, slog.LevelInfo},
 		{vrrp.Changed{From: vrrp.Leaving, To: vrrp.Backup, Reason: vrrp.ReasonSuccessorHeard}, slog.LevelInfo},
 		{vrrp.Changed{From: vrrp.Master, To: vrrp.Leaving, Reason: vrrp.ReasonResignFailover}, slog.LevelInfo},

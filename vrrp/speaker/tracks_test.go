@@ -24,7 +24,7 @@ func TestPendingTracks(t *testing.T) {
 		g := newRig(t)
 		g.up("eth0", 2, "10.9.0.1/24")
 		g.wantTracks(v3(100), pending)
-		g.expect("v", vrrp.Initialize, vrrp.ReasonTrack)
+		g.expect("v", vrrp.Initialize, vrrp.ReasonTrackPending)
 		g.wantTracks(v3(100), good)
 		g.expect("v", vrrp.Backup, vrrp.ReasonStartup)
 		g.wantTracks(v3(100), pending) // the director was restarted
@@ -32,6 +32,22 @@ func TestPendingTracks(t *testing.T) {
 		g.wantTracks(v3(100), bad)
 		g.expect("v", vrrp.Initialize, vrrp.ReasonTrack)
 		g.wantTracks(v3(100), pending)
+		g.expect("v", vrrp.Initialize, vrrp.ReasonTrack)
+	})
+	t.Run("of a new instance that then fails", func(t *testing.T) {
+		g := newRig(t)
+		g.up("eth0", 2, "10.9.0.1/24")
+		g.wantTracks(v3(100), pending)
+		g.expect("v", vrrp.Initialize, vrrp.ReasonTrackPending)
+		g.wantTracks(v3(100), bad)
+		g.expect("v", vrrp.Initialize, vrrp.ReasonTrack)
+	})
+	t.Run("beside one that has failed", func(t *testing.T) {
+		g := newRig(t)
+		g.up("eth0", 2, "10.9.0.1/24")
+		other := bad
+		other.Name = "other"
+		g.wantTracks(v3(100), pending, other)
 		g.expect("v", vrrp.Initialize, vrrp.ReasonTrack)
 	})
 	t.Run("added to a running instance", func(t *testing.T) {
