@@ -2,12 +2,16 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
@@ -40,7 +44,13 @@ Exit status: 0 OK, 1 wrong usage, 3 lvs-ha is not running, 4 lvs-ha does not res
 			if output != "table" && output != "json" {
 				return fmt.Errorf("-o %q: want table or json", output)
 			}
-			return showEvents(cmd, api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()), filter, follow, output)
+			ctx := cmd.Context()
+			if follow {
+				var stop func()
+				ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+				defer stop()
+			}
+			return showEvents(ctx, cmd.OutOrStdout(), api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()), filter, follow, output)
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new events and show them")
@@ -101,12 +111,14 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 
 // showEvents prints events until there are no more or, to follow, until the command is interrupted. A director that is being
 // restarted does not end that.
-func showEvents(cmd *cobra.Command, client *api.Client, filter api.EventFilter, follow bool, output string) error {
+func showEvents(ctx context.Context, out io.Writer, client *api.Client, filter api.EventFilter, follow bool, output string) error {
 	reached := false
 	for {
-		list, err := client.Events(cmd.Context(), filter)
+		list, err := client.Events(ctx, filter)
 		refusal, refused := errors.AsType[*api.Error](err)
 		switch {
+		case follow && ctx.Err() != nil:
+			return nil
 		case refused:
 			return &exitError{1, refusal}
 		case err != nil && !(follow && reached):
@@ -114,7 +126,7 @@ func showEvents(cmd *cobra.Command, client *api.Client, filter api.EventFilter, 
 		}
 		reached = true
 		for _, e := range list.Events {
-			if err := printEvent(cmd.OutOrStdout(), e, output); err != nil {
+			if err := printEvent(out, e, output); err != nil {
 				return fmt.Errorf("writing the events: %w", err)
 			}
 			filter.After = e.ID
@@ -123,7 +135,7 @@ func showEvents(cmd *cobra.Command, client *api.Client, filter api.EventFilter, 
 			return nil
 		}
 		select {
-		case <-cmd.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-time.After(followInterval):
 		}

@@ -80,4 +80,10 @@ func TestHostEvents(t *testing.T) {
 	if !strings.Contains(after, "by root") {
 		t.Errorf("who requested the failover is not shown:\n%s", after)
 	}
+	if err := followed.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := followed.Wait(); err != nil {
+		t.Errorf("interrupted: %v", err)
+	}
 }

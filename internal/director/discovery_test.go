@@ -100,12 +100,18 @@ func TestDiscoveredServers(t *testing.T) {
 		b.wantPool(first + "=1")
 		b.judge(second, healthcheck.Up)
 		b.wantPool(first + "=1 " + second + "=1")
-		var states []string
+		var states, service []string
 		all, _ := b.director.events.After("")
 		for _, e := range all {
-			if e.Kind == events.Discover {
+			switch e.Kind {
+			case events.Discover:
 				states = append(states, e.To)
+			case events.Service:
+				service = append(service, e.From+" to "+e.To)
 			}
+		}
+		if want := []string{"unknown to up"}; !slices.Equal(service, want) {
+			t.Errorf("the events of the service are %q, want %q", service, want)
 		}
 		if want := []string{"2 listed", "failed", "ok", "1 listed", "2 listed", "1 listed", "2 listed"}; !slices.Equal(states, want) {
 			t.Errorf("the events are %q, want %q", states, want)

@@ -39,7 +39,7 @@ func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 		key, reason := m.Destination.DestinationKey, d.failureOf(vs, vs.RealServers[i])
 		d.notifier.Pool(now, notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Reason: reason})
 		d.events.Add(events.Event{
-			Time: now, Kind: events.Server, Subject: subjectOf(vs.Name, key), From: string(from), To: string(m.State), Reason: reason,
+			Time: now, Kind: events.Server, Subject: subjectOf(vs.Name, key), From: from.String(), To: m.State.String(), Reason: reason,
 		})
 	}
 	if q := v.Quorum; q.State != healthcheck.Unknown && q.State != n.quorum {
@@ -47,7 +47,7 @@ func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 		n.quorum = q.State
 		reason := fmt.Sprintf("quorum %d, at least %d needed", q.Live, q.Needed)
 		d.notifier.Pool(now, notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Up: q.State == healthcheck.Up, First: first, Reason: reason})
-		d.events.Add(events.Event{Time: now, Kind: events.Service, Subject: vs.Name, From: string(from), To: string(q.State), Reason: reason})
+		d.events.Add(events.Event{Time: now, Kind: events.Service, Subject: vs.Name, From: from.String(), To: q.State.String(), Reason: reason})
 	}
 }
 
