@@ -30,6 +30,9 @@ func OpenKernel(ctx context.Context) (Kernel, error) {
 
 func (k kernel) Close() error { return k.conn.Close() }
 
+// maxSteps limits the logged steps of one comparison: a line takes longer than the step, and the next comparison waits for it.
+const maxSteps = 50
+
 // loggedApplier logs the steps that the kernel accepted.
 type loggedApplier struct {
 	ipvs.Applier
@@ -49,10 +52,17 @@ func changeMessage(s ipvs.Step) string {
 
 func (a loggedApplier) Execute(ctx context.Context, steps []ipvs.Step) []error {
 	errs := a.Applier.Execute(ctx, steps)
+	accepted := 0
 	for i, err := range errs {
-		if err == nil {
+		if err != nil {
+			continue
+		}
+		if accepted++; accepted <= maxSteps {
 			a.log.Info(changeMessage(steps[i]), "step", steps[i].String())
 		}
+	}
+	if accepted > maxSteps {
+		a.log.Info("IPVS table changed", "more", accepted-maxSteps)
 	}
 	return errs
 }

@@ -1,7 +1,9 @@
 package director
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -51,6 +53,26 @@ func (b *bench) changed(f func()) {
 	if err := b.director.do(b.t.Context(), func() error { f(); return nil }); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// TestManyStepsAreCounted checks that the log has the first steps of a comparison, and how many were not logged.
+func TestManyStepsAreCounted(t *testing.T) {
+	var log logBook
+	steps := make([]ipvs.Step, maxSteps+7)
+	for i := range steps {
+		steps[i].Action = ipvs.AddDestination
+	}
+	loggedApplier{acceptsAll{}, slog.New(slog.NewTextHandler(&log, nil))}.Execute(t.Context(), steps)
+	if text := log.read(); len(doneSteps(text)) != maxSteps || !strings.Contains(text, "more=7") {
+		t.Errorf("%d steps logged:\n%s", len(doneSteps(text)), text)
+	}
+}
+
+// acceptsAll executes steps without any effect.
+type acceptsAll struct{ ipvs.Applier }
+
+func (acceptsAll) Execute(_ context.Context, steps []ipvs.Step) []error {
+	return make([]error, len(steps))
 }
 
 func TestLogContainsExecutedSteps(t *testing.T) {
