@@ -132,10 +132,15 @@ func (p *place) start(behind ...string) *daemon {
 // startProgram starts another program than the lvs-ha under test.
 func (p *place) startProgram(program ...string) *daemon {
 	p.t.Helper()
+	return p.startIn("", append(program, "run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path("run"))...)
+}
+
+// startIn starts a command that runs lvs-ha, in a directory or in the test's.
+func (p *place) startIn(dir string, argv ...string) *daemon {
+	p.t.Helper()
 	d := &daemon{place: p, ended: make(chan struct{})}
-	argv := append(program, "run", "-c", p.path("lvs-ha.hcl"), "--runtime-dir", p.path("run"))
 	d.cmd = p.host.Command(context.Background(), argv[0], argv[1:]...)
-	d.cmd.Stdout, d.cmd.Stderr = &d.stdout, &d.stderr
+	d.cmd.Stdout, d.cmd.Stderr, d.cmd.Dir = &d.stdout, &d.stderr, dir
 	if err := d.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}

@@ -3,24 +3,16 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
 
 // TestDocumentedCommands parses each lvs-ha command in a code block of the documentation: its name and flags must exist.
+// TestHostDocumentedCommands and TestKernelDocumentedCommands run them.
 func TestDocumentedCommands(t *testing.T) {
-	pages, err := filepath.Glob("../../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	parsed := 0
-	for _, page := range append(pages, "../../README.md") {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, command := range documentedCommands(string(text)) {
+	for page, commands := range documentedCommands(t) {
+		for _, command := range commands {
 			parsed++
 			if err := parseCommand(command); err != nil {
 				t.Errorf("%s: lvs-ha %s: %v", page, strings.Join(command, " "), err)
@@ -37,28 +29,79 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// documentedCommands returns the arguments of the lvs-ha commands in the code blocks of a page.
-func documentedCommands(page string) [][]string {
-	var commands [][]string
-	quoted, comment := regexp.MustCompile(`'[^']*'|"[^"]*"`), regexp.MustCompile(`(^|\s)#.*`)
-	separator := regexp.MustCompile(`[|;&(]|\s\d*[<>]`)
-	fenced := false
-	for line := range strings.Lines(page) {
-		if strings.HasPrefix(strings.TrimSpace(line), "```") {
-			fenced = !fenced
-			continue
+// documentedCommands returns the arguments of the lvs-ha commands in the code blocks of each page.
+func documentedCommands(t *testing.T) map[string][][]string {
+	t.Helper()
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := map[string][][]string{}
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !fenced && !strings.HasPrefix(line, "    ") {
-			continue
-		}
-		line = comment.ReplaceAllString(quoted.ReplaceAllString(line, "quoted"), "")
-		for _, part := range separator.Split(line, -1) {
-			words := strings.Fields(strings.TrimPrefix(part, "setsid "))
-			if len(words) > 1 && words[0] == "lvs-ha" {
-				commands = append(commands, words[1:])
+		fenced := false
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(strings.TrimSpace(line), "```") {
+				fenced = !fenced
+				continue
+			}
+			if !fenced && !strings.HasPrefix(line, "    ") {
+				continue
+			}
+			for _, words := range shellCommands(line) {
+				if len(words) > 0 && words[0] == "setsid" {
+					words = words[1:]
+				}
+				if len(words) > 1 && words[0] == "lvs-ha" {
+					commands[page] = append(commands[page], words[1:])
+				}
 			}
 		}
 	}
+	return commands
+}
+
+// shellCommands returns the words of each command in a line of shell, without comments and redirections.
+func shellCommands(line string) (commands [][]string) {
+	var words []string
+	var word []byte
+	inWord, file := false, false // file: the next word is that of a redirection
+	endWord := func() {
+		if inWord && !file {
+			words = append(words, string(word))
+		}
+		file = file && !inWord
+		word, inWord = nil, false
+	}
+	endCommand := func() {
+		endWord()
+		commands, words = append(commands, words), nil
+	}
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\'' || c == '"':
+			quoted, _, _ := strings.Cut(line[i+1:], string(c))
+			word, inWord = append(word, quoted...), true
+			i += len(quoted) + 1
+		case c == '#' && !inWord:
+			line = line[:i]
+		case c == ' ' || c == '\t' || c == '\n':
+			endWord()
+		case strings.IndexByte("|;&()", c) >= 0:
+			endCommand()
+		case c == '<' || c == '>':
+			inWord = inWord && strings.Trim(string(word), "0123456789") != "" // else a file descriptor
+			endWord()
+			file = true
+			i += len(line[i+1:]) - len(strings.TrimLeft(line[i+1:], "<>&"))
+		default:
+			word, inWord = append(word, c), true
+		}
+	}
+	endCommand()
 	return commands
 }
 
