@@ -132,7 +132,7 @@ func BenchmarkKernelChanges(b *testing.B) {
 		t := checker.targets[i]
 		checker.report(healthcheck.Event{Status: healthcheck.Status{Key: t.Key(), Target: t, Health: healthcheck.Health{State: state, Since: time.Now()}}, Changed: true})
 	}
-	// behind waits until a server's service has so many destinations, and returns the time since a moment.
+	// behind waits until a server's service has so many destinations with a weight, and returns the time since a moment.
 	behind := func(i, want int, since time.Time) time.Duration {
 		key := cfg.Services[i/perService].ServiceKey
 		for {
@@ -140,7 +140,15 @@ func BenchmarkKernelChanges(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if len(list) == 1 && len(list[0].Destinations) == want {
+			used := 0
+			for _, s := range list {
+				for _, d := range s.Destinations {
+					if d.Weight > 0 {
+						used++
+					}
+				}
+			}
+			if len(list) == 1 && used == want {
 				return time.Since(since)
 			}
 			<-time.After(time.Millisecond)
