@@ -41,7 +41,7 @@ Exit status: 0 confirmed, 1 not confirmed or refused.`,
   lvs-ha apply --undo          # go back now`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
+			client := newClient(supervisor.RuntimeDir(runtimeDir))
 			if undo {
 				if cmd.Flags().Changed("confirm") {
 					return errors.New("--confirm has no meaning with --undo: remove one of them")
@@ -79,7 +79,7 @@ func newConfirm() *cobra.Command {
 confirmed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
+			client := newClient(supervisor.RuntimeDir(runtimeDir))
 			if _, err := client.Confirm(cmd.Context(), api.ConfirmRequest{}); err != nil {
 				return asRefusal(err)
 			}

@@ -47,7 +47,7 @@ func newDoctor() *cobra.Command {
 				return fmt.Errorf("--output %q: want table or json", output)
 			}
 			socket := supervisor.RuntimeDir(runtimeDir).APISocket()
-			cfg, err := doctorConfig(cmd, &conf, api.NewClient(socket))
+			cfg, err := doctorConfig(cmd, &conf, newClient(supervisor.RuntimeDir(runtimeDir)))
 			if err != nil {
 				return &exitError{doctor.ExitErrors, err}
 			}

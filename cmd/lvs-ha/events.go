@@ -50,7 +50,7 @@ Exit status: 0 OK, 1 wrong usage, 3 lvs-ha is not running, 4 lvs-ha does not res
 				ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 				defer stop()
 			}
-			return showEvents(ctx, cmd.OutOrStdout(), api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()), filter, follow, output)
+			return showEvents(ctx, cmd.OutOrStdout(), newClient(supervisor.RuntimeDir(runtimeDir)), filter, follow, output)
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for new events and show them")

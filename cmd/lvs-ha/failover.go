@@ -31,7 +31,7 @@ Exit status: 0 if every instance was handed over or was not master, 1 otherwise.
   lvs-ha failover --undo           # after it
   lvs-ha failover 'web-*' --for 10m`,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			status, err := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket()).Status(cmd.Context())
+			status, err := newClient(supervisor.RuntimeDir(runtimeDir)).Status(cmd.Context())
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
@@ -45,7 +45,7 @@ Exit status: 0 if every instance was handed over or was not master, 1 otherwise.
 			if cmd.Flags().Changed("for") && stayAway <= 0 {
 				return errors.New("--for needs a positive time, for example 10m")
 			}
-			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
+			client := newClient(supervisor.RuntimeDir(runtimeDir))
 			result, err := client.Failover(cmd.Context(), api.FailoverRequest{Instances: args, For: api.Duration(stayAway), Undo: undo})
 			if err != nil {
 				return asRefusal(err)

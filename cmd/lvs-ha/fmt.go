@@ -29,6 +29,7 @@ func newFmt() *cobra.Command {
 		Long:  fmtLong,
 		Example: `  lvs-ha fmt -w                # the configuration of this host
   lvs-ha fmt --check *.hcl     # in a CI job
+  lvs-ha fmt a.hcl | diff -u a.hcl -   # what would change
   lvs-ha fmt - < lvs-ha.hcl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

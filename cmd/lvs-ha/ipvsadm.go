@@ -70,7 +70,7 @@ type owned struct {
 // ownedIn queries the daemon of a runtime directory. If the daemon is running but does not respond, its state file is used.
 func ownedIn(ctx context.Context, dir supervisor.RuntimeDir) owned {
 	o := owned{services: map[ipvs.ServiceKey]string{}}
-	status, err := api.NewClient(dir.APISocket()).Status(ctx)
+	status, err := newClient(dir).Status(ctx)
 	if errors.Is(err, api.ErrNotRunning) {
 		return o
 	}

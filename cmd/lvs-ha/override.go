@@ -90,7 +90,7 @@ func (c *overrideCommand) command(use, short, long string) *cobra.Command {
 			return nil
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			status, err := api.NewClient(supervisor.RuntimeDir(c.runtimeDir).APISocket()).Status(cmd.Context())
+			status, err := newClient(supervisor.RuntimeDir(c.runtimeDir)).Status(cmd.Context())
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
@@ -122,7 +122,7 @@ func (c *overrideCommand) run(cmd *cobra.Command, args []string) error {
 	if r.Action == api.OverrideWeight {
 		r.Servers = args[:len(args)-1]
 	}
-	client := api.NewClient(supervisor.RuntimeDir(c.runtimeDir).APISocket())
+	client := newClient(supervisor.RuntimeDir(c.runtimeDir))
 	result, err := client.Override(cmd.Context(), r)
 	if err != nil {
 		return asRefusal(err)

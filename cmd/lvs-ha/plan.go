@@ -64,7 +64,7 @@ func newPlan() *cobra.Command {
 
 // makePlan plans the named configuration, or a reload of the daemon's configuration if none is named.
 func makePlan(cmd *cobra.Command, conf *configFlags, dir supervisor.RuntimeDir) (api.Plan, error) {
-	client := api.NewClient(dir.APISocket())
+	client := newClient(dir)
 	if !conf.named(cmd) {
 		if plan, err := client.PlanReload(cmd.Context()); !errors.Is(err, api.ErrNotRunning) {
 			return plan, asRefusal(err)

@@ -21,7 +21,7 @@ nothing: the errors are printed and the exit status is 1. Warnings, also about s
 prevent it.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client := api.NewClient(supervisor.RuntimeDir(runtimeDir).APISocket())
+			client := newClient(supervisor.RuntimeDir(runtimeDir))
 			reloaded, err := client.Reload(cmd.Context())
 			if err != nil {
 				return asRefusal(err)

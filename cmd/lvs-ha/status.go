@@ -88,8 +88,13 @@ type statusQuery struct {
 	lines bool // a JSON document takes one line
 }
 
-func (q *statusQuery) client() *api.Client {
-	return api.NewClient(supervisor.RuntimeDir(q.runtimeDir).APISocket())
+func (q *statusQuery) client() *api.Client { return newClient(supervisor.RuntimeDir(q.runtimeDir)) }
+
+// newClient returns a client of the director that uses a runtime directory.
+func newClient(dir supervisor.RuntimeDir) *api.Client {
+	client := api.NewClient(dir.APISocket())
+	client.Expected = dir.IsRunning
+	return client
 }
 
 // ask returns the current status as text, and the number of problems.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +21,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/vrrp"
+	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 )
 
 // faulty is a file added to a build of lvs-ha. It makes one command of the program fail as the file says whose name the linker
@@ -39,7 +43,7 @@ func init() {
 }
 `
 
-// buildNext builds lvs-ha as version v2 with faults, which the returned function sets.
+// buildNext builds lvs-ha as version v2, whose instances have one field more, with faults, which the returned function sets.
 func buildNext(t *testing.T) (path string, setFault func(string)) {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,7 +59,19 @@ func buildNext(t *testing.T) (path string, setFault func(string)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(here, "zz_faulty.go"): write("faulty.go", faulty)}})
+	instance := filepath.Join(here, "../../vrrp/instance.go")
+	text, err := os.ReadFile(instance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const field = "type Instance struct {\n"
+	if !strings.Contains(string(text), field) {
+		t.Fatalf("%s has no %q", instance, field)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
+		filepath.Join(here, "zz_faulty.go"): write("faulty.go", faulty),
+		instance:                            write("instance.go", strings.Replace(string(text), field, field+"Next string `json:\"next,omitempty\"`\n", 1)),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,68 +100,57 @@ func install(t *testing.T, program, path string) {
 	}
 }
 
-// TestHostUpgrade upgrades the master of a pair with adverts every 100 ms: to versions that fail in many ways, each of which is
-// put back, then to one that works. No failure and no success is visible on the wire, to the peer or on the interface.
+// upgradable is a node of a pair whose program is in a place of its own.
+type upgradable struct {
+	*daemon
+	bin string
+}
+
+func (p *place) startUpgradable(program string) *upgradable {
+	p.t.Helper()
+	bin := filepath.Join(p.t.TempDir(), "lvs-ha")
+	install(p.t, program, bin)
+	return &upgradable{p.startProgram(bin), bin}
+}
+
+func (u *upgradable) upgrade() answer {
+	u.t.Helper()
+	return u.run(u.bin, "upgrade", "--runtime-dir", u.path("run"))
+}
+
+// TestHostUpgrade upgrades a pair with adverts every 100 ms: first the backup, then the master, to versions that fail in many ways,
+// each of which is put back, and to one that works. No failure and no success is visible to a client, on the wire, to the peer, on the
+// interface or to those who ask for the status.
 func TestHostUpgrade(t *testing.T) {
 	lab.Need(t, lab.Host)
 	next, setFault := buildNext(t)
-	places := newPlaces(t, 2)
-	master, peer := places[0], places[1]
-	master.configure(gateway)
-	peer.configure(strings.Replace(gateway, "150", "100", 1))
 	running, err := exec.LookPath("lvs-ha")
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(t.TempDir(), "lvs-ha")
-	install(t, running, bin)
-	d := master.startProgram(bin)
-	before := d.awaitStatus("master", isMaster)
-	second := peer.start()
-	backup := second.awaitStatus("backup", func(s api.Status) bool {
+	places := newPlaces(t, 3)
+	places[0].configure(gateway)
+	places[1].configure(strings.Replace(gateway, "150", "100", 1))
+	master := places[0].startUpgradable(running)
+	before := master.awaitStatus("master", isMaster)
+	peer := places[1].startUpgradable(running)
+	isBackup := func(s api.Status) bool {
 		return len(s.VRRP) == 1 && s.VRRP[0].State == vrrp.Backup && s.VRRP[0].MasterPriority == 150
-	}).VRRP[0]
-	upgrade := func() answer { return master.run(bin, "upgrade", "--runtime-dir", master.path("run")) }
+	}
+	peer.awaitStatus("backup", isBackup)
 	longest := peer.watchAdverts("eth0", netip.MustParseAddr("192.0.2.1"))
 	absent := master.watchAddress("eth0", netip.MustParseAddr("192.0.2.100"))
+	unanswered := places[2].probe(places[:2])
+	failures := []func() []answer{master.watchAnswers("status"), peer.watchAnswers("status")}
 
-	master.wantAnswer(upgrade(), 0, "is already running")
-	for _, broken := range []struct{ name, text, said string }{
-		{"no program", "not executable as a program", "exec format error"},
-		{"no lvs-ha", "#!/bin/sh\nexit 0\n", "it is no version of lvs-ha that can"},
-	} {
-		if err := os.Remove(bin); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(bin, []byte(broken.text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		got := master.asked("upgrade")
-		if got.status != 1 || !strings.Contains(got.stderr, broken.said) {
-			t.Errorf("%s: %+v", broken.name, got)
-		}
-	}
-	install(t, next, bin)
-	for _, fault := range []struct{ what, said string }{
-		{"run exit", "exit status 9"},
-		{"speaker exit", "its speaker ended"},
-		{"director exit", "its director ended"},
-		{"speaker hang", "its speaker ended: hung"},
-	} {
-		setFault(fault.what)
-		got := upgrade()
-		if got.status != 1 || !strings.Contains(got.stderr, fault.said) {
-			t.Errorf("%s: %+v", fault.what, got)
-		}
-		if s := d.awaitStatus("master", isMaster); s.Upgrade == nil || s.Upgrade.Error == "" {
-			t.Errorf("%s: the status says %+v about the upgrade", fault.what, s.Upgrade)
-		} else if s.Version != before.Version {
-			t.Errorf("%s: version %s runs", fault.what, s.Version)
-		}
-	}
+	install(t, next, peer.bin)
+	peer.wantAnswer(peer.upgrade(), 0, "version v2 runs")
+	backup := peer.awaitStatus("backup in version v2", func(s api.Status) bool { return isBackup(s) && s.Version == "v2" }).VRRP[0]
+	master.wantAnswer(master.upgrade(), 0, "is already running")
+	master.upgradeToBroken(next, setFault, before.Version)
 	setFault("")
-	master.wantAnswer(upgrade(), 0, "version v2 runs")
-	after := d.awaitStatus("master in version v2", func(s api.Status) bool { return isMaster(s) && s.Version == "v2" })
+	master.wantAnswer(master.upgrade(), 0, "version v2 runs")
+	after := master.awaitStatus("master in version v2", func(s api.Status) bool { return isMaster(s) && s.Version == "v2" })
 	if u := after.Upgrade; u == nil || u.To != "v2" {
 		t.Errorf("the status says %+v about the upgrade", u)
 	}
@@ -159,9 +164,169 @@ func TestHostUpgrade(t *testing.T) {
 	if times := absent(); times != 0 {
 		t.Errorf("the address was absent %d times", times)
 	}
-	now := second.awaitStatus("backup", func(s api.Status) bool { return len(s.VRRP) == 1 && s.VRRP[0].State == vrrp.Backup }).VRRP[0]
-	if now.Transitions != backup.Transitions || !now.Since.Equal(backup.Since) {
-		t.Errorf("the peer is %s because of %q since %s", now.State, now.Reason, now.Since)
+	if lost, sent := unanswered(); lost > 0 || sent < 500 {
+		t.Errorf("%d of %d datagrams were not answered", lost, sent)
+	}
+	for _, failures := range failures {
+		if got := failures(); len(got) > 0 {
+			t.Errorf("the status failed %d times: %+v", len(got), got[0])
+		}
+	}
+	now := peer.awaitStatus("backup", isBackup).VRRP[0]
+	if now.Transitions != 0 || !now.Since.Equal(backup.Since) {
+		t.Errorf("the peer is %s because of %q since %s, and was master %d times", now.State, now.Reason, now.Since, now.Transitions)
+	}
+	master.upgradeOfUnknownState(running)
+}
+
+// upgradeToBroken upgrades to programs that do not work, and leaves the next version installed.
+func (u *upgradable) upgradeToBroken(next string, setFault func(string), version string) {
+	u.t.Helper()
+	for _, broken := range []struct{ name, text, said string }{
+		{"no program", "not executable as a program", "exec format error"},
+		{"no lvs-ha", "#!/bin/sh\nexit 0\n", "it is no version of lvs-ha that can"},
+	} {
+		if err := os.Remove(u.bin); err != nil {
+			u.t.Fatal(err)
+		}
+		if err := os.WriteFile(u.bin, []byte(broken.text), 0o755); err != nil {
+			u.t.Fatal(err)
+		}
+		got := u.asked("upgrade")
+		if got.status != 1 || !strings.Contains(got.stderr, broken.said) {
+			u.t.Errorf("%s: %+v", broken.name, got)
+		}
+	}
+	install(u.t, next, u.bin)
+	for _, fault := range []struct{ what, said string }{
+		{"run exit", "exit status 9"},
+		{"speaker exit", "its speaker ended"},
+		{"director exit", "its director ended"},
+		{"speaker hang", "its speaker ended: hung"},
+	} {
+		setFault(fault.what)
+		got := u.upgrade()
+		if got.status != 1 || !strings.Contains(got.stderr, fault.said) {
+			u.t.Errorf("%s: %+v", fault.what, got)
+		}
+		if s := u.awaitStatus("master", isMaster); s.Upgrade == nil || s.Upgrade.Error == "" {
+			u.t.Errorf("%s: the status says %+v about the upgrade", fault.what, s.Upgrade)
+		} else if s.Version != version {
+			u.t.Errorf("%s: version %s runs", fault.what, s.Version)
+		}
+	}
+}
+
+// upgradeOfUnknownState upgrades a master whose instances the other version cannot read. That is refused until another router is
+// master.
+func (u *upgradable) upgradeOfUnknownState(program string) {
+	u.t.Helper()
+	erase := func() {
+		u.t.Helper()
+		descriptors := fmt.Sprintf("/proc/%d/fd", u.cmd.Process.Pid)
+		all, err := os.ReadDir(descriptors)
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		for _, fd := range all {
+			path := filepath.Join(descriptors, fd.Name())
+			if target, err := os.Readlink(path); err != nil || !strings.Contains(target, speaker.TenuresName) {
+				continue
+			}
+			if err := os.Truncate(path, 16<<20); err != nil { // behind that are the instances
+				u.t.Fatal(err)
+			}
+			return
+		}
+		u.t.Fatal("the parent does not have the memory of the speakers")
+	}
+	install(u.t, program, u.bin)
+	erase()
+	if got := u.upgrade(); got.status != 1 || !strings.Contains(got.stderr, "fail over first") {
+		u.t.Errorf("without a state that it knows: %+v", got)
+	}
+	u.wantAnswer(u.asked("failover"), 0, "handed over")
+	erase()
+	u.wantAnswer(u.upgrade(), 0, "runs")
+}
+
+// probe sends datagrams every few milliseconds through 192.0.2.100 to the nodes that may have it. stop returns how many of how many
+// were not answered. It depends on no time: the network keeps their order.
+func (p *place) probe(through []*place) (stop func() (lost, sent int)) {
+	p.t.Helper()
+	const service = "192.0.2.100:7007"
+	for _, node := range through {
+		if err := node.host.Sysctl("net.ipv4.ip_nonlocal_bind", "1"); err != nil {
+			p.t.Fatal(err)
+		}
+		if _, err := node.host.UDPEcho("echo", service); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	conn, err := p.host.DialContext(p.t.Context(), "udp", service)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { conn.Close() })
+	var answered, latest atomic.Int64
+	go func() {
+		for buf := make([]byte, 64); ; {
+			n, err := conn.Read(buf)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			var number int64
+			if _, failed := fmt.Sscanf(string(buf[:max(n, 0)]), "echo %d", &number); err == nil && failed == nil {
+				answered.Add(1)
+				latest.Store(number)
+			}
+		}
+	}()
+	done := make(chan struct{})
+	var sending sync.WaitGroup
+	sent := 0
+	sending.Go(func() {
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			sent++
+			_, _ = fmt.Fprint(conn, sent) // a datagram that is refused is not answered either
+			select {
+			case <-tick.C:
+			case <-done:
+				tick.Stop()
+				return
+			}
+		}
+	})
+	return func() (int, int) {
+		close(done)
+		sending.Wait()
+		eventually(p.t, "the last datagram is answered", func() bool { return latest.Load() == int64(sent) })
+		return sent - int(answered.Load()), sent
+	}
+}
+
+// watchAnswers asks the daemon several times a second. stop returns the answers that were none.
+func (u *upgradable) watchAnswers(args ...string) (stop func() []answer) {
+	done := make(chan struct{})
+	var failed []answer
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for tick := time.NewTicker(100 * time.Millisecond); ; {
+			if got := u.asked(args...); got.status != 0 && got.status != statusDegraded {
+				failed = append(failed, got)
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				tick.Stop()
+				return
+			}
+		}
+	})
+	return func() []answer {
+		close(done)
+		watching.Wait()
+		return failed
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -25,8 +26,18 @@ var ErrNoAnswer = errors.New("no answer")
 // statusTimeout limits a status request. The director responds within seconds even if the kernel does not.
 const statusTimeout = 15 * time.Second
 
+// A client that waits for an absent director tries again after absentRetry, for absentWait at most.
+const (
+	absentRetry = 10 * time.Millisecond
+	absentWait  = 3 * time.Second
+)
+
 // Client is a client of a director's API socket.
 type Client struct {
+	// Expected reports whether a director will serve the socket soon if none does: one director replaces another after a crash,
+	// or in an upgrade. The client then waits for it, and repeats a GET request that was cut off. nil: never.
+	Expected func() bool
+
 	socket string
 	http   *http.Client
 }
@@ -84,7 +95,24 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 			return fmt.Errorf("encoding the request %s %s: %w", method, path, err)
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://lvs-ha"+path, &text)
+	for limit := time.Now().Add(absentWait); ; {
+		err := c.try(ctx, method, path, text.Bytes(), into)
+		repeat := errors.Is(err, ErrNotRunning) || errors.Is(err, errCut) && method == http.MethodGet
+		if !repeat || c.Expected == nil || !c.Expected() || time.Now().After(limit) {
+			return err
+		}
+		select {
+		case <-time.After(absentRetry):
+		case <-ctx.Done():
+			return err
+		}
+		reflect.ValueOf(into).Elem().SetZero()
+	}
+}
+
+// try makes a request once.
+func (c *Client) try(ctx context.Context, method, path string, body []byte, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://lvs-ha"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -100,18 +128,29 @@ func (c *Client) do(ctx context.Context, method, path string, body, into any) er
 		}
 		return &Error{Status: resp.StatusCode, Findings: f.Findings, More: f.More, Err: errors.New(f.Error)}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+	err = json.NewDecoder(resp.Body).Decode(into)
+	if wasCut(err) {
+		return c.explain(err)
+	}
+	if err != nil {
 		return fmt.Errorf("reading the director's response to %s %s: %w", method, path, err)
 	}
 	return nil
+}
+
+// errCut means that the director ended during a request.
+var errCut = errors.New("the director closed the connection")
+
+func wasCut(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or set --runtime-dir to that of the running one)", ErrNotRunning, c.socket)
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
-		return fmt.Errorf("the director closed the connection on %s before it answered: it may be restarting; try again", c.socket)
+	case wasCut(err):
+		return fmt.Errorf("%w on %s before it answered: it may be restarting; try again", errCut, c.socket)
 	case isTimeout(err):
 		return fmt.Errorf("%w on %s in time: the director is running, but busy, stopped or hung; check its log. "+
 			"The process \"lvs-ha director\" can be killed safely: it is restarted at once", ErrNoAnswer, c.socket)

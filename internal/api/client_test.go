@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -48,6 +49,61 @@ func TestDirectorThatStopsDuringRequestIsReportedAsRestarting(t *testing.T) {
 	<-ended
 	if err == nil || !strings.Contains(err.Error(), "try again") {
 		t.Errorf("got error %v", err)
+	}
+}
+
+// TestClientAwaitsTheNextDirector: a request that finds no director waits for the next, and one that only reads is repeated if it
+// was cut off, also in the middle of its answer.
+func TestClientAwaitsTheNextDirector(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		before  string // what the first director writes before it ends; empty: there is none
+		reload  bool
+		refused error
+	}{
+		{name: "status without a director"},
+		{name: "reload without a director", reload: true},
+		{name: "status, cut before the answer", before: "HTTP/1.1 200 OK\r\n"},
+		{name: "status, cut in the answer", before: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"node\": \"old\", \"problems\": [{\"what\": "},
+		{name: "reload, cut before the answer", before: "HTTP/1.1 200 OK\r\n", reload: true, refused: errCut},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			socket := filepath.Join(t.TempDir(), "api.sock")
+			next := func() {
+				ctx, cancel := context.WithCancel(context.Background())
+				l := Listen(ctx, socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, slog.New(slog.DiscardHandler))
+				t.Cleanup(func() { cancel(); l.Wait() })
+			}
+			if tt.before != "" {
+				first, err := net.Listen("unix", socket)
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					conn, err := first.Accept()
+					_ = first.Close()
+					if err == nil {
+						_, _ = conn.Read(make([]byte, 4096))
+						_, _ = conn.Write([]byte(tt.before))
+						_ = conn.Close()
+					}
+				}()
+			}
+			client, once := NewClient(socket), sync.OnceFunc(next)
+			client.Expected = func() bool { once(); return true }
+			var err error
+			if tt.reload {
+				_, err = client.Reload(t.Context())
+			} else {
+				var s Status
+				if s, err = client.Status(t.Context()); s.Node != "lb1" || len(s.Problems) > 0 {
+					t.Errorf("got %+v", s)
+				}
+			}
+			if !errors.Is(err, tt.refused) {
+				t.Errorf("got error %v, want %v", err, tt.refused)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -150,6 +151,25 @@ func TestOneDiagnosisAtATime(t *testing.T) {
 	for range 2 {
 		if got, err := turn.make(t.Context(), d); err != nil || got.ExitStatus != 2 || len(got.Findings) != 1 {
 			t.Errorf("got %+v, %v", got, err)
+		}
+	}
+}
+
+// TestOnePlanAtATime: the next one does not read its configuration before its turn.
+func TestOnePlanAtATime(t *testing.T) {
+	d := &fakeDirector{}
+	turn := make(plans, 1)
+	turn <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	body := &endless{start: strings.NewReader("{")}
+	if _, err := turn.make(ctx, d, body); statusOf(err) != http.StatusGatewayTimeout || body.read.Load() != 0 {
+		t.Errorf("got error %v after %d bytes", err, body.read.Load())
+	}
+	<-turn
+	for range 2 {
+		if _, err := turn.make(t.Context(), d, strings.NewReader("")); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -61,4 +63,24 @@ type Setting struct {
 // Empty reports whether the plan has no changes.
 func (p Plan) Empty() bool {
 	return len(p.Table)+len(p.Sync)+len(p.Timeouts)+len(p.Settings) == 0
+}
+
+// plans is a turn for plans, of which one is made at a time: a configuration may need hundreds of megabytes.
+type plans chan struct{}
+
+var planning = make(plans, 1)
+
+// make waits for its turn and plans the configuration in a request.
+func (turn plans) make(ctx context.Context, d Director, body io.Reader) (Plan, error) {
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return Plan{}, fmt.Errorf("waiting for another plan: %w", context.Cause(ctx))
+	}
+	cfg, err := posted(body)
+	if err != nil {
+		return Plan{}, err
+	}
+	return d.Plan(ctx, cfg)
 }

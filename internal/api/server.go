@@ -115,12 +115,7 @@ func routes(d Director, ended <-chan struct{}) []route {
 		}},
 		// It changes nothing, but takes a configuration of any size.
 		{method: http.MethodPost, path: "/v1/plan", needs: mayWrite, about: "what a reload, or another configuration, would change", gives: Plan{}, takes: map[string]any{}, serve: func(w http.ResponseWriter, r *http.Request) {
-			cfg, err := posted(http.MaxBytesReader(w, r.Body, maxRequest))
-			if err != nil {
-				answer(w, nil, err)
-				return
-			}
-			plan, err := d.Plan(r.Context(), cfg)
+			plan, err := planning.make(r.Context(), d, http.MaxBytesReader(w, r.Body, maxRequest))
 			answer(w, plan, err)
 		}},
 		{method: http.MethodPost, path: "/v1/failover", needs: mayWrite, about: "hand instances over, or end that", gives: Failover{}, takes: FailoverRequest{}, serve: func(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -62,6 +63,15 @@ func FindParent() (pid int, err error) {
 		return 0, err
 	}
 	return h.pid, nil
+}
+
+// IsRunning reports whether an lvs-ha is running in this network namespace, and has used the directory. Every user can ask.
+func (d RuntimeDir) IsRunning() bool {
+	if _, err := os.Stat(filepath.Join(string(d), lockName)); err != nil {
+		return false
+	}
+	inode, err := role{Program, parentRole}.inode()
+	return err == nil && inode != ""
 }
 
 // read reads /proc/PID/status (proc(5)).
