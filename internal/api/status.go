@@ -23,6 +23,8 @@ type Status struct {
 	Sync     []SyncDaemon     `json:"connection_sync,omitempty"`
 	Notify   []Receiver       `json:"notify,omitempty"`
 	Upgrade  *Upgrade         `json:"upgrade,omitempty"` // the latest, since the parent process started
+
+	KernelRead time.Time `json:"kernel_read,omitzero"` // when the kernel's table and counters were last read
 }
 
 // Upgrade is a change of the running lvs-ha to another version, or the attempt.

@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -18,6 +19,8 @@ type counters struct {
 	open   func(context.Context) (Kernel, error)
 	turn   chan struct{} // contains one token
 	kernel Kernel        // used by the owner of the token; nil: not open
+
+	last atomic.Pointer[time.Time] // of the last successful reading
 }
 
 // observed is a reading of the kernel's state.
@@ -26,8 +29,8 @@ type observed struct {
 	daemons []connsync.Running
 }
 
-func newCounters(open func(context.Context) (Kernel, error)) counters {
-	c := counters{open: open, turn: make(chan struct{}, 1)}
+func newCounters(open func(context.Context) (Kernel, error)) *counters {
+	c := &counters{open: open, turn: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
 	return c
 }
@@ -48,10 +51,13 @@ func (c *counters) read(ctx context.Context) (o observed, err error) {
 			return o, err
 		}
 	}
+	at := time.Now()
 	if o.table, err = c.kernel.Table(ctx); err != nil {
 		return o, err
 	}
-	o.daemons, err = c.kernel.Daemons(ctx)
+	if o.daemons, err = c.kernel.Daemons(ctx); err == nil {
+		c.last.Store(&at)
+	}
 	return o, err
 }
 

@@ -181,7 +181,7 @@ type Director struct {
 	compared []time.Duration // durations of the last full comparisons
 	touched  touched
 	retries  retries
-	counters counters
+	counters *counters
 	problems problems
 }
 

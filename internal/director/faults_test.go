@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -322,6 +323,39 @@ func (k hangingKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
 	}
 }
 
+// failingKernel fails to read the table while broken is set.
+type failingKernel struct {
+	*fakeKernel
+	broken *atomic.Bool
+}
+
+func (k failingKernel) Table(ctx context.Context) ([]ipvs.ServiceState, error) {
+	if k.broken.Load() {
+		return nil, syscall.ENOMEM
+	}
+	return k.fakeKernel.Table(ctx)
+}
+
+// TestAgeOfCounters: a status says when the kernel was last read, also if it cannot be read now.
+func TestAgeOfCounters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var broken atomic.Bool
+		b.openKernel = func() (Kernel, error) { return failingKernel{b.kernel, &broken}, nil }
+		b.start(false)
+		defer b.stop()
+		read := time.Now()
+		if s := b.status(); !s.KernelRead.Equal(read) {
+			t.Errorf("the kernel was read at %v, want %v", s.KernelRead, read)
+		}
+		time.Sleep(time.Minute)
+		broken.Store(true)
+		if s := b.status(); !s.KernelRead.Equal(read) || !s.KernelUnknown() {
+			t.Errorf("the kernel was read at %v, want %v; problems %+v", s.KernelRead, read, s.Problems)
+		}
+	})
+}
+
 // TestReadersDoNotWaitForKernel checks that while the kernel hangs, status and plan respond in time and report it, and the
 // director reports that it is alive.
 func TestReadersDoNotWaitForKernel(t *testing.T) {
@@ -339,6 +373,9 @@ func TestReadersDoNotWaitForKernel(t *testing.T) {
 		}
 		if !slices.ContainsFunc(s.Problems, func(p api.Problem) bool { return p.What == api.ProblemUnread }) {
 			t.Errorf("problems: %+v", s.Problems)
+		}
+		if !s.KernelRead.IsZero() {
+			t.Errorf("the kernel was read at %v", s.KernelRead)
 		}
 		before := b.speaker.heard()
 		time.Sleep(5 * time.Second)

@@ -52,6 +52,9 @@ func (d *Director) Survey(ctx context.Context) (api.Status, iter.Seq[*api.Servic
 	}
 	now := time.Now()
 	status := seen.status(kernel, now)
+	if at := d.counters.last.Load(); at != nil {
+		status.KernelRead = wallclock.Export(*at, now)
+	}
 	if d.Upgrade != nil {
 		status.Upgrade = d.Upgrade()
 	}

@@ -51,6 +51,9 @@ func Write(out io.Writer, s api.Status, all iter.Seq[*api.Service], f Figures, s
 		if servers {
 			realServers(w, &list)
 		}
+		if !s.KernelUnknown() { // zeros would look like counters that were reset
+			inKernel(w, &list, servers)
+		}
 	}
 	return w.flush()
 }
@@ -78,6 +81,10 @@ func daemon(w *writer, s *api.Status) {
 			w.sample(1, p.What)
 		}
 		seen[p.What] = true
+	}
+	w.family(gauge, "ipvs_read_time_seconds", "When the kernel's IPVS table and its counters were last read, since 1970.")
+	if !s.KernelRead.IsZero() {
+		w.time(s.KernelRead)
 	}
 	w.family(gauge, "foreign_services", "Virtual services in the kernel that lvs-ha does not own.")
 	w.sample(float64(len(s.Foreign)))
@@ -199,7 +206,7 @@ func adverts(w *writer, list []api.Instance) {
 	}
 }
 
-// services writes virtual services without their traffic.
+// services writes what lvs-ha knows of virtual services.
 func services(w *writer, list []service) {
 	w.family(gauge, "service_info", "The settings of a virtual service.", "service", "address", "scheduler")
 	for _, v := range list {
@@ -207,7 +214,6 @@ func services(w *writer, list []service) {
 	}
 	for _, f := range []number[service]{
 		{gauge, "service_up", "Whether the service has its quorum of real servers.", func(v *service) float64 { return truth(v.Quorum.State == healthcheck.Up) }},
-		{gauge, "service_in_kernel", "Whether the service is in the kernel's table.", func(v *service) float64 { return truth(v.Present) }},
 		{gauge, "service_quorum_live", "Real servers that receive connections, or the sum of their weights.", func(v *service) float64 { return float64(v.Quorum.Live) }},
 		{gauge, "service_quorum_needed", "What the service needs of that.", func(v *service) float64 { return float64(v.Quorum.Needed) }},
 	} {
@@ -216,11 +222,6 @@ func services(w *writer, list []service) {
 			w.sample(f.value(&list[i]), list[i].Name)
 		}
 	}
-	writeTraffic(w, "service", func(add func(labels []byte, s *api.Stats)) {
-		for i := range list {
-			add(labelsOf(serviceLabels, list[i].Name), &list[i].Stats)
-		}
-	}, serviceLabels)
 	w.family(gauge, "service_servers", "Real servers of a service by state.", "service", "state")
 	for i := range list {
 		for _, state := range []healthcheck.State{healthcheck.Up, healthcheck.Down, healthcheck.Unknown} {

@@ -33,6 +33,8 @@ func pair(services, serversEach int) api.Status {
 			Dropped: map[string]uint64{"ttl": 3, "checksum": 1}, InterfaceDropped: map[string]uint64{"vrid": 7}, AdvertsSent: 1 << 60,
 			Conflicts: []api.Conflict{{Kind: vrrp.ConflictMaster}},
 		}},
+		KernelRead: time.Unix(1700000002, 0),
+
 		Config: api.Config{Digest: "0123456789abcdef", Read: time.Unix(1700000001, 0)},
 		Notify: []api.Receiver{{Name: "notify web", Delivered: 4}},
 	}
@@ -119,6 +121,7 @@ func TestWrite(t *testing.T) {
 		`lvs_ha_process_start_time_seconds{process="speaker"} 1700000000`,
 		`lvs_ha_config_info{digest="0123456789abcdef"} 1`,
 		`lvs_ha_config_last_read_time_seconds 1700000001`,
+		`lvs_ha_ipvs_read_time_seconds 1700000002`,
 		`lvs_ha_notifications_delivered_total{receiver="notify web"} 4`,
 	} {
 		if !strings.Contains(text, line+"\n") {
@@ -127,6 +130,21 @@ func TestWrite(t *testing.T) {
 	}
 	if few := written(t, pair(1, 1), false); strings.Contains(few, "10.0.0.0:80") || !strings.Contains(few, "lvs_ha_service_up") {
 		t.Error("without servers there are still some, or no services")
+	}
+}
+
+// TestWithoutCounters: counters that could not be read are left out, since zeros would look like counters that were reset.
+func TestWithoutCounters(t *testing.T) {
+	s := pair(1, 1)
+	s.Problems = append(s.Problems, api.Problem{What: api.ProblemUnread})
+	text := written(t, s, true)
+	for name, want := range map[string]bool{
+		"lvs_ha_service_up{": true, "lvs_ha_server_up{": true, "lvs_ha_check_up{": true, "lvs_ha_ipvs_read_time_seconds 1700000002": true,
+		"lvs_ha_service_in_kernel": false, "lvs_ha_service_connections_total": false, "lvs_ha_server_kernel_weight": false, "lvs_ha_server_incoming_bytes_total": false,
+	} {
+		if strings.Contains(text, name) != want {
+			t.Errorf("%s: want %t", name, want)
+		}
 	}
 }
 

@@ -89,12 +89,38 @@ func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
 	return g
 }
 
-// realServers writes real servers, with their checks and their traffic.
+// realServers writes what lvs-ha knows of real servers, with their checks.
 func realServers(w *writer, g *gathered) {
 	numbers(w, g.servers, serverLabels, []number[server]{
 		{gauge, "server_up", "Whether the checks of a real server succeed.", func(r *server) float64 { return truth(r.up) }},
 		{gauge, "server_weight", "The configured weight.", func(r *server) float64 { return float64(r.weight) }},
 		{gauge, "server_effective_weight", "The weight that checks, agents and orders have made of it.", func(r *server) float64 { return float64(r.effective) }},
+	})
+	numbers(w, g.checks, checkLabels, []number[check]{
+		{gauge, "check_up", "Whether a health check of a real server succeeds.", func(c *check) float64 { return truth(c.up) }},
+		{gauge, "check_last_duration_seconds", "How long the last run of a health check took.", func(c *check) float64 { return c.took.Seconds() }},
+	})
+	w.family(gauge, "server_override", "Orders of operators in force.", overrideLabels...)
+	for _, labels := range g.overrides {
+		w.sampleOf(labels, 1)
+	}
+}
+
+// inKernel writes what the kernel has of services and, if servers is set, of real servers.
+func inKernel(w *writer, g *gathered, servers bool) {
+	w.family(gauge, "service_in_kernel", "Whether the service is in the kernel's table.", serviceLabels...)
+	for i := range g.services {
+		w.flag(g.services[i].Present, g.services[i].Name)
+	}
+	writeTraffic(w, "service", func(add func(labels []byte, s *api.Stats)) {
+		for i := range g.services {
+			add(labelsOf(serviceLabels, g.services[i].Name), &g.services[i].Stats)
+		}
+	}, serviceLabels)
+	if !servers {
+		return
+	}
+	numbers(w, g.servers, serverLabels, []number[server]{
 		{gauge, "server_kernel_weight", "The weight in the kernel's table; 0 if the server is not there.", func(r *server) float64 { return float64(r.kernelWeight) }},
 		{gauge, "server_in_kernel", "Whether the server is in the kernel's table.", func(r *server) float64 { return truth(r.inKernel) }},
 		{gauge, "server_active_connections", "Established connections.", func(r *server) float64 { return float64(r.active) }},
@@ -105,14 +131,6 @@ func realServers(w *writer, g *gathered) {
 			add(g.servers[i].labels, &g.servers[i].of.traffic)
 		}
 	}, serverLabels)
-	numbers(w, g.checks, checkLabels, []number[check]{
-		{gauge, "check_up", "Whether a health check of a real server succeeds.", func(c *check) float64 { return truth(c.up) }},
-		{gauge, "check_last_duration_seconds", "How long the last run of a health check took.", func(c *check) float64 { return c.took.Seconds() }},
-	})
-	w.family(gauge, "server_override", "Orders of operators in force.", overrideLabels...)
-	for _, labels := range g.overrides {
-		w.sampleOf(labels, 1)
-	}
 }
 
 // numbers writes families with a sample for each element of a list.
