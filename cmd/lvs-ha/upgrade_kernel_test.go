@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -15,14 +16,15 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 )
 
-// TestKernelUpgradeKeepsConnections upgrades to a copy of the running program. The data path must stay complete, and a
-// connection through IPVS must continue.
+// TestKernelUpgradeKeepsConnections upgrades to a copy of the running program. The data path must stay complete, a connection
+// through IPVS must continue, and the kernel's thread that sends connections to the peer must stay.
 func TestKernelUpgradeKeepsConnections(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	places := newPlaces(t, 2)
 	p, server := places[0], places[1]
 	// At an advert interval of 100 ms, a peer could take over before a process has started in the test kernel.
-	p.configure(strings.Replace(strings.Replace(withService, "100ms", "300ms", 1), "192.0.2.7", "192.0.2.2", 1) + `
+	synced := strings.Replace(withService, "  priority ", "  connection_sync { interface = \"eth0\" }\n  priority ", 1)
+	p.configure(strings.Replace(strings.Replace(synced, "100ms", "300ms", 1), "192.0.2.7", "192.0.2.2", 1) + `
 director { on_stop = "remove" }
 sysctl { manage = true }
 `)
@@ -50,6 +52,17 @@ sysctl { manage = true }
 		}
 	}
 	say("before")
+	sender := func() (pids []string) {
+		all, _ := filepath.Glob("/proc/[0-9]*/comm")
+		for _, path := range all {
+			if text, _ := os.ReadFile(path); strings.HasPrefix(string(text), "ipvs-m:") { // net/netfilter/ipvs/ip_vs_sync.c
+				pids = append(pids, filepath.Base(filepath.Dir(path)))
+			}
+		}
+		return pids
+	}
+	eventually(t, "the kernel sends connections to the peer", func() bool { return len(sender()) == 1 })
+	sends := sender()
 	stop := p.watchDataPath()
 	install(t, running, bin)
 	p.wantAnswer(p.run(bin, "upgrade", "--runtime-dir", p.path("run")), 0, "runs")
@@ -58,6 +71,9 @@ sysctl { manage = true }
 	}
 	d.awaitStatus("master by the next workers", func(s api.Status) bool { return s.Started.After(before.Started) && isMaster(s) })
 	say("after")
+	if now := sender(); !slices.Equal(now, sends) {
+		t.Errorf("threads %v send connections to the peer, before the upgrade %v", now, sends)
+	}
 }
 
 // echoTo starts an echo server at port 80 of this place, and connects to it from a director through the virtual service.
