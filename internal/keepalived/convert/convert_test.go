@@ -160,6 +160,7 @@ func TestFates(t *testing.T) {
 		{instance("virtual_ipaddress {\n10.1.0.1/24 dev eth1\n}"), "virtual_ipaddress", Same, `track_interface "eth1" {}`},
 		{instance("virtual_ipaddress {\n10.1.0.1/24 dev eth1\n}\ntrack_interface {\neth1 weight 5\n}"), "track_interface", Ignored, `track_interface "eth1" {}`},
 		{instance("virtual_routes {\nsrc 10.0.0.1 to 10.1.2.3/16 via 10.0.0.254 dev eth0 table 100 metric 5 mtu lock 1400 # here\n}"), "virtual_routes", Same, `source    = "10.0.0.1"`},
+		{instance("virtual_routes {\n10.1.0.0/16 dev eth0\n}"), "virtual_routes", Same, `scope     = "global"`},
 		{instance("virtual_routes {\nblackhole 10.1.0.0/16\ndefault via fd00::9\n10.2.0.0/16 via 10.0.0.9 or 10.0.0.8\n}"), "virtual_routes", Differs, `route "::/0"`},
 		{instance("virtual_routes {\n10.1.0.0/16 nexthop via 10.0.0.9 dev eth0 onlink weight 2 nexthop via 10.0.0.8 weight 1\n10.3.0.0/16 dev eth0 congctl cubic\n}"), "virtual_routes", Missing, "weight    = 2"},
 		{instance("virtual_rules {\nfrom 10.0.0.1 to 10.9.0.0/16 table 100 fwmark 24/31 preference 39\nto 10.8.0.0/16 prohibit iif eth0\n}"), "virtual_rules", Differs, "priority = 39"},

@@ -133,9 +133,7 @@ func (l *line) route(b *block) bool {
 	if b.label = p.String(); !ok {
 		l.find(Ignored, "This is not a route.")
 	}
-	if p.Addr().Is6() {
-		b.items = slices.DeleteFunc(b.items, func(x item) bool { return x.name == "scope" })
-	}
+	scope(b, p.Addr().Is6())
 	if len(metrics) > 0 {
 		var all []string
 		for _, name := range slices.Sorted(maps.Keys(metrics)) {
@@ -144,6 +142,16 @@ func (l *line) route(b *block) bool {
 		b.set("path_metrics", "{ "+strings.Join(all, ", ")+" }", notes{})
 	}
 	return ok
+}
+
+// scope writes keepalived's default where that of lvs-ha is another one: without a gateway. IPv6 has none.
+func scope(route *block, ipv6 bool) {
+	switch {
+	case ipv6:
+		route.items = slices.DeleteFunc(route.items, func(x item) bool { return x.name == "scope" })
+	case route.get("scope") == "" && route.get("via") == "" && route.get("type") == "" && route.find("next_hop") == nil:
+		route.set("scope", quote("global"), notes{})
+	}
 }
 
 // pathMetric adds a metric, whose value is in the words that follow. It returns the number of words that it used.
