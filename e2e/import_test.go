@@ -122,6 +122,7 @@ type side struct {
 	host    *lab.Node
 	capture *lab.Capture
 	log     bytes.Buffer
+	program *lab.Cmd // the last started
 }
 
 func newSide(t *testing.T, l *lab.Lab, name string) *side {
@@ -143,6 +144,7 @@ func (s *side) start(name string, args ...string) {
 	s.t.Helper()
 	cmd := s.host.Command(context.Background(), name, args...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	s.program = cmd
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
