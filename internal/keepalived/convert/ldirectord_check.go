@@ -32,9 +32,11 @@ const useScript = " Use a script check for more."
 func (d *ldirectord) checkType(l *line, s *ldService) {
 	switch {
 	case s.checktype == "off":
-		l.find(Differs, "ldirectord adds no real servers; here they have weight 0, and there is no sorry server.")
+		l.find(Equivalent, "ldirectord adds no real servers; here they have weight 0.")
 	case s.checktype == "external-perl":
 		l.find(Equivalent, "The command runs as a process of its own.")
+	case s.ipv6 && (s.checktype == "ping" || s.checktype == "connect" && s.protocol == "udp"):
+		l.find(Differs, "ldirectord cannot ping an IPv6 address and keeps the real servers down; here the ping works.")
 	case firstDigits(s.checktype) != "":
 		l.find(Equivalent, "A tcp check, and the other one less often; both must pass.")
 	}
@@ -50,6 +52,8 @@ func (d *ldirectord) serviceWord(l *line, s *ldService) {
 		l.find(Differs, "%s", weaker[s.service]+useScript)
 	case (s.service == "pop" || s.service == "pops" || s.service == "imap" || s.service == "imaps") && s.own["login"] != "":
 		l.find(Differs, "The check reads the greeting; it does not log in."+useScript)
+	case s.service == "dns" && s.own["receive"] == "":
+		l.find(Differs, "Without receive, ldirectord's check always fails; here an answer is enough.")
 	case s.service == "http" || s.service == "https":
 		l.find(Equivalent, "Redirections are not followed: request the page that they lead to.")
 	default:
@@ -121,10 +125,8 @@ func (d *ldirectord) timed(s *ldService, h *block, negotiate bool) *block {
 	if port := atLeast(s.own["checkport"], 1, 0); port > 0 && port < 65536 && h.label != "ping" {
 		h.set("port", fmt.Sprint(port), notes{})
 	} else if s.at.mark != 0 && h.label != "ping" && h.label != "script" {
-		for p, name := range ldServices {
-			if name == s.service {
-				h.set("port", fmt.Sprint(p), notes{})
-			}
+		if usual := ldUsualPort(s.service); usual != 0 {
+			h.set("port", fmt.Sprint(usual), notes{})
 		}
 	}
 	h.set("interval", duration(d.interval(s)), notes{})
@@ -228,11 +230,32 @@ func (d *ldirectord) page(h *block, s *ldService, request, receive string) {
 	if strings.EqualFold(s.own["httpmethod"], "HEAD") {
 		h.set("method", quote("HEAD"), notes{})
 	} else if _, err := regexp.Compile(receive); err == nil && receive != "" {
-		h.set("body", quote(receive), notes{})
+		h.set("body", quote(beforeNewline(receive)), notes{})
 	}
 	if s.service == "https" {
 		h.add(&block{kind: "tls", single: true}).set("skip_verify", "true", notes{})
 	}
+}
+
+// beforeNewline returns an expression whose $ matches before a newline at the end of the text too, as in Perl.
+func beforeNewline(expression string) string {
+	var b strings.Builder
+	class := false
+	for i := 0; i < len(expression); i++ {
+		switch c := expression[i]; {
+		case c == '\\' && i+1 < len(expression):
+			b.WriteByte(c)
+			i++
+		case c == '[':
+			class = true
+		case c == ']':
+			class = false
+		case c == '$' && !class:
+			b.WriteString(`\n?`)
+		}
+		b.WriteByte(expression[i])
+	}
+	return b.String()
 }
 
 // query writes a DNS query: for the addresses of a name, or the name of an address.

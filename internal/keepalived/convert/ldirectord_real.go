@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -46,7 +47,7 @@ func (d *ldirectord) real(l *line, b *block, s *ldService) {
 const maxServers = 4096
 
 func (d *ldirectord) realServer(l *line, b *block, s *ldService, at netip.AddrPort, method, rest string, head notes) {
-	forwarding, checkPort := ldForwardings[method], int(at.Port())
+	forwarding, written := ldForwardings[method], int(at.Port())
 	if forwarding != "nat" || s.at.mark != 0 {
 		at = netip.AddrPortFrom(at.Addr(), 0) // ldirectord takes the service's
 	}
@@ -78,7 +79,12 @@ func (d *ldirectord) realServer(l *line, b *block, s *ldService, at netip.AddrPo
 		r.set("forwarding", quote(forwarding), notes{})
 	}
 	request, receive, own := s.own["request"], s.own["receive"], false
-	if m := ldChecks.FindStringSubmatch(rest); m != nil {
+	switch m := ldChecks.FindStringSubmatch(rest); {
+	case m == nil:
+	case strings.HasPrefix(m[1], "/"):
+		l.find(Ignored, "ldirectord loses a request that begins with / and all that follows it; the request of the service is used.")
+		rest = ""
+	default:
 		request, receive, own, rest = m[1], m[2], true, m[3]
 	}
 	for _, word := range strings.Fields(rest) {
@@ -90,20 +96,54 @@ func (d *ldirectord) realServer(l *line, b *block, s *ldService, at netip.AddrPo
 			l.find(Differs, "ldirectord cannot parse %q and refuses the whole file; it was left out.", word)
 		}
 	}
-	shift := s.at.mark != 0 || forwarding != "nat" && checkPort != 0 && checkPort != int(s.at.address.Port())
-	if own || shift && s.own["checkport"] == "" {
-		for _, h := range d.checks(s, request, receive) {
-			if h.get("port") == "" && shift && checkPort != 0 && h.label != "ping" && h.label != "script" {
-				h.set("port", fmt.Sprint(checkPort), notes{})
-				h.settle()
-			}
-			if s.checkable(h) {
-				r.add(h)
-			} else {
-				l.find(Differs, "There is no port to check; without a check, the real server is always up.")
-			}
+	target := firstPositive(int(at.Port()), int(s.at.address.Port()))
+	checks := d.checks(s, request, receive)
+	for _, h := range checks {
+		own = d.checkedPort(l, s, h, written, target) || own
+	}
+	if own {
+		for _, h := range slices.DeleteFunc(checks, func(h *block) bool { return !s.checkable(h) }) {
+			r.add(h)
 		}
 	}
+}
+
+// checkedPort changes a check to the port that ldirectord checks, and reports whether it is another than that of the service's check: it
+// is the port written for the server, or else the usual one of what is checked, even if the packets go to another.
+func (d *ldirectord) checkedPort(l *line, s *ldService, h *block, written, target int) bool {
+	port, usual := written, ldUsualPort(s.service)
+	switch {
+	case h.label == "ping":
+		return false
+	case h.label == "script":
+		if written == target {
+			return false
+		}
+		h.set("command", strings.Replace(h.get("command"), `\"$LVS_HA_PORT\"`, fmt.Sprint(written), 1), notes{})
+		h.settle()
+		return true
+	case s.own["checkport"] != "" || h.get("address") != "":
+		return false
+	case port == 0:
+		port = usual
+	}
+	if s.at.mark != 0 {
+		target = usual
+	}
+	if port == target && port != 0 {
+		return false
+	}
+	switch {
+	case port != 0:
+		h.set("port", fmt.Sprint(port), notes{})
+		h.settle()
+		return true
+	case s.at.mark != 0:
+		l.find(Differs, "There is no port to check; without a check, the real server is always up.")
+	default:
+		l.find(Differs, "ldirectord has no port to check and keeps the real server down; here the service's port is checked.")
+	}
+	return false
 }
 
 // checkable reports whether a check has a port if it needs one: with a firewall mark, real servers have none.

@@ -40,6 +40,16 @@ var ldServices = map[int]string{
 	636: "ldaps", 993: "imaps", 995: "pops", 1521: "oracle", 1812: "radius", 3128: "http_proxy", 3306: "mysql", 5060: "sip", 5432: "pgsql",
 }
 
+// ldUsualPort returns the port of a service that ldirectord checks, or 0.
+func ldUsualPort(service string) int {
+	for port, name := range ldServices {
+		if name == service {
+			return port
+		}
+	}
+	return 0
+}
+
 // virtual converts a virtual section.
 func (d *ldirectord) virtual(l *line) {
 	s, fault := d.readVirtual(l)
@@ -266,7 +276,10 @@ func (d *ldirectord) implied(b *block, s *ldService) {
 	if s.ipv6 {
 		name = "fallback6"
 	}
-	if fallback := d.setting(s, name); fallback != "" && s.checktype != "off" {
+	if fallback := d.setting(s, name); fallback != "" {
+		if s.at.mark != 0 && s.own[name] == "" {
+			d.find(s.node.Position, ldVirtual, s.node.Keyword, Differs, "ldirectord cannot add the global fallback to a firewall mark; here it is used.")
+		}
 		d.fallback(b, s, fallback)
 	}
 	if command := d.setting(s, "fallbackcommand"); command != "" {
