@@ -17,11 +17,10 @@ import (
 // schedClass is how the kernel schedules the speaker's threads.
 type schedClass int
 
+// The zero value is none: nothing was set yet.
 const (
-	classUnset schedClass = iota
-
 	// classRealTime is SCHED_FIFO: the loop runs before everything else on the host except the kernel's own threads.
-	classRealTime
+	classRealTime schedClass = iota + 1
 
 	// classNice is SCHED_OTHER with the best nice value. With one CPU a SCHED_FIFO thread of a Go process may spin in the
 	// runtime waiting for another thread of the process (casgstatus waits for the holder of the goroutine's scan bit),
