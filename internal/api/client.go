@@ -148,7 +148,7 @@ func wasCut(err error) bool {
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nothing listens on %s (start it with `lvs-ha run -c FILE`, or set --runtime-dir to that of the running one)", ErrNotRunning, c.socket)
+		return fmt.Errorf("%w: nothing listens on %s (start it with `systemctl start lvs-ha` or `lvs-ha run`, or set --runtime-dir to that of the running one)", ErrNotRunning, c.socket)
 	case wasCut(err):
 		return fmt.Errorf("%w on %s before it answered: it may be restarting; try again", errCut, c.socket)
 	case isTimeout(err):
