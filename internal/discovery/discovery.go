@@ -43,7 +43,8 @@ type Options struct {
 // askTimeout limits one question to a source, with all its queries.
 const askTimeout = 30 * time.Second
 
-// maxAsking limits the sources that are asked at the same time.
+// maxAsking limits the sources of a kind that are asked at the same time. Files do not wait for resolvers that do not answer, nor
+// names for a file system that does not.
 const maxAsking = 256
 
 // Pauses before a source that has failed is asked again: the first, which doubles, and the longest.
@@ -56,7 +57,8 @@ const (
 type Discoverer struct {
 	Options
 	started chan struct{} // closed by Run
-	asking  chan struct{} // holds a value for each source that is being asked
+	names   chan struct{} // holds a value for each DNS source that is being asked
+	files   chan struct{} // the same for files
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
@@ -67,7 +69,10 @@ type Discoverer struct {
 
 // New returns a Discoverer. It asks nothing before Run.
 func New(o Options) *Discoverer {
-	return &Discoverer{Options: o, started: make(chan struct{}), asking: make(chan struct{}, maxAsking), cancels: map[string]context.CancelFunc{}}
+	return &Discoverer{
+		Options: o, started: make(chan struct{}), cancels: map[string]context.CancelFunc{},
+		names: make(chan struct{}, maxAsking), files: make(chan struct{}, maxAsking),
+	}
 }
 
 // Run asks the sources until ctx ends and everything that it has started is over.
@@ -119,15 +124,19 @@ func (d *Discoverer) Update(sources map[string]config.Source) {
 // watch asks a source again and again until ctx ends.
 func (d *Discoverer) watch(ctx context.Context, key string, s config.Source) {
 	asked := newSource(s, d.resolvConf)
+	asking := d.files
+	if s.DNS != nil {
+		asking = d.names
+	}
 	pause := firstRetry
 	for {
 		select {
-		case d.asking <- struct{}{}:
+		case asking <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		a, err := askOnce(ctx, asked, s)
-		<-d.asking
+		<-asking
 		if ctx.Err() != nil {
 			return
 		}

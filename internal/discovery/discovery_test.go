@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -85,4 +86,36 @@ func TestDiscoverer(t *testing.T) {
 	if servers, err := Ask(t.Context(), file); err != nil || list(servers) != "10.0.0.8" {
 		t.Errorf("%s, %v", list(servers), err)
 	}
+}
+
+// TestSilentResolver: while many names wait for a resolver that does not answer, files are still read.
+func TestSilentResolver(t *testing.T) {
+	var names discoverytest.Nameserver
+	at := serve(t, &names)
+	names.Silence(true)
+	path := filepath.Join(t.TempDir(), "web.json")
+	write(t, path, `["10.0.0.9"]`)
+	reports := make(chan keyed, 1000)
+	d := New(Options{Report: func(key string, r Report) { reports <- keyed{key, r} }})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	sources := map[string]config.Source{}
+	for i := range maxAsking + 10 {
+		name := fmt.Sprintf("%d.example.com", i)
+		sources[name] = config.Source{DNS: &config.DNSSource{
+			Name: name, Type: "A", Resolvers: []netip.AddrPort{at}, Timeout: askTimeout, MinTTL: time.Second, MaxTTL: time.Minute,
+		}}
+	}
+	d.Update(sources)
+	go func() { defer close(done); d.Run(ctx) }()
+	for names.Queries("udp") < maxAsking {
+		time.Sleep(time.Millisecond)
+	}
+	sources["file"] = config.Source{File: &config.FileSource{Path: path}}
+	d.Update(sources)
+	if r := await(t, reports); r.key != "file" || list(r.Servers) != "10.0.0.9" {
+		t.Errorf("the first report is of %s: %+v", r.key, r.Report)
+	}
+	cancel()
+	<-done
 }
