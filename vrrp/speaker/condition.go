@@ -35,7 +35,8 @@ func (e *engine) conditionOf(r *router) condition {
 }
 
 // sourceOf returns the source address for adverts: the configured one, or the interface's first that is not a virtual
-// address. For IPv6 that is a link-local address (RFC 9568, 5.1.2.1), unless a peer is not on the link.
+// address. A static address, which is added later than others, is only used if there is no other. For IPv6 it is a link-local
+// address (RFC 9568, 5.1.2.1), unless a peer is not on the link.
 func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 	if want := r.instance.SourceAddress; want.IsValid() {
 		for _, other := range e.interfaces {
@@ -51,16 +52,22 @@ func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 	for _, peer := range r.instance.UnicastPeers {
 		linkLocal = linkLocal && peer.IsLinkLocalUnicast()
 	}
+	var static netip.Addr
 	for _, a := range ifc.Addresses {
 		addr := a.Prefix.Addr()
 		switch {
 		case !a.Usable || e.virtual[addr] > 0:
 		case r.key.Family == vrrp.IPv4 && addr.Is4(),
 			r.key.Family == vrrp.IPv6 && addr.Is6() && addr.IsLinkLocalUnicast() == linkLocal:
-			return addr
+			if !e.static.has(addr) {
+				return addr
+			}
+			if !static.IsValid() {
+				static = addr
+			}
 		}
 	}
-	return netip.Addr{}
+	return static
 }
 
 // present returns the router's addresses that are on their interfaces.

@@ -131,10 +131,11 @@ func TestSourceAddress(t *testing.T) {
 	g := newRig(t)
 	g.engine.interfaces["lo"] = netInterface{Index: 1, Name: "lo", Up: true, Addresses: []ifAddress{usable("192.0.2.1/32")}}
 	ifc := netInterface{Index: 2, Name: "eth0", Up: true, Addresses: []ifAddress{
-		usable("10.9.0.100/24"), usable("fd09::1/64"), usable("10.9.0.7/24"), usable("10.9.0.8/24"),
+		usable("10.9.0.100/24"), usable("fd09::1/64"), usable("10.9.0.6/24"), usable("10.9.0.7/24"), usable("10.9.0.8/24"),
 		{Prefix: netip.MustParsePrefix("fe80::1/64")}, usable("fe80::2/64"),
 	}}
 	g.engine.countVirtual(&vrrp.Instance{Addresses: v3(1).Addresses}, 1)
+	g.engine.static.wanted.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.6/24")}, {Prefix: netip.MustParsePrefix("fd09::1/64")}}
 	six := instance(3, vrrp.IPv6, 100, centisecond)
 	sixUnicast, sixLocal, chosen, absent := six, six, v3(100), v3(100)
 	sixUnicast.UnicastPeers = []netip.Addr{netip.MustParseAddr("fd09::2")}
@@ -146,9 +147,9 @@ func TestSourceAddress(t *testing.T) {
 		in   vrrp.Instance
 		want string
 	}{
-		{"the first that is not virtual", v3(100), "10.9.0.7"},
+		{"the first that is neither virtual nor static", v3(100), "10.9.0.7"},
 		{"link-local, done with its detection", six, "fe80::2"},
-		{"global for a global peer", sixUnicast, "fd09::1"},
+		{"global for a global peer, though static", sixUnicast, "fd09::1"},
 		{"link-local for a link-local peer", sixLocal, "fe80::2"},
 		{"as configured, wherever it is", chosen, "192.0.2.1"},
 		{"configured and nowhere", absent, "invalid IP"},

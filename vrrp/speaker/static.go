@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -18,6 +19,11 @@ type static struct {
 // allRefused is not nil, so that it is sent even if it is empty.
 func (s *static) allRefused() []string {
 	return append(append([]string{}, s.refused...), s.unrouted...)
+}
+
+// has reports whether an address is set statically.
+func (s *static) has(addr netip.Addr) bool {
+	return slices.ContainsFunc(s.wanted.Addresses, func(a vrrp.Address) bool { return a.Prefix.Addr() == addr })
 }
 
 // setStatic changes what is set statically.
