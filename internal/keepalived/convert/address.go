@@ -45,8 +45,11 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 		case p.Addr().Is6() != v.ipv6:
 			at.find(Ignored, "%s has another family than the instance.", p)
 			continue
-		case v.have[p.Addr()]:
+		case v.have[p.Addr()] && excluded:
 			at.find(Ignored, "The instance has %s already.", p.Addr())
+			continue
+		case v.have[p.Addr()]:
+			at.find(Differs, "keepalived sends %s twice in its adverts, lvs-ha once; a peer with keepalived logs that.", p.Addr())
 			continue
 		}
 		v.have[p.Addr()] = true
