@@ -24,6 +24,14 @@ func (d *daemon) worker(name string) int {
 	return pid
 }
 
+// deleteRuntimeDirectory deletes it in one step: lvs-ha, which writes its state there, can make emptying it fail.
+func (p *place) deleteRuntimeDirectory() {
+	p.t.Helper()
+	if err := os.Rename(p.path("run"), filepath.Join(p.t.TempDir(), "deleted")); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // TestHostRuntimeDirectoryIsRecreated deletes the runtime directory: its files must be recreated, and a restarted director must
 // find the speaker and its state.
 func TestHostRuntimeDirectoryIsRecreated(t *testing.T) {
@@ -32,9 +40,7 @@ func TestHostRuntimeDirectoryIsRecreated(t *testing.T) {
 	p.configure(gateway)
 	d := p.start()
 	before := d.awaitStatus("master", isMaster)
-	if err := os.RemoveAll(p.path("run")); err != nil {
-		t.Fatal(err)
-	}
+	p.deleteRuntimeDirectory()
 	d.awaitStatus("asked again", isMaster)
 	d.awaitLog("runtime directory deleted")
 	p.wantAnswer(p.asked("run", "-c", p.path("lvs-ha.hcl")), 1, "another lvs-ha is running in this network namespace")
@@ -46,9 +52,7 @@ func TestHostRuntimeDirectoryIsRecreated(t *testing.T) {
 
 	// The director also finds its speaker if the directory is deleted at the same time.
 	for _, name := range []string{"director", "speaker"} {
-		if err := os.RemoveAll(p.path("run")); err != nil {
-			t.Fatal(err)
-		}
+		p.deleteRuntimeDirectory()
 		pid := d.worker(name)
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
