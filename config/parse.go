@@ -15,13 +15,13 @@ import (
 func (s *source) parsed(language bool) iter.Seq2[part, hcl.Diagnostics] {
 	return func(yield func(part, hcl.Diagnostics) bool) {
 		for _, file := range s.order {
-			for _, p := range file.pieces {
-				if p.language != language {
-					continue
-				}
-				if body, diags := s.parse(file, p); !yield(body, diags) {
+			pieces := slices.DeleteFunc(slices.Clone(file.pieces), func(p piece) bool { return p.language != language })
+			at := 0
+			for body, diags := range parseAhead(file, pieces) {
+				if !yield(s.part(file, pieces[at], body, diags)) {
 					return
 				}
+				at++
 			}
 		}
 	}
@@ -41,21 +41,15 @@ type stream struct {
 	block  *hclsyntax.Block
 }
 
-// parse parses a piece of a file.
-func (s *source) parse(file *sourceFile, p piece) (part, hcl.Diagnostics) {
-	var result part
-	var diags hcl.Diagnostics
-	if p.open > 0 {
-		result.Body, diags = parseHeader(file, p)
-		if !diags.HasErrors() && len(result.Blocks) == 1 {
-			result.stream = &stream{s, file, p, result.Blocks[0]}
-			if p.language || result.Blocks[0].Type == "dynamic" {
-				diags = append(diags, result.stream.whole()...)
-				result.stream = nil
-			}
+// part makes a part of a parsed piece.
+func (s *source) part(file *sourceFile, p piece, body *hclsyntax.Body, diags hcl.Diagnostics) (part, hcl.Diagnostics) {
+	result := part{Body: body}
+	if p.open > 0 && !diags.HasErrors() && len(body.Blocks) == 1 {
+		result.stream = &stream{s, file, p, body.Blocks[0]}
+		if p.language || body.Blocks[0].Type == "dynamic" {
+			diags = append(diags, result.stream.whole()...)
+			result.stream = nil
 		}
-	} else {
-		result.Body, diags = parsePiece(file, p)
 	}
 	if diags.HasErrors() {
 		if foreign := explainForeign(file.name, file.text); foreign != nil {
@@ -66,7 +60,43 @@ func (s *source) parse(file *sourceFile, p piece) (part, hcl.Diagnostics) {
 	return result, diags
 }
 
+// maxAhead is the size of a piece that is parsed before it is needed. Larger ones wait until the memory of the one before is free.
+const maxAhead = 256 << 10 // bytes
+
+// parseAhead parses pieces in turn, each while the caller uses the one before it, which is half of the work.
+func parseAhead(file *sourceFile, pieces []piece) iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
+	type parsed struct {
+		body  *hclsyntax.Body
+		diags hcl.Diagnostics
+	}
+	return func(yield func(*hclsyntax.Body, hcl.Diagnostics) bool) {
+		next := make(chan parsed, 1)
+		isAhead := false
+		for i, p := range pieces {
+			var now parsed
+			if isAhead {
+				now = <-next
+			} else {
+				now.body, now.diags = parsePiece(file, p)
+			}
+			if isAhead = i+1 < len(pieces) && max(p.end-p.start, pieces[i+1].end-pieces[i+1].start) <= maxAhead; isAhead {
+				go func() {
+					body, diags := parsePiece(file, pieces[i+1])
+					next <- parsed{body, diags}
+				}()
+			}
+			if !yield(now.body, now.diags) {
+				return
+			}
+		}
+	}
+}
+
+// parsePiece parses a piece of a file, of a large block only the header.
 func parsePiece(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
+	if p.open > 0 {
+		return parseHeader(file, p)
+	}
 	return parseText(file.text[p.start:p.end], file.name, hcl.Pos{Line: p.line, Column: p.col, Byte: p.start})
 }
 
@@ -97,8 +127,7 @@ func parseHeader(file *sourceFile, p piece) (*hclsyntax.Body, hcl.Diagnostics) {
 // parts iterates over the blocks within a large block, some thousand at a time. Arguments stay with the block itself.
 func (s *stream) parts() iter.Seq2[*hclsyntax.Body, hcl.Diagnostics] {
 	return func(yield func(*hclsyntax.Body, hcl.Diagnostics) bool) {
-		for _, inner := range s.piece.inner {
-			body, diags := parsePiece(s.file, inner)
+		for body, diags := range parseAhead(s.file, s.piece.inner) {
 			for name, attribute := range body.Attributes {
 				if len(s.block.Body.Attributes) > maxArguments && !s.piece.language {
 					break

@@ -62,7 +62,8 @@ func checkScan(t *testing.T, text []byte) {
 	var diags hcl.Diagnostics
 	names := map[string]bool{}
 	for _, p := range file.pieces {
-		body, pieceDiags := src.parse(file, p)
+		parsed, pieceDiags := parsePiece(file, p)
+		body, pieceDiags := src.part(file, p, parsed, pieceDiags)
 		if body.stream != nil {
 			pieceDiags = append(pieceDiags, body.stream.whole()...)
 		}
