@@ -171,8 +171,7 @@ type Director struct {
 	history  *history.History
 	passed   vrrp.Position // the last event passed to the subscribers
 	linked   bool          // connected to the speaker
-	stopping bool
-	unlinked time.Time // when the connection was lost, if not linked
+	unlinked time.Time     // when the connection was lost, if not linked
 	gate     gate
 	gateOpen *time.Timer
 	repair   *time.Timer
@@ -322,13 +321,10 @@ func (d *Director) updateSpeaker() {
 func (d *Director) take(n news) {
 	if n.speaker != nil && *n.speaker != d.linked {
 		d.linked, d.unlinked = *n.speaker, time.Now()
-		switch {
-		case d.linked:
+		if d.linked {
 			d.Logger.Info("speaker connected")
-		case d.stopping:
-			d.Logger.Info("speaker disconnected")
-		default:
-			d.Logger.Warn("speaker disconnected")
+		} else {
+			d.Logger.Info("speaker disconnected") // at a stop, an upgrade and a crash, of which only the last is a fault, which the parent logs
 		}
 	}
 	if n.static != nil {
@@ -416,7 +412,6 @@ func (d *Director) do(ctx context.Context, f func() error) error {
 
 // stop ends in order: the speaker hands over, the sync daemons stop, and the table stays or is removed as configured.
 func (d *Director) stop(ctx context.Context) {
-	d.stopping = true
 	d.Logger.Info("stopping", "ipvs_table", d.cfg.Director.OnStop)
 	began := time.Now()
 	d.awaitHandOver()

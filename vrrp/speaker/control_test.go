@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -262,6 +264,32 @@ func TestNewDirectorReplacesOld(t *testing.T) {
 		synctest.Wait()
 		if o.lost != 1 {
 			t.Errorf("the director is lost %d times", o.lost)
+		}
+	})
+}
+
+// TestEndOfADirectorIsNoWarning: a director also ends at a stop and in an upgrade. Only one that sends nonsense is a fault of its own.
+func TestEndOfADirectorIsNoWarning(t *testing.T) {
+	withOffice(t, func(t *testing.T, o *office) {
+		var log bytes.Buffer
+		o.log = slog.New(slog.NewTextHandler(&log, nil))
+		for _, tt := range []struct {
+			said  string
+			level slog.Level
+		}{{"", slog.LevelInfo}, {"nonsense\n", slog.LevelWarn}} {
+			conn, err := o.listener.dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			log.Reset()
+			go func() { _, _ = io.Copy(io.Discard, conn) }()
+			_, _ = conn.Write([]byte(tt.said))
+			conn.Close()
+			synctest.Wait()
+			if got := log.String(); !strings.Contains(got, "level="+tt.level.String()+" ") || strings.Count(got, "\n") != 1 {
+				t.Errorf("after %q, the log is %q", tt.said, got)
+			}
 		}
 	})
 }

@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -85,8 +87,9 @@ func (s *server) read(c *directorConn) {
 			continue
 		}
 		if s.forget(c) {
-			if errors.Is(err, io.EOF) {
-				s.log.Warn("director disconnected")
+			// At a stop, an upgrade and a crash, of which only the last is a fault, which the parent logs.
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+				s.log.Info("director disconnected")
 			} else {
 				s.log.Warn("director disconnected", "error", err)
 			}
@@ -246,9 +249,12 @@ func (c *directorConn) write(log *slog.Logger) {
 			last = true
 		}
 		for n, ok := c.take(); ok; n, ok = c.take() {
-			if err := c.send(n); err != nil {
+			err := c.send(n)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				log.Warn("director does not read status updates; disconnecting it", "error", err)
-				return
+			}
+			if err != nil {
+				return // a director that has ended is logged by who reads from it
 			}
 		}
 	}
