@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -44,12 +45,15 @@ func (s *State) UnmarshalText(text []byte) error {
 	return fmt.Errorf("decode a health check's state: %q is not unknown, up or down", text)
 }
 
-// Health is a target's state and the results that led to it.
+// manyResults is more than rise or fall can be.
+const manyResults = math.MaxInt32 - 1
+
+// Health is a target's state and the results that led to it. It has 128 bytes: Go's maps allocate larger values one by one.
 type Health struct {
 	State   State
+	Good    int32         // consecutive good results up to the last, at most manyResults
+	Bad     int32         // the same of bad ones
 	Since   time.Time     // when the state began
-	Good    int           // consecutive good results up to the last
-	Bad     int           // consecutive bad results up to the last
 	Checked time.Time     // time of the last result
 	Detail  string        // of the last result
 	Took    time.Duration // of the last check; set by the receiver of its Event
@@ -73,13 +77,13 @@ func Judge(h Health, r Result, rise, fall int, now time.Time) Health {
 			next = Up
 		}
 	case r.OK:
-		h.Good, h.Bad = h.Good+1, 0
-		if h.State == Unknown || h.Good >= rise {
+		h.Good, h.Bad = min(h.Good+1, manyResults), 0
+		if h.State == Unknown || int(h.Good) >= rise {
 			next = Up
 		}
 	default:
-		h.Good, h.Bad = 0, h.Bad+1
-		if h.State == Unknown || h.Bad >= fall {
+		h.Good, h.Bad = 0, min(h.Bad+1, manyResults)
+		if h.State == Unknown || int(h.Bad) >= fall {
 			next = Down
 		}
 	}

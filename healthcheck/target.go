@@ -2,7 +2,6 @@ package healthcheck
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -41,27 +40,36 @@ func (t Target) String() string {
 
 // Key identifies the target: two targets have the same key if and only if they are equal. Keys are valid within this
 // process and do not reveal the secrets in the spec.
-func (t Target) Key() string {
-	t = t.canonical()
-	b := make([]byte, 0, 128)
-	b = append(b, t.Spec.Kind()...)
-	b = append(b, ' ')
-	b = t.Endpoint.AppendTo(b)
-	b = append(b, ' ')
-	id := t.Spec.identity()
-	return string(hex.AppendEncode(b, id[:]))
+func (t Target) Key() string { return string(t.AppendKey(nil, t.Spec.Identity())) }
+
+// AppendKey appends the key to b. id is the identity of the target's spec, which many targets may have.
+func (t Target) AppendKey(b []byte, id Identity) []byte {
+	endpoint := t.canonical().Endpoint
+	ip := endpoint.Addr().As16()
+	b = append(append(b, id[:]...), ip[:]...)
+	b = binary.BigEndian.AppendUint16(b, endpoint.Port())
+	return append(b, endpoint.Addr().Zone()...)
+}
+
+// Identity identifies a spec apart from the endpoint that it sets.
+type Identity [16]byte
+
+// Identity returns the spec's identity within this process.
+func (s Spec) Identity() Identity {
+	s.Address, s.Port = netip.Addr{}, 0
+	return s.identity()
 }
 
 // Equal reports whether two specs are configured identically.
 func (s Spec) Equal(other Spec) bool { return s.identity() == other.identity() }
 
 // identity returns a hash of everything in a spec, keyed with seeds of this process.
-func (s Spec) identity() [16]byte {
+func (s Spec) identity() Identity {
 	buffer := identities.Get().(*[]byte)
 	defer identities.Put(buffer)
 	b := s.appendTo((*buffer)[:0])
 	*buffer = b
-	var id [16]byte
+	var id Identity
 	for i, seed := range seeds {
 		binary.BigEndian.PutUint64(id[8*i:], maphash.Bytes(seed, b))
 	}

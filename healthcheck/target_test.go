@@ -44,6 +44,10 @@ func TestEqualTargetsHaveEqualKeys(t *testing.T) {
 	if got := (Target{Endpoint: other, Spec: elsewhere}).Key(); got != want {
 		t.Errorf("a target made by hand has the key %s, want %s", got, want)
 	}
+	target := Target{Endpoint: other, Spec: elsewhere}
+	if got := target.AppendKey([]byte("before"), fullSpec().Identity()); string(got) != "before"+want {
+		t.Errorf("the appended key is %q, want %q", got, want)
+	}
 	if strings.Contains(want, "c2VjcmV0") || !strings.HasPrefix(fmt.Sprint(NewTarget(address, 443, fullSpec())), "https 192.0.2.1:443") {
 		t.Errorf("key %q, name %v", want, NewTarget(address, 443, fullSpec()))
 	}

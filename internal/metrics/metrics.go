@@ -171,12 +171,12 @@ type number[T any] struct {
 // instanceLabels are the names of the labels of most families of instances.
 var instanceLabels = []string{"vrrp_instance"}
 
-func named(list []api.Instance) []labelled[api.Instance] {
+func named(list []api.Instance) [][]labelled[api.Instance] {
 	out := make([]labelled[api.Instance], len(list))
 	for i := range list {
 		out[i] = labelled[api.Instance]{labelsOf(instanceLabels, list[i].Name), &list[i]}
 	}
-	return out
+	return [][]labelled[api.Instance]{out}
 }
 
 // adverts writes the packets of VRRP instances.

@@ -47,8 +47,8 @@ type check struct {
 // gathered is what is written of services. A family has the samples of all of them, so they are gathered first.
 type gathered struct {
 	services  []service
-	servers   []labelled[server]
-	checks    []labelled[check]
+	servers   [][]labelled[server] // of each service
+	checks    [][]labelled[check]
 	overrides [][]byte // labels
 	texts     texts
 }
@@ -59,9 +59,10 @@ func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
 		one := service{Service: *v}
 		one.Servers = nil
 		var numbers []server
-		var checks []check
+		var list []labelled[server]
+		var checks []labelled[check]
 		if servers {
-			numbers, checks = make([]server, 0, len(v.Servers)), make([]check, 0, len(v.Servers))
+			numbers, list, checks = make([]server, 0, len(v.Servers)), make([]labelled[server], 0, len(v.Servers)), make([]labelled[check], 0, len(v.Servers))
 		}
 		for i := range v.Servers {
 			r := &v.Servers[i]
@@ -73,18 +74,17 @@ func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
 			numbers = append(numbers, server{
 				up: r.State == healthcheck.Up, inKernel: r.Present, weight: r.Weight, effective: r.Effective, kernelWeight: r.KernelWeight, active: r.Active, inactive: r.Inactive, traffic: r.Stats,
 			})
-			g.servers = append(g.servers, labelled[server]{g.texts.labels(serverLabels, v.Name, key), &numbers[len(numbers)-1]})
+			list = append(list, labelled[server]{g.texts.labels(serverLabels, v.Name, key), &numbers[len(numbers)-1]})
 			for k := range r.Checks {
 				c := &r.Checks[k]
-				checks = append(checks, check{c.State == healthcheck.Up, time.Duration(c.Took)})
 				labels := g.texts.labels(checkLabels, v.Name, key, c.Kind+ordinal(k, r.Checks), c.Endpoint.String())
-				g.checks = append(g.checks, labelled[check]{labels, &checks[len(checks)-1]})
+				checks = append(checks, labelled[check]{labels, &check{c.State == healthcheck.Up, time.Duration(c.Took)}})
 			}
 			if r.Override != nil {
 				g.overrides = append(g.overrides, g.texts.labels(overrideLabels, v.Name, key, string(r.Override.Action)))
 			}
 		}
-		g.services = append(g.services, one)
+		g.services, g.servers, g.checks = append(g.services, one), append(g.servers, list), append(g.checks, checks)
 	}
 	return g
 }
@@ -127,18 +127,22 @@ func inKernel(w *writer, g *gathered, servers bool) {
 		{gauge, "server_inactive_connections", "Connections in other states.", func(r *server) float64 { return float64(r.inactive) }},
 	})
 	writeTraffic(w, "server", func(add func(labels []byte, s *api.Stats)) {
-		for i := range g.servers {
-			add(g.servers[i].labels, &g.servers[i].of.traffic)
+		for _, list := range g.servers {
+			for i := range list {
+				add(list[i].labels, &list[i].of.traffic)
+			}
 		}
 	}, serverLabels)
 }
 
-// numbers writes families with a sample for each element of a list.
-func numbers[T any](w *writer, list []labelled[T], labels []string, families []number[T]) {
+// numbers writes families with a sample for each element of the lists.
+func numbers[T any](w *writer, lists [][]labelled[T], labels []string, families []number[T]) {
 	for _, f := range families {
 		w.family(f.kind, f.name, f.help, labels...)
-		for _, e := range list {
-			w.sampleOf(e.labels, f.value(e.of))
+		for _, list := range lists {
+			for i := range list {
+				w.sampleOf(list[i].labels, f.value(list[i].of))
+			}
 		}
 	}
 }

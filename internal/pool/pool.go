@@ -25,6 +25,8 @@ type Inputs struct {
 	Now       time.Time
 
 	Seen func(healthcheck.Target, healthcheck.Health) // called with each check of each server, in order; may be nil
+
+	identities []healthcheck.Identity // of the service's checks, which most servers have
 }
 
 // Verdict is the desired state of a virtual service's pool.
@@ -92,6 +94,9 @@ func (r Reason) String() string {
 // Decide returns the verdict on a virtual service's pool.
 func Decide(vs config.VirtualService, in Inputs) Verdict {
 	v := Verdict{Service: vs.Service, Members: make([]Member, 0, len(vs.RealServers))}
+	for _, spec := range vs.Checks {
+		in.identities = append(in.identities, spec.Identity())
+	}
 	for _, rs := range vs.RealServers {
 		v.Members = append(v.Members, in.member(vs, rs))
 	}
@@ -156,8 +161,15 @@ func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) (
 	m := Member{State: healthcheck.Up, Reason: NoChecks}
 	var counted, vetoing tally
 	var advices []healthcheck.Advice
-	for t := range Targets(vs, rs) {
-		health, assumed := in.healthOf(vs.ServiceKey, t.Key())
+	key := make([]byte, 0, 64)
+	for i, spec := range ChecksOf(vs, rs) {
+		t := healthcheck.NewTarget(rs.Address, rs.Port, spec)
+		if len(rs.Checks) == 0 {
+			key = t.AppendKey(key[:0], in.identities[i])
+		} else {
+			key = t.AppendKey(key[:0], spec.Identity())
+		}
+		health, assumed := in.healthOf(vs.ServiceKey, key)
 		if in.Seen != nil {
 			in.Seen(t, health)
 		}
@@ -219,11 +231,11 @@ func worse(a, b healthcheck.State) healthcheck.State {
 	return b
 }
 
-func (in Inputs) healthOf(service ipvs.ServiceKey, key string) (health healthcheck.Health, assumed bool) {
-	if in.Checked != nil && !in.Checked(key) && !in.Suspended[service] {
+func (in Inputs) healthOf(service ipvs.ServiceKey, key []byte) (health healthcheck.Health, assumed bool) {
+	if in.Checked != nil && !in.Checked(string(key)) && !in.Suspended[service] {
 		return healthcheck.Health{State: healthcheck.Up}, true
 	}
-	return in.Health[key], false
+	return in.Health[string(key)], false
 }
 
 func reasonOf(s healthcheck.State) Reason {
