@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -67,10 +68,32 @@ func (l *lines) next() (line, bool) {
 			text = l.expand(text)
 		}
 		if text == "" || l.include(text) {
+			if l.residue == "" && len(l.pending) == 0 && l.comment != "" {
+				l.above, l.comment = append(l.above, l.comment), ""
+			}
 			continue
 		}
 		return l.cut(text), true
 	}
+}
+
+// keep hands the comments of a line that becomes nothing to the next one. The text, if it is not empty, says what they are about.
+func (l *lines) keep(from line, text string) {
+	kept := from.above
+	switch {
+	case !commented(from.above) && from.trailing == "":
+	case text == "" && from.trailing != "":
+		kept = append(kept, from.trailing)
+	case from.trailing != "":
+		kept = append(kept, text+" # "+from.trailing)
+	case text != "":
+		kept = append(kept, text)
+	}
+	l.above = append(kept, l.above...)
+}
+
+func commented(lines []string) bool {
+	return slices.ContainsFunc(lines, func(comment string) bool { return comment != "" })
 }
 
 // take returns the next line before anything in it is replaced.

@@ -57,7 +57,7 @@ func Read(path string, o Options) (*Config, error) {
 	if err := p.lines.source.include(path); err != nil {
 		return nil, &os.PathError{Op: "read", Path: path, Err: err}
 	}
-	p.config.Nodes = p.block(grammar, 0)
+	p.config.Nodes = p.block(grammar, 0, &Node{})
 	p.config.End = p.lines.above
 	if p.lines.depth > 0 {
 		p.lines.problem(MissingEnd, "}")
@@ -71,7 +71,7 @@ type parser struct {
 }
 
 // block reads the lines of a block until its end. At level 0 there is no end but that of the files.
-func (p *parser) block(b *block, level int) (nodes []*Node) {
+func (p *parser) block(b *block, level int, head *Node) (nodes []*Node) {
 	begun := level == 0
 	for {
 		l, ok := p.lines.next()
@@ -85,17 +85,21 @@ func (p *parser) block(b *block, level int) (nodes []*Node) {
 		if !begun {
 			begun = true
 			if words[0] == "{" {
+				p.opened(head, l)
 				continue
 			}
 			p.lines.problem(MissingBrace, words[0])
 		} else if words[0] == "{" {
 			p.lines.problem(UnexpectedBrace, "{")
+			p.lines.keep(l, "")
 			continue
 		}
 		if words[0] == "}" && level > 0 {
-			if slices.ContainsFunc(l.above, func(comment string) bool { return comment != "" }) {
+			if commented(l.above) {
 				nodes = append(nodes, &Node{Position: l.Position, Above: l.above})
 			}
+			l.above = nil
+			p.lines.keep(l, "")
 			return nodes
 		}
 		sub, known := b.words[words[0]]
@@ -105,6 +109,7 @@ func (p *parser) block(b *block, level int) (nodes []*Node) {
 				code = ExtraBrace
 			}
 			p.lines.problem(code, words[0])
+			p.lines.keep(l, l.text)
 			continue
 		}
 		n := &Node{
@@ -117,9 +122,17 @@ func (p *parser) block(b *block, level int) (nodes []*Node) {
 		case sub.values:
 			n.Values = p.values(n)
 		default:
-			n.Children = p.block(sub, level+1)
+			n.Children = p.block(sub, level+1, n)
 		}
 	}
+}
+
+// opened keeps the comments of the brace at the beginning of a block: what stands behind it is about the block.
+func (p *parser) opened(head *Node, l line) {
+	if head.Trailing == "" {
+		head.Trailing, l.trailing = l.trailing, ""
+	}
+	p.lines.keep(l, "")
 }
 
 // words returns the words of a line. An unmatched quote matters only where keepalived does not read the line again.
@@ -147,12 +160,13 @@ func (p *parser) values(n *Node) (values []Value) {
 		}
 		if !begun {
 			if words[0] == "{" {
+				p.opened(n, l)
 				continue
 			}
 			p.lines.problem(MissingBrace, n.Keyword)
 		}
 		if words[0] == "}" {
-			p.lines.above = l.above // for the next line
+			p.lines.keep(l, "")
 			return values
 		}
 		values = append(values, Value{Position: l.Position, Words: words, Above: l.above, Trailing: l.trailing})

@@ -201,7 +201,7 @@ func TestComments(t *testing.T) {
 	v := c.Nodes[0]
 	priority, address := v.Children[0], v.Children[1].Values[0]
 	got := fmt.Sprintf("%q %q|%q %q|%q %q|%q", v.Above, v.Trailing, priority.Above, priority.Trailing, address.Above, address.Trailing, c.End)
-	if want := `["head" "" "first"] ""|["why"] "high"|["one"] "web"|["end"]`; got != want {
+	if want := `["head" "" "first"] "the pair"|["why"] "high"|["one"] "web"|["end"]`; got != want {
 		t.Errorf("comments %s", got)
 	}
 }

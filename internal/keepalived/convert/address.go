@@ -33,7 +33,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 	var plain listBuilder
 	var others []*block
 	for _, value := range l.Values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		at := l.value(value)
 		p, ok := prefix(value.Words[0])
 		switch {
 		case !ok:
@@ -55,17 +55,21 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 		v.have[p.Addr()] = true
 		extra := at.addressOptions(value.Words[1:], v, p)
 		if len(extra.items) == 0 && len(others) == 0 && b.get(name) == "" && (excluded || b.find("address") == nil) {
-			plain.add(p.String(), value)
+			plain.add(p.String(), at)
 			continue
 		}
-		extra.kind, extra.label, extra.single, extra.notes = "address", p.String(), true, at.noted(value.Above, value.Trailing)
+		extra.kind, extra.label, extra.single, extra.notes = "address", p.String(), true, at.notes()
 		if excluded {
 			extra.set("excluded", "true", notes{})
 		}
 		others = append(others, extra)
 	}
-	if len(plain) > 0 {
+	switch {
+	case len(plain) > 0:
 		l.set(b, name, plain.String())
+	case len(others) > 0:
+		head := l.notes()
+		others[0].notes.above = slices.Concat(head.lines(), others[0].notes.above)
 	}
 	for _, o := range others {
 		b.add(o)
@@ -161,10 +165,14 @@ type listBuilder []listElement
 
 type listElement struct {
 	text string
-	keepalived.Value
+	notes
 }
 
-func (b *listBuilder) add(text string, v keepalived.Value) { *b = append(*b, listElement{text, v}) }
+// add adds what a line becomes. What was carried to it stays so: it is about other lines.
+func (b *listBuilder) add(text string, l *line) {
+	above, trailing := l.c.take(l.Position, l.comments.Words[0], l.comments.Above, l.comments.Trailing)
+	*b = append(*b, listElement{text, notes{above: above, trailing: trailing}})
+}
 
 // String returns the list, on one line if it is short and has no comments.
 func (b listBuilder) String() string {
@@ -173,7 +181,7 @@ func (b listBuilder) String() string {
 	for _, e := range b {
 		texts = append(texts, e.text)
 		width += len(e.text) + len(`"", `)
-		comments = comments || e.Trailing != "" || slices.ContainsFunc(e.Above, func(s string) bool { return s != "" })
+		comments = comments || e.trailing != "" || slices.ContainsFunc(e.above, isComment)
 	}
 	if !comments && width < 100 {
 		return quoteAll(texts)
@@ -181,14 +189,14 @@ func (b listBuilder) String() string {
 	var out strings.Builder
 	out.WriteString("[\n")
 	for _, e := range b {
-		for _, c := range e.Above {
+		for _, c := range e.above {
 			if c != "" {
 				out.WriteString("# " + printable(c) + "\n")
 			}
 		}
 		out.WriteString(quote(e.text) + ",")
-		if e.Trailing != "" {
-			out.WriteString(trailingMark + e.Trailing)
+		if e.trailing != "" {
+			out.WriteString(trailingMark + e.trailing)
 		}
 		out.WriteByte('\n')
 	}
@@ -208,7 +216,7 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 	var peers listBuilder
 	lowest, highest := 256, -1
 	for _, value := range values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		at := l.value(value)
 		a, err := netip.ParseAddr(value.Words[0])
 		if err != nil || a.Is6() != v.ipv6 {
 			at.find(Ignored, "%q is not an address of the instance's family.", value.Words[0])
@@ -229,7 +237,7 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 			at.find(Differs, "The range of TTLs is one for all peers: the widest was taken.")
 		}
 		lowest, highest = min(lowest, least), max(highest, most)
-		peers.add(a.String(), value)
+		peers.add(a.String(), at)
 	}
 	if len(peers) == 0 {
 		l.find(Ignored, "keepalived uses multicast without valid peers.")

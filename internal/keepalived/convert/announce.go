@@ -10,6 +10,15 @@ import (
 
 // announce writes the announce block from the instance's lines and the global ones.
 func (c *converter) announce(b *block, v *instance) {
+	a := c.announcement(v)
+	if len(a.items) > 0 {
+		a.notes = c.reservedNotes(v.node.Children, announceWords...)
+		b.add(a)
+	}
+}
+
+// announcement returns the announce block; it is empty with the defaults.
+func (c *converter) announcement(v *instance) *block {
 	g := c.globals.garp
 	for _, n := range v.node.Children {
 		if len(n.Args) == 0 {
@@ -34,10 +43,10 @@ func (c *converter) announce(b *block, v *instance) {
 	if g.refresh > 0 {
 		a.set("refresh", duration(min(time.Duration(g.refresh)*time.Second, 24*time.Hour)), notes{})
 	}
-	if len(a.items) > 0 {
-		b.add(a)
-	}
+	return a
 }
+
+var announceWords = []string{"garp_master_repeat", "garp_master_delay", "garp_master_refresh"}
 
 // garpGroup writes an announce_limit block for a garp_group.
 func (c *converter) garpGroup(l *line) {

@@ -45,15 +45,22 @@ func (t timers) of(kind string) timers {
 	return t
 }
 
-// write adds the timers to a check.
-func (t timers) write(b *block) {
+var timing = []string{"delay_loop", "connect_timeout", "misc_timeout", "retry", "nb_get_retry", "delay_before_retry"}
+
+// write adds the timers to a check whose own lines are given.
+func (t timers) write(c *converter, b *block, lines []*keepalived.Node) {
 	limit := func(d, most time.Duration) time.Duration { return min(max(d, 10*time.Millisecond), most) }
-	b.set("interval", duration(limit(t.interval, 24*time.Hour)), notes{})
-	b.set("timeout", duration(limit(t.timeout, time.Hour)), notes{})
+	b.set("interval", duration(limit(t.interval, 24*time.Hour)), c.reservedNotes(lines, "delay_loop"))
+	b.set("timeout", duration(limit(t.timeout, time.Hour)), c.reservedNotes(lines, "connect_timeout", "misc_timeout"))
 	b.set("rise", "1", notes{})
-	b.set("fall", fmt.Sprint(min(t.retry+1, 1000)), notes{})
-	if t.retry > 0 && t.retryInterval != t.interval {
-		b.set("retry_interval", duration(limit(t.retryInterval, 24*time.Hour)), notes{})
+	retries := t.retry > 0 && t.retryInterval != t.interval
+	words := []string{"retry", "nb_get_retry"}
+	if !retries {
+		words = append(words, "delay_before_retry")
+	}
+	b.set("fall", fmt.Sprint(min(t.retry+1, 1000)), c.reservedNotes(lines, words...))
+	if retries {
+		b.set("retry_interval", duration(limit(t.retryInterval, 24*time.Hour)), c.reservedNotes(lines, "delay_before_retry"))
 	}
 }
 
@@ -76,8 +83,6 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 		t.timeout = t.interval
 	}
 	t = t.read(l.Children).of(kind)
-	l.find(Same, "")
-	head := l.notes()
 	parts := []*keepalived.Node{nil}
 	switch kind {
 	case "http", "https":
@@ -90,18 +95,22 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 			parts = hosts
 		}
 	}
+	l.find(Same, "")
+	head := l.notes()
 	for i, part := range parts {
 		h := &block{kind: "health_check", label: kind, notes: head}
 		with := c
 		if i > 0 {
 			with = c.again()
 		}
+		with.reserve(l.Children, timing...)
+		with.reserve(l.Children, "url", "host")
 		with.each(l.Keyword, l.Children, h, func(l2 *line) { with.checkLine(l2, h, l.Node, kind) })
 		if i > 0 {
 			h.notes = notes{}
 		}
 		head = notes{}
-		t.part(c, h, part).write(h)
+		t.part(with, h, part).write(with, h, l.Children)
 		switch kind {
 		case "https":
 			tls := h.find("tls")
@@ -145,6 +154,7 @@ func (t timers) part(c *converter, h *block, part *keepalived.Node) timers {
 		}
 		c.url(h, part, host)
 	default:
+		h.notes = joinNotes(h.notes, c.reservedNotes([]*keepalived.Node{part}, "host"))
 		c.each("host", part.Children, h, func(l *line) { c.checkLine(l, h, part, "smtp") })
 		return t.read(part.Children)
 	}
@@ -171,16 +181,18 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			return
 		}
 		name := map[string]string{"bindto": "address", "bind_if": "interface", "fwmark": "mark"}[l.Keyword]
-		s := b.find("source")
+		s, head := b.find("source"), notes{}
 		if s == nil {
 			s = b.add(&block{kind: "source", notes: l.notes()})
+		} else {
+			head = l.notes()
 		}
 		value := quote(l.arg(0))
 		if name == "mark" {
 			value = l.arg(0)
 		}
 		l.find(Same, "")
-		s.set(name, value, notes{})
+		s.set(name, value, head)
 	case "misc_path":
 		c.miscPath(l, b, check)
 	case "misc_dynamic":
@@ -216,7 +228,12 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			l.find(Ignored, "%q is not hexadecimal.", text)
 		}
 	case "url":
-		c.each("url", l.Children, &block{}, func(l2 *line) { c.urlLine(l2, l.Node) })
+		for _, n := range l.Children {
+			if l2 := (&line{Node: n, parent: "url", c: c}); n.Keyword != "" {
+				c.urlLine(l2, l.Node)
+				l2.byTable()
+			}
+		}
 	}
 }
 

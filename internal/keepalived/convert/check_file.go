@@ -41,7 +41,7 @@ func (c *converter) fileCheck(l *line, b *block, t timers) {
 		path = "/" + path
 	}
 	h.set("path", quote(path), notes{})
-	t.of("file").write(h)
+	t.of("file").write(c, h, nil)
 	w := h.add(&block{kind: "weight"})
 	w.set("unit", quote("added"), notes{})
 	if factor != 1 {
@@ -57,6 +57,9 @@ func (c *converter) trackedFile(n *keepalived.Node) *keepalived.Node {
 		return nil
 	}
 	for _, file := range c.source.Nodes {
+		if file == c.at {
+			break // keepalived only knows what it has read
+		}
 		if (file.Keyword == "track_file" || file.Keyword == "vrrp_track_file") && len(file.Args) > 0 && file.Args[0] == n.Args[0] {
 			return file
 		}

@@ -56,6 +56,9 @@ func (c *converter) urlLine(l *line, url *keepalived.Node) {
 
 // url writes a url block into a check.
 func (c *converter) url(b *block, url *keepalived.Node, host string) {
+	defer c.flush(b)
+	defer c.leftover(url)
+	b.notes = joinNotes(b.notes, c.reservedNotes([]*keepalived.Node{url}, "url"))
 	path := "/"
 	if n := url.Last("path"); n != nil && len(n.Args) > 0 {
 		path = n.Args[0]
@@ -63,22 +66,22 @@ func (c *converter) url(b *block, url *keepalived.Node, host string) {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	b.set("path", quote(escapePath(path)), notes{})
+	b.set("path", quote(escapePath(path)), c.reservedNotes(url.Children, "path"))
 	if hostName.MatchString(host) {
-		b.set("host", quote(host), notes{})
+		b.set("host", quote(host), c.reservedNotes(url.Children, "virtualhost"))
 	}
 	if n := url.Last("status_code"); n != nil {
 		if codes := statusCodes(n.Args); codes != nil {
-			b.set("status", quoteAll(codes), notes{})
+			b.set("status", quoteAll(codes), c.reservedNotes(url.Children, "status_code"))
 		}
 	}
 	if n := url.Last("digest"); n != nil && len(n.Args) > 0 {
 		if sum, err := hex.DecodeString(n.Args[0]); err == nil && len(sum) == md5.Size {
-			b.set("digest", quote(n.Args[0]), notes{})
+			b.set("digest", quote(n.Args[0]), c.reservedNotes(url.Children, "digest"))
 		}
 	}
 	if pattern := bodyPattern(url); pattern != "" {
-		b.set("body", quote(pattern), notes{})
+		b.set("body", quote(pattern), c.reservedNotes(url.Children, "regex", "regex_options", "regex_no_match", "regex_min_offset", "regex_max_offset"))
 		if url.Last("regex_no_match") != nil {
 			b.set("body_absent", "true", notes{})
 		}

@@ -56,7 +56,7 @@ func Convert(sources []Source, o Options) *Result {
 
 func convert(source *keepalived.Config, o Options) (*block, []Finding) {
 	o.ScriptUser = cmp.Or(o.ScriptUser, "root")
-	c := &converter{source: source, options: o, root: &block{}, tracks: map[string]string{}, names: map[string]bool{}, limited: map[string]bool{}}
+	c := &converter{source: source, options: o, root: &block{}, comments: newComments(), tracks: map[string]string{}, names: map[string]bool{}, limited: map[string]bool{}}
 	c.readGlobals()
 	c.readInstances()
 	c.readGroups()
@@ -74,8 +74,10 @@ type converter struct {
 	source    *keepalived.Config
 	options   Options
 	root      *block
+	at        *keepalived.Node // the block at the top level
 	findings  []Finding
 	carried   []string // comments of lines that became nothing, for what comes next
+	comments  *comments
 	globals   globals
 	instances map[string]*instance
 	order     []*instance
@@ -97,6 +99,9 @@ type line struct {
 	parent string
 	c      *converter
 	told   bool // a finding was recorded
+
+	comments *keepalived.Value // whose comments are the line's; nil: its own
+	mark     int               // of the carried comments, those that are not about the line
 }
 
 // find records the fate of the line. A lossy fate also becomes a comment.
@@ -112,16 +117,6 @@ func (c *converter) find(at keepalived.Position, parent, keyword string, f Fate,
 	}
 }
 
-// notes returns the comments of a line that becomes something.
-func (l *line) notes() notes { return l.noted(l.Above, l.Trailing) }
-
-// noted returns the given comments of the line, after those that were carried to it.
-func (l *line) noted(above []string, trailing string) notes {
-	n := notes{above: append(l.c.carried, above...), trailing: trailing, from: origin{l.Position, l.parent, l.Keyword}}
-	l.c.carried = nil
-	return n
-}
-
 // set adds an attribute for the line.
 func (l *line) set(b *block, name, value string) { b.set(name, value, l.notes()) }
 
@@ -135,33 +130,31 @@ func (l *line) arg(i int) string {
 
 // each converts the lines of a block. What a line does not record itself comes from the table of words.
 func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, convert func(*line)) {
-	all := table
-	if c.words != nil {
-		all = c.words
-	}
 	for _, n := range nodes {
 		if n.Keyword == "" {
-			c.carried = append(c.carried, n.Above...)
+			c.leftover(n)
 			continue
 		}
-		l := &line{Node: n, parent: parent, c: c}
-		before := len(into.items)
+		l := &line{Node: n, parent: parent, c: c, mark: len(c.carried)}
 		convert(l)
-		w := all[parent][n.Keyword]
-		if !l.told {
-			l.find(cmp.Or(w.fate, Missing), "%s", cmp.Or(w.text, missingText(w.fate)))
-		}
-		if len(into.items) == before {
-			c.carried = append(c.carried, l.Above...)
-			if l.Trailing != "" {
-				c.carried = append(c.carried, l.Trailing)
-			}
-		}
+		l.byTable()
+		own := c.carried[min(l.mark, len(c.carried)):]
+		c.carried = slices.Clip(c.carried[:len(c.carried)-len(own)])
+		c.leftover(n)
+		c.carried = append(c.carried, own...)
 	}
-	if len(c.carried) > 0 && slices.ContainsFunc(c.carried, func(s string) bool { return s != "" }) {
-		into.comment(c.carried...)
+	c.flush(into)
+}
+
+// byTable records the fate that the table of words says, unless the line has one.
+func (l *line) byTable() {
+	all := table
+	if l.c.words != nil {
+		all = l.c.words
 	}
-	c.carried = nil
+	if w := all[l.parent][l.Keyword]; !l.told {
+		l.find(cmp.Or(w.fate, Missing), "%s", cmp.Or(w.text, missingText(w.fate)))
+	}
 }
 
 func missingText(f Fate) string {
@@ -202,6 +195,7 @@ func (l *line) repeated(nodes []*keepalived.Node) bool {
 // top converts the file.
 func (c *converter) top() {
 	c.each("", c.source.Nodes, c.root, func(l *line) {
+		c.at = l.Node
 		switch l.Keyword {
 		case "global_defs":
 			c.globalDefs(l)
@@ -220,9 +214,9 @@ func (c *converter) top() {
 		case "static_ipaddress":
 			c.staticAddresses(l)
 		case "static_routes":
-			c.routing(l, c.root, "", "static_route")
+			c.routing(l, c.root, "static_route")
 		case "static_rules":
-			c.routing(l, c.root, "", "static_rule")
+			c.routing(l, c.root, "static_rule")
 		case "SSL":
 			c.each("SSL", l.Children, c.root, func(*line) {})
 		case "virtual_server":

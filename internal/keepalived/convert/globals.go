@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/mail"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,9 +164,12 @@ func parseSyncDaemon(n *keepalived.Node) *syncDaemon {
 
 func (c *converter) globalDefs(top *line) {
 	top.find(Same, "")
-	c.carried = append(c.carried, top.Above...)
-	if top.Trailing != "" {
-		c.carried = append(c.carried, top.Trailing)
+	top.pass()
+	if d := c.globals.sync; d != nil && c.instances[d.instance] != nil && c.instances[d.instance].removed == "" {
+		c.reserve(top.Children, "lvs_sync_daemon")
+	}
+	if c.mails() {
+		c.reserve(top.Children, "notification_email", "notification_email_from", "smtp_server")
 	}
 	c.each("global_defs", top.Children, c.root, func(l *line) {
 		switch l.Keyword {
@@ -182,6 +186,10 @@ func (c *converter) globalDefs(top *line) {
 		case "vrrp_version", "v3_checksum_as_v2", "script_user", "vrrp_startup_delay", "vrrp_garp_master_repeat", "vrrp_garp_master_delay",
 			"vrrp_garp_master_refresh":
 			l.find(Equivalent, "%s", table["global_defs"][l.Keyword].text)
+		case "enable_script_security":
+			if !c.globals.userSet && c.options.ScriptUser == "root" && c.runsAsDefault(c.source.Nodes) {
+				l.find(Differs, "keepalived uses the user keepalived_script for commands without a user, and without that user, as on this host, removes them. lvs-ha runs them as root: write another user.")
+			}
 		case "vrrp_strict":
 			l.find(Differs, "%s", table["global_defs"]["vrrp_strict"].text)
 		case "vrrp_garp_interval", "vrrp_gna_interval":
@@ -189,6 +197,20 @@ func (c *converter) globalDefs(top *line) {
 		case "vrrp_down_timer_adverts":
 			downTimer(l)
 		}
+	})
+}
+
+// runsAsDefault reports whether a command has no user of its own.
+func (c *converter) runsAsDefault(nodes []*keepalived.Node) bool {
+	return slices.ContainsFunc(nodes, func(n *keepalived.Node) bool {
+		switch {
+		case n.Keyword == "vrrp_script" || n.Keyword == "MISC_CHECK":
+			return n.Last("user") == nil
+		case notifyNames[n.Keyword] != "":
+			s, ok := keepalived.ParseScript(n.Text)
+			return ok && len(s.Rest) == 0
+		}
+		return c.runsAsDefault(n.Children)
 	})
 }
 
@@ -208,7 +230,7 @@ func (c *converter) email(l *line) {
 		l.find(Ignored, "keepalived sends mail only with smtp_alert, which is not set.")
 		return
 	}
-	if len(g.recipients) == 0 || g.server == "" {
+	if !c.mails() {
 		l.find(Ignored, "keepalived sends no mail without notification_email and smtp_server.")
 		return
 	}
@@ -217,9 +239,18 @@ func (c *converter) email(l *line) {
 		return
 	}
 	c.emailed = true
-	b := c.root.add(&block{kind: "notify_email", label: "operators", notes: l.notes()})
-	b.set("smtp", quote(g.server), notes{})
-	b.set("from", quote(mailbox(cmp.Or(g.from, "keepalived"))), notes{})
+	b := c.root.add(&block{kind: "notify_email", label: "operators", notes: notes{above: c.carried, from: origin{l.Position, l.parent, l.Keyword}}})
+	c.carried = nil
+	comments := func(keyword string) (all notes) {
+		for _, n := range c.source.Nodes {
+			if n.Keyword == "global_defs" {
+				all = joinNotes(all, c.reservedNotes(n.Children, keyword))
+			}
+		}
+		return all
+	}
+	b.set("smtp", quote(g.server), comments("smtp_server"))
+	b.set("from", quote(mailbox(cmp.Or(g.from, "keepalived"))), comments("notification_email_from"))
 	var to []string
 	for _, r := range g.recipients {
 		if _, err := mail.ParseAddress(mailbox(r)); err != nil {
@@ -228,11 +259,16 @@ func (c *converter) email(l *line) {
 		}
 		to = append(to, mailbox(r))
 	}
-	b.set("to", quoteAll(to), notes{})
+	b.set("to", quoteAll(to), comments("notification_email"))
 	b.set("tls", quote("none"), notes{})
 	if len(events) < 3 {
 		b.set("events", quoteAll(events), notes{})
 	}
+}
+
+// mails reports whether keepalived sends mail.
+func (c *converter) mails() bool {
+	return len(c.alertEvents()) > 0 && len(c.globals.recipients) > 0 && c.globals.server != ""
 }
 
 // mailbox returns the address of a recipient: a name without a domain is one of the mail server.

@@ -28,7 +28,7 @@ func Ldirectord(file string, text []byte) (*Result, error) {
 		return nil, errors.New("no ldirectord configuration found in it")
 	}
 	c := &converter{
-		source: &keepalived.Config{Nodes: nodes, Files: []string{file}, End: end}, root: &block{}, names: map[string]bool{},
+		source: &keepalived.Config{Nodes: nodes, Files: []string{file}, End: end}, root: &block{}, comments: newComments(), names: map[string]bool{},
 		program: "ldirectord", words: ldirectordWords,
 	}
 	d := &ldirectord{converter: c, seen: map[string]bool{}}
@@ -56,7 +56,7 @@ func readLdirectord(file, text string) (nodes []*keepalived.Node, end []string) 
 			above = append(above, comment)
 			continue
 		}
-		n := &keepalived.Node{Position: keepalived.Position{File: file, Line: number}, Text: raw, Above: above, Trailing: strings.TrimSpace(comment)}
+		n := &keepalived.Node{Position: keepalived.Position{File: file, Line: number}, Text: trimmed, Above: above, Trailing: strings.TrimSpace(comment)}
 		above = nil
 		if m := ldAssignment.FindStringSubmatch(trimmed); m != nil {
 			n.Keyword, n.Args = m[1], []string{strings.TrimRight(m[2], whitespace)}

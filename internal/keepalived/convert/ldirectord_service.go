@@ -327,7 +327,7 @@ func (d *ldirectord) fallback(b *block, s *ldService, value string) {
 		d.find(s.node.Position, ldVirtual, "fallback", Missing, fmt.Sprintf("%s is also a real server, and cannot be both.", name))
 		return
 	}
-	r := b.add(&block{kind: "sorry_server", label: name, single: true, notes: (&line{Node: s.node, parent: ldVirtual, c: d.converter}).noted(nil, "")})
+	r := b.add(&block{kind: "sorry_server", label: name, single: true, notes: notes{from: origin{s.node.Position, ldVirtual, s.node.Keyword}}})
 	if forwarding != s.forwarding {
 		r.set("forwarding", quote(forwarding), notes{})
 	}

@@ -75,6 +75,8 @@ func (c *converter) syncGroup(l *line) {
 			l.find(Ignored, "There is no vrrp_instance %s.", name)
 		case v.group != l.Node:
 			l.find(Ignored, "The instance %s is in another group.", name)
+		case slices.Contains(names, label(name)):
+			l.find(Ignored, "The instance %s is listed twice.", name)
 		default:
 			names = append(names, label(name))
 		}
@@ -97,8 +99,7 @@ func (c *converter) syncGroup(l *line) {
 	c.each("vrrp_sync_group", l.Children, b, func(l2 *line) {
 		switch l2.Keyword {
 		case "group":
-			l2.find(Same, "")
-			l2.set(b, "instances", quoteAll(names))
+			l2.members(b, l.Children, names)
 		case "track_script", "track_file", "track_process":
 			c.uses(l2, b, nil)
 		case "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify":
@@ -107,6 +108,25 @@ func (c *converter) syncGroup(l *line) {
 			c.alert(l2)
 		}
 	})
+}
+
+// members writes the instances of a group.
+func (l *line) members(b *block, nodes []*keepalived.Node, names []string) {
+	if l.superseded(nodes, "group") {
+		return
+	}
+	l.find(Same, "")
+	var list listBuilder
+	for _, value := range l.Values {
+		at := l.value(value)
+		for _, w := range value.Words {
+			if i := slices.Index(names, label(w)); i >= 0 {
+				names = slices.Delete(names, i, i+1)
+				list.add(label(w), at)
+			}
+		}
+	}
+	l.set(b, "instances", list.String())
 }
 
 // groupInterfaces adds the interfaces that an instance's group tracks.
@@ -137,6 +157,7 @@ func (c *converter) groupInterfaces(b *block, v *instance) {
 
 func (c *converter) authentication(l *line, b *block, v *instance) {
 	l.find(Same, "")
+	l.pass()
 	kind, pass := l.Last("auth_type"), l.Last("auth_pass")
 	c.each("authentication", l.Children, b, func(l2 *line) {
 		switch {

@@ -99,7 +99,7 @@ func leaveOut(at *place, fault config.Finding, findings []Finding) []Finding {
 	if name == "" {
 		name = it.name
 	}
-	above := slices.Concat(it.notes.above, []string{fmt.Sprintf("%s: %s", name, f.Text)})
+	above := slices.Concat(it.lines(), []string{fmt.Sprintf("%s: %s", name, f.Text)})
 	*it = item{notes: notes{above: above, from: from}}
 	same := func(g Finding) bool {
 		return g.Position == f.Position && (g.Block == f.Block || f.Block == "") && g.Word == f.Word

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -24,10 +23,11 @@ var otherRouteWords = map[string]int{
 var tableNames = map[string]string{"main": "254", "default": "253", "local": "255"}
 
 // routing converts the lines of virtual_routes, virtual_rules and their static counterparts to blocks of the given kind.
-func (c *converter) routing(l *line, into *block, parent, kind string) {
+func (c *converter) routing(l *line, into *block, kind string) {
 	l.find(Same, "")
+	l.pass()
 	for _, value := range l.Values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: parent, c: c}
+		at := l.value(value)
 		b := &block{kind: kind}
 		ok := false
 		if strings.HasSuffix(kind, "rule") {
@@ -36,7 +36,7 @@ func (c *converter) routing(l *line, into *block, parent, kind string) {
 			ok = at.route(b)
 		}
 		if ok {
-			b.notes = at.noted(value.Above, value.Trailing)
+			b.notes = at.notes()
 			into.add(b)
 		}
 	}
@@ -282,8 +282,9 @@ func (l *line) rule(b *block, number int) bool {
 // staticAddresses converts the lines of static_ipaddress.
 func (c *converter) staticAddresses(l *line) {
 	l.find(Same, "")
+	l.pass()
 	for _, value := range l.Values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, c: c}
+		at := l.value(value)
 		p, ok := prefix(value.Words[0])
 		if !ok {
 			at.find(Ignored, "%q is not an address.", value.Words[0])
@@ -294,7 +295,7 @@ func (c *converter) staticAddresses(l *line) {
 			at.find(Differs, "keepalived adds it to its default interface: write that.")
 			b.set("interface", quote("eth0"), notes{})
 		}
-		b.kind, b.label, b.single, b.notes = "static_address", p.String(), true, at.noted(value.Above, value.Trailing)
+		b.kind, b.label, b.single, b.notes = "static_address", p.String(), true, at.notes()
 		c.root.add(b)
 	}
 }

@@ -68,7 +68,7 @@ func (c *converter) virtualServer(l *line) {
 
 // again returns a converter that converts lines a second time: their fates are known.
 func (c *converter) again() *converter {
-	return &converter{source: c.source, options: c.options, globals: c.globals, root: c.root, names: c.names, groups: c.groups}
+	return &converter{source: c.source, at: c.at, comments: c.comments, options: c.options, globals: c.globals, root: c.root, names: c.names, groups: c.groups}
 }
 
 // service writes a virtual_service, or a dynamic block for several endpoints.
@@ -427,24 +427,26 @@ func (c *converter) persistence(l *line, b *block, s *service) {
 	case l.Keyword == "persistence_granularity" && !s.ipv6() && !strings.Contains(l.arg(0), "."):
 		l.find(Equivalent, "keepalived reads it as the netmask %s.", s.granularity(l.arg(0)))
 	}
-	p := b.find("persistence")
+	p, head := b.find("persistence"), notes{}
 	if p == nil {
 		p = b.add(&block{kind: "persistence", notes: l.notes()})
+	} else {
+		head = l.notes()
 	}
 	if !l.told {
 		l.find(Same, "")
 	}
 	switch {
 	case l.Keyword == "persistence_engine":
-		p.set("engine", quote(l.arg(0)), notes{})
+		p.set("engine", quote(l.arg(0)), head)
 	case l.Keyword == "persistence_granularity" && s.ipv6():
-		p.set("prefix", s.granularity(l.arg(0)), notes{})
+		p.set("prefix", s.granularity(l.arg(0)), head)
 	case l.Keyword == "persistence_granularity":
-		p.set("netmask", quote(s.granularity(l.arg(0))), notes{})
+		p.set("netmask", quote(s.granularity(l.arg(0))), head)
 	case n > 0:
-		p.set("timeout", duration(time.Duration(n)*time.Second), notes{})
+		p.set("timeout", duration(time.Duration(n)*time.Second), head)
 	default:
-		p.set("timeout", quote("6m"), notes{})
+		p.set("timeout", quote("6m"), head)
 	}
 }
 

@@ -58,6 +58,12 @@ func (b *block) add(child *block) *block {
 
 // comment adds a comment on lines of its own.
 func (b *block) comment(lines ...string) {
+	for len(lines) > 0 && lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	if len(lines) == 0 {
+		return
+	}
 	b.items = append(b.items, item{notes: notes{above: lines}})
 }
 
@@ -103,7 +109,10 @@ func (b *block) settle() {
 			others = append(others, i)
 			continue
 		}
-		attributes = slices.DeleteFunc(attributes, func(a item) bool { return a.name == i.name })
+		if at := slices.IndexFunc(attributes, func(a item) bool { return a.name == i.name }); at >= 0 {
+			i.notes = joinNotes(attributes[at].notes, i.notes)
+			attributes = slices.Delete(attributes, at, at+1)
+		}
 		attributes = append(attributes, i)
 	}
 	b.items = append(attributes, others...)
@@ -318,13 +327,14 @@ func (p *printer) block(b *block) {
 	}
 }
 
-// comments writes comments on lines of their own; several empty lines become one, and none is at the beginning.
+// comments writes comments on lines of their own; several empty lines become one, and none is at the beginning. One at the end says
+// that the comments are not about what follows.
 func (p *printer) comments(lines []string) {
 	for i, l := range lines {
 		switch {
 		case l != "":
 			p.line("", "# "+printable(l), "")
-		case i > 0 && lines[i-1] != "" && i+1 < len(lines):
+		case i > 0 && lines[i-1] != "":
 			p.line("", "", "")
 		}
 	}

@@ -4,22 +4,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
 // uses converts a track_… block of an instance or a group.
 func (c *converter) uses(l *line, b *block, v *instance) {
 	l.find(Same, "")
+	l.pass()
 	kind := l.Keyword
 	for _, value := range l.Values {
-		at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: l.Keyword, Args: value.Words}, parent: "vrrp_instance", c: c}
+		at := l.value(value)
 		name := value.Words[0]
 		use := &block{kind: "track", label: label(name), single: true}
 		if kind == "track_interface" {
 			use.kind = "track_interface"
-		} else if c.tracks[name] != kind && !c.definedLater(name, kind) {
-			at.find(Ignored, "There is no %s %s.", kind, name)
+		} else if c.tracks[name] != kind {
+			why := c.undefined(kind, name)
+			at.find(Ignored, "%s", why)
+			if c.tracks[name] == "" {
+				c.carried = append(c.carried, fmt.Sprintf("%s %s: %s", kind, name, why))
+			}
 			continue
 		}
 		if slices.ContainsFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == use.kind && i.block.label == use.label }) {
@@ -32,22 +35,24 @@ func (c *converter) uses(l *line, b *block, v *instance) {
 		if !at.told {
 			at.find(Same, "")
 		}
-		use.notes = at.noted(value.Above, value.Trailing)
+		use.notes = at.notes()
 		b.add(use)
 	}
 }
 
-// definedLater reports whether a track is defined by a later block of the file, or was removed.
-func (c *converter) definedLater(name, kind string) bool {
-	if c.tracks[name] != "" {
-		return false
+// undefined says why keepalived ignores the use of a track.
+func (c *converter) undefined(kind, name string) string {
+	for _, n := range c.source.Nodes {
+		if slices.Contains(definitions[kind], n.Keyword) && len(n.Args) > 0 && n.Args[0] == name && c.tracks[name] == "" {
+			return fmt.Sprintf("keepalived ignores it: %s %s is defined only later, in line %d. If it is wanted, add: track %s {}", n.Keyword, name, n.Line, quote(label(name)))
+		}
 	}
-	keywords := map[string][]string{
-		"track_script": {"vrrp_script"}, "track_file": {"track_file", "vrrp_track_file"}, "track_process": {"vrrp_track_process"},
-	}[kind]
-	return slices.ContainsFunc(c.source.Nodes, func(n *keepalived.Node) bool {
-		return slices.Contains(keywords, n.Keyword) && len(n.Args) > 0 && n.Args[0] == name
-	})
+	return fmt.Sprintf("There is no %s %s.", definitions[kind][0], name)
+}
+
+// definitions are the keywords that define what a track_… block uses.
+var definitions = map[string][]string{
+	"track_script": {"vrrp_script"}, "track_file": {"track_file", "vrrp_track_file"}, "track_process": {"vrrp_track_process"},
 }
 
 // useOptions converts "weight N [reverse]" and what a sync group makes of it. It reports whether the track is used at all.

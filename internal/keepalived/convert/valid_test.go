@@ -2,6 +2,7 @@ package convert
 
 import (
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,25 @@ func TestWordsHaveTheirFates(t *testing.T) {
 		for _, f := range findings {
 			if open[at{f.Block, f.Word}] == f.Fate {
 				delete(open, at{f.Block, f.Word})
+			}
+		}
+	}
+}
+
+// TestCommentsStay converts random configurations: each comment is in the result, once.
+func TestCommentsStay(t *testing.T) {
+	seed, times := lab.Seed(t, 300)
+	r := rand.New(rand.NewPCG(seed, 6))
+	note := regexp.MustCompile(`note \d+\.`)
+	for i := range times {
+		in := keepalivedtest.Config(r)
+		out := string(convertText(t, in).HCL)
+		for line := range strings.Lines(in) {
+			text := note.FindString(line)
+			before, _, _ := strings.Cut(line, text)
+			quoted := strings.Count(before, `"`)%2 == 1
+			if text != "" && !quoted && strings.Count(out, text) != 1 {
+				t.Fatalf("seed %d, configuration %d: %q is there %d times\n%s\nbecame\n%s", seed, i, strings.TrimSpace(line), strings.Count(out, text), in, out)
 			}
 		}
 	}

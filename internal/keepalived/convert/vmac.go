@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+var vmacWords = []string{"use_vmac", "vmac_xmit_base", "accept", "no_accept"}
+
 // vmacLine says what becomes of a line that vmac converts.
 func vmacLine(l *line, v *instance) {
 	switch {
@@ -25,7 +27,7 @@ func (c *converter) vmac(b *block, v *instance) {
 	if use == nil {
 		return
 	}
-	m := b.add(&block{kind: "vmac", single: true})
+	m := b.add(&block{kind: "vmac", single: true, notes: c.reservedNotes(v.node.Children, vmacWords...)})
 	if name := vmacName(use.Args); len(name) > 0 {
 		m.set("interface", quote(name[len(name)-1]), notes{})
 	}

@@ -191,6 +191,15 @@ func (c *converter) instance(l *line) {
 	}
 	l.find(Same, "")
 	b := c.root.add(&block{kind: "vrrp", label: label(v.name), notes: l.notes()})
+	if l.Last("use_vmac") != nil {
+		c.reserve(l.Children, vmacWords...)
+	}
+	if len(c.announcement(v).items) > 0 {
+		c.reserve(l.Children, announceWords...)
+	}
+	if c.globals.sync == nil {
+		c.reserve(l.Children, "lvs_sync_daemon_interface")
+	}
 	c.each("vrrp_instance", l.Children, b, func(l2 *line) { c.instanceLine(l2, b, v) })
 	c.implied(b, v)
 	b.settle()
@@ -240,7 +249,7 @@ func (c *converter) implied(b *block, v *instance) {
 	c.announce(b, v)
 	c.vmac(b, v)
 	if d := c.globals.sync; d != nil && d.instance == v.name {
-		s := b.add(&block{kind: "connection_sync"})
+		s := b.add(&block{kind: "connection_sync", notes: c.reservedNotes([]*keepalived.Node{d.line}, d.line.Keyword)})
 		s.set("interface", quote(d.iface), notes{})
 		for _, o := range d.options {
 			s.set(o[0], o[1], notes{})
@@ -254,9 +263,9 @@ func (c *converter) instanceLine(l *line, b *block, v *instance) {
 	case "virtual_ipaddress", "virtual_ipaddress_excluded":
 		c.addresses(l, b, v)
 	case "virtual_routes":
-		c.routing(l, b, "vrrp_instance", "route")
+		c.routing(l, b, "route")
 	case "virtual_rules":
-		c.routing(l, b, "vrrp_instance", "rule")
+		c.routing(l, b, "rule")
 	case "track_interface", "track_script", "track_file", "track_process":
 		c.uses(l, b, v)
 	case "unicast_peer":

@@ -18,6 +18,24 @@ type text string
 func (s text) Read(string) ([]byte, error) { return []byte(s), nil }
 func (text) Glob(string) ([]string, error) { return nil, nil }
 
+// TestTrackOfLaterBlock: keepalived ignores the track of a script that is defined only later, and its weight.
+func TestTrackOfLaterBlock(t *testing.T) {
+	const script = "vrrp_script s {\nscript /bin/true\nweight 20\n}\n"
+	const instance = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.1\n}\ntrack_script {\ns\n}\n}\n"
+	for in, priority := range map[string]string{script + instance: "priority 120", instance + script: "priority 100"} {
+		c, result := converted(t, in)
+		cfg, diags := config.LoadText("lvs-ha.hcl", result.HCL, config.Options{Node: "lb1"})
+		if cfg == nil {
+			t.Fatal(diags.Err())
+		}
+		for _, effect := range []*Effect{LVSHA(cfg, noInterfaces), Keepalived(c, noInterfaces)} {
+			if got := strings.Join(effect.Adverts, "\n"); !strings.Contains(got, priority) {
+				t.Errorf("%s\nmakes\n%s\nwant %s", in, got, priority)
+			}
+		}
+	}
+}
+
 // TestResultMeansTheSame removes from random configurations all lines that are said to differ or to be missing: what is left has the
 // same effect with both programs.
 func TestResultMeansTheSame(t *testing.T) {

@@ -27,7 +27,7 @@ func (k *theirs) offset(n *keepalived.Node) (sum int) {
 				for _, v := range l.Values {
 					if known := len(v.Words) == 1 || len(v.Words) > 2 && v.Words[1] == "weight"; known && !tracked[v.Words[0]] {
 						tracked[v.Words[0]] = true
-						sum += k.weight(n, kind, v.Words)
+						sum += k.weight(n, from, kind, v.Words)
 					}
 				}
 			}
@@ -52,15 +52,15 @@ func (k *theirs) groupOf(instance string) *keepalived.Node {
 	return nil
 }
 
-// weight returns what a good track adds.
-func (k *theirs) weight(n *keepalived.Node, kind string, words []string) int {
+// weight returns what a good track adds that an instance or its group uses.
+func (k *theirs) weight(n, from *keepalived.Node, kind string, words []string) int {
 	weight, reverse := 0, false
 	if kind == "track_interface" {
 		if carries(n, words[0]) {
 			return 0
 		}
 	} else {
-		define := k.definition(kind, words[0])
+		define := k.definition(from, kind, words[0])
 		if define == nil {
 			return 0
 		}
@@ -104,9 +104,12 @@ func carries(n *keepalived.Node, iface string) bool {
 	return false
 }
 
-// definition returns the block that defines a track, if keepalived keeps it.
-func (k *theirs) definition(kind, name string) *keepalived.Node {
+// definition returns the block that defines a track, if keepalived keeps it. It has to stand before what uses it.
+func (k *theirs) definition(from *keepalived.Node, kind, name string) *keepalived.Node {
 	for _, n := range k.config.Nodes {
+		if n == from {
+			break
+		}
 		if n.Keyword != "vrrp_"+kind && n.Keyword != "vrrp_"+strings.TrimPrefix(kind, "track_") || len(n.Args) == 0 || n.Args[0] != name {
 			continue
 		}

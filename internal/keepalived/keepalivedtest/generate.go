@@ -44,6 +44,7 @@ type generator struct {
 	ipv6    bool // the instance's or the service's family
 	number  int  // of the block among those of its kind
 	servers int
+	notes   int
 }
 
 func (g *generator) pick(of ...string) string { return of[g.r.IntN(len(of))] }
@@ -51,10 +52,24 @@ func (g *generator) pick(of ...string) string { return of[g.r.IntN(len(of))] }
 func (g *generator) line(format string, args ...any) {
 	g.b.WriteString(strings.Repeat("    ", g.depth))
 	fmt.Fprintf(&g.b, format, args...)
-	g.b.WriteString(g.pick("", "", "", "", "", "", "", " ! note", " # note") + "\n")
-	if g.r.IntN(30) == 0 {
-		g.b.WriteString(g.pick("\n", "# on a line of its own\n", "\n\n"))
+	if mark := g.pick("", "", "", "", "", "", "", " ! ", " # "); mark != "" {
+		g.b.WriteString(mark + g.note())
 	}
+	g.b.WriteByte('\n')
+	switch g.r.IntN(60) {
+	case 0:
+		g.b.WriteString("\n")
+	case 1:
+		g.b.WriteString("\n\n")
+	case 2:
+		g.b.WriteString("# " + g.note() + "\n")
+	}
+}
+
+// note returns the text of a comment, which no other comment has.
+func (g *generator) note() string {
+	g.notes++
+	return fmt.Sprintf("note %d.", g.notes)
 }
 
 // names are what follows the keyword of a top-level block.

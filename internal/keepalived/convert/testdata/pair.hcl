@@ -27,4 +27,3 @@ vrrp "VI_1" {
 
   # keepalived's garp_lower_prio_repeat: After adverts of a lower master, lvs-ha announces as often as announce.count says.
 }
-
