@@ -62,6 +62,9 @@ func (t timers) write(c *converter, b *block, lines []*keepalived.Node) {
 	if retries {
 		b.set("retry_interval", duration(limit(t.retryInterval, 24*time.Hour)), c.reservedNotes(lines, "delay_before_retry"))
 	}
+	if t.port != 0 && b.get("port") == "" && b.label != "ping" && b.label != "script" {
+		b.set("port", fmt.Sprint(t.port), notes{})
+	}
 }
 
 // check converts a checker of a real server.

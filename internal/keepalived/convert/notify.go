@@ -31,6 +31,9 @@ func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node) {
 	case c.globals.userSet:
 		user, group = c.globals.user, c.globals.group
 	}
+	if user == "root" && group == "root" {
+		group = "" // it is root's
+	}
 	n := b.find("notify")
 	if n == nil {
 		n = b.add(&block{kind: "notify"})

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -62,12 +63,7 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 		l.find(Missing, "lvs-ha does not balance to the service's own address.")
 		return
 	}
-	// Only NAT can change the port: for the other methods keepalived takes the service's, and checks this one.
-	checked := uint16(0)
-	if f := forwardings[lastArg(l.Node, "lvs_method")]; at.Port() != s.port && (f != "nat" && f != "" || f == "" && s.forwarding != "nat") {
-		checked = at.Port()
-		at = netip.AddrPortFrom(at.Addr(), 0)
-	}
+	at, checked := s.mapped(at, forwardings[lastArg(l.Node, "lvs_method")])
 	name := serverLabel(at, s.port)
 	if s.have[name] {
 		l.find(Ignored, "The real server is there already.")
@@ -90,6 +86,15 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 	if s.method != nil && forwardings[lastArg(l.Node, "lvs_method")] == "" {
 		(&line{Node: s.method, c: c.again()}).tunnel(r)
 	}
+}
+
+// mapped returns the address of a server without a port that its forwarding, which is the service's if empty, cannot use: only NAT can
+// change the port. For the other methods keepalived takes the service's, and checks the given one.
+func (s *service) mapped(at netip.AddrPort, forwarding string) (server netip.AddrPort, checked uint16) {
+	if at.Port() == s.port || cmp.Or(forwarding, s.forwarding) == "nat" {
+		return at, 0
+	}
+	return netip.AddrPortFrom(at.Addr(), 0), at.Port()
 }
 
 // lastArg returns the first argument of the last line with a keyword, or "".
@@ -235,8 +240,10 @@ func (c *converter) sorryServer(l *line, b *block, s *service) {
 		}
 	}
 	l.find(Same, "")
+	m := s.node.Last("sorry_server_lvs_method")
+	at, _ = s.mapped(at, forwardings[lastArg(s.node, "sorry_server_lvs_method")])
 	r := b.add(&block{kind: "sorry_server", label: serverLabel(at, s.port), single: true, notes: l.notes()})
-	if m := s.node.Last("sorry_server_lvs_method"); m != nil && len(m.Args) > 0 {
+	if m != nil && len(m.Args) > 0 {
 		if f := forwardings[m.Args[0]]; f != "" && f != s.forwarding {
 			r.set("forwarding", quote(f), notes{})
 		}
