@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,6 +29,60 @@ func TestDocumentedCommands(t *testing.T) {
 			t.Errorf("lvs-ha %v is accepted", command)
 		}
 	}
+}
+
+// TestInlineCommands parses each lvs-ha command between backticks: in running text of the documentation, in the remedies of messages, in
+// alerts. Some are only mentioned, without the arguments that they need.
+func TestInlineCommands(t *testing.T) {
+	inline := regexp.MustCompile("`lvs-ha ([^`\n]+)`")
+	parsed := 0
+	for _, pattern := range []string{
+		"../../*.md", "../../docs/*.md", "../../docs/internals/*.md", "../../examples/*", "../../contrib/*/*", "../../packaging/*",
+		"../../*/*.go", "../../*/*/*.go", "../../*/*/*/*.go",
+	} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if strings.HasSuffix(path, "_test.go") || err != nil { // a directory
+				continue
+			}
+			for _, found := range inline.FindAllStringSubmatch(string(text), -1) {
+				parsed++
+				if err := mentioned(shellCommands(found[1])[0]); err != nil {
+					t.Errorf("%s: %s: %v", path, found[0], err)
+				}
+			}
+		}
+	}
+	if parsed < 200 {
+		t.Errorf("only %d commands were found", parsed)
+	}
+	for command, known := range map[string]bool{
+		"drain": true, "run --script-capabilities": true, "failover --undo": true, "explain --replay --no-such": false, "status --undo": false, "upgrad": false, "version of": false,
+	} {
+		if err := mentioned(strings.Fields(command)); (err == nil) != known {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+}
+
+// mentioned parses a command that may end before its arguments, or the value of its last flag.
+func mentioned(words []string) error {
+	err := parseCommand(words)
+	last := words[len(words)-1]
+	switch {
+	case err == nil:
+	case strings.HasPrefix(last, "-") && parseCommand(append(slices.Clone(words), "1")) == nil:
+		return nil
+	case !slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(word, "-") }):
+		if command, rest, unknown := newRoot().Find(words); unknown == nil && len(rest) == 0 && command.HasParent() {
+			return nil
+		}
+	}
+	return err
 }
 
 // documentedCommands returns the arguments of the lvs-ha commands in the code blocks of each page.
@@ -107,12 +163,18 @@ func shellCommands(line string) (commands [][]string) {
 
 // parseCommand finds the command and parses its flags, without running it.
 func parseCommand(arguments []string) error {
-	command, rest, err := newRoot().Find(arguments)
+	root := newRoot()
+	root.InitDefaultCompletionCmd()
+	command, rest, err := root.Find(arguments)
 	if err != nil || command.DisableFlagParsing {
 		return err
 	}
+	command.InitDefaultHelpFlag()
 	if err := command.ParseFlags(rest); err != nil {
 		return err
+	}
+	if help, err := command.Flags().GetBool("help"); help && err == nil {
+		return nil
 	}
 	return command.ValidateArgs(command.Flags().Args())
 }
