@@ -66,7 +66,7 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 	}
 	switch {
 	case len(plain) > 0:
-		l.set(b, name, plain.String())
+		b.setList(name, plain, l.notes())
 	case len(others) > 0:
 		head := l.notes()
 		others[0].notes.above = slices.Concat(head.lines(), others[0].notes.above)
@@ -243,7 +243,7 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 		l.find(Ignored, "keepalived uses multicast without valid peers.")
 		return
 	}
-	l.set(b, "unicast_peers", peers.String())
+	b.setList("unicast_peers", peers, l.notes())
 	// keepalived accepts any TTL, lvs-ha by default only 255.
 	b.set("unicast_min_ttl", fmt.Sprint(lowest), notes{})
 	if highest < 255 {

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -116,6 +117,48 @@ virtual_service "192.0.2.80:80" {
 		t.Fatal(err)
 	}
 	r := Convert([]Source{{Config: source}}, Options{})
+	valid(t, r.HCL)
+	if string(r.HCL) != want {
+		t.Errorf("it became\n%s", r.HCL)
+	}
+}
+
+// TestCommentsOfAPair: what only one of the files says has its node's name; the same lists with other comments stay one list.
+func TestCommentsOfAPair(t *testing.T) {
+	const rest = "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n192.0.2.80/24\n192.0.2.81/24 # www%s\n}\n}\n"
+	files := map[string]string{
+		"lb1": "# the shop\nvrrp_instance shop {\nstate MASTER # first\npriority 101\nunicast_peer {\n192.0.2.2 # lb2\n}\n" + fmt.Sprintf(rest, ""),
+		"lb2": "# the shop\nvrrp_instance shop {\nstate BACKUP # second\npriority 100\nunicast_peer {\n192.0.2.1 # lb1\n}\n" + fmt.Sprintf(rest, ", too"),
+	}
+	const want = `# the shop
+vrrp "shop" {
+  # lb1: state MASTER # first
+  # lb2: state BACKUP # second
+  priority = { lb1 = 101, lb2 = 100 }[node.name]
+  # lb1: lb2
+  # lb2: lb1
+  unicast_peers     = { lb1 = ["192.0.2.2"], lb2 = ["192.0.2.1"] }[node.name]
+  unicast_min_ttl   = 1
+  interface         = "eth0"
+  virtual_router_id = 7
+  version           = 2
+  addresses = [
+    "192.0.2.80/24",
+    # lb1: www
+    # lb2: www, too
+    "192.0.2.81/24",
+  ]
+}
+`
+	var sources []Source
+	for _, node := range []string{"lb1", "lb2"} {
+		c, err := keepalived.Read("f", keepalived.Options{Node: node, Files: text(files[node])})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, Source{node, c})
+	}
+	r := Convert(sources, Options{})
 	valid(t, r.HCL)
 	if string(r.HCL) != want {
 		t.Errorf("it became\n%s", r.HCL)

@@ -15,12 +15,14 @@ type version struct {
 // merge makes one configuration of those of several nodes. What differs is chosen by node.name.
 func merge(versions []version) *block {
 	out := &block{kind: versions[0].block.kind, label: versions[0].block.label, single: versions[0].block.single}
-	for _, v := range versions {
+	heads := make([]notes, len(versions))
+	for i, v := range versions {
 		if v.block != nil {
 			out.kind, out.label, out.single = v.block.kind, v.block.label, v.block.single
-			out.notes = joinNotes(out.notes, v.block.notes)
+			heads[i] = v.block.notes
 		}
 	}
+	out.notes = mergeNotes(versions, heads)
 	items := make([]map[string]*item, len(versions))
 	for i, v := range versions {
 		items[i] = v.block.byKey()
@@ -33,17 +35,22 @@ func merge(versions []version) *block {
 				any = found[i]
 			}
 		}
-		one := item{name: any.name}
-		for _, it := range found {
+		one, heads := item{name: any.name}, make([]notes, len(versions))
+		for i, it := range found {
 			if it != nil {
-				one.notes = joinNotes(one.notes, it.notes)
+				heads[i] = it.notes
 			}
 		}
+		one.notes = mergeNotes(versions, heads)
 		switch {
 		case any.block != nil:
 			one.block = mergeBlocks(versions, found)
 			one.block.notes = one.notes
 		case any.name != "":
+			if one.list = mergeLists(versions, found); one.list != nil {
+				one.value = one.list.String()
+				break
+			}
 			one.value = choose(versions, found)
 		}
 		out.items = append(out.items, one)
@@ -126,24 +133,25 @@ func mergedKeys(versions []version) []string {
 	return order
 }
 
-// keys identifies the items of a block: attributes and blocks by their names, comments by their text.
+// keys identifies the items of a block: attributes and blocks by their names, comments by what they follow.
 func (b *block) keys() (keys []string) {
 	if b == nil {
 		return nil
 	}
-	count := map[string]int{}
+	previous, count := "", map[string]int{}
 	for _, it := range b.items {
 		key := "attribute " + it.name
 		switch {
 		case it.block != nil:
 			key = "block " + it.block.kind + " " + it.block.label
 		case it.name == "":
-			key = "comment " + strings.Join(it.notes.above, "\n")
+			key = "comment after " + previous
 		}
 		if count[key]++; count[key] > 1 {
 			key = fmt.Sprintf("%s #%d", key, count[key])
 		}
 		keys = append(keys, key)
+		previous = key
 	}
 	return keys
 }
@@ -157,7 +165,81 @@ func (b *block) byKey() map[string]*item {
 	return all
 }
 
-// joinNotes adds the comments of another version that are not there yet.
+// mergeNotes returns the comments of several versions. What only some of those with comments have gets the names of their nodes.
+func mergeNotes(versions []version, all []notes) (out notes) {
+	type line struct {
+		text  string
+		nodes []string
+	}
+	var lines []line
+	var commenting []string
+	trailing := map[string]bool{}
+	for _, n := range all {
+		if n.trailing != "" {
+			trailing[n.trailing] = true
+		}
+	}
+	for i, n := range all {
+		above := n.above
+		switch {
+		case len(trailing) > 1:
+			above = n.lines()
+		case n.trailing != "":
+			out.trailing = n.trailing
+		}
+		if out.from.Line == 0 {
+			out.from = n.from
+		}
+		if !slices.ContainsFunc(n.lines(), isComment) {
+			continue
+		}
+		node, at := versions[i].node, 0
+		commenting = append(commenting, node)
+		for i, text := range above {
+			same := slices.IndexFunc(lines[at:], func(l line) bool { return l.text == text })
+			switch {
+			case same >= 0:
+				at += same
+				lines[at].nodes = append(lines[at].nodes, node)
+			case text == "" && len(commenting) > 1:
+				continue
+			default:
+				for at < len(lines) && !slices.Contains(above[i:], lines[at].text) {
+					at++
+				}
+				lines = slices.Insert(lines, at, line{text, []string{node}})
+			}
+			at++
+		}
+	}
+	for _, l := range lines {
+		if l.text != "" && len(l.nodes) < len(commenting) {
+			l.text = strings.Join(l.nodes, ", ") + ": " + l.text
+		}
+		out.above = append(out.above, l.text)
+	}
+	return out
+}
+
+// mergeLists merges lists that only differ in their comments; nil if there are others.
+func mergeLists(versions []version, found []*item) (out listBuilder) {
+	if found[0] == nil || found[0].list == nil {
+		return nil
+	}
+	for i := range found[0].list {
+		heads := make([]notes, len(found))
+		for node, it := range found {
+			if it == nil || len(it.list) != len(found[0].list) || it.list[i].text != found[0].list[i].text {
+				return nil
+			}
+			heads[node] = it.list[i].notes
+		}
+		out = append(out, listElement{found[0].list[i].text, mergeNotes(versions, heads)})
+	}
+	return out
+}
+
+// joinNotes adds the comments of another line that are not there yet.
 func joinNotes(a, b notes) notes {
 	for _, line := range b.above {
 		if line == "" && len(a.above) == 0 || !slices.Contains(a.above, line) {

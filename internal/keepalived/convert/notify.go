@@ -129,7 +129,7 @@ func (l *line) members(b *block, nodes []*keepalived.Node, names []string) {
 			}
 		}
 	}
-	l.set(b, "instances", list.String())
+	b.setList("instances", list, l.notes())
 }
 
 // groupInterfaces adds the interfaces that an instance's group tracks.

@@ -21,8 +21,9 @@ type block struct {
 
 // item is an attribute, a block, or neither: a comment.
 type item struct {
-	name  string // of the attribute
-	value string // an expression
+	name  string      // of the attribute
+	value string      // an expression
+	list  listBuilder // what value was made of; nil: it is no list with comments
 	block *block
 	notes notes
 }
@@ -49,6 +50,15 @@ type place struct {
 
 func (b *block) set(name, value string, n notes) {
 	b.items = append(b.items, item{name: name, value: value, notes: n})
+}
+
+// setList sets an attribute to a list. The comments of its only element are the attribute's.
+func (b *block) setList(name string, list listBuilder, n notes) {
+	if len(list) == 1 {
+		n = joinNotes(n, list[0].notes)
+		list = listBuilder{{text: list[0].text}}
+	}
+	b.items = append(b.items, item{name: name, value: list.String(), list: list, notes: n})
 }
 
 func (b *block) add(child *block) *block {
