@@ -37,7 +37,9 @@ func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 			continue // it has no other state
 		}
 		key, reason := m.Destination.DestinationKey, d.failureOf(vs, vs.RealServers[i])
-		d.notifier.Pool(now, notify.PoolState{Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Reason: reason})
+		d.notifier.Pool(now, notify.PoolState{
+			Service: vs.Name, Key: vs.ServiceKey, Server: &key, Up: m.State == healthcheck.Up, First: first, Assumed: vs.StartsUp(vs.RealServers[i]), Reason: reason,
+		})
 		d.events.Add(events.Event{
 			Time: now, Kind: events.Server, Subject: subjectOf(vs.Name, key), From: from.String(), To: m.State.String(), Reason: reason,
 		})

@@ -36,7 +36,7 @@ func newEmail(c config.NotifyEmail, node string) *email {
 
 func (*email) most() int              { return emailBatch }
 func (e *email) pace() time.Duration  { return e.config.Interval }
-func (e *email) wants(m Message) bool { return m.chosen(e.config.Events) }
+func (e *email) wants(m Message) bool { return m.chosen(e.config.Events) && !m.upFromStart() }
 func (*email) close()                 {}
 
 func (e *email) deliver(ctx context.Context, batch []Message) error {

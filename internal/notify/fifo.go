@@ -25,9 +25,14 @@ type fifo struct {
 
 func newFIFO(c config.NotifyFIFO) *fifo { return &fifo{config: c, fd: -1} }
 
-func (*fifo) most() int              { return 1 }
-func (*fifo) pace() time.Duration    { return 0 }
-func (f *fifo) wants(m Message) bool { return m.Lost == 0 && m.chosen(f.config.Events) }
+func (*fifo) most() int           { return 1 }
+func (*fifo) pace() time.Duration { return 0 }
+
+// wants is false for a server that was used from the start and passes its first check: keepalived writes no line either
+// (keepalived/check/ipwrapper.c, update_svr_checker_state).
+func (f *fifo) wants(m Message) bool {
+	return m.Lost == 0 && m.chosen(f.config.Events) && !(m.upFromStart() && m.Pool.Assumed)
+}
 
 func (f *fifo) deliver(_ context.Context, batch []Message) error {
 	if err := f.open(); err != nil {

@@ -18,6 +18,7 @@ type PoolState struct {
 	Server  *ipvs.DestinationKey // nil: the service
 	Up      bool
 	First   bool // the first known state
+	Assumed bool // a server that is used before its first check
 	Reason  string
 }
 
@@ -79,14 +80,11 @@ func (p *PoolState) sentence(state string) string {
 	return text
 }
 
-// chosen reports whether a receiver of all subjects gets a message. As with keepalived, a service or server that is up from the start
-// is not news.
+// chosen reports whether a receiver of all subjects is for the subject of a message.
 func (m Message) chosen(events []string) bool {
 	event := config.EventVRRP
 	switch {
 	case m.Pool == nil:
-	case m.Pool.First && m.Pool.Up:
-		return false
 	case m.Pool.Server != nil:
 		event = config.EventServer
 	default:
@@ -94,6 +92,9 @@ func (m Message) chosen(events []string) bool {
 	}
 	return len(events) == 0 || slices.Contains(events, event)
 }
+
+// upFromStart reports whether a service or server is up since the start, which is not news.
+func (m Message) upFromStart() bool { return m.Pool != nil && m.Pool.First && m.Pool.Up }
 
 // Pool passes the new state of a service or real server to its receivers. Such messages are not repeated by the next process, which
 // begins with the state that it finds.

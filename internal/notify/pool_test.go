@@ -94,23 +94,44 @@ func TestPoolLines(t *testing.T) {
 
 func TestChosenEvents(t *testing.T) {
 	service, server := Message{Pool: &PoolState{}}, Message{Pool: &PoolState{Server: &poolServer}}
-	start := Message{Pool: &PoolState{First: true, Up: true}}
 	for _, tt := range []struct {
-		events                         []string
-		instance, service, server, new bool
+		events                    []string
+		instance, service, server bool
 	}{
-		{nil, true, true, true, false},
-		{[]string{config.EventVRRP}, true, false, false, false},
-		{[]string{config.EventService, config.EventServer}, false, true, true, false},
-		{[]string{config.EventServer}, false, false, true, false},
+		{nil, true, true, true},
+		{[]string{config.EventVRRP}, true, false, false},
+		{[]string{config.EventService, config.EventServer}, false, true, true},
+		{[]string{config.EventServer}, false, false, true},
 	} {
-		got := [4]bool{Message{}.chosen(tt.events), service.chosen(tt.events), server.chosen(tt.events), start.chosen(tt.events)}
-		if want := [4]bool{tt.instance, tt.service, tt.server, tt.new}; got != want {
+		got := [3]bool{Message{}.chosen(tt.events), service.chosen(tt.events), server.chosen(tt.events)}
+		if want := [3]bool{tt.instance, tt.service, tt.server}; got != want {
 			t.Errorf("%v: %v, want %v", tt.events, got, want)
 		}
 	}
-	first := Message{Pool: &PoolState{First: true}}
-	if !first.chosen(nil) {
-		t.Error("a service that is down from the start is news")
+}
+
+// TestFirstState: a webhook and a mail tell of a service or server that is up from the start only when that changes, a FIFO as keepalived does it.
+func TestFirstState(t *testing.T) {
+	for _, tt := range []struct {
+		state      PoolState
+		fifo, mail bool
+	}{
+		{PoolState{First: true}, true, true},
+		{PoolState{First: true, Up: true}, true, false},
+		{PoolState{First: true, Up: true, Server: &poolServer}, true, false},
+		{PoolState{First: true, Up: true, Server: &poolServer, Assumed: true}, false, false},
+		{PoolState{First: true, Server: &poolServer, Assumed: true}, true, true},
+		{PoolState{Up: true, Server: &poolServer, Assumed: true}, true, true},
+	} {
+		m := Message{Pool: &tt.state}
+		if got := newFIFO(config.NotifyFIFO{}).wants(m); got != tt.fifo {
+			t.Errorf("%+v in a FIFO: %v", tt.state, got)
+		}
+		if got := (&email{}).wants(m); got != tt.mail {
+			t.Errorf("%+v in a mail: %v", tt.state, got)
+		}
+		if got := (&webhook{}).wants(m); got != tt.mail {
+			t.Errorf("%+v in a webhook: %v", tt.state, got)
+		}
 	}
 }

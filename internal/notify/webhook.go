@@ -74,7 +74,7 @@ func trust(authorities string) *tls.Config {
 
 func (*webhook) most() int              { return 1 }
 func (*webhook) pace() time.Duration    { return 0 }
-func (w *webhook) wants(m Message) bool { return m.chosen(w.config.Events) }
+func (w *webhook) wants(m Message) bool { return m.chosen(w.config.Events) && !m.upFromStart() }
 func (w *webhook) close()               { w.client.CloseIdleConnections() }
 
 func (w *webhook) deliver(ctx context.Context, batch []Message) error {
