@@ -190,7 +190,7 @@ func TestFates(t *testing.T) {
 		{server("weight 4\nquorum 3\nhysteresis 1"), "quorum", Same, "hysteresis = 1"},
 		{server("weight 4\nquorum 99\nhysteresis 1"), "quorum", Equivalent, "weight = "},
 		{server("weight 4\nquorum 3\nhysteresis 3"), "hysteresis", Equivalent, "hysteresis = "},
-		{server("quorum_up /bin/a\nquorum_down \"/bin/b c\"\nomega"), "quorum_down", Same, `down    = ["/bin/b", "c"]`},
+		{server("quorum_up /bin/a\nquorum_down \"/bin/b c\"\nomega"), "quorum_down", Equivalent, `down    = ["/bin/b", "c"]`},
 		{"vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.9/24\n}\n}\n" + server("ha_suspend"), "ha_suspend", Same, `check_on   = "master"`},
 		{server("ha_suspend"), "ha_suspend", Missing, ""},
 		{"virtual_server fwmark 7 {\nha_suspend\nreal_server 10.0.1.2 80 {\n}\n}\n", "ha_suspend", Ignored, ""},
@@ -199,8 +199,8 @@ func TestFates(t *testing.T) {
 		{"track_file load {\nfile /run/load\n}\n" + server("real_server 10.0.1.3 80 {\nFILE_CHECK {\ntrack_file load\nweight 0 reverse\n}\n}"), "FILE_CHECK", Missing, ""},
 		{server("real_server 10.0.1.3 80 {\nFILE_CHECK {\ntrack_file load\n}\n}"), "FILE_CHECK", Ignored, ""},
 		{server("quorum_up /bin/a\nomega"), "omega", Same, "at_stop = true"},
-		{server("real_server 10.0.1.3 80 {\nnotify_up /bin/a\nnotify_down /bin/b root root\n}"), "notify_down", Same, `user = "root"`},
-		{server("real_server 10.0.1.3 80 {\nnotify_up /bin/a\n}"), "notify_up", Same, `up   = ["/bin/a"]`},
+		{server("real_server 10.0.1.3 80 {\nnotify_up /bin/a\nnotify_down /bin/b root root\n}"), "notify_down", Equivalent, `user = "root"`},
+		{server("real_server 10.0.1.3 80 {\nnotify_up /bin/a\n}"), "notify_up", Equivalent, `up   = ["/bin/a"]`},
 		{"global_defs {\nlvs_notify_fifo /run/a\nvrrp_notify_fifo /run/b\n}\n" + instance(""), "lvs_notify_fifo", Same, `events = ["service", "server"]`},
 		{server("sorry_server 10.0.1.9 8080"), "sorry_server", Same, `sorry_server "10.0.1.9:8080" {}`},
 		{server("lb_kind DR\nsorry_server 10.0.1.9 8080"), "sorry_server", Same, `sorry_server "10.0.1.9" {}`},
@@ -256,6 +256,7 @@ func TestFates(t *testing.T) {
 		{instance("priority {{ PRIORITY }}"), "priority", Differs, ""},
 		{instance("#    a  b"), "interface", Same, "#    a  b"},
 		{"vrrp_sync_group G {\ngroup {\nV\nW\n}\ntrack_interface {\neth0\neth3\n}\n}\n" + instance("") + "vrrp_instance W {\ninterface eth1\nvirtual_router_id 7\n}\n", "track_interface", Equivalent, `track_interface "eth3" {}`},
+		{"virtual_server_group G {\n10.0.0.1-2 80\n}\nvirtual_server group G {\nquorum_up /bin/a\nreal_server 10.0.1.2 80 {\n}\n}\n", "quorum_up", Differs, `up   = ["/bin/a"]`},
 		{"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\nx y\n}\nvirtual_server group G {\nreal_server 10.0.1.2 80 {\n}\n}\n", "x", Ignored, `"10.0.0.3:80" = "10.0.0.3:80"`},
 	} {
 		source, err := keepalived.Read("f", keepalived.Options{Node: "lb1", Files: text(c.text)})

@@ -12,7 +12,8 @@ var notifyNames = map[string]string{"notify_master": "master", "notify_backup": 
 	"notify_up": "up", "notify_down": "down", "quorum_up": "up", "quorum_down": "down"}
 
 // notify writes a notify_… line into the notify block of an instance, a group, a service or a server, which has one user for all commands.
-func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node) {
+// addresses is the number of those of the service; 0: it is about an instance or a group.
+func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node, addresses int) {
 	if l.repeated(nodes) {
 		return
 	}
@@ -43,6 +44,12 @@ func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node) {
 		}
 	} else if n.get("user") != quote(user) || group != "" && n.get("group") != quote(group) {
 		l.find(Differs, "The commands of a notify block have one user, that of the first one; this one's is %s.", user)
+	}
+	switch {
+	case addresses > 1:
+		l.find(Differs, "keepalived runs it once, lvs-ha for each address of the group.")
+	case addresses == 1:
+		l.find(Equivalent, "It is also run for the first state after a start.")
 	}
 	c.command(l, n, notifyNames[l.Keyword], s)
 	slices.SortStableFunc(n.items, func(a, b item) int { return last(a) - last(b) })
@@ -106,7 +113,7 @@ func (c *converter) syncGroup(l *line) {
 		case "track_script", "track_file", "track_process":
 			c.uses(l2, b, nil)
 		case "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify":
-			c.notify(l2, b, l.Children)
+			c.notify(l2, b, l.Children, 0)
 		case "smtp_alert":
 			c.alert(l2)
 		}

@@ -141,7 +141,7 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	case "lvs_method":
 		c.serverForwarding(l, b, s)
 	case "notify_up", "notify_down":
-		c.notify(l, b, server.Children)
+		c.notify(l, b, server.Children, len(s.endpoints))
 	case "smtp_alert":
 		l.alertOff("servers")
 	case "inhibit_on_failure":

@@ -312,7 +312,7 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 	case "quorum", "hysteresis":
 		c.quorum(l, b, s)
 	case "quorum_up", "quorum_down":
-		c.notify(l, b, nodes)
+		c.notify(l, b, nodes, len(s.endpoints))
 		if n := b.find("notify"); n != nil && s.node.Last("omega") != nil && n.get("at_stop") == "" {
 			n.set("at_stop", "true", notes{})
 		}

@@ -197,7 +197,7 @@ var globalWords = map[string]word{
 	"notify_fifo_script":                  {Missing, "", "Run the reader of the FIFO as a service of its own."},
 	"vrrp_notify_fifo":                    {Same, `notify_fifo.events = ["vrrp"]`, ""},
 	"vrrp_notify_fifo_script":             {Missing, "", "Run the reader of the FIFO as a service of its own."},
-	"lvs_notify_fifo":                     {Same, `notify_fifo.events = ["service", "server"]`, ""},
+	"lvs_notify_fifo":                     {Same, `notify_fifo.events = ["service", "server"]`, "A virtual_server_group has lines for each address."},
 	"lvs_notify_fifo_script":              {Missing, "", "Run the reader of the FIFO as a service of its own."},
 	"vrrp_notify_priority_changes":        {Missing, "", "Notifications are for changes of state only."},
 	"fifo_write_vrrp_states_on_reload":    {Missing, "", "A reload writes only changes. A reader gets the states from lvs-ha status."},

@@ -271,7 +271,7 @@ func (c *converter) instanceLine(l *line, b *block, v *instance) {
 	case "unicast_peer":
 		c.unicastPeers(l, b, v)
 	case "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify":
-		c.notify(l, b, nodes)
+		c.notify(l, b, nodes, 0)
 	case "authentication":
 		c.authentication(l, b, v)
 	case "auth_hmac":
