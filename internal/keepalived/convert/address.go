@@ -189,10 +189,8 @@ func (b listBuilder) String() string {
 	var out strings.Builder
 	out.WriteString("[\n")
 	for _, e := range b {
-		for _, c := range e.above {
-			if c != "" {
-				out.WriteString("# " + printable(c) + "\n")
-			}
+		for _, c := range rowComments(e.above) {
+			out.WriteString(c + "\n")
 		}
 		out.WriteString(quote(e.text) + ",")
 		if e.trailing != "" {

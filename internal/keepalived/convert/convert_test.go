@@ -257,7 +257,7 @@ func TestFates(t *testing.T) {
 		{instance("#    a  b"), "interface", Same, "#    a  b"},
 		{"vrrp_sync_group G {\ngroup {\nV\nW\n}\ntrack_interface {\neth0\neth3\n}\n}\n" + instance("") + "vrrp_instance W {\ninterface eth1\nvirtual_router_id 7\n}\n", "track_interface", Equivalent, `track_interface "eth3" {}`},
 		{"virtual_server_group G {\n10.0.0.1-2 80\n}\nvirtual_server group G {\nquorum_up /bin/a\nreal_server 10.0.1.2 80 {\n}\n}\n", "quorum_up", Differs, `up   = ["/bin/a"]`},
-		{"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\nx y\n}\nvirtual_server group G {\nreal_server 10.0.1.2 80 {\n}\n}\n", "x", Ignored, `"10.0.0.3:80" = "10.0.0.3:80"`},
+		{"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\nx y\n}\nvirtual_server group G {\nreal_server 10.0.1.2 80 {\n}\n}\n", "x", Ignored, `    "10.0.0.3:80",`},
 	} {
 		source, err := keepalived.Read("f", keepalived.Options{Node: "lb1", Files: text(c.text)})
 		if err != nil {

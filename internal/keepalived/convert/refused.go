@@ -19,7 +19,10 @@ func accepted(root *block, sources []Source, findings []Finding, withoutFiles bo
 	for round := 1; ; round++ {
 		text, places := root.layout()
 		faults, err := refusals(text, sources, withoutFiles)
-		if len(faults) == 0 || round > maxRounds {
+		if len(faults) == 0 {
+			return &Result{HCL: shortest(root, text, sources, withoutFiles), Findings: findings}
+		}
+		if round > maxRounds {
 			return &Result{HCL: text, Findings: findings, Err: err}
 		}
 		found := false
@@ -34,6 +37,19 @@ func accepted(root *block, sources []Source, findings []Finding, withoutFiles bo
 			return &Result{HCL: text, Findings: findings, Err: err}
 		}
 	}
+}
+
+// shortest returns a valid configuration with its services in groups.
+func shortest(root *block, text []byte, sources []Source, withoutFiles bool) []byte {
+	grouped, any := group(root)
+	if !any {
+		return text
+	}
+	short := grouped.print()
+	if faults, _ := refusals(short, sources, withoutFiles); len(faults) > 0 {
+		return text
+	}
+	return short
 }
 
 // refusals returns the errors of a configuration on any of the nodes. That a file cannot be used is usually none: it may be on another

@@ -253,31 +253,90 @@ func (c *converter) sorryServer(l *line, b *block, s *service) {
 	}
 }
 
-// hoistChecks moves checks that all real servers have to their service.
+// hoistChecks moves checks that all real servers have to their service. Comments that the servers do not have in common stay with them.
 func (c *converter) hoistChecks(b *block) {
-	var servers []*block
-	for _, i := range b.items {
-		if i.block != nil && i.block.kind == "real_server" {
-			servers = append(servers, i.block)
+	var servers []*item
+	first := -1
+	for i := range b.items {
+		if it := &b.items[i]; it.block != nil && it.block.kind == "real_server" {
+			servers = append(servers, it)
+			if first < 0 {
+				first = i
+			}
 		}
 	}
 	if len(servers) < 2 {
 		return
 	}
-	checks, _ := servers[0].checks()
-	for _, s := range servers[1:] {
-		if other, _ := s.checks(); printed(other) != printed(checks) {
+	var checks, own []item // of each server: one block with its checks, and what else it has
+	for _, s := range servers {
+		of, others := s.block.checks()
+		checks, own = append(checks, item{block: &block{items: of}}), append(own, item{block: &block{items: others}})
+		if len(of) == 0 || printed(bare(of)) != printed(bare(checks[0].block.items)) {
 			return
 		}
 	}
-	if len(checks) == 0 {
-		return
+	for i, lines := range shareNotes(checks) {
+		servers[i].notes.above = append(servers[i].notes.above, lines...)
+		servers[i].block.items = own[i].block.items
 	}
-	at := slices.IndexFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == "real_server" })
-	b.items = slices.Insert(b.items, at, checks...)
-	for _, s := range servers {
-		_, s.items = s.checks()
+	b.items = slices.Insert(b.items, first, checks[0].block.items...)
+}
+
+// bare returns items without their comments.
+func bare(items []item) (out []item) {
+	for _, i := range items {
+		if i.name == "" && i.block == nil {
+			continue
+		}
+		i.notes = notes{}
+		if b := i.block; b != nil {
+			i.block = &block{kind: b.kind, label: b.label, single: b.single, items: bare(b.items)}
+		}
+		out = append(out, i)
 	}
+	return out
+}
+
+// shareNotes leaves the first of items that only differ in their comments with those that all have, and returns the others of each.
+func shareNotes(same []item) (others [][]string) {
+	others = make([][]string, len(same))
+	shared := true
+	for _, i := range same[1:] {
+		shared = shared && slices.Equal(i.notes.lines(), same[0].notes.lines())
+	}
+	if !shared {
+		for n, i := range same {
+			others[n] = i.notes.lines()
+		}
+		same[0].notes = notes{from: same[0].notes.from}
+	}
+	if same[0].block == nil {
+		return others
+	}
+	same[0].block.notes = same[0].notes
+	inner := make([][]item, len(same))
+	for n, i := range same {
+		for _, it := range i.block.items {
+			if it.name == "" && it.block == nil {
+				others[n] = append(others[n], it.notes.above...)
+			} else {
+				inner[n] = append(inner[n], it)
+			}
+		}
+	}
+	for at := range inner[0] {
+		column := make([]item, len(same))
+		for n := range inner {
+			column[n] = inner[n][at]
+		}
+		for n, lines := range shareNotes(column) {
+			others[n] = append(others[n], lines...)
+		}
+		inner[0][at] = column[0]
+	}
+	same[0].block.items = inner[0]
+	return others
 }
 
 // checks returns the checks among the items of a server, and the other items.

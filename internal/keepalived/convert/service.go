@@ -83,12 +83,11 @@ func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
 	}
 	if len(s.endpoints) > 1 {
 		b.kind, b.label = "dynamic", "virtual_service"
-		var rows []string
+		var rows []endpointRow
 		for _, e := range s.endpoints {
-			rows = append(rows, quote(uniqueIn(c.names, s.name(e)))+objectMark+e.value())
+			rows = append(rows, endpointRow{label: uniqueIn(c.names, s.name(e)), value: e.value()})
 		}
-		b.set("for_each", "{\n"+strings.Join(rows, "\n")+"\n}", notes{})
-		b.set("labels", "[virtual_service.key]", notes{})
+		forEach(b, rows)
 		content = b.add(&block{kind: "content"})
 		content.set(attribute, "virtual_service.value", notes{})
 	} else {
