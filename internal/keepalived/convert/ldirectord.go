@@ -84,6 +84,7 @@ type ldirectord struct {
 	*converter
 	globals ldSettings
 	seen    map[string]bool // virtual services
+	ranged  int             // real servers that are listed as ranges
 }
 
 // ldSettings are the values of the lines of a section; "" is unset.

@@ -34,17 +34,19 @@ func (d *ldirectord) real(l *line, b *block, s *ldService) {
 	l.find(Same, "")
 	head := l.notes()
 	for a := first; a.IsValid() && !last.Less(a); a = a.Next() {
-		if s.servers++; s.servers > maxServers {
-			l.find(Differs, "The service has more than %d real servers; the others were left out.", maxServers)
-			return
+		if first != last {
+			if d.ranged++; d.ranged > maxRanged {
+				l.find(Differs, "Ranges have more than %d real servers in all; the others were left out.", maxRanged)
+				return
+			}
 		}
 		d.realServer(l, b, s, netip.AddrPortFrom(a, port), m[6], m[7], head)
 		head = notes{}
 	}
 }
 
-// maxServers limits the real servers of a service.
-const maxServers = 4096
+// maxRanged limits the real servers that a file lists as ranges.
+const maxRanged = 1024
 
 func (d *ldirectord) realServer(l *line, b *block, s *ldService, at netip.AddrPort, method, rest string, head notes) {
 	forwarding, written := ldForwardings[method], int(at.Port())

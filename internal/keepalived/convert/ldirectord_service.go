@@ -21,8 +21,7 @@ type ldService struct {
 	protocol   string // tcp, udp or fwm
 	service    string
 	checktype  string
-	forwarding string // of the first real server
-	servers    int
+	forwarding string          // of the first real server
 	have       map[string]bool // labels of its real servers
 }
 

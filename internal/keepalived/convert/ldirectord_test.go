@@ -31,6 +31,8 @@ func TestLdirectord(t *testing.T) {
 		{"cleanstop = no\n" + virtual(), "cleanstop", Same, "# a\n"},
 		{"checktimeout = 3\ncheckinterval = 4\n" + virtual("checktype = connect"), "checktimeout", Same, `timeout  = "3s"`},
 		{"fork = yes\n" + virtual("checkinterval = 7"), "checkinterval", Same, `interval = "7s"`},
+		{virtual("real = 10.4.0.1->10.4.3.255:80 gate"), "real", Same, `real_server "10.4.3.255"`},
+		{virtual("real = 10.4.0.1->10.8.0.0:80 gate"), "real", Differs, `real_server "10.4.4.0"`},
 		{virtual("checkinterval = 7"), "checkinterval", Ignored, `interval = "10s"`},
 		{virtual("failurecount = 4"), "failurecount", Same, "fall     = 4"},
 		{virtual("checktype = ping", "checkcount = 2", "failurecount = 3"), "checkcount", Equivalent, "fall     = 6"},
