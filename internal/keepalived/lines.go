@@ -23,6 +23,7 @@ type line struct {
 	text     string
 	above    []string // comments on lines of their own before it; "" is an empty line
 	trailing string   // the comment behind it
+	uses     []string // the names of the definitions in it
 }
 
 // generator returns the lines of a repetition or of a definition with several lines, one at a time.
@@ -37,6 +38,8 @@ type lines struct {
 	at      Position
 	above   []string
 	comment string
+	uses    []string
+	defined func(Definition)
 	count   int
 	limit   int  // of count
 	depth   int  // of open braces
@@ -102,6 +105,7 @@ func (l *lines) take() (string, bool) {
 		l.residue = ""
 		return text, true
 	}
+	l.uses = nil
 	if n := len(l.pending); n > 0 {
 		text, more := l.pending[n-1]()
 		if !more {
@@ -182,6 +186,8 @@ func (l *lines) define(text string) bool {
 	first, continued := strings.CutSuffix(value, `\`)
 	if !continued {
 		l.defs[name[1:]] = definition{value: value}
+		l.defined(Definition{Position: l.at, Name: name[1:], Value: value, Above: l.above, Trailing: l.comment})
+		l.above, l.comment = nil, ""
 		return true
 	}
 	d.multiline = true
@@ -271,6 +277,7 @@ func (l *lines) value(name string, parameters []string, last bool) (string, bool
 			return "", false
 		}
 		if !d.multiline {
+			l.uses = append(l.uses, name)
 			return d.value, true
 		}
 		first, rest, more := strings.Cut(d.value, "\n")
@@ -359,7 +366,7 @@ func (l *lines) cut(text string) line {
 	case "}":
 		l.depth = max(0, l.depth-1)
 	}
-	out := line{Position: l.at, text: text, above: l.above}
+	out := line{Position: l.at, text: text, above: l.above, uses: l.uses}
 	l.above = nil
 	if l.residue == "" && len(l.pending) == 0 {
 		out.trailing, l.comment = l.comment, ""

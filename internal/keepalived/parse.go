@@ -18,6 +18,15 @@ type Node struct {
 	Values   []Value  // of a block of values
 	Above    []string // the comments before it; "" is an empty line
 	Trailing string   // the comment behind it
+	Uses     []string // the names of the definitions in it
+}
+
+// Definition is a line $NAME=VALUE.
+type Definition struct {
+	Position
+	Name, Value string
+	Above       []string
+	Trailing    string
 }
 
 // Value is a line in a block of values, such as an address with its options.
@@ -26,6 +35,7 @@ type Value struct {
 	Words    []string
 	Above    []string
 	Trailing string
+	Uses     []string
 }
 
 // Config is what keepalived makes of its files.
@@ -34,6 +44,8 @@ type Config struct {
 	Problems []Problem // in the order of the lines
 	Files    []string  // that were read
 	End      []string  // comments after the last line
+
+	Definitions []Definition // with a value of one line
 }
 
 // Options say how to read a configuration.
@@ -53,6 +65,7 @@ func Read(path string, o Options) (*Config, error) {
 		source: &source{files: o.Files, report: func(problem Problem) { p.config.Problems = append(p.config.Problems, problem) }},
 		node:   o.Node, defs: map[string]definition{}, limit: cmp.Or(o.lines, maxLines),
 	}
+	p.lines.defined = func(d Definition) { p.config.Definitions = append(p.config.Definitions, d) }
 	p.lines.source.opened = func(path string) { p.config.Files = append(p.config.Files, path) }
 	if err := p.lines.source.include(path); err != nil {
 		return nil, &os.PathError{Op: "read", Path: path, Err: err}
@@ -114,7 +127,7 @@ func (p *parser) block(b *block, level int, head *Node) (nodes []*Node) {
 		}
 		n := &Node{
 			Position: l.Position, Keyword: words[0], Args: words[1:], Text: l.text, Raw: b.raw[words[0]],
-			Above: l.above, Trailing: l.trailing,
+			Above: l.above, Trailing: l.trailing, Uses: l.uses,
 		}
 		nodes = append(nodes, n)
 		switch {
@@ -169,7 +182,7 @@ func (p *parser) values(n *Node) (values []Value) {
 			p.lines.keep(l, "")
 			return values
 		}
-		values = append(values, Value{Position: l.Position, Words: words, Above: l.above, Trailing: l.trailing})
+		values = append(values, Value{Position: l.Position, Words: words, Above: l.above, Trailing: l.trailing, Uses: l.uses})
 	}
 }
 

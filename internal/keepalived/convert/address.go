@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -164,14 +165,15 @@ func (l *line) broadcast(b *block, text string, at netip.Prefix) {
 type listBuilder []listElement
 
 type listElement struct {
-	text string
+	text       string
+	expression string // with local values; "": the text
 	notes
 }
 
 // add adds what a line becomes. What was carried to it stays so: it is about other lines.
 func (b *listBuilder) add(text string, l *line) {
 	above, trailing := l.c.take(l.Position, l.comments.Words[0], l.comments.Above, l.comments.Trailing)
-	*b = append(*b, listElement{text, notes{above: above, trailing: trailing}})
+	*b = append(*b, listElement{text, "", notes{above: above, trailing: trailing, from: l.origin()}})
 }
 
 // String returns the list, on one line if it is short and has no comments.
@@ -179,20 +181,20 @@ func (b listBuilder) String() string {
 	width, comments := 0, false
 	var texts []string
 	for _, e := range b {
-		texts = append(texts, e.text)
+		texts = append(texts, cmp.Or(e.expression, quote(e.text)))
 		width += len(e.text) + len(`"", `)
 		comments = comments || e.trailing != "" || slices.ContainsFunc(e.above, isComment)
 	}
 	if !comments && width < 100 {
-		return quoteAll(texts)
+		return "[" + strings.Join(texts, ", ") + "]"
 	}
 	var out strings.Builder
 	out.WriteString("[\n")
-	for _, e := range b {
+	for i, e := range b {
 		for _, c := range rowComments(e.above) {
 			out.WriteString(c + "\n")
 		}
-		out.WriteString(quote(e.text) + ",")
+		out.WriteString(texts[i] + ",")
 		if e.trailing != "" {
 			out.WriteString(trailingMark + e.trailing)
 		}

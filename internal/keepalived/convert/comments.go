@@ -42,7 +42,7 @@ func (c *converter) take(at keepalived.Position, word string, above []string, tr
 
 // value returns a line for a value in the block of another one.
 func (l *line) value(v keepalived.Value) *line {
-	n := &keepalived.Node{Position: v.Position, Keyword: l.Keyword, Args: v.Words}
+	n := &keepalived.Node{Position: v.Position, Keyword: l.Keyword, Args: v.Words, Uses: v.Uses}
 	return &line{Node: n, parent: l.parent, c: l.c, comments: &v, mark: len(l.c.carried)}
 }
 
@@ -56,10 +56,12 @@ func (l *line) notes() notes {
 	}
 	mark := min(l.mark, len(l.c.carried))
 	l.mark = 0
-	n := notes{above: slices.Concat(l.c.carried[:mark], above, l.c.carried[mark:]), trailing: trailing, from: origin{l.Position, l.parent, l.Keyword}}
+	n := notes{above: slices.Concat(l.c.carried[:mark], above, l.c.carried[mark:]), trailing: trailing, from: l.origin()}
 	l.c.carried = nil
 	return n
 }
+
+func (l *line) origin() origin { return origin{l.Position, l.parent, l.Keyword, l.Uses} }
 
 // lines returns all comments.
 func (n notes) lines() []string {
@@ -163,8 +165,9 @@ func (c *converter) reservedNotes(nodes []*keepalived.Node, keywords ...string) 
 		delete(c.comments.reserved, commentPlace{n.Position, n.Keyword})
 		above, trailing := c.take(n.Position, n.Keyword, n.Above, n.Trailing)
 		if all.from.Line == 0 {
-			all.from = origin{n.Position, "", n.Keyword}
+			all.from = origin{n.Position, "", n.Keyword, nil}
 		}
+		all.from.uses = append(all.from.uses, n.Uses...)
 		all.above = append(all.above, above...)
 		switch {
 		case all.trailing == "":

@@ -61,6 +61,7 @@ func convert(source *keepalived.Config, o Options) (*block, []Finding) {
 	c.readInstances()
 	c.readGroups()
 	c.top()
+	c.locals()
 	c.problems()
 	slices.SortStableFunc(c.findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(c.fileIndex(a.File), c.fileIndex(b.File)), cmp.Compare(a.Line, b.Line))

@@ -25,6 +25,7 @@ func FuzzConvert(f *testing.F) {
 		"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\n}\nvirtual_server group G { lb_algo sh sh-port quorum 2\nreal_server ::1 8 { weight 2 TCP_CHECK { bindto ::2 } HTTP_GET { url { path a } url { path b } } SSL_GET { sni_name x url { } } MISC_CHECK { misc_path \"a b\" misc_dynamic } } }",
 		"vrrp_instance V { interface e virtual_router_id 5\n@lb1 virtual_ipaddress {\n#a\n10.0.0.1 # b\n10.0.0.22 # c\n}\n@lb2 virtual_ipaddress { 10.0.0.1 }\n}",
 		"vrrp_script s { script \xff${ }",
+		"$A=1\n$B=eth0 # c\n$C=10.0.0\n\n$D=x y\nvrrp_instance V { interface $B virtual_router_id ${A} virtual_ipaddress { ${C}.1 dev $B\n${C}.${A} } notify \"/a ${D} ${A}\" }",
 	} {
 		f.Add(s)
 	}

@@ -239,7 +239,7 @@ func (c *converter) email(l *line) {
 		return
 	}
 	c.emailed = true
-	b := c.root.add(&block{kind: "notify_email", label: "operators", notes: notes{above: c.carried, from: origin{l.Position, l.parent, l.Keyword}}})
+	b := c.root.add(&block{kind: "notify_email", label: "operators", notes: notes{above: c.carried, from: l.origin()}})
 	c.carried = nil
 	comments := func(keyword string) (all notes) {
 		for _, n := range c.source.Nodes {

@@ -283,9 +283,13 @@ func (d *ldirectord) implied(b *block, s *ldService) {
 	}
 	if command := d.setting(s, "fallbackcommand"); command != "" {
 		n := b.add(&block{kind: "notify"})
-		address := strings.Trim(s.at.value(), `"`)
-		n.set("down", quoteAll([]string{command, "start", address, s.protocol}), notes{})
-		n.set("up", quoteAll([]string{command, "stop", address, s.protocol}), notes{})
+		for _, to := range [][2]string{{"down", "start"}, {"up", "stop"}} {
+			words := append(strings.Fields(command), to[1], strings.Trim(s.at.value(), `"`), s.protocol)
+			if strings.ContainsAny(command, "\"'`$&|;<>()*?\\") { // ldirectord runs it with a shell
+				words = []string{"/bin/sh", "-c", strings.Join(words, " ")}
+			}
+			n.set(to[0], quoteAll(words), notes{})
+		}
 		n.set("user", quote("root"), notes{})
 	}
 	at := slices.IndexFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == "real_server" })
@@ -326,7 +330,7 @@ func (d *ldirectord) fallback(b *block, s *ldService, value string) {
 		d.find(s.node.Position, ldVirtual, "fallback", Missing, fmt.Sprintf("%s is also a real server, and cannot be both.", name))
 		return
 	}
-	r := b.add(&block{kind: "sorry_server", label: name, single: true, notes: notes{from: origin{s.node.Position, ldVirtual, s.node.Keyword}}})
+	r := b.add(&block{kind: "sorry_server", label: name, single: true, notes: notes{from: origin{s.node.Position, ldVirtual, s.node.Keyword, nil}}})
 	if forwarding != s.forwarding {
 		r.set("forwarding", quote(forwarding), notes{})
 	}

@@ -229,12 +229,12 @@ func mergeLists(versions []version, found []*item) (out listBuilder) {
 	for i := range found[0].list {
 		heads := make([]notes, len(found))
 		for node, it := range found {
-			if it == nil || len(it.list) != len(found[0].list) || it.list[i].text != found[0].list[i].text {
+			if it == nil || len(it.list) != len(found[0].list) || it.list[i].text != found[0].list[i].text || it.list[i].expression != found[0].list[i].expression {
 				return nil
 			}
 			heads[node] = it.list[i].notes
 		}
-		out = append(out, listElement{found[0].list[i].text, mergeNotes(versions, heads)})
+		out = append(out, listElement{found[0].list[i].text, found[0].list[i].expression, mergeNotes(versions, heads)})
 	}
 	return out
 }
@@ -248,6 +248,8 @@ func joinNotes(a, b notes) notes {
 	}
 	if a.from.Line == 0 {
 		a.from = b.from
+	} else {
+		a.from.uses = slices.Concat(a.from.uses, b.from.uses)
 	}
 	switch {
 	case a.trailing == "":

@@ -92,7 +92,7 @@ func (c *converter) service(lines []*keepalived.Node, s *service, head notes) {
 		content.set(attribute, "virtual_service.value", notes{})
 	} else {
 		b.label = uniqueIn(c.names, s.name(s.endpoints[0]))
-		content.set(attribute, s.endpoints[0].value(), notes{})
+		content.set(attribute, s.endpoints[0].value(), notes{from: head.from})
 	}
 	if marks && s.endpoints[0].ipv6 {
 		content.set("family", quote("ipv6"), notes{})

@@ -39,6 +39,7 @@ type notes struct {
 type origin struct {
 	keepalived.Position
 	block, word string
+	uses        []string // the definitions in it
 }
 
 // place is where an item stands.
@@ -56,7 +57,7 @@ func (b *block) set(name, value string, n notes) {
 func (b *block) setList(name string, list listBuilder, n notes) {
 	if len(list) == 1 {
 		n = joinNotes(n, list[0].notes)
-		list = listBuilder{{text: list[0].text}}
+		list = listBuilder{{text: list[0].text, notes: notes{from: list[0].from}}}
 	}
 	b.items = append(b.items, item{name: name, value: list.String(), list: list, notes: n})
 }
