@@ -113,7 +113,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		}, {
 			Name: "director", Args: slices.Concat([]string{"director", "--runtime-dir", string(dir)}, conf.args(), logs.args()),
 			Environment: directorEnvironment(), Private: directorPrivate{Vars: conf.vars},
-			Capabilities: supervisor.DirectorCapabilities | extra, Patience: directorPatience, SessionNice: directorNice,
+			Capabilities: supervisor.DirectorCapabilities | extra, Stores: true, Patience: directorPatience, SessionNice: directorNice,
 		}},
 		Reload: "director",
 		Logger: log,

@@ -103,7 +103,7 @@ func served(t *testing.T, d Director) (client *Client, socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "api.sock")
 	ctx, cancel := context.WithCancel(context.Background())
-	l := Listen(ctx, socket, d, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	l := Listen(ctx, socket, d, nil, Kept{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() {
 		cancel()
 		l.Wait()
@@ -234,7 +234,7 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	if _, err := NewClient(socket).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("got error %v", err)
 	}
-	again, err := (&unixSocket{path: socket}).open()
+	again, err := (&unixSocket{path: socket, sockets: newSockets(Kept{}, nil)}).open()
 	if err != nil {
 		t.Fatalf("it is in the way: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"strings"
 	"syscall"
 	"time"
 
@@ -142,7 +143,8 @@ func (c *Client) try(ctx context.Context, method, path string, body []byte, into
 var errCut = errors.New("the director closed the connection")
 
 func wasCut(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	const closed = "server closed idle connection" // before the request was sent; package http does not export this error
+	return err != nil && strings.Contains(err.Error(), closed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (c *Client) explain(err error) error {

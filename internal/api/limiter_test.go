@@ -68,7 +68,7 @@ func (d *busyDirector) Survey(ctx context.Context) (Status, iter.Seq[*Service], 
 
 func TestTooManyRequestsAreRefusedWith503(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
-	l, err := (&unixSocket{path: socket}).open()
+	l, err := (&unixSocket{path: socket, sockets: newSockets(Kept{}, nil)}).open()
 	if err != nil {
 		t.Fatal(err)
 	}

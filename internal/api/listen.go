@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,19 +35,25 @@ type Pages map[string]http.Handler
 
 // Listeners serve the API on a Unix socket, and on the TCP addresses of the configuration.
 type Listeners struct {
-	path   string
-	d      Director
-	pages  Pages
-	log    *slog.Logger
-	wanted chan config.API // the latest
-	ended  chan struct{}
+	path    string
+	d       Director
+	pages   Pages
+	sockets *sockets
+	log     *slog.Logger
+	wanted  chan config.API // the latest
+	ended   chan struct{}
 }
 
 // Listen serves the API on the Unix socket at path, and on the addresses given to Configure, until ctx ends. A socket that
 // cannot be opened, for example because its directory or its address is missing, is retried and does not stop the director.
-func Listen(ctx context.Context, path string, d Director, pages Pages, log *slog.Logger) *Listeners {
-	s := &Listeners{path: path, d: d, pages: pages, log: log, wanted: make(chan config.API, 1), ended: make(chan struct{})}
-	local := &unixSocket{path: path, log: log}
+func Listen(ctx context.Context, path string, d Director, pages Pages, kept Kept, log *slog.Logger) *Listeners {
+	s := &Listeners{path: path, d: d, pages: pages, sockets: newSockets(kept, log), log: log, wanted: make(chan config.API, 1), ended: make(chan struct{})}
+	local := &unixSocket{path: path, sockets: s.sockets, log: log}
+	for name := range kept.Inherited {
+		if group, ok := strings.CutPrefix(name, unixName); ok {
+			local.group = group
+		}
+	}
 	first := make(chan struct{}) // the attempt to open the Unix socket is over
 	go s.run(ctx, local, sync.OnceFunc(func() { close(first) }))
 	<-first
@@ -68,6 +75,7 @@ func (s *Listeners) Configure(c config.API) {
 // endpoint is a place where the API is available.
 type endpoint interface {
 	name() string
+	socket() string // its name in sockets
 	open() (net.Listener, error)
 	identify(r *http.Request) (caller, error)
 	isLost() bool // has to be opened again
@@ -75,10 +83,11 @@ type endpoint interface {
 
 var errReplaced = errors.New("replaced by a new configuration")
 
-// run keeps the endpoints of the configuration open. It calls opened when local, that of the default configuration, is open or
-// cannot be opened.
-func (s *Listeners) run(ctx context.Context, local endpoint, opened func()) {
+// run keeps the endpoints of the configuration open. It calls opened when local, which is there before the first configuration,
+// is open or cannot be opened.
+func (s *Listeners) run(ctx context.Context, local *unixSocket, opened func()) {
 	defer close(s.ended)
+	defer s.sockets.release(s.path)
 	running := map[any]context.CancelCauseFunc{} // by what the configuration says of the endpoint
 	var serving sync.WaitGroup
 	defer serving.Wait()
@@ -87,11 +96,15 @@ func (s *Listeners) run(ctx context.Context, local endpoint, opened func()) {
 		running[key] = stop
 		serving.Go(func() { s.keep(endpointCtx, e, opened) })
 	}
-	start(config.API{}.Group, local)
+	start(local.group, local)
 	follow := func(c config.API) {
-		wanted := map[any]endpoint{c.Group: &unixSocket{path: s.path, group: c.Group, log: s.log}}
+		wanted := map[any]endpoint{c.Group: &unixSocket{path: s.path, group: c.Group, sockets: s.sockets, log: s.log}}
 		for _, l := range c.Listen {
-			wanted[l] = newTCPAddress(l)
+			wanted[l] = newTCPAddress(l, s.sockets)
+		}
+		names := map[string]bool{}
+		for _, e := range wanted {
+			names[e.socket()] = true
 		}
 		for key, stop := range running {
 			if wanted[key] == nil {
@@ -99,6 +112,7 @@ func (s *Listeners) run(ctx context.Context, local endpoint, opened func()) {
 				delete(running, key)
 			}
 		}
+		s.sockets.retain(names)
 		for key, e := range wanted {
 			if running[key] == nil {
 				start(key, e)
@@ -161,9 +175,6 @@ func (s *Listeners) serve(ctx context.Context, l net.Listener, e endpoint) error
 		select {
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errReplaced) {
-				if socket, ok := l.(*net.UnixListener); ok {
-					socket.SetUnlinkOnClose(false) // its successor may exist already
-				}
 				complete, cancel := context.WithTimeout(context.WithoutCancel(ctx), replacedWait)
 				defer cancel()
 				_ = server.Shutdown(complete)
@@ -186,8 +197,13 @@ func (s *Listeners) serve(ctx context.Context, l net.Listener, e endpoint) error
 // unixSocket is the endpoint in the runtime directory: for root and, reading, for a group.
 type unixSocket struct {
 	path, group string
+	sockets     *sockets
 	log         *slog.Logger
 }
+
+const unixName = "unix " // with a group, the name of a socket
+
+func (u *unixSocket) socket() string { return unixName + u.group }
 
 func (u *unixSocket) name() string { return u.path }
 
@@ -200,11 +216,8 @@ func (u *unixSocket) isLost() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// open creates the socket, replacing that of an earlier director.
+// open continues with the socket of an earlier director if it is as it should be, or replaces it.
 func (u *unixSocket) open() (net.Listener, error) {
-	if err := os.Remove(u.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("removing the old API socket: %w", err)
-	}
 	mode := fs.FileMode(0o600)
 	gid, err := u.gid()
 	if err == nil && gid >= 0 {
@@ -213,10 +226,22 @@ func (u *unixSocket) open() (net.Listener, error) {
 	if err != nil {
 		u.log.Error("API for root only", "group", u.group, "error", err)
 	}
+	var made unix.Stat_t
+	if err := unix.Lstat(u.path, &made); err != nil || made.Mode != unix.S_IFSOCK|uint32(mode) || gid >= 0 && int(made.Gid) != gid {
+		u.sockets.discard(u.socket())
+	}
+	return u.sockets.listener(u.socket(), func() (net.Listener, error) { return u.create(gid, mode) })
+}
+
+func (u *unixSocket) create(gid int, mode fs.FileMode) (net.Listener, error) {
+	if err := os.Remove(u.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("removing the old API socket: %w", err)
+	}
 	l, err := listenAs(gid, u.path)
 	if err != nil {
 		return nil, fmt.Errorf("listening for the API: %w", err)
 	}
+	l.SetUnlinkOnClose(false) // it is the same socket as that of other listeners
 	if err := os.Chmod(u.path, mode); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("setting the mode of the API socket: %w", err)
@@ -243,9 +268,10 @@ func (u *unixSocket) gid() (int, error) {
 // listenAs creates a socket that belongs to a group, unless gid is negative. CAP_CHOWN, which the director does not have,
 // would be needed to give it away; a file that a thread creates belongs to its file system group (setfsgid(2)), for which
 // CAP_SETGID is enough.
-func listenAs(gid int, path string) (l net.Listener, err error) {
+func listenAs(gid int, path string) (l *net.UnixListener, err error) {
+	address := &net.UnixAddr{Name: path, Net: "unix"}
 	if gid < 0 {
-		return net.Listen("unix", path)
+		return net.ListenUnix("unix", address)
 	}
 	done := make(chan struct{})
 	capability.OnOwnThread(func() {
@@ -255,7 +281,7 @@ func listenAs(gid int, path string) (l net.Listener, err error) {
 			_ = thread.Apply() // then setfsgid has no effect
 		}
 		_, _ = unix.SetfsgidRetGid(gid)
-		l, err = net.Listen("unix", path)
+		l, err = net.ListenUnix("unix", address)
 	})
 	<-done
 	if err != nil {

@@ -26,19 +26,22 @@ import (
 // tcpAddress is a TCP endpoint. Its files are read when they are needed, and again when they have changed.
 type tcpAddress struct {
 	config.APIListen
+	sockets *sockets
 	origins *http.CrossOriginProtection
 	tls     reread[*tls.Config]
 	token   reread[[sha256.Size]byte]
 }
 
-func newTCPAddress(c config.APIListen) *tcpAddress {
-	t := &tcpAddress{APIListen: c, origins: http.NewCrossOriginProtection()}
+func newTCPAddress(c config.APIListen, s *sockets) *tcpAddress {
+	t := &tcpAddress{APIListen: c, sockets: s, origins: http.NewCrossOriginProtection()}
 	t.tls = reread[*tls.Config]{paths: []string{c.Certificate, c.Key, c.ClientCA}, read: t.readTLS}
 	t.token = reread[[sha256.Size]byte]{paths: []string{c.Token}, read: t.readToken}
 	return t
 }
 
 func (t *tcpAddress) name() string { return t.Address.String() }
+
+func (t *tcpAddress) socket() string { return "tcp " + t.name() }
 
 func (t *tcpAddress) isLost() bool { return false }
 
@@ -66,9 +69,15 @@ func (t *tcpAddress) open() (net.Listener, error) {
 		}
 		cfg = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return t.tls.get() }}
 	}
-	l, err := listen.Listen(context.Background(), "tcp", t.Address.String())
+	l, err := t.sockets.listener(t.socket(), func() (net.Listener, error) {
+		l, err := listen.Listen(context.Background(), "tcp", t.Address.String())
+		if err != nil {
+			return nil, fmt.Errorf("listening for the API: %w", err)
+		}
+		return l, nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("listening for the API: %w", err)
+		return nil, err
 	}
 	if cfg != nil {
 		l = tls.NewListener(l, cfg)

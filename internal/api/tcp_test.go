@@ -84,7 +84,7 @@ func servedAt(t *testing.T, l config.APIListen) (*tcpAddress, string) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	l.Address = freePort(t)
-	listeners := Listen(t.Context(), socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	listeners := Listen(t.Context(), socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, Kept{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(listeners.Wait)
 	listeners.Configure(config.API{Listen: []config.APIListen{l}})
 	address := l.Address.String()
@@ -92,7 +92,7 @@ func servedAt(t *testing.T, l config.APIListen) (*tcpAddress, string) {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
-			return newTCPAddress(l), address
+			return newTCPAddress(l, newSockets(Kept{}, nil)), address
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)
@@ -218,7 +218,7 @@ func TestClientCertificate(t *testing.T) {
 // TestRenewedFilesAreUsed replaces certificate and token, as certbot does: they count without a reload. An unreadable one does not.
 func TestRenewedFilesAreUsed(t *testing.T) {
 	f := newFiles(t)
-	at := newTCPAddress(config.APIListen{Certificate: f.path("cert.pem"), Key: f.path("key.pem"), Token: f.path("token")})
+	at := newTCPAddress(config.APIListen{Certificate: f.path("cert.pem"), Key: f.path("key.pem"), Token: f.path("token")}, newSockets(Kept{}, nil))
 	served := func() *x509.Certificate {
 		cfg, err := at.tls.get()
 		if err != nil {
@@ -254,7 +254,7 @@ func TestGroupMayRead(t *testing.T) {
 		group string
 		want  os.FileMode
 	}{{groupName(t, gid), 0o660}, {"no-such-group-here", 0o600}} {
-		u := &unixSocket{path: filepath.Join(t.TempDir(), "api.sock"), group: tt.group, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+		u := &unixSocket{path: filepath.Join(t.TempDir(), "api.sock"), group: tt.group, sockets: newSockets(Kept{}, nil), log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 		l, err := u.open()
 		if err != nil {
 			t.Fatal(err)
@@ -271,7 +271,7 @@ func TestGroupMayRead(t *testing.T) {
 func TestNewGroupKeepsTheRequest(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
-	listeners := Listen(t.Context(), socket, d, nil, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	listeners := Listen(t.Context(), socket, d, nil, Kept{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(listeners.Wait)
 	reloaded := make(chan error, 1)
 	go func() { _, err := NewClient(socket).Reload(t.Context()); reloaded <- err }()

@@ -19,6 +19,7 @@ type Handover struct {
 	Kept      Capabilities // which the process's version keeps: it cannot gain more
 	Upgrade   Upgrade
 	Workers   []heldWorker
+	Stored    []storedFile
 	Ending    []int  // other children, which end by themselves
 	Role      int    // descriptor of the parent role; -1: none
 	Old       int    // descriptor of the program to go back to; -1: none
@@ -31,6 +32,12 @@ type heldWorker struct {
 	Name string
 	PID  int
 	Link int // descriptor
+}
+
+// storedFile is a file that a worker stored for its successors.
+type storedFile struct {
+	Worker, Name string
+	File         int // descriptor
 }
 
 // handoverFormat is the format of handoverEnv. A version that changes the meaning of a field increments the number.
@@ -65,6 +72,9 @@ func InheritHandover() (*Handover, error) {
 func (h *Handover) descriptors() (all []int) {
 	for _, w := range h.Workers {
 		all = append(all, w.Link)
+	}
+	for _, f := range h.Stored {
+		all = append(all, f.File)
 	}
 	for _, fd := range []int{h.Role, h.Old} {
 		if fd >= 0 {

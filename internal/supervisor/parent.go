@@ -40,6 +40,7 @@ type Parent struct {
 	succeeds bool   // workers of a dead parent, or of another version, exist
 	opened   chan struct{}
 	files    map[string][]*os.File // once opened
+	stored   map[string]*store     // by worker
 	held     *os.File              // the parent role, once opened
 
 	signals   chan os.Signal
@@ -66,6 +67,10 @@ func (p *Parent) Run(ctx context.Context) error {
 	p.program = cmp.Or(p.program, ownProgram)
 	p.rehearsed, p.failed, p.signals = make(chan rehearsal), make(chan error, 1), make(chan os.Signal, 1)
 	p.prepared, p.active, p.children = map[string]bool{}, map[string]*process{}, map[int]bool{}
+	p.stored = map[string]*store{}
+	for _, w := range p.Workers {
+		p.stored[w.Name] = &store{}
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	signal.Notify(p.signals, syscall.SIGHUP, UpgradeSignal)
@@ -80,6 +85,7 @@ func (p *Parent) Run(ctx context.Context) error {
 
 	workersCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	context.AfterFunc(workersCtx, p.closeStored)
 	go p.feedWatchdog(workersCtx)
 	ended := make(chan error, len(p.Workers))
 	for i := range p.Workers {
@@ -203,6 +209,13 @@ func (p *Parent) inherited(name string) *os.File {
 		}
 	}
 	return nil
+}
+
+// closeStored closes what the workers stored: connections must not wait for workers that stop.
+func (p *Parent) closeStored() {
+	for _, s := range p.stored {
+		s.close()
+	}
 }
 
 // setPrepared records that a worker is ready to be activated.

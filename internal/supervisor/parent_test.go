@@ -62,6 +62,9 @@ func worker(role, socket string) int {
 	defer conn.Close()
 	link.Ready()
 	fmt.Fprintf(conn, "%s %d restarted=%t\n", role, os.Getpid(), link.Restarted)
+	if role == "storing" {
+		storing(link, conn)
+	}
 	go sayAlive(link, conn)
 	for s := range term {
 		fmt.Fprintln(conn, s)
@@ -223,7 +226,7 @@ func TestSessionNiceIsTriedAgain(t *testing.T) {
 
 // newTestParent returns a parent with one worker and a unique program name.
 func newTestParent(role, socket, program string, log *slog.Logger) *Parent {
-	worker := Worker{Name: role, Args: []string{role, socket}, Spare: role == "spared", SessionNice: testSessionNice}
+	worker := Worker{Name: role, Args: []string{role, socket}, Spare: role == "spared", Stores: role == "storing", SessionNice: testSessionNice}
 	switch role {
 	case "hanging", "unprepared":
 		worker.Patience = testPatience

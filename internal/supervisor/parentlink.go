@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -34,6 +35,8 @@ const (
 	messageReady    = 'r'
 	messageAlive    = '.'
 	messageReloaded = 'l' // the reload requested with SIGHUP has ended
+	messageStore    = 's' // with a name and a file
+	messageDrop     = 'd' // with a name
 )
 
 // AliveInterval is the interval of a worker's alive messages.
@@ -54,6 +57,9 @@ type startup struct {
 type ParentLink struct {
 	Restarted    bool         // it replaces a worker that ended unexpectedly, or whose parent did
 	Capabilities Capabilities // the parent's, which it could give to its workers
+
+	// Stored are the descriptors that the process before stored, by name. AwaitActivation sets it.
+	Stored map[string]int
 
 	log   *slog.Logger
 	role  role
@@ -92,15 +98,8 @@ var ErrNotActivated = errors.New("the parent is stopping")
 // has died and no other has taken over within orphanGrace.
 func (s *ParentLink) AwaitActivation(ctx context.Context, stop func()) ([]*os.File, error) {
 	s.send(messagePrepared)
-	type activation struct {
-		files []*os.File
-		err   error
-	}
 	came := make(chan activation, 1)
-	go func() {
-		files, err := receiveActivation(s.conn)
-		came <- activation{files, err}
-	}()
+	go func() { came <- receiveActivation(s.conn) }()
 	alive := time.NewTicker(AliveInterval)
 	defer alive.Stop()
 	for {
@@ -116,6 +115,7 @@ func (s *ParentLink) AwaitActivation(ctx context.Context, stop func()) ([]*os.Fi
 				return nil, err
 			}
 			go s.watchParent(ctx, stop)
+			s.Stored = t.stored
 			return t.files, nil
 		case <-ctx.Done():
 			return nil, ErrNotActivated
@@ -152,44 +152,91 @@ func (s *ParentLink) Alive() { s.send(messageAlive) }
 // Reloaded tells the parent that a reload has ended, successfully or not.
 func (s *ParentLink) Reloaded() { s.send(messageReloaded) }
 
+// Store passes the parent a duplicate of a descriptor, which the next process of this worker finds in Stored.
+func (s *ParentLink) Store(name string, fd int) error {
+	message := append([]byte{messageStore}, name...)
+	err := unix.Sendmsg(linkFD, message, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	return os.NewSyscallError("sendmsg", err)
+}
+
+// Drop makes the parent close what was stored under a name.
+func (s *ParentLink) Drop(name string) {
+	_, _ = syscall.Write(linkFD, append([]byte{messageDrop}, name...))
+}
+
 // send does not block: a parent that does not read must not stop its workers.
 func (s *ParentLink) send(message byte) {
 	_, _ = syscall.Write(linkFD, []byte{message}) // there is no other way to report it
 }
 
-// maxFiles limits the files passed with an activation.
+// maxFiles limits the files passed with an activation, besides the stored ones.
 const maxFiles = 8
 
+// activation is what the parent passes to a process that it activates.
+type activation struct {
+	files  []*os.File
+	stored map[string]int
+	err    error
+}
+
+const nameSeparator = "\x00"
+
+// activate sends an activation with its files: those of the worker, and the stored ones.
+func (s *store) activate(conn int, files []int) error {
+	return s.use(func(names []string, fds []int) error {
+		message := "t" + strings.Join(names, nameSeparator)
+		return unix.Sendmsg(conn, []byte(message), unix.UnixRights(append(files, fds...)...), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	})
+}
+
 // receiveActivation waits for the activation and its files.
-func receiveActivation(conn *os.File) ([]*os.File, error) {
+func receiveActivation(conn *os.File) (a activation) {
+	message, fds, err := receive(conn, maxFiles+maxStored)
+	if err != nil {
+		return activation{err: err}
+	}
+	if len(message) == 0 {
+		return activation{err: errors.New("the parent has closed the connection")}
+	}
+	var names []string
+	if len(message) > 1 {
+		names = strings.Split(string(message[1:]), nameSeparator)
+	}
+	if len(fds) <= len(names) {
+		return activation{err: fmt.Errorf("activation with %d files instead of more than %d", len(fds), len(names))}
+	}
+	own := len(fds) - len(names)
+	for _, fd := range fds[:own] {
+		a.files = append(a.files, os.NewFile(uintptr(fd), "passed"))
+	}
+	a.stored = map[string]int{}
+	for i, name := range names {
+		a.stored[name] = fds[own+i]
+	}
+	return a
+}
+
+// receive waits for a message and the descriptors that come with it. At the end of the connection, both are empty.
+func receive(conn *os.File, maxFiles int) (message []byte, fds []int, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	word, control := make([]byte, 1), make([]byte, unix.CmsgSpace(4*maxFiles))
+	message, control := make([]byte, 1+maxFiles*(maxStoredName+1)), make([]byte, unix.CmsgSpace(4*maxFiles))
 	var n, controlled int
 	var failure error
 	err = raw.Read(func(fd uintptr) bool {
-		n, controlled, _, _, failure = unix.Recvmsg(int(fd), word, control, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
+		n, controlled, _, _, failure = unix.Recvmsg(int(fd), message, control, unix.MSG_CMSG_CLOEXEC|unix.MSG_DONTWAIT)
 		return failure != unix.EAGAIN && failure != unix.EINTR
 	})
 	if err = errors.Join(err, failure); err != nil {
-		return nil, err
-	}
-	if n == 0 {
-		return nil, errors.New("the parent has closed the connection")
+		return nil, nil, err
 	}
 	messages, err := unix.ParseSocketControlMessage(control[:controlled])
-	if err != nil || len(messages) != 1 {
-		return nil, fmt.Errorf("activation without its files: %w", err)
+	for i := 0; i < len(messages) && err == nil; i++ {
+		var some []int
+		some, err = unix.ParseUnixRights(&messages[i])
+		fds = append(fds, some...)
 	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil {
-		return nil, fmt.Errorf("activation without its files: %w", err)
-	}
-	var files []*os.File
-	for _, fd := range fds {
-		files = append(files, os.NewFile(uintptr(fd), "passed"))
-	}
-	return files, nil
+	return message[:n], fds, err
 }

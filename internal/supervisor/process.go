@@ -18,9 +18,10 @@ import (
 // process is one process of a worker. It prepares itself and waits to be activated.
 type process struct {
 	*Worker
-	cmd  *exec.Cmd
-	conn *os.File // to its ParentLink; closed when the process ends
-	log  *slog.Logger
+	cmd    *exec.Cmd
+	conn   *os.File // to its ParentLink; closed when the process ends
+	stored *store
+	log    *slog.Logger
 
 	messages atomic.Int64
 	prepared chan struct{} // each closed when the process reports it
@@ -54,7 +55,7 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		return fail(err)
 	}
 	proc := &process{
-		Worker: w, conn: os.NewFile(uintptr(sockets[0]), "worker"), log: p.Logger.With("worker", w.Name),
+		Worker: w, conn: os.NewFile(uintptr(sockets[0]), "worker"), stored: p.stored[w.Name], log: p.Logger.With("worker", w.Name),
 		prepared: make(chan struct{}), begun: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	startupR, startupW, err := os.Pipe()
@@ -135,9 +136,7 @@ func (p *process) begin(files []*os.File) error {
 		fds = append(fds, int(f.Fd()))
 	}
 	var failure error
-	err = raw.Control(func(fd uintptr) {
-		failure = unix.Sendmsg(int(fd), []byte{'t'}, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
-	})
+	err = raw.Control(func(fd uintptr) { failure = p.stored.activate(int(fd), fds) })
 	if err = errors.Join(err, failure); err != nil {
 		return fail(err)
 	}
@@ -156,13 +155,18 @@ func (p *process) listen(parent *Parent) {
 			return true
 		}
 	}
-	word := make([]byte, 1)
 	for {
-		if n, err := p.conn.Read(word); n == 0 || err != nil {
+		message, fds, err := receive(p.conn, 1)
+		if len(message) == 0 || err != nil {
 			return
 		}
 		p.messages.Add(1)
-		switch word[0] {
+		kept := false
+		switch name := string(message[1:]); message[0] {
+		case messageStore:
+			kept = len(fds) == 1 && p.Stores && p.stored.put(name, fds[0])
+		case messageDrop:
+			p.stored.drop(name)
 		case messagePrepared:
 			once(p.prepared)
 		case messageBegun:
@@ -173,6 +177,9 @@ func (p *process) listen(parent *Parent) {
 			}
 		case messageReloaded:
 			parent.setReloaded(p)
+		}
+		for i := 0; i < len(fds) && !kept; i++ {
+			unix.Close(fds[i])
 		}
 	}
 }

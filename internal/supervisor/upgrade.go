@@ -171,6 +171,14 @@ func (p *Parent) pass(h *Handover, execute func() error) error {
 			h.Ending = append(h.Ending, pid)
 		}
 	}
+	for _, w := range p.Workers {
+		_ = p.stored[w.Name].use(func(names []string, fds []int) error {
+			for i := range names {
+				h.Stored = append(h.Stored, storedFile{w.Name, names[i], fds[i]})
+			}
+			return nil
+		})
+	}
 	// A signal that arrives before the other version expects it would end the process.
 	signal.Ignore(syscall.SIGHUP, UpgradeSignal)
 	defer signal.Notify(p.signals, syscall.SIGHUP, UpgradeSignal)
@@ -209,6 +217,11 @@ func (p *Parent) inherit() {
 	p.succeeds, p.upgrade = true, h.Upgrade
 	if h.Role >= 0 {
 		p.held = os.NewFile(uintptr(h.Role), parentRole)
+	}
+	for _, f := range h.Stored {
+		if s := p.stored[f.Worker]; s == nil || !s.put(f.Name, f.File) {
+			unix.Close(f.File)
+		}
 	}
 	for _, pid := range h.Ending {
 		go reap(pid)

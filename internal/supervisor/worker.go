@@ -18,6 +18,7 @@ type Worker struct {
 	Private      any // passed as JSON: values that other users must not see on the command line
 	Capabilities Capabilities
 	Spare        bool          // keep another process started and prepared for activation
+	Stores       bool          // it may store files in the parent for its successors
 	Patience     time.Duration // end a process that sends no message for so long, several AliveIntervals; 0: never
 	SessionNice  int           // of the process's session and what it starts, if the kernel schedules by session (autogroup)
 }
