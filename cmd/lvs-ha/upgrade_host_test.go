@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -24,65 +26,35 @@ import (
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 )
 
-// faulty is a file added to a build of lvs-ha. It makes one command of the program fail as the file says whose name the linker
-// sets: "director exit" for example.
-const faulty = `package main
-
-import ("os"; "strings"; "time")
-
-var faultFile string
+// faultSuffix is appended to the path of a program for a file that makes the copy of the test binary with that inode act as version
+// v2, which fails as the file says: "7 director exit" for example. TestMain lets each copy act as lvs-ha.
+const faultSuffix = ".fault"
 
 func init() {
-	text, _ := os.ReadFile(faultFile)
-	what, how, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
-	if len(os.Args) < 2 || os.Args[1] != what { return }
-	switch how {
-	case "exit": os.Exit(9)
-	case "hang": time.Sleep(time.Hour)
+	path, _ := os.Readlink("/proc/self/exe") // TestMain changes os.Args[0]
+	text, err := os.ReadFile(strings.TrimSuffix(path, " (deleted)") + faultSuffix)
+	words := append(strings.Fields(string(text)), "", "", "")
+	if err != nil || words[0] != inode("/proc/self/exe") {
+		return
+	}
+	version = "v2"
+	if len(os.Args) < 2 || os.Args[1] != words[1] {
+		return
+	}
+	switch words[2] {
+	case "exit":
+		os.Exit(9)
+	case "hang":
+		<-time.After(time.Hour)
 	}
 }
-`
 
-// buildNext builds lvs-ha as version v2, whose instances have one field more, with faults, which the returned function sets.
-func buildNext(t *testing.T) (path string, setFault func(string)) {
-	t.Helper()
-	dir := t.TempDir()
-	fault := filepath.Join(dir, "fault")
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+func inode(path string) string {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return ""
 	}
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	instance := filepath.Join(here, "../../vrrp/instance.go")
-	text, err := os.ReadFile(instance)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const field = "type Instance struct {\n"
-	if !strings.Contains(string(text), field) {
-		t.Fatalf("%s has no %q", instance, field)
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
-		filepath.Join(here, "zz_faulty.go"): write("faulty.go", faulty),
-		instance:                            write("instance.go", strings.Replace(string(text), field, field+"Next string `json:\"next,omitempty\"`\n", 1)),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(dir, "next")
-	build := exec.Command("nice", "-n", "19", "go", "build", "-overlay", write("overlay.json", string(overlay)),
-		"-ldflags", fmt.Sprintf("-s -w -X main.version=v2 -X main.faultFile=%s", fault), "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the next version: %v\n%s", err, text)
-	}
-	return path, func(what string) { write("fault", what) }
+	return fmt.Sprint(st.Ino)
 }
 
 // install puts a program under a path as dpkg does: the file that runs is kept by the kernel.
@@ -103,14 +75,43 @@ func install(t *testing.T, program, path string) {
 // upgradable is a node of a pair whose program is in a place of its own.
 type upgradable struct {
 	*daemon
-	bin string
+	bin  string
+	next string // inode of version v2
 }
 
 func (p *place) startUpgradable(program string) *upgradable {
 	p.t.Helper()
 	bin := filepath.Join(p.t.TempDir(), "lvs-ha")
 	install(p.t, program, bin)
-	return &upgradable{p.startProgram(bin), bin}
+	return &upgradable{daemon: p.startProgram(bin), bin: bin}
+}
+
+// installNext installs version v2, which fails as the fault says. The configuration that the director has stored is as one of a
+// version whose configuration has other fields.
+func (u *upgradable) installNext(fault string) {
+	u.t.Helper()
+	if u.next == "" || inode(u.bin) != u.next {
+		install(u.t, "/proc/self/exe", u.bin)
+		u.next = inode(u.bin)
+	}
+	if err := os.WriteFile(u.bin+faultSuffix, []byte(u.next+" "+fault), 0o600); err != nil {
+		u.t.Fatal(err)
+	}
+	state := u.path("run/director.json")
+	text, err := os.ReadFile(state)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	other := regexp.MustCompile(`"shape":"[^"]+"`).ReplaceAllLiteral(text, []byte(`"shape":"another"`))
+	if bytes.Equal(other, text) && !bytes.Contains(text, []byte(`"shape":"another"`)) {
+		u.t.Errorf("the stored configuration has no shape: %s", text)
+	}
+	if err := os.WriteFile(state+".new", other, 0o600); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := os.Rename(state+".new", state); err != nil {
+		u.t.Fatal(err)
+	}
 }
 
 func (u *upgradable) upgrade() answer {
@@ -123,7 +124,6 @@ func (u *upgradable) upgrade() answer {
 // interface or to those who ask for the status.
 func TestHostUpgrade(t *testing.T) {
 	lab.Need(t, lab.Host)
-	next, setFault := buildNext(t)
 	running, err := exec.LookPath("lvs-ha")
 	if err != nil {
 		t.Fatal(err)
@@ -143,12 +143,12 @@ func TestHostUpgrade(t *testing.T) {
 	unanswered := places[2].probe(places[:2])
 	failures := []func() []answer{master.watchAnswers("status"), peer.watchAnswers("status")}
 
-	install(t, next, peer.bin)
+	peer.installNext("")
 	peer.wantAnswer(peer.upgrade(), 0, "version v2 runs")
 	backup := peer.awaitStatus("backup in version v2", func(s api.Status) bool { return isBackup(s) && s.Version == "v2" }).VRRP[0]
 	master.wantAnswer(master.upgrade(), 0, "is already running")
-	master.upgradeToBroken(next, setFault, before.Version)
-	setFault("")
+	master.upgradeToBroken(before.Version)
+	master.installNext("")
 	master.wantAnswer(master.upgrade(), 0, "version v2 runs")
 	after := master.awaitStatus("master in version v2", func(s api.Status) bool { return isMaster(s) && s.Version == "v2" })
 	if u := after.Upgrade; u == nil || u.To != "v2" {
@@ -179,8 +179,8 @@ func TestHostUpgrade(t *testing.T) {
 	master.upgradeOfUnknownState(running)
 }
 
-// upgradeToBroken upgrades to programs that do not work, and leaves the next version installed.
-func (u *upgradable) upgradeToBroken(next string, setFault func(string), version string) {
+// upgradeToBroken upgrades to programs that do not work.
+func (u *upgradable) upgradeToBroken(version string) {
 	u.t.Helper()
 	for _, broken := range []struct{ name, text, said string }{
 		{"no program", "not executable as a program", "exec format error"},
@@ -197,14 +197,13 @@ func (u *upgradable) upgradeToBroken(next string, setFault func(string), version
 			u.t.Errorf("%s: %+v", broken.name, got)
 		}
 	}
-	install(u.t, next, u.bin)
 	for _, fault := range []struct{ what, said string }{
 		{"run exit", "exit status 9"},
 		{"speaker exit", "its speaker ended"},
 		{"director exit", "its director ended"},
 		{"speaker hang", "its speaker ended: hung"},
 	} {
-		setFault(fault.what)
+		u.installNext(fault.what)
 		got := u.upgrade()
 		if got.status != 1 || !strings.Contains(got.stderr, fault.said) {
 			u.t.Errorf("%s: %+v", fault.what, got)
