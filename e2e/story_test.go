@@ -130,7 +130,7 @@ func (s *story) download() *lab.Downloads {
 	s.t.Helper()
 	d := s.Client.Download(s.t.Context(), downloads, "http://"+scene.VIP, downloadSize, downloadRate)
 	<-d.Started()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
 	defer cancel()
 	for {
 		missing, err := s.unsynced(ctx, d)

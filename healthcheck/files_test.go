@@ -68,7 +68,7 @@ func (c *tally) report(e Event) {
 // await waits for results until there are enough.
 func (c *tally) await(t *testing.T, what string, enough func(*tally) bool) {
 	t.Helper()
-	for timeout := time.After(30 * time.Second); ; {
+	for timeout := time.After(2 * time.Minute); ; {
 		c.mu.Lock()
 		ok := enough(c)
 		c.mu.Unlock()

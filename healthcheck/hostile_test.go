@@ -73,7 +73,7 @@ func TestHostileServers(t *testing.T) {
 			targets = append(targets, NewTarget(address, port, spec))
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var mu sync.Mutex
 	var late time.Duration

@@ -123,7 +123,7 @@ func TestHTTPSlow(t *testing.T) {
 func TestHTTPServerThatKeepsTheConnection(t *testing.T) {
 	for _, header := range []string{"", "Connection: close\r\n"} {
 		spec := httpSpec(nil)
-		spec.Timeout = 300 * time.Millisecond
+		spec.Timeout = 3 * time.Second
 		server := serve(t, loopback, func(c net.Conn) {
 			request(c)
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+header+"\r\n")

@@ -77,15 +77,17 @@ func TestHostFailover(t *testing.T) {
 	}
 
 	// The same if the client does not wait for the outcome.
-	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if f, err := api.NewClient(lb1.path("run/api.sock")).Failover(impatient, api.FailoverRequest{}); err == nil {
-		t.Errorf("the client has its outcome already: %+v", f)
-	}
-	first.awaitLog("failover requested")
-	eventually(t, "the second failover is cancelled", func() bool {
-		return strings.Count(first.stderr.text(), "failover cancelled") == 2
-	})
+	said := func(text string) int { return strings.Count(first.stderr.text(), text) }
+	impatient, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = api.NewClient(lb1.path("run/api.sock")).Failover(impatient, api.FailoverRequest{})
+	}()
+	eventually(t, "the second failover is requested", func() bool { return said("failover requested") == 2 })
+	cancel()
+	<-ended
+	eventually(t, "the second failover is cancelled", func() bool { return said("failover cancelled") == 2 })
 	first.awaitStatus("master with its own priority", func(s api.Status) bool { return isMaster(s) && s.VRRP[0].EffectivePriority == 150 })
 
 	second := lb2.start()
@@ -115,11 +117,11 @@ func TestHostFailover(t *testing.T) {
 
 	lb1.wantAnswer(lb1.asked("failover", "--undo"), 0, "gateway: failover undone\n")
 	first.awaitStatus("master again", isMaster)
-	second.awaitStatus("backup again", isBackup)
+	before := second.awaitStatus("backup again", isBackup).VRRP[0].Transitions
 	lb1.wantAnswer(lb1.asked("failover", "--undo"), 0, "gateway: no failover in force\n")
 
 	lb1.wantAnswer(lb1.asked("failover", "--for", "1s"), 0, "stays away until")
-	second.awaitStatus("master", isMaster)
+	second.awaitStatus("master once more", func(s api.Status) bool { return len(s.VRRP) == 1 && s.VRRP[0].Transitions > before })
 	first.awaitStatus("master when the time is over", isMaster)
 }
 

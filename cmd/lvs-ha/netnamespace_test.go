@@ -61,7 +61,9 @@ func TestHostNetNamespaces(t *testing.T) {
 		if found := outside.lvsha(append(in, "doctor")...); !strings.Contains(found.stdout+found.stderr, p.path("lvs-ha.hcl")) || strings.Contains(found.stdout, "does not exist") {
 			t.Errorf("doctor: %+v", found)
 		}
-		if has := p.run("ip", "-o", "address", "show", "dev", "eth0"); strings.Contains(has.stdout, "192.0.2.100") != (i == 0) {
+		if i == 0 {
+			p.awaitIP("-o address show dev eth0", "192.0.2.100")
+		} else if has := p.run("ip", "-o", "address", "show", "dev", "eth0"); strings.Contains(has.stdout, "192.0.2.100") {
 			t.Errorf("%s: %s", p.host.Namespace(), has.stdout)
 		}
 	}

@@ -284,7 +284,7 @@ func TestHostScriptsRunAsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	command := `id -un >` + said + `; grep Cap /proc/self/status >>` + said + `; echo "$@" >>` + said + `; exec sleep 100`
-	p.configure(strings.Replace(gateway, "\n}", "\n  notify {\n    all = "+fmt.Sprintf("[\"/bin/sh\", \"-c\", %q, \"sh\"]", command)+"\n    timeout = \"500ms\"\n  }\n}", 1))
+	p.configure(strings.Replace(gateway, "\n}", "\n  notify {\n    all = "+fmt.Sprintf("[\"/bin/sh\", \"-c\", %q, \"sh\"]", command)+"\n    timeout = \"2s\"\n  }\n}", 1))
 	d := p.start()
 	d.awaitStatus("master", isMaster)
 	var text string

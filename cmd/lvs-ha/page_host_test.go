@@ -126,7 +126,7 @@ virtual_service "<b>http</b>" {
 	see(t, first, "#node", "lb1")
 	see(t, first, ".card", "MASTER")
 	see(t, first, "#services tbody", "<b>http</b>")
-	do(t, first, chromedp.Click("#services td .link"))
+	press(t, first, "#services td .link")
 	see(t, first, "td.inner", "192.0.2.2:7")
 	see(t, first, "td.inner", "connection refused")
 

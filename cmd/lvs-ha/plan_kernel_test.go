@@ -88,7 +88,7 @@ lvs-ha is not running: assuming that all health checks pass.
 			return false
 		}
 		servers := s.Services[0].Servers
-		return servers[0].Present && servers[1].State == healthcheck.Down
+		return servers[0].Present && servers[1].State == healthcheck.Down && !servers[1].Present
 	})
 	const nothing = "Nothing to do.\n"
 	p.wantPlan(0, nothing)

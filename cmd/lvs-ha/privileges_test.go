@@ -45,7 +45,9 @@ func TestHostEachProcessHasOnlyWhatItNeeds(t *testing.T) {
 	}
 	d := p.start("sh", "-c", `exec 9<"$0"; exec "$@" --var password=argument`, p.path("open"))
 	d.awaitStatus("master", isMaster)
-	for name, pid := range d.processes() {
+	all := d.processes()
+	d.awaitPrepared(all["spare"]) // before, it still drops what it does not need
+	for name, pid := range all {
 		want := map[string]supervisor.Capabilities{
 			"parent": supervisor.ParentCapabilities, "speaker": supervisor.SpeakerCapabilities,
 			"spare": supervisor.SpeakerCapabilities, "director": supervisor.DirectorCapabilities,
@@ -119,6 +121,7 @@ func TestHostWorkersComeFirst(t *testing.T) {
 		})
 	}
 	all := d.processes()
+	d.awaitPrepared(all["spare"]) // one that is not prepared does not get its turn
 	await("speaker", all["speaker"], speakerNice)
 	await("director", all["director"], directorNice)
 	await("spare", all["spare"], 0)
@@ -175,6 +178,14 @@ func TestHostSocketNameOfAnotherUserIsIgnored(t *testing.T) {
 	d.awaitLog("another user's process holds lvs-ha's socket name")
 }
 
+// awaitPrepared waits until a spare has locked its memory and waits for its activation.
+func (d *daemon) awaitPrepared(spare int) {
+	d.t.Helper()
+	eventually(d.t, "the spare is prepared", func() bool {
+		return !strings.Contains(readProc(d.t, spare, "status"), "\nVmLck:\t       0 kB") && threadsAre(d.t, spare, "S")
+	})
+}
+
 // TestHostStoppedSpareDoesNotDelayFailover stops the spare, which then does not respond when it should become the speaker.
 func TestHostStoppedSpareDoesNotDelayFailover(t *testing.T) {
 	lab.Need(t, lab.Host)
@@ -183,10 +194,7 @@ func TestHostStoppedSpareDoesNotDelayFailover(t *testing.T) {
 	d := p.start()
 	d.awaitStatus("master", isMaster)
 	all := d.processes()
-	// It has locked its memory, and now waits for its activation. One that is not prepared is not activated.
-	eventually(t, "the spare is prepared", func() bool {
-		return !strings.Contains(readProc(t, all["spare"], "status"), "\nVmLck:\t       0 kB") && threadsAre(t, all["spare"], "S")
-	})
+	d.awaitPrepared(all["spare"]) // one that is not prepared is not activated
 	if err := syscall.Kill(all["spare"], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

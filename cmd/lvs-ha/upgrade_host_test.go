@@ -342,6 +342,9 @@ func (p *place) watchAddress(device string, address netip.Addr) (stop func() int
 	watching.Go(func() {
 		for tick := time.NewTicker(3 * time.Millisecond); ; {
 			all, err := p.host.Netlink().AddrList(link, netlink.FAMILY_V4)
+			for errors.Is(err, netlink.ErrDumpInterrupted) { // another address was changed meanwhile
+				all, err = p.host.Netlink().AddrList(link, netlink.FAMILY_V4)
+			}
 			if err != nil || !slices.ContainsFunc(all, func(a netlink.Addr) bool { return a.IP.Equal(address.AsSlice()) }) {
 				absent++
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -39,9 +40,9 @@ func TestHostVMACExample(t *testing.T) {
 	}
 	for _, want := range []string{"table ip lvs-ha {", "table ip6 lvs-ha {", "elements = { 192.0.2.10 }", "ip daddr @addresses drop",
 		"icmpv6 type 135-136 accept ip6 daddr @addresses drop"} {
-		if got := strings.Join(strings.Fields(tables(places[0])), " "); !strings.Contains(got, want) {
-			t.Errorf("no %q in\n%s", want, got)
-		}
+		eventually(t, fmt.Sprintf("%q is in the rules", want), func() bool {
+			return strings.Contains(strings.Join(strings.Fields(tables(places[0])), " "), want)
+		})
 	}
 	lb1.stop()
 	lb2.awaitStatus("lb2 is master of all", states(vrrp.Master, vrrp.Master))

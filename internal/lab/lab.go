@@ -59,6 +59,7 @@ func New(prefix string) (*Lab, error) {
 // NewT creates a lab that is closed when the test ends.
 func NewT(t TB, prefix string) *Lab {
 	t.Helper()
+	t.TempDir() // removed after the lab is closed: programs in it may still create files in the test's directories
 	l, err := New(prefix)
 	if err != nil {
 		t.Fatalf("%v", err)

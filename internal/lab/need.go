@@ -31,6 +31,7 @@ type TB interface {
 	Helper()
 	Name() string
 	Cleanup(func())
+	TempDir() string
 	Logf(format string, args ...any)
 	Skipf(format string, args ...any)
 	Fatalf(format string, args ...any)

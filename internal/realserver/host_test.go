@@ -282,7 +282,7 @@ trap 'kill $networkd' EXIT
 tries=0
 until ip -6 address show dev lo | grep -q "$1" && ip -4 route show | grep -q "$2"; do
 	tries=$((tries + 1))
-	[ $tries -lt 100 ] || { cat /run/log; exit 1; }
+	[ $tries -lt 500 ] || { cat /run/log; exit 1; }
 	sleep 0.1
 done
 `

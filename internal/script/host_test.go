@@ -129,7 +129,7 @@ func TestHostAnotherUsersProcessesAreKilled(t *testing.T) {
 	r := newRunner(t)
 	got := r.Run(t.Context(), Command{
 		Args:  []string{"trap '' TERM; echo $$ >$1; sleep 1000 & echo $! >>$1; while :; do sleep 1; done", pids},
-		Shell: true, Timeout: 300 * time.Millisecond})
+		Shell: true, Timeout: 3 * time.Second})
 	if !got.TimedOut || got.Signal != unix.SIGKILL {
 		t.Errorf("got %+v", got)
 	}

@@ -33,7 +33,7 @@ func newManager(t *testing.T) *manager {
 // await returns the next message that matches, and the number of skipped ones.
 func (m *manager) await(pattern string) (message string, others int) {
 	m.t.Helper()
-	m.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	m.conn.SetReadDeadline(time.Now().Add(hangLimit))
 	want := regexp.MustCompile(pattern)
 	for buf := make([]byte, 4096); ; others++ {
 		n, err := m.conn.Read(buf)

@@ -97,7 +97,7 @@ func sayAlive(link *ParentLink, conn net.Conn) {
 const hangLimit = time.Minute
 
 const (
-	testPatience  = time.Second
+	testPatience  = 3 * time.Second
 	sparePatience = 3 * AliveInterval // a spare reports at its own interval
 )
 

@@ -50,11 +50,14 @@ func TestHostAddressAttributes(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		all := shown("address")
-		for _, w := range want {
-			if !strings.Contains(all, w) {
-				t.Errorf("%q is not in %q", w, all)
+		all := ""
+		defer func() {
+			if t.Failed() {
+				t.Logf("addresses %q", all)
 			}
+		}()
+		for _, w := range want {
+			eventually(t, w, func() bool { all = shown("address"); return strings.Contains(all, w) })
 		}
 	}
 	check()

@@ -54,9 +54,7 @@ func TestHostFailover(t *testing.T) {
 			a.awaitState("v", vrrp.Master)
 			b.awaitState("v", vrrp.Backup)
 			eventually(t, "b has given the address up", func() bool { return !has(t, n.b, "eth0", vip.String()) })
-			if !has(t, n.a, "eth0", vip.String()) {
-				t.Error("a does not have the address")
-			}
+			eventually(t, "a has the address", func() bool { return has(t, n.a, "eth0", vip.String()) })
 		})
 	}
 }

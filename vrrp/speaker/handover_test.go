@@ -40,7 +40,7 @@ func handOver(t *testing.T, n *lan, version uint8, family vrrp.Family, interval 
 	took := a.stop()
 	t.Logf("stop took %s", took)
 	if took > vrrp.SkewTime(version, 100, interval)+500*time.Millisecond {
-		t.Errorf("the stop took %s", took)
+		return fmt.Errorf("the stop took %s", took)
 	}
 	if st := b.awaitState("v", vrrp.Master); st.Reason != string(vrrp.ReasonPriorityZero) {
 		return fmt.Errorf("b became master for reason %q", st.Reason)

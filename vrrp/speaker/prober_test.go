@@ -114,8 +114,8 @@ func (c *capture) noteEcho(at time.Time, request bool, seq uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if request {
-		// Sequence numbers start at 0 and are sent in order.
-		if int(seq) == len(c.echoes)&0xffff {
+		// Sequence numbers start at 0 and are sent in order. One that is missing was not sent, and is lost.
+		for missing := seq - uint16(len(c.echoes)); missing < 1<<15; missing-- {
 			c.echoes = append(c.echoes, echo{sent: at})
 		}
 		return

@@ -200,9 +200,7 @@ func TestHostDuplicateAddress(t *testing.T) {
 		}
 		return string(out)
 	}
-	if got := flags(n.a); !strings.Contains(got, "nodad") {
-		t.Errorf("the master's address has no flag nodad: %s", got)
-	}
+	eventually(t, "the master's address has the flag nodad", func() bool { return strings.Contains(flags(n.a), "nodad") })
 	sysctl(t, n.b, "net.ipv6.conf.eth0.accept_dad", "1")
 	sysctl(t, n.b, "net.ipv6.conf.eth0.dad_transmits", "1")
 	ip(t, n.b, "addr", "add", "fd09::100/64", "dev", "eth0")

@@ -226,6 +226,7 @@ func TestHostVMACTroubles(t *testing.T) {
 	fault(a, vrrp.ReasonVMAC, "use that as the interface")
 	ip(t, n.a, "link", "set", "dev", "eth0", "nomaster")
 	a.awaitState("v", vrrp.Master)
+	eventually(t, "the address is on the macvlan", func() bool { return has(t, n.a, "vrrp.51", "10.9.0.100/24") })
 	a.kill()
 	removeLeftMacvlan(t, n.a, v4)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -19,6 +20,7 @@ func TestHostAnnouncements(t *testing.T) {
 	if err := n.b.Sysctl("net.ipv6.conf.eth0.forwarding", "1"); err != nil {
 		t.Fatal(err)
 	}
+	sentByA, sentByB := startCapture(t, n.a, "eth0"), startCapture(t, n.b, "eth0")
 	a, b := newStation(t, n.a), newStation(t, n.b)
 	for _, s := range []*station{a, b} {
 		v4, v6 := instance(3, vrrp.IPv4, 200, 100*time.Millisecond), instance(3, vrrp.IPv6, 200, 100*time.Millisecond)
@@ -42,14 +44,15 @@ func TestHostAnnouncements(t *testing.T) {
 	}
 	for _, c := range []struct {
 		s      *station
+		sent   *capture
 		v4, v6 string
 		router bool
-	}{{a, "10.9.0.100", "fd09::100", false}, {b, "10.9.0.101", "fd09::101", true}} {
+	}{{a, sentByA, "10.9.0.100", "fd09::100", false}, {b, sentByB, "10.9.0.101", "fd09::101", true}} {
 		mac := macOf(t, c.s.host, "eth0")
 		var ops []uint16
 		var rounds []time.Time
 		nas := 0
-		for _, f := range n.capture.all() {
+		for _, f := range c.sent.all() {
 			switch {
 			case f.mac != mac:
 			case f.arpOp != 0 && f.announc == netip.MustParseAddr(c.v4):
@@ -102,17 +105,10 @@ func TestHostUnicastAndAuth(t *testing.T) {
 	for _, name := range []string{"v", "u6", "auth"} {
 		b.await(name, "backup of a", func(s vrrp.Status) bool { return s.State == vrrp.Backup && s.MasterPriority == 200 })
 	}
-	addrs, err := n.a.Netlink().AddrList(nil, unix.AF_INET)
-	if err != nil {
-		t.Fatal(err)
-	}
-	labelled := false
-	for _, x := range addrs {
-		labelled = labelled || x.Label == "eth0:vip" && x.IP.String() == "10.9.0.160"
-	}
-	if !labelled {
-		t.Error("the address has not got its label")
-	}
+	eventually(t, "the address has its label", func() bool {
+		addrs, _ := n.a.Netlink().AddrList(nil, unix.AF_INET)
+		return slices.ContainsFunc(addrs, func(x netlink.Addr) bool { return x.Label == "eth0:vip" && x.IP.String() == "10.9.0.160" })
+	})
 	// A different password: the adverts are dropped with that reason, and b also becomes master.
 	b.want(sets(100, "10.9.0.1", "fd09::1", "other")...)
 	b.report("auth", "dropping", func(s vrrp.Status) bool { return s.Dropped["auth-failed"] > 0 && s.State == vrrp.Master })
