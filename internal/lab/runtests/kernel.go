@@ -121,7 +121,9 @@ func convert(ctx context.Context, t *tally, importPath string, run func(io.Write
 	status, err := run(in)
 	err = errors.Join(err, in.Close(), <-converted)
 	if err == nil && status != 0 && t.failures(importPath) == 0 {
-		err = fmt.Errorf("exit status %d, though no test failed", status)
+		// test2json reports no end of a program that has panicked, for example because a test took too long.
+		t.take(event{Action: "output", Package: importPath, Output: fmt.Sprintf("exit status %d\n", status)})
+		t.take(event{Action: "fail", Package: importPath})
 	}
 	return err
 }

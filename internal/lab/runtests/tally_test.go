@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,22 @@ func TestTally(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPanicIsShown converts the output of a program that ends in the middle of a test.
+func TestPanicIsShown(t *testing.T) {
+	var out strings.Builder
+	tally := &tally{out: &out, part: true}
+	err := convert(t.Context(), tally, "p", func(w io.Writer) (int, error) {
+		_, err := io.WriteString(w, "\x16=== RUN   TestA\npanic: test timed out after 5m0s\n\ngoroutine 8 [running]:\n")
+		return 2, err
+	})
+	if err != nil || tally.failures("") != 1 || !strings.Contains(out.String(), "goroutine 8") {
+		t.Errorf("%v, %d failures:\n%s", err, tally.failures(""), out.String())
+	}
+	if text := failureList(tally.broken); !strings.Contains(text, "failed: p.TestA\n") || !strings.Contains(text, "timed out") {
+		t.Errorf("%q", text)
 	}
 }
 
