@@ -81,7 +81,12 @@ func (p *place) lvsha(args ...string) answer {
 
 func (p *place) run(argv ...string) answer {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	return p.runWithin(patience, argv...)
+}
+
+func (p *place) runWithin(limit time.Duration, argv ...string) answer {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := p.host.Command(ctx, argv[0], argv[1:]...)

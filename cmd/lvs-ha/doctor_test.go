@@ -87,14 +87,12 @@ func (p lvsha) become(config string, vip string) string {
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		p.t.Fatal(err)
 	}
-	cmd := p.host.Command(p.t.Context(), p.binary, "run", "-c", file, "--runtime-dir", runtimeDir)
+	cmd := p.host.Command(context.Background(), p.binary, "run", "-c", file, "--runtime-dir", runtimeDir)
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() {
-		if err := cmd.Kill(); err != nil {
-			p.t.Error(err)
-		}
+		_ = cmd.Kill() // its workers end with the lab
 		_ = cmd.Wait()
 	})
 	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)

@@ -25,9 +25,7 @@ func TestHostNoTransitionIsLost(t *testing.T) {
 	r.listen()
 	d.awaitStatus("master", isMaster)
 	all := d.processes()
-	if err := syscall.Kill(all["director"], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	halt(t, all["director"])
 	holds := func() bool {
 		return strings.Contains(p.run("ip", "-o", "address", "show", "eth0").stdout, "192.0.2.100/")
 	}

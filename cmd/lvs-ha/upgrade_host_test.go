@@ -116,7 +116,7 @@ func (u *upgradable) installNext(fault string) {
 
 func (u *upgradable) upgrade() answer {
 	u.t.Helper()
-	return u.run(u.bin, "upgrade", "--runtime-dir", u.path("run"))
+	return u.runWithin(3*patience, u.bin, "upgrade", "--runtime-dir", u.path("run")) // one that fails takes as long as a worker may hang
 }
 
 // TestHostUpgrade upgrades a pair with adverts every 100 ms: first the backup, then the master, to versions that fail in many ways,
