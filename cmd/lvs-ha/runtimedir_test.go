@@ -16,11 +16,13 @@ import (
 // worker returns the process ID of a worker.
 func (d *daemon) worker(name string) int {
 	d.t.Helper()
-	found := d.run("pgrep", "-o", "-P", fmt.Sprint(d.cmd.Process.Pid), "-f", "lvs-ha "+name).stdout
-	pid, err := strconv.Atoi(strings.TrimSpace(found))
-	if err != nil {
-		d.t.Fatalf("the %s's process id: %v", name, err)
-	}
+	pid := 0
+	eventually(d.t, "there is a "+name, func() bool {
+		text := d.run("pgrep", "-o", "-P", fmt.Sprint(d.cmd.Process.Pid), "-f", "lvs-ha "+name).stdout
+		var err error
+		pid, err = strconv.Atoi(strings.TrimSpace(text))
+		return err == nil
+	})
 	return pid
 }
 

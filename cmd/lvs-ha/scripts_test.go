@@ -142,6 +142,7 @@ func runHostileScripts(t *testing.T) (failover bool) {
 	second := places[1].start()
 	second.awaitStatus("backup", func(s api.Status) bool { return len(s.VRRP) == 1 && s.VRRP[0].State == "BACKUP" })
 
+	director := first.worker("director") // before the scripts take the CPU from programs such as pgrep
 	places[0].configure(blocks.String() + strings.Replace(fast, "virtual_router_id", uses.String()+"  virtual_router_id", 1))
 	places[0].wantAnswer(places[0].asked("reload"), 0)
 	var most int
@@ -152,7 +153,7 @@ func runHostileScripts(t *testing.T) (failover bool) {
 			t.Fatal(err)
 		}
 		started = strings.Fields(string(raw))
-		for line := range strings.Lines(readProc(t, first.worker("director"), "status")) {
+		for line := range strings.Lines(readProc(t, director, "status")) {
 			if kib, ok := strings.CutPrefix(line, "VmRSS:"); ok {
 				n, err := strconv.Atoi(strings.Fields(kib)[0])
 				if err != nil {

@@ -220,7 +220,10 @@ function serviceRow(s) {
   const state = !s.present ? "not in the kernel" : s.quorum.state === "down" ? "quorum lost" : s.quorum.state;
   const toggle = () => {
     if (open.has(s.name)) open.delete(s.name);
-    else open.set(s.name, { state: c.down ? "down" : "", limit: rows });
+    else {
+      open.set(s.name, { state: c.down ? "down" : "", limit: rows });
+      refreshServers(s.name).then(show).catch(() => {}); // the next update may be long after
+    }
     show();
   };
   return element("tr", { "data-key": s.name },
