@@ -94,7 +94,9 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 			return
 		}
 	case "smtp":
-		if hosts := l.All("host"); len(hosts) > 0 {
+		if hosts := l.All("host"); len(hosts) > 0 && slices.ContainsFunc(l.Children, connects) {
+			parts = append(parts, hosts...)
+		} else if len(hosts) > 0 {
 			parts = hosts
 		}
 	}
@@ -130,6 +132,11 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 	}
 }
 
+// connects reports whether a line of an SMTP_CHECK makes keepalived check the real server itself beside the hosts.
+func connects(n *keepalived.Node) bool {
+	return slices.Contains([]string{"connect_ip", "connect_port", "bindto", "bind_port", "bind_if", "fwmark", "connect_timeout"}, n.Keyword)
+}
+
 // identity writes the client certificate that an SSL block gives to all checks.
 func (c *converter) identity(tls *block) {
 	for _, n := range c.source.Nodes {
@@ -157,6 +164,9 @@ func (t timers) part(c *converter, h *block, part *keepalived.Node) timers {
 		}
 		c.url(h, part, host)
 	default:
+		h.items = slices.DeleteFunc(h.items, func(i item) bool { // those of the check are for the real server itself
+			return i.name == "address" || i.name == "port" || i.block != nil && i.block.kind == "source"
+		})
 		h.notes = joinNotes(h.notes, c.reservedNotes([]*keepalived.Node{part}, "host"))
 		c.each("host", part.Children, h, func(l *line) { c.checkLine(l, h, part, "smtp") })
 		return t.read(part.Children)

@@ -139,7 +139,7 @@ func (l *line) members(b *block, nodes []*keepalived.Node, names []string) {
 	b.setList("instances", list, l.notes())
 }
 
-// groupInterfaces adds the interfaces that an instance's group tracks.
+// groupInterfaces adds the interfaces that an instance's group tracks. The group's weight replaces that of the instance, if it has one.
 func (c *converter) groupInterfaces(b *block, v *instance) {
 	if v.group == nil {
 		return
@@ -153,12 +153,17 @@ func (c *converter) groupInterfaces(b *block, v *instance) {
 			tracked := func(i item) bool {
 				return i.block != nil && i.block.kind == "track_interface" && i.block.label == label(name)
 			}
-			if name == v.iface || slices.ContainsFunc(b.items, tracked) {
+			i := slices.IndexFunc(b.items, tracked)
+			if name == v.iface || i >= 0 && b.items[i].block.get("weight") == "" {
 				continue
 			}
 			at := &line{Node: &keepalived.Node{Position: value.Position, Keyword: n.Keyword, Args: value.Words}, c: own}
 			use := &block{kind: "track_interface", label: label(name), single: true}
-			if at.useOptions(use, value.Words[1:], &member) {
+			switch {
+			case !at.useOptions(use, value.Words[1:], &member):
+			case i >= 0:
+				b.items[i].block.items = use.items
+			default:
 				b.add(use)
 			}
 		}

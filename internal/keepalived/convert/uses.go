@@ -78,9 +78,11 @@ func (l *line) useOptions(use *block, words []string, v *instance) bool {
 	}
 	grouped := v != nil && (v.group != nil && !v.weighted || v.priority == 255)
 	if grouped && use.kind == "track_interface" && weight != "" && weight != "0" {
-		l.find(Ignored, "keepalived ignores the weight, because the instance is in a vrrp_sync_group or has priority 255.")
-		weight = "0"
-		use.items = nil
+		if v.priority == 255 {
+			l.find(Ignored, "keepalived ignores it, because the instance has priority 255.")
+			return false
+		}
+		l.find(Same, "keepalived complains about the weight, because the instance is in a vrrp_sync_group, and uses it all the same.")
 	}
 	// keepalived does not look at processes here.
 	if grouped && use.kind == "track" && (l.Keyword != "track_process" || v.priority == 255) && (weight != "" && weight != "0" || weight == "" && l.c.weighted(l.Keyword, l.arg(0))) {

@@ -18,22 +18,69 @@ func (k *theirs) offset(n *keepalived.Node) (sum int) {
 		if from == nil {
 			continue
 		}
-		for _, kind := range []string{"track_interface", "track_script", "track_process"} {
+		for _, kind := range []string{"track_script", "track_process"} {
 			if from == n && !weighted && kind != "track_process" { // keepalived does not look at processes here
 				continue
 			}
-			tracked := map[string]bool{}
-			for _, l := range from.All(kind) {
-				for _, v := range l.Values {
-					if known := len(v.Words) == 1 || len(v.Words) > 2 && v.Words[1] == "weight"; known && !tracked[v.Words[0]] {
-						tracked[v.Words[0]] = true
-						sum += k.weight(n, from, kind, v.Words)
-					}
-				}
+			for _, words := range tracked(from, kind) {
+				weight, reverse := k.weight(from, kind, words)
+				sum += good(weight, reverse)
 			}
 		}
 	}
+	return sum + interfaces(n, group)
+}
+
+// tracked returns the words of what an instance or a group tracks.
+func tracked(from *keepalived.Node, kind string) (all [][]string) {
+	have := map[string]bool{}
+	for _, l := range from.All(kind) {
+		for _, v := range l.Values {
+			if known := len(v.Words) == 1 || len(v.Words) > 2 && v.Words[1] == "weight"; known && !have[v.Words[0]] {
+				have[v.Words[0]] = true
+				all = append(all, v.Words)
+			}
+		}
+	}
+	return all
+}
+
+// interfaces returns what good links add. A group's weight replaces that of the instance, unless this tracks the link without one
+// (keepalived/vrrp/vrrp.c, add_vrrp_to_interface).
+func interfaces(n, group *keepalived.Node) (sum int) {
+	weights, added := map[string]int{}, map[string]int{}
+	for _, from := range []*keepalived.Node{n, group} {
+		if from == nil {
+			continue
+		}
+		for _, words := range tracked(from, "track_interface") {
+			name := words[0]
+			if weight, is := weights[name]; carries(n, name) || from == group && is && weight == 0 {
+				continue
+			}
+			weight, reverse := 0, false
+			if len(words) > 2 {
+				weight, reverse = parseWeight(words[2:], 254, 0)
+			}
+			weights[name] = weight
+			added[name] = good(weight, reverse)
+		}
+	}
+	for _, weight := range added {
+		sum += weight
+	}
 	return sum
+}
+
+// good returns what something good adds to the priority.
+func good(weight int, reverse bool) int {
+	switch {
+	case weight <= 0:
+		return 0
+	case reverse:
+		return -weight
+	}
+	return weight
 }
 
 func (k *theirs) groupOf(instance string) *keepalived.Node {
@@ -52,34 +99,21 @@ func (k *theirs) groupOf(instance string) *keepalived.Node {
 	return nil
 }
 
-// weight returns what a good track adds that an instance or its group uses.
-func (k *theirs) weight(n, from *keepalived.Node, kind string, words []string) int {
-	weight, reverse := 0, false
-	if kind == "track_interface" {
-		if carries(n, words[0]) {
-			return 0
-		}
-	} else {
-		define := k.definition(from, kind, words[0])
-		if define == nil {
-			return 0
-		}
-		if l := define.Last("weight"); l != nil {
-			weight, reverse = parseWeight(l.Args, math.MaxInt32, 0)
-		}
+// weight returns the weight of a script or process that an instance or its group uses.
+func (k *theirs) weight(from *keepalived.Node, kind string, words []string) (weight int, reverse bool) {
+	define := k.definition(from, kind, words[0])
+	if define == nil {
+		return 0, false
+	}
+	if l := define.Last("weight"); l != nil {
+		weight, reverse = parseWeight(l.Args, math.MaxInt32, 0)
 	}
 	if len(words) > 2 {
 		own := false
 		weight, own = parseWeight(words[2:], 254, weight)
 		reverse = reverse || own
 	}
-	switch {
-	case weight <= 0:
-		return 0
-	case reverse:
-		return -weight
-	}
-	return weight
+	return weight, reverse
 }
 
 // parseWeight parses "N [reverse]". A number that is out of range leaves the weight as it was.
