@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/track"
+	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
 // order gives an order for servers, and returns the number of servers.
@@ -218,5 +220,27 @@ func TestPoolIsNotified(t *testing.T) {
 		b.order(enable, "http/192.168.10.2")
 		b.judge(first, healthcheck.Up)
 		ran("first up", "service SERVICE http UP")
+	})
+}
+
+// TestUncheckedServersAreNotNotified: a server without checks has no other state, whatever the quorum makes of it.
+func TestUncheckedServersAreNotNotified(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		web := &b.cfg.Services[0]
+		sorry := config.RealServer{Destination: ipvs.Destination{
+			DestinationKey: ipvs.DestinationKey{Address: netip.MustParseAddr("192.168.10.9"), Port: 80}, Weight: 1,
+		}, Sorry: true}
+		sorry.Notify = &config.Notify{All: []string{"x", "sorry"}, Timeout: time.Second}
+		web.RealServers = append(web.RealServers, sorry)
+		b.start(false)
+		defer b.stop()
+		b.judge(first, healthcheck.Up)
+		b.judge(second, healthcheck.Up)
+		b.judge(first, healthcheck.Down)
+		b.judge(second, healthcheck.Down)
+		b.wantPool("192.168.10.9:80=1")
+		synctest.Wait()
+		b.wantScripts()
 	})
 }

@@ -33,7 +33,7 @@ func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 		}
 		first, from := n.servers[i] == healthcheck.Unknown, n.servers[i]
 		n.servers[i] = m.State
-		if m.Reason == pool.NoChecks && first {
+		if first && len(pool.ChecksOf(vs, vs.RealServers[i])) == 0 {
 			continue // it has no other state
 		}
 		key, reason := m.Destination.DestinationKey, d.failureOf(vs, vs.RealServers[i])
