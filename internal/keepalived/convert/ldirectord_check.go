@@ -54,7 +54,9 @@ func (d *ldirectord) serviceWord(l *line, s *ldService) {
 		l.find(Differs, "The check reads the greeting; it does not log in."+useScript)
 	case s.service == "dns" && s.own["receive"] == "":
 		l.find(Differs, "Without receive, ldirectord's check always fails; here an answer is enough.")
-	case s.service == "http" || s.service == "https":
+	case s.service == "https":
+		l.find(Differs, "ldirectord, with the Perl modules of today, wants a trusted certificate, for whatever name; here any is accepted. Delete skip_verify for a certificate that is also for the name. Redirections are not followed.")
+	case s.service == "http":
 		l.find(Equivalent, "Redirections are not followed: request the page that they lead to.")
 	default:
 		l.find(Same, "")

@@ -57,6 +57,7 @@ func TestLdirectord(t *testing.T) {
 		{virtual("fallback = 10.0.1.9:81 masq"), "fallback", Same, `sorry_server "10.0.1.9:81" { forwarding = "nat" }`},
 		{virtual("fallback = 10.0.1.2:80 gate"), "fallback", Missing, `real_server "10.0.1.2" {}`},
 		{virtual(`fallbackcommand = "/f"`), "fallbackcommand", Equivalent, `["/f", "start", "10.0.0.9:80", "tcp"]`},
+		{virtual("service = https"), "service", Differs, "skip_verify = true"},
 		{virtual(`fallbackcommand = "/bin/sh /f x"`), "fallbackcommand", Equivalent, `["/bin/sh", "/f", "x", "start", "10.0.0.9:80", "tcp"]`},
 		{virtual(`fallbackcommand = "/f >/dev/null"`), "fallbackcommand", Equivalent, `["/bin/sh", "-c", "/f >/dev/null start 10.0.0.9:80 tcp"]`},
 		{virtual("persistent = 60", "netmask = 255.255.255.0"), "persistent", Same, `netmask = "255.255.255.0"`},

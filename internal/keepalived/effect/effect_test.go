@@ -36,6 +36,20 @@ func TestTrackOfLaterBlock(t *testing.T) {
 	}
 }
 
+// TestServersThatAreTheSame: without NAT, real servers that differ only in their port are one.
+func TestServersThatAreTheSame(t *testing.T) {
+	c, result := converted(t, "virtual_server 10.0.0.9 80 {\nlb_kind DR\nprotocol TCP\nreal_server 10.0.1.1 8000 {\nweight 2\n}\nreal_server 10.0.1.1 80 {\n}\n}\n")
+	cfg, diags := config.LoadText("lvs-ha.hcl", result.HCL, config.Options{Node: "lb1"})
+	if cfg == nil {
+		t.Fatal(diags.Err())
+	}
+	for _, d := range Compare(Keepalived(c, noInterfaces).Rules, LVSHA(cfg, noInterfaces).Rules) {
+		if d.Mark != ' ' {
+			t.Errorf("%c %s", d.Mark, d.Text)
+		}
+	}
+}
+
 // TestResultMeansTheSame removes from random configurations all lines that are said to differ or to be missing: what is left has the
 // same effect with both programs.
 func TestResultMeansTheSame(t *testing.T) {

@@ -38,14 +38,19 @@ func (k *theirs) service(n *keepalived.Node) (entries []ipvs.Entry) {
 	everyPort := slices.ContainsFunc(keys, func(key ipvs.ServiceKey) bool { return key.Mark == 0 && key.Port == 0 })
 	for _, key := range keys {
 		e := ipvs.Entry{Service: settings(n, key, everyPort)}
-		have := map[netip.AddrPort]bool{}
+		have, inKernel := map[netip.AddrPort]bool{}, map[ipvs.DestinationKey]bool{}
 		for _, r := range n.All("real_server") {
 			at, ok := endpoint(r.Args)
 			if !ok || have[at] {
 				continue
 			}
 			have[at] = true
-			e.Destinations = append(e.Destinations, destination(n, r, at, key))
+			d := destination(n, r, at, key)
+			if inKernel[d.DestinationKey] {
+				continue // without NAT the port is the service's, and the kernel refuses the second one
+			}
+			inKernel[d.DestinationKey] = true
+			e.Destinations = append(e.Destinations, d)
 		}
 		if len(have) == 0 {
 			return nil // keepalived ignores it
