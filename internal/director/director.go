@@ -165,8 +165,9 @@ type Director struct {
 	programmed bool   // the table has been as wanted at least once
 	unfitness  string // why this node is the last resort; empty if it is not
 
-	events     *events.Log
-	eventsFile *keeper
+	events      *events.Log
+	eventsFile  *keeper
+	eventsSaved time.Time
 
 	history  *history.History
 	passed   vrrp.Position // the last event passed to the subscribers
@@ -296,6 +297,9 @@ func (d *Director) Run(ctx context.Context) error {
 		case <-d.repair.C:
 			d.repairAll(ctx)
 			continue
+		}
+		if time.Since(d.eventsSaved) >= aliveInterval {
+			d.saveEvents() // before what follows from them, which may be what the director ends with
 		}
 		if requested || !d.rests(time.Now()) {
 			d.reconcile(ctx)

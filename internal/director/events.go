@@ -3,6 +3,7 @@ package director
 import (
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/history"
@@ -42,9 +43,11 @@ func (d *Director) recallEvents() {
 	d.events.Continue(saved)
 }
 
-// saveEvents saves new events. It is called every second, since there may be thousands at once.
+// saveEvents saves new events. That is done at most every second, since there may be thousands at once: with the first of them, and a
+// second later.
 func (d *Director) saveEvents() {
 	if saved, any := d.events.Unsaved(); any {
+		d.eventsSaved = time.Now()
 		d.eventsFile.set(func() ([]byte, error) { return eventsFormat.Encode(saved) })
 	}
 }

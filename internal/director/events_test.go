@@ -112,6 +112,39 @@ func TestTransitionsAcrossARestart(t *testing.T) {
 	})
 }
 
+// TestEventsAreSavedAtOnce: what led to the crash of a director is known afterwards. Of many events, the first is.
+func TestEventsAreSavedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = withNotify()
+		b.start(false)
+		defer b.stop()
+		saved := func() (n int) {
+			synctest.Wait()
+			for _, e := range SavedEvents(filepath.Join(b.dir, "director.json")) {
+				if e.Subject == "gateway" {
+					n++
+				}
+			}
+			return n
+		}
+		time.Sleep(10*time.Second + aliveInterval/3)
+		b.move("x", 1, 1)
+		if n := saved(); n != 1 {
+			t.Errorf("%d events are saved, want the first at once", n)
+		}
+		b.move("x", 2, 3)
+		b.move("x", 4, 4)
+		if n := saved(); n != 1 {
+			t.Errorf("%d events are saved, want one write a second", n)
+		}
+		time.Sleep(2 * aliveInterval)
+		if n := saved(); n != 4 {
+			t.Errorf("%d events are saved, want all", n)
+		}
+	})
+}
+
 // TestInterruptedNotificationIsRepeated kills the director before the script has ended.
 func TestInterruptedNotificationIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -20,6 +20,15 @@ func silenceCases() []injected {
 			w.lossy = true
 			settle(w)
 		}, reason: vrrp.ReasonMasterDownTimer, want: MasterSilent, peer: PeerSending},
+		{name: "network between the hosts cut soon after another failover", inject: func(w *world) {
+			w.pair()
+			w.a.track(vrrp.TrackScript, vrrp.EffectFault, 0)
+			w.run(500 * time.Millisecond)
+			w.a.clear()
+			w.run(time.Second)
+			w.lossy = true
+			w.run(time.Second)
+		}, reason: vrrp.ReasonMasterDownTimer, want: MasterSilent, peer: PeerSending},
 		{name: "master's host crashed", inject: func(w *world) {
 			w.pair()
 			w.a.off = true
@@ -289,6 +298,26 @@ func preemptCases() []injected {
 			w.lossy = false
 			settle(w)
 		}, reason: vrrp.ReasonHigherPriority, want: BetterMaster},
+		{name: "network whole again, long after the priority was lower", inject: func(w *world) {
+			w.pair()
+			w.a.track(vrrp.TrackScript, vrrp.EffectOffset, -100)
+			settle(w)
+			w.a.clear()
+			settle(w)
+			w.lossy = true
+			settle(w)
+			w.lossy = false
+			settle(w)
+		}, reason: vrrp.ReasonHigherPriority, want: BetterMaster},
+		{name: "peer raised its priority since it was heard", inject: func(w *world) {
+			w.pair()
+			w.a.track(vrrp.TrackScript, vrrp.EffectOffset, -100)
+			settle(w)
+			w.a.clear()
+			settle(w)
+			w.b.reload(func(in *vrrp.Instance) { in.Priority = 200 })
+			settle(w)
+		}, onA: true, reason: vrrp.ReasonHigherPriority, want: PeerRaised},
 		{name: "peer raised its priority", inject: func(w *world) {
 			w.pair()
 			w.b.reload(func(in *vrrp.Instance) { in.Priority = 200 })

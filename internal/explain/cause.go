@@ -128,10 +128,8 @@ func (p *past) preemptCause() cause {
 	if last == nil {
 		return cause{code: LesserMaster}
 	}
-	for _, r := range p.window() {
-		if r.Kind == flight.Received && r.Source == last.Source && r.Priority >= r.Own && r.Priority > last.Priority {
-			return cause{code: PeerLowered, source: last.Source.String(), was: int(r.Priority), is: int(last.Priority)}
-		}
+	if was := p.advertBefore(last); was != nil && was.Priority >= was.Own && was.Priority > last.Priority {
+		return cause{code: PeerLowered, source: last.Source.String(), was: int(was.Priority), is: int(last.Priority)}
 	}
 	c := cause{code: LesserMaster, source: last.Source.String(), is: int(last.Priority)}
 	if p.instance.PreemptDelay > 0 {
@@ -160,12 +158,21 @@ func (p *past) yieldCause(reason vrrp.Reason) cause {
 		return c
 	}
 	c.is = int(p.trigger.Priority)
-	for _, r := range p.process() {
-		if r.Kind == flight.Received && r.Source == p.trigger.Source && r.Priority > 0 && r.Priority < p.trigger.Priority && r.Priority < r.Own {
-			return cause{code: PeerRaised, source: p.trigger.Source.String(), was: int(r.Priority), is: int(p.trigger.Priority)}
-		}
+	if was := p.advertBefore(p.trigger); was != nil && p.trigger.First == p.trigger.At && was.Priority < p.trigger.Priority && was.Priority < p.change.Own {
+		return cause{code: PeerRaised, source: p.trigger.Source.String(), was: int(was.Priority), is: int(p.trigger.Priority)}
 	}
 	return c
+}
+
+// advertBefore returns the last advert of another kind that the same router sent before, in this process; nil if there was none.
+func (p *past) advertBefore(advert *flight.Record) (last *flight.Record) {
+	list := p.process()
+	for i := range list {
+		if r := &list[i]; r.Kind == flight.Received && r.Source == advert.Source && r.Priority != vrrp.PriorityResign && r.At < advert.First && (last == nil || r.At >= last.At) {
+			last = r
+		}
+	}
+	return last
 }
 
 // ownChange explains a change of the router's own priority, or the end of a hold, in the window.

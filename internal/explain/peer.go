@@ -72,8 +72,11 @@ func peerOf(s Story, r flight.Router, interval time.Duration) Peer {
 			p.Cause = PeerCrashed
 		case rec.Kind == flight.Changed && before >= -near:
 			state = rec.To
-			if became := rec.To == vrrp.Master; before < window && became == yielded && (became || rec.From != vrrp.Initialize && rec.From != vrrp.Backup) {
+			became := rec.To == vrrp.Master
+			if before < window && became == yielded && (became || rec.From != vrrp.Initialize && rec.From != vrrp.Backup) {
 				p.Cause = PeerChanged
+			} else if p.Cause == PeerChanged && became && before > 0 {
+				p.Cause = "" // it was master again
 			}
 		case rec.Kind == flight.SendFailed && before > -near && before < window:
 			p.Cause = PeerNoSend

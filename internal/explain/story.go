@@ -127,6 +127,9 @@ func newPast(records []flight.Record, index int) *past {
 	if index > 0 {
 		p.trigger = &records[index-1]
 	}
+	if vrrp.Reason(p.change.Text) == vrrp.ReasonHigherPriority || vrrp.Reason(p.change.Text) == vrrp.ReasonEqualHigherAddress {
+		p.trigger = p.lastAdvert() // its record may be older: equal adverts are one
+	}
 	for i := range index {
 		rec := &records[i]
 		if in, ok := rec.Instance(); ok {
