@@ -269,4 +269,5 @@ func (d *Director) refusedCommands(ctx context.Context, cfg *config.Config) []co
 func (d *Director) release() {
 	_ = d.stateFile.wait() // encoding the file needs as much memory
 	debug.FreeOSMemory()
+	releaseProgram()
 }
