@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -246,6 +249,62 @@ func TestNoisy(t *testing.T) {
 		if !r.Same() {
 			t.Errorf("recorded %v, replayed %v", r.Recorded, r.Replayed)
 		}
+	}
+}
+
+// TestUnusedPages checks that a slot that another router has used is empty for the next one, and that a router with few events
+// takes one page of its slot.
+func TestUnusedPages(t *testing.T) {
+	fd, err := unix.MemfdCreate(MemoryName, unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Skip(err)
+	}
+	f := os.NewFile(uintptr(fd), MemoryName)
+	defer f.Close()
+	r, err := Open(f, func() int64 { return int64(time.Hour) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	const routers = 100
+	now := r.base
+	begin := func(id int) *Log {
+		in := instance(100)
+		in.VirtualRouterID = uint8(id)
+		l := r.Begin(in.Interface, in.Family, in.VirtualRouterID, vrrp.NewMachine(in))
+		l.Start(&in, now)
+		return l
+	}
+	var first *Log
+	for id := 1; id <= routers; id++ {
+		if l := begin(id); id == 1 {
+			first = l
+		}
+	}
+	var used unix.Stat_t
+	if err := unix.Fstat(fd, &used); err != nil {
+		t.Fatal(err)
+	}
+	if most := int64(1 + routers); used.Blocks*512 > most*int64(os.Getpagesize()) {
+		t.Errorf("%d routers that have started take %d bytes, want at most %d pages", routers, used.Blocks*512, most)
+	}
+	for range ringSize / headerSize {
+		first.SendFailed("no route to host", now)
+	}
+	first.End(now)
+	copy(r.taken[routers:], slices.Repeat([]bool{true}, slots)) // the file is full
+	r.head.used = slots
+	begin(200)
+	all, err := Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := Decode(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(r Router) bool { return r.VirtualRouterID == 200 })
+	if i < 0 || len(list[i].Records) != 1 || slices.ContainsFunc(list, func(r Router) bool { return r.VirtualRouterID == 1 }) {
+		t.Errorf("router 200, in the slot of router 1: %v", list)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 // Recorder writes a recording. It belongs to one goroutine. A nil Recorder records nothing.
 type Recorder struct {
+	file  *os.File // nil: the recording is not in a file
 	head  *fileHead
 	slots []byte
 	base  time.Time // when boot was read
@@ -39,9 +40,7 @@ func Open(f *os.File, boot func() int64) (*Recorder, error) {
 		return nil, fmt.Errorf("map the recording: %w", err)
 	}
 	r := over(b, boot)
-	if n := int(r.head.used) * slotSize; n > 0 {
-		_ = unix.Madvise(b[:pageSize+n], unix.MADV_POPULATE_WRITE) // an old kernel populates when it is first used
-	}
+	r.file = f
 	return r, nil
 }
 
@@ -84,13 +83,24 @@ func (r *Recorder) Begin(device string, family vrrp.Family, id uint8, m *vrrp.Ma
 	b := r.slots[slot*slotSize : (slot+1)*slotSize]
 	l := &Log{recorder: r, slot: slot, head: (*slotHeader)(unsafe.Pointer(&b[0])), ring: b[slotHead:], machine: m}
 	if !known {
-		clear(b)
+		r.erase(slot)
 		l.head.device, l.head.family, l.head.id = name, uint8(family), id
 	}
 	if l.head.next > uint32(len(l.ring)) || l.head.next%align != 0 {
 		l.head.next = 0
 	}
 	return l
+}
+
+// erase clears a slot. Most routers have few events and need only its first page, so it does not allocate the others.
+func (r *Recorder) erase(slot int) {
+	if r.file != nil {
+		const mode = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+		if err := unix.Fallocate(int(r.file.Fd()), mode, int64(pageSize+slot*slotSize), slotSize); err == nil {
+			return
+		}
+	}
+	clear(r.slots[slot*slotSize : (slot+1)*slotSize])
 }
 
 // find returns the slot of a virtual router, or a free one, or -1.
