@@ -3,10 +3,12 @@ package speaker
 import (
 	"context"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -61,6 +63,7 @@ func TestHostAddressAttributes(t *testing.T) {
 		}
 	}
 	check()
+	sameTables(t, n.a)
 	if routes := shown("-4 route"); strings.Contains(routes, "10.9.1.0/24") {
 		t.Errorf("a prefix route in %q", routes)
 	}
@@ -80,5 +83,30 @@ func TestHostAddressAttributes(t *testing.T) {
 	s.stop()
 	if left := prefixes(t, n.a, "eth0"); strings.Contains(strings.Join(strings.Fields(shown("address")), " "), "10.9.2.1") || len(left) != 3 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// sameTables compares the speaker's list of a host's addresses with that of the netlink package.
+func sameTables(t *testing.T, h *lab.Node) {
+	t.Helper()
+	var ours *interfaceTable
+	err := h.Do(func() error {
+		handle, err := openRouteHandle()
+		if err != nil {
+			return err
+		}
+		defer handle.Close()
+		ours, err = listInterfaces(handle)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := listInterfaces(otherLister{h.Netlink()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(ours.addresses, theirs.addresses) {
+		t.Errorf("listed %v, want %v", ours.addresses, theirs.addresses)
 	}
 }

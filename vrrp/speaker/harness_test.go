@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
+	"github.com/lvs-ha/lvs-ha/internal/host"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -313,9 +316,22 @@ func has(t testing.TB, h *lab.Node, iface, prefix string) bool {
 	return slices.Contains(prefixes(t, h, iface), netip.MustParsePrefix(prefix))
 }
 
+// otherLister lists addresses as the netlink package parses them.
+type otherLister struct{ *netlink.Handle }
+
+func (l otherLister) Addresses(found func(index int, p netip.Prefix, flags int)) error {
+	list, err := l.AddrList(nil, netlink.FAMILY_ALL)
+	for _, a := range list {
+		if p, ok := host.Prefix(a.IPNet); ok {
+			found(a.LinkIndex, p, a.Flags)
+		}
+	}
+	return err
+}
+
 func prefixes(t testing.TB, h *lab.Node, iface string) []netip.Prefix {
 	t.Helper()
-	table, err := listInterfaces(h.Netlink())
+	table, err := listInterfaces(otherLister{h.Netlink()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,23 +21,37 @@ type kernelAddresses struct {
 	close  func()
 }
 
-// routeHandle reads with a handle and writes with a batcher.
+// routeHandle reads links with a handle, and reads and writes addresses with a batcher. It belongs to one goroutine.
 type routeHandle struct {
 	*netlink.Handle
 	batch *batcher
 }
 
-func newKernelAddresses() (*kernelAddresses, error) {
+func openRouteHandle() (routeHandle, error) {
 	h, err := host.Open(netlinkTimeout)
 	if err != nil {
-		return nil, err
+		return routeHandle{}, err
 	}
 	b, err := newBatcher()
 	if err != nil {
 		h.Close()
+		return routeHandle{}, err
+	}
+	return routeHandle{h, b}, nil
+}
+
+// Close closes the sockets.
+func (h routeHandle) Close() {
+	h.Handle.Close()
+	h.batch.close()
+}
+
+func newKernelAddresses() (*kernelAddresses, error) {
+	h, err := openRouteHandle()
+	if err != nil {
 		return nil, err
 	}
-	return &kernelAddresses{routeHandle{h, b}, func() { h.Close(); b.close() }}, nil
+	return &kernelAddresses{h, h.Close}, nil
 }
 
 func (k *kernelAddresses) Close() { k.close() }
@@ -57,6 +71,43 @@ func (h routeHandle) Change(changes []addressChange) []error {
 		requests[i] = addressRequest(&changes[i])
 	}
 	return h.batch.once(requests)
+}
+
+// Addresses calls found with each address of all interfaces. The list of the netlink package takes a kilobyte of garbage for
+// each of a thousand addresses, every few seconds.
+func (h routeHandle) Addresses(found func(index int, p netip.Prefix, flags int)) error {
+	request := nl.NewNetlinkRequest(unix.RTM_GETADDR, 0)
+	request.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	return h.batch.dump(request, func(data []byte) {
+		if index, p, flags, ok := parseAddress(data); ok {
+			found(index, p, flags)
+		}
+	})
+}
+
+// parseAddress reads an address message. That of an address with a peer is the local one, with its full length.
+func parseAddress(b []byte) (index int, p netip.Prefix, flags int, ok bool) {
+	if len(b) < unix.SizeofIfAddrmsg {
+		return 0, p, 0, false
+	}
+	bits := int(b[1])
+	index, flags = int(binary.NativeEndian.Uint32(b[4:])), int(b[2])
+	var local, address netip.Addr
+	for kind, value := range attributes(b[unix.SizeofIfAddrmsg:]) {
+		switch kind {
+		case unix.IFA_LOCAL:
+			local, _ = netip.AddrFromSlice(value)
+		case unix.IFA_ADDRESS:
+			address, _ = netip.AddrFromSlice(value)
+		case unix.IFA_FLAGS:
+			flags = int(uint32Of(value))
+		}
+	}
+	if local.IsValid() && local != address {
+		address, bits = local, local.BitLen()
+	}
+	p = netip.PrefixFrom(address, bits)
+	return index, p, flags, p.IsValid()
 }
 
 // placement is an address with the index of its interface.

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"github.com/lvs-ha/lvs-ha/internal/host"
 )
 
 const (
@@ -26,7 +25,7 @@ const (
 // lister reads interfaces and addresses.
 type lister interface {
 	LinkList() ([]netlink.Link, error)
-	AddrList(link netlink.Link, family int) ([]netlink.Addr, error)
+	Addresses(found func(index int, p netip.Prefix, flags int)) error // of all interfaces
 }
 
 // routes is the part of route netlink that is used for virtual addresses.
@@ -171,18 +170,12 @@ func readInterfaces(h lister) (*interfaceTable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
-	addrs, err := h.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
-	}
 	t := newInterfaceTable()
 	for _, l := range links {
 		t.setLink(l)
 	}
-	for _, a := range addrs {
-		if p, ok := host.Prefix(a.IPNet); ok {
-			t.setAddress(a.LinkIndex, p, a.Flags)
-		}
+	if err := h.Addresses(t.setAddress); err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
 	}
 	return t, nil
 }

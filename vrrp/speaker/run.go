@@ -115,7 +115,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	}
 	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: &frameSender{}}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
-	s.macvlans = newMacvlans(watcher.handle)
+	s.macvlans = newMacvlans(watcher.handle.Handle)
 	if s.batch, err = newBatcher(); err != nil {
 		return nil, err
 	}

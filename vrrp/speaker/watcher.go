@@ -26,7 +26,7 @@ const (
 // rereads the complete state after lost messages and every few seconds.
 type watcher struct {
 	log     *slog.Logger
-	handle  *netlink.Handle
+	handle  routeHandle
 	deleted func() // called when any address was deleted
 
 	// changed is called when an interface is new, changed or gone (Index 0). If it has only got more addresses, it has grown.
@@ -40,7 +40,7 @@ type watcher struct {
 }
 
 func newWatcher(log *slog.Logger) (*watcher, error) {
-	h, err := host.Open(netlinkTimeout)
+	h, err := openRouteHandle()
 	if err != nil {
 		return nil, err
 	}
