@@ -248,6 +248,9 @@ func (e *engine) delegate(r *router, waiting []work, began time.Time) int {
 		})
 	}
 	e.tasks = append(e.tasks, t)
+	if len(e.tasks) >= manyTasks {
+		e.flush(began)
+	}
 	return len(t.actions)
 }
 

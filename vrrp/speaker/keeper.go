@@ -162,13 +162,7 @@ func (k *keeper) run(ctx context.Context) {
 		case <-later.C:
 		}
 		tasks, check := k.take()
-		for _, t := range tasks {
-			if t.claim.take() {
-				k.carryOut(t)
-				t.done()
-				k.pacer.pause()
-			}
-		}
+		k.carryOutAll(tasks)
 		if len(tasks) > 0 {
 			k.announce.Continue()
 		}
@@ -197,7 +191,8 @@ func (k *keeper) scheduleCheck(later *time.Timer) {
 	later.Reset(time.Until(k.notBefore))
 }
 
-func (k *keeper) carryOut(t task) {
+// carryOut carries out a task. If its addresses are held, they have been added already.
+func (k *keeper) carryOut(t task, held bool) {
 	if len(t.try) > 0 {
 		k.try(t)
 		return
@@ -211,7 +206,9 @@ func (k *keeper) carryOut(t task) {
 		switch a := a.(type) {
 		case vrrp.AddAddresses:
 			k.raise(t.holder)
-			k.hold(t, a.Addresses)
+			if !held {
+				k.hold(k.wanted(t, a.Addresses))
+			}
 			k.awaitService(t, a.Addresses)
 			k.raised(t.holder)
 			// Wait for the router's decision: with these refusals it may not become master.
@@ -266,7 +263,8 @@ func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 	}
 }
 
-func (k *keeper) hold(t task, addresses []vrrp.Address) {
+// wanted records the addresses of a task as held.
+func (k *keeper) wanted(t task, addresses []vrrp.Address) []*heldAddress {
 	list := make([]*heldAddress, len(addresses))
 	for i, a := range addresses {
 		at := t.holder.key.place(a)
@@ -276,6 +274,11 @@ func (k *keeper) hold(t task, addresses []vrrp.Address) {
 		}
 		k.held[at], list[i] = h, h
 	}
+	return list
+}
+
+// hold adds addresses, and requests a check after a temporary error.
+func (k *keeper) hold(list []*heldAddress) {
 	if k.install(list...) != nil {
 		k.requestCheck()
 	}

@@ -27,6 +27,7 @@ type fakeKernel struct {
 	blind     int                   // number of List calls that fail
 	dad       map[netip.Prefix]bool // refused by duplicate address detection
 	tries     int
+	calls     int // of Add
 	slow      int // number of checks before a new address is usable
 	adds      int
 	removed   []string
@@ -36,6 +37,7 @@ func (k *fakeKernel) Add(list []placement) []error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	errs := make([]error, len(list))
+	k.calls++
 	for i, p := range list {
 		k.adds++
 		if errs[i] = k.fail; k.fail == nil && !slices.Contains(k.addresses[p.index], p.address.Prefix) {

@@ -22,6 +22,10 @@ func (e *engine) put(w *wire, r *router, o *outgoing) {
 	w.outbox.routers = append(w.outbox.routers, r)
 }
 
+// manyTasks is the number of tasks after which flush is not left to the end of the turn: when a thousand routers take over together,
+// the keeper works for the first while the loop works for the others.
+const manyTasks = 64
+
 // flush sends the queued adverts, and then passes the tasks that may block in the kernel to the keeper.
 func (e *engine) flush(now time.Time) {
 	for _, w := range e.unsent {
