@@ -96,6 +96,7 @@ type speaker struct {
 	kept      *keptWanted
 	batch     *batcher
 	routes    *routeWatcher
+	memory    *memory
 	resumed   *vrrp.Wanted // from the previous speaker; nil if none
 }
 
@@ -113,7 +114,7 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: &frameSender{}}
+	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: &frameSender{}, memory: newMemory()}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
 	s.macvlans = newMacvlans(watcher.handle.Handle)
 	if s.batch, err = newBatcher(); err != nil {
@@ -140,7 +141,11 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	}
 	e.refusePackets = s.accept.set
 	s.kept = newKeptWanted(log, turn.Tenures)
-	e.keep, e.reportStatic = s.kept.keep, s.server.publishStatic
+	e.keep = func(w *vrrp.Wanted) {
+		s.kept.keep(w)
+		s.memory.wake.notify()
+	}
+	e.reportStatic = s.server.publishStatic
 	e.history = newHistory(e.tenures.series)
 	s.server.history = e.history
 	e.tenures.now = clock.bootTime
@@ -210,6 +215,7 @@ func (s *speaker) run(ctx context.Context) error {
 	wg.Go(func() { s.neighbors.run(background) })
 	wg.Go(func() { s.kept.run(background) })
 	wg.Go(func() { s.accept.run(background) })
+	wg.Go(func() { s.memory.run(background) })
 	served := make(chan error, 1)
 	wg.Go(func() { served <- s.server.serve(background, s.listener) })
 	ended := make(chan error, 1)

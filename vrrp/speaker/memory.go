@@ -1,0 +1,56 @@
+package speaker
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// calmAfter is how long after the last change of the wanted state the memory that it needed is returned.
+	calmAfter = 10 * time.Second
+
+	// heapRoom is how much garbage the heap may hold, if gcPercent would allow more, before it is collected. With a thousand
+	// instances gcPercent would allow 30 MB.
+	heapRoom = 12 << 20
+
+	leastGCPercent = 100
+)
+
+// memory limits the garbage on the heap of a process that is to be small and seldom collect.
+type memory struct {
+	wake wakeup // the wanted state has changed
+	tidy func()
+}
+
+func newMemory() *memory { return &memory{newWakeup(), tidyMemory} }
+
+// run tidies once after each series of changes, until ctx ends.
+func (m *memory) run(ctx context.Context) {
+	timer := time.NewTimer(calmAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.wake:
+			timer.Reset(calmAfter)
+		case <-timer.C:
+			m.tidy()
+		}
+	}
+}
+
+// tidyMemory returns unused memory to the system and adapts the collector to what is in use.
+func tidyMemory() {
+	debug.FreeOSMemory()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	debug.SetGCPercent(percentFor(live[0].Value.Uint64()))
+}
+
+// percentFor returns the heap growth after which to collect, for a number of bytes in use.
+func percentFor(live uint64) int {
+	return int(min(max(100*heapRoom/max(live, 1), leastGCPercent), gcPercent))
+}
