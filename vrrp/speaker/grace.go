@@ -9,10 +9,10 @@ import (
 // life every second.
 const directorSilence = 5 * time.Second
 
-// directorHeard records a sign of life from the director.
-func (e *engine) directorHeard(now time.Time) {
+// directorHeard records at now that the director gave a sign of life before, at.
+func (e *engine) directorHeard(at, now time.Time) {
 	if !e.stopping {
-		e.timers.set(&e.directorSilent, now.Add(directorSilence))
+		e.timers.set(&e.directorSilent, at.Add(directorSilence))
 	}
 	if e.silent {
 		e.log.Info("director is responding again")

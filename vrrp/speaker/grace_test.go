@@ -40,20 +40,20 @@ func TestSilentDirector(t *testing.T) {
 	g.want(v3(200))
 	grace := g.engine.wanted.DirectorGrace
 	for range 10 {
-		g.engine.directorHeard(g.now)
+		g.engine.directorHeard(g.now, g.now)
 		g.advance(time.Second)
 	}
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
 
 	// A message within the grace time ends it.
-	g.engine.directorHeard(g.now)
+	g.engine.directorHeard(g.now, g.now)
 	g.advance(directorSilence + grace - time.Millisecond)
-	g.engine.directorHeard(g.now)
+	g.engine.directorHeard(g.now, g.now)
 	g.advance(grace)
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
 
 	// Killing the silent director does not restart the grace time.
-	g.engine.directorHeard(g.now)
+	g.engine.directorHeard(g.now, g.now)
 	g.advance(directorSilence + grace/2)
 	g.engine.directorGone(g.now)
 	g.advance(grace / 2)
@@ -62,7 +62,7 @@ func TestSilentDirector(t *testing.T) {
 	g.hear(v3(100), 100, "10.9.0.2")
 	g.advance(handOverDelay)
 	g.expect("v", vrrp.Backup, vrrp.ReasonSuccessorHeard)
-	g.engine.directorHeard(g.now)
+	g.engine.directorHeard(g.now, g.now)
 	g.want(v3(200))
 	if got := g.status("v").EffectivePriority; got != 200 {
 		t.Errorf("priority %d with the director back", got)
@@ -75,7 +75,7 @@ func TestStallIsNotSilence(t *testing.T) {
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(200))
 	g.advance(time.Second)
-	g.engine.directorHeard(g.now)
+	g.engine.directorHeard(g.now, g.now)
 	g.now = g.now.Add(time.Minute)
 	g.advance(directorSilence - time.Millisecond)
 	if g.engine.silent {

@@ -231,9 +231,9 @@ func TestSuccessorNeedsNoDirector(t *testing.T) {
 		{"stopped", func(g *rig) { g.engine.stop(g.now) }, ""},
 		{"killed after the grace time", func(g *rig) { g.engine.directorGone(g.now); g.advance(3 * time.Second) }, ""},
 		{"killed after its director hung", func(g *rig) {
-			g.engine.directorHeard(g.now)
+			g.engine.directorHeard(g.now, g.now)
 			g.advance(directorSilence + time.Minute)
-			g.engine.directorHeard(g.now)
+			g.engine.directorHeard(g.now, g.now)
 			g.advance(time.Second)
 		}, "advert 200, add, announce"},
 	} {

@@ -3,6 +3,7 @@ package speaker
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +28,10 @@ type loop struct {
 
 	mu     sync.Mutex
 	calls  []func(now time.Time)
+	woken  bool // since the loop last took a call
 	closed bool
+
+	turns atomic.Uint64
 }
 
 // leastCost is the minimum space in bytes that a packet uses in a receive buffer: struct sk_buff and struct
@@ -70,10 +74,21 @@ func (l *loop) post(f func(now time.Time)) bool {
 		return false
 	}
 	l.calls = append(l.calls, f)
-	if len(l.calls) == 1 {
+	if !l.woken {
+		l.woken = true
 		l.poller.wake()
 	}
 	return true
+}
+
+// leave is post for a function that need not run before the next turn, which is at the next timer at the latest. It does not wake
+// the loop, which costs much more than most functions.
+func (l *loop) leave(f func(now time.Time)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.calls = append(l.calls, f)
+	}
 }
 
 // call runs posted functions. After maxCalls it returns, so that packets and timers are handled.
@@ -91,6 +106,7 @@ func (l *loop) call(now time.Time) {
 func (l *loop) takeCall() func(time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.woken = false
 	if len(l.calls) == 0 {
 		return nil
 	}
@@ -113,6 +129,7 @@ func (l *loop) run() error {
 
 // turn waits for packets, timers and calls, and handles them.
 func (l *loop) turn() error {
+	l.turns.Add(1)
 	next := l.listen.next(&l.engine.timers)
 	if err := l.wait(next); err != nil {
 		return err

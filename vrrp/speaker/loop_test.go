@@ -3,6 +3,7 @@ package speaker
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -370,5 +371,40 @@ func TestLoopCalls(t *testing.T) {
 	}
 	if l.post(func(time.Time) { t.Error("called after the end") }) {
 		t.Error("a call was accepted after the end")
+	}
+}
+
+// TestLeftCalls checks that a call that may wait does not wake the loop, but runs before the timers of the next turn, and that
+// one that may not wait wakes it nevertheless.
+func TestLeftCalls(t *testing.T) {
+	g := newRig(t)
+	l, _ := countedLoop(t, g)
+	woken := func() bool {
+		t.Helper()
+		fds := []unix.PollFd{{Fd: int32(l.poller.wakeup), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, 0); err != nil {
+			t.Fatal(err)
+		}
+		return fds[0].Revents != 0
+	}
+	var order []string
+	note := func(name string) func(time.Time) { return func(time.Time) { order = append(order, name) } }
+	for range 2 {
+		order = nil
+		l.leave(note("left"))
+		if woken() {
+			t.Error("the loop is woken")
+		}
+		l.post(note("posted"))
+		if !woken() {
+			t.Error("the loop is not woken")
+		}
+		l.engine.timers.set(&timer{fire: note("timer")}, g.now)
+		if err := l.turn(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(order, " "); got != "left posted timer" {
+			t.Errorf("order: %s", got)
+		}
 	}
 }

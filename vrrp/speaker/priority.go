@@ -1,7 +1,6 @@
 package speaker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,9 +52,6 @@ const (
 	// sliceNanos is the requested time slice in nanoseconds: since Linux 6.12 a thread with a short slice preempts threads
 	// with longer ones when it wakes. Older kernels ignore it.
 	sliceNanos = 100_000
-
-	// priorityCheck is how often the CPU affinity of the process is read, which an administrator may change.
-	priorityCheck = time.Second
 )
 
 // classFor returns the class for the number of CPUs that the process may run on.
@@ -81,7 +77,8 @@ type priority struct {
 // may appear only after the threads were listed.
 const setAgain = 3
 
-// apply sets the class of all threads for the current number of CPUs, if it differs.
+// apply sets the class of all threads for the current number of CPUs, if it differs. It is called every second, because an
+// administrator may change the CPU affinity of the process.
 func (p *priority) apply() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,20 +117,6 @@ func (p *priority) realTime() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.current == classRealTime
-}
-
-// keep adapts the class to changes of the CPU affinity until ctx ends.
-func (p *priority) keep(ctx context.Context) {
-	tick := time.NewTicker(priorityCheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			p.apply()
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // enterLoop records that the calling thread runs the loop.

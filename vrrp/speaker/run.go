@@ -207,7 +207,6 @@ func (s *speaker) run(ctx context.Context) error {
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { s.priority.keep(background) })
 	wg.Go(func() { s.watcher.run(background) })
 	wg.Go(func() { s.keeper.run(background) })
 	wg.Go(func() { s.routes.run(background) })
@@ -226,7 +225,7 @@ func (s *speaker) run(ctx context.Context) error {
 		ended <- s.loop.run()
 	})
 	s.Ready()
-	wg.Go(func() { s.reportAlive(background) })
+	wg.Go(func() { s.everySecond(background) })
 	err := s.wait(ctx, ended, served)
 	if !errors.Is(err, ErrStopTimeout) {
 		s.removeMacvlans()
@@ -275,7 +274,8 @@ func (s *speaker) wait(ctx context.Context, ended, served <-chan error) error {
 }
 
 func (s *speaker) ordered(c *directorConn, o order) {
-	s.loop.post(s.loop.engine.directorHeard)
+	at := time.Now()
+	s.loop.leave(func(now time.Time) { s.loop.engine.directorHeard(at, now) })
 	if o.Wanted != nil {
 		s.loop.post(func(now time.Time) { s.loop.engine.setWanted(*o.Wanted, now) })
 	}
@@ -299,16 +299,22 @@ func (s *speaker) left() {
 	s.loop.post(s.loop.engine.directorGone)
 }
 
-// reportAlive makes the loop call Alive every second.
-func (s *speaker) reportAlive(ctx context.Context) {
+// everySecond calls Alive if the loop works, and checks the priority, at the same moment: the fewer wake-ups, the better.
+func (s *speaker) everySecond(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for turns := uint64(0); ; {
 		select {
 		case <-tick.C:
-			s.loop.post(func(time.Time) { s.Alive() })
 		case <-ctx.Done():
 			return
 		}
+		s.priority.apply()
+		if now := s.loop.turns.Load(); now != turns {
+			turns = now
+			s.Alive()
+			continue
+		}
+		s.loop.post(func(time.Time) { s.Alive() })
 	}
 }
