@@ -28,17 +28,12 @@ func (l *listening) over(first, now time.Time) bool {
 	return true
 }
 
-// next returns the time of the next timer that may fire, or zero if none is set.
+// next returns a time before which no timer may fire, or zero if none is set. It is that of the next timer, or, if a packet has
+// postponed one, possibly the time for which that one was set before.
 func (l *listening) next(t *timers) time.Time {
-	first := t.waits.next()
-	if first.IsZero() {
-		return t.sends.next()
-	}
-	if first.Before(l.until) {
+	first := t.waits.first()
+	if !first.IsZero() && first.Before(l.until) {
 		first = l.until
 	}
-	if send := t.sends.next(); !send.IsZero() && send.Before(first) {
-		return send
-	}
-	return first
+	return earlier(first, t.sends.first())
 }

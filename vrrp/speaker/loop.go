@@ -157,7 +157,7 @@ func (l *loop) turn() error {
 // fire runs the timers that are due, unless those that wait for a packet must wait longer.
 func (l *loop) fire(now time.Time) {
 	l.engine.timers.fireSends(now)
-	if l.listen.over(l.engine.timers.waits.next(), now) {
+	if l.listen.over(l.engine.timers.firstWait(now), now) {
 		l.engine.timers.fireWaits(now)
 	}
 }

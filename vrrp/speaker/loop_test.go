@@ -54,6 +54,38 @@ func TestTimers(t *testing.T) {
 	}
 }
 
+// TestPostponedTimers checks that timers that packets postpone keep their places until the first of them would be due, and then wake
+// the loop once.
+func TestPostponedTimers(t *testing.T) {
+	var ts timers
+	var quiet listening
+	zero, fired := time.Now(), 0
+	at := func(d time.Duration) time.Time { return zero.Add(d) }
+	all := make([]timer, 100)
+	const down, interval, apart = 3600 * time.Millisecond, time.Second, 20 * time.Microsecond
+	for n := range 3 {
+		for i := range all {
+			all[i].fire = func(time.Time) { fired++ }
+			ts.set(&all[i], at(time.Duration(n)*interval+down+time.Duration(i)*apart))
+		}
+	}
+	if next := quiet.next(&ts); !next.Equal(at(down)) {
+		t.Errorf("the loop is woken after %v, want %v", next.Sub(zero), down)
+	}
+	ts.fire(at(down))
+	if next := quiet.next(&ts); fired != 0 || !next.Equal(at(2*interval+down)) {
+		t.Errorf("%d fired; the loop is woken after %v, want %v", fired, next.Sub(zero), 2*interval+down)
+	}
+	ts.set(&all[50], at(interval+down)) // brought forward
+	if next := ts.next(); !next.Equal(at(interval + down)) {
+		t.Errorf("the first is due after %v, want %v", next.Sub(zero), interval+down)
+	}
+	ts.fire(at(2*interval + down + 100*apart))
+	if fired != len(all) || !ts.next().IsZero() {
+		t.Errorf("%d fired, want %d", fired, len(all))
+	}
+}
+
 // TestTimersEnd uses a timer that sets itself for the same time.
 func TestTimersEnd(t *testing.T) {
 	var ts timers

@@ -1,7 +1,6 @@
 package speaker
 
 import (
-	"container/heap"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/histogram"
@@ -37,14 +36,14 @@ func (t *timers) setIn(h *timerHeap, x *timer, at time.Time, early time.Duration
 		t.unset(x)
 	}
 	x.early = early
+	x.at = at
 	switch {
 	case x.position == 0:
-		x.at = at
-		heap.Push(h, x)
-	case !x.at.Equal(at):
-		x.at = at
-		heap.Fix(h, x.position-1)
+		h.push(x)
+	case early > 0 || at.Before((*h)[x.position-1].at):
+		h.move(x.position - 1)
 	}
+	// A timer that waits for a packet and is postponed keeps its place, because most packets postpone one. See settle.
 }
 
 func (t *timers) of(x *timer) *timerHeap {
@@ -56,21 +55,28 @@ func (t *timers) of(x *timer) *timerHeap {
 
 func (t *timers) unset(x *timer) {
 	if x.position != 0 {
-		heap.Remove(t.of(x), x.position-1)
+		t.of(x).remove(x.position - 1)
 	}
 }
 
 // next returns the time at which the first timer is due, or zero if none is set.
 func (t *timers) next() time.Time {
-	first := t.waits.next()
-	if send := t.sends.next(); first.IsZero() || !send.IsZero() && send.Before(first) {
-		return send
-	}
-	return first
+	t.waits.settle(time.Time{})
+	return earlier(t.waits.first(), t.sends.first())
+}
+
+// firstWait returns the time of the first timer that waits for a packet if it is due, otherwise a time after now, or zero if none
+// is set.
+func (t *timers) firstWait(now time.Time) time.Time {
+	t.waits.settle(now.Add(settleAhead))
+	return t.waits.first()
 }
 
 // waitDue reports whether a timer that waits for a packet is due.
-func (t *timers) waitDue(now time.Time) bool { return len(t.waits) > 0 && !t.waits[0].at.After(now) }
+func (t *timers) waitDue(now time.Time) bool {
+	first := t.firstWait(now)
+	return !first.IsZero() && !first.After(now)
+}
 
 // fire runs the timers that are due. A timer set for the same time by another one runs at the next call, so that fire
 // returns.
@@ -91,7 +97,7 @@ func (t *timers) fireSends(now time.Time) {
 
 func (t *timers) fireWaits(now time.Time) {
 	for range len(t.waits) {
-		if len(t.waits) == 0 || t.waits[0].at.After(now) {
+		if !t.waitDue(now) {
 			break
 		}
 		t.fireFirst(&t.waits, now)
@@ -102,7 +108,7 @@ func (t *timers) fireWaits(now time.Time) {
 // in every interval. Each timer is passed its own time, so that its period does not drift.
 func (t *timers) send(now time.Time) {
 	for range len(t.sends) {
-		if len(t.sends) == 0 || t.sends[0].at.After(now.Add(t.sends[0].early)) {
+		if len(t.sends) == 0 || t.sends[0].at.After(now.Add(t.sends[0].timer.early)) {
 			return
 		}
 		t.late.Add(now.Sub(t.sends[0].at))
@@ -115,39 +121,105 @@ func (t *timers) send(now time.Time) {
 }
 
 func (t *timers) fireFirst(h *timerHeap, now time.Time) {
-	x := (*h)[0]
+	x := (*h)[0].timer
 	t.unset(x)
 	x.fire(now)
 }
 
-// timerHeap is a heap of timers, the earliest on top.
-type timerHeap []*timer
+// settleAhead is how long before its turn a postponed timer is moved to its place when the loop looks for timers that are due.
+// Otherwise each of a thousand routers, whose adverts come together, could wake it.
+const settleAhead = earlyMost
 
-func (h timerHeap) next() time.Time {
+// timerHeap is a heap of timers, the earliest on top. It has their times next to each other: the timers are spread over the memory
+// of as many routers.
+type timerHeap []entryAt
+
+// entryAt is a timer in the heap, at its time or an earlier one.
+type entryAt struct {
+	at    time.Time
+	timer *timer
+}
+
+// first returns the time of the top, or zero if there is none.
+func (h timerHeap) first() time.Time {
 	if len(h) == 0 {
 		return time.Time{}
 	}
 	return h[0].at
 }
 
-func (h timerHeap) Len() int           { return len(h) }
-func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-
-func (h timerHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].position, h[j].position = i+1, j+1
+// earlier returns the earlier of two times, of which zero means never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
-func (h *timerHeap) Push(x any) {
-	*h = append(*h, x.(*timer))
-	x.(*timer).position = len(*h)
+// settle moves postponed timers from the top to their places, as long as the top is due at until, or, if that is zero, as long as
+// the top is a postponed one.
+func (h timerHeap) settle(until time.Time) {
+	for len(h) > 0 && h[0].at.Before(h[0].timer.at) && (until.IsZero() || !h[0].at.After(until)) {
+		h.move(0)
+	}
 }
 
-func (h *timerHeap) Pop() any {
+func (h *timerHeap) push(x *timer) {
+	*h = append(*h, entryAt{x.at, x})
+	x.position = len(*h)
+	h.up(len(*h) - 1)
+}
+
+// move puts the i-th timer where its time belongs.
+func (h timerHeap) move(i int) {
+	h[i].at = h[i].timer.at
+	if !h.down(i) {
+		h.up(i)
+	}
+}
+
+func (h *timerHeap) remove(i int) {
 	last := len(*h) - 1
-	x := (*h)[last]
-	(*h)[last] = nil
+	(*h)[i].timer.position = 0
+	if i < last {
+		h.put(i, (*h)[last])
+	}
+	(*h)[last] = entryAt{}
 	*h = (*h)[:last]
-	x.position = 0
-	return x
+	if i < last && !h.down(i) {
+		h.up(i)
+	}
+}
+
+func (h timerHeap) put(i int, e entryAt) { h[i], e.timer.position = e, i+1 }
+
+func (h timerHeap) up(i int) {
+	for e := h[i]; i > 0; {
+		above := (i - 1) / 2
+		if !e.at.Before(h[above].at) {
+			return
+		}
+		h.put(i, h[above])
+		h.put(above, e)
+		i = above
+	}
+}
+
+// down reports whether it has moved the timer.
+func (h timerHeap) down(i int) (moved bool) {
+	for e := h[i]; ; moved = true {
+		below := 2*i + 1
+		if below >= len(h) {
+			return moved
+		}
+		if right := below + 1; right < len(h) && h[right].at.Before(h[below].at) {
+			below = right
+		}
+		if !h[below].at.Before(e.at) {
+			return moved
+		}
+		h.put(i, h[below])
+		h.put(below, e)
+		i = below
+	}
 }
