@@ -26,6 +26,9 @@ type loop struct {
 	pause    time.Duration // the longest rest at the end of the last turn; zero if there was none
 	listen   listening
 
+	behind bool      // many timers were due in the last turn
+	called time.Time // when calls were last run
+
 	mu     sync.Mutex
 	calls  []func(now time.Time)
 	woken  bool // since the loop last took a call
@@ -48,6 +51,13 @@ const maxPolls = 16
 
 // maxCalls limits how many calls of other goroutines are run before timers are run.
 const maxCalls = 32
+
+// If manyFired timers that wait for a packet are due in a turn, the calls of the next one wait, for callPatience at most. When a
+// thousand routers take over, what follows the addition of each one's addresses would delay the adverts of the others.
+const (
+	manyFired    = 4
+	callPatience = 20 * time.Millisecond
+)
 
 // lateEnough is how late a timer must be for the process to have been stopped, or the CPU to have been busy.
 const lateEnough = time.Millisecond
@@ -142,10 +152,15 @@ func (l *loop) turn() error {
 	if err := l.readWaiting(now, !next.IsZero() && now.Sub(next) > lateEnough); err != nil {
 		return err
 	}
-	l.call(now)
+	if l.behind && now.Sub(l.called) < callPatience {
+		l.poller.wake() // for the next turn
+	} else {
+		l.called = now
+		l.call(now)
+	}
 	l.engine.timers.send(now)
 	l.engine.flush(now)
-	l.fire(now)
+	l.behind = l.fire(now) >= manyFired
 	l.engine.flush(now)
 	if len(l.engine.changed) > 0 {
 		l.publish(l.engine.takeChanged(time.Now()))
@@ -154,12 +169,13 @@ func (l *loop) turn() error {
 	return nil
 }
 
-// fire runs the timers that are due, unless those that wait for a packet must wait longer.
-func (l *loop) fire(now time.Time) {
+// fire runs the timers that are due, unless those that wait for a packet must wait longer. It returns the number of the latter.
+func (l *loop) fire(now time.Time) int {
 	l.engine.timers.fireSends(now)
 	if l.listen.over(l.engine.timers.firstWait(now), now) {
-		l.engine.timers.fireWaits(now)
+		return l.engine.timers.fireWaits(now)
 	}
+	return 0
 }
 
 // rest sleeps for a short time without polling the sockets if packets arrive close together.

@@ -440,3 +440,39 @@ func TestLeftCalls(t *testing.T) {
 		}
 	}
 }
+
+// TestCallsOfABusyLoop checks that calls wait while many timers are due, but not for long, and that they then need no other event.
+func TestCallsOfABusyLoop(t *testing.T) {
+	g := newRig(t)
+	l, _ := countedLoop(t, g)
+	called := 0
+	turn := func(due int) {
+		t.Helper()
+		for range due {
+			l.engine.timers.set(&timer{fire: func(time.Time) {}}, g.now)
+		}
+		if err := l.turn(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn(manyFired)
+	l.post(func(time.Time) { called++ })
+	turn(manyFired)
+	if called != 0 {
+		t.Error("called while timers are due")
+	}
+	turn(0)
+	turn(0)
+	if called != 1 {
+		t.Errorf("called %d times after the timers, want once", called)
+	}
+	turn(manyFired)
+	l.post(func(time.Time) { called++ })
+	for range 10 {
+		g.now = g.now.Add(callPatience / 9)
+		turn(manyFired)
+	}
+	if called != 2 {
+		t.Error("not called for longer than callPatience")
+	}
+}

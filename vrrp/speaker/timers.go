@@ -95,13 +95,16 @@ func (t *timers) fireSends(now time.Time) {
 	}
 }
 
-func (t *timers) fireWaits(now time.Time) {
+// fireWaits returns the number of timers that were due.
+func (t *timers) fireWaits(now time.Time) (fired int) {
 	for range len(t.waits) {
 		if !t.waitDue(now) {
 			break
 		}
 		t.fireFirst(&t.waits, now)
+		fired++
 	}
+	return fired
 }
 
 // send runs the sending timers that are due, or that may fire early: routers whose times are close then share one wake-up

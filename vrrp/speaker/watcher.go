@@ -18,8 +18,12 @@ const (
 	resyncInterval  = 5 * time.Second // in case kernel messages were lost
 	resubscribeWait = 100 * time.Millisecond
 
-	// denseNews is how long to collect messages that follow others closely: each report costs more than many messages.
+	// denseNews is how long to collect messages that follow others closely: each report costs more than many messages. A costly
+	// report is followed by a longer rest, restParts times as long as it took, so that a thousand added addresses do not
+	// use up a CPU.
 	denseNews = 2 * time.Millisecond
+	mostNews  = 20 * time.Millisecond
+	restParts = 8
 )
 
 // watcher tracks the interfaces of this network namespace and reports each change. It uses the kernel's messages, and
@@ -150,6 +154,7 @@ func (w *watcher) follow(ctx context.Context) error {
 		return err
 	}
 	var published time.Time
+	rest := denseNews
 	tick := time.NewTicker(resyncInterval)
 	defer tick.Stop()
 	for {
@@ -174,12 +179,14 @@ func (w *watcher) follow(ctx context.Context) error {
 			}
 			w.applyAddress(table, u)
 		}
-		if time.Since(published) < denseNews {
-			pause(ctx, denseNews)
+		if time.Since(published) < rest {
+			pause(ctx, rest)
 		}
 		w.applyWaiting(table, s)
+		began := time.Now()
 		w.publish(table)
 		published = time.Now()
+		rest = min(max(restParts*published.Sub(began), denseNews), mostNews)
 	}
 }
 
