@@ -147,7 +147,7 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 		linger := heard && removes && r.vmac == nil // with the same MAC address, the switch already sends everything to the successor
 		r.waiting = append(r.waiting, work{a, linger, now, r.machine.Priority()})
 	}
-	if r.machine.State() != vrrp.Master {
+	if from == vrrp.Master && r.machine.State() != vrrp.Master {
 		r.leads = false
 		e.tenures.over(r.tenure)
 	}

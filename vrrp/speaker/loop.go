@@ -162,6 +162,9 @@ func (l *loop) turn() error {
 	l.engine.flush(now)
 	l.behind = l.fire(now) >= manyFired
 	l.engine.flush(now)
+	if l.behind {
+		l.listen.worked = l.now()
+	}
 	if len(l.engine.changed) > 0 {
 		l.publish(l.engine.takeChanged(time.Now()))
 	}

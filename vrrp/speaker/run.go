@@ -68,6 +68,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s.priority = priority
 	s.keeper.pacer.needed = func() bool { return !priority.realTime() }
+	s.loop.listen.receive = priority.realTime
 	left := s.loop.engine.tenures.take()
 	if turn.Adopt {
 		s.loop.engine.inherited = left

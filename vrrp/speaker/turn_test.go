@@ -234,3 +234,27 @@ func TestClock(t *testing.T) {
 		t.Errorf("converted with an error of %v", time.Duration(off))
 	}
 }
+
+// TestOwnWorkIsNoStall checks that timers that became due while the loop worked for others are not postponed, unless its work may
+// have kept the kernel from receiving.
+func TestOwnWorkIsNoStall(t *testing.T) {
+	due := time.Now()
+	after := func(d time.Duration) time.Time { return due.Add(d) }
+	for _, tt := range []struct {
+		worked, now time.Duration
+		receive     func() bool
+		want        bool
+	}{
+		{0, lateEnough / 2, nil, true},
+		{0, 3 * lateEnough, func() bool { return true }, false},
+		{3 * lateEnough, 3*lateEnough + lateEnough/2, func() bool { return true }, true},
+		{3 * lateEnough, 3*lateEnough + lateEnough/2, func() bool { return false }, false},
+		{3 * lateEnough, 3*lateEnough + lateEnough/2, nil, false},
+		{3 * lateEnough, 5 * lateEnough, func() bool { return true }, false},
+	} {
+		l := listening{worked: after(tt.worked), receive: tt.receive}
+		if got := l.over(due, after(tt.now)); got != tt.want {
+			t.Errorf("work until %v, now %v: may fire %v, want %v", tt.worked, tt.now, got, tt.want)
+		}
+	}
+}
