@@ -21,6 +21,8 @@ type Recorder struct {
 	base  time.Time // when boot was read
 	boot  int64
 	taken [slots]bool
+
+	scratch [headerSize + maxText + align]byte // of Log.write
 }
 
 // Open maps a recording, and continues it if it is valid. boot returns CLOCK_BOOTTIME in nanoseconds.
@@ -65,7 +67,6 @@ type Log struct {
 	interval time.Duration // between adverts
 	order    uint32        // of the last event
 	since    int           // bytes since the last snapshot
-	scratch  [headerSize + maxText + align]byte
 }
 
 // Begin returns the log of a virtual router. It continues that of an earlier process.
@@ -150,12 +151,12 @@ func (l *Log) write(rec *Record, wall int64) {
 		rec.Text = rec.Text[:maxText]
 	}
 	rec.Sequence = l.head.sequence + 1
-	n := rec.put(l.scratch[:], wall)
+	n := rec.put(l.recorder.scratch[:], wall)
 	next := int(l.head.next)
 	if next+n > len(l.ring) {
 		next = 0
 	}
-	copy(l.ring[next:], l.scratch[:n])
+	copy(l.ring[next:], l.recorder.scratch[:n])
 	l.since += n
 	atomic.StoreUint32(&l.head.next, uint32(next+n))
 	atomic.StoreUint64(&l.head.sequence, rec.Sequence)

@@ -176,8 +176,10 @@ func (e *engine) advertSniffed(a sniffedAdvert, now time.Time) {
 		return
 	}
 	heard := r.received
-	for _, n := range r.drops.count {
-		heard += n
+	if r.drops != nil {
+		for _, n := range r.drops.count {
+			heard += n
+		}
 	}
 	c := &r.conflicts
 	if heard != c.heard {

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -75,28 +76,28 @@ func (s *frameSender) close() {
 	}
 }
 
-// arpFrame returns a gratuitous ARP request or reply to all hosts.
+// arpFrame returns a gratuitous ARP request or reply to all hosts (RFC 5227, 3), with the padding of a shortest Ethernet frame. A
+// thousand of them are sent at a takeover, so it does without packages that allocate parts.
 func arpFrame(op arp.Operation, mac net.HardwareAddr, a netip.Addr) ([]byte, error) {
-	target := make(net.HardwareAddr, 6) // unknown in a request
+	if len(mac) != 6 || !a.Is4() {
+		return nil, fmt.Errorf("no ARP for %s with hardware address %q", a, mac)
+	}
+	target := net.HardwareAddr{0, 0, 0, 0, 0, 0} // unknown in a request
 	if op == arp.OperationReply {
 		target = mac
 	}
-	p, err := arp.NewPacket(op, mac, a, target, a)
-	if err != nil {
-		return nil, err
-	}
-	payload, err := p.MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
-	f := &ethernet.Frame{
-		Destination: ethernet.Broadcast,
-		Source:      mac,
-		EtherType:   ethernet.EtherTypeARP,
-		Payload:     payload,
-	}
-	return f.MarshalBinary()
+	ip := a.As4()
+	f := append(make([]byte, 0, shortestFrame), ethernet.Broadcast...)
+	f = append(f, mac...)
+	f = binary.BigEndian.AppendUint16(f, uint16(ethernet.EtherTypeARP))
+	f = append(f, 0, 1, 8, 0, 6, 4) // Ethernet, IPv4, and the lengths of their addresses
+	f = binary.BigEndian.AppendUint16(f, uint16(op))
+	f = append(append(append(append(f, mac...), ip[:]...), target...), ip[:]...)
+	return f[:shortestFrame], nil
 }
+
+// shortestFrame is the least length of an Ethernet frame without its checksum.
+const shortestFrame = 60
 
 // neighborFrame returns an unsolicited neighbour advertisement to all nodes (RFC 4861, 7.2.6). Its source is the announced
 // address, which is on the interface, unlike a link-local one, which a macvlan does not have.

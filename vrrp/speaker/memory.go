@@ -2,6 +2,7 @@ package speaker
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -44,6 +45,7 @@ func (m *memory) run(ctx context.Context) {
 
 // tidyMemory returns unused memory to the system and adapts the collector to what is in use.
 func tidyMemory() {
+	runtime.GC() // before the one of FreeOSMemory: a sync.Pool keeps its buffers for a collection
 	debug.FreeOSMemory()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,4 +32,28 @@ func TestGCPercent(t *testing.T) {
 			t.Errorf("%d bytes: %d, want %d", live, got, want)
 		}
 	}
+}
+
+// An instance takes few kilobytes: a process has thousands of them, and its heap may grow to several times what is in use.
+func TestMemoryOfAnInstance(t *testing.T) {
+	inUse := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // and what a sync.Pool has kept
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	g := newRig(t)
+	g.quiet = true
+	g.record()
+	g.up("eth0", 2, "10.9.0.1/24")
+	instances := fullHouse(200, time.Second)
+	before := inUse()
+	g.want(instances...)
+	g.advance(5 * time.Second)
+	const most = 8 << 10
+	if each := (inUse() - before) / uint64(len(instances)); each > most {
+		t.Errorf("a master takes %d bytes, want at most %d", each, most)
+	}
+	runtime.KeepAlive(g)
 }

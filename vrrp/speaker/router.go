@@ -76,7 +76,7 @@ type router struct {
 	ownList     listDigest // of our adverts
 
 	sent, sendErrors, received, mismatched uint64
-	drops                                  drops
+	drops                                  *drops // nil: none
 	transitions                            []vrrp.TransitionCount
 	heard                                  time.Time // the last advert of the master, if this is a backup
 	heardFrom                              netip.Addr
@@ -137,7 +137,9 @@ func (r *router) status(now time.Time) vrrp.Status {
 	s.Conflicts = r.conflicts.list(now)
 	s.VMAC = r.vmacStatus()
 	s.TransitionCounts = slices.Clone(r.transitions)
-	s.Dropped = named(&r.drops.count)
+	if r.drops != nil {
+		s.Dropped = named(&r.drops.count)
+	}
 	s.InterfaceDropped = named(&r.wire.drops.count)
 	return s
 }

@@ -150,11 +150,14 @@ type drops struct {
 
 // drop counts a dropped packet, at its router or, if it has none, at the interface.
 func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envelope, now time.Time) {
-	drops, name := &w.drops, ""
+	counts, name := &w.drops, ""
 	if r != nil {
-		drops, name = &r.drops, r.instance.Name
+		if r.drops == nil {
+			r.drops = &drops{}
+		}
+		counts, name = r.drops, r.instance.Name
 	}
-	drops.count[reason]++
+	counts.count[reason]++
 	if r != nil {
 		r.flight.Dropped(reason, env.Source, now)
 	} else {
@@ -164,12 +167,12 @@ func (e *engine) drop(w *wire, r *router, reason vrrp.DropReason, env vrrp.Envel
 	if r != nil && (settingsDiffer(reason) || reason == vrrp.DropTTL && len(r.instance.UnicastPeers) > 0) {
 		level, every = slog.LevelWarn, settingsInterval
 	}
-	if !e.log.Enabled(context.Background(), level) || now.Sub(drops.noted[reason]) < every {
+	if !e.log.Enabled(context.Background(), level) || now.Sub(counts.noted[reason]) < every {
 		return
 	}
-	drops.noted[reason] = now
+	counts.noted[reason] = now
 	e.outside.Log(context.Background(), level, "packet dropped", "reason", reason.String(), "instance", name,
-		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit, "packets", drops.count[reason])
+		"interface", w.key.Interface, "source", env.Source, "destination", env.Destination, "ttl", env.HopLimit, "packets", counts.count[reason])
 }
 
 // settingsDiffer reports whether a packet was dropped because two nodes of a virtual router are configured differently.
