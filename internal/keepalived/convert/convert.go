@@ -139,12 +139,30 @@ func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, c
 		l := &line{Node: n, parent: parent, c: c, mark: len(c.carried)}
 		convert(l)
 		l.byTable()
+		l.surplus()
 		own := c.carried[min(l.mark, len(c.carried)):]
 		c.carried = slices.Clip(c.carried[:len(c.carried)-len(own)])
 		c.leftover(n)
 		c.carried = append(c.carried, own...)
 	}
 	c.flush(into)
+}
+
+// single are keywords of which keepalived reads one word.
+var single = map[string]bool{
+	"state": true, "interface": true, "virtual_router_id": true, "priority": true, "advert_int": true, "preempt_delay": true, "auth_type": true, "auth_pass": true,
+	"delay_loop": true, "lb_algo": true, "lvs_sched": true, "protocol": true, "persistence_timeout": true, "connect_port": true, "connect_timeout": true,
+	"interval": true, "rise": true, "fall": true, "path": true,
+}
+
+// surplus says which words of a line keepalived does not read: they may have been meant as another line.
+func (l *line) surplus() {
+	if l.c.program != "" || !single[l.Keyword] || len(l.Args) < 2 {
+		return
+	}
+	text := fmt.Sprintf("keepalived reads only one word and ignores %q.", strings.Join(l.Args[1:], " "))
+	l.c.find(l.Position, l.parent, l.Keyword, Ignored, text)
+	l.c.carried = append(l.c.carried, l.Keyword+": "+text)
 }
 
 // byTable records the fate that the table of words says, unless the line has one.

@@ -125,6 +125,7 @@ func TestFates(t *testing.T) {
 	}{
 		{instance("nopreempt"), "nopreempt", Same, "preempt           = false"},
 		{instance("state MASTER\nnopreempt"), "nopreempt", Ignored, ""},
+		{instance("state MASTER priority 200"), "state", Ignored, `# state: keepalived reads only one word and ignores "priority 200".`},
 		{instance("use_vmac vip\nno_accept\nvmac_xmit_base"), "no_accept", Same, "interface = \"vip\"\n    accept    = false\n    xmit_base = true"},
 		{instance("use_vmac"), "use_vmac", Same, "vmac {}"},
 		{instance("use_vmac 02:00:00:00:00:01"), "use_vmac", Differs, "vmac {}"},
