@@ -77,7 +77,7 @@ func TestKernelProcess(t *testing.T) {
 func (r *rivals) compareMoving(t *testing.T, args ...string) {
 	t.Helper()
 	r.compared++
-	for range 20 {
+	for range 100 { // remaining times change each second, and a busy host takes long for three programs
 		before := r.real.real(t, "", args...)
 		got := r.real.ours(t, "", args...)
 		if before == r.real.real(t, "", args...) {

@@ -144,6 +144,9 @@ func run(ctx context.Context, start func(context.Context, Command) (*Process, er
 	c.Stdout, c.Stderr = &stdout, &stderr
 	p, err := start(ctx, c)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = errors.Join(context.Cause(ctx), err)
+		}
 		return Result{ExitCode: -1}, err
 	}
 	// The context ends the program, so that its output is complete when Done is closed.
