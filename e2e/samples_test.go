@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/ipvsadm"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
+	"github.com/lvs-ha/lvs-ha/internal/keepalived/convert"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -36,8 +38,8 @@ var sampleDifferences = map[string]struct {
 }
 
 // TestKernelDebianSamples runs keepalived with each sample of Debian's package and lvs-ha with what the import makes of it, each on
-// a host of its own, and compares the adverts, addresses, routes, rules and IPVS tables when all servers have failed. The samples
-// without services are those of TestHostDebianSamples, since the test kernel is slow.
+// a host of its own, and compares the adverts, addresses, routes, rules and IPVS tables when all servers have failed, and the tables
+// again when all answer. The samples without services are those of TestHostDebianSamples, since the test kernel is slow.
 func TestKernelDebianSamples(t *testing.T) {
 	lab.Need(t, lab.Kernel)
 	runSamples(t, true)
@@ -45,6 +47,19 @@ func TestKernelDebianSamples(t *testing.T) {
 
 func TestHostDebianSamples(t *testing.T) {
 	lab.Need(t, lab.Host)
+	count := map[convert.Fate]int{}
+	paths := debianSamples(t)
+	for _, path := range paths {
+		file := filepath.Join(t.TempDir(), "keepalived.conf")
+		if err := os.WriteFile(file, []byte(sampleText(t, path)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := must[*keepalived.Config](t)(keepalived.Read(file, keepalived.Options{}))
+		for _, f := range convert.Convert([]convert.Source{{Config: c}}, convert.Options{}).Findings {
+			count[f.Fate]++
+		}
+	}
+	t.Logf("lines of %d samples: %v", len(paths), count)
 	runSamples(t, false)
 }
 
@@ -54,17 +69,21 @@ func runSamples(t *testing.T, withServices bool) {
 		return strings.Contains(sampleText(t, path), "virtual_server") != withServices
 	})
 	var routers, services, addresses int
+	certificate := must[*lab.Certificate](t)(lab.NewCertificate("servers"))
 	for batch := range slices.Chunk(paths, 9) { // limited by the test kernel's memory
 		t.Run(filepath.Base(batch[0]), func(t *testing.T) {
 			begin := time.Now()
 			l := lab.NewT(t, "samples")
 			var samples []*sample
 			for i, path := range batch {
-				samples = append(samples, startSample(t, l, path, i))
+				samples = append(samples, startSample(t, l, certificate, path, i))
 			}
 			started := time.Since(begin)
 			for _, s := range samples {
 				s.compare()
+				if s.services() {
+					s.serversAnswer()
+				}
 				routers += len(s.theirs.adverts())
 				services += strings.Count("\n"+s.table(s.theirs), "\n-A ")
 				addresses += strings.Count(s.theirs.addresses(), "\n") + 1 - s.own
@@ -93,45 +112,30 @@ func debianSamples(t *testing.T) []string {
 type sample struct {
 	t            *testing.T
 	name, text   string
-	lvsha        string
+	dir, conf    string // where its files are, and that of keepalived
 	complaints   string // of the import
 	theirs, ours *side
-	own          int // addresses that the hosts have of their own
+	own          int              // addresses that the hosts have of their own
+	certificate  *lab.Certificate // of its servers
 }
 
-func startSample(t *testing.T, l *lab.Lab, path string, number int) *sample {
+func startSample(t *testing.T, l *lab.Lab, certificate *lab.Certificate, path string, number int) *sample {
 	t.Helper()
 	name, _ := strings.CutPrefix(strings.TrimSuffix(filepath.Base(path), ".gz"), "keepalived.conf.")
-	s := &sample{t: t, name: name, lvsha: must[string](t)(lab.Binary())}
 	dir, err := os.MkdirTemp("/run", "samples") // a path that only root can change, as a script's must be
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s.text = readSample(t, path, dir)
-	conf, hcl := filepath.Join(dir, "keepalived.conf"), filepath.Join(dir, "lvs-ha.hcl")
-	if err := os.WriteFile(conf, []byte(s.text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var complaints bytes.Buffer
-	importing := exec.CommandContext(t.Context(), s.lvsha, "import", "keepalived", conf)
-	importing.Stderr = &complaints
-	imported, err := importing.Output()
-	s.complaints = complaints.String()
-	if exit, ok := err.(*exec.ExitError); err != nil && (!ok || exit.ExitCode() != 2) { // 2: with findings
-		t.Fatalf("%s: import: %v\n%s", name, err, s.complaints)
-	}
-	if err := os.WriteFile(hcl, imported, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.theirs, s.ours = newSampleSide(t, l, fmt.Sprint("theirs", number), s.text), newSampleSide(t, l, fmt.Sprint("ours", number), s.text)
+	s := &sample{t: t, name: name, dir: dir, certificate: certificate, text: readSample(t, path, dir)}
+	s.theirs, s.ours = newSampleSide(t, l, dir, fmt.Sprint("theirs", number), s.text), newSampleSide(t, l, dir, fmt.Sprint("ours", number), s.text)
 	s.own = strings.Count(s.theirs.addresses(), "\n") + 1
-	arguments := []string{"-n", "-G", "-l", "-f", conf, "-p", dir + "/p", "-r", dir + "/r", "-c", dir + "/c"}
+	var options []string
 	if !s.services() {
-		arguments = append(arguments, "-P") // only VRRP
+		options = append(options, "-P") // only VRRP
 	}
-	s.theirs.start("keepalived", arguments...)
-	s.ours.start(s.lvsha, "run", "--runtime-dir", dir+"/lvs-ha", "-c", hcl)
+	s.conf = s.theirs.startKeepalived(s.text, options...)
+	_, s.complaints, _ = s.ours.startImported(s.text)
 	return s
 }
 
@@ -150,18 +154,22 @@ func readSample(t *testing.T, path, dir string) string {
 	t.Helper()
 	text := sampleText(t, path)
 	script := filepath.Join(dir, "script.sh")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n[ -e \"${0%/*}/up\" ]\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	text = strings.ReplaceAll(text, "/usr/local/bin/script.sh", script)
 	text = regexp.MustCompile(`\bdelay_loop\s+\d+`).ReplaceAllString(text, "delay_loop 2")
-	return regexp.MustCompile(`\b(connect_timeout|delay_before_retry|retry|advert_int)\s+\d+`).ReplaceAllString(text, "$1 1")
+	text = regexp.MustCompile(`\bconnect_timeout\s+\d+`).ReplaceAllString(text, "connect_timeout 3")
+	return withDigests(regexp.MustCompile(`\b(delay_before_retry|retry|advert_int)\s+\d+`).ReplaceAllString(text, "$1 1"))
 }
 
 // newSampleSide makes a host with the interfaces and gateways that a sample names. No server can be reached.
-func newSampleSide(t *testing.T, l *lab.Lab, name, text string) *side {
+func newSampleSide(t *testing.T, l *lab.Lab, dir, name, text string) *side {
 	t.Helper()
-	s := &side{t: t}
+	s := &side{t: t, dir: filepath.Join(dir, name)}
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	bridge := must[*lab.Bridge](t)(l.Bridge(name))
 	nic := func(number byte, name string, addresses ...string) lab.NIC {
 		return lab.NIC{Name: name, Bridge: bridge, MAC: net.HardwareAddr{2, 0, 0, 0, 0, number}, Addresses: lab.Prefixes(addresses...)}
@@ -225,8 +233,11 @@ func (s *sample) compare() {
 // serversUp returns the real servers, without sorry servers, that get connections.
 func serversUp(table string) []string {
 	up := regexp.MustCompile(`(?m)^-a .* -w [1-9].*$`).FindAllString(table, -1)
-	return slices.DeleteFunc(up, func(line string) bool { return strings.Contains(line, " -r 192.168.200.200:") })
+	return slices.DeleteFunc(up, func(line string) bool { return strings.Contains(line, " -r "+sampleSorry) })
 }
+
+// sampleSorry is how the only sorry server of the samples begins.
+const sampleSorry = "192.168.200.200:"
 
 // state returns all that is compared.
 func (s *sample) state(of *side) string {
@@ -234,8 +245,7 @@ func (s *sample) state(of *side) string {
 	for id, advert := range of.adverts() {
 		lines = append(lines, id+" "+advert)
 	}
-	routes := must[[]byte](s.t)(of.host.Command(s.t.Context(), "ip", "-4", "route", "show").Output())
-	for line := range strings.Lines(programNumber.ReplaceAllString(ownSource.ReplaceAllString(string(routes), ""), "")) {
+	for line := range strings.Lines(programNumber.ReplaceAllString(ownSource.ReplaceAllString(of.ip("-4 route show"), ""), "")) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
 	return s.comparable(strings.Join(lines, "\n"))
@@ -243,28 +253,33 @@ func (s *sample) state(of *side) string {
 
 func (s *sample) services() bool { return strings.Contains(s.text, "virtual_server") }
 
-// table reads the IPVS table without starting a program, which takes long in the test kernel.
 func (s *sample) table(of *side) string {
 	s.t.Helper()
 	if !s.services() {
 		return ""
 	}
+	return readTable(s.t, of.host)
+}
+
+// readTable reads the IPVS table of a host without starting a program, which takes long in the test kernel.
+func readTable(t *testing.T, host *lab.Node) string {
+	t.Helper()
 	var client *ipvs.Client
-	if err := of.host.Do(func() (err error) {
-		client, err = ipvs.Open(s.t.Context())
+	if err := host.Do(func() (err error) {
+		client, err = ipvs.Open(t.Context())
 		return err
 	}); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer client.Close()
 	var text strings.Builder
-	for _, service := range must[[]ipvs.ServiceState](s.t)(client.Table(s.t.Context())) {
+	for _, service := range must[[]ipvs.ServiceState](t)(client.Table(t.Context())) {
 		entry := ipvs.Entry{Service: service.Service}
 		for _, d := range service.Destinations {
 			entry.Destinations = append(entry.Destinations, d.Destination)
 		}
 		if err := ipvsadm.WriteRules(&text, []ipvs.Entry{entry}); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	return text.String()
