@@ -21,7 +21,9 @@ import (
 // last good configuration.
 func (d *Director) start() error {
 	var err error
-	if d.memory, err = recallUsable(d.StateFile); err != nil {
+	if d.memory, err = recallUsable(d.StateFile); errors.Is(err, errOtherVersion) {
+		d.Logger.Info("configuration stored by another version; reading the file")
+	} else if err != nil {
 		d.Logger.Warn("state file ignored", "error", err)
 	}
 	d.recallEvents()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,6 +134,22 @@ func TestConfigurationOfAnotherVersionIsNotUsed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUpgradeIsNoWarning: a director of another version finds a configuration that it cannot use, but has the file.
+func TestUpgradeIsNoWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		text := `{"kind": "director", "version": 1, "data": {"shape": "other", "config": {"director": {"grace": 1}}}}`
+		if err := os.WriteFile(filepath.Join(b.dir, "director.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.start(true)
+		b.stop()
+		if log := b.log.read(); strings.Contains(log, "level=WARN") || !strings.Contains(log, "stored by another version") {
+			t.Errorf("the log is\n%s", log)
+		}
+	})
 }
 
 // TestUnusableStateFileIsKept checks that a director starts without a file that it cannot use, and keeps the file.

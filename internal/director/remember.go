@@ -59,6 +59,9 @@ func (m memory) saved() saved {
 // MarshalJSON encodes what UnmarshalJSON decodes.
 func (m memory) MarshalJSON() ([]byte, error) { return json.Marshal(m.saved()) }
 
+// errOtherVersion is the case after an upgrade.
+var errOtherVersion = errors.New("it was written by another version of lvs-ha")
+
 // UnmarshalJSON decodes a saved memory. One without a usable configuration is not an error: the rest is used.
 func (m *memory) UnmarshalJSON(data []byte) error {
 	var rest struct {
@@ -73,7 +76,7 @@ func (m *memory) UnmarshalJSON(data []byte) error {
 	case rest.Config == nil:
 		return nil
 	case rest.Shape != configShape():
-		m.unusable = errors.New("it was written by another version of lvs-ha")
+		m.unusable = errOtherVersion
 		return nil
 	}
 	var s struct {

@@ -82,8 +82,12 @@ var texts = map[Code]string{
 
 func textOf(c cause) string {
 	format, ok := texts[c.code]
-	if !ok {
-		format = string(c.code) + ": {detail}"
+	switch kind, isTrack := strings.CutPrefix(string(c.code), "track-"); {
+	case ok:
+	case isTrack:
+		format = kind + " {detail}"
+	default: // a fault of the interface; the code says which
+		format = "on {detail}"
 	}
 	if c.was != 0 && !strings.Contains(format, "{was}") {
 		format += "; priority {was} to {is}"

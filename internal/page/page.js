@@ -69,8 +69,9 @@ async function post(path, body) {
   return answer;
 }
 
-function notice(text) {
+function notice(text, good = false) {
   $("notice").textContent = text;
+  $("notice").className = good ? "good" : "";
   $("notice").hidden = !text;
   clearTimeout(notice.timer);
   notice.timer = setTimeout(() => { $("notice").hidden = true; }, 8000);
@@ -93,7 +94,7 @@ async function order(question, act, withReason = false) {
   const reason = await ask(question, withReason);
   if (reason === null) return;
   try {
-    notice(await act(reason));
+    notice(await act(reason), true);
     await refresh();
   } catch (e) {
     notice(e.message);
@@ -166,7 +167,7 @@ function story(s) {
 function card(v, o) {
   const state = v.state.toLowerCase();
   const tracks = (v.tracks || []).map((t) => element("p", { class: t.failed || t.effect ? "warn" : "faint" },
-    `${t.kind} ${t.name}: ${t.effect ? (t.effect === "offset" ? `priority ${t.offset > 0 ? "+" : ""}${t.offset}` : t.effect) : t.failed ? "failed" : "ok"}` +
+    `${t.kind === t.name ? t.kind : `${t.kind} ${t.name}`}: ${t.effect ? (t.effect === "offset" ? `priority ${t.offset > 0 ? "+" : ""}${t.offset}` : t.effect) : t.failed ? "failed" : "ok"}` +
     (t.reason ? ` (${t.reason})` : "")));
   const away = (v.tracks || []).some((t) => t.kind === "failover");
   const button = !o.may_write ? "" : away
@@ -336,7 +337,7 @@ function followEvents() {
   const add = (message) => {
     const e = JSON.parse(message.data);
     const change = (e.from ? `${e.from} → ` : "") + (e.to || "");
-    list.prepend(element("li", {}, element("time", { datetime: e.time }, new Date(e.time).toLocaleString()),
+    list.prepend(element("li", {}, element("time", { datetime: e.time }, new Date(e.time).toLocaleString(undefined, { hour12: false })),
       element("b", {}, `${e.kind} ${e.subject}`), `: ${change}`, e.reason ? ` (${e.reason})` : "", e.by ? ` by ${e.by}` : ""));
     while (list.children.length > maxEvents) list.lastElementChild.remove();
   };
