@@ -324,12 +324,17 @@ func TestPoller(t *testing.T) {
 	if wait(near); time.Now().Before(near) {
 		t.Error("woke before the nearer deadline")
 	}
+	woken := make(chan struct{})
 	go func() {
 		<-time.After(30 * time.Millisecond)
+		close(woken)
 		p.wake()
 	}()
-	if took := wait(time.Time{}); took < 20*time.Millisecond {
-		t.Errorf("a timer that had fired woke it again after %s", took)
+	wait(time.Time{})
+	select {
+	case <-woken:
+	default:
+		t.Error("a timer that had fired woke it again")
 	}
 }
 
