@@ -19,6 +19,7 @@ func TestMemoryIsTidiedWhenCalm(t *testing.T) {
 			m.wake.notify()
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if last := 4 * (calmAfter - time.Second); len(at) != 1 || at[0] != last+calmAfter {
 			t.Errorf("tidied after %v, want once, %s after %s", at, calmAfter, last)
 		}
@@ -36,12 +37,12 @@ func TestGCPercent(t *testing.T) {
 
 // An instance takes few kilobytes: a process has thousands of them, and its heap may grow to several times what is in use.
 func TestMemoryOfAnInstance(t *testing.T) {
-	inUse := func() uint64 {
+	inUse := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
 		runtime.GC() // and what a sync.Pool has kept
 		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return int64(m.HeapAlloc)
 	}
 	g := newRig(t)
 	g.quiet = true
@@ -52,7 +53,7 @@ func TestMemoryOfAnInstance(t *testing.T) {
 	g.want(instances...)
 	g.advance(5 * time.Second)
 	const most = 8 << 10
-	if each := (inUse() - before) / uint64(len(instances)); each > most {
+	if each := (inUse() - before) / int64(len(instances)); each > most {
 		t.Errorf("a master takes %d bytes, want at most %d", each, most)
 	}
 	runtime.KeepAlive(g)
