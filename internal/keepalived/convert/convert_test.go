@@ -189,6 +189,7 @@ func TestFates(t *testing.T) {
 		{server("lb_algo nonsense"), "lb_algo", Ignored, `scheduler  = "wlc"`},
 		{server("lb_algo sh\nsh-port\nsh-fallback"), "sh-port", Same, `scheduler_flags = ["sh-port", "sh-fallback"]`},
 		{server("weight 4\nquorum 3\nhysteresis 1"), "quorum", Same, "hysteresis = 1"},
+		{server("weight 4\nquorum 3\nhysteresis 1"), "hysteresis", Differs, "hysteresis = 1"},
 		{server("weight 4\nquorum 99\nhysteresis 1"), "quorum", Equivalent, "weight = "},
 		{server("weight 4\nquorum 3\nhysteresis 3"), "hysteresis", Equivalent, "hysteresis = "},
 		{server("quorum_up /bin/a\nquorum_down \"/bin/b c\"\nomega"), "quorum_down", Equivalent, `down    = ["/bin/b", "c"]`},

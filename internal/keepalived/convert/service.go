@@ -367,8 +367,10 @@ func (c *converter) quorum(l *line, b *block, s *service) {
 		l.find(Equivalent, "keepalived reduces it to less than the quorum.")
 	case n > most:
 		l.find(Differs, "In keepalived, this quorum cannot be regained; it is reduced to %d.", most)
-	default:
+	case n == 0:
 		l.find(Same, "")
+	default:
+		l.find(Differs, "At the start, keepalived waits for the quorum plus the hysteresis, or if real servers are used before their first check for less than the quorum without it; lvs-ha begins with the quorum itself.")
 	}
 	if n = min(n, most); n > 0 {
 		q.set("hysteresis", fmt.Sprint(n), notes{})
