@@ -327,15 +327,16 @@ func (s *traffic) restart() {
 	s.command("weight", "--keep", "web/10.1.0.2", "40")
 	s.command("disable", "web/10.1.0.1")
 	s.weighsIn(-1, 40, 100)
+	enabled := time.Now()
 	s.command("enable", "web/10.1.0.1")
 	s.await("a third of the weight", func(table map[string]int) bool { return table[tableKey(1)] >= 30 })
 	if err := syscall.Kill(s.director(), syscall.SIGKILL); err != nil {
 		s.t.Fatal(err)
 	}
 	s.await("half of the weight", func(table map[string]int) bool {
-		w := table[tableKey(1)]
-		if w < 30 || w > 60 || table[tableKey(2)] != 40 {
-			s.t.Fatalf("after the director was killed, the weights are %v", s.inUse(table))
+		w, most := table[tableKey(1)], 5+int(100*time.Since(enabled)/(6*time.Second)) // a twentieth at once
+		if w < 30 || w > most || table[tableKey(2)] != 40 {
+			s.t.Fatalf("after the director was killed, the weights are %v, want 30 to %d and 40", s.inUse(table), most)
 		}
 		return w >= 50
 	})
@@ -352,7 +353,7 @@ func (s *traffic) moveFlows() {
 	if err := s.host.Sysctl("net.ipv4.vs.expire_nodest_conn", "1"); err != nil {
 		s.t.Fatal(err)
 	}
-	p, err := s.client.Probe(s.t.Context(), lab.ProbeConfig{Network: "udp", Address: balancedVIP + ":53", Deadline: 500 * time.Millisecond})
+	p, err := s.client.Probe(s.t.Context(), lab.ProbeConfig{Network: "udp", Address: balancedVIP + ":53", Deadline: time.Second})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -380,7 +381,7 @@ func (s *traffic) moveFlows() {
 	}
 	answered(first, 20)
 	s.command("disable", "flows/10.1.0."+first[len("web"):])
-	answered(other, 20)
+	answered(other, 150) // 1.5 s: the deadlines of those lost before have passed
 	if r := p.Stop(); r.Lost > 2 {
 		s.t.Errorf("%d of %d packets had no answer", r.Lost, r.Sent)
 	}
