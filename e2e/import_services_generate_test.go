@@ -95,6 +95,9 @@ func (g *serviceGenerator) service(i int) {
 	for i, weight := range weights {
 		n := i + 1
 		s := server{class: g.r.IntN(3), waits: alpha}
+		if !mixed {
+			s.class = min(s.class, 1)
+		}
 		s.address = netip.MustParseAddr(address(s.class, n))
 		to := " " + port
 		if method == "" || method == "NAT" {
@@ -133,8 +136,8 @@ func (g *serviceGenerator) weights() (lines []string, sum int) {
 	return lines, sum
 }
 
-// quorum reports whether some of the real servers may be used from the start and others not: with a hysteresis, the quorum would
-// depend on the order in which they change. It can be regained.
+// quorum reports whether some of the real servers may be used from the start and others not, and some may fail at the start: with a
+// hysteresis, the quorum would depend on the order in which they change, and lvs-ha begins without it. It can be regained.
 func (g *serviceGenerator) quorum(sum int) (mixed bool) {
 	needed := 1
 	if g.r.IntN(2) == 0 {
