@@ -10,8 +10,8 @@ import (
 )
 
 // releaseProgram unmaps the pages of the program's file, most of which only the start needs: reading a configuration uses a part of
-// the program that is larger than the rest of a director. Those in use are mapped again when they are, without reading the file. It
-// returns the size of what it unmapped.
+// the program that is larger than the rest of a director. Those in use are mapped again, from the page
+// cache while they are in it. It returns the size of what it unmapped.
 func releaseProgram() (size uint64) {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {

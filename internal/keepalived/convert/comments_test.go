@@ -150,13 +150,19 @@ vrrp "shop" {
   ]
 }
 `
+	pairBecomes(t, files["lb1"], files["lb2"], want)
+}
+
+// pairBecomes converts the configurations of lb1 and lb2 together.
+func pairBecomes(t *testing.T, lb1, lb2, want string) {
+	t.Helper()
 	var sources []Source
-	for _, node := range []string{"lb1", "lb2"} {
-		c, err := keepalived.Read("f", keepalived.Options{Node: node, Files: text(files[node])})
+	for _, s := range []struct{ node, text string }{{"lb1", lb1}, {"lb2", lb2}} {
+		c, err := keepalived.Read("f", keepalived.Options{Node: s.node, Files: text(s.text)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		sources = append(sources, Source{node, c})
+		sources = append(sources, Source{s.node, c})
 	}
 	r := Convert(sources, Options{})
 	valid(t, r.HCL)

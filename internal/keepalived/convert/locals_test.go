@@ -94,19 +94,7 @@ virtual_service "192.0.2.80:443" {
   }
 }
 `
-	var sources []Source
-	for i, node := range []string{"lb1", "lb2"} {
-		c, err := keepalived.Read("f", keepalived.Options{Node: node, Files: text(fmt.Sprintf(in, i+1, 101-i))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sources = append(sources, Source{node, c})
-	}
-	r := Convert(sources, Options{})
-	valid(t, r.HCL)
-	if string(r.HCL) != want {
-		t.Errorf("it became\n%s", r.HCL)
-	}
+	pairBecomes(t, fmt.Sprintf(in, 1, 101), fmt.Sprintf(in, 2, 100), want)
 }
 
 // TestLocalsMeanTheSame puts definitions in place of words of random configurations: what they become is the same.
