@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
+	"github.com/lvs-ha/lvs-ha/internal/resident"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
@@ -270,6 +270,5 @@ func (d *Director) refusedCommands(ctx context.Context, cfg *config.Config) []co
 // release returns the memory used by loading to the system, which is several times that of a configuration.
 func (d *Director) release() {
 	_ = d.stateFile.wait() // encoding the file needs as much memory
-	debug.FreeOSMemory()
-	releaseProgram()
+	resident.Release()
 }

@@ -4,6 +4,8 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/lvs-ha/lvs-ha/internal/resident"
 )
 
 // reload is a reload requested with SIGHUP.
@@ -75,6 +77,7 @@ func (p *Parent) progress() {
 	if !p.started {
 		p.started = true
 		p.Logger.Info("ready")
+		go resident.Release() // most of the start is not needed any more
 	}
 	p.settle()
 	if p.reload.asked && p.reload.signaled == p.active[p.Reload] {

@@ -177,10 +177,10 @@ func (c *Client) next() (order, bool) {
 }
 
 func (c *Client) listen(conn net.Conn) error {
-	d := json.NewDecoder(conn)
+	in := &messageReader{from: conn}
 	for heard := false; ; heard = true {
 		var n news
-		if err := d.Decode(&n); err != nil {
+		if err := in.read(&n); err != nil {
 			return fmt.Errorf("read from the speaker: %w", err)
 		}
 		if !heard {

@@ -1,6 +1,11 @@
 package speaker
 
-import "github.com/lvs-ha/lvs-ha/vrrp"
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
+)
 
 // A director and a speaker exchange JSON lines.
 
@@ -19,4 +24,24 @@ type news struct {
 	Static      *[]string         `json:"static,omitempty"`  // what the kernel refuses of the static configuration, if that has changed
 	Report      bool              `json:"report,omitempty"`  // answers a request
 	Figures     *vrrp.Figures     `json:"figures,omitempty"` // with a report
+}
+
+// messageReader reads lines. A decoder keeps a buffer for the longest line that it has read, a megabyte for a thousand instances,
+// so another one continues after long lines.
+type messageReader struct {
+	from    io.Reader
+	decoder *json.Decoder
+}
+
+// longLine is the number of bytes read by a decoder after which another one continues.
+const longLine = 64 << 10
+
+func (r *messageReader) read(into any) error {
+	if d := r.decoder; d != nil && d.InputOffset() > longLine {
+		r.from, r.decoder = io.MultiReader(d.Buffered(), r.from), nil
+	}
+	if r.decoder == nil {
+		r.decoder = json.NewDecoder(r.from)
+	}
+	return r.decoder.Decode(into)
 }

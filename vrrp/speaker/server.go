@@ -75,10 +75,10 @@ func (s *server) replace(c *directorConn) {
 
 func (s *server) read(c *directorConn) {
 	defer c.close()
-	d := json.NewDecoder(c.conn)
+	in := &messageReader{from: c.conn}
 	for {
 		var o order
-		err := d.Decode(&o)
+		err := in.read(&o)
 		if err == nil {
 			if s.isCurrent(c) {
 				c.follow(o.After)

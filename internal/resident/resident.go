@@ -1,17 +1,26 @@
-package director
+// Package resident reduces the memory that a process occupies.
+package resident
 
 import (
 	"bufio"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// releaseProgram unmaps the pages of the program's file, most of which only the start needs: reading a configuration uses a part of
-// the program that is larger than the rest of a director. Those in use are mapped again, from the page
-// cache while they are in it. It returns the size of what it unmapped.
+// Release returns memory to the system that the process does not need any more: garbage, and the pages of the program's file,
+// most of which only the start needs.
+func Release() {
+	debug.FreeOSMemory()
+	releaseProgram()
+}
+
+// releaseProgram unmaps the pages of the program's file: reading a configuration uses a part of the program that is larger than
+// the rest of a director. Those in use are mapped again, from the page cache while they are in it. It returns the size of what it
+// unmapped.
 func releaseProgram() (size uint64) {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
