@@ -21,16 +21,20 @@ func NewTarget(server netip.Addr, port uint16, spec Spec) Target {
 
 // canonical moves the spec's address and port into the endpoint.
 func (t Target) canonical() Target {
-	ip, port := t.Endpoint.Addr(), t.Endpoint.Port()
-	if t.Spec.Address.IsValid() {
-		ip = t.Spec.Address
-	}
-	if t.Spec.Port != 0 {
-		port = t.Spec.Port
-	}
-	t.Endpoint = netip.AddrPortFrom(ip.Unmap(), port)
+	t.Endpoint = t.Spec.Endpoint(t.Endpoint.Addr(), t.Endpoint.Port())
 	t.Spec.Address, t.Spec.Port = netip.Addr{}, 0
 	return t
+}
+
+// Endpoint returns what the check of a real server probes: the server, unless the spec has another address or port.
+func (s *Spec) Endpoint(server netip.Addr, port uint16) netip.AddrPort {
+	if s.Address.IsValid() {
+		server = s.Address
+	}
+	if s.Port != 0 {
+		port = s.Port
+	}
+	return netip.AddrPortFrom(server.Unmap(), port)
 }
 
 // String describes the target for people.

@@ -147,11 +147,10 @@ type Director struct {
 	sysctlTurn chan struct{} // held while kernel parameters are applied
 	unsaved    bool          // the last awaited write of the state file failed
 
-	health    map[string]healthcheck.Health // by target key
+	checks    *pool.Results // a load replaces it
 	lacking   shortages
-	results   map[string]track.Result      // by track name
-	users     map[string][]ipvs.ServiceKey // by target key; a load replaces the map
-	adopted   pool.Adopted                 // a change replaces the map
+	results   map[string]track.Result // by track name
+	adopted   pool.Adopted            // a change replaces the map
 	memories  map[ipvs.ServiceKey]pool.Memory
 	notified  map[ipvs.ServiceKey]*notified
 	suspended map[ipvs.ServiceKey]bool // services whose checks do not run here; a change replaces the map
@@ -195,7 +194,7 @@ func New(o Options) *Director {
 		retries:   newRetries(),
 		counters:  newCounters(o.OpenKernel),
 		reloading: make(chan struct{}, 1),
-		health:    map[string]healthcheck.Health{},
+		checks:    &pool.Results{},
 		lacking:   newShortages(),
 		memories:  map[ipvs.ServiceKey]pool.Memory{},
 		notified:  map[ipvs.ServiceKey]*notified{},
@@ -353,18 +352,19 @@ func (d *Director) take(n news) {
 	}
 	changed := false
 	for key, result := range n.results {
-		if d.users[key] == nil {
+		users := d.checks.Users(key)
+		if users == nil {
 			continue
 		}
-		before := d.health[key]
+		before := d.checks.Of(key)
 		was := before.State
 		result.Health.Took = result.Took
-		d.health[key] = result.Health
+		d.checks.Set(key, result.Health)
 		d.lacking.note(key, result)
 		if before.Advice != result.Advice {
 			d.Logger.Log(context.Background(), levelOfAdvice(before.Advice, result.Advice), "server's weight", "endpoint", result.Target.Endpoint,
 				"check", result.Target.Spec.Kind(), "from", before.Advice.String(), "to", result.Advice.String())
-			d.touched.services(d.users[key])
+			d.touched.services(users)
 			changed = true
 		}
 		if was == result.State {
@@ -372,7 +372,7 @@ func (d *Director) take(n news) {
 		}
 		d.Logger.Log(context.Background(), levelOf(result.State), "health changed", "endpoint", result.Target.Endpoint, "check", result.Target.Spec.Kind(), "from", was,
 			"to", result.State, "detail", result.Detail)
-		d.touched.services(d.users[key])
+		d.touched.services(users)
 		changed = true
 	}
 	updates = d.takeTracks(n.tracks) || updates
@@ -383,7 +383,7 @@ func (d *Director) take(n news) {
 	if updates {
 		d.updateSpeaker()
 	}
-	d.problems.set("health checks", d.lacking.problem(len(d.users)))
+	d.problems.set("health checks", d.lacking.problem(d.checks.Len()))
 	d.touched.sysctls = d.touched.sysctls || n.sysctls
 }
 

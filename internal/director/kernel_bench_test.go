@@ -56,9 +56,7 @@ func BenchmarkKernelRepair(b *testing.B) {
 				b.Fatal(err)
 			}
 			d.load(b.Context(), cfg)
-			for key := range d.users {
-				d.health[key] = healthcheck.Health{State: healthcheck.Up}
-			}
+			allUp(d)
 			pass := func() {
 				d.touched.everything()
 				d.reconcile(b.Context())

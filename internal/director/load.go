@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
-	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/resident"
 	"github.com/lvs-ha/lvs-ha/internal/script"
-	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
 // start loads the first configuration: the file or, if this director replaces one that crashed and the file is invalid, the
@@ -100,60 +97,19 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	d.touched.everything()
 	d.events.Add(events.Event{Time: d.loaded, Kind: events.Config, Subject: d.ConfigPath, To: "in force"})
 	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
-		"services", len(cfg.Services), "checks", len(d.users))
+		"services", len(cfg.Services), "checks", d.checks.Len())
 }
 
 // setServers applies the real servers of the configuration in force to everything but the kernel; old is the previous one or nil.
 func (d *Director) setServers(old *config.Config) {
-	targets, users := targetsOf(d.cfg, d.suspended)
-	d.users = users
-	for key := range d.health {
-		if d.users[key] == nil {
-			delete(d.health, key)
-			d.lacking.drop(key)
-		}
-	}
+	checks, targets := pool.NewResults(d.cfg.Services, d.suspended, d.checks)
+	d.checks.Lost(checks, d.lacking.drop)
+	d.checks = checks
 	d.keepNotified(old)
 	d.dropOverrides()
 	if err := d.checker.Update(targets); err != nil {
 		d.Logger.Error("cannot start the health checks", "error", err)
 	}
-}
-
-// targetsOf returns the distinct checks of a configuration, and the services that use each, by target key. Suspended services only use
-// what the others check.
-func targetsOf(cfg *config.Config, suspended map[ipvs.ServiceKey]bool) (targets []healthcheck.Target, users map[string][]ipvs.ServiceKey) {
-	users = map[string][]ipvs.ServiceKey{}
-	for _, vs := range cfg.Services {
-		if suspended[vs.ServiceKey] {
-			continue
-		}
-		alone := []ipvs.ServiceKey{vs.ServiceKey} // one list for all targets without other users
-		for _, rs := range vs.RealServers {
-			for t := range pool.Targets(vs, rs) {
-				key := t.Key()
-				if others, used := users[key]; used {
-					users[key] = append(others, vs.ServiceKey)
-					continue
-				}
-				users[key] = alone
-				targets = append(targets, t)
-			}
-		}
-	}
-	for _, vs := range cfg.Services {
-		if !suspended[vs.ServiceKey] {
-			continue
-		}
-		for _, rs := range vs.RealServers {
-			for t := range pool.Targets(vs, rs) {
-				if others, used := users[t.Key()]; used {
-					users[t.Key()] = append(slices.Clip(others), vs.ServiceKey)
-				}
-			}
-		}
-	}
-	return targets, users
 }
 
 // dropAdopted drops the adopted servers once every check has a result, and returns the memory used by the first round of
@@ -162,10 +118,8 @@ func (d *Director) dropAdopted() {
 	if !d.settling && d.adopted == nil {
 		return
 	}
-	for key := range d.users {
-		if d.health[key].State == healthcheck.Unknown {
-			return
-		}
+	if !d.checks.Complete() {
+		return
 	}
 	if !d.adopting {
 		d.adopted = d.stillAdopted()

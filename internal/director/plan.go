@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
-	"github.com/lvs-ha/lvs-ha/healthcheck"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -19,9 +18,8 @@ import (
 
 // standing is the initial state of a plan. The zero value is a host where lvs-ha never ran.
 type standing struct {
-	inForce *config.Config                // nil if no director runs
-	users   map[string][]ipvs.ServiceKey  // keys of the running checks' targets
-	health  map[string]healthcheck.Health // their health, by key
+	inForce *config.Config // nil if no director runs
+	checks  *pool.Results  // the running ones
 
 	memories map[ipvs.ServiceKey]pool.Memory
 	orders   map[pool.Server]pool.Override
@@ -42,7 +40,7 @@ func (d *Director) Plan(ctx context.Context, cfg *config.Config) (api.Plan, erro
 	}
 	var now standing
 	err := d.view(ctx, func() {
-		now = standing{inForce: d.cfg, users: d.users, health: maps.Clone(d.health), memories: maps.Clone(d.memories), orders: d.orders, lists: d.lists(),
+		now = standing{inForce: d.cfg, checks: d.checks.Share(), memories: maps.Clone(d.memories), orders: d.orders, lists: d.lists(),
 			vrrp: maps.Clone(d.vrrp), memory: d.memory}
 	})
 	if err != nil {
@@ -69,7 +67,7 @@ func PlanStopped(ctx context.Context, open func(context.Context) (Kernel, error)
 	if err != nil {
 		return api.Plan{}, err
 	}
-	now := standing{memory: remembered, lists: pool.Lists{}}
+	now := standing{memory: remembered, checks: &pool.Results{}, lists: pool.Lists{}}
 	for _, s := range saved {
 		now.lists[s.Key] = s.List
 	}
@@ -146,15 +144,15 @@ func (s standing) discovered(cfg *config.Config, actual []ipvs.ServiceState) (ex
 // because their check has not run yet.
 func (s standing) table(cfg *config.Config, actual []ipvs.ServiceState) (want []ipvs.Entry, assumed int) {
 	inputs := pool.Inputs{
-		Health:  s.health,
-		Checked: func(key string) bool { return s.users[key] != nil },
+		Health:  s.checks,
+		Checked: func(key string) bool { return s.checks.Users(key) != nil },
 		Adopted: pool.Adopt(cfg.Services, actual),
 
 		Memories: s.memories, Overrides: s.orders, Suspended: s.suspended(cfg), Now: time.Now(),
 	}
 	want = make([]ipvs.Entry, 0, len(cfg.Services))
 	for _, vs := range cfg.Services {
-		verdict := pool.Decide(vs, inputs)
+		verdict := pool.Decide(&vs, inputs)
 		for _, m := range verdict.Members {
 			if m.Assumed {
 				assumed++

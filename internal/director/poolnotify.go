@@ -33,7 +33,7 @@ func (d *Director) notifyPool(vs config.VirtualService, v pool.Verdict) {
 		}
 		first, from := n.servers[i] == healthcheck.Unknown, n.servers[i]
 		n.servers[i] = m.State
-		if first && len(pool.ChecksOf(vs, vs.RealServers[i])) == 0 {
+		if first && len(pool.ChecksOf(&vs, &vs.RealServers[i])) == 0 {
 			continue // it has no other state
 		}
 		key, reason := m.Destination.DestinationKey, d.failureOf(vs, vs.RealServers[i])
@@ -58,8 +58,8 @@ func subjectOf(service string, key ipvs.DestinationKey) string { return service 
 
 // failureOf returns what a failing check of a server has found; empty if none fails.
 func (d *Director) failureOf(vs config.VirtualService, rs config.RealServer) string {
-	for t := range pool.Targets(vs, rs) {
-		if h := d.health[t.Key()]; h.State == healthcheck.Down && h.Detail != "" {
+	for t := range pool.Targets(&vs, &rs) {
+		if h := d.checks.Of(t.Key()); h.State == healthcheck.Down && h.Detail != "" {
 			return string(t.Spec.Kind()) + ": " + h.Detail
 		}
 	}

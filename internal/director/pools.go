@@ -14,7 +14,7 @@ import (
 
 // inputs returns the inputs of verdicts, which share the director's maps.
 func (d *Director) inputs() pool.Inputs {
-	return pool.Inputs{Health: d.health, Adopted: d.adopted, Memories: d.memories, Overrides: d.orders, Waiting: d.found.waiting, Suspended: d.suspended, Now: time.Now()}
+	return pool.Inputs{Health: d.checks, Adopted: d.adopted, Memories: d.memories, Overrides: d.orders, Waiting: d.found.waiting, Suspended: d.suspended, Now: time.Now()}
 }
 
 // noteVerdict records a verdict that is about to be applied.

@@ -152,7 +152,7 @@ func (d *Director) reconcileTable(ctx context.Context, due touched) error {
 	for _, vs := range d.cfg.Services {
 		if _, ok := due.keys[vs.ServiceKey]; ok || due.all {
 			inputs.Adopted, inputs.Now = d.adopted, time.Now()
-			verdict := pool.Decide(vs, inputs)
+			verdict := pool.Decide(&vs, inputs)
 			d.adopted = d.adopted.Without(verdict)
 			d.noteVerdict(vs, verdict)
 			want = append(want, verdict.Entry())

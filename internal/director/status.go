@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -96,7 +97,7 @@ func (d *Director) snapshot() snapshot {
 	}
 	s.overrides = maps.Clone(d.overrides)
 	s.sources, s.expansions = maps.Clone(d.found.sources), d.found.expansions
-	s.pools.Health, s.pools.Memories = maps.Clone(d.health), maps.Clone(d.memories)
+	s.pools.Health, s.pools.Memories = d.checks.Share(), maps.Clone(d.memories)
 	for _, r := range s.receivers {
 		if r.Error != "" {
 			s.problems = append(s.problems, api.Problem{What: r.Name, Text: r.Error, Since: r.Since})
@@ -184,7 +185,7 @@ func (s *snapshot) services(actual observed, now time.Time) iter.Seq[*api.Servic
 				if !present {
 					actual = &ipvs.ServiceState{}
 				}
-				s.serviceStatus(&memory, s.cfg.Services[i], actual, present, now)
+				s.serviceStatus(&memory, &s.cfg.Services[i], actual, present, now)
 				return &memory.service
 			}
 		}, yield)
@@ -230,12 +231,12 @@ type surveyed struct {
 	kernel  map[ipvs.DestinationKey]*ipvs.DestinationState
 }
 
-func (s *snapshot) serviceStatus(m *surveyed, vs config.VirtualService, actual *ipvs.ServiceState, present bool, now time.Time) {
+func (s *snapshot) serviceStatus(m *surveyed, vs *config.VirtualService, actual *ipvs.ServiceState, present bool, now time.Time) {
 	m.servers, m.checks = m.servers[:0], m.checks[:0]
 	in := s.pools
-	in.Seen = func(t healthcheck.Target, health healthcheck.Health) {
+	in.Seen = func(endpoint netip.AddrPort, spec *healthcheck.Spec, health *healthcheck.Health) {
 		m.checks = append(m.checks, api.Check{
-			Kind: string(t.Spec.Kind()), Endpoint: t.Endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail, Took: api.Duration(health.Took), Advice: health.Advice.String(),
+			Kind: string(spec.Kind()), Endpoint: endpoint, State: health.State, Since: wallclock.Export(health.Since, now), Detail: health.Detail, Took: api.Duration(health.Took), Advice: health.Advice.String(),
 		})
 	}
 	verdict := pool.Decide(vs, in)
@@ -254,8 +255,8 @@ func (s *snapshot) serviceStatus(m *surveyed, vs config.VirtualService, actual *
 		until[l.Destination.DestinationKey] = wallclock.Export(l.Until, now)
 	}
 	checks := m.checks
-	for i, member := range verdict.Members {
-		rs := vs.RealServers[i]
+	for i := range verdict.Members {
+		member, rs := &verdict.Members[i], &vs.RealServers[i]
 		server := api.Server{
 			ServerSettings: api.ServerOf(rs.Destination), Sorry: rs.Sorry, Source: rs.Source, Effective: member.Destination.Weight, State: member.State, Since: wallclock.Export(member.Since, now), Reason: member.Reason.String(),
 		}
@@ -296,7 +297,7 @@ func overrideOf(o override, now time.Time) *api.Override {
 }
 
 // absentOf returns the servers of a service that are not listed now, and have overrides.
-func (s *snapshot) absentOf(vs config.VirtualService, now time.Time) []api.AbsentServer {
+func (s *snapshot) absentOf(vs *config.VirtualService, now time.Time) []api.AbsentServer {
 	var list []api.AbsentServer
 	for server, o := range s.overrides {
 		present := func(rs config.RealServer) bool { return rs.DestinationKey == server.Destination }
@@ -313,7 +314,7 @@ func (s *snapshot) absentOf(vs config.VirtualService, now time.Time) []api.Absen
 // maxIgnored limits the ignored servers that are shown of a source.
 const maxIgnored = 5
 
-func (s *snapshot) sourcesOf(vs config.VirtualService, now time.Time) []api.Source {
+func (s *snapshot) sourcesOf(vs *config.VirtualService, now time.Time) []api.Source {
 	var list []api.Source
 	for _, d := range vs.Discover {
 		key := d.Key()

@@ -151,7 +151,7 @@ func (d *Director) serviceResult(t *config.TrackService) track.Result {
 		if vs.Name != t.Service {
 			continue
 		}
-		verdict := pool.Decide(vs, d.inputs())
+		verdict := pool.Decide(&vs, d.inputs())
 		waiting = d.found.waiting[vs.ServiceKey]
 		quorum = verdict.Quorum
 		for _, m := range verdict.Members {

@@ -7,7 +7,7 @@ import (
 
 // advise applies to a passing server what its checks have learned about its share of the traffic. If several advise a weight
 // or a limit, the smallest counts.
-func (m *Member) advise(vs config.VirtualService, rs config.RealServer, advices []healthcheck.Advice) {
+func (m *Member) advise(vs *config.VirtualService, rs *config.RealServer, advices []healthcheck.Advice) {
 	weight, weighted, limit := uint32(0), false, 0
 	for _, advice := range advices {
 		if advice.MaxConn > 0 && (limit == 0 || advice.MaxConn < limit) {
@@ -31,7 +31,7 @@ func (m *Member) advise(vs config.VirtualService, rs config.RealServer, advices 
 	}
 	switch {
 	case m.Reason == InMaintenance:
-		m.InTable, m.Destination.Weight = vs.FailureOf(rs) == config.Weight, 0
+		m.InTable, m.Destination.Weight = vs.FailureOf(*rs) == config.Weight, 0
 	case m.Reason == Draining:
 		m.Destination.Weight = 0
 	case weighted:

@@ -8,7 +8,7 @@ import (
 )
 
 // keepMinimum keeps failed servers in use if too few pass their checks: of those in use until now, the ones that failed last.
-func (in Inputs) keepMinimum(v *Verdict, vs config.VirtualService) {
+func (in *Inputs) keepMinimum(v *Verdict, vs *config.VirtualService) {
 	if vs.MinUp == (config.MinUp{}) {
 		return
 	}
@@ -24,7 +24,7 @@ func (in Inputs) keepMinimum(v *Verdict, vs config.VirtualService) {
 		switch {
 		case m.InTable && m.Destination.Weight > 0:
 			passing++
-		case m.State == healthcheck.Down && in.baseWeight(vs, vs.RealServers[i]) > 0 && (former[key] || in.Adopted[Server{vs.ServiceKey, key}] > 0):
+		case m.State == healthcheck.Down && in.baseWeight(vs, &vs.RealServers[i]) > 0 && (former[key] || in.Adopted[Server{vs.ServiceKey, key}] > 0):
 			failed = append(failed, i)
 		}
 	}
@@ -32,6 +32,6 @@ func (in Inputs) keepMinimum(v *Verdict, vs config.VirtualService) {
 	missing := max(vs.MinUp.Of(all)-passing, 0)
 	for _, i := range failed[:min(missing, len(failed))] {
 		m := &v.Members[i]
-		m.InTable, m.Destination.Weight, m.Reason = true, in.baseWeight(vs, vs.RealServers[i]), Kept
+		m.InTable, m.Destination.Weight, m.Reason = true, in.baseWeight(vs, &vs.RealServers[i]), Kept
 	}
 }

@@ -18,7 +18,7 @@ type Leaving struct {
 // linger keeps the servers of the kernel's table that must leave it there, with weight 0, until the linger time of the service is over:
 // requests in progress come to their end. It keeps none that an operator has removed, and none that is no longer configured and had weight
 // 0 already. A restart forgets since when a server has been leaving: it leaves at once, or after the whole time.
-func (in Inputs) linger(v *Verdict, vs config.VirtualService) {
+func (in *Inputs) linger(v *Verdict, vs *config.VirtualService) {
 	former := in.Memories[vs.ServiceKey].Leaving
 	if vs.Linger <= 0 || len(former) == 0 && len(in.Table[vs.ServiceKey]) == 0 {
 		return

@@ -19,7 +19,7 @@ type Memory struct {
 }
 
 // inUse returns the real servers with a weight, if min_up needs them.
-func inUse(v Verdict, vs config.VirtualService) map[ipvs.DestinationKey]bool {
+func inUse(v Verdict, vs *config.VirtualService) map[ipvs.DestinationKey]bool {
 	if vs.MinUp == (config.MinUp{}) {
 		return nil
 	}

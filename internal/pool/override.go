@@ -30,7 +30,7 @@ func (o Override) removes(now time.Time) bool {
 }
 
 // baseWeight returns the weight of a server that passes its checks.
-func (in Inputs) baseWeight(vs config.VirtualService, rs config.RealServer) uint32 {
+func (in *Inputs) baseWeight(vs *config.VirtualService, rs *config.RealServer) uint32 {
 	o, ordered := in.Overrides[Server{vs.ServiceKey, rs.DestinationKey}]
 	switch {
 	case !rs.Unlisted.IsZero():
@@ -44,7 +44,7 @@ func (in Inputs) baseWeight(vs config.VirtualService, rs config.RealServer) uint
 }
 
 // obeyOverride applies a server's override to what its checks say.
-func (in Inputs) obeyOverride(m *Member, vs config.VirtualService) {
+func (in *Inputs) obeyOverride(m *Member, vs *config.VirtualService) {
 	o, ordered := in.Overrides[Server{vs.ServiceKey, m.Destination.DestinationKey}]
 	switch {
 	case !ordered:
@@ -58,7 +58,7 @@ func (in Inputs) obeyOverride(m *Member, vs config.VirtualService) {
 }
 
 // outOfService reports whether an operator has drained or disabled a server.
-func (in Inputs) outOfService(vs config.VirtualService, m Member) bool {
+func (in *Inputs) outOfService(vs *config.VirtualService, m Member) bool {
 	o, ordered := in.Overrides[Server{vs.ServiceKey, m.Destination.DestinationKey}]
 	return ordered && o.Action != OverrideWeight
 }

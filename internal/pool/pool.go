@@ -4,6 +4,7 @@ package pool
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -13,8 +14,8 @@ import (
 
 // Inputs are the inputs of a verdict besides the configuration of the virtual service.
 type Inputs struct {
-	Health  map[string]healthcheck.Health // results of the checks, by target key
-	Checked func(key string) bool         // whether a target is being checked; targets that are not count as passing. nil means all are
+	Health  *Results              // of the checks; nil: none
+	Checked func(key string) bool // whether a target is being checked; targets that are not count as passing. nil means all are
 	Adopted Adopted
 	Table   map[ipvs.ServiceKey][]ipvs.DestinationState // the kernel's, of services that are reconciled; without it, no server begins to linger
 
@@ -24,9 +25,11 @@ type Inputs struct {
 	Suspended map[ipvs.ServiceKey]bool // their checks do not run on this director
 	Now       time.Time
 
-	Seen func(healthcheck.Target, healthcheck.Health) // called with each check of each server, in order; may be nil
+	Seen func(netip.AddrPort, *healthcheck.Spec, *healthcheck.Health) // called with each check of each server, in order; may be nil
 
-	identities []healthcheck.Identity // of the service's checks, which most servers have
+	numbers    []int32                // of the checks of the next real servers, if they are known
+	identities []healthcheck.Identity // of the service's checks, which most servers have, otherwise
+	key        []byte
 }
 
 // Verdict is the desired state of a virtual service's pool.
@@ -92,13 +95,18 @@ func (r Reason) String() string {
 }
 
 // Decide returns the verdict on a virtual service's pool.
-func Decide(vs config.VirtualService, in Inputs) Verdict {
-	v := Verdict{Service: vs.Service, Members: make([]Member, 0, len(vs.RealServers))}
-	for _, spec := range vs.Checks {
-		in.identities = append(in.identities, spec.Identity())
+func Decide(vs *config.VirtualService, in Inputs) Verdict {
+	v := Verdict{Service: vs.Service, Members: make([]Member, len(vs.RealServers))}
+	if in.Checked == nil {
+		in.numbers = in.Health.checksOf(vs)
 	}
-	for _, rs := range vs.RealServers {
-		v.Members = append(v.Members, in.member(vs, rs))
+	if in.numbers == nil {
+		for _, spec := range vs.Checks {
+			in.identities = append(in.identities, spec.Identity())
+		}
+	}
+	for i := range vs.RealServers {
+		in.member(&v.Members[i], vs, &vs.RealServers[i])
 	}
 	in.keepMinimum(&v, vs)
 	v.Quorum = in.quorum(vs, v.Members)
@@ -120,78 +128,70 @@ func Decide(vs config.VirtualService, in Inputs) Verdict {
 	return v
 }
 
-func (in Inputs) member(vs config.VirtualService, rs config.RealServer) Member {
-	m := in.checked(vs, rs)
-	in.obeyOverride(&m, vs)
+func (in *Inputs) member(m *Member, vs *config.VirtualService, rs *config.RealServer) {
+	in.checked(m, vs, rs)
+	in.obeyOverride(m, vs)
 	if !rs.Unlisted.IsZero() && m.InTable && m.State != healthcheck.Down {
 		m.Destination.Weight, m.Reason = 0, Unlisted
 	}
-	return m
 }
 
-// checked returns a member as its checks say.
-func (in Inputs) checked(vs config.VirtualService, rs config.RealServer) Member {
-	m, advices := in.combineChecks(vs, rs)
+// checked sets a member as its checks say.
+func (in *Inputs) checked(m *Member, vs *config.VirtualService, rs *config.RealServer) {
 	m.Destination, m.Sorry = rs.Destination, rs.Sorry
+	advices := in.combineChecks(m, vs, rs)
 	switch m.State {
 	case healthcheck.Up:
 		m.InTable = true
 		m.advise(vs, rs, advices)
-		return m
+		return
 	case healthcheck.Unknown:
 		weight, found := in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]
 		if found {
 			m.InTable, m.Destination.Weight, m.Reason = true, weight, AsFound
-		} else if vs.StartsUp(rs) {
+		} else if vs.StartsUp(*rs) {
 			m.InTable, m.Reason = true, Presumed
 		}
 		if in.Suspended[vs.ServiceKey] {
 			m.Reason = Suspended
 		}
 		if m.InTable {
-			return m
+			return
 		}
 	}
-	m.InTable, m.Destination.Weight = vs.FailureOf(rs) == config.Weight, 0
-	return m
+	m.InTable, m.Destination.Weight = vs.FailureOf(*rs) == config.Weight, 0
 }
 
-// combineChecks combines the checks of a real server, and returns what they advise.
-func (in Inputs) combineChecks(vs config.VirtualService, rs config.RealServer) (Member, []healthcheck.Advice) {
-	m := Member{State: healthcheck.Up, Reason: NoChecks}
+// combineChecks sets a member's state as its checks say, and returns what they advise.
+func (in *Inputs) combineChecks(m *Member, vs *config.VirtualService, rs *config.RealServer) []healthcheck.Advice {
+	m.State, m.Reason = healthcheck.Up, NoChecks
 	var counted, vetoing tally
 	var advices []healthcheck.Advice
-	key := make([]byte, 0, 64)
-	for i, spec := range ChecksOf(vs, rs) {
-		t := healthcheck.NewTarget(rs.Address, rs.Port, spec)
-		if len(rs.Checks) == 0 {
-			key = t.AppendKey(key[:0], in.identities[i])
-		} else {
-			key = t.AppendKey(key[:0], spec.Identity())
-		}
-		health, assumed := in.healthOf(vs.ServiceKey, key)
+	specs := ChecksOf(vs, rs)
+	for i := range specs {
+		health, assumed := in.healthOf(vs, rs, i)
 		if in.Seen != nil {
-			in.Seen(t, health)
+			in.Seen(specs[i].Endpoint(rs.Address, rs.Port), &specs[i], health)
 		}
 		m.Assumed = m.Assumed || assumed
 		if health.Advice != (healthcheck.Advice{}) {
 			advices = append(advices, health.Advice)
 		}
-		if t.Spec.Vetoes() {
+		if specs[i].Vetoes() {
 			vetoing.add(health)
 		} else {
 			counted.add(health)
 		}
 	}
 	if counted.all+vetoing.all == 0 {
-		return m, nil
+		return nil
 	}
 	m.State = worse(counted.state(vs.Required), vetoing.state(0))
 	m.Since, m.Reason = counted.since[m.State], reasonOf(m.State)
 	if last := vetoing.since[m.State]; last.After(m.Since) {
 		m.Since = last
 	}
-	return m, advices
+	return advices
 }
 
 // tally counts checks by state.
@@ -201,7 +201,7 @@ type tally struct {
 	since  [healthcheck.Down + 1]time.Time // the last
 }
 
-func (t *tally) add(h healthcheck.Health) {
+func (t *tally) add(h *healthcheck.Health) {
 	t.all++
 	t.states[h.State]++
 	if h.Since.After(t.since[h.State]) {
@@ -231,11 +231,32 @@ func worse(a, b healthcheck.State) healthcheck.State {
 	return b
 }
 
-func (in Inputs) healthOf(service ipvs.ServiceKey, key []byte) (health healthcheck.Health, assumed bool) {
-	if in.Checked != nil && !in.Checked(string(key)) && !in.Suspended[service] {
-		return healthcheck.Health{State: healthcheck.Up}, true
+var (
+	noResult = &healthcheck.Health{}
+	passing  = &healthcheck.Health{State: healthcheck.Up}
+)
+
+// healthOf returns the health of the i-th check of a real server.
+func (in *Inputs) healthOf(vs *config.VirtualService, rs *config.RealServer, i int) (health *healthcheck.Health, assumed bool) {
+	if in.numbers != nil {
+		n := in.numbers[0]
+		in.numbers = in.numbers[1:]
+		if n == noCheck {
+			return noResult, false
+		}
+		return in.Health.at(n), false
 	}
-	return in.Health[string(key)], false
+	spec := ChecksOf(vs, rs)[i]
+	t := healthcheck.NewTarget(rs.Address, rs.Port, spec)
+	if len(rs.Checks) == 0 {
+		in.key = t.AppendKey(in.key[:0], in.identities[i])
+	} else {
+		in.key = t.AppendKey(in.key[:0], spec.Identity())
+	}
+	if in.Checked != nil && !in.Checked(string(in.key)) && !in.Suspended[vs.ServiceKey] {
+		return passing, true
+	}
+	return in.Health.find(in.key), false
 }
 
 func reasonOf(s healthcheck.State) Reason {

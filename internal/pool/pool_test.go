@@ -91,12 +91,12 @@ func TestVerdictOnOneServer(t *testing.T) {
 			vs := webService(tt.onFailure, checks...)
 			server := config.RealServer{Destination: destination("10.0.0.1:80", 5)}
 			vs.RealServers = []config.RealServer{server}
-			in := pool.Inputs{Health: map[string]healthcheck.Health{}, Adopted: tt.adopted}
+			in, health := pool.Inputs{Adopted: tt.adopted}, map[string]healthcheck.Health{}
 			unchecked := map[string]bool{}
 			n := 0
-			for target := range pool.Targets(vs, server) {
+			for target := range pool.Targets(&vs, &server) {
 				if tt.states[n] != unknown {
-					in.Health[target.Key()] = healthcheck.Health{State: tt.states[n], Since: at(int64(n + 1))}
+					health[target.Key()] = healthcheck.Health{State: tt.states[n], Since: at(int64(n + 1))}
 				}
 				unchecked[target.Key()] = n < tt.unchecked
 				n++
@@ -106,7 +106,8 @@ func TestVerdictOnOneServer(t *testing.T) {
 			}
 			want := pool.Member{Destination: server.Destination, InTable: tt.inTable, State: tt.state, Reason: tt.reason, Assumed: tt.assumed, Since: tt.since}
 			want.Destination.Weight = tt.weight
-			got := pool.Decide(vs, in)
+			in.Health = results(health, vs)
+			got := pool.Decide(&vs, in)
 			if diff := cmp.Diff(pool.Verdict{Service: vs.Service, Members: []pool.Member{want}, Quorum: got.Quorum, Memory: got.Memory}, got, values); diff != "" {
 				t.Errorf("the verdict differs (-want +got):\n%s", diff)
 			}
@@ -127,7 +128,7 @@ func TestRequiredChecks(t *testing.T) {
 	vs := webService(config.Remove, tcpCheck(1), tcpCheck(2), tcpCheck(3))
 	vs.RealServers = []config.RealServer{{Destination: destination("10.0.0.1:80", 5)}}
 	var keys []string
-	for target := range pool.Targets(vs, vs.RealServers[0]) {
+	for target := range pool.Targets(&vs, &vs.RealServers[0]) {
 		keys = append(keys, target.Key())
 	}
 	all := []healthcheck.State{unknown, up, down}
@@ -137,11 +138,11 @@ func TestRequiredChecks(t *testing.T) {
 			needed = 3
 		}
 		for n := range 27 {
-			in := pool.Inputs{Health: map[string]healthcheck.Health{}}
+			health := map[string]healthcheck.Health{}
 			passing, missing := 0, 0
 			for i, key := range keys {
 				state := all[[]int{n % 3, n / 3 % 3, n / 9}[i]]
-				in.Health[key] = healthcheck.Health{State: state}
+				health[key] = healthcheck.Health{State: state}
 				switch state {
 				case up:
 					passing++
@@ -155,7 +156,7 @@ func TestRequiredChecks(t *testing.T) {
 			} else if passing+missing < needed {
 				want = down
 			}
-			if got := pool.Decide(vs, in).Members[0].State; got != want {
+			if got := pool.Decide(&vs, pool.Inputs{Health: results(health, vs)}).Members[0].State; got != want {
 				t.Errorf("%d required, %d pass, %d without a result: %v, want %v", vs.Required, passing, missing, got, want)
 			}
 		}
@@ -186,13 +187,13 @@ func TestAdvice(t *testing.T) {
 	} {
 		vs := webService(c.onFailure, tcpCheck(1), tcpCheck(2))
 		vs.RealServers = []config.RealServer{{Destination: destination("10.0.0.1:80", 100)}}
-		in := pool.Inputs{Health: map[string]healthcheck.Health{}}
+		health := map[string]healthcheck.Health{}
 		i := 0
-		for target := range pool.Targets(vs, vs.RealServers[0]) {
-			in.Health[target.Key()] = healthcheck.Health{State: up, Advice: c.advice[i]}
+		for target := range pool.Targets(&vs, &vs.RealServers[0]) {
+			health[target.Key()] = healthcheck.Health{State: up, Advice: c.advice[i]}
 			i++
 		}
-		m := pool.Decide(vs, in).Members[0]
+		m := pool.Decide(&vs, pool.Inputs{Health: results(health, vs)}).Members[0]
 		d := m.Destination
 		if m.InTable != c.inTable || d.Weight != c.weight || d.UpperThreshold != c.upper || d.LowerThreshold != c.low || m.Reason != c.reason {
 			t.Errorf("%s: %+v", name, m)
@@ -208,14 +209,14 @@ func TestVeto(t *testing.T) {
 	vs.Required = 1
 	vs.RealServers = []config.RealServer{{Destination: destination("10.0.0.1:80", 100)}}
 	var keys []string
-	for target := range pool.Targets(vs, vs.RealServers[0]) {
+	for target := range pool.Targets(&vs, &vs.RealServers[0]) {
 		keys = append(keys, target.Key())
 	}
 	for _, c := range []struct{ one, two, agent, want healthcheck.State }{
 		{up, down, up, up}, {down, down, up, down}, {up, up, down, down}, {up, unknown, unknown, unknown}, {down, down, unknown, down}, {down, unknown, up, unknown},
 	} {
-		in := pool.Inputs{Health: map[string]healthcheck.Health{keys[0]: {State: c.one}, keys[1]: {State: c.two}, keys[2]: {State: c.agent}}}
-		if got := pool.Decide(vs, in).Members[0].State; got != c.want {
+		health := map[string]healthcheck.Health{keys[0]: {State: c.one}, keys[1]: {State: c.two}, keys[2]: {State: c.agent}}
+		if got := pool.Decide(&vs, pool.Inputs{Health: results(health, vs)}).Members[0].State; got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
@@ -230,7 +231,7 @@ func found(at string, weight uint32) pool.Adopted {
 func TestOwnChecksReplaceThoseOfTheService(t *testing.T) {
 	vs := webService(config.Remove, tcpCheck(0), tcpCheck(8080))
 	endpoints := func(rs config.RealServer) (list []string) {
-		for target := range pool.Targets(vs, rs) {
+		for target := range pool.Targets(&vs, &rs) {
 			list = append(list, target.Endpoint.String())
 		}
 		return list

@@ -96,7 +96,7 @@ func (w *world) checkStep(t *rapid.T, before map[pool.Server]ipvs.Destination) {
 				continue
 			}
 			passes, fails := true, false
-			for target := range pool.Targets(vs, rs) {
+			for target := range pool.Targets(&vs, &rs) {
 				state := w.health[target.Key()].State
 				passes, fails = passes && state == up, fails || state == down
 			}
@@ -189,7 +189,7 @@ func TestBetterResultsNeverRemove(t *testing.T) {
 		better := world{services: w.services, health: map[string]healthcheck.Health{}}
 		for _, vs := range w.services {
 			for _, rs := range vs.RealServers {
-				for target := range pool.Targets(vs, rs) {
+				for target := range pool.Targets(&vs, &rs) {
 					n := rapid.IntRange(0, 2).Draw(t, "state")
 					w.health[target.Key()] = healthcheck.Health{State: order[n]}
 					better.health[target.Key()] = healthcheck.Health{State: order[rapid.IntRange(n, 2).Draw(t, "better state")]}

@@ -19,11 +19,11 @@ type Quorum struct {
 
 // quorum counts the real servers. As in keepalived, a service loses its quorum below quorum − hysteresis or with nothing left, and
 // regains it at quorum + hysteresis. The first verdict has no hysteresis.
-func (in Inputs) quorum(vs config.VirtualService, members []Member) Quorum {
+func (in *Inputs) quorum(vs *config.VirtualService, members []Member) Quorum {
 	var q Quorum
 	possible := uint64(0)
-	for i, m := range members {
-		rs := vs.RealServers[i]
+	for i := range members {
+		m, rs := &members[i], &vs.RealServers[i]
 		if rs.Sorry {
 			continue
 		}
@@ -61,7 +61,7 @@ func counted(q config.Quorum, weight uint32) uint64 {
 
 // formerQuorum returns the state after the last verdict. Without memory, the servers found in use show it, if the service has sorry
 // servers.
-func (in Inputs) formerQuorum(vs config.VirtualService) healthcheck.State {
+func (in *Inputs) formerQuorum(vs *config.VirtualService) healthcheck.State {
 	former := in.Memories[vs.ServiceKey].Quorum
 	switch {
 	case former != healthcheck.Unknown:
@@ -74,7 +74,7 @@ func (in Inputs) formerQuorum(vs config.VirtualService) healthcheck.State {
 }
 
 // found reports whether a sorry server, or a real server, was found in use in the kernel.
-func (in Inputs) found(vs config.VirtualService, sorry bool) bool {
+func (in *Inputs) found(vs *config.VirtualService, sorry bool) bool {
 	for _, rs := range vs.RealServers {
 		if rs.Sorry == sorry && in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}] > 0 {
 			return true
@@ -85,10 +85,10 @@ func (in Inputs) found(vs config.VirtualService, sorry bool) bool {
 
 // distribute sets the weights of the servers that must not receive connections now: the sorry servers while there is a
 // quorum, the real servers while a sorry server replaces them. They keep their connections, if the kernel can do that.
-func (in Inputs) distribute(v *Verdict, vs config.VirtualService) {
+func (in *Inputs) distribute(v *Verdict, vs *config.VirtualService) {
 	usable := false
-	for i, m := range v.Members {
-		usable = usable || vs.RealServers[i].Sorry && m.Destination.Weight > 0
+	for i := range v.Members {
+		usable = usable || vs.RealServers[i].Sorry && v.Members[i].Destination.Weight > 0
 	}
 	lost := v.Quorum.State == healthcheck.Down || v.Quorum.State == healthcheck.Unknown && in.found(vs, true)
 	for i := range v.Members {

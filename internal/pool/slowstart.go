@@ -13,7 +13,7 @@ const rampSteps = 20
 
 // ramp reduces the weights of servers that have recovered. It returns since when each is recovering; the zero time means that it is
 // out of service.
-func (in Inputs) ramp(v *Verdict, vs config.VirtualService) map[ipvs.DestinationKey]time.Time {
+func (in *Inputs) ramp(v *Verdict, vs *config.VirtualService) map[ipvs.DestinationKey]time.Time {
 	if vs.SlowStart <= 0 {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (in Inputs) ramp(v *Verdict, vs config.VirtualService) map[ipvs.Destination
 		key := m.Destination.DestinationKey
 		since, known := former.Recovering[key]
 		if !remembered {
-			since, known = in.interrupted(vs, vs.RealServers[i])
+			since, known = in.interrupted(vs, &vs.RealServers[i])
 		}
 		switch {
 		case m.Reason == Kept:
@@ -51,7 +51,7 @@ func (in Inputs) ramp(v *Verdict, vs config.VirtualService) map[ipvs.Destination
 
 // interrupted returns since when a server has been recovering that a restart has interrupted: it was found with a part of its weight.
 // One whose checks set the weight may have been found with less for another reason.
-func (in Inputs) interrupted(vs config.VirtualService, rs config.RealServer) (since time.Time, known bool) {
+func (in *Inputs) interrupted(vs *config.VirtualService, rs *config.RealServer) (since time.Time, known bool) {
 	found, whole := uint64(in.Adopted[Server{vs.ServiceKey, rs.DestinationKey}]), uint64(in.baseWeight(vs, rs))
 	if found == 0 || found >= whole {
 		return time.Time{}, false

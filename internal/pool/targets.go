@@ -9,7 +9,7 @@ import (
 
 // ChecksOf returns the checks of a real server. A server's own checks replace those of its service. A sorry server has only
 // its own.
-func ChecksOf(vs config.VirtualService, rs config.RealServer) []healthcheck.Spec {
+func ChecksOf(vs *config.VirtualService, rs *config.RealServer) []healthcheck.Spec {
 	if len(rs.Checks) == 0 && !rs.Sorry {
 		return vs.Checks
 	}
@@ -17,7 +17,7 @@ func ChecksOf(vs config.VirtualService, rs config.RealServer) []healthcheck.Spec
 }
 
 // Targets returns the checks of a real server, each with the endpoint that it probes.
-func Targets(vs config.VirtualService, rs config.RealServer) iter.Seq[healthcheck.Target] {
+func Targets(vs *config.VirtualService, rs *config.RealServer) iter.Seq[healthcheck.Target] {
 	specs := ChecksOf(vs, rs)
 	return func(yield func(healthcheck.Target) bool) {
 		for _, spec := range specs {

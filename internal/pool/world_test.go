@@ -54,12 +54,21 @@ func (w *world) targets() map[string]netip.AddrPort {
 	all := map[string]netip.AddrPort{}
 	for _, vs := range w.services {
 		for _, rs := range vs.RealServers {
-			for t := range pool.Targets(vs, rs) {
+			for t := range pool.Targets(&vs, &rs) {
 				all[t.Key()] = t.Endpoint
 			}
 		}
 	}
 	return all
+}
+
+// results returns the checks of services with their health, by target key.
+func results(health map[string]healthcheck.Health, services ...config.VirtualService) *pool.Results {
+	r, _ := pool.NewResults(services, nil, &pool.Results{})
+	for key, h := range health {
+		r.Set(key, h)
+	}
+	return r
 }
 
 // result sets the state of the checks of an endpoint.
@@ -73,10 +82,10 @@ func (w *world) result(at netip.AddrPort, state healthcheck.State) {
 	w.reconcile()
 }
 
-func (w *world) verdict(vs config.VirtualService) pool.Verdict { return pool.Decide(vs, w.inputs()) }
+func (w *world) verdict(vs config.VirtualService) pool.Verdict { return pool.Decide(&vs, w.inputs()) }
 
 func (w *world) inputs() pool.Inputs {
-	return pool.Inputs{Health: w.health, Adopted: w.adopted, Memories: w.memories, Overrides: w.orders, Now: time.Unix(w.now, 0)}
+	return pool.Inputs{Health: results(w.health, w.services...), Adopted: w.adopted, Memories: w.memories, Overrides: w.orders, Now: time.Unix(w.now, 0)}
 }
 
 // reconcile applies the verdicts to the table.
@@ -92,7 +101,7 @@ func (w *world) reconcile() {
 	for _, vs := range w.services {
 		inputs := w.inputs()
 		inputs.Table = found
-		verdict := pool.Decide(vs, inputs)
+		verdict := pool.Decide(&vs, inputs)
 		w.adopted = w.adopted.Without(verdict)
 		w.memories[vs.ServiceKey] = verdict.Memory
 		entry := verdict.Entry()
