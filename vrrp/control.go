@@ -60,20 +60,25 @@ type Status struct {
 	Conflicts         []Conflict        `json:"conflicts,omitempty"` // of a master
 	Transitions       uint64            `json:"transitions"`         // times it became master
 	TransitionCounts  []TransitionCount `json:"transition_counts,omitempty"`
-	AdvertsSent       uint64            `json:"adverts_sent"`
-	AdvertsReceived   uint64            `json:"adverts_received"`
-	AnnouncesSent     uint64            `json:"announcements_sent"`           // ARP and NA packets
+	AddressesRefused  []string          `json:"addresses_refused,omitempty"` // each with its interface, the kernel's error and the remedy
+	RoutesRefused     []string          `json:"routes_refused,omitempty"`    // routes and rules, each with the kernel's error
+	AddressesFound    uint64            `json:"addresses_found,omitempty"`   // times that virtual addresses were found on a backup
+	Addresses         []string          `json:"addresses"`                   // prefixes, as configured
+	UnicastPeers      []netip.Addr      `json:"unicast_peers,omitempty"`     // as configured; empty for multicast. Filled in by the director
+	Counters
+}
+
+// Counters are the parts of a Status that change without being reported by themselves.
+type Counters struct {
+	AdvertsSent       uint64            `json:"adverts_sent,omitempty"`
+	AdvertsReceived   uint64            `json:"adverts_received,omitempty"`
+	AnnouncesSent     uint64            `json:"announcements_sent,omitempty"` // ARP and NA packets
 	Dropped           map[string]uint64 `json:"dropped,omitempty"`            // by named reason
-	AddressesRefused  []string          `json:"addresses_refused,omitempty"`  // each with its interface, the kernel's error and the remedy
-	RoutesRefused     []string          `json:"routes_refused,omitempty"`     // routes and rules, each with the kernel's error
 	RoutesRestored    uint64            `json:"routes_restored,omitempty"`    // routes and rules set again after they had disappeared
-	AddressesRestored uint64            `json:"addresses_restored"`           // restored after another program deleted them
-	AddressesFound    uint64            `json:"addresses_found,omitempty"`    // times that virtual addresses were found on a backup
+	AddressesRestored uint64            `json:"addresses_restored,omitempty"` // restored after another program deleted them
 	SendErrors        uint64            `json:"send_errors,omitempty"`        // adverts that the kernel refused
 	AddressMismatches uint64            `json:"address_mismatches,omitempty"` // valid adverts with addresses other than ours
 	InterfaceDropped  map[string]uint64 `json:"interface_dropped,omitempty"`  // packets on the interface that match no instance; the same for all instances on it
-	Addresses         []string          `json:"addresses"`                    // prefixes, as configured
-	UnicastPeers      []netip.Addr      `json:"unicast_peers,omitempty"`      // as configured; empty for multicast. Filled in by the director
 }
 
 // TransitionCount is the number of an instance's transitions to a state for a reason.

@@ -243,7 +243,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		},
 		NewSpeaker: func(r director.SpeakerReports) director.Speaker {
 			client = speaker.NewClient(speaker.ClientOptions{
-				Path: supervisor.SocketPath(files[0]), Statuses: r.Statuses, Transitions: r.Transitions, Static: r.Static, Connected: r.Connected, Logger: log,
+				Path: supervisor.SocketPath(files[0]), Statuses: r.Statuses, Counters: r.Counters, Transitions: r.Transitions, Static: r.Static, Connected: r.Connected, Logger: log,
 			})
 			return client
 		},

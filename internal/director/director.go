@@ -44,8 +44,8 @@ type Checker interface {
 type Speaker interface {
 	Run(ctx context.Context)
 	Set(w vrrp.Wanted)
-	Report(ctx context.Context) error // returns after SpeakerReports.Statuses was called with current counters
-	Alive()                           // reports that the director is not stuck
+	Report(ctx context.Context, all bool) error // returns after SpeakerReports.Counters was called with current counters, or Statuses with all
+	Alive()                                     // reports that the director is not stuck
 }
 
 // Options configure a Director.
@@ -83,8 +83,9 @@ type Options struct {
 // SpeakerReports are the functions that a speaker's client calls with its reports. They do not block.
 type SpeakerReports struct {
 	Statuses    func([]vrrp.Status)
-	Transitions func([]vrrp.Transition) // each once, in order, and before Statuses with the resulting states
-	Static      func([]string)          // what the kernel refuses of the static addresses, routes and rules
+	Counters    func(map[string]vrrp.Counters) // of instances that have not changed otherwise, by name
+	Transitions func([]vrrp.Transition)        // each once, in order, and before Statuses with the resulting states
+	Static      func([]string)                 // what the kernel refuses of the static addresses, routes and rules
 	Connected   func(bool)
 }
 
@@ -229,7 +230,7 @@ func New(o Options) *Director {
 	d.checker = o.NewChecker(d.inbox.result)
 	d.tracker = o.NewTracker(d.inbox.track)
 	d.discoverer = o.NewDiscoverer(d.inbox.discovered)
-	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Transitions: d.inbox.transitions, Static: d.inbox.staticRefused, Connected: d.inbox.connected})
+	d.speaker = o.NewSpeaker(SpeakerReports{Statuses: d.inbox.statuses, Counters: d.inbox.counters, Transitions: d.inbox.transitions, Static: d.inbox.staticRefused, Connected: d.inbox.connected})
 	return d
 }
 
@@ -345,6 +346,12 @@ func (d *Director) take(n news) {
 		if !known || was.State != status.State {
 			d.Logger.Debug("VRRP state received", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)
 			d.touched.sync = true
+		}
+	}
+	for name, counters := range n.counters {
+		if status, known := d.vrrp[name]; known {
+			status.Counters = counters
+			d.vrrp[name] = status
 		}
 	}
 	if len(n.vrrp) > 0 {

@@ -130,7 +130,7 @@ func (b *bench) start(restarted bool) {
 			return b.tracker
 		},
 		NewSpeaker: func(r SpeakerReports) Speaker {
-			b.speaker = &fakeSpeaker{report: r.Statuses, transitions: r.Transitions, connected: r.Connected}
+			b.speaker = &fakeSpeaker{report: r.Statuses, count: r.Counters, transitions: r.Transitions, connected: r.Connected}
 			return b.speaker
 		},
 		Ready:       func() {},

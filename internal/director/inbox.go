@@ -17,6 +17,7 @@ type inbox struct {
 	mu      sync.Mutex
 	results map[string]healthcheck.Event
 	vrrp    map[string]vrrp.Status
+	counts  map[string]vrrp.Counters // of instances that are not in vrrp
 	moves   []vrrp.Transition
 	tracks  map[string]track.Result
 	found   map[string]discovery.Report
@@ -36,6 +37,7 @@ type news struct {
 	sysctls bool
 	static  *[]string
 
+	counters    map[string]vrrp.Counters
 	transitions []vrrp.Transition
 }
 
@@ -67,7 +69,22 @@ func (b *inbox) statuses(list []vrrp.Status) {
 	b.put(func() {
 		for _, s := range list {
 			b.vrrp[s.Name] = s
+			delete(b.counts, s.Name)
 		}
+	})
+}
+
+// counters takes over a map.
+func (b *inbox) counters(all map[string]vrrp.Counters) {
+	b.put(func() {
+		for name, s := range b.vrrp {
+			if counters, newer := all[name]; newer {
+				s.Counters = counters
+				b.vrrp[name] = s
+				delete(all, name)
+			}
+		}
+		b.counts = all
 	})
 }
 
@@ -107,8 +124,8 @@ func (b *inbox) sysctlsChanged() {
 func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, found: b.found, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves, static: b.static}
+	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, found: b.found, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves, static: b.static, counters: b.counts}
 	b.results, b.vrrp, b.moves, b.speaker, b.sysctls = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil, false
-	b.tracks, b.found, b.static = map[string]track.Result{}, map[string]discovery.Report{}, nil
+	b.tracks, b.found, b.static, b.counts = map[string]track.Result{}, map[string]discovery.Report{}, nil, nil
 	return n
 }

@@ -16,12 +16,14 @@ import (
 // fakeSpeaker records the wanted state, and sends reports on request.
 type fakeSpeaker struct {
 	report      func([]vrrp.Status)
+	count       func(map[string]vrrp.Counters)
 	transitions func([]vrrp.Transition)
 	connected   func(bool)
 
 	mu    sync.Mutex
 	last  vrrp.Wanted
 	alive int
+	all   []bool // of the requests for a report
 }
 
 func (s *fakeSpeaker) wanted() vrrp.Wanted {
@@ -36,8 +38,14 @@ func (s *fakeSpeaker) Set(w vrrp.Wanted) {
 	s.last = w
 }
 
-func (s *fakeSpeaker) Run(ctx context.Context)      { <-ctx.Done() }
-func (s *fakeSpeaker) Report(context.Context) error { return nil }
+func (s *fakeSpeaker) Run(ctx context.Context) { <-ctx.Done() }
+
+func (s *fakeSpeaker) Report(_ context.Context, all bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, all)
+	return nil
+}
 
 func (s *fakeSpeaker) Alive() {
 	s.mu.Lock()
@@ -116,4 +124,42 @@ func TestStopWaitsForTheSpeaker(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCountersOfAReport checks that counters change nothing else of an instance's status, that later statuses are not changed by earlier
+// counters, and that all statuses are requested as long as one is missing.
+func TestCountersOfAReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg = onlyVRRP()
+		b.start(true)
+		defer b.stop()
+		name := b.cfg.VRRP[0].Name
+		sent := func(n uint64) map[string]vrrp.Counters {
+			return map[string]vrrp.Counters{name: {AdvertsSent: n}, "other": {AdvertsSent: n}}
+		}
+		expect := func(state vrrp.State, n uint64) {
+			t.Helper()
+			if v := b.status().VRRP[0]; v.State != state || v.AdvertsSent != n {
+				t.Errorf("%s, %d sent; want %s, %d", v.State, v.AdvertsSent, state, n)
+			}
+		}
+		b.speaker.count(sent(1))
+		synctest.Wait()
+		expect(vrrp.Initialize, 0)
+		b.speaker.report([]vrrp.Status{{Name: name, State: vrrp.Backup}})
+		b.speaker.count(sent(2))
+		synctest.Wait()
+		expect(vrrp.Backup, 2)
+		b.speaker.count(sent(3))
+		b.speaker.report([]vrrp.Status{{Name: name, State: vrrp.Master, Counters: vrrp.Counters{AdvertsSent: 4}}})
+		synctest.Wait()
+		expect(vrrp.Master, 4)
+		b.speaker.count(sent(5))
+		synctest.Wait()
+		expect(vrrp.Master, 5)
+		if want := []bool{true, false, false, false}; !slices.Equal(b.speaker.all, want) {
+			t.Errorf("all statuses were requested: %v, want %v", b.speaker.all, want)
+		}
+	})
 }

@@ -30,20 +30,24 @@ const reportTimeout = 500 * time.Millisecond
 // sequence, each valid until the next: 40,000 real servers as a whole take 60 MB. It does not wait for other work: counters
 // that are not available in time are omitted and reported as a problem.
 func (d *Director) Survey(ctx context.Context) (api.Status, iter.Seq[*api.Service], error) {
-	reportCtx, cancel := context.WithTimeout(ctx, reportTimeout)
-	defer cancel()
-	if err := d.speaker.Report(reportCtx); err != nil {
-		d.Logger.Debug("status without current counters of the speaker", "error", err)
-	}
-	open := false
-	if err := d.view(ctx, func() { open = d.kernel != nil }); err != nil {
+	open, lacking := false, false
+	if err := d.view(ctx, func() { open, lacking = d.kernel != nil, len(d.vrrp) < len(d.instances) }); err != nil {
 		return api.Status{}, nil, err
 	}
+	var reporting sync.WaitGroup
+	reporting.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+		defer cancel()
+		if err := d.speaker.Report(ctx, lacking); err != nil {
+			d.Logger.Debug("status without current counters of the speaker", "error", err)
+		}
+	})
 	var kernel observed
 	var unread error
 	if open {
 		kernel, unread = d.counters.read(ctx)
 	}
+	reporting.Wait()
 	var seen snapshot
 	if err := d.view(ctx, func() { seen = d.snapshot() }); err != nil {
 		return api.Status{}, nil, err

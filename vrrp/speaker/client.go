@@ -16,10 +16,11 @@ import (
 
 // ClientOptions configure a Client.
 type ClientOptions struct {
-	Path      string              // of the speaker's Unix socket
-	Statuses  func([]vrrp.Status) // called with changed statuses, and with all statuses after connecting and for a Report
-	Static    func([]string)      // called with what the kernel refuses of the static configuration, after connecting and when it changes; nil: ignored
-	Connected func(bool)          // called when the connection is established and when it is lost
+	Path      string                         // of the speaker's Unix socket
+	Statuses  func([]vrrp.Status)            // called with changed statuses, and with all statuses after connecting
+	Counters  func(map[string]vrrp.Counters) // called for a Report, by name, for instances that are not in Statuses; may keep the map
+	Static    func([]string)                 // called with what the kernel refuses of the static configuration, after connecting and when it changes; nil: ignored
+	Connected func(bool)                     // called when the connection is established and when it is lost
 	// Transitions is called with all transitions, each once and in order, and before Statuses is called with the
 	// resulting states. It first receives the transitions in the speaker's history.
 	Transitions func([]vrrp.Transition)
@@ -37,6 +38,7 @@ type Client struct {
 	wanted  *vrrp.Wanted
 	unsent  bool
 	asking  bool
+	all     bool // with asking
 	alive   bool
 	after   *vrrp.Position  // to be sent
 	waiting []chan struct{} // closed when the report has arrived
@@ -82,13 +84,13 @@ func (c *Client) Alive() {
 	c.wake.notify()
 }
 
-// Report requests the statuses of all instances with current counters, and returns after Statuses has been called with
-// them.
-func (c *Client) Report(ctx context.Context) error {
+// Report requests current counters of all instances, with their statuses if all is set, and returns after Counters and Statuses have been
+// called with them.
+func (c *Client) Report(ctx context.Context, all bool) error {
 	told := make(chan struct{})
 	c.mu.Lock()
 	c.waiting = append(c.waiting, told)
-	c.asking = true
+	c.asking, c.all = true, c.all || all
 	c.mu.Unlock()
 	c.wake.notify()
 	select {
@@ -170,9 +172,9 @@ func (c *Client) next() (order, bool) {
 	if c.unsent {
 		o.Wanted = c.wanted
 	}
-	o.Report, o.After = c.asking, c.after
+	o.Report, o.Counts, o.After = c.asking, c.asking && !c.all, c.after
 	ok := c.unsent || c.asking || c.alive || c.after != nil
-	c.unsent, c.asking, c.alive, c.after = false, false, false, nil
+	c.unsent, c.asking, c.all, c.alive, c.after = false, false, false, false, nil
 	return o, ok
 }
 
@@ -205,6 +207,9 @@ func (c *Client) listen(conn net.Conn) error {
 		}
 		if len(n.Statuses) > 0 {
 			c.Statuses(n.Statuses)
+		}
+		if len(n.Counters) > 0 {
+			c.Counters(n.Counters)
 		}
 		if n.Static != nil && c.Static != nil {
 			c.Static(*n.Static)

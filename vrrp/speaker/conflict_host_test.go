@@ -235,7 +235,7 @@ func TestHostOwnOtherInterfaceIsNoConflict(t *testing.T) {
 			answers++
 		}
 	}
-	if err := s.client.Report(ctx); err != nil {
+	if err := s.client.Report(ctx, true); err != nil {
 		t.Fatal(err)
 	}
 	if c := s.status("v").Conflicts; len(c) > 0 {

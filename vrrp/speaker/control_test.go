@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,6 +65,7 @@ type office struct {
 	listener *pipeListener
 	mu       sync.Mutex
 	statuses []vrrp.Status
+	counts   map[string]vrrp.Counters
 	wanted   []vrrp.Wanted
 	lost     int
 }
@@ -100,7 +102,9 @@ func withOffice(t *testing.T, f func(t *testing.T, o *office)) {
 				if in.Wanted != nil {
 					o.wanted = append(o.wanted, *in.Wanted)
 				}
-				if in.Report {
+				if in.Report && in.Counts {
+					c.put(news{Counters: o.counts, Report: true})
+				} else if in.Report {
 					c.put(news{Statuses: o.statuses, Report: true, Figures: &vrrp.Figures{PID: 7}})
 				}
 			},
@@ -130,6 +134,7 @@ type desk struct {
 	*Client
 	mu     sync.Mutex
 	heard  []vrrp.Status
+	counts map[string]vrrp.Counters
 	linked []bool
 	moves  []vrrp.Transition
 	stop   func()
@@ -143,6 +148,11 @@ func newDesk(t *testing.T, dial func(context.Context) (net.Conn, error)) *desk {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.heard = append(d.heard, s...)
+		},
+		Counters: func(all map[string]vrrp.Counters) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.counts = all
 		},
 		Transitions: func(list []vrrp.Transition) {
 			d.mu.Lock()
@@ -193,9 +203,14 @@ func TestClientAndServer(t *testing.T) {
 		if heard, _ := d.take(); len(heard) != 1 || heard[0].State != vrrp.Master {
 			t.Errorf("received %v", heard)
 		}
-		err := d.Report(t.Context())
+		err := d.Report(t.Context(), true)
 		if heard, _ := d.take(); err != nil || len(heard) != 2 || d.Figures().PID != 7 {
 			t.Errorf("report %v, %+v, %v", heard, d.Figures(), err)
+		}
+		o.counts = map[string]vrrp.Counters{"v": {AdvertsSent: 1 << 60}, "w": {Dropped: map[string]uint64{"ttl": 1}}}
+		err = d.Report(t.Context(), false)
+		if heard, _ := d.take(); err != nil || len(heard) != 0 || !reflect.DeepEqual(d.counts, o.counts) {
+			t.Errorf("report %v, %+v, %v", heard, d.counts, err)
 		}
 	})
 }
@@ -220,7 +235,7 @@ func TestClientComesBack(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := d.Report(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := d.Report(ctx, true); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a report without a speaker: %v", err)
 		}
 		up.Store(true)
@@ -325,6 +340,7 @@ func TestSlowDirector(t *testing.T) {
 		}
 		synctest.Wait() // the writer is busy with the first line
 		for i := range 1000 {
+			o.send(news{Counters: map[string]vrrp.Counters{"v": {}, "w": {}}})
 			o.publish([]vrrp.Status{{Name: "v", Transitions: uint64(i)}, {Name: "w"}})
 		}
 		d := json.NewDecoder(conn)
@@ -338,6 +354,9 @@ func TestSlowDirector(t *testing.T) {
 		}
 		if got := lines[1].Statuses; len(got) != 2 || got[0].Transitions != 999 || got[1].Name != "w" {
 			t.Errorf("second line: %+v", got)
+		}
+		if len(lines[1].Counters) > 0 {
+			t.Errorf("the counters are older than the statuses: %+v", lines[1].Counters)
 		}
 	})
 }

@@ -348,6 +348,19 @@ func (e *engine) statuses(now time.Time) []vrrp.Status {
 	return out
 }
 
+// report returns the counters of every router, as a part of its status if that has changed otherwise too.
+func (e *engine) report(now time.Time) (statuses []vrrp.Status, counters map[string]vrrp.Counters) {
+	counters = make(map[string]vrrp.Counters, len(e.routers))
+	for _, r := range e.routers {
+		if r.isCounting() {
+			counters[r.instance.Name] = r.counters()
+		} else {
+			statuses = append(statuses, r.status(now))
+		}
+	}
+	return statuses, counters
+}
+
 // figures returns what a report says of this process.
 func (e *engine) figures() *vrrp.Figures {
 	return &vrrp.Figures{PID: os.Getpid(), Sent: e.timers.late, Received: e.late}

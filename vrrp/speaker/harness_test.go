@@ -276,7 +276,7 @@ func (s *station) report(name, what string, ok func(vrrp.Status) bool) vrrp.Stat
 	pace := time.NewTicker(2 * time.Millisecond)
 	defer pace.Stop()
 	for {
-		if err := s.client.Report(ctx); err != nil {
+		if err := s.client.Report(ctx, true); err != nil {
 			s.t.Fatalf("%s on %s: not %s: %v; last report %+v", name, s.host.Name(), what, err, s.status(name))
 		}
 		if st := s.status(name); ok(st) {

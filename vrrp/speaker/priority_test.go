@@ -212,7 +212,7 @@ func transitionsOf(s *station) int {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := s.client.Report(ctx); err != nil {
+	if err := s.client.Report(ctx, true); err != nil {
 		s.t.Fatalf("the speaker on %s does not answer: %v", s.host.Name(), err)
 	}
 	s.mu.Lock()

@@ -125,23 +125,31 @@ func (r *router) status(now time.Time) vrrp.Status {
 	for i := range s.Tracks {
 		s.Tracks[i].Since = wallclock.Export(s.Tracks[i].Since, now)
 	}
-	s.AdvertsSent = r.sent
-	s.SendErrors = r.sendErrors
-	s.AdvertsReceived = r.received
-	s.AddressMismatches = r.mismatched
-	s.AnnouncesSent = r.holder.announced.Load()
 	s.AddressesRefused = r.refused.lacking
-	s.RoutesRefused, s.RoutesRestored = r.routesRefused, r.holder.routesRestored.Load()
+	s.RoutesRefused = r.routesRefused
 	s.AddressesFound = r.found.count
-	s.AddressesRestored = r.holder.restored.Load()
 	s.Conflicts = r.conflicts.list(now)
 	s.VMAC = r.vmacStatus()
 	s.TransitionCounts = slices.Clone(r.transitions)
-	if r.drops != nil {
-		s.Dropped = named(&r.drops.count)
-	}
-	s.InterfaceDropped = named(&r.wire.drops.count)
+	s.Counters = r.counters()
 	return s
+}
+
+func (r *router) counters() vrrp.Counters {
+	c := vrrp.Counters{
+		AdvertsSent: r.sent, AdvertsReceived: r.received, AnnouncesSent: r.holder.announced.Load(), RoutesRestored: r.holder.routesRestored.Load(),
+		AddressesRestored: r.holder.restored.Load(), SendErrors: r.sendErrors, AddressMismatches: r.mismatched, InterfaceDropped: named(&r.wire.drops.count),
+	}
+	if r.drops != nil {
+		c.Dropped = named(&r.drops.count)
+	}
+	return c
+}
+
+// isCounting reports whether only counters can differ from the status that was sent last, or is about to be. A machine is ahead of queued
+// work, and evidence of a conflict is not sent each time.
+func (r *router) isCounting() bool {
+	return r.idle() && len(r.conflicts.open) == 0 && r.news.missed == 0
 }
 
 // countTransition counts a transition by its new state and its reason, of which there are few.

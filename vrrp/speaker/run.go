@@ -281,10 +281,19 @@ func (s *speaker) ordered(c *directorConn, o order) {
 		s.loop.post(func(now time.Time) { s.loop.engine.setWanted(*o.Wanted, now) })
 	}
 	// One report answers all requests that arrive before it is sent.
+	if o.Report && !o.Counts {
+		c.all.Store(true)
+	}
 	if o.Report && c.asked.CompareAndSwap(false, true) {
 		s.loop.post(func(time.Time) {
 			c.asked.Store(false)
-			c.put(news{Statuses: s.loop.engine.statuses(time.Now()), Report: true, Figures: s.loop.engine.figures()})
+			n := news{Report: true, Figures: s.loop.engine.figures()}
+			if c.all.Swap(false) {
+				n.Statuses = s.loop.engine.statuses(time.Now())
+			} else {
+				n.Statuses, n.Counters = s.loop.engine.report(time.Now())
+			}
+			c.put(n)
 		})
 	}
 }

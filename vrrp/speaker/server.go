@@ -158,10 +158,12 @@ type directorConn struct {
 
 	finish chan struct{} // closed when no more data will follow
 	asked  atomic.Bool   // a report is pending
+	all    atomic.Bool   // it is to have all statuses
 
 	mu      sync.Mutex
 	order   []string // names, in the order of their first change
 	waiting map[string]vrrp.Status
+	counts  map[string]vrrp.Counters // of instances whose status is not waiting
 	static  *[]string
 	report  bool
 	figures *vrrp.Figures
@@ -191,6 +193,17 @@ func (c *directorConn) put(n news) {
 			c.order = append(c.order, s.Name)
 		}
 		c.waiting[s.Name] = s
+		delete(c.counts, s.Name)
+	}
+	if n.Counters != nil {
+		for name, s := range c.waiting {
+			if counts, newer := n.Counters[name]; newer {
+				s.Counters = counts
+				c.waiting[name] = s
+				delete(n.Counters, name)
+			}
+		}
+		c.counts = n.Counters
 	}
 	if n.Static != nil {
 		c.static = n.Static
@@ -228,6 +241,7 @@ func (c *directorConn) take() (n news, ok bool) {
 	}
 	n.Static, c.static = c.static, nil
 	n.Figures, c.figures = c.figures, nil
+	n.Counters, c.counts = c.counts, nil
 	n.Report, n.Statuses = c.report, make([]vrrp.Status, 0, len(c.order))
 	for _, name := range c.order {
 		n.Statuses = append(n.Statuses, c.waiting[name])
