@@ -1,8 +1,13 @@
 package director
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"iter"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,7 +18,9 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/discovery"
+	"github.com/lvs-ha/lvs-ha/internal/metrics"
 	"github.com/lvs-ha/lvs-ha/internal/pool"
 	"github.com/lvs-ha/lvs-ha/internal/track"
 	"github.com/lvs-ha/lvs-ha/ipvs"
@@ -178,5 +185,37 @@ func BenchmarkSnapshot(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = d.snapshot()
+	}
+}
+
+// BenchmarkScrape serves the metrics of 40,000 real servers on a Unix socket.
+func BenchmarkScrape(b *testing.B) {
+	d, kernel := large(b, 40_000)
+	l, err := net.Listen("unix", filepath.Join(b.TempDir(), "s"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	survey := func(context.Context) (api.Status, iter.Seq[*api.Service], error) {
+		seen, now := d.snapshot(), time.Now()
+		return seen.status(kernel, now), seen.services(kernel, now), nil
+	}
+	server := http.Server{Handler: metrics.Handler(survey, func() metrics.Figures { return metrics.Figures{} })}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", l.Addr().String())
+	}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		answer, err := client.Get("http://lvs-ha/metrics")
+		if err != nil {
+			b.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, answer.Body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		answer.Body.Close()
+		b.SetBytes(n)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/healthcheck"
+	"github.com/lvs-ha/lvs-ha/internal/ahead"
 	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/notify"
@@ -182,7 +183,7 @@ func (s *snapshot) services(actual observed, now time.Time) iter.Seq[*api.Servic
 		for i := range actual.table {
 			kernel[actual.table[i].ServiceKey] = &actual.table[i]
 		}
-		inAdvance(runtime.GOMAXPROCS(0), len(s.cfg.Services), func() func(i int) *api.Service {
+		ahead.Each(runtime.GOMAXPROCS(0), len(s.cfg.Services), func() func(i int) *api.Service {
 			memory := surveyed{kernel: map[ipvs.DestinationKey]*ipvs.DestinationState{}}
 			return func(i int) *api.Service {
 				actual, present := kernel[s.cfg.Services[i].ServiceKey]
@@ -193,37 +194,6 @@ func (s *snapshot) services(actual observed, now time.Time) iter.Seq[*api.Servic
 				return &memory.service
 			}
 		}, yield)
-	}
-}
-
-// inAdvance yields the values for 0 to n-1 in order. Each of the workers, in a goroutine of its own, computes every workers-th one while
-// others are used. compute returns a function with memory of its own for one value, which its next call overwrites.
-func inAdvance[T any](workers, n int, compute func() func(i int) T, yield func(T) bool) {
-	stopped := make(chan struct{})
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer close(stopped)
-	values := make([]chan T, min(workers, n))
-	for w := range values {
-		values[w] = make(chan T)
-		running.Go(func() {
-			// A value is no longer in use when the worker's next one is accepted.
-			turns := [2]func(int) T{compute(), compute()}
-			for i := w; i < n; i += len(values) {
-				value := turns[0](i)
-				select {
-				case values[w] <- value:
-				case <-stopped:
-					return
-				}
-				turns[0], turns[1] = turns[1], turns[0]
-			}
-		})
-	}
-	for i := range n {
-		if !yield(<-values[i%len(values)]) {
-			return
-		}
 	}
 }
 

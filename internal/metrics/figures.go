@@ -24,9 +24,9 @@ func processes(w *writer, list []Process) {
 	all := make([]labelled[Process], len(list))
 	names := []string{"process"}
 	for i := range list {
-		all[i] = labelled[Process]{labelsOf(names, list[i].Name), &list[i]}
+		all[i] = labelled[Process]{labelsOf(names, list[i].Name), list[i]}
 	}
-	numbers(w, [][]labelled[Process]{all}, names, []number[Process]{
+	numbers(w, [][]labelled[Process]{all}, []number[Process]{
 		{counter, "process_cpu_seconds_total", "CPU time of a process.", func(p *Process) float64 { return p.CPU.Seconds() }},
 		{gauge, "process_resident_memory_bytes", "Resident memory of a process.", func(p *Process) float64 { return float64(p.Memory) }},
 		{gauge, "process_start_time_seconds", "When a process started, since 1970.", func(p *Process) float64 { return float64(p.Started.UnixMilli()) / 1000 }},

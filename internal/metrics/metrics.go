@@ -151,13 +151,13 @@ func instances(w *writer, list []api.Instance) {
 			w.sample(float64(count[k]), v.Name, string(k))
 		}
 	}
-	numbers(w, named(list), instanceLabels, []number[api.Instance]{
-		{gauge, "vrrp_priority", "The configured priority.", func(v *api.Instance) float64 { return float64(v.Priority) }},
-		{gauge, "vrrp_effective_priority", "The priority with the tracks' effects.", func(v *api.Instance) float64 { return float64(v.EffectivePriority) }},
-		{gauge, "vrrp_addresses_refused", "Virtual addresses that the kernel refuses.", func(v *api.Instance) float64 { return float64(len(v.AddressesRefused)) }},
-		{gauge, "vrrp_routes_refused", "Routes and rules that the kernel refuses.", func(v *api.Instance) float64 { return float64(len(v.RoutesRefused)) }},
-		{counter, "vrrp_became_master_total", "Times that the instance became master.", func(v *api.Instance) float64 { return float64(v.Transitions) }},
-		{counter, "vrrp_addresses_restored_total", "Virtual addresses added again after another program had deleted them.", func(v *api.Instance) float64 { return float64(v.AddressesRestored) }},
+	numbers(w, named(list), []number[*api.Instance]{
+		{gauge, "vrrp_priority", "The configured priority.", func(v **api.Instance) float64 { return float64((*v).Priority) }},
+		{gauge, "vrrp_effective_priority", "The priority with the tracks' effects.", func(v **api.Instance) float64 { return float64((*v).EffectivePriority) }},
+		{gauge, "vrrp_addresses_refused", "Virtual addresses that the kernel refuses.", func(v **api.Instance) float64 { return float64(len((*v).AddressesRefused)) }},
+		{gauge, "vrrp_routes_refused", "Routes and rules that the kernel refuses.", func(v **api.Instance) float64 { return float64(len((*v).RoutesRefused)) }},
+		{counter, "vrrp_became_master_total", "Times that the instance became master.", func(v **api.Instance) float64 { return float64((*v).Transitions) }},
+		{counter, "vrrp_addresses_restored_total", "Virtual addresses added again after another program had deleted them.", func(v **api.Instance) float64 { return float64((*v).AddressesRestored) }},
 	})
 }
 
@@ -171,22 +171,22 @@ type number[T any] struct {
 // instanceLabels are the names of the labels of most families of instances.
 var instanceLabels = []string{"vrrp_instance"}
 
-func named(list []api.Instance) [][]labelled[api.Instance] {
-	out := make([]labelled[api.Instance], len(list))
+func named(list []api.Instance) [][]labelled[*api.Instance] {
+	out := make([]labelled[*api.Instance], len(list))
 	for i := range list {
-		out[i] = labelled[api.Instance]{labelsOf(instanceLabels, list[i].Name), &list[i]}
+		out[i] = labelled[*api.Instance]{labelsOf(instanceLabels, list[i].Name), &list[i]}
 	}
-	return [][]labelled[api.Instance]{out}
+	return [][]labelled[*api.Instance]{out}
 }
 
 // adverts writes the packets of VRRP instances.
 func adverts(w *writer, list []api.Instance) {
-	numbers(w, named(list), instanceLabels, []number[api.Instance]{
-		{counter, "vrrp_adverts_sent_total", "Adverts sent.", func(v *api.Instance) float64 { return float64(v.AdvertsSent) }},
-		{counter, "vrrp_adverts_received_total", "Adverts received and accepted.", func(v *api.Instance) float64 { return float64(v.AdvertsReceived) }},
-		{counter, "vrrp_send_errors_total", "Adverts that the kernel refused.", func(v *api.Instance) float64 { return float64(v.SendErrors) }},
-		{counter, "vrrp_address_mismatches_total", "Accepted adverts with other addresses than ours.", func(v *api.Instance) float64 { return float64(v.AddressMismatches) }},
-		{counter, "vrrp_announcements_sent_total", "Gratuitous ARP packets and unsolicited neighbour advertisements sent.", func(v *api.Instance) float64 { return float64(v.AnnouncementsSent) }},
+	numbers(w, named(list), []number[*api.Instance]{
+		{counter, "vrrp_adverts_sent_total", "Adverts sent.", func(v **api.Instance) float64 { return float64((*v).AdvertsSent) }},
+		{counter, "vrrp_adverts_received_total", "Adverts received and accepted.", func(v **api.Instance) float64 { return float64((*v).AdvertsReceived) }},
+		{counter, "vrrp_send_errors_total", "Adverts that the kernel refused.", func(v **api.Instance) float64 { return float64((*v).SendErrors) }},
+		{counter, "vrrp_address_mismatches_total", "Accepted adverts with other addresses than ours.", func(v **api.Instance) float64 { return float64((*v).AddressMismatches) }},
+		{counter, "vrrp_announcements_sent_total", "Gratuitous ARP packets and unsolicited neighbour advertisements sent.", func(v **api.Instance) float64 { return float64((*v).AnnouncementsSent) }},
 	})
 	w.family(counter, "vrrp_dropped_total", "Adverts dropped, by reason.", "vrrp_instance", "reason")
 	for _, v := range list {

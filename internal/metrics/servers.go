@@ -21,7 +21,7 @@ var (
 // labelled is something that has several samples, with its labels.
 type labelled[T any] struct {
 	labels []byte
-	of     *T
+	of     T
 }
 
 // service is a virtual service with the number of its real servers by state.
@@ -58,11 +58,10 @@ func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
 	for v := range all {
 		one := service{Service: *v}
 		one.Servers = nil
-		var numbers []server
 		var list []labelled[server]
 		var checks []labelled[check]
 		if servers {
-			numbers, list, checks = make([]server, 0, len(v.Servers)), make([]labelled[server], 0, len(v.Servers)), make([]labelled[check], 0, len(v.Servers))
+			list, checks = make([]labelled[server], 0, len(v.Servers)), make([]labelled[check], 0, len(v.Servers))
 		}
 		for i := range v.Servers {
 			r := &v.Servers[i]
@@ -71,14 +70,13 @@ func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
 				continue
 			}
 			key := r.ServerKey.String()
-			numbers = append(numbers, server{
+			list = append(list, labelled[server]{g.texts.labels(serverLabels, v.Name, key), server{
 				up: r.State == healthcheck.Up, inKernel: r.Present, weight: r.Weight, effective: r.Effective, kernelWeight: r.KernelWeight, active: r.Active, inactive: r.Inactive, traffic: r.Stats,
-			})
-			list = append(list, labelled[server]{g.texts.labels(serverLabels, v.Name, key), &numbers[len(numbers)-1]})
+			}})
 			for k := range r.Checks {
 				c := &r.Checks[k]
 				labels := g.texts.labels(checkLabels, v.Name, key, c.Kind+ordinal(k, r.Checks), c.Endpoint.String())
-				checks = append(checks, labelled[check]{labels, &check{c.State == healthcheck.Up, time.Duration(c.Took)}})
+				checks = append(checks, labelled[check]{labels, check{c.State == healthcheck.Up, time.Duration(c.Took)}})
 			}
 			if r.Override != nil {
 				g.overrides = append(g.overrides, g.texts.labels(overrideLabels, v.Name, key, string(r.Override.Action)))
@@ -91,12 +89,12 @@ func gather(all iter.Seq[*api.Service], servers bool) (g gathered) {
 
 // realServers writes what lvs-ha knows of real servers, with their checks.
 func realServers(w *writer, g *gathered) {
-	numbers(w, g.servers, serverLabels, []number[server]{
+	numbers(w, g.servers, []number[server]{
 		{gauge, "server_up", "Whether the checks of a real server succeed.", func(r *server) float64 { return truth(r.up) }},
 		{gauge, "server_weight", "The configured weight.", func(r *server) float64 { return float64(r.weight) }},
 		{gauge, "server_effective_weight", "The weight that checks, agents and orders have made of it.", func(r *server) float64 { return float64(r.effective) }},
 	})
-	numbers(w, g.checks, checkLabels, []number[check]{
+	numbers(w, g.checks, []number[check]{
 		{gauge, "check_up", "Whether a health check of a real server succeeds.", func(c *check) float64 { return truth(c.up) }},
 		{gauge, "check_last_duration_seconds", "How long the last run of a health check took.", func(c *check) float64 { return c.took.Seconds() }},
 	})
@@ -112,39 +110,53 @@ func inKernel(w *writer, g *gathered, servers bool) {
 	for i := range g.services {
 		w.flag(g.services[i].Present, g.services[i].Name)
 	}
-	writeTraffic(w, "service", func(add func(labels []byte, s *api.Stats)) {
-		for i := range g.services {
-			add(labelsOf(serviceLabels, g.services[i].Name), &g.services[i].Stats)
-		}
-	}, serviceLabels)
+	numbers(w, g.traffic(), traffic("service", func(s *api.Stats) *api.Stats { return s }))
 	if !servers {
 		return
 	}
-	numbers(w, g.servers, serverLabels, []number[server]{
+	numbers(w, g.servers, []number[server]{
 		{gauge, "server_kernel_weight", "The weight in the kernel's table; 0 if the server is not there.", func(r *server) float64 { return float64(r.kernelWeight) }},
 		{gauge, "server_in_kernel", "Whether the server is in the kernel's table.", func(r *server) float64 { return truth(r.inKernel) }},
 		{gauge, "server_active_connections", "Established connections.", func(r *server) float64 { return float64(r.active) }},
 		{gauge, "server_inactive_connections", "Connections in other states.", func(r *server) float64 { return float64(r.inactive) }},
 	})
-	writeTraffic(w, "server", func(add func(labels []byte, s *api.Stats)) {
-		for _, list := range g.servers {
-			for i := range list {
-				add(list[i].labels, &list[i].of.traffic)
-			}
-		}
-	}, serverLabels)
+	numbers(w, g.servers, traffic("server", func(r *server) *api.Stats { return &r.traffic }))
 }
 
-// numbers writes families with a sample for each element of the lists.
-func numbers[T any](w *writer, lists [][]labelled[T], labels []string, families []number[T]) {
-	for _, f := range families {
-		w.family(f.kind, f.name, f.help, labels...)
-		for _, list := range lists {
-			for i := range list {
-				w.sampleOf(list[i].labels, f.value(list[i].of))
-			}
+// traffic returns the counters of the services.
+func (g *gathered) traffic() [][]labelled[api.Stats] {
+	list := make([]labelled[api.Stats], len(g.services))
+	for i := range g.services {
+		list[i] = labelled[api.Stats]{labelsOf(serviceLabels, g.services[i].Name), g.services[i].Stats}
+	}
+	return [][]labelled[api.Stats]{list}
+}
+
+// samplesAhead is how many samples are formatted at a time: enough that it takes longer than to pass them on.
+const samplesAhead = 500
+
+// numbers writes families with a sample for each element of the lists. All CPUs format them.
+func numbers[T any](w *writer, lists [][]labelled[T], families []number[T]) {
+	parts := [][][]labelled[T]{nil} // of a family
+	for size, from, i := 0, 0, 0; i < len(lists); i++ {
+		if size += len(lists[i]); size >= samplesAhead || i == len(lists)-1 {
+			parts = append(parts, lists[from:i+1])
+			size, from = 0, i+1
 		}
 	}
+	w.parallel(len(families)*len(parts), func(lines []byte, i int) []byte {
+		f, part := &families[i/len(parts)], i%len(parts)
+		name := prefix + f.name
+		if part == 0 {
+			return appendHeader(lines, f.kind, name, f.help)
+		}
+		for _, list := range parts[part] {
+			for k := range list {
+				lines = appendSample(lines, name, list[k].labels, f.value(&list[k].of))
+			}
+		}
+		return lines
+	})
 }
 
 // ordinal distinguishes checks of the same kind and endpoint: " 2" for the second.
@@ -161,8 +173,9 @@ func ordinal(k int, all []api.Check) string {
 	return " " + strconv.Itoa(n)
 }
 
-// writeTraffic writes the kernel's counters of services or servers.
-func writeTraffic(w *writer, what string, each func(add func(labels []byte, s *api.Stats)), labels []string) {
+// traffic returns the families of the kernel's counters of services or servers.
+func traffic[T any](what string, of func(*T) *api.Stats) []number[T] {
+	var out []number[T]
 	for _, f := range []number[api.Stats]{
 		{counter, "connections_total", "Connections.", func(s *api.Stats) float64 { return float64(s.Connections) }},
 		{counter, "incoming_packets_total", "Packets from clients.", func(s *api.Stats) float64 { return float64(s.InPackets) }},
@@ -170,7 +183,7 @@ func writeTraffic(w *writer, what string, each func(add func(labels []byte, s *a
 		{counter, "incoming_bytes_total", "Bytes from clients.", func(s *api.Stats) float64 { return float64(s.InBytes) }},
 		{counter, "outgoing_bytes_total", "Bytes to clients, with NAT only.", func(s *api.Stats) float64 { return float64(s.OutBytes) }},
 	} {
-		w.family(f.kind, what+"_"+f.name, f.help, labels...)
-		each(func(labels []byte, s *api.Stats) { w.sampleOf(labels, f.value(s)) })
+		out = append(out, number[T]{f.kind, what + "_" + f.name, f.help, func(x *T) float64 { return f.value(of(x)) }})
 	}
+	return out
 }

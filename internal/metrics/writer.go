@@ -3,10 +3,12 @@ package metrics
 import (
 	"bufio"
 	"io"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/ahead"
 	"github.com/lvs-ha/lvs-ha/internal/histogram"
 )
 
@@ -22,39 +24,75 @@ const (
 
 // writer writes metrics. It keeps the first error, after which it writes nothing.
 type writer struct {
-	out   *bufio.Writer
+	to    io.Writer
+	out   *bufio.Writer // to it
 	name  string
 	names []string // of the labels
 }
 
-func newWriter(w io.Writer) *writer { return &writer{out: bufio.NewWriterSize(w, 64<<10)} }
+func newWriter(w io.Writer) *writer { return &writer{to: w, out: bufio.NewWriterSize(w, 64<<10)} }
+
+// direct is the length of lines that are written without a copy.
+const direct = 16 << 10
 
 // family begins a family: its name, without the prefix of all, its type and the names of its labels. Its samples follow.
 func (w *writer) family(k kind, name, help string, labels ...string) {
-	w.name, w.names = "lvs_ha_"+name, labels
-	w.out.WriteString("# HELP " + w.name + " " + help + "\n# TYPE " + w.name + " " + string(k) + "\n")
+	w.name, w.names = prefix+name, labels
+	w.out.Write(appendHeader(w.out.AvailableBuffer(), k, w.name, help))
+}
+
+const prefix = "lvs_ha_" // of all names
+
+func appendHeader(lines []byte, k kind, name, help string) []byte {
+	return append(lines, "# HELP "+name+" "+help+"\n# TYPE "+name+" "+string(k)+"\n"...)
 }
 
 // sample writes a sample of the current family with the values of its labels.
 func (w *writer) sample(value float64, labels ...string) {
 	line := append(w.out.AvailableBuffer(), w.name...)
-	w.end(appendLabels(line, w.names, labels), value)
+	w.out.Write(appendValue(appendLabels(line, w.names, labels), value))
 }
 
 // sampleOf writes a sample with labels that are formatted already.
 func (w *writer) sampleOf(labels []byte, value float64) {
-	w.end(append(append(w.out.AvailableBuffer(), w.name...), labels...), value)
+	w.out.Write(appendSample(w.out.AvailableBuffer(), w.name, labels, value))
 }
 
-// end completes a line.
-func (w *writer) end(line []byte, value float64) {
+// appendSample appends a sample with labels that are formatted already.
+func appendSample(lines []byte, name string, labels []byte, value float64) []byte {
+	return appendValue(append(append(lines, name...), labels...), value)
+}
+
+// parallel writes the lines that appendLines appends for 0 to n-1, in order. It calls it in several goroutines.
+func (w *writer) parallel(n int, appendLines func(lines []byte, i int) []byte) {
+	ahead.Each(runtime.GOMAXPROCS(0), n, func() func(i int) []byte {
+		var memory []byte
+		return func(i int) []byte {
+			memory = appendLines(memory[:0], i)
+			return memory
+		}
+	}, func(lines []byte) bool {
+		if len(lines) < direct {
+			_, err := w.out.Write(lines)
+			return err == nil
+		}
+		if w.out.Flush() != nil {
+			return false
+		}
+		_, err := w.to.Write(lines)
+		return err == nil
+	})
+}
+
+// appendValue completes a line.
+func appendValue(line []byte, value float64) []byte {
 	line = append(line, ' ')
 	if whole := uint64(value); value >= 0 && float64(whole) == value && whole < 1<<53 {
 		line = strconv.AppendUint(line, whole, 10)
 	} else {
 		line = strconv.AppendFloat(line, value, 'g', -1, 64)
 	}
-	w.out.Write(append(line, '\n'))
+	return append(line, '\n')
 }
 
 // bounds are the upper bounds of buckets in seconds, as labels.
