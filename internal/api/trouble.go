@@ -82,14 +82,9 @@ func rank(t Trouble) int {
 	return 1
 }
 
-// refusedText summarizes a refused reload in one line and names the command that shows all of it.
+// refusedText names the error of a refused configuration, and the command that shows all of it.
 func refusedText(reason string) string {
-	first := ""
-	for line := range strings.Lines(reason) {
-		if first = strings.TrimSpace(line); first != "" {
-			break
-		}
-	}
+	first, _, _ := strings.Cut(strings.TrimSpace(reason), "\n")
 	return "an earlier configuration is in force: " + first + " (run `lvs-ha validate`)"
 }
 

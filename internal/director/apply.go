@@ -116,12 +116,7 @@ func (d *Director) InForce(ctx context.Context) (cfg api.Config, err error) {
 
 func (d *Director) inForce(now time.Time) api.Config {
 	cfg := api.Config{Path: d.ConfigPath, Loaded: wallclock.Export(d.loaded, now), Digest: d.cfg.Digest, Read: wallclock.Export(d.read, now), ConfirmUntil: d.unconfirmed.Until, Reverted: d.unconfirmed.Reverted}
-	if d.startErr != nil {
-		cfg.StartError = d.startErr.Error()
-	}
-	if d.reloadErr != nil {
-		cfg.ReloadError = d.reloadErr.Error()
-	}
+	cfg.StartError, cfg.ReloadError = reasonOf(d.startErr), reasonOf(d.reloadErr)
 	return cfg
 }
 

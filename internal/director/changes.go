@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/config"
@@ -122,6 +123,30 @@ type Refused struct {
 }
 
 func (r *Refused) Error() string { return r.Text }
+
+// reasonOf returns in one line why a configuration was rejected: the first error with its place, and the number of the others.
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	refused, _ := errors.AsType[*Refused](err)
+	if refused == nil {
+		return err.Error()
+	}
+	faults := slices.DeleteFunc(slices.Clone(refused.Findings), func(f config.Finding) bool { return f.Warning })
+	if len(faults) == 0 {
+		return err.Error()
+	}
+	text := strings.TrimSuffix(faults[0].String(), ".")
+	switch more := len(faults) - 1 + refused.More; more {
+	case 0:
+	case 1:
+		text += "; and 1 more error"
+	default:
+		text += fmt.Sprintf("; and %d more errors", more)
+	}
+	return text
+}
 
 // refusal returns the API's error for a rejected configuration.
 func refusal(err error) error {

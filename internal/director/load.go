@@ -46,7 +46,7 @@ func (d *Director) start() error {
 			return &ConfigError{err}
 		}
 		d.logRefused("configuration refused at restart; using the last good one", err)
-		d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: err.Error()})
+		d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: reasonOf(err)})
 		cfg, d.startErr = d.memory.Config, err
 	}
 	d.declared, d.cfg = cfg, cfg
@@ -169,7 +169,7 @@ func (d *Director) reload(ctx context.Context, prepare func() error) (api.Reload
 		d.startErr, d.reloadErr, d.read = nil, err, time.Now()
 		if err != nil {
 			d.logRefused("reload refused; configuration unchanged", err)
-			d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: err.Error()})
+			d.events.Add(events.Event{Time: time.Now(), Kind: events.Config, Subject: d.ConfigPath, To: "refused", Reason: reasonOf(err)})
 			return refusal(err)
 		}
 		LogFindings(d.Logger, warnings, true)

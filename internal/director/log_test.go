@@ -153,6 +153,11 @@ func TestRefusedReloadLogsEachFinding(t *testing.T) {
 			!strings.Contains(log, ` file=lvs-ha.hcl line=3 summary=Bad detail="Write good." places=2`) || !strings.Contains(log, "more_findings=7") {
 			t.Errorf("it logs:\n%s", log)
 		}
+		const want = "lvs-ha.hcl:3: Bad. Write good. (2 times); and 8 more errors"
+		list, _ := b.director.Events().After("")
+		if last := list[len(list)-1]; last.To != "refused" || last.Reason != want || b.status().Config.ReloadError != want {
+			t.Errorf("event %+v, status %q, want %q", last, b.status().Config.ReloadError, want)
+		}
 	})
 }
 
