@@ -366,3 +366,26 @@ func TestUnsavableConfigurationIsAProblem(t *testing.T) {
 		}
 	})
 }
+
+// TestEachUnsavedFileIsAProblem has no space for a file beside the state file: a failover that a crash would forget.
+func TestEachUnsavedFileIsAProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		write := b.director.failoversFile.write
+		b.director.failoversFile.write = func(string, []byte) error { return syscall.ENOSPC }
+		b.director.saveFailovers()
+		synctest.Wait()
+		b.repair()
+		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "state file" {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+		b.director.failoversFile.write = write
+		b.repair()
+		b.repair()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+	})
+}

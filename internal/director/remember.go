@@ -1,6 +1,7 @@
 package director
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -129,13 +130,9 @@ func recallBy[T any](read func(path string, into any) error, path string) (none 
 func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 	same := slices.Equal(d.memory.Owned, owned) && d.memory.OwnsSync == ownsSync
 	if same && d.memory.Config == d.declared {
-		d.stateFile.check()
-		d.positionFile.check()
-		d.failoversFile.check()
-		d.unconfirmedFile.check()
-		d.overridesFile.check()
-		d.found.file.check()
-		d.notifyFile.check()
+		for _, k := range d.keepers() {
+			k.check()
+		}
 	} else {
 		now := memory{Owned: owned, OwnsSync: ownsSync, Config: d.declared}
 		d.memory = now
@@ -146,7 +143,15 @@ func (d *Director) remember(owned []ipvs.ServiceKey, ownsSync bool) {
 		d.await(func() { err = d.stateFile.wait() })
 	}
 	d.unsaved = err != nil
+	for _, k := range d.keepers() {
+		err = cmp.Or(err, k.failure())
+	}
 	d.problems.set("state file", err)
+}
+
+// keepers returns the keepers of all files that a crash or a restart must not lose.
+func (d *Director) keepers() [8]*keeper {
+	return [...]*keeper{d.stateFile, d.positionFile, d.failoversFile, d.unconfirmedFile, d.overridesFile, d.found.file, d.notifyFile, d.eventsFile}
 }
 
 // SaveConfig writes a state file with a configuration as the last one in use.

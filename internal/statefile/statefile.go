@@ -85,7 +85,7 @@ func (f Format) Write(path string, value any) error {
 func (f Format) Replace(path string, raw []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // O_EXCL and mode 0600
 	if err != nil {
-		return err
+		return about(path, err)
 	}
 	_, err = tmp.Write(raw)
 	if err == nil && f.Durable {
@@ -95,12 +95,23 @@ func (f Format) Replace(path string, raw []byte) error {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
+		return errors.Join(about(path, err), os.Remove(tmp.Name()))
 	}
 	if f.Durable {
 		return syncDirectory(filepath.Dir(path))
 	}
 	return nil
+}
+
+// about returns an error with the name of the file instead of the temporary one, so that its text is the same at each attempt.
+func about(path string, err error) error {
+	if at, ok := errors.AsType[*os.PathError](err); ok {
+		return &os.PathError{Op: at.Op, Path: path, Err: at.Err}
+	}
+	if at, ok := errors.AsType[*os.LinkError](err); ok {
+		return &os.PathError{Op: at.Op, Path: path, Err: at.Err}
+	}
+	return err
 }
 
 func syncDirectory(path string) error {

@@ -120,7 +120,9 @@ func TestWrite(t *testing.T) {
 		if err := f.Write(path, value{strings.Repeat("x", 100)}); err == nil {
 			t.Error("wrote more than can be read")
 		}
-		if err := f.Write(filepath.Join(dir, "missing", "state.json"), value{}); !errors.Is(err, fs.ErrNotExist) {
+		missing := filepath.Join(dir, "missing", "state.json")
+		err = f.Write(missing, value{})
+		if at, _ := errors.AsType[*fs.PathError](err); !errors.Is(err, fs.ErrNotExist) || at == nil || at.Path != missing {
 			t.Errorf("in a missing directory: %v", err)
 		}
 		if err := os.Mkdir(filepath.Join(dir, "directory"), 0o700); err != nil {
