@@ -4,6 +4,7 @@ const interval = 1000; // ms between updates
 const rows = 200; // services or real servers that are shown at first
 const cards = 24; // virtual routers that are shown at first
 const maxEvents = 100;
+const alarming = ["INITIALIZE", "bad", "down", "refused", "out of service"]; // what an event has changed to
 
 const $ = (id) => document.getElementById(id);
 let overview = null;
@@ -161,11 +162,12 @@ function story(s) {
   return element("div", { class: "story" },
     element("p", {}, element("strong", {}, s.cause), ": " + s.text),
     element("ol", {}, ...facts.map((f) => element("li", { class: f.turn ? "" : "faint" },
-      element("time", { datetime: f.time }, new Date(f.time).toLocaleTimeString(undefined, { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 })), " " + f.text))));
+      element("time", { datetime: f.time }, new Date(f.time).toLocaleTimeString(undefined, { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 })), element("span", {}, f.text)))));
 }
 
 function card(v, o) {
   const state = v.state.toLowerCase();
+  const mood = { 2: "ill", 3: "grave" }[urgency(v)] || state;
   const tracks = (v.tracks || []).map((t) => element("p", { class: t.failed || t.effect ? "warn" : "faint" },
     `${t.kind === t.name ? t.kind : `${t.kind} ${t.name}`}: ${t.effect ? (t.effect === "offset" ? `priority ${t.offset > 0 ? "+" : ""}${t.offset}` : t.effect) : t.failed ? "failed" : "ok"}` +
     (t.reason ? ` (${t.reason})` : "")));
@@ -173,12 +175,12 @@ function card(v, o) {
   const button = !o.may_write ? "" : away
     ? element("button", { type: "button", onclick: () => undo(v.name) }, "Undo failover")
     : v.state === "MASTER" ? element("button", { type: "button", onclick: () => failover(v.name) }, "Fail over") : "";
-  return element("div", { class: "card " + state, "data-key": v.name },
+  return element("div", { class: `card ${mood}` + (stories.has(v.name) ? " open" : ""), "data-key": v.name },
     element("h3", {}, v.name, element("span", { class: "badge " + state }, v.state)),
     element("p", {}, `for ${ago(v.since, o.now)}: ${v.reason}`),
     element("p", {}, (v.addresses || []).join(", ")),
     element("p", { class: "faint" }, `${v.interface}, router ${v.virtual_router_id}, priority ${v.effective_priority}` +
-      (v.effective_priority !== v.priority ? ` (of ${v.priority})` : "") + `, every ${v.advertise_interval}` + (v.group ? `, group ${v.group}` : "")),
+      (v.effective_priority !== v.priority ? ` (of ${v.priority})` : "") + `, adverts every ${v.advertise_interval}` + (v.group ? `, group ${v.group}` : "")),
     v.state !== "MASTER" && v.master_address ? element("p", { class: "faint" }, `master: ${v.master_address}, priority ${v.master_priority}`) : "",
     ...tracks,
     ...(v.conflicts || []).map((c) => element("p", { class: "bad" }, `conflict: ${c.kind} ${c.address || c.router || ""} ${c.hardware || ""}`)),
@@ -337,8 +339,8 @@ function followEvents() {
   const add = (message) => {
     const e = JSON.parse(message.data);
     const change = (e.from ? `${e.from} → ` : "") + (e.to || "");
-    list.prepend(element("li", {}, element("time", { datetime: e.time }, new Date(e.time).toLocaleString(undefined, { hour12: false })),
-      element("b", {}, `${e.kind} ${e.subject}`), `: ${change}`, e.reason ? ` (${e.reason})` : "", e.by ? ` by ${e.by}` : ""));
+    list.prepend(element("li", {}, element("time", { datetime: e.time }, new Date(e.time).toLocaleString("sv")), // 2026-01-31 23:59:59
+      element("span", { class: alarming.includes(e.to) ? "bad" : "" }, element("b", {}, `${e.kind} ${e.subject}`), `: ${change}`, e.reason ? ` (${e.reason})` : "", e.by ? ` by ${e.by}` : "")));
     while (list.children.length > maxEvents) list.lastElementChild.remove();
   };
   const source = new EventSource("/v1/events");
