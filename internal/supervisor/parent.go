@@ -47,17 +47,18 @@ type Parent struct {
 	rehearsed chan rehearsal
 	failed    chan error // why the version before is put back
 
-	wake     chan struct{} // signalled when all are prepared
-	mu       sync.Mutex
-	prepared map[string]bool
-	active   map[string]*process // by worker
-	started  bool                // all have been ready
-	reload   reload
-	children map[int]bool // processes of workers, by process ID
-	upgrade  Upgrade
-	handover *Handover // see Inherit; nil when the workers have proved themselves
-	trial    *time.Timer
-	settling bool
+	wake       chan struct{} // signalled when all are prepared
+	mu         sync.Mutex
+	prepared   map[string]bool
+	active     map[string]*process // by worker
+	started    bool                // all have been ready
+	reload     reload
+	children   map[int]bool // processes of workers, by process ID
+	upgrade    Upgrade
+	unrecorded bool      // the last attempt to record upgrade failed
+	handover   *Handover // see Inherit; nil when the workers have proved themselves
+	trial      *time.Timer
+	settling   bool
 }
 
 // Run keeps the workers running until ctx ends or SIGTERM or SIGINT arrives; then it stops them in order. The error is a

@@ -181,9 +181,9 @@ func (l *Lock) path() string { return filepath.Join(string(l.dir), lockName) }
 // keepInterval is how often the directory is looked at.
 const keepInterval = time.Second
 
-// Keep recreates directory and lock when they have been deleted, until ctx ends, and then calls recreated. The other files in
-// the directory are recreated by those who use them.
-func (l *Lock) Keep(ctx context.Context, log *slog.Logger, recreated func()) {
+// Keep recreates directory and lock when they have been deleted, until ctx ends. It calls look at each interval, for the other
+// files in the directory, which those who use them recreate.
+func (l *Lock) Keep(ctx context.Context, log *slog.Logger, look func(recreated bool)) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
 	for complaint := ""; ; {
@@ -193,12 +193,13 @@ func (l *Lock) Keep(ctx context.Context, log *slog.Logger, recreated func()) {
 		case <-tick.C:
 		}
 		if !l.gone() {
+			look(false)
 			continue
 		}
 		switch err := l.take(); {
 		case err == nil:
 			complaint = ""
-			recreated()
+			look(true)
 			log.Warn("runtime directory deleted; recreated", "path", string(l.dir))
 		case err.Error() != complaint:
 			complaint = err.Error()

@@ -329,16 +329,21 @@ func (p *Parent) record() {
 	if p.Report == nil {
 		return
 	}
-	if err := p.Report(p.upgrade); err != nil {
-		p.Logger.Warn("cannot record the upgrade", "error", err)
+	err := p.Report(p.upgrade)
+	if err != nil && !p.unrecorded {
+		p.Logger.Warn("cannot record the upgrade; retrying", "error", err)
 	}
+	p.unrecorded = err != nil
 }
 
-// Record writes the record of the latest upgrade again, for a runtime directory that was deleted.
-func (p *Parent) Record() {
+// Record writes the record of the latest upgrade again if the runtime directory was recreated, or the last attempt failed: without
+// it, `lvs-ha upgrade` refuses.
+func (p *Parent) Record(recreated bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.record()
+	if recreated || p.unrecorded {
+		p.record()
+	}
 }
 
 // baseName is a program's name as the kernel gives it to a process (TASK_COMM_LEN).

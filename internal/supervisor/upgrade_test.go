@@ -160,3 +160,28 @@ func TestStrayUpgradeSignal(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestUpgradeIsRecordedLater has a runtime directory that is full at first.
+func TestUpgradeIsRecordedLater(t *testing.T) {
+	var log strings.Builder
+	full, written := true, 0
+	p := Parent{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	p.Report = func(Upgrade) error {
+		if full {
+			return unix.ENOSPC
+		}
+		written++
+		return nil
+	}
+	p.setStep(StepNone, "")
+	p.Record(false)
+	full = false
+	p.Record(false)
+	p.Record(false)
+	if written != 1 || strings.Count(log.String(), "level=WARN") != 1 {
+		t.Errorf("recorded %d times, logged %q", written, log.String())
+	}
+	if p.Record(true); written != 2 {
+		t.Error("not recorded in a new directory")
+	}
+}
