@@ -4,7 +4,7 @@ const interval = 1000; // ms between updates
 const rows = 200; // services or real servers that are shown at first
 const cards = 24; // virtual routers that are shown at first
 const maxEvents = 100;
-const alarming = ["INITIALIZE", "bad", "down", "refused", "out of service"]; // what an event has changed to
+const alarming = ["bad", "down", "refused", "out of service"]; // what an event has changed to
 
 const $ = (id) => document.getElementById(id);
 let overview = null;
@@ -340,7 +340,7 @@ function followEvents() {
     const e = JSON.parse(message.data);
     const change = (e.from ? `${e.from} → ` : "") + (e.to || "");
     list.prepend(element("li", {}, element("time", { datetime: e.time }, new Date(e.time).toLocaleString("sv")), // 2026-01-31 23:59:59
-      element("span", { class: alarming.includes(e.to) ? "bad" : "" }, element("b", {}, `${e.kind} ${e.subject}`), `: ${change}`, e.reason ? ` (${e.reason})` : "", e.by ? ` by ${e.by}` : "")));
+      element("span", { class: alarming.includes(e.to) || e.to === "INITIALIZE" && e.from !== e.to && e.reason !== "resign-stop" ? "bad" : "" }, element("b", {}, `${e.kind} ${e.subject}`), `: ${change}`, e.reason ? ` (${e.reason})` : "", e.by ? ` by ${e.by}` : "")));
     while (list.children.length > maxEvents) list.lastElementChild.remove();
   };
   const source = new EventSource("/v1/events");
