@@ -21,6 +21,29 @@ type Conflict struct {
 	Count           uint64            `json:"count"` // packets
 }
 
+// Causes returns the conflicts of an instance that need a remedy of their own: other masters first, and without other hosts that
+// answer for an address because they are master.
+func Causes(list []Conflict) (causes []Conflict) {
+	masters := map[string]bool{} // by MAC address, as far as it is known
+	for _, c := range list {
+		if c.Kind == vrrp.ConflictMaster || c.Kind == vrrp.ConflictHidden {
+			causes, masters[c.Hardware] = append(causes, c), true
+		}
+	}
+	for _, c := range list {
+		switch c.Kind {
+		case vrrp.ConflictMaster, vrrp.ConflictHidden:
+		case vrrp.ConflictAddress:
+			if !masters[c.Hardware] && !masters[""] {
+				causes = append(causes, c)
+			}
+		default:
+			causes = append(causes, c)
+		}
+	}
+	return causes
+}
+
 // What describes the conflict with its evidence.
 func (c Conflict) What() string {
 	other := fmt.Sprintf("router %s (priority %d)", c.Router, c.Priority)

@@ -99,7 +99,7 @@ func instanceTroubles(v Instance) []Trouble {
 			list = append(list, Trouble{grave, t.Since, what, fmt.Sprintf("%s: %s %s: %s", text, t.Kind, t.Name, t.Reason)})
 		}
 	}
-	for _, c := range v.Conflicts {
+	for _, c := range Causes(v.Conflicts) {
 		list = append(list, Trouble{true, c.Since, what, c.What() + "; " + c.Remedy()})
 	}
 	if v.VMAC != nil && v.VMAC.Problem != "" {

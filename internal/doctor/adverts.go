@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
@@ -33,9 +34,9 @@ func conflicts(cfg *config.Config, o *Observed) []Finding {
 		if o.Running == nil {
 			break
 		}
-		for _, c := range o.Running.Conflicts[name] {
+		for _, c := range api.Causes(o.Running.Conflicts[name]) {
 			out = append(out, Finding{Code: "conflict", Severity: Error, Subject: name, What: name + ": " + c.What(),
-				Why: fmt.Sprintf("seen %d times since %s", c.Count, c.Since.UTC().Format(time.RFC3339)), Remedy: c.Remedy()})
+				Why: fmt.Sprintf("packets since %s: %d", c.Since.UTC().Format(time.RFC3339), c.Count), Remedy: c.Remedy()})
 		}
 	}
 	return out

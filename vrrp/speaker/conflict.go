@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// conflictGrace is the time after a transition to master during which packets of another master are not evidence of
-	// a conflict: it may have sent them before it received our advert. With long intervals it is two intervals.
+	// conflictGrace is the time after a transition to master, and after another master's first advert, during which its packets
+	// are not evidence of a conflict: it may have sent them before it received our advert. With long intervals it is two intervals.
 	conflictGrace = time.Second
 
 	conflictKept   = 3 * probeInterval // how long a conflict lasts without new evidence
@@ -26,6 +26,8 @@ type conflicts struct {
 	timer  timer
 	hidden int    // consecutive adverts that only the packet socket has received
 	heard  uint64 // packets received by the receive socket at that time
+
+	otherSince, otherLast time.Time // first and last of other masters' adverts in a row
 }
 
 func (c *conflicts) list(now time.Time) []vrrp.Conflict {
@@ -38,7 +40,7 @@ func (c *conflicts) list(now time.Time) []vrrp.Conflict {
 
 // conflict records evidence of a conflict. The first of its kind is logged.
 func (e *engine) conflict(r *router, c vrrp.Conflict, now time.Time) {
-	if r.machine.State() != vrrp.Master || now.Sub(r.machine.Since()) < max(conflictGrace, 2*r.instance.AdvertiseInterval) {
+	if r.machine.State() != vrrp.Master || now.Sub(r.machine.Since()) < r.conflictGrace() {
 		return
 	}
 	known := 0
@@ -121,8 +123,20 @@ func (e *engine) watchNeighbors(r *router) {
 	e.kernel.watch(r.key, addresses)
 }
 
-// anotherMaster records an advert of another master, e.advert, received by a router that remains master.
+func (r *router) conflictGrace() time.Duration {
+	return max(conflictGrace, 2*r.instance.AdvertiseInterval)
+}
+
+// anotherMaster records an advert of another master, e.advert, received by a router that remains master. Two masters whose network
+// is whole again hear each other before the lower one yields.
 func (e *engine) anotherMaster(r *router, from netip.Addr, now time.Time) {
+	c := &r.conflicts
+	if now.Sub(c.otherLast) > r.conflictGrace() {
+		c.otherSince = now
+	}
+	if c.otherLast = now; now.Sub(c.otherSince) < r.conflictGrace() {
+		return
+	}
 	e.conflict(r, vrrp.Conflict{
 		Kind: vrrp.ConflictMaster, Router: from.WithZone(""), VirtualRouterID: r.key.VirtualRouterID, Priority: e.advert.Priority,
 	}, now)

@@ -44,6 +44,11 @@ func TestConflictWithAMasterThatDoesNotYield(t *testing.T) {
 	var log bytes.Buffer
 	g := lone(t, &log)
 	for range 20 {
+		g.wantConflicts("a network that was cut, before the other yields")
+		g.hear(v3(100), 100, "10.9.0.2")
+		g.advance(conflictGrace / 20)
+	}
+	for range 20 {
 		g.hear(v3(100), 100, "10.9.0.2")
 		g.advance(100 * time.Millisecond)
 	}
@@ -133,7 +138,10 @@ func TestConflictsAreBoundedAndEndWithMastership(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 	// Another master is reported although the list of hosts that answer for its addresses is full.
-	g.hear(v3(100), 100, "10.9.0.2")
+	for range 3 {
+		g.hear(v3(100), 100, "10.9.0.2")
+		g.advance(conflictGrace / 2)
+	}
 	if list := g.status("v").Conflicts; len(list) != maxConflicts+1 || list[maxConflicts].Kind != vrrp.ConflictMaster {
 		t.Errorf("%d conflicts, without another master: %+v", len(list), list)
 	}
