@@ -152,7 +152,7 @@ func troubles() []trouble {
 			end: func(p *troubled) { p.signal(p.a, "speaker", syscall.SIGCONT) }, backB: explain.BetterMaster},
 		{name: "speaker is killed", begin: func(p *troubled) { p.signal(p.a, "speaker", syscall.SIGKILL) }, a: explain.Replaced, end: func(*troubled) {}},
 		{name: "operator hands over", begin: func(p *troubled) { p.command(p.a, "lvs-ha", "failover", "--runtime-dir", p.a.path("run")) }, a: explain.Failover, b: explain.MasterLeft, peer: explain.PeerChanged,
-			end: func(p *troubled) { p.command(p.a, "lvs-ha", "failover", "--undo", "--runtime-dir", p.a.path("run")) }, backA: explain.Failover, backB: explain.BetterMaster},
+			end: func(p *troubled) { p.command(p.a, "lvs-ha", "failover", "--undo", "--runtime-dir", p.a.path("run")) }, backA: explain.FailoverEnded, backB: explain.BetterMaster},
 		{name: "number in a file", begin: func(p *troubled) { p.write(p.a, "lower", "100") }, a: "track-file", b: explain.PeerLowered, peer: explain.PeerChanged,
 			end: func(p *troubled) { p.write(p.a, "lower", "0") }, backA: "track-file", backB: explain.PeerRaised},
 		{name: "reload", begin: func(p *troubled) { p.reload(p.a, strings.Replace(p.configA(), "150", "90", 1)) }, a: explain.Reload, b: explain.PeerLowered,

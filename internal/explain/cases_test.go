@@ -179,6 +179,20 @@ func trackCases() []injected {
 			w.a.track(vrrp.TrackDirector, vrrp.EffectLastResort, 0)
 			settle(w)
 		}, onA: true, reason: vrrp.ReasonSuccessorHeard, want: DirectorLost},
+		injected{name: "director back after another router took over", inject: func(w *world) {
+			w.pair()
+			w.a.track(vrrp.TrackDirector, vrrp.EffectLastResort, 0)
+			settle(w)
+			w.a.clear()
+			settle(w)
+		}, onA: true, reason: vrrp.ReasonPreempt, want: DirectorBack},
+		injected{name: "addresses accepted again after another router took over", inject: func(w *world) {
+			w.pair()
+			w.a.track(vrrp.TrackAddresses, vrrp.EffectLastResort, 0)
+			settle(w)
+			w.a.clear()
+			settle(w)
+		}, onA: true, reason: vrrp.ReasonPreempt, want: AddressesBack},
 		injected{name: "director lost without another router, and back", inject: func(w *world) {
 			w.a.boot(false)
 			settle(w)
@@ -219,7 +233,7 @@ func operatorCases() []injected {
 			failover(w)
 			w.a.clear()
 			settle(w)
-		}, onA: true, reason: vrrp.ReasonPreempt, want: Failover},
+		}, onA: true, reason: vrrp.ReasonPreempt, want: FailoverEnded},
 		{name: "failover without another router", inject: func(w *world) {
 			w.a.boot(false)
 			settle(w)

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -31,6 +32,7 @@ const (
 	EqualMaster      Code = "equal-master"         // another master with the same priority and a higher address
 	Failover         Code = "operator-failover"    // requested by an operator
 	FailoverEnded    Code = "operator-failover-ended"
+	Ordered          Code = "operator-order" // for real servers of a tracked service
 	DirectorLost     Code = "director-lost"
 	DirectorBack     Code = "director-back"
 	Unfit            Code = "ipvs-unusable" // the director cannot program the kernel's table
@@ -188,7 +190,11 @@ func (p *past) ownChange(up bool) (cause, bool) {
 				return cause{code: HoldOver, detail: change.was.Name + ": " + change.was.Reason}, true
 			}
 			if was := int(t.Own); change.better() == up && (was < is) == up && was != is {
-				return cause{code: trackCode(change.track()), detail: change.describe(), was: was, is: is}, true
+				code := trackCode(change.track())
+				if up {
+					code = cmp.Or(ends[code], code)
+				}
+				return cause{code: code, detail: change.describe(), was: was, is: is}, true
 			}
 		}
 	}
@@ -217,22 +223,16 @@ func trackCode(t vrrp.Track) Code {
 	return Code("track-" + string(t.Kind))
 }
 
+// ends are the causes that stand for the end of others.
+var ends = map[Code]Code{Failover: FailoverEnded, DirectorLost: DirectorBack, AddressesRefused: AddressesBack}
+
 // backCause explains why a leaving router stays master.
 func (p *past) backCause() cause {
 	for _, change := range changesOf(p.before, p.tracks) {
 		if !change.better() {
 			continue
 		}
-		switch c := trackCode(change.was); c {
-		case Failover:
-			return cause{code: FailoverEnded}
-		case DirectorLost:
-			return cause{code: DirectorBack}
-		case AddressesRefused:
-			return cause{code: AddressesBack}
-		default:
-			return cause{code: Recovered, detail: change.was.Name}
-		}
+		return cause{code: cmp.Or(ends[trackCode(change.was)], Recovered), detail: change.was.Name}
 	}
 	return cause{code: Recovered, detail: p.change.Text}
 }

@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -170,8 +172,12 @@ type injected struct {
 
 func settle(w *world) { w.run(2 * time.Second) }
 
+func injectedCauses() []injected {
+	return slices.Concat(silenceCases(), refusedCases(), trackCases(), operatorCases(), preemptCases(), faultCases())
+}
+
 func TestCauses(t *testing.T) {
-	all := slices.Concat(silenceCases(), refusedCases(), trackCases(), operatorCases(), preemptCases(), faultCases())
+	all := injectedCauses()
 	if len(all) < 50 {
 		t.Errorf("only %d causes are injected", len(all))
 	}
@@ -210,5 +216,36 @@ func TestCauses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDocumentedCauses compares the list of injected causes in the internals; LVS_HA_UPDATE=1 writes it.
+func TestDocumentedCauses(t *testing.T) {
+	const file, head = "../../docs/internals/explain.md", "| cause | troubles |\n| --- | --- |\n"
+	byCode := map[Code][]string{}
+	all := injectedCauses()
+	for _, c := range all {
+		byCode[c.want] = append(byCode[c.want], c.name)
+	}
+	var list strings.Builder
+	list.WriteString(head)
+	for _, code := range slices.Sorted(maps.Keys(byCode)) {
+		fmt.Fprintf(&list, "| `%s` | %s |\n", code, strings.Join(byCode[code], "; "))
+	}
+	fmt.Fprintf(&list, "\n%d troubles.\n", len(all))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := strings.Cut(string(text), head)
+	want := before + list.String()
+	if want == string(text) {
+		return
+	}
+	if os.Getenv("LVS_HA_UPDATE") == "" {
+		t.Fatalf("%s does not list what is injected; LVS_HA_UPDATE=1 writes it", file)
+	}
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/explain"
 	"github.com/lvs-ha/lvs-ha/internal/flight"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -83,5 +84,44 @@ func TestRecording(t *testing.T) {
 		if rec.Kind == flight.Received && rec.Count != 20 {
 			t.Errorf("a run of %d adverts, want 20", rec.Count)
 		}
+	}
+}
+
+// TestExplainedDirector checks how a director that hangs, and one that ended, are explained, and their ends.
+func TestExplainedDirector(t *testing.T) {
+	for name, lose := range map[string]func(g *rig){
+		"hangs": func(g *rig) {
+			g.engine.directorHeard(g.now, g.now)
+			g.advance(directorSilence + g.engine.wanted.DirectorGrace)
+		},
+		"ended": func(g *rig) {
+			g.engine.directorGone(g.now)
+			g.advance(g.engine.wanted.DirectorGrace)
+		},
+	} {
+		g := newRig(t)
+		f := g.record()
+		g.up("eth0", 2, "10.9.0.1/24")
+		g.want(v3(200))
+		g.advance(time.Second)
+		explained := func(want explain.Code, to vrrp.State) {
+			t.Helper()
+			if s, _ := explain.Tell(recorded(t, f)[0], g.now.Add(time.Hour)); s.Cause != want || s.To != to {
+				t.Errorf("%s: %s because of %s, want %s because of %s: %s", name, s.To, s.Cause, to, want, s.Text)
+			}
+		}
+		explained(explain.NoMaster, vrrp.Master)
+		lose(g)
+		explained(explain.DirectorLost, vrrp.Leaving)
+		g.hear(v3(100), 100, "10.9.0.2")
+		g.advance(handOverDelay)
+		explained(explain.DirectorLost, vrrp.Backup)
+		g.engine.directorHeard(g.now, g.now)
+		g.want(v3(200))
+		for range 5 {
+			g.hear(v3(100), 100, "10.9.0.2")
+			g.advance(100 * time.Millisecond)
+		}
+		explained(explain.DirectorBack, vrrp.Master)
 	}
 }
