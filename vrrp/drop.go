@@ -29,7 +29,6 @@ const (
 	DropAuthKeyUnknown
 	DropAuthReplayed
 	DropIntervalMismatch
-	DropNotRunning
 	DropReasons // number of reasons, for arrays of counters
 )
 
@@ -58,7 +57,6 @@ var dropNames = [DropReasons]string{
 	DropAuthKeyUnknown:   "auth-key-unknown",  // signed with a key that is not configured here
 	DropAuthReplayed:     "auth-replayed",     // its sequence number is not higher than that of an earlier advert
 	DropIntervalMismatch: "interval-mismatch", // version 2: the peers' intervals differ
-	DropNotRunning:       "not-running",       // the instance is in Initialize
 }
 
 func (r DropReason) String() string {

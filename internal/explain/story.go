@@ -194,7 +194,7 @@ func (p *past) refused() *flight.Record {
 	var last *flight.Record
 	list := p.process()
 	for i := range list {
-		if r := &list[i]; r.Kind == flight.Dropped && r.At >= from && vrrp.DropReason(r.Code) != vrrp.DropOwnPacket && vrrp.DropReason(r.Code) != vrrp.DropNotRunning &&
+		if r := &list[i]; r.Kind == flight.Dropped && r.At >= from && vrrp.DropReason(r.Code) != vrrp.DropOwnPacket && vrrp.DropReason(r.Code) < vrrp.DropReasons &&
 			(last == nil || vrrp.DropReason(last.Code) == vrrp.DropVRIDUnknown) {
 			last = r
 		}

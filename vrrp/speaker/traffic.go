@@ -70,7 +70,11 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 	if reason == vrrp.NotDropped {
 		reason = e.check(r, p.Data, env)
 	}
-	if reason != vrrp.NotDropped {
+	switch reason {
+	case vrrp.NotDropped:
+	case ignored:
+		return
+	default:
 		if reason == vrrp.DropVRIDUnknown {
 			e.otherRouterID(w, p.From, now)
 		}
@@ -126,6 +130,9 @@ func (e *engine) contested(r *router, now time.Time) bool {
 	return true
 }
 
+// ignored is in place of a reason for a valid packet that nobody waits for.
+const ignored = vrrp.DropReasons
+
 func (e *engine) check(r *router, packet []byte, env vrrp.Envelope) vrrp.DropReason {
 	if r == nil {
 		return vrrp.DropVRIDUnknown
@@ -134,7 +141,7 @@ func (e *engine) check(r *router, packet []byte, env vrrp.Envelope) vrrp.DropRea
 		return reason
 	}
 	if r.machine.State() == vrrp.Initialize {
-		return vrrp.DropNotRunning
+		return ignored
 	}
 	if r.authenticator != nil {
 		return r.authenticator.Verify(packet, &e.advert, env.Source, e.clock())
