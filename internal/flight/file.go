@@ -12,20 +12,31 @@ import (
 )
 
 // Layout of the file: a page with the header, and slots of equal size, one for each virtual router, so that one with many
-// events does not displace the history of another. Unused pages are not allocated.
+// events does not displace the history of another. A slot is a header and a ring of records. The first parts of all slots are
+// next to each other, and then the other parts: most routers have few events and need only the first. Unused pages are not
+// allocated.
 const (
 	fileMagic = "lvs-ha recording\n"
-	version   = 1
+	version   = 2
 
 	pageSize  = 4096
 	slotSize  = 16 << 10
+	firstPart = 2 << 10
+	otherPart = slotSize - firstPart
 	slots     = 4096 // more than any director has
 	fileSize  = pageSize + slots*slotSize
 	slotHead  = 512 // the rest of a slot is its ring
 	ringSize  = slotSize - slotHead
+	ringFirst = firstPart - slotHead // in the first part
 	openRuns  = 4
 	nameBytes = 16
 )
+
+// parts returns the parts of a slot, in memory for a number of slots.
+func parts(all []byte, number, slot int) (first, other []byte) {
+	first, other = all[slot*firstPart:], all[number*firstPart+slot*otherPart:]
+	return first[:firstPart:firstPart], other[:otherPart:otherPart]
+}
 
 // fileHead is the first page.
 type fileHead struct {
@@ -33,6 +44,7 @@ type fileHead struct {
 	version uint32
 	slot    uint32 // size
 	used    uint32 // slots that were ever used
+	number  uint32 // of slots; in what Read returns, only those
 	offset  int64  // wall clock minus boot time, of the last record
 }
 
@@ -103,15 +115,20 @@ func Read(f io.ReaderAt) ([]byte, error) {
 	if !h.valid() {
 		return nil, errInvalid
 	}
-	all := make([]byte, pageSize+int(min(h.used, slots))*slotSize)
-	if _, err := f.ReadAt(all, 0); err != nil {
+	used := int(min(h.used, h.number))
+	all := append(head, make([]byte, used*slotSize)...)
+	begin := pageSize + used*firstPart // of the other parts
+	_, err := f.ReadAt(all[pageSize:begin], pageSize)
+	_, failed := f.ReadAt(all[begin:], pageSize+int64(h.number)*firstPart)
+	if err := errors.Join(err, failed); err != nil {
 		return nil, fmt.Errorf("read the recording: %w", err)
 	}
+	(*fileHead)(unsafe.Pointer(&all[0])).number = uint32(used)
 	return all, nil
 }
 
 var errInvalid = errors.New("this is not a recording of this version of lvs-ha")
 
 func (h *fileHead) valid() bool {
-	return string(h.magic[:]) == fileMagic && h.version == version && h.slot == slotSize
+	return string(h.magic[:]) == fileMagic && h.version == version && h.slot == slotSize && h.number <= slots
 }

@@ -17,10 +17,12 @@ import (
 type Recorder struct {
 	file  *os.File // nil: the recording is not in a file
 	head  *fileHead
-	slots []byte
-	base  time.Time // when boot was read
-	boot  int64
-	taken [slots]bool
+	slots []byte // the parts of number slots
+
+	number int
+	base   time.Time // when boot was read
+	boot   int64
+	taken  [slots]bool
 
 	scratch [headerSize + maxText + align]byte // of Log.write
 }
@@ -41,6 +43,9 @@ func Open(f *os.File, boot func() int64) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the recording: %w", err)
 	}
+	if !(*fileHead)(unsafe.Pointer(&b[0])).valid() { // of another version, or empty
+		_ = punch(f, 0, fileSize) // otherwise what is in a slot is erased when it is used
+	}
 	r := over(b, boot)
 	r.file = f
 	return r, nil
@@ -49,9 +54,10 @@ func Open(f *os.File, boot func() int64) (*Recorder, error) {
 // over returns a recorder that writes to memory of the size of a file.
 func over(b []byte, boot func() int64) *Recorder {
 	r := &Recorder{head: (*fileHead)(unsafe.Pointer(&b[0])), slots: b[pageSize:], base: time.Now(), boot: boot()}
-	if !r.head.valid() || int(r.head.used) > min(slots, len(r.slots)/slotSize) {
+	r.number = min(slots, len(r.slots)/slotSize)
+	if !r.head.valid() || int(r.head.number) != r.number || int(r.head.used) > r.number {
 		clear(b[:pageSize])
-		*r.head = fileHead{version: version, slot: slotSize}
+		*r.head = fileHead{version: version, slot: slotSize, number: uint32(r.number)}
 		copy(r.head.magic[:], fileMagic)
 	}
 	return r
@@ -62,7 +68,7 @@ type Log struct {
 	recorder *Recorder
 	slot     int
 	head     *slotHeader
-	ring     []byte
+	ring     [2][]byte // its parts
 	machine  *vrrp.Machine
 	interval time.Duration // between adverts
 	order    uint32        // of the last event
@@ -81,34 +87,42 @@ func (r *Recorder) Begin(device string, family vrrp.Family, id uint8, m *vrrp.Ma
 		return nil
 	}
 	r.taken[slot] = true
-	b := r.slots[slot*slotSize : (slot+1)*slotSize]
-	l := &Log{recorder: r, slot: slot, head: (*slotHeader)(unsafe.Pointer(&b[0])), ring: b[slotHead:], machine: m}
+	first, other := parts(r.slots, r.number, slot)
+	l := &Log{recorder: r, slot: slot, head: r.header(slot), ring: [2][]byte{first[slotHead:], other}, machine: m}
 	if !known {
 		r.erase(slot)
 		l.head.device, l.head.family, l.head.id = name, uint8(family), id
 	}
-	if l.head.next > uint32(len(l.ring)) || l.head.next%align != 0 {
+	if l.head.next > ringSize || l.head.next%align != 0 {
 		l.head.next = 0
 	}
 	return l
 }
 
-// erase clears a slot. Most routers have few events and need only its first page, so it does not allocate the others.
+// header returns the header of a slot.
+func (r *Recorder) header(slot int) *slotHeader {
+	return (*slotHeader)(unsafe.Pointer(&r.slots[slot*firstPart]))
+}
+
+// erase clears a slot. It does not allocate the other part.
 func (r *Recorder) erase(slot int) {
-	if r.file != nil {
-		const mode = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
-		if err := unix.Fallocate(int(r.file.Fd()), mode, int64(pageSize+slot*slotSize), slotSize); err == nil {
-			return
-		}
+	first, other := parts(r.slots, r.number, slot)
+	clear(first)
+	if r.file == nil || punch(r.file, int64(pageSize+r.number*firstPart+slot*otherPart), otherPart) != nil {
+		clear(other)
 	}
-	clear(r.slots[slot*slotSize : (slot+1)*slotSize])
+}
+
+// punch erases a part of a file and frees its pages.
+func punch(f *os.File, at, size int64) error {
+	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, size)
 }
 
 // find returns the slot of a virtual router, or a free one, or -1.
 func (r *Recorder) find(name [nameBytes]byte, family, id uint8) (slot int, known bool) {
 	free := -1
 	for i := range int(r.head.used) {
-		h := (*slotHeader)(unsafe.Pointer(&r.slots[i*slotSize]))
+		h := r.header(i)
 		switch {
 		case r.taken[i]:
 		case h.device == name && h.family == family && h.id == id:
@@ -117,7 +131,7 @@ func (r *Recorder) find(name [nameBytes]byte, family, id uint8) (slot int, known
 			free = i
 		}
 	}
-	if int(r.head.used) < min(slots, len(r.slots)/slotSize) {
+	if int(r.head.used) < r.number {
 		r.head.used++
 		return int(r.head.used) - 1, false
 	}
@@ -153,10 +167,17 @@ func (l *Log) write(rec *Record, wall int64) {
 	rec.Sequence = l.head.sequence + 1
 	n := rec.put(l.recorder.scratch[:], wall)
 	next := int(l.head.next)
-	if next+n > len(l.ring) {
+	if next+n > ringSize {
 		next = 0
 	}
-	copy(l.ring[next:], l.recorder.scratch[:n])
+	if next < ringFirst && next+n > ringFirst {
+		next = ringFirst
+	}
+	if next < ringFirst {
+		copy(l.ring[0][next:], l.recorder.scratch[:n])
+	} else {
+		copy(l.ring[1][next-ringFirst:], l.recorder.scratch[:n])
+	}
 	l.since += n
 	atomic.StoreUint32(&l.head.next, uint32(next+n))
 	atomic.StoreUint64(&l.head.sequence, rec.Sequence)

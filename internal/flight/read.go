@@ -33,8 +33,10 @@ func Decode(all []byte) ([]Router, error) {
 		return nil, errInvalid
 	}
 	var out []Router
-	for b := all[pageSize:]; len(b) >= slotSize; b = b[slotSize:] {
-		if r := decodeSlot(b[:slotSize], head.offset); len(r.Records) > 0 {
+	number := min(int(head.number), (len(all)-pageSize)/slotSize)
+	for i := range min(int(head.used), number) {
+		first, other := parts(all[pageSize:], number, i)
+		if r := decodeSlot(slices.Concat(first, other), head.offset); len(r.Records) > 0 {
 			out = append(out, r)
 		}
 	}
