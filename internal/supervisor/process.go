@@ -23,7 +23,6 @@ type process struct {
 	stored *store
 	log    *slog.Logger
 
-	messages atomic.Int64
 	prepared chan struct{} // each closed when the process reports it
 	begun    chan struct{}
 	ready    chan struct{}
@@ -90,9 +89,6 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		p.setChild(proc.pid(), false)
 	}()
 	go proc.listen(p)
-	if w.Patience > 0 {
-		go proc.watch()
-	}
 	return proc, nil
 }
 
@@ -143,7 +139,7 @@ func (p *process) begin(files []*os.File) error {
 	return nil
 }
 
-// listen handles the process's messages until it ends.
+// listen handles the process's messages until it ends, and ends it if it has sent none for as long as its patience.
 func (p *process) listen(parent *Parent) {
 	defer p.conn.Close()
 	once := func(c chan struct{}) bool {
@@ -155,12 +151,23 @@ func (p *process) listen(parent *Parent) {
 			return true
 		}
 	}
-	for {
+	for silent := 0; ; {
+		if p.Patience > 0 && !p.hung.Load() {
+			_ = p.conn.SetReadDeadline(time.Now().Add(p.Patience / pauses)) // of a connection that is open
+		}
 		message, fds, err := receive(p.conn, 1)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if silent++; silent == pauses {
+				_ = p.conn.SetReadDeadline(time.Time{})
+				p.hung.Store(true)
+				go p.endHung()
+			}
+			continue
+		}
 		if len(message) == 0 || err != nil {
 			return
 		}
-		p.messages.Add(1)
+		silent = 0
 		kept := false
 		switch name := string(message[1:]); message[0] {
 		case messageStore:
@@ -184,32 +191,19 @@ func (p *process) listen(parent *Parent) {
 	}
 }
 
-// checks is the number of checks for a message within a worker's patience. Checks are counted, because the time that a
-// virtual machine is paused would pass at once.
-const checks = 5
+// pauses is the number of pauses without a message that a worker's patience allows. They are counted, because the time that a
+// virtual machine is paused would pass at once. Each is longer than AliveInterval, so that a timer seldom wakes this process.
+const pauses = 4
 
-// watch ends the process if it has sent no message for as long as its patience, throughout its life.
-func (p *process) watch() {
-	tick := time.NewTicker(p.Patience / checks)
-	defer tick.Stop()
-	heard, silent := int64(0), 0
-	for {
-		select {
-		case <-p.done:
-			return
-		case <-tick.C:
-		}
-		if messages := p.messages.Load(); messages != heard {
-			heard, silent = messages, 0
-			continue
-		}
-		if silent++; silent == checks {
-			p.log.Error("worker unresponsive; restarting it (its goroutine dump follows: please report it)", "pid", p.pid(), "silent_for", p.Patience.String())
-			p.hung.Store(true)
-			p.end(syscall.SIGQUIT, tracebackTimeout)
-			return
-		}
+// endHung ends a process that is silent.
+func (p *process) endHung() {
+	select {
+	case <-p.done:
+		return
+	default:
 	}
+	p.log.Error("worker unresponsive; restarting it (its goroutine dump follows: please report it)", "pid", p.pid(), "silent_for", p.Patience.String())
+	p.end(syscall.SIGQUIT, tracebackTimeout)
 }
 
 // tracebackTimeout limits the time for a hung worker to print its goroutines, as Go programs do on SIGQUIT.
