@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"reflect"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/explain"
 )
 
 // ErrNotRunning means that no director serves the socket.
@@ -68,6 +70,13 @@ func (c *Client) Overview(ctx context.Context) (Overview, error) {
 	defer cancel()
 	var o Overview
 	return o, c.do(ctx, http.MethodGet, "/v1/overview", nil, &o)
+}
+
+// Explain explains the last transition of an instance, or of all, until a time.
+func (c *Client) Explain(ctx context.Context, instance string, until time.Time) (explain.Story, error) {
+	var s explain.Story
+	query := url.Values{"instance": {instance}, "until": {until.UTC().Format(time.RFC3339)}}
+	return s, c.do(ctx, http.MethodGet, "/v1/explain?"+query.Encode(), nil, &s)
 }
 
 // Reload makes the director load its configuration again. If the configuration is rejected, the error has its findings and

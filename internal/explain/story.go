@@ -32,7 +32,8 @@ type Story struct {
 	Cause    Code        `json:"cause"`
 	Detail   string      `json:"detail,omitempty"` // of the cause: the drop reason, the name of a track
 	Text     string      `json:"text"`
-	Priority uint8       `json:"priority"` // effective
+	Next     string      `json:"next,omitempty"` // what to do
+	Priority uint8       `json:"priority"`       // effective
 	Seen     []Fact      `json:"seen"`
 	Done     []Fact      `json:"done"`
 }
@@ -90,7 +91,7 @@ func tell(r flight.Router, i int) Story {
 	}
 	s.Seen = append(s.Seen, p.seen()...)
 	s.Cause, s.Detail = cause.code, cause.detail
-	s.Text = textOf(cause)
+	s.Text, s.Next = textOf(cause), nextOf(cause, s.To)
 	s.Done = append(s.Done, p.done()...)
 	return s
 }

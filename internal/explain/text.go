@@ -80,6 +80,34 @@ var texts = map[Code]string{
 	NobodyTookOver:   "no other router took over",
 }
 
+// next says what to do about causes that somebody should look at.
+var next = map[Code]string{
+	OwnStall:                          "look for what used the CPU, or for a suspended or migrated virtual machine",
+	AdvertsRefused:                    "make the settings of both nodes equal",
+	AdvertsFiltered:                   "allow IP protocol 112 in the packet filter of this host",
+	MasterSilent:                      "run `lvs-ha explain` on the other node; if it sent adverts all the time, look at the network between the nodes",
+	MasterLeft:                        "run `lvs-ha explain` on the other node",
+	PeerLowered:                       "run `lvs-ha status` on the other node: which track lowers its priority?",
+	PeerRaised:                        "run `lvs-ha status` on the other node: which track raises its priority?",
+	DirectorLost:                      "run `journalctl -u lvs-ha -p warning`: why did the director not respond?",
+	Unfit:                             "run `lvs-ha doctor`",
+	AddressesRefused:                  "run `lvs-ha status`, which says why",
+	SyncGroup:                         "run `lvs-ha explain` for that member",
+	NobodyTookOver:                    "run `lvs-ha status` on the other node",
+	Code(vrrp.ReasonInterfaceDown):    "run `lvs-ha doctor`; look at the cable and the switch port",
+	Code(vrrp.ReasonInterfaceMissing): "run `lvs-ha doctor`",
+	Code(vrrp.ReasonNoAddress):        "run `lvs-ha doctor`",
+	Code(vrrp.ReasonSocket):           "run `journalctl -u lvs-ha -p warning`",
+	Code(vrrp.ReasonVMAC):             "run `lvs-ha doctor`",
+}
+
+func nextOf(c cause, to vrrp.State) string {
+	if kind, isTrack := strings.CutPrefix(string(c.code), "track-"); isTrack && to != vrrp.Master {
+		return "repair what the " + kind + " track watches; `lvs-ha status` shows its last result"
+	}
+	return next[c.code]
+}
+
 func textOf(c cause) string {
 	format, ok := texts[c.code]
 	switch kind, isTrack := strings.CutPrefix(string(c.code), "track-"); {
@@ -123,10 +151,26 @@ func counted(n uint32, noun string) string {
 	return fmt.Sprintf("%d %s", n, noun)
 }
 
+// sentTogether makes one record, in the place of the last, of those of adverts sent with the same priority.
+func sentTogether(list []flight.Record) []flight.Record {
+	var out []flight.Record
+	for _, r := range list {
+		if r.Kind == flight.Timeout && r.From == vrrp.Master {
+			same := func(o flight.Record) bool { return o.Kind == r.Kind && o.From == r.From && o.Own == r.Own }
+			if i := slices.IndexFunc(out, same); i >= 0 {
+				r.Count, r.First, r.Late = r.Count+out[i].Count, min(r.First, out[i].First), max(r.Late, out[i].Late)
+				out = slices.Delete(out, i, i+1)
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
 // seen returns what was recorded since the transition before, the last of each kind.
 func (p *past) seen() []Fact {
 	var out []Fact
-	for _, r := range p.window() {
+	for _, r := range sentTogether(p.window()) {
 		f := Fact{Time: r.Time}
 		switch r.Kind {
 		case flight.Received:

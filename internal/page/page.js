@@ -161,6 +161,7 @@ function story(s) {
   const facts = [...s.seen, { time: s.time, text: `${s.from} → ${s.to}: ${s.rule}`, turn: true }, ...s.done];
   return element("div", { class: "story" },
     element("p", {}, element("strong", {}, s.cause), ": " + s.text),
+    s.next ? element("p", {}, "next: " + s.next) : "",
     element("ol", {}, ...facts.map((f) => element("li", { class: f.turn ? "" : "faint" },
       element("time", { datetime: f.time }, new Date(f.time).toLocaleTimeString(undefined, { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 })), element("span", {}, f.text)))));
 }
