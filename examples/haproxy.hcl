@@ -1,8 +1,8 @@
 # A virtual address for haproxy on two servers. The server whose haproxy answers has the address; if both do, lb1 has it.
-# haproxy.cfg needs a frontend with "bind 127.0.0.1:8404" and "monitor-uri /healthz".
+# haproxy.cfg needs a frontend with "mode http", "bind 127.0.0.1:8404" and "monitor-uri /healthz".
 
 track_script "haproxy" {
-  command  = ["/usr/bin/curl", "--silent", "--fail", "--output", "/dev/null", "http://127.0.0.1:8404/healthz"]
+  command  = ["/usr/bin/curl", "--silent", "--show-error", "--fail", "--output", "/dev/null", "http://127.0.0.1:8404/healthz"]
   interval = "1s"
   rise     = 2
   fall     = 2
