@@ -156,11 +156,12 @@ func (b *batcher) receive(each func(m *reply)) error {
 	if err != nil {
 		return fmt.Errorf("read from route netlink: %w", err)
 	}
+	var m reply // one for all messages: it is allocated
 	for rest := b.buffer[:n]; len(rest) >= unix.NLMSG_HDRLEN; {
-		m := reply{NlMsghdr: unix.NlMsghdr{
+		m.NlMsghdr = unix.NlMsghdr{
 			Len: binary.NativeEndian.Uint32(rest), Type: binary.NativeEndian.Uint16(rest[4:]),
 			Flags: binary.NativeEndian.Uint16(rest[6:]), Seq: binary.NativeEndian.Uint32(rest[8:]),
-		}}
+		}
 		if m.Len < unix.NLMSG_HDRLEN || int(m.Len) > len(rest) {
 			return nil
 		}

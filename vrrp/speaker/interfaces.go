@@ -60,6 +60,30 @@ func newInterfaceTable() *interfaceTable {
 	return &interfaceTable{links: map[int]netInterface{}, addresses: map[int][]ifAddress{}, shared: map[int]bool{}}
 }
 
+// empty removes everything. It keeps the memory of lists that byName has not returned.
+func (t *interfaceTable) empty() {
+	clear(t.links)
+	for index, list := range t.addresses {
+		if t.shared[index] || len(list) == 0 { // an interface without addresses may be gone
+			delete(t.addresses, index)
+		} else {
+			t.addresses[index] = list[:0]
+		}
+	}
+	clear(t.shared)
+}
+
+// next returns an empty table with room for as many addresses.
+func (t *interfaceTable) next() *interfaceTable {
+	n := newInterfaceTable()
+	for index, list := range t.addresses {
+		if len(list) > 0 {
+			n.addresses[index] = make([]ifAddress, 0, len(list))
+		}
+	}
+	return n
+}
+
 // byName returns the complete table.
 func (t *interfaceTable) byName() map[string]netInterface {
 	out := make(map[string]netInterface, len(t.links))

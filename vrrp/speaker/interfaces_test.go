@@ -3,6 +3,7 @@ package speaker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -226,4 +227,49 @@ func TestWatcherPublishes(t *testing.T) {
 	if got := w.lookup("lan0"); got.Index != 0 || got.Name != "lan0" {
 		t.Errorf("a missing interface is %+v", got)
 	}
+}
+
+// A table that is read again has what the kernel has then, also if its addresses are in memory that was used before. What byName
+// has returned does not change.
+func TestTableIsReadAgain(t *testing.T) {
+	tbl := newInterfaceTable()
+	fill := func(tbl *interfaceTable, addresses map[int][]string) {
+		tbl.empty()
+		for index, list := range addresses {
+			tbl.links[index] = netInterface{Index: index, Name: fmt.Sprintf("eth%d", index), Up: true}
+			for _, a := range list {
+				tbl.setAddress(index, netip.MustParsePrefix(a), 0)
+			}
+		}
+	}
+	same := func(tbl *interfaceTable, want map[int][]string) {
+		t.Helper()
+		got := tbl.byName()
+		if len(got) != len(want) {
+			t.Errorf("%d interfaces, want %d", len(got), len(want))
+		}
+		for index, list := range want {
+			ifc := got[fmt.Sprintf("eth%d", index)]
+			if len(ifc.Addresses) != len(list) || slices.ContainsFunc(list, func(a string) bool { return !ifc.has(netip.MustParsePrefix(a)) }) {
+				t.Errorf("interface %d has %v, want %v", index, ifc.Addresses, list)
+			}
+		}
+	}
+	states := []map[int][]string{
+		{1: {"10.0.0.1/24", "10.0.0.2/32"}, 2: {"10.1.0.1/24"}}, {1: {"10.0.0.3/24"}}, {}, {1: {"10.0.0.1/24", "10.0.0.4/32"}, 3: nil},
+	}
+	published := newInterfaceTable()
+	for _, s := range states {
+		fill(tbl, s)
+		published = published.next()
+		fill(published, s)
+		same(published, s)
+		before := published.byName()
+		published = published.next()
+		fill(published, map[int][]string{1: {"192.0.2.1/32"}})
+		if list := s[1]; len(list) > 0 && !before["eth1"].has(netip.MustParsePrefix(list[0])) {
+			t.Errorf("eth1 has %v, which was published as %v", before["eth1"].Addresses, list)
+		}
+	}
+	same(tbl, states[len(states)-1])
 }

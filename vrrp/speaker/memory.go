@@ -14,9 +14,9 @@ const (
 
 	// heapRoom is how much garbage the heap may hold, if gcPercent would allow more, before it is collected. With a thousand
 	// instances gcPercent would allow 30 MB.
-	heapRoom = 12 << 20
+	heapRoom = 6 << 20
 
-	leastGCPercent = 100
+	leastGCPercent = 50
 )
 
 // memory limits the garbage on the heap of a process that is to be small and seldom collect.

@@ -26,9 +26,9 @@ func TestMemoryIsTidiedWhenCalm(t *testing.T) {
 	})
 }
 
-// A small heap may grow by gcPercent, as before; a larger one by about heapRoom; and one larger than that doubles.
+// A small heap may grow by gcPercent, as before; a larger one by about heapRoom; and a much larger one by half.
 func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: gcPercent, 1 << 20: gcPercent, heapRoom / 4: gcPercent, 8 << 20: 150, heapRoom: 100, 1 << 30: 100} {
+	for live, want := range map[uint64]int{0: gcPercent, 1 << 20: gcPercent, heapRoom / 4: gcPercent, 8 << 20: 75, heapRoom: 100, 1 << 30: leastGCPercent} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d bytes: %d, want %d", live, got, want)
 		}

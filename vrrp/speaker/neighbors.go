@@ -58,6 +58,7 @@ type neighbors struct {
 	mu       sync.Mutex
 	watched  map[routerKey][]placed
 	queue    []probe // of this round
+	probed   int     // of the queue
 	reported map[any]bool
 	cleared  time.Time // when reported was last cleared
 }
@@ -202,16 +203,17 @@ func (n *neighbors) addresses(f vrrp.Family) []netip.Addr {
 func (n *neighbors) next() (probe, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.queue) == 0 {
+	if n.probed == len(n.queue) {
+		n.queue, n.probed = n.queue[:0], 0
 		for key, addresses := range n.watched {
 			for _, a := range addresses {
 				n.queue = append(n.queue, probe{key, a})
 			}
 		}
 	}
-	for len(n.queue) > 0 {
-		p := n.queue[0]
-		n.queue = n.queue[1:]
+	for n.probed < len(n.queue) {
+		p := n.queue[n.probed]
+		n.probed++
 		if slices.Contains(n.watched[p.key], p.target) {
 			return p, true
 		}

@@ -19,6 +19,7 @@ import (
 type kernelAddresses struct {
 	handle routes
 	close  func()
+	table  *interfaceTable // of the last List, reused by the next
 }
 
 // routeHandle reads links with a handle, and reads and writes addresses with a batcher. It belongs to one goroutine.
@@ -51,7 +52,7 @@ func newKernelAddresses() (*kernelAddresses, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &kernelAddresses{h, h.Close}, nil
+	return &kernelAddresses{handle: h, close: h.Close, table: newInterfaceTable()}, nil
 }
 
 func (k *kernelAddresses) Close() { k.close() }
@@ -172,8 +173,8 @@ func (k *kernelAddresses) Remove(index int, a vrrp.Address) error {
 
 // List returns the addresses of all interfaces by index. It omits interfaces that are set down.
 func (k *kernelAddresses) List() (map[int][]ifAddress, error) {
-	t, err := listInterfaces(k.handle)
-	if err != nil {
+	t := k.table
+	if err := t.read(k.handle); err != nil {
 		return nil, err
 	}
 	out := make(map[int][]ifAddress, len(t.links))

@@ -157,25 +157,25 @@ func (s *subscription) reason() error {
 }
 
 // listInterfaces reads the kernel's tables. It repeats a dump that was interrupted by a change.
-func listInterfaces(h lister) (t *interfaceTable, err error) {
-	err = retryTransient(func() error {
-		t, err = readInterfaces(h)
-		return err
-	})
-	return t, err
+func listInterfaces(h lister) (*interfaceTable, error) {
+	t := newInterfaceTable()
+	return t, t.read(h)
 }
 
-func readInterfaces(h lister) (*interfaceTable, error) {
-	links, err := h.LinkList()
-	if err != nil {
-		return nil, fmt.Errorf("list interfaces: %w", err)
-	}
-	t := newInterfaceTable()
-	for _, l := range links {
-		t.setLink(l)
-	}
-	if err := h.Addresses(t.setAddress); err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
-	}
-	return t, nil
+// read replaces what the table contains, whose memory it reuses, with the kernel's tables.
+func (t *interfaceTable) read(h lister) error {
+	return retryTransient(func() error {
+		t.empty()
+		links, err := h.LinkList()
+		if err != nil {
+			return fmt.Errorf("list interfaces: %w", err)
+		}
+		for _, l := range links {
+			t.setLink(l)
+		}
+		if err := h.Addresses(t.setAddress); err != nil {
+			return fmt.Errorf("list addresses: %w", err)
+		}
+		return nil
+	})
 }

@@ -94,7 +94,7 @@ func TestAddressChangesSurviveTemporaryErrors(t *testing.T) {
 							}
 							return nil
 						}}
-						k := &kernelAddresses{handle: r}
+						k := &kernelAddresses{handle: r, table: newInterfaceTable()}
 						start := time.Now()
 						if err := k.Add([]placement{{2, address}})[0]; err != nil {
 							t.Errorf("add: %v", err)

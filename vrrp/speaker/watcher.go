@@ -48,9 +48,17 @@ func newWatcher(log *slog.Logger) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	last := newInterfaceTable()
 	return &watcher{
 		log: log, handle: h, known: map[string]netInterface{},
-		list:      func() (*interfaceTable, error) { return listInterfaces(h) },
+		list: func() (*interfaceTable, error) {
+			t := last.next()
+			if err := t.read(h); err != nil {
+				return nil, err
+			}
+			last = t
+			return t, nil
+		},
 		subscribe: subscribe,
 	}, nil
 }
