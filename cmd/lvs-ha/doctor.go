@@ -147,11 +147,12 @@ func writeDoctorJSON(w io.Writer, findings []doctor.Finding, status int) error {
 
 func writeFindings(w io.Writer, findings []doctor.Finding, quiet, fix bool) error {
 	var b strings.Builder
-	var errs, warnings, fixable int
+	var errs, warnings, fixable, fixed int
 	for _, f := range findings {
 		bad := f.Severity == doctor.Error || f.Severity == doctor.Warning
 		switch {
 		case f.Fixed:
+			fixed++
 		case f.Severity == doctor.Error:
 			errs++
 		case f.Severity == doctor.Warning:
@@ -167,6 +168,9 @@ func writeFindings(w io.Writer, findings []doctor.Finding, quiet, fix bool) erro
 	fmt.Fprintf(&b, "%s, %s\n", counted(errs, "error"), counted(warnings, "warning"))
 	if fixable > 0 && !fix {
 		fmt.Fprintf(&b, "--fix can correct %d of them\n", fixable)
+	}
+	if fixed > 0 {
+		fmt.Fprintf(&b, "%d fixed until the next boot: to keep kernel parameters, put them in /etc/sysctl.d\n", fixed)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

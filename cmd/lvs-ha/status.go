@@ -74,7 +74,6 @@ func newStatus() *cobra.Command {
 	cmd.Flags().StringVar(&q.state, "state", "", "show only real servers in this state: "+strings.Join(serverStates, ", "))
 	cmd.Flags().DurationVarP(&watch, "watch", "w", 0, "show the state again at this interval, until interrupted")
 	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
-	cmd.Flags().Lookup("watch").DefValue = ""
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(serverStates, cobra.ShellCompDirectiveNoFileComp))
 	registerRuntimeDir(cmd, &q.runtimeDir)
 	return cmd

@@ -174,7 +174,7 @@ func handler(d Director, pages Pages, identify func(*http.Request) (caller, erro
 		_, pattern := mux.Handler(r)
 		route := byPattern[pattern]
 		if err == nil && who.may < route.needs {
-			err = &Error{Status: http.StatusForbidden, Err: fmt.Errorf("%s %s needs write access, which this client does not have", r.Method, r.URL.Path)}
+			err = &Error{Status: http.StatusForbidden, Err: fmt.Errorf("%s %s needs write access, which this client does not have: run as root, or over TCP use a listen block with write = true", r.Method, r.URL.Path)}
 		}
 		if err != nil {
 			refuse(w, err)
