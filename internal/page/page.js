@@ -287,7 +287,7 @@ function showServices(o) {
   const ill = $("ill").checked;
   const list = matching("filter", o.services, (s) => `${s.name} ${s.address}`).filter((s) => !ill || illness(s));
   list.sort((a, b) => illness(b) - illness(a));
-  $("shown").textContent = list.length === o.services.length ? `${list.length}` : `${list.length} of ${o.services.length}`;
+  $("shown").textContent = (list.length === o.services.length ? "" : `${list.length} of `) + `${o.services.length} service${o.services.length === 1 ? "" : "s"}`;
   const body = [];
   for (const s of list.slice(0, limit)) {
     body.push(serviceRow(s));
