@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -331,4 +332,13 @@ func FuzzDecode(f *testing.F) {
 			Replay(r.Records)
 		}
 	})
+}
+
+// TestBriefReason cuts a long reason between characters, and shows that it does.
+func TestBriefReason(t *testing.T) {
+	long := strings.Repeat("a", briefReason-4) + "äöü"
+	got := brief([]vrrp.Track{{Reason: "short"}, {Reason: long}})
+	if got[0].Reason != "short" || len(got[1].Reason) > briefReason || got[1].Reason != strings.Repeat("a", briefReason-4)+"…" {
+		t.Errorf("%q", got[1].Reason)
+	}
 }

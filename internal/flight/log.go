@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -211,7 +212,7 @@ func settings(in vrrp.Instance) vrrp.Instance {
 }
 
 const (
-	briefReason = 80
+	briefReason = 120
 	briefText   = maxText / 2
 )
 
@@ -221,7 +222,7 @@ func brief(tracks []vrrp.Track) []vrrp.Track {
 	size := 0
 	for _, t := range tracks {
 		if len(t.Reason) > briefReason {
-			t.Reason = t.Reason[:briefReason]
+			t.Reason = strings.ToValidUTF8(t.Reason[:briefReason-len("…")], "") + "…"
 		}
 		if size += 120 + len(t.Name) + len(t.Reason); size > briefText && t.Effect == vrrp.EffectNone {
 			continue
