@@ -107,12 +107,22 @@ func (m *Machine) settled() time.Time {
 	return settled
 }
 
+// silent reports whether the takeover at the given time is one from a master that neither leaves nor is preempted.
+func (m *Machine) silent(at time.Time) bool { return !m.masterLeft && !m.rivalAlive(at) }
+
+// settledFor is settled for a takeover at the given time. From a silent master, the router does not take over during its
+// hold-down.
+func (m *Machine) settledFor(at time.Time) time.Time {
+	settled := m.settled()
+	if held := m.yielded.Add(m.holdDown()); m.silent(at) && held.After(settled) {
+		return held
+	}
+	return settled
+}
+
 // takeOver handles the expiry of the master-down timer.
 func (m *Machine) takeOver(now time.Time) {
-	settled := m.settled()
-	if held := m.yielded.Add(m.holdDown()); !m.masterLeft && !m.rivalAlive(now) && held.After(settled) {
-		settled = held
-	}
+	settled := m.settledFor(now)
 	switch {
 	case now.Before(settled):
 		m.due = settled

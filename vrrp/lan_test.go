@@ -354,7 +354,7 @@ func (r *router) timer(prepared bool) (time.Duration, bool) {
 		return 0, false
 	}
 	t, ok := r.m.Deadline()
-	if early, ok := r.m.HandOver(); prepared && ok && early.Add(-PrepareTime).Before(t) {
+	if early, ok := r.m.Takeover(); prepared && ok && early.Add(-PrepareTime).Before(t) {
 		t = early.Add(-PrepareTime)
 	}
 	if !ok {
@@ -366,7 +366,7 @@ func (r *router) timer(prepared bool) (time.Duration, bool) {
 // prepares reports whether the router adds its addresses now, and its timer has not expired.
 func (r *router) prepares(now time.Duration) bool {
 	due, _ := r.m.Deadline()
-	at, ok := r.m.HandOver()
+	at, ok := r.m.Takeover()
 	return ok && now < r.at(due) && now >= r.at(at.Add(-PrepareTime))
 }
 

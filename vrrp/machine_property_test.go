@@ -24,7 +24,7 @@ func TestMachineInvariants(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			o.wait(t)
 			o.step(t, o.drawEvent(t))
-			if at, ok := o.m.HandOver(); ok && rapid.Bool().Draw(t, "prepare") {
+			if at, ok := o.m.Takeover(); ok && rapid.Bool().Draw(t, "prepare") {
 				early := at.Add(-time.Duration(rapid.IntRange(0, int(PrepareTime)).Draw(t, "ns early")))
 				o.now = later(o.now, max(early.Sub(o.now), 1))
 				o.step(t, Prepare{})

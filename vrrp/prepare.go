@@ -2,44 +2,44 @@ package vrrp
 
 import "time"
 
-// PrepareTime is how long before a takeover from an active master its addresses are added, so that the first announcement
-// and the first advert are on time. The old master keeps serving, because nothing is announced.
+// PrepareTime is how long before a takeover its addresses are added, so that the first announcement and the first advert are
+// on time. An old master that is still active keeps serving, because nothing is announced.
 const PrepareTime = time.Millisecond
 
-// Prepare adds the addresses of a backup ahead of HandOver. If it does not take over then, it removes them. For a member of
+// calm is how long a router must not have yielded before it prepares to take over from a silent master. It is more than holdMost.
+const calm = 2 * time.Second
+
+// Prepare adds the addresses of a backup ahead of Takeover. If it does not take over then, it removes them. For a member of
 // a group, At is the time of the group's takeover.
 type Prepare struct{ At time.Time }
 
 func (Prepare) isEvent() {}
 
-// HandOver returns the time at which a backup takes over from a master that may still be active, unless an advert
-// prevents it. It returns false if there is no such time, or the addresses are already present.
-func (m *Machine) HandOver() (at time.Time, ok bool) {
-	if m.state != Backup || m.owns || !m.masterLeft && !m.rivalAlive(m.due) {
+// Takeover returns the time at which a backup takes over with addresses that were added before, unless an advert prevents it.
+// It returns false if there is no such time, or the addresses are already present. A silent master may be alive: it must not
+// lose its traffic to another user of its virtual MAC address, and routers that take over from each other because their hosts
+// are too busy must not have more work.
+func (m *Machine) Takeover() (at time.Time, ok bool) {
+	if m.state != Backup || m.owns || m.silent(m.due) && (m.in.VMAC != nil || m.due.Sub(m.yielded) < calm) {
 		return time.Time{}, false
 	}
-	if settled := m.settled(); settled.After(m.due) {
+	if settled := m.settledFor(m.due); settled.After(m.due) {
 		return settled, true
 	}
 	return m.due, true
 }
 
-// HandOver is Machine.HandOver for a group: the first member that takes over makes all take over.
-func (g *Group) HandOver() (at time.Time, ok bool) {
-	for _, m := range g.members {
-		t, hands := m.HandOver()
-		if !hands || ok && !t.Before(at) {
-			continue
-		}
-		if _, waits := g.Admit(m, Timeout{}, t).(Defer); !waits {
-			at, ok = t, true
-		}
+// Takeover is Machine.Takeover for a member of the group, which makes all the others take over too.
+func (g *Group) Takeover(m *Machine) (at time.Time, ok bool) {
+	at, ok = m.Takeover()
+	if _, waits := g.Admit(m, Timeout{}, at).(Defer); waits {
+		return time.Time{}, false
 	}
 	return at, ok
 }
 
 func (m *Machine) prepare(group, now time.Time) {
-	at, ok := m.HandOver()
+	at, ok := m.Takeover()
 	if !group.IsZero() {
 		at, ok = group, m.state == Backup && !m.owns
 	}

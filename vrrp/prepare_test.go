@@ -51,8 +51,9 @@ func TestPrepare(t *testing.T) {
 		{"the master is silent", v3(), []scene{
 			{"0s", up, asBackup, "360.9375ms"},
 			{"50ms", advertFrom(upper, 150, ms100), "master 10.0.0.6 150 100ms", "410.9375ms"},
-			{"410.5ms", Prepare{}, "", "410.9375ms"},
-			{"410.9375ms", Timeout{}, "advert 100, add .100, announce .100, BACKUP>MASTER master-down-timer", "510.9375ms"},
+			{"409.9ms", Prepare{}, "", "410.9375ms"},
+			{"410ms", Prepare{}, "add .100", "410.9375ms"},
+			{"410.9375ms", Timeout{}, "advert 100, announce .100, BACKUP>MASTER master-down-timer", "510.9375ms"},
 		}},
 	})
 }

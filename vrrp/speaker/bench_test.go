@@ -104,9 +104,9 @@ func (r *takeoverRun) lane(b *testing.B, in vrrp.Instance, after time.Duration, 
 	for range r.rounds + 1 {
 		n.capture.await(b, n.capture.mark(), "the router's advert", func(s seen) bool { return s.mac == mac && isAdvert(s) })
 		<-time.After(after)
-		// It yields to the first, and the last finds it a backup. The master lives for longer than a router waits that has yielded
-		// often before it takes over: holdMost of package vrrp.
-		for range 1 + int(time.Second/in.AdvertiseInterval) {
+		// It yields to the first, and the last finds it a backup. The master lives for longer than a router that has just yielded
+		// takes over in another way: holdMost and calm of package vrrp.
+		for range 1 + int(2*time.Second/in.AdvertiseInterval) {
 			advert(200)
 			<-time.After(in.AdvertiseInterval)
 		}

@@ -25,7 +25,13 @@ func (e *engine) withdraw(r *router) {
 		return
 	}
 	r.waiting = slices.Delete(r.waiting, i, i+1)
+	r.waiting = append(slices.DeleteFunc(slices.Clone(r.waiting[:i]), announces), r.waiting[i:]...)
 	r.busy, r.adding, r.takeover = false, false, nil
+}
+
+func announces(w work) bool {
+	_, ok := w.Action.(vrrp.SendAnnouncements)
+	return ok
 }
 
 // noteHeld records whether the router has addresses after a task.

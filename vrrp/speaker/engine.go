@@ -69,12 +69,14 @@ type engine struct {
 	silent         bool // the director is connected but silent
 	abandoned      bool // has handed over because there is no director
 
-	late    histogram.Histogram // of the masters' adverts
-	advert  vrrp.Advert         // scratch of receive
-	changed []*router
-	unsent  []*wire // with queued adverts
-	tasks   []task  // for the keeper, after the adverts
-	direct  int     // addresses announced by the loop since the last flush
+	late          histogram.Histogram // of the masters' adverts
+	advert        vrrp.Advert         // scratch of receive
+	changed       []*router
+	unsent        []*wire // with queued adverts
+	tasks         []task  // for the keeper, after the adverts
+	direct        int     // addresses announced by the loop since the last flush
+	prepared      int     // routers since preparedSince
+	preparedSince time.Time
 }
 
 func newEngine(log *slog.Logger, s sockets, k kernelWorker, post func(func(time.Time))) *engine {
@@ -140,11 +142,12 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 		if c, ok := a.(vrrp.Changed); ok {
 			r.flight.Changed(c, now)
 		}
-		if stays && e.needNotWait(r, a, now) || r.merges(a) {
+		if stays && e.needNotWait(r, a, now) || from == vrrp.Backup && e.leadsAtOnce(r, a, now) || r.merges(a) {
 			continue
 		}
 		_, removes := a.(vrrp.RemoveAddresses)
-		linger := heard && removes && r.vmac == nil // with the same MAC address, the switch already sends everything to the successor
+		// With the same MAC address, the switch already sends everything to the successor. A backup has announced no address.
+		linger := heard && removes && r.vmac == nil && from != vrrp.Backup
 		r.waiting = append(r.waiting, work{a, linger, now, r.machine.Priority()})
 	}
 	if from == vrrp.Master && r.machine.State() != vrrp.Master {
@@ -161,7 +164,7 @@ func (e *engine) stepAlone(r *router, ev vrrp.Event, now time.Time) {
 	default:
 		e.timers.set(&r.timer, at)
 	}
-	e.prepareHandOver(r)
+	e.awaitTakeover(r)
 }
 
 // merges reports whether an action can replace the last one queued, or be dropped. A master whose addresses take a long
@@ -205,7 +208,7 @@ func (e *engine) runQueue(r *router, now time.Time) {
 				e.timers.set(&r.linger, now.Add(handOverDelay))
 				continue
 			}
-			if !e.announceAtOnce(r, w.Action) {
+			if !e.announceAtOnce(r, w.Action, now) {
 				done += e.delegate(r, r.waiting[done:], now)
 				continue
 			}
@@ -283,6 +286,18 @@ func (e *engine) needNotWait(r *router, a vrrp.Action, now time.Time) bool {
 		return true
 	}
 	return false
+}
+
+// leadsAtOnce sends the first advert of a router that takes over from a silent master while its addresses are still being added.
+// The kernel may be slow to add them, and other backups wait for the advert.
+func (e *engine) leadsAtOnce(r *router, a vrrp.Action, now time.Time) bool {
+	advert, ok := a.(vrrp.SendAdvert)
+	if !ok || !r.adding || len(r.waiting) > 0 || r.machine.State() != vrrp.Master {
+		return false
+	}
+	r.leads = true
+	e.advertise(r, advert.Priority, now)
+	return true
 }
 
 func (e *engine) transition(r *router, c vrrp.Changed, w *work) {

@@ -26,7 +26,7 @@ func TestTakeOverAndYield(t *testing.T) {
 
 	g.advance(361 * time.Millisecond)
 	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
-	g.expectDid("advert 100, add, announce")
+	g.expectDid("add, advert 100, announce")
 	g.advance(100 * time.Millisecond)
 	g.expectDid("advert 100")
 

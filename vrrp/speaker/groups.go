@@ -13,7 +13,6 @@ type group struct {
 	name    string
 	rules   *vrrp.Group
 	routers []*router
-	early   timer // before a takeover from an active master
 }
 
 // updateGroups forms the wanted sync groups from the running routers.
@@ -43,7 +42,6 @@ func (e *engine) updateGroups(now time.Time) {
 			e.note(r)
 		}
 		g.rules = vrrp.NewGroup(members...)
-		g.early.fire = func(now time.Time) { e.prepareGroup(g, now) }
 		e.groups[name] = g
 		e.command(g, g.rules.Converge(now), now)
 	}
@@ -51,7 +49,6 @@ func (e *engine) updateGroups(now time.Time) {
 
 func (e *engine) removeGroup(g *group) {
 	delete(e.groups, g.name)
-	e.timers.unset(&g.early)
 	for _, r := range g.routers {
 		if r.group == g {
 			r.group = nil

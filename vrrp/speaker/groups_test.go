@@ -61,7 +61,7 @@ func TestGroupLeavesCleanly(t *testing.T) {
 	g.up("eth1", 3, "10.8.0.1/24")
 	g.wantGroup("router", outside, inside)
 	g.advance(time.Second)
-	g.expectBoth(vrrp.Master, vrrp.ReasonMasterDownTimer, vrrp.ReasonGroup)
+	g.expectBoth(vrrp.Master, vrrp.ReasonGroup, vrrp.ReasonMasterDownTimer)
 	g.did()
 	g.down("eth0", 2)
 	g.expect("outside", vrrp.Initialize, vrrp.ReasonInterfaceDown)
@@ -126,7 +126,7 @@ func TestGroupIsResumed(t *testing.T) {
 			former.up("eth1", 3, "10.8.0.1/24")
 			former.wantGroup("router", outside, inside)
 			former.advance(time.Second)
-			former.expectBoth(vrrp.Master, vrrp.ReasonMasterDownTimer, vrrp.ReasonGroup)
+			former.expectBoth(vrrp.Master, vrrp.ReasonGroup, vrrp.ReasonMasterDownTimer)
 
 			g := newRig(t)
 			g.now = former.now

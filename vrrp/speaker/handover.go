@@ -9,46 +9,51 @@ import (
 // directMost is the maximum number of addresses that the loop announces between two flushes; the keeper announces more.
 const directMost = 16
 
-// prepareHandOver sets the timer that adds the addresses of a router, or of its whole group, before a takeover from an active
-// master.
-func (e *engine) prepareHandOver(r *router) {
-	at, ok := r.machine.HandOver()
-	g := r.group
-	if g == nil {
-		e.setEarly(&r.early, at, ok)
+// awaitTakeover sets the timer that adds the addresses of a router, or of its whole group, before its takeover.
+func (e *engine) awaitTakeover(r *router) {
+	if at, ok := r.machine.Takeover(); ok {
+		e.timers.set(&r.early, at.Add(-vrrp.PrepareTime))
+	} else {
+		e.timers.unset(&r.early)
+	}
+}
+
+// At most preparedMost routers, and their groups, get their addresses ahead of their takeovers within preparedTime. When hundreds
+// take over together, each of the others needs one task of the keeper instead of two.
+const (
+	preparedMost = 16
+	preparedTime = 100 * time.Millisecond
+)
+
+// prepareTakeover adds the addresses of a router and of all members of its group.
+func (e *engine) prepareTakeover(r *router, now time.Time) {
+	if now.Sub(e.preparedSince) > preparedTime {
+		e.prepared, e.preparedSince = 0, now
+	}
+	if e.prepared++; e.prepared > preparedMost {
 		return
 	}
-	e.timers.unset(&r.early)
-	if ok || g.early.position != 0 {
-		at, ok = g.rules.HandOver()
-		e.setEarly(&g.early, at, ok)
+	if r.group == nil {
+		e.step(r, vrrp.Prepare{}, now)
+		return
 	}
-}
-
-func (e *engine) setEarly(t *timer, at time.Time, ok bool) {
-	if ok {
-		e.timers.set(t, at.Add(-vrrp.PrepareTime))
-	} else {
-		e.timers.unset(t)
-	}
-}
-
-// prepareGroup adds the addresses of a group's members.
-func (e *engine) prepareGroup(g *group, now time.Time) {
-	at, ok := g.rules.HandOver()
-	for _, r := range g.routers {
-		if ok {
-			e.stepAlone(r, vrrp.Prepare{At: at}, now)
+	if at, ok := r.group.rules.Takeover(r.machine); ok {
+		for _, o := range r.group.routers {
+			e.stepAlone(o, vrrp.Prepare{At: at}, now)
 		}
 	}
 }
 
 // announceAtOnce carries out an announcement on the loop's goroutine if the addresses are few, and were added successfully by
-// the last task. This avoids two wake-ups of other threads before the advert that follows.
-func (e *engine) announceAtOnce(r *router, a vrrp.Action) bool {
+// the last task. This avoids two wake-ups of other threads. After a silent master's time, the advert goes first: other backups
+// wait for it.
+func (e *engine) announceAtOnce(r *router, a vrrp.Action, now time.Time) bool {
 	s, ok := a.(vrrp.SendAnnouncements)
 	if !ok || !r.added || e.direct+len(s.Addresses) > directMost {
 		return false
+	}
+	if r.leads {
+		e.flushWire(r.out(), now)
 	}
 	r.added = false
 	e.direct += len(s.Addresses)

@@ -132,7 +132,7 @@ func TestStatic(t *testing.T) {
 	}
 	with(vrrp.Static{Routing: paths})
 	g.advance(400 * time.Millisecond)
-	g.expectDid("add, silence, advert 100, add, announce")
+	g.expectDid("add, silence, add, advert 100, announce")
 	with(vrrp.Static{Routing: paths})
 	g.expectDid("")
 	with(vrrp.Static{Routing: vrrp.Routing{Routes: paths.Routes}})

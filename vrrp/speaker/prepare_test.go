@@ -70,6 +70,35 @@ func TestPreparedTooLate(t *testing.T) {
 	g.expectDid("add, announce, advert 100")
 }
 
+// TestSilentMasterIsReplaced checks that the addresses are added before the advert, which does not wait for a slow kernel.
+func TestSilentMasterIsReplaced(t *testing.T) {
+	for name, slow := range map[string]bool{"in time": false, "slow kernel": true} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t)
+			g.up("eth0", 2, "10.9.0.1/24")
+			g.want(v3(100))
+			g.hear(v3(200), 200, "10.9.0.2")
+			g.did()
+			g.holding = slow
+			before, after := "add", "advert 100, announce"
+			if slow {
+				before, after = "", "advert 100"
+			}
+			g.advance(vrrp.MasterDownInterval(3, 100, v3(100).AdvertiseInterval) - 1)
+			g.expectDid(before)
+			g.advance(1)
+			g.expectDid(after)
+			if slow {
+				g.holding = false
+				g.finish()
+				g.settle()
+				g.expectDid("add, announce")
+			}
+			g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+		})
+	}
+}
+
 // TestPreparedInVain checks that the addresses are removed if the master stays.
 func TestPreparedInVain(t *testing.T) {
 	g := newRig(t)
@@ -84,5 +113,5 @@ func TestPreparedInVain(t *testing.T) {
 	g.expectDid("add, remove")
 	g.expect("v", vrrp.Backup, vrrp.ReasonStartup)
 	g.advance(vrrp.MasterDownInterval(3, 100, v3(100).AdvertiseInterval))
-	g.expectDid("advert 100, add, announce")
+	g.expectDid("add, advert 100, announce")
 }

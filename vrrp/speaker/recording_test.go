@@ -71,7 +71,7 @@ func TestRecording(t *testing.T) {
 	if len(list) != 1 || list[0].Name != "v" {
 		t.Fatalf("recorded %+v", list)
 	}
-	const want = "start tracks up changed received dropped timeout changed addresses timeout resign changed timeout timeout changed addresses"
+	const want = "start tracks up changed received dropped prepare addresses timeout changed timeout resign changed timeout timeout changed addresses"
 	if got := strings.Replace(kindsOf(list[0]), "start up", "start tracks up", 1); got != want {
 		t.Errorf("recorded %s\nwant %s", got, want)
 	}

@@ -24,17 +24,29 @@ func refuse(in vrrp.Instance, addresses ...int) map[placed]string {
 	return out
 }
 
+// TestRefusedAsMaster checks that an owner, which takes over at once, leaves.
 func TestRefusedAsMaster(t *testing.T) {
+	g := newRig(t)
+	g.refuses = refuse(v3(255), 0)
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(255))
+	g.expect("v", vrrp.Leaving, vrrp.ReasonAddressRefused)
+	g.advance(200 * time.Millisecond)
+	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
+	g.expectDid("advert 255, add, announce, silence, advert 0, advert 0, remove, silence")
+}
+
+// TestRefusedBeforeTakeover checks that a router does not take over with an address that the kernel refuses, and retries it.
+func TestRefusedBeforeTakeover(t *testing.T) {
 	g := newRig(t)
 	g.refuses = refuse(v3(100), 0)
 	g.up("eth0", 2, "10.9.0.1/24")
 	g.want(v3(100))
 	g.did()
 	g.advance(361 * time.Millisecond)
-	g.expect("v", vrrp.Leaving, vrrp.ReasonAddressRefused)
-	g.advance(200 * time.Millisecond)
 	g.expect("v", vrrp.Initialize, vrrp.ReasonAddressRefused)
-	g.expectDid("advert 100, add, announce, silence, advert 0, advert 0, remove, silence")
+	g.advance(200 * time.Millisecond)
+	g.expectDid("add, remove, silence")
 	if got := g.status("v").AddressesRefused; len(got) != 1 || got[0] != "10.9.0.100/24 on eth0: refused" {
 		t.Errorf("refused %q", got)
 	}

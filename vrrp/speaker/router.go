@@ -49,7 +49,7 @@ type router struct {
 	leads    bool   // is master, and has sent an advert since it became that
 	takeover *claim // of the keeper's task, if it begins by adding addresses
 	holds    bool   // the last task that changed addresses has added some
-	early    timer  // before a takeover from an active master
+	early    timer  // before a takeover
 	adding   bool   // the keeper's task ends by adding addresses
 	added    bool   // ... and it has added all of them
 

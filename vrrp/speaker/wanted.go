@@ -139,7 +139,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r := newRouter(in.Instance, e.wireFor(wireOf(&in.Instance)))
 	r.timer.fire = func(now time.Time) { e.step(r, vrrp.Timeout{}, now) }
 	r.refused.retry.fire = func(now time.Time) { e.retryRefused(r, now) }
-	r.early.fire = func(now time.Time) { e.step(r, vrrp.Prepare{}, now) }
+	r.early.fire = func(now time.Time) { e.prepareTakeover(r, now) }
 	r.found.timer.fire = func(now time.Time) { e.reportFound(r, now) }
 	r.news.timer.fire = func(now time.Time) { e.reportLatestMaster(r, now) }
 	r.conflicts.timer.fire = func(now time.Time) { e.endConflicts(r, now) }
