@@ -18,6 +18,11 @@ type Conflict struct {
 	Count           uint64       `json:"count"` // packets
 }
 
+// Same reports whether two are about the same other host, whenever it was seen.
+func (c Conflict) Same(o Conflict) bool {
+	return c.Kind == o.Kind && c.Address == o.Address && c.Router == o.Router && c.Hardware == o.Hardware && c.VirtualRouterID == o.VirtualRouterID
+}
+
 // ConflictKind is a kind of conflict.
 type ConflictKind string
 

@@ -342,6 +342,7 @@ func (d *Director) take(n news) {
 		}
 		was, known := d.vrrp[name]
 		d.vrrp[name] = status
+		d.addConflicts(name, was.Conflicts, status.Conflicts)
 		updates = d.followHandOver(name, status) || updates
 		if !known || was.State != status.State {
 			d.Logger.Debug("VRRP state received", "instance", name, "from", was.State, "to", status.State, "reason", status.Reason)

@@ -3,8 +3,10 @@ package director
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/history"
 	"github.com/lvs-ha/lvs-ha/internal/notify"
@@ -58,6 +60,19 @@ func eventOf(e history.Event) events.Event {
 		return events.Event{Time: e.Time, Kind: events.Lost, Subject: "vrrp", Reason: fmt.Sprintf("%d transitions were never received from the speaker", e.Lost)}
 	}
 	return events.Event{Time: e.Time, Kind: events.VRRP, Subject: e.Instance, From: string(e.From), To: string(e.To), Reason: string(e.Reason)}
+}
+
+// addConflicts adds an event for each conflict that has begun or ended.
+func (d *Director) addConflicts(instance string, was, now []vrrp.Conflict) {
+	without := func(list, others []vrrp.Conflict) []vrrp.Conflict {
+		return slices.DeleteFunc(slices.Clone(list), func(c vrrp.Conflict) bool { return slices.ContainsFunc(others, c.Same) })
+	}
+	for _, c := range without(now, was) {
+		d.events.Add(events.Event{Time: c.Since, Kind: events.Conflict, Subject: instance, To: "seen", Reason: api.Conflict(c).What()})
+	}
+	for _, c := range without(was, now) {
+		d.events.Add(events.Event{Time: time.Now(), Kind: events.Conflict, Subject: instance, From: "seen", To: "over", Reason: api.Conflict(c).What()})
+	}
 }
 
 // Events returns the log of events, which may be read at any time.

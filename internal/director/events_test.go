@@ -1,6 +1,7 @@
 package director
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/vrrp"
 )
@@ -256,6 +258,31 @@ func TestHistoryOfRemovedInstanceIsRemoved(t *testing.T) {
 		}
 		if list := b.status().VRRP[0].History; len(list) != 1 || list[0].Sequence != 3 {
 			t.Errorf("history %+v", list)
+		}
+	})
+}
+
+// TestConflictsAreEvents has another master that is seen, counted on, and gone.
+func TestConflictsAreEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pairBench(t)
+		defer b.stop()
+		other := vrrp.Conflict{Kind: vrrp.ConflictMaster, Router: netip.MustParseAddr("192.0.2.2"), Since: time.Now()}
+		again := other
+		again.Count, again.Last = 7, time.Now().Add(time.Second)
+		for _, list := range [][]vrrp.Conflict{{other}, {again}, nil} {
+			b.speaker.report([]vrrp.Status{{Name: "gateway", State: vrrp.Master, Conflicts: list}})
+			synctest.Wait()
+		}
+		var got []string
+		list, _ := b.director.Events().After("")
+		for _, e := range list {
+			if e.Kind == events.Conflict {
+				got = append(got, e.Subject+" "+e.To)
+			}
+		}
+		if !slices.Equal(got, []string{"gateway seen", "gateway over"}) {
+			t.Errorf("events %q", got)
 		}
 	})
 }

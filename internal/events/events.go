@@ -28,12 +28,13 @@ const (
 	Problem  Kind = "problem"  // a part went out of service, or came back
 	Discover Kind = "discover" // a source of real servers changed its list, failed or works again
 	Track    Kind = "track"    // the result of a script, file, process or service that instances track
+	Conflict Kind = "conflict" // another host uses an instance's addresses or router ID, or no longer
 	Lost     Kind = "lost"     // events that the director never received
 )
 
 // Kinds are all kinds.
 func Kinds() []Kind {
-	return []Kind{VRRP, Server, Service, Override, Failover, Config, Problem, Discover, Track, Lost}
+	return []Kind{VRRP, Server, Service, Override, Failover, Config, Problem, Discover, Track, Conflict, Lost}
 }
 
 // Event is a change.

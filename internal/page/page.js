@@ -4,7 +4,7 @@ const interval = 1000; // ms between updates
 const rows = 200; // services or real servers that are shown at first
 const cards = 24; // virtual routers that are shown at first
 const maxEvents = 100;
-const alarming = ["bad", "down", "refused", "out of service"]; // what an event has changed to
+const alarming = ["bad", "down", "refused", "seen", "out of service"]; // what an event has changed to
 
 const $ = (id) => document.getElementById(id);
 let overview = null;
@@ -345,7 +345,7 @@ function followEvents() {
     while (list.children.length > maxEvents) list.lastElementChild.remove();
   };
   const source = new EventSource("/v1/events");
-  for (const kind of ["vrrp", "server", "service", "override", "failover", "config", "problem", "discover", "track", "lost"]) source.addEventListener(kind, add);
+  for (const kind of ["vrrp", "server", "service", "override", "failover", "config", "problem", "discover", "track", "conflict", "lost"]) source.addEventListener(kind, add);
 }
 
 $("filter").addEventListener("input", () => { limit = rows; show(); });

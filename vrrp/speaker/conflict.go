@@ -49,7 +49,7 @@ func (e *engine) conflict(r *router, c vrrp.Conflict, now time.Time) {
 		if o.Kind == c.Kind {
 			known++
 		}
-		if o.Kind == c.Kind && o.Address == c.Address && o.Router == c.Router && o.Hardware == c.Hardware && o.VirtualRouterID == c.VirtualRouterID {
+		if o.Same(c) {
 			o.Last, o.Priority = now, c.Priority
 			o.Count++
 			return
