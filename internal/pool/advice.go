@@ -6,9 +6,10 @@ import (
 )
 
 // advise applies to a passing server what its checks have learned about its share of the traffic. If several advise a weight
-// or a limit, the smallest counts.
+// or a limit, the smallest counts; to it, all numbers are added that checks add to the weight.
 func (m *Member) advise(vs *config.VirtualService, rs *config.RealServer, advices []healthcheck.Advice) {
-	weight, weighted, limit := uint32(0), false, 0
+	weight, weighted, limit := rs.Weight, false, 0
+	sum := healthcheck.Advice{}
 	for _, advice := range advices {
 		if advice.MaxConn > 0 && (limit == 0 || advice.MaxConn < limit) {
 			limit = advice.MaxConn
@@ -19,9 +20,14 @@ func (m *Member) advise(vs *config.VirtualService, rs *config.RealServer, advice
 		case advice.Mode == healthcheck.Drain && m.Reason != InMaintenance:
 			m.Reason = Draining
 		}
-		if advised := advice.WeightOf(rs.Weight); advice.Unit != "" && (!weighted || advised < weight) {
+		if advice.Unit == healthcheck.Added {
+			sum.Unit, sum.Number = healthcheck.Added, sum.Number+advice.Number
+		} else if advised := advice.WeightOf(rs.Weight); advice.Unit != "" && (!weighted || advised < weight) {
 			weight, weighted = advised, true
 		}
+	}
+	if sum.Unit != "" {
+		weight, weighted = sum.WeightOf(weight), true
 	}
 	if limit > 0 {
 		m.Destination.UpperThreshold = uint32(limit)

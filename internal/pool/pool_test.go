@@ -166,6 +166,7 @@ func TestRequiredChecks(t *testing.T) {
 // TestAdvice checks what the checks' advice does to a server of weight 100 with the thresholds 9 and 3.
 func TestAdvice(t *testing.T) {
 	percent := func(n float64) healthcheck.Advice { return healthcheck.Advice{Unit: healthcheck.Percent, Number: n} }
+	added := func(n float64) healthcheck.Advice { return healthcheck.Advice{Unit: healthcheck.Added, Number: n} }
 	mode := func(m healthcheck.Mode) healthcheck.Advice { return healthcheck.Advice{Mode: m} }
 	for name, c := range map[string]struct {
 		onFailure          config.OnFailure
@@ -177,6 +178,9 @@ func TestAdvice(t *testing.T) {
 		"nothing":           {advice: [2]healthcheck.Advice{}, inTable: true, weight: 100, upper: 9, low: 3, reason: pool.ChecksPassing},
 		"one":               {advice: [2]healthcheck.Advice{{}, percent(40)}, inTable: true, weight: 40, upper: 9, low: 3, reason: pool.Advised},
 		"the smallest":      {advice: [2]healthcheck.Advice{percent(70), percent(60)}, inTable: true, weight: 60, upper: 9, low: 3, reason: pool.Advised},
+		"added":             {advice: [2]healthcheck.Advice{added(6), added(0)}, inTable: true, weight: 106, upper: 9, low: 3, reason: pool.Advised},
+		"added twice":       {advice: [2]healthcheck.Advice{added(-30), added(-80)}, inTable: true, weight: 0, upper: 9, low: 3, reason: pool.Advised},
+		"added to another":  {advice: [2]healthcheck.Advice{added(5), percent(60)}, inTable: true, weight: 65, upper: 9, low: 3, reason: pool.Advised},
 		"more than all":     {advice: [2]healthcheck.Advice{percent(150), {}}, inTable: true, weight: 150, upper: 9, low: 3, reason: pool.Advised},
 		"drain":             {advice: [2]healthcheck.Advice{percent(70), mode(healthcheck.Drain)}, inTable: true, weight: 0, upper: 9, low: 3, reason: pool.Draining},
 		"ready":             {advice: [2]healthcheck.Advice{mode(healthcheck.Ready), {}}, inTable: true, weight: 100, upper: 9, low: 3, reason: pool.ChecksPassing},

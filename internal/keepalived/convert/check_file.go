@@ -10,14 +10,10 @@ import (
 
 // fileCheck converts a FILE_CHECK: the number in the file of a track_file, times a weight, is added to that of the real server.
 func (c *converter) fileCheck(l *line, b *block, t timers) {
-	file := c.trackedFile(l.Last("track_file"))
+	file, weight := c.trackedFile(l.Last("track_file")), c.fileWeight(l.Node)
 	if file == nil || file.Last("file") == nil || len(file.Last("file").Args) == 0 {
 		l.find(Ignored, "keepalived ignores it: there is no such track_file.")
 		return
-	}
-	weight := l.Last("weight")
-	if weight == nil {
-		weight = file.Last("weight")
 	}
 	factor, reverse, ok := 1, false, true
 	if weight != nil {
@@ -49,6 +45,24 @@ func (c *converter) fileCheck(l *line, b *block, t timers) {
 	}
 	h.settle()
 	b.add(h)
+}
+
+// fileWeight returns the line with the weight of a FILE_CHECK, or nil.
+func (c *converter) fileWeight(check *keepalived.Node) *keepalived.Node {
+	weight := check.Last("weight")
+	if file := c.trackedFile(check.Last("track_file")); weight == nil && file != nil {
+		weight = file.Last("weight")
+	}
+	return weight
+}
+
+// setsWeight reports whether a check sets the weight of its server.
+func (c *converter) setsWeight(check *keepalived.Node) bool {
+	if check.Keyword == "FILE_CHECK" {
+		weight := c.fileWeight(check)
+		return weight == nil || len(weight.Args) == 0 || weight.Args[0] != "0"
+	}
+	return check.Last("misc_dynamic") != nil
 }
 
 // trackedFile returns the track_file block that a line names.

@@ -114,7 +114,7 @@ func serverLabel(at netip.AddrPort, port uint16) string {
 
 func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *service, t timers) {
 	if kind := checkKinds[l.Keyword]; kind != "" || l.Keyword == "BFD_CHECK" {
-		if (l.Last("misc_dynamic") != nil || kind == "file") && lastArg(server, "weight") == "0" {
+		if c.setsWeight(l.Node) && lastArg(server, "weight") == "0" {
 			l.find(Differs, "The weight 0 stays 0, whatever the check says. Write another one.")
 		}
 		c.check(l, b, kind, t)

@@ -304,7 +304,9 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		l.find(Same, "")
 		l.set(b, "version", fmt.Sprint(v.version))
 	case "priority":
-		if _, ok := number(l.arg(0), 1, 255); ok {
+		if _, ok := number(l.arg(0), 1, 255); ok && v.priority == 255 {
+			l.find(Equivalent, "After a fault, keepalived is a backup for a moment; lvs-ha is master at once.")
+		} else if ok {
 			l.find(Same, "")
 		} else {
 			l.find(Ignored, "%q is not a priority from 1 to 255; keepalived uses 100.", l.arg(0))
@@ -378,6 +380,8 @@ func (c *converter) state(l *line, v *instance) {
 	switch {
 	case l.arg(0) == "MASTER" && v.node.Last("priority") == nil:
 		l.find(Equivalent, "Without a priority, it means priority 255.")
+	case v.priority == 255 && !v.master:
+		l.find(Differs, "With priority 255, keepalived begins as a backup because of this line; lvs-ha is master at once, as RFC 9568 requires it.")
 	case l.arg(0) == "MASTER" || l.arg(0) == "BACKUP":
 		l.find(Equivalent, "The priority decides who is master; this line only says who begins.")
 	default:
