@@ -139,6 +139,14 @@ func conflictOf(r *flight.Record) (c vrrp.Conflict) {
 	return c
 }
 
+// hostOf names the other host of a conflict.
+func hostOf(c vrrp.Conflict) string {
+	if c.Router.IsValid() {
+		return c.Router.String()
+	}
+	return fmt.Sprintf("the host with MAC address %s, which answers for %s", c.Hardware, c.Address)
+}
+
 // counted returns a number with a noun in its singular or plural.
 func counted(n uint32, noun string) string {
 	switch {
@@ -198,7 +206,7 @@ func (p *past) seen() []Fact {
 		case flight.Down:
 			f.Code, f.Text = "down", r.Text
 		case flight.Conflicts:
-			f.Code, f.Text = Code(conflictOf(&r).Kind), fmt.Sprintf("conflict with %s", r.Source)
+			f.Code, f.Text = Code(conflictOf(&r).Kind), "conflict with "+hostOf(conflictOf(&r))
 		case flight.SendFailed:
 			f.Code, f.Text = "send-failed", "an advert could not be sent: "+r.Text
 		case flight.Resign:

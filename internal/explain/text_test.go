@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,5 +34,16 @@ func TestSentTogether(t *testing.T) {
 	got := sentTogether([]flight.Record{sent(1, 1, 150), {Kind: flight.Received, At: 2}, sent(3, 1, 100), sent(4, 5, 150)})
 	if len(got) != 3 || got[0].Kind != flight.Received || got[1].Own != 100 || got[2].Count != 6 || got[2].First != 1 || got[2].At != 4 || got[2].Late != 4 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestHostOfAConflict has a host that is known by its MAC address only.
+func TestHostOfAConflict(t *testing.T) {
+	c := vrrp.Conflict{Hardware: "02:00:00:00:00:02", Address: netip.MustParseAddr("192.0.2.10")}
+	if got := hostOf(c); !strings.Contains(got, c.Hardware) || !strings.Contains(got, "192.0.2.10") {
+		t.Error(got)
+	}
+	if c.Router = netip.MustParseAddr("192.0.2.2"); hostOf(c) != "192.0.2.2" {
+		t.Error(hostOf(c))
 	}
 }
