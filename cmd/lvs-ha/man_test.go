@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -33,11 +34,47 @@ func TestManPages(t *testing.T) {
 			t.Error(err)
 			return
 		}
+		text = []byte(manOptions(c, string(text)))
+		if err := os.WriteFile(filepath.Join(dir, page), text, 0o644); err != nil {
+			t.Error(err)
+		}
 		for _, section := range []string{".SH NAME", ".SH SYNOPSIS"} {
 			if !strings.Contains(string(text), section) {
 				t.Errorf("%s has no %s", page, section)
 			}
 		}
+		if strings.Contains(string(text), `\fP[=false]`) || strings.Contains(string(text), `\fP=`) {
+			t.Errorf("%s has options in the generator's form:\n%s", page, text)
+		}
+	})
+}
+
+var manOption = regexp.MustCompile(`(?m)^((?:\\fB-.\\fP, )?\\fB--([a-z-]+)\\fP)(?:=|\[=).*$`)
+
+// manOptions writes the options of a man page as the usage does: the generator has --undo[=false] for a flag, and --for= for an
+// option with a value.
+func manOptions(c *cobra.Command, text string) string {
+	c.InitDefaultHelpFlag()
+	return manOption.ReplaceAllStringFunc(text, func(line string) string {
+		parts := manOption.FindStringSubmatch(line)
+		f := c.Flag(parts[2])
+		kind := f.Value.Type()
+		if quoted := strings.Split(f.Usage, "`"); len(quoted) == 3 {
+			kind = quoted[1]
+		}
+		option := parts[1]
+		switch {
+		case kind == "bool":
+			return option
+		case f.NoOptDefVal != "":
+			option += `[=\fI` + kind + `\fP]`
+		default:
+			option += ` \fI` + kind + `\fP`
+		}
+		if f.DefValue != "" && f.DefValue != "0s" && f.DefValue != "[]" {
+			option += " (default " + f.DefValue + ")"
+		}
+		return option
 	})
 }
 
