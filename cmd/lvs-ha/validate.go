@@ -43,6 +43,9 @@ func newValidate() *cobra.Command {
 			v := validation{path: conf.path, color: output == "text" && onTerminal(os.Stderr)}
 			if all {
 				nodes = v.findNodes(options)
+				if host, err := os.Hostname(); err == nil && conf.path == defaultConfig && !slices.Contains(nodes, host) {
+					v.stranger = host
+				}
 			} else if len(nodes) == 0 {
 				nodes = []string{""}
 			}
@@ -78,6 +81,7 @@ type validation struct {
 	color    bool
 	nodes    []validatedNode
 	findings []validatedFinding
+	stranger string            // the name of this host, if its configuration does not have it
 	warned   map[string]string // by source of real servers that was asked: the warning about it
 }
 
@@ -195,6 +199,9 @@ func (v *validation) write(out, problems io.Writer) error {
 		case len(v.nodes) > 1:
 			fmt.Fprintf(&summary, "%s is invalid for node %s\n", v.path, n.Node)
 		}
+	}
+	if v.stranger != "" && v.valid() {
+		fmt.Fprintf(&summary, "this host is called %s, which is none of these: name it in the configuration, or give its name with --node\n", v.stranger)
 	}
 	var err error
 	if text.Len() > 0 {
