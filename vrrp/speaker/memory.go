@@ -12,35 +12,53 @@ const (
 	// calmAfter is how long after the last change of the wanted state the memory that it needed is returned.
 	calmAfter = 10 * time.Second
 
+	// Afterwards, garbage beyond calmGarbage is collected within calmInterval. heapRoom is more than a takeover of a thousand
+	// instances needs, so that no collection delays it.
+	calmInterval = time.Minute
+	calmGarbage  = 3 << 20
+
 	// heapRoom is how much garbage the heap may hold, if gcPercent would allow more, before it is collected. With a thousand
 	// instances gcPercent would allow 30 MB.
-	heapRoom = 6 << 20
+	heapRoom = 16 << 20
 
-	leastGCPercent = 50
+	leastGCPercent = 100
 )
 
 // memory limits the garbage on the heap of a process that is to be small and seldom collect.
 type memory struct {
-	wake wakeup // the wanted state has changed
-	tidy func()
+	wake    wakeup // the wanted state has changed
+	tidy    func()
+	garbage func() int // bytes
 }
 
-func newMemory() *memory { return &memory{newWakeup(), tidyMemory} }
+func newMemory() *memory { return &memory{newWakeup(), tidyMemory, garbage} }
 
-// run tidies once after each series of changes, until ctx ends.
+// run tidies after each series of changes, and later if there is garbage, until ctx ends.
 func (m *memory) run(ctx context.Context) {
 	timer := time.NewTimer(calmAfter)
 	defer timer.Stop()
-	for {
+	for changed := true; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.wake:
+			changed = true
 			timer.Reset(calmAfter)
 		case <-timer.C:
-			m.tidy()
+			if changed || m.garbage() > calmGarbage {
+				m.tidy()
+			}
+			changed = false
+			timer.Reset(calmInterval)
 		}
 	}
+}
+
+// garbage returns how much was allocated since the last collection.
+func garbage() int {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return int(s[0].Value.Uint64()) - int(s[1].Value.Uint64())
 }
 
 // tidyMemory returns unused memory to the system and adapts the collector to what is in use.

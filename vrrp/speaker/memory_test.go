@@ -12,7 +12,8 @@ func TestMemoryIsTidiedWhenCalm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var at []time.Duration
 		began := time.Now()
-		m := &memory{newWakeup(), func() { at = append(at, time.Since(began)) }}
+		waste := 0
+		m := &memory{newWakeup(), func() { at, waste = append(at, time.Since(began)), 0 }, func() int { return waste }}
 		go m.run(t.Context())
 		for range 4 {
 			time.Sleep(calmAfter - time.Second)
@@ -23,12 +24,18 @@ func TestMemoryIsTidiedWhenCalm(t *testing.T) {
 		if last := 4 * (calmAfter - time.Second); len(at) != 1 || at[0] != last+calmAfter {
 			t.Errorf("tidied after %v, want once, %s after %s", at, calmAfter, last)
 		}
+		waste = calmGarbage + 1
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(at) != 2 || at[1]-at[0] > time.Hour+calmInterval {
+			t.Errorf("tidied after %v, want a second time within %s", at, calmInterval)
+		}
 	})
 }
 
-// A small heap may grow by gcPercent, as before; a larger one by about heapRoom; and a much larger one by half.
+// A small heap may grow by gcPercent, as before; a larger one by about heapRoom; and one larger than that doubles.
 func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: gcPercent, 1 << 20: gcPercent, heapRoom / 4: gcPercent, 8 << 20: 75, heapRoom: 100, 1 << 30: leastGCPercent} {
+	for live, want := range map[uint64]int{0: gcPercent, 1 << 20: gcPercent, heapRoom / 4: gcPercent, 8 << 20: 200, heapRoom: 100, 1 << 30: 100} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d bytes: %d, want %d", live, got, want)
 		}
