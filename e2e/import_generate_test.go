@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// owner is the priority of a router that cannot be taken over from. After a fault, keepalived's is a backup for a moment.
+const owner = "  priority 255\n"
+
 // generateVRRP returns a keepalived configuration that is written in many ways, and whose instances all become master on a host
 // that is alone.
 func generateVRRP(r *rand.Rand) string {
@@ -34,8 +37,13 @@ func generateVRRP(r *rand.Rand) string {
 		text := b.String()
 		b.Reset()
 		b.WriteString(strings.Replace(text, "%d", fmt.Sprint(i), 1))
-		b.WriteString(pick("", "  state MASTER\n  priority 150\n", "  state BACKUP\n", "  nopreempt\n"))
-		b.WriteString(pick("", "  priority 77 ! low\n", "  priority 254\n"))
+		state := pick("", "  state MASTER\n  priority 150\n", "  state BACKUP\n", "  nopreempt\n")
+		priorities := []string{"", "  priority 77 ! low\n", "  priority 254\n"}
+		if state != "  state BACKUP\n" && (i > 2 || !grouped) { // lvs-ha's begins as the master
+			priorities = append(priorities, owner)
+		}
+		priority := pick(priorities...)
+		b.WriteString(state + priority)
 		b.WriteString(pick("", "  advert_int 1\n", "  advert_int 0.7 # rounded with version 2\n"))
 		switch {
 		case six:
@@ -74,7 +82,10 @@ func generateVRRP(r *rand.Rand) string {
 		if r.IntN(3) == 0 && !six {
 			fmt.Fprintf(&b, "  virtual_ipaddress_excluded {\n~SEQ(i, 1, %d) 10.7.%d.$i\n  }\n", 1+r.IntN(3), i)
 		}
-		b.WriteString(notifies(r, fmt.Sprint(i)) + "}\n")
+		if priority != owner {
+			b.WriteString(notifies(r, fmt.Sprint(i)))
+		}
+		b.WriteString("}\n")
 	}
 	return b.String()
 }

@@ -48,7 +48,7 @@ func startVRRP(t *testing.T, l *lab.Lab, dir string, seed uint64, number int) *i
 	d := &imported{t: t, seed: seed, text: generateVRRP(rand.New(rand.NewPCG(seed, 1)))}
 	d.theirs, d.ours = newSide(t, l, dir, fmt.Sprint("theirs", number)), newSide(t, l, dir, fmt.Sprint("ours", number))
 	for _, s := range []*side{d.theirs, d.ours} {
-		s.write("note", "#!/bin/sh\necho \"$@\" >>\"${0%/*}/notes\"\n", 0o700)
+		s.write("note", noteCalls, 0o700)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

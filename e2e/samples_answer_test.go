@@ -14,7 +14,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived/effect"
 	"github.com/lvs-ha/lvs-ha/internal/lab"
@@ -36,10 +39,10 @@ func (s *sample) serversAnswer() {
 	s.t.Helper()
 	for _, of := range []*side{s.theirs, s.ours} {
 		for _, port := range []string{"80", "443", "444", "1358"} {
-			s.serve(of, ":"+port, func(c net.Conn) { answerWeb(c, s.certificate) })
+			serve(s.t, of.host, ":"+port, func(c net.Conn) { answerWeb(c, s.certificate) })
 		}
 		for _, port := range []string{"25", "587"} {
-			s.serve(of, ":"+port, answerMail)
+			serve(s.t, of.host, ":"+port, answerMail)
 		}
 		silent := must[net.PacketConn](s.t)(of.host.ListenPacket("udp", ":1358"))
 		s.t.Cleanup(func() { _ = silent.Close() })
@@ -93,10 +96,10 @@ func checkedAddresses(text string) (all []netip.Addr) {
 	return all
 }
 
-func (s *sample) serve(of *side, address string, answer func(net.Conn)) {
-	s.t.Helper()
-	listener := must[net.Listener](s.t)(of.host.Listen("tcp", address))
-	s.t.Cleanup(func() { _ = listener.Close() })
+func serve(t *testing.T, host *lab.Node, address string, answer func(net.Conn)) {
+	t.Helper()
+	listener := must[net.Listener](t)(host.Listen("tcp", address))
+	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
 			c, err := listener.Accept()
@@ -148,5 +151,22 @@ func answerMail(c net.Conn) {
 			return
 		}
 		_, _ = io.WriteString(c, "250 mail\r\n")
+	}
+}
+
+// answerNames agrees to all requests of names, from the address that was asked.
+func answerNames(c *net.UDPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) })
+	for b, about := make([]byte, 512), make([]byte, 512); err == nil; {
+		var n, of int
+		var from netip.AddrPort
+		if n, of, _, from, err = c.ReadMsgUDPAddrPort(b, about); err == nil && n > 2 {
+			b[2] |= 0x80 // it is an answer (RFC 1035, 4.1.1)
+			_, _, _ = c.WriteMsgUDPAddrPort(b[:n], about[:of], from)
+		}
 	}
 }

@@ -14,7 +14,7 @@ func TestKernelModules() []string {
 		"veth", "bridge", "vrf", "sch_netem",
 		"ip_vs_lblc", "ip_vs_lblcr", "ip_vs_dh", "ip_vs_sed", "ip_vs_nq", "ip_vs_fo", "ip_vs_ovf",
 		"ip_vs_ftp", "ip_vs_pe_sip", "nf_conntrack_netlink",
-		"iptable_filter", "ip6table_mangle", "ip6table_nat", "ip6table_filter", "xt_conntrack", "xt_MASQUERADE", "xt_ipvs",
+		"iptable_filter", "ip6table_mangle", "ip6table_nat", "ip6table_filter", "ipt_REJECT", "ip6t_REJECT", "xt_conntrack", "xt_MASQUERADE", "xt_ipvs",
 	})
 }
 
