@@ -76,8 +76,10 @@ type bench struct {
 	kernel   *fakeKernel
 	noKernel error // changed in the director's goroutine where one runs
 
-	openKernel func() (Kernel, error) // nil: kernel
-	writeFile  func(path string, contents []byte) error
+	openKernel func() (Kernel, error)                   // nil: kernel
+	writeFile  func(path string, contents []byte) error // the state file
+
+	writeFailovers func(path string, contents []byte) error
 
 	sysctls      Sysctls
 	addresses    Addresses
@@ -147,6 +149,9 @@ func (b *bench) start(restarted bool) {
 		},
 		Logger: slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
+	if b.writeFailovers != nil {
+		b.director.failoversFile.write = b.writeFailovers
+	}
 	if b.writeFile != nil {
 		b.director.stateFile.write = b.writeFile
 	}

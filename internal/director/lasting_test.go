@@ -371,17 +371,24 @@ func TestUnsavableConfigurationIsAProblem(t *testing.T) {
 func TestEachUnsavedFileIsAProblem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
+		var full atomic.Bool
+		b.writeFailovers = func(path string, contents []byte) error {
+			if full.Load() {
+				return syscall.ENOSPC
+			}
+			return replaceBy(failoversFormat)(path, contents)
+		}
 		b.start(false)
 		defer b.stop()
-		write := b.director.failoversFile.write
-		b.director.failoversFile.write = func(string, []byte) error { return syscall.ENOSPC }
-		b.director.saveFailovers()
-		synctest.Wait()
+		full.Store(true)
+		if err := b.director.do(t.Context(), func() error { b.director.saveFailovers(); return nil }); err != nil {
+			t.Fatal(err)
+		}
 		b.repair()
 		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "state file" {
 			t.Errorf("problems: %+v", s.Problems)
 		}
-		b.director.failoversFile.write = write
+		full.Store(false)
 		b.repair()
 		b.repair()
 		if s := b.status(); len(s.Problems) != 0 {
