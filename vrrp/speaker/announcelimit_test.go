@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -59,22 +60,18 @@ func TestAnnounceLimit(t *testing.T) {
 			a.begins(burstOf(other, 1, "eth1 10.0.0.2"))
 		}, "0s 10.0.0.1, 1ms 10.0.0.2, 10ms 10.0.0.1', 11ms 10.0.0.2'"},
 		{"interfaces together", shared, func(a *announcer) {
-			a.begins(burstOf(h, 1, "eth0 10.0.0.1"))
-			a.begins(burstOf(other, 1, "eth1 10.0.0.2"))
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1"), burstOf(other, 1, "eth1 10.0.0.2"))
 		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.1', 30ms 10.0.0.2'"},
 		{"instances take turns", each, func(a *announcer) {
-			a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"))
-			a.begins(burstOf(other, 1, "eth0 10.0.0.4"))
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"), burstOf(other, 1, "eth0 10.0.0.4"))
 		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.4, 30ms 10.0.0.3, 40ms 10.0.0.4', 50ms 10.0.0.1', 60ms 10.0.0.2', 70ms 10.0.0.3'"},
 		{"macvlan and the interface below together", each, func(a *announcer) {
-			a.begins(burstOf(virtual, 1, "vrrp.51 10.0.0.1"))
-			a.begins(burstOf(other, 1, "eth0 10.0.0.2"))
+			a.begins(burstOf(virtual, 1, "vrrp.51 10.0.0.1"), burstOf(other, 1, "eth0 10.0.0.2"))
 		}, "0s 10.0.0.1, 10ms 10.0.0.2, 20ms 10.0.0.1', 30ms 10.0.0.2'"},
 		{"other interfaces", []vrrp.AnnounceLimit{{Interfaces: []string{"eth1"}, ARPInterval: 10 * ms}}, func(a *announcer) { a.begins(burstOf(virtual, 1, "vrrp.51 10.0.0.1", "tun0 10.0.0.2")) },
 			"0s 10.0.0.1, 0s 10.0.0.1'"},
 		{"stopped", each, func(a *announcer) {
-			a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"))
-			a.begins(burstOf(other, 1, "eth0 10.0.0.4"))
+			a.begins(burstOf(h, 1, "eth0 10.0.0.1", "eth0 10.0.0.2", "eth0 10.0.0.3"), burstOf(other, 1, "eth0 10.0.0.4"))
 			a.stop(h)
 		}, "0s 10.0.0.1, 10ms 10.0.0.4, 20ms 10.0.0.4'"},
 		{"a burst before the end of the last one", each, func(a *announcer) {
@@ -99,6 +96,7 @@ func TestAnnounceLimit(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			withAnnouncer(t, func(t *testing.T, a *announcer, framer *fakeFramer, _ *bytes.Buffer) {
 				a.setLimits(c.limits)
+				synctest.Wait()
 				c.do(a)
 				time.Sleep(time.Second)
 				if got := framer.told(); got != c.want {

@@ -66,6 +66,7 @@ func withAnnouncer(t *testing.T, f func(t *testing.T, a *announcer, framer *fake
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); a.run(ctx) }()
+		synctest.Wait()
 		f(t, a, framer, log)
 		cancel()
 		<-done
@@ -83,8 +84,11 @@ func someBurst(rounds, addresses int) burst {
 }
 
 // begins is what the keeper does for one router.
-func (a *announcer) begins(b burst) {
-	a.Announce(b)
+// begins starts bursts before any goes on.
+func (a *announcer) begins(bursts ...burst) {
+	for _, b := range bursts {
+		a.Announce(b)
+	}
 	a.Continue()
 }
 

@@ -223,10 +223,13 @@ func TestKeeperAnnouncesAllFirst(t *testing.T) {
 	withKeeper(t, func(t *testing.T, g *keeperRig) {
 		synctest.Wait()
 		g.continued = nil
+		g.mu.Lock() // until both are submitted
 		for key, a := range map[routerKey]vrrp.Address{keyA: vip1, keyB: vip2} {
 			all := []vrrp.Address{a}
-			g.submit(task{holder: &holder{key: key}, actions: []vrrp.Action{vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all}}, done: func() {}})
+			g.tasks = append(g.tasks, task{holder: &holder{key: key}, actions: []vrrp.Action{vrrp.AddAddresses{Addresses: all}, vrrp.SendAnnouncements{Addresses: all}}, done: func() {}})
 		}
+		g.mu.Unlock()
+		g.wake.notify()
 		synctest.Wait()
 		if len(g.bursts) != 2 || !slices.Equal(g.continued, []int{2}) {
 			t.Errorf("%d bursts, continued after %v", len(g.bursts), g.continued)
