@@ -36,14 +36,10 @@ func (p *Parent) setActive(name string, proc *process) {
 	p.progress()
 }
 
-func (p *Parent) setChild(pid int, exists bool) {
+func (p *Parent) forgetChild(pid int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if exists {
-		p.children[pid] = true
-	} else {
-		delete(p.children, pid)
-	}
+	delete(p.children, pid)
 }
 
 func (p *Parent) setReady() {

@@ -73,7 +73,8 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 	}
 	cmd.Env = append(w.Environment[:len(w.Environment):len(w.Environment)], workerEnv+"="+how)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := startRestricted(cmd, w.Capabilities); err != nil {
+	proc.cmd = cmd
+	if err := p.startChild(cmd, w.Capabilities); err != nil {
 		proc.conn.Close()
 		startupW.Close()
 		return fail(err)
@@ -82,11 +83,9 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 		defer startupW.Close()
 		_, _ = startupW.Write(text) // a worker that does not read it fails
 	}()
-	proc.cmd = cmd
-	p.setChild(proc.pid(), true)
 	go func() {
 		proc.await()
-		p.setChild(proc.pid(), false)
+		p.forgetChild(proc.pid())
 	}()
 	go proc.listen(p)
 	return proc, nil
@@ -95,6 +94,18 @@ func (w *Worker) start(p *Parent, restarted bool) (*process, error) {
 // ownProgram is the program of this process, also after another version was installed under its path: all processes have the
 // same version.
 const ownProgram = "/proc/self/exe"
+
+// startChild starts a worker's process, but not during a handover: the process would inherit what is passed on, and the other version
+// would not know of it.
+func (p *Parent) startChild(cmd *exec.Cmd, keep Capabilities) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := startRestricted(cmd, keep)
+	if err == nil {
+		p.children[cmd.Process.Pid] = true
+	}
+	return err
+}
 
 // startRestricted starts a program with at most the given capabilities.
 func startRestricted(cmd *exec.Cmd, keep Capabilities) error {

@@ -93,7 +93,8 @@ func (h *holder) String() string {
 	return fmt.Sprintf("process %d", h.pid)
 }
 
-// holder finds the process that has the role. It returns none if the role is free.
+// holder finds the process that has the role. It returns none if the role is free. A process that was just forked has a copy of the
+// socket until it executes its program: it is not the holder, its parent is.
 func (r role) holder() (*holder, error) {
 	inode, err := r.inode()
 	if err != nil || inode == "" {
@@ -111,15 +112,30 @@ func (r role) holder() (*holder, error) {
 	if err != nil {
 		return nil, err
 	}
+	found := map[int]*holder{}
 	for _, process := range processes {
-		if hasSocket(process, inode) && h.read(process) == nil {
-			return h, nil
+		one := &holder{uid: uid}
+		if hasSocket(process, inode) && one.read(process) == nil {
+			found[one.pid] = one
 		}
+	}
+	if one := forebear(found); one != nil {
+		return one, nil
 	}
 	if inode, err := r.inode(); err != nil || inode == "" {
 		return nil, err // it has ended meanwhile
 	}
 	return h, nil
+}
+
+// forebear returns the process whose parent is none of the others; nil if there are none.
+func forebear(processes map[int]*holder) *holder {
+	for _, h := range processes {
+		if processes[h.parent] == nil {
+			return h
+		}
+	}
+	return nil
 }
 
 // inode returns the inode of the socket with the role's name; empty if there is none.

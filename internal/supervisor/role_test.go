@@ -40,3 +40,16 @@ func TestRoleIsExclusive(t *testing.T) {
 		t.Errorf("after it was given up: %v, %v", h, err)
 	}
 }
+
+// TestForkedProcessIsNotTheHolder looks for a holder that is starting a worker.
+func TestForkedProcessIsNotTheHolder(t *testing.T) {
+	for _, parent := range []int{900, 9100} {
+		starting := map[int]*holder{parent: {pid: parent, parent: 1}, 1000: {pid: 1000, parent: parent}}
+		if got := forebear(starting); got.pid != parent {
+			t.Errorf("the holder is process %d, want %d", got.pid, parent)
+		}
+	}
+	if got := forebear(nil); got != nil {
+		t.Errorf("the holder is %v, want none", got)
+	}
+}
