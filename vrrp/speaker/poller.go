@@ -3,8 +3,6 @@ package speaker
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -22,10 +20,6 @@ type poller struct {
 	origin               origin
 	armed                time.Time // when the timer fires; zero if not set
 	fired                bool      // the timer has fired and has not been read or set since
-
-	gateFD   int // an epoll that contains the other one during a long wait
-	gateFile *os.File
-	gate     syscall.RawConn
 }
 
 func newPoller() (*poller, error) {
@@ -48,33 +42,16 @@ func (p *poller) open() (err error) {
 		return fmt.Errorf("create eventfd: %w", err)
 	}
 	for _, fd := range []int{p.timer, p.wakeup} {
-		if err := watchIn(p.epoll, fd); err != nil {
+		if err := p.watch(fd); err != nil {
 			return err
 		}
-	}
-	return p.openGate()
-}
-
-func (p *poller) openGate() error {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("create epoll: %w", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil { // for os.NewFile, so that the runtime's poller watches it
-		unix.Close(fd)
-		return fmt.Errorf("create epoll: %w", err)
-	}
-	p.gateFD, p.gateFile = fd, os.NewFile(uintptr(fd), "epoll")
-	if p.gate, err = p.gateFile.SyscallConn(); err != nil {
-		return fmt.Errorf("create epoll: %w", err)
 	}
 	return nil
 }
 
-// watchIn adds a descriptor to an epoll.
-func watchIn(epoll, fd int) error {
+func (p *poller) watch(fd int) error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 		return fmt.Errorf("watch descriptor %d: %w", fd, err)
 	}
 	return nil
@@ -82,7 +59,7 @@ func watchIn(epoll, fd int) error {
 
 // add takes ownership of a socket.
 func (p *poller) add(s *socket) error {
-	if err := watchIn(p.epoll, s.fd); err != nil {
+	if err := p.watch(s.fd); err != nil {
 		return err
 	}
 	p.sockets[int32(s.fd)] = s
@@ -115,19 +92,19 @@ func (p *poller) wait(deadline time.Time) error {
 	return p.sort(n, err)
 }
 
-// wakeAhead is how long before a deadline a long wait ends. The remaining time is a short wait, so that other threads, which
-// waitLong depends on, need not be on time.
-const wakeAhead = 5 * time.Millisecond
+// wakeAhead is how long before a deadline a long wait ends. The remaining time is a short wait, so that this thread has its
+// P of the Go scheduler back at the deadline.
+const wakeAhead = time.Millisecond
 
 // waitLong waits with the P released to other goroutines.
 func (p *poller) waitLong(deadline time.Time) (n int, err error) {
 	if deadline.IsZero() {
-		return p.park()
+		return unix.EpollWait(p.epoll, p.events[:], -1)
 	}
 	if err := p.arm(deadline.Add(-wakeAhead)); err != nil {
 		return 0, err
 	}
-	n, err = p.park()
+	n, err = unix.EpollWait(p.epoll, p.events[:], -1)
 	if n != 1 || err != nil || int(p.events[0].Fd) != p.timer {
 		return n, err
 	}
@@ -136,29 +113,6 @@ func (p *poller) waitLong(deadline time.Time) (n int, err error) {
 		return 0, err
 	}
 	return p.epollWait(shortWait)
-}
-
-// park waits in the runtime's poller, like a read from a connection. In a system call, the loop would keep its P until the
-// monitor thread retakes it after 10 ms, for which that wakes some 60 times; and it would wake the monitor thread at the end.
-func (p *poller) park() (n int, err error) {
-	// In the gate only meanwhile: otherwise each packet would wake the thread that runs the runtime's poller as well.
-	if err := watchIn(p.gateFD, p.epoll); err != nil {
-		return 0, err
-	}
-	failure := p.gate.Read(func(uintptr) bool {
-		n, err = p.epollWait(0)
-		return n != 0 || err != nil
-	})
-	if err := unix.EpollCtl(p.gateFD, unix.EPOLL_CTL_DEL, p.epoll, nil); err != nil {
-		return 0, fmt.Errorf("wait for events: %w", err)
-	}
-	// The thread that ran the runtime's poller has passed its P to this one, and sleeps. A new goroutine wakes it: timers and
-	// connections of other goroutines would wait until this one parks again.
-	go func() {}()
-	if failure != nil {
-		return 0, failure
-	}
-	return n, err
 }
 
 // shortWait is how long to wait first, bypassing the Go scheduler. The runtime's monitor thread retakes the P of a goroutine
@@ -276,5 +230,4 @@ func (p *poller) close() {
 			unix.Close(fd)
 		}
 	}
-	p.gateFile.Close() // of nil, if it was not opened
 }
