@@ -31,7 +31,9 @@ type memory struct {
 	garbage func() int // bytes
 }
 
-func newMemory() *memory { return &memory{newWakeup(), tidyMemory, garbage} }
+func newMemory(p *priority) *memory {
+	return &memory{newWakeup(), func() { p.aside(tidyMemory) }, garbage}
+}
 
 // run tidies after each series of changes, and later if there is garbage, until ctx ends.
 func (m *memory) run(ctx context.Context) {

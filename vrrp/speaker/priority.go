@@ -119,6 +119,25 @@ func (p *priority) realTime() bool {
 	return p.current == classRealTime
 }
 
+// aside runs f without real-time priority: the threads of a collection wait for each other, and with SCHED_FIFO two processes can keep
+// each other's from running, until RLIMIT_RTTIME ends them.
+func (p *priority) aside(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current != classRealTime {
+		f()
+		return
+	}
+	defer func() {
+		p.again = setAgain
+		_ = p.set(classRealTime) // has succeeded before, and apply repeats it
+	}()
+	if err := p.set(classNice); err != nil {
+		p.log.Debug("real-time priority kept", "error", err)
+	}
+	f()
+}
+
 // enterLoop records that the calling thread runs the loop.
 func (p *priority) enterLoop() {
 	p.mu.Lock()

@@ -62,11 +62,10 @@ func Run(ctx context.Context, o Options) error {
 	priority := &priority{log: o.Logger}
 	priority.apply()
 	defer turn.Listener.Close()
-	s, err := newSpeaker(o, turn)
+	s, err := newSpeaker(o, turn, priority)
 	if err != nil {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
-	s.priority = priority
 	s.keeper.pacer.needed = func() bool { return !priority.realTime() }
 	s.loop.listen.receive = priority.realTime
 	left := s.loop.engine.tenures.take()
@@ -101,7 +100,7 @@ type speaker struct {
 	resumed   *vrrp.Wanted // from the previous speaker; nil if none
 }
 
-func newSpeaker(o Options, turn Turn) (*speaker, error) {
+func newSpeaker(o Options, turn Turn, p *priority) (*speaker, error) {
 	log := o.Logger
 	poller, err := newPoller()
 	if err != nil {
@@ -115,7 +114,9 @@ func newSpeaker(o Options, turn Turn) (*speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &speaker{Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: &frameSender{}, memory: newMemory()}
+	s := &speaker{
+		Options: o, listener: turn.Listener, kernel: kernel, watcher: watcher, frames: &frameSender{}, priority: p, memory: newMemory(p),
+	}
 	s.announcer = newAnnouncer(log, s.frames, watcher.lookup)
 	s.macvlans = newMacvlans(watcher.handle.Handle)
 	if s.batch, err = newBatcher(); err != nil {
