@@ -19,6 +19,7 @@ type poller struct {
 	events               [256]unix.EpollEvent
 	origin               origin
 	armed                time.Time // when the timer fires; zero if not set
+	seldom               bool      // the last long wait was much longer than shortWait
 	fired                bool      // the timer has fired and has not been read or set since
 }
 
@@ -85,9 +86,15 @@ func (p *poller) wait(deadline time.Time) error {
 	if err := p.arm(deadline); err != nil {
 		return err
 	}
-	n, err := p.epollWait(shortWait)
+	first := shortWait
+	if p.seldom {
+		first = briefWait
+	}
+	n, err := p.epollWait(first)
 	if n == 0 && err == nil {
+		began := time.Now()
 		n, err = p.waitLong(deadline)
+		p.seldom = first+time.Since(began) > 2*shortWait
 	}
 	return p.sort(n, err)
 }
@@ -99,12 +106,12 @@ const wakeAhead = time.Millisecond
 // waitLong waits with the P released to other goroutines.
 func (p *poller) waitLong(deadline time.Time) (n int, err error) {
 	if deadline.IsZero() {
-		return unix.EpollWait(p.epoll, p.events[:], -1)
+		return p.block()
 	}
 	if err := p.arm(deadline.Add(-wakeAhead)); err != nil {
 		return 0, err
 	}
-	n, err = unix.EpollWait(p.epoll, p.events[:], -1)
+	n, err = p.block()
 	if n != 1 || err != nil || int(p.events[0].Fd) != p.timer {
 		return n, err
 	}
@@ -119,6 +126,10 @@ func (p *poller) waitLong(deadline time.Time) (n int, err error) {
 // whose system calls last for more than 10 ms in total, however short each is, and then checks again every 20 µs. With
 // adverts every 10 ms, that is 2,000 system calls a second.
 const shortWait = 10 * time.Millisecond
+
+// briefWait takes its place while packets and timers are seldom: the rest of a group of packets arrives within it. In shortWait, the
+// monitor thread wakes 60 times.
+const briefWait = time.Millisecond
 
 // epollWait repeats a wait that is interrupted by a signal, which the Go runtime sends to preempt a goroutine.
 func (p *poller) epollWait(timeout time.Duration) (n int, err error) {
@@ -141,6 +152,40 @@ func (p *poller) epollWaitOnce(timeout time.Duration) (n int, err error) {
 	}
 	return int(r), nil
 }
+
+// block repeats a wait that is interrupted by a signal.
+func (p *poller) block() (n int, err error) {
+	for {
+		r, errno := p.epollBlock()
+		if errno == 0 {
+			return int(r), nil
+		}
+		if errno != unix.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// epollBlock calls epoll_wait(2) without a P of the Go scheduler. An ordinary system call keeps the P until the monitor thread takes it
+// away after 10 ms, for which that wakes some 60 times.
+//
+//go:nosplit
+//go:noinline
+func (p *poller) epollBlock() (uintptr, unix.Errno) {
+	fd, events, size := uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events))
+	entersyscallblock()
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, events, size, ^uintptr(0), 0, 0)
+	exitsyscall()
+	return n, errno
+}
+
+// The Go runtime promises not to change these two, which other programs use too (go.dev/issue/67401).
+
+//go:linkname entersyscallblock runtime.entersyscallblock
+func entersyscallblock()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
 
 // poll determines which sockets are readable, without waiting.
 func (p *poller) poll() error { return p.sort(p.epollWait(0)) }
