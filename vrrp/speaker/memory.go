@@ -31,8 +31,15 @@ type memory struct {
 	garbage func() int // bytes
 }
 
+// newMemory returns one that tidies unless there is only one CPU: a collection then delays adverts by up to 40 ms, so it waits until
+// gcPercent demands it.
 func newMemory(p *priority) *memory {
-	return &memory{newWakeup(), func() { p.aside(tidyMemory) }, garbage}
+	tidy := func() {
+		if allowedCPUs() > 1 {
+			p.aside(tidyMemory)
+		}
+	}
+	return &memory{newWakeup(), tidy, garbage}
 }
 
 // run tidies after each series of changes, and later if there is garbage, until ctx ends.
