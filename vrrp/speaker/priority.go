@@ -67,6 +67,8 @@ type priority struct {
 	log  *slog.Logger
 	loop atomic.Int64 // thread id of the loop; zero: not running
 
+	real atomic.Bool // current is classRealTime: the loop asks, and must not wait for mu
+
 	mu       sync.Mutex
 	current  schedClass
 	withheld bool // real-time priority is not permitted and not tried again
@@ -109,15 +111,12 @@ func (p *priority) apply() {
 			"error", err)
 	}
 	p.current = class
+	p.real.Store(class == classRealTime)
 	p.log.Info("scheduling class chosen", "class", class.String(), "cpus", cpus)
 }
 
-// realTime reports whether the class is classRealTime.
-func (p *priority) realTime() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.current == classRealTime
-}
+// realTime reports whether the class is classRealTime. It does not block.
+func (p *priority) realTime() bool { return p.real.Load() }
 
 // aside runs f without real-time priority: the threads of a collection wait for each other, and with SCHED_FIFO two processes can keep
 // each other's from running, until RLIMIT_RTTIME ends them.
