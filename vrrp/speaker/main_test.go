@@ -26,8 +26,11 @@ func TestMain(m *testing.M) {
 }
 
 func child(how string) error {
-	if how == "aside" {
+	switch how {
+	case "aside":
 		return asideChild()
+	case "collections":
+		return collectionsChild()
 	}
 	l, err := net.FileListener(os.NewFile(3, "listener"))
 	if err != nil {

@@ -14,11 +14,6 @@ const (
 	// CPU, where the kernel then schedules the threads.
 	minProcs = 4
 
-	// gcPercent keeps collections rare: their threads have real-time priority too, and on a busy host one that spins waiting
-	// for another has the kernel end the process (RLIMIT_RTTIME). With 100, 4 of 60 test runs on a busy host lost a speaker.
-	gcPercent   = 400
-	memoryLimit = 64 << 20 // bytes; above it, collect as needed
-
 	// runawayLimit in microseconds is the limit for a thread with real-time priority that runs without blocking: it would
 	// lock up the host. The kernel kills the process, and the parent starts another speaker, which adopts the addresses.
 	runawayLimit = 2_000_000
@@ -27,7 +22,7 @@ const (
 // prepareProcess applies the settings that keep adverts on time and do not affect other processes, so that a spare can apply
 // them while it waits. It logs settings that are not permitted, with the remedy.
 func prepareProcess(log *slog.Logger) {
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(-1) // see memory
 	debug.SetMemoryLimit(memoryLimit)
 	if runtime.GOMAXPROCS(0) < minProcs {
 		runtime.GOMAXPROCS(minProcs)
