@@ -41,9 +41,10 @@ type lines struct {
 	uses    []string
 	defined func(Definition)
 	count   int
-	limit   int  // of count
-	depth   int  // of open braces
-	marked  bool // a Template was reported
+	limit   int             // of count
+	depth   int             // of open braces
+	marked  bool            // a Template was reported
+	named   map[string]bool // nodes in lines @NODE
 }
 
 type definition struct {
@@ -150,7 +151,7 @@ func (l *lines) expand(text string) string {
 		}
 		return ""
 	}
-	if text[0] == '~' || len(l.defs) == 0 || !strings.Contains(text, "$") {
+	if text[0] == '~' || !strings.Contains(text, "$") {
 		return text
 	}
 	if replaced, any := l.replace(text); any {
@@ -167,6 +168,9 @@ func (l *lines) condition(text string) string {
 	}
 	rest = strings.TrimLeft(rest, " \t")
 	other, negated := strings.CutPrefix(name, "^")
+	if !negated && other != "" {
+		l.named[other] = true
+	}
 	if !found || (l.node == "" || other != l.node) != negated {
 		l.problem(OtherNode, text)
 		return ""

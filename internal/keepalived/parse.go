@@ -2,6 +2,7 @@ package keepalived
 
 import (
 	"cmp"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ type Node struct {
 	Raw      bool     // keepalived reads Text with ParseScript, not Args
 	Children []*Node  // of a block of keywords
 	Values   []Value  // of a block of values
+	End      []string // comments before the end of a block of values
 	Above    []string // the comments before it; "" is an empty line
 	Trailing string   // the comment behind it
 	Uses     []string // the names of the definitions in it
@@ -44,6 +46,7 @@ type Config struct {
 	Problems []Problem // in the order of the lines
 	Files    []string  // that were read
 	End      []string  // comments after the last line
+	Named    []string  // nodes with lines @NODE of their own, sorted
 
 	Definitions []Definition // with a value of one line
 }
@@ -63,7 +66,7 @@ func Read(path string, o Options) (*Config, error) {
 	p := &parser{config: &Config{}}
 	p.lines = &lines{
 		source: &source{files: o.Files, report: func(problem Problem) { p.config.Problems = append(p.config.Problems, problem) }},
-		node:   o.Node, defs: map[string]definition{}, limit: cmp.Or(o.lines, maxLines),
+		node:   o.Node, named: map[string]bool{}, defs: map[string]definition{}, limit: cmp.Or(o.lines, maxLines),
 	}
 	p.lines.defined = func(d Definition) { p.config.Definitions = append(p.config.Definitions, d) }
 	p.lines.source.opened = func(path string) { p.config.Files = append(p.config.Files, path) }
@@ -72,6 +75,7 @@ func Read(path string, o Options) (*Config, error) {
 	}
 	p.config.Nodes = p.block(grammar, 0, &Node{})
 	p.config.End = p.lines.above
+	p.config.Named = slices.Sorted(maps.Keys(p.lines.named))
 	if p.lines.depth > 0 {
 		p.lines.problem(MissingEnd, "}")
 	}
@@ -179,6 +183,9 @@ func (p *parser) values(n *Node) (values []Value) {
 			p.lines.problem(MissingBrace, n.Keyword)
 		}
 		if words[0] == "}" {
+			if commented(l.above) {
+				n.End, l.above = l.above, nil
+			}
 			p.lines.keep(l, "")
 			return values
 		}

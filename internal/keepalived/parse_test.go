@@ -125,6 +125,7 @@ vrrp_instance $IF { interface ${IF}.5
  mcast_src_ip a$TWO
 }
 `, "vrrp_instance eth0 {interface eth0.5; virtual_ipaddress [10.0.0.2/24 dev eth0; $UNKNOWN/24; $IFX]; mcast_src_ip aone}", "15 unknown-keyword two"},
+		{"keepalived's own variables need no definition in the file", "vrrp_instance ${_INSTANCE} {\n mcast_src_ip ${_HASH}${_BANG} $x\n}\n", "vrrp_instance lb1 {mcast_src_ip}", ""},
 		{"conditions", "vrrp_instance V {\n @lb1 priority 1\n @lb2 priority 2\n @^lb2 state MASTER\n @^lb1 state BACKUP\n @lb1\n}\n",
 			"vrrp_instance V {priority 1; state MASTER}", "3 other-node @lb2 priority 2; 5 other-node @^lb1 state BACKUP; 6 other-node @lb1"},
 		{"repetitions", `vrrp_instance V { virtual_ipaddress {
