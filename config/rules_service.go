@@ -52,7 +52,7 @@ func uniqueServices(f *file) hcl.Diagnostics {
 				at = b.Mark.at()
 			}
 			diags = append(diags, problem(at, "Duplicate virtual_service",
-				"The virtual_service %q at %s is also %s. Merge their real servers into one.",
+				"The virtual_service %q at %s already has %s. Merge their real servers into one.",
 				first.Name.value, where(first.At), key))
 			continue
 		}
