@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -42,6 +43,9 @@ func newImportKeepalived() *cobra.Command {
 			sources, err := readKeepalived(args, nodes, configID)
 			if err != nil {
 				return err
+			}
+			if configID == "" && len(nodes) == 0 {
+				warnOfOtherNodes(cmd.ErrOrStderr(), sources[0].Config.Named, shortHostname())
 			}
 			options := convert.Options{ScriptUser: scriptUser(), ReadScript: readScript, Tables: keepalived.Tables()}
 			if check {
@@ -93,6 +97,24 @@ func readKeepalived(args, nodes []string, configID string) ([]convert.Source, er
 	return sources, nil
 }
 
+// warnOfOtherNodes says that lines of other nodes were left out, if the file has none for this host: it is probably another host's.
+func warnOfOtherNodes(errOut io.Writer, named []string, host string) {
+	if len(named) == 0 || slices.Contains(named, host) {
+		return
+	}
+	var names []string
+	for _, name := range named[:min(len(named), mostListed)] {
+		names = append(names, "@"+name)
+	}
+	if more := len(named) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	fmt.Fprintf(errOut, "Lines for %s were left out: this host is %s. Use --config-id or --node.\n", strings.Join(names, ", "), host)
+}
+
+// mostListed is how many findings or names of a kind are listed.
+const mostListed = 10
+
 func shortHostname() string {
 	name, _ := os.Hostname()
 	name, _, _ = strings.Cut(name, ".")
@@ -131,6 +153,8 @@ type importedFinding struct {
 	Word  string       `json:"word"`
 	Fate  convert.Fate `json:"fate"`
 	Text  string       `json:"text,omitempty"`
+
+	Suspect bool `json:"suspect,omitempty"` // the same in keepalived, but probably a mistake
 }
 
 func printImported(out, errOut io.Writer, r *convert.Result, format string) error {
@@ -142,7 +166,7 @@ func printImported(out, errOut io.Writer, r *convert.Result, format string) erro
 		if f.Fate.Lossy() {
 			lossy++
 		}
-		findings = append(findings, importedFinding{f.File, f.Line, f.Node, f.Block, f.Word, f.Fate, f.Text})
+		findings = append(findings, importedFinding{f.File, f.Line, f.Node, f.Block, f.Word, f.Fate, f.Text, f.Suspect})
 	}
 	if format == "json" {
 		encoder := json.NewEncoder(out)
@@ -162,6 +186,7 @@ func printImported(out, errOut io.Writer, r *convert.Result, format string) erro
 				fmt.Fprintf(errOut, "%s: %s: %s: %s\n", f.Position, f.Word, f.Fate, f.Text)
 			}
 		}
+		printSuspects(errOut, r.Findings)
 		fmt.Fprintf(errOut, "%s the same, %d in effect, %d without effect, %d different, %d missing\n", counted(count[convert.Same], "line"),
 			count[convert.Equivalent], count[convert.Ignored], count[convert.Differs], count[convert.Missing])
 		if count[convert.Ignored] > 0 {
@@ -175,4 +200,19 @@ func printImported(out, errOut io.Writer, r *convert.Result, format string) erro
 		return &exitError{status: importPartial}
 	}
 	return nil
+}
+
+// printSuspects lists the first lines that have the same effect in keepalived, but probably not the one that was wanted.
+func printSuspects(errOut io.Writer, findings []convert.Finding) {
+	suspects := slices.DeleteFunc(slices.Clone(findings), func(f convert.Finding) bool { return !f.Suspect })
+	if len(suspects) == 0 {
+		return
+	}
+	fmt.Fprintln(errOut, "Probably mistakes in the file; keepalived does the same with them as the result:")
+	for _, f := range suspects[:min(len(suspects), mostListed)] {
+		fmt.Fprintf(errOut, "%s: %s: %s\n", f.Position, f.Word, f.Text)
+	}
+	if more := len(suspects) - mostListed; more > 0 {
+		fmt.Fprintf(errOut, "and %d more: use -o json and look for \"suspect\".\n", more)
+	}
 }

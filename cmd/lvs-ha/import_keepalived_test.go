@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -46,7 +48,7 @@ func TestImportKeepalived(t *testing.T) {
 		{[]string{"--check", foreign}, importPartial, "-10.0.0.9/24 dev eth0 home"},
 		{[]string{stopping}, importPartial, "stops keepalived (systemctl --no-block stop keepalived). Let it fail"},
 		{[]string{probing}, 0, "probe.sh"},
-		{[]string{twice}, importPartial, "# vrrp_instance: lvs-ha refuses"},
+		{[]string{twice}, importPartial, "# vrrp_instance: lvs-ha does not accept it: "},
 		{[]string{empty}, 1, ""},
 		{[]string{filepath.Join(dir, "absent")}, 1, ""},
 		{[]string{"--node", "lb1"}, 1, ""},
@@ -67,6 +69,21 @@ func TestImportKeepalived(t *testing.T) {
 		}
 		if status != c.status || !bytes.Contains(out.Bytes(), []byte(c.has)) {
 			t.Errorf("%v: status %d, want %d; %v\n%s%s", c.args, status, c.status, err, out.String(), errOut.String())
+		}
+	}
+	doubtful := write("doubtful.conf", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 7\n@lb8 priority 150\nvirtual_ipaddress {\n10.0.0.1\n"+
+		strings.Repeat("VIP\n", 12)+"}\n}\n")
+	var messages bytes.Buffer
+	doubting := newImportKeepalived()
+	doubting.SetArgs([]string{doubtful})
+	doubting.SetOut(io.Discard)
+	doubting.SetErr(&messages)
+	if err := doubting.Execute(); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"Lines for @lb8 were left out", doubtful + `:7: virtual_ipaddress: "VIP" is not an address.`, "and 2 more: use -o json"} {
+		if !strings.Contains(messages.String(), want) {
+			t.Errorf("standard error\n%s\nwant %s", messages.String(), want)
 		}
 	}
 	var out bytes.Buffer

@@ -15,8 +15,12 @@ func (c *converter) sourceAddress(l *line, b *block, v *instance) {
 		return
 	}
 	a, err := netip.ParseAddr(l.arg(0))
+	if len(l.Args) == 0 {
+		l.doubt(Ignored, noValue)
+		return
+	}
 	if err != nil || a.Is6() != v.ipv6 {
-		l.find(Ignored, "%q is not an address of the instance's family.", l.arg(0))
+		l.doubt(Ignored, "%q is not an address of the instance's family.", l.arg(0))
 		return
 	}
 	l.find(Same, "")
@@ -35,19 +39,19 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 	var others []*block
 	for _, value := range l.Values {
 		at := l.value(value)
-		p, ok := prefix(value.Words[0])
+		p, ok := at.prefix(value.Words[0])
 		switch {
 		case !ok:
-			at.find(Ignored, "%q is not an address.", value.Words[0])
+			at.doubt(Ignored, "%q is not an address.", value.Words[0])
 			continue
 		case p.Addr().Is6() != v.ipv6 && excluded:
 			at.find(Missing, "%s has another family than the other addresses: lvs-ha needs a vrrp block of its own for it, in one sync_group.", p)
 			continue
 		case p.Addr().Is6() != v.ipv6:
-			at.find(Ignored, "%s has another family than the instance.", p)
+			at.doubt(Ignored, "%s has another family than the instance.", p)
 			continue
 		case v.have[p.Addr()] && excluded:
-			at.find(Ignored, "The instance has %s already.", p.Addr())
+			at.doubt(Ignored, "The instance has %s already.", p.Addr())
 			continue
 		case v.have[p.Addr()]:
 			at.find(Differs, "keepalived sends %s twice in its adverts, lvs-ha once; a peer with keepalived logs that.", p.Addr())
@@ -65,6 +69,9 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 		}
 		others = append(others, extra)
 	}
+	if len(others) == 0 {
+		plain.addEnd(l)
+	}
 	switch {
 	case len(plain) > 0:
 		b.setList(name, plain, l.notes())
@@ -74,6 +81,9 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 	}
 	for _, o := range others {
 		b.add(o)
+	}
+	if len(others) > 0 {
+		b.comment(c.takeEnd(l.Node)...)
 	}
 }
 
@@ -168,12 +178,23 @@ type listElement struct {
 	text       string
 	expression string // with local values; "": the text
 	notes
+	end bool // no element, but the comments after the last one
 }
 
 // add adds what a line becomes. What was carried to it stays so: it is about other lines.
 func (b *listBuilder) add(text string, l *line) {
 	above, trailing := l.c.take(l.Position, l.comments.Words[0], l.comments.Above, l.comments.Trailing)
-	*b = append(*b, listElement{text, "", notes{above: above, trailing: trailing, from: l.origin()}})
+	*b = append(*b, listElement{text: text, notes: notes{above: above, trailing: trailing, from: l.origin()}})
+}
+
+// addEnd adds the comments at the end of the block that the list comes from.
+func (b *listBuilder) addEnd(l *line) {
+	if len(*b) == 0 {
+		return
+	}
+	if above := l.c.takeEnd(l.Node); slices.ContainsFunc(above, isComment) {
+		*b = append(*b, listElement{notes: notes{above: above}, end: true})
+	}
 }
 
 // String returns the list, on one line if it is short and has no comments.
@@ -193,6 +214,9 @@ func (b listBuilder) String() string {
 	for i, e := range b {
 		for _, c := range rowComments(e.above) {
 			out.WriteString(c + "\n")
+		}
+		if e.end {
+			continue
 		}
 		out.WriteString(texts[i] + ",")
 		if e.trailing != "" {
@@ -219,7 +243,7 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 		at := l.value(value)
 		a, err := netip.ParseAddr(value.Words[0])
 		if err != nil || a.Is6() != v.ipv6 {
-			at.find(Ignored, "%q is not an address of the instance's family.", value.Words[0])
+			at.doubt(Ignored, "%q is not an address of the instance's family.", value.Words[0])
 			continue
 		}
 		least, most := 1, 255
@@ -242,6 +266,9 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 	if len(peers) == 0 {
 		l.find(Ignored, "keepalived uses multicast without valid peers.")
 		return
+	}
+	for _, n := range v.node.All("unicast_peer") {
+		peers.addEnd(&line{Node: n, c: c})
 	}
 	b.setList("unicast_peers", peers, l.notes())
 	// keepalived accepts any TTL, lvs-ha by default only 255.

@@ -13,6 +13,7 @@ func (c *converter) announce(b *block, v *instance) {
 	a := c.announcement(v)
 	if len(a.items) > 0 {
 		a.notes = c.reservedNotes(v.node.Children, announceWords...)
+		a.notes.above = append(a.notes.above, v.aboutAnnounce...)
 		b.add(a)
 	}
 }

@@ -50,15 +50,16 @@ var timing = []string{"delay_loop", "connect_timeout", "misc_timeout", "retry", 
 // write adds the timers to a check whose own lines are given.
 func (t timers) write(c *converter, b *block, lines []*keepalived.Node) {
 	limit := func(d, most time.Duration) time.Duration { return min(max(d, 10*time.Millisecond), most) }
-	b.set("interval", duration(limit(t.interval, 24*time.Hour)), c.reservedNotes(lines, "delay_loop"))
-	b.set("timeout", duration(limit(t.timeout, time.Hour)), c.reservedNotes(lines, "connect_timeout", "misc_timeout"))
-	b.set("rise", "1", notes{})
-	retries := t.retry > 0 && t.retryInterval != t.interval
-	words := []string{"retry", "nb_get_retry"}
+	// An interval that is the same is not written, unless its line has a comment.
+	retries := t.retry > 0 && (t.retryInterval != t.interval || c.commented(lines, "delay_before_retry"))
+	words := []string{"delay_loop"}
 	if !retries {
 		words = append(words, "delay_before_retry")
 	}
-	b.set("fall", fmt.Sprint(min(t.retry+1, 1000)), c.reservedNotes(lines, words...))
+	b.set("interval", duration(limit(t.interval, 24*time.Hour)), c.reservedNotes(lines, words...))
+	b.set("timeout", duration(limit(t.timeout, time.Hour)), c.reservedNotes(lines, "connect_timeout", "misc_timeout"))
+	b.set("rise", "1", notes{})
+	b.set("fall", fmt.Sprint(min(t.retry+1, 1000)), c.reservedNotes(lines, "retry", "nb_get_retry"))
 	if retries {
 		b.set("retry_interval", duration(limit(t.retryInterval, 24*time.Hour)), c.reservedNotes(lines, "delay_before_retry"))
 	}
@@ -85,7 +86,7 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 		}
 		t.timeout = t.interval
 	}
-	t = t.read(l.Children).of(kind)
+	t = t.read(l.Children, false).of(kind)
 	parts := []*keepalived.Node{nil}
 	switch kind {
 	case "http", "https":
@@ -169,7 +170,7 @@ func (t timers) part(c *converter, h *block, part *keepalived.Node) timers {
 		})
 		h.notes = joinNotes(h.notes, c.reservedNotes([]*keepalived.Node{part}, "host"))
 		c.each("host", part.Children, h, func(l *line) { c.checkLine(l, h, part, "smtp") })
-		return t.read(part.Children)
+		return t.read(part.Children, false)
 	}
 	return t
 }
@@ -187,7 +188,14 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			l.find(Ignored, "%q is not an address.", l.arg(0))
 		}
 	case "connect_port":
-		l.count(b, "port", 1, 65535)
+		if n, ok := l.lenient(l.arg(0), 1, 65535); !ok {
+			l.doubt(Ignored, "%q is not a port.", l.arg(0))
+		} else {
+			if !l.told {
+				l.find(Same, "")
+			}
+			l.set(b, "port", fmt.Sprint(n))
+		}
 	case "bindto", "bind_if", "fwmark":
 		if fault := sourceFault(l); fault != "" {
 			l.find(Ignored, "%s", fault)

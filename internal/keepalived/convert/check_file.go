@@ -2,7 +2,6 @@ package convert
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -60,7 +59,11 @@ func (c *converter) fileWeight(check *keepalived.Node) *keepalived.Node {
 func (c *converter) setsWeight(check *keepalived.Node) bool {
 	if check.Keyword == "FILE_CHECK" {
 		weight := c.fileWeight(check)
-		return weight == nil || len(weight.Args) == 0 || weight.Args[0] != "0"
+		if weight == nil {
+			return true
+		}
+		factor, _, ok := fileFactor(weight)
+		return !ok || factor != 0
 	}
 	return check.Last("misc_dynamic") != nil
 }
@@ -85,7 +88,6 @@ func fileFactor(n *keepalived.Node) (factor int, reverse, ok bool) {
 	if len(n.Args) == 0 {
 		return 0, false, false
 	}
-	value, err := strconv.ParseInt(n.Args[0], 10, 32)
-	reverse = len(n.Args) > 1 && n.Args[1] == "reverse"
-	return int(value), reverse, err == nil && value > -1<<31
+	factor, ok = loose(n.Args[0], -1<<31+1, 1<<31-1)
+	return factor, len(n.Args) > 1 && n.Args[1] == "reverse", ok
 }

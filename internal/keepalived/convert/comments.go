@@ -48,6 +48,10 @@ func (l *line) value(v keepalived.Value) *line {
 
 // notes returns the comments of a line that becomes something: those carried to it, its own, and what was found about it.
 func (l *line) notes() notes {
+	if n := l.left; n != nil {
+		n.above, l.left, l.c.carried = l.c.carried, nil, nil
+		return *n
+	}
 	above, trailing := []string(nil), ""
 	if v := l.comments; v != nil {
 		above, trailing = l.c.take(v.Position, v.Words[0], v.Above, v.Trailing)
@@ -58,6 +62,14 @@ func (l *line) notes() notes {
 	l.mark = 0
 	n := notes{above: slices.Concat(l.c.carried[:mark], above, l.c.carried[mark:]), trailing: trailing, from: l.origin()}
 	l.c.carried = nil
+	return n
+}
+
+// headNotes returns the comments above a line, for the block that begins with what it becomes; those behind it are left for notes.
+func (l *line) headNotes() notes {
+	n := l.notes()
+	l.left = &notes{trailing: n.trailing, from: n.from}
+	n.trailing = ""
 	return n
 }
 
@@ -139,9 +151,16 @@ func (c *converter) leftover(n *keepalived.Node) {
 			c.carry(above, trailing, strings.Join(v.Words, " "))
 		}
 	}
+	c.carry(c.takeEnd(n), "", "")
 	for _, child := range n.Children {
 		c.leftover(child)
 	}
+}
+
+// takeEnd returns the comments at the end of a block of values, once.
+func (c *converter) takeEnd(n *keepalived.Node) []string {
+	end, _ := c.take(n.Position, n.Keyword+" }", n.End, "")
+	return end
 }
 
 // reserve keeps the comments of a block's lines for what is made of several of them.
@@ -181,6 +200,14 @@ func (c *converter) reservedNotes(nodes []*keepalived.Node, keywords ...string) 
 				all.above = append(all.above, strings.Join(v.Words, " ")+" # "+trailing)
 			}
 		}
+		all.above = append(all.above, c.takeEnd(n)...)
 	}
 	return all
+}
+
+// commented reports whether a line with a keyword has comments that were not written yet.
+func (c *converter) commented(nodes []*keepalived.Node, keyword string) bool {
+	return c.comments != nil && slices.ContainsFunc(nodes, func(n *keepalived.Node) bool {
+		return n.Keyword == keyword && !c.comments.taken[commentPlace{n.Position, n.Keyword}] && (n.Trailing != "" || slices.ContainsFunc(n.Above, isComment))
+	})
 }

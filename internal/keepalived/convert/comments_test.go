@@ -123,6 +123,117 @@ virtual_service "192.0.2.80:80" {
 	}
 }
 
+// TestCommentsAtTheirResult: what is commented out at the end of a block, and what is said about lines that become nothing.
+func TestCommentsAtTheirResult(t *testing.T) {
+	const in = `# The pair.
+
+virtual_server 192.0.2.80 80 {
+    protocol TCP
+    delay_loop 3
+    alpha
+    real_server 10.0.0.1 80 {
+        TCP_CHECK {
+            connect_timeout 3
+            # between tries
+            delay_before_retry 3
+        }
+    }
+    real_server 10.0.0.2 80 {
+        TCP_CHECK {
+            retry 0
+            delay_before_retry 3 # unused
+        }
+    }
+}
+
+vrrp_instance shop {
+    interface eth0
+    virtual_router_id 7
+    garp_master_delay 2
+    garp_master_refresh_repeat 2
+    virtual_ipaddress {
+        192.0.2.80/24
+        #192.0.2.81/24
+    }
+    unicast_peer {
+        192.0.2.2
+        #192.0.2.3
+    }
+    track_interface {
+        eth1
+        #eth2
+    }
+    promote_secondaries
+    # no longer: virtual_routes
+    notify_master /etc/a # to the pager
+    notify_backup /etc/b
+}
+`
+	const want = `# The pair.
+
+director { on_stop = "remove" }
+
+virtual_service "192.0.2.80:80" {
+  address    = "192.0.2.80:80"
+  forwarding = "nat"
+
+  real_server "10.0.0.1" {
+    health_check "tcp" {
+      interval = "3s"
+      timeout  = "3s"
+      rise     = 1
+      fall     = 2
+      # between tries
+      retry_interval = "3s"
+    }
+  }
+
+  real_server "10.0.0.2" {
+    health_check "tcp" {
+      interval = "3s" # unused
+      timeout  = "5s"
+      rise     = 1
+      fall     = 1
+    }
+  }
+}
+
+vrrp "shop" {
+  interface         = "eth0"
+  virtual_router_id = 7
+  version           = 2
+  addresses = [
+    "192.0.2.80/24",
+    # 192.0.2.81/24
+  ]
+  unicast_peers = [
+    "192.0.2.2",
+    # 192.0.2.3
+  ]
+  unicast_min_ttl = 1
+
+  track_interface "eth1" {}
+  # eth2
+
+  # keepalived's promote_secondaries: Set the kernel parameter promote_secondaries yourself.
+  # no longer: virtual_routes
+  notify {
+    master = ["/etc/a"] # to the pager
+    backup = ["/etc/b"]
+    user   = "root"
+  }
+
+  # keepalived's garp_master_refresh_repeat: A refresh has as many announcements as announce.count.
+  announce { repeat_after = "2s" }
+}
+`
+	r := convertText(t, in)
+	valid(t, r.HCL)
+	if string(r.HCL) != want {
+		t.Errorf("it became\n%s", r.HCL)
+	}
+}
+
 // TestCommentsOfAPair: what only one of the files says has its node's name; the same lists with other comments stay one list.
 func TestCommentsOfAPair(t *testing.T) {
 	const rest = "interface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n192.0.2.80/24\n192.0.2.81/24 # www%s\n}\n}\n"

@@ -56,7 +56,7 @@ func Convert(sources []Source, o Options) *Result {
 
 func convert(source *keepalived.Config, o Options) (*block, []Finding) {
 	o.ScriptUser = cmp.Or(o.ScriptUser, "root")
-	c := &converter{source: source, options: o, root: &block{}, comments: newComments(), tracks: map[string]string{}, names: map[string]bool{}, limited: map[string]bool{}}
+	c := &converter{source: source, options: o, root: &block{}, comments: newComments(), tracks: map[string]string{}, names: map[string]bool{}, limited: map[string]bool{}, groupNames: map[string]bool{}}
 	c.readGlobals()
 	c.readInstances()
 	c.readGroups()
@@ -88,8 +88,10 @@ type converter struct {
 	limit     *block                // of the other interfaces
 	groups    map[string][]endpoint // of virtual_server_group
 	names     map[string]bool       // of virtual services
-	lvs       bool                  // there is a virtual service
-	unchecked bool                  // the difference of virtual servers without alpha was reported
+
+	groupNames map[string]bool // of sync groups that were converted
+	lvs        bool            // there is a virtual service
+	unchecked  bool            // the difference of virtual servers without alpha was reported
 }
 
 func (c *converter) fileIndex(file string) int { return slices.Index(c.source.Files, file) }
@@ -103,6 +105,7 @@ type line struct {
 
 	comments *keepalived.Value // whose comments are the line's; nil: its own
 	mark     int               // of the carried comments, those that are not about the line
+	left     *notes            // what is left of the comments, if the others were taken
 }
 
 // find records the fate of the line. A lossy fate also becomes a comment.
@@ -110,6 +113,15 @@ func (l *line) find(f Fate, format string, args ...any) {
 	l.c.find(l.Position, l.parent, l.Keyword, f, fmt.Sprintf(format, args...))
 	l.told = true
 }
+
+// doubt records the fate of a line that has the same effect in keepalived, but is probably a mistake.
+func (l *line) doubt(f Fate, format string, args ...any) {
+	l.find(f, format, args...)
+	l.c.suspect()
+}
+
+// suspect marks the last finding.
+func (c *converter) suspect() { c.findings[len(c.findings)-1].Suspect = true }
 
 func (c *converter) find(at keepalived.Position, parent, keyword string, f Fate, text string) {
 	c.findings = append(c.findings, Finding{Position: at, Block: parent, Word: keyword, Fate: f, Text: text})
@@ -148,20 +160,22 @@ func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, c
 	c.flush(into)
 }
 
-// single are keywords of which keepalived reads one word.
-var single = map[string]bool{
-	"state": true, "interface": true, "virtual_router_id": true, "priority": true, "advert_int": true, "preempt_delay": true, "auth_type": true, "auth_pass": true,
-	"delay_loop": true, "lb_algo": true, "lvs_sched": true, "protocol": true, "persistence_timeout": true, "connect_port": true, "connect_timeout": true,
-	"interval": true, "rise": true, "fall": true, "path": true,
+// reads are how many words keepalived reads after a keyword.
+var reads = map[string]int{
+	"state": 1, "interface": 1, "virtual_router_id": 1, "priority": 1, "advert_int": 1, "preempt_delay": 1, "auth_type": 1, "auth_pass": 1,
+	"delay_loop": 1, "lb_algo": 1, "lvs_sched": 1, "protocol": 1, "persistence_timeout": 1, "connect_port": 1, "connect_timeout": 1,
+	"interval": 1, "rise": 1, "fall": 1, "path": 1, "virtual_server": 2, "real_server": 2, "sorry_server": 2,
 }
 
 // surplus says which words of a line keepalived does not read: they may have been meant as another line.
 func (l *line) surplus() {
-	if l.c.program != "" || !single[l.Keyword] || len(l.Args) < 2 {
+	most, is := reads[l.Keyword]
+	if l.c.program != "" || !is || len(l.Args) <= most {
 		return
 	}
-	text := fmt.Sprintf("keepalived reads only one word and ignores %q.", strings.Join(l.Args[1:], " "))
+	text := fmt.Sprintf("keepalived reads only %s and ignores %q.", []string{1: "one word", 2: "two words"}[most], strings.Join(l.Args[most:], " "))
 	l.c.find(l.Position, l.parent, l.Keyword, Ignored, text)
+	l.c.suspect()
 	l.c.carried = append(l.c.carried, l.Keyword+": "+text)
 }
 
@@ -171,6 +185,7 @@ func (l *line) byTable() {
 	if l.c.words != nil {
 		all = l.c.words
 	}
+	l.timer()
 	if w := all[l.parent][l.Keyword]; !l.told {
 		l.find(cmp.Or(w.fate, Missing), "%s", cmp.Or(w.text, missingText(w.fate)))
 	}
@@ -253,21 +268,32 @@ const invisible = "\ufeff\u00a0\u202f\u200b\u3000"
 // problems records what keepalived does not understand.
 func (c *converter) problems() {
 	for _, p := range c.source.Problems {
-		fate, text := Ignored, problemTexts[p.Code]
+		fate, text, word := Ignored, problemTexts[p.Code], firstWord(p.Subject)
+		suspect := suspects[p.Code]
 		switch p.Code {
-		case keepalived.RandomValue, keepalived.EnvironmentValue, keepalived.IncludeFailed, keepalived.TooMuch, keepalived.Template:
+		case keepalived.IncludeFailed:
+			fate, word, text = Differs, "include", text+" "+p.Subject
+		case keepalived.RandomValue, keepalived.EnvironmentValue, keepalived.TooMuch, keepalived.Template:
 			fate = Differs
 		case keepalived.UnknownKeyword:
-			if strings.ContainsAny(p.Subject, invisible) {
+			_, top := table[""][p.Subject]
+			if suspect = top; strings.ContainsAny(p.Subject, invisible) {
+				suspect = true
 				text = "The word has an invisible character, such as a non-breaking space: keepalived does not know it and ignores the line."
 			}
 		}
-		c.findings = append(c.findings, Finding{Position: p.Position, Word: firstWord(p.Subject), Fate: fate, Text: text})
+		c.findings = append(c.findings, Finding{Position: p.Position, Word: word, Fate: fate, Text: text, Suspect: suspect && !fate.Lossy()})
 	}
 }
 
+// suspects are problems that change what the lines around them mean, or lose a line.
+var suspects = map[keepalived.Code]bool{
+	keepalived.MissingBrace: true, keepalived.ExtraBrace: true, keepalived.MissingEnd: true, keepalived.UnmatchedQuote: true, keepalived.LineTooLong: true,
+	keepalived.NULByte: true, keepalived.InvalidSequence: true,
+}
+
 var problemTexts = map[keepalived.Code]string{
-	keepalived.UnknownKeyword:   "keepalived does not know this word and ignores the line.",
+	keepalived.UnknownKeyword:   "keepalived does not know this word here and ignores the line.",
 	keepalived.UnexpectedBrace:  "No block begins here: keepalived ignores the brace, and the next } ends the enclosing block.",
 	keepalived.MissingBrace:     "The block has no {: keepalived reads it as if it were there.",
 	keepalived.ExtraBrace:       "No block ends here: keepalived ignores the brace.",
@@ -276,7 +302,7 @@ var problemTexts = map[keepalived.Code]string{
 	keepalived.UnmatchedQuote:   "The closing quote is missing: keepalived ignores the rest of the line.",
 	keepalived.LineTooLong:      "keepalived ignores lines of more than 1022 bytes.",
 	keepalived.NULByte:          "keepalived ignores lines with a NUL byte.",
-	keepalived.IncludeFailed:    "No file could be read.",
+	keepalived.IncludeFailed:    "No file could be read:",
 	keepalived.InvalidSequence:  "keepalived ignores this repetition: it is invalid.",
 	keepalived.OtherNode:        "For another node: keepalived skips it here.",
 	keepalived.RandomValue:      "keepalived chooses a value at each start; the smallest one was used.",

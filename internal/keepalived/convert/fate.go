@@ -27,6 +27,9 @@ type Finding struct {
 	Word  string // keepalived's keyword
 	Fate  Fate
 	Text  string // a sentence; "" if there is nothing to say
+
+	// Suspect marks a line with the same effect in keepalived, but probably not the one that its author wanted.
+	Suspect bool
 }
 
 // word describes a keyword: what becomes of it, unless the conversion of a line decides otherwise.

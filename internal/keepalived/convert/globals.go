@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/mail"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +60,7 @@ func (c *converter) readGlobals() {
 			}
 			switch n.Keyword {
 			case "vrrp_version":
-				if v, ok := number(arg, 2, 3); ok {
+				if v, ok := loose(arg, 2, 3); ok {
 					g.version = v
 				}
 			case "vrrp_strict":
@@ -108,6 +109,9 @@ func (c *converter) readGlobals() {
 			case "notification_email_from":
 				g.from = arg
 			case "smtp_server":
+				if !mailHost.MatchString(arg) {
+					continue // keepalived cannot look it up
+				}
 				g.server = net.JoinHostPort(arg, "25")
 				if len(n.Args) > 1 {
 					g.server = net.JoinHostPort(arg, n.Args[1])
@@ -122,7 +126,7 @@ func (c *converter) readGlobals() {
 }
 
 func parseOr(s string, otherwise int) int {
-	if v, ok := number(s, 0, 1<<31-1); ok {
+	if v, ok := loose(s, 0, 1<<31-1); ok && s != "" {
 		return v
 	}
 	return otherwise
@@ -225,6 +229,10 @@ func downTimer(l *line) {
 // email writes one notify_email block for the three lines.
 func (c *converter) email(l *line) {
 	g := &c.globals
+	if l.Keyword == "smtp_server" && !mailHost.MatchString(l.arg(0)) {
+		l.doubt(Ignored, "%q is not the name or the address of a host.", l.arg(0))
+		return
+	}
 	events := c.alertEvents()
 	if len(events) == 0 {
 		l.find(Ignored, "keepalived sends mail only with smtp_alert, which is not set.")
@@ -265,6 +273,9 @@ func (c *converter) email(l *line) {
 		b.set("events", quoteAll(events), notes{})
 	}
 }
+
+// mailHost matches a host's name or address.
+var mailHost = regexp.MustCompile(`^[0-9A-Za-z_.:-]+(/[0-9]+)?$`)
 
 // mails reports whether keepalived sends mail.
 func (c *converter) mails() bool {

@@ -229,12 +229,15 @@ func mergeLists(versions []version, found []*item) (out listBuilder) {
 	for i := range found[0].list {
 		heads := make([]notes, len(found))
 		for node, it := range found {
-			if it == nil || len(it.list) != len(found[0].list) || it.list[i].text != found[0].list[i].text || it.list[i].expression != found[0].list[i].expression {
+			if it == nil || len(it.list) != len(found[0].list) || it.list[i].text != found[0].list[i].text || it.list[i].expression != found[0].list[i].expression ||
+				it.list[i].end != found[0].list[i].end {
 				return nil
 			}
 			heads[node] = it.list[i].notes
 		}
-		out = append(out, listElement{found[0].list[i].text, found[0].list[i].expression, mergeNotes(versions, heads)})
+		out = append(out, listElement{
+			text: found[0].list[i].text, expression: found[0].list[i].expression, notes: mergeNotes(versions, heads), end: found[0].list[i].end,
+		})
 	}
 	return out
 }

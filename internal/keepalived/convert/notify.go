@@ -37,7 +37,7 @@ func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node, addresse
 	}
 	n := b.find("notify")
 	if n == nil {
-		n = b.add(&block{kind: "notify"})
+		n = b.add(&block{kind: "notify", notes: l.headNotes()})
 		n.set("user", quote(user), notes{})
 		if group != "" {
 			n.set("group", quote(group), notes{})
@@ -73,20 +73,26 @@ func (b *block) find(kind string) *block {
 }
 
 func (c *converter) syncGroup(l *line) {
-	if l.arg(0) == "" {
-		l.find(Ignored, "It has no name.")
+	if !l.named() {
 		return
 	}
+	if c.groupNames[l.arg(0)] {
+		l.doubt(Ignored, "keepalived skips it: the name is used twice.")
+		return
+	}
+	c.groupNames[l.arg(0)] = true
 	var names []string
 	for _, name := range members(l.Node) {
 		v := c.instances[name]
 		switch {
-		case v == nil || v.removed != "":
-			l.find(Ignored, "There is no vrrp_instance %s.", name)
+		case v == nil:
+			l.doubt(Ignored, "There is no vrrp_instance %s.", name)
+		case v.removed != "":
+			l.find(Ignored, "The vrrp_instance %s was left out.", name)
 		case v.group != l.Node:
-			l.find(Ignored, "The instance %s is in another group.", name)
+			l.doubt(Ignored, "The instance %s is in another group.", name)
 		case slices.Contains(names, label(name)):
-			l.find(Ignored, "The instance %s is listed twice.", name)
+			l.doubt(Ignored, "The instance %s is listed twice.", name)
 		default:
 			names = append(names, label(name))
 		}
@@ -96,6 +102,8 @@ func (c *converter) syncGroup(l *line) {
 		c.each("vrrp_sync_group", l.Children, c.root, func(l2 *line) {
 			if l2.Keyword == "group" || len(names) == 0 {
 				l2.find(Ignored, "")
+			} else if v := c.alone(l.Node); v != nil && v.takes(l2.Node) {
+				l2.told = true // by the instance
 			} else if strings.HasPrefix(l2.Keyword, "track_") || strings.HasPrefix(l2.Keyword, "notify") {
 				l2.find(Missing, "lvs-ha has no group of one instance: write it in the vrrp block %s.", names[0])
 			}
@@ -120,6 +128,15 @@ func (c *converter) syncGroup(l *line) {
 	})
 }
 
+// alone returns the only instance of a group; nil if it has none or several.
+func (c *converter) alone(group *keepalived.Node) *instance {
+	i := slices.IndexFunc(c.order, func(v *instance) bool { return v.alone == group })
+	if i < 0 {
+		return nil
+	}
+	return c.order[i]
+}
+
 // members writes the instances of a group.
 func (l *line) members(b *block, nodes []*keepalived.Node, names []string) {
 	if l.superseded(nodes, "group") {
@@ -136,6 +153,7 @@ func (l *line) members(b *block, nodes []*keepalived.Node, names []string) {
 			}
 		}
 	}
+	list.addEnd(l)
 	b.setList("instances", list, l.notes())
 }
 
@@ -222,6 +240,10 @@ func (c *converter) authHMAC(l *line, b *block) {
 	c.each("auth_hmac", l.Children, h, func(l2 *line) {
 		switch l2.Keyword {
 		case "active_key":
+			if _, ok := number(l2.arg(0), 1, 255); !ok {
+				l2.doubt(Ignored, "%q is not a number from 1 to 255.", l2.arg(0))
+				return
+			}
 			l2.count(h, "active_key", 1, 255)
 		case "anti_replay", "mode":
 			if !slices.Contains(hmacWords[l2.Keyword], l2.arg(0)) {

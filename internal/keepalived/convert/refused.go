@@ -97,7 +97,7 @@ func victim(places []*place, line int) *place {
 	return at
 }
 
-const refusal = "lvs-ha refuses what it becomes. "
+const refusal = "lvs-ha does not accept it: "
 
 // Positions in the result change.
 var inResult = regexp.MustCompile(` at ` + regexp.QuoteMeta(resultName) + `(:| line )[0-9,-]+`)

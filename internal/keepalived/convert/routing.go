@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/vrrp"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
 // Words after a route or rule that lvs-ha has no setting for, with the number of their values.
@@ -47,8 +49,8 @@ func destination(text string) (netip.Prefix, bool) {
 	if text == "default" {
 		return netip.PrefixFrom(netip.IPv4Unspecified(), 0), true
 	}
-	p, ok := prefix(text)
-	return p.Masked(), ok
+	p, clean, ok := keepalived.Prefix(text)
+	return p.Masked(), ok && clean // the kernel refuses what keepalived makes of another length
 }
 
 // route converts a route. It returns false if it is none.
@@ -285,9 +287,9 @@ func (c *converter) staticAddresses(l *line) {
 	l.pass()
 	for _, value := range l.Values {
 		at := l.value(value)
-		p, ok := prefix(value.Words[0])
+		p, ok := at.prefix(value.Words[0])
 		if !ok {
-			at.find(Ignored, "%q is not an address.", value.Words[0])
+			at.doubt(Ignored, "%q is not an address.", value.Words[0])
 			continue
 		}
 		b := at.addressOptions(value.Words[1:], &instance{ipv6: p.Addr().Is6()}, p)

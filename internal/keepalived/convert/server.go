@@ -23,27 +23,36 @@ type timers struct {
 	port                             uint16 // 0: that of the real server
 }
 
-func (t timers) read(nodes []*keepalived.Node) timers {
+// read reads the lines of a check, or of what it inherits from: keepalived insists on a number of retries only there.
+func (t timers) read(nodes []*keepalived.Node, inherited bool) timers {
 	for _, n := range nodes {
 		if len(n.Args) == 0 {
 			continue
 		}
-		d, ok := seconds(n.Args[0])
+		d, ok := looseSeconds(n.Args[0])
 		switch n.Keyword {
 		case "delay_loop":
 			if ok && d > 0 {
 				t.interval = d
 			}
-		case "connect_timeout", "misc_timeout":
+		case "connect_timeout":
 			if ok && d > 0 {
 				t.timeout = d
+			}
+		case "misc_timeout":
+			if s, ok := loose(n.Args[0], 1, 1<<31-1); ok {
+				t.timeout = time.Duration(s) * time.Second
 			}
 		case "delay_before_retry":
 			if ok {
 				t.retryInterval = d
 			}
 		case "retry", "nb_get_retry":
-			if r, ok := number(n.Args[0], 0, 1<<31-1); ok {
+			r, ok := loose(n.Args[0], 0, 1<<31-1)
+			if inherited {
+				r, ok = number(n.Args[0], 1, 1<<31-1)
+			}
+			if ok {
 				t.retry = r
 			}
 		case "virtualhost":
@@ -56,7 +65,7 @@ func (t timers) read(nodes []*keepalived.Node) timers {
 func (c *converter) realServer(l *line, b *block, s *service) {
 	at, ok := parseServer(l.Args)
 	if !ok {
-		l.find(Ignored, "It has no valid address.")
+		l.doubt(Ignored, "It has no valid address and port.")
 		return
 	}
 	if len(s.endpoints) == 1 && s.endpoints[0].address.Addr() == at.Addr() {
@@ -66,16 +75,16 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 	at, checked := s.mapped(at, forwardings[lastArg(l.Node, "lvs_method")])
 	name := serverLabel(at, s.port)
 	if s.have[name] {
-		l.find(Ignored, "The real server is there already.")
+		l.doubt(Ignored, "The real server is there already.")
 		return
 	}
 	s.have[name] = true
 	l.find(Same, "")
 	r := b.add(&block{kind: "real_server", label: name, single: true, notes: l.notes()})
-	t := s.timers.read(l.Children)
+	t := s.timers.read(l.Children, true)
 	t.port = checked
 	if w := s.weight; w != nil && l.Last("weight") == nil && len(w.Args) > 0 && w.Args[0] != "1" {
-		if n, ok := number(w.Args[0], 1, 65535); ok {
+		if n, ok := loose(w.Args[0], 1, 65535); ok && n != 1 {
 			r.set("weight", fmt.Sprint(n), notes{})
 		}
 	}
@@ -114,7 +123,7 @@ func serverLabel(at netip.AddrPort, port uint16) string {
 
 func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *service, t timers) {
 	if kind := checkKinds[l.Keyword]; kind != "" || l.Keyword == "BFD_CHECK" {
-		if c.setsWeight(l.Node) && lastArg(server, "weight") == "0" {
+		if weight, ok := loose(cmp.Or(lastArg(server, "weight"), "1"), 0, 65535); ok && weight == 0 && c.setsWeight(l.Node) {
 			l.find(Differs, "The weight 0 stays 0, whatever the check says. Write another one.")
 		}
 		c.check(l, b, kind, t)
@@ -125,18 +134,21 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	}
 	switch l.Keyword {
 	case "weight":
-		if n, ok := number(l.arg(0), 0, 65535); ok {
+		n, ok := l.lenient(l.arg(0), 0, 65535)
+		if !ok || len(l.Args) == 0 {
+			l.doubt(Ignored, "%q is not a weight from 0 to 65535.", l.arg(0))
+			return
+		}
+		if !l.told {
 			l.find(Same, "")
-			if n != 1 {
-				l.set(b, "weight", fmt.Sprint(n))
-			}
-		} else {
-			l.find(Ignored, "%q is not a weight from 0 to 65535.", l.arg(0))
+		}
+		if n != 1 {
+			l.set(b, "weight", fmt.Sprint(n))
 		}
 	case "uthreshold":
 		l.count(b, "upper_threshold", 0, 1<<31-1)
 	case "lthreshold":
-		if upper, _ := number(lastArg(server, "uthreshold"), 1, 1<<31-1); upper == 0 {
+		if upper, ok := loose(lastArg(server, "uthreshold"), 1, 1<<31-1); !ok || upper == 0 {
 			l.find(Ignored, "It has no effect without uthreshold.")
 			return
 		}
@@ -233,7 +245,7 @@ func tunnel(words []string) *block {
 func (c *converter) sorryServer(l *line, b *block, s *service) {
 	at, ok := parseServer(l.Args)
 	if !ok {
-		l.find(Ignored, "It has no valid address.")
+		l.doubt(Ignored, "It has no valid address and port.")
 		return
 	}
 	for _, n := range s.node.All("real_server") {

@@ -34,15 +34,15 @@ type service struct {
 func (c *converter) virtualServer(l *line) {
 	s, fault := c.readService(l.Node)
 	if fault != "" {
-		l.find(Ignored, "%s", fault)
+		l.doubt(Ignored, "%s", fault)
+		for _, n := range l.All("real_server") {
+			if _, ok := parseServer(n.Args); !ok {
+				(&line{Node: n, parent: "virtual_server", c: c}).doubt(Ignored, "It has no valid address and port.")
+			}
+		}
 		return
 	}
 	l.find(Same, "")
-	if !c.lvs {
-		c.lvs = true
-		b := c.root.add(&block{kind: "director", single: true})
-		b.set("on_stop", quote("remove"), notes{})
-	}
 	switch {
 	case s.alpha():
 	case !c.unchecked && s.startUp > 0:
@@ -53,6 +53,10 @@ func (c *converter) virtualServer(l *line) {
 		l.find(Missing, "%s is also a real server. lvs-ha does not balance to the service's own address; without it:", own)
 	}
 	head := l.notes()
+	if !c.lvs {
+		c.lvs = true
+		head = c.removeOnStop(head)
+	}
 	kinds := s.byKind()
 	for i, endpoints := range kinds {
 		one := *s
@@ -64,6 +68,19 @@ func (c *converter) virtualServer(l *line) {
 		with.service(l.Children, &one, head)
 		head = notes{}
 	}
+}
+
+// removeOnStop writes what happens to the services when the program ends. At the beginning of a file, the comments before an empty line
+// are about the file, not about the first service, whose other ones are returned.
+func (c *converter) removeOnStop(head notes) notes {
+	b := &block{kind: "director", single: true}
+	if blank := slices.Index(reversed(head.above), ""); blank >= 0 && len(c.root.items) == 0 {
+		at := len(head.above) - blank
+		b.notes.above, head.above = head.above[:at], head.above[at:]
+	}
+	b.set("on_stop", quote("remove"), notes{})
+	c.root.add(b)
+	return head
 }
 
 // again returns a converter that converts lines a second time: their fates are known.
@@ -142,7 +159,7 @@ var truths = map[string]bool{"": true, "true": true, "on": true, "yes": true, "f
 // readService reads what other lines depend on. The fault says why keepalived ignores the virtual server.
 func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 	s = &service{node: n, forwarding: "nat", protocol: "udp", scheduler: "wlc"}
-	s.timers = timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(n.Children)
+	s.timers = timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(n.Children, true)
 	s.weight, s.inhibits = n.Last("weight"), n.Last("inhibit_on_failure") != nil
 	family, granularity := "", ""
 	for _, child := range n.Children {
@@ -181,15 +198,12 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 			}
 		}
 	}
-	if s.servers == 0 {
-		return nil, "keepalived ignores it: it has no real servers."
-	}
 	args := append(slices.Clone(n.Args), "", "")
 	switch {
 	case args[0] == "fwmark":
-		mark, ok := number(args[1], 1, 1<<32-1)
+		mark, ok := loose(args[1], 1, 1<<32-1)
 		if !ok {
-			return nil, fmt.Sprintf("%q is not a firewall mark.", args[1])
+			return nil, fmt.Sprintf("keepalived ignores it: %q is not a firewall mark.", args[1])
 		}
 		ipv6 := family == "inet6" || family == "" && c.firstServerIPv6(n)
 		s.endpoints = []endpoint{{mark: uint32(mark), ipv6: ipv6}}
@@ -205,9 +219,16 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 	default:
 		at, ok := parseEndpoint(args[0], args[1])
 		if !ok {
-			return nil, "It has no valid address and port."
+			return nil, "keepalived ignores it: it has no valid address and port."
 		}
 		s.endpoints = []endpoint{{address: at}}
+	}
+	switch {
+	case s.servers > 0:
+	case len(n.All("real_server")) > 0:
+		return nil, "keepalived ignores it: none of its real servers has a valid address and port."
+	default:
+		return nil, "keepalived ignores it: it has no real servers."
 	}
 	s.port = s.endpoints[0].address.Port()
 	for _, e := range s.endpoints {
@@ -339,14 +360,16 @@ func (c *converter) quorum(l *line, b *block, s *service) {
 		q = b.add(&block{kind: "quorum", notes: l.notes()})
 		q.set("weight", "1", notes{})
 	}
-	n, ok := number(l.arg(0), 0, 1<<32-1)
-	if !ok {
-		l.find(Ignored, "%q is not a number.", l.arg(0))
+	n, ok := l.lenient(l.arg(0), 0, 1<<32-1)
+	if !ok || len(l.Args) == 0 {
+		l.doubt(Ignored, "%q is not a number.", l.arg(0))
 		return
 	}
 	sum, needed := s.weights(), 1
 	if node := s.node.Last("quorum"); node != nil && len(node.Args) > 0 {
-		needed, _ = number(node.Args[0], 1, 1<<32-1)
+		if needed, ok = loose(node.Args[0], 1, 1<<32-1); !ok {
+			needed = 1
+		}
 		needed = max(min(needed, sum), 1)
 	}
 	if l.Keyword == "quorum" {
@@ -355,7 +378,7 @@ func (c *converter) quorum(l *line, b *block, s *service) {
 			l.find(Ignored, "keepalived makes 1 of 0.")
 		case n > sum:
 			l.find(Equivalent, "keepalived reduces it to the sum of the weights.")
-		default:
+		case !l.told:
 			l.find(Same, "")
 		}
 		q.items[0].value = fmt.Sprint(needed)
@@ -367,6 +390,7 @@ func (c *converter) quorum(l *line, b *block, s *service) {
 		l.find(Equivalent, "keepalived reduces it to less than the quorum.")
 	case n > most:
 		l.find(Differs, "In keepalived, this quorum cannot be regained; it is reduced to %d.", most)
+	case n == 0 && l.told:
 	case n == 0:
 		l.find(Same, "")
 	default:
@@ -384,7 +408,7 @@ func (s *service) weights() int {
 		weight := 1
 		for _, node := range []*keepalived.Node{s.node.Last("weight"), server.Last("weight")} {
 			if node != nil && len(node.Args) > 0 {
-				if n, ok := number(node.Args[0], 0, 65535); ok {
+				if n, ok := loose(node.Args[0], 0, 65535); ok {
 					weight = n
 				}
 			}

@@ -77,9 +77,9 @@ func (c *converter) trackScript(l *line) {
 				c.defaultUser(b)
 			}
 		case "interval":
-			l2.period(b, "interval", 100*time.Millisecond, 24*time.Hour)
+			l2.period(b, "interval", time.Millisecond, 100*time.Millisecond, 24*time.Hour)
 		case "timeout":
-			l2.period(b, "timeout", 10*time.Millisecond, time.Hour)
+			l2.period(b, "timeout", time.Millisecond, 10*time.Millisecond, time.Hour)
 		case "rise", "fall":
 			l2.count(b, l2.Keyword, 1, 1000)
 		case "user":
@@ -201,10 +201,10 @@ func (l *line) user(b *block) {
 }
 
 // period writes a duration, limited to lvs-ha's range. 0 means what keepalived makes of it: one second.
-func (l *line) period(b *block, name string, lowest, highest time.Duration) {
-	d, ok := seconds(l.arg(0))
+func (l *line) period(b *block, name string, unit, lowest, highest time.Duration) {
+	d, ok := l.seconds(unit)
 	if !ok {
-		l.find(Ignored, "%q is not a number of seconds.", l.arg(0))
+		l.doubt(Ignored, "%q is not a number of seconds.", l.arg(0))
 		return
 	}
 	if d == 0 {
@@ -213,7 +213,7 @@ func (l *line) period(b *block, name string, lowest, highest time.Duration) {
 	if limited := min(max(d, lowest), highest); limited != d {
 		l.find(Differs, "%v is outside of lvs-ha's range, %v to %v.", d, lowest, highest)
 		d = limited
-	} else {
+	} else if !l.told {
 		l.find(Same, "")
 	}
 	l.set(b, name, duration(d))
@@ -221,15 +221,15 @@ func (l *line) period(b *block, name string, lowest, highest time.Duration) {
 
 // count writes a number, limited to a range.
 func (l *line) count(b *block, name string, lowest, highest int) {
-	n, ok := number(l.arg(0), lowest, 1<<31-1)
-	if !ok {
-		l.find(Ignored, "%q is not a number of %d or more.", l.arg(0), lowest)
+	n, ok := l.lenient(l.arg(0), lowest, 1<<31-1)
+	if len(l.Args) == 0 || !ok {
+		l.doubt(Ignored, "%q is not a number of %d or more.", l.arg(0), lowest)
 		return
 	}
 	if n > highest {
 		l.find(Differs, "lvs-ha's highest value is %d.", highest)
 		n = highest
-	} else {
+	} else if !l.told {
 		l.find(Same, "")
 	}
 	l.set(b, name, fmt.Sprint(n))
@@ -237,14 +237,19 @@ func (l *line) count(b *block, name string, lowest, highest int) {
 
 // weight writes "weight N [reverse]".
 func (l *line) weight(b *block, most int) {
-	switch w, ok := number(l.arg(0), -1<<31, 1<<31-1); {
-	case !ok:
-		l.find(Ignored, "%q is not a weight from −%d to %d.", l.arg(0), most, most)
+	w, ok := l.lenient(l.arg(0), -1<<31, 1<<31-1)
+	if len(l.Args) == 0 || !ok {
+		l.doubt(Ignored, "%q is not a weight from −%d to %d.", l.arg(0), most, most)
+		return
+	}
+	switch {
 	case w < -most || w > most:
 		l.find(Equivalent, "Priorities are limited to 1 to 254.")
 		l.set(b, "weight", fmt.Sprint(min(max(w, -253), 253)))
 	default:
-		l.find(Same, "")
+		if !l.told {
+			l.find(Same, "")
+		}
 		l.set(b, "weight", fmt.Sprint(min(max(w, -253), 253)))
 	}
 	if l.arg(1) == "reverse" {
@@ -323,12 +328,12 @@ func (c *converter) trackProcess(l *line) {
 				b.set("minimum", "0", notes{})
 			}
 		case "delay":
-			l2.period(b, "delay_up", 0, time.Hour)
-			l2.period(b, "delay_down", 0, time.Hour)
+			l2.period(b, "delay_up", time.Microsecond, 0, time.Hour)
+			l2.period(b, "delay_down", time.Microsecond, 0, time.Hour)
 		case "terminate_delay":
-			l2.period(b, "delay_down", 0, time.Hour)
+			l2.period(b, "delay_down", time.Microsecond, 0, time.Hour)
 		case "fork_delay":
-			l2.period(b, "delay_up", 0, time.Hour)
+			l2.period(b, "delay_up", time.Microsecond, 0, time.Hour)
 		}
 	})
 	b.settle()

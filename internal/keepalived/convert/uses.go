@@ -19,14 +19,14 @@ func (c *converter) uses(l *line, b *block, v *instance) {
 			use.kind = "track_interface"
 		} else if c.tracks[name] != kind {
 			why := c.undefined(kind, name)
-			at.find(Ignored, "%s", why)
+			at.doubt(Ignored, "%s", why)
 			if c.tracks[name] == "" {
 				c.carried = append(c.carried, fmt.Sprintf("%s %s: %s", kind, name, why))
 			}
 			continue
 		}
 		if slices.ContainsFunc(b.items, func(i item) bool { return i.block != nil && i.block.kind == use.kind && i.block.label == use.label }) {
-			at.find(Ignored, "keepalived ignores it: it is tracked already.")
+			at.doubt(Ignored, "keepalived ignores it: it is tracked already.")
 			continue
 		}
 		if !at.useOptions(use, value.Words[1:], v) {
@@ -38,6 +38,7 @@ func (c *converter) uses(l *line, b *block, v *instance) {
 		use.notes = at.notes()
 		b.add(use)
 	}
+	b.comment(c.takeEnd(l.Node)...)
 }
 
 // undefined says why keepalived ignores the use of a track.
@@ -59,16 +60,16 @@ var definitions = map[string][]string{
 func (l *line) useOptions(use *block, words []string, v *instance) bool {
 	weight := ""
 	if len(words) >= 2 && words[0] == "weight" {
-		if w, ok := number(words[1], -254, 254); ok {
+		if w, ok := l.lenient(words[1], -254, 254); ok {
 			weight = fmt.Sprint(min(max(w, -253), 253))
 		} else {
-			l.find(Ignored, "%q is not a weight from −253 to 253.", words[1])
+			l.doubt(Ignored, "%q is not a weight from −253 to 253.", words[1])
 		}
 		if len(words) > 2 && words[2] == "reverse" {
 			use.set("reverse", "true", notes{})
 		}
 	} else if len(words) > 0 {
-		l.find(Ignored, "keepalived does not know %q here and ignores the line.", words[0])
+		l.doubt(Ignored, "keepalived does not know %q here and ignores the line.", words[0])
 		return false
 	}
 	if v != nil && use.kind == "track_interface" && weight != "" && weight != "0" && slices.Contains(v.carriers, l.arg(0)) {
@@ -101,7 +102,11 @@ func (c *converter) weighted(kind, name string) bool {
 		if strings.TrimPrefix(n.Keyword, "vrrp_") == strings.TrimPrefix(kind, "track_") || strings.HasSuffix(n.Keyword, kind) {
 			if len(n.Args) > 0 && n.Args[0] == name {
 				w := n.Last("weight")
-				return w != nil && len(w.Args) > 0 && w.Args[0] != "0"
+				if w == nil || len(w.Args) == 0 {
+					return false
+				}
+				weight, ok := loose(w.Args[0], -1<<31, 1<<31-1)
+				return ok && weight != 0
 			}
 		}
 	}

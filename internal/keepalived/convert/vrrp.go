@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -28,29 +29,81 @@ type instance struct {
 	weighted bool             // the group allows weights
 	have     map[netip.Addr]bool
 	carriers []string // other interfaces with addresses: keepalived tracks them
+
+	aboutAnnounce []string         // comments for the announce block
+	alone         *keepalived.Node // the sync group that has no other instance
 }
 
 // readInstances decides what depends on several lines.
 func (c *converter) readInstances() {
 	c.instances = map[string]*instance{}
 	for _, n := range c.source.Nodes {
-		if n.Keyword != "vrrp_instance" || len(n.Args) == 0 || c.instances[n.Args[0]] != nil {
+		if n.Keyword != "vrrp_instance" || len(n.Args) != 1 || n.Args[0] == "" || c.instances[n.Args[0]] != nil {
 			continue
 		}
 		v := c.readInstance(n)
 		c.instances[v.name] = v
 		c.order = append(c.order, v)
 	}
+	var groups []string
 	for _, n := range c.source.Nodes {
-		if n.Keyword != "vrrp_sync_group" {
+		if n.Keyword != "vrrp_sync_group" || len(n.Args) != 1 || slices.Contains(groups, n.Args[0]) {
 			continue
 		}
+		groups = append(groups, n.Args[0])
 		for _, name := range members(n) {
 			if v := c.instances[name]; v != nil && v.group == nil {
 				v.group, v.weighted = n, n.Last("sync_group_tracking_weight", "global_tracking") != nil
 			}
 		}
+		c.readAlone(n)
 	}
+}
+
+// readAlone decides whether a group has one instance only, whose block gets the group's commands then.
+func (c *converter) readAlone(group *keepalived.Node) {
+	var one *instance
+	for _, name := range members(group) {
+		v := c.instances[name]
+		if v == nil || v.removed != "" || v.group != group {
+			continue
+		}
+		if one != nil && one != v {
+			return
+		}
+		one = v
+	}
+	if one == nil {
+		return
+	}
+	one.alone = group
+	for _, n := range group.Children {
+		if one.takes(n) {
+			c.reserve([]*keepalived.Node{n}, n.Keyword)
+		}
+	}
+}
+
+// takes reports whether the block of an instance gets a line of its group: a command that it does not have itself. The command for all
+// states has the group's name as an argument.
+func (v *instance) takes(n *keepalived.Node) bool {
+	return v.alone != nil && slices.Contains([]string{"notify_master", "notify_backup", "notify_fault", "notify_stop"}, n.Keyword) && v.node.Last(n.Keyword) == nil
+}
+
+// groupCommands writes the commands of a group that has no other instance.
+func (c *converter) groupCommands(b *block, v *instance) {
+	if v.alone == nil {
+		return
+	}
+	for _, n := range v.alone.Children {
+		if !v.takes(n) {
+			continue
+		}
+		delete(c.comments.reserved, commentPlace{n.Position, n.Keyword})
+		c.notify(&line{Node: n, parent: "vrrp_sync_group", c: c, mark: len(c.carried)}, b, v.alone.Children, 0)
+		c.leftover(n)
+	}
+	c.flush(b)
 }
 
 func members(group *keepalived.Node) (names []string) {
@@ -87,7 +140,7 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 				v.vrid = id
 			}
 		case "version":
-			if version, ok := number(arg, 2, 3); ok && v.version == 0 {
+			if version, ok := loose(arg, 2, 3); ok && v.version == 0 {
 				v.version = version
 			}
 		case "native_ipv6":
@@ -138,10 +191,24 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 		if n.Last("unicast_peer") != nil {
 			v.removed = "lvs-ha requires an interface."
 		}
+	case v.version == 3 && n.Last("no_virtual_ipaddress") == nil && !v.advertises():
+		v.removed = "keepalived does not run it: version 3 needs a valid virtual address."
 	case v.ipv6 && v.version == 2:
 		v.removed = "lvs-ha has no VRRP version 2 with IPv6, which no RFC describes."
 	}
 	return v
+}
+
+// advertises reports whether the instance has a valid virtual address.
+func (v *instance) advertises() bool {
+	for _, l := range v.node.All("virtual_ipaddress") {
+		for _, value := range l.Values {
+			if p, ok := prefix(value.Words[0]); ok && p.Addr().Is6() == v.ipv6 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unicast reports whether the instance has valid peers.
@@ -177,13 +244,13 @@ func roundInterval(d time.Duration, version int) time.Duration {
 }
 
 func (c *converter) instance(l *line) {
+	if !l.named() {
+		return
+	}
 	v := c.instances[l.arg(0)]
 	switch {
-	case v == nil:
-		l.find(Ignored, "It has no name.")
-		return
 	case v.node != l.Node:
-		l.find(Ignored, "keepalived skips it: the name is used twice.")
+		l.doubt(Ignored, "keepalived skips it: the name is used twice.")
 		return
 	case v.removed != "":
 		l.find(Missing, "%s", v.removed)
@@ -201,8 +268,22 @@ func (c *converter) instance(l *line) {
 		c.reserve(l.Children, "lvs_sync_daemon_interface")
 	}
 	c.each("vrrp_instance", l.Children, b, func(l2 *line) { c.instanceLine(l2, b, v) })
+	c.groupCommands(b, v)
 	c.implied(b, v)
 	b.settle()
+}
+
+// named reports whether an instance or a group has one word as its name; keepalived skips others.
+func (l *line) named() bool {
+	switch {
+	case l.arg(0) == "":
+		l.doubt(Ignored, "keepalived skips it: it has no name.")
+	case len(l.Args) > 1:
+		l.doubt(Ignored, "keepalived skips it: the name must be one word, and %q follows.", strings.Join(l.Args[1:], " "))
+	default:
+		return true
+	}
+	return false
 }
 
 // implied adds what keepalived does without a line.
@@ -309,7 +390,7 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		} else if ok {
 			l.find(Same, "")
 		} else {
-			l.find(Ignored, "%q is not a priority from 1 to 255; keepalived uses 100.", l.arg(0))
+			l.doubt(Ignored, "%q is not a priority from 1 to 255; keepalived uses 100.", l.arg(0))
 		}
 		l.set(b, "priority", fmt.Sprint(v.priority))
 	case "advert_int":
@@ -317,6 +398,9 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 			l.find(Same, "")
 		} else {
 			l.find(Ignored, "keepalived makes %v of %q.", v.interval, l.arg(0))
+			if !ok {
+				c.suspect()
+			}
 		}
 		l.set(b, "advertise_interval", duration(v.interval))
 	case "mcast_src_ip", "unicast_src_ip":
@@ -344,8 +428,8 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 			l.set(b, "checksum", quote("without-pseudo"))
 		}
 	case "lvs_sync_daemon_interface":
-		if c.globals.sync != nil {
-			l.find(Ignored, "keepalived uses lvs_sync_daemon.")
+		if d := c.globals.sync; d != nil {
+			l.find(Ignored, "keepalived uses the first one, in line %d.", d.line.Line)
 			return
 		}
 		l.find(Equivalent, "It is a connection_sync block.")
@@ -368,7 +452,24 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 			l.find(Same, "")
 		}
 	case "garp_master_repeat", "garp_master_delay", "garp_master_refresh":
-		l.find(Equivalent, "It is in the announce block.")
+		_, ok := l.lenient(l.arg(0), 0, 1<<31-1)
+		switch {
+		case len(l.Args) == 0:
+			l.doubt(Ignored, noValue)
+		case !ok:
+			l.doubt(Ignored, "%q is not a number from 0.", l.arg(0))
+		case len(c.announcement(v).items) == 0:
+			l.find(Equivalent, "It is the default.")
+		default:
+			l.find(Equivalent, "It is in the announce block.")
+		}
+	case "garp_master_refresh_repeat":
+		if len(c.announcement(v).items) > 0 { // what is said about it stands there
+			mark := len(c.carried)
+			l.find(Differs, "%s", instanceWords[l.Keyword].text)
+			v.aboutAnnounce = append(v.aboutAnnounce, c.carried[mark:]...)
+			c.carried = slices.Clip(c.carried[:mark])
+		}
 	case "strict_mode":
 		if on, ok := truth(l.Args); ok && !on {
 			l.find(Same, "")
@@ -392,8 +493,10 @@ func (c *converter) state(l *line, v *instance) {
 func (c *converter) preemptDelay(l *line, b *block, v *instance) {
 	d, ok := seconds(l.arg(0))
 	switch {
+	case len(l.Args) == 0:
+		l.doubt(Ignored, noValue)
 	case !ok:
-		l.find(Ignored, "%q is not a number of seconds.", l.arg(0))
+		l.doubt(Ignored, "%q is not a number of seconds.", l.arg(0))
 	case v.master:
 		l.find(Ignored, "keepalived clears it, because of state MASTER. Write preempt_delay = %s if it is wanted.", duration(d))
 	case v.node.Last("preempt", "nopreempt") != nil && v.node.Last("preempt", "nopreempt").Keyword == "nopreempt":

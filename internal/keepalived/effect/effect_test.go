@@ -130,3 +130,39 @@ func without(in string, lines map[int]bool) string {
 }
 
 func noInterfaces(string) []netip.Addr { return nil }
+
+// TestInstancesThatDoNotRun: keepalived makes nothing of them.
+func TestInstancesThatDoNotRun(t *testing.T) {
+	const lines = "{\ninterface eth0\nvirtual_router_id 7\nversion 3\n"
+	for in, adverts := range map[string]int{
+		"vrrp_instance V " + lines + "}\n":                                     0,
+		"vrrp_instance V " + lines + "virtual_ipaddress {\n10.0.0.1\n}\n}\n":   1,
+		"vrrp_instance V x " + lines + "virtual_ipaddress {\n10.0.0.1\n}\n}\n": 0,
+		"vrrp_instance V " + lines + "no_virtual_ipaddress\n}\n":               1,
+	} {
+		c, _ := converted(t, in)
+		if got := Keepalived(c, noInterfaces).Adverts; len(got) != adverts {
+			t.Errorf("%s\nmakes %q", in, got)
+		}
+	}
+}
+
+// TestNumbersWithMore: keepalived uses a number whatever follows it.
+func TestNumbersWithMore(t *testing.T) {
+	c, result := converted(t, "vrrp_script s {\nscript /bin/true\nweight 20;\n}\nvrrp_instance V {\ninterface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.1/33\n}\ntrack_script {\ns\n}\n}\n"+
+		"virtual_server 10.0.0.9 80 {\nprotocol TCP\nreal_server 10.0.1.1 80 {\nweight 4%\n}\n}\n")
+	cfg, diags := config.LoadText("lvs-ha.hcl", result.HCL, config.Options{Node: "lb1"})
+	if cfg == nil {
+		t.Fatal(diags.Err())
+	}
+	for _, effect := range []*Effect{LVSHA(cfg, noInterfaces), Keepalived(c, noInterfaces)} {
+		for _, want := range []struct {
+			of   []string
+			text string
+		}{{effect.Adverts, "priority 120"}, {effect.Addresses, "10.0.0.1/32"}, {effect.Rules, "-w 4"}} {
+			if got := strings.Join(want.of, "\n"); !strings.Contains(got, want.text) {
+				t.Errorf("%s\nwant %s", got, want.text)
+			}
+		}
+	}
+}

@@ -68,16 +68,25 @@ func valid(n *keepalived.Node, keyword string, lowest, highest, otherwise int) i
 	return otherwise
 }
 
+// loose is valid where keepalived does not insist on a number.
+func loose(n *keepalived.Node, keyword string, lowest, highest, otherwise int) int {
+	for _, l := range n.All(keyword) {
+		if len(l.Args) > 0 {
+			if v, _, ok := keepalived.Int(l.Args[0], lowest, highest); ok {
+				otherwise = v
+			}
+		}
+	}
+	return otherwise
+}
+
 func on(args []string) bool {
 	return len(args) == 0 || slices.Contains([]string{"true", "on", "yes"}, args[0])
 }
 
 func address(text string) (netip.Prefix, bool) {
-	if p, err := netip.ParsePrefix(text); err == nil {
-		return p, true
-	}
-	a, err := netip.ParseAddr(text)
-	return netip.PrefixFrom(a, a.BitLen()), err == nil
+	p, _, ok := keepalived.Prefix(text)
+	return p, ok
 }
 
 // routers computes adverts, and what belongs to the instances.
@@ -85,11 +94,14 @@ func (k *theirs) routers() {
 	names := map[string]bool{}
 	taken := map[[3]any]bool{}
 	for _, n := range k.config.Nodes {
-		if n.Keyword != "vrrp_instance" || len(n.Args) == 0 || names[n.Args[0]] {
+		if n.Keyword != "vrrp_instance" || len(n.Args) != 1 || names[n.Args[0]] {
 			continue
 		}
 		names[n.Args[0]] = true
 		r := k.router(n)
+		if r.version == 3 && len(r.addresses) == 0 && n.Last("no_virtual_ipaddress") == nil {
+			continue // keepalived does not run it
+		}
 		if r.id == 0 || r.iface == "" || taken[[3]any{r.iface, r.id, r.ipv6}] {
 			continue
 		}
@@ -192,14 +204,22 @@ func (k *theirs) version(n *keepalived.Node, ipv6 bool) int {
 		return 3
 	}
 	for _, l := range n.All("version") {
-		if len(l.Args) > 0 && (l.Args[0] == "2" || l.Args[0] == "3") {
-			return int(l.Args[0][0] - '0')
+		if len(l.Args) > 0 {
+			if v, _, ok := keepalived.Int(l.Args[0], 2, 3); ok {
+				return v
+			}
 		}
 	}
-	if args, is := k.global("vrrp_version"); ipv6 || is && len(args) > 0 && args[0] == "3" {
+	if ipv6 {
 		return 3
 	}
-	return 2
+	version := 2
+	for _, g := range k.config.Nodes {
+		if g.Keyword == "global_defs" {
+			version = loose(g, "vrrp_version", 2, 3, version)
+		}
+	}
+	return version
 }
 
 // endpoints reads where adverts come from and go to.

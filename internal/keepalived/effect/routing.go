@@ -217,7 +217,8 @@ func (k *theirs) route(words []string) {
 	for _, h := range hops {
 		options.add("nexthop", h)
 	}
-	p, ok := address(destination)
+	p, clean, ok := keepalived.Prefix(destination)
+	ok = ok && clean // the kernel refuses what keepalived makes of another length
 	switch {
 	case destination == "default":
 		destination = "0.0.0.0/0"

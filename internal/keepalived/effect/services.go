@@ -93,7 +93,7 @@ func (k *theirs) keys(n *keepalived.Node) (keys []ipvs.ServiceKey) {
 	}
 	for _, v := range entries {
 		if len(v.Words) > 1 && v.Words[0] == "fwmark" {
-			mark, err := strconv.ParseUint(v.Words[1], 10, 32)
+			mark, _, ok := keepalived.Int(v.Words[1], 1, 1<<32-1)
 			family := ipvs.IPv4
 			own := ""
 			if n.Args[0] == "group" && len(v.Words) > 2 {
@@ -107,7 +107,7 @@ func (k *theirs) keys(n *keepalived.Node) (keys []ipvs.ServiceKey) {
 			if own == "inet6" || own == "" && ipv6Servers(n) {
 				family = ipvs.IPv6
 			}
-			if err == nil && mark > 0 {
+			if ok {
 				keys = append(keys, ipvs.ServiceKey{Mark: uint32(mark), Family: family})
 			}
 			continue
@@ -262,7 +262,7 @@ var methods = map[string]ipvs.ForwardMethod{"NAT": ipvs.Masquerade, "DR": ipvs.D
 func destination(n, r *keepalived.Node, at netip.AddrPort, key ipvs.ServiceKey) ipvs.Destination {
 	d := ipvs.Destination{Forward: ipvs.Masquerade}
 	d.Address, d.Port = at.Addr(), at.Port()
-	d.Weight = uint32(valid(r, "weight", 0, 65535, valid(n, "weight", 1, 65535, 1)))
+	d.Weight = uint32(loose(r, "weight", 0, 65535, loose(n, "weight", 1, 65535, 1)))
 	for i, l := range slices.Concat(n.Children, r.Children) {
 		if !slices.Contains([]string{"lb_kind", "lvs_method"}, l.Keyword) || len(l.Args) == 0 {
 			continue
@@ -280,9 +280,9 @@ func destination(n, r *keepalived.Node, at netip.AddrPort, key ipvs.ServiceKey) 
 	if d.Forward != ipvs.Masquerade || d.Port == 0 {
 		d.Port = key.Port // the kernel keeps the port of packets to a real server without one
 	}
-	d.UpperThreshold = uint32(valid(r, "uthreshold", 0, 1<<31-1, 0))
+	d.UpperThreshold = uint32(loose(r, "uthreshold", 0, 1<<31-1, 0))
 	if d.UpperThreshold > 0 { // the kernel ignores it otherwise
-		d.LowerThreshold = uint32(valid(r, "lthreshold", 0, 1<<31-1, 0))
+		d.LowerThreshold = uint32(loose(r, "lthreshold", 0, 1<<31-1, 0))
 	}
 	return d
 }

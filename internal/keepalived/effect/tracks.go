@@ -3,7 +3,6 @@ package effect
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -84,10 +83,12 @@ func good(weight int, reverse bool) int {
 }
 
 func (k *theirs) groupOf(instance string) *keepalived.Node {
+	names := map[string]bool{}
 	for _, n := range k.config.Nodes {
-		if n.Keyword != "vrrp_sync_group" {
+		if n.Keyword != "vrrp_sync_group" || len(n.Args) != 1 || names[n.Args[0]] {
 			continue
 		}
+		names[n.Args[0]] = true
 		if list := n.Last("group"); list != nil {
 			for _, v := range list.Values {
 				if slices.Contains(v.Words, instance) {
@@ -119,7 +120,7 @@ func (k *theirs) weight(from *keepalived.Node, kind string, words []string) (wei
 // parseWeight parses "N [reverse]". A number that is out of range leaves the weight as it was.
 func parseWeight(words []string, most, weight int) (int, bool) {
 	if len(words) > 0 {
-		if w, err := strconv.Atoi(words[0]); err == nil && w >= -most && w <= most {
+		if w, _, ok := keepalived.Int(words[0], -most, most); ok {
 			weight = min(max(w, -253), 253)
 		}
 	}
