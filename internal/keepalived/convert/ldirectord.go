@@ -23,7 +23,7 @@ var (
 
 // Ldirectord converts an ldirectord.cf. The error says that it is none.
 func Ldirectord(file string, text []byte) (*Result, error) {
-	nodes, end := readLdirectord(file, string(text))
+	nodes, end, indented := readLdirectord(file, string(text))
 	if !slices.ContainsFunc(nodes, func(n *keepalived.Node) bool { return ldirectordWords[ldGlobal][n.Keyword].fate != "" }) {
 		return nil, errors.New("no ldirectord configuration found in it")
 	}
@@ -31,7 +31,7 @@ func Ldirectord(file string, text []byte) (*Result, error) {
 		source: &keepalived.Config{Nodes: nodes, Files: []string{file}, End: end}, root: &block{}, comments: newComments(), names: map[string]bool{},
 		program: "ldirectord", words: ldirectordWords,
 	}
-	d := &ldirectord{converter: c, seen: map[string]bool{}}
+	d := &ldirectord{converter: c, seen: map[string]bool{}, indented: indented}
 	d.globals = d.read(nodes)
 	c.each(ldGlobal, nodes, c.root, d.globalLine)
 	c.root.comment(end...)
@@ -40,11 +40,20 @@ func Ldirectord(file string, text []byte) (*Result, error) {
 }
 
 // readLdirectord returns the lines of a file, with those of a virtual section as its children, and the comments at the end. A
-// section ends at a line that is not indented; ldirectord requires four blanks or a tab.
-func readLdirectord(file, text string) (nodes []*keepalived.Node, end []string) {
+// section ends at a line that is not indented; ldirectord requires four blanks or a tab. Sections that are indented themselves, which
+// ldirectord does not read, are returned too.
+func readLdirectord(file, text string) (nodes []*keepalived.Node, end []string, indented map[*keepalived.Node]bool) {
 	var above []string
 	var section *keepalived.Node
-	number := 0
+	number, column, within := 0, 0, 0 // column is that of the section; within is how many of the comments above are in it
+	indented = map[*keepalived.Node]bool{}
+	leave := func() { // the section
+		if section != nil && within > 0 {
+			section.Children = append(section.Children, &keepalived.Node{Position: keepalived.Position{File: file, Line: number}, Above: above[:within:within]})
+			above = above[within:]
+		}
+		section, within = nil, 0
+	}
 	for raw := range strings.Lines(text) {
 		number++
 		raw = strings.TrimRight(raw, "\r\n")
@@ -52,10 +61,19 @@ func readLdirectord(file, text string) (nodes []*keepalived.Node, end []string) 
 		comment = strings.TrimRight(strings.TrimPrefix(strings.TrimLeft(comment, "#"), " "), whitespace)
 		code = strings.TrimRight(code, whitespace)
 		trimmed := strings.TrimLeft(code, whitespace)
+		indent := columns(raw)
 		if trimmed == "" {
-			above = append(above, comment)
+			if above = append(above, comment); comment != "" && indent > column {
+				within = len(above)
+			}
 			continue
 		}
+		isSection := ldSection.MatchString(trimmed)
+		inside := section != nil && !isSection && (indent > column || indent == column && indent > 0 && onlyInSections(trimmed))
+		if !inside {
+			leave()
+		}
+		within = 0
 		n := &keepalived.Node{Position: keepalived.Position{File: file, Line: number}, Text: trimmed, Above: above, Trailing: strings.TrimSpace(comment)}
 		above = nil
 		if m := ldAssignment.FindStringSubmatch(trimmed); m != nil {
@@ -64,17 +82,31 @@ func readLdirectord(file, text string) (nodes []*keepalived.Node, end []string) 
 			n.Keyword = firstWord(trimmed)
 		}
 		switch {
-		case ldSection.MatchString(code):
-			section = n
+		case isSection:
+			section, column = n, indent
+			indented[n] = indent > 0
 			nodes = append(nodes, n)
-		case section != nil && len(code) > len(trimmed):
+		case inside:
 			section.Children = append(section.Children, n)
 		default:
-			section = nil
 			nodes = append(nodes, n)
 		}
 	}
-	return nodes, above
+	number++
+	leave()
+	return nodes, above, indented
+}
+
+// columns returns how far a line is indented; ldirectord counts a tab as four blanks.
+func columns(line string) int {
+	blank := line[:len(line)-len(strings.TrimLeft(line, whitespace))]
+	return len(strings.ReplaceAll(blank, "\t", "    "))
+}
+
+// onlyInSections reports whether a line has a word that can only be in a virtual section.
+func onlyInSections(line string) bool {
+	m := ldAssignment.FindStringSubmatch(line)
+	return m != nil && ldirectordWords[ldVirtual][m[1]].fate != "" && ldirectordWords[ldGlobal][m[1]].fate == ""
 }
 
 const whitespace = " \t\f\r\v"
@@ -85,6 +117,8 @@ type ldirectord struct {
 	globals ldSettings
 	seen    map[string]bool // virtual services
 	ranged  int             // real servers that are listed as ranges
+
+	indented map[*keepalived.Node]bool // sections that ldirectord does not read
 }
 
 // ldSettings are the values of the lines of a section; "" is unset.
@@ -93,9 +127,16 @@ type ldSettings map[string]string
 func (d *ldirectord) read(nodes []*keepalived.Node) ldSettings {
 	s := ldSettings{}
 	for _, n := range nodes {
-		if len(n.Args) > 0 {
-			s[n.Keyword] = unquote(n.Args[0])
+		if len(n.Args) == 0 {
+			continue
 		}
+		value := unquote(n.Args[0])
+		if choice, ok := ldChoice(n.Keyword, value); ok || n.Keyword == "service" {
+			value = choice
+		} else {
+			continue // ldirectord refuses it
+		}
+		s[n.Keyword] = value
 	}
 	return s
 }
@@ -124,7 +165,7 @@ func (d *ldirectord) globalLine(l *line) {
 		l.find(Differs, "ldirectord does not know this line here and refuses the whole file; it was left out.")
 		return
 	}
-	if l.superseded(d.source.Nodes, l.Keyword) {
+	if l.refusedChoice(value) || l.superseded(d.source.Nodes, l.Keyword) {
 		return
 	}
 	switch l.Keyword {
@@ -177,16 +218,14 @@ func (d *ldirectord) checkCount(l *line, kind string) {
 	l.find(Equivalent, "It only affects ping checks, whose fall is the product of checkcount and failurecount.")
 }
 
-// stop writes what happens to the services when the program ends; ldirectord removes them by default.
-func (d *ldirectord) stop() {
-	if d.lvs {
-		return
+// stop writes what happens to the services when the program ends; ldirectord removes them by default. It returns the comments of the
+// first service.
+func (d *ldirectord) stop(head notes) notes {
+	if d.lvs || d.globals["cleanstop"] == "no" {
+		return head
 	}
 	d.lvs = true
-	if d.globals["cleanstop"] != "no" {
-		b := d.root.add(&block{kind: "director", single: true})
-		b.set("on_stop", quote("remove"), notes{})
-	}
+	return d.removeOnStop(head)
 }
 
 func atLeast(s string, least, otherwise int) int {

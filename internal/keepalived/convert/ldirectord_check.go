@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/internal/keepalived"
 )
 
 // greetings are what services that are only greeted must answer.
@@ -45,7 +47,10 @@ func (d *ldirectord) checkType(l *line, s *ldService) {
 // serviceWord records the fate of the service that is negotiated with.
 func (d *ldirectord) serviceWord(l *line, s *ldService) {
 	negotiated := s.checktype == "negotiate" || firstDigits(s.checktype) != ""
+	_, known := ldChoice(l.Keyword, s.service)
 	switch {
+	case !known:
+		l.find(Differs, "ldirectord does not know the service %q and refuses the whole file; the check only connects.%s", s.service, useScript)
 	case !negotiated:
 		l.find(Ignored, "It only affects checktype = negotiate.")
 	case weaker[s.service] != "":
@@ -73,6 +78,23 @@ func (d *ldirectord) receive(l *line, s *ldService, value string) {
 		}
 	case "dns":
 		l.find(Differs, "The answer must have a record, which is not compared.")
+	}
+}
+
+// ldChecked are the lines of a section that an attribute of its check comes from; with an empty name, the check itself.
+var ldChecked = map[string][]string{
+	"": {"checktype", "service"}, "path": {"request"}, "name": {"request"}, "send": {"request"}, "body": {"receive"}, "expect": {"receive"},
+	"port": {"checkport"}, "host": {"virtualhost"}, "method": {"httpmethod"}, "command": {"checkcommand"},
+	"timeout": {"checktimeout", "negotiatetimeout"}, "interval": {"checkinterval"}, "fall": {"failurecount", "checkcount"},
+}
+
+// commentCheck writes the comments of the lines that a check comes from.
+func (d *ldirectord) commentCheck(h *block, lines []*keepalived.Node) {
+	h.notes = joinNotes(h.notes, d.reservedNotes(lines, ldChecked[""]...))
+	for i := range h.items {
+		if it := &h.items[i]; it.name != "" {
+			it.notes = joinNotes(it.notes, d.reservedNotes(lines, ldChecked[it.name]...))
+		}
 	}
 }
 

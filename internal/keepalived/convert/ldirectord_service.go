@@ -62,9 +62,18 @@ func (d *ldirectord) virtual(l *line) {
 		return
 	}
 	d.seen[key] = true
-	l.find(Same, "")
-	d.stop()
-	b := &block{kind: "virtual_service", notes: l.notes()}
+	if d.indented[l.Node] {
+		l.find(Differs, "ldirectord reads no indented virtual line and refuses the whole file; it was taken as if it were not indented.")
+	} else {
+		l.find(Same, "")
+	}
+	b := &block{kind: "virtual_service", notes: d.stop(l.notes())}
+	if text := s.own["comment"]; text != "" {
+		b.notes.above = append(b.notes.above, text)
+	}
+	for _, words := range ldChecked {
+		d.reserve(l.Children, words...)
+	}
 	b.label = uniqueIn(d.names, label(firstOf(s.own["servicename"], s.at.name())))
 	attribute := "address"
 	if s.at.mark != 0 {
@@ -157,7 +166,7 @@ func (d *ldirectord) virtualLine(l *line, b *block, s *ldService) {
 		l.find(Differs, "ldirectord does not know this line here and refuses the whole file; it was left out.")
 		return
 	}
-	if l.superseded(s.node.Children, l.Keyword) {
+	if l.Keyword != "service" && l.refusedChoice(value) || l.superseded(s.node.Children, l.Keyword) {
 		return
 	}
 	switch l.Keyword {
@@ -194,8 +203,6 @@ func (d *ldirectord) virtualLine(l *line, b *block, s *ldService) {
 		if value == firstOf(d.globals["cleanstop"], "yes") {
 			l.find(Same, "")
 		}
-	case "comment":
-		d.carried = append(d.carried, value)
 	case "checktype":
 		d.checkType(l, s)
 	case "service":
@@ -302,6 +309,17 @@ func (d *ldirectord) implied(b *block, s *ldService) {
 			checks = append(checks, item{block: h})
 		}
 	}
+	if len(checks) > 0 {
+		d.commentCheck(checks[0].block, s.node.Children)
+		checks[0].notes = checks[0].block.notes
+	}
+	for _, n := range s.node.Children { // what the check has no attribute for
+		if at := (commentPlace{n.Position, n.Keyword}); d.comments.reserved[at] {
+			delete(d.comments.reserved, at)
+			d.leftover(n)
+		}
+	}
+	d.flush(b)
 	b.items = slices.Insert(b.items, at, checks...)
 }
 

@@ -94,6 +94,16 @@ func TestLdirectord(t *testing.T) {
 		{"autoreload = no\n" + virtual(), "autoreload", Same, ""},
 		{"checkinterval = 1 # c\n" + virtual(), "checkinterval", Same, "# c\n"},
 		{"    timeout = 3\n" + virtual(), "timeout", Differs, ""},
+		{virtual("service = ours"), "service", Differs, `health_check "tcp" {`},
+		{virtual("service = ours", "checktype = connect"), "service", Differs, `health_check "tcp" {`},
+		{virtual(`service = "imap"`), "service", Same, `expect   = "^\\* (OK|PREAUTH)"`},
+		{virtual("checktype = tcp"), "checktype", Differs, `health_check "http" {`},
+		{virtual("protocol = sctp"), "protocol", Differs, `address    = "10.0.0.9:80"`},
+		{virtual("quiescent = maybe"), "quiescent", Differs, ""},
+		{"fork = 1\n" + virtual(), "fork", Differs, ""},
+		{"  virtual = 10.0.0.9:80\n      real = 10.0.1.2:80 gate\n", "virtual", Differs, `real_server "10.0.1.2" {}`},
+		{"  virtual = 10.0.0.9:80\n  real = 10.0.1.2:80 gate\n", "real", Same, `real_server "10.0.1.2" {}`},
+		{virtual() + "  virtual = 10.0.0.8:80\n    real = 10.0.1.3:80 gate\n", "virtual", Differs, `real_server "10.0.1.3" {}`},
 	} {
 		r, err := Ldirectord("f", []byte("# a\n"+c.text))
 		if err != nil {
@@ -112,6 +122,70 @@ func TestLdirectord(t *testing.T) {
 		if _, err := Ldirectord("f", []byte(other)); err == nil {
 			t.Errorf("%q was converted", other)
 		}
+	}
+}
+
+// TestCommentsOfLdirectord: comments stand at what their lines became.
+func TestCommentsOfLdirectord(t *testing.T) {
+	const in = `# The shop.
+
+# Both names.
+virtual = 10.0.0.9:80
+	# old
+	real = 10.0.1.2:80 gate
+	checktype = negotiate # all of it
+	request = "up.html"   # no login
+	receive = "OK"
+	checktimeout = 3      # slow
+	comment = the web
+	scheduler = rr
+	#real = 10.0.1.3:80 gate
+# next
+virtual = 10.0.0.8:80
+	real = 10.0.1.2:80 gate
+	checktype = on
+`
+	const want = `# The shop.
+
+director { on_stop = "remove" }
+
+# Both names.
+# the web
+virtual_service "10.0.0.9:80" {
+  address    = "10.0.0.9:80"
+  scheduler  = "rr"
+  forwarding = "dr"
+
+  health_check "http" {   # all of it
+    path     = "/up.html" # no login
+    body     = "OK"
+    interval = "10s"
+    timeout  = "3s" # slow
+    rise     = 1
+    fall     = 1
+  }
+
+  # old
+  real_server "10.0.1.2" {}
+  # real = 10.0.1.3:80 gate
+}
+
+# next
+virtual_service "10.0.0.8:80" {
+  address    = "10.0.0.8:80"
+  scheduler  = "wrr"
+  forwarding = "dr"
+
+  real_server "10.0.1.2" {}
+}
+`
+	r, err := Ldirectord("f", []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid(t, r.HCL)
+	if string(r.HCL) != want {
+		t.Errorf("it became\n%s", r.HCL)
 	}
 }
 

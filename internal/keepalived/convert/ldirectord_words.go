@@ -1,6 +1,11 @@
 package convert
 
-import "maps"
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // ldShared are the words that both levels of an ldirectord.cf have.
 var ldShared = map[string]word{
@@ -68,4 +73,51 @@ var ldirectordWords = words{
 		"emailalert":   {Differs, "notify_email", "notify_email sends mail about all services."},
 		"monitorfile":  {Missing, "", "The log and lvs-ha history have each change."},
 	}),
+}
+
+// ldChoices are the values that ldirectord knows for a word.
+var ldChoices = map[string][]string{
+	"checktype": {"connect", "external", "external-perl", "negotiate", "off", "on", "ping"},
+	"service": {
+		"dns", "ftp", "http", "https", "http_proxy", "imap", "imaps", "ldap", "ldaps", "mysql", "nntp", "none", "oracle", "pgsql", "pop", "pops",
+		"radius", "simpletcp", "sip", "smtp", "submission",
+	},
+	"protocol": {"tcp", "udp", "fwm"}, "httpmethod": {"GET", "HEAD"},
+	"ops": yesNo, "quiescent": yesNo, "cleanstop": yesNo, "autoreload": yesNo, "fork": yesNo, "readdquiescent": yesNo, "supervised": yesNo,
+}
+
+var (
+	yesNo    = []string{"yes", "no"}
+	ldWord   = regexp.MustCompile(`\w+`)
+	ldHyphen = regexp.MustCompile(`[\w-]+`)
+)
+
+// ldChoice returns the word that ldirectord takes of a value: the first one. It returns false if ldirectord knows others only, and refuses
+// the file.
+func ldChoice(keyword, value string) (string, bool) {
+	all, is := ldChoices[keyword]
+	if !is {
+		return value, true
+	}
+	switch word := value; keyword {
+	case "checktype":
+		if firstDigits(value) != "" {
+			return value, true
+		}
+		value = ldHyphen.FindString(word)
+	case "service", "protocol":
+		value = ldWord.FindString(word)
+	case "httpmethod":
+		value = strings.ToUpper(ldWord.FindString(word))
+	}
+	return value, slices.Contains(all, value)
+}
+
+// refusedChoice records that ldirectord does not know a value.
+func (l *line) refusedChoice(value string) bool {
+	if _, ok := ldChoice(l.Keyword, value); ok || len(l.Args) == 0 {
+		return false
+	}
+	l.find(Differs, "%q is none of %s: ldirectord refuses the whole file; it was left out.", value, strings.Join(ldChoices[l.Keyword], ", "))
+	return true
 }
