@@ -183,7 +183,7 @@ func printImported(out, errOut io.Writer, r *convert.Result, format string) erro
 		}
 		for _, f := range r.Findings {
 			if f.Fate.Lossy() {
-				fmt.Fprintf(errOut, "%s: %s: %s: %s\n", f.Position, f.Word, f.Fate, f.Text)
+				fmt.Fprintf(errOut, "%s: %s: %s: %s\n", f.Position, visible(f.Word), f.Fate, visible(f.Text))
 			}
 		}
 		printSuspects(errOut, r.Findings)
@@ -210,7 +210,7 @@ func printSuspects(errOut io.Writer, findings []convert.Finding) {
 	}
 	fmt.Fprintln(errOut, "Probably mistakes in the file; keepalived does the same with them as the result:")
 	for _, f := range suspects[:min(len(suspects), mostListed)] {
-		fmt.Fprintf(errOut, "%s: %s: %s\n", f.Position, f.Word, f.Text)
+		fmt.Fprintf(errOut, "%s: %s: %s\n", f.Position, visible(f.Word), visible(f.Text))
 	}
 	if more := len(suspects) - mostListed; more > 0 {
 		fmt.Fprintf(errOut, "and %d more: use -o json and look for \"suspect\".\n", more)

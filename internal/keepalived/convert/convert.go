@@ -267,6 +267,7 @@ const invisible = "\ufeff\u00a0\u202f\u200b\u3000"
 
 // problems records what keepalived does not understand.
 func (c *converter) problems() {
+	marked := map[string]bool{} // texts that are repeated for each line after a mistake
 	for _, p := range c.source.Problems {
 		fate, text, word := Ignored, problemTexts[p.Code], firstWord(p.Subject)
 		suspect := suspects[p.Code]
@@ -282,7 +283,8 @@ func (c *converter) problems() {
 				text = "The word has an invisible character, such as a non-breaking space: keepalived does not know it and ignores the line."
 			}
 		}
-		c.findings = append(c.findings, Finding{Position: p.Position, Word: word, Fate: fate, Text: text, Suspect: suspect && !fate.Lossy()})
+		c.findings = append(c.findings, Finding{Position: p.Position, Word: word, Fate: fate, Text: text, Suspect: suspect && !fate.Lossy() && !marked[text]})
+		marked[text] = p.Code == keepalived.ExtraBrace || p.Code == keepalived.UnknownKeyword
 	}
 }
 

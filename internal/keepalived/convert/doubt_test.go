@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func TestSuspects(t *testing.T) {
 		{instance("preempt_delay"), "preempt_delay", noValue, true},
 		{instance("priority HIGH"), "priority", "keepalived uses 100.", true},
 		{instance("}"), "}", "No block ends here", true},
+		{instance("}\n}"), "}", "No block ends here", true}, // the first one
 		{instance("") + instance(""), "vrrp_instance", "the name is used twice", true},
 		{"vrrp_instance V extra {\n}\n" + instance(""), "vrrp_instance", `"extra" follows`, true},
 		{"vrrp_sync_group G extra {\ngroup {\nV\n}\n}\n" + instance(""), "vrrp_sync_group", `"extra" follows`, true},
@@ -93,6 +95,27 @@ func TestGroupOfOne(t *testing.T) {
 			}) {
 				t.Errorf("%s is not %s: %+v", word, fate, r.Findings)
 			}
+		}
+	}
+}
+
+// TestMailAddresses: addresses that are none cost neither the others nor the mail.
+func TestMailAddresses(t *testing.T) {
+	const head = "global_defs {\nsmtp_alert\nsmtp_server 10.0.0.25\nnotification_email_from %s\nnotification_email {\n%s}\n}\n"
+	for _, c := range []struct{ from, to, has, word, text string }{
+		{"lb@b.example", "[a]\na@b.example\n", `to   = ["a@b.example"]`, "notification_email", `"[a]" is not a mail address.`},
+		{"[lb]", "a@b.example\n", `from = "keepalived@localhost"`, "notification_email_from", `"[lb]" is not a mail address; keepalived@localhost is used.`},
+		{"lb@b.example", "[a]\n", "", "smtp_server", "No recipient is a mail address."},
+	} {
+		r := convertText(t, fmt.Sprintf(head, c.from, c.to)+"vrrp_instance V {\ninterface eth0\nvirtual_router_id 7\n}\n")
+		valid(t, r.HCL)
+		if !strings.Contains(string(r.HCL), c.has) {
+			t.Errorf("it became\n%s", r.HCL)
+		}
+		if lossy := slices.DeleteFunc(r.Findings, func(f Finding) bool { return !f.Fate.Lossy() }); !slices.ContainsFunc(lossy, func(f Finding) bool {
+			return f.Word == c.word && f.Text == c.text
+		}) || len(lossy) > 3 {
+			t.Errorf("%+v", lossy)
 		}
 	}
 }

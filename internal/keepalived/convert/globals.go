@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/mail"
@@ -238,12 +237,32 @@ func (c *converter) email(l *line) {
 		l.find(Ignored, "keepalived sends mail only with smtp_alert, which is not set.")
 		return
 	}
-	if !c.mails() {
+	if len(g.recipients) == 0 || g.server == "" {
 		l.find(Ignored, "keepalived sends no mail without notification_email and smtp_server.")
 		return
 	}
-	l.find(Same, "")
-	if c.emailed {
+	switch l.Keyword {
+	case "notification_email":
+		for _, r := range g.recipients {
+			if !isMailbox(r) {
+				l.find(Missing, "%q is not a mail address.", r)
+			}
+		}
+	case "notification_email_from":
+		if len(l.Args) == 0 {
+			l.doubt(Ignored, noValue)
+		} else if !isMailbox(g.from) {
+			l.find(Differs, "%q is not a mail address; %s is used.", g.from, c.sender())
+		}
+	}
+	switch {
+	case l.told:
+	case !c.mails():
+		l.find(Missing, "No recipient is a mail address.")
+	default:
+		l.find(Same, "")
+	}
+	if c.emailed || !c.mails() {
 		return
 	}
 	c.emailed = true
@@ -258,16 +277,8 @@ func (c *converter) email(l *line) {
 		return all
 	}
 	b.set("smtp", quote(g.server), comments("smtp_server"))
-	b.set("from", quote(mailbox(cmp.Or(g.from, "keepalived"))), comments("notification_email_from"))
-	var to []string
-	for _, r := range g.recipients {
-		if _, err := mail.ParseAddress(mailbox(r)); err != nil {
-			l.find(Missing, "%q is not a mail address.", r)
-			continue
-		}
-		to = append(to, mailbox(r))
-	}
-	b.set("to", quoteAll(to), comments("notification_email"))
+	b.set("from", quote(c.sender()), comments("notification_email_from"))
+	b.set("to", quoteAll(c.addressees()), comments("notification_email"))
 	b.set("tls", quote("none"), notes{})
 	if len(events) < 3 {
 		b.set("events", quoteAll(events), notes{})
@@ -279,7 +290,30 @@ var mailHost = regexp.MustCompile(`^[0-9A-Za-z_.:-]+(/[0-9]+)?$`)
 
 // mails reports whether keepalived sends mail.
 func (c *converter) mails() bool {
-	return len(c.alertEvents()) > 0 && len(c.globals.recipients) > 0 && c.globals.server != ""
+	return len(c.alertEvents()) > 0 && len(c.addressees()) > 0 && c.globals.server != ""
+}
+
+// addressees returns the recipients that have a mail address.
+func (c *converter) addressees() (all []string) {
+	for _, r := range c.globals.recipients {
+		if isMailbox(r) {
+			all = append(all, mailbox(r))
+		}
+	}
+	return all
+}
+
+// sender returns the address that mail comes from.
+func (c *converter) sender() string {
+	if c.globals.from != "" && isMailbox(c.globals.from) {
+		return mailbox(c.globals.from)
+	}
+	return mailbox("keepalived")
+}
+
+func isMailbox(s string) bool {
+	_, err := mail.ParseAddress(mailbox(s))
+	return err == nil
 }
 
 // mailbox returns the address of a recipient: a name without a domain is one of the mail server.

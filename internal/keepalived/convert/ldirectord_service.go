@@ -74,6 +74,7 @@ func (d *ldirectord) virtual(l *line) {
 	for _, words := range ldChecked {
 		d.reserve(l.Children, words...)
 	}
+	d.reserve(l.Children, "fallback", "fallback6")
 	b.label = uniqueIn(d.names, label(firstOf(s.own["servicename"], s.at.name())))
 	attribute := "address"
 	if s.at.mark != 0 {
@@ -348,7 +349,11 @@ func (d *ldirectord) fallback(b *block, s *ldService, value string) {
 		d.find(s.node.Position, ldVirtual, "fallback", Missing, fmt.Sprintf("%s is also a real server, and cannot be both.", name))
 		return
 	}
-	r := b.add(&block{kind: "sorry_server", label: name, single: true, notes: notes{from: origin{s.node.Position, ldVirtual, s.node.Keyword, nil}}})
+	head := d.reservedNotes(s.node.Children, "fallback", "fallback6")
+	if head.from.Line == 0 {
+		head.from = origin{s.node.Position, ldVirtual, s.node.Keyword, nil}
+	}
+	r := b.add(&block{kind: "sorry_server", label: name, single: true, notes: head})
 	if forwarding != s.forwarding {
 		r.set("forwarding", quote(forwarding), notes{})
 	}

@@ -139,6 +139,7 @@ virtual = 10.0.0.9:80
 	checktimeout = 3      # slow
 	comment = the web
 	scheduler = rr
+	fallback = 127.0.0.1  # sorry
 	#real = 10.0.1.3:80 gate
 # next
 virtual = 10.0.0.8:80
@@ -168,6 +169,7 @@ virtual_service "10.0.0.9:80" {
   # old
   real_server "10.0.1.2" {}
   # real = 10.0.1.3:80 gate
+  sorry_server "127.0.0.1" {} # sorry
 }
 
 # next
