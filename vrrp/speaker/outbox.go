@@ -68,6 +68,7 @@ func (e *engine) flushWire(w *wire, now time.Time) {
 
 func (e *engine) sent(r *router) {
 	r.sent++
+	r.unsendable = false
 	if r.machine.State() == vrrp.Master {
 		e.tenures.extend(r.tenure, keeps(&r.instance))
 	}

@@ -125,3 +125,27 @@ func TestExplainedDirector(t *testing.T) {
 		explained(explain.DirectorBack, vrrp.Master)
 	}
 }
+
+// TestEachRefusalIsRecorded has a kernel that refuses adverts for two seconds, and three seconds later again: explain needs both.
+func TestEachRefusalIsRecorded(t *testing.T) {
+	g := newRig(t)
+	f := g.record()
+	g.up("eth0", 2, "10.9.0.1/24")
+	g.want(v3(100))
+	g.advance(5 * time.Second)
+	for range 2 {
+		g.unsendable = func(*outgoing) bool { return true }
+		g.advance(2 * time.Second)
+		g.unsendable = nil
+		g.advance(3 * time.Second)
+	}
+	failed := 0
+	for _, rec := range recorded(t, f)[0].Records {
+		if rec.Kind == flight.SendFailed {
+			failed++
+		}
+	}
+	if failed != 2 {
+		t.Errorf("%d refusals are recorded, want 2", failed)
+	}
+}

@@ -81,6 +81,8 @@ type router struct {
 	heard                                  time.Time // the last advert of the master, if this is a backup
 	heardFrom                              netip.Addr
 	warned                                 time.Time // of a failed send
+	recorded                               time.Time // a failed send
+	unsendable                             bool      // the last advert
 	differenceNoted                        time.Time // of a peer's addresses
 	contested                              time.Time // last reaction to another master
 	news                                   masterNews

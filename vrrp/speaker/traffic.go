@@ -41,11 +41,15 @@ func (e *engine) advertise(r *router, priority uint8, now time.Time) {
 }
 
 func (e *engine) sendFailed(r *router, err error, now time.Time) {
+	if !r.unsendable && now.Sub(r.recorded) >= noteInterval {
+		r.recorded = now
+		r.flight.SendFailed(err.Error(), now)
+	}
+	r.unsendable = true
 	if now.Sub(r.warned) < sendWarnInterval {
 		return
 	}
 	r.warned = now
-	r.flight.SendFailed(err.Error(), now)
 	hint := capabilityHint(err, "CAP_NET_RAW")
 	if errors.Is(err, unix.EPERM) {
 		hint = ": a packet filter on this host drops it; allow outgoing protocol 112"
