@@ -174,6 +174,13 @@ func trackCases() []injected {
 			w.a.track(vrrp.TrackTable, vrrp.EffectLastResort, 0)
 			settle(w)
 		}, onA: true, reason: vrrp.ReasonSuccessorHeard, want: Unfit},
+		injected{name: "IPVS usable after another router took over", inject: func(w *world) {
+			w.pair()
+			w.a.track(vrrp.TrackTable, vrrp.EffectLastResort, 0)
+			settle(w)
+			w.a.clear()
+			settle(w)
+		}, onA: true, reason: vrrp.ReasonPreempt, want: Fit},
 		injected{name: "director lost", inject: func(w *world) {
 			w.pair()
 			w.a.track(vrrp.TrackDirector, vrrp.EffectLastResort, 0)

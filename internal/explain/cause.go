@@ -36,6 +36,7 @@ const (
 	DirectorLost     Code = "director-lost"
 	DirectorBack     Code = "director-back"
 	Unfit            Code = "ipvs-unusable" // the director cannot program the kernel's table
+	Fit              Code = "ipvs-usable"   // or there is nothing to program
 	AddressesRefused Code = "addresses-refused"
 	AddressesBack    Code = "addresses-back"
 	SyncGroup        Code = "sync-group" // another member of the sync group
@@ -224,7 +225,7 @@ func trackCode(t vrrp.Track) Code {
 }
 
 // ends are the causes that stand for the end of others.
-var ends = map[Code]Code{Failover: FailoverEnded, DirectorLost: DirectorBack, AddressesRefused: AddressesBack}
+var ends = map[Code]Code{Failover: FailoverEnded, DirectorLost: DirectorBack, Unfit: Fit, AddressesRefused: AddressesBack}
 
 // backCause explains why a leaving router stays master.
 func (p *past) backCause() cause {
@@ -249,10 +250,13 @@ func (p *past) leaveCause(reason vrrp.Reason) cause {
 	case vrrp.ReasonGroup, vrrp.ReasonGroupFault:
 		for _, t := range p.tracks {
 			if t.Kind == vrrp.TrackGroup {
-				return cause{code: SyncGroup, detail: t.Reason}
+				return cause{code: SyncGroup, detail: "(" + t.Reason + ")"}
 			}
 		}
-		return cause{code: SyncGroup}
+		if p.change.To == vrrp.Master {
+			return cause{code: SyncGroup, detail: "became master"}
+		}
+		return cause{code: SyncGroup, detail: "left"}
 	case vrrp.ReasonNobodyTookOver, vrrp.ReasonSuccessorMissing:
 		return cause{code: NobodyTookOver}
 	}
