@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -82,6 +83,12 @@ func (d *decoder) content(
 	} else {
 		content, unknown = body.Content(schema.BodySchema)
 	}
+	meant := misspelled(unknown)
+	unknown = slices.DeleteFunc(unknown, func(diag *hcl.Diagnostic) bool {
+		return diag.Summary == "Missing required argument" && slices.ContainsFunc(meant, func(name string) bool {
+			return strings.HasPrefix(diag.Detail, fmt.Sprintf("The argument %q is required", name))
+		})
+	})
 	diags = unknown
 	if content == nil {
 		return unknown, diags
@@ -97,6 +104,10 @@ func (d *decoder) content(
 			tag, value := &tags[i], target.Field(tags[i].index)
 			switch tag.Kind {
 			case "attr", "optional":
+				if f, ok := value.Addr().Interface().(field); ok && slices.Contains(meant, tag.Name) {
+					f.fail(at)
+					continue
+				}
 				diags = append(diags, d.attribute(content.Attributes[tag.Name], &at, context, value, tag)...)
 			case "block":
 				diags = append(diags, d.blocks(blocks[tag.Name], context, value)...)
@@ -108,6 +119,16 @@ func (d *decoder) content(
 		}
 	}
 	return unknown, diags
+}
+
+// misspelled returns the attributes of which unknown ones are likely misspellings. That one of them is missing is no further finding.
+func misspelled(unknown hcl.Diagnostics) (meant []string) {
+	for _, diag := range unknown {
+		if _, name, found := strings.Cut(diag.Detail, ` Did you mean "`); found && diag.Summary == "Unsupported argument" {
+			meant = append(meant, strings.TrimSuffix(name, `"?`))
+		}
+	}
+	return meant
 }
 
 // attribute fills one field from an attribute, which is nil if absent.
