@@ -18,7 +18,7 @@ import (
 
 const validateLong = `Check a configuration without applying it, for this node or for those named with --node, which may be repeated.
 --all-nodes checks it for every node that it names: in lookups such as { lb1 = 150, lb2 = 100 }[node.name] and in comparisons
-with node.name. A finding that does not concern all nodes says which ones.
+with node.name. If it names none, it is the same for every node. A finding that does not concern all nodes says which ones.
 
 Exit status: 0 valid, 1 invalid for at least one node.`
 
@@ -43,7 +43,7 @@ func newValidate() *cobra.Command {
 			v := validation{path: conf.path, color: output == "text" && onTerminal(os.Stderr)}
 			if all {
 				nodes = v.findNodes(options)
-				if host, err := os.Hostname(); err == nil && conf.path == defaultConfig && !slices.Contains(nodes, host) {
+				if host, err := os.Hostname(); err == nil && conf.path == defaultConfig && !v.same && !slices.Contains(nodes, host) {
 					v.stranger = host
 				}
 			} else if len(nodes) == 0 {
@@ -81,6 +81,7 @@ type validation struct {
 	color    bool
 	nodes    []validatedNode
 	findings []validatedFinding
+	same     bool              // for all nodes
 	stranger string            // the name of this host, if its configuration does not have it
 	warned   map[string]string // by source of real servers that was asked: the warning about it
 }
@@ -103,17 +104,12 @@ func (v *validation) valid() bool {
 	return !slices.ContainsFunc(v.findings, func(f validatedFinding) bool { return f.Severity == "error" })
 }
 
-// findNodes returns the nodes that the configuration names. If there are none, it adds a finding that says so.
+// findNodes returns the nodes that the configuration names. If there are none, it is the same for all: it is checked for this host.
 func (v *validation) findNodes(options config.Options) []string {
 	nodes, diagnostics := config.NodeNames(v.path, options)
-	if diagnostics.HasErrors() {
-		return []string{""} // whose check has the errors
-	}
+	v.same = len(nodes) == 0 && !diagnostics.HasErrors()
 	if len(nodes) == 0 {
-		v.add("", api.Finding{
-			Severity: "error", Summary: "No names of nodes", File: v.path,
-			Detail: "The configuration has no lookup such as { lb1 = 150, lb2 = 100 }[node.name]. Name the nodes with --node.",
-		}, "")
+		return []string{""} // the check finds the errors again
 	}
 	return nodes
 }
@@ -194,6 +190,8 @@ func (v *validation) write(out, problems io.Writer) error {
 		}
 		text.WriteString(n.rest)
 		switch {
+		case n.Valid && v.same:
+			fmt.Fprintf(&summary, "%s names no node and is valid for every node: %s\n", v.path, n.counts)
 		case n.Valid:
 			fmt.Fprintf(&summary, "%s is valid for node %s: %s\n", v.path, n.Node, n.counts)
 		case len(v.nodes) > 1:
