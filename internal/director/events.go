@@ -43,6 +43,11 @@ func (d *Director) recallEvents() {
 		d.Logger.Warn("state file ignored; earlier events are lost", "error", err)
 	}
 	d.events.Continue(saved)
+	if d.Restarted {
+		d.events.Add(events.Event{
+			Time: time.Now(), Kind: events.Problem, Subject: "director", From: "out of service", To: "in service", Reason: "the process was replaced; the log says why",
+		})
+	}
 }
 
 // saveEvents saves new events. That is done at most every second, since there may be thousands at once: with the first of them, and a
