@@ -261,7 +261,7 @@ func runDirector(ctx context.Context, dir supervisor.RuntimeDir, conf *configFla
 		return metrics.Figures{Speaker: f, Checks: scheduler.Figures(), Processes: metrics.Processes(f.PID)}
 	})
 	examined := patient{d, doctor.Linux{APISocket: dir.APISocket(), Capabilities: uint64(link.Capabilities)}, func() (*config.Config, []config.Finding, error) { return conf.loadPlain(false) }}
-	listeners = api.Listen(apiCtx, dir.APISocket(), examined, pages, api.Kept{Inherited: link.Stored, Keep: link.Store, Drop: link.Drop}, log)
+	listeners = api.Listen(apiCtx, dir.APISocket(), examined, pages, api.Kept{Inherited: link.Stored, Keep: link.Store, Drop: link.Drop}, d.ServesAPI, log)
 	defer listeners.Wait()
 	defer stopAPI()
 	hup := make(chan os.Signal, 1)

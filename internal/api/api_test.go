@@ -103,7 +103,7 @@ func served(t *testing.T, d Director) (client *Client, socket string) {
 	t.Helper()
 	socket = filepath.Join(t.TempDir(), "api.sock")
 	ctx, cancel := context.WithCancel(context.Background())
-	l := Listen(ctx, socket, d, nil, Kept{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	l := Listen(ctx, socket, d, nil, Kept{}, unreported, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(func() {
 		cancel()
 		l.Wait()

@@ -71,7 +71,7 @@ func TestClientAwaitsTheNextDirector(t *testing.T) {
 			socket := filepath.Join(t.TempDir(), "api.sock")
 			next := func() {
 				ctx, cancel := context.WithCancel(context.Background())
-				l := Listen(ctx, socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, Kept{}, slog.New(slog.DiscardHandler))
+				l := Listen(ctx, socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, Kept{}, unreported, slog.New(slog.DiscardHandler))
 				t.Cleanup(func() { cancel(); l.Wait() })
 			}
 			if tt.before != "" {
@@ -111,7 +111,7 @@ func TestSocketIsCreatedWithItsDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
-	l := Listen(ctx, filepath.Join(dir, "api.sock"), &fakeDirector{status: Status{Node: "lb1"}}, nil, Kept{}, slog.New(slog.NewTextHandler(words(said), nil)))
+	l := Listen(ctx, filepath.Join(dir, "api.sock"), &fakeDirector{status: Status{Node: "lb1"}}, nil, Kept{}, unreported, slog.New(slog.NewTextHandler(words(said), nil)))
 	defer l.Wait()
 	defer cancel()
 	if line := <-said; !strings.Contains(line, "no such file or directory") {
@@ -129,7 +129,7 @@ func TestDeletedSocketIsRecreated(t *testing.T) {
 	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
-	l := Listen(ctx, path, d, nil, Kept{}, slog.New(slog.NewTextHandler(words(said), nil)))
+	l := Listen(ctx, path, d, nil, Kept{}, unreported, slog.New(slog.NewTextHandler(words(said), nil)))
 	defer l.Wait()
 	defer cancel()
 	reloaded := make(chan error, 1)

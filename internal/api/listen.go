@@ -39,15 +39,22 @@ type Listeners struct {
 	d       Director
 	pages   Pages
 	sockets *sockets
+	report  func(address string, err error)
 	log     *slog.Logger
+	mu      sync.Mutex      // held while an address is reported, so that a replaced one does not report after its successor
 	wanted  chan config.API // the latest
 	ended   chan struct{}
 }
 
 // Listen serves the API on the Unix socket at path, and on the addresses given to Configure, until ctx ends. A socket that
 // cannot be opened, for example because its directory or its address is missing, is retried and does not stop the director.
-func Listen(ctx context.Context, path string, d Director, pages Pages, kept Kept, log *slog.Logger) *Listeners {
-	s := &Listeners{path: path, d: d, pages: pages, sockets: newSockets(kept, log), log: log, wanted: make(chan config.API, 1), ended: make(chan struct{})}
+// report is told why a TCP address is not served, and nil when it is again or is no longer wanted. A failure of the Unix socket is
+// logged.
+func Listen(ctx context.Context, path string, d Director, pages Pages, kept Kept, report func(address string, err error), log *slog.Logger) *Listeners {
+	s := &Listeners{
+		path: path, d: d, pages: pages, sockets: newSockets(kept, log), report: report, log: log,
+		wanted: make(chan config.API, 1), ended: make(chan struct{}),
+	}
 	local := &unixSocket{path: path, sockets: s.sockets, log: log}
 	for name := range kept.Inherited {
 		if group, ok := strings.CutPrefix(name, unixName); ok {
@@ -108,7 +115,7 @@ func (s *Listeners) run(ctx context.Context, local *unixSocket, opened func()) {
 		}
 		for key, stop := range running {
 			if wanted[key] == nil {
-				stop(errReplaced)
+				s.replace(key, stop)
 				delete(running, key)
 			}
 		}
@@ -131,22 +138,52 @@ func (s *Listeners) run(ctx context.Context, local *unixSocket, opened func()) {
 
 // keep serves the API at an endpoint until ctx ends. It calls opened after each attempt to open it.
 func (s *Listeners) keep(ctx context.Context, e endpoint, opened func()) {
-	for complaint := ""; ; {
+	complaint := ""
+	for first := true; ; first = false {
 		l, err := e.open()
 		opened()
 		if err == nil {
-			complaint = ""
+			if complaint != "" {
+				complaint = ""
+				s.tell(ctx, e, nil)
+			}
 			err = s.serve(ctx, l, e)
 		}
-		if err != nil && err.Error() != complaint {
+		releasing := first && errors.Is(err, unix.EADDRINUSE) // by the director that this one replaces
+		if err != nil && err.Error() != complaint && !releasing {
 			complaint = err.Error()
-			s.log.Error("API not available; retrying", "at", e.name(), "error", err)
+			s.tell(ctx, e, err)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(listenRetry):
 		}
+	}
+}
+
+// tell reports why an endpoint is not served, or with nil that it is again.
+func (s *Listeners) tell(ctx context.Context, e endpoint, err error) {
+	if _, local := e.(*unixSocket); local {
+		if err != nil {
+			s.log.Error("API socket not available; retrying", "at", e.name(), "error", err)
+		}
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() == nil {
+		s.report(e.name(), err)
+	}
+}
+
+// replace ends an endpoint that the configuration no longer has, and what was reported of it.
+func (s *Listeners) replace(key any, stop context.CancelCauseFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stop(errReplaced)
+	if l, ok := key.(config.APIListen); ok {
+		s.report(l.Address.String(), nil)
 	}
 }
 

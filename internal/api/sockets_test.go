@@ -108,7 +108,7 @@ func TestConnectionsWaitForTheNextDirector(t *testing.T) {
 		waiting = append(waiting, conn)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	l := Listen(ctx, path, &fakeDirector{}, nil, k.kept(), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	l := Listen(ctx, path, &fakeDirector{}, nil, k.kept(), unreported, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	l.Configure(config.API{Group: group, Listen: []config.APIListen{{Address: address}}})
 	for _, conn := range waiting {
 		if answer, err := io.ReadAll(conn); err != nil || len(answer) == 0 {
@@ -129,7 +129,7 @@ func TestConnectionsWaitForTheNextDirector(t *testing.T) {
 func TestKeptSocketsFollowTheConfiguration(t *testing.T) {
 	path, first, second := filepath.Join(t.TempDir(), "api.sock"), freePort(t), freePort(t)
 	k := keptSockets{files: map[string]int{}}
-	l := Listen(t.Context(), path, &fakeDirector{}, nil, k.kept(), slog.New(slog.NewTextHandler(t.Output(), nil)))
+	l := Listen(t.Context(), path, &fakeDirector{}, nil, k.kept(), unreported, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(l.Wait)
 	want := func(what string, addresses ...netip.AddrPort) {
 		t.Helper()
@@ -185,7 +185,7 @@ func TestKeptUnixSocketIsReplaced(t *testing.T) {
 			if err := tt.change(path); err != nil {
 				t.Fatal(err)
 			}
-			l := Listen(t.Context(), path, &fakeDirector{status: Status{Node: "lb1"}}, nil, k.kept(), slog.New(slog.NewTextHandler(t.Output(), nil)))
+			l := Listen(t.Context(), path, &fakeDirector{status: Status{Node: "lb1"}}, nil, k.kept(), unreported, slog.New(slog.NewTextHandler(t.Output(), nil)))
 			t.Cleanup(l.Wait)
 			awaitAnswer(t, path)
 			if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o600 && info.Mode().Perm() != 0o660 {

@@ -84,7 +84,7 @@ func servedAt(t *testing.T, l config.APIListen) (*tcpAddress, string) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	l.Address = freePort(t)
-	listeners := Listen(t.Context(), socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, Kept{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	listeners := Listen(t.Context(), socket, &fakeDirector{status: Status{Node: "lb1"}}, nil, Kept{}, unreported, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(listeners.Wait)
 	listeners.Configure(config.API{Listen: []config.APIListen{l}})
 	address := l.Address.String()
@@ -271,7 +271,7 @@ func TestGroupMayRead(t *testing.T) {
 func TestNewGroupKeepsTheRequest(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "api.sock")
 	d := &heldDirector{asked: make(chan struct{}), answer: make(chan struct{})}
-	listeners := Listen(t.Context(), socket, d, nil, Kept{}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	listeners := Listen(t.Context(), socket, d, nil, Kept{}, unreported, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	t.Cleanup(listeners.Wait)
 	reloaded := make(chan error, 1)
 	go func() { _, err := NewClient(socket).Reload(t.Context()); reloaded <- err }()
@@ -304,4 +304,68 @@ func groupName(t *testing.T, gid int) string {
 		t.Fatal(err)
 	}
 	return g.Name
+}
+
+func unreported(string, error) {}
+
+// TestUnservedAddressIsReported: an address whose token is missing is reported until it is there, or until the configuration no
+// longer has the address.
+func TestUnservedAddressIsReported(t *testing.T) {
+	f := newFiles(t)
+	if err := os.Remove(f.path("token")); err != nil {
+		t.Fatal(err)
+	}
+	type report struct {
+		address string
+		err     error
+	}
+	reports := make(chan report, 8)
+	listeners := Listen(t.Context(), filepath.Join(t.TempDir(), "api.sock"), &fakeDirector{}, nil, Kept{},
+		func(address string, err error) { reports <- report{address, err} }, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	t.Cleanup(listeners.Wait)
+	l := config.APIListen{Address: freePort(t), Certificate: f.path("cert.pem"), Key: f.path("key.pem"), Token: f.path("token")}
+	expect := func(missing string) {
+		t.Helper()
+		got := <-reports
+		if got.address != l.Address.String() || (got.err != nil) != (missing != "") {
+			t.Fatalf("reported %s: %v", got.address, got.err)
+		}
+		if got.err != nil && !strings.Contains(got.err.Error(), missing) {
+			t.Errorf("reported %v, which does not name %s", got.err, missing)
+		}
+	}
+	listeners.Configure(config.API{Listen: []config.APIListen{l}})
+	expect(l.Token)
+	f.write(t, "token", []byte(token+"\n"))
+	expect("")
+	l.Token = f.path("another-token")
+	listeners.Configure(config.API{Listen: []config.APIListen{l}})
+	expect("") // the endpoint before is no longer wanted
+	expect(l.Token)
+	listeners.Configure(config.API{})
+	expect("")
+}
+
+// TestAddressThatIsReleasedIsNotReported: at an upgrade from a version that does not pass its sockets on, the replaced director holds
+// the address for a moment.
+func TestAddressThatIsReleasedIsNotReported(t *testing.T) {
+	before, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listeners := Listen(t.Context(), filepath.Join(t.TempDir(), "api.sock"), &fakeDirector{}, nil, Kept{},
+		func(address string, err error) { t.Errorf("reported %s: %v", address, err) }, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	t.Cleanup(listeners.Wait)
+	listeners.Configure(config.API{Listen: []config.APIListen{{Address: before.Addr().(*net.TCPAddr).AddrPort()}}})
+	time.Sleep(listenRetry / 2)
+	before.Close()
+	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if status, _ := ask(t, plain, http.MethodGet, "http://"+before.Addr().String()+"/v1/status"); status == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not served")
+		}
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -307,6 +309,9 @@ func (d *Director) Run(ctx context.Context) error {
 	}
 }
 
+// ServesAPI records why the API is not served at an address of the configuration; nil means that it is, or need not be. It does not wait.
+func (d *Director) ServesAPI(address string, err error) { d.inbox.servesAPI(address, err) }
+
 // updateSpeaker sends the wanted state to the speaker, and schedules the next update for when the preemption gate opens.
 func (d *Director) updateSpeaker() {
 	now := time.Now()
@@ -333,6 +338,9 @@ func (d *Director) take(n news) {
 	}
 	if n.static != nil {
 		d.problems.set("static", staticProblem(*n.static))
+	}
+	for _, address := range slices.Sorted(maps.Keys(n.api)) {
+		d.problems.set("api "+address, n.api[address])
 	}
 	d.record(n.transitions)
 	updates := false

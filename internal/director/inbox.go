@@ -24,6 +24,7 @@ type inbox struct {
 	speaker *bool     // connected or not, if that changed
 	sysctls bool      // some may have changed
 	static  *[]string // what the kernel refuses of the static configuration, if that changed
+	api     map[string]error
 	signal  chan struct{}
 }
 
@@ -36,6 +37,7 @@ type news struct {
 	speaker *bool
 	sysctls bool
 	static  *[]string
+	api     map[string]error // why its addresses are not served, if that changed; nil: they are
 
 	counters    map[string]vrrp.Counters
 	transitions []vrrp.Transition
@@ -47,6 +49,7 @@ func newInbox() *inbox {
 		vrrp:    map[string]vrrp.Status{},
 		tracks:  map[string]track.Result{},
 		found:   map[string]discovery.Report{},
+		api:     map[string]error{},
 		signal:  make(chan struct{}, 1),
 	}
 }
@@ -121,11 +124,16 @@ func (b *inbox) sysctlsChanged() {
 	b.put(func() { b.sysctls = true })
 }
 
+func (b *inbox) servesAPI(address string, err error) {
+	b.put(func() { b.api[address] = err })
+}
+
 func (b *inbox) take() news {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, found: b.found, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves, static: b.static, counters: b.counts}
+	n := news{results: b.results, vrrp: b.vrrp, tracks: b.tracks, found: b.found, speaker: b.speaker, sysctls: b.sysctls, transitions: b.moves, static: b.static, counters: b.counts, api: b.api}
 	b.results, b.vrrp, b.moves, b.speaker, b.sysctls = map[string]healthcheck.Event{}, map[string]vrrp.Status{}, nil, nil, false
 	b.tracks, b.found, b.static, b.counts = map[string]track.Result{}, map[string]discovery.Report{}, nil, nil
+	b.api = map[string]error{}
 	return n
 }

@@ -396,3 +396,21 @@ func TestEachUnsavedFileIsAProblem(t *testing.T) {
 		}
 	})
 }
+
+func TestUnservedAPIAddressIsAProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(false)
+		defer b.stop()
+		b.director.ServesAPI("192.0.2.1:9180", errors.New("reading the token of the API: no such file"))
+		synctest.Wait()
+		if s := b.status(); len(s.Problems) != 1 || s.Problems[0].What != "api 192.0.2.1:9180" {
+			t.Fatalf("problems: %+v", s.Problems)
+		}
+		b.director.ServesAPI("192.0.2.1:9180", nil)
+		synctest.Wait()
+		if s := b.status(); len(s.Problems) != 0 {
+			t.Errorf("problems: %+v", s.Problems)
+		}
+	})
+}
