@@ -39,6 +39,8 @@ func TestLooseNumbers(t *testing.T) {
 		{instance("priority 120,"), "priority", Ignored, "interface"}, // keepalived insists on this one
 		{server("weight 10%"), "weight", Equivalent, "weight = 10"},
 		{server("weight many"), "weight", Equivalent, "weight = 0"},
+		{server("weight 3\nweight -1"), "weight", Same, `real_server "10.0.1.2" { weight = 3 }`},
+		{server("weight -1\n}\nweight 2\nweight 0\nreal_server 10.0.1.3 80 {"), "weight", Same, `real_server "10.0.1.2" { weight = 2 }`},
 		{server("weight -1"), "weight", Ignored, `real_server "10.0.1.2" {}`},
 		{server("delay_loop 10s\nTCP_CHECK {\n}"), "delay_loop", Differs, `interval = "10s"`},
 		{server("retry 2x\nTCP_CHECK {\n}"), "retry", Ignored, "fall     = 2"}, // insists

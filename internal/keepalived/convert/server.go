@@ -83,10 +83,8 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 	r := b.add(&block{kind: "real_server", label: name, single: true, notes: l.notes()})
 	t := s.timers.read(l.Children, true)
 	t.port = checked
-	if w := s.weight; w != nil && l.Last("weight") == nil && len(w.Args) > 0 && w.Args[0] != "1" {
-		if n, ok := loose(w.Args[0], 1, 65535); ok && n != 1 {
-			r.set("weight", fmt.Sprint(n), notes{})
-		}
+	if weightOf(l.Node, 0, -1) < 0 && s.weight != 1 {
+		r.set("weight", fmt.Sprint(s.weight), notes{})
 	}
 	if down := s.startsDown(l.Node); down != s.alpha() {
 		r.set("init", quote(map[bool]string{true: "down", false: "up"}[down]), notes{})
@@ -123,28 +121,22 @@ func serverLabel(at netip.AddrPort, port uint16) string {
 
 func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *service, t timers) {
 	if kind := checkKinds[l.Keyword]; kind != "" || l.Keyword == "BFD_CHECK" {
-		if weight, ok := loose(cmp.Or(lastArg(server, "weight"), "1"), 0, 65535); ok && weight == 0 && c.setsWeight(l.Node) {
+		if weightOf(server, 0, s.weight) == 0 && c.setsWeight(l.Node) {
 			l.find(Differs, "The weight 0 stays 0, whatever the check says. Write another one.")
 		}
 		c.check(l, b, kind, t)
+		return
+	}
+	if l.Keyword == "weight" {
+		if n, ok := l.serverWeight(server, 0); ok && n != 1 {
+			l.set(b, "weight", fmt.Sprint(n))
+		}
 		return
 	}
 	if l.superseded(server.Children, l.Keyword) {
 		return
 	}
 	switch l.Keyword {
-	case "weight":
-		n, ok := l.lenient(l.arg(0), 0, 65535)
-		if !ok || len(l.Args) == 0 {
-			l.doubt(Ignored, "%q is not a weight from 0 to 65535.", l.arg(0))
-			return
-		}
-		if !l.told {
-			l.find(Same, "")
-		}
-		if n != 1 {
-			l.set(b, "weight", fmt.Sprint(n))
-		}
 	case "uthreshold":
 		l.count(b, "upper_threshold", 0, 1<<31-1)
 	case "lthreshold":
@@ -170,6 +162,44 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 			l.set(b, "on_failure", quote(map[bool]string{true: "weight", false: "remove"}[inhibits]))
 		}
 	}
+}
+
+// serverWeight records the fate of a line with a weight, and returns what it says if keepalived uses it: the last one that is valid.
+func (l *line) serverWeight(in *keepalived.Node, lowest int) (int, bool) {
+	if !isWeight(l.Node, lowest) {
+		l.doubt(Ignored, "%q is not a weight from %d to 65535.", l.arg(0), lowest)
+		return 0, false
+	}
+	all := in.All("weight")
+	for _, later := range all[slices.Index(all, l.Node)+1:] {
+		if isWeight(later, lowest) {
+			l.find(Ignored, "Line %d overrides it.", later.Line)
+			return 0, false
+		}
+	}
+	n, ok := l.lenient(l.arg(0), lowest, 65535)
+	if !l.told {
+		l.find(Same, "")
+	}
+	return n, ok
+}
+
+func isWeight(n *keepalived.Node, lowest int) bool {
+	if len(n.Args) == 0 {
+		return false
+	}
+	_, ok := loose(n.Args[0], lowest, 65535)
+	return ok
+}
+
+// weightOf returns the weight of the last valid line in a block.
+func weightOf(in *keepalived.Node, lowest, otherwise int) int {
+	for _, n := range in.All("weight") {
+		if isWeight(n, lowest) {
+			otherwise, _ = loose(n.Args[0], lowest, 65535)
+		}
+	}
+	return otherwise
 }
 
 // serverForwarding writes "lvs_method METHOD [type T] [port P] [csum|nocsum|remcsum]".

@@ -24,7 +24,7 @@ type service struct {
 	everyPort  bool   // an endpoint has no port: keepalived makes the service persistent
 	servers    int    // real servers that keepalived accepts
 	timers     timers // that real servers inherit
-	weight     *keepalived.Node
+	weight     int    // of real servers without one
 	inhibits   bool
 	startUp    int             // real servers that are used before their first check
 	have       map[string]bool // labels of the real servers that were written
@@ -160,7 +160,7 @@ var truths = map[string]bool{"": true, "true": true, "on": true, "yes": true, "f
 func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 	s = &service{node: n, forwarding: "nat", protocol: "udp", scheduler: "wlc"}
 	s.timers = timers{interval: time.Minute, timeout: 5 * time.Second, retryInterval: -1, retry: -1}.read(n.Children, true)
-	s.weight, s.inhibits = n.Last("weight"), n.Last("inhibit_on_failure") != nil
+	s.weight, s.inhibits = weightOf(n, 1, 1), n.Last("inhibit_on_failure") != nil
 	family, granularity := "", ""
 	for _, child := range n.Children {
 		arg := ""
@@ -281,6 +281,9 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 		return
 	case "sorry_server":
 		c.sorryServer(l, b, s)
+		return
+	case "weight":
+		_, _ = l.serverWeight(s.node, 1)
 		return
 	}
 	if l.superseded(nodes, l.Keyword) {
@@ -405,15 +408,7 @@ func (c *converter) quorum(l *line, b *block, s *service) {
 func (s *service) weights() int {
 	sum := 0
 	for _, server := range s.node.All("real_server") {
-		weight := 1
-		for _, node := range []*keepalived.Node{s.node.Last("weight"), server.Last("weight")} {
-			if node != nil && len(node.Args) > 0 {
-				if n, ok := loose(node.Args[0], 0, 65535); ok {
-					weight = n
-				}
-			}
-		}
-		sum += weight
+		sum += weightOf(server, 0, s.weight)
 	}
 	return sum
 }

@@ -248,7 +248,7 @@ func granularity(s *ipvs.Service, value string) bool {
 	case s.Family == ipvs.IPv4 && isAddress == nil && a.Is4():
 		b := a.As4()
 		s.Netmask = binary.BigEndian.Uint32(b[:])
-	case err == nil && length >= 0 && (s.Family == ipvs.IPv4 || length >= 1 && length <= 128):
+	case err == nil && length >= 0 && length < 1<<32 && (s.Family == ipvs.IPv4 || length >= 1 && length <= 128):
 		s.Netmask = uint32(length)
 	default:
 		return false
