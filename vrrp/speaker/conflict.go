@@ -23,6 +23,7 @@ const (
 // conflicts records other masters of a router's addresses.
 type conflicts struct {
 	open   []vrrp.Conflict
+	claims []vrrp.Conflict // other hosts that answer for an address, not yet for as long as the grace
 	timer  timer
 	hidden int    // consecutive adverts that only the packet socket has received
 	heard  uint64 // packets received by the receive socket at that time
@@ -85,6 +86,22 @@ var conflictText = map[vrrp.ConflictKind]string{
 	vrrp.ConflictAddress:  "another host answers for the virtual address",
 }
 
+// reviewConflicts begins those whose grace is over, and ends those without new evidence.
+func (e *engine) reviewConflicts(r *router, now time.Time) {
+	c := &r.conflicts
+	grace := r.conflictGrace()
+	for len(c.claims) > 0 && now.Sub(c.claims[0].Since) >= grace {
+		e.conflict(r, c.claims[0], now)
+		c.claims = c.claims[1:]
+	}
+	e.endConflicts(r, now)
+	if len(c.claims) > 0 {
+		e.timers.set(&c.timer, c.claims[0].Since.Add(grace))
+	} else {
+		c.claims = nil
+	}
+}
+
 // endConflicts ends the conflicts without new evidence.
 func (e *engine) endConflicts(r *router, now time.Time) {
 	before := len(r.conflicts.open)
@@ -101,9 +118,10 @@ func (e *engine) endConflicts(r *router, now time.Time) {
 
 // clearConflicts removes the conflicts of a router that is no longer master.
 func (e *engine) clearConflicts(r *router) {
+	e.timers.unset(&r.conflicts.timer)
+	r.conflicts.claims = nil
 	if len(r.conflicts.open) > 0 {
 		r.conflicts.open = nil
-		e.timers.unset(&r.conflicts.timer)
 		e.note(r)
 	}
 }
@@ -167,10 +185,22 @@ func (e *engine) otherRouterID(w *wire, from netip.Addr, now time.Time) {
 	}
 }
 
-// addressInUse records that another host has an address of which a router is master.
+// addressInUse records that another host has an address of which a router is master. If the router is still master after the grace,
+// that is a conflict. Until then, the other may be a better router that has just taken over: its gratuitous ARP can arrive before its
+// advert.
 func (e *engine) addressInUse(key routerKey, a netip.Addr, mac net.HardwareAddr, now time.Time) {
-	if r := e.routers[key]; r != nil {
-		e.conflict(r, vrrp.Conflict{Kind: vrrp.ConflictAddress, Address: a, Hardware: mac.String()}, now)
+	r := e.routers[key]
+	if r == nil || r.machine.State() != vrrp.Master || now.Sub(r.machine.Since()) < r.conflictGrace() {
+		return
+	}
+	c := vrrp.Conflict{Kind: vrrp.ConflictAddress, Address: a, Hardware: mac.String(), Since: now}
+	claims := &r.conflicts.claims
+	switch {
+	case slices.ContainsFunc(r.conflicts.open, c.Same):
+		e.conflict(r, c, now)
+	case len(*claims) < maxConflicts && !slices.ContainsFunc(*claims, c.Same):
+		*claims = append(*claims, c)
+		e.timers.set(&r.conflicts.timer, (*claims)[0].Since.Add(r.conflictGrace()))
 	}
 }
 

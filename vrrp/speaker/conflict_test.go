@@ -82,6 +82,34 @@ func TestNoConflictWhenMastershipMoves(t *testing.T) {
 	}
 }
 
+// TestNoConflictWhenABetterRouterTakesOver checks that the gratuitous ARP of a router that preempts, which can arrive before its
+// advert, is not a conflict, and that of a host that does not become master is.
+func TestNoConflictWhenABetterRouterTakesOver(t *testing.T) {
+	var log bytes.Buffer
+	g := lone(t, &log)
+	claim := func() {
+		g.engine.addressInUse(keyOf(ptr(v3(150))), v3(150).Addresses[0].Prefix.Addr(), net.HardwareAddr{2, 0, 0, 0, 0, 2}, g.now)
+	}
+	claim()
+	g.wantConflicts("before the advert")
+	g.hear(v3(200), 200, "10.9.0.2")
+	g.advance(100 * time.Millisecond)
+	g.expect("v", vrrp.Backup, vrrp.ReasonHigherPriority)
+	g.advance(20 * time.Second)
+	g.expect("v", vrrp.Master, vrrp.ReasonMasterDownTimer)
+	g.wantConflicts("after it")
+	if strings.Contains(log.String(), "conflict=") {
+		t.Errorf("log:\n%s", log.String())
+	}
+	claim()
+	g.advance(conflictGrace / 2)
+	claim()
+	g.advance(conflictGrace / 2)
+	g.wantConflicts("a host that keeps answering", vrrp.ConflictAddress)
+	g.advance(conflictKept + probeInterval)
+	g.wantConflicts("it has gone")
+}
+
 func TestConflictWithAnotherRouterID(t *testing.T) {
 	var log bytes.Buffer
 	g := lone(t, &log)
@@ -131,6 +159,8 @@ func TestConflictsAreBoundedAndEndWithMastership(t *testing.T) {
 	for i := range 1000 {
 		g.engine.addressInUse(key, v3(150).Addresses[0].Prefix.Addr(), net.HardwareAddr{2, 0, 0, 1, byte(i >> 8), byte(i)}, g.now)
 	}
+	g.wantConflicts("hosts that answer for the first time")
+	g.advance(conflictGrace)
 	if n := len(g.status("v").Conflicts); n != maxConflicts {
 		t.Errorf("%d conflicts", n)
 	}

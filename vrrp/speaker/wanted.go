@@ -142,7 +142,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r.early.fire = func(now time.Time) { e.prepareTakeover(r, now) }
 	r.found.timer.fire = func(now time.Time) { e.reportFound(r, now) }
 	r.news.timer.fire = func(now time.Time) { e.reportLatestMaster(r, now) }
-	r.conflicts.timer.fire = func(now time.Time) { e.endConflicts(r, now) }
+	r.conflicts.timer.fire = func(now time.Time) { e.reviewConflicts(r, now) }
 	r.linger.fire = func(now time.Time) { e.taskDone(r, now) }
 	r.wire.add(r)
 	e.routers[key] = r
