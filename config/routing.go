@@ -268,8 +268,9 @@ func staticAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	seen := map[netip.Addr]hcl.Range{}
 	for block := range each(f.VRRP, &diags) {
-		for _, p := range block.prefixes() {
-			seen[p.value.Addr()] = p.at
+		in := block.instance()
+		for i, p := range block.prefixes() {
+			seen[in.OnLink(in.Addresses[i])] = p.at
 		}
 	}
 	for b := range each(f.StaticAddresses, &diags) {
@@ -291,10 +292,11 @@ func staticAddresses(f *file) hcl.Diagnostics {
 		if name := networkName(p.value); name != "" {
 			diags = append(diags, problem(p.at, "Invalid static_address", "%s is the %s address of its network, not a host address.", p.value, name))
 		}
-		if first, duplicate := seen[p.value.Addr()]; duplicate {
-			diags = append(diags, problem(p.at, "Duplicate address", "%s is already configured at %s. Remove one of them.", p.value.Addr(), where(first)))
+		address := vrrp.OnLink(p.value.Addr(), string(b.Interface.value))
+		if first, duplicate := seen[address]; duplicate {
+			diags = append(diags, problem(p.at, "Duplicate address", "%s is already configured at %s. Remove one of them.", onInterface(address), where(first)))
 		}
-		seen[p.value.Addr()] = p.at
+		seen[address] = p.at
 	}
 	return diags
 }

@@ -164,12 +164,13 @@ func virtualAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	seen := map[netip.Addr]*vrrpBlock{}
 	for block := range each(f.VRRP, &diags) {
-		for _, p := range block.prefixes() {
-			address := p.value.Addr()
+		in := block.instance()
+		for i, p := range block.prefixes() {
+			address := in.OnLink(in.Addresses[i])
 			if first, duplicate := seen[address]; duplicate && first != block {
 				diags = append(diags, problem(p.at, "Duplicate virtual address",
 					"The vrrp block %q at %s already has %s. Remove it from one of them.",
-					first.Name.value, where(first.At), address))
+					first.Name.value, where(first.At), onInterface(address)))
 			}
 			seen[address] = block
 			if name := networkName(p.value); name != "" {
@@ -179,6 +180,14 @@ func virtualAddresses(f *file) hcl.Diagnostics {
 		}
 	}
 	return diags
+}
+
+// onInterface writes an address with the interface that is its zone.
+func onInterface(a netip.Addr) string {
+	if a.Zone() == "" {
+		return a.String()
+	}
+	return a.WithZone("").String() + " on " + a.Zone()
 }
 
 // networkName returns "network" or "broadcast" for those addresses of an IPv4 network.
@@ -200,18 +209,20 @@ func networkName(p netip.Prefix) string {
 func ownAddresses(f *file) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for block := range each(f.VRRP, &diags) {
+		in := block.instance()
+		own := func(a netip.Addr) netip.Addr { return vrrp.OnLink(a, in.Interface) }
 		virtual := map[netip.Addr]bool{}
-		for _, p := range block.prefixes() {
-			virtual[p.value.Addr()] = true
+		for _, a := range in.Addresses {
+			virtual[in.OnLink(a)] = true
 		}
 		owner := block.Priority.value == vrrp.PriorityOwner
-		if block.SourceAddress.isSet() && virtual[block.SourceAddress.value] && !owner {
+		if block.SourceAddress.isSet() && virtual[own(block.SourceAddress.value)] && !owner {
 			diags = append(diags, problem(block.SourceAddress.at(), "Invalid source_address",
 				"%s is a virtual address of this block, which this node has only while it is master. Write an address that it always has.",
 				block.SourceAddress.value))
 		}
 		for _, peer := range block.UnicastPeers.value {
-			if virtual[peer.value] {
+			if virtual[own(peer.value)] {
 				diags = append(diags, problem(peer.at, "Invalid unicast_peers",
 					"%s is a virtual address of this block. Write the other director's own address.", peer.value))
 			}

@@ -57,6 +57,24 @@ type Address struct {
 	Deprecated    bool `json:"deprecated,omitempty"`      // an IPv6 address that the kernel does not choose as a source
 }
 
+// OnLink returns an address of an interface as it is compared with others: a link-local address of IPv6 has the interface as its zone,
+// because another interface may have the same one (RFC 4007, 4).
+func OnLink(a netip.Addr, iface string) netip.Addr {
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		return a.WithZone(iface)
+	}
+	return a
+}
+
+// OnLink returns a virtual address as it is compared with others. One on the macvlan is on the link of the instance's interface.
+func (in *Instance) OnLink(a Address) netip.Addr {
+	iface := a.Interface
+	if iface == "" || in.VMAC != nil && iface == in.VMAC.Interface {
+		iface = in.Interface
+	}
+	return OnLink(a.Prefix.Addr(), iface)
+}
+
 // Scope is the area in which an IPv4 address or a route is valid.
 type Scope string
 

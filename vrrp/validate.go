@@ -106,12 +106,14 @@ func (v *validation) timing(in *Instance) {
 
 func (v *validation) addresses(in *Instance) {
 	seen := make(map[netip.Addr]bool, len(in.Addresses))
+	advertised := make(map[netip.Addr]bool, len(in.Addresses)) // adverts have no interfaces
 	for i, a := range in.Addresses {
 		v.address(in.Family, i, &a)
-		if addr := a.Prefix.Addr(); a.Prefix.IsValid() && seen[addr] {
+		addr, at := a.Prefix.Addr(), in.OnLink(a)
+		if a.Prefix.IsValid() && (seen[at] || !a.Excluded && advertised[addr]) {
 			v.element("addresses", i, "%s is listed twice", addr)
 		}
-		seen[a.Prefix.Addr()] = true
+		seen[at], advertised[addr] = true, advertised[addr] || !a.Excluded
 	}
 }
 

@@ -116,7 +116,7 @@ func virtualAddresses(cfg *config.Config, o *Observed) []Finding {
 // ownAddressIn reports whether the interface has a non-virtual address in the network.
 func (o *Observed) ownAddressIn(cfg *config.Config, iface string, n netip.Prefix) bool {
 	return slices.ContainsFunc(o.Addresses, func(a host.Address) bool {
-		return a.Interface == iface && n.Contains(a.Prefix.Addr()) && !isVirtual(cfg, a.Prefix.Addr())
+		return a.Interface == iface && n.Contains(a.Prefix.Addr()) && !isVirtual(cfg, a.Interface, a.Prefix.Addr())
 	})
 }
 
@@ -130,7 +130,7 @@ func hasSource(cfg *config.Config, o *Observed, v vrrp.Instance) bool {
 		if v.Family == vrrp.IPv6 {
 			right = addr.Is6() && addr.IsLinkLocalUnicast()
 		}
-		return a.Interface == v.Interface && right && (!isVirtual(cfg, addr) || v.Priority == vrrp.PriorityOwner)
+		return a.Interface == v.Interface && right && (!isVirtual(cfg, a.Interface, addr) || v.Priority == vrrp.PriorityOwner)
 	})
 }
 
@@ -175,7 +175,7 @@ func (o *Observed) sharesNetwork(cfg *config.Config, v virtual) bool {
 		return false
 	}
 	own := slices.ContainsFunc(o.Addresses, func(a host.Address) bool {
-		return a.Interface == v.iface && a.Prefix.Masked() == v.prefix.Masked() && !isVirtual(cfg, a.Prefix.Addr())
+		return a.Interface == v.iface && a.Prefix.Masked() == v.prefix.Masked() && !isVirtual(cfg, a.Interface, a.Prefix.Addr())
 	})
 	return own || slices.ContainsFunc(virtuals(cfg), func(w virtual) bool {
 		return w.instance != v.instance && w.iface == v.iface && w.prefix.Masked() == v.prefix.Masked()
@@ -235,7 +235,7 @@ func loopbackAddresses(cfg *config.Config, o *Observed) []Finding {
 	var out []Finding
 	for _, a := range o.Addresses {
 		link, _ := o.link(a.Interface)
-		if link.Neighbors() || !isVirtual(cfg, a.Prefix.Addr()) {
+		if link.Neighbors() || !isVirtual(cfg, a.Interface, a.Prefix.Addr()) {
 			continue
 		}
 		backupOnly, known := o.sysctl("net.ipv4.vs.backup_only")

@@ -14,6 +14,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/sysctl"
 	"github.com/lvs-ha/lvs-ha/ipvs"
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // Severity is the severity of a finding, as it is printed.
@@ -202,9 +203,10 @@ func virtuals(cfg *config.Config) []virtual {
 	return out
 }
 
-// isVirtual reports whether the address is a VRRP address or the address of a service.
-func isVirtual(cfg *config.Config, a netip.Addr) bool {
-	return slices.ContainsFunc(virtuals(cfg), func(v virtual) bool { return v.prefix.Addr() == a }) ||
+// isVirtual reports whether the address of an interface is a VRRP address or the address of a service.
+func isVirtual(cfg *config.Config, iface string, a netip.Addr) bool {
+	at := vrrp.OnLink(a, iface)
+	return slices.ContainsFunc(virtuals(cfg), func(v virtual) bool { return vrrp.OnLink(v.prefix.Addr(), v.iface) == at }) ||
 		slices.ContainsFunc(cfg.Services, func(s config.VirtualService) bool { return s.Address == a })
 }
 

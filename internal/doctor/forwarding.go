@@ -174,7 +174,7 @@ func tunnels(cfg *config.Config, o *Observed) []Finding {
 // tunnelSource checks whether outer packets have the virtual address as their source: the real server has that address
 // too and drops packets from it.
 func tunnelSource(cfg *config.Config, s server, route host.Route) (Finding, bool) {
-	if !route.Source.IsValid() || !isVirtual(cfg, route.Source) {
+	if !route.Source.IsValid() || !isVirtual(cfg, route.Interface, route.Source) {
 		return Finding{}, false
 	}
 	return Finding{Code: "tunnel-source", Severity: Error, Subject: s.Address.String(),

@@ -47,6 +47,14 @@ func TestInterfaces(t *testing.T) {
 				o.Adverts = nil
 				o.Addresses = append(o.Addresses, host.Address{Interface: "eth0", Prefix: prefix("fe80::1/64")}, host.Address{Interface: "eth0", Prefix: prefix("fd00::1/64")})
 			}, []string{"info peer-silent web"}},
+		{"virtual on another interface", strings.ReplaceAll(drConfig[:strings.Index(drConfig, "virtual_service")], `"202.99.59.110/24"`, `"fd00::9/64"`) +
+			"vrrp \"other\" {\ninterface = \"eth9\"\nvirtual_router_id = 9\naddresses = [\"fe80::1/64\"]\n}\n",
+			func(_ *config.Config, o *doctor.Observed) {
+				o.Adverts = nil
+				o.Links = append(o.Links, host.Link{Name: "eth9", Up: true})
+				o.Addresses = append(o.Addresses, host.Address{Interface: "eth0", Prefix: prefix("fe80::1/64")}, host.Address{Interface: "eth0", Prefix: prefix("fd00::1/64")},
+					host.Address{Interface: "eth9", Prefix: prefix("fe80::99/64")})
+			}, []string{"info peer-silent web"}},
 		{"virtual address outside", strings.ReplaceAll(drConfig, "202.99.59.110", "10.1.1.1"), func(_ *config.Config, o *doctor.Observed) {
 			o.Adverts[0].Advert.Addresses[0] = addr("10.1.1.1")
 		}, []string{"warning address-outside 10.1.1.1/24"}},

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/lvs-ha/lvs-ha/vrrp"
 )
 
 // acceptFilter makes the kernel drop packets to the virtual addresses of instances that do not accept them. The rules are
@@ -76,7 +78,8 @@ func (e *engine) setRefusedPackets() {
 			continue
 		}
 		for _, a := range in.Addresses {
-			addresses = append(addresses, a.Prefix.Addr())
+			at := keyOf(in).place(a)
+			addresses = append(addresses, vrrp.OnLink(at.Prefix.Addr(), at.Interface))
 		}
 	}
 	slices.SortFunc(addresses, netip.Addr.Compare)

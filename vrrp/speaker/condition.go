@@ -56,10 +56,10 @@ func (e *engine) sourceOf(r *router, ifc netInterface) netip.Addr {
 	for _, a := range ifc.Addresses {
 		addr := a.Prefix.Addr()
 		switch {
-		case !a.Usable || e.virtual[addr] > 0:
+		case !a.Usable || e.virtual[vrrp.OnLink(addr, ifc.Name)] > 0:
 		case r.key.Family == vrrp.IPv4 && addr.Is4(),
 			r.key.Family == vrrp.IPv6 && addr.Is6() && addr.IsLinkLocalUnicast() == linkLocal:
-			if !e.static.has(addr) {
+			if !e.static.has(addr, ifc.Name) {
 				return addr
 			}
 			if !static.IsValid() {

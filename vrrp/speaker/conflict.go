@@ -168,12 +168,12 @@ func (e *engine) otherRouterID(w *wire, from netip.Addr, now time.Time) {
 	}
 	w.looked = now
 	for _, a := range e.advert.Addresses {
-		if e.virtual[a] == 0 {
-			continue
-		}
 		for _, r := range w.routers {
-			if r == nil || r.key.VirtualRouterID == e.advert.VirtualRouterID ||
-				!slices.ContainsFunc(r.instance.Addresses, func(x vrrp.Address) bool { return x.Prefix.Addr() == a }) {
+			if r == nil || r.key.VirtualRouterID == e.advert.VirtualRouterID {
+				continue
+			}
+			here := vrrp.OnLink(a, r.key.Interface)
+			if e.virtual[here] == 0 || !slices.ContainsFunc(r.instance.Addresses, func(x vrrp.Address) bool { return r.instance.OnLink(x) == here }) {
 				continue
 			}
 			e.conflict(r, vrrp.Conflict{

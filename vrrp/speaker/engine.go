@@ -43,14 +43,14 @@ type engine struct {
 	reportStatic func([]string)            // reports what the kernel refuses of the static configuration
 	keep         func(*vrrp.Wanted)        // saves the wanted state for the next speaker; nil clears it
 
-	refusePackets func([]netip.Addr) // makes the kernel drop packets to these addresses only
+	refusePackets func([]netip.Addr) // makes the kernel drop packets to these addresses only, on the interface that is their zone
 
 	timers     timers
 	interfaces map[string]netInterface
 	wires      map[socketKey]*wire
 	routers    map[routerKey]*router
 	groups     map[string]*group  // by name
-	virtual    map[netip.Addr]int // number of routers that have the address
+	virtual    map[netip.Addr]int // number of routers that have the address, see vrrp.OnLink
 	wanted     vrrp.Wanted
 	rejected   map[string]string // why an instance is not run
 	tenures    *tenures

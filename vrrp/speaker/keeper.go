@@ -16,7 +16,7 @@ import (
 type addresser interface {
 	Add(list []placement) []error        // the error of each
 	Try(index int, a vrrp.Address) error // the error that Add would return, without a lasting effect
-	Serves(p netip.Prefix) bool
+	Serves(at placed) bool
 	Remove(index int, a vrrp.Address) error
 	List() (map[int][]ifAddress, error)
 }
@@ -253,8 +253,8 @@ func (k *keeper) awaitService(t task, addresses []vrrp.Address) {
 		if a.Prefix.Addr().Is4() || h == nil || !h.installed {
 			continue
 		}
-		serves := k.kernel.Serves(a.Prefix)
-		for ; !serves && time.Now().Before(deadline); serves = k.kernel.Serves(a.Prefix) {
+		serves := k.kernel.Serves(at)
+		for ; !serves && time.Now().Before(deadline); serves = k.kernel.Serves(at) {
 			k.sleep(servicePause)
 		}
 		if !serves {

@@ -64,7 +64,7 @@ func (k *fakeKernel) Remove(index int, a vrrp.Address) error {
 	return k.fail
 }
 
-func (k *fakeKernel) Serves(netip.Prefix) bool {
+func (k *fakeKernel) Serves(placed) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.slow--

@@ -270,16 +270,17 @@ func (n *neighbors) sourceFor(ifc netInterface) netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, a := range ifc.Addresses {
-		if addr := a.Prefix.Addr(); addr.Is6() && a.Usable && !n.watches(addr) {
+		if addr := a.Prefix.Addr(); addr.Is6() && a.Usable && !n.watches(addr, ifc.Name) {
 			return addr
 		}
 	}
 	return netip.Addr{}
 }
 
-func (n *neighbors) watches(a netip.Addr) bool {
+func (n *neighbors) watches(a netip.Addr, iface string) bool {
+	a = vrrp.OnLink(a, iface)
 	for _, addresses := range n.watched {
-		if slices.ContainsFunc(addresses, func(p placed) bool { return p.Prefix.Addr() == a }) {
+		if slices.ContainsFunc(addresses, func(p placed) bool { return vrrp.OnLink(p.Prefix.Addr(), p.Interface) == a }) {
 			return true
 		}
 	}

@@ -156,9 +156,14 @@ func (k *kernelAddresses) Try(index int, a vrrp.Address) error {
 }
 
 // Serves reports whether the kernel accepts packets to an address as its own. For IPv6 this is the case only some time
-// after Add returns, when a kernel worker has completed the change.
-func (k *kernelAddresses) Serves(p netip.Prefix) bool {
-	routes, err := k.handle.RouteGet(p.Addr().AsSlice())
+// after Add returns, when a kernel worker has completed the change. Other interfaces may have the same link-local address.
+func (k *kernelAddresses) Serves(at placed) bool {
+	addr := at.Prefix.Addr()
+	var options netlink.RouteGetOptions
+	if addr.IsLinkLocalUnicast() {
+		options.Oif = at.Interface
+	}
+	routes, err := k.handle.RouteGetWithOptions(addr.AsSlice(), &options)
 	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }
 

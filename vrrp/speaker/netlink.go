@@ -32,7 +32,7 @@ type lister interface {
 type routes interface {
 	lister
 	Change(changes []addressChange) []error // one error for each
-	RouteGet(destination net.IP) ([]netlink.Route, error)
+	RouteGetWithOptions(destination net.IP, options *netlink.RouteGetOptions) ([]netlink.Route, error)
 }
 
 // transient reports whether an error is temporary: the kernel lacked a resource, a signal interrupted the call, a reply was

@@ -75,7 +75,7 @@ func (r *fakeRoutes) Addresses(found func(index int, p netip.Prefix, flags int))
 	})
 }
 
-func (r *fakeRoutes) RouteGet(net.IP) (list []netlink.Route, err error) {
+func (r *fakeRoutes) RouteGetWithOptions(net.IP, *netlink.RouteGetOptions) (list []netlink.Route, err error) {
 	err = r.fail(func() error { list = []netlink.Route{{Type: unix.RTN_LOCAL}}; return nil })
 	return list, err
 }

@@ -39,7 +39,7 @@ var (
 )
 
 // dropPackets makes the kernel drop packets to addresses of this host, except neighbour discovery, instead of those of the
-// last call. It is one transaction for each family.
+// last call: with a zone, those that arrive on that interface. It is one transaction for each family.
 func dropPackets(addresses []netip.Addr) error {
 	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
@@ -63,11 +63,14 @@ func dropPackets(addresses []netip.Addr) error {
 // replace replaces the table of a family, or removes it if there are no addresses. To remove a table that may not exist, it
 // is created first.
 func (f nftFamily) replace(conn *netlink.Conn, addresses []netip.Addr) error {
+	zoned := slices.Clone(addresses)
+	addresses = slices.DeleteFunc(addresses, func(a netip.Addr) bool { return a.Zone() != "" })
+	zoned = slices.DeleteFunc(zoned, func(a netip.Addr) bool { return a.Zone() == "" })
 	table := func(e *netlink.AttributeEncoder) { e.String(unix.NFTA_TABLE_NAME, nftTable) }
 	batch := nftBatch{family: f.protocol}
 	batch.add(unix.NFT_MSG_NEWTABLE, table)
 	batch.add(unix.NFT_MSG_DELTABLE, table)
-	if len(addresses) > 0 {
+	if len(addresses)+len(zoned) > 0 {
 		batch.add(unix.NFT_MSG_NEWTABLE, table)
 		batch.add(unix.NFT_MSG_NEWCHAIN, nftInput)
 		batch.add(unix.NFT_MSG_NEWSET, f.set)
@@ -78,10 +81,13 @@ func (f nftFamily) replace(conn *netlink.Conn, addresses []netip.Addr) error {
 			batch.add(unix.NFT_MSG_NEWRULE, func(e *netlink.AttributeEncoder) { nftRule(e, nftAcceptDiscovery) })
 		}
 		batch.add(unix.NFT_MSG_NEWRULE, func(e *netlink.AttributeEncoder) { nftRule(e, f.dropMembers) })
+		for _, a := range zoned {
+			batch.add(unix.NFT_MSG_NEWRULE, func(e *netlink.AttributeEncoder) { nftRule(e, func(x *nftExpressions) { f.dropOn(x, a) }) })
+		}
 	}
 	err := batch.send(conn)
 	switch {
-	case len(addresses) == 0 && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT)):
+	case len(addresses)+len(zoned) == 0 && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EAFNOSUPPORT)):
 		return nil // a kernel without nftables has no table
 	case err != nil:
 		return fmt.Errorf("replace nftables table %s: %w%s", nftTable, err, nftHint(err))
@@ -153,12 +159,18 @@ func (f nftFamily) dropMembers(x *nftExpressions) {
 	x.verdict(nfDrop)
 }
 
+// dropOn is the rule "iifname ZONE ip6 daddr ADDRESS drop".
+func (f nftFamily) dropOn(x *nftExpressions, a netip.Addr) {
+	x.meta(unix.NFT_META_IIFNAME)
+	x.compare(unix.NFT_CMP_EQ, append([]byte(a.Zone()), make([]byte, unix.IFNAMSIZ-len(a.Zone()))...)...)
+	x.load(unix.NFT_PAYLOAD_NETWORK_HEADER, f.daddr, f.length)
+	x.compare(unix.NFT_CMP_EQ, a.AsSlice()...)
+	x.verdict(nfDrop)
+}
+
 // nftAcceptDiscovery is the rule "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept".
 func nftAcceptDiscovery(x *nftExpressions) {
-	x.add("meta", func(e *netlink.AttributeEncoder) {
-		e.Uint32(unix.NFTA_META_DREG, unix.NFT_REG_1)
-		e.Uint32(unix.NFTA_META_KEY, unix.NFT_META_L4PROTO)
-	})
+	x.meta(unix.NFT_META_L4PROTO)
 	x.compare(unix.NFT_CMP_EQ, unix.IPPROTO_ICMPV6)
 	x.load(unix.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1)
 	x.compare(unix.NFT_CMP_GTE, neighborAdvert-1)
@@ -195,11 +207,18 @@ func (x *nftExpressions) load(base, offset, length uint32) {
 	})
 }
 
-func (x *nftExpressions) compare(op uint32, value byte) {
+func (x *nftExpressions) meta(key uint32) {
+	x.add("meta", func(e *netlink.AttributeEncoder) {
+		e.Uint32(unix.NFTA_META_DREG, unix.NFT_REG_1)
+		e.Uint32(unix.NFTA_META_KEY, key)
+	})
+}
+
+func (x *nftExpressions) compare(op uint32, value ...byte) {
 	x.add("cmp", func(e *netlink.AttributeEncoder) {
 		e.Uint32(unix.NFTA_CMP_SREG, unix.NFT_REG_1)
 		e.Uint32(unix.NFTA_CMP_OP, op)
-		nftValue(e, unix.NFTA_CMP_DATA, []byte{value})
+		nftValue(e, unix.NFTA_CMP_DATA, value)
 	})
 }
 

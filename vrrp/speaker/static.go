@@ -21,9 +21,10 @@ func (s *static) allRefused() []string {
 	return append(append([]string{}, s.refused...), s.unrouted...)
 }
 
-// has reports whether an address is set statically.
-func (s *static) has(addr netip.Addr) bool {
-	return slices.ContainsFunc(s.wanted.Addresses, func(a vrrp.Address) bool { return a.Prefix.Addr() == addr })
+// has reports whether an address of an interface is set statically.
+func (s *static) has(addr netip.Addr, iface string) bool {
+	addr = vrrp.OnLink(addr, iface)
+	return slices.ContainsFunc(s.wanted.Addresses, func(a vrrp.Address) bool { return vrrp.OnLink(a.Prefix.Addr(), a.Interface) == addr })
 }
 
 // setStatic changes what is set statically.

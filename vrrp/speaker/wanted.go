@@ -190,7 +190,7 @@ func (e *engine) finishRemoval(r *router, now time.Time) {
 
 func (e *engine) countVirtual(in *vrrp.Instance, by int) {
 	for _, a := range in.Addresses {
-		addr := a.Prefix.Addr()
+		addr := in.OnLink(a)
 		if e.virtual[addr] += by; e.virtual[addr] == 0 {
 			delete(e.virtual, addr)
 		}
