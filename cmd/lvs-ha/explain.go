@@ -107,11 +107,11 @@ func runExplain(ctx context.Context, w io.Writer, f explainFlags, name string) e
 	}
 	best := explained{Story: story}
 	if f.peer != "" {
-		peers, err := readRecording(f.peer)
+		peers, saved, err := readRecording(f.peer)
 		if err != nil {
 			return &exitError{3, err}
 		}
-		if best.Peer = explain.Beside(story, of, peers); best.Peer == nil {
+		if best.Peer = explain.Beside(story, of, peers, saved); best.Peer == nil {
 			return &exitError{1, fmt.Errorf("%s: no instance with virtual_router_id %d is recorded", f.peer, of.VirtualRouterID)}
 		}
 	}
@@ -172,13 +172,15 @@ func (f *explainFlags) read() ([]byte, error) {
 	return flight.Read(file)
 }
 
-func readRecording(path string) ([]flight.Router, error) {
+// readRecording returns a saved recording, and when it was saved.
+func readRecording(path string) ([]flight.Router, time.Time, error) {
 	f := explainFlags{from: path}
 	raw, err := f.read()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, time.Time{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return flight.Decode(raw)
+	routers, err := flight.Decode(raw)
+	return routers, flight.SavedAt(raw), err
 }
 
 func saveRecording(path string, raw []byte) error {

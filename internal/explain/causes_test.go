@@ -206,8 +206,13 @@ func TestCauses(t *testing.T) {
 				t.Errorf("no text: %+v", s)
 			}
 			if c.peer != "" {
-				if p := Beside(s, routers[0], other.routers()); p == nil || p.Cause != c.peer {
-					t.Errorf("the peer's recording gives %+v, want %s", p, c.peer)
+				for _, saved := range []time.Time{{}, s.Time} {
+					if p := Beside(s, routers[0], other.routers(), saved); p == nil || p.Cause != c.peer {
+						t.Errorf("the peer's recording gives %+v, want %s", p, c.peer)
+					}
+				}
+				if p := Beside(s, routers[0], other.routers(), s.Time.Add(-time.Minute)); p == nil || p.Cause != PeerTooOld {
+					t.Errorf("the peer's recording of a minute before gives %+v", p)
 				}
 			}
 			for _, r := range flight.Replay(routers[0].Records) {

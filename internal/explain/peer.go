@@ -22,6 +22,7 @@ const (
 	PeerNoSend    Code = "peer-cannot-send" // its kernel refused to send adverts
 	PeerChanged   Code = "peer-changed"     // it changed its state: see its story
 	PeerNotMaster Code = "peer-not-master"
+	PeerTooOld    Code = "peer-too-old" // its recording was saved before the transition
 )
 
 var peerTexts = map[Code]string{
@@ -31,15 +32,20 @@ var peerTexts = map[Code]string{
 	PeerNoSend:    "the other host's kernel refused to send adverts",
 	PeerChanged:   "the other router changed its state shortly before",
 	PeerNotMaster: "the other router was not master",
+	PeerTooOld:    "the other router's recording was saved before this transition: save it again there",
 }
 
 // near is how long before a transition an event on the peer counts as its cause. It is for the clocks of the hosts too.
 const near = 2 * time.Second
 
-// Beside returns what the peer recorded at the time of a story; nil if it has no such virtual router.
-func Beside(s Story, of flight.Router, peers []flight.Router) *Peer {
+// Beside returns what the peer recorded at the time of a story; nil if it has no such virtual router. saved is when its recording
+// was saved, if that is known.
+func Beside(s Story, of flight.Router, peers []flight.Router, saved time.Time) *Peer {
 	for _, r := range peers {
 		if r.VirtualRouterID == of.VirtualRouterID && r.Family == of.Family {
+			if !saved.IsZero() && saved.Before(s.Time.Add(-near)) {
+				return &Peer{Cause: PeerTooOld, Text: peerTexts[PeerTooOld]}
+			}
 			p := peerOf(s, r, intervalOf(r))
 			return &p
 		}

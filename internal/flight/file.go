@@ -1,11 +1,13 @@
 package flight
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -46,6 +48,7 @@ type fileHead struct {
 	used    uint32 // slots that were ever used
 	number  uint32 // of slots; in what Read returns, only those
 	offset  int64  // wall clock minus boot time, of the last record
+	saved   int64  // in what Read returns, when it was read from the recording itself: nanoseconds since 1970
 }
 
 // slotHeader begins a slot.
@@ -123,8 +126,26 @@ func Read(f io.ReaderAt) ([]byte, error) {
 	if err := errors.Join(err, failed); err != nil {
 		return nil, fmt.Errorf("read the recording: %w", err)
 	}
-	(*fileHead)(unsafe.Pointer(&all[0])).number = uint32(used)
+	h = (*fileHead)(unsafe.Pointer(&all[0]))
+	h.number = uint32(used)
+	if h.saved == 0 {
+		h.saved = time.Now().UnixNano()
+	}
 	return all, nil
+}
+
+// SavedAt returns until when the contents of a file can have records: when Read returned it first. It is zero for a file of an
+// earlier version.
+func SavedAt(all []byte) time.Time {
+	if len(all) < pageSize {
+		return time.Time{}
+	}
+	head := bytes.Clone(all[:pageSize]) // aligned
+	h := (*fileHead)(unsafe.Pointer(&head[0]))
+	if !h.valid() || h.saved == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, h.saved)
 }
 
 var errInvalid = errors.New("this is not a recording of this version of lvs-ha")

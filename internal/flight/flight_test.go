@@ -342,3 +342,27 @@ func TestBriefReason(t *testing.T) {
 		t.Errorf("%q", got[1].Reason)
 	}
 }
+
+// TestSavedAt checks that a copy of a recording keeps the time at which it was read from the recording.
+func TestSavedAt(t *testing.T) {
+	w := newNetwork(1, 2)
+	before := time.Now()
+	all, err := Read(bytes.NewReader(w.memory))
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := SavedAt(all)
+	if saved.Before(before.Round(0)) || saved.After(time.Now()) {
+		t.Errorf("saved at %s, want now", saved)
+	}
+	again, err := Read(bytes.NewReader(all))
+	if err != nil || !SavedAt(again).Equal(saved) {
+		t.Errorf("the copy was saved at %s (%v), want %s", SavedAt(again), err, saved)
+	}
+	if at := SavedAt(w.memory); !at.IsZero() {
+		t.Errorf("the recording itself was saved at %s", at)
+	}
+	if at := SavedAt(all[:100]); !at.IsZero() {
+		t.Errorf("a part was saved at %s", at)
+	}
+}
