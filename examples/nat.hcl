@@ -24,7 +24,8 @@ vrrp "web" {
   # replies that bypass the master would reach the clients with the real server's address.
   address "192.168.10.254/24" { interface = "eth1" }
 
-  # A director that cannot reach the real servers must not be master.
+  # A director whose link to the real servers is down must not be master. A fault behind the switch leaves the link up: to notice
+  # that too, track the service, as in pool.hcl.
   track_interface "eth1" {}
 
   # Connections survive a failover.

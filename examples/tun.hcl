@@ -26,7 +26,8 @@ vrrp "web" {
   advertise_interval = var.advertise_interval
   addresses          = ["202.99.59.110/24"]
 
-  # A director that cannot reach the real servers must not be master.
+  # A director whose link to the real servers is down must not be master. A fault behind the switch leaves the link up: to notice
+  # that too, track the service, as in pool.hcl.
   track_interface "eth1" {}
 
   # Connections survive a failover.
