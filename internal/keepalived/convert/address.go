@@ -178,7 +178,8 @@ type listElement struct {
 	text       string
 	expression string // with local values; "": the text
 	notes
-	end bool // no element, but the comments after the last one
+	end     bool // no element, but the comments after the last one
+	refused bool // lvs-ha refuses it
 }
 
 // add adds what a line becomes. What was carried to it stays so: it is about other lines.
@@ -202,23 +203,30 @@ func (b listBuilder) String() string {
 	width, comments := 0, false
 	var texts []string
 	for _, e := range b {
-		texts = append(texts, cmp.Or(e.expression, quote(e.text)))
+		texts = append(texts, e.value())
 		width += len(e.text) + len(`"", `)
 		comments = comments || e.trailing != "" || slices.ContainsFunc(e.above, isComment)
 	}
 	if !comments && width < 100 {
 		return "[" + strings.Join(texts, ", ") + "]"
 	}
+	return b.lines()
+}
+
+func (e listElement) value() string { return cmp.Or(e.expression, quote(e.text)) }
+
+// lines returns the list with each element on a line of its own.
+func (b listBuilder) lines() string {
 	var out strings.Builder
 	out.WriteString("[\n")
-	for i, e := range b {
+	for _, e := range b {
 		for _, c := range rowComments(e.above) {
 			out.WriteString(c + "\n")
 		}
 		if e.end {
 			continue
 		}
-		out.WriteString(texts[i] + ",")
+		out.WriteString(e.value() + ",")
 		if e.trailing != "" {
 			out.WriteString(trailingMark + e.trailing)
 		}

@@ -50,6 +50,13 @@ func Convert(sources []Source, o Options) *Result {
 	root := versions[0].block
 	if len(versions) > 1 {
 		root = merge(versions)
+		if faults, _ := refusals(root.print(), sources, o.WithoutFiles); len(faults) > 0 {
+			// A list that differs between nodes is one expression: what lvs-ha refuses of it can only be left out before.
+			for i, v := range versions {
+				all, _ = leaveOutRefused(v.block, sources[i:i+1], all, o.WithoutFiles)
+			}
+			root = merge(versions)
+		}
 	}
 	return accepted(root, sources, all, o.WithoutFiles)
 }

@@ -16,25 +16,126 @@ const maxRounds = 10
 // accepted returns the result without what lvs-ha refuses, which becomes findings. A configuration may be valid for keepalived, which
 // ignores much of what contradicts itself, and the rules about that are lvs-ha's own: they stand in the package config, not here.
 func accepted(root *block, sources []Source, findings []Finding, withoutFiles bool) *Result {
+	findings, err := leaveOutRefused(root, sources, findings, withoutFiles)
+	if err != nil {
+		return &Result{HCL: root.print(), Findings: findings, Err: err}
+	}
+	return &Result{HCL: shortest(root, root.print(), sources, withoutFiles), Findings: findings}
+}
+
+// leaveOutRefused leaves out what lvs-ha refuses. The error is what is still refused.
+func leaveOutRefused(root *block, sources []Source, findings []Finding, withoutFiles bool) ([]Finding, error) {
 	for round := 1; ; round++ {
 		text, places := root.layout()
 		faults, err := refusals(text, sources, withoutFiles)
-		if len(faults) == 0 {
-			return &Result{HCL: shortest(root, text, sources, withoutFiles), Findings: findings}
-		}
-		if round > maxRounds {
-			return &Result{HCL: text, Findings: findings, Err: err}
+		if len(faults) == 0 || round > maxRounds {
+			return findings, err
 		}
 		found := false
 		for _, f := range faults {
-			// An item that is left out is a comment: another error in it is not reported.
-			if at := victim(places, f.Line); at != nil && at.in.items[at.index].kind() != "comment" {
-				found = true
-				findings = leaveOut(at, f, findings)
+			at := victim(places, f.Line)
+			if at == nil || at.gone() {
+				continue // another error in what is left out already is not reported
+			}
+			found = true
+			reason := inResult.ReplaceAllString(strings.TrimSuffix(f.Summary, ".")+": "+f.Detail, "")
+			before := at.in.transport()
+			findings = leaveOut(at, reason, findings)
+			if after := at.in.transport(); at.up != nil && after != before {
+				findings = leaveOut(at.up.outside(), reason+" "+after.instead(before), findings)
 			}
 		}
 		if !found {
-			return &Result{HCL: text, Findings: findings, Err: err}
+			return findings, err
+		}
+		root.withoutRefused()
+	}
+}
+
+// transport is how the adverts of an instance are sent.
+type transport struct{ ipv6, unicast bool }
+
+// transport returns that of a vrrp block, and the zero value of any other block.
+func (b *block) transport() (t transport) {
+	if b.get("virtual_router_id") == "" {
+		return t
+	}
+	family := func(text string) bool {
+		t.ipv6 = strings.Contains(text, ":")
+		return text != ""
+	}
+	t.unicast = b.left("unicast_peers") != ""
+	if family(b.left("addresses")) || family(b.left("excluded_addresses")) {
+		return t
+	}
+	if a := b.find("address"); a != nil && family(a.label) {
+		return t
+	}
+	_ = family(b.get("source_address")) || family(b.left("unicast_peers"))
+	return t
+}
+
+// left returns what is not refused of a list; "" if nothing is.
+func (b *block) left(name string) string {
+	for _, i := range b.items {
+		if i.name != name || len(i.list) == 0 {
+			continue
+		}
+		var texts []string
+		for _, e := range i.list {
+			if !e.refused && !e.end {
+				texts = append(texts, e.text)
+			}
+		}
+		return strings.Join(texts, " ")
+	}
+	return b.get(name)
+}
+
+// instead says what an instance would do that is left out.
+func (t transport) instead(before transport) string {
+	if before.unicast && !t.unicast {
+		return "Without it, the instance would use multicast, and is left out."
+	}
+	return "Without it, the instance would use another address family, and is left out."
+}
+
+// gone reports whether an item, or the block that it is in, is left out. It is a comment then.
+func (p *place) gone() bool {
+	it := p.in.items[p.index]
+	if p.element != wholeItem && p.element < len(it.list) && it.list[p.element].refused {
+		return true
+	}
+	for up := p; up != nil; up = up.up {
+		if up.in.items[up.index].kind() == "comment" {
+			return true
+		}
+	}
+	return false
+}
+
+// outside returns the dynamic block that a block is the content of, or the block.
+func (p *place) outside() *place {
+	for p.up != nil && p.in.kind == "dynamic" {
+		p = p.up
+	}
+	return p
+}
+
+// withoutRefused removes the elements of lists that lvs-ha refuses.
+func (b *block) withoutRefused() {
+	for n := range b.items {
+		it := &b.items[n]
+		if it.block != nil {
+			it.block.withoutRefused()
+		}
+		if !slices.ContainsFunc(it.list, func(e listElement) bool { return e.refused }) {
+			continue
+		}
+		it.list = slices.DeleteFunc(it.list, func(e listElement) bool { return e.refused })
+		it.value = it.list.String()
+		if !slices.ContainsFunc(it.list, func(e listElement) bool { return !e.end }) {
+			*it = item{notes: notes{above: it.lines(), from: it.notes.from}}
 		}
 	}
 }
@@ -102,27 +203,39 @@ const refusal = "lvs-ha does not accept it: "
 // Positions in the result change.
 var inResult = regexp.MustCompile(` at ` + regexp.QuoteMeta(resultName) + `(:| line )[0-9,-]+`)
 
-// leaveOut makes a comment of an item that lvs-ha refuses, and a finding of the line that it came from.
-func leaveOut(at *place, fault config.Finding, findings []Finding) []Finding {
+// leaveOut makes a comment of an item, or of an element of its list, that lvs-ha refuses, and a finding of the line that it came from.
+func leaveOut(at *place, reason string, findings []Finding) []Finding {
 	it := &at.in.items[at.index]
 	from := it.notes.from
+	var e *listElement
+	if at.element != wholeItem && at.element < len(it.list) {
+		e = &it.list[at.element]
+		e.refused = true
+		if e.from.Line != 0 {
+			from = e.from
+		}
+		reason += fmt.Sprintf(" Left out: %s.", e.text)
+	}
 	for up := at.up; up != nil && from.Line == 0; up = up.up {
 		from = up.in.items[up.index].notes.from
 	}
-	reason := inResult.ReplaceAllString(strings.TrimSuffix(fault.Summary, ".")+": "+fault.Detail, "")
 	f := Finding{Position: from.Position, Block: from.block, Word: from.word, Fate: Missing, Text: refusal + reason}
 	name := from.word
 	if name == "" {
 		name = it.name
 	}
-	above := slices.Concat(it.lines(), []string{fmt.Sprintf("%s: %s", name, f.Text)})
-	*it = item{notes: notes{above: above, from: from}}
+	note := fmt.Sprintf("%s: %s", name, f.Text)
+	if e != nil {
+		it.notes.above = slices.Concat(it.notes.above, e.lines(), []string{note})
+	} else {
+		*it = item{notes: notes{above: append(it.lines(), note), from: from}}
+	}
 	same := func(g Finding) bool {
 		return g.Position == f.Position && (g.Block == f.Block || f.Block == "") && g.Word == f.Word
 	}
 	i := slices.IndexFunc(findings, same)
 	if i < 0 {
-		return append(findings, f)
+		return insert(findings, f)
 	}
 	f.Block, f.Node = findings[i].Block, findings[i].Node
 	if !findings[i].Fate.Lossy() {
@@ -130,4 +243,22 @@ func leaveOut(at *place, fault config.Finding, findings []Finding) []Finding {
 		return findings
 	}
 	return slices.Insert(findings, i+1, f)
+}
+
+// insert adds a finding after those of the lines before it.
+func insert(findings []Finding, f Finding) []Finding {
+	at := -1
+	for i, g := range findings {
+		if g.File == f.File && g.Line <= f.Line {
+			at = i
+		}
+	}
+	if at < 0 {
+		return append(findings, f)
+	}
+	f.Node = findings[at].Node
+	if f.Block == "" && findings[at].Line == f.Line {
+		f.Block = findings[at].Block
+	}
+	return slices.Insert(findings, at+1, f)
 }

@@ -44,10 +44,13 @@ type origin struct {
 
 // place is where an item stands.
 type place struct {
-	up    *place // of the block that it is in; nil at the top
-	in    *block
-	index int
+	up      *place // of the block that it is in; nil at the top
+	in      *block
+	index   int
+	element int // of the item's list; wholeItem: none
 }
+
+const wholeItem = -1
 
 func (b *block) set(name, value string, n notes) {
 	b.items = append(b.items, item{name: name, value: value, notes: n})
@@ -139,13 +142,15 @@ func quoteAll(words []string) string {
 
 // print returns the file in HCL's canonical layout.
 func (b *block) print() []byte {
-	text, _ := b.layout()
-	return text
+	p := &printer{}
+	p.items(b)
+	p.flush()
+	return []byte(p.out.String())
 }
 
-// layout returns the file in HCL's canonical layout, and the place of the item in each line; nil for an empty line.
+// layout returns the file with each element of a list on its own line, and the place of the item in each line; nil for an empty line.
 func (b *block) layout() ([]byte, []*place) {
-	p := &printer{}
+	p := &printer{split: true}
 	p.items(b)
 	p.flush()
 	return []byte(p.out.String()), p.places
@@ -158,6 +163,7 @@ type printer struct {
 	run    []row // lines that are aligned with each other
 	at     *place
 	places []*place // of the lines in out
+	split  bool     // each element of a list is on its own line
 }
 
 // row is a line: an attribute, or with an empty name another one.
@@ -232,7 +238,7 @@ func (p *printer) items(b *block) {
 	previous, up := "", p.at
 	defer func() { p.at = up }()
 	for i, it := range b.items {
-		p.at = &place{up, b, i}
+		p.at = &place{up, b, i, wholeItem}
 		kind := it.kind()
 		if i > 0 && separate(previous, kind, b.kind == "") {
 			p.line("", "", "")
@@ -272,7 +278,11 @@ func separate(previous, next string, top bool) bool {
 }
 
 func (p *printer) attribute(i item) {
-	lines := strings.Split(i.value, "\n")
+	value := i.value
+	if p.split && len(i.list) > 0 {
+		value = i.list.lines()
+	}
+	lines, element, whole := strings.Split(value, "\n"), 0, p.at
 	if len(lines) == 1 {
 		p.line(i.name, i.value, i.notes.trailing)
 		return
@@ -282,8 +292,12 @@ func (p *printer) attribute(i item) {
 	for _, l := range lines[1:] {
 		if strings.HasPrefix(l, "]") || strings.HasPrefix(l, "}") {
 			p.depth--
+		} else if p.split && len(i.list) > 0 && !strings.HasPrefix(l, "#") {
+			p.at = &place{whole.up, whole.in, whole.index, element}
+			element++
 		}
 		p.nested(l)
+		p.at = whole
 		if !strings.HasPrefix(l, "#") && (strings.HasSuffix(l, "[") || strings.HasSuffix(l, "{")) {
 			p.depth++
 		}
