@@ -14,16 +14,18 @@ func (c *converter) sourceAddress(l *line, b *block, v *instance) {
 	if l.superseded(v.node.Children, "mcast_src_ip", "unicast_src_ip") {
 		return
 	}
-	a, err := netip.ParseAddr(l.arg(0))
 	if len(l.Args) == 0 {
 		l.doubt(Ignored, noValue)
 		return
 	}
-	if err != nil || a.Is6() != v.ipv6 {
+	a, ok := address(l.arg(0))
+	if !ok || a.Is6() != v.ipv6 {
 		l.doubt(Ignored, "%q is not an address of the instance's family.", l.arg(0))
 		return
 	}
-	l.find(Same, "")
+	if !l.cut(l.arg(0), a) {
+		l.find(Same, "")
+	}
 	l.set(b, "source_address", quote(a.String()))
 }
 
@@ -50,14 +52,24 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 		case p.Addr().Is6() != v.ipv6:
 			at.doubt(Ignored, "%s has another family than the instance.", p)
 			continue
-		case v.have[p.Addr()] && excluded:
+		}
+		on, dev := v.have[p.Addr()], v.device(value.Words)
+		switch {
+		case slices.Contains(on, dev) && excluded:
 			at.doubt(Ignored, "The instance has %s already.", p.Addr())
 			continue
-		case v.have[p.Addr()]:
+		case len(on) > 0 && excluded && !p.Addr().IsLinkLocalUnicast():
+			at.find(Missing, "The instance has %s on another interface already, and lvs-ha has such an address only once.", p.Addr())
+			continue
+		case len(on) > 0 && !excluded:
 			at.find(Differs, "keepalived sends %s twice in its adverts, lvs-ha once; a peer with keepalived logs that.", p.Addr())
 			continue
 		}
-		v.have[p.Addr()] = true
+		v.have[p.Addr()] = append(on, dev)
+		if p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() && v.other && !excluded {
+			at.find(Equivalent, "lvs-ha lists link-local addresses first in its adverts, as RFC 9568 requires it.")
+		}
+		v.other = v.other || !excluded && !p.Addr().IsLinkLocalUnicast()
 		extra := at.addressOptions(value.Words[1:], v, p)
 		if len(extra.items) == 0 && len(others) == 0 && b.get(name) == "" && (excluded || b.find("address") == nil) {
 			plain.add(p.String(), at)
@@ -87,6 +99,14 @@ func (c *converter) addresses(l *line, b *block, v *instance) {
 	}
 }
 
+// device returns the interface that an address is on; "" if it is that of the other addresses.
+func (v *instance) device(words []string) string {
+	if i := slices.Index(words, "dev"); i > 0 && i+1 < len(words) && !v.isOwn(words[i+1]) {
+		return words[i+1]
+	}
+	return ""
+}
+
 // addressOptions converts the words after an address.
 func (l *line) addressOptions(words []string, v *instance, at netip.Prefix) *block {
 	b := &block{}
@@ -97,7 +117,7 @@ func (l *line) addressOptions(words []string, v *instance, at netip.Prefix) *blo
 		}
 		switch words[i] {
 		case "dev":
-			if next != v.iface || v.node != nil && v.node.Last("use_vmac") != nil {
+			if !v.isOwn(next) {
 				b.set("interface", quote(next), notes{})
 			}
 			i++
@@ -247,13 +267,20 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 	}
 	var peers listBuilder
 	lowest, highest := 256, -1
+	have := map[netip.Addr]bool{}
 	for _, value := range values {
 		at := l.value(value)
-		a, err := netip.ParseAddr(value.Words[0])
-		if err != nil || a.Is6() != v.ipv6 {
+		a, ok := address(value.Words[0])
+		switch {
+		case !ok || a.Is6() != v.ipv6:
 			at.doubt(Ignored, "%q is not an address of the instance's family.", value.Words[0])
 			continue
+		case have[a]:
+			at.find(Ignored, "keepalived ignores it: the peer %s is listed twice.", a)
+			continue
 		}
+		have[a] = true
+		at.cut(value.Words[0], a)
 		least, most := 1, 255
 		for i := 1; i+1 < len(value.Words); i += 2 {
 			if ttl, ok := number(value.Words[i+1], 0, 255); ok {
@@ -272,7 +299,7 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 		peers.add(a.String(), at)
 	}
 	if len(peers) == 0 {
-		l.find(Ignored, "keepalived uses multicast without valid peers.")
+		l.find(Differs, "No peer is an address of the instance's family. Without peers, keepalived uses multicast, and so does this instance: write unicast_peers.")
 		return
 	}
 	for _, n := range v.node.All("unicast_peer") {

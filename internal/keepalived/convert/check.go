@@ -181,8 +181,10 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 	}
 	switch l.Keyword {
 	case "connect_ip":
-		if a, err := netip.ParseAddr(l.arg(0)); err == nil {
-			l.find(Same, "")
+		if a, ok := address(l.arg(0)); ok {
+			if !l.cut(l.arg(0), a) {
+				l.find(Same, "")
+			}
 			l.set(b, "address", quote(a.String()))
 		} else {
 			l.find(Ignored, "%q is not an address.", l.arg(0))
@@ -209,10 +211,15 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			head = l.notes()
 		}
 		value := quote(l.arg(0))
-		if name == "mark" {
+		switch a, _ := address(l.arg(0)); {
+		case name == "mark":
 			value = l.arg(0)
+		case name == "address" && l.cut(l.arg(0), a):
+			value = quote(a.String())
 		}
-		l.find(Same, "")
+		if !l.told {
+			l.find(Same, "")
+		}
 		s.set(name, value, head)
 	case "misc_path":
 		c.miscPath(l, b, check)
@@ -342,7 +349,7 @@ func sourceFault(l *line) string {
 	value := l.arg(0)
 	switch l.Keyword {
 	case "bindto":
-		if _, err := netip.ParseAddr(value); err != nil {
+		if _, ok := address(value); !ok {
 			return fmt.Sprintf("%q is not an address.", value)
 		}
 	case "bind_if":

@@ -268,6 +268,25 @@ func TestFates(t *testing.T) {
 		{"vrrp_sync_group G {\ngroup {\nV\nW\n}\ntrack_interface {\neth0\neth3\n}\n}\n" + instance("") + "vrrp_instance W {\ninterface eth1\nvirtual_router_id 7\n}\n", "track_interface", Equivalent, `track_interface "eth3" {}`},
 		{"virtual_server_group G {\n10.0.0.1-2 80\n}\nvirtual_server group G {\nquorum_up /bin/a\nreal_server 10.0.1.2 80 {\n}\n}\n", "quorum_up", Differs, `up   = ["/bin/a"]`},
 		{"virtual_server_group G {\n10.0.0.1-3 80\nfwmark 7\nx y\n}\nvirtual_server group G {\nreal_server 10.0.1.2 80 {\n}\n}\n", "x", Ignored, `    "10.0.0.3:80",`},
+		// keepalived cuts off what follows an address.
+		{instance("unicast_src_ip 10.0.0.3/24\nunicast_peer {\n10.0.0.4/24\n10.0.0.5-9\n10.0.0.4\n}"), "unicast_peer", Equivalent, `["10.0.0.4", "10.0.0.5"]`},
+		{instance("unicast_src_ip 10.0.0.3/24\nunicast_peer {\n10.0.0.4\n}"), "unicast_src_ip", Equivalent, `source_address    = "10.0.0.3"`},
+		{instance("unicast_peer {\n10.0.0.4\n10.0.0.4/8\n}"), "unicast_peer", Ignored, `["10.0.0.4"]`},
+		{instance("mcast_src_ip 10.0.0.3/x"), "mcast_src_ip", Equivalent, `source_address    = "10.0.0.3"`},
+		{instance("mcast_dst_ip 224.0.0.99/4"), "mcast_dst_ip", Equivalent, `multicast_address = "224.0.0.99"`},
+		{"vrrp_instance V {\ninterface eth0\nvirtual_router_id 7\nunicast_src_ip fd00::3/64\nvirtual_ipaddress {\nfd00::1/64\n}\n}\n", "unicast_src_ip", Equivalent, `source_address    = "fd00::3"`},
+		{instance("unicast_peer {\nPEER\n}"), "unicast_peer", Differs, "# keepalived's unicast_peer: No peer"},
+		{instance("unicast_fault_no_peer\nunicast_peer {\nPEER\n}"), "vrrp_instance", Missing, "# keepalived's vrrp_instance"},
+		{"global_defs {\nvrrp_mcast_group4 224.0.0.98/4\n}\n" + instance(""), "vrrp_mcast_group4", Equivalent, `multicast_address = "224.0.0.98"`},
+		{"global_defs {\nvrrp_mcast_group4 10.0.0.1\n}\n" + instance(""), "vrrp_mcast_group4", Ignored, ""},
+		{"global_defs {\nlvs_sync_daemon eth1 V group 224.0.0.82/8\n}\n" + instance(""), "lvs_sync_daemon", Equivalent, `group     = "224.0.0.82"`},
+		{"global_defs {\nlvs_sync_daemon eth1 V group 10.0.0.1\n}\n" + instance(""), "lvs_sync_daemon", Equivalent, `interface = "eth1"`},
+		{"virtual_server 10.0.0.9/32 80 {\nprotocol TCP\nreal_server 10.0.1.2-7 80 {\n}\n}\n", "virtual_server", Equivalent, `virtual_service "10.0.0.9:80"`},
+		{"virtual_server 10.0.0.9-20 80 {\nprotocol TCP\nreal_server 10.0.1.2/24 80 {\n}\n}\n", "real_server", Equivalent, `real_server "10.0.1.2" {}`},
+		{server("sorry_server 10.0.1.9/24 80"), "sorry_server", Equivalent, `sorry_server "10.0.1.9" {}`},
+		{server("real_server 10.0.1.3 80 {\nTCP_CHECK {\nconnect_ip 10.0.1.4/24\nbindto 10.0.0.8/24\n}\n}"), "connect_ip", Equivalent, `address        = "10.0.1.4"`},
+		{server("real_server 10.0.1.3 80 {\nTCP_CHECK {\nbindto 10.0.0.8/24\n}\n}"), "bindto", Equivalent, `address = "10.0.0.8"`},
+		{"virtual_server_group G {\n10.0.0.1/x 80\n10.0.0.2 80\n}\nvirtual_server group G {\nreal_server 10.0.1.2 80 {\n}\n}\n", "10.0.0.1/x", Ignored, `"10.0.0.2:80"`},
 	} {
 		source, err := keepalived.Read("f", keepalived.Options{Node: "lb1", Files: text(c.text)})
 		if err != nil {

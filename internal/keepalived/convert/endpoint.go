@@ -39,14 +39,14 @@ func (e endpoint) value() string {
 	return quote(e.address.String())
 }
 
-func parseEndpoint(address, port string) (netip.AddrPort, bool) {
-	a, err := netip.ParseAddr(address)
+func parseEndpoint(text, port string) (netip.AddrPort, bool) {
+	a, valid := address(text)
 	p, ok := uint64(0), true
 	if port != "" {
 		n, err := strconv.ParseUint(port, 10, 16)
 		p, ok = n, err == nil
 	}
-	return netip.AddrPortFrom(a, uint16(p)), err == nil && ok
+	return netip.AddrPortFrom(a, uint16(p)), valid && ok
 }
 
 // dropOwn removes the endpoints of a group that are real servers too. It returns one of them.
@@ -150,8 +150,11 @@ func parseEntry(words []string) (entries []endpoint, ok bool) {
 	}
 	text, last, isRange := strings.Cut(words[0], "-")
 	p, err := netip.ParsePrefix(words[0])
-	if err == nil {
+	switch {
+	case err == nil:
 		text = p.Addr().String()
+	case strings.Contains(words[0], "/"):
+		return nil, false // keepalived skips an entry whose length is invalid
 	}
 	first, ok := parseEndpoint(text, words[1])
 	if !ok {

@@ -63,7 +63,9 @@ func (c *converter) readGlobals() {
 					g.version = v
 				}
 			case "vrrp_strict":
-				g.strict = true
+				if v, ok := truth(n.Args); ok {
+					g.strict = v
+				}
 			case "v3_checksum_as_v2":
 				if v, ok := truth(n.Args); ok {
 					g.checksumV2 = v
@@ -84,7 +86,7 @@ func (c *converter) readGlobals() {
 			case "vrrp_garp_master_refresh":
 				g.garp.refresh = parseOr(arg, g.garp.refresh)
 			case "vrrp_mcast_group4", "vrrp_mcast_group6":
-				if a, err := netip.ParseAddr(arg); err == nil && a.IsMulticast() && a.Is6() == (n.Keyword == "vrrp_mcast_group6") {
+				if a, ok := multicastGroup(n); ok {
 					i := 0
 					if a.Is6() {
 						i = 1
@@ -124,6 +126,15 @@ func (c *converter) readGlobals() {
 	}
 }
 
+// multicastGroup parses vrrp_mcast_group4 and vrrp_mcast_group6.
+func multicastGroup(n *keepalived.Node) (netip.Addr, bool) {
+	if len(n.Args) == 0 {
+		return netip.Addr{}, false
+	}
+	a, ok := address(n.Args[0])
+	return a, ok && a.IsMulticast() && a.Is6() == (n.Keyword == "vrrp_mcast_group6")
+}
+
 func parseOr(s string, otherwise int) int {
 	if v, ok := loose(s, 0, 1<<31-1); ok && s != "" {
 		return v
@@ -147,7 +158,9 @@ func parseSyncDaemon(n *keepalived.Node) *syncDaemon {
 			d.instance = next
 			i++
 		case name == "group":
-			d.options = append(d.options, [2]string{name, quote(next)})
+			if a, ok := address(next); ok && a.IsMulticast() { // keepalived ignores others
+				d.options = append(d.options, [2]string{name, quote(a.String())})
+			}
 			i++
 		case name != "":
 			if v, ok := number(next, 0, 65535); ok {
@@ -193,12 +206,18 @@ func (c *converter) globalDefs(top *line) {
 			if !c.globals.userSet && c.options.ScriptUser == "root" && c.runsAsDefault(c.source.Nodes) {
 				l.find(Differs, "keepalived uses the user keepalived_script for commands without a user, and without that user, as on this host, removes them. lvs-ha runs them as root: write another user.")
 			}
+		case "vrrp_mcast_group4", "vrrp_mcast_group6":
+			if a, ok := multicastGroup(l.Node); !ok {
+				l.find(Ignored, "%q is not a multicast address of this family.", l.arg(0))
+			} else {
+				l.cut(l.arg(0), a)
+			}
 		case "vrrp_strict":
-			l.find(Differs, "%s", table["global_defs"]["vrrp_strict"].text)
+			l.strict()
 		case "vrrp_garp_interval", "vrrp_gna_interval":
 			l.announceLimit(top.Children)
 		case "vrrp_down_timer_adverts":
-			downTimer(l)
+			downTimer(l, false)
 		}
 	})
 }
@@ -217,9 +236,13 @@ func (c *converter) runsAsDefault(nodes []*keepalived.Node) bool {
 	})
 }
 
-func downTimer(l *line) {
-	if l.arg(0) == "3" {
+func downTimer(l *line, strict bool) {
+	switch {
+	case l.arg(0) == "3":
 		l.find(Same, "")
+		return
+	case strict:
+		l.find(Ignored, "keepalived uses 3 in strict mode.")
 		return
 	}
 	l.find(Differs, "A backup takes over after 3 intervals and its skew time, as RFC 9568 says, not after %s.", l.arg(0))

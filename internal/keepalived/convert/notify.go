@@ -197,6 +197,8 @@ func (c *converter) authentication(l *line, b *block, v *instance) {
 		case l2.superseded(l.Children, l2.Keyword):
 		case signs(v.node):
 			l2.find(Ignored, "keepalived ignores it because of auth_hmac.")
+		case v.strict:
+			l2.find(Ignored, "keepalived ignores it: strict mode has no passwords.")
 		case v.version == 3:
 			l2.find(Ignored, "keepalived ignores it: version 3 has no passwords.")
 		case kind == nil || kind.Keyword != "" && len(kind.Args) == 0:
@@ -234,7 +236,7 @@ func signs(instance *keepalived.Node) bool {
 // hmacWords are the values that keepalived knows.
 var hmacWords = map[string][]string{"anti_replay": {"time", "monotonic"}, "mode": {"enforce", "permissive", "receive-only"}}
 
-func (c *converter) authHMAC(l *line, b *block) {
+func (c *converter) authHMAC(l *line, b *block, v *instance) {
 	l.find(Same, "")
 	h := b.add(&block{kind: "auth_hmac", notes: l.notes()})
 	c.each("auth_hmac", l.Children, h, func(l2 *line) {
@@ -248,6 +250,10 @@ func (c *converter) authHMAC(l *line, b *block) {
 		case "anti_replay", "mode":
 			if !slices.Contains(hmacWords[l2.Keyword], l2.arg(0)) {
 				l2.find(Ignored, "keepalived knows %s.", strings.Join(hmacWords[l2.Keyword], ", "))
+				return
+			}
+			if v.strict && l2.Keyword == "mode" && l2.arg(0) != "enforce" {
+				l2.find(Ignored, "keepalived uses enforce in strict mode.")
 				return
 			}
 			l2.find(Same, "")

@@ -79,7 +79,9 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 		return
 	}
 	s.have[name] = true
-	l.find(Same, "")
+	if !l.cut(l.arg(0), at.Addr()) {
+		l.find(Same, "")
+	}
 	r := b.add(&block{kind: "real_server", label: name, single: true, notes: l.notes()})
 	t := s.timers.read(l.Children, true)
 	t.port = checked
@@ -284,7 +286,9 @@ func (c *converter) sorryServer(l *line, b *block, s *service) {
 			return
 		}
 	}
-	l.find(Same, "")
+	if !l.cut(l.arg(0), at.Addr()) {
+		l.find(Same, "")
+	}
 	m := s.node.Last("sorry_server_lvs_method")
 	at, _ = s.mapped(at, forwardings[lastArg(s.node, "sorry_server_lvs_method")])
 	r := b.add(&block{kind: "sorry_server", label: serverLabel(at, s.port), single: true, notes: l.notes()})

@@ -42,7 +42,9 @@ func (c *converter) virtualServer(l *line) {
 		}
 		return
 	}
-	l.find(Same, "")
+	if at := s.endpoints[0]; at.mark != 0 || l.arg(0) == "group" || !l.cut(l.arg(0), at.address.Addr()) {
+		l.find(Same, "")
+	}
 	switch {
 	case s.alpha():
 	case !c.unchecked && s.startUp > 0:

@@ -106,6 +106,7 @@ const (
 	ownBuffers   = "lvs-ha sizes its buffers by itself and reads everything again after a lost message."
 	bothARP      = "lvs-ha sends two ARP packets for each address, a request and a reply, at this interval."
 	inAnnounce   = "It is in the announce blocks."
+	noStrict     = "There is no strict mode. What it changes in an instance is written in its vrrp block, except: virtual addresses that are on no vmac accept packets, and a master answers a lower master's adverts and announces its addresses again."
 	noReloadFile = "Reload with systemctl reload or lvs-ha reload."
 )
 
@@ -164,7 +165,7 @@ var globalWords = map[string]word{
 	"nftables_ipvs_start_fwmark":          {Missing, "", "Firewall marks are not set by lvs-ha."},
 	"vrrp_check_unicast_src":              {Equivalent, "", "Only adverts of the configured peers are accepted."},
 	"vrrp_skip_check_adv_addr":            {Equivalent, "", "An advert with other addresses counts, and is reported."},
-	"vrrp_strict":                         {Differs, "", "There is no strict mode; packet filter rules that it adds are missing, so virtual addresses accept packets."},
+	"vrrp_strict":                         {Differs, "", noStrict},
 	"vrrp_priority":                       {Equivalent, "", ownPriority},
 	"vrrp_no_swap":                        {Equivalent, "", ownPriority},
 	"vrrp_rt_priority":                    {Equivalent, "", ownPriority},
@@ -308,7 +309,7 @@ var instanceWords = map[string]word{
 	"higher_prio_send_advert":    {Missing, "", "A master that hears a higher one becomes backup at once, without another advert."},
 	"owner_ignore_adverts":       {Missing, "", "An owner answers other masters' adverts."},
 	"skip_check_adv_addr":        {Equivalent, "", "An advert with other addresses counts, and is reported."},
-	"strict_mode":                {Differs, "", "There is no strict mode; packet filter rules that it adds are missing, so virtual addresses accept packets."},
+	"strict_mode":                {Differs, "", noStrict},
 	"accept":                     {Same, "", ""},
 	"no_accept":                  {Same, "vmac { accept = false }", "Only with use_vmac."},
 	"promote_secondaries":        {Missing, "", "Set the kernel parameter promote_secondaries yourself."},

@@ -69,6 +69,26 @@ func truth(words []string) (value, ok bool) {
 	return false, false
 }
 
+// address parses an address as keepalived does, which cuts off what follows the first "-", or else the first "/" (lib/utils.c,
+// inet_stosockaddr).
+func address(text string) (netip.Addr, bool) {
+	before, _, found := strings.Cut(text, "-")
+	if !found {
+		before, _, _ = strings.Cut(text, "/")
+	}
+	a, err := netip.ParseAddr(before)
+	return a, err == nil && a.Zone() == ""
+}
+
+// cut records that keepalived reads only the address at the beginning of a word.
+func (l *line) cut(word string, a netip.Addr) bool {
+	if !strings.ContainsAny(word, "-/") {
+		return false
+	}
+	l.find(Equivalent, "keepalived reads only the address %s of %q.", a, word)
+	return true
+}
+
 // prefix parses an address with an optional length; without one it is a host's.
 func prefix(s string) (netip.Prefix, bool) {
 	p, _, ok := keepalived.Prefix(s)

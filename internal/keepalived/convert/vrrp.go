@@ -21,14 +21,17 @@ type instance struct {
 	ipv6     bool
 	version  int
 	priority int
-	master   bool
+	master   bool // begins as master
+	strict   bool
+	vmac     string // the interface of use_vmac; "": none
 	iface    string
 	vrid     int
 	interval time.Duration
-	group    *keepalived.Node // its sync group
-	weighted bool             // the group allows weights
-	have     map[netip.Addr]bool
-	carriers []string // other interfaces with addresses: keepalived tracks them
+	group    *keepalived.Node        // its sync group
+	weighted bool                    // the group allows weights
+	have     map[netip.Addr][]string // the virtual addresses with their interfaces; "": the instance's
+	other    bool                    // it has virtual addresses that are not link-local
+	carriers []string                // other interfaces with addresses: keepalived tracks them
 
 	aboutAnnounce []string         // comments for the announce block
 	alone         *keepalived.Node // the sync group that has no other instance
@@ -45,6 +48,7 @@ func (c *converter) readInstances() {
 		c.instances[v.name] = v
 		c.order = append(c.order, v)
 	}
+	c.nameVMACs()
 	var groups []string
 	for _, n := range c.source.Nodes {
 		if n.Keyword != "vrrp_sync_group" || len(n.Args) != 1 || slices.Contains(groups, n.Args[0]) {
@@ -116,7 +120,7 @@ func members(group *keepalived.Node) (names []string) {
 }
 
 func (c *converter) readInstance(n *keepalived.Node) *instance {
-	v := &instance{node: n, name: n.Args[0], priority: -1, interval: time.Second, have: map[netip.Addr]bool{}}
+	v := &instance{node: n, name: n.Args[0], priority: -1, interval: time.Second, have: map[netip.Addr][]string{}, strict: c.globals.strict}
 	family := 0
 	for _, child := range n.Children {
 		arg := ""
@@ -159,28 +163,39 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 				if i := slices.Index(value.Words, "dev"); i > 0 && i+1 < len(value.Words) && !slices.Contains(value.Words, "no_track") {
 					v.carriers = append(v.carriers, value.Words[i+1])
 				}
-				if family == 0 && child.Keyword != "virtual_ipaddress_excluded" {
+				switch {
+				case family != 0 || child.Keyword == "virtual_ipaddress_excluded":
+				case child.Keyword == "unicast_peer":
+					family = familyOfHost(value.Words[0])
+				default:
 					family = familyOf(value.Words[0])
 				}
 			}
 		case "mcast_src_ip", "unicast_src_ip", "mcast_dst_ip":
 			if family == 0 {
-				family = familyOf(arg)
+				family = familyOfHost(arg)
+			}
+		case "strict_mode":
+			if on, ok := truth(child.Args); ok {
+				v.strict = on
 			}
 		}
 	}
 	v.ipv6 = family == 6
-	if v.version == 0 {
+	switch {
+	case v.ipv6 && (v.version == 0 || v.strict):
+		v.version = 3
+	case v.version == 0:
 		v.version = c.globals.version
-		if v.ipv6 {
-			v.version = 3
-		}
 	}
 	if v.priority < 0 {
 		v.priority = 100
 		if v.master {
 			v.priority = 255
 		}
+	}
+	if v.strict {
+		v.master = v.priority == 255
 	}
 	v.interval = roundInterval(v.interval, v.version)
 	switch {
@@ -195,6 +210,12 @@ func (c *converter) readInstance(n *keepalived.Node) *instance {
 		v.removed = "keepalived does not run it: version 3 needs a valid virtual address."
 	case v.ipv6 && v.version == 2:
 		v.removed = "lvs-ha has no VRRP version 2 with IPv6, which no RFC describes."
+	case v.strict && v.unicast():
+		v.removed = "keepalived does not run it: strict mode has no unicast, unless the interface has no multicast. Remove strict mode to import it."
+	case v.strict && !v.advertises():
+		v.removed = "keepalived does not run it: strict mode requires a virtual address."
+	case !v.unicast() && n.Last("unicast_fault_no_peer") != nil:
+		v.removed = "keepalived does not run it: it has unicast_fault_no_peer and no valid unicast_peer."
 	}
 	return v
 }
@@ -215,7 +236,7 @@ func (v *instance) advertises() bool {
 func (v *instance) unicast() bool {
 	for _, l := range v.node.All("unicast_peer") {
 		for _, value := range l.Values {
-			if a, err := netip.ParseAddr(value.Words[0]); err == nil && a.Is6() == v.ipv6 {
+			if a, ok := address(value.Words[0]); ok && a.Is6() == v.ipv6 {
 				return true
 			}
 		}
@@ -223,8 +244,8 @@ func (v *instance) unicast() bool {
 	return false
 }
 
-func familyOf(address string) int {
-	p, ok := prefix(address)
+func familyOf(text string) int {
+	p, ok := prefix(text)
 	switch {
 	case !ok:
 		return 0
@@ -232,6 +253,15 @@ func familyOf(address string) int {
 		return 4
 	}
 	return 6
+}
+
+// familyOfHost returns the family of an address without a length.
+func familyOfHost(text string) int {
+	a, ok := address(text)
+	if !ok {
+		return 0
+	}
+	return familyOf(a.String())
 }
 
 // roundInterval is keepalived's rounding: to whole seconds with version 2, to 10 ms with version 3.
@@ -322,7 +352,7 @@ func (c *converter) implied(b *block, v *instance) {
 		tracked := func(i item) bool {
 			return i.block != nil && i.block.kind == "track_interface" && i.block.label == label(name)
 		}
-		if name != v.iface && !slices.ContainsFunc(b.items, tracked) {
+		if !v.isOwn(name) && !slices.ContainsFunc(b.items, tracked) {
 			b.add(&block{kind: "track_interface", label: label(name)})
 		}
 	}
@@ -356,7 +386,7 @@ func (c *converter) instanceLine(l *line, b *block, v *instance) {
 	case "authentication":
 		c.authentication(l, b, v)
 	case "auth_hmac":
-		c.authHMAC(l, b)
+		c.authHMAC(l, b, v)
 	case "use_vmac", "vmac_xmit_base", "no_accept":
 		vmacLine(l, v)
 	default:
@@ -382,7 +412,11 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		l.find(Same, "")
 		l.set(b, "virtual_router_id", fmt.Sprint(v.vrid))
 	case "version":
-		l.find(Same, "")
+		if v.strict && v.ipv6 && l.arg(0) == "2" {
+			l.find(Ignored, "keepalived uses version 3 with IPv6 in strict mode.")
+		} else {
+			l.find(Same, "")
+		}
 		l.set(b, "version", fmt.Sprint(v.version))
 	case "priority":
 		if _, ok := number(l.arg(0), 1, 255); ok && v.priority == 255 {
@@ -407,10 +441,10 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		c.sourceAddress(l, b, v)
 	case "nopreempt":
 		switch {
-		case v.master:
-			l.find(Ignored, "keepalived clears it, because of state MASTER. Write preempt = false if it is wanted.")
 		case v.priority == 255:
 			l.find(Ignored, "keepalived clears it, because of priority 255.")
+		case v.master:
+			l.find(Ignored, "keepalived clears it, because of state MASTER. Write preempt = false if it is wanted.")
 		case l.superseded(v.node.Children, "preempt"):
 		default:
 			l.find(Same, "")
@@ -435,16 +469,26 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		l.find(Equivalent, "It is a connection_sync block.")
 		c.globals.sync = &syncDaemon{line: l.Node, iface: l.arg(0), instance: v.name}
 	case "mcast_dst_ip":
-		if a, err := netip.ParseAddr(l.arg(0)); err != nil || !a.IsMulticast() || a.Is6() != v.ipv6 {
+		if a, ok := address(l.arg(0)); !ok || !a.IsMulticast() || a.Is6() != v.ipv6 {
 			l.find(Ignored, "%q is not a multicast address of the instance's family.", l.arg(0))
 		} else if v.unicast() {
 			l.find(Ignored, "The instance uses unicast.")
 		} else {
-			l.find(Same, "")
+			if !l.cut(l.arg(0), a) {
+				l.find(Same, "")
+			}
 			l.set(b, "multicast_address", quote(a.String()))
 		}
 	case "down_timer_adverts":
-		downTimer(l)
+		downTimer(l, v.strict)
+	case "higher_prio_send_advert":
+		if v.strict {
+			l.find(Ignored, "keepalived clears it in strict mode.")
+		}
+	case "accept":
+		if v.strict && v.version == 2 && v.priority != 255 {
+			l.find(Ignored, "keepalived clears it: strict mode with version 2 accepts no packets to virtual addresses.")
+		}
 	case "smtp_alert":
 		c.alert(l)
 	case "unicast_ttl":
@@ -471,9 +515,19 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 			c.carried = slices.Clip(c.carried[:mark])
 		}
 	case "strict_mode":
-		if on, ok := truth(l.Args); ok && !on {
-			l.find(Same, "")
-		}
+		l.strict()
+	}
+}
+
+// strict records the fate of a line that turns strict mode on or off.
+func (l *line) strict() {
+	switch on, ok := truth(l.Args); {
+	case !ok:
+		l.find(Ignored, "keepalived does not know %q.", l.arg(0))
+	case !on:
+		l.find(Same, "")
+	default:
+		l.find(Differs, "%s", noStrict)
 	}
 }
 
@@ -481,6 +535,8 @@ func (c *converter) state(l *line, v *instance) {
 	switch {
 	case l.arg(0) == "MASTER" && v.node.Last("priority") == nil:
 		l.find(Equivalent, "Without a priority, it means priority 255.")
+	case v.strict && l.arg(0) == "MASTER" && !v.master:
+		l.find(Equivalent, "In strict mode, keepalived begins as a backup, because the priority is not 255. The priority decides who is master.")
 	case v.priority == 255 && !v.master:
 		l.find(Differs, "With priority 255, keepalived begins as a backup because of this line; lvs-ha is master at once, as RFC 9568 requires it.")
 	case l.arg(0) == "MASTER" || l.arg(0) == "BACKUP":
@@ -497,6 +553,8 @@ func (c *converter) preemptDelay(l *line, b *block, v *instance) {
 		l.doubt(Ignored, noValue)
 	case !ok:
 		l.doubt(Ignored, "%q is not a number of seconds.", l.arg(0))
+	case v.strict:
+		l.find(Ignored, "keepalived clears it in strict mode.")
 	case v.master:
 		l.find(Ignored, "keepalived clears it, because of state MASTER. Write preempt_delay = %s if it is wanted.", duration(d))
 	case v.node.Last("preempt", "nopreempt") != nil && v.node.Last("preempt", "nopreempt").Keyword == "nopreempt":

@@ -50,6 +50,55 @@ func TestServersThatAreTheSame(t *testing.T) {
 	}
 }
 
+// TestKeepalivedMakes: what keepalived makes of configurations that the model and the import could misread in the same way.
+func TestKeepalivedMakes(t *testing.T) {
+	const strict = "global_defs {\nvrrp_strict\n}\n"
+	instance := func(lines string) string {
+		return "vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\n" + lines + "\n}\n"
+	}
+	address := func(line string) string { return instance("virtual_ipaddress {\n" + line + "\n}") }
+	const v4 = "virtual_ipaddress {\n10.0.0.1/24\n}\n"
+	for _, c := range []struct {
+		in   string
+		want []string // parts of what it makes; none: nothing
+	}{
+		{instance("unicast_src_ip 10.0.0.3/24\nunicast_peer {\n10.0.0.4/24\n}\n" + v4), []string{"from 10.0.0.3", "to 10.0.0.4: "}},
+		{"virtual_server 10.0.0.9/32 80 {\nprotocol TCP\nreal_server 10.0.1.2/24 80 {\n}\n}\n", []string{"-A -t 10.0.0.9:80", "-r 10.0.1.2:80"}},
+		{"virtual_server 10.0.0.9-11 80 {\nprotocol TCP\nreal_server 10.0.1.2-7 80 {\n}\n}\n", []string{"-A -t 10.0.0.9:80", "-r 10.0.1.2:80"}},
+		{strict + instance("authentication {\nauth_type PASS\nauth_pass 1\n}\n"+v4), []string{"version 2, priority 100, every 1s, TTL 255, for"}},
+		{strict + instance("unicast_peer {\n10.0.0.4\n}\n"+v4), nil},
+		{strict + instance(""), nil},
+		{instance("unicast_fault_no_peer\nunicast_peer {\nPEER\n}\n" + v4), nil},
+		{strict + instance("version 2\nvirtual_ipaddress {\nfd00::1/64\n}"), []string{"IPv6 router 1: version 3"}},
+		{instance("use_vmac\nvirtual_ipaddress {\n10.0.0.1/24 dev eth0\n}"), []string{"10.0.0.1/24 dev vrrp.1"}},
+		{address("fe80::1\n2001:db8:1::1/64") + "vrrp_instance B {\ninterface eth1\nvirtual_router_id 1\nvirtual_ipaddress {\nfe80::1\n}\nvirtual_ipaddress_excluded {\nfe80::1 dev eth2\n}\n}\n",
+			[]string{"fe80::1/128 dev eth0", "fe80::1/128 dev eth1", "fe80::1/128 dev eth2"}},
+	} {
+		k, result := converted(t, c.in)
+		cfg, diags := config.LoadText("lvs-ha.hcl", result.HCL, config.Options{Node: "lb1"})
+		if cfg == nil {
+			t.Fatal(diags.Err())
+		}
+		theirs, ours := Keepalived(k, noInterfaces), LVSHA(cfg, noInterfaces)
+		all := ""
+		for _, s := range Sections {
+			for _, d := range Compare(s.Of(theirs), s.Of(ours)) {
+				if all += d.Text + "\n"; d.Mark != ' ' {
+					t.Errorf("%s\n%c %s", c.in, d.Mark, d.Text)
+				}
+			}
+		}
+		for _, w := range c.want {
+			if !strings.Contains(all, w) {
+				t.Errorf("%s\nmakes\n%s\nwant %s", c.in, all, w)
+			}
+		}
+		if len(c.want) == 0 && all != "" {
+			t.Errorf("%s\nmakes\n%s", c.in, all)
+		}
+	}
+}
+
 // TestResultMeansTheSame removes from random configurations all lines that are said to differ or to be missing: what is left has the
 // same effect with both programs.
 func TestResultMeansTheSame(t *testing.T) {

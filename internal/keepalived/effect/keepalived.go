@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -19,7 +20,7 @@ func Keepalived(c *keepalived.Config, of Interfaces) *Effect {
 		for _, v := range n.Values {
 			switch n.Keyword {
 			case "static_ipaddress":
-				k.address(v.Words, "", false)
+				k.address(v.Words, "", "", false)
 			case "static_routes":
 				k.route(v.Words)
 			case "static_rules":
@@ -34,6 +35,7 @@ type theirs struct {
 	config     *keepalived.Config
 	interfaces Interfaces
 	effect     *Effect
+	vmacs      map[string]bool // names that keepalived chose
 }
 
 // global returns the arguments of the last line of global_defs with a keyword.
@@ -89,6 +91,46 @@ func address(text string) (netip.Prefix, bool) {
 	return p, ok
 }
 
+// host parses an address, of which keepalived cuts off a range or else a length.
+func host(text string) (netip.Addr, bool) {
+	at := strings.IndexByte(text, '-')
+	if at < 0 {
+		at = strings.IndexByte(text, '/')
+	}
+	if at >= 0 {
+		text = text[:at]
+	}
+	a, err := netip.ParseAddr(text)
+	return a, err == nil
+}
+
+// strict reports whether an instance is in strict mode.
+func (k *theirs) strict(n *keepalived.Node) bool {
+	args, is := k.global("vrrp_strict")
+	strict := is && on(args)
+	for _, l := range n.All("strict_mode") {
+		if on(l.Args) || slices.Contains([]string{"false", "off", "no"}, l.Args[0]) {
+			strict = on(l.Args)
+		}
+	}
+	return strict
+}
+
+// runs reports whether keepalived runs an instance (keepalived/vrrp/vrrp.c, vrrp_complete_instance). In strict mode, it has no unicast on
+// an interface with multicast, and needs an address.
+func (k *theirs) runs(n *keepalived.Node, r *router) bool {
+	unicast := !r.to[0].IsMulticast()
+	switch {
+	case r.id == 0 || r.iface == "":
+		return false
+	case !unicast && n.Last("unicast_fault_no_peer") != nil:
+		return false
+	case r.version == 3 && len(r.addresses) == 0 && n.Last("no_virtual_ipaddress") == nil:
+		return false
+	}
+	return !k.strict(n) || !unicast && len(r.addresses) > 0
+}
+
 // routers computes adverts, and what belongs to the instances.
 func (k *theirs) routers() {
 	names := map[string]bool{}
@@ -99,10 +141,7 @@ func (k *theirs) routers() {
 		}
 		names[n.Args[0]] = true
 		r := k.router(n)
-		if r.version == 3 && len(r.addresses) == 0 && n.Last("no_virtual_ipaddress") == nil {
-			continue // keepalived does not run it
-		}
-		if r.id == 0 || r.iface == "" || taken[[3]any{r.iface, r.id, r.ipv6}] {
+		if !k.runs(n, r) || taken[[3]any{r.iface, r.id, r.ipv6}] {
 			continue
 		}
 		taken[[3]any{r.iface, r.id, r.ipv6}] = true
@@ -116,9 +155,9 @@ func (k *theirs) routers() {
 		k.effect.Adverts = append(k.effect.Adverts, r.text(k.interfaces, func(source, to netip.Addr) []byte { return r.encode(source, to, globally && !r.ipv6) }))
 		iface := r.iface
 		if use := n.Last("use_vmac"); use != nil {
-			iface = vmacOf(use.Args, r)
+			iface = k.vmacOf(use.Args, r)
 		}
-		k.belongings(n, iface, r.ipv6)
+		k.belongings(n, r, iface)
 	}
 }
 
@@ -158,6 +197,15 @@ func (k *theirs) router(n *keepalived.Node) *router {
 			}
 		}
 	}
+	slices.SortStableFunc(r.addresses, func(a, b netip.Addr) int { // the order has no effect, and RFC 9568 wants these first
+		switch ll := a.IsLinkLocalUnicast() && a.Is6(); {
+		case ll == (b.IsLinkLocalUnicast() && b.Is6()):
+			return 0
+		case ll:
+			return -1
+		}
+		return 1
+	})
 	if r.priority != 255 {
 		r.priority = min(max(r.priority+k.offset(n), 1), 254)
 	}
@@ -176,6 +224,12 @@ func familyOf(n *keepalived.Node) int {
 		}
 		return 4
 	}
+	ofHost := func(text string) int {
+		if a, ok := host(text); ok {
+			return of(a.String())
+		}
+		return 0
+	}
 	for _, l := range n.Children {
 		family := 0
 		switch l.Keyword {
@@ -183,12 +237,18 @@ func familyOf(n *keepalived.Node) int {
 			family = 6
 		case "mcast_src_ip", "unicast_src_ip", "mcast_dst_ip":
 			if len(l.Args) > 0 {
-				family = of(l.Args[0])
+				family = ofHost(l.Args[0])
 			}
-		case "virtual_ipaddress", "unicast_peer":
+		case "virtual_ipaddress":
 			for _, v := range l.Values {
 				if family == 0 {
 					family = of(v.Words[0])
+				}
+			}
+		case "unicast_peer":
+			for _, v := range l.Values {
+				if family == 0 {
+					family = ofHost(v.Words[0])
 				}
 			}
 		}
@@ -200,7 +260,7 @@ func familyOf(n *keepalived.Node) int {
 }
 
 func (k *theirs) version(n *keepalived.Node, ipv6 bool) int {
-	if ipv6 && n.Last("native_ipv6") != nil {
+	if ipv6 && (n.Last("native_ipv6") != nil || k.strict(n)) {
 		return 3
 	}
 	for _, l := range n.All("version") {
@@ -224,12 +284,12 @@ func (k *theirs) version(n *keepalived.Node, ipv6 bool) int {
 
 // endpoints reads where adverts come from and go to.
 func (k *theirs) endpoints(n *keepalived.Node, r *router) {
-	if a, err := netip.ParseAddr(last(n, "mcast_src_ip", "unicast_src_ip")); err == nil && a.Is6() == r.ipv6 {
+	if a, ok := host(last(n, "mcast_src_ip", "unicast_src_ip")); ok && a.Is6() == r.ipv6 {
 		r.source = a
 	}
 	for _, l := range n.All("unicast_peer") {
 		for _, v := range l.Values {
-			if a, err := netip.ParseAddr(v.Words[0]); err == nil && a.Is6() == r.ipv6 {
+			if a, ok := host(v.Words[0]); ok && a.Is6() == r.ipv6 && !slices.Contains(r.to, a) {
 				r.to = append(r.to, a)
 			}
 		}
@@ -245,7 +305,7 @@ func (k *theirs) endpoints(n *keepalived.Node, r *router) {
 	to := netip.MustParseAddr(group)
 	args, _ := k.global(keyword)
 	for _, text := range append(args[:min(len(args), 1)], last(n, "mcast_dst_ip")) {
-		if a, err := netip.ParseAddr(text); err == nil && a.IsMulticast() && a.Is6() == r.ipv6 {
+		if a, ok := host(text); ok && a.IsMulticast() && a.Is6() == r.ipv6 {
 			to = a
 		}
 	}
@@ -253,7 +313,7 @@ func (k *theirs) endpoints(n *keepalived.Node, r *router) {
 }
 
 func (k *theirs) secrets(n *keepalived.Node, r *router) {
-	if l := n.Last("authentication"); l != nil && r.version == 2 && last(l, "auth_type") == "PASS" {
+	if l := n.Last("authentication"); l != nil && r.version == 2 && !k.strict(n) && last(l, "auth_type") == "PASS" {
 		r.password = last(l, "auth_pass")
 		r.password = r.password[:min(len(r.password), 8)]
 	}

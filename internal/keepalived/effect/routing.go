@@ -12,18 +12,24 @@ import (
 )
 
 // belongings computes the addresses, routes and rules of a master.
-func (k *theirs) belongings(n *keepalived.Node, iface string, ipv6 bool) {
-	have := map[netip.Addr]bool{}
+func (k *theirs) belongings(n *keepalived.Node, r *router, iface string) {
+	have := map[placed]bool{} // with the interface, if it is not the usual one
+	advertised := map[netip.Addr]bool{}
 	for _, l := range n.Children {
 		for _, v := range l.Values {
 			switch l.Keyword {
 			case "virtual_ipaddress", "virtual_ipaddress_excluded":
 				p, ok := address(v.Words[0])
-				if !ok || have[p.Addr()] || p.Addr().Is6() != ipv6 && l.Keyword == "virtual_ipaddress" {
+				at := placed{p.Addr(), ""}
+				if i := slices.Index(v.Words, "dev"); i > 0 && i+1 < len(v.Words) && v.Words[i+1] != r.iface && v.Words[i+1] != iface {
+					at.iface = v.Words[i+1]
+				}
+				first := l.Keyword == "virtual_ipaddress"
+				if !ok || have[at] || first && (advertised[p.Addr()] || p.Addr().Is6() != r.ipv6) {
 					continue
 				}
-				have[p.Addr()] = true
-				k.address(v.Words, iface, true)
+				have[at], advertised[p.Addr()] = true, advertised[p.Addr()] || first
+				k.address(v.Words, r.iface, iface, true)
 			case "virtual_routes":
 				k.route(v.Words)
 			case "virtual_rules":
@@ -33,22 +39,50 @@ func (k *theirs) belongings(n *keepalived.Node, iface string, ipv6 bool) {
 	}
 }
 
+type placed struct {
+	address netip.Addr
+	iface   string
+}
+
 // vmacOf returns the interface that use_vmac creates.
-func vmacOf(args []string, r *router) string {
+func (k *theirs) vmacOf(args []string, r *router) string {
+	if given := givenVMAC(args); given != "" {
+		return given
+	}
+	if k.vmacs == nil {
+		k.vmacs = map[string]bool{}
+		for _, n := range k.config.Nodes {
+			if use := n.Last("use_vmac"); use != nil {
+				k.vmacs[givenVMAC(use.Args)] = true
+			}
+		}
+	}
+	name := fmt.Sprintf("vrrp.%d", r.id)
+	if r.ipv6 {
+		name = fmt.Sprintf("vrrp6.%d", r.id)
+	}
+	for n := 1; k.vmacs[name]; n++ {
+		name = fmt.Sprintf("vrrp%d.%d", n, r.id)
+	}
+	k.vmacs[name] = true
+	return name
+}
+
+// givenVMAC returns the name in the arguments of use_vmac.
+func givenVMAC(args []string) string {
 	if len(args) > 1 && args[0] == "name" {
 		return args[1]
 	}
 	if len(args) > 0 && !strings.Contains(args[0], ":") && args[0] != "group" && args[0] != "netlink_notify_msg" {
 		return args[0]
 	}
-	if r.ipv6 {
-		return fmt.Sprintf("vrrp6.%d", r.id)
-	}
-	return fmt.Sprintf("vrrp.%d", r.id)
+	return ""
 }
 
 // address adds "ADDRESS[/LENGTH] [dev IF] [label L] [scope S] …".
-func (k *theirs) address(words []string, iface string, virtual bool) {
+//
+// An address on the instance's interface, which is below, is on that of use_vmac, if there is one.
+func (k *theirs) address(words []string, below, iface string, virtual bool) {
 	p, ok := address(words[0])
 	if !ok {
 		return
@@ -61,7 +95,9 @@ func (k *theirs) address(words []string, iface string, virtual bool) {
 		}
 		switch words[i] {
 		case "dev":
-			a.iface = next
+			if next != below {
+				a.iface = next
+			}
 		case "label":
 			a.label = next
 		case "scope":

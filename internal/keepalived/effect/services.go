@@ -64,12 +64,12 @@ func endpoint(args []string) (netip.AddrPort, bool) {
 	if len(args) == 0 {
 		return netip.AddrPort{}, false
 	}
-	a, err := netip.ParseAddr(args[0])
-	port := uint64(0)
-	if err == nil && len(args) > 1 {
+	a, ok := host(args[0])
+	port, err := uint64(0), error(nil)
+	if len(args) > 1 {
 		port, err = strconv.ParseUint(args[1], 10, 16)
 	}
-	return netip.AddrPortFrom(a, uint16(port)), err == nil
+	return netip.AddrPortFrom(a, uint16(port)), ok && err == nil
 }
 
 var protocols = map[string]ipvs.Protocol{"tcp": ipvs.TCP, "udp": ipvs.UDP, "sctp": ipvs.SCTP}
@@ -83,7 +83,8 @@ func (k *theirs) keys(n *keepalived.Node) (keys []ipvs.ServiceKey) {
 		}
 	}
 	entries := []keepalived.Value{{Words: n.Args}}
-	if len(n.Args) > 1 && n.Args[0] == "group" {
+	group := len(n.Args) > 1 && n.Args[0] == "group"
+	if group {
 		entries = nil
 		for _, g := range k.config.Nodes {
 			if g.Keyword == "virtual_server_group" && len(g.Args) > 0 && g.Args[0] == n.Args[1] {
@@ -112,7 +113,7 @@ func (k *theirs) keys(n *keepalived.Node) (keys []ipvs.ServiceKey) {
 			}
 			continue
 		}
-		for _, at := range addressesOf(v.Words) {
+		for _, at := range addressesOf(v.Words, group) {
 			family := ipvs.IPv4
 			if at.Addr().Is6() {
 				family = ipvs.IPv6
@@ -132,16 +133,24 @@ func ipv6Servers(n *keepalived.Node) bool {
 	return false
 }
 
-// addressesOf returns the addresses of "ADDRESS[-LAST|/LENGTH] [PORT]".
-func addressesOf(words []string) (all []netip.AddrPort) {
+// addressesOf returns the addresses of "ADDRESS[-LAST|/LENGTH] [PORT]" in a group. Elsewhere, keepalived reads only the first one.
+func addressesOf(words []string, group bool) (all []netip.AddrPort) {
 	if len(words) == 0 {
+		return nil
+	}
+	if at, ok := endpoint(words); ok && !group {
+		return []netip.AddrPort{at}
+	} else if !group {
 		return nil
 	}
 	const most = 4096
 	text, end, isRange := strings.Cut(words[0], "-")
 	network, err := netip.ParsePrefix(words[0])
-	if err == nil {
+	switch {
+	case err == nil:
 		text = network.Addr().String()
+	case strings.Contains(words[0], "/"):
+		return nil
 	}
 	at, ok := endpoint(append([]string{text}, words[1:min(len(words), 2)]...))
 	if !ok {

@@ -86,7 +86,7 @@ func (g *generator) top(block string, number int) {
 	}
 	if block == "virtual_server" {
 		g.servers = 1 + g.r.IntN(3)
-		head += " " + g.choose("{VIP} {PORT}|{VIP} {PORT}|{VIP}|fwmark {NUMBER}|group g0|group g1")
+		head += " " + g.choose("{VIP} {PORT}|{VIP}/24 {PORT}|{VIP}|fwmark {NUMBER}|group g0|group g1")
 	}
 	g.block(head, block)
 }
@@ -130,7 +130,7 @@ func (g *generator) keywords(kind string) {
 	}
 	if kind == "virtual_server" {
 		for range g.servers {
-			g.block("real_server "+g.choose("{REAL} {PORT}|{REAL}"), "real_server")
+			g.block("real_server "+g.choose("{REAL} {PORT}|{REAL}|{REAL}/24 {PORT}"), "real_server")
 			g.number++
 		}
 	}
@@ -191,6 +191,8 @@ func (g *generator) placeholder(name string) string {
 		return fmt.Sprint(10*g.number + 1 + n%10)
 	case "VIP":
 		return g.address(fmt.Sprintf("10.%d.0.%d", g.number, n), fmt.Sprintf("fd0%d::%x", g.number, n))
+	case "LINKLOCAL":
+		return g.address(fmt.Sprintf("169.254.%d.%d", g.number, n), "fe80::1")
 	case "REAL":
 		return g.address(fmt.Sprintf("10.8.%d.%d", g.number, n), fmt.Sprintf("fd08:%d::%x", g.number, n))
 	case "ADDRESS":
