@@ -281,3 +281,28 @@ func pairBecomes(t *testing.T, lb1, lb2, want string) {
 		t.Errorf("it became\n%s", r.HCL)
 	}
 }
+
+// TestEndOfListOfAPair: what is commented out at the end of a list stays there, also in a list of both nodes.
+func TestEndOfListOfAPair(t *testing.T) {
+	const text = "vrrp_instance shop {\ninterface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n192.0.2.80/24\n%s}\n}\n"
+	const head = "vrrp \"shop\" {\n  interface         = \"eth0\"\n  virtual_router_id = 7\n  version           = 2\n"
+	pairBecomes(t, fmt.Sprintf(text, "#192.0.2.81/24\n"), fmt.Sprintf(text, "#192.0.2.81/24\n"), head+`  addresses = [
+    "192.0.2.80/24",
+    # 192.0.2.81/24
+  ]
+}
+`)
+	pairBecomes(t, fmt.Sprintf(text, "#192.0.2.81/24\n"), fmt.Sprintf(text, "#192.0.2.82/24\n"), head+`  addresses = [
+    "192.0.2.80/24",
+    # lb1: 192.0.2.81/24
+    # lb2: 192.0.2.82/24
+  ]
+}
+`)
+	pairBecomes(t, fmt.Sprintf(text, "#192.0.2.81/24\n"), fmt.Sprintf(text, ""), head+`  addresses = [
+    "192.0.2.80/24",
+    # 192.0.2.81/24
+  ]
+}
+`)
+}

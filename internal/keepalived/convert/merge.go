@@ -226,20 +226,41 @@ func mergeLists(versions []version, found []*item) (out listBuilder) {
 	if found[0] == nil || found[0].list == nil {
 		return nil
 	}
-	for i := range found[0].list {
+	lists, ends := make([]listBuilder, len(found)), make([]notes, len(found))
+	for node, it := range found {
+		if it == nil {
+			return nil
+		}
+		if lists[node], ends[node] = it.list.split(); len(lists[node]) != len(lists[0]) {
+			return nil
+		}
+	}
+	for i, e := range lists[0] {
 		heads := make([]notes, len(found))
-		for node, it := range found {
-			if it == nil || len(it.list) != len(found[0].list) || it.list[i].text != found[0].list[i].text || it.list[i].expression != found[0].list[i].expression ||
-				it.list[i].end != found[0].list[i].end {
+		for node, list := range lists {
+			if list[i].text != e.text || list[i].expression != e.expression {
 				return nil
 			}
-			heads[node] = it.list[i].notes
+			heads[node] = list[i].notes
 		}
-		out = append(out, listElement{
-			text: found[0].list[i].text, expression: found[0].list[i].expression, notes: mergeNotes(versions, heads), end: found[0].list[i].end,
-		})
+		out = append(out, listElement{text: e.text, expression: e.expression, notes: mergeNotes(versions, heads)})
+	}
+	if end := mergeNotes(versions, ends); slices.ContainsFunc(end.above, isComment) {
+		out = append(out, listElement{notes: end, end: true})
 	}
 	return out
+}
+
+// split returns the elements of a list, and the comments after them.
+func (b listBuilder) split() (elements listBuilder, end notes) {
+	for _, e := range b {
+		if e.end {
+			end = joinNotes(end, e.notes)
+		} else {
+			elements = append(elements, e)
+		}
+	}
+	return elements, end
 }
 
 // joinNotes adds the comments of another line that are not there yet.
