@@ -25,6 +25,7 @@ func accepted(root *block, sources []Source, findings []Finding, withoutFiles bo
 
 // leaveOutRefused leaves out what lvs-ha refuses. The error is what is still refused.
 func leaveOutRefused(root *block, sources []Source, findings []Finding, withoutFiles bool) ([]Finding, error) {
+	lost := losses{blocks: map[*block]*Finding{}, names: map[string]bool{}}
 	for round := 1; ; round++ {
 		text, places := root.layout()
 		faults, err := refusals(text, sources, withoutFiles)
@@ -39,10 +40,17 @@ func leaveOutRefused(root *block, sources []Source, findings []Finding, withoutF
 			}
 			found = true
 			reason := inResult.ReplaceAllString(strings.TrimSuffix(f.Summary, ".")+": "+f.Detail, "")
+			if name := missingBlock(f); lost.names[name] {
+				reason = fmt.Sprintf("The %s was left out.", name)
+			}
+			if cause := lost.cause(at, f); cause != nil {
+				findings = lost.fold(at, cause, findings)
+				continue
+			}
 			before := at.in.transport()
-			findings = leaveOut(at, reason, findings)
+			findings = lost.leaveOut(at, reason, findings)
 			if after := at.in.transport(); at.up != nil && after != before {
-				findings = leaveOut(at.up.outside(), reason+" "+after.instead(before), findings)
+				findings = lost.leaveOut(at.up.outside(), reason+" "+after.instead(before), findings)
 			}
 		}
 		if !found {
@@ -204,7 +212,8 @@ const refusal = "lvs-ha does not accept it: "
 var inResult = regexp.MustCompile(` at ` + regexp.QuoteMeta(resultName) + `(:| line )[0-9,-]+`)
 
 // leaveOut makes a comment of an item, or of an element of its list, that lvs-ha refuses, and a finding of the line that it came from.
-func leaveOut(at *place, reason string, findings []Finding) []Finding {
+// It returns that finding, too.
+func leaveOut(at *place, reason string, findings []Finding) ([]Finding, Finding) {
 	it := &at.in.items[at.index]
 	from := it.notes.from
 	var e *listElement
@@ -234,15 +243,18 @@ func leaveOut(at *place, reason string, findings []Finding) []Finding {
 		return g.Position == f.Position && (g.Block == f.Block || f.Block == "") && g.Word == f.Word
 	}
 	i := slices.IndexFunc(findings, same)
-	if i < 0 {
-		return insert(findings, f)
+	switch {
+	case slices.ContainsFunc(findings, f.is): // the same of another part of the result
+		return findings, f
+	case i < 0:
+		return insert(findings, f), f
 	}
 	f.Block, f.Node = findings[i].Block, findings[i].Node
 	if !findings[i].Fate.Lossy() {
 		findings[i] = f
-		return findings
+		return findings, f
 	}
-	return slices.Insert(findings, i+1, f)
+	return slices.Insert(findings, i+1, f), f
 }
 
 // insert adds a finding after those of the lines before it.
@@ -261,4 +273,70 @@ func insert(findings []Finding, f Finding) []Finding {
 		f.Block = findings[at].Block
 	}
 	return slices.Insert(findings, at+1, f)
+}
+
+// losses are what was left out so far: what is refused then because of that is no finding of its own.
+type losses struct {
+	blocks map[*block]*Finding // why an item of a block was left out
+	names  map[string]bool     // blocks that were left out, as messages name them
+}
+
+// leaveOut leaves out an item and records it.
+func (l losses) leaveOut(at *place, reason string, findings []Finding) []Finding {
+	if b := at.in.items[at.index].block; b != nil {
+		l.names[fmt.Sprintf("%s block %q", b.kind, b.label)] = true
+	}
+	findings, f := leaveOut(at, reason, findings)
+	l.blocks[at.in] = &f
+	return findings
+}
+
+// follow are parts of messages about a block that lacks something.
+var follow = regexp.MustCompile(`^Missing |^Nothing to run|needs at least two|The list is empty|has no effect without`)
+
+// cause returns why a block lacks something, if that is what a fault is about; else nil.
+func (l losses) cause(at *place, f config.Finding) *Finding {
+	if !follow.MatchString(f.Summary) && !follow.MatchString(f.Detail) {
+		return nil
+	}
+	if b := at.in.items[at.index].block; b != nil && l.blocks[b] != nil {
+		return l.blocks[b]
+	}
+	return l.blocks[at.in]
+}
+
+// fold leaves out an item because of what was left out before.
+func (l losses) fold(at *place, cause *Finding, findings []Finding) []Finding {
+	it := &at.in.items[at.index]
+	word := cmp.Or(it.notes.from.word, it.name)
+	text := fmt.Sprintf("So %s is left out, too.", word)
+	if it.block != nil {
+		l.names[fmt.Sprintf("%s block %q", it.block.kind, it.block.label)] = true
+	}
+	*it = item{notes: notes{above: append(it.lines(), text), from: it.notes.from}}
+	if l.blocks[at.in] == nil {
+		l.blocks[at.in] = cause
+	}
+	i := slices.IndexFunc(findings, cause.is)
+	if i < 0 || word == cause.Word || word == "" {
+		return findings
+	}
+	cause.Text += " " + text
+	findings[i].Text = cause.Text
+	return findings
+}
+
+// is reports whether another finding says the same about the same line.
+func (f Finding) is(g Finding) bool {
+	return g.Position == f.Position && g.Word == f.Word && g.Text == f.Text
+}
+
+var missing = regexp.MustCompile(`There is no ([a-z_]+ block "(?:[^"\\]|\\.)*")`)
+
+// missingBlock returns the block that a fault says is missing, or "".
+func missingBlock(f config.Finding) string {
+	if m := missing.FindStringSubmatch(f.Detail); m != nil {
+		return m[1]
+	}
+	return ""
 }
