@@ -213,7 +213,8 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 		value := quote(l.arg(0))
 		switch a, _ := address(l.arg(0)); {
 		case name == "mark":
-			value = l.arg(0)
+			mark, _ := l.lenient(l.arg(0), 1, 1<<32-1)
+			value = fmt.Sprint(mark)
 		case name == "address" && l.cut(l.arg(0), a):
 			value = quote(a.String())
 		}
@@ -357,7 +358,7 @@ func sourceFault(l *line) string {
 			return fmt.Sprintf("%q is not the name of an interface.", value)
 		}
 	case "fwmark":
-		if _, ok := number(value, 1, 1<<32-1); !ok {
+		if _, ok := loose(value, 1, 1<<32-1); !ok {
 			return fmt.Sprintf("%q is not a firewall mark.", value)
 		}
 	}

@@ -41,10 +41,9 @@ func (e endpoint) value() string {
 
 func parseEndpoint(text, port string) (netip.AddrPort, bool) {
 	a, valid := address(text)
-	p, ok := uint64(0), true
-	if port != "" {
-		n, err := strconv.ParseUint(port, 10, 16)
-		p, ok = n, err == nil
+	p, ok := 0, true
+	if strings.Trim(port, "0") != "" {
+		p, ok = loose(port, 1, 65535)
 	}
 	return netip.AddrPortFrom(a, uint16(p)), valid && ok
 }
@@ -145,7 +144,7 @@ const maxRange = 4096
 func parseEntry(words []string) (entries []endpoint, ok bool) {
 	words = append(slices.Clone(words), "", "", "")
 	if words[0] == "fwmark" {
-		mark, ok := number(words[1], 1, 1<<32-1)
+		mark, ok := loose(words[1], 1, 1<<32-1)
 		return []endpoint{{mark: uint32(mark), ipv6: words[2] == "inet6", anyFamily: words[2] == ""}}, ok
 	}
 	text, last, isRange := strings.Cut(words[0], "-")

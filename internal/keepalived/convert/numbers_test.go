@@ -53,7 +53,10 @@ func TestLooseNumbers(t *testing.T) {
 		{check("delay_before_retry 2s"), "delay_before_retry", Differs, `retry_interval = "2s"`},
 		{server("MISC_CHECK {\nmisc_path /c\nmisc_timeout 4s\n}"), "misc_timeout", Equivalent, `timeout  = "4s"`},
 		{server("quorum 1\n}\nquorum 2x\nreal_server 10.0.1.3 80 {"), "quorum", Equivalent, "weight = 2"},
-		{"virtual_server fwmark 7x {\nreal_server 10.0.1.2 80 {\n}\n}\n", "virtual_server", Same, "mark       = 7"},
+		{"virtual_server fwmark 7x {\nreal_server 10.0.1.2 80 {\n}\n}\n", "virtual_server", Equivalent, "mark       = 7"},
+		{"virtual_server 10.0.0.9 80, {\nreal_server 10.0.1.2 80 {\n}\n}\n", "virtual_server", Equivalent, `address = "10.0.0.9:80"`},
+		{"virtual_server 10.0.0.9 80 {\nreal_server 10.0.1.2 8080x {\n}\n}\n", "real_server", Equivalent, `real_server "10.0.1.2:8080" {}`},
+		{check("fwmark 7x"), "fwmark", Equivalent, "mark = 7"},
 	} {
 		r := convertText(t, c.in)
 		valid(t, r.HCL)

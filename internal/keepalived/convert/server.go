@@ -79,7 +79,8 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 		return
 	}
 	s.have[name] = true
-	if !l.cut(l.arg(0), at.Addr()) {
+	_, _ = l.lenient(l.arg(1), 0, 65535)
+	if !l.cut(l.arg(0), at.Addr()) && !l.told {
 		l.find(Same, "")
 	}
 	r := b.add(&block{kind: "real_server", label: name, single: true, notes: l.notes()})

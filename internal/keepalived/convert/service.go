@@ -42,7 +42,13 @@ func (c *converter) virtualServer(l *line) {
 		}
 		return
 	}
-	if at := s.endpoints[0]; at.mark != 0 || l.arg(0) == "group" || !l.cut(l.arg(0), at.address.Addr()) {
+	if l.arg(0) != "group" {
+		_, _ = l.lenient(l.arg(1), 0, 1<<32-1) // the port or the mark
+	}
+	if at := s.endpoints[0]; at.mark == 0 && l.arg(0) != "group" {
+		l.cut(l.arg(0), at.address.Addr())
+	}
+	if !l.told {
 		l.find(Same, "")
 	}
 	switch {

@@ -65,11 +65,11 @@ func endpoint(args []string) (netip.AddrPort, bool) {
 		return netip.AddrPort{}, false
 	}
 	a, ok := host(args[0])
-	port, err := uint64(0), error(nil)
-	if len(args) > 1 {
-		port, err = strconv.ParseUint(args[1], 10, 16)
+	port, valid := 0, true
+	if len(args) > 1 && strings.Trim(args[1], "0") != "" {
+		port, _, valid = keepalived.Int(args[1], 1, 65535)
 	}
-	return netip.AddrPortFrom(a, uint16(port)), ok && err == nil
+	return netip.AddrPortFrom(a, uint16(port)), ok && valid
 }
 
 var protocols = map[string]ipvs.Protocol{"tcp": ipvs.TCP, "udp": ipvs.UDP, "sctp": ipvs.SCTP}
