@@ -94,6 +94,8 @@ type bench struct {
 	scriptResult script.Result
 	scriptTakes  time.Duration
 	refused      map[string]error // commands that cannot be run, by program
+	version      string
+	upgrade      func() *api.Upgrade
 	stop         func()
 }
 
@@ -135,6 +137,8 @@ func (b *bench) start(restarted bool) {
 			b.speaker = &fakeSpeaker{report: r.Statuses, count: r.Counters, transitions: r.Transitions, connected: r.Connected}
 			return b.speaker
 		},
+		Version:     b.version,
+		Upgrade:     b.upgrade,
 		Ready:       func() {},
 		CheckScript: func(c script.Command) error { return b.refused[strings.Join(c.Args, " ")] },
 		RunScript: func(ctx context.Context, c script.Command) script.Result {

@@ -44,11 +44,24 @@ func (d *Director) recallEvents() {
 	}
 	d.events.Continue(saved)
 	if d.Restarted {
-		d.events.Add(events.Event{
-			Time: time.Now(), Kind: events.Problem, Subject: "director", From: "out of service", To: "in service", Reason: "the process was replaced; the log says why",
-		})
+		d.events.Add(d.replacement())
 	}
 }
+
+// replacement is the event of a director that replaces another.
+func (d *Director) replacement() events.Event {
+	if d.Upgrade != nil {
+		// Until the supervisor has seen the new version work, its upgrade is under way. After that, only a fault replaces a director.
+		if u := d.Upgrade(); u != nil && u.Step == upgradeStarting && u.To == d.Version {
+			return events.Event{Time: time.Now(), Kind: events.Config, Subject: "lvs-ha", From: "version " + u.From, To: "version " + u.To, Reason: "upgrade"}
+		}
+	}
+	return events.Event{
+		Time: time.Now(), Kind: events.Problem, Subject: "director", From: "out of service", To: "in service", Reason: "the process was replaced; the log says why",
+	}
+}
+
+const upgradeStarting = "starting" // the step of api.Upgrade
 
 // saveEvents saves new events. That is done at most every second, since there may be thousands at once: with the first of them, and a
 // second later.

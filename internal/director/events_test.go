@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
+	"github.com/lvs-ha/lvs-ha/internal/api"
 	"github.com/lvs-ha/lvs-ha/internal/events"
 	"github.com/lvs-ha/lvs-ha/internal/script"
 	"github.com/lvs-ha/lvs-ha/vrrp"
@@ -285,4 +286,31 @@ func TestConflictsAreEvents(t *testing.T) {
 			t.Errorf("events %q", got)
 		}
 	})
+}
+
+// TestReplacementIsAnEvent checks that a director that replaces another says so, and that an upgrade is not a problem.
+func TestReplacementIsAnEvent(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		upgrade *api.Upgrade
+		want    events.Event
+	}{
+		{"no upgrade", nil, events.Event{Kind: events.Problem, Subject: "director", To: "in service"}},
+		{"upgrade", &api.Upgrade{Step: "starting", From: "1", To: "2"}, events.Event{Kind: events.Config, Subject: "lvs-ha", To: "version 2"}},
+		{"the version before is put back", &api.Upgrade{Step: "starting", From: "2", To: "3"}, events.Event{Kind: events.Problem, Subject: "director", To: "in service"}},
+		{"a crash after an upgrade", &api.Upgrade{Step: "done", From: "1", To: "2"}, events.Event{Kind: events.Problem, Subject: "director", To: "in service"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				b.version, b.upgrade = "2", func() *api.Upgrade { return tt.upgrade }
+				b.start(true)
+				defer b.stop()
+				list, _ := b.director.Events().After("")
+				if len(list) == 0 || list[0].Kind != tt.want.Kind || list[0].Subject != tt.want.Subject || list[0].To != tt.want.To {
+					t.Errorf("events %+v, want first %+v", list, tt.want)
+				}
+			})
+		})
+	}
 }
