@@ -37,7 +37,6 @@ func TestMemoryIsTidiedWhenCalm(t *testing.T) {
 			t.Errorf("tidied after %v and %d times later, want once, %s after %s", at, len(tidied), calmAfter, last)
 		}
 		waste.Store(heapRoom + 1)
-		last = time.Since(began)
 		time.Sleep(lookInterval)
 		synctest.Wait()
 		if len(tidied) != 1 {
