@@ -206,7 +206,7 @@ func TestCauses(t *testing.T) {
 				t.Errorf("no text: %+v", s)
 			}
 			if c.peer != "" {
-				for _, saved := range []time.Time{{}, s.Time} {
+				for _, saved := range []time.Time{{}, s.Time.Add(time.Second)} {
 					if p := Beside(s, routers[0], other.routers(), saved); p == nil || p.Cause != c.peer {
 						t.Errorf("the peer's recording gives %+v, want %s", p, c.peer)
 					}
@@ -252,5 +252,26 @@ func TestDocumentedCauses(t *testing.T) {
 	}
 	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestRecordingSavedBeforeACrash checks that a recording that was saved while the peer sent adverts does not say that it crashed a
+// moment later, and that one saved after the crash does.
+func TestRecordingSavedBeforeACrash(t *testing.T) {
+	w := newWorld(t).pair()
+	early, saved := w.a.routers(), w.now
+	w.run(300 * time.Millisecond)
+	w.a.off = true
+	w.run(time.Second)
+	routers := w.b.routers()
+	s, ok := Tell(routers[0], w.now)
+	if !ok || s.To != vrrp.Master {
+		t.Fatalf("the crash is explained as %+v", s)
+	}
+	if p := Beside(s, routers[0], early, saved); p == nil || p.Cause != PeerTooOld {
+		t.Errorf("saved before the crash: %+v", p)
+	}
+	if p := Beside(s, routers[0], w.a.routers(), w.now); p == nil || p.Cause != PeerCrashed {
+		t.Errorf("saved after it: %+v", p)
 	}
 }

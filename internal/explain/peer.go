@@ -46,7 +46,7 @@ func Beside(s Story, of flight.Router, peers []flight.Router, saved time.Time) *
 			if !saved.IsZero() && saved.Before(s.Time.Add(-near)) {
 				return &Peer{Cause: PeerTooOld, Text: peerTexts[PeerTooOld]}
 			}
-			p := peerOf(s, r, intervalOf(r))
+			p := peerOf(s, r, intervalOf(r), saved)
 			return &p
 		}
 	}
@@ -63,7 +63,7 @@ func intervalOf(r flight.Router) time.Duration {
 	return interval
 }
 
-func peerOf(s Story, r flight.Router, interval time.Duration) Peer {
+func peerOf(s Story, r flight.Router, interval time.Duration, saved time.Time) Peer {
 	var p Peer
 	at, yielded := s.Time, s.From == vrrp.Master
 	window := 4*interval + near
@@ -93,6 +93,9 @@ func peerOf(s Story, r flight.Router, interval time.Duration) Peer {
 	}
 	if p.Cause == "" && state == vrrp.Master && at.Sub(lastSent) > 2*interval {
 		p.Cause = PeerCrashed
+		if !saved.IsZero() && saved.Sub(lastSent) <= 2*interval {
+			p.Cause = PeerTooOld // it was sending when the recording was saved
+		}
 	}
 	if p.Cause == "" {
 		p.Cause = PeerNotMaster
