@@ -122,7 +122,7 @@ func (l *line) seconds(unit time.Duration) (time.Duration, bool) {
 	}
 	d, ok := looseSeconds(text)
 	if ok && d > 0 {
-		l.find(Differs, "keepalived reads %q as %v, because of what follows the number; here it is %v, which was probably meant.", text, misread(text, unit), d)
+		l.find(Differs, "keepalived 2.4 reads %q as %v, because of what follows the number; here it is %v, which was probably meant.", text, misread(text, unit), d)
 	}
 	return d, ok && d > 0
 }
