@@ -23,6 +23,7 @@ type ldService struct {
 	checktype  string
 	forwarding string          // of the first real server
 	have       map[string]bool // labels of its real servers
+	about      []string        // comments about the lines that its check comes from
 }
 
 var (
@@ -87,7 +88,13 @@ func (d *ldirectord) virtual(l *line) {
 	if s.protocol == "udp" {
 		b.set("protocol", quote("udp"), notes{})
 	}
-	d.each(ldVirtual, l.Children, b, func(l2 *line) { d.virtualLine(l2, b, s) })
+	d.each(ldVirtual, l.Children, b, func(l2 *line) {
+		d.virtualLine(l2, b, s)
+		if d.comments.reserved[commentPlace{l2.Position, l2.Keyword}] { // what was found out about it stands at the check
+			s.about = append(s.about, d.carried[l2.mark:]...)
+			d.carried = slices.Clip(d.carried[:l2.mark])
+		}
+	})
 	d.implied(b, s)
 	b.settle()
 	d.root.add(b)
@@ -312,7 +319,10 @@ func (d *ldirectord) implied(b *block, s *ldService) {
 	}
 	if len(checks) > 0 {
 		d.commentCheck(checks[0].block, s.node.Children)
+		checks[0].block.notes.above = append(checks[0].block.notes.above, s.about...)
 		checks[0].notes = checks[0].block.notes
+	} else {
+		d.carried = append(d.carried, s.about...)
 	}
 	for _, n := range s.node.Children { // what the check has no attribute for
 		if at := (commentPlace{n.Position, n.Keyword}); d.comments.reserved[at] {
