@@ -138,7 +138,7 @@ func (l *line) addressOptions(words []string, v *instance, at netip.Prefix) *blo
 			if p, ok := prefix(next); ok && p.Addr().Is6() == v.ipv6 {
 				b.set("peer", quote(p.Addr().String()), notes{})
 			} else {
-				l.find(Ignored, "%q is not an address of the instance's family.", next)
+				l.doubt(Ignored, "%q is not an address of the instance's family.", next)
 			}
 			i++
 		case "preferred_lft":
@@ -158,7 +158,7 @@ func (l *line) addressOptions(words []string, v *instance, at netip.Prefix) *blo
 		case "home", "mngtmpaddr", "autojoin", "-nodad", "use_vmac":
 			l.find(Missing, "%s cannot be set.", words[i])
 		default:
-			l.find(Ignored, "keepalived does not know %q.", words[i])
+			l.doubt(Ignored, "keepalived does not know %q.", words[i])
 		}
 	}
 	return b
@@ -185,7 +185,7 @@ func (l *line) broadcast(b *block, text string, at netip.Prefix) {
 	case text == "-" && at.Bits() <= 30:
 		a = at.Masked().Addr()
 	case err != nil || !a.Is4():
-		l.find(Ignored, "%q is not a broadcast address.", text)
+		l.doubt(Ignored, "%q is not a broadcast address.", text)
 		return
 	}
 	b.set("broadcast", quote(a.String()), notes{})

@@ -54,7 +54,7 @@ func (c *converter) garpGroup(l *line) {
 	names := c.limitedInterfaces(l)
 	switch {
 	case l.Last("garp_interval", "gna_interval") == nil:
-		l.find(Ignored, "keepalived removes it: it has no interval.")
+		l.doubt(Ignored, "keepalived removes it: it has no interval.")
 		return
 	case len(names) == 0:
 		l.find(Ignored, "It applies to no interface.")
@@ -108,7 +108,7 @@ func (l *line) announceInterval(b *block) {
 	d, ok := seconds(l.arg(0))
 	switch {
 	case !ok:
-		l.find(Ignored, "%q is not a number of seconds.", l.arg(0))
+		l.doubt(Ignored, "%q is not a number of seconds.", l.arg(0))
 		return
 	case d == 0:
 		l.find(Equivalent, "0 is the default: announcements have no pause between them.")

@@ -81,7 +81,7 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 	if kind == "script" {
 		path := l.Last("misc_path")
 		if path == nil || !hasCommand(path) {
-			l.find(Ignored, "keepalived ignores it: it has no misc_path.")
+			l.doubt(Ignored, "keepalived ignores it: it has no misc_path.")
 			return
 		}
 		t.timeout = t.interval
@@ -91,7 +91,7 @@ func (c *converter) check(l *line, b *block, kind string, t timers) {
 	switch kind {
 	case "http", "https":
 		if parts = l.All("url"); len(parts) == 0 {
-			l.find(Ignored, "keepalived ignores it: it has no url.")
+			l.doubt(Ignored, "keepalived ignores it: it has no url.")
 			return
 		}
 	case "smtp":
@@ -187,7 +187,7 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			}
 			l.set(b, "address", quote(a.String()))
 		} else {
-			l.find(Ignored, "%q is not an address.", l.arg(0))
+			l.doubt(Ignored, "%q is not an address.", l.arg(0))
 		}
 	case "connect_port":
 		if n, ok := l.lenient(l.arg(0), 1, 65535); !ok {
@@ -200,7 +200,7 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 		}
 	case "bindto", "bind_if", "fwmark":
 		if fault := sourceFault(l); fault != "" {
-			l.find(Ignored, "%s", fault)
+			l.doubt(Ignored, "%s", fault)
 			return
 		}
 		name := map[string]string{"bindto": "address", "bind_if": "interface", "fwmark": "mark"}[l.Keyword]
@@ -241,7 +241,7 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 		c.dnsQuery(l, b)
 	case "helo_name":
 		if l.arg(0) == "" {
-			l.find(Ignored, "It has no value.")
+			l.doubt(Ignored, "It has no value.")
 			return
 		}
 		l.set(b, "helo", quote(l.helo()))
@@ -250,11 +250,11 @@ func (c *converter) checkLine(l *line, b *block, check *keepalived.Node, kind st
 			l.find(Same, "")
 			l.set(b, "send_hex", quote(text))
 		} else {
-			l.find(Ignored, "%q is not hexadecimal.", text)
+			l.doubt(Ignored, "%q is not hexadecimal.", text)
 		}
 	case "require_reply":
 		if text := strings.Join(l.Args, " "); text != "" && !hexBytes.MatchString(text) {
-			l.find(Ignored, "%q is not hexadecimal.", text)
+			l.doubt(Ignored, "%q is not hexadecimal.", text)
 		}
 	case "url":
 		for _, n := range l.Children {
@@ -284,14 +284,14 @@ func (c *converter) dnsQuery(l *line, b *block) {
 	kind := strings.ToUpper(l.arg(0))
 	switch {
 	case l.arg(0) == "":
-		l.find(Ignored, "It has no value.")
+		l.doubt(Ignored, "It has no value.")
 	case l.Keyword == "name":
 		l.find(Same, "")
 		l.set(b, "name", quote(l.arg(0)))
 	case kind == "RRSIG" || kind == "DNSKEY":
 		l.find(Differs, "lvs-ha asks for the SOA record instead.")
 	case !slices.Contains([]string{"A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA"}, kind):
-		l.find(Ignored, "keepalived does not know the type %q.", l.arg(0))
+		l.doubt(Ignored, "keepalived does not know the type %q.", l.arg(0))
 	default:
 		l.find(Same, "")
 		l.set(b, "type", quote(kind))
@@ -323,7 +323,7 @@ func udpReply(b *block, check *keepalived.Node) {
 func (c *converter) miscPath(l *line, b *block, check *keepalived.Node) {
 	s, ok := keepalived.ParseScript(l.Text)
 	if !ok || len(s.Command) == 0 {
-		l.find(Ignored, "keepalived cannot parse it.")
+		l.doubt(Ignored, "keepalived cannot parse it.")
 		return
 	}
 	c.command(l, b, "command", s)

@@ -11,7 +11,7 @@ import (
 func (c *converter) fileCheck(l *line, b *block, t timers) {
 	file, weight := c.trackedFile(l.Last("track_file")), c.fileWeight(l.Node)
 	if file == nil || file.Last("file") == nil || len(file.Last("file").Args) == 0 {
-		l.find(Ignored, "keepalived ignores it: there is no such track_file.")
+		l.doubt(Ignored, "keepalived ignores it: there is no such track_file.")
 		return
 	}
 	factor, reverse, ok := 1, false, true

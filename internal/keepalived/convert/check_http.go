@@ -18,13 +18,13 @@ func (c *converter) urlLine(l *line, url *keepalived.Node) {
 		l.find(Same, "")
 	case "status_code":
 		if statusCodes(l.Args) == nil {
-			l.find(Ignored, "They are not status codes from 100 to 599.")
+			l.doubt(Ignored, "They are not status codes from 100 to 599.")
 		} else {
 			l.find(Same, "")
 		}
 	case "digest":
 		if sum, err := hex.DecodeString(l.arg(0)); err != nil || len(sum) != md5.Size {
-			l.find(Ignored, "%q is not an MD5 sum in hexadecimal.", l.arg(0))
+			l.doubt(Ignored, "%q is not an MD5 sum in hexadecimal.", l.arg(0))
 		} else {
 			l.find(Same, "")
 		}

@@ -208,7 +208,7 @@ func (c *converter) globalDefs(top *line) {
 			}
 		case "vrrp_mcast_group4", "vrrp_mcast_group6":
 			if a, ok := multicastGroup(l.Node); !ok {
-				l.find(Ignored, "%q is not a multicast address of this family.", l.arg(0))
+				l.doubt(Ignored, "%q is not a multicast address of this family.", l.arg(0))
 			} else {
 				l.cut(l.arg(0), a)
 			}
@@ -380,7 +380,7 @@ func (c *converter) alertEvents() (events []string) {
 func (c *converter) fifo(l *line) {
 	path := l.arg(0)
 	if path == "" {
-		l.find(Ignored, "It has no path.")
+		l.doubt(Ignored, "It has no path.")
 		return
 	}
 	if !strings.HasPrefix(path, "/") {

@@ -19,7 +19,7 @@ func (c *converter) notify(l *line, b *block, nodes []*keepalived.Node, addresse
 	}
 	s, ok := keepalived.ParseScript(l.Text)
 	if !ok || len(s.Command) == 0 {
-		l.find(Ignored, "keepalived cannot parse it.")
+		l.doubt(Ignored, "keepalived cannot parse it.")
 		return
 	}
 	user, group := c.options.ScriptUser, ""
@@ -206,7 +206,7 @@ func (c *converter) authentication(l *line, b *block, v *instance) {
 		case kind.Args[0] == "AH":
 			l2.find(Missing, "IPsec AH was removed from VRRP in 2004. Use version 3 with auth_hmac on all routers.")
 		case kind.Args[0] != "PASS":
-			l2.find(Ignored, "keepalived does not know %q.", kind.Args[0])
+			l2.doubt(Ignored, "keepalived does not know %q.", kind.Args[0])
 		case pass == nil || len(pass.Args) == 0:
 			l2.find(Ignored, "keepalived ignores it without an auth_pass.")
 		case l2.Keyword == "auth_type":
@@ -263,7 +263,7 @@ func (c *converter) authHMAC(l *line, b *block, v *instance) {
 				l2.find(Same, "")
 				l2.set(h, "time_window", duration(time.Duration(n)*time.Second))
 			} else {
-				l2.find(Ignored, "%q is not a number of seconds from 1 to 300.", l2.arg(0))
+				l2.doubt(Ignored, "%q is not a number of seconds from 1 to 300.", l2.arg(0))
 			}
 		case "key":
 			l2.find(Same, "")

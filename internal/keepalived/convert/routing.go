@@ -124,7 +124,7 @@ func (l *line) route(b *block) bool {
 			case b.label == "":
 				b.label = word
 			default:
-				l.find(Ignored, "keepalived does not know %q.", word)
+				l.doubt(Ignored, "keepalived does not know %q.", word)
 			}
 		}
 	}
@@ -182,7 +182,7 @@ func (l *line) hop(b *block, word, value string) {
 			b.set(name, quote(a.String()), notes{})
 			return
 		}
-		l.find(Ignored, "%q is not an address.", value)
+		l.doubt(Ignored, "%q is not an address.", value)
 	case "dev", "oif":
 		b.set(name, quote(value), notes{})
 	case "scope":
@@ -199,7 +199,7 @@ func (l *line) hop(b *block, word, value string) {
 			b.set(name, fmt.Sprint(n), notes{})
 			return
 		}
-		l.find(Ignored, "%q is not a number.", value)
+		l.doubt(Ignored, "%q is not a number.", value)
 	}
 }
 
@@ -236,7 +236,7 @@ func (l *line) rule(b *block, number int) bool {
 			if p, ok := destination(next); ok {
 				b.set(word, quote(p.String()), notes{})
 			} else if next != "all" && next != "any" {
-				l.find(Ignored, "%q is not a network.", next)
+				l.doubt(Ignored, "%q is not a network.", next)
 			}
 		case "table", "lookup":
 			if i++; !l.table(b, next) {
@@ -265,7 +265,7 @@ func (l *line) rule(b *block, number int) bool {
 				i += n
 				return false
 			}
-			l.find(Ignored, "keepalived does not know %q.", word)
+			l.doubt(Ignored, "keepalived does not know %q.", word)
 		}
 	}
 	if kind != "" {

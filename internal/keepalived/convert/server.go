@@ -157,7 +157,7 @@ func (c *converter) serverLine(l *line, b *block, server *keepalived.Node, s *se
 	case "inhibit_on_failure":
 		inhibits, known := truths[l.arg(0)]
 		if !known {
-			l.find(Ignored, "keepalived does not know %q.", l.arg(0))
+			l.doubt(Ignored, "keepalived does not know %q.", l.arg(0))
 			return
 		}
 		l.find(Same, "")
@@ -209,7 +209,7 @@ func weightOf(in *keepalived.Node, lowest, otherwise int) int {
 func (c *converter) serverForwarding(l *line, b *block, s *service) {
 	f := forwardings[l.arg(0)]
 	if f == "" {
-		l.find(Ignored, "keepalived does not know the method %q.", l.arg(0))
+		l.doubt(Ignored, "keepalived does not know the method %q.", l.arg(0))
 		return
 	}
 	l.find(Same, "")

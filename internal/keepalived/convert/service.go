@@ -300,14 +300,14 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 	switch l.Keyword {
 	case "lb_algo", "lvs_sched":
 		if !slices.Contains(schedulers, l.arg(0)) {
-			l.find(Ignored, "keepalived does not know the scheduler %q.", l.arg(0))
+			l.doubt(Ignored, "keepalived does not know the scheduler %q.", l.arg(0))
 		} else {
 			l.find(Same, "")
 		}
 		l.set(b, "scheduler", quote(s.scheduler))
 	case "lb_kind", "lvs_method":
 		if forwardings[l.arg(0)] == "" {
-			l.find(Ignored, "keepalived does not know the method %q.", l.arg(0))
+			l.doubt(Ignored, "keepalived does not know the method %q.", l.arg(0))
 		} else {
 			l.find(Same, "")
 		}
@@ -317,7 +317,7 @@ func (c *converter) serviceLine(l *line, b *block, s *service) {
 		case s.endpoints[0].mark != 0:
 			l.find(Ignored, "A firewall mark has no protocol.")
 		case strings.ToLower(l.arg(0)) != s.protocol:
-			l.find(Ignored, "keepalived does not know the protocol %q.", l.arg(0))
+			l.doubt(Ignored, "keepalived does not know the protocol %q.", l.arg(0))
 		default:
 			l.find(Same, "")
 			if s.protocol != "tcp" {
@@ -450,7 +450,7 @@ func (c *converter) persistence(l *line, b *block, s *service) {
 		l.find(Ignored, "keepalived ignores it without persistence.")
 		return
 	case l.Keyword == "persistence_engine" && l.arg(0) != "sip", l.Keyword == "persistence_granularity" && s.granularity(l.arg(0)) == "":
-		l.find(Ignored, "keepalived does not know %q.", l.arg(0))
+		l.doubt(Ignored, "keepalived does not know %q.", l.arg(0))
 		return
 	case l.Keyword == "persistence_granularity" && !s.ipv6() && !strings.Contains(l.arg(0), "."):
 		l.find(Equivalent, "keepalived reads it as the netmask %s.", s.granularity(l.arg(0)))

@@ -14,7 +14,7 @@ import (
 func (c *converter) define(l *line, kind string) *block {
 	name := l.arg(0)
 	if name == "" {
-		l.find(Ignored, "It has no name.")
+		l.doubt(Ignored, "It has no name.")
 		return nil
 	}
 	if c.tracks[name] != "" {
@@ -30,7 +30,7 @@ func (c *converter) lacks(l *line, keyword string) bool {
 	if n := l.Last(keyword); n != nil && len(n.Args) > 0 {
 		return false
 	}
-	l.find(Ignored, "keepalived removes it: it has no %s.", keyword)
+	l.doubt(Ignored, "keepalived removes it: it has no %s.", keyword)
 	c.tracks[l.arg(0)] = "removed"
 	return true
 }
@@ -53,7 +53,7 @@ func (c *converter) trackScript(l *line) {
 		command, _ = keepalived.ParseScript(script.Text)
 	}
 	if len(command.Command) == 0 {
-		l.find(Ignored, "keepalived removes it: it has no script.")
+		l.doubt(Ignored, "keepalived removes it: it has no script.")
 		c.tracks[l.arg(0)] = "removed"
 		return
 	}

@@ -470,7 +470,7 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		c.globals.sync = &syncDaemon{line: l.Node, iface: l.arg(0), instance: v.name}
 	case "mcast_dst_ip":
 		if a, ok := address(l.arg(0)); !ok || !a.IsMulticast() || a.Is6() != v.ipv6 {
-			l.find(Ignored, "%q is not a multicast address of the instance's family.", l.arg(0))
+			l.doubt(Ignored, "%q is not a multicast address of the instance's family.", l.arg(0))
 		} else if v.unicast() {
 			l.find(Ignored, "The instance uses unicast.")
 		} else {
@@ -523,7 +523,7 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 func (l *line) strict() {
 	switch on, ok := truth(l.Args); {
 	case !ok:
-		l.find(Ignored, "keepalived does not know %q.", l.arg(0))
+		l.doubt(Ignored, "keepalived does not know %q.", l.arg(0))
 	case !on:
 		l.find(Same, "")
 	default:
