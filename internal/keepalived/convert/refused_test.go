@@ -106,3 +106,26 @@ func TestRefusedOfOneNode(t *testing.T) {
 		t.Errorf("findings %+v", got)
 	}
 }
+
+// A group of both families has no mask that fits them: nothing is said to be the same.
+func TestMaskForBothFamilies(t *testing.T) {
+	const in = "virtual_server_group g {\nfd00::1 80\n10.0.0.1 80\n}\nvirtual_server group g {\nprotocol TCP\npersistence_granularity 255.255.255.0\nreal_server 10.1.0.1 80 {\n}\n}\n"
+	cfg, r := imported(t, in)
+	if got := lossy(r); len(got) == 0 || got[0].Line != 7 || got[0].Fate != Missing {
+		t.Errorf("findings %+v", got)
+	}
+	for _, s := range cfg.Services {
+		if s.PersistenceTimeout > 0 {
+			t.Errorf("%s is persistent", s.Name)
+		}
+	}
+}
+
+// Each virtual_service that a group becomes has the group's line in its findings.
+func TestRefusedMarkOfAGroup(t *testing.T) {
+	const in = "virtual_server_group g {\n10.0.0.1 80\nfwmark 9\n}\nvirtual_server fwmark 9 {\nreal_server 10.1.0.1 80 {\n}\n}\nvirtual_server group g {\nprotocol TCP\nreal_server 10.1.0.1 80 {\n}\n}\n"
+	_, r := imported(t, in)
+	if got := lossy(r); len(got) != 1 || got[0].Line != 9 {
+		t.Errorf("findings %+v", got)
+	}
+}

@@ -74,7 +74,7 @@ func (c *converter) virtualServer(l *line) {
 			with = c.again()
 		}
 		with.service(l.Children, &one, head)
-		head = notes{}
+		head = notes{from: head.from}
 	}
 }
 
@@ -245,7 +245,7 @@ func (c *converter) readService(n *keepalived.Node) (s *service, fault string) {
 			s.port = 0
 		}
 	}
-	s.persistent = s.persistent || s.granularity(granularity) != ""
+	s.persistent = s.persistent || !s.mixed() && s.granularity(granularity) != ""
 	return s, ""
 }
 
@@ -263,6 +263,13 @@ func (s *service) granularity(text string) string {
 		return mask.String()
 	}
 	return ""
+}
+
+// mixed reports whether there are endpoints of both families.
+func (s *service) mixed() bool {
+	return slices.ContainsFunc(s.endpoints, func(e endpoint) bool {
+		return (e.ipv6 || e.address.Addr().Is6()) != s.ipv6()
+	})
 }
 
 // ipv6 reports whether the first endpoint is one of IPv6.
@@ -446,6 +453,9 @@ func (c *converter) persistence(l *line, b *block, s *service) {
 		}
 	}
 	switch {
+	case l.Keyword == "persistence_granularity" && s.mixed():
+		l.find(Missing, "The group has entries of both families, which need different masks: give each family a virtual_service of its own.")
+		return
 	case l.Keyword == "persistence_engine" && !s.persistent && !s.everyPort:
 		l.find(Ignored, "keepalived ignores it without persistence.")
 		return
