@@ -105,6 +105,7 @@ var exceptions = map[string]exception{
 	"explain --peer recording":          {on: 1},
 	"explain gateway --at 03:10":        {status: []int{1}, says: "no transition is recorded"}, // by then
 	"explain web --at 03:10":            {status: []int{1}, says: "no transition is recorded"},
+	"ipvsadm -C":                        {ipvs: true, on: 2},
 	"ipvsadm -L -n":                     {ipvs: true, on: 2},
 	"ipvsadm -L -n --stats":             {ipvs: true, on: 2},
 	"ipvsadm -A -t 192.0.2.1:80 -s wlc": {ipvs: true, on: 2, first: "ipvsadm -C"},
