@@ -308,7 +308,7 @@ func TestFates(t *testing.T) {
 func TestManyServers(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("virtual_server 10.0.0.9 80 {\n")
-	const servers = 20000
+	const servers = 8000
 	for i := range servers {
 		fmt.Fprintf(&b, "real_server 10.1.%d.%d 80 {\nTCP_CHECK {\n}\n}\n", i/256, i%256)
 	}
