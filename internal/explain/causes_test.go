@@ -275,3 +275,23 @@ func TestRecordingSavedBeforeACrash(t *testing.T) {
 		t.Errorf("saved after it: %+v", p)
 	}
 }
+
+// TestRecordAmongTheAdverts checks that a peer that sent adverts all the time is believed, at whatever moment before the takeover it
+// recorded something else between two of them.
+func TestRecordAmongTheAdverts(t *testing.T) {
+	for at := 100 * time.Millisecond; at < 500*time.Millisecond; at += 10 * time.Millisecond {
+		w := newWorld(t).pair()
+		w.lossy = true
+		w.run(at)
+		w.a.log.Conflict(vrrp.Conflict{Kind: vrrp.ConflictMaster, Router: w.b.source, Priority: 100}, w.now)
+		w.run(time.Second)
+		routers := w.b.routers()
+		s, ok := Tell(routers[0], w.now)
+		if !ok || s.To != vrrp.Master {
+			t.Fatalf("the silence is explained as %+v", s)
+		}
+		if p := Beside(s, routers[0], w.a.routers(), w.now); p == nil || p.Cause != PeerSending {
+			t.Errorf("with a record %v after the cut, the peer is explained as %+v", at, p)
+		}
+	}
+}

@@ -71,7 +71,7 @@ func peerOf(s Story, r flight.Router, interval time.Duration, saved time.Time) P
 		p.Story = &story
 	}
 	state := vrrp.Initialize
-	var lastSent time.Time
+	var firstSent, lastSent time.Time // of an unbroken series, whatever was recorded between its adverts
 	for _, rec := range r.Records {
 		switch before := at.Sub(rec.Time); {
 		case rec.Kind == flight.Start && before < 0 && state == vrrp.Master && !lastSent.IsZero() && p.Cause != PeerSending:
@@ -87,8 +87,12 @@ func peerOf(s Story, r flight.Router, interval time.Duration, saved time.Time) P
 		case rec.Kind == flight.SendFailed && before > -near && before < window:
 			p.Cause = PeerNoSend
 		case rec.Kind == flight.Timeout && rec.From == vrrp.Master:
-			p.sent(rec, at, interval)
+			first := rec.Time.Add(rec.First - rec.At)
+			if first.Sub(lastSent) > 2*interval {
+				firstSent = first
+			}
 			lastSent = rec.Time
+			p.sent(rec, firstSent, at, interval)
 		}
 	}
 	if p.Cause == "" && state == vrrp.Master && at.Sub(lastSent) > 2*interval {
@@ -104,13 +108,13 @@ func peerOf(s Story, r flight.Router, interval time.Duration, saved time.Time) P
 	return p
 }
 
-// sent considers the adverts that the peer sent.
-func (p *Peer) sent(rec flight.Record, at time.Time, interval time.Duration) {
+// sent considers the adverts of a record that the peer sent, in a series without a gap since a time.
+func (p *Peer) sent(rec flight.Record, since, at time.Time, interval time.Duration) {
 	first := rec.Time.Add(rec.First - rec.At)
 	switch {
 	case rec.Late > interval && first.Add(-rec.Late-interval).Before(at) && first.After(at.Add(-interval)):
 		p.Cause = PeerStalled
-	case p.Cause == "" && first.Before(at.Add(-interval)) && rec.Time.After(at.Add(-interval)):
+	case p.Cause == "" && since.Before(at.Add(-interval)) && rec.Time.After(at.Add(-interval)):
 		p.Cause = PeerSending
 	}
 }
