@@ -91,7 +91,7 @@ func (m *Machine) follow(other heard) {
 	m.master, m.rival, m.masterLeft = other, heard{}, false
 	m.due = other.at.Add(m.masterDown())
 	if !known {
-		m.act(MasterHeard{Address: other.address, Priority: other.priority, Interval: m.interval(), Advertised: other.interval})
+		m.act(MasterHeard{Address: other.address, Priority: other.priority, Interval: m.Interval(), Advertised: other.interval})
 	}
 }
 

@@ -144,7 +144,7 @@ func (m *Machine) Status() Status {
 		Since:             m.since,
 		Priority:          m.in.Priority,
 		EffectivePriority: m.Priority(),
-		AdvertiseInterval: m.interval(),
+		AdvertiseInterval: m.Interval(),
 		SkewTime:          m.skew(),
 		MasterDownTime:    m.masterDown(),
 		Transitions:       m.transitions,

@@ -11,12 +11,12 @@ func (m *Machine) configure(in Instance, now time.Time) {
 	replaced, replacements := altered(removed, added), altered(added, removed)
 	removed = slices.DeleteFunc(removed, func(a Address) bool { return slices.Contains(replaced, a) })
 	unrouted, routed := m.in.Routing.changesTo(&in.Routing)
-	old, interval := m.in, m.interval()
+	old, interval := m.in, m.Interval()
 	m.retime(now, func() { m.in = in })
 
 	switch m.state {
 	case Backup:
-		if m.interval() != interval || in.Version != old.Version || in.StartupDelay != old.StartupDelay {
+		if m.Interval() != interval || in.Version != old.Version || in.StartupDelay != old.StartupDelay {
 			m.due = now.Add(m.masterDown())
 		}
 		m.replaceIfOwned(removed, replaced, replacements, unrouted, old.Routing.replacements(&routed))

@@ -38,8 +38,8 @@ func intervalProblem(version uint8, d time.Duration) string {
 	return ""
 }
 
-// interval returns the advertisement interval in use: a version 3 backup adopts its master's.
-func (m *Machine) interval() time.Duration { return m.adopt(m.master.interval) }
+// Interval returns the advertisement interval in use: a version 3 backup adopts its master's.
+func (m *Machine) Interval() time.Duration { return m.adopt(m.master.interval) }
 
 // adopt limits an advertised interval: otherwise a forged advert with 40.95 s could leave the addresses unserved for
 // 141 s. A shorter interval is adopted unchanged, because an active master repeats its adverts.
@@ -58,7 +58,7 @@ func (in *Instance) adoptFactor() int {
 }
 
 func (m *Machine) skew() time.Duration {
-	return SkewTime(m.in.Version, m.Priority(), m.interval())
+	return SkewTime(m.in.Version, m.Priority(), m.Interval())
 }
 
 func (m *Machine) masterDown() time.Duration { return m.downAfter(m.master.interval) }

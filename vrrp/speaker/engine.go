@@ -354,6 +354,16 @@ func (e *engine) takeChanged(now time.Time) []vrrp.Status {
 	return out
 }
 
+// shortestInterval returns the shortest interval between adverts that a router uses, or zero if there is no router.
+func (e *engine) shortestInterval() (shortest time.Duration) {
+	for _, r := range e.routers {
+		if d := r.machine.Interval(); shortest == 0 || d < shortest {
+			shortest = d
+		}
+	}
+	return shortest
+}
+
 // statuses returns the status of every router.
 func (e *engine) statuses(now time.Time) []vrrp.Status {
 	out := make([]vrrp.Status, 0, len(e.routers))

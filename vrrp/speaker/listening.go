@@ -12,6 +12,11 @@ const listenMost = 10 * time.Millisecond
 type listening struct {
 	until time.Time
 
+	// looked is when the last turn read packets. If receiving is sure, the stall began later. One that is shorter than the interval
+	// between adverts is not the reason for the silence of several intervals.
+	looked   time.Time
+	interval func() time.Duration // the shortest one in use; nil: any stall may be the reason
+
 	// worked is when the loop last finished work for many timers. Those that became due meanwhile are late for that reason, which
 	// is no sign of a stall; but if receiving is not sure, because the host has one CPU, it may have kept the kernel from receiving.
 	worked  time.Time
@@ -26,15 +31,18 @@ func (l *listening) over(first, now time.Time) bool {
 	if now.Before(l.until) {
 		return false
 	}
-	due := first
-	if l.worked.After(first) && l.receive != nil && l.receive() {
-		due = l.worked
+	if first.Before(l.until) {
+		return true
 	}
-	if late := now.Sub(due); late > lateEnough && !first.Before(l.until) {
-		l.until = now.Add(min(2*late, listenMost))
-		return false
+	late, sure := now.Sub(first), l.receive != nil && l.receive()
+	if sure && l.worked.After(first) {
+		late = now.Sub(l.worked)
 	}
-	return true
+	if late <= lateEnough || sure && l.interval != nil && now.Sub(l.looked) < l.interval() {
+		return true
+	}
+	l.until = now.Add(min(2*late, listenMost))
+	return false
 }
 
 // next returns a time before which no timer may fire, or zero if none is set. It is that of the next timer, or, if a packet has

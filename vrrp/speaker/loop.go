@@ -162,6 +162,7 @@ func (l *loop) turn() error {
 	l.engine.flush(now)
 	l.behind = l.fire(now) >= manyFired
 	l.engine.flush(now)
+	l.listen.looked = now
 	if l.behind {
 		l.listen.worked = l.now()
 	}

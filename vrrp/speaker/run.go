@@ -67,7 +67,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("start the speaker: %w", err)
 	}
 	s.keeper.pacer.needed = func() bool { return !priority.realTime() }
-	s.loop.listen.receive = priority.realTime
+	s.loop.listen.receive, s.loop.listen.interval = priority.realTime, s.loop.engine.shortestInterval
 	left := s.loop.engine.tenures.take()
 	if turn.Adopt {
 		s.loop.engine.inherited = left

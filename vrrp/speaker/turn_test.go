@@ -246,15 +246,57 @@ func TestOwnWorkIsNoStall(t *testing.T) {
 		want        bool
 	}{
 		{0, lateEnough / 2, nil, true},
-		{0, 3 * lateEnough, func() bool { return true }, false},
-		{3 * lateEnough, 3*lateEnough + lateEnough/2, func() bool { return true }, true},
+		{0, 3 * lateEnough, realTime, false},
+		{3 * lateEnough, 3*lateEnough + lateEnough/2, realTime, true},
 		{3 * lateEnough, 3*lateEnough + lateEnough/2, func() bool { return false }, false},
 		{3 * lateEnough, 3*lateEnough + lateEnough/2, nil, false},
-		{3 * lateEnough, 5 * lateEnough, func() bool { return true }, false},
+		{3 * lateEnough, 5 * lateEnough, realTime, false},
 	} {
 		l := listening{worked: after(tt.worked), receive: tt.receive}
 		if got := l.over(due, after(tt.now)); got != tt.want {
 			t.Errorf("work until %v, now %v: may fire %v, want %v", tt.worked, tt.now, got, tt.want)
 		}
+	}
+}
+
+func realTime() bool { return true }
+
+// TestShortStallDoesNotListen checks that a takeover after a stall of less than an interval is not postponed: the master was silent
+// before. With one CPU, the kernel may have received nothing before either.
+func TestShortStallDoesNotListen(t *testing.T) {
+	due := time.Now()
+	after := func(d time.Duration) time.Time { return due.Add(d) }
+	for _, tt := range []struct {
+		looked, now time.Duration
+		receive     func() bool
+		want        bool
+	}{
+		{-vrrp.PrepareTime, 5 * time.Millisecond, realTime, true},
+		{-vrrp.PrepareTime, 5 * time.Millisecond, nil, false},
+		{-vrrp.PrepareTime, 60 * time.Millisecond, realTime, false},
+		{-60 * time.Millisecond, 5 * time.Millisecond, realTime, false},
+	} {
+		l := listening{looked: after(tt.looked), interval: func() time.Duration { return 50 * time.Millisecond }, receive: tt.receive}
+		if got := l.over(due, after(tt.now)); got != tt.want {
+			t.Errorf("the loop last read packets at %v, now %v: may fire %v, want %v", tt.looked, tt.now, got, tt.want)
+		}
+	}
+}
+
+// TestShortestInterval: a backup adopts its master's interval.
+func TestShortestInterval(t *testing.T) {
+	g := newRig(t)
+	if d := g.engine.shortestInterval(); d != 0 {
+		t.Errorf("without routers it is %v", d)
+	}
+	g.up("eth0", 2, "10.9.0.1/24")
+	in := v3(100)
+	g.want(in)
+	g.advance(time.Millisecond)
+	fast := in
+	fast.AdvertiseInterval = in.AdvertiseInterval / 10
+	g.hear(fast, 200, "10.9.0.2")
+	if d := g.engine.shortestInterval(); d != fast.AdvertiseInterval {
+		t.Errorf("it is %v, want the master's, %v", d, fast.AdvertiseInterval)
 	}
 }
