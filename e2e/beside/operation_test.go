@@ -129,7 +129,7 @@ func repeated(b *testing.B, l *lab.Lab, on *lab.Bridge, do func() int) (took []t
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for cpu := range runtime.NumCPU() {
-		if err := l.Fabric().WatchStalls(ctx, cpu, g.stalled); err != nil {
+		if err := l.Fabric().WatchStalls(ctx, cpu, lab.LeastStall, g.stalled); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -110,7 +110,7 @@ func measureSteadiness(b *testing.B, p program, during time.Duration) steadiness
 	ctx, cancel := context.WithTimeout(context.Background(), during)
 	defer cancel()
 	for cpu := range runtime.NumCPU() {
-		if err := l.Fabric().WatchStalls(ctx, cpu, g.stalled); err != nil {
+		if err := l.Fabric().WatchStalls(ctx, cpu, lab.LeastStall, g.stalled); err != nil {
 			b.Fatal(err)
 		}
 		hog := master.node.Command(ctx, "sh", "-c", "while :; do :; done")

@@ -70,7 +70,9 @@ func (r *run) inNamespace(_ context.Context, name string, prefix netip.Prefix, c
 			}
 			return os.WriteFile(path, data, 0o600)
 		},
-		watchStalls: func(ctx context.Context, take func(lab.Sight)) error { return host.WatchStalls(ctx, cpu, take) },
+		watchStalls: func(ctx context.Context, take func(lab.Sight)) error {
+			return host.WatchStalls(ctx, cpu, lab.LeastStall, take)
+		},
 	}, nil
 }
 

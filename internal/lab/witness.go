@@ -27,13 +27,16 @@ func (s Sight) Length(field int) time.Duration {
 	return time.Duration(n)
 }
 
-// WatchStalls reports stalls of the host's CPUs.
-func (h *Node) WatchStalls(ctx context.Context, cpu int, take func(Sight)) error {
+// LeastStall is the shortest stall that a machine's witness reports.
+const LeastStall = 2 * time.Millisecond
+
+// WatchStalls reports stalls of one of the host's CPUs. It looks as often as the shortest stall is long that it reports.
+func (h *Node) WatchStalls(ctx context.Context, cpu int, least time.Duration, take func(Sight)) error {
 	path, err := program("witness")
 	if err != nil {
 		return err
 	}
-	cmd := h.Command(ctx, path, "-stalls", strconv.Itoa(cpu))
+	cmd := h.Command(ctx, path, "-stalls", strconv.Itoa(cpu), "-least", least.String())
 	cmd.Stdout = newWitness(take)
 	if err := cmd.Start(); err != nil {
 		return err
@@ -44,7 +47,7 @@ func (h *Node) WatchStalls(ctx context.Context, cpu int, take func(Sight)) error
 
 // WatchStalls reports stalls of the machine's only CPU.
 func (m *Machine) WatchStalls(ctx context.Context, take func(Sight)) error {
-	return Watch(ctx, m, take, "-stalls", "0")
+	return Watch(ctx, m, take, "-stalls", "0", "-least", LeastStall.String())
 }
 
 // Watch starts a witness on a director, with arguments.

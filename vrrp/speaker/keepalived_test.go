@@ -59,6 +59,7 @@ func startKeepalivedWith(t testing.TB, host *lab.Node, console bool, config stri
 	}
 	k.cmd = host.Command(context.Background(), args[0], args[1:]...)
 	k.cmd.Stdout, k.cmd.Stderr = &k.log, &k.log
+	k.cmd.SysProcAttr.Setpgid, k.cmd.SysProcAttr.Setsid = false, true // a scheduling group of its own, as a service has
 	if err := k.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -285,7 +285,7 @@ func transitionsOf(s *station) int {
 }
 
 // hog keeps a CPU busy until the test ends.
-func hog(t *testing.T, h *lab.Node, wrap []string) {
+func hog(t testing.TB, h *lab.Node, wrap []string) {
 	t.Helper()
 	argv := append(append([]string{}, wrap...), "sh", "-c", "while :; do :; done")
 	cmd := h.Command(context.Background(), argv[0], argv[1:]...)

@@ -31,6 +31,7 @@ const (
 
 func main() {
 	stalls := flag.Int("stalls", -1, "watch for stalls of this `CPU`")
+	least := flag.Duration("least", time.Millisecond, "how long a stall must be, and how often to look")
 	state := flag.Bool("state", false, "watch addresses, table and ip_forward; the addresses are the arguments")
 	api := flag.String("api", "", "request the status from this `socket`")
 	flag.Parse()
@@ -48,7 +49,7 @@ func main() {
 	var err error
 	switch {
 	case *stalls >= 0:
-		err = watchStalls(*stalls, out)
+		err = watchStalls(*stalls, *least, out)
 	case *state:
 		var addresses []netip.Addr
 		for _, a := range flag.Args() {
@@ -93,8 +94,7 @@ func sleep(d time.Duration) error {
 
 // watchStalls runs on one CPU, at higher priority than everything else there, and reports late wake-ups: the machine, or the
 // host that it runs on, was stalled.
-func watchStalls(cpu int, out *printer) error {
-	const look, worthTelling = 2 * time.Millisecond, 2 * time.Millisecond
+func watchStalls(cpu int, least time.Duration, out *printer) error {
 	runtime.LockOSThread()
 	var set unix.CPUSet
 	set.Set(cpu)
@@ -107,14 +107,14 @@ func watchStalls(cpu int, out *printer) error {
 	}
 	last := now()
 	alive := last
-	ts := unix.NsecToTimespec(int64(look))
+	ts := unix.NsecToTimespec(int64(least))
 	for {
 		// Bypass the Go scheduler: its helper threads have no real-time priority, and waiting for them would look like a stall.
 		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(ptr(&ts)), 0, 0)
 		t := now()
-		late := t - last - look
+		late := t - last - least
 		last = t // reading the clock once more would be a third system call, each 13 µs in a test kernel
-		if late >= worthTelling {
+		if late >= least {
 			out.printAt(t, "stall "+strconv.FormatInt(int64(late), 10))
 			last = now()
 		}
