@@ -37,10 +37,11 @@ type client struct {
 
 	broken atomic.Int64 // held connections
 
-	mu    sync.Mutex
-	seen  losses
-	waits map[netip.Addr]*wait
-	asked map[uint16]time.Time // when the first segment without a reply was sent, by the client's port
+	mu     sync.Mutex
+	latest time.Time // of the frames taken: on a busy host, those on the wire are taken much later
+	seen   losses
+	waits  map[netip.Addr]*wait
+	asked  map[uint16]time.Time // when the first segment without a reply was sent, by the client's port
 }
 
 // wait is the time for which an address has been asked without an answer.
@@ -157,6 +158,7 @@ func (c *client) take(f lab.Frame) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.latest = s.at
 	w := c.waits[s.to]
 	switch {
 	case w == nil:
@@ -228,13 +230,12 @@ func (l losses) String() string {
 	return fmt.Sprintf("%d of %d, %d, %s", l.failed, l.requests, l.resets+l.broken, milliseconds(l.gap))
 }
 
-// since returns the losses since the last call. Requests that still have no reply count as failed.
+// since returns the losses since the last call. Requests that had no reply in time count as failed; the others count later.
 func (c *client) since() losses {
-	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for port, asked := range c.asked {
-		if now.Sub(asked) > replyDeadline {
+		if c.latest.Sub(asked) > replyDeadline {
 			c.seen.failed++
 			delete(c.asked, port)
 		}
@@ -245,7 +246,7 @@ func (c *client) since() losses {
 	for _, w := range c.waits {
 		l.gap = max(l.gap, w.longest)
 		if !w.since.IsZero() {
-			l.gap = max(l.gap, now.Sub(w.since))
+			l.gap = max(l.gap, c.latest.Sub(w.since))
 		}
 		w.longest = 0
 	}
