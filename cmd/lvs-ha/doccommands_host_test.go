@@ -103,8 +103,8 @@ var exceptions = map[string]exception{
 	"doctor -c FILE --fix":              findings,
 	"doctor -c FILE -o json":            findings,
 	"explain --peer recording":          {on: 1},
-	"explain gateway --at 03:10":        {status: []int{1}, says: "no transition is recorded"}, // by then
-	"explain web --at 03:10":            {status: []int{1}, says: "no transition is recorded"},
+	"explain gateway --at 03:10":        {status: []int{1}, says: `no transition of "gateway" is recorded`}, // by then
+	"explain web --at 03:10":            {status: []int{1}, says: `no transition of "web" is recorded`},
 	"ipvsadm -C":                        {ipvs: true, on: 2},
 	"ipvsadm -L -n":                     {ipvs: true, on: 2},
 	"ipvsadm -L -n --stats":             {ipvs: true, on: 2},

@@ -100,7 +100,7 @@ func runExplain(ctx context.Context, w io.Writer, f explainFlags, name string) e
 	}
 	story, of, ok := explain.Latest(routers, name, until)
 	if !ok {
-		return &exitError{1, errors.New("no transition is recorded")}
+		return &exitError{1, explain.NotRecorded(routers, name, until)}
 	}
 	if f.from == "" {
 		story.Add(director.SavedEvents(supervisor.RuntimeDir(f.runtimeDir).StateFile()))

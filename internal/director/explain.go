@@ -3,7 +3,6 @@ package director
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -37,7 +36,7 @@ func (d *Director) Explain(_ context.Context, instance string, until time.Time) 
 	}
 	s, _, ok := explain.Latest(routers, instance, until)
 	if !ok {
-		return s, &api.Error{Status: http.StatusNotFound, Err: fmt.Errorf("no transition of %.200q is recorded until %s", instance, until.Format(time.RFC3339))}
+		return s, &api.Error{Status: http.StatusNotFound, Err: explain.NotRecorded(routers, instance, until)}
 	}
 	list, _ := d.events.After("")
 	s.Add(list)

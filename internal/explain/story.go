@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -61,6 +62,28 @@ func Latest(routers []flight.Router, name string, until time.Time) (best Story, 
 		}
 	}
 	return best, of, ok
+}
+
+// NotRecorded is the error that Latest finds no transition. If there are later ones, it says when the first of them was.
+func NotRecorded(routers []flight.Router, name string, until time.Time) error {
+	var first time.Time
+	for _, r := range routers {
+		if name != "" && r.Name != name {
+			continue
+		}
+		if times := Transitions(r); len(times) > 0 && (first.IsZero() || times[0].Before(first)) {
+			first = times[0]
+		}
+	}
+	of := ""
+	if name != "" {
+		of = fmt.Sprintf(" of %.200q", name)
+	}
+	if first.IsZero() {
+		return fmt.Errorf("no transition%s is recorded", of)
+	}
+	const layout = "2006-01-02 15:04:05"
+	return fmt.Errorf("no transition%s is recorded until %s; the first one recorded was at %s", of, until.Format(layout), first.Local().Format(layout))
 }
 
 // Tell explains the last transition until a time. It returns false if none is recorded.

@@ -253,7 +253,11 @@ func (p *past) done() []Fact {
 	} else {
 		list = nil
 	}
-	for _, r := range slices.Concat(list, p.after()) {
+	after := p.after()
+	if i := slices.IndexFunc(after, func(r flight.Record) bool { return r.Kind == flight.Prepare }); i >= 0 {
+		after = after[:i] // what follows belongs to the next takeover
+	}
+	for _, r := range slices.Concat(list, after) {
 		if r.Kind != flight.Addresses || r.At-p.change.At > 10*time.Second {
 			continue
 		}
@@ -267,7 +271,11 @@ func (p *past) done() []Fact {
 			f.Code, f.Text = "announced", "announced the addresses"
 		}
 		if r.Code&flight.StepAnnounce != 0 && r.Code&flight.StepAdd != 0 {
-			f.Text += " and announced them"
+			if r.Count == 1 {
+				f.Text += " and announced it"
+			} else {
+				f.Text += " and announced them"
+			}
 		}
 		if r.Text != "" {
 			f.Text += "; the kernel refused " + r.Text

@@ -47,3 +47,32 @@ func TestHostOfAConflict(t *testing.T) {
 		t.Error(hostOf(c))
 	}
 }
+
+// TestDoneOfTwoTransitions checks that the addresses which are added ahead of a takeover belong to it, and not to the transition before.
+func TestDoneOfTwoTransitions(t *testing.T) {
+	start := time.Date(2026, 1, 31, 12, 0, 0, 0, time.Local)
+	at := func(ms int, r flight.Record) flight.Record {
+		r.At = time.Duration(ms) * time.Millisecond
+		r.Time = start.Add(r.At)
+		return r
+	}
+	r := flight.Router{Name: "web", Records: []flight.Record{
+		at(0, flight.Record{Kind: flight.Changed, From: vrrp.Leaving, To: vrrp.Backup, Text: string(vrrp.ReasonSuccessorHeard)}),
+		at(5, flight.Record{Kind: flight.Addresses, Code: flight.StepRemove, Count: 1}),
+		at(540, flight.Record{Kind: flight.Prepare, Code: 1}),
+		at(541, flight.Record{Kind: flight.Addresses, Code: flight.StepAdd | flight.StepAnnounce, Count: 1}),
+		at(541, flight.Record{Kind: flight.Changed, From: vrrp.Backup, To: vrrp.Master, Text: string(vrrp.ReasonPreempt)}),
+	}}
+	for until, want := range map[time.Duration]string{100 * time.Millisecond: "removed 1 address in ", time.Second: "added 1 address and announced it in "} {
+		s, ok := Tell(r, start.Add(until))
+		if !ok || len(s.Done) != 1 || !strings.HasPrefix(s.Done[0].Text, want) {
+			t.Errorf("until %v: %+v, want %q", until, s.Done, want)
+		}
+	}
+	routers := []flight.Router{{Name: "other"}, r}
+	for name, want := range map[string]string{"web": "the first one recorded was at 2026-01-31 12:00:00", "": "was at 2026-01-31 12:00:00", "other": `no transition of "other" is recorded`} {
+		if err := NotRecorded(routers, name, start.Add(-time.Hour)); !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", name, err, want)
+		}
+	}
+}
