@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,5 +111,38 @@ func TestHostExplainFromMemory(t *testing.T) {
 	d.awaitStatus("master", isMaster)
 	if s := d.story(); s.Cause != explain.NoMaster {
 		t.Errorf("explained as %+v", s)
+	}
+}
+
+// TestHostRuntimeDirectoryFull checks that a full file system of the runtime directory, where nothing can be recorded any more, does
+// not end the speaker.
+func TestHostRuntimeDirectoryFull(t *testing.T) {
+	lab.Need(t, lab.Host)
+	memory := t.TempDir()
+	if err := unix.Mount("tmpfs", memory, "tmpfs", 0, "mode=0755,size=128k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(memory, unix.MNT_DETACH) })
+	p := newPlace(t)
+	p.dir = memory
+	p.configure(gateway)
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	more := gateway
+	for id := 11; id < 20; id++ { // each needs room
+		more += strings.NewReplacer(`"gateway"`, fmt.Sprintf("%q", fmt.Sprint("g", id)), "= 10\n", fmt.Sprintf("= %d\n", id), "0.2.100/24", fmt.Sprintf("0.2.%d/24", 100+id)).Replace(gateway)
+	}
+	p.configure(more)
+	speaker := d.processes()["speaker"]
+	if err := os.WriteFile(p.path("fill"), make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("fill the file system: %v", err)
+	}
+	p.wantAnswer(p.lvsha("reload", "--runtime-dir", p.path("run")), 0)
+	d.awaitStatus("ten masters", func(s api.Status) bool {
+		return len(s.VRRP) == 10 && !slices.ContainsFunc(s.VRRP, func(v api.Instance) bool { return v.State != vrrp.Master })
+	})
+	d.awaitLog("flight recorder paused")
+	if now := d.processes()["speaker"]; now != speaker {
+		t.Errorf("the speaker %d was replaced by %d", speaker, now)
 	}
 }

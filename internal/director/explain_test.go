@@ -37,7 +37,7 @@ func (b *bench) recorded() *recorded {
 		Name: "web", Interface: "eth0", VirtualRouterID: 51, Version: 3, Family: vrrp.IPv4, Priority: 150, AdvertiseInterval: 100 * time.Millisecond, Preempt: true,
 	}
 	r := &recorded{bench: b, machine: vrrp.NewMachine(in)}
-	r.log = recorder.Begin(in.Interface, in.Family, in.VirtualRouterID, r.machine)
+	r.log = recorder.Begin(in.Interface, in.Family, in.VirtualRouterID, r.machine, time.Now())
 	r.log.Start(&in, time.Now())
 	b.director.Recording = f
 	return r

@@ -70,7 +70,7 @@ func (h *host) boot(adopt bool) {
 		h.w.t.Fatal(err)
 	}
 	h.recorder, h.machine, h.off, h.queue = r, vrrp.NewMachine(h.in), false, nil
-	h.log = r.Begin(h.in.Interface, h.in.Family, h.in.VirtualRouterID, h.machine)
+	h.log = r.Begin(h.in.Interface, h.in.Family, h.in.VirtualRouterID, h.machine, h.w.now)
 	h.log.Start(&h.in, h.w.now)
 	h.step(vrrp.Up{Source: h.source, HaveAddresses: adopt, Adopt: adopt})
 }

@@ -57,7 +57,7 @@ func newNetwork(seed uint64, n int) *network {
 		}
 		m := vrrp.NewMachine(in)
 		nd := &node{machine: m, in: in, source: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)})}
-		nd.log = recorder.Begin(in.Interface, in.Family, in.VirtualRouterID, m)
+		nd.log = recorder.Begin(in.Interface, in.Family, in.VirtualRouterID, m, w.now)
 		nd.log.Start(&in, w.now)
 		w.nodes = append(w.nodes, nd)
 		w.step(nd, vrrp.Up{Source: nd.source}, w.now)
@@ -216,7 +216,7 @@ func TestContinued(t *testing.T) {
 	next := over(w.memory, func() int64 { return int64(time.Hour) })
 	next.base = w.now
 	m := vrrp.NewMachine(w.nodes[0].in)
-	log := next.Begin("eth0", vrrp.IPv4, 1, m)
+	log := next.Begin("eth0", vrrp.IPv4, 1, m, w.now)
 	log.Start(&w.nodes[0].in, w.now)
 	after, err := Decode(w.memory)
 	if err != nil {
@@ -272,7 +272,7 @@ func TestUnusedPages(t *testing.T) {
 	begin := func(id int) *Log {
 		in := instance(100)
 		in.VirtualRouterID = uint8(id)
-		l := r.Begin(in.Interface, in.Family, in.VirtualRouterID, vrrp.NewMachine(in))
+		l := r.Begin(in.Interface, in.Family, in.VirtualRouterID, vrrp.NewMachine(in), now)
 		l.Start(&in, now)
 		return l
 	}

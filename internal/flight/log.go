@@ -2,8 +2,10 @@ package flight
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,11 +27,18 @@ type Recorder struct {
 	boot   int64
 	taken  [slots]bool
 
+	// Report is called when nothing can be recorded, with the reason, and with nil when it can again.
+	Report     func(error)
+	all        []byte
+	until      time.Time // nothing is recorded before
+	lost       bool      // something was not recorded, and since then nothing was
+	generation int       // incremented when the header is lost, with the owners of the slots
+
 	scratch [headerSize + maxText + align]byte // of Log.write
 }
 
 // Open maps a recording, and continues it if it is valid. boot returns CLOCK_BOOTTIME in nanoseconds.
-func Open(f *os.File, boot func() int64) (*Recorder, error) {
+func Open(f *os.File, boot func() int64) (r *Recorder, err error) {
 	if f == nil {
 		return nil, nil
 	}
@@ -44,24 +53,44 @@ func Open(f *os.File, boot func() int64) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map the recording: %w", err)
 	}
+	before := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(before)
+		v := recover()
+		if v == nil {
+			return
+		}
+		opened := &Recorder{file: f, all: b}
+		if at, ok := v.(fault); !ok || !opened.holds(at.Addr()) {
+			panic(v)
+		}
+		r, err = nil, errors.Join(opened.cause(), unix.Munmap(b))
+	}()
 	if !(*fileHead)(unsafe.Pointer(&b[0])).valid() { // of another version, or empty
 		_ = punch(f, 0, fileSize) // otherwise what is in a slot is erased when it is used
 	}
-	r := over(b, boot)
+	r = over(b, boot)
 	r.file = f
 	return r, nil
 }
 
 // over returns a recorder that writes to memory of the size of a file.
 func over(b []byte, boot func() int64) *Recorder {
-	r := &Recorder{head: (*fileHead)(unsafe.Pointer(&b[0])), slots: b[pageSize:], base: time.Now(), boot: boot()}
+	r := &Recorder{head: (*fileHead)(unsafe.Pointer(&b[0])), slots: b[pageSize:], all: b, base: time.Now(), boot: boot()}
 	r.number = min(slots, len(r.slots)/slotSize)
-	if !r.head.valid() || int(r.head.number) != r.number || int(r.head.used) > r.number {
-		clear(b[:pageSize])
-		*r.head = fileHead{version: version, slot: slotSize, number: uint32(r.number)}
-		copy(r.head.magic[:], fileMagic)
-	}
+	r.initialize()
 	return r
+}
+
+// initialize writes the header if it is not valid, and reports whether it was not.
+func (r *Recorder) initialize() bool {
+	if r.head.valid() && int(r.head.number) == r.number && int(r.head.used) <= r.number {
+		return false
+	}
+	clear(r.all[:pageSize])
+	*r.head = fileHead{version: version, slot: slotSize, number: uint32(r.number)}
+	copy(r.head.magic[:], fileMagic)
+	return true
 }
 
 // Log is the recording of one virtual router. A nil Log records nothing.
@@ -74,30 +103,54 @@ type Log struct {
 	interval time.Duration // between adverts
 	order    uint32        // of the last event
 	since    int           // bytes since the last snapshot
+
+	device     [nameBytes]byte
+	family, id uint8
+	generation int  // of the recorder, when the slot was found
+	incomplete bool // events were not recorded
 }
 
 // Begin returns the log of a virtual router. It continues that of an earlier process.
-func (r *Recorder) Begin(device string, family vrrp.Family, id uint8, m *vrrp.Machine) *Log {
+func (r *Recorder) Begin(device string, family vrrp.Family, id uint8, m *vrrp.Machine, now time.Time) (l *Log) {
 	if r == nil {
 		return nil
 	}
-	var name [nameBytes]byte
-	copy(name[:], device)
-	slot, known := r.find(name, uint8(family), id)
-	if slot < 0 {
+	l = &Log{recorder: r, machine: m, family: uint8(family), id: id, incomplete: true}
+	copy(l.device[:], device)
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if now.Before(r.until) {
+		return l
+	}
+	if !l.attach() {
 		return nil
 	}
-	r.taken[slot] = true
+	l.incomplete = false
+	return l
+}
+
+// attach finds the slot of a log.
+func (l *Log) attach() bool {
+	r := l.recorder
+	if l.head != nil && l.generation == r.generation {
+		r.taken[l.slot] = false
+	}
+	l.head = nil
+	slot, known := r.find(l.device, l.family, l.id)
+	if slot < 0 {
+		return false
+	}
 	first, other := parts(r.slots, r.number, slot)
-	l := &Log{recorder: r, slot: slot, head: r.header(slot), ring: [2][]byte{first[slotHead:], other}, machine: m}
+	head := r.header(slot)
 	if !known {
 		r.erase(slot)
-		l.head.device, l.head.family, l.head.id = name, uint8(family), id
+		head.device, head.family, head.id = l.device, l.family, l.id
 	}
-	if l.head.next > ringSize || l.head.next%align != 0 {
-		l.head.next = 0
+	if head.next > ringSize || head.next%align != 0 {
+		head.next = 0
 	}
-	return l
+	r.taken[slot] = true
+	l.slot, l.head, l.ring, l.generation = slot, head, [2][]byte{first[slotHead:], other}, r.generation
+	return true
 }
 
 // header returns the header of a slot.
@@ -141,9 +194,15 @@ func (r *Recorder) find(name [nameBytes]byte, family, id uint8) (slot int, known
 
 // End ends a log: its slot may be used for another virtual router, if there is no other.
 func (l *Log) End(now time.Time) {
-	if l != nil {
-		l.flush(now)
+	if l == nil {
+		return
+	}
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if l.head != nil && l.generation == l.recorder.generation {
 		l.recorder.taken[l.slot] = false
+	}
+	if l.complete(now) {
+		l.flush(now)
 	}
 }
 
@@ -188,17 +247,18 @@ func (l *Log) write(rec *Record, wall int64) {
 func (l *Log) settle(now time.Time) {
 	l.flush(now)
 	if l.since > ringSize/2 {
-		l.snapshot(now)
+		l.snapshot(now, 0)
 	}
 }
 
 // snapshot records the machine as it is. Half of the ring follows before the next one, so that there is always one to begin a
 // replay with.
-func (l *Log) snapshot(now time.Time) {
+func (l *Log) snapshot(now time.Time, code uint8) {
 	l.since = 0
 	s := l.machine.Snapshot(func(t time.Time) int64 { return int64(l.at(t)) })
+	l.interval = s.Instance.AdvertiseInterval
 	s.Instance, s.Tracks = settings(s.Instance), brief(s.Tracks)
-	l.add(Record{Kind: Snapshot, Text: encode(s)}, now)
+	l.add(Record{Kind: Snapshot, Code: code, Text: encode(s)}, now)
 }
 
 // settings returns an instance without secrets and lists, which do not affect transitions.

@@ -15,7 +15,7 @@ type Kind uint8
 // The kinds. Received, Timeout and Dropped stand for any number of equal events in a row.
 const (
 	Start      Kind = iota + 1 // a new machine; Text is its vrrp.Instance
-	Snapshot                   // the machine as it is: Text is a snapshot. A replay can begin here
+	Snapshot                   // the machine as it is: Text is a snapshot. A replay can begin here, and must with Code SnapshotAfterLoss
 	Configure                  // Text is the new vrrp.Instance
 	Tracks                     // Text is a list of vrrp.Track
 	Up                         // Code has the flags of vrrp.Up
@@ -48,6 +48,9 @@ func (k Kind) String() string {
 
 // MarshalText makes JSON show the name.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// SnapshotAfterLoss is the code of a snapshot that follows records that are missing.
+const SnapshotAfterLoss = 1
 
 // Flags of Up and of Addresses.
 const (

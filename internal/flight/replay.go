@@ -80,6 +80,9 @@ func (p *player) record(r *Record) {
 		return
 	case Snapshot:
 		var s vrrp.Snapshot
+		if r.Code == SnapshotAfterLoss {
+			p.machine, p.pending = nil, nil
+		}
 		if p.machine == nil && json.Unmarshal([]byte(r.Text), &s) == nil {
 			p.machine = vrrp.Restore(s, func(n int64) time.Time { return p.time(time.Duration(n)) })
 		}

@@ -2,6 +2,7 @@ package flight
 
 import (
 	"net/netip"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,10 @@ func (l *Log) Event(ev vrrp.Event, now time.Time) {
 	if l == nil {
 		return
 	}
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if !l.complete(now) && !l.resume(now) {
+		return
+	}
 	state := stateNumber(l.machine.State())
 	switch ev := ev.(type) {
 	case vrrp.Timeout:
@@ -176,14 +181,22 @@ func (l *Log) Start(in *vrrp.Instance, now time.Time) {
 	if l == nil {
 		return
 	}
-	l.flush(now) // those of a process that was killed
+	defer l.guard(debug.SetPanicOnFault(true), now)
 	l.interval, l.since = in.AdvertiseInterval, 0
+	if !l.complete(now) {
+		return
+	}
+	l.flush(now) // those of a process that was killed
 	l.add(Record{Kind: Start, Text: encode(settings(*in))}, now)
 }
 
 // Changed records a transition, after Step.
 func (l *Log) Changed(c vrrp.Changed, now time.Time) {
 	if l == nil {
+		return
+	}
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if !l.complete(now) {
 		return
 	}
 	l.flush(now)
@@ -196,6 +209,10 @@ func (l *Log) Addresses(steps uint8, count int, refused string, took time.Durati
 	if l == nil {
 		return
 	}
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if !l.complete(now) {
+		return
+	}
 	l.settle(now)
 	l.add(Record{Kind: Addresses, Code: steps, Count: uint32(count), Text: refused, Interval: took}, now)
 }
@@ -203,6 +220,10 @@ func (l *Log) Addresses(steps uint8, count int, refused string, took time.Durati
 // Dropped records a packet that was refused.
 func (l *Log) Dropped(reason vrrp.DropReason, from netip.Addr, now time.Time) {
 	if l == nil {
+		return
+	}
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if !l.complete(now) {
 		return
 	}
 	l.join(run{
@@ -215,6 +236,10 @@ func (l *Log) Conflict(c vrrp.Conflict, now time.Time) {
 	if l == nil {
 		return
 	}
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if !l.complete(now) {
+		return
+	}
 	l.settle(now)
 	l.add(Record{Kind: Conflicts, Source: c.Router.WithZone(""), Priority: c.Priority, Text: encode(c)}, now)
 }
@@ -222,6 +247,10 @@ func (l *Log) Conflict(c vrrp.Conflict, now time.Time) {
 // SendFailed records that an advert could not be sent.
 func (l *Log) SendFailed(problem string, now time.Time) {
 	if l == nil {
+		return
+	}
+	defer l.guard(debug.SetPanicOnFault(true), now)
+	if !l.complete(now) {
 		return
 	}
 	l.settle(now)

@@ -1,6 +1,7 @@
 package speaker
 
 import (
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -28,6 +29,15 @@ func (r *router) recordTask(actions []vrrp.Action, took time.Duration, now time.
 		refused = r.refused.lacking[0]
 	}
 	r.flight.Addresses(steps, count, refused, took, now)
+}
+
+// reportRecording logs that nothing can be recorded, or that it can again if err is nil.
+func reportRecording(log *slog.Logger, err error) {
+	if err == nil {
+		log.Info("flight recorder works again")
+		return
+	}
+	log.Warn("flight recorder paused; lvs-ha explain will show nothing of what happens meanwhile", "error", err)
 }
 
 // recordUnknown records a packet that matches no router, at all routers of its interface: it may come from their peer. It

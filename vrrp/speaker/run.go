@@ -137,6 +137,9 @@ func newSpeaker(o Options, turn Turn, p *priority) (*speaker, error) {
 	if e.flight, err = flight.Open(turn.Flight, bootTime); err != nil {
 		log.Warn("flight recorder not available; lvs-ha explain will show nothing", "error", err)
 	}
+	if e.flight != nil {
+		e.flight.Report = func(err error) { reportRecording(log, err) }
+	}
 	s.accept = newAcceptFilter(log, dropPackets)
 	s.accept.result = func(problem string) {
 		s.loop.post(func(time.Time) { s.loop.engine.setAccepting(problem) })

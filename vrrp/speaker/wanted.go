@@ -146,7 +146,7 @@ func (e *engine) start(key routerKey, in *vrrp.WantedInstance, now time.Time) {
 	r.linger.fire = func(now time.Time) { e.taskDone(r, now) }
 	r.wire.add(r)
 	e.routers[key] = r
-	r.flight = e.flight.Begin(key.Interface, key.Family, key.VirtualRouterID, r.machine)
+	r.flight = e.flight.Begin(key.Interface, key.Family, key.VirtualRouterID, r.machine, now)
 	r.flight.Start(&in.Instance, now)
 	e.countVirtual(&r.instance, +1)
 	r.adoptUntil, r.tenure = e.inherited[key], e.tenures.begin(key)
