@@ -99,7 +99,7 @@ func newClient(dir supervisor.RuntimeDir) *api.Client {
 // ask returns the current status as text, and the number of problems.
 func (q *statusQuery) ask(ctx context.Context) (text string, problems int, err error) {
 	now := time.Now()
-	page := statusPage{now: now, color: onTerminal(os.Stdout), detailed: len(q.names) > 0}
+	page := statusPage{now: now, version: versionText(), color: onTerminal(os.Stdout), detailed: len(q.names) > 0}
 	if q.output == "table" && len(q.names) == 0 && q.state == "" {
 		o, err := q.client().Overview(ctx)
 		if err != nil {

@@ -53,6 +53,18 @@ func rendered(s api.Status) string {
 	return page.render(s, s.Troubles())
 }
 
+// TestInstalledVersionIsShown: after an upgrade of the package without `lvs-ha upgrade`, the former version still runs.
+func TestInstalledVersionIsShown(t *testing.T) {
+	s := wellStatus()
+	s.Version = "1.4.0"
+	for own, want := range map[string]bool{"1.4.0": false, "1.5.0": true, "": false} {
+		page := statusPage{now: night, version: own}
+		if text := page.render(s, nil); strings.Contains(text, "lvs-ha upgrade") != want {
+			t.Errorf("version %q: %s", own, text)
+		}
+	}
+}
+
 func TestProblemsOfDegradedStatus(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*api.Status)

@@ -20,7 +20,7 @@ func realServers(o api.Overview) (n int) {
 // overview returns a status without single real servers as text.
 func (p *statusPage) overview(o api.Overview) string {
 	p.all = o.VRRP
-	p.head(api.Status{Node: o.Node, Started: o.Started, Config: o.Config, VRRP: o.VRRP, Sync: o.Sync, Notify: o.Notify}, o.Troubles, len(o.Troubles)+o.More)
+	p.head(api.Status{Version: o.Version, Node: o.Node, Started: o.Started, Config: o.Config, VRRP: o.VRRP, Sync: o.Sync, Notify: o.Notify}, o.Troubles, len(o.Troubles)+o.More)
 	rows := [][]string{{"SERVICE", "ADDRESS", "SCHEDULER", "STATE", "SERVERS UP", "DOWN", "BY ORDER", "ACTIVE", "INACTIVE"}}
 	for i := range o.Services {
 		v := &o.Services[i]

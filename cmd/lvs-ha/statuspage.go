@@ -19,6 +19,8 @@ type statusPage struct {
 	color bool
 	// detailed shows every instance in full.
 	detailed bool
+	// version is that of this program; empty: it is not compared with the director's.
+	version string
 	// all are the instances of the director, also those that are not shown: a group is shown with all its members.
 	all []api.Instance
 	out strings.Builder
@@ -53,6 +55,9 @@ func (p *statusPage) head(s api.Status, problems []api.Trouble, count int) {
 	fmt.Fprintf(&p.out, "lvs-ha on %s: %s\n", plain(s.Node), verdict)
 	fmt.Fprintf(&p.out, "up %s, configuration %s loaded %s ago\n", ago(s.Started, p.now), plain(s.Config.Path), ago(s.Config.Loaded, p.now))
 	p.upgrade(s.Upgrade)
+	if p.version != "" && s.Version != p.version {
+		fmt.Fprintf(&p.out, "version %s is running, %s is installed: `lvs-ha upgrade` switches to it without a failover\n", plain(s.Version), plain(p.version))
+	}
 	p.problems(problems, count)
 	p.instances(s.VRRP)
 	p.sync(s.Sync)
