@@ -121,11 +121,11 @@ func (p *parser) block(b *block, level int, head *Node) (nodes []*Node) {
 		}
 		sub, known := b.words[words[0]]
 		if !known {
-			code := UnknownKeyword
 			if words[0] == "}" {
-				code = ExtraBrace
+				p.lines.problem(ExtraBrace, words[0])
+			} else {
+				p.lines.source.report(Problem{Position: p.lines.at, Code: UnknownKeyword, Subject: words[0], Meant: b.meant(words[0])})
 			}
-			p.lines.problem(code, words[0])
 			p.lines.keep(l, l.text)
 			continue
 		}

@@ -30,6 +30,7 @@ type Problem struct {
 	Position
 	Code    Code
 	Subject string // the word or line, not escaped
+	Meant   string // the word that was probably meant; "" if none is similar
 }
 
 func (p Problem) String() string { return fmt.Sprintf("%s: %s %q", p.Position, p.Code, p.Subject) }

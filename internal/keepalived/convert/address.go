@@ -299,7 +299,9 @@ func (c *converter) unicastPeers(l *line, b *block, v *instance) {
 		peers.add(a.String(), at)
 	}
 	if len(peers) == 0 {
-		l.find(Differs, "No peer is an address of the instance's family. Without peers, keepalived uses multicast, and so does this instance: write unicast_peers.")
+		const text = "No peer is an address of the instance's family. Without peers, keepalived uses multicast, and so does this instance: write unicast_peers."
+		l.doubt(Ignored, text)
+		c.carried = append(c.carried, l.Keyword+": "+text)
 		return
 	}
 	for _, n := range v.node.All("unicast_peer") {

@@ -156,9 +156,9 @@ func (c *converter) each(parent string, nodes []*keepalived.Node, into *block, c
 			continue
 		}
 		l := &line{Node: n, parent: parent, c: c, mark: len(c.carried)}
+		l.surplus()
 		convert(l)
 		l.byTable()
-		l.surplus()
 		own := c.carried[min(l.mark, len(c.carried)):]
 		c.carried = slices.Clip(c.carried[:len(c.carried)-len(own)])
 		c.leftover(n)
@@ -274,6 +274,7 @@ const invisible = "\ufeff\u00a0\u202f\u200b\u3000"
 
 // problems records what keepalived does not understand.
 func (c *converter) problems() {
+	template := slices.ContainsFunc(c.source.Problems, func(p keepalived.Problem) bool { return p.Code == keepalived.Template })
 	marked := map[string]bool{} // texts that are repeated for each line after a mistake
 	for _, p := range c.source.Problems {
 		fate, text, word := Ignored, problemTexts[p.Code], firstWord(p.Subject)
@@ -285,7 +286,11 @@ func (c *converter) problems() {
 			fate = Differs
 		case keepalived.UnknownKeyword:
 			_, top := table[""][p.Subject]
-			if suspect = top; strings.ContainsAny(p.Subject, invisible) {
+			switch suspect = top; {
+			case p.Meant != "" && !template:
+				suspect = true
+				text = fmt.Sprintf("keepalived does not know this word here and ignores the line; %s was probably meant.", p.Meant)
+			case strings.ContainsAny(p.Subject, invisible):
 				suspect = true
 				text = "The word has an invisible character, such as a non-breaking space: keepalived does not know it and ignores the line."
 			}

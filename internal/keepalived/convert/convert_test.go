@@ -275,7 +275,7 @@ func TestFates(t *testing.T) {
 		{instance("mcast_src_ip 10.0.0.3/x"), "mcast_src_ip", Equivalent, `source_address    = "10.0.0.3"`},
 		{instance("mcast_dst_ip 224.0.0.99/4"), "mcast_dst_ip", Equivalent, `multicast_address = "224.0.0.99"`},
 		{"vrrp_instance V {\ninterface eth0\nvirtual_router_id 7\nunicast_src_ip fd00::3/64\nvirtual_ipaddress {\nfd00::1/64\n}\n}\n", "unicast_src_ip", Equivalent, `source_address    = "fd00::3"`},
-		{instance("unicast_peer {\nPEER\n}"), "unicast_peer", Differs, "# keepalived's unicast_peer: No peer"},
+		{instance("unicast_peer {\nPEER\n}"), "unicast_peer", Ignored, "# unicast_peer: No peer"},
 		{instance("unicast_fault_no_peer\nunicast_peer {\nPEER\n}"), "vrrp_instance", Missing, "# keepalived's vrrp_instance"},
 		{"global_defs {\nvrrp_mcast_group4 224.0.0.98/4\n}\n" + instance(""), "vrrp_mcast_group4", Equivalent, `multicast_address = "224.0.0.98"`},
 		{"global_defs {\nvrrp_mcast_group4 10.0.0.1\n}\n" + instance(""), "vrrp_mcast_group4", Ignored, ""},

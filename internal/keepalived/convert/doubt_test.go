@@ -21,6 +21,12 @@ func TestSuspects(t *testing.T) {
 		{instance("track_script {\nabsent\n}"), "track_script", "There is no vrrp_script absent.", true},
 		{instance("vrrp_sync_group G {\ngroup {\nV\n}\n}"), "vrrp_sync_group", "does not know this word here", true}, // a } is missing
 		{instance("nat_mask 255.255.255.0"), "nat_mask", "does not know this word here", false},
+		{instance("notify_mastre /a"), "notify_mastre", "notify_master was probably meant.", true},
+		{"global_defs {\ngarp_master_repeat 2\n}\n" + instance(""), "garp_master_repeat", "vrrp_garp_master_repeat was probably meant.", true},
+		{instance("STATE {{ x }}"), "STATE", "ignores the line.", false}, // of a template
+		{"vrrp_script s {\nscript \"/a b | /c\"\n}\n" + instance(""), "script", "keepalived runs no shell: | is passed", true},
+		{instance("unicast_peer {\nPEER\n}"), "unicast_peer", "Without peers, keepalived uses multicast", true},
+		{instance("priority"), "priority", "It has no value; keepalived uses 100.", true},
 		{instance("unicast_src_ip"), "unicast_src_ip", noValue, true},
 		{instance("preempt_delay"), "preempt_delay", noValue, true},
 		{instance("priority HIGH"), "priority", "keepalived uses 100.", true},

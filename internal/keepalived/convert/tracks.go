@@ -110,7 +110,7 @@ func (c *converter) command(l *line, b *block, name string, s keepalived.Script)
 	}
 	for _, w := range words[1:] {
 		if slices.Contains([]string{"|", "||", "&&", "&", ";", ">", ">>", "<", "2>&1", "2>/dev/null", ">/dev/null", "&>/dev/null"}, w) || strings.Contains(w, "$(") || strings.Contains(w, "`") {
-			l.find(Ignored, "keepalived runs no shell: %s is passed to the program as an argument. For a shell, write shell = true and the whole line as one string.", w)
+			l.doubt(Ignored, "keepalived runs no shell: %s is passed to the program as an argument. For a shell, write shell = true and the whole line as one string.", w)
 			break
 		}
 	}

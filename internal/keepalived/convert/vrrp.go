@@ -163,7 +163,11 @@ func (c *converter) instanceSetting(l *line, b *block, v *instance) {
 		} else if ok {
 			l.find(Same, "")
 		} else {
-			l.doubt(Ignored, "%q is not a priority from 1 to 255; keepalived uses 100.", l.arg(0))
+			what := fmt.Sprintf("%q is not a priority from 1 to 255", l.arg(0))
+			if l.arg(0) == "" {
+				what = strings.TrimSuffix(noValue, ".")
+			}
+			l.doubt(Ignored, "%s; keepalived uses 100.", what)
 		}
 		l.set(b, "priority", fmt.Sprint(v.priority))
 	case "advert_int":
