@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/lvs-ha/lvs-ha/internal/keepalived"
@@ -305,4 +306,48 @@ func TestEndOfListOfAPair(t *testing.T) {
   ]
 }
 `)
+}
+
+// TestCommentsOfOneCheck: those that only one real server has at its check stand at the check of all; what stands above the check may be
+// about the server. What keepalived does not read of a line stands above its block.
+func TestCommentsOfOneCheck(t *testing.T) {
+	const in = `virtual_server 192.0.2.80 80 dev eth0 {
+    real_server 192.0.2.1 80 {
+        weight 1                  # all alike
+        TCP_CHECK {               # connects
+            connect_timeout 3     # for slow ones
+            nb_get_retry 3        # enough
+        }
+    }
+    real_server 192.0.2.2 80 {
+        TCP_CHECK {
+            connect_timeout 3
+        }
+    }
+}
+`
+	const want = `# virtual_server: keepalived reads only two words and ignores "dev eth0".
+virtual_service "192.0.2.80:80" {
+  address    = "192.0.2.80:80"
+  protocol   = "udp" # keepalived's default
+  forwarding = "nat"
+  init       = "up"
+
+  health_check "tcp" { # connects
+    interval       = "1m"
+    timeout        = "3s" # for slow ones
+    rise           = 1
+    fall           = 2
+    retry_interval = "1s"
+    # nb_get_retry 3 # enough
+  }
+
+  # weight 1 # all alike
+  real_server "192.0.2.1" {}
+  real_server "192.0.2.2" {}
+}
+`
+	if _, got, _ := strings.Cut(string(convertText(t, in).HCL), "\n\n"); got != want {
+		t.Errorf("it became\n%s", got)
+	}
 }

@@ -69,7 +69,7 @@ func (c *converter) realServer(l *line, b *block, s *service) {
 		return
 	}
 	if len(s.endpoints) == 1 && s.endpoints[0].address.Addr() == at.Addr() {
-		l.find(Missing, "lvs-ha does not balance to the service's own address.")
+		l.find(Missing, "lvs-ha does not balance to the service's own address, here %s.", at)
 		return
 	}
 	at, checked := s.mapped(at, forwardings[lastArg(l.Node, "lvs_method")])
@@ -348,31 +348,44 @@ func bare(items []item) (out []item) {
 	return out
 }
 
-// shareNotes leaves the first of items that only differ in their comments with those that all have, and returns the others of each.
+// shareNotes leaves the first of items that only differ in their comments with those that all have, or that only one has, and returns
+// the others of each.
 func shareNotes(same []item) (others [][]string) {
 	others = make([][]string, len(same))
-	shared := true
-	for _, i := range same[1:] {
-		shared = shared && slices.Equal(i.notes.lines(), same[0].notes.lines())
+	all := make([][]string, len(same))
+	for n, i := range same {
+		all[n] = i.notes.lines()
 	}
-	if !shared {
-		for n, i := range same {
-			others[n] = i.notes.lines()
+	from := same[0].notes.from
+	if only, one := onlyOne(all); one {
+		n := same[only].notes
+		if same[0].block != nil && !slices.Equal(all[0], all[len(all)-1]) { // what stands above may be about the server
+			others[only], n.above = n.above, nil
 		}
-		same[0].notes = notes{from: same[0].notes.from}
+		same[0].notes = n
+	} else {
+		same[0].notes, others = notes{}, all
 	}
+	same[0].notes.from = from
 	if same[0].block == nil {
 		return others
 	}
 	same[0].block.notes = same[0].notes
 	inner := make([][]item, len(same))
+	loose := make([][]string, len(same))
 	for n, i := range same {
 		for _, it := range i.block.items {
 			if it.name == "" && it.block == nil {
-				others[n] = append(others[n], it.notes.above...)
+				loose[n] = append(loose[n], it.notes.above...)
 			} else {
 				inner[n] = append(inner[n], it)
 			}
+		}
+	}
+	only, one := onlyOne(loose)
+	for n, lines := range loose {
+		if !one {
+			others[n] = append(others[n], lines...)
 		}
 	}
 	for at := range inner[0] {
@@ -386,7 +399,23 @@ func shareNotes(same []item) (others [][]string) {
 		inner[0][at] = column[0]
 	}
 	same[0].block.items = inner[0]
+	if one {
+		same[0].block.comment(loose[only]...)
+	}
 	return others
+}
+
+// onlyOne returns which comments stand for all: those that all have, or that only one has.
+func onlyOne(all [][]string) (only int, is bool) {
+	with := 0
+	for n, lines := range all {
+		if slices.ContainsFunc(lines, isComment) {
+			only = n
+			with++
+		}
+	}
+	equal := !slices.ContainsFunc(all, func(lines []string) bool { return !slices.Equal(lines, all[0]) })
+	return only, with < 2 || equal
 }
 
 // checks returns the checks among the items of a server, and the other items.
