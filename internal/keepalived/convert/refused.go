@@ -223,7 +223,9 @@ func leaveOut(at *place, reason string, findings []Finding) ([]Finding, Finding)
 		if e.from.Line != 0 {
 			from = e.from
 		}
-		reason += fmt.Sprintf(" Left out: %s.", e.text)
+		if !strings.Contains(reason, quote(e.text)) {
+			reason += fmt.Sprintf(" Left out: %s.", e.text)
+		}
 	}
 	for up := at.up; up != nil && from.Line == 0; up = up.up {
 		from = up.in.items[up.index].notes.from
@@ -313,7 +315,11 @@ func (l losses) fold(at *place, cause *Finding, findings []Finding) []Finding {
 	if it.block != nil {
 		l.names[fmt.Sprintf("%s block %q", it.block.kind, it.block.label)] = true
 	}
-	*it = item{notes: notes{above: append(it.lines(), text), from: it.notes.from}}
+	above := it.lines()
+	if word != cause.Word { // or the line itself, which is left out with its last value
+		above = append(above, text)
+	}
+	*it = item{notes: notes{above: above, from: it.notes.from}}
 	if l.blocks[at.in] == nil {
 		l.blocks[at.in] = cause
 	}
