@@ -52,7 +52,7 @@ func newImportKeepalived() *cobra.Command {
 				return checkImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), sources, options)
 			}
 			r := convert.Convert(sources, options)
-			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, output)
+			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, "keepalived", output)
 		},
 	}
 	cmd.Flags().StringArrayVar(&nodes, "node", nil, "`NAME=FILE`: a director's name and its configuration; once for each director")
@@ -154,10 +154,10 @@ type importedFinding struct {
 	Fate  convert.Fate `json:"fate"`
 	Text  string       `json:"text,omitempty"`
 
-	Suspect bool `json:"suspect,omitempty"` // the same in keepalived, but probably a mistake
+	Suspect bool `json:"suspect,omitempty"` // the same in the other program, but probably a mistake
 }
 
-func printImported(out, errOut io.Writer, r *convert.Result, format string) error {
+func printImported(out, errOut io.Writer, r *convert.Result, program, format string) error {
 	lossy := 0
 	count := map[convert.Fate]int{}
 	findings := []importedFinding{}
@@ -186,7 +186,7 @@ func printImported(out, errOut io.Writer, r *convert.Result, format string) erro
 				fmt.Fprintf(errOut, "%s: %s: %s: %s\n", f.Position, visible(f.Word), f.Fate, visible(f.Text))
 			}
 		}
-		printSuspects(errOut, r.Findings)
+		printSuspects(errOut, r.Findings, program)
 		fmt.Fprintf(errOut, "%s the same, %d in effect, %d without effect, %d different, %d missing\n", counted(count[convert.Same], "line"),
 			count[convert.Equivalent], count[convert.Ignored], count[convert.Differs], count[convert.Missing])
 		if count[convert.Ignored] > 0 {
@@ -202,13 +202,13 @@ func printImported(out, errOut io.Writer, r *convert.Result, format string) erro
 	return nil
 }
 
-// printSuspects lists the first lines that have the same effect in keepalived, but probably not the one that was wanted.
-func printSuspects(errOut io.Writer, findings []convert.Finding) {
+// printSuspects lists the first lines that have the same effect in the other program, but probably not the one that was wanted.
+func printSuspects(errOut io.Writer, findings []convert.Finding, program string) {
 	suspects := slices.DeleteFunc(slices.Clone(findings), func(f convert.Finding) bool { return !f.Suspect })
 	if len(suspects) == 0 {
 		return
 	}
-	fmt.Fprintln(errOut, "Probably mistakes in the file; keepalived does the same with them as the result:")
+	fmt.Fprintf(errOut, "Probably mistakes in the file; %s does the same with them as the result:\n", program)
 	for _, f := range suspects[:min(len(suspects), mostListed)] {
 		fmt.Fprintf(errOut, "%s: %s: %s\n", f.Position, visible(f.Word), visible(f.Text))
 	}

@@ -41,7 +41,7 @@ func newImportLdirectord() *cobra.Command {
 			if err != nil {
 				return notImportable(path, text, "ldirectord", err)
 			}
-			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, output)
+			return printImported(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, "ldirectord", output)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")

@@ -44,14 +44,18 @@ func (d *ldirectord) checkType(l *line, s *ldService) {
 	}
 }
 
+// negotiated reports whether the check depends on the service.
+func (s *ldService) negotiated() bool {
+	return s.checktype == "negotiate" || firstDigits(s.checktype) != ""
+}
+
 // serviceWord records the fate of the service that is negotiated with.
 func (d *ldirectord) serviceWord(l *line, s *ldService) {
-	negotiated := s.checktype == "negotiate" || firstDigits(s.checktype) != ""
 	_, known := ldChoice(l.Keyword, s.service)
 	switch {
 	case !known:
 		l.find(Differs, "ldirectord does not know the service %q and refuses the whole file; the check only connects.%s", s.service, useScript)
-	case !negotiated:
+	case !s.negotiated():
 		l.find(Ignored, "It only affects checktype = negotiate.")
 	case weaker[s.service] != "":
 		l.find(Differs, "%s", weaker[s.service]+useScript)
@@ -66,6 +70,30 @@ func (d *ldirectord) serviceWord(l *line, s *ldService) {
 	default:
 		l.find(Same, "")
 	}
+}
+
+// content are the services for which ldirectord sends a request or compares what it receives; true: so does the check here.
+var content = map[string]map[string]bool{
+	"request": {"dns": true, "http": true, "https": true, "simpletcp": true, "ftp": false, "http_proxy": false, "ldap": false, "ldaps": false,
+		"mysql": false, "oracle": false, "pgsql": false},
+	"receive": {"dns": true, "http": true, "https": true, "simpletcp": true, "ftp": false, "http_proxy": false, "ldap": false, "ldaps": false},
+}
+
+// unused records that a request or a response is not in the check.
+func (d *ldirectord) unused(l *line, s *ldService) bool {
+	kept, used := content[l.Keyword][s.service]
+	_, known := ldChoice("service", s.service)
+	switch {
+	case !s.negotiated():
+		l.find(Ignored, "It only affects checktype = negotiate.")
+	case kept:
+		return false
+	case known && !used:
+		l.find(Ignored, "ldirectord does not use it with this service.")
+	default:
+		l.find(Differs, "The check does not use it."+useScript)
+	}
+	return true
 }
 
 func (d *ldirectord) receive(l *line, s *ldService, value string) {

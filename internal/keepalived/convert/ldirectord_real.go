@@ -59,7 +59,7 @@ func (d *ldirectord) realServer(l *line, b *block, s *ldService, at netip.AddrPo
 		l.find(Ignored, "The real server %s is there already.", name)
 		return
 	case s.at.address.Addr() == at.Addr():
-		l.find(Missing, "lvs-ha does not balance to the service's own address.")
+		l.find(Missing, "lvs-ha does not balance to the service's own address, here %s.", name)
 		return
 	}
 	s.have[name] = true

@@ -65,6 +65,12 @@ func (d *ldirectord) virtual(l *line) {
 	d.seen[key] = true
 	if d.indented[l.Node] {
 		l.find(Differs, "ldirectord reads no indented virtual line and refuses the whole file; it was taken as if it were not indented.")
+	} else if s.service == "none" && s.own["service"] == "" && s.negotiated() {
+		l.find(Equivalent, "Without a service, ldirectord checks nothing here: the real servers are always in use.")
+		if !d.unchecked { // the first one
+			d.unchecked = true
+			d.suspect()
+		}
 	} else {
 		l.find(Same, "")
 	}
@@ -215,8 +221,10 @@ func (d *ldirectord) virtualLine(l *line, b *block, s *ldService) {
 		d.checkType(l, s)
 	case "service":
 		d.serviceWord(l, s)
-	case "receive":
-		d.receive(l, s, value)
+	case "request", "receive":
+		if !d.unused(l, s) && l.Keyword == "receive" {
+			d.receive(l, s, value)
+		}
 	case "login", "passwd", "database", "secret":
 		if value == "" || s.checktype == "connect" || s.checktype == "ping" {
 			l.find(Ignored, "It only affects checks that log in.")
