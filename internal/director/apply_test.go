@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lvs-ha/lvs-ha/config"
 	"github.com/lvs-ha/lvs-ha/internal/api"
+	"github.com/lvs-ha/lvs-ha/internal/events"
 )
 
 // named returns a configuration whose node says which one it is.
@@ -46,6 +48,16 @@ func (b *bench) wantInForce(node string, waits, reverted bool) {
 	if s.Node != node || s.Config.ConfirmUntil.IsZero() == waits || (s.Config.Reverted != "") != reverted {
 		b.t.Errorf("the configuration of %s is in force, want %s: %+v", s.Node, node, s.Config)
 	}
+	list, _ := b.director.events.After("")
+	for _, e := range slices.Backward(list) {
+		if e.Kind == events.Config && e.To == "in force" {
+			if (e.Reason != "") != reverted {
+				b.t.Errorf("the event of what is in force says %q", e.Reason)
+			}
+			return
+		}
+	}
+	b.t.Error("no event of what is in force")
 }
 
 func TestApply(t *testing.T) {

@@ -95,9 +95,21 @@ func (d *Director) load(ctx context.Context, cfg *config.Config) {
 	}
 	d.updateSpeaker()
 	d.touched.everything()
-	d.events.Add(events.Event{Time: d.loaded, Kind: events.Config, Subject: d.ConfigPath, To: "in force"})
-	d.Logger.Info("configuration in force", "path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP),
-		"services", len(cfg.Services), "checks", d.checks.Len())
+	earlier := d.earlier()
+	d.events.Add(events.Event{Time: d.loaded, Kind: events.Config, Subject: d.ConfigPath, To: "in force", Reason: earlier})
+	about := []any{"path", d.ConfigPath, "node", cfg.Node, "vrrp_instances", len(cfg.VRRP), "services", len(cfg.Services), "checks", d.checks.Len()}
+	if earlier != "" {
+		about = append(about, "reason", earlier)
+	}
+	d.Logger.Info("configuration in force", about...)
+}
+
+// earlier says that an earlier configuration is in force instead of the file; empty if the file is.
+func (d *Director) earlier() string {
+	if d.unconfirmed.Reverted != "" || d.startErr != nil {
+		return "the earlier configuration; the file is not in force"
+	}
+	return ""
 }
 
 // setServers applies the real servers of the configuration in force to everything but the kernel; old is the previous one or nil.
@@ -173,10 +185,10 @@ func (d *Director) reload(ctx context.Context, prepare func() error) (api.Reload
 			return refusal(err)
 		}
 		LogFindings(d.Logger, warnings, true)
-		d.load(ctx, cfg)
 		if until = d.unconfirmed.Until; d.unconfirmed.Reverted != "" {
 			d.setUnconfirmed(unconfirmed{}) // the file is in force again
 		}
+		d.load(ctx, cfg)
 		logChanges(d.Logger, changes)
 		go d.release()
 		return nil
