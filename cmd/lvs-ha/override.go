@@ -20,7 +20,8 @@ import (
 const overrideLong = `
 
 A server is named SERVICE/SERVER, as "lvs-ha status" shows it: web/192.0.2.21:80. Without a port, all ports of the address are meant;
-both names may contain wildcards: 'web-*/192.0.2.21'. The order stays in force until "lvs-ha enable", or for the time given with
+both names may contain wildcards: 'web-*/192.0.2.21'. An order concerns this node only: give it on both
+directors of a pair, so that it is also in force after a failover. It stays in force until "lvs-ha enable", or for the time given with
 --for, also across reloads. An orderly restart of lvs-ha ends it, unless it was given with --keep; a reboot always does.
 
 Exit status: 0 if the order is in force, 1 otherwise.`

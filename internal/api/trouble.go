@@ -42,10 +42,10 @@ func newTroubles(s *Status) *troubles {
 		list = append(list, Trouble{true, p.Since, p.What, p.Text})
 	}
 	if reason := s.Config.ReloadError; reason != "" {
-		list = append(list, Trouble{true, time.Time{}, "configuration", "the last reload was refused; " + refusedText(reason)})
+		list = append(list, Trouble{true, s.Config.Read, "configuration", "the last reload was refused; " + refusedText(reason)})
 	}
 	if reason := s.Config.StartError; reason != "" {
-		list = append(list, Trouble{true, time.Time{}, "configuration", "the file was refused when the director was restarted; " + refusedText(reason)})
+		list = append(list, Trouble{true, s.Config.Read, "configuration", "the file was refused when the director was restarted; " + refusedText(reason)})
 	}
 	if until := s.Config.ConfirmUntil; !until.IsZero() {
 		list = append(list, Trouble{true, s.Config.Loaded, "configuration", "not confirmed yet: lvs-ha goes back to the previous one at " + until.Local().Format(time.TimeOnly) + " (run `lvs-ha confirm`, or `lvs-ha apply --undo` to go back now)"})

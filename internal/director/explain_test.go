@@ -103,7 +103,7 @@ func TestExplainedPools(t *testing.T) {
 		},
 		"weight 0": {
 			change: give(zero, "http/*"), end: give(enable, "http/*"),
-			want: explain.Ordered, back: explain.Recovered, text: "http/192.168.10.1:80: weight by root",
+			want: explain.Ordered, back: explain.Recovered, text: "http/192.168.10.1:80: weight 0 by root",
 		},
 		"disabled, and a check fails later": {
 			before: give(disable, "http/192.168.10.1"), change: judge(second, healthcheck.Down), end: judge(second, healthcheck.Up),

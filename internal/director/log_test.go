@@ -158,6 +158,10 @@ func TestRefusedReloadLogsEachFinding(t *testing.T) {
 		if last := list[len(list)-1]; last.To != "refused" || last.Reason != want || b.status().Config.ReloadError != want {
 			t.Errorf("event %+v, status %q, want %q", last, b.status().Config.ReloadError, want)
 		}
+		s := b.status()
+		if list := s.Troubles(); len(list) == 0 || list[0].What != "configuration" || time.Since(list[0].Since) > time.Minute {
+			t.Errorf("what is wrong: %+v", list)
+		}
 	})
 }
 

@@ -157,7 +157,11 @@ func (d *Director) applyOverride(m match, request api.OverrideRequest, now time.
 	}
 	d.overrides[key] = o
 	out.Until = o.Until
-	d.events.Add(events.Event{Time: now, Kind: events.Override, Subject: subjectOf(m.service.Name, key.Destination), To: string(o.Action), By: o.By, Reason: o.Reason})
+	to := string(o.Action)
+	if o.Action == pool.OverrideWeight {
+		to += fmt.Sprintf(" %d", o.Weight)
+	}
+	d.events.Add(events.Event{Time: now, Kind: events.Override, Subject: subjectOf(m.service.Name, key.Destination), To: to, By: o.By, Reason: o.Reason})
 	attributes := []any{"service", m.service.Name, "server", key.Destination, "action", o.Action, "by", o.By}
 	if o.Action == pool.OverrideWeight {
 		attributes = append(attributes, "weight", o.Weight)

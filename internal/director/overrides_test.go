@@ -58,6 +58,10 @@ func TestOverrideIsInTheKernelWhenItReturns(t *testing.T) {
 			if n := b.order(tt.request, tt.servers...); n != tt.matches {
 				t.Errorf("%v matched %d servers, want %d", tt.servers, n, tt.matches)
 			}
+			list, _ := b.director.Events().After("")
+			if last := list[len(list)-1].To; tt.request.Action == api.OverrideWeight && last != "weight 7" {
+				t.Errorf("the event of the weight says %q", last)
+			}
 			if got := b.pool(); got != tt.want {
 				t.Errorf("after %s of %v, the pool is %q, want %q", tt.request.Action, tt.servers, got, tt.want)
 			}
