@@ -184,7 +184,7 @@ func (u *upgradable) upgradeToBroken(version string) {
 	u.t.Helper()
 	for _, broken := range []struct{ name, text, said string }{
 		{"no program", "not executable as a program", "exec format error"},
-		{"no lvs-ha", "#!/bin/sh\nexit 0\n", "it is no version of lvs-ha that can"},
+		{"no lvs-ha", "#!/bin/sh\nexit 0\n", "it is not a version of lvs-ha that can"},
 	} {
 		if err := os.Remove(u.bin); err != nil {
 			u.t.Fatal(err)

@@ -96,7 +96,7 @@ func (h *Handover) rehearse(ctx context.Context, memory *os.File) (version strin
 	case err != nil:
 		return "", fmt.Errorf("%s cannot take over: %w", h.Path, err)
 	case !said || version == "":
-		return "", fmt.Errorf("%s cannot take over: it is no version of lvs-ha that can", h.Path)
+		return "", fmt.Errorf("%s cannot take over: it is not a version of lvs-ha that can", h.Path)
 	}
 	return version, nil
 }

@@ -59,8 +59,8 @@ func TestHandoverOfAnotherVersion(t *testing.T) {
 func TestRehearsalOfAnotherProgram(t *testing.T) {
 	for _, tt := range []struct{ name, program, said string }{
 		{"able", "#!/bin/sh\necho '" + rehearsalAnswer + "v2'\n", ""},
-		{"another program", "#!/bin/sh\necho hello\n", "no version of lvs-ha"},
-		{"silent", "#!/bin/sh\nexit 0\n", "no version of lvs-ha"},
+		{"another program", "#!/bin/sh\necho hello\n", "not a version of lvs-ha"},
+		{"silent", "#!/bin/sh\nexit 0\n", "not a version of lvs-ha"},
 		{"refusing", "#!/bin/sh\necho unknown flag >&2\nexit 1\n", "unknown flag"},
 		{"ending", "#!/bin/sh\nexit 9\n", "exit status 9"},
 		{"no program", "nothing", "exec format error"},
