@@ -112,18 +112,22 @@ func mergeBlocks(versions []version, found []*item) *block {
 }
 
 // mergedKeys returns the keys of all versions: in the order of the first, with what others have beside it after what precedes it
-// there.
+// there, and after the attributes or blocks that only earlier ones have at that place.
 func mergedKeys(versions []version) []string {
 	var order []string
 	known := map[string]bool{}
 	for _, v := range versions {
-		at := 0
-		for _, key := range v.block.keys() {
+		at, keys := 0, v.block.keys()
+		for _, key := range keys {
 			switch {
 			case at < len(order) && order[at] == key:
 			case known[key]:
 				at = slices.Index(order, key)
 			default:
+				kind, _, _ := strings.Cut(key, " ")
+				for kind != "comment" && at < len(order) && strings.HasPrefix(order[at], kind+" ") && !slices.Contains(keys, order[at]) {
+					at++
+				}
 				order = slices.Insert(order, at, key)
 				known[key] = true
 			}
