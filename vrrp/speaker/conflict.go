@@ -28,7 +28,19 @@ type conflicts struct {
 	hidden int    // consecutive adverts that only the packet socket has received
 	heard  uint64 // packets received by the receive socket at that time
 
-	otherSince, otherLast time.Time // first and last of other masters' adverts in a row
+	other, refused evidence // other masters' adverts, accepted and refused
+}
+
+// evidence is the times of the first and the last of other masters' adverts in a row.
+type evidence struct{ since, last time.Time }
+
+// add records an advert, and reports whether such adverts have arrived for longer than the grace.
+func (ev *evidence) add(grace, interval time.Duration, now time.Time) bool {
+	if now.Sub(ev.last) > max(grace, 2*interval) {
+		ev.since = now
+	}
+	ev.last = now
+	return now.Sub(ev.since) >= grace
 }
 
 func (c *conflicts) list(now time.Time) []vrrp.Conflict {
@@ -70,6 +82,9 @@ func (e *engine) conflict(r *router, c vrrp.Conflict, now time.Time) {
 	if c.Router.IsValid() {
 		log = log.With("router", c.Router, "virtual_router_id", c.VirtualRouterID, "priority", c.Priority, "own_priority", r.machine.Priority())
 	}
+	if c.Reason != "" {
+		log = log.With("reason", c.Reason)
+	}
 	if c.Address.IsValid() {
 		log = log.With("address", c.Address)
 	}
@@ -82,6 +97,7 @@ func (e *engine) conflict(r *router, c vrrp.Conflict, now time.Time) {
 var conflictText = map[vrrp.ConflictKind]string{
 	vrrp.ConflictMaster:   "another router is master too and does not yield: it does not receive our adverts",
 	vrrp.ConflictHidden:   "another router is master too, but its adverts do not arrive: a packet filter on this host drops them; allow protocol 112",
+	vrrp.ConflictRefused:  "another router is master too, and its adverts are refused: make the settings of both equal",
 	vrrp.ConflictRouterID: "another router advertises the address with another virtual_router_id: set the same on both",
 	vrrp.ConflictAddress:  "another host answers for the virtual address",
 }
@@ -148,16 +164,38 @@ func (r *router) conflictGrace() time.Duration {
 // anotherMaster records an advert of another master, e.advert, received by a router that remains master. Two masters whose network
 // is whole again hear each other before the lower one yields.
 func (e *engine) anotherMaster(r *router, from netip.Addr, now time.Time) {
-	c := &r.conflicts
-	if now.Sub(c.otherLast) > r.conflictGrace() {
-		c.otherSince = now
-	}
-	if c.otherLast = now; now.Sub(c.otherSince) < r.conflictGrace() {
+	if !r.conflicts.other.add(r.conflictGrace(), e.advert.Interval, now) {
 		return
 	}
 	e.conflict(r, vrrp.Conflict{
 		Kind: vrrp.ConflictMaster, Router: from.WithZone(""), VirtualRouterID: r.key.VirtualRouterID, Priority: e.advert.Priority,
 	}, now)
+}
+
+// refusedPause is the shortest time between two refused adverts that are examined: a forged one can have up to 255 addresses.
+const refusedPause = conflictGrace / 2
+
+// refusedAdvert records that e.advert was refused because the settings of both routers differ, and lists an address of which this
+// one is master. Its router will not hear this one either. Other virtual routers may have the same ID in a network of unicast.
+func (e *engine) refusedAdvert(r *router, reason vrrp.DropReason, env vrrp.Envelope, now time.Time) {
+	if r.machine.State() != vrrp.Master || e.advert.Priority == vrrp.PriorityResign || now.Sub(r.conflicts.refused.last) < refusedPause {
+		return
+	}
+	source := env.Source.WithZone("")
+	if len(r.instance.UnicastPeers) > 0 && env.Destination.IsMulticast() && !slices.Contains(r.instance.UnicastPeers, source) {
+		return
+	}
+	ours := func(a netip.Addr) bool {
+		return slices.ContainsFunc(r.instance.Addresses, func(x vrrp.Address) bool { return x.Prefix.Addr() == a })
+	}
+	if len(e.advert.Addresses) > 0 && !slices.ContainsFunc(e.advert.Addresses, ours) {
+		return
+	}
+	if r.conflicts.refused.add(r.conflictGrace(), e.advert.Interval, now) {
+		e.conflict(r, vrrp.Conflict{
+			Kind: vrrp.ConflictRefused, Router: source, VirtualRouterID: r.key.VirtualRouterID, Priority: e.advert.Priority, Reason: reason.String(),
+		}, now)
+	}
 }
 
 // otherRouterID looks for our addresses in e.advert, which has another virtual router ID. It runs at most once a second

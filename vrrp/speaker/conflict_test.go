@@ -63,6 +63,58 @@ func TestConflictWithAMasterThatDoesNotYield(t *testing.T) {
 	g.wantConflicts("the other has gone")
 }
 
+// TestConflictWithASlowMaster checks that another master with a longer interval is a conflict.
+func TestConflictWithASlowMaster(t *testing.T) {
+	var log bytes.Buffer
+	g := lone(t, &log)
+	other := v3(100)
+	other.AdvertiseInterval = 2 * time.Second
+	for range 3 {
+		g.hear(other, 100, "10.9.0.2")
+		g.advance(other.AdvertiseInterval)
+	}
+	g.wantConflicts("two masters", vrrp.ConflictMaster)
+}
+
+// TestConflictWithRefusedAdverts checks that another master whose settings differ is reported, with the setting, and that other
+// virtual routers with the same ID are not.
+func TestConflictWithRefusedAdverts(t *testing.T) {
+	v2 := func() vrrp.Instance {
+		in := v3(200)
+		in.Version, in.AdvertiseInterval = 2, time.Second
+		return in
+	}
+	var log bytes.Buffer
+	g := lone(t, &log)
+	for range 3 {
+		g.wantConflicts("adverts that the other may have sent before it was reconfigured")
+		g.hear(v2(), 200, "10.9.0.2")
+		g.advance(time.Second / 2)
+	}
+	for range 5 {
+		g.hear(v2(), 200, "10.9.0.2")
+		g.advance(time.Second)
+	}
+	open := g.wantConflicts("the other version", vrrp.ConflictRefused)
+	if c := open[0]; c.Router != netip.MustParseAddr("10.9.0.2") || c.Priority != 200 || c.Reason != "version-mismatch" {
+		t.Errorf("evidence %+v", c)
+	}
+	if n := strings.Count(log.String(), "conflict=refused-adverts"); n != 1 {
+		t.Errorf("%d lines, want 1:\n%s", n, log.String())
+	}
+	g.advance(conflictKept + probeInterval)
+	g.wantConflicts("the other has gone")
+
+	foreign := v2()
+	foreign.Addresses = []vrrp.Address{{Prefix: netip.MustParsePrefix("10.9.0.200/24")}}
+	for range 5 {
+		g.hear(v2(), vrrp.PriorityResign, "10.9.0.2")
+		g.hear(foreign, 200, "10.9.0.2")
+		g.advance(time.Second)
+	}
+	g.wantConflicts("a router that leaves, and one with other addresses")
+}
+
 // TestNoConflictWhenMastershipMoves checks that the former master's last advert, sent as it yields, is not a conflict.
 func TestNoConflictWhenMastershipMoves(t *testing.T) {
 	var log bytes.Buffer

@@ -83,6 +83,9 @@ func (e *engine) receive(w *wire, p datagram, now time.Time) {
 			e.otherRouterID(w, p.From, now)
 		}
 		e.drop(w, r, reason, env, now)
+		if r != nil && settingsDiffer(reason) {
+			e.refusedAdvert(r, reason, env, now)
+		}
 		return
 	}
 	r.received++
