@@ -68,14 +68,16 @@ func (l *loader) explainOne(diag *hcl.Diagnostic, context *hcl.EvalContext) *hcl
 	return diag
 }
 
-// syntaxSummaries are the HCL parser's summaries for a line without equals sign or quotes.
+// syntaxSummaries are the HCL parser's summaries for a line that lacks an equals sign, quotes or commas, or has an expression as a label.
 var syntaxSummaries = map[string]bool{
 	"Argument or block definition required": true,
+	"Invalid expression":                    true,
+	"Invalid string literal":                true,
+	"Missing item separator":                true,
 	"Invalid argument name":                 true,
 	"Invalid block definition":              true,
 	"Invalid number literal":                true,
 	"Missing newline after argument":        true,
-	"Invalid expression":                    true,
 }
 
 func withDetail(diag *hcl.Diagnostic, detail string) *hcl.Diagnostic {

@@ -19,6 +19,11 @@ var (
 	unquotedLine = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s*=\s*([^\s"\[{(][^\s"\[{(]*)\s*(?:(?:#|//).*)?$`)
 	colonLine    = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s*:\s*("[^"]*"|[^\s"\[{(]+)\s*(?:(?:#|//).*)?$`)
 	bareLine     = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s+("[^"]*"|[^\s"\[{(=]+)\s*;?\s*(?:(?:#|//).*)?$`)
+	listLine     = regexp.MustCompile(`^\s*([A-Za-z_][\w-]*)\s*=\s*\[([^\[\]{}()?]*)\]\s*(?:(?:#|//).*)?$`)
+	listItem     = regexp.MustCompile(`"[^"]*"|[^\s,"]+`)
+	listValue    = regexp.MustCompile(`^"|^-?[0-9]+(\.[0-9]+)?$|^(true|false|null)$|^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)+$`)
+	labelLine    = regexp.MustCompile(`^\s*([A-Za-z_]\w*)\s+([^\s"={}]+)\s*\{`)
+	templateLine = regexp.MustCompile(`^\s*([A-Za-z_]\w*)\s+"[^"$]*\$\{`)
 	bareWord     = regexp.MustCompile(`^[-+]?[0-9]+$|^(true|false|null)$|^"`)
 )
 
@@ -40,6 +45,22 @@ func (l *loader) explainSyntax(diag *hcl.Diagnostic) *hcl.Diagnostic {
 		return diag
 	}
 	line := string(file.text[start:end])
+	summary, detail := correction(line)
+	if detail == "" {
+		return diag
+	}
+	changed := withDetail(diag, detail)
+	changed.Summary, changed.Context = summary, nil
+	changed.Subject = &hcl.Range{ // the whole line: HCL's error also applies to the rest
+		Filename: diag.Subject.Filename,
+		Start:    hcl.Pos{Line: diag.Subject.Start.Line, Column: 1, Byte: start},
+		End:      hcl.Pos{Line: diag.Subject.Start.Line, Column: 1 + end - start, Byte: end},
+	}
+	return changed
+}
+
+// correction says what to write in place of a line that HCL cannot parse; detail is empty if that is not known.
+func correction(line string) (summary, detail string) {
 	for _, form := range []struct {
 		*regexp.Regexp
 		summary string
@@ -57,16 +78,32 @@ func (l *loader) explainSyntax(diag *hcl.Diagnostic) *hcl.Diagnostic {
 		if secretHeader.MatchString(match[1]) {
 			value = `"…"`
 		}
-		changed := withDetail(diag, fmt.Sprintf("Write %s = %s.", match[1], value))
-		changed.Summary, changed.Context = form.summary, nil
-		changed.Subject = &hcl.Range{ // the whole line: HCL's error also applies to the rest
-			Filename: diag.Subject.Filename,
-			Start:    hcl.Pos{Line: diag.Subject.Start.Line, Column: 1, Byte: start},
-			End:      hcl.Pos{Line: diag.Subject.Start.Line, Column: 1 + end - start, Byte: end},
-		}
-		return changed
+		return form.summary, fmt.Sprintf("Write %s = %s.", match[1], value)
 	}
-	return diag
+	if match := listLine.FindStringSubmatch(line); match != nil && isAttribute(match[1]) && !secretHeader.MatchString(match[1]) {
+		items := listItem.FindAllString(match[2], -1)
+		summary := "Missing comma"
+		for i, item := range items {
+			if !listValue.MatchString(item) {
+				summary, items[i] = "Missing quotes", `"`+item+`"`
+			}
+		}
+		return summary, fmt.Sprintf("Write %s = [%s].", match[1], strings.Join(items, ", "))
+	}
+	if match := labelLine.FindStringSubmatch(line); match != nil && isLabelled(match[1]) {
+		return "Missing quotes", fmt.Sprintf("Write %s %q { … }.", match[1], match[2])
+	}
+	if match := templateLine.FindStringSubmatch(line); match != nil && isLabelled(match[1]) {
+		return "Expression in a label", fmt.Sprintf(`The label of %s is plain text, without ${…}. Write it out, or use dynamic %q with for_each, labels and content.`, match[1], match[1])
+	}
+	return "", ""
+}
+
+// isLabelled reports whether there is a block of a type that has a label.
+func isLabelled(name string) bool {
+	found := false
+	walkSchema(Schema(), func(b Block) { found = found || b.Type == name && b.Label != "" })
+	return found
 }
 
 // isAttribute reports whether any block has an attribute of a name.

@@ -1,0 +1,1 @@
+notify_fifo "/run/${node.name}.fifo" {}
