@@ -83,7 +83,7 @@ func (c Conflict) Remedy() string {
 	case vrrp.ConflictRouterID:
 		return "set the same virtual_router_id on both directors"
 	case vrrp.ConflictAddress:
-		return "remove the address there; on a real server for direct routing, run lvs-ha realserver up"
+		return "if it is the peer, let adverts pass between the nodes; otherwise remove the address there, on a real server for direct routing with lvs-ha realserver up"
 	}
 	return "compare the configurations of both directors"
 }
