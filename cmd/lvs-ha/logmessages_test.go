@@ -19,6 +19,7 @@ var computed = map[string][]string{
 	"vrrp/speaker/conflict.go": {
 		"another router is master too and does not yield: it does not receive our adverts",
 		"another router is master too, but its adverts do not arrive: a packet filter on this host drops them; allow protocol 112",
+		"another router is master too, and its adverts are refused: make the settings of both equal",
 		"another router advertises the address with another virtual_router_id: set the same on both",
 		"another host answers for the virtual address",
 	},
