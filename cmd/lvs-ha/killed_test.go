@@ -56,6 +56,20 @@ func TestHostDirectorAndSpeakerKilled(t *testing.T) {
 	}
 }
 
+// TestHostStopWithHungSpeaker stops a master whose speaker hangs: the peer has taken over, so the addresses must not stay.
+func TestHostStopWithHungSpeaker(t *testing.T) {
+	lab.Need(t, lab.Host)
+	p := newPlace(t)
+	p.configure(gateway)
+	d := p.start()
+	d.awaitStatus("master", isMaster)
+	halt(t, d.processes()["speaker"])
+	d.stop()
+	if out := p.run("ip", "-o", "address", "show", "dev", "eth0").stdout; strings.Contains(out, "192.0.2.100/") {
+		t.Errorf("the address is left:\n%s", out)
+	}
+}
+
 // child returns the process ID of a worker other than the given one, or 0.
 func (d *daemon) child(name string, other int) int {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", d.cmd.Process.Pid))

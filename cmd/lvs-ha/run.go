@@ -18,6 +18,7 @@ import (
 	"github.com/lvs-ha/lvs-ha/internal/capability"
 	"github.com/lvs-ha/lvs-ha/internal/flight"
 	"github.com/lvs-ha/lvs-ha/internal/supervisor"
+	"github.com/lvs-ha/lvs-ha/vrrp"
 	"github.com/lvs-ha/lvs-ha/vrrp/speaker"
 	"github.com/spf13/cobra"
 )
@@ -34,6 +35,10 @@ const (
 	speakerPatience  = 5 * time.Second
 	directorPatience = 30 * time.Second
 )
+
+// speakerStop limits the time for the speaker to stop, which resigns within vrrp.MaxFinalLeave. The director waits a little longer
+// for it, and then removes the addresses that a killed one has left.
+const speakerStop = vrrp.MaxFinalLeave + 250*time.Millisecond
 
 func newRun() *cobra.Command {
 	var conf configFlags
@@ -110,7 +115,7 @@ func runParent(ctx context.Context, dir supervisor.RuntimeDir, conf *configFlags
 		Report:  dir.WriteUpgrade, Requested: dir.UpgradeRequested,
 		Workers: []supervisor.Worker{{
 			Name: "speaker", Args: append([]string{"speaker"}, logs.args()...), Environment: speakerEnvironment(),
-			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience, SessionNice: speakerNice,
+			Capabilities: supervisor.SpeakerCapabilities, Spare: true, Patience: speakerPatience, StopTimeout: speakerStop, SessionNice: speakerNice,
 		}, {
 			Name: "director", Args: slices.Concat([]string{"director", "--runtime-dir", string(dir)}, conf.args(), logs.args()),
 			Environment: directorEnvironment(), Private: directorPrivate{Vars: conf.vars},

@@ -94,7 +94,7 @@ type SpeakerReports struct {
 // Deadlines and pauses.
 const (
 	kernelTimeout = 10 * time.Second        // for one pass over the kernel's table
-	stopWait      = 3300 * time.Millisecond // for the speaker to hand over at stop: slightly more than vrrp.MaxFinalLeave
+	stopWait      = 3500 * time.Millisecond // for the speaker to hand over at stop: slightly more than the parent waits for it
 	stopLimit     = 4300 * time.Millisecond // for a stop with its notifications: slightly less than the parent waits
 	aliveInterval = time.Second
 )

@@ -16,8 +16,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// stopTimeout limits the time for a worker to stop: the speaker resigns within vrrp.MaxFinalLeave, and the director
-// waits for it.
+// stopTimeout limits the time for a worker to stop that has no StopTimeout.
 const stopTimeout = 5 * time.Second
 
 // Parent keeps workers running until it is stopped.

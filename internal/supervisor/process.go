@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -222,9 +223,10 @@ const tracebackTimeout = time.Second
 
 // stop asks the process to stop.
 func (p *process) stop() {
-	stopping := time.AfterFunc(stopTimeout, func() { p.log.Error("worker did not stop in time; killing it", "after", stopTimeout.String()) })
+	limit := cmp.Or(p.StopTimeout, stopTimeout)
+	stopping := time.AfterFunc(limit, func() { p.log.Error("worker did not stop in time; killing it", "after", limit.String()) })
 	defer stopping.Stop()
-	p.end(syscall.SIGTERM, stopTimeout)
+	p.end(syscall.SIGTERM, limit)
 }
 
 // end sends a signal, kills the process if it does not end in time, and waits for the end.

@@ -20,6 +20,7 @@ type Worker struct {
 	Spare        bool          // keep another process started and prepared for activation
 	Stores       bool          // it may store files in the parent for its successors
 	Patience     time.Duration // end a process that sends no message for so long, several AliveIntervals; 0: never
+	StopTimeout  time.Duration // kill a process that does not stop for so long; 0: stopTimeout
 	SessionNice  int           // of the process's session and what it starts, if the kernel schedules by session (autogroup)
 }
 
