@@ -19,7 +19,7 @@ virtual_service "web" {
 
   health_check "http" {
     interval = var.interval
-    jitter   = "200ms" # a check may start so much earlier
+    jitter   = "200ms" # a check may start up to this much earlier
     path     = "/healthz"
     host     = "www.example.com"
     headers  = { X-Checked-By = "lvs-ha" }
@@ -162,8 +162,8 @@ virtual_service "sip" {
   real_server "192.0.2.31" {}
 }
 
-# Servers that accept syslog do not answer: at least their host does. The packets leave through eth0, with a mark for this
-# host's routing rules.
+# A syslog server does not answer, so the check pings its host. The packets leave through eth0, with a mark for this host's
+# routing rules.
 virtual_service "syslog" {
   address  = "192.0.2.30:514"
   protocol = "udp"

@@ -1,5 +1,5 @@
-# A pair in a cloud without multicast, where the address also has to be assigned to the active node through the provider's
-# interface: the script of the new master does that.
+# A pair in a cloud without multicast. The address must also be assigned to the active node through the provider's API: the
+# new master's script does that.
 
 variable "vip" { default = "192.0.2.10" }
 

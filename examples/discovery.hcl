@@ -12,7 +12,7 @@ vrrp "web" {
   address "192.168.10.254/24" { interface = "eth1" }
 }
 
-# One server for each A record. The next query is sent when the TTL of the answer is over, within these bounds.
+# One server for each A record. The next query is sent when the TTL of the answer has expired, within these bounds.
 virtual_service "http" {
   address    = "202.99.59.110:80"
   scheduler  = "rr"
@@ -29,11 +29,11 @@ virtual_service "http" {
     resolvers = ["192.168.10.3"] # without it, those of /etc/resolv.conf
     min_ttl   = "1s"
     max_ttl   = "30s"
-    drain     = "5m" # a server that is no longer listed keeps its connections so long
+    drain     = "5m" # how long a server that is no longer listed keeps its connections
   }
 }
 
-# SRV records have ports and weights, as those of Consul, Nomad and Kubernetes.
+# SRV records have ports and weights, such as those of Consul, Nomad and Kubernetes.
 virtual_service "api" {
   address    = "202.99.59.110:8080"
   scheduler  = "wlc"

@@ -9,7 +9,7 @@ vrrp "gateway" {
   # Another group than ff02::12 keeps these adverts apart from those of other routers on the network.
   multicast_address = "ff12::112"
 
-  # After an outage, lb1 takes over only when its routing protocol had 30 s to learn the routes.
+  # After an outage, lb1 takes over only after its routing protocol has had 30 s to learn the routes.
   preempt_delay = "30s"
 
   # RFC 9568 requires a link-local address.

@@ -88,7 +88,7 @@ virtual_service "sip" {
   real_server "192.0.2.42" {}
 }
 
-# Without state: a hash of the client's address and port, by which few clients move if a server fails. Both directors choose
+# Without state: a hash of the client's address and port, with which few clients move if a server fails. Both directors choose
 # the same server.
 virtual_service "cache" {
   address         = "192.0.2.40:3128"

@@ -7,7 +7,7 @@
 #   lvs-ha enable shop/192.0.2.21
 
 variable "pager_token" {
-  description = "of the web service that is told about a lost quorum"
+  description = "of the web service that is notified of a lost quorum"
   sensitive   = true
   default     = "replace-this"
 }
@@ -38,13 +38,13 @@ virtual_service "shop" {
   # A server that fails its checks gets no new connections and keeps those it has.
   on_failure = "weight"
 
-  # Downloads from a server that is removed, by a reload too, have half a minute to end.
+  # When a server is removed, for example by a reload, downloads from it have half a minute to finish.
   linger = "30s"
 
   # The backup does not check: each real server is checked by one director only.
   check_on = "master"
 
-  # A new server is used before its first result: also when a director takes over that has never checked it.
+  # A new server is used before its first result, even if a director takes over that has never checked it.
   init = "up"
 
   # Two servers can carry the load. With fewer, the sorry server asks clients to come back later. Three are needed to return.
@@ -69,13 +69,13 @@ virtual_service "shop" {
   real_server "192.0.2.23" {
     weight = 100
 
-    # Its caches are filled at its start: it is not used before its check passes.
+    # It fills its caches when it starts: it is not used before its check passes.
     init = "down"
   }
   real_server "192.0.2.24" {
     weight = 200
 
-    # With 10,000 connections it gets no more, until it has fewer than 9,000.
+    # At 10,000 connections it gets no more until it has fewer than 9,000.
     upper_threshold = 10000
     lower_threshold = 9000
 
@@ -104,7 +104,7 @@ virtual_service "shop" {
   }
 }
 
-# Who is told: a program that reads lines, a web service about services only, and the operators by mail.
+# Receivers of notifications: a program that reads lines, a web service (services only), and the operators, by mail.
 notify_fifo "/run/lvs-ha/pool.fifo" {
   mode   = "0640"
   events = ["service", "server"]

@@ -1,4 +1,4 @@
-# A router pair with two providers: the inside uses both through the active router, and each router has what it needs at all times.
+# A router pair with two providers: hosts inside use both through the active router. Static routes are on both routers at all times.
 #
 #   eth0: to the providers' routers, 192.0.2.253 and .254      eth1: the inside, 198.51.100.0/24      eth2: a cable between lb1 and lb2
 
@@ -22,10 +22,10 @@ static_route "10.1.0.0/16" {
   path_metrics = { advmss = 1360, initcwnd = 20 }
 }
 
-# Other private destinations never leave by a provider.
+# Packets to other private networks never leave through a provider.
 static_route "10.0.0.0/8" { type = "unreachable" }
 
-# Packets with this mark, such as those of a backup job, take the way of the second provider, also on the backup.
+# Packets with this mark, such as those of a backup job, leave through the second provider, on the backup too.
 static_rule {
   priority = 900
   fwmark   = "0x10/0xff"
@@ -49,7 +49,7 @@ vrrp "inside" {
 
   track_interface "eth0" {}
 
-  # Two of three connections leave by the first provider.
+  # Two of three connections leave through the first provider.
   route "0.0.0.0/0" {
     source = "203.0.113.10"
     table  = 101
@@ -69,7 +69,7 @@ vrrp "inside" {
     table    = 101
   }
 
-  # The inside does not reach the providers' management network.
+  # Hosts inside cannot reach the providers' management network.
   rule {
     priority = 950
     to       = "192.0.2.128/26"
