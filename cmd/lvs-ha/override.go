@@ -17,14 +17,20 @@ import (
 	"github.com/lvs-ha/lvs-ha/ipvs"
 )
 
-const overrideLong = `
+const serverNameLong = `
 
-A server is named SERVICE/SERVER, as "lvs-ha status" shows it: web/192.0.2.21:80. Without a port, all ports of the address are meant;
-both names may contain wildcards: 'web-*/192.0.2.21'. An order concerns this node only: give it on both
-directors of a pair, so that it is also in force after a failover. It stays in force until "lvs-ha enable", or for the time given with
---for, also across reloads. An orderly restart of lvs-ha ends it, unless it was given with --keep; a reboot always does.
+A server is named SERVICE/SERVER, as "lvs-ha status" shows it: web/192.0.2.21:80. A name without a port selects all ports of the
+address. Both names may contain wildcards: 'web-*/192.0.2.21'. An order concerns this node only: give it on both
+directors of a pair, so that it is also in force after a failover.`
+
+const orderLong = serverNameLong + ` It stays in force until "lvs-ha enable", or for the time given with --for, even
+across reloads. An orderly restart of lvs-ha ends it, unless it was given with --keep; a reboot always does.
 
 Exit status: 0 if the order is in force, 1 otherwise.`
+
+const enableLong = serverNameLong + `
+
+Exit status: 0 if no order is in force any more, 1 otherwise.`
 
 // overrideCommand builds one of the commands.
 type overrideCommand struct {
@@ -40,7 +46,7 @@ func newDrain() *cobra.Command {
 	cmd := c.command("drain SERVICE/SERVER…", "Send no new connections to real servers", `Give real servers the weight 0: they receive no new connections and keep those they have.
 
 With the schedulers dh, sh and mh (without fallback) the kernel refuses the clients that it would have sent to a drained server. Clients
-of a persistent service stay with it, unless net.ipv4.vs.expire_quiescent_template is 1.`)
+of a persistent service stay with it, unless net.ipv4.vs.expire_quiescent_template is 1.`+orderLong)
 	cmd.Example = `  lvs-ha drain --wait --reason 'kernel upgrade' web/192.0.2.21
   lvs-ha drain --deadline 10m --for 1h '*/192.0.2.21'`
 	c.orderFlags(cmd)
@@ -51,14 +57,14 @@ of a persistent service stay with it, unless net.ipv4.vs.expire_quiescent_templa
 
 func newDisable() *cobra.Command {
 	c := &overrideCommand{request: api.OverrideRequest{Action: api.OverrideDisable}}
-	cmd := c.command("disable SERVICE/SERVER…", "Remove real servers from their services", "Remove real servers from the kernel's table, with their connections.")
+	cmd := c.command("disable SERVICE/SERVER…", "Remove real servers from their services", "Remove real servers from the kernel's table, with their connections."+orderLong)
 	c.orderFlags(cmd)
 	return cmd
 }
 
 func newWeight() *cobra.Command {
 	c := &overrideCommand{request: api.OverrideRequest{Action: api.OverrideWeight}}
-	cmd := c.command("weight SERVICE/SERVER… WEIGHT", "Give real servers another weight", "Give real servers another weight than the configured one. They must still pass their checks.")
+	cmd := c.command("weight SERVICE/SERVER… WEIGHT", "Override the weight of real servers", "Override the configured weight of real servers. They must still pass their checks."+orderLong)
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) < 2 {
 			return errors.New("name a real server as SERVICE/SERVER, and its weight")
@@ -76,14 +82,14 @@ func newWeight() *cobra.Command {
 
 func newEnable() *cobra.Command {
 	c := &overrideCommand{request: api.OverrideRequest{Action: api.OverrideEnable}}
-	return c.command("enable SERVICE/SERVER…", "End drain, disable and weight", "End the orders for real servers that were given with drain, disable and weight: the configuration and the checks decide again.")
+	return c.command("enable SERVICE/SERVER…", "End drain, disable and weight", "End the orders for real servers that were given with drain, disable and weight: the configuration and the checks decide again."+enableLong)
 }
 
 func (c *overrideCommand) command(use, short, long string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Long:  long + overrideLong,
+		Long:  long,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("name a real server as SERVICE/SERVER")
