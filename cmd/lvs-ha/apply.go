@@ -27,12 +27,12 @@ func newApply() *cobra.Command {
 		Use:   "apply",
 		Short: "Reload the configuration, and go back to the old one unless it is confirmed",
 		Long: `Reload the configuration of the running daemon, and go back to the one in force before unless it is confirmed: at the
-prompt on a terminal, or with "lvs-ha confirm", best from a new session. If this session ends because of the change, or
-the daemon is restarted, the daemon still goes back in time. It leaves the file as it is; "lvs-ha status" says that it is
-not in force, and the next apply, reload or start loads it again.
+prompt on a terminal, or with "lvs-ha confirm", best from a new session. The daemon goes back when the time is over,
+even if the change cuts off this session or the daemon is restarted. The file is left as it is; "lvs-ha status" says that
+it is not in force, and the next apply, reload or start loads it again.
 
-Another apply in that time loads the file again and starts the time again; a reload loads the file again and leaves the
-time as it is. Both still go back to the last confirmed configuration.
+Another apply in that time loads the file again and restarts the time; a reload loads the file again and does not restart
+the time. After both, the daemon still goes back to the last confirmed configuration.
 
 Exit status: 0 confirmed, 1 not confirmed or refused.`,
 		Example: `  lvs-ha apply                 # one minute to confirm
@@ -65,7 +65,7 @@ Exit status: 0 confirmed, 1 not confirmed or refused.`,
 		},
 	}
 	durationFlag(cmd, &within, "confirm", "the `time` to confirm the configuration, from 1s to 24h")
-	cmd.Flags().BoolVar(&undo, "undo", false, "go back now from the configuration that waits to be confirmed")
+	cmd.Flags().BoolVar(&undo, "undo", false, "go back now instead of waiting for the confirmation")
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd
 }
@@ -74,8 +74,8 @@ func newConfirm() *cobra.Command {
 	var runtimeDir string
 	cmd := &cobra.Command{
 		Use:   "confirm",
-		Short: "Keep the configuration that \"lvs-ha apply\" has brought into force",
-		Long: `Keep the configuration that "lvs-ha apply" has brought into force. Exit status: 0 confirmed, 1 none waits to be
+		Short: "Keep the configuration that \"lvs-ha apply\" has put in force",
+		Long: `Keep the configuration that "lvs-ha apply" has put in force. Exit status: 0 confirmed, 1 none is waiting to be
 confirmed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -32,7 +32,7 @@ func newEvents() *cobra.Command {
 		Short: "Show what changed: VRRP states, real servers, orders, reloads, problems",
 		Long: `Show the latest events of the running daemon, at most 1000, oldest first: VRRP instances and real servers that changed
 their state, operators' orders, reloads, and parts that went out of service. They survive a restart of lvs-ha, but not a
-reboot. --follow also shows those to come, until interrupted.
+reboot. --follow waits for new ones and shows them, until interrupted.
 
 Exit status: 0 OK, 1 wrong usage, 3 lvs-ha is not running, 4 lvs-ha does not respond.`,
 		Args: noArgs,

@@ -32,7 +32,8 @@ func newExplain() *cobra.Command {
 		Use:   "explain [INSTANCE]",
 		Short: "Explain why an instance changed its state",
 		Long: `Explain the last transition of a VRRP instance: what it saw, which rule made the decision, and what it did. Without a name,
-explain the last transition of all. The flight recorder has this, also when lvs-ha has ended or was killed, until a reboot.
+explain the last transition of any instance. The recording survives the end of lvs-ha, even if it was killed, but not a
+reboot.
 
 --save writes the recording to a file, to be attached to a bug report or read on the other node: --peer FILE adds what that
 node saw; --from FILE reads a file instead of this host's recording. --replay passes the recorded events to the state machine
@@ -55,7 +56,7 @@ Exit status: 0 OK, 1 wrong usage or no transition recorded, 2 a replay with othe
 			return runExplain(cmd.Context(), cmd.OutOrStdout(), f, strings.Join(args, ""))
 		},
 	}
-	cmd.Flags().StringVar(&f.at, "at", "", "explain the last transition until a `time`, such as 12:00, \"2026-01-31 12:00\" or, before now, 10m")
+	cmd.Flags().StringVar(&f.at, "at", "", "explain the last transition up to a `time`, such as 12:00, \"2026-01-31 12:00\" or, before now, 10m")
 	cmd.Flags().StringVar(&f.from, "from", "", "read a saved recording from a `file`")
 	cmd.Flags().StringVar(&f.peer, "peer", "", "add what the other node saw, from its saved recording in a `file`")
 	cmd.Flags().StringVar(&f.save, "save", "", "only write the recording to a new `file`")

@@ -56,7 +56,7 @@ Exit status: 0 if every instance was handed over or was not master, 1 otherwise.
 			return nil
 		},
 	}
-	durationFlag(cmd, &stayAway, "for", "how long this node stays away (default: until --undo)")
+	durationFlag(cmd, &stayAway, "for", "how long the failover stays in force (default: until --undo)")
 	cmd.Flags().BoolVar(&undo, "undo", false, "end failovers that are in force")
 	registerRuntimeDir(cmd, &runtimeDir)
 	return cmd

@@ -15,12 +15,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const upgradeLong = `Let the running daemon change over to the installed version, without a failover: run it after the program was replaced. The
+const upgradeLong = `Switch the running daemon to the installed version, without a failover: run it after the program was replaced. The
 virtual addresses stay, and the IPVS table, its connections and the sync daemons are not touched. Older versions are
 installed in the same way.
 
 The running version first asks the installed one whether it can take over, with the same arguments and configuration. If its
-processes do not become ready, or end within two seconds, the version before is put back.
+processes do not become ready, or end within two seconds, the previous version is restored.
 
 Exit status: 0 the installed version runs, 1 it does not, 3 lvs-ha is not running, 5 the running version cannot be upgraded in
 place: restart it.`
@@ -35,7 +35,7 @@ func newUpgrade() *cobra.Command {
 	var runtimeDir string
 	cmd := &cobra.Command{
 		Use:   "upgrade",
-		Short: "Change the running daemon over to the installed version, without a failover",
+		Short: "Switch the running daemon to the installed version, without a failover",
 		Long:  upgradeLong,
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
