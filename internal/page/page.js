@@ -110,7 +110,7 @@ function failover(name) {
 }
 
 function undo(name) {
-  return order(`Let ${name} come back to this director?`, async () => {
+  return order(`End the failover of ${name}?`, async () => {
     const { instances } = await post("/v1/failover", { instances: [name], undo: true });
     return instances.map((i) => `${i.name}: ${i.outcome}`).join(", ");
   });
@@ -249,10 +249,10 @@ function serverRow(service, r) {
   const why = (o ? `${o.action} by ${o.by || "an operator"}${o.reason ? `: ${o.reason}` : ""}` : r.state === "down" && failing.length ? failing.join("; ") : r.reason)
     + (r.leaving_until ? `; leaves the table at ${new Date(r.leaving_until).toLocaleTimeString()}` : "");
   const actions = !overview.may_write || removed ? "" : o
-    ? element("button", { type: "button", onclick: () => override("enable", service, name, "Use") }, "Enable")
+    ? element("button", { type: "button", onclick: () => override("enable", service, name, "Enable") }, "Enable")
     : element("span", {},
       element("button", { type: "button", onclick: () => override("drain", service, name, "Drain") }, "Drain"), " ",
-      element("button", { type: "button", onclick: () => override("disable", service, name, "Take out of service at once:") }, "Disable"));
+      element("button", { type: "button", onclick: () => override("disable", service, name, "Disable, and cut all connections:") }, "Disable"));
   return element("tr", { "data-key": name },
     element("td", {}, name, r.sorry ? element("span", { class: "faint" }, " sorry") : ""),
     element("td", { class: r.state }, removed ? "leaving" : r.state),
@@ -328,7 +328,7 @@ async function keepRefreshing() {
   } catch (e) {
     $("verdict").textContent = "no answer";
     $("verdict").className = "badge bad";
-    $("about").textContent = `${e.message}; what is shown is from ${overview ? new Date(overview.now).toLocaleTimeString() : "never"}`;
+    $("about").textContent = `${e.message}; last update: ${overview ? new Date(overview.now).toLocaleTimeString() : "never"}`;
   }
   // A slow director is asked less often: at most a tenth of the time.
   const took = performance.now() - began;
