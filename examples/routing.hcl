@@ -1,4 +1,5 @@
-# A router pair with two providers: hosts inside use both through the active router. Static routes are on both routers at all times.
+# A router pair with two providers: hosts inside use both through the active router. Static addresses, routes and rules are on both
+# routers at all times.
 #
 #   eth0: to the providers' routers, 192.0.2.253 and .254      eth1: the inside, 198.51.100.0/24      eth2: a cable between lb1 and lb2
 
