@@ -98,7 +98,7 @@ var fileWords = map[string]word{
 }
 
 const (
-	ownPriority  = "The process that sends adverts always runs with real-time priority and locked memory; see docs/operations.md."
+	ownPriority  = "The process that sends adverts always runs with real-time priority and locked memory; see docs/vrrp.md."
 	ownName      = "Processes are named lvs-ha."
 	noSNMP       = "lvs-ha has no SNMP."
 	noDBus       = "lvs-ha has no D-Bus."
@@ -142,7 +142,7 @@ var globalWords = map[string]word{
 	"vrrp_garp_master_repeat":             {Equivalent, "announce.count", inAnnounce},
 	"vrrp_garp_master_refresh":            {Equivalent, "announce.refresh", inAnnounce},
 	"vrrp_garp_master_refresh_repeat":     {Differs, "announce.count", "A refresh has as many announcements as announce.count."},
-	"vrrp_garp_lower_prio_delay":          {Differs, "", "After adverts of a lower master, lvs-ha announces at once and again after announce.repeat_after."},
+	"vrrp_garp_lower_prio_delay":          {Differs, "", "After adverts of a lower master, lvs-ha announces at once, and once more 1.1 s after the last of them."},
 	"vrrp_garp_lower_prio_repeat":         {Differs, "", "After adverts of a lower master, lvs-ha announces as often as announce.count says."},
 	"vrrp_garp_interval":                  {Equivalent, "announce_limit.arp_interval", bothARP},
 	"vrrp_gna_interval":                   {Same, "announce_limit.na_interval", ""},
@@ -151,7 +151,7 @@ var globalWords = map[string]word{
 	"vrrp_vmac_garp_intvl":                {Missing, "", "Announcements are sent on the interface of the address."},
 	"vrrp_down_timer_adverts":             {Differs, "", "A backup takes over after 3 intervals and its skew time."},
 	"vrrp_lower_prio_no_advert":           {Differs, "", "A master answers a lower master's advert at once, so that there are two for a shorter time."},
-	"vrrp_higher_prio_send_advert":        {Missing, "", "A master that hears a higher one becomes backup at once, without another advert."},
+	"vrrp_higher_prio_send_advert":        {Equivalent, "", "A master that yields to a higher one always sends one more advert."},
 	"vrrp_owner_ignore_adverts":           {Missing, "", "An owner answers other masters' adverts."},
 	"vrrp_version":                        {Equivalent, "version", "It is in each instance."},
 	"vrrp_iptables":                       {Missing, "", noFirewall},
@@ -298,7 +298,7 @@ var instanceWords = map[string]word{
 	"garp_master_repeat":         {Equivalent, "announce.count", ""},
 	"garp_master_refresh":        {Equivalent, "announce.refresh", ""},
 	"garp_master_refresh_repeat": {Differs, "announce.count", "A refresh has as many announcements as announce.count."},
-	"garp_lower_prio_delay":      {Differs, "", "After adverts of a lower master, lvs-ha announces at once and again after announce.repeat_after."},
+	"garp_lower_prio_delay":      {Differs, "", "After adverts of a lower master, lvs-ha announces at once, and once more 1.1 s after the last of them."},
 	"garp_lower_prio_repeat":     {Differs, "", "After adverts of a lower master, lvs-ha announces as often as announce.count says."},
 	"garp_extra_if":              {Missing, "", "Announcements are sent on the interface of the address."},
 	"vmac_garp_intvl":            {Missing, "", "Announcements are sent on the interface of the address."},
@@ -306,7 +306,7 @@ var instanceWords = map[string]word{
 	"timer_expired_backup":       {Equivalent, "", "A master that was not scheduled in time reads what arrived before it goes on."},
 	"thread_timer_expired":       {Equivalent, "", "A master that was not scheduled in time reads what arrived before it goes on."},
 	"lower_prio_no_advert":       {Differs, "", "A master answers a lower master's advert at once, so that there are two for a shorter time."},
-	"higher_prio_send_advert":    {Missing, "", "A master that hears a higher one becomes backup at once, without another advert."},
+	"higher_prio_send_advert":    {Equivalent, "", "A master that yields to a higher one always sends one more advert."},
 	"owner_ignore_adverts":       {Missing, "", "An owner answers other masters' adverts."},
 	"skip_check_adv_addr":        {Equivalent, "", "An advert with other addresses counts, and is reported."},
 	"strict_mode":                {Differs, "", noStrict},
