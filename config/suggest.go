@@ -2,8 +2,9 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/lvs-ha/lvs-ha/internal/spelling"
 )
 
 // suggest returns the known word that was most likely meant, or "".
@@ -13,7 +14,7 @@ func suggest(given string, known []string) string {
 		bestDistance = 1 + len(given)/3
 	}
 	for _, word := range known {
-		if d := editDistance(strings.ToLower(given), strings.ToLower(word), bestDistance); d < bestDistance {
+		if d := spelling.Distance(strings.ToLower(given), strings.ToLower(word), bestDistance); d < bestDistance {
 			best, bestDistance = word, d
 		}
 	}
@@ -26,38 +27,6 @@ func didYouMean(given string, known []string) string {
 		return fmt.Sprintf(" Did you mean %q?", word)
 	}
 	return ""
-}
-
-// editDistance returns the least number of bytes to insert, delete, replace or swap with a neighbour that turns a into
-// b; it stops at limit.
-func editDistance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	var before []int
-	last := make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row := make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(row[j]+1, last[j+1]+1, last[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		if slices.Min(row) >= limit {
-			return limit
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
 }
 
 // enumerate formats words as `"a", "b" or "c"`.

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"testing"
-
-	"pgregory.net/rapid"
-)
+import "testing"
 
 func TestSuggest(t *testing.T) {
 	known := []string{"interface", "priority", "addresses", "wlc", "wrr", "tcp"}
@@ -19,28 +15,4 @@ func TestSuggest(t *testing.T) {
 	if got := suggest("x", nil); got != "" {
 		t.Errorf("of nothing %q was suggested", got)
 	}
-}
-
-func TestEditDistance(t *testing.T) {
-	const far = 1000
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"tpc", "tcp", 1}, {"abc", "abc", 0}} {
-		if got := editDistance(c.a, c.b, far); got != c.want {
-			t.Errorf("%q to %q: got %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		word := rapid.StringMatching(`[a-c]{0,8}`)
-		a, b := word.Draw(t, "a"), word.Draw(t, "b")
-		d := editDistance(a, b, far)
-		if d != editDistance(b, a, far) || (d == 0) != (a == b) || d > max(len(a), len(b)) {
-			t.Errorf("the distance of %q and %q is %d", a, b, d)
-		}
-		limit := rapid.IntRange(1, 10).Draw(t, "limit")
-		if got := editDistance(a, b, limit); min(got, limit) != min(d, limit) {
-			t.Errorf("with limit %d the distance of %q and %q is %d, not %d", limit, a, b, got, d)
-		}
-	})
 }
