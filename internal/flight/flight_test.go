@@ -257,16 +257,7 @@ func TestNoisy(t *testing.T) {
 // TestUnusedPages checks that a slot that another router has used is empty for the next one, and that two routers with few events
 // take one page.
 func TestUnusedPages(t *testing.T) {
-	fd, err := unix.MemfdCreate(MemoryName, unix.MFD_CLOEXEC)
-	if err != nil {
-		t.Skip(err)
-	}
-	f := os.NewFile(uintptr(fd), MemoryName)
-	defer f.Close()
-	r, err := Open(f, func() int64 { return int64(time.Hour) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, f := openInMemory(t)
 	const routers = 100
 	now := r.base
 	begin := func(id int) *Log {
@@ -283,7 +274,7 @@ func TestUnusedPages(t *testing.T) {
 		}
 	}
 	var used unix.Stat_t
-	if err := unix.Fstat(fd, &used); err != nil {
+	if err := unix.Fstat(int(f.Fd()), &used); err != nil {
 		t.Fatal(err)
 	}
 	if most := int64(1 + routers/2); used.Blocks*512 > most*int64(os.Getpagesize()) {
@@ -365,4 +356,20 @@ func TestSavedAt(t *testing.T) {
 	if at := SavedAt(all[:100]); !at.IsZero() {
 		t.Errorf("a part was saved at %s", at)
 	}
+}
+
+// openInMemory returns a recorder and its file, which is in memory.
+func openInMemory(t *testing.T) (*Recorder, *os.File) {
+	t.Helper()
+	fd, err := unix.MemfdCreate(MemoryName, unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Skip(err)
+	}
+	f := os.NewFile(uintptr(fd), MemoryName)
+	t.Cleanup(func() { f.Close() })
+	r, err := Open(f, func() int64 { return int64(time.Hour) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, f
 }

@@ -2,7 +2,6 @@ package flight
 
 import (
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,16 +14,7 @@ import (
 // TestLost checks that a recorder whose file is truncated, or whose file system is full, does not disturb the router, and records
 // again later.
 func TestLost(t *testing.T) {
-	fd, err := unix.MemfdCreate(MemoryName, unix.MFD_CLOEXEC)
-	if err != nil {
-		t.Skip(err)
-	}
-	f := os.NewFile(uintptr(fd), MemoryName)
-	defer f.Close()
-	r, err := Open(f, func() int64 { return int64(time.Hour) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, f := openInMemory(t)
 	var reports []error
 	r.Report = func(err error) { reports = append(reports, err) }
 	now := r.base
